@@ -1,0 +1,211 @@
+"""``pairs.csv``: the table that makes a folder of images a cohort.
+
+One row is one pair of a degraded and a clean image::
+
+    case,subject,split,degraded,clean,label[,mask,cortex,reference,contrast,dose,…]
+
+``case`` is unique. ``split`` is ``train``, ``val`` or ``test``. Image columns hold paths relative to the
+table's folder (absolute ones work too). ``label`` is the property to keep (0 or 1 for a binary one).
+``mask`` is the head or brain, ``cortex`` and ``reference`` are the regions of the SUVR. Every further column
+is kept as text and can be selected on (``dose``) or used as an extra input channel (an MR image).
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskgan.errors import Problems, UserError
+from taskgan.files import atomic
+
+SPLITS = ("train", "val", "test")
+REQUIRED = ("case", "subject", "split", "degraded", "clean", "label")
+REQUIRED_TO_RESTORE = ("case", "degraded")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row of ``pairs.csv``.
+
+    Attributes:
+        row: Line in the file (the header is line 1), for messages.
+        case: Unique name of the pair.
+        subject: Who it is; subjects never cross splits.
+        split: ``train``, ``val`` or ``test``; empty in a table that is only restored.
+        degraded: Degraded image.
+        clean: Clean image, or None where there is none.
+        label: The property, or None where it is unknown.
+        columns: Every column as text.
+        folder: Folder that the row's paths are relative to.
+    """
+
+    row: int
+    case: str
+    subject: str
+    split: str
+    degraded: Path
+    clean: Path | None
+    label: float | None
+    columns: Mapping[str, str] = field(repr=False)
+    folder: Path = field(repr=False)
+
+    def path(self, column: str) -> Path | None:
+        """The file that a column names, or None where the column is absent or empty."""
+        text = self.columns.get(column, "").strip()
+        return self.folder / text if text else None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The rows of a table, in the order of the file.
+
+    Attributes:
+        source: The table.
+        rows: Its pairs.
+    """
+
+    source: Path
+    rows: tuple[Pair, ...]
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def folder(self) -> Path:
+        """The cohort's folder."""
+        return self.source.parent
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the table's columns."""
+        return tuple(self.rows[0].columns) if self.rows else ()
+
+    def split(self, name: str) -> "Pairs":
+        """The rows of one split (possibly none)."""
+        return Pairs(self.source, tuple(p for p in self.rows if p.split == name))
+
+    def select(self, wanted: Mapping[str, str]) -> "Pairs":
+        """The rows whose columns hold the wanted values (numbers compare as numbers: ``1`` is ``1.0``).
+
+        Raises:
+            UserError: If a column does not exist or no row is left.
+        """
+        for column in wanted:
+            if column not in self.columns:
+                raise UserError(
+                    f"{self.source} has no column {column!r} to select on; its columns are {', '.join(self.columns)}"
+                )
+        rows = tuple(p for p in self.rows if all(_same(p.columns[c], v) for c, v in wanted.items()))
+        if not rows:
+            asked = ", ".join(f"{c} = {v}" for c, v in wanted.items())
+            raise UserError(f"{self.source} has no row with {asked}")
+        return Pairs(self.source, rows)
+
+
+def _same(found: str, wanted: str) -> bool:
+    try:
+        return float(found) == float(wanted)
+    except ValueError:
+        return found.strip() == str(wanted).strip()
+
+
+def table_of(place: Path) -> Path:
+    """``pairs.csv`` of a cohort folder, or the table itself where a file is given.
+
+    Raises:
+        UserError: If neither exists.
+    """
+    if place.is_dir():
+        table = place / "pairs.csv"
+        if not table.is_file():
+            raise UserError(f"{place} holds no pairs.csv; expected a cohort folder (columns {', '.join(REQUIRED)})")
+        return table
+    if not place.is_file():
+        raise UserError(f"{place} does not exist; expected a cohort folder or a pairs.csv")
+    return place
+
+
+def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
+    """Read a cohort's table. Form is checked here, images are not (see ``taskgan.cohort.check``).
+
+    Args:
+        place: Cohort folder or table.
+        required: Columns that must be there; ``REQUIRED_TO_RESTORE`` for a table that is only restored.
+
+    Raises:
+        UserError: If the table is missing, empty or lacks a column.
+        Problems: If rows are malformed: all of them at once.
+    """
+    table = table_of(place)
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            header = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = header
+            raw = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table} cannot be read as CSV: {error}") from None
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise UserError(
+            f"{table} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
+            f"found {', '.join(header) or 'no header'}, expected at least {', '.join(required)}"
+        )
+    if not raw:
+        raise UserError(f"{table} has a header but no rows")
+    problems: list[str] = []
+    seen: dict[str, int] = {}
+    rows = [_row(number, values, table.parent, problems, seen) for number, values in enumerate(raw, start=2)]
+    if problems:
+        raise Problems(f"{table} is malformed", problems)
+    return Pairs(table, tuple(rows))
+
+
+def _row(
+    number: int, values: dict[str, str], folder: Path, problems: list[str], seen: dict[str, int]
+) -> Pair:
+    columns = {k: (v or "").strip() for k, v in values.items() if k is not None}
+    if None in values:
+        problems.append(f"row {number} has more fields than the header")
+    case, split, degraded = columns.get("case", ""), columns.get("split", ""), columns.get("degraded", "")
+    if not case:
+        problems.append(f"row {number} has no case name")
+    elif case in seen:
+        problems.append(f"row {number} repeats the case {case!r} of row {seen[case]}")
+    seen.setdefault(case, number)
+    if "split" in columns and split not in SPLITS:
+        problems.append(f"row {number} (case {case}) has split {split!r}, expected train, val or test")
+    if "subject" in columns and not columns["subject"]:
+        problems.append(f"row {number} (case {case}) has no subject")
+    if not degraded:
+        problems.append(f"row {number} (case {case}) names no degraded image")
+    label: float | None = None
+    if columns.get("label"):
+        try:
+            label = float(columns["label"])
+        except ValueError:
+            problems.append(f"row {number} (case {case}) has label {columns['label']!r}, expected a number")
+    clean = columns.get("clean")
+    return Pair(
+        row=number,
+        case=case,
+        subject=columns.get("subject", case),
+        split=split,
+        degraded=folder / degraded,
+        clean=folder / clean if clean else None,
+        label=label,
+        columns=columns,
+        folder=folder,
+    )
+
+
+def write_pairs(table: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a table atomically; the columns are those of the first row, in its order."""
+    listed = list(rows)
+    with atomic(table) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(listed[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(listed)

@@ -1,0 +1,106 @@
+"""A case as a network sees it: axial slices in network units, with what is needed to go back.
+
+A volume (X, Y, Z) becomes slices (S, H, W) with S = Z, H = X and W = Y: H runs left to right in RAS and LAS
+files. Nothing is resampled.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.cohort.images import Volume, read_volume
+from taskgan.cohort.intensity import Intensity
+from taskgan.cohort.pairs import Pair
+from taskgan.errors import UserError
+from taskgan.recipe import Data
+
+Array = NDArray[np.float32]
+
+
+def to_slices(volume: Array) -> Array:
+    """(X, Y, Z) to (S, H, W), contiguous."""
+    return np.ascontiguousarray(np.moveaxis(volume, 2, 0))
+
+
+def to_volume(slices: Array) -> Array:
+    """(S, H, W) back to (X, Y, Z)."""
+    return np.ascontiguousarray(np.moveaxis(slices, 0, 2))
+
+
+def with_neighbours(inputs: Array, index: int, neighbours: int) -> Array:
+    """The input channels of one slice, its neighbours included (2.5D); end slices are repeated.
+
+    Args:
+        inputs: (S, I, H, W).
+        index: The slice.
+        neighbours: How many on either side.
+
+    Returns:
+        (I · (2·neighbours + 1), H, W), the centre slice's channels first, so that channel 0 is always the
+        degraded slice itself.
+    """
+    if neighbours == 0:
+        return inputs[index]
+    offsets = [0, *(o for k in range(1, neighbours + 1) for o in (-k, k))]
+    picked = [int(np.clip(index + o, 0, len(inputs) - 1)) for o in offsets]
+    return inputs[picked].reshape(-1, *inputs.shape[2:])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair, loaded.
+
+    Attributes:
+        pair: Its row.
+        inputs: (S, I, H, W) float32, network units; channel 0 is the degraded image.
+        clean: (S, H, W) float32 in the units of the degraded image's transform, or None.
+        intensity: The transform, fitted on the degraded volume alone.
+        source: The degraded volume, for its affine and header.
+    """
+
+    pair: Pair
+    inputs: Array
+    clean: Array | None
+    intensity: Intensity
+    source: Volume
+
+
+def load_case(pair: Pair, data: Data, *, clean: bool = True) -> Case:
+    """Read and scale the images of one row.
+
+    Args:
+        pair: The row.
+        data: Which columns are inputs, and the intensity transform.
+        clean: Read the clean image too.
+
+    Raises:
+        UserError: If an image cannot be read or the shapes of a pair differ.
+    """
+    source = read_volume(pair.degraded)
+    intensity = data.intensity.fit(source.data, str(pair.degraded))
+    channels = [intensity.apply(source.data)]
+    for column in data.inputs[1:]:
+        path = pair.path(column)
+        if path is None:
+            raise UserError(f"row {pair.row} (case {pair.case}) names no image in the input column {column!r}")
+        extra = read_volume(path)
+        _same_shape(extra, source, path, pair)
+        channels.append(data.intensity.fit(extra.data, str(path)).apply(extra.data))
+    inputs = np.stack([to_slices(c) for c in channels], axis=1)
+    target = None
+    if clean:
+        if pair.clean is None:
+            raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
+        truth = read_volume(pair.clean)
+        _same_shape(truth, source, pair.clean, pair)
+        target = to_slices(intensity.apply(truth.data))
+    return Case(pair, inputs, target, intensity, source)
+
+
+def _same_shape(image: Volume, source: Volume, path: object, pair: Pair) -> None:
+    if image.data.shape != source.data.shape:
+        raise UserError(
+            f"{path} has shape {'×'.join(map(str, image.data.shape))}, expected "
+            f"{'×'.join(map(str, source.data.shape))} like the degraded image of case {pair.case}"
+        )

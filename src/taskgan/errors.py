@@ -1,0 +1,26 @@
+"""What a user did wrong, in one sentence. The command line prints it and exits with 2."""
+
+from collections.abc import Sequence
+
+
+class UserError(Exception):
+    """Bad input. The message names the file or option, what was found and what was expected."""
+
+
+class Problems(UserError):
+    """Several things wrong at once, each one a sentence of its own.
+
+    Args:
+        summary: One line that says what was checked, e.g. ``cohort/pairs.csv cannot be trained on``.
+        problems: The sentences, in the order of the rows they speak of.
+    """
+
+    def __init__(self, summary: str, problems: Sequence[str]) -> None:
+        self.summary = summary
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n".join([f"{summary}: {count}", *(f"  - {p}" for p in problems)]))
+
+
+class Diverged(UserError):
+    """Training stopped because it went wrong; the message says how and where the last good state is."""

@@ -1,0 +1,385 @@
+"""The recipe: every setting of a training run, typed, read from YAML, overridden by dotted keys.
+
+An unknown key is an error that names it and its nearest neighbour. The paper's values are the defaults
+where the paper prints them; the rest are settings (Table and equation numbers are the paper's).
+"""
+
+import difflib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from taskgan.cohort.intensity import IntensityTransform
+from taskgan.errors import Problems, UserError
+from taskgan.files import read_yaml
+
+Norm = Literal["batch", "instance", "group", "none"]
+Objective = Literal["l1", "gan", "task_gan"]
+
+
+class Settings(BaseModel):
+    """Frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augment(Settings):
+    """Random changes of training pairs, the same for both images and all channels of a pair.
+
+    Attributes:
+        flip: Mirror left and right (first in-plane axis) with probability 1/2.
+        shift: Largest translation in voxels along each in-plane axis (zeros come in).
+        rotate: Largest rotation in degrees.
+        zoom: Largest relative change of size, e.g. 0.05. Rotation and zoom divide by the Jacobian, so that a
+            slice keeps its sum: activity is moved, counts are neither made nor lost.
+    """
+
+    flip: bool = True
+    shift: int = Field(default=4, ge=0)
+    rotate: float = Field(default=0.0, ge=0, le=45)
+    zoom: float = Field(default=0.0, ge=0, lt=0.5)
+
+
+class Data(Settings):
+    """Which columns and rows of ``pairs.csv`` become samples.
+
+    Attributes:
+        inputs: Image columns stacked as input channels; the first is the degraded image.
+        select: Only rows whose columns hold these values, e.g. ``{dose: 1}``.
+        neighbours: Slices on either side that join as channels (2.5D); 0 is 2D.
+        min_signal: Training leaves out slices whose clean mean is under this share of the volume's mean.
+        balanced: Draw the two labels equally often, whatever their numbers in the cohort.
+        workers: Loader processes; 0 loads in the main one.
+        augment: See :class:`Augment`.
+        intensity: See :class:`~taskgan.cohort.intensity.IntensityTransform`.
+    """
+
+    inputs: tuple[str, ...] = ("degraded",)
+    select: dict[str, str | int | float] = Field(default_factory=dict)
+    neighbours: int = Field(default=0, ge=0)
+    min_signal: float = Field(default=0.05, ge=0)
+    balanced: bool = True
+    workers: int = Field(default=0, ge=0)
+    augment: Augment = Augment()
+    intensity: IntensityTransform = IntensityTransform()
+
+    @model_validator(mode="after")
+    def _degraded_first(self) -> "Data":
+        if not self.inputs or self.inputs[0] != "degraded":
+            raise ValueError("the first input must be 'degraded'")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Input channels of the generator."""
+        return len(self.inputs) * (2 * self.neighbours + 1)
+
+
+class Generator(Settings):
+    """U-Net (appendix): encoder C64-C128-C256-C512x5, decoder CD512x3-C512x2-C256-C128-C64.
+
+    Attributes:
+        width: Channels of the first layer; doubled per layer up to ``max_width``.
+        max_width: See ``width``.
+        depth: Number of down-samplings.
+        norm: Normalisation of all layers but the first and the innermost.
+        dropout: Rate of the dropout layers; this is z.
+        dropout_layers: How many decoder layers, from the innermost, have it.
+        residual: Add the degraded channel to the output before the last activation.
+    """
+
+    width: int = Field(default=64, ge=1)
+    max_width: int = Field(default=512, ge=1)
+    depth: int = Field(default=8, ge=1, le=10)
+    norm: Norm = "batch"
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    dropout_layers: int = Field(default=3, ge=0)
+    residual: bool = False
+
+
+class Discriminator(Settings):
+    """Image classifier C64-C128-C256-C512-C512-C512 with a linear head to one logit (appendix).
+
+    Attributes:
+        widths: Channels of each stride-2 layer.
+        norm: Normalisation of all layers but the first.
+        conditional: See the degraded image too (pix2pix); the paper's does not.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512)
+    norm: Norm = "batch"
+    conditional: bool = False
+
+
+class Recogniser(Settings):
+    """A network that reads the property from one slice: the task network T, or a judge.
+
+    Attributes:
+        network: ``resnet18`` (the paper's T for PET), ``resnet10`` (half of it), ``convnet`` (plain strided
+            convolutions, of another family, for the judge).
+        width: Channels of the first stage (64 is the published ResNet18).
+        norm: Normalisation.
+        loss: ``squared`` (Eq. 3) or ``cross_entropy``.
+        steps: Largest number of optimiser steps.
+        batch_size: Slices a step.
+        lr: Learning rate (Adam, cosine to zero).
+        weight_decay: Decoupled (AdamW).
+        dropout: Before the head.
+        validate_every: Steps between looks at the validation subjects.
+        patience: Looks without a better validation loss before it stops; 0 never stops early.
+        seed: Initial weights and order.
+        augment: Random changes of the clean slices.
+    """
+
+    network: Literal["resnet18", "resnet10", "convnet"] = "resnet18"
+    width: int = Field(default=64, ge=1)
+    norm: Norm = "batch"
+    loss: Literal["squared", "cross_entropy"] = "cross_entropy"
+    steps: int = Field(default=2000, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    lr: float = Field(default=5e-4, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    validate_every: int = Field(default=100, ge=1)
+    patience: int = Field(default=8, ge=0)
+    seed: int = 0
+    augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
+
+
+class Task(Settings):
+    """The property and the network that must still recognise it.
+
+    Attributes:
+        kind: Kind of property (``binary``: T gives one logit, its decision is the sigmoid).
+        training: ``joint``: T goes on learning with G (the paper); ``frozen``: T stays as pretrained.
+        loss: ``squared`` is Eq. 3, ``cross_entropy`` the usual proper loss.
+        features: Weight of matching T's inner features between clean and restored (0 in the paper).
+        pretrain: How T is pretrained on clean images of the training subjects.
+    """
+
+    kind: Literal["binary"] = "binary"
+    training: Literal["joint", "frozen"] = "joint"
+    loss: Literal["squared", "cross_entropy"] = "squared"
+    features: float = Field(default=0.0, ge=0)
+    pretrain: Recogniser = Recogniser()
+
+
+class Loss(Settings):
+    """Weights of Eq. 4 and the form of the adversarial terms.
+
+    Attributes:
+        lambda_gan: λ of Eq. 4 (not printed in the paper; chosen on validation subjects).
+        mu_task: μ of Eq. 4 (likewise).
+        discriminator: D's own loss: ``bce`` D(x) = 1, D(x̂) = 0; ``hinge``; ``least_squares``.
+        feature_layers: Layers of D that Eq. 2 matches, from 0; None is all but the first.
+        label_smoothing: D's target for clean images is 1 minus this (``bce`` only).
+    """
+
+    lambda_gan: float = Field(default=0.1, ge=0)
+    mu_task: float = Field(default=0.1, ge=0)
+    discriminator: Literal["bce", "hinge", "least_squares"] = "bce"
+    feature_layers: tuple[int, ...] | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+
+
+class Optimiser(Settings):
+    """Adam (β = 0.5, 0.999). The paper prints a rate of 2e-3, pix2pix 2e-4.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Slices a step, over all devices.
+        lr: Learning rate of G.
+        lr_discriminator: Of D; None takes ``lr``.
+        lr_task: Of T where it is trained jointly; None takes a tenth of ``lr``.
+        betas: Adam's β.
+        schedule: ``constant``; ``linear`` and ``cosine`` fall to zero over the last ``decay`` share of the steps.
+        decay: See ``schedule``.
+        warmup: Steps of linear rise at the start.
+        clip: Largest norm of a network's gradient; 0 does not clip.
+        ema: Decay of the moving average of G's weights, which is what is validated and shipped; 0 has none.
+    """
+
+    steps: int = Field(default=20000, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    lr: float = Field(default=2e-4, gt=0)
+    lr_discriminator: float | None = Field(default=None, gt=0)
+    lr_task: float | None = Field(default=None, gt=0)
+    betas: tuple[float, float] = (0.5, 0.999)
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    decay: float = Field(default=0.5, gt=0, le=1)
+    warmup: int = Field(default=0, ge=0)
+    clip: float = Field(default=1.0, ge=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+
+
+class Validate(Settings):
+    """Looks at the validation subjects: the best look becomes the model.
+
+    Attributes:
+        every: Steps between looks.
+        metric: ``psnr`` of whole volumes, or ``objective`` (the run's own Eq. 4 without the adversarial term).
+        patience: Looks without a better value before training stops; 0 never stops early.
+        cases: At most this many cases (drawn by the seed); 0 is all.
+        save_every: Steps between checkpoints (a look always saves one).
+    """
+
+    every: int = Field(default=500, ge=1)
+    metric: Literal["psnr", "objective"] = "psnr"
+    patience: int = Field(default=0, ge=0)
+    cases: int = Field(default=0, ge=0)
+    save_every: int = Field(default=500, ge=1)
+
+
+class Machine(Settings):
+    """Where it runs and how. ``auto`` takes what was measured to be faster on this machine, once per machine
+    and network, so that the objectives of one experiment get the same choice.
+
+    Attributes:
+        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps`` (Lightning Fabric).
+        devices: Devices a node.
+        nodes: Nodes.
+        precision: ``32``, ``bf16`` or ``16`` (mixed).
+        channels_last: Memory format of images and weights.
+        compile: ``torch.compile`` of the networks.
+        threads: CPU threads; 0 leaves it to torch.
+    """
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1)
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    channels_last: bool | Literal["auto"] = "auto"
+    compile: bool | Literal["auto"] = "auto"
+    threads: int = Field(default=0, ge=0)
+
+
+class Recipe(Settings):
+    """Everything that decides a run.
+
+    Attributes:
+        objective: ``l1`` (λ = μ = 0), ``gan`` (μ = 0) or ``task_gan``.
+        seed: Initial weights, data order, dropout, augmentation.
+        fold: Recorded with results; the split itself is in ``pairs.csv``.
+        judge: How the independent judge is trained (other network, other seed, clean images only).
+    """
+
+    objective: Objective = "task_gan"
+    seed: int = 0
+    fold: int = 0
+    data: Data = Data()
+    generator: Generator = Generator()
+    discriminator: Discriminator = Discriminator()
+    task: Task = Task()
+    judge: Recogniser = Recogniser(network="convnet", seed=1000)
+    loss: Loss = Loss()
+    optimiser: Optimiser = Optimiser()
+    validation: Validate = Validate()
+    machine: Machine = Machine()
+
+    @property
+    def lambda_gan(self) -> float:
+        """λ as the objective uses it."""
+        return self.loss.lambda_gan if self.objective != "l1" else 0.0
+
+    @property
+    def mu_task(self) -> float:
+        """μ as the objective uses it."""
+        return self.loss.mu_task if self.objective == "task_gan" else 0.0
+
+    @model_validator(mode="after")
+    def _judge_is_not_the_task(self) -> "Recipe":
+        if self.judge.network == self.task.pretrain.network or self.judge.seed == self.task.pretrain.seed:
+            raise ValueError(
+                "the judge must differ from the task network in both network and seed "
+                f"(both have {self.judge.network} or seed {self.judge.seed}): T is never its own judge"
+            )
+        return self
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("taskgan") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply overrides.
+
+    Args:
+        name: A YAML file, or the name of a shipped recipe such as ``pet``.
+        overrides: ``section.key=value`` each; the value is read as YAML.
+
+    Raises:
+        UserError: If there is no such recipe, or an override is not of that form.
+        Problems: If keys are unknown or values are out of range: all of them at once.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.exists():
+        values, source = read_yaml(path), str(path)
+    elif str(name) in shipped():
+        text = (resources.files("taskgan") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+        values, source = yaml.safe_load(text), f"recipe {name}"
+    else:
+        raise UserError(f"no recipe {str(name)!r}: expected a YAML file or one of {', '.join(shipped())}")
+    for override in overrides:
+        _override(values, override)
+    return parse_recipe(values, source)
+
+
+def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
+    """Check a mapping and make a recipe of it; ``source`` is what messages call it.
+
+    Raises:
+        Problems: Every unknown key and bad value, each in a sentence.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise Problems(f"{source} is not a valid recipe", [_sentence(e) for e in error.errors()]) from None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override}: expected section.key=value, e.g. loss.mu_task=0.3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {override}: {text!r} is not a YAML value") from None
+    *parents, last = key.strip().split(".")
+    place = values
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise UserError(f"--set {override}: {parent} is a value, not a section")
+    place[last] = value
+
+
+def _sentence(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "the recipe"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(error["loc"][:-1])
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {where}; {hint}"
+    found = error["input"]
+    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in location:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field is not None else None
+    return list(getattr(model, "model_fields", {}))
+
+
+def dump_recipe(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain values for YAML; reading it back gives an equal recipe."""
+    return recipe.model_dump(mode="json")
