@@ -1,0 +1,53 @@
+# `make demo` and `make test` do all their set-up on a machine with Python 3.11 or newer.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow lint format bench wheel-check clean help
+
+help:
+	@echo "make demo    simulate, train, restore, evaluate and report: open demo/report/report.html"
+	@echo "make test    the default tests        make test-slow   those that take minutes"
+	@echo "make lint    ruff and mypy            make bench       the ratios that the docs quote"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskgan needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/taskgan demo pet demo
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python benchmarks/projector.py
+	$(BIN)/python benchmarks/simulate_pet.py
+	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/restore.py
+
+# The built wheel works outside the repository: recipes and templates are in it.
+wheel-check: $(READY)
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir build/wheel .
+	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/taskgan-*.whl
+	cd build/wheel/site && PYTHONSAFEPATH= PYTHONPATH=. ../../../$(BIN)/python -c "import taskgan, pathlib; from taskgan.recipe import read_recipe, shipped; assert pathlib.Path(taskgan.__file__).is_relative_to(pathlib.Path.cwd()), taskgan.__file__; [read_recipe(name) for name in shipped()]; assert 'pet-demo' in shipped(); from taskgan.report import page; page.template(); print('wheel: recipes', ', '.join(shipped()), 'and the report template load')"
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,235 @@
+"""The verbs: arguments in, one call out. Heavy imports happen inside the verb that needs them."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Context
+from typer.core import TyperGroup
+
+from taskgan import __version__
+from taskgan.errors import Diverged, UserError
+
+_INTERRUPTED = 130  # what typer exits with after Ctrl-C
+_ORDER = ("simulate", "train", "restore", "evaluate", "compare", "demo", "info")
+
+
+class _Workflow(TyperGroup):
+    """Lists the verbs in the order of the work, not of their definition."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return [name for name in _ORDER if name in self.commands]
+
+
+app = typer.Typer(
+    name="taskgan",
+    cls=_Workflow,
+    help="Restore degraded images without changing what they mean, and show whether it worked.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+simulate_app = typer.Typer(help="Make a cohort from physics.", no_args_is_help=True, rich_markup_mode=None)
+demo_app = typer.Typer(
+    help="The whole path on simulated data, small.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(simulate_app, name="simulate")
+app.add_typer(demo_app, name="demo")
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Select = Annotated[
+    list[str] | None, typer.Option("--select", help="Only rows of pairs.csv with COLUMN=VALUE; repeatable.")
+]
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"taskgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log messages.")] = False,
+) -> None:
+    """Restore degraded images without changing what they mean, and show whether it worked."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s")
+
+
+@simulate_app.command("pet")
+def simulate_pet(
+    out: Annotated[Path, typer.Argument(help="Cohort folder to make (or to go on with).")],
+    subjects: Annotated[int, typer.Option(min=1, help="Number of subjects.")] = 40,
+    doses: Annotated[
+        list[float] | None, typer.Option("--dose", help="Dose in per cent of the standard; repeatable.")
+    ] = None,
+    anatomy: Annotated[
+        Path | None, typer.Option(help="BrainWeb tissue file or folder of them; default: the MNI template.")
+    ] = None,
+    scale: Annotated[str, typer.Option(help="demo (112×112 at 2 mm) or full (256×256×89).")] = "demo",
+    positive: Annotated[float, typer.Option(min=0, max=1, help="Share of amyloid-positive subjects.")] = 0.25,
+    borderline: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of subjects near the cut (composite 1.25 to 1.40).")
+    ] = 0.2,
+    counts: Annotated[
+        float, typer.Option(min=0, help="Multiply the calibrated counts of the standard dose by this.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core.")] = 0,
+) -> None:
+    """Amyloid PET at standard and low dose: anatomy, uptake, TOF projection, thinning, OSEM."""
+    from taskgan.simulate.pet.cohort import simulate_pet as run
+    from taskgan.simulate.pet.settings import pet_simulation
+
+    settings = pet_simulation(
+        subjects=subjects,
+        doses=tuple(doses or (1.0,)),
+        anatomy=anatomy,
+        scale=scale,
+        positive=positive,
+        borderline=borderline,
+        counts=counts,
+        seed=seed,
+    )
+    run(out, settings, workers=workers)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A YAML file or a shipped recipe: pet, pet-demo.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")],
+    run: Annotated[Path, typer.Argument(help="Run folder to make (or to resume).")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, e.g. objective=gan; repeatable.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a restorer. Called again on an unfinished run, it goes on exactly where it was."""
+    from taskgan.recipe import read_recipe
+
+    settings = read_recipe(recipe, overrides or ())
+    from taskgan.train.run import train as start
+
+    start(settings, cohort, run, overwrite=overwrite)
+
+
+@app.command()
+def restore(
+    model: Annotated[Path, typer.Argument(help="Model folder (RUN/model) or run folder.")],
+    inputs: Annotated[list[Path], typer.Argument(help="NIfTI files, folders of them, or a cohort's pairs.csv.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder, or a .nii.gz for a single input.")],
+    samples: Annotated[
+        int, typer.Option(min=0, help="Draw N restorations (dropout as z): writes their mean and SD.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
+    split: Annotated[str | None, typer.Option(help="Of a pairs.csv, only this split.")] = None,
+    select: Select = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
+    precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Apply a model: same grid, affine, units and scale as the input."""
+    from taskgan.restore.files import restore as run
+
+    run(
+        model,
+        inputs,
+        out,
+        samples=samples,
+        seed=seed,
+        split=split,
+        select=_pairs_of(select),
+        batch_size=batch_size,
+        precision=precision,
+        overwrite=overwrite,
+    )
+
+
+@app.command()
+def evaluate(
+    restored: Annotated[Path, typer.Argument(help="Folder of restored images, ours or any tool's.")],
+    cohort: Annotated[Path, typer.Argument(help="The cohort that they were restored from.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Evaluation folder to make.")],
+    method: Annotated[str | None, typer.Option(help="What to call the method, if the folder does not say.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of the task network and the judge, if the folder does not say.")
+    ] = None,
+    recognisers: Annotated[
+        Path | None, typer.Option(help="Where T and the judge are kept; default: in the cohort.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Judge restorations: image quality, task network, independent judge, SUVR against its cut."""
+    from taskgan.evaluate.run import evaluate as run
+    from taskgan.recipe import read_recipe
+
+    settings = read_recipe(recipe) if recipe else None
+    run(restored, cohort, out, recipe=settings, method=method, store=recognisers, overwrite=overwrite)
+
+
+@app.command()
+def compare(
+    evaluations: Annotated[list[Path], typer.Argument(help="Evaluation folders, one per method, seed or fold.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Report folder to make.")],
+    baseline: Annotated[str, typer.Option(help="Method that the others are compared with.")] = "gan",
+    overwrite: Overwrite = False,
+) -> None:
+    """The paper's tables and figures over several runs, as one report.html that opens offline."""
+    from taskgan.report.run import compare as run
+
+    run(evaluations, out, baseline=baseline, overwrite=overwrite)
+
+
+@demo_app.command("pet")
+def demo_pet(
+    out: Annotated[Path, typer.Argument(help="Folder to make (or to go on with).")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    subjects: Annotated[int, typer.Option(min=24, help="Subjects to simulate.")] = 36,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change the pet-demo recipe: section.key=value; repeatable.")
+    ] = None,
+) -> None:
+    """Simulate, train l1, gan and task_gan, restore, evaluate, report: about a quarter of an hour."""
+    from taskgan.demo import demo_pet as run
+
+    run(out, seed=seed, subjects=subjects, overrides=overrides or ())
+
+
+@app.command()
+def info(
+    place: Annotated[Path, typer.Argument(help="A cohort, run, model, restored, evaluation or report folder.")],
+) -> None:
+    """What is this? A readable summary of a folder that taskgan made."""
+    from taskgan.info import describe
+
+    typer.echo(describe(place))
+
+
+def _pairs_of(select: list[str] | None) -> dict[str, str]:
+    wanted = {}
+    for text in select or ():
+        column, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--select {text}: expected COLUMN=VALUE, e.g. dose=1")
+        wanted[column] = value
+    return wanted
+
+
+def main() -> None:
+    """Run the command line. Bad input: one message, exit code 2. A diverged training: exit code 3."""
+    try:
+        app()
+    except Diverged as error:
+        sys.stderr.write(f"taskgan: {error}\n")
+        sys.exit(3)
+    except UserError as error:
+        sys.stderr.write(f"taskgan: {error}\n")
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            sys.stderr.write("taskgan: interrupted; nothing half-written is left, call it again to go on\n")
+        raise
