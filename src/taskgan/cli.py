@@ -3,10 +3,9 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer import Context
 from typer.core import TyperGroup
 
 from taskgan import __version__
@@ -19,7 +18,7 @@ _ORDER = ("simulate", "train", "restore", "evaluate", "compare", "demo", "info")
 class _Workflow(TyperGroup):
     """Lists the verbs in the order of the work, not of their definition."""
 
-    def list_commands(self, ctx: Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return [name for name in _ORDER if name in self.commands]
 
 
@@ -57,7 +56,9 @@ def _main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log messages.")] = False,
 ) -> None:
     """Restore degraded images without changing what they mean, and show whether it worked."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
+    )
 
 
 @simulate_app.command("pet")
@@ -120,7 +121,9 @@ def train(
 @app.command()
 def restore(
     model: Annotated[Path, typer.Argument(help="Model folder (RUN/model) or run folder.")],
-    inputs: Annotated[list[Path], typer.Argument(help="NIfTI files, folders of them, or a cohort's pairs.csv.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="NIfTI files, folders of them, or a cohort's pairs.csv.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder, or a .nii.gz for a single input.")],
     samples: Annotated[
         int, typer.Option(min=0, help="Draw N restorations (dropout as z): writes their mean and SD.")
@@ -154,7 +157,9 @@ def evaluate(
     restored: Annotated[Path, typer.Argument(help="Folder of restored images, ours or any tool's.")],
     cohort: Annotated[Path, typer.Argument(help="The cohort that they were restored from.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Evaluation folder to make.")],
-    method: Annotated[str | None, typer.Option(help="What to call the method, if the folder does not say.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="What to call the method, if the folder does not say.")
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="Recipe of the task network and the judge, if the folder does not say.")
     ] = None,
@@ -173,7 +178,9 @@ def evaluate(
 
 @app.command()
 def compare(
-    evaluations: Annotated[list[Path], typer.Argument(help="Evaluation folders, one per method, seed or fold.")],
+    evaluations: Annotated[
+        list[Path], typer.Argument(help="Evaluation folders, one per method, seed or fold.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Report folder to make.")],
     baseline: Annotated[str, typer.Option(help="Method that the others are compared with.")] = "gan",
     overwrite: Overwrite = False,
@@ -190,7 +197,8 @@ def demo_pet(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     subjects: Annotated[int, typer.Option(min=24, help="Subjects to simulate.")] = 36,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the pet-demo recipe: section.key=value; repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="Change the pet-demo recipe: section.key=value; repeatable."),
     ] = None,
 ) -> None:
     """Simulate, train l1, gan and task_gan, restore, evaluate, report: about a quarter of an hour."""
@@ -201,7 +209,9 @@ def demo_pet(
 
 @app.command()
 def info(
-    place: Annotated[Path, typer.Argument(help="A cohort, run, model, restored, evaluation or report folder.")],
+    place: Annotated[
+        Path, typer.Argument(help="A cohort, run, model, restored, evaluation or report folder.")
+    ],
 ) -> None:
     """What is this? A readable summary of a folder that taskgan made."""
     from taskgan.info import describe

@@ -58,7 +58,9 @@ class Progress:
         left = duration((self._total - self._done) / rate) if rate > 0 else "?"
         pace = f"{rate:.1f} {self._unit}/s" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
         shown = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
-        line = f"{self._title}  {self._done}/{self._total} {self._unit}  {pace}  {left} left  {shown}".rstrip()
+        line = (
+            f"{self._title}  {self._done}/{self._total} {self._unit}  {pace}  {left} left  {shown}".rstrip()
+        )
         if self._live:
             sys.stderr.write("\r" + line.ljust(self._width)[:200])
             self._width = len(line)

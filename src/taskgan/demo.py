@@ -68,7 +68,7 @@ def _stages(out: Path, base: Recipe, seed: int, subjects: int) -> list[tuple[str
 
         train(base.model_copy(update={"objective": method}), cohort, runs[method])
 
-    def restore(method: str) -> None:
+    def restore(method: Objective) -> None:
         from taskgan.restore.files import restore
 
         folder = runs[method] / "restored"
@@ -77,7 +77,7 @@ def _stages(out: Path, base: Recipe, seed: int, subjects: int) -> list[tuple[str
             return
         restore(runs[method] / "model", [cohort / "pairs.csv"], folder, split="test")
 
-    def evaluate(method: str) -> None:
+    def evaluate(method: Objective) -> None:
         from taskgan.evaluate.run import evaluate
 
         folder = runs[method] / "evaluation"
@@ -109,7 +109,9 @@ def _open_record(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     if path.is_file():
         record = read_yaml(path)
         if record.get("settings") != settings:
-            raise UserError(f"{out} holds a demo with other settings; choose another folder or remove that one")
+            raise UserError(
+                f"{out} holds a demo with other settings; choose another folder or remove that one"
+            )
         return record
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f"{out} exists and holds no demo; choose an empty folder")

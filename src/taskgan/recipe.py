@@ -303,7 +303,9 @@ class Recipe(Settings):
 def shipped() -> list[str]:
     """Names of the recipes that come with the package."""
     folder = resources.files("taskgan") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def read_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:

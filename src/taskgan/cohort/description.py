@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from taskgan.files import digest, read_yaml, write_yaml
 from taskgan.cohort.pairs import Pairs
+from taskgan.files import digest, read_yaml, write_yaml
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:
@@ -29,6 +29,8 @@ def fingerprint(pairs: Pairs) -> str:
     rows = []
     for pair in pairs:
         files = [pair.degraded, *([pair.clean] if pair.clean else [])]
-        stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) if p.exists() else (p.name, 0, 0) for p in files]
+        stats = [
+            (p.name, p.stat().st_size, p.stat().st_mtime_ns) if p.exists() else (p.name, 0, 0) for p in files
+        ]
         rows.append([pair.case, pair.subject, pair.split, pair.label, stats])
     return digest({"rows": rows})

@@ -6,6 +6,7 @@ user's back. Networks work on slices along the third axis (axial for every commo
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from taskgan.errors import UserError
@@ -78,11 +80,7 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
         if len(shape) != 3:
             raise UserError(f"{path} has dimensions {'×'.join(map(str, image.shape))}, expected a 3D volume")
         data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
-    except Exception as error:  # zlib.error has no common base with the others
-        if isinstance(error, UserError):
-            raise
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
     if finite and not np.isfinite(data).all():
         count = int((~np.isfinite(data)).sum())
@@ -137,7 +135,9 @@ def write_volume(
     if side is not None:
         write_json(sidecar(path), dict(side))
     with atomic(path) as partial:
-        partial.write_bytes(gzip.compress(raw, compresslevel=4, mtime=0) if path.name.endswith(".gz") else raw)
+        partial.write_bytes(
+            gzip.compress(raw, compresslevel=4, mtime=0) if path.name.endswith(".gz") else raw
+        )
 
 
 def read_sidecar(path: Path) -> dict[str, Any]:

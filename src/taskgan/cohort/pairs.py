@@ -121,7 +121,9 @@ def table_of(place: Path) -> Path:
     if place.is_dir():
         table = place / "pairs.csv"
         if not table.is_file():
-            raise UserError(f"{place} holds no pairs.csv; expected a cohort folder (columns {', '.join(REQUIRED)})")
+            raise UserError(
+                f"{place} holds no pairs.csv; expected a cohort folder (columns {', '.join(REQUIRED)})"
+            )
         return table
     if not place.is_file():
         raise UserError(f"{place} does not exist; expected a cohort folder or a pairs.csv")

@@ -44,7 +44,8 @@ def with_neighbours(inputs: Array, index: int, neighbours: int) -> Array:
         return inputs[index]
     offsets = [0, *(o for k in range(1, neighbours + 1) for o in (-k, k))]
     picked = [int(np.clip(index + o, 0, len(inputs) - 1)) for o in offsets]
-    return inputs[picked].reshape(-1, *inputs.shape[2:])
+    stacked: Array = inputs[picked].reshape(-1, *inputs.shape[2:])
+    return stacked
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True) -> Case:
     for column in data.inputs[1:]:
         path = pair.path(column)
         if path is None:
-            raise UserError(f"row {pair.row} (case {pair.case}) names no image in the input column {column!r}")
+            raise UserError(
+                f"row {pair.row} (case {pair.case}) names no image in the input column {column!r}"
+            )
         extra = read_volume(path)
         _same_shape(extra, source, path, pair)
         channels.append(data.intensity.fit(extra.data, str(path)).apply(extra.data))

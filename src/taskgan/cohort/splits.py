@@ -1,0 +1,53 @@
+"""Splits that never share a subject and keep every label in every split."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from taskgan.cohort.pairs import SPLITS
+from taskgan.errors import UserError
+
+Subject = TypeVar("Subject", bound=Hashable)
+DEFAULT_SHARES = (0.6, 0.15, 0.25)
+
+
+def split_subjects(
+    labels: Mapping[Subject, object], *, shares: Sequence[float] = DEFAULT_SHARES, seed: int = 0
+) -> dict[Subject, str]:
+    """Assign each subject to ``train``, ``val`` or ``test``, stratified by label.
+
+    Args:
+        labels: Label of each subject; subjects with equal labels form a stratum.
+        shares: Shares of train, val and test; they are normalised to one.
+        seed: Of the shuffle. The order of ``labels`` does not matter.
+
+    Returns:
+        Split of each subject. Every stratum has at least one subject in every split.
+
+    Raises:
+        UserError: If a label has fewer than three subjects, or a share is not positive.
+    """
+    if len(shares) != len(SPLITS) or min(shares) <= 0:
+        raise UserError(
+            f"the shares of train, val and test must be three positive numbers, found {list(shares)}"
+        )
+    wanted = np.asarray(shares, dtype=float) / sum(shares)
+    rng = np.random.default_rng(seed)
+    assigned: dict[Subject, str] = {}
+    for label in sorted(set(labels.values()), key=str):
+        members = sorted((s for s, found in labels.items() if found == label), key=str)
+        if len(members) < len(SPLITS):
+            raise UserError(
+                f"label {label} has {len(members)} subject{'s' * (len(members) != 1)}, expected at least "
+                "three: one each for train, val and test"
+            )
+        counts = np.maximum(1, np.round(wanted * len(members)).astype(int))
+        counts[0] = len(members) - counts[1] - counts[2]
+        while counts[0] < 1:  # few subjects and a small training share: take from the larger of the others
+            counts[1 + int(np.argmax(counts[1:]))] -= 1
+            counts[0] += 1
+        order = rng.permutation(len(members))
+        names = [name for name, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
+        assigned.update({members[index]: name for index, name in zip(order, names, strict=True)})
+    return assigned
