@@ -1,0 +1,178 @@
+"""The generator G(x̃, z): a U-Net of 4×4 convolutions with stride 2 (the paper's appendix)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from taskgan.networks.norm import NormKind, norm_layer
+
+Output = Literal["nonnegative", "real", "unit"]
+
+_LEAK = 0.2  # slope of the encoder's LeakyReLU
+_OUTSIDE = 0.1  # share of the gradient that passes where the output is held at a bound
+_LAST_GAIN = 0.1  # the last layer starts small: near zero, or near the degraded image where it is added
+
+
+class UNet(nn.Module):
+    """U-Net, at the paper's setting encoder C64-C128-C256-C512x5, decoder CD512x3-C512x2-C256-C128-C64.
+
+    Every one of the ``depth`` decoder layers doubles the resolution (1 to 256 at the paper's setting); its
+    output is concatenated with the encoder's at the same resolution, and one 3×3 convolution with stride 1
+    maps the last to the image. Read like this the paper's list has 61.4 million parameters. (pix2pix's code
+    has 54.4: there the eighth up-convolution makes the image, and the three before it have half the width.)
+
+    Any image size works: a map of odd size gets a row or column of zeros before it is halved (the
+    convolutions pad with zeros too), and what comes back up is cropped to the size of its skip connection.
+    Multiples of ``2**depth`` need neither.
+
+    z is the dropout of the first ``dropout_layers`` decoder layers: drawn from torch's global state in
+    training, absent in evaluation, drawn from given generators, one per image, in either
+    (see :meth:`forward`).
+
+    Weights start normal with He's variance for the true fan-in (4 of 16 taps meet in an output pixel of a
+    stride-2 transposed convolution), so that the signal keeps its size through 16 layers also without norm;
+    at the paper's widths this is close to pix2pix's N(0, 0.02²).
+
+    Args:
+        in_channels: Channels of the input; channel 0 is the degraded image.
+        out_channels: Channels of the output.
+        width: Channels of the first layer; doubled per layer up to ``max_width``.
+        max_width: See ``width``.
+        depth: Number of down-samplings.
+        norm: Normalisation of all layers but the first and the innermost of the encoder.
+        dropout: Rate of z, 0 to below 1.
+        dropout_layers: Decoder layers with dropout, from the innermost.
+        residual: Add the degraded channel before the output's bounds.
+        output: ``nonnegative`` is max(0, ·), ``unit`` is cut to 0..1, ``real`` is unbounded. Where a bound
+            holds the output, a tenth of the gradient passes: the output is exact and no pixel dies.
+
+    Raises:
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int = 1,
+        width: int = 64,
+        max_width: int = 512,
+        depth: int = 8,
+        norm: NormKind = "batch",
+        dropout: float = 0.5,
+        dropout_layers: int = 3,
+        residual: bool = False,
+        output: Output = "nonnegative",
+    ) -> None:
+        super().__init__()
+        if min(in_channels, out_channels, width, max_width, depth) < 1:
+            raise ValueError("channels, widths and depth are at least 1")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}, expected 0 to below 1")
+        if output not in ("nonnegative", "real", "unit"):
+            raise ValueError(f"output is {output!r}, expected nonnegative, real or unit")
+        self.in_channels, self.dropout, self.dropout_layers = in_channels, dropout, dropout_layers
+        self.residual, self.output = residual, output
+        widths = [min(width * 2**level, max_width) for level in range(depth)]
+        self.down = nn.ModuleList(
+            _down(before, after, "none" if level in (0, depth - 1) else norm)
+            for level, (before, after) in enumerate(zip([in_channels, *widths], widths, strict=False))
+        )
+        # The decoder mirrors the encoder; all its layers but the innermost see a skip connection too.
+        self.up = nn.ModuleList(
+            _up(
+                widths[level] if level == depth - 1 else widths[level + 1] + widths[level],
+                widths[level],
+                norm,
+            )
+            for level in reversed(range(depth))
+        )
+        self.last = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        self._initialise()
+
+    def forward(self, x: Tensor, z: Sequence[torch.Generator] | None = None) -> Tensor:
+        """Restore images.
+
+        Args:
+            x: (B, ``in_channels``, H, W), network units; any H and W from 1.
+            z: One generator per image, on the CPU: dropout is on and image b's masks are drawn from z[b]
+                alone, so that a sample does not depend on its batch. None: dropout follows
+                ``self.training``.
+
+        Returns:
+            (B, ``out_channels``, H, W), network units, within the bounds of ``output``.
+        """
+        if z is not None and len(z) != len(x):
+            raise ValueError(f"{len(z)} generators for {len(x)} images, expected one each")
+        features, sizes = x, []
+        skips: list[Tensor] = []
+        for layer in self.down:
+            sizes.append(features.shape[-2:])
+            features = F.leaky_relu(layer(_even(features)), _LEAK)
+            skips.append(features)
+        skips.pop()
+        for index, layer in enumerate(self.up):
+            features = layer(features)
+            if index < self.dropout_layers and self.dropout > 0:
+                features = self._noise(features, z)
+            height, width = sizes.pop()
+            features = F.relu(features)[..., :height, :width]
+            if skips:
+                features = torch.cat([features, skips.pop()], dim=1)
+        raw = self.last(features)
+        if self.residual:
+            raw = raw + x[:, :1]
+        return _bounded(raw, self.output)
+
+    def _noise(self, features: Tensor, z: Sequence[torch.Generator] | None) -> Tensor:
+        if z is None:
+            return F.dropout(features, self.dropout, self.training)
+        shape = features.shape[1:]
+        kept = torch.stack([torch.rand(shape, generator=one) >= self.dropout for one in z])
+        return features * kept.to(features) / (1 - self.dropout)
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                transposed = isinstance(module, nn.ConvTranspose2d)
+                fan_in = module.in_channels * (
+                    4 if transposed else module.kernel_size[0] * module.kernel_size[1]
+                )
+                gain = (
+                    _LAST_GAIN
+                    if module is self.last
+                    else (2.0 / (1 + (0 if transposed else _LEAK) ** 2)) ** 0.5
+                )
+                nn.init.normal_(module.weight, std=gain / fan_in**0.5)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+def _down(before: int, after: int, norm: NormKind) -> nn.Sequential:
+    convolution = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
+    return nn.Sequential(convolution, norm_layer(norm, after))
+
+
+def _up(before: int, after: int, norm: NormKind) -> nn.Sequential:
+    convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
+    return nn.Sequential(convolution, norm_layer(norm, after))
+
+
+def _even(image: Tensor) -> Tensor:
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else image
+
+
+def _bounded(raw: Tensor, output: Output) -> Tensor:
+    if output == "real":
+        return raw
+    held = raw.clamp(min=0.0, max=1.0 if output == "unit" else None)
+    if not torch.is_grad_enabled():
+        return held
+    # The value is that of `held`; the gradient outside of the bounds comes from the second term, a zero.
+    outside = _OUTSIDE * (raw - held.detach())
+    inside = (raw == held).to(raw)
+    return held + (1 - inside) * (outside - outside.detach())

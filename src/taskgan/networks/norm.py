@@ -1,0 +1,71 @@
+"""The normalisation layers that the networks are built with."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+NormKind = Literal["batch", "instance", "group", "none"]
+
+_MAX_GROUPS = 32  # Wu and He 2018
+_MIN_GROUP = 4  # on a 1×1 map the statistics of a group come from its channels alone
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that survives a batch of one image on a 1×1 map.
+
+    There a channel has a single value, which its own statistics would turn into zero (torch refuses it).
+    Such a batch is normalised by the running statistics and does not change them.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        if self.training and input.numel() == input.shape[1]:
+            return torch.nn.functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation, affine, that leaves 1×1 maps as they are.
+
+    One value minus its own mean is zero, which would cut the innermost layers of a U-Net off. There only the
+    learned scale and shift act.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        if input.shape[-1] * input.shape[-2] == 1:
+            return input * self.weight[:, None, None] + self.bias[:, None, None]
+        return super().forward(input)
+
+
+def group_count(channels: int) -> int:
+    """The most groups, at most 32, that divide ``channels`` and leave at least 4 channels to each."""
+    most = max(1, min(_MAX_GROUPS, channels // _MIN_GROUP))
+    return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
+
+
+def norm_layer(kind: NormKind, channels: int) -> nn.Module:
+    """A normalisation of feature maps (B, ``channels``, H, W), with learned scale and shift.
+
+    Args:
+        kind: ``batch`` (the paper), ``instance``, ``group`` or ``none``.
+        channels: Channels of the maps.
+
+    Raises:
+        ValueError: If the kind is not one of these.
+    """
+    if kind == "batch":
+        return BatchNorm(channels)
+    if kind == "instance":
+        return InstanceNorm(channels)
+    if kind == "group":
+        return nn.GroupNorm(group_count(channels), channels)
+    if kind == "none":
+        return nn.Identity()
+    raise ValueError(f"norm is {kind!r}, expected batch, instance, group or none")
