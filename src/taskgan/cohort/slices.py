@@ -41,7 +41,8 @@ def with_neighbours(inputs: Array, index: int, neighbours: int) -> Array:
         degraded slice itself.
     """
     if neighbours == 0:
-        return inputs[index]
+        centre: Array = inputs[index]
+        return centre
     offsets = [0, *(o for k in range(1, neighbours + 1) for o in (-k, k))]
     picked = [int(np.clip(index + o, 0, len(inputs) - 1)) for o in offsets]
     stacked: Array = inputs[picked].reshape(-1, *inputs.shape[2:])

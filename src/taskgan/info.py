@@ -1,0 +1,137 @@
+"""``taskgan info``: what is this folder? Read from its YAML and CSV alone, so it answers at once."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from taskgan.cohort.description import read_description
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, SPLITS, Pairs, read_pairs
+from taskgan.errors import UserError
+from taskgan.files import read_yaml
+
+
+def describe(place: Path) -> str:
+    """A readable summary of a cohort, run, model, recogniser, restored, evaluation, report or demo folder.
+
+    Args:
+        place: The folder, or the file that makes it one (``pairs.csv``, ``model.yaml``).
+
+    Raises:
+        UserError: If it does not exist or is none of these.
+    """
+    if not place.exists():
+        raise UserError(f"{place} does not exist; expected a folder that taskgan made or a pairs.csv")
+    folder = place if place.is_dir() else place.parent
+    for marker, tell in _KINDS.items():
+        if (folder / marker).is_file() and (place.is_dir() or place.name == marker):
+            return tell(folder)
+    raise UserError(f"{place} is nothing that taskgan made; expected one of {', '.join(_KINDS)} in it")
+
+
+def _cohort(folder: Path) -> str:
+    pairs = read_pairs(folder, REQUIRED_TO_RESTORE)
+    about = read_description(folder)
+    lines = [f"cohort {folder}: {len(pairs)} pairs of {len({p.subject for p in pairs})} subjects"]
+    if about:
+        lines.append(
+            f"  made by      {about.get('made_by', 'unknown')} (kind {about.get('kind', 'unknown')})"
+        )
+    lines += [f"  {name:<12} {_split(pairs.split(name))}" for name in SPLITS if len(pairs.split(name))]
+    known = {*REQUIRED_TO_RESTORE, "subject", "split", "clean", "label"}
+    further = [c for c in pairs.columns if c not in known]
+    if further:
+        lines.append(f"  columns      {', '.join(further)}")
+    for column in ("dose", "contrast", "anatomy"):
+        if column in further:
+            counts = Counter(p.columns[column] for p in pairs)
+            lines.append(f"  {column:<12} {_counts(counts)}")
+    lines += _section("measured", about.get("measured"))
+    lines += _section("settings", about.get("settings"))
+    lines += _section("versions", about.get("versions"))
+    return "\n".join(lines)
+
+
+def _split(pairs: Pairs) -> str:
+    subjects = {p.subject: p.label for p in pairs}
+    labels = Counter("no label" if y is None else f"label {y:g}" for y in subjects.values())
+    return f"{len(subjects)} subjects ({_counts(labels)})"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    shown = [f"{n} × {value or 'none'}" for value, n in sorted(counts.items())]
+    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+
+
+def _run(folder: Path) -> str:
+    recipe = read_yaml(folder / "recipe.yaml")
+    steps = recipe.get("optimiser", {}).get("steps", "?")
+    last = _last_row(folder / "metrics.csv")
+    lines = [f"run {folder}: objective {recipe.get('objective')}, seed {recipe.get('seed')}"]
+    lines.append(f"  step         {last.get('step', 0)} of {steps}")
+    lines += _section("last", {k: v for k, v in last.items() if v not in ("", None) and k != "step"})
+    if (folder / "run.yaml").is_file():
+        lines += _section("run", read_yaml(folder / "run.yaml"))
+    if (folder / "model" / "model.yaml").is_file():
+        lines.append(f"  model        {folder / 'model'} (taskgan info {folder / 'model'})")
+    return "\n".join(lines)
+
+
+def _last_row(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    return {k: v for k, v in rows[-1].items() if k} if rows else {}
+
+
+def _yaml(kind: str, name: str) -> Callable[[Path], str]:
+    def tell(folder: Path) -> str:
+        return "\n".join([f"{kind} {folder}", *_nested(read_yaml(folder / name), "  ")])
+
+    return tell
+
+
+def _evaluation(folder: Path) -> str:
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder / 'summary.json'} is not valid JSON: {error}") from None
+    return "\n".join([f"evaluation {folder}", *_nested(summary, "  ")])
+
+
+def _section(title: str, values: Mapping[str, Any] | None) -> list[str]:
+    return [f"  {title}", *_nested(values, "    ")] if values else []
+
+
+def _nested(values: Mapping[str, Any], indent: str) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            lines += [f"{indent}{key}", *_nested(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key:<{max(1, 24 - len(indent))}} {_short(value)}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        text = ", ".join(_short(v) for v in value)
+        return text if len(text) <= 80 else f"{len(value)} values: {text[:60]}…"
+    return str(value)
+
+
+_KINDS: dict[str, Callable[[Path], str]] = {
+    "demo.yaml": _yaml("demo", "demo.yaml"),
+    "pairs.csv": _cohort,
+    "recipe.yaml": _run,
+    "model.yaml": _yaml("model", "model.yaml"),
+    "recogniser.yaml": _yaml("recogniser", "recogniser.yaml"),
+    "restored.yaml": _yaml("restored images", "restored.yaml"),
+    "summary.json": _evaluation,
+    "report.yaml": _yaml("report", "report.yaml"),
+}

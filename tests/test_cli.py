@@ -1,0 +1,71 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+VERBS = (["simulate", "pet"], ["train"], ["restore"], ["evaluate"], ["compare"], ["demo", "pet"], ["info"])
+
+
+def taskgan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "taskgan", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_help_lists_the_verbs_in_the_order_of_the_work() -> None:
+    text = taskgan("--help").stdout
+    found = [text.index(f"\n  {verb[0]} ") for verb in VERBS]
+    assert found == sorted(found)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help_without_loading_what_is_heavy(verb: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['taskgan', *sys.argv[1:]]\n"
+        "from taskgan.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'scipy', 'pandas', 'matplotlib', 'nibabel', 'monai'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *verb, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_help_is_quick() -> None:
+    """Not a benchmark: a second is the promise and a heavy import would take several."""
+    taskgan("--help")
+    began = time.monotonic()
+    taskgan("--help")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["info", "nowhere"], "nowhere does not exist"),
+        (["train", "pett", "cohort", "run"], "no recipe 'pett'"),
+        (["train", "pet-demo", "nowhere", "run"], "nowhere does not exist"),
+        (["train", "pet-demo", "nowhere", "run", "--set", "los.x=1"], "unknown key los"),
+        (["restore", "nowhere", "x.nii.gz", "-o", "y"], "nowhere"),
+        (["restore", "m", "x", "-o", "y", "--select", "dose"], "expected COLUMN=VALUE"),
+        (["evaluate", "nowhere", "cohort", "-o", "out"], "nowhere"),
+        (["compare", "nowhere", "-o", "out"], "nowhere"),
+        (["simulate", "pet", "out", "--scale", "huge"], "huge"),
+        (["simulate", "pet", "out", "--anatomy", "nowhere"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_a_sentence_and_exit_code_2(
+    arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = taskgan(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

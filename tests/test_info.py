@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from taskgan.errors import UserError
+from taskgan.files import write_text, write_yaml
+from taskgan.info import describe
+
+
+def test_a_cohort_tells_its_splits_labels_and_calibration(tmp_path: Path) -> None:
+    rows = "a,s1,train,x,y,1,1\nb,s2,train,x,y,0,1\nc,s3,test,x,y,0,5\n"
+    write_text(tmp_path / "pairs.csv", "case,subject,split,degraded,clean,label,dose\n" + rows)
+    write_yaml(
+        tmp_path / "cohort.yaml", {"kind": "pet", "measured": {"psnr": 22.41234, "relative_rmse": 0.3}}
+    )
+    text = describe(tmp_path)
+    assert "3 pairs of 3 subjects" in text
+    assert "2 subjects (1 × label 0, 1 × label 1)" in text
+    assert "2 × 1, 1 × 5" in text
+    assert "22.41" in text
+    assert describe(tmp_path / "pairs.csv") == text
+
+
+def test_a_run_tells_where_it_stands(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "recipe.yaml", {"objective": "gan", "seed": 3, "optimiser": {"steps": 100}})
+    write_text(tmp_path / "metrics.csv", "step,pixel,psnr\n10,0.5,\n20,0.25,27.1\n")
+    text = describe(tmp_path)
+    assert "objective gan, seed 3" in text
+    assert "20 of 100" in text
+    assert "27.1" in text
+
+
+def test_a_model_card_is_shown_in_full(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "model.yaml", {"intended_use": "research", "cohort": {"subjects": 24}})
+    text = describe(tmp_path)
+    assert "research" in text
+    assert "24" in text
+
+
+@pytest.mark.parametrize("name", ["absent", "empty", "notes.txt"])
+def test_what_is_nothing_of_ours_is_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match="expected"):
+        describe(tmp_path / name)
