@@ -1,0 +1,94 @@
+"""``cases.csv``: one row a case and method, the only input of tables, figures and statistics.
+
+Methods ``input`` (the degraded image) and ``clean`` (the reference itself, for what readers make of clean
+images) are rows like any other. An empty field is a value that the cohort gives no means to know.
+"""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from taskgan.errors import UserError
+from taskgan.files import atomic
+
+TEXT = ("case", "subject", "method", "degraded", "clean", "restored", "cortex", "reference")
+COLUMNS = (
+    "case",
+    "subject",
+    "label",
+    "method",
+    "seed",
+    "fold",
+    "psnr",
+    "ssim",
+    "rmse",
+    "rmse_relative",
+    "psnr_head",
+    "ssim_head",
+    "rmse_head",
+    "rmse_relative_head",
+    "task_mae",
+    "task_probability",
+    "task_decision",
+    "judge_mae",
+    "judge_probability",
+    "judge_decision",
+    "suvr_reference",
+    "suvr_restored",
+    "suvr_bias",
+    "suvr_decision",
+    "suvr_true",
+    "dose",
+    "degraded",
+    "clean",
+    "restored",
+    "cortex",
+    "reference",
+)
+QUALITY = ("psnr", "ssim", "rmse", "rmse_relative")
+READERS = ("task", "judge", "suvr")
+
+
+def write_cases(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write the table atomically. NaN and None become empty, numbers keep six significant digits or more.
+
+    Args:
+        path: The file.
+        rows: One mapping a row; missing columns are left empty.
+    """
+    with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, fieldnames=COLUMNS, lineterminator="\n", extrasaction="raise")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: _text(row.get(key)) for key in COLUMNS})
+
+
+def read_cases(folder: Path) -> pd.DataFrame:
+    """Read an evaluation folder's table: text columns as text, all others as numbers (NaN where empty).
+
+    Raises:
+        UserError: If there is no table, or a column is missing or not numeric.
+    """
+    path = folder / "cases.csv"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no cases.csv; expected a folder that taskgan evaluate made")
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}")
+    for name in COLUMNS:
+        if name not in TEXT:
+            try:
+                frame[name] = pd.to_numeric(frame[name].where(frame[name] != "")).astype(float)
+            except ValueError:
+                raise UserError(f"{path} has text in the column {name}, expected numbers") from None
+    return frame
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.8g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,97 @@
+"""Which restored image belongs to which case: our own folders, and those of any other tool."""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from taskgan.cohort.images import SUFFIXES, stem
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.errors import UserError
+from taskgan.files import read_yaml
+
+RESERVED = ("input", "clean")
+
+
+@dataclass(frozen=True)
+class Restorations:
+    """A folder of restored images.
+
+    Attributes:
+        folder: The folder.
+        method: Name of the method.
+        seed: Training seed, or None where unknown.
+        fold: Cross-validation fold, or None where unknown.
+        images: Restored image of every case that is both in the folder and in the cohort.
+        origin: ``restored.yaml``, empty for another tool's folder.
+    """
+
+    folder: Path
+    method: str
+    seed: int | None
+    fold: int | None
+    images: dict[str, Path]
+    origin: dict[str, Any] = field(repr=False)
+
+
+def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> Restorations:
+    """Match restored images with the cases of a cohort.
+
+    A folder of ``taskgan restore`` says which is which in ``restored.csv``. In any other folder an image is a
+    case's if it is called after the case (``<case>.nii.gz``) or after its degraded image.
+
+    Args:
+        folder: The folder.
+        pairs: The cohort's rows.
+        method: Name of the method; overrides what the folder says.
+
+    Raises:
+        UserError: If the folder or an image that it lists does not exist, no case matches, or the method has
+            no name or the name of a reference row.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist; expected a folder of restored images")
+    origin = read_yaml(folder / "restored.yaml") if (folder / "restored.yaml").is_file() else {}
+    name = method or origin.get("method")
+    if not name:
+        raise UserError(f"{folder} has no restored.yaml that names its method; say it with --method")
+    if name in RESERVED:
+        raise UserError(f"a method cannot be called {name!r}: that is the name of the cohort's own images")
+    listed = folder / "restored.csv"
+    images = _listed(listed, pairs) if listed.is_file() else _by_name(folder, pairs)
+    if not images:
+        example = pairs.rows[0].case
+        raise UserError(
+            f"{folder} holds no image of a case in {pairs.source}; expected names such as {example}.nii.gz"
+        )
+    return Restorations(folder, str(name), _number(origin, "seed"), _number(origin, "fold"), images, origin)
+
+
+def _listed(table: Path, pairs: Pairs) -> dict[str, Path]:
+    with table.open(newline="", encoding="utf-8-sig") as handle:
+        rows = list(csv.DictReader(handle))
+    if not rows or not {"case", "restored"} <= set(rows[0]):
+        found = ", ".join(rows[0]) if rows else "no rows"
+        raise UserError(f"{table} has {found}, expected rows with the columns case and restored")
+    known = {pair.case for pair in pairs}
+    images = {row["case"]: table.parent / row["restored"] for row in rows if row["case"] in known}
+    absent = [str(path) for path in images.values() if not path.exists()]
+    if absent:
+        raise UserError(f"{table} lists {len(absent)} images that do not exist, the first is {absent[0]}")
+    return images
+
+
+def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:
+    files = {stem(p): p for p in sorted(folder.iterdir()) if p.name.endswith(SUFFIXES)}
+    stems = [stem(pair.degraded) for pair in pairs]
+
+    def of(pair: Pair) -> Path | None:
+        own = stem(pair.degraded)
+        return files.get(pair.case) or (files.get(own) if stems.count(own) == 1 else None)
+
+    return {pair.case: found for pair in pairs if (found := of(pair)) is not None}
+
+
+def _number(origin: dict[str, Any], key: str) -> int | None:
+    value = origin.get(key)
+    return int(value) if value is not None else None

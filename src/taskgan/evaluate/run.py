@@ -1,0 +1,133 @@
+"""``taskgan evaluate``: restored images against the clean ones, read by T, by the judge and by their SUVR."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
+from taskgan.console import progress, say
+from taskgan.errors import UserError
+from taskgan.evaluate.cases import read_cases, write_cases
+from taskgan.evaluate.measure import measure_case, relative
+from taskgan.evaluate.readers import default_readers, describe, has_labels
+from taskgan.evaluate.reading import Reader
+from taskgan.evaluate.restorations import Restorations, find_restorations
+from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.summary import summarise
+from taskgan.files import versions, write_json, write_yaml
+from taskgan.recipe import Recipe, parse_recipe
+
+
+def evaluate(
+    restored: Path,
+    cohort: Path,
+    out: Path,
+    *,
+    recipe: Recipe | None = None,
+    method: str | None = None,
+    store: Path | None = None,
+    overwrite: bool = False,
+    settings: Evaluation | None = None,
+    readers: Mapping[str, Reader] | None = None,
+) -> Path:
+    """Judge a folder of restored images, ours or any tool's.
+
+    Args:
+        restored: Folder of restored images (see :func:`~taskgan.evaluate.restorations.find_restorations`).
+        cohort: Cohort folder or table that they were restored from.
+        out: Evaluation folder to make: ``cases.csv``, ``evaluation.yaml`` and, last, ``summary.json``.
+        recipe: Says which rows count, the intensity transform and how T and the judge are trained; where None
+            the recipe that ``restored.yaml`` recorded, else the defaults.
+        method: Name of the method; overrides what the folder says.
+        store: Where trained recognisers are kept; where None in the cohort.
+        overwrite: Replace an existing evaluation.
+        settings: Cut and slices.
+        readers: Readers to use in place of the cohort's T and judge.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UserError: If something is missing, on another grid, or already there.
+    """
+    settings = settings or Evaluation()
+    if (out / "summary.json").exists() and not overwrite:
+        raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
+    pairs = read_pairs(cohort, REQUIRED)
+    found = find_restorations(restored, pairs, method)
+    recipe = recipe or _recorded_recipe(found)
+    rows, notes = _choose(pairs, found, recipe)
+    if readers is None:
+        readers = default_readers(pairs, recipe, store)
+    if not has_labels(pairs):
+        notes.append(
+            "the training rows have no two labels, so no network could be trained to read the images"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    measured: list[dict[str, Any]] = []
+    with progress(f"evaluate {found.method}", len(rows), "cases") as bar:
+        for pair in rows:
+            measured += measure_case(pair, found, recipe.data, readers, settings, out)
+            bar.advance(1, psnr=float(measured[-1]["psnr"]))
+    write_cases(out / "cases.csv", measured)
+    frame = read_cases(out)
+    summary = summarise(frame)
+    write_yaml(
+        out / "evaluation.yaml",
+        {
+            "method": found.method,
+            "seed": found.seed,
+            "fold": found.fold,
+            "restored": relative(found.folder, out),
+            "cohort": relative(pairs.folder, out),
+            "model": found.origin.get("model"),
+            "checksum": found.origin.get("checksum"),
+            "settings": settings.model_dump(mode="json"),
+            "data": recipe.data.model_dump(mode="json"),
+            "readers": {
+                n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
+            },
+            "notes": notes,
+            "versions": versions(),
+        },
+    )
+    write_json(out / "summary.json", summary)
+    for note in notes:
+        say(f"note: {note}")
+    mean = summary[found.method]["quality"]["psnr"]["estimate"]
+    before = summary["input"]["quality"]["psnr"]["estimate"]
+    say(f"{out}: {found.method}, {len(rows)} cases, PSNR {_db(mean)} (input {_db(before)})")
+    return out
+
+
+def _db(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.2f} dB"
+
+
+def _recorded_recipe(found: Restorations) -> Recipe:
+    recorded = found.origin.get("recipe")
+    if not isinstance(recorded, dict):
+        return Recipe()
+    known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
+    return parse_recipe(known, str(found.folder / "restored.yaml"))
+
+
+def _choose(pairs: Pairs, found: Restorations, recipe: Recipe) -> tuple[list[Pair], list[str]]:
+    """The restored test cases; all restored ones, with a note, where none is a test case."""
+    select = {column: str(value) for column, value in recipe.data.select.items()}
+    wanted = pairs.select(select) if select else pairs
+    restored = [pair for pair in wanted if pair.case in found.images]
+    test = wanted.split("test")
+    chosen = [pair for pair in restored if pair.split == "test"]
+    notes = []
+    if not restored:
+        raise UserError(
+            f"{found.folder} holds no image of the cases that the recipe selects in {pairs.source}"
+        )
+    if not chosen:
+        chosen = restored
+        notes.append("none of the restored cases is a test case: these figures are no test of the method")
+    elif len(chosen) < len(test):
+        absent = [pair.case for pair in test if pair.case not in found.images]
+        notes.append(f"{len(absent)} of {len(test)} test cases were not restored: {', '.join(absent[:10])}")
+    return chosen, notes

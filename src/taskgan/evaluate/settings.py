@@ -1,0 +1,17 @@
+"""Settings of an evaluation: what the paper does not print, or what another tracer needs otherwise."""
+
+from pydantic import Field
+
+from taskgan.recipe import Settings
+
+
+class Evaluation(Settings):
+    """How restored images are judged.
+
+    Attributes:
+        slices: Middle slices that a network reads; the paper takes 40.
+        suvr_cut: Composite SUVR from which a case is positive (18F-florbetaben, cerebellar grey matter).
+    """
+
+    slices: int = Field(default=40, ge=1)
+    suvr_cut: float = Field(default=1.38, gt=0)
