@@ -1,0 +1,83 @@
+"""The discriminator D: an image classifier that also shows its features (appendix; Eq. 2 matches them)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from taskgan.networks.norm import NormKind, norm_layer
+
+_SLOPE = 0.2
+
+
+class ImageDiscriminator(nn.Module):
+    """C64-C128-C256-C512-C512-C512, every layer 4×4 with stride 2, then one logit for the whole image.
+
+    The paper says "image-based classifier" and no more. Here the last features are averaged over the image
+    before the linear head, so that any image size works with the same weights; each layer floors half the
+    size, so an image needs at least ``2 ** len(widths)`` pixels along both axes.
+
+    Weights start by He's rule for LeakyReLU 0.2, not by pix2pix's N(0, 0.02): features then have the scale of
+    the images with any norm, and λ means the same with any norm.
+
+    Args:
+        in_channels: Image channels (image plus degraded image where D is conditional).
+        widths: Channels of each stride-2 layer.
+        norm: ``batch``, ``instance``, ``group`` or ``none``, on all layers but the first.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        widths: Sequence[int] = (64, 128, 256, 512, 512, 512),
+        norm: NormKind = "batch",
+    ) -> None:
+        super().__init__()
+        if in_channels < 1:
+            raise ValueError(f"in_channels must be at least 1, got {in_channels}")
+        if not widths or min(widths) < 1:
+            raise ValueError(f"widths must be one or more positive numbers, got {tuple(widths)}")
+        self.in_channels = in_channels
+        self.least_size = 2 ** len(widths)
+        self.layers = nn.ModuleList(
+            _layer(before, width, norm if index else "none")
+            for index, (before, width) in enumerate(zip((in_channels, *widths[:-1]), widths, strict=True))
+        )
+        self.head = nn.Linear(widths[-1], 1)
+        nn.init.normal_(self.head.weight, std=widths[-1] ** -0.5)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge images.
+
+        Args:
+            x: (B, C, H, W), network units.
+
+        Returns:
+            Logit (B,), positive where D takes the image for a clean one, and the features of every layer after
+            its activation: (B, widths[k], H / 2**(k+1), W / 2**(k+1)).
+
+        Raises:
+            ValueError: If the channels are not ``in_channels`` or the image is too small for the layers.
+        """
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"expected (B, {self.in_channels}, H, W), got {tuple(x.shape)}")
+        if min(x.shape[2:]) < self.least_size:
+            raise ValueError(
+                f"an image of {x.shape[2]}×{x.shape[3]} is too small for {len(self.layers)} stride-2 layers: "
+                f"expected at least {self.least_size}×{self.least_size}, or fewer discriminator widths"
+            )
+        features: list[Tensor] = []
+        for layer in self.layers:
+            x = layer(x)
+            features.append(x)
+        return self.head(x.mean(dim=(2, 3))).squeeze(1), features
+
+
+def _layer(before: int, width: int, norm: NormKind) -> nn.Sequential:
+    # A bias before a norm that subtracts the mean would be a dead weight.
+    conv = nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1, bias=norm in ("none", "group"))
+    nn.init.kaiming_normal_(conv.weight, a=_SLOPE)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return nn.Sequential(conv, norm_layer(norm, width), nn.LeakyReLU(_SLOPE))

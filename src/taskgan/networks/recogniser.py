@@ -1,0 +1,179 @@
+"""Networks that read a property from one image: the task network T and the judges of another family.
+
+Both return logits and the features of each stage, because the task-feature loss and the geometry of the
+mapping (Figure 4) look inside.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from taskgan.networks.norm import NormKind, norm_layer
+
+Architecture = Literal["resnet18", "resnet10", "convnet"]
+
+_BLOCKS = {"resnet18": 2, "resnet10": 1}
+
+
+def recogniser_network(
+    name: Architecture,
+    *,
+    in_channels: int = 1,
+    width: int = 64,
+    norm: NormKind = "batch",
+    dropout: float = 0.0,
+    outputs: int = 1,
+) -> nn.Module:
+    """Build a recogniser by name.
+
+    Args:
+        name: ``resnet18``: the published layout (He et al. 2016; the paper's T for PET). ``resnet10``: one
+            block a stage instead of two. ``convnet``: :class:`ConvNet`.
+        in_channels: Image channels.
+        width: Channels of the first stage; 64 is the published ResNet18.
+        norm: ``batch``, ``instance``, ``group`` or ``none``.
+        dropout: Rate before the head.
+        outputs: Logits an image.
+
+    Returns:
+        A module with ``forward(x (B, C, H, W)) -> (logits (B, outputs), features)``, where ``features`` lists
+        the activations (B, width_k, h_k, w_k) of each stage, finest first.
+
+    Raises:
+        ValueError: If the name is unknown or a size is not positive.
+    """
+    if min(in_channels, width, outputs) < 1:
+        raise ValueError(
+            f"in_channels, width and outputs must be positive, got {in_channels}, {width}, {outputs}"
+        )
+    if name == "convnet":
+        return ConvNet(in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs)
+    if name not in _BLOCKS:
+        raise ValueError(f"no recogniser network {name!r}: expected resnet18, resnet10 or convnet")
+    return ResNet(
+        blocks=_BLOCKS[name],
+        in_channels=in_channels,
+        width=width,
+        norm=norm,
+        dropout=dropout,
+        outputs=outputs,
+    )
+
+
+class ResNet(nn.Module):
+    """ResNet with basic blocks (10.1109/CVPR.2016.90): 7×7 stem, max pooling, four stages, global average.
+
+    Args:
+        blocks: Blocks in each of the four stages: 2 is ResNet18, 1 is ResNet10.
+        in_channels: Image channels.
+        width: Channels of the first stage; the later ones have 2, 4 and 8 times as many.
+        norm: Normalisation.
+        dropout: Rate before the head.
+        outputs: Logits an image.
+    """
+
+    def __init__(
+        self, *, blocks: int, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=_bias(norm)),
+            norm_layer(norm, width),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+        )
+        widths = [width * 2**k for k in range(4)]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                _Block(before, after, stride=1 if k == 0 else 2, norm=norm),
+                *(_Block(after, after, stride=1, norm=norm) for _ in range(blocks - 1)),
+            )
+            for k, (before, after) in enumerate(zip([width, *widths[:-1]], widths, strict=True))
+        )
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], outputs))
+        _start(self)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, C, H, W) to logits (B, outputs) and the four stages' features, from 1/4 to 1/32 of the size."""
+        x = self.stem(x)
+        features: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return self.head(x.mean(dim=(2, 3))), features
+
+
+class _Block(nn.Module):
+    """Two 3×3 convolutions and a shortcut, which is a 1×1 convolution where the shape changes."""
+
+    def __init__(self, before: int, after: int, *, stride: int, norm: NormKind) -> None:
+        super().__init__()
+        bias = _bias(norm)
+        self.inner = nn.Sequential(
+            nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1, bias=bias),
+            norm_layer(norm, after),
+            nn.ReLU(),
+            nn.Conv2d(after, after, kernel_size=3, padding=1, bias=bias),
+            norm_layer(norm, after),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or before != after:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(before, after, kernel_size=1, stride=stride, bias=bias), norm_layer(norm, after)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.inner(x) + self.shortcut(x))
+
+
+class ConvNet(nn.Module):
+    """Plain strided convolutions, for a judge that shares as little as possible with a ResNet.
+
+    No shortcuts, no pooling between layers (the 5×5 kernels take the steps, so the receptive field grows
+    evenly instead of fourfold in the stem), SiLU instead of ReLU, and a head that sees the maximum over the
+    image beside the mean.
+
+    Args:
+        in_channels: Image channels.
+        width: Channels of the first layer; doubled per layer up to 8 times.
+        norm: Normalisation.
+        dropout: Rate before the head.
+        outputs: Logits an image.
+    """
+
+    def __init__(self, *, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> None:
+        super().__init__()
+        widths = [width * min(2**k, 8) for k in range(5)]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, kernel_size=5, stride=2, padding=2, bias=_bias(norm)),
+                norm_layer(norm, after),
+                nn.SiLU(),
+            )
+            for before, after in zip([in_channels, *widths[:-1]], widths, strict=True)
+        )
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * widths[-1], outputs))
+        _start(self)  # SiLU has no gain of its own; ReLU's is near
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, C, H, W) to logits (B, outputs) and the five layers' features, from 1/2 to 1/32 of the size."""
+        features: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
+
+
+def _bias(norm: NormKind) -> bool:
+    # A bias before a norm that subtracts each channel's mean would be a dead weight.
+    return norm in ("none", "group")
+
+
+def _start(network: nn.Module) -> None:
+    """He's rule over the outputs, as published for ResNet; zero biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,57 @@
+"""A property that is there or not, such as a pathology: one logit, y is 0 or 1."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Form = Literal["squared", "cross_entropy"]
+
+
+class Binary:
+    """A binary property.
+
+    Args:
+        form: ``squared``: (sigmoid(logit) − y)², Eq. 3 as written, bounded by 1, with a gradient that fades
+            where T is sure and wrong. ``cross_entropy``: the proper loss whose gradient does not fade.
+    """
+
+    def __init__(self, form: Form = "squared") -> None:
+        if form not in ("squared", "cross_entropy"):
+            raise ValueError(f"task loss is {form!r}, expected squared or cross_entropy")
+        self.form = form
+
+    @property
+    def outputs(self) -> int:
+        """One logit."""
+        return 1
+
+    def loss(self, output: Tensor, label: Tensor) -> Tensor:
+        """(B,) from logits (B, 1) or (B,) and y (B,) in 0 to 1.
+
+        Raises:
+            ValueError: If the numbers of logits and labels differ.
+        """
+        logit = _flat(output)
+        if logit.shape != label.shape:
+            raise ValueError(f"got {tuple(logit.shape)} logits for {tuple(label.shape)} labels")
+        target = label.to(logit.dtype)
+        if self.form == "squared":
+            return (logit.sigmoid() - target).square()
+        return F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """Probability (B,) that the property is there."""
+        return _flat(output).sigmoid()
+
+    def error(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """|p − y| per case (B,); its mean over slices is the paper's task MAE."""
+        return (prediction - label.to(prediction.dtype)).abs()
+
+    def decision(self, prediction: Tensor) -> Tensor:
+        """1 where the probability is above one half, else 0; (B,), int64."""
+        return (prediction > 0.5).long()
+
+
+def _flat(output: Tensor) -> Tensor:
+    return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output

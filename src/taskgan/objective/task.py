@@ -1,0 +1,103 @@
+"""Eq. 3: the task loss, for any kind of property, and the matching of T's inner features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class TaskKind(Protocol):
+    """What a kind of property has to know about itself. A new kind is one file in ``objective/kinds``.
+
+    ``output`` is what T gives, before any activation: (B, outputs) for properties of an image, (B, outputs,
+    H, W) for properties of its pixels. Nothing here reduces over the cases of a batch.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that T gives for a case (for a pixel)."""
+        ...
+
+    def loss(self, output: Tensor, label: Tensor) -> Tensor:
+        """One term of Eq. 3, per case (B,); ``label`` is y in the kind's own form."""
+        ...
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """T(x) on the scale of y: probabilities, values, descriptors."""
+        ...
+
+    def error(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """How far a prediction is from y, per case (B,), in units of y (Table 2's task MAE)."""
+        ...
+
+    def decision(self, prediction: Tensor) -> Tensor:
+        """What a reader would write down: classes for predictions of classes, the value itself for values."""
+        ...
+
+
+@dataclass(frozen=True)
+class TaskLoss:
+    """The two terms of Eq. 3, per case (B,).
+
+    Attributes:
+        restored: (T(x̂) − y)²: teaches G, and T where it is trained jointly.
+        clean: (T(x) − y)²: teaches T alone, for G has no part in x. A constant where T is frozen.
+    """
+
+    restored: Tensor
+    clean: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Eq. 3 per case (B,)."""
+        return self.restored + self.clean
+
+
+def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor, label: Tensor) -> TaskLoss:
+    """Eq. 3, L_task = (T(x̂) − y)² + (T(x) − y)², in the form that ``kind`` gives to the square.
+
+    Args:
+        kind: The property.
+        restored: T's output for x̂.
+        clean: T's output for x, the same shape.
+        label: y, one entry a case.
+
+    Raises:
+        ValueError: If the outputs differ in shape.
+    """
+    if restored.shape != clean.shape:
+        raise ValueError(
+            f"outputs for restored {tuple(restored.shape)} and clean {tuple(clean.shape)} differ"
+        )
+    return TaskLoss(kind.loss(restored, label), kind.loss(clean, label))
+
+
+def feature_distance(restored: Sequence[Tensor], clean: Sequence[Tensor]) -> Tensor:
+    """Beyond Eq. 3: how far T's inner features of x̂ are from those of x, per case.
+
+    Relative, ‖f_k(x̂) − f_k(x)‖² / ‖f_k(x)‖² averaged over the layers: 0 is no difference, 1 is as large as the
+    features themselves. A joint T can then not make it small by making its features small, and the weight
+    means the same for every network. Clean features are detached: x̂ moves towards x.
+
+    Args:
+        restored: T's features of x̂, one (B, C_k, h_k, w_k) a layer.
+        clean: T's features of x.
+
+    Returns:
+        (B,).
+
+    Raises:
+        ValueError: If the two sides have different numbers of layers, or none.
+    """
+    if len(restored) != len(clean) or not clean:
+        raise ValueError(
+            f"got {len(restored)} restored and {len(clean)} clean layers, expected the same, not 0"
+        )
+    distances = []
+    for ours, theirs in zip(restored, clean, strict=True):
+        target = theirs.detach().flatten(1)
+        size = target.square().mean(dim=1).clamp_min(torch.finfo(target.dtype).tiny ** 0.5)
+        distances.append((ours.flatten(1) - target).square().mean(dim=1) / size)
+    return torch.stack(distances).mean(dim=0)

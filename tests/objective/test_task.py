@@ -1,0 +1,121 @@
+import pytest
+import torch
+
+from taskgan.networks.recogniser import recogniser_network
+from taskgan.objective.hold import held
+from taskgan.objective.kinds import Binary, task_kind
+from taskgan.objective.kinds.binary import Form
+from taskgan.objective.task import TaskKind, feature_distance, task_loss
+
+FORMS: list[Form] = ["squared", "cross_entropy"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nearer_to_the_label_costs_less(form: Form) -> None:
+    kind = Binary(form)
+    logits = torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]])
+    positive = kind.loss(logits, torch.ones(5)).tolist()
+    negative = kind.loss(logits, torch.zeros(5)).tolist()
+    assert positive == sorted(positive, reverse=True)
+    assert negative == sorted(negative)
+    torch.testing.assert_close(torch.tensor(positive), torch.tensor(negative[::-1]))
+
+
+def test_squared_is_eq_3_on_the_probability() -> None:
+    logits, label = torch.tensor([0.3, -2.0]), torch.tensor([1.0, 0.0])
+    torch.testing.assert_close(Binary("squared").loss(logits, label), (logits.sigmoid() - label) ** 2)
+
+
+def test_squared_is_bounded_and_cross_entropy_keeps_its_gradient_where_t_is_sure_and_wrong() -> None:
+    gradients = {}
+    for form in FORMS:
+        logit = torch.tensor([-12.0], requires_grad=True)
+        loss = Binary(form).loss(logit, torch.ones(1))
+        loss.sum().backward()
+        assert logit.grad is not None
+        gradients[form] = abs(logit.grad.item())
+        assert form == "cross_entropy" or loss.item() <= 1
+    assert gradients["squared"] < 1e-4 < 0.9 < gradients["cross_entropy"]
+
+
+def test_prediction_error_and_decision_agree() -> None:
+    kind: TaskKind = task_kind("binary", "squared")
+    prediction = kind.prediction(torch.tensor([[2.0], [-2.0]]))
+    assert kind.decision(prediction).tolist() == [1, 0]
+    torch.testing.assert_close(kind.error(prediction, torch.tensor([1, 1])), 1 - prediction)
+    assert kind.outputs == 1
+
+
+def test_unknown_kinds_forms_and_missing_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="mood"):
+        task_kind("mood", "squared")
+    with pytest.raises(ValueError, match="hinge"):
+        Binary("hinge")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="labels"):
+        Binary().loss(torch.zeros(3, 1), torch.zeros(2))
+    with pytest.raises(ValueError, match="differ"):
+        task_loss(Binary(), torch.zeros(3, 1), torch.zeros(2, 1), torch.zeros(3))
+
+
+def test_both_terms_of_eq_3() -> None:
+    restored, clean, label = torch.randn(4, 1), torch.randn(4, 1), torch.tensor([0.0, 1, 1, 0])
+    loss = task_loss(Binary(), restored, clean, label)
+    torch.testing.assert_close(loss.restored, Binary().loss(restored, label))
+    torch.testing.assert_close(loss.total, loss.restored + Binary().loss(clean, label))
+    assert loss.total.shape == (4,)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_who_learns_by_which_term(joint: bool) -> None:
+    torch.manual_seed(0)
+    network = recogniser_network("resnet10", width=2, norm="group")
+    gain = torch.ones(1, requires_grad=True)  # stands for G's weights
+    degraded, clean = torch.randn(2, 1, 16, 16), torch.randn(2, 1, 16, 16)
+
+    def terms() -> tuple[torch.Tensor, torch.Tensor]:
+        loss = task_loss(Binary(), network(gain * degraded)[0], network(clean)[0], torch.tensor([0.0, 1.0]))
+        return loss.restored.mean(), loss.clean.mean()
+
+    if joint:
+        restored, truth = terms()
+    else:
+        with held(network):
+            restored, truth = terms()
+        assert not truth.requires_grad
+    restored.backward(retain_graph=True)
+    assert gain.grad is not None
+    assert gain.grad.abs() > 0
+    assert all((p.grad is not None) == joint for p in network.parameters())
+    if joint:
+        before = gain.grad.clone()
+        truth.backward()
+        assert torch.equal(gain.grad, before)
+
+
+def test_held_leaves_alone_what_was_frozen_before() -> None:
+    network = torch.nn.Linear(2, 2)
+    network.bias.requires_grad_(False)
+    with pytest.raises(RuntimeError, match="inside"), held(network):
+        assert not network.weight.requires_grad
+        raise RuntimeError("inside")
+    assert network.weight.requires_grad
+    assert not network.bias.requires_grad
+
+
+def test_feature_distance_is_relative_per_case_and_moves_only_the_restored_side() -> None:
+    clean = [torch.randn(3, 2, 8, 8, requires_grad=True), torch.randn(3, 4, 4, 4)]
+    assert feature_distance(clean, clean).tolist() == [0.0, 0.0, 0.0]
+    nothing = [torch.zeros_like(f) for f in clean]
+    torch.testing.assert_close(feature_distance(nothing, clean), torch.ones(3))
+    shrunk = feature_distance([0.01 * f for f in nothing], [0.01 * f for f in clean])
+    torch.testing.assert_close(shrunk, torch.ones(3))
+    restored = [(0.5 * f.detach()).requires_grad_() for f in clean]
+    feature_distance(restored, clean).sum().backward()
+    assert all(f.grad is not None for f in restored)
+    assert clean[0].grad is None
+
+
+def test_feature_distance_survives_dead_features() -> None:
+    assert torch.isfinite(feature_distance([torch.ones(1, 1, 2, 2)], [torch.zeros(1, 1, 2, 2)])).all()
+    with pytest.raises(ValueError, match="expected the same"):
+        feature_distance([], [])
