@@ -1,0 +1,1 @@
+"""A model folder applied to arrays, volumes and files."""

@@ -1,0 +1,199 @@
+"""``model/``: all that restoring needs. ``generator.safetensors`` holds the weights, ``model.yaml`` the card.
+
+The folder is replaced as a whole: a reader, or a training run killed at any moment, finds the old model or the
+new one, never a mixture.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from taskgan.errors import Problems, UserError
+from taskgan.files import checksum, read_yaml, versions, write_yaml
+from taskgan.networks.generator import UNet
+from taskgan.recipe import Data, Generator, Objective, Recogniser, Settings, Task
+
+WEIGHTS = "generator.safetensors"
+CARD = "model.yaml"
+FORMAT = 1
+
+Range = tuple[float, float]
+State = dict[str, Tensor]
+
+
+class Seen(Settings):
+    """What the model saw in training; an image outside of it is restored with a warning.
+
+    Attributes:
+        cohort: Name of the training cohort.
+        fingerprint: Of its training rows (``taskgan.cohort.description.fingerprint``).
+        subjects: Number of training subjects.
+        voxel_size: Smallest and largest edge per axis (x, y, z), mm.
+        plane: Smallest and largest in-plane size (x, y), voxels.
+        scale: Smallest and largest factor that the intensity transform found, in the images' units.
+    """
+
+    cohort: str
+    fingerprint: str
+    subjects: int = Field(ge=1)
+    voxel_size: tuple[Range, Range, Range]
+    plane: tuple[tuple[int, int], tuple[int, int]]
+    scale: Range
+
+
+class ModelCard(Settings):
+    """Who the model is, what it needs, what it was measured to do, and what it is not for.
+
+    Attributes:
+        format: Version of this layout.
+        name: What people call it, e.g. ``task_gan-seed0-fold0``.
+        objective: The objective that it was trained with; the method's name in every table.
+        seed: Training seed.
+        fold: Cross-validation fold.
+        step: Optimiser step of these weights.
+        generator: Architecture.
+        data: Inputs, neighbours, selection and intensity transform.
+        task: The task network's settings, by which ``evaluate`` finds T.
+        judge: The judge's settings, likewise.
+        seen: What it was trained on.
+        measured: Figures by name, e.g. ``val_psnr``.
+        versions: Code and libraries that trained it.
+        intended_use: One sentence.
+        limits: One sentence each.
+        checksum: SHA-256 of the weights' file; filled in by :func:`write_model`.
+    """
+
+    format: int = FORMAT
+    name: str
+    objective: Objective
+    seed: int
+    fold: int = 0
+    step: int = Field(ge=0)
+    generator: Generator
+    data: Data
+    task: Task
+    judge: Recogniser
+    seen: Seen
+    measured: dict[str, float] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=versions)
+    intended_use: str = (
+        "Research on restoring degraded images of the kind, scanner and dose of the training cohort."
+    )
+    limits: tuple[str, ...] = (
+        "Not a medical device and not validated for diagnosis.",
+        "A restored image can look clean and still read differently from the clean one: evaluate it first.",
+        "Images outside of what the model saw (voxel size, intensity, anatomy, tracer) are restored untested.",
+    )
+    checksum: str = ""
+
+
+def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: ModelCard) -> None:
+    """Write a model folder, replacing one that is there.
+
+    The new folder is complete on disk before the old one moves aside, and the old one is removed last.
+    Killed between the two moves, the old model is found under its second name by :func:`read_model`.
+
+    Args:
+        folder: The model folder, e.g. ``run/model``.
+        generator_state: ``UNet.state_dict()``; tensors of any device.
+        card: Its card; the checksum is filled in here.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    previous = _previous(folder)
+    if previous.exists() and not folder.exists():
+        previous.replace(folder)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+    try:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator_state.items()}
+        save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
+        with (fresh / WEIGHTS).open("rb") as written:
+            os.fsync(written.fileno())
+        filled = card.model_copy(update={"checksum": checksum(fresh / WEIGHTS)})
+        write_yaml(fresh / CARD, filled.model_dump(mode="json"))
+        fresh.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            folder.replace(previous)
+        fresh.replace(folder)
+        shutil.rmtree(previous, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def read_model(folder: Path) -> tuple[State, ModelCard]:
+    """Read weights and card of a model folder, or of a run folder that has one.
+
+    Returns:
+        The generator's state on the CPU, and the card.
+
+    Raises:
+        UserError: If the folder is no model, its format is newer than this version, or the weights are not
+            those that the card speaks of.
+        Problems: If the card's values are not valid: all of them at once.
+    """
+    place = _place(folder)
+    card = _read_card(place / CARD)
+    weights = place / WEIGHTS
+    if not weights.is_file():
+        raise UserError(f"{place} has a {CARD} but no {WEIGHTS}")
+    found = checksum(weights)
+    if found != card.checksum:
+        raise UserError(
+            f"{weights} has checksum {found[:12]}, its card expects {card.checksum[:12] or 'none'}: "
+            "the file is damaged or not this model's"
+        )
+    try:
+        return load_file(weights), card
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{weights} cannot be read as safetensors: {error}") from None
+
+
+def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet:
+    """The network of a card with its weights, in evaluation.
+
+    Raises:
+        UserError: If the weights do not fit the card's architecture.
+    """
+    with torch.device("meta"):
+        network = UNet(
+            **card.generator.model_dump(), in_channels=card.data.channels, output=card.data.intensity.output
+        )
+    try:
+        network.load_state_dict(dict(state), assign=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise UserError(f"the weights of {name} do not fit the architecture of its {CARD}: {first}") from None
+    return network.requires_grad_(False).eval()
+
+
+def _previous(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def _place(folder: Path) -> Path:
+    for candidate in (folder, folder / "model"):
+        for place in (candidate, _previous(candidate)):
+            if (place / CARD).is_file():
+                return place
+    if not folder.exists():
+        raise UserError(f"{folder} does not exist; expected a model folder with {CARD} and {WEIGHTS}")
+    raise UserError(f"{folder} holds no {CARD}; expected a model folder, or a run folder with model/ in it")
+
+
+def _read_card(path: Path) -> ModelCard:
+    values = read_yaml(path)
+    if values.get("format") != FORMAT:
+        raise UserError(f"{path} has format {values.get('format')}, this version of taskgan reads {FORMAT}")
+    try:
+        return ModelCard.model_validate(values)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
+        raise Problems(f"{path} is not a valid model card", problems) from None
