@@ -1,0 +1,145 @@
+"""Tables as data: cells that know their number and how it is read, written as CSV and shown in the page."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskgan.evaluate.statistics import Interval
+from taskgan.files import atomic
+
+MISSING = "–"
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field.
+
+    Attributes:
+        text: First line as shown.
+        small: Second, smaller line (an interval, the paper's figure).
+        value: What goes into the CSV; an interval becomes three columns.
+        tone: ``better``, ``worse``, ``none`` (inside its interval), ``muted``, ``strong`` or empty.
+    """
+
+    text: str
+    small: str = ""
+    value: Interval | float | int | str | None = None
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: key in the CSV, heading, and a sentence that explains it."""
+
+    key: str
+    heading: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report.
+
+    Attributes:
+        name: File name without suffix.
+        title: Heading.
+        note: What it shows and how to read it.
+        columns: Its columns.
+        rows: A cell for each column.
+        empty: What to say where there are no rows.
+    """
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    empty: str = field(default="Nothing to show.")
+
+
+def number(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with a typographic minus; a dash where unknown."""
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞"
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", MINUS)
+
+
+def span(interval: Interval, digits: int, *, sign: bool = False) -> str:
+    """``[low, high]``, or empty where there is no interval."""
+    if math.isnan(interval.low) or math.isnan(interval.high):
+        return ""
+    return f"[{number(interval.low, digits, sign=sign)}, {number(interval.high, digits, sign=sign)}]"
+
+
+def estimate(interval: Interval, digits: int) -> Cell:
+    """An estimate above its interval."""
+    return Cell(number(interval.estimate, digits), span(interval, digits), interval)
+
+
+def difference(interval: Interval, digits: int, *, better: int) -> Cell:
+    """A paired difference; called better or worse only where its interval excludes zero.
+
+    Args:
+        interval: The difference.
+        digits: Decimals.
+        better: +1 if more is better, −1 if less is.
+    """
+    tone = "none"
+    if interval.excludes(0.0):
+        tone = "better" if interval.estimate * better > 0 else "worse"
+    mark = {"better": "▲ ", "worse": "▼ ", "none": ""}[tone]
+    text = mark + number(interval.estimate, digits, sign=True)
+    return Cell(text, span(interval, digits, sign=True), interval, tone)
+
+
+def rate(interval: Interval, events: int, count: int) -> Cell:
+    """``k/n`` above the exact interval in per cent."""
+    if count == 0:
+        return Cell(MISSING, "", interval)
+    return Cell(f"{events}/{count}", f"[{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]", interval)
+
+
+def plain(text: str, *, tone: str = "") -> Cell:
+    """A cell of text."""
+    return Cell(text, "", text, tone)
+
+
+def figure(value: float, digits: int, *, sign: bool = False) -> Cell:
+    """A cell of one number without an interval."""
+    return Cell(number(value, digits, sign=sign), "", value)
+
+
+def write_table(table: Table, folder: Path) -> Path:
+    """Write ``<name>.csv`` with numbers rather than their shown text."""
+    wide = [any(isinstance(row[i].value, Interval) for row in table.rows) for i in range(len(table.columns))]
+    header: list[str] = []
+    for column, three in zip(table.columns, wide, strict=True):
+        header += [column.key, f"{column.key}_low", f"{column.key}_high"] if three else [column.key]
+    path = folder / f"{table.name}.csv"
+    with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(header)
+        for row in table.rows:
+            fields: list[str] = []
+            for cell, three in zip(row, wide, strict=True):
+                fields += _fields(cell, three)
+            writer.writerow(fields)
+    return path
+
+
+def _fields(cell: Cell, three: bool) -> Sequence[str]:
+    value = cell.value
+    if isinstance(value, Interval):
+        return [_text(value.estimate), _text(value.low), _text(value.high)]
+    return [_text(value), "", ""] if three else [_text(value)]
+
+
+def _text(value: float | int | str | None) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.8g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,117 @@
+"""Charts: paired differences, SUVR scatter, Bland–Altman, training curves."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.evaluate.summary import suvr
+from taskgan.report.cells import number, span
+from taskgan.report.load import Comparison, shown
+from taskgan.report.paired import JUDGE, PSNR, RELATIVE, SSIM, SUVR, differences, paired
+from taskgan.report.style import canvas, look, save
+
+
+def difference_chart(comparison: Comparison, path: Path) -> Path | None:
+    """Every subject's paired difference to the baseline, with mean and interval, one panel a measure."""
+    metrics = [
+        m
+        for m in (PSNR, SSIM, RELATIVE, JUDGE, SUVR)
+        if any(len(differences(comparison, m, o, comparison.baseline)) for o in comparison.others)
+    ]
+    if not metrics:
+        return None
+    count = len(comparison.others)
+    with canvas(1, len(metrics), (2.35 * len(metrics), 1.35 + 0.42 * count), sharey=True) as (figure, axes):
+        for axis, metric in zip(axes[0], metrics, strict=True):
+            axis.axvline(0, color="#222222", linewidth=1)
+            for place, method in enumerate(reversed(comparison.others)):
+                colour, marker = look(method, comparison.methods)
+                gap = differences(comparison, metric, method, comparison.baseline)
+                mean = paired(comparison, metric, method, comparison.baseline)
+                spread = np.linspace(-0.16, 0.16, len(gap)) if len(gap) > 1 else np.zeros(len(gap))
+                axis.plot(
+                    gap, place + spread, marker, color=colour, markersize=4, alpha=0.4, markeredgewidth=0
+                )
+                axis.plot(
+                    [mean.low, mean.high], [place, place], color=colour, linewidth=3, solid_capstyle="butt"
+                )
+                axis.plot(mean.estimate, place, "|", color="black", markersize=14, markeredgewidth=1.8)
+            better = "better →" if metric.better > 0 else "← better"
+            axis.set_title(metric.heading)
+            axis.set_xlabel(better)
+            axis.locator_params(axis="x", nbins=4)
+            axis.set_yticks(range(count), [shown(m) for m in reversed(comparison.others)])
+            axis.set_ylim(-0.5, count - 0.5)
+        return save(figure, path)
+
+
+def _suvr_methods(comparison: Comparison) -> list[str]:
+    return [m for m in ("input", *comparison.methods) if comparison.rows(m)["suvr_restored"].notna().any()]
+
+
+def suvr_scatter(comparison: Comparison, path: Path) -> Path | None:
+    """Restored against clean SUVR, with identity, regression line, cut lines and the flipping quadrants."""
+    methods = _suvr_methods(comparison)
+    if not methods:
+        return None
+    values = comparison.frame[["suvr_reference", "suvr_restored"]].to_numpy()
+    low, high = float(np.nanmin(values)) - 0.06, float(np.nanmax(values)) + 0.06
+    cut = comparison.cut
+    with canvas(1, len(methods), (2.9 * len(methods), 3.3), sharey=True, sharex=True) as (figure, axes):
+        for axis, method in zip(axes[0], methods, strict=True):
+            rows = comparison.rows(method)
+            found = suvr(rows)
+            colour, marker = look(method, comparison.methods)
+            axis.fill_between([low, cut], cut, high, color="#f3e3d9", linewidth=0)
+            axis.fill_between([cut, high], low, cut, color="#f3e3d9", linewidth=0)
+            axis.plot([low, high], [low, high], color="#444444", linewidth=0.8)
+            axis.axhline(cut, color="#444444", linewidth=0.8, linestyle=(0, (4, 3)))
+            axis.axvline(cut, color="#444444", linewidth=0.8, linestyle=(0, (4, 3)))
+            _by_label(axis, rows, rows["suvr_reference"], rows["suvr_restored"], colour, marker)
+            mean_x, mean_y = rows["suvr_reference"].mean(), rows["suvr_restored"].mean()
+            ends = np.array([rows["suvr_reference"].min(), rows["suvr_reference"].max()])
+            axis.plot(ends, mean_y + found.slope.estimate * (ends - mean_x), color=colour, linewidth=1.6)
+            axis.set_title(f"{shown(method)}: slope {number(found.slope.estimate, 2)} {span(found.slope, 2)}")
+            axis.set_xlim(low, high)
+            axis.set_ylim(low, high)
+            axis.set_aspect("equal")
+            axis.set_xlabel("SUVR of the clean image")
+        axes[0][0].set_ylabel("SUVR of the image")
+        axes[0][0].legend(loc="upper left")
+        return save(figure, path)
+
+
+def bland_altman(comparison: Comparison, path: Path) -> Path | None:
+    """Restored − clean SUVR against their mean, with bias and limits of agreement."""
+    methods = _suvr_methods(comparison)
+    if not methods:
+        return None
+    with canvas(1, len(methods), (2.9 * len(methods), 2.7), sharey=True, sharex=True) as (figure, axes):
+        for axis, method in zip(axes[0], methods, strict=True):
+            rows = comparison.rows(method)
+            found = suvr(rows)
+            colour, marker = look(method, comparison.methods)
+            axis.axhline(0, color="#444444", linewidth=0.8)
+            middle = (rows["suvr_reference"] + rows["suvr_restored"]) / 2
+            _by_label(axis, rows, middle, rows["suvr_bias"], colour, marker)
+            axis.axhline((found.low + found.high) / 2, color=colour, linewidth=1.6)
+            for limit in (found.low, found.high):
+                if np.isfinite(limit):
+                    axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
+            limits = f"[{number(found.low, 2, sign=True)}, {number(found.high, 2, sign=True)}]"
+            axis.set_title(
+                f"{shown(method)}: {number(found.bias.estimate, 3, sign=True)}, LoA {limits}", fontsize=9
+            )
+            axis.set_xlabel("Mean of the two SUVR")
+        axes[0][0].set_ylabel("Image − clean")
+        return save(figure, path)
+
+
+def _by_label(axis: Any, rows: Any, x: Any, y: Any, colour: str, marker: str) -> None:
+    """Filled markers for positives, hollow for negatives, so that colour is never the only sign."""
+    positive = rows["label"] > 0.5
+    edge = {"markeredgecolor": colour, "markersize": 5.5, "linestyle": "none", "marker": marker}
+    axis.plot(x[positive], y[positive], markerfacecolor=colour, label="positive", **edge)
+    hollow = {**edge, "marker": "o"} if marker == "x" else edge
+    axis.plot(x[~positive], y[~positive], markerfacecolor="white", label="negative", **hollow)

@@ -1,0 +1,83 @@
+"""Which cases, slice and detail Figure 3 shows: by rule, so that nobody can pick what looks well."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from taskgan.report.load import Comparison, shown
+from taskgan.report.paired import PSNR, by_case
+
+RULE = (
+    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus} among "
+    "the positive and among the negative cases. Slice: the axial one with the most cortex (without a cortex "
+    "mask, with the highest uptake). Detail: where {focus} and {baseline} differ most. Seed: the lowest."
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A case of Figure 3.
+
+    Attributes:
+        case: Its name.
+        why: The rule that picked it, e.g. ``median positive``.
+        gap: PSNR difference of the focus method to the baseline, dB.
+    """
+
+    case: str
+    why: str
+    gap: float
+
+
+def rule(comparison: Comparison) -> str:
+    """The rule in words, with the methods' names."""
+    return RULE.format(focus=shown(comparison.focus), baseline=shown(comparison.baseline))
+
+
+def choose_cases(comparison: Comparison) -> list[Chosen]:
+    """Median and worst case of each label (of all cases where labels are unknown), each case once."""
+    baseline = comparison.baseline if comparison.baseline != comparison.focus else "input"
+    gap = (by_case(comparison, comparison.focus, PSNR.key) - by_case(comparison, baseline, PSNR.key)).dropna()
+    labels = comparison.frame.drop_duplicates("case").set_index("case")["label"]
+    groups: list[tuple[str, pd.Series]] = []
+    for word, wanted in (("positive", True), ("negative", False)):
+        cases = [c for c in gap.index if labels[c] == labels[c] and (labels[c] > 0.5) == wanted]
+        groups.append((word, gap[cases]))
+    if not any(len(found) for _, found in groups):
+        groups = [("case", gap)]
+    chosen: dict[str, Chosen] = {}
+    for word, found in groups:
+        ordered = found.sort_values(kind="stable")
+        if not len(ordered):
+            continue
+        for why, place in (("median", (len(ordered) - 1) // 2), ("worst", 0)):
+            case = str(ordered.index[place])
+            chosen.setdefault(case, Chosen(case, f"{why} {word}", float(ordered.iloc[place])))
+    return list(chosen.values())
+
+
+def choose_slice(clean: NDArray[np.float32], cortex: NDArray[np.bool_] | None) -> int:
+    """Index along the third axis of the slice with the most cortex, else with the highest uptake."""
+    amount = cortex.sum(axis=(0, 1)) if cortex is not None and cortex.any() else clean.sum(axis=(0, 1))
+    return int(np.argmax(amount))
+
+
+def choose_detail(gap: NDArray[np.float32], share: float = 0.36) -> tuple[slice, slice]:
+    """The square window in which |gap| is largest.
+
+    Args:
+        gap: Difference of two images (H, W).
+        share: Side of the window over the shorter side of the image.
+
+    Returns:
+        Slices of rows and columns, inside the image.
+    """
+    side = max(4, round(share * min(gap.shape)))
+    mass = ndimage.uniform_filter(np.abs(gap).astype(np.float64), side, mode="constant")
+    half = side // 2
+    inside = mass[half : gap.shape[0] - side + half + 1, half : gap.shape[1] - side + half + 1]
+    row, column = (int(i) for i in np.unravel_index(int(np.argmax(inside)), inside.shape))
+    return slice(row, row + side), slice(column, column + side)

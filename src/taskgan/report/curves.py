@@ -1,0 +1,68 @@
+"""Training curves of the runs whose folders are near their evaluations."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from taskgan.report.load import Comparison, shown
+from taskgan.report.style import canvas, look, save
+
+# Column endings of metrics.csv that are worth a panel, with what they are called.
+_PANELS = (
+    ("val_psnr", "Validation PSNR (dB)"),
+    ("pixel", "Pixel loss (Eq. 1)"),
+    ("gan", "Adversarial loss (Eq. 2)"),
+    ("task", "Task loss (Eq. 3)"),
+    ("discriminator", "Discriminator loss"),
+)
+
+
+def run_curves(comparison: Comparison) -> list[tuple[str, int | None, pd.DataFrame]]:
+    """``metrics.csv`` of every run that is the parent folder of its evaluation: method, seed, table by step."""
+    found = []
+    for one in comparison.evaluations:
+        path = one.folder.resolve().parent / "metrics.csv"
+        if not path.is_file():
+            continue
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError):  # another tool's file of the same name
+            continue
+        if "step" in table.columns:
+            found.append((str(one.record.get("method")), one.record.get("seed"), table))
+    return found
+
+
+def curve_chart(comparison: Comparison, path: Path) -> Path | None:
+    """Validation PSNR and the terms of Eq. 4 over training steps, one panel a measure; None without runs."""
+    runs = run_curves(comparison)
+    panels = [(key, title) for key, title in _PANELS if any(key in table.columns for _, _, table in runs)]
+    if not panels:
+        return None
+    with canvas(1, len(panels), (2.9 * len(panels), 2.6)) as (figure, axes):
+        for axis, (key, title) in zip(axes[0], panels, strict=True):
+            labelled: set[str] = set()
+            for method, _, table in runs:
+                if key not in table.columns:
+                    continue
+                known = table[["step", key]].apply(pd.to_numeric, errors="coerce").dropna()
+                if known.empty:
+                    continue
+                colour, marker = look(method, comparison.methods)
+                label = None if method in labelled else shown(method)
+                labelled.add(method)
+                sparse = marker if len(known) <= 40 else ""
+                axis.plot(
+                    known["step"],
+                    known[key],
+                    color=colour,
+                    linewidth=1.4,
+                    marker=sparse,
+                    markersize=3,
+                    label=label,
+                )
+            axis.set_title(title)
+            axis.set_xlabel("Step")
+            axis.locator_params(axis="x", nbins=4)
+        axes[0][0].legend()
+        return save(figure, path)

@@ -1,0 +1,73 @@
+"""The cases whose diagnosis a restoration changes, with what every reader said before and after."""
+
+import math
+
+import pandas as pd
+
+from taskgan.evaluate.summary import flipped
+from taskgan.report.cells import Cell, Column, Table, number, plain
+from taskgan.report.load import Comparison, shown
+
+SCORES = {"suvr": "suvr_restored", "task": "task_probability", "judge": "judge_probability"}
+_HEADINGS = {"suvr": "SUVR", "task": "T", "judge": "Judge"}
+
+
+def flips_of(comparison: Comparison, method: str) -> pd.DataFrame:
+    """Rows of a method in which a reader decides otherwise than on the clean image, one flag a reader."""
+    rows, clean = comparison.rows(method), comparison.rows("clean")
+    flags = pd.DataFrame({reader: flipped(rows, clean, reader) for reader in SCORES}, index=rows.index)
+    return rows.join(flags.add_prefix("flip_"))[flags.any(axis=1)]
+
+
+def flips_table(comparison: Comparison) -> Table:
+    """One row a case, method and seed with at least one flip."""
+    clean = comparison.rows("clean").drop_duplicates("case").set_index("case")
+    rows = []
+    for method in comparison.methods:
+        for _, row in flips_of(comparison, method).iterrows():
+            before = clean.loc[row["case"]]
+            seed = "–" if math.isnan(row["seed"]) else f"{row['seed']:.0f}"
+            label = "unknown" if math.isnan(row["label"]) else _word(row["label"])
+            cells = [plain(str(row["case"]), tone="strong"), plain(shown(method)), plain(seed), plain(label)]
+            for reader, score in SCORES.items():
+                cells.append(_opinion(before, row, reader, score))
+            rows.append(tuple(cells))
+    columns = (
+        Column("case", "Case"),
+        Column("method", "Restored by"),
+        Column("seed", "Seed"),
+        Column("label", "Label", "The truth that the cohort gives."),
+        *(
+            Column(
+                reader,
+                _HEADINGS[reader],
+                "On the clean image → on the restored one; marked where the decision flips.",
+            )
+            for reader in SCORES
+        ),
+    )
+    return Table(
+        "flips",
+        "Cases whose reading changes",
+        "A flip is a reader that decides otherwise on the restored image than on the clean one. A flip towards "
+        "the label counts too: the image was changed all the same.",
+        columns,
+        tuple(rows),
+        "No reader decides otherwise on any restored image than on the clean one.",
+    )
+
+
+def _word(decision: float) -> str:
+    return "positive" if decision > 0.5 else "negative"
+
+
+def _opinion(before: pd.Series, after: pd.Series, reader: str, score: str) -> Cell:
+    decision = f"{reader}_decision"
+    if math.isnan(after[decision]) or math.isnan(before[decision]):
+        return Cell("–")
+    text = f"{number(float(before[score]), 2)} → {number(float(after[score]), 2)}"
+    small = f"{_word(before[decision])} → {_word(after[decision])}"
+    turned = bool(after[f"flip_{reader}"])
+    return Cell(
+        text, small if turned else _word(after[decision]), f"{text} ({small})", "worse" if turned else "none"
+    )

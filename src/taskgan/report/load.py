@@ -1,0 +1,167 @@
+"""Evaluation folders as one table: what is compared, on which subjects, and what has to be said about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from taskgan.errors import UserError
+from taskgan.evaluate.cases import TEXT, read_cases
+from taskgan.evaluate.restorations import RESERVED
+from taskgan.files import read_yaml
+
+NAMES = {
+    "input": "Input",
+    "clean": "Clean",
+    "l1": "L1 only",
+    "gan": "GAN",
+    "task_gan": "Task-GAN",
+}
+_IMAGES = ("degraded", "clean", "restored", "cortex", "reference")
+
+
+def shown(method: str) -> str:
+    """A method as a reader knows it; other tools' names are left as they are."""
+    return NAMES.get(method, method)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation folder and its ``evaluation.yaml``."""
+
+    folder: Path
+    record: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is compared.
+
+    Attributes:
+        frame: Rows of all evaluations, each ``input`` and ``clean`` row once; image columns are paths that can
+            be opened from here.
+        methods: Restoring methods, in the order of the tables.
+        baseline: What the others are compared with: one of ``methods``, or ``input``.
+        focus: The method that the figures set against the baseline.
+        evaluations: The folders.
+        notes: What a reader must know about the comparison, a sentence each.
+    """
+
+    frame: pd.DataFrame
+    methods: tuple[str, ...]
+    baseline: str
+    focus: str
+    evaluations: tuple[Evaluated, ...]
+    notes: tuple[str, ...]
+
+    def rows(self, method: str) -> pd.DataFrame:
+        """Rows of one method."""
+        return self.frame[self.frame["method"] == method]
+
+    @property
+    def cut(self) -> float:
+        """The SUVR cut that the evaluations used."""
+        return float(self.evaluations[0].record.get("settings", {}).get("suvr_cut", 1.38))
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Methods that are set against the baseline."""
+        return tuple(m for m in self.methods if m != self.baseline)
+
+
+def load(folders: Sequence[Path], baseline: str = "gan") -> Comparison:
+    """Read evaluation folders and join them.
+
+    Args:
+        folders: One per method, seed or fold.
+        baseline: Method that the others are compared with. Where no folder holds it the degraded input takes
+            its place, and a note says so.
+
+    Raises:
+        UserError: If a folder is no evaluation, two hold the same restorations, or the rows of the cohort's own
+            images differ between them, so that they cannot be compared.
+    """
+    if not folders:
+        raise UserError("no evaluation folder given; expected at least one that taskgan evaluate made")
+    evaluations = tuple(Evaluated(Path(f), _record(Path(f))) for f in folders)
+    cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
+    if len(cuts) > 1:
+        raise UserError(
+            f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one"
+        )
+    frame = pd.concat([_rows(e.folder) for e in evaluations], ignore_index=True)
+    frame = _once(frame)
+    found = [m for m in frame["method"].drop_duplicates() if m not in RESERVED]
+    known = [m for m in NAMES if m in found]
+    methods = (*known, *sorted(m for m in found if m not in NAMES))
+    notes = [*_own_notes(evaluations), *_coverage(frame, methods)]
+    if baseline not in (*methods, "input"):
+        notes.append(
+            f"No evaluation of {shown(baseline)} was given, so the methods are compared with the degraded input."
+        )
+        baseline = "input"
+    others = [m for m in methods if m != baseline]
+    focus = "task_gan" if "task_gan" in others else (others or [baseline])[-1]
+    return Comparison(frame, methods, baseline, focus, evaluations, tuple(notes))
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    path = folder / "evaluation.yaml"
+    return read_yaml(path) if path.is_file() else {}
+
+
+def _rows(folder: Path) -> pd.DataFrame:
+    frame = read_cases(folder)
+    for column in _IMAGES:
+        frame[column] = [str(folder / text) if text else "" for text in frame[column]]
+    frame["evaluation"] = str(folder)
+    return frame
+
+
+def _once(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each ``input`` and ``clean`` row once, after a check that its copies agree."""
+    own = frame["method"].isin(RESERVED)
+    numbers = [c for c in frame.columns if c not in (*TEXT, "evaluation", "seed", "fold")]
+    for (case, method), copies in frame[own].groupby(["case", "method"], sort=False):
+        values = copies[numbers].to_numpy(dtype=np.float64)
+        agree = np.isclose(values, values[0], rtol=1e-3, atol=1e-4, equal_nan=True)
+        if not agree.all():
+            column = numbers[int(np.argwhere(~agree)[0][1])]
+            raise UserError(
+                f"case {case} ({method}) has different values of {column} in {copies['evaluation'].iloc[0]} and "
+                f"another evaluation: they were made on different cohorts or with different recognisers"
+            )
+    key = ["case", "method", "seed", "fold"]
+    restored = frame[~own]
+    doubled = restored[restored.duplicated(key, keep=False)]
+    if len(doubled):
+        row = doubled.iloc[0]
+        where = " and ".join(dict.fromkeys(doubled[doubled["case"] == row["case"]]["evaluation"]))
+        raise UserError(
+            f"{where} hold the same method {row['method']!r} with the same seed and fold; evaluate one of them "
+            f"again with another --method name"
+        )
+    return pd.concat([frame[own].drop_duplicates(["case", "method"]), restored], ignore_index=True)
+
+
+def _own_notes(evaluations: Sequence[Evaluated]) -> list[str]:
+    notes = []
+    for one in evaluations:
+        for note in one.record.get("notes") or ():
+            notes.append(f"{shown(str(one.record.get('method')))}: {note}.")
+    return notes
+
+
+def _coverage(frame: pd.DataFrame, methods: Sequence[str]) -> list[str]:
+    cases = {m: set(frame[frame["method"] == m]["case"]) for m in methods}
+    common = set.intersection(*cases.values())
+    if all(found == common for found in cases.values()):
+        return []
+    counts = ", ".join(f"{shown(m)} {len(found)}" for m, found in cases.items())
+    return [
+        f"The methods were not evaluated on the same cases ({counts}): means are over each method's own cases, "
+        f"differences over the cases that two methods share ({len(common)} are common to all)."
+    ]

@@ -1,0 +1,107 @@
+"""The page: one HTML file with everything in it, that opens offline."""
+
+import base64
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from taskgan.files import versions, write_text
+from taskgan.report.cells import Table
+from taskgan.report.load import Comparison, shown
+from taskgan.report.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page: its file, a heading, and what it shows."""
+
+    path: Path
+    title: str
+    caption: str
+
+    @property
+    def uri(self) -> str:
+        """The file as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode("ascii")
+
+
+def write_page(
+    path: Path,
+    comparison: Comparison,
+    verdict: Verdict,
+    tables: list[Table],
+    cases: list[Picture],
+    charts: list[Picture],
+    rule: str,
+) -> Path:
+    """Fill the template and write the page.
+
+    Args:
+        path: The HTML file.
+        comparison: For provenance.
+        verdict: The top of the page.
+        tables: In order.
+        cases: Figure 3.
+        charts: All other figures, by file name in the template.
+        rule: How the cases of Figure 3 were picked.
+    """
+    from jinja2 import Environment, StrictUndefined, select_autoescape
+
+    text = (resources.files("taskgan.report") / "templates" / "report.html").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.from_string(text).render(
+        title=" · ".join(shown(m) for m in comparison.methods),
+        verdict=verdict,
+        tables={table.name: table for table in tables},
+        cases=cases,
+        charts={chart.path.stem: chart for chart in charts},
+        rule=rule,
+        provenance=[_provenance(one.record) for one in comparison.evaluations],
+        readers=_readers(comparison),
+        versions=versions(),
+    )
+    write_text(path, page)
+    return path
+
+
+def _provenance(record: dict[str, Any]) -> dict[str, str]:
+    def text(key: str) -> str:
+        value = record.get(key)
+        return "–" if value is None else str(value)
+
+    return {
+        "method": shown(text("method")),
+        "seed": text("seed"),
+        "fold": text("fold"),
+        "model": text("model"),
+        "checksum": text("checksum")[:16],
+        "cohort": text("cohort"),
+        "version": str((record.get("versions") or {}).get("taskgan", "–")),
+    }
+
+
+def _readers(comparison: Comparison) -> list[dict[str, str]]:
+    """The recognisers that were used, each once."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for one in comparison.evaluations:
+        for name, told in (one.record.get("readers") or {}).items():
+            checksum = str(told.get("checksum", "–"))
+            clean = told.get("on_clean") or {}
+            mae = (clean.get("mae") or {}).get("estimate")
+            found.setdefault(
+                (name, checksum),
+                {
+                    "name": "T" if name == "task" else name.capitalize(),
+                    "network": str(told.get("network", "–")),
+                    "checksum": checksum[:16],
+                    "wrong": f"{clean.get('wrong', '–')}/{clean.get('decisions', '–')}",
+                    "mae": "–" if mae is None else f"{mae:.3f}",
+                },
+            )
+    return list(found.values())

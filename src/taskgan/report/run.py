@@ -1,0 +1,105 @@
+"""``taskgan compare``: the paper's tables and figures over several evaluations, as one page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from taskgan.console import say
+from taskgan.errors import UserError
+from taskgan.report.cells import Table, write_table
+from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
+from taskgan.report.choose import choose_cases, rule
+from taskgan.report.curves import curve_chart
+from taskgan.report.flips import flips_table
+from taskgan.report.images import case_figure
+from taskgan.report.load import Comparison, load, shown
+from taskgan.report.page import Picture, write_page
+from taskgan.report.tables import all_tables
+from taskgan.report.verdict import verdict
+
+
+def compare(
+    evaluations: Sequence[Path], out: Path, *, baseline: str = "gan", overwrite: bool = False
+) -> Path:
+    """Compare evaluations.
+
+    Args:
+        evaluations: Folders that ``taskgan evaluate`` made: one per method, seed or fold.
+        out: Folder to make: ``tables/*.csv``, ``figures/*.png`` and, last, ``report.html``.
+        baseline: Method that the others are compared with.
+        overwrite: Replace an existing report.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: If a folder is no evaluation, they cannot be compared, or a report is already there.
+    """
+    page = out / "report.html"
+    if page.exists() and not overwrite:
+        raise UserError(f"{page} already exists; say --overwrite to replace it")
+    comparison = load(evaluations, baseline)
+    tables = [*all_tables(comparison), flips_table(comparison)]
+    for table in tables:
+        write_table(table, out / "tables")
+    words = verdict(comparison)
+    cases = _cases(comparison, out / "figures")
+    write_page(page, comparison, words, tables, cases, _charts(comparison, out / "figures"), rule(comparison))
+    _say(tables[0], words.findings)
+    say(f"report: {page}")
+    return page
+
+
+def _cases(comparison: Comparison, folder: Path) -> list[Picture]:
+    pictures = []
+    for letter, chosen in zip("ABCDEFGH", choose_cases(comparison), strict=False):
+        path = case_figure(comparison, chosen, folder / f"figure3-{letter.lower()}-{_file(chosen.case)}.png")
+        if path is not None:
+            gap = f"{chosen.gap:+.2f}".replace("-", "−")
+            against = f"{shown(comparison.focus)} {gap} dB"
+            pictures.append(Picture(path, f"{letter}. {chosen.case}, {chosen.why}", against))
+    return pictures
+
+
+def _file(case: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in case)
+
+
+def _charts(comparison: Comparison, folder: Path) -> list[Picture]:
+    drawn = (
+        (
+            difference_chart(comparison, folder / "differences.png"),
+            f"Paired differences to {shown(comparison.baseline)}",
+            "One faint marker a subject; the bar is the 95 % interval of the mean (tick). A bar that crosses the "
+            "line at zero shows no difference.",
+        ),
+        (
+            suvr_scatter(comparison, folder / "suvr-scatter.png"),
+            "Composite SUVR of image and truth",
+            f"Filled markers are positive, hollow ones negative cases. Dashed: the cut of {comparison.cut:g}; a case "
+            "in a shaded quadrant has changed its side. Thin line: identity; coloured line: regression.",
+        ),
+        (
+            bland_altman(comparison, folder / "bland-altman.png"),
+            "Bland–Altman",
+            "Solid line: mean difference; dashed: 95 % limits of agreement of a single case.",
+        ),
+        (
+            curve_chart(comparison, folder / "curves.png"),
+            "Training",
+            "As logged by the runs beside the evaluations.",
+        ),
+    )
+    return [Picture(path, title, caption) for path, title, caption in drawn if path is not None]
+
+
+def _say(table: Table, findings: Sequence[str]) -> None:
+    keys = ("method", "psnr", "ssim", "rmse_relative")
+    places = [i for i, column in enumerate(table.columns) if column.key in keys]
+    lines = [[table.columns[i].heading for i in places]]
+    for row in table.rows:
+        lines.append([f"{row[i].text} {row[i].small}".strip() for i in places])
+    widths = [max(len(line[k]) for line in lines) for k in range(len(places))]
+    for line in lines:
+        say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    for finding in findings:
+        say(finding)

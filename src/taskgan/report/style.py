@@ -1,0 +1,64 @@
+"""One look for all figures: colours that the colour-blind can tell apart, a marker a method, no clutter."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from taskgan.files import atomic
+
+# Okabe and Ito's palette; grey for what is not a method.
+_COLOURS = {"input": "#767676", "clean": "#000000", "l1": "#0072B2", "gan": "#C44601", "task_gan": "#00795B"}
+_SPARE = ("#AA4499", "#8A6D00", "#332288", "#117733", "#882255")
+_MARKERS = {"input": "x", "clean": "+", "l1": "s", "gan": "^", "task_gan": "o"}
+_SPARE_MARKERS = ("D", "v", "P", "*", "h")
+_RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#444444",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+def look(method: str, methods: Sequence[str]) -> tuple[str, str]:
+    """Colour and marker of a method, the same in every figure of a report."""
+    if method in _COLOURS:
+        return _COLOURS[method], _MARKERS[method]
+    others = [m for m in methods if m not in _COLOURS]
+    index = others.index(method) % len(_SPARE)
+    return _SPARE[index], _SPARE_MARKERS[index]
+
+
+@contextmanager
+def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -> Iterator[tuple[Any, Any]]:
+    """A figure and its axes (rows, columns) that is closed in the end; drawn without a display.
+
+    Args:
+        rows: Of axes.
+        columns: Of axes.
+        size: Width and height in inches.
+        options: For ``Figure.subplots``.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_RC):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def save(figure: Any, path: Path, dpi: int = 130) -> Path:
+    """Write a PNG atomically, without a time stamp or a version in it: the same figure, the same bytes."""
+    with atomic(path) as partial:
+        figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
+    return path

@@ -1,0 +1,331 @@
+"""The report's tables: the paper's Table 2 and 3 with intervals, paired differences, SUVR."""
+
+import math
+
+from taskgan.evaluate import summary
+from taskgan.evaluate.statistics import Interval, exact_rate
+from taskgan.report import paper
+from taskgan.report.cells import (
+    Cell,
+    Column,
+    Table,
+    difference,
+    estimate,
+    figure,
+    number,
+    plain,
+    rate,
+    span,
+)
+from taskgan.report.load import Comparison, shown
+from taskgan.report.paired import (
+    JUDGE,
+    PSNR,
+    PSNR_HEAD,
+    RELATIVE,
+    RELATIVE_HEAD,
+    SSIM,
+    SSIM_HEAD,
+    SUVR,
+    TASK,
+    Metric,
+    discordance,
+    paired,
+)
+
+READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
+_METHOD = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
+
+
+def all_tables(comparison: Comparison) -> list[Table]:
+    """Every table of the report, in its order (that of flips is in ``report.flips``)."""
+    return [
+        quality(comparison, ""),
+        quality(comparison, "_head"),
+        paired_quality(comparison),
+        readers(comparison),
+        paired_readings(comparison),
+        suvr(comparison),
+    ]
+
+
+def quality(comparison: Comparison, suffix: str) -> Table:
+    """Table 2 over the frame (suffix empty) or the head (``_head``)."""
+    where = "inside the head mask" if suffix else "over the whole frame"
+    columns = (
+        _METHOD,
+        Column(
+            "subjects", "Subjects", "Test subjects; each counts once, whatever its number of cases and seeds."
+        ),
+        Column("seeds", "Seeds", "Training runs that differ in their random numbers only."),
+        Column("psnr", "PSNR (dB)", "20 log₁₀(maximum of the clean volume / RMSE). Higher is better."),
+        Column("ssim", "SSIM", "Structural similarity by slice, Gaussian window σ 1.5. Higher is better."),
+        Column("rmse", "RMSE", "Root mean squared error in the images' own units. Lower is better."),
+        Column("rmse_relative", "Relative RMSE", "‖x̂ − x‖ / ‖x‖, the scale of the paper. Lower is better."),
+        Column(
+            "paper", "Paper", "PSNR / SSIM / relative RMSE that the paper reports for its own in-vivo data."
+        ),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for method in ("input", *comparison.methods):
+        mine = comparison.rows(method)
+        figures = summary.quality(mine)
+        if math.isnan(figures[f"psnr{suffix}"].estimate):
+            continue
+        seeds = mine["seed"].nunique()
+        rows.append(
+            (
+                plain(shown(method), tone="strong"),
+                Cell(str(mine["subject"].nunique()), "", int(mine["subject"].nunique())),
+                Cell(str(seeds) if seeds else "–", "", int(seeds)),
+                estimate(figures[f"psnr{suffix}"], 2),
+                estimate(figures[f"ssim{suffix}"], 3),
+                estimate(figures[f"rmse{suffix}"], _digits(figures[f"rmse{suffix}"].estimate)),
+                estimate(figures[f"rmse_relative{suffix}"], 3),
+                _paper_level(method) if not suffix else plain("–", tone="muted"),
+            )
+        )
+    if suffix:
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return Table(
+        f"table2-quality{suffix.replace('_', '-') or '-frame'}",
+        f"Table 2. Image quality {where}",
+        f"Mean over test subjects {where}, with its 95 % bootstrap interval by subject in small print.",
+        columns,
+        tuple(rows),
+        "The cohort has no head mask (column mask of pairs.csv).",
+    )
+
+
+def _digits(value: float) -> int:
+    return 3 if math.isnan(value) or value < 10 else 0 if value >= 1000 else 1
+
+
+def _paper_level(method: str) -> Cell:
+    found = paper.QUALITY.get(method)
+    if found is None:
+        return plain("–", tone="muted")
+    text = f"{found['psnr']:.2f} / {found['ssim']:.3f} / {found[paper.RMSE_IS]:.3f}"
+    return plain(text, tone="muted")
+
+
+def _with_paper(cell: Cell, metric: Metric, method: str, baseline: str) -> Cell:
+    found = paper.difference(metric.key, method, baseline)
+    if found is None:
+        return cell
+    told = f"paper {number(found, metric.digits, sign=True)}"
+    return Cell(cell.text, f"{cell.small} · {told}" if cell.small else told, cell.value, cell.tone)
+
+
+def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
+    against_input = [(m, "input") for m in comparison.methods]
+    if comparison.baseline == "input":
+        return against_input
+    return [*((m, comparison.baseline) for m in comparison.others), *against_input]
+
+
+def _versus(method: str, baseline: str) -> Cell:
+    text = f"{shown(method)} − {shown(baseline)}"
+    return plain(text, tone="strong")
+
+
+_VERSUS = Column("difference", "Difference", "First minus second, on the same subjects.")
+_READ_DIFFERENCE = (
+    "▲ better, ▼ worse: the 95 % interval excludes zero. Grey figures lie inside their interval, and "
+    "<strong>a difference inside its interval is no difference</strong>. What the paper found stands beside it. "
+    "The intervals are not corrected for the number of comparisons."
+)
+
+
+def paired_quality(comparison: Comparison) -> Table:
+    """Paired differences in image quality, to the baseline and to the input."""
+    metrics = (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
+    rows = []
+    for method, baseline in _pairs(comparison):
+        cells = [
+            _with_paper(
+                difference(paired(comparison, m, method, baseline), m.digits, better=m.better),
+                m,
+                method,
+                baseline,
+            )
+            for m in metrics
+        ]
+        rows.append((_versus(method, baseline), *cells))
+    return Table(
+        "table2-paired",
+        "Paired differences in image quality",
+        _READ_DIFFERENCE,
+        (_VERSUS, *(Column(m.key, m.heading, "") for m in metrics)),
+        tuple(rows),
+    )
+
+
+def readers(comparison: Comparison) -> Table:
+    """Table 3: every reader on clean images, the input and each method; always-negative for comparison."""
+    clean = comparison.rows("clean")
+    columns = (
+        Column("reader", "Reader", "Who decides positive or negative."),
+        Column("method", "Images", "What is read."),
+        Column("mae", "Slice MAE", "Mean |probability − label| over the middle slices, interval by subject."),
+        Column(
+            "error",
+            "Volume error",
+            "Wrong decisions of all; Clopper–Pearson interval, n = number of subjects.",
+        ),
+        Column("sensitivity", "Sensitivity", "Share of positive subjects read as positive, exact interval."),
+        Column("specificity", "Specificity", "Share of negative subjects read as negative, exact interval."),
+        Column("balanced_accuracy", "Balanced accuracy", "Mean of the two; ½ is what guessing gives."),
+        Column("auc", "AUC", "Chance that a positive scores above a negative."),
+        Column("flips", "Flips", "Decisions that differ from the same reader's on the clean image."),
+        Column("paper", "Paper", "Slice MAE of the paper's T; it made no volume error."),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for reader, name in READERS.items():
+        for method in ("clean", "input", *comparison.methods):
+            found = summary.reading(comparison.rows(method), clean, reader)
+            if not found.decisions:
+                continue
+            told = paper.TASK_MAE.get(method) if reader == "task" else None
+            rows.append(
+                (
+                    plain(name),
+                    plain(shown(method), tone="strong"),
+                    estimate(found.mae, 3),
+                    rate(found.error, found.wrong, found.decisions),
+                    _share(found.sensitivity),
+                    _share(found.specificity),
+                    figure(found.balanced_accuracy, 2),
+                    figure(found.auc, 2),
+                    Cell(str(found.flips) if method != "clean" else "–", "", found.flips),
+                    plain("–" if told is None else f"{told:.3f}", tone="muted"),
+                )
+            )
+    if rows:
+        rows.append(_always_negative(comparison))
+    return Table(
+        "table3-readers",
+        "Table 3. Is the diagnosis kept?",
+        "Three readers decide on every volume. T also teaches Task-GAN, so it is no judge of it; the judge is "
+        "another network that no generator saw; the SUVR is not learned. The rows on clean images say how good "
+        "the reader itself is: no restoration should be blamed for what its reader gets wrong on the truth.",
+        columns,
+        tuple(rows),
+        "The cohort has no labels that a reader could be tested against.",
+    )
+
+
+def _share(interval: Interval) -> Cell:
+    if math.isnan(interval.estimate):
+        return Cell("–", "", interval)
+    return Cell(
+        f"{100 * interval.estimate:.0f} %", f"[{100 * interval.low:.0f}, {100 * interval.high:.0f}]", interval
+    )
+
+
+def _always_negative(comparison: Comparison) -> tuple[Cell, ...]:
+    known = comparison.rows("clean").dropna(subset=["label"]).drop_duplicates("subject")
+    positive = int((known["label"] > 0.5).sum())
+    return (
+        plain("No reader", tone="muted"),
+        plain("always “negative”", tone="muted"),
+        Cell("–"),
+        Cell(f"{positive}/{len(known)}", "", exact_rate(positive, len(known)), "muted"),
+        Cell("0 %", "", 0.0, "muted"),
+        Cell("100 %", "", 1.0, "muted"),
+        Cell("0.50", "", 0.5, "muted"),
+        Cell("0.50", "", 0.5, "muted"),
+        Cell("–"),
+        Cell("–", tone="muted"),
+    )
+
+
+def paired_readings(comparison: Comparison) -> Table:
+    """Paired differences in what readers make of the images, with McNemar's test of their errors."""
+    metrics = (TASK, JUDGE, SUVR)
+    columns = [
+        _VERSUS,
+        *(Column(m.key, m.heading, "") for m in metrics),
+        *(
+            Column(
+                f"mcnemar_{r}",
+                f"Errors: {short}",
+                "Subjects wrong with the first only : with the second only; exact McNemar p.",
+            )
+            for r, short in (("task", "T"), ("judge", "judge"), ("suvr", "SUVR"))
+        ),
+    ]
+    rows = []
+    for method, baseline in _pairs(comparison):
+        cells = [
+            _with_paper(
+                difference(paired(comparison, m, method, baseline), m.digits, better=m.better),
+                m,
+                method,
+                baseline,
+            )
+            for m in metrics
+        ]
+        for reader in READERS:
+            found = discordance(comparison, reader, method, baseline)
+            text = f"{found.only_method} : {found.only_baseline}"
+            cells.append(Cell(text, f"p = {found.p:.2f}", found.p, "none" if found.p >= 0.05 else ""))
+        rows.append((_versus(method, baseline), *cells))
+    return Table(
+        "table3-paired", "Paired differences in reading", _READ_DIFFERENCE, tuple(columns), tuple(rows)
+    )
+
+
+def suvr(comparison: Comparison) -> Table:
+    """Agreement of composite SUVR with that of the clean image."""
+    clean = comparison.rows("clean")
+    columns = (
+        _METHOD,
+        Column("cases", "Cases", "Cases × seeds."),
+        Column("bias", "Bias", "Mean of restored − clean SUVR, interval by subject."),
+        Column("limits_low", "LoA from", "Lower 95 % limit of agreement of a single case (Bland–Altman)."),
+        Column("limits_high", "to", "Upper limit."),
+        Column(
+            "slope",
+            "Slope",
+            "Restored on clean SUVR; below 1 pulls subjects together (Figure 4's shrinking).",
+        ),
+        Column(
+            "flips", "Flips to clean", f"Cases on the other side of {comparison.cut:g} than the clean image."
+        ),
+        Column("wrong", "Against label", "Decisions that differ from the label."),
+    )
+    rows = []
+    for method in ("input", *comparison.methods):
+        mine = comparison.rows(method)
+        found, read = summary.suvr(mine), summary.reading(mine, clean, "suvr")
+        if not found.count:
+            continue
+        tone = "worse" if found.slope.excludes(1.0) else ""
+        slope = estimate(found.slope, 2)
+        rows.append(
+            (
+                plain(shown(method), tone="strong"),
+                Cell(str(found.count), "", found.count),
+                _bias(found.bias),
+                figure(found.low, 3, sign=True),
+                figure(found.high, 3, sign=True),
+                Cell(slope.text, slope.small, slope.value, tone),
+                Cell(f"{read.flips}/{found.count}", "", read.flips),
+                Cell(f"{read.wrong}/{read.decisions}", "", read.wrong),
+            )
+        )
+    return Table(
+        "suvr",
+        "Composite SUVR",
+        f"Cortex over reference region, cut {comparison.cut:g}. Bias and slope are marked where their interval "
+        "excludes 0 and 1.",
+        columns,
+        tuple(rows),
+        "The cohort names no cortex and reference masks (columns cortex and reference of pairs.csv).",
+    )
+
+
+def _bias(interval: Interval) -> Cell:
+    tone = "worse" if interval.excludes(0.0) else ""
+    return Cell(number(interval.estimate, 3, sign=True), span(interval, 3, sign=True), interval, tone)
