@@ -1,0 +1,150 @@
+"""Heads as tissue fractions on a grid of millimetres near MNI space.
+
+Two sources: the MNI ICBM152 2009a maps that come with nilearn (offline, one template), and BrainWeb's
+discrete tissue labels (``subjectNN_tissue.nii.gz``, one real head each).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from taskgan.cohort.images import stem
+from taskgan.errors import UserError
+
+Array = NDArray[np.float32]
+
+TISSUES = ("grey", "white", "csf", "skull", "soft")
+GREY, WHITE, CSF, SKULL, SOFT = range(len(TISSUES))
+
+# BrainWeb label -> tissue: CSF, grey, white, fat, muscle, muscle/skin, skull, vessels, around fat, dura, marrow.
+_BRAINWEB = {1: CSF, 2: GREY, 3: WHITE, 4: SOFT, 5: SOFT, 6: SOFT, 7: SKULL, 8: SOFT, 9: SOFT, 10: SOFT, 11: SKULL}
+_BRAINWEB_NAME = "*_tissue.nii*"
+
+_GAP_MM, _SKULL_MM, _SCALP_MM = 1.5, 7.0, 6.0
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One head.
+
+    Attributes:
+        name: Of the template or the BrainWeb subject.
+        maps: Fractions of each tissue of :data:`TISSUES`, (5, X, Y, Z) float32 in 0..1; what is missing to 1
+            is air.
+        affine: Voxel to MNI millimetres (4, 4).
+    """
+
+    name: str
+    maps: Array
+    affine: NDArray[np.float64]
+
+
+def mni_anatomy(resolution_mm: float = 2.0) -> Anatomy:
+    """The MNI template with a skull and a scalp built around it.
+
+    The maps are means over 152 brains, so their partial volume is wider than one brain's: squaring and
+    renormalising the fractions narrows it. CSF is the rest of the brain mask and a thin gap around it.
+    The template has no face and no neck; skull (7 mm) and scalp (6 mm) are shells around the brain.
+
+    Args:
+        resolution_mm: Grid step; nilearn resamples its 1 mm maps.
+
+    Raises:
+        UserError: If nilearn is not installed.
+    """
+    try:
+        from nilearn import datasets
+    except ImportError:
+        raise UserError(
+            "the MNI anatomy needs nilearn, which is not installed: pip install 'taskgan[simulate]'"
+        ) from None
+    step = int(resolution_mm) if float(resolution_mm).is_integer() else resolution_mm
+    grey_image: Any = datasets.load_mni152_gm_template(resolution=step)
+    white_image: Any = datasets.load_mni152_wm_template(resolution=step)
+    head_image: Any = datasets.load_mni152_template(resolution=step)
+    grey, white, head = (
+        np.clip(np.asarray(image.dataobj, dtype=np.float32), 0, 1) for image in (grey_image, white_image, head_image)
+    )
+    inside = ndimage.binary_fill_holes(ndimage.binary_closing((head > 0.1) | (grey + white > 0.2), iterations=2))
+    rest = np.clip(1.0 - grey - white, 0.0, 1.0)
+    squares = np.stack([grey, white, rest]) ** 2
+    squares /= np.maximum(squares.sum(axis=0), 1e-6)
+    # Room for skull and scalp, which the template's box does not have on every side.
+    pad = round((_GAP_MM + _SKULL_MM + _SCALP_MM + 4.0) / resolution_mm)
+    width = [(pad, pad)] * 3
+    inside = np.pad(inside, width)
+    affine = np.asarray(grey_image.affine, dtype=np.float64).copy()
+    affine[:3, 3] -= affine[:3, :3] @ np.full(3, float(pad))
+    maps = np.zeros((len(TISSUES), *inside.shape), dtype=np.float32)
+    for tissue, fraction in zip((GREY, WHITE, CSF), squares, strict=True):
+        maps[tissue] = np.pad(fraction, width) * inside
+    outside = ndimage.distance_transform_edt(~inside, sampling=resolution_mm)
+    shell = np.diff(
+        [_within(outside, reach, resolution_mm) for reach in (0.0, _GAP_MM, _GAP_MM + _SKULL_MM)]
+        + [_within(outside, _GAP_MM + _SKULL_MM + _SCALP_MM, resolution_mm)],
+        axis=0,
+    )
+    air = 1.0 - maps.sum(axis=0)
+    for tissue, fraction in zip((CSF, SKULL, SOFT), shell, strict=True):
+        maps[tissue] += (np.clip(fraction, 0, 1) * air).astype(np.float32)
+    return Anatomy("mni152", maps, affine)
+
+
+def _within(distance: NDArray[np.float64], reach: float, step: float) -> NDArray[np.float64]:
+    """Share of a voxel that is nearer than ``reach``, linear across the edge voxel."""
+    return np.asarray(np.clip((reach - distance) / step + 0.5, 0.0, 1.0)) if reach else (distance <= 0) * 1.0
+
+
+def brainweb_files(place: Path) -> list[Path]:
+    """BrainWeb tissue files: the file itself, or those of a folder, by name.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise UserError(f"{place} does not exist; expected a BrainWeb tissue file or a folder of them")
+    found = sorted(place.glob(_BRAINWEB_NAME))
+    if not found:
+        raise UserError(f"{place} holds no file named {_BRAINWEB_NAME}, expected BrainWeb tissue labels")
+    return found
+
+
+def brainweb_anatomy(path: Path, resolution_mm: float = 2.0) -> Anatomy:
+    """A BrainWeb head: one-hot labels averaged over blocks, so that edges become partial volumes.
+
+    Args:
+        path: Discrete labels 0 to 11 (Aubert-Broche 2006), in RAS, 0.5 mm.
+        resolution_mm: Wanted step, reached by whole blocks of the file's voxels.
+
+    Raises:
+        UserError: If the file is not such a label map.
+    """
+    import nibabel as nib
+
+    try:
+        image: Any = nib.load(path)
+        labels = np.asarray(image.dataobj)
+    except Exception as error:
+        raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
+    if labels.ndim != 3 or labels.min() < 0 or labels.max() > 11 or not np.isin(labels[::4, ::4, ::4], range(12)).all():
+        raise UserError(f"{path} does not hold BrainWeb tissue labels: expected a 3D map of whole numbers 0 to 11")
+    labels = labels.astype(np.uint8)
+    affine = np.asarray(image.affine, dtype=np.float64).copy()
+    step = float(np.linalg.norm(affine[:3, 0]))
+    block = max(1, round(resolution_mm / step))
+    shape = [n // block * block for n in labels.shape]
+    labels = labels[: shape[0], : shape[1], : shape[2]]
+    blocks = labels.reshape(shape[0] // block, block, shape[1] // block, block, shape[2] // block, block)
+    maps = np.zeros((len(TISSUES), *(n // block for n in shape)), dtype=np.float32)
+    for tissue in range(len(TISSUES)):
+        members = np.isin(np.arange(256), [k for k, v in _BRAINWEB.items() if v == tissue]).astype(np.float32)
+        maps[tissue] = members[blocks].mean(axis=(1, 3, 5))
+    affine[:3, 3] += affine[:3, :3] @ np.full(3, 0.5 * (block - 1))
+    affine[:3, :3] *= block
+    return Anatomy(f"brainweb-{stem(path).removesuffix('_tissue')}", maps, affine)

@@ -1,0 +1,127 @@
+"""One head made into many: size, pose, a smooth random warp and atrophy, onto the scanner's grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from taskgan.simulate.anatomy import CSF, GREY, WHITE, Anatomy
+
+Array = NDArray[np.float32]
+
+# Where the middle of the scanner looks in MNI space: the middle of the head in plane, and axially the middle
+# between the lowest cerebellum and the vertex.
+_CENTRE_MM = (0.0, -16.0, 9.0)
+_KNOTS = (7, 7, 6)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The scanner's voxels, centred on the origin.
+
+    Attributes:
+        shape: (X, Y, Z).
+        voxel_mm: Edges of a voxel.
+    """
+
+    shape: tuple[int, int, int]
+    voxel_mm: tuple[float, float, float]
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """Voxel to scanner millimetres (4, 4), RAS, the origin in the middle."""
+        affine = np.diag([*self.voxel_mm, 1.0])
+        affine[:3, 3] = [-0.5 * (n - 1) * d for n, d in zip(self.shape, self.voxel_mm, strict=True)]
+        return affine
+
+
+@dataclass(frozen=True)
+class Head:
+    """A subject's head on the scanner's grid.
+
+    Attributes:
+        fractions: Tissue fractions (5, X, Y, Z) in the order of ``anatomy.TISSUES``.
+        points: Template (MNI) coordinates of every voxel (3, X, Y, Z), mm.
+        atrophy: Share of grey matter beside CSF that was lost.
+    """
+
+    fractions: Array
+    points: Array
+    atrophy: float
+
+
+def deform(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> Head:
+    """Draw a subject from an anatomy.
+
+    Size is 0.94 (SD .025, and .015 per axis: the MNI template is larger than most brains), rotation has an SD
+    of 2° about each axis, position 1.5 mm, the warp 2.5 mm with knots about 35 mm apart, atrophy is uniform
+    in 0 to 0.3. All are assumptions.
+
+    Args:
+        anatomy: The template.
+        grid: The scanner's grid.
+        rng: The subject's generator.
+    """
+    size = rng.normal(0.94, 0.025) + rng.normal(0.0, 0.015, 3)
+    matrix = _rotation(np.radians(rng.normal(0.0, 2.0, 3))) @ np.diag(1.0 / np.clip(size, 0.85, 1.03))
+    shift = np.asarray(_CENTRE_MM) + rng.normal(0.0, 1.5, 3) * (1.0, 1.0, 0.7)
+    knots = rng.normal(0.0, 2.5, (3, *_KNOTS)).astype(np.float32)
+    atrophy = float(rng.uniform(0.0, 0.3))
+    # Slices are thick against the template: their profile is averaged over thinner ones.
+    thin = max(1, round(grid.voxel_mm[2] / 2.4))
+    fractions = np.zeros((len(anatomy.maps), *grid.shape), dtype=np.float32)
+    points = np.zeros((3, *grid.shape), dtype=np.float32)
+    inverse = np.linalg.inv(anatomy.affine)
+    for k in range(grid.shape[2]):
+        for part in range(thin):
+            height = k + (part + 0.5) / thin - 0.5
+            place = _points(grid, height, matrix, shift, knots)
+            points[..., k] += place / thin
+            voxel = np.tensordot(inverse[:3, :3], place, axes=1) + inverse[:3, 3].reshape(3, 1, 1)
+            for tissue, source in enumerate(anatomy.maps):
+                fractions[tissue, ..., k] += (
+                    ndimage.map_coordinates(source, voxel, order=1, mode="constant", output=np.float32) / thin
+                )
+    return Head(_atrophied(fractions, grid, atrophy), points, atrophy)
+
+
+def _points(
+    grid: Grid, height: float, matrix: NDArray[np.float64], shift: NDArray[np.float64], knots: Array
+) -> NDArray[np.float64]:
+    """Template coordinates of one (thin) slice, (3, X, Y)."""
+    nx, ny, nz = grid.shape
+    index = np.stack(
+        [*np.meshgrid(np.arange(nx, dtype=float), np.arange(ny, dtype=float), indexing="ij"), np.full((nx, ny), height)]
+    )
+    half = 0.5 * (np.array(grid.shape) - 1).reshape(3, 1, 1)
+    millimetres = (index - half) * np.array(grid.voxel_mm).reshape(3, 1, 1)
+    place = np.tensordot(matrix, millimetres, axes=1) + shift.reshape(3, 1, 1)
+    # Cubic B-splines on few knots: smooth, and far from folding at this amplitude.
+    extent = np.array([max(nx - 1, 1), max(ny - 1, 1), max(nz - 1, 1)]).reshape(3, 1, 1)
+    where = np.clip(index / extent, 0, 1) * (np.array(_KNOTS).reshape(3, 1, 1) - 1)
+    for axis in range(3):
+        place[axis] += ndimage.map_coordinates(knots[axis], where, order=3, mode="nearest", prefilter=False)
+    return place
+
+
+def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    total = np.eye(3)
+    for axis, angle in enumerate(angles):
+        one = np.eye(3)
+        a, b = [i for i in range(3) if i != axis]
+        one[a, a] = one[b, b] = np.cos(angle)
+        one[a, b], one[b, a] = -np.sin(angle), np.sin(angle)
+        total = total @ one
+    return total
+
+
+def _atrophied(fractions: Array, grid: Grid, atrophy: float) -> Array:
+    """Move grey matter (and half as much white) that lies beside CSF to CSF: sulci and ventricles widen."""
+    near = ndimage.gaussian_filter(fractions[CSF], [3.0 / d for d in grid.voxel_mm], mode="constant")
+    share = (atrophy * np.clip(2.0 * near, 0.0, 1.0)).astype(np.float32)
+    for tissue, part in ((GREY, 1.0), (WHITE, 0.5)):
+        lost = fractions[tissue] * share * np.float32(part)
+        fractions[tissue] -= lost
+        fractions[CSF] += lost
+    return fractions

@@ -1,0 +1,136 @@
+"""From activity to counts: attenuation, background, Poisson prompts, thinning."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.simulate.pet.projector import Projector, gaussian_matrix
+from taskgan.simulate.pet.scanner import FWHM
+
+Array = NDArray[np.float32]
+Counts = NDArray[np.uint16]
+
+# 511 keV, per cm (PMC3572388).
+SOFT_PER_CM, BONE_PER_CM = 0.096, 0.146
+_SCATTER_RADIAL_MM, _SCATTER_TOF_MM = 90.0, 120.0
+
+
+@dataclass(frozen=True)
+class Background:
+    """Scatter and randoms of one subset at the standard dose, kept as factors.
+
+    Attributes:
+        scatter: (rays, S).
+        profile: Scatter's distribution over the TOF bins, (T,), sums to 1.
+        randoms: Per bin and slice (S,), the same in every bin.
+    """
+
+    scatter: Array
+    profile: Array
+    randoms: Array
+
+    def expand(self) -> Array:
+        """(T, rays, S) counts."""
+        return self.profile[:, None, None] * self.scatter[None] + self.randoms
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the scanner knows of one block of slices; simulation and OSEM use the same one.
+
+    Attributes:
+        projector: Geometry, TOF, resolution.
+        attenuation: exp(−∫μ) per subset, (rays, S).
+        background: Scatter and randoms per subset, as the expected counts at the standard dose.
+        scale: Trues per line integral of activity.
+    """
+
+    projector: Projector
+    attenuation: Sequence[Array]
+    background: Sequence[Background]
+    scale: float
+
+    def expected(self, blurred: Array, subset: int) -> Array:
+        """Mean prompts (T, rays, S) of an image that has been through ``projector.blur``."""
+        mean = self.projector.forward(blurred, subset)
+        mean *= self.attenuation[subset] * np.float32(self.scale)
+        mean += self.background[subset].expand()
+        return mean
+
+
+def attenuation_of(projector: Projector, per_cm: Array) -> list[Array]:
+    """Survival of photon pairs per subset, exp(−∫μ dl), from μ (N, N, S) in 1/cm."""
+    subsets = range(projector.scanner.subsets)
+    return [np.exp(-projector.line_integral(per_cm, s)) for s in subsets]
+
+
+def acquisition(projector: Projector, activity: Array, per_cm: Array) -> Model:
+    """The model of one block of slices, background included.
+
+    Scatter is the attenuated trues without TOF, blurred along the radial axis (90 mm FWHM) and scaled to
+    the scanner's share per slice; over TOF it is a wide Gaussian (120 mm). Randoms are uniform. OSEM is given
+    these means exactly: the estimate has no error of its own.
+
+    Args:
+        projector: The scanner's.
+        activity: (N, N, S) kBq/ml.
+        per_cm: μ (N, N, S) in 1/cm.
+    """
+    scanner = projector.scanner
+    slices = activity.shape[2]
+    attenuation = attenuation_of(projector, per_cm)
+    blurred = projector.blur(activity)
+    tof_sum = projector.tof.sum(axis=0)
+    trues = []
+    for subset, survive in enumerate(attenuation):
+        gathered = projector.gather(blurred, subset)
+        trues.append((tof_sum @ gathered).reshape(projector.rays, slices) * survive * np.float32(scanner.trues_per_kbq))
+    total = np.sum([part.sum(axis=0, dtype=np.float64) for part in trues], axis=0)
+    smooth = gaussian_matrix(scanner.radial_bins, scanner.radial_mm, _SCATTER_RADIAL_MM)
+    profile = _tof_profile(projector)
+    shapes = []
+    for part in trues:
+        by_angle = part.reshape(-1, scanner.radial_bins, slices)
+        shapes.append(np.matmul(smooth, by_angle).reshape(projector.rays, slices))
+    shape_total = np.sum([part.sum(axis=0, dtype=np.float64) for part in shapes], axis=0)
+    factor = (scanner.scatter * total / np.maximum(shape_total, 1e-12)).astype(np.float32)
+    bins = scanner.angles * scanner.radial_bins * len(projector.tof)
+    # A slice without activity still has a trace of randoms, so that no expected count is zero.
+    randoms = (scanner.randoms * total / bins + 1e-6).astype(np.float32)
+    background = [Background(part * factor, profile, randoms) for part in shapes]
+    return Model(projector, attenuation, background, scanner.trues_per_kbq)
+
+
+def _tof_profile(projector: Projector) -> Array:
+    bins = len(projector.tof)
+    centre = (np.arange(bins) - 0.5 * (bins - 1)) * projector.scanner.tof_bin_mm
+    weight = np.exp(-0.5 * (centre / (_SCATTER_TOF_MM / FWHM)) ** 2)
+    return np.asarray(weight / weight.sum(), dtype=np.float32)
+
+
+def prompts(model: Model, activity: Array, rng: np.random.Generator) -> list[Counts]:
+    """Poisson counts at the standard dose, per subset (T, rays, S)."""
+    blurred = model.projector.blur(activity)
+    return [
+        rng.poisson(model.expected(blurred, subset)).astype(np.uint16)
+        for subset in range(model.projector.scanner.subsets)
+    ]
+
+
+def thin(counts: Sequence[Counts], keep: float, rng: np.random.Generator) -> list[Counts]:
+    """Keep every count with probability ``keep``: the low dose is a part of the same list mode.
+
+    Args:
+        counts: Per subset.
+        keep: Share in 0..1.
+        rng: The block's generator.
+    """
+    kept = []
+    for part in counts:
+        out = np.zeros_like(part)
+        hit = np.flatnonzero(part)
+        out.reshape(-1)[hit] = rng.binomial(part.reshape(-1)[hit], keep)
+        kept.append(out)
+    return kept

@@ -1,0 +1,145 @@
+"""The cohort folder in the words of BIDS 1.10: names, sidecars, participants."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from taskgan import __version__
+from taskgan.files import atomic, write_json, write_text
+from taskgan.simulate.pet.scanner import Scanner
+
+BIDS_VERSION = "1.10.0"
+TRUTH = Path("derivatives") / "truth"
+_PARTICIPANTS = {
+    "amyloid": "1: composite SUVR of the true uptake above the cut, 0: not",
+    "composite_suvr": "Composite cortical SUVR of the true uptake, cerebellar grey matter = 1",
+    "borderline": "1: the composite was drawn from the range around the cut",
+    "anatomy": "Anatomy that the subject was made from",
+    "split": "train, val or test",
+}
+_README = """\
+Simulated amyloid PET (18F-florbetaben), made by taskgan {version}. No person was scanned.
+
+sub-*/pet holds the standard dose (rec-standard) and low doses (rec-dose01 is 1 %), in Bq/mL, decay corrected
+to injection; every dose is in the units of the standard one. derivatives/truth holds the true uptake and masks.
+pairs.csv lists the pairs for training, cohort.yaml the settings, seed, versions and measured figures.
+"""
+
+
+def dose_label(dose: float) -> str:
+    """``1`` to ``dose01``, ``0.5`` to ``dose00p5``: letters and digits, in the order of the doses."""
+    whole, _, part = f"{dose:g}".partition(".")
+    return f"dose{whole.zfill(2)}" + (f"p{part}" if part else "")
+
+
+def pet_path(subject: str, rec: str) -> Path:
+    """Path of an image in the cohort."""
+    return Path(subject) / "pet" / f"{subject}_trc-FBB_rec-{rec}_pet.nii.gz"
+
+
+def truth_path(subject: str, name: str) -> Path:
+    """Path of a mask (``head``, ``brain``, ``cortex``, ``reference``) or of the true ``uptake``."""
+    folder = TRUTH / subject / "pet"
+    if name == "uptake":
+        return folder / f"{subject}_trc-FBB_desc-truth_pet.nii.gz"
+    return folder / f"{subject}_desc-{name}_mask.nii.gz"
+
+
+def record_path(subject: str) -> Path:
+    """The subject's figures; written last, so it marks the subject as complete."""
+    return TRUTH / subject / f"{subject}_desc-truth_figures.json"
+
+
+def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[str, Any]:
+    """The PET sidecar (BIDS, PET required and recommended fields).
+
+    Args:
+        scanner: Scanner and reconstruction.
+        injected_mbq: Activity of the standard acquisition.
+        dose: Per cent of the standard dose that was kept; 100 for the standard image.
+    """
+    model = "PSF" if scanner.model_resolution else "no PSF"
+    return {
+        "Manufacturer": "Simulated",
+        "ManufacturersModelName": "taskgan 2D TOF-PET, GE SIGNA PET/MR parameters",
+        "SoftwareVersions": f"taskgan {__version__}",
+        "Units": "Bq/mL",
+        "BodyPart": "BRAIN",
+        "TracerName": "florbetaben",
+        "TracerRadionuclide": "F18",
+        "InjectedRadioactivity": round(injected_mbq, 1),
+        "InjectedRadioactivityUnits": "MBq",
+        "InjectedMass": "n/a",
+        "InjectedMassUnits": "n/a",
+        "SpecificRadioactivity": "n/a",
+        "SpecificRadioactivityUnits": "n/a",
+        "ModeOfAdministration": "bolus",
+        "TimeZero": "12:00:00",
+        "ScanStart": 5400,
+        "InjectionStart": 0,
+        "FrameTimesStart": [5400],
+        "FrameDuration": [1200],
+        "AcquisitionMode": "list mode",
+        "ImageDecayCorrected": True,
+        "ImageDecayCorrectionTime": 0,
+        "ReconMethodName": f"2D TOF-OSEM, {model}",
+        "ReconMethodParameterLabels": ["iterations", "subsets"],
+        "ReconMethodParameterUnits": ["none", "none"],
+        "ReconMethodParameterValues": [scanner.iterations, scanner.subsets],
+        "ReconFilterType": "Gaussian" if scanner.post_filter_mm else "none",
+        "ReconFilterSize": scanner.post_filter_mm,
+        "AttenuationCorrection": "true attenuation map",
+        "ScatterFraction": round(scanner.scatter / (1 + scanner.scatter + scanner.randoms), 4),
+        "DosePercent": dose,
+        "DoseReduction": "none" if dose == 100 else "binomial thinning of the standard dose's prompts",
+    }
+
+
+def truth_sidecar(name: str) -> dict[str, Any]:
+    """The sidecar of a truth image."""
+    if name == "uptake":
+        return {"Units": "Bq/mL", "Description": "True activity concentration, before the scanner's resolution"}
+    return {"Type": {"head": "Face", "brain": "Brain"}.get(name, "ROI"), "Description": f"{name} mask"}
+
+
+def write_top(folder: Path) -> None:
+    """The files of the folder that do not depend on the subjects."""
+    generated = [{"Name": "taskgan", "Version": __version__}]
+    write_json(
+        folder / "dataset_description.json",
+        {
+            "Name": "Simulated low-dose amyloid PET",
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "raw",
+            "License": "CC0",
+            "Authors": ["taskgan simulator"],
+            "GeneratedBy": generated,
+        },
+    )
+    write_json(
+        folder / TRUTH / "dataset_description.json",
+        {
+            "Name": "True uptake and regions",
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "derivative",
+            "GeneratedBy": generated,
+        },
+    )
+    write_text(folder / "README", _README.format(version=__version__))
+    write_text(folder / ".bidsignore", "pairs.csv\ncohort.yaml\n")
+
+
+def write_participants(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """``participants.tsv`` and what its columns mean."""
+    listed = list(rows)
+    write_json(
+        folder / "participants.json",
+        {name: {"Description": text} for name, text in _PARTICIPANTS.items()},
+    )
+    with atomic(folder / "participants.tsv") as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(
+            handle, fieldnames=["participant_id", *_PARTICIPANTS], delimiter="\t", lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(listed)

@@ -1,0 +1,238 @@
+"""``taskgan simulate pet``: subjects on every core, a cohort folder at the end."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.cohort.description import read_description, write_description
+from taskgan.cohort.pairs import write_pairs
+from taskgan.console import progress, say
+from taskgan.errors import UserError
+from taskgan.files import versions
+from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, mni_anatomy
+from taskgan.simulate.pet.bids import (
+    dose_label,
+    pet_path,
+    record_path,
+    truth_path,
+    write_participants,
+    write_top,
+)
+from taskgan.simulate.pet.plan import Subject, plan
+from taskgan.simulate.pet.projector import Projector
+from taskgan.simulate.pet.settings import PetSimulation
+from taskgan.simulate.pet.subject import make_subject
+
+Record = dict[str, Any]
+
+
+def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Path:
+    """Make a cohort, or go on with one that was interrupted.
+
+    The same settings give the same bytes, whatever the number of workers: every subject has its own generator
+    and every worker computes on one thread.
+
+    Args:
+        out: Cohort folder; absent, empty, or begun with the same settings.
+        settings: What to simulate.
+        workers: Processes; 0 takes every core. At full scale each needs about 3 GB.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UserError: If ``out`` holds something else or was begun with other settings.
+    """
+    sources = brainweb_files(settings.anatomy) if settings.anatomy else []
+    subjects = plan(settings, len(sources) or 1)
+    description = _description(settings, sources)
+    if _finished(out, description):
+        say(f"{out} is complete: {settings.subjects} subjects; nothing to do")
+        return out
+    write_description(out, {**description, "complete": False})
+    write_top(out)
+    waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
+    count = min(workers or len(os.sched_getaffinity(0)), max(1, len(waiting)))
+    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
+        for record in _run(waiting, settings, sources, out, count):
+            shown.advance(subject=record["subject"])
+    records = [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
+    _write_tables(out, settings, records)
+    measured = _measured(settings, records)
+    write_description(out, {**description, "measured": measured, "complete": True})
+    say(f"{out}: {len(records)} subjects, {sum(r['label'] for r in records)} positive")
+    return out
+
+
+def _description(settings: PetSimulation, sources: Sequence[Path]) -> dict[str, Any]:
+    values = settings.model_dump(mode="json")
+    # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
+    values["anatomy"] = [path.name for path in sources] or None
+    template = (
+        "BrainWeb heads, each of them in one split only, deformed per subject"
+        if sources
+        else "one template (MNI ICBM152 2009a) deformed per subject; the anatomy of a subject is its own deformation"
+    )
+    return {
+        "kind": "pet",
+        "made_by": "taskgan simulate pet",
+        "seed": settings.seed,
+        "anatomies": template,
+        "settings": values,
+        "scanner": settings.scanner.model_dump(mode="json"),
+        "versions": versions(),
+    }
+
+
+def _finished(out: Path, description: dict[str, Any]) -> bool:
+    """Whether the cohort is complete; False also where there is nothing yet."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder to write the cohort to")
+    if not out.is_dir() or not any(out.iterdir()):
+        return False
+    found = read_description(out)
+    if found.get("kind") != "pet" or found.get("made_by") != description["made_by"]:
+        raise UserError(f"{out} is not empty and was not begun by simulate pet; expected a new or empty folder")
+    for part in ("settings", "scanner"):
+        old, new = found.get(part) or {}, description[part]
+        changed = [name for name in new if old.get(name) != new[name]]
+        if changed:
+            name = changed[0]
+            raise UserError(
+                f"{out} was begun with {name} = {old.get(name)}, now asked for {name} = {new[name]}; "
+                "take another folder or the same settings"
+            )
+    return bool(found.get("complete"))
+
+
+def _run(
+    waiting: Sequence[Subject], settings: PetSimulation, sources: Sequence[Path], out: Path, workers: int
+) -> Iterator[Record]:
+    """Records as they come, in any order."""
+    if not waiting:
+        return
+    step = 1.0 if settings.scale == "full" else 2.0
+    template = None if sources else mni_anatomy(step)
+    setup = (settings, tuple(sources), template, step, out)
+    if workers == 1:
+        bench = _Bench(*setup)
+        for subject in waiting:
+            yield bench.make(subject)
+        return
+    # Spawned, not forked: BLAS threads of the parent do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_open_bench, initargs=setup) as pool:
+        jobs = [pool.submit(_make, subject) for subject in waiting]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Bench:
+    """What a worker keeps between subjects: the projector and the anatomy used last."""
+
+    def __init__(
+        self, settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
+    ) -> None:
+        self._settings, self._sources, self._template = settings, sources, template
+        self._step, self._out = step, out
+        self._loaded: tuple[int, Anatomy] | None = None
+        self._projector = Projector(settings.scanner)
+
+    def make(self, subject: Subject) -> Record:
+        from threadpoolctl import threadpool_limits
+
+        # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
+        with threadpool_limits(1):
+            return make_subject(subject, self._settings, self._anatomy(subject.anatomy), self._projector, self._out)
+
+    def _anatomy(self, number: int) -> Anatomy:
+        if self._template is not None:
+            return self._template
+        if self._loaded is None or self._loaded[0] != number:
+            self._loaded = (number, brainweb_anatomy(self._sources[number], self._step))
+        return self._loaded[1]
+
+
+_bench: _Bench | None = None
+
+
+def _open_bench(
+    settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
+) -> None:
+    global _bench
+    _bench = _Bench(settings, sources, template, step, out)
+
+
+def _make(subject: Subject) -> Record:
+    if _bench is None:
+        raise RuntimeError("a worker was given a subject before it was set up")
+    return _bench.make(subject)
+
+
+def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record]) -> None:
+    write_participants(
+        out,
+        [
+            {
+                "participant_id": r["subject"],
+                "amyloid": r["label"],
+                "composite_suvr": f"{r['composite_suvr']:.4f}",
+                "borderline": r["borderline"],
+                "anatomy": r["anatomy"],
+                "split": r["split"],
+            }
+            for r in records
+        ],
+    )
+    rows = []
+    for r in records:
+        name = r["subject"]
+        for dose in settings.doses:
+            rows.append(
+                {
+                    "case": f"{name}_{dose_label(dose).replace('dose', 'dose-')}",
+                    "subject": name,
+                    "split": r["split"],
+                    "degraded": pet_path(name, dose_label(dose)).as_posix(),
+                    "clean": pet_path(name, "standard").as_posix(),
+                    "label": r["label"],
+                    "mask": truth_path(name, "head").as_posix(),
+                    "brain": truth_path(name, "brain").as_posix(),
+                    "cortex": truth_path(name, "cortex").as_posix(),
+                    "reference": truth_path(name, "reference").as_posix(),
+                    "dose": f"{dose:g}",
+                    "truth": truth_path(name, "uptake").as_posix(),
+                    "composite_suvr": f"{r['composite_suvr']:.6f}",
+                    "borderline": r["borderline"],
+                    "anatomy": r["anatomy"],
+                }
+            )
+    write_pairs(out / "pairs.csv", rows)
+
+
+def _measured(settings: PetSimulation, records: Sequence[Record]) -> dict[str, Any]:
+    """Mean and SD over subjects of each dose's distance to the standard dose."""
+    measured: dict[str, Any] = {
+        "subjects": len(records),
+        "positive": sum(r["label"] for r in records),
+        "borderline": sum(r["borderline"] for r in records),
+        "standard_dose_prompts": round(float(np.mean([r["prompts"]["100"] for r in records]))),
+    }
+    for dose in settings.doses:
+        label = dose_label(dose)
+        figures: dict[str, Any] = {}
+        for name in ("relative_rmse", "psnr_db"):
+            values = np.array([r["measured"][label][name] for r in records])
+            figures[name] = {"mean": round(float(values.mean()), 4), "sd": round(float(values.std(ddof=1)), 4)}
+        measured[label] = figures
+    return measured

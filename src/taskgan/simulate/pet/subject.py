@@ -1,0 +1,176 @@
+"""One subject, from the plan to its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.cohort.images import write_volume
+from taskgan.files import write_json
+from taskgan.simulate.anatomy import SKULL, Anatomy
+from taskgan.simulate.deform import Grid, deform
+from taskgan.simulate.pet.acquire import BONE_PER_CM, SOFT_PER_CM, Model, acquisition, prompts, thin
+from taskgan.simulate.pet.bids import dose_label, pet_path, pet_sidecar, record_path, truth_path, truth_sidecar
+from taskgan.simulate.pet.osem import osem, post_filter, sensitivities
+from taskgan.simulate.pet.plan import Subject
+from taskgan.simulate.pet.projector import Projector, gaussian_matrix
+from taskgan.simulate.pet.scanner import Scanner
+from taskgan.simulate.pet.settings import PetSimulation
+from taskgan.simulate.pet.uptake import Truth, paint
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The images of one subject.
+
+    Attributes:
+        images: By dose in per cent, 100 among them; (X, Y, Z) kBq/ml.
+        prompts: Counts by dose.
+    """
+
+    images: dict[float, Array]
+    prompts: dict[float, int]
+
+
+def grid_of(scanner: Scanner) -> Grid:
+    """The voxels of a scanner."""
+    return Grid(
+        (scanner.pixels, scanner.pixels, scanner.slices), (scanner.pixel_mm, scanner.pixel_mm, scanner.slice_mm)
+    )
+
+
+def scan(
+    projector: Projector,
+    activity: Array,
+    per_cm: Array,
+    doses: tuple[float, ...],
+    seeds: np.random.SeedSequence,
+) -> Scan:
+    """Acquire a volume once and reconstruct it at the standard dose and at every low dose.
+
+    Doses are nested: each is thinned from the next higher one, so the 1 % counts are part of the 5 % ones.
+    Blocks of slices have generators of their own.
+
+    Args:
+        projector: With resolution.
+        activity: (X, Y, Z) kBq/ml.
+        per_cm: μ (X, Y, Z) in 1/cm.
+        doses: In per cent, below 100.
+        seeds: Of the noise.
+    """
+    scanner = projector.scanner
+    axial = gaussian_matrix(scanner.slices, scanner.slice_mm, scanner.resolution_mm)
+    blurred = np.ascontiguousarray((activity @ axial) * projector.support[..., None])
+    falling = sorted({100.0, *doses}, reverse=True)
+    images = {dose: np.zeros_like(blurred) for dose in falling}
+    counted = dict.fromkeys(falling, 0)
+    starts = range(0, scanner.slices, scanner.block)
+    for start, seed in zip(starts, seeds.spawn(len(starts)), strict=True):
+        rng = np.random.default_rng(seed)
+        part = slice(start, start + scanner.block)
+        model = acquisition(
+            projector, np.ascontiguousarray(blurred[..., part]), np.ascontiguousarray(per_cm[..., part])
+        )
+        counts = prompts(model, np.ascontiguousarray(blurred[..., part]), rng)
+        known = model
+        if not scanner.model_resolution:
+            known = Model(projector.without_resolution(), model.attenuation, model.background, model.scale)
+        sensitivity = sensitivities(known)
+        before = 100.0
+        for dose in falling:
+            if dose < before:
+                counts = thin(counts, dose / before, rng)
+                before = dose
+            counted[dose] += sum(int(c.sum(dtype=np.int64)) for c in counts)
+            images[dose][..., part] = osem(
+                known, counts, fraction=dose / 100.0, sensitivity=sensitivity, iterations=scanner.iterations
+            )
+    seen = projector.support[..., None]
+    return Scan({dose: post_filter(image, scanner) * seen for dose, image in images.items()}, counted)
+
+
+def make_subject(
+    subject: Subject, settings: PetSimulation, anatomy: Anatomy, projector: Projector, folder: Path
+) -> dict[str, Any]:
+    """Simulate one subject and write its files, the record last.
+
+    Args:
+        subject: From the plan.
+        settings: Of the cohort.
+        anatomy: The subject's.
+        projector: Of the cohort's scanner.
+        folder: The cohort.
+
+    Returns:
+        The record: composite, label, counts, and per dose the relative RMSE and PSNR against the standard.
+    """
+    scanner = settings.scanner
+    grid = grid_of(scanner)
+    shape_seed, uptake_seed, noise_seed = np.random.SeedSequence([settings.seed, subject.number]).spawn(3)
+    head = deform(anatomy, grid, np.random.default_rng(shape_seed))
+    rng = np.random.default_rng(uptake_seed)
+    truth = paint(head, grid, subject.composite, subject.positive, rng)
+    injected = float(rng.normal(330.0, 30.0))
+    weight = float(np.clip(rng.normal(75.0, 12.0), 45.0, 120.0))
+    # SUV of the reference region; decay is corrected to injection, so kBq/ml = SUV · MBq / kg.
+    level = float(np.clip(rng.normal(1.0, 0.12), 0.7, 1.4)) * injected / weight
+    activity = (truth.suvr * np.float32(level)).astype(np.float32)
+    bone = head.fractions[SKULL]
+    per_cm = np.asarray(SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32)
+    done = scan(projector, activity, per_cm, settings.doses, noise_seed)
+    _write_images(subject, scanner, truth, activity, done, injected, folder)
+    record = {
+        "subject": subject.name,
+        "label": int(truth.composite > settings.cut),
+        "composite_suvr": round(truth.composite, 6),
+        "borderline": int(subject.borderline),
+        "split": subject.split,
+        "anatomy": anatomy.name if settings.anatomy else f"{anatomy.name}-{subject.name}",
+        "atrophy": round(head.atrophy, 4),
+        "injected_mbq": round(injected, 1),
+        "reference_kbq_per_ml": round(level, 4),
+        "cortex_voxels": int(truth.cortex.sum()),
+        "prompts": {f"{dose:g}": count for dose, count in done.prompts.items()},
+        "measured": {
+            dose_label(dose): fidelity(done.images[dose], done.images[100.0]) for dose in settings.doses
+        },
+    }
+    write_json(folder / record_path(subject.name), record)
+    return record
+
+
+def _write_images(
+    subject: Subject, scanner: Scanner, truth: Truth, activity: Array, done: Scan, injected: float, folder: Path
+) -> None:
+    affine = grid_of(scanner).affine
+    for dose, image in done.images.items():
+        rec = "standard" if dose == 100 else dose_label(dose)
+        side = pet_sidecar(scanner, injected_mbq=injected, dose=dose)
+        write_volume(
+            folder / pet_path(subject.name, rec), (image * 1000.0).astype(np.float32), affine, side=side
+        )
+    write_volume(
+        folder / truth_path(subject.name, "uptake"),
+        (activity * 1000.0).astype(np.float32),
+        affine,
+        side=truth_sidecar("uptake"),
+    )
+    for name in ("head", "brain", "cortex", "reference"):
+        mask = getattr(truth, name).astype(np.uint8)
+        write_volume(folder / truth_path(subject.name, name), mask, affine, side=truth_sidecar(name))
+
+
+def fidelity(image: Array, clean: Array) -> dict[str, float]:
+    """Relative RMSE ‖x̂−x‖/‖x‖ and PSNR in dB over the whole volume; the range is the clean one's maximum."""
+    difference = (image - clean).astype(np.float64)
+    error = float(np.sqrt(np.mean(difference**2)))
+    norm = float(np.sqrt(np.mean(clean.astype(np.float64) ** 2)))
+    peak = float(clean.max())
+    return {
+        "relative_rmse": round(error / norm, 5),
+        "psnr_db": round(20.0 * float(np.log10(peak / error)), 4),
+    }

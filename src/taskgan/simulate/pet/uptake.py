@@ -1,0 +1,169 @@
+"""Amyloid uptake by region: the SUVR table, and what one subject draws from it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.simulate.anatomy import CSF, GREY, SKULL, SOFT, WHITE
+from taskgan.simulate.deform import Grid, Head
+from taskgan.simulate.regions import COMPOSITE, REGIONS, index, reference_at, regions_at
+
+Array = NDArray[np.float32]
+
+# SUVR to cerebellar grey: (negative mean, SD), (positive mean, SD). Cortex: 10.1186/s13195-021-00807-6.
+# Striatum and thalamus: PMC4660647, Barthel 2011. Mesial temporal lobe, insula and brainstem (as white
+# matter): assumptions.
+TABLE: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "frontal": ((1.15, 0.07), (1.57, 0.19)),
+    "lateral_temporal": ((1.15, 0.05), (1.51, 0.17)),
+    "parietal": ((1.13, 0.08), (1.51, 0.16)),
+    "occipital": ((1.20, 0.06), (1.43, 0.16)),
+    "anterior_cingulate": ((1.28, 0.09), (1.70, 0.22)),
+    "posterior_cingulate": ((1.33, 0.09), (1.77, 0.21)),
+    "precuneus": ((1.15, 0.08), (1.60, 0.19)),
+    "striatum": ((1.25, 0.08), (1.50, 0.15)),
+    "thalamus": ((1.40, 0.08), (1.40, 0.08)),
+    "cerebellar_grey": ((1.0, 0.0), (1.0, 0.0)),
+    "mesial_temporal": ((1.15, 0.06), (1.30, 0.12)),
+    "insula": ((1.15, 0.06), (1.45, 0.16)),
+    "brainstem": ((1.51, 0.10), (1.51, 0.10)),
+}
+COMPOSITE_TABLE = ((1.21, 0.06), (1.58, 0.17))
+_WHITE, _WHITE_SD = 1.51, 0.12
+_CSF, _SCALP, _SKULL = 0.4, 0.4, 0.3
+_TEXTURE = 0.05
+
+
+def shared_variance(positive: bool) -> float:
+    """Share of a region's variance that all regions of a subject have in common.
+
+    Chosen so that the mean of the six composite regions has the table's own composite SD: with
+    r_i = m_i + s_i·(√ρ·z + √(1−ρ)·ε_i), Var(mean r) = ρ·(Σs/n)² + (1−ρ)·Σs²/n².
+    """
+    sds = np.array([TABLE[name][int(positive)][1] for name in COMPOSITE])
+    together, apart = float(sds.mean() ** 2), float((sds**2).sum() / len(sds) ** 2)
+    wanted = COMPOSITE_TABLE[int(positive)][1] ** 2
+    return float(np.clip((wanted - apart) / (together - apart), 0.0, 1.0))
+
+
+def draw_composite(
+    positive: bool,
+    borderline: bool,
+    cut: float,
+    borderline_range: tuple[float, float],
+    rng: np.random.Generator,
+) -> float:
+    """The composite SUVR that a subject will have: from the table, cut at the class limit, or near the cut."""
+    margin = 1e-3
+    if borderline:
+        low, high = (cut + margin, borderline_range[1]) if positive else (borderline_range[0], cut - margin)
+        return float(rng.uniform(low, high))
+    mean, sd = COMPOSITE_TABLE[int(positive)]
+    while True:
+        drawn = float(rng.normal(mean, sd))
+        if abs(drawn - mean) < 3 * sd and (drawn > cut + margin if positive else drawn < cut - margin):
+            return drawn
+
+
+def draw_regions(composite: float, positive: bool, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Uptake of every region, near a wanted composite, and the direction in which amyloid raises it.
+
+    Args:
+        composite: The subject's composite; between the classes the means are between the table's.
+        positive: The subject's class (whose SD is used).
+        rng: The subject's generator.
+
+    Returns:
+        Regional SUVR and the difference positive − negative of the table, each (13,).
+    """
+    means = np.array([[TABLE[name][c][0] for c in (0, 1)] for name in REGIONS])
+    sds = np.array([TABLE[name][int(positive)][1] for name in REGIONS])
+    low, high = COMPOSITE_TABLE[0][0], COMPOSITE_TABLE[1][0]
+    rise = means[:, 1] - means[:, 0]
+    centre = means[:, 0] + rise * (composite - low) / (high - low)
+    own = np.sqrt(1.0 - shared_variance(positive)) * rng.normal(0.0, 1.0, len(REGIONS))
+    values = np.maximum(centre + sds * np.clip(own, -2.5, 2.5), 0.6)
+    return values.astype(np.float32), rise.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a subject.
+
+    Attributes:
+        suvr: Uptake (X, Y, Z), cerebellar grey = 1, before any blur.
+        head: Voxels that are mostly head.
+        brain: Voxels that are mostly brain.
+        cortex: Composite cortex: the same number of voxels of each of the six regions, those with the most
+            grey matter, so that its plain mean weighs the regions as the table's composite does.
+        reference: Cerebellar grey.
+        composite: Mean of ``suvr`` in ``cortex`` over its mean in ``reference``.
+    """
+
+    suvr: Array
+    head: NDArray[np.bool_]
+    brain: NDArray[np.bool_]
+    cortex: NDArray[np.bool_]
+    reference: NDArray[np.bool_]
+    composite: float
+
+
+def paint(head: Head, grid: Grid, composite: float, positive: bool, rng: np.random.Generator) -> Truth:
+    """Give a head its uptake, so that the composite of the image is exactly the wanted one.
+
+    The composite is a ratio of means of the image and linear in amyloid, so one step along the table's
+    positive − negative direction reaches it, partial volume included.
+
+    Args:
+        head: Tissue fractions and template coordinates.
+        grid: The scanner's grid.
+        composite: Wanted composite SUVR.
+        positive: The subject's class.
+        rng: The subject's generator.
+    """
+    values, rise = draw_regions(composite, positive, rng)
+    white = float(np.clip(rng.normal(_WHITE, _WHITE_SD), 1.2, 1.8))
+    regions = regions_at(head.points)
+    grey = head.fractions[GREY]
+    texture = 1.0 + _TEXTURE * _noise_field(grid, rng)
+    texture[regions == index("cerebellar_grey")] = 1.0
+    still = (
+        white * head.fractions[WHITE]
+        + _CSF * head.fractions[CSF]
+        + _SKULL * head.fractions[SKULL]
+        + _SCALP * head.fractions[SOFT]
+    )
+    base = still + grey * values[regions] * texture
+    amyloid = grey * rise[regions] * texture
+    cortex = composite_mask(grey, regions)
+    reference = (grey > 0.8) & reference_at(head.points)
+    level = float(base[reference].mean(dtype=np.float64))
+    step = (composite * level - float(base[cortex].mean(dtype=np.float64))) / float(
+        amyloid[cortex].mean(dtype=np.float64)
+    )
+    suvr = np.maximum(base + np.float32(step) * amyloid, 0.0).astype(np.float32)
+    found = float(suvr[cortex].mean(dtype=np.float64)) / float(suvr[reference].mean(dtype=np.float64))
+    tissue = head.fractions.sum(axis=0)
+    brain = head.fractions[[GREY, WHITE]].sum(axis=0) > 0.5
+    return Truth(suvr, tissue > 0.5, brain, cortex, reference, found)
+
+
+def composite_mask(grey: Array, regions: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """The composite cortex: as many voxels of each of the six regions as the smallest has with grey > 0.7."""
+    members = [np.flatnonzero((regions == index(name)) & (grey > 0.7)) for name in COMPOSITE]
+    count = min(len(found) for found in members)
+    mask = np.zeros(grey.size, dtype=bool)
+    for found in members:
+        order = np.argsort(-grey.reshape(-1)[found], kind="stable")
+        mask[found[order[:count]]] = True
+    return mask.reshape(grey.shape)
+
+
+def _noise_field(grid: Grid, rng: np.random.Generator) -> Array:
+    """Smooth noise of unit SD, correlated over about 15 mm."""
+    from scipy import ndimage
+
+    white = rng.standard_normal(grid.shape, dtype=np.float32)
+    smooth = ndimage.gaussian_filter(white, [6.0 / d for d in grid.voxel_mm], mode="reflect")
+    return np.asarray(smooth / smooth.std(), dtype=np.float32)
