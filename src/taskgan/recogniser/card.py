@@ -1,0 +1,80 @@
+"""What has to be known of a recogniser beside its weights, and how well it reads."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from taskgan import recipe
+from taskgan.errors import UserError
+from taskgan.files import read_yaml
+
+CARD = "recogniser.yaml"
+
+
+class Figures(BaseModel):
+    """How well a recogniser reads clean images of subjects it did not learn from.
+
+    Attributes:
+        volumes: How many.
+        slice_mae: Mean |p − y| over the middle slices of each volume, then over volumes (Table 2).
+        volume_error: Share of volumes whose decision is wrong.
+        balanced_accuracy: Mean of the shares of right decisions among positives and negatives; None where
+            only one of them is there.
+        auc: Area under the ROC curve of the volumes' mean probabilities; None likewise.
+        loss: Mean loss of a slice, each volume counting the same.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    volumes: int
+    slice_mae: float
+    volume_error: float
+    balanced_accuracy: float | None
+    auc: float | None
+    loss: float
+
+
+class Card(BaseModel):
+    """The model card.
+
+    Attributes:
+        title: What it is for: ``task`` or ``judge``.
+        settings: Architecture and training, as in the recipe.
+        in_channels: Image channels.
+        outputs: Logits.
+        training_subjects: Whose clean images its weights saw.
+        validation_subjects: Whose clean images decided when it stopped.
+        cohort: Fingerprint of the rows and files of both; empty where they came from memory.
+        step: Optimiser step whose weights these are.
+        validation: Figures on the validation subjects, at that step.
+        versions: Of the libraries.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    settings: recipe.Recogniser
+    in_channels: int = 1
+    outputs: int = 1
+    training_subjects: tuple[str, ...]
+    validation_subjects: tuple[str, ...]
+    cohort: str
+    step: int
+    validation: Figures
+    versions: dict[str, str]
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a saved recogniser.
+
+    Raises:
+        UserError: If it is missing, is not YAML or is not a card.
+    """
+    values: dict[str, Any] = read_yaml(folder / CARD)
+    try:
+        return Card.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{folder / CARD} is not the card of a recogniser: {where}: {first['msg']}") from None

@@ -1,0 +1,136 @@
+"""A trained reader: reads slices, decides volumes, is saved as a folder of weights and a card."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from taskgan import recipe
+from taskgan.errors import UserError
+from taskgan.files import write_yaml
+from taskgan.networks.recogniser import recogniser_network
+from taskgan.objective.kinds import task_kind
+from taskgan.recogniser.card import CARD, Card, read_card
+
+WEIGHTS = "recogniser.safetensors"
+_BATCH = 64
+
+
+def build(settings: recipe.Recogniser, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
+    """The network that the settings describe, with new weights from torch's global generator."""
+    return recogniser_network(
+        settings.network,
+        in_channels=in_channels,
+        width=settings.width,
+        norm=settings.norm,
+        dropout=settings.dropout,
+        outputs=outputs,
+    )
+
+
+class Recogniser:
+    """A network that reads a binary property from slices.
+
+    Args:
+        network: ``forward(x (B, 1, H, W)) -> (logits (B, 1), features)``, on the device to read on.
+        card: What it is.
+    """
+
+    def __init__(self, network: nn.Module, card: Card) -> None:
+        self.network = network
+        self.card = card
+
+    def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability that the property is there, for each slice by itself.
+
+        Deterministic; the network is in evaluation mode, so that a slice is read the same in any company, and
+        is left in the mode it was in.
+
+        Args:
+            slices: (S, H, W) float32, network units (the transform of the degraded image applied).
+
+        Returns:
+            (S,) in 0 to 1.
+
+        Raises:
+            ValueError: If the slices have another number of axes or there are none.
+        """
+        if slices.ndim != 3 or not len(slices):
+            raise ValueError(f"expected slices (S, H, W) with at least one, got {slices.shape}")
+        kind = task_kind("binary", self.card.settings.loss)
+        read = kind.prediction(logits(self.network, np.ascontiguousarray(slices, dtype=np.float32)))
+        return np.asarray(read.numpy(), dtype=np.float32)
+
+    def description(self) -> dict[str, Any]:
+        """The card as plain values, for the records of those who use this reader."""
+        return self.card.model_dump(mode="json")
+
+    def save(self, folder: Path) -> None:
+        """Write ``recogniser.safetensors`` and ``recogniser.yaml``; the folder is whole or absent.
+
+        Raises:
+            UserError: If the folder exists or its place cannot be written to.
+        """
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+        try:
+            state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+            save_file(state, partial / WEIGHTS)
+            write_yaml(partial / CARD, self.card.model_dump(mode="json"))
+            partial.chmod(0o755)
+            if folder.exists():
+                raise UserError(f"{folder} exists already; a recogniser is never overwritten")
+            os.rename(partial, folder)
+        except OSError as error:  # somebody else put a folder there in between
+            raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder: Path, device: str | torch.device = "cpu") -> "Recogniser":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: If a file is missing or damaged, or the weights do not fit the card.
+        """
+        card = read_card(folder)
+        network = build(card.settings, in_channels=card.in_channels, outputs=card.outputs)
+        weights = folder / WEIGHTS
+        if not weights.is_file():
+            raise UserError(f"{weights} does not exist, expected the weights beside {CARD}")
+        try:
+            network.load_state_dict(load_file(weights))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{weights} does not hold the weights that {CARD} describes: {reason}") from None
+        return cls(network.to(device).eval(), card)
+
+
+def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:
+    """Read slices (S, H, W) in evaluation mode, without gradients: (S, outputs) on the CPU.
+
+    The network's mode is put back.
+    """
+    device = next(network.parameters()).device
+    trained = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            parts = [
+                network(torch.from_numpy(slices[k : k + _BATCH, None]).to(device))[0].cpu()
+                for k in range(0, len(slices), _BATCH)
+            ]
+    finally:
+        network.train(trained)
+    return torch.cat(parts)

@@ -1,0 +1,93 @@
+"""Recognisers of a cohort: trained once for the same data and settings, then shared by all who ask."""
+
+from pathlib import Path
+
+from taskgan import recipe
+from taskgan.cohort.description import fingerprint
+from taskgan.cohort.pairs import Pairs
+from taskgan.console import say
+from taskgan.errors import UserError
+from taskgan.files import digest
+from taskgan.recogniser.card import CARD
+from taskgan.recogniser.fit import fit_recogniser
+from taskgan.recogniser.recogniser import Recogniser
+from taskgan.recogniser.volumes import clean_slices, distinct_clean
+
+
+def recogniser_for(
+    pairs: Pairs,
+    settings: recipe.Recogniser,
+    data: recipe.Data,
+    *,
+    name: str,
+    store: Path | None = None,
+    device: str = "cpu",
+) -> Recogniser:
+    """The recogniser of a cohort, from the store if it is there, else trained and put there.
+
+    It learns from clean images of training subjects and stops by those of validation subjects; test rows are
+    not even opened. Each clean image counts once, whatever the number of its doses; its scale comes from the
+    degraded image of the first row that ``data.select`` leaves.
+
+    Two processes that ask at once both train, the first to finish puts its folder there, and the other reads
+    that one: same settings and same thread count give the same weights.
+
+    Args:
+        pairs: All rows of the cohort.
+        settings: How it is trained.
+        data: Which rows count and how intensities are scaled.
+        name: ``task`` or ``judge``.
+        store: Folder of recognisers; ``<cohort>/derivatives/recognisers`` where None.
+        device: Where to train and to read.
+
+    Raises:
+        UserError: If rows to learn from are missing, or the store cannot be written to.
+        Problems: If labels are missing or not 0 or 1.
+    """
+    folder = recogniser_folder(pairs, settings, data, name=name, store=store)
+    if not (folder / CARD).is_file():
+        wanted = _wanted(pairs, data)
+        mark = fingerprint(wanted)
+        train, val = (clean_slices(_part(wanted, split), data, mark) for split in ("train", "val"))
+        made = fit_recogniser(settings, train, val, title=name, device=device)
+        try:
+            made.save(folder)
+        except UserError:
+            if not (folder / CARD).is_file():
+                raise
+        say(f"train {name}: kept in {folder}")
+    return Recogniser.load(folder, device)
+
+
+def recogniser_folder(
+    pairs: Pairs, settings: recipe.Recogniser, data: recipe.Data, *, name: str, store: Path | None = None
+) -> Path:
+    """Where :func:`recogniser_for` keeps the recogniser of these rows and settings.
+
+    The name holds a digest of the settings, of what in ``data`` decides its images, and of the training and
+    validation rows with their files. Test rows do not count.
+    """
+    mark = digest(
+        {
+            "settings": settings.model_dump(mode="json"),
+            "select": data.select,
+            "intensity": data.intensity.model_dump(mode="json"),
+            "min_signal": data.min_signal,
+            "rows": fingerprint(_wanted(pairs, data)),
+        }
+    )
+    base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
+    return base / f"{name}-{mark}"
+
+
+def _wanted(pairs: Pairs, data: recipe.Data) -> Pairs:
+    """The selected rows of training and validation, each clean image once."""
+    selected = pairs.select({k: str(v) for k, v in data.select.items()}) if data.select else pairs
+    return distinct_clean(Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val"))))
+
+
+def _part(rows: Pairs, split: str) -> Pairs:
+    part = rows.split(split)
+    if not len(part):
+        raise UserError(f"{rows.source} has no clean image with split {split!r}, which a recogniser needs")
+    return part
