@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from taskgan.cohort.intensity import IntensityTransform
 from taskgan.errors import Problems, UserError
 from taskgan.files import read_yaml
+from taskgan.train.limits import Limits
 
 Norm = Literal["batch", "instance", "group", "none"]
 Objective = Literal["l1", "gan", "task_gan"]
@@ -278,6 +279,7 @@ class Recipe(Settings):
     loss: Loss = Loss()
     optimiser: Optimiser = Optimiser()
     validation: Validate = Validate()
+    monitor: Limits = Limits()
     machine: Machine = Machine()
 
     @property

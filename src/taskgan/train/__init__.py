@@ -1,0 +1,1 @@
+"""Training: one visible step, the loop around it, and the helpers beside it."""

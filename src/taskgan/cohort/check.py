@@ -1,0 +1,195 @@
+"""The check before anything is trained: every reason why a cohort cannot be trained on, all listed at once."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.cohort.images import Volume, read_shape, read_volume
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.console import progress
+from taskgan.errors import Problems, UserError
+from taskgan.recipe import Data
+
+_AFFINE_MM = 1e-3  # what writing an affine as a quaternion can cost
+_NEEDED = ("train", "val")
+
+
+def check_cohort(pairs: Pairs, data: Data, *, labels: bool, threads: int = 4) -> None:
+    """Find everything that is wrong with a cohort, before hours are spent on it.
+
+    Training and validation images are read whole; of test images, which training never opens, only the header.
+
+    Args:
+        pairs: The whole table, every split; subjects are compared over all of it, images over the selected rows.
+        data: Which rows and columns will be used.
+        labels: Whether the run needs labels (a task network, or balanced sampling).
+        threads: Images read at once.
+
+    Raises:
+        Problems: Each problem in one sentence with file and row, in the order of the rows.
+    """
+    selected = pairs.select({k: str(v) for k, v in data.select.items()})
+    found: list[tuple[int, str]] = []
+    found += _splits(pairs, selected)
+    found += _columns(selected, data)
+    if labels:
+        found += _labels(selected)
+    columns = tuple(name for name in data.inputs[1:] if name in pairs.columns)
+    with (
+        progress("check", len(selected), "pairs") as shown,
+        ThreadPoolExecutor(max(1, threads)) as pool,
+    ):
+        for pair, problems in zip(
+            selected, pool.map(lambda p: _images(p, columns, data), selected), strict=True
+        ):
+            found += [(pair.row, text) for text in problems]
+            shown.advance(case=pair.case)
+    if found:
+        found.sort(key=lambda item: item[0])
+        raise Problems(f"{pairs.source} cannot be trained on", [text for _, text in found])
+
+
+def _splits(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
+    found = []
+    for split in _NEEDED:
+        if not len(selected.split(split)):
+            found.append((0, f"no {'selected ' * (len(selected) < len(pairs))}row has split {split!r}"))
+    first: dict[str, Pair] = {}
+    told: set[tuple[str, str]] = set()
+    for pair in pairs:
+        before = first.setdefault(pair.subject, pair)
+        if pair.split != before.split and (pair.subject, pair.split) not in told:
+            told.add((pair.subject, pair.split))
+            found.append(
+                (
+                    pair.row,
+                    f"row {pair.row} (case {pair.case}) puts subject {pair.subject} into split {pair.split!r}, "
+                    f"row {before.row} into {before.split!r}: a subject belongs to one split",
+                )
+            )
+    return found
+
+
+def _columns(selected: Pairs, data: Data) -> list[tuple[int, str]]:
+    return [
+        (1, f"there is no input column {name!r}; the columns are {', '.join(selected.columns)}")
+        for name in data.inputs
+        if name not in selected.columns
+    ]
+
+
+def _labels(selected: Pairs) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    first: dict[str, Pair] = {}
+    for pair in selected:
+        if pair.split not in _NEEDED:
+            continue
+        if pair.label is None:
+            found.append((pair.row, f"row {pair.row} (case {pair.case}) has no label"))
+            continue
+        if pair.label not in (0.0, 1.0):
+            found.append(
+                (pair.row, f"row {pair.row} (case {pair.case}) has label {pair.label:g}, expected 0 or 1")
+            )
+        before = first.setdefault(pair.subject, pair)
+        if pair.label != before.label:
+            found.append(
+                (
+                    pair.row,
+                    f"row {pair.row} (case {pair.case}) labels subject {pair.subject} {pair.label:g}, "
+                    f"row {before.row} labels it {before.label:g}",
+                )
+            )
+    train = [pair.label for pair in selected.split("train") if pair.label is not None]
+    if train and len(set(train)) == 1:
+        found.append((0, f"every training row has label {train[0]:g}; training needs both labels"))
+    return found
+
+
+def _images(pair: Pair, columns: tuple[str, ...], data: Data) -> list[str]:
+    """Problems of one row's images."""
+    where = f"row {pair.row} (case {pair.case})"
+    needed = pair.split in _NEEDED
+    problems: list[str] = []
+    paths: dict[str, Path] = {"degraded": pair.degraded}
+    for name in ("clean", *columns):
+        path = pair.clean if name == "clean" else pair.path(name)
+        if path is not None:
+            paths[name] = path
+        elif needed or name != "clean":
+            problems.append(f"{where} names no {name} image")
+    if paths.get("clean") == pair.degraded:
+        problems.append(f"{where} names {pair.degraded} as both degraded and clean image")
+    read: Callable[[Path], _Seen] = _whole if needed else _header
+    seen: dict[str, _Seen] = {}
+    for name, path in paths.items():
+        try:
+            seen[name] = read(path)
+        except UserError as error:
+            problems.append(f"{where}: {error}")
+    return problems + _compare(where, paths, seen) + (_values(where, paths, seen, data) if needed else [])
+
+
+class _Seen:
+    """Shape, affine and (of a training image) volume."""
+
+    def __init__(
+        self, shape: tuple[int, ...], affine: NDArray[np.float64], volume: Volume | None = None
+    ) -> None:
+        self.shape, self.affine, self.volume = shape, affine, volume
+
+
+def _whole(path: Path) -> _Seen:
+    volume = read_volume(path)
+    return _Seen(volume.data.shape, volume.affine, volume)
+
+
+def _header(path: Path) -> _Seen:
+    shape, affine = read_shape(path)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        raise UserError(f"{path} has dimensions {_size(shape)}, expected a 3D volume")
+    return _Seen(shape, affine)
+
+
+def _compare(where: str, paths: Mapping[str, Path], seen: Mapping[str, _Seen]) -> list[str]:
+    reference = seen.get("degraded")
+    if reference is None:
+        return []
+    problems = []
+    for name, image in seen.items():
+        if image.shape != reference.shape:
+            problems.append(
+                f"{where}: {paths[name]} has shape {_size(image.shape)}, expected {_size(reference.shape)} "
+                f"like {paths['degraded'].name}"
+            )
+        elif not np.allclose(image.affine, reference.affine, rtol=0, atol=_AFFINE_MM):
+            apart = float(np.abs(image.affine - reference.affine).max())
+            problems.append(
+                f"{where}: {paths[name]} has another affine than {paths['degraded'].name} "
+                f"(they differ by up to {apart:.3g} mm), expected images on one grid"
+            )
+    return problems
+
+
+def _values(where: str, paths: Mapping[str, Path], seen: Mapping[str, Any], data: Data) -> list[str]:
+    problems = []
+    for name, image in seen.items():
+        if name == "clean":
+            if float(image.volume.data.min()) == float(image.volume.data.max()):
+                problems.append(f"{where}: {paths[name]} is constant, expected an image")
+            continue
+        try:
+            data.intensity.fit(image.volume.data, str(paths[name]))
+        except UserError as error:
+            problems.append(f"{where}: {error}")
+    return problems
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,187 @@
+"""Training samples: the slices of the selected rows, held once in memory, given out step by step."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from taskgan.cohort.augment import augment
+from taskgan.cohort.images import read_shape
+from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.sampler import Order
+from taskgan.cohort.slices import load_case, with_neighbours
+from taskgan.console import progress
+from taskgan.errors import UserError
+from taskgan.recipe import Data
+
+
+class Batch(NamedTuple):
+    """One step's samples, network units.
+
+    Attributes:
+        inputs: (B, I, H, W), channel 0 is the degraded slice.
+        clean: (B, 1, H, W).
+        label: (B,), NaN where a pair has none.
+    """
+
+    inputs: Tensor
+    clean: Tensor
+    label: Tensor
+
+
+class TrainingSlices:
+    """Every slice of some pairs, in one block of memory that loader processes share.
+
+    Volumes of different in-plane size are padded with zeros, on all sides, to the largest.
+
+    Attributes:
+        shape: In-plane size (H, W) of all samples.
+        planes: In-plane size of each pair before padding.
+        scales: Factor that the intensity transform found for each pair, in the images' units.
+        voxel_sizes: (pairs, 3), mm.
+
+    Args:
+        pairs: Rows to hold (they have passed ``check_cohort``).
+        data: Input columns, neighbours, intensity, ``min_signal``.
+        threads: Volumes read at once.
+
+    Raises:
+        UserError: If an image cannot be read, or no slice has enough signal.
+    """
+
+    def __init__(self, pairs: Pairs, data: Data, *, threads: int = 4) -> None:
+        self._rows = tuple(pairs)
+        self._neighbours = data.neighbours
+        sizes = [read_shape(pair.degraded)[0][:3] for pair in self._rows]
+        self.shape = (max(s[0] for s in sizes), max(s[1] for s in sizes))
+        self.scales = np.ones(len(sizes))
+        self.voxel_sizes = np.ones((len(sizes), 3))
+        self.planes = tuple((s[0], s[1]) for s in sizes)
+        self._starts = np.concatenate([[0], np.cumsum([s[2] for s in sizes])])
+        total = int(self._starts[-1])
+        self._inputs = torch.zeros(total, len(data.inputs), *self.shape)
+        self._clean = torch.zeros(total, *self.shape)
+        self._usable = np.zeros(total, dtype=bool)
+
+        def load(number: int) -> None:
+            case = load_case(self._rows[number], data)
+            if case.clean is None:
+                raise AssertionError("load_case was asked for the clean image")
+            self.scales[number], self.voxel_sizes[number] = case.intensity.scale, case.source.voxel_size
+            x, y = ((whole - own) // 2 for whole, own in zip(self.shape, case.clean.shape[1:], strict=True))
+            at = slice(self._starts[number], self._starts[number + 1])
+            inside = np.s_[..., x : x + case.clean.shape[1], y : y + case.clean.shape[2]]
+            self._inputs.numpy()[at][inside] = case.inputs
+            self._clean.numpy()[at][inside] = case.clean
+            # Magnitudes, because images with a sign (complex MR) may have a mean of nothing.
+            signal = np.abs(case.clean).mean(axis=(1, 2))
+            self._usable[at] = signal >= data.min_signal * signal.mean()
+
+        with progress("load", len(self._rows), "pairs") as shown, ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(load, range(len(self._rows))):
+                shown.advance()
+        if not self._usable.any():
+            raise UserError(f"{pairs.source}: no training slice passes data.min_signal = {data.min_signal:g}")
+
+    def __len__(self) -> int:
+        """All slices, those with little signal too."""
+        return len(self._clean)
+
+    def share(self) -> None:
+        """Move the images into memory that other processes can map instead of copying."""
+        for images in (self._inputs, self._clean):
+            images.share_memory_()  # type: ignore[no-untyped-call]
+
+    def groups(self, *, balanced: bool) -> list[list[list[int]]]:
+        """What :class:`~taskgan.cohort.sampler.Order` draws from: usable slices by label and subject.
+
+        Args:
+            balanced: One group per label; otherwise all slices in one.
+        """
+        slices: dict[float | None, dict[str, list[int]]] = {}
+        for number, pair in enumerate(self._rows):
+            at = range(int(self._starts[number]), int(self._starts[number + 1]))
+            usable = [index for index in at if self._usable[index]]
+            if usable:
+                slices.setdefault(pair.label, {}).setdefault(pair.subject, []).extend(usable)
+        if not balanced:
+            return [[[index for of in slices.values() for one in of.values() for index in one]]]
+        labels = sorted(slices, key=lambda label: -1.0 if label is None else label)
+        return [list(slices[label].values()) for label in labels]
+
+    def sample(self, index: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Input channels (I, H, W), clean slice (1, H, W) and label of a slice."""
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        start, stop = int(self._starts[number]), int(self._starts[number + 1])
+        inputs = with_neighbours(self._inputs.numpy()[start:stop], index - start, self._neighbours)
+        label = self._rows[number].label
+        return inputs, self._clean.numpy()[index][None], float("nan") if label is None else label
+
+
+class Steps(Dataset[Batch]):
+    """``steps[s]`` is the batch of step s: a pure function of the seed and s.
+
+    Args:
+        slices: What to draw from.
+        data: Augmentation and balancing.
+        batch_size: Slices a step, over all devices.
+        seed: Of order and augmentation.
+        rank: Which device asks; it gets its own block of the batch.
+        ranks: Devices.
+
+    Raises:
+        UserError: If the batch cannot be shared evenly between the devices.
+    """
+
+    def __init__(
+        self,
+        slices: TrainingSlices,
+        data: Data,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if batch_size % ranks:
+            raise UserError(
+                f"optimiser.batch_size = {batch_size} cannot be shared evenly between {ranks} devices"
+            )
+        self._slices, self._augment, self._seed = slices, data.augment, seed
+        self._order = Order(slices.groups(balanced=data.balanced), batch_size=batch_size, seed=seed)
+        # A block rather than every n-th position: labels alternate, so that a stripe would hold one label.
+        self._own = slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
+
+    def indices(self, step: int) -> list[int]:
+        """Slices of a step on all devices, in order."""
+        return self._order.indices(step)
+
+    def __getitem__(self, step: int) -> Batch:
+        drawn = list(enumerate(self._order.indices(step)))[self._own]
+        inputs, clean, labels = zip(*(self._one(step, place, index) for place, index in drawn), strict=True)
+        return Batch(
+            torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(clean)), torch.tensor(labels)
+        )
+
+    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, float]:
+        inputs, clean, label = self._slices.sample(index)
+        rng = np.random.default_rng([self._seed, 0, step, place])
+        inputs, clean = augment([inputs, clean], self._augment, rng)
+        return inputs, clean, label
+
+
+def batches(steps: Steps, wanted: Sequence[int], *, workers: int, pin: bool = False) -> Iterator[Batch]:
+    """The batches of some steps, in order, made by ``workers`` processes (0: in this one)."""
+    loader: DataLoader[Batch] = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=wanted,
+        num_workers=workers,
+        pin_memory=pin,
+        generator=torch.Generator(),  # the loader must not draw from torch's global state
+    )
+    return iter(loader)

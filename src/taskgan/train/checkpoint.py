@@ -1,0 +1,50 @@
+"""``last.ckpt``: everything that a run needs to go on as if it had never stopped."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from taskgan.errors import UserError
+from taskgan.files import atomic
+
+NAME = "last.ckpt"
+FORMAT = 1
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write ``last.ckpt`` atomically: a kill leaves the old one or the new one, whole.
+
+    Args:
+        folder: The run.
+        state: Tensors and plain values only.
+    """
+    with atomic(folder / NAME) as partial:
+        torch.save({"format": FORMAT, **state}, partial)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """Read ``last.ckpt`` to the CPU without running any code in it; None where there is none.
+
+    Raises:
+        UserError: If it is damaged or of another version's format.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each have their own
+        raise UserError(f"{path} cannot be read as a checkpoint: {error}") from None
+    if state.get("format") != FORMAT:
+        raise UserError(f"{path} has format {state.get('format')}, this version of taskgan reads {FORMAT}")
+    return state
+
+
+def finite(networks: dict[str, torch.nn.Module]) -> str | None:
+    """Name of a network with NaN or infinite weights, or None; asked before a checkpoint is overwritten."""
+    for name, network in networks.items():
+        for value in network.state_dict().values():
+            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                return name
+    return None

@@ -1,0 +1,123 @@
+"""Where a run happens: Lightning Fabric for devices and precision, and torch's global switches."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from taskgan.errors import UserError
+from taskgan.recipe import Machine
+
+_filling: Any = torch.utils.deterministic  # its switch is made at run time, so type checkers do not see it
+_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The machine settings that a run goes with, none of them ``auto`` any more.
+
+    Attributes:
+        precision: ``32``, ``bf16`` or ``16``.
+        channels_last: Memory format.
+        compile: Whether G is compiled.
+    """
+
+    precision: str
+    channels_last: bool
+    compile: bool
+
+    def dump(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def start_fabric(machine: Machine, precision: str, *, alone: bool = False) -> Any:
+    """A Lightning Fabric for these settings, not launched yet.
+
+    Args:
+        machine: Accelerator, devices, nodes.
+        precision: ``32``, ``bf16`` or ``16``.
+        alone: One device whatever the settings say (for measurements).
+
+    Raises:
+        UserError: If this machine does not have what is asked for.
+    """
+    try:
+        from lightning_fabric import Fabric
+    except ImportError:
+        from lightning.fabric import Fabric
+    devices, nodes = (1, 1) if alone else (machine.devices, machine.nodes)
+    try:
+        return Fabric(
+            accelerator=machine.accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy="ddp" if devices * nodes > 1 else "auto",
+            precision=_PRECISION[precision],
+        )
+    except Exception as error:  # Fabric has no common base for "not on this machine"
+        raise UserError(
+            f"machine.accelerator={machine.accelerator}, devices={devices}, precision={precision} is not to be had "
+            f"here: {error}"
+        ) from None
+
+
+def device_of(machine: Machine) -> torch.device:
+    """The kind of device that ``accelerator`` means here."""
+    if machine.accelerator != "auto":
+        return torch.device(machine.accelerator)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@contextmanager
+def switches(machine: Machine, device: torch.device) -> Iterator[None]:
+    """torch's global switches for a run; they are set back afterwards.
+
+    On the CPU: deterministic algorithms, so that the same recipe gives the same bits. On a GPU: the fastest
+    convolution for the run's one image size. Everywhere: subnormal numbers count as zero (they can slow a CPU
+    down many-fold), which stays so afterwards because torch cannot be asked how it was before.
+    """
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+        _filling.fill_uninitialized_memory,
+    )
+    torch.set_flush_denormal(True)
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    _filling.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.benchmark = before[2]
+        _filling.fill_uninitialized_memory = before[3]
+
+
+def in_words(device: torch.device) -> str:
+    """E.g. ``cuda: NVIDIA H100`` or ``cpu: Intel(R) Xeon(R) CPU @ 2.20GHz, 2 threads``."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    if device.type != "cpu":
+        return f"{device.type}: {platform.processor() or platform.machine()}"
+    threads = torch.get_num_threads()
+    return f"cpu: {_processor()}, {threads} thread{'s' * (threads > 1)}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

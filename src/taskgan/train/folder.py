@@ -1,0 +1,112 @@
+"""The run folder: new, to be resumed, finished, or somebody else's."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from taskgan.errors import UserError
+from taskgan.files import read_yaml, write_yaml
+from taskgan.recipe import Recipe, dump_recipe, parse_recipe
+from taskgan.train.checkpoint import NAME
+
+RECIPE = "recipe.yaml"
+RECORD = "run.yaml"
+_OURS = (RECIPE, RECORD, NAME, "metrics.csv", "model", "tensorboard")
+# Where a run happens may change when it goes on; what it computes may not.
+_MOVABLE = ("machine.accelerator", "machine.devices", "machine.nodes", "machine.threads", "data.workers")
+
+
+def first_process() -> bool:
+    """Whether this is the process that writes, before Fabric can be asked."""
+    return all(
+        os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    )
+
+
+def open_run(folder: Path, recipe: Recipe, mark: str, *, overwrite: bool) -> dict[str, Any]:
+    """Make a run folder, or see that one can go on.
+
+    Args:
+        folder: The run.
+        recipe: What is asked for.
+        mark: Fingerprint of the training and validation rows.
+        overwrite: Remove what an earlier run left.
+
+    Returns:
+        ``run.yaml`` of the run to go on with; empty for a new one.
+
+    Raises:
+        UserError: If the folder holds something else, or a run with another recipe or other data.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, expected a folder for the run")
+    if overwrite:
+        remove_run(folder)
+    if not (folder / RECIPE).is_file():
+        left = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        foreign = [name for name in left if not name.startswith(".partial-")]
+        if foreign and not overwrite:
+            raise UserError(
+                f"{folder} exists and is not a run (it holds {', '.join(sorted(foreign)[:3])}); choose another folder"
+            )
+        _sweep(folder)
+        write_yaml(folder / RECIPE, dump_recipe(recipe))
+        return {}
+    _same_recipe(folder, recipe)
+    record = read_yaml(folder / RECORD) if (folder / RECORD).is_file() else {}
+    if record and record.get("cohort", {}).get("fingerprint") != mark:
+        raise UserError(
+            f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
+            "use another run folder, or --overwrite to start anew"
+        )
+    _sweep(folder)
+    return record
+
+
+def remove_run(folder: Path) -> None:
+    """Remove what training wrote, and nothing else."""
+    for name in _OURS:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def command() -> str:
+    """The command that was called, with the last part of absolute paths alone."""
+    words = [Path(word).name if word.startswith("/") else word for word in sys.argv]
+    return shlex.join(words)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process was about to write."""
+    for left in folder.glob(".partial-*"):
+        left.unlink(missing_ok=True)
+    for left in folder.glob(".model.new-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _same_recipe(folder: Path, recipe: Recipe) -> None:
+    path = folder / RECIPE
+    before, now = (_flat(dump_recipe(one)) for one in (parse_recipe(read_yaml(path), str(path)), recipe))
+    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    refused = [key for key in changed if key not in _MOVABLE]
+    if refused:
+        shown = ", ".join(f"{key} ({before.get(key)} there, {now.get(key)} here)" for key in refused)
+        raise UserError(
+            f"{folder} holds a run with another recipe: {shown}; use another run folder, or --overwrite to start anew"
+        )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

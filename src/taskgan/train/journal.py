@@ -1,0 +1,93 @@
+"""The curves of a run: ``metrics.csv`` and, where it is installed, TensorBoard."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.console import say
+from taskgan.files import write_text
+
+COLUMNS = (
+    "step",
+    "rate",
+    "pixel",
+    "adversarial",
+    "discriminator",
+    "task",
+    "task_features",
+    "total",
+    "spread",
+    "val_psnr",
+    "val_pixel",
+    "val_objective",
+    "val_task_mae",
+)
+
+
+class Journal:
+    """Appends rows to ``metrics.csv`` and mirrors them to TensorBoard.
+
+    The file holds no times of day and no speeds, so that a killed and resumed run leaves the same file as an
+    uninterrupted one.
+
+    Args:
+        folder: The run.
+        step: Where the run goes on; rows and points after it are from before a kill and are cut off.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self._path = folder / "metrics.csv"
+        kept = [row for row in read_metrics(self._path) if int(row["step"]) <= step] if step else []
+        write_text(self._path, "".join(_line(row) for row in ({c: c for c in COLUMNS}, *kept)))
+        self._board = _tensorboard(folder / "tensorboard", step)
+
+    def row(self, step: int, figures: Mapping[str, float]) -> None:
+        """Add a row; columns without a figure stay empty."""
+        values = {"step": str(step), **{name: f"{value:.7g}" for name, value in figures.items()}}
+        with self._path.open("a", encoding="utf-8", newline="") as handle:
+            handle.write(_line(values))
+        if self._board is not None:
+            for name, value in figures.items():
+                group = "validation" if name.startswith("val_") else "train"
+                self._board.add_scalar(f"{group}/{name.removeprefix('val_')}", value, step)
+
+    def image(self, step: int, name: str, picture: NDArray[np.float32]) -> None:
+        """Show a picture (H, W) with values 0 to 1 in TensorBoard."""
+        if self._board is not None:
+            self._board.add_image(f"validation/{name}", picture[None], step)
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        if self._board is not None:
+            self._board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """Rows of a ``metrics.csv``; a last line that a kill cut short is left out."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    rows = list(csv.DictReader(io.StringIO(whole)))
+    return [row for row in rows if (row.get("step") or "").isdigit() and None not in row.values()]
+
+
+def _line(values: Mapping[str, str]) -> str:
+    unknown = values.keys() - set(COLUMNS)
+    if unknown:
+        raise ValueError(f"metrics.csv has no columns {sorted(unknown)}")
+    return ",".join(values.get(column, "") for column in COLUMNS) + "\n"
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        say("tensorboard is not installed: the curves are in metrics.csv alone")
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)

@@ -1,0 +1,31 @@
+"""When a run counts as diverged: settings of a recipe."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Limits(BaseModel):
+    """A run is stopped where going on would be a waste. NaN and infinity always stop it.
+
+    A discriminator has won when it tells every pair apart for ``discriminator_steps`` steps in a row (its loss
+    is under ``discriminator_loss`` of what guessing costs) *and* G loses ground meanwhile: in the second half
+    of these steps Eq. 2 is ``discriminator_growth`` times what it was in the first, and Eq. 1 did not fall. A
+    sure D alone is no failure here: feature matching goes on teaching where D's logit has long saturated.
+
+    Attributes:
+        discriminator_loss: See above.
+        discriminator_steps: See above; 0 never stops.
+        discriminator_growth: See above.
+        spread: An output whose standard deviation is under this share of the clean images' is constant.
+        saturated: An output of bounded images with more than this share of its pixels at a bound is saturated
+            (where the clean images have fewer).
+        constant_steps: Steps in a row of constant or saturated output that stop a run; 0 never stops.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    discriminator_loss: float = Field(default=0.01, gt=0, le=1)
+    discriminator_steps: int = Field(default=1000, ge=0)
+    discriminator_growth: float = Field(default=1.5, gt=1)
+    spread: float = Field(default=0.01, ge=0, lt=1)
+    saturated: float = Field(default=0.999, gt=0, le=1)
+    constant_steps: int = Field(default=200, ge=0)

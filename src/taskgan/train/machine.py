@@ -1,0 +1,161 @@
+"""``auto``: measure once which precision and memory format train this network fastest on this machine.
+
+The measurement is of one G and D step whatever the objective, and is kept in the user's cache folder under the
+machine, the torch version, the networks, batch and image size: the objectives of one experiment get the same
+choice, and the second of them does not wait.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from taskgan import __version__
+from taskgan.cohort.dataset import Batch
+from taskgan.console import say
+from taskgan.errors import UserError
+from taskgan.files import digest, read_yaml, write_yaml
+from taskgan.recipe import Recipe
+from taskgan.train.device import Choice, device_of, in_words, start_fabric
+from taskgan.train.players import assemble
+from taskgan.train.step import step
+
+_GAIN = 0.95  # another candidate must take less than this share of the plain one's time: timings are noisy
+_BUDGET_S = 2.0  # of timed steps per candidate
+_LEAST_S_TO_COMPILE = 1800.0  # compiling costs minutes; a shorter run cannot win them back
+
+
+def choose(recipe: Recipe, size: tuple[int, int]) -> Choice:
+    """Replace every ``auto`` of ``recipe.machine`` by what is faster here.
+
+    Several devices are not measured (processes could come to different answers): bf16 where the GPU has it,
+    channels last on a GPU, no compilation.
+
+    Args:
+        recipe: The run.
+        size: In-plane size of its samples (H, W).
+    """
+    machine = recipe.machine
+    fixed = (machine.precision, machine.channels_last, machine.compile)
+    if "auto" not in fixed:
+        return Choice(str(machine.precision), bool(machine.channels_last), bool(machine.compile))
+    device = device_of(machine)
+    if machine.devices * machine.nodes > 1:
+        gpu = device.type == "cuda"
+        fast = "bf16" if gpu and torch.cuda.is_bf16_supported() else "32"
+        return Choice(
+            fast if machine.precision == "auto" else machine.precision,
+            gpu if machine.channels_last == "auto" else machine.channels_last,
+            False if machine.compile == "auto" else machine.compile,
+        )
+    key = _key(recipe, size, device)
+    kept = _recall(key)
+    if kept is None:
+        kept = _measure(recipe, size, device)
+        _remember(key, kept)
+        shown = ", ".join(f"{name} {value}" for name, value in kept.dump().items())
+        say(f"measured on this machine ({in_words(device)}): {shown}")
+    return kept
+
+
+def candidates(recipe: Recipe, device: torch.device) -> list[Choice]:
+    """What is worth a try, the plain one first; settings that are not ``auto`` are not varied."""
+    machine = recipe.machine
+    half: Literal["bf16", "16"] = (
+        "16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
+    )
+    precisions = ["32", half] if machine.precision == "auto" else [machine.precision]
+    if machine.precision == "auto" and device.type not in ("cpu", "cuda"):
+        precisions = ["32"]
+    layouts = [False, True] if machine.channels_last == "auto" else [bool(machine.channels_last)]
+    compiled = machine.compile is True
+    return [Choice(p, c, compiled) for p in precisions for c in layouts]
+
+
+def seconds_a_step(
+    recipe: Recipe, size: tuple[int, int], choice: Choice, *, budget: float = _BUDGET_S
+) -> tuple[float, float]:
+    """Time G and D steps on random images; draws nothing from torch's global state.
+
+    Returns:
+        Seconds of the fastest step, and of the first one (which compiles).
+    """
+    fabric = start_fabric(recipe.machine, choice.precision, alone=True)
+    trial = recipe.model_copy(
+        update={"objective": "gan", "loss": recipe.loss.model_copy(update={"lambda_gan": 1.0})}
+    )
+    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
+        players = assemble(trial, None, fabric, choice)
+        images = torch.rand(recipe.optimiser.batch_size, recipe.data.channels + 1, *size)
+        layout = torch.channels_last if choice.channels_last else torch.contiguous_format
+        batch = Batch(
+            images[:, :-1].to(fabric.device, memory_format=layout),
+            images[:, -1:].to(fabric.device, memory_format=layout),
+            torch.zeros(len(images), device=fabric.device),
+        )
+        taken: list[float] = []
+        while len(taken) < 3 or sum(taken[1:]) < budget:
+            began = time.perf_counter()
+            outcome = step(players, batch, trial, fabric)
+            float(outcome.losses["total"])  # waits for the device
+            taken.append(time.perf_counter() - began)
+            if sum(taken) > 10 * budget and len(taken) > 1:
+                break
+    return min(taken[1:]), taken[0]
+
+
+def _measure(recipe: Recipe, size: tuple[int, int], device: torch.device) -> Choice:
+    tried = candidates(recipe, device)
+    times = {choice: seconds_a_step(recipe, size, choice)[0] for choice in tried}
+    best = min(tried, key=lambda choice: times[choice])
+    if times[best] > _GAIN * times[tried[0]]:
+        best = tried[0]
+    plain = times[best] * recipe.optimiser.steps
+    if recipe.machine.compile != "auto" or plain < _LEAST_S_TO_COMPILE:
+        return best
+    compiled = Choice(best.precision, best.channels_last, True)
+    try:
+        each, first = seconds_a_step(recipe, size, compiled)
+    except Exception as error:  # no compiler on this machine, or a network that it cannot compile
+        say(f"torch.compile does not work here ({type(error).__name__}), going on without it")
+        return best
+    # The run compiles again (a little faster, from inductor's cache), so the whole first step has to pay.
+    return compiled if first + each * recipe.optimiser.steps < _GAIN * plain else best
+
+
+def _key(recipe: Recipe, size: tuple[int, int], device: torch.device) -> str:
+    machine = recipe.machine
+    asked: dict[str, Any] = {
+        "code": __version__,
+        "torch": torch.__version__,
+        "device": in_words(device),
+        "generator": recipe.generator.model_dump(),
+        "discriminator": recipe.discriminator.model_dump(),
+        "channels": recipe.data.channels,
+        "batch": recipe.optimiser.batch_size,
+        "size": size,
+        "settings": [machine.precision, machine.channels_last, machine.compile],
+        "steps": recipe.optimiser.steps if machine.compile == "auto" else 0,
+    }
+    return digest(asked)
+
+
+def _place(key: str) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "taskgan" / f"machine-{key}.yaml"
+
+
+def _recall(key: str) -> Choice | None:
+    try:
+        return Choice(**read_yaml(_place(key)))
+    except (UserError, TypeError):
+        return None
+
+
+def _remember(key: str, choice: Choice) -> None:
+    try:
+        write_yaml(_place(key), choice.dump())
+    except OSError:
+        return  # a read-only home costs a measurement a run, nothing else

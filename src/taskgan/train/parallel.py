@@ -1,0 +1,42 @@
+"""Several devices as one: each has its block of the batch, and together they make the step of the whole batch.
+
+Networks are not wrapped: a step has several backward passes over shared graphs, which wrappers such as DDP do
+not know how to overlap with communication. One reduction of all gradients after them is simple and exact.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def over_all_devices(features: Sequence[Tensor], fabric: Any) -> list[Tensor]:
+    """Batch means over all devices, for Eq. 2 (the features themselves where there is one device).
+
+    Args:
+        features: (B, C, h, w) a layer, this device's part of the batch.
+        fabric: Devices.
+
+    Returns:
+        (1, C, h, w) a layer. The value is the mean over the whole batch; the gradient is that of this device's
+        mean alone, so that the *average* of the devices' gradients is the gradient of the whole batch.
+    """
+    if fabric.world_size == 1:
+        return list(features)
+    means = [f.mean(dim=0, keepdim=True) for f in features]
+    flat = torch.cat([m.detach().flatten() for m in means])
+    whole = fabric.all_reduce(flat, reduce_op="mean")
+    parts = torch.split(whole, [m.numel() for m in means])
+    return [m + (p.view_as(m) - m.detach()) for m, p in zip(means, parts, strict=True)]
+
+
+@torch.no_grad()
+def average_gradients(weights: Mapping[str, Sequence[nn.Parameter]], fabric: Any) -> None:
+    """Replace every gradient by its mean over the devices."""
+    if fabric.world_size == 1:
+        return
+    gradients = [p.grad for group in weights.values() for p in group if p.grad is not None]
+    whole = fabric.all_reduce(torch.cat([g.flatten() for g in gradients]), reduce_op="mean")
+    for gradient, part in zip(gradients, torch.split(whole, [g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))

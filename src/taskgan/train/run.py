@@ -1,0 +1,178 @@
+"""``taskgan train``: from a recipe and a cohort to a run folder with a model in it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from taskgan.cohort.check import check_cohort
+from taskgan.cohort.dataset import Steps, TrainingSlices, batches
+from taskgan.cohort.description import fingerprint
+from taskgan.cohort.pairs import Pairs, read_pairs
+from taskgan.console import say
+from taskgan.errors import UserError
+from taskgan.files import versions, write_yaml
+from taskgan.recipe import Recipe
+from taskgan.recogniser.store import recogniser_for
+from taskgan.restore.model_folder import ModelCard, Range, Seen
+from taskgan.train.checkpoint import load_checkpoint
+from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
+from taskgan.train.ema import Ema
+from taskgan.train.folder import RECORD, command, first_process, open_run
+from taskgan.train.journal import Journal
+from taskgan.train.loop import train_loop
+from taskgan.train.machine import choose
+from taskgan.train.monitor import Monitor
+from taskgan.train.players import assemble, uses_task
+from taskgan.train.session import Session
+from taskgan.train.validation import Validation
+
+
+def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -> Path:
+    """Train a restorer, or go on with one.
+
+    Called again on an unfinished run with the same recipe it goes on from the last checkpoint; on the CPU the
+    result then equals that of an uninterrupted run to the bit. Called on a finished one it says so.
+
+    Args:
+        recipe: Every setting.
+        cohort: Cohort folder or its ``pairs.csv``.
+        run: Run folder.
+        overwrite: Start anew where there is a run already.
+
+    Returns:
+        The model folder.
+
+    Raises:
+        Problems: If the cohort cannot be trained on: everything that is wrong, at once.
+        UserError: If the run folder holds something else, or the machine lacks what the recipe asks for.
+        Diverged: If training went wrong.
+    """
+    first = first_process()
+    pairs = read_pairs(cohort)
+    selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
+    used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
+    mark = fingerprint(used)
+    record = open_run(run, recipe, mark, overwrite=overwrite) if first else {}
+    state = load_checkpoint(run)
+    if state is not None and state["standing"]["finished"]:
+        _finish(run, recipe, record, state["standing"], "was finished before")
+        return run / "model"
+    device = device_of(recipe.machine)
+    with switches(recipe.machine, device):
+        if first:
+            check_cohort(pairs, recipe.data, labels=recipe.data.balanced or uses_task(recipe))
+        task = _task_network(pairs, recipe, device)
+        slices = TrainingSlices(used.split("train"), recipe.data)
+        if recipe.data.workers:
+            slices.share()
+        before = state["choice"] if state is not None else record.get("machine")
+        choice = Choice(**before) if before else choose(recipe, slices.shape)
+        record = _record(pairs, used, recipe, choice, device, mark)
+        if first:
+            write_yaml(run / RECORD, record)
+        session = _session(recipe, run, task, choice, _card(recipe, slices, record))
+        if state is not None:
+            session.load(state)
+            say(f"going on with {run} at step {session.standing.done}")
+        _run(session, slices, used.split("val"))
+    if session.fabric.global_rank == 0:
+        _finish(run, recipe, record, vars(session.standing), "is finished")
+    return run / "model"
+
+
+def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Module | None:
+    if not uses_task(recipe):
+        return None
+    found = recogniser_for(pairs, recipe.task.pretrain, recipe.data, name="task", device=device.type)
+    network: nn.Module = found.network
+    return network
+
+
+def _session(recipe: Recipe, run: Path, task: nn.Module | None, choice: Choice, card: ModelCard) -> Session:
+    fabric = start_fabric(recipe.machine, choice.precision)
+    fabric.launch()
+    players = assemble(recipe, task, fabric, choice)
+    ema = Ema(players.generator, recipe.optimiser.ema)
+    return Session(recipe, run, fabric, players, ema, Monitor(recipe), choice, card)
+
+
+def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
+    recipe, fabric, done = session.recipe, session.fabric, session.standing.done
+    steps = Steps(
+        slices,
+        recipe.data,
+        batch_size=recipe.optimiser.batch_size,
+        seed=recipe.seed,
+        rank=fabric.global_rank,
+        ranks=fabric.world_size,
+    )
+    wanted = range(done, recipe.optimiser.steps)
+    drawn = batches(steps, wanted, workers=recipe.data.workers, pin=fabric.device.type == "cuda")
+    if fabric.global_rank:
+        train_loop(session, drawn, None, None)
+        return
+    journal = Journal(session.folder, done)
+    try:
+        train_loop(session, drawn, Validation(val, recipe), journal)
+    finally:
+        journal.close()
+
+
+def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any]) -> ModelCard:
+    def reach(values: Any) -> Range:
+        return float(min(values)), float(max(values))
+
+    x, y, z = (reach(axis) for axis in slices.voxel_sizes.T)
+    columns, rows = zip(*slices.planes, strict=True)
+    return ModelCard(
+        name=f"{recipe.objective}-seed{recipe.seed}-fold{recipe.fold}",
+        objective=recipe.objective,
+        seed=recipe.seed,
+        fold=recipe.fold,
+        step=0,
+        generator=recipe.generator,
+        data=recipe.data,
+        task=recipe.task,
+        judge=recipe.judge,
+        seen=Seen(
+            cohort=record["cohort"]["name"],
+            fingerprint=record["cohort"]["fingerprint"],
+            subjects=record["cohort"]["subjects"]["train"],
+            voxel_size=(x, y, z),
+            plane=((min(columns), max(columns)), (min(rows), max(rows))),
+            scale=reach(slices.scales),
+        ),
+    )
+
+
+def _record(
+    pairs: Pairs, used: Pairs, recipe: Recipe, choice: Choice, device: torch.device, mark: str
+) -> dict[str, Any]:
+    subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
+    return {
+        "status": "training",
+        "objective": recipe.objective,
+        "seed": recipe.seed,
+        "fold": recipe.fold,
+        "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
+        "machine": choice.dump(),
+        "device": in_words(device),
+        "command": command(),
+        "versions": versions(),
+    }
+
+
+def _finish(run: Path, recipe: Recipe, record: dict[str, Any], standing: dict[str, Any], how: str) -> None:
+    if not (run / "model").is_dir():
+        raise UserError(f"{run} is finished but its model folder is missing; start anew with --overwrite")
+    result = {key: standing[key] for key in ("done", "best", "best_step")}
+    if record.get("status") != "complete":
+        write_yaml(run / RECORD, {**record, "status": "complete", "result": result})
+    metric = recipe.validation.metric
+    value = f"PSNR {standing['best']:.2f} dB" if metric == "psnr" else f"objective {-standing['best']:.4g}"
+    say(
+        f"{run} {how} after {standing['done']} steps: best validation {value} at step {standing['best_step']}. "
+        f"Next: taskgan restore {run / 'model'} IMAGES -o OUT"
+    )

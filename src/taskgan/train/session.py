@@ -1,0 +1,135 @@
+"""All that a run holds while it trains, and its conversion to and from a checkpoint."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from taskgan.cohort.dataset import Batch
+from taskgan.errors import Diverged
+from taskgan.recipe import Recipe
+from taskgan.restore.model_folder import ModelCard
+from taskgan.train.checkpoint import NAME, finite, save_checkpoint
+from taskgan.train.device import Choice
+from taskgan.train.ema import Ema
+from taskgan.train.monitor import Monitor
+from taskgan.train.players import Players
+
+
+@dataclass
+class Standing:
+    """How far a run is.
+
+    Attributes:
+        done: Optimiser steps made.
+        best: Validation value of the best look (larger is better), or None before the first.
+        best_step: Its step.
+        stale: Looks since then.
+        finished: No step is left to make.
+        saved: Step of the last checkpoint, or None where there is none.
+    """
+
+    done: int = 0
+    best: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    finished: bool = False
+    saved: int | None = None
+
+
+@dataclass
+class Session:
+    """A run in progress.
+
+    Attributes:
+        recipe: Its settings.
+        folder: Where it is kept.
+        fabric: Devices, precision, scaler.
+        players: G, D, T and their optimiser.
+        ema: The averaged G.
+        monitor: Sees it diverge.
+        choice: Machine settings.
+        card: The model card, but for step and figures.
+        standing: How far it is.
+    """
+
+    recipe: Recipe
+    folder: Path
+    fabric: Any
+    players: Players
+    ema: Ema
+    monitor: Monitor
+    choice: Choice
+    card: ModelCard
+    standing: Standing = field(default_factory=Standing)
+
+    def place(self, batch: Batch) -> Batch:
+        """A batch on the device, in the memory format of the networks."""
+        layout = torch.channels_last if self.players.channels_last else torch.contiguous_format
+        inputs, clean = (
+            image.to(self.fabric.device, non_blocking=True, memory_format=layout)
+            for image in (batch.inputs, batch.clean)
+        )
+        return Batch(inputs, clean, batch.label.to(self.fabric.device, non_blocking=True))
+
+    def save(self) -> None:
+        """Write the checkpoint, from the first process.
+
+        Raises:
+            Diverged: If a network holds NaN: the old checkpoint then stays.
+        """
+        networks = self.players.networks()
+        if self.fabric.global_rank == 0:
+            broken = finite(networks)
+            if broken:
+                raise self.diverged(self.standing.done, f"the weights of the {broken} became NaN or infinite")
+            standing = self.standing
+            standing.saved = standing.done
+            save_checkpoint(
+                self.folder,
+                {
+                    "standing": dict(vars(standing)),
+                    "choice": self.choice.dump(),
+                    "networks": {name: network.state_dict() for name, network in networks.items()},
+                    "ema": self.ema.state_dict(),
+                    "optimiser": self.players.optimiser.state_dict(),
+                    "precision": self.fabric.strategy.precision.state_dict(),
+                    "monitor": self.monitor.state_dict(),
+                    "random": _random_state(self.fabric.device),
+                },
+            )
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take everything back from a checkpoint."""
+        self.standing = Standing(**state["standing"])
+        for name, network in self.players.networks().items():
+            network.load_state_dict(state["networks"][name])
+        self.ema.load_state_dict(state["ema"])
+        self.players.optimiser.load_state_dict(state["optimiser"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.monitor.load_state_dict(state["monitor"])
+        # Every step seeds its own draws; the state is for whatever a later version may draw beside them.
+        torch.set_rng_state(state["random"]["cpu"])
+        if self.fabric.device.type == "cuda" and "cuda" in state["random"]:
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.fabric.device)
+
+    def diverged(self, step: int, what: str) -> Diverged:
+        """The error that says what happened, when, and what is still good."""
+        saved = self.standing.saved
+        good = (
+            f"the last good checkpoint is {self.folder / NAME} (step {saved})"
+            if saved
+            else "none was saved yet"
+        )
+        return Diverged(
+            f"training diverged at step {step}: {what}; {good}. A lower optimiser.lr, or a lower loss.lambda_gan or "
+            "optimiser.lr_discriminator where D is the cause, usually helps"
+        )
+
+
+def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state

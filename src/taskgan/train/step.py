@@ -1,0 +1,132 @@
+"""One optimiser step of G, D and T, to be held against Eq. 1 to 4.
+
+All losses are taken at the same weights: x̂ is computed once, D and T look at x and x̂ once, and each backward
+pass names the weights that it teaches, so that no gradient of G's objective reaches D and none of D's reaches
+G. (pix2pix updates D first and runs it again on both images for G; the features that Eq. 2 then matches are
+one small update younger, for half of D's cost.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taskgan.cohort.dataset import Batch
+from taskgan.objective.adversarial import discriminator_loss, feature_matching
+from taskgan.objective.kinds import task_kind
+from taskgan.objective.pixel import pixel_loss
+from taskgan.objective.task import feature_distance
+from taskgan.objective.total import Total
+from taskgan.recipe import Recipe
+from taskgan.train.parallel import average_gradients, over_all_devices
+from taskgan.train.players import Players
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step gave.
+
+    Attributes:
+        losses: Scalars, cut off the graph: ``pixel``, ``adversarial``, ``discriminator``, ``task``,
+            ``task_features`` (those that there are) and ``total`` (Eq. 4).
+        restored: x̂ (B, 1, H, W), cut off the graph.
+    """
+
+    losses: dict[str, Tensor]
+    restored: Tensor
+
+
+def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome:
+    """Draw x̂, take the losses, update G, D and T.
+
+    Args:
+        players: The networks; those that the objective does without are None.
+        batch: x̃, x and y on the device.
+        recipe: λ, μ, ν and the forms of the losses.
+        fabric: Precision, devices, scaler.
+    """
+    D, T, weights = players.discriminator, players.task, players.weights
+    x = batch.clean
+    adversarial = judged = task = task_features = None
+
+    with fabric.autocast():
+        restored = players.restore(batch.inputs).float()  # x̂ = G(x̃, z)
+        pixel = pixel_loss(restored, x).mean()  # Eq. 1
+        if D is not None:
+            (logit, features), (logit_restored, features_restored) = _judge(players, batch, restored, recipe)
+            adversarial = feature_matching(  # Eq. 2
+                over_all_devices(features_restored, fabric),
+                over_all_devices(features, fabric),
+                recipe.loss.feature_layers,
+            )
+            judged = discriminator_loss(  # D(x) = 1, D(x̂) = 0
+                logit, logit_restored, recipe.loss.discriminator, recipe.loss.label_smoothing
+            ).mean()
+        if T is not None:
+            kind, nu = task_kind(recipe.task.kind, recipe.task.loss), recipe.task.features
+            answer_restored, inner_restored = _full(T(restored))
+            task = kind.loss(answer_restored, batch.label).mean()  # Eq. 3, (T(x̂) − y)²
+            if "task" in weights or nu:
+                answer, inner = _full(T(x))
+                task = task + kind.loss(answer, batch.label).mean()  # Eq. 3, (T(x) − y)²
+                task_features = feature_distance(inner_restored, inner).mean() if nu else None
+
+    objective = Total(  # Eq. 4
+        pixel,
+        adversarial,
+        task,
+        task_features,
+        recipe.lambda_gan,
+        recipe.mu_task,
+        recipe.task.features if T else 0,
+    )
+    players.optimiser.zero_grad(set_to_none=True)
+    if judged is not None:
+        fabric.backward(judged, inputs=weights["discriminator"], retain_graph=True)
+    if task is not None and "task" in weights:  # T learns by Eq. 3 alone, at its own rate
+        fabric.backward(task, inputs=weights["task"], retain_graph=True)
+    fabric.backward(objective.total, inputs=weights["generator"])
+    _update(players, recipe.optimiser.clip, fabric)
+
+    losses = objective.detached()
+    if judged is not None:
+        losses["discriminator"] = judged.detach()
+    return Outcome(losses, restored.detach())
+
+
+def _judge(
+    players: Players, batch: Batch, restored: Tensor, recipe: Recipe
+) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
+    """D's logits and features of x and of x̂.
+
+    Where D has batch norm both go through in one pass, with one set of statistics: with a set of its own each,
+    batch norm would remove the difference of means that Eq. 2 measures.
+    """
+    D, images = players.discriminator, [batch.clean, restored]
+    if D is None:
+        raise AssertionError("the objective has no discriminator")
+    if recipe.discriminator.conditional:
+        images = [torch.cat([image, batch.inputs[:, :1]], dim=1) for image in images]
+    if recipe.discriminator.norm != "batch":
+        return _full(D(images[0])), _full(D(images[1]))
+    logit, features = _full(D(torch.cat(images)))
+    size = len(restored)
+    return (logit[:size], [f[:size] for f in features]), (logit[size:], [f[size:] for f in features])
+
+
+def _full(output: tuple[Tensor, Sequence[Tensor]]) -> tuple[Tensor, list[Tensor]]:
+    """In full precision: differences of means are small."""
+    logit, features = output
+    return logit.float(), [f.float() for f in features]
+
+
+def _update(players: Players, clip: float, fabric: Any) -> None:
+    """Clip each network's gradient by its own norm and make the optimiser's step."""
+    average_gradients(players.weights, fabric)
+    if clip:
+        fabric.strategy.precision.unscale_gradients(players.optimiser)
+        for parameters in players.weights.values():
+            torch.nn.utils.clip_grad_norm_(parameters, clip)
+    fabric.strategy.optimizer_step(players.optimiser)

@@ -1,0 +1,121 @@
+"""Looks at validation subjects: whole volumes, restored as ``taskgan restore`` does it, in the input's units."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.slices import Case, load_case, to_slices
+from taskgan.objective.kinds import task_kind
+from taskgan.recipe import Recipe
+from taskgan.recogniser.recogniser import logits
+from taskgan.restore.restorer import Restorer
+from taskgan.train.seeds import derive
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at the validation subjects showed.
+
+    Attributes:
+        figures: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), and where there is a T:
+            ``val_task_mae`` (mean |T(x̂) − y| over slices) and ``val_objective``; without T the latter is
+            ``val_pixel``.
+        pictures: By case: input | restored | clean side by side, (H, W) in 0 to 1.
+    """
+
+    figures: dict[str, float]
+    pictures: dict[str, Array]
+
+
+class Validation:
+    """The validation subjects, held in memory.
+
+    Args:
+        pairs: Rows of the validation split.
+        recipe: The run; ``validation.cases`` of the rows are drawn by its seed.
+    """
+
+    def __init__(self, pairs: Pairs, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._cases = [load_case(pair, recipe.data) for pair in _drawn(pairs, recipe)]
+
+    def look(self, network: nn.Module, task: nn.Module | None) -> Look:
+        """Restore every case and compare.
+
+        Args:
+            network: The generator to look at (the averaged one, if there is one).
+            task: T as it is now, or None.
+        """
+        restorer = Restorer(network, self._recipe.data, batch_size=self._recipe.optimiser.batch_size)
+        kind = task_kind(self._recipe.task.kind, self._recipe.task.loss)
+        psnrs, pixels, losses, errors = [], [], [], []
+        pictures: dict[str, Array] = {}
+        for case in self._cases:
+            if case.clean is None:
+                raise AssertionError("validation cases have a clean image")
+            restored = restorer.restore_inputs(case.inputs, case.intensity).image
+            slices = case.intensity.apply(to_slices(restored))
+            psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean)))
+            pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
+            if task is not None and case.pair.label is not None:
+                answer = logits(task, np.ascontiguousarray(slices[self._readable(case.clean)]))
+                label = torch.full((len(answer),), case.pair.label)
+                losses.append(float(kind.loss(answer, label).mean()))
+                errors.append(float(kind.error(kind.prediction(answer), label).mean()))
+            if len(pictures) < 2:
+                pictures[case.pair.case] = _picture(case, slices)
+        figures = {"val_psnr": float(np.mean(psnrs)), "val_pixel": float(np.mean(pixels))}
+        figures["val_objective"] = figures["val_pixel"]
+        if losses:
+            figures["val_objective"] += self._recipe.mu_task * float(np.mean(losses))
+            figures["val_task_mae"] = float(np.mean(errors))
+        return Look(figures, pictures)
+
+    def value(self, look: Look) -> float:
+        """The figure by which the best model is picked; larger is better, NaN counts as worst."""
+        metric = self._recipe.validation.metric
+        value = look.figures["val_psnr"] if metric == "psnr" else -look.figures["val_objective"]
+        return value if not math.isnan(value) else -math.inf
+
+    def _readable(self, clean: Array) -> NDArray[np.bool_]:
+        """Slices with enough signal, as in training: T has never seen an empty one."""
+        signal = np.abs(clean).mean(axis=(1, 2))
+        return np.asarray(signal >= self._recipe.data.min_signal * signal.mean())
+
+
+def psnr(restored: Array, clean: Array) -> float:
+    """Peak signal-to-noise ratio of a volume in dB, with the range of the clean one: max − min(0, min).
+
+    The definition is that of ``taskgan evaluate``.
+
+    Args:
+        restored: x̂, any shape.
+        clean: x, the same shape and units.
+    """
+    width = float(clean.max()) - min(0.0, float(clean.min()))
+    error = float(np.sqrt(np.mean((restored.astype(np.float64) - clean) ** 2)))
+    return 20 * math.log10(width / error) if error > 0 else math.inf
+
+
+def _drawn(pairs: Pairs, recipe: Recipe) -> list[Pair]:
+    rows = list(pairs)
+    if not recipe.validation.cases or recipe.validation.cases >= len(rows):
+        return rows
+    rng = np.random.default_rng(derive(recipe.seed, "validation"))
+    return [rows[k] for k in sorted(rng.choice(len(rows), recipe.validation.cases, replace=False))]
+
+
+def _picture(case: Case, restored: Array) -> Array:
+    assert case.clean is not None
+    middle = len(restored) // 2
+    top = max(float(case.clean[middle].max()), float(np.finfo(np.float32).tiny))
+    parts = [case.inputs[middle, 0], restored[middle], case.clean[middle]]
+    # The first axis runs left to right and the second back to front: turned, the nose is at the top.
+    return np.ascontiguousarray(np.concatenate([np.rot90(p) for p in parts], axis=1).clip(0, top) / top)
