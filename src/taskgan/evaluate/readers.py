@@ -1,16 +1,51 @@
 """The readers of a cohort: the task network T and a judge that no generator ever saw."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from taskgan.cohort.pairs import Pairs
 from taskgan.evaluate.reading import Reader
+from taskgan.files import checksum
 from taskgan.recipe import Recipe
 
 
-def has_labels(pairs: Pairs) -> bool:
-    """Whether the training rows hold both labels, without which no reader can be trained."""
-    return len({pair.label for pair in pairs.split("train")} - {None}) > 1
+@dataclass(frozen=True)
+class Stored:
+    """A recogniser and the folder that it is kept in."""
+
+    recogniser: Reader
+    folder: Path
+
+    def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (S,) of slices (S, H, W)."""
+        return self.recogniser.read(slices)
+
+    def description(self) -> dict[str, Any]:
+        """Network, training and figures, for the record."""
+        from taskgan.recogniser.recogniser import WEIGHTS
+
+        card = describe(self.recogniser)
+        return {
+            "network": card["settings"]["network"],
+            "seed": card["settings"]["seed"],
+            "folder": self.folder.name,
+            "checksum": checksum(self.folder / WEIGHTS),
+            "training_subjects": len(card["training_subjects"]),
+            "validation": card["validation"],
+        }
+
+
+def no_readers(pairs: Pairs) -> str:
+    """Why the cohort can teach no reader; empty where it can."""
+    if len({pair.label for pair in pairs.split("train")} - {None}) < 2:
+        return "the training rows do not hold both labels, so no network could be taught to read the images"
+    if not len(pairs.split("val")):
+        return "there are no validation rows, so no network could be taught to read the images"
+    return ""
 
 
 def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[str, Reader]:
@@ -25,16 +60,17 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
         store: Where they are kept; where None in the cohort.
 
     Returns:
-        ``task`` and ``judge``; nothing where the cohort's labels can teach none.
+        ``task`` and ``judge``.
     """
-    if not has_labels(pairs):
-        return {}
-    from taskgan.recogniser.store import recogniser_for
+    from taskgan.recogniser.store import recogniser_folder, recogniser_for
 
-    return {
-        "task": recogniser_for(pairs, recipe.task.pretrain, recipe.data, name="task", store=store),
-        "judge": recogniser_for(pairs, recipe.judge, recipe.data, name="judge", store=store),
-    }
+    found: dict[str, Reader] = {}
+    for name, settings in (("task", recipe.task.pretrain), ("judge", recipe.judge)):
+        recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store)
+        found[name] = Stored(
+            recogniser, recogniser_folder(pairs, settings, recipe.data, name=name, store=store)
+        )
+    return found
 
 
 def describe(reader: Reader) -> dict[str, Any]:

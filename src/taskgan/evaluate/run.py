@@ -9,7 +9,7 @@ from taskgan.console import progress, say
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
 from taskgan.evaluate.measure import measure_case, relative
-from taskgan.evaluate.readers import default_readers, describe, has_labels
+from taskgan.evaluate.readers import default_readers, describe, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations, find_restorations
 from taskgan.evaluate.settings import Evaluation
@@ -58,11 +58,9 @@ def evaluate(
     recipe = recipe or _recorded_recipe(found)
     rows, notes = _choose(pairs, found, recipe)
     if readers is None:
-        readers = default_readers(pairs, recipe, store)
-    if not has_labels(pairs):
-        notes.append(
-            "the training rows have no two labels, so no network could be trained to read the images"
-        )
+        reason = no_readers(pairs)
+        notes += [reason] if reason else []
+        readers = {} if reason else default_readers(pairs, recipe, store)
     out.mkdir(parents=True, exist_ok=True)
     measured: list[dict[str, Any]] = []
     with progress(f"evaluate {found.method}", len(rows), "cases") as bar:

@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from taskgan.evaluate.statistics import Interval
@@ -19,7 +19,8 @@ class Cell:
 
     Attributes:
         text: First line as shown.
-        small: Second, smaller line (an interval, the paper's figure).
+        small: Second, smaller line: an interval.
+        aside: Third line, grey: the paper's figure.
         value: What goes into the CSV; an interval becomes three columns.
         tone: ``better``, ``worse``, ``none`` (inside its interval), ``muted``, ``strong`` or empty.
     """
@@ -28,6 +29,7 @@ class Cell:
     small: str = ""
     value: Interval | float | int | str | None = None
     tone: str = ""
+    aside: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Table:
         columns: Its columns.
         rows: A cell for each column.
         empty: What to say where there are no rows.
+        grouped: Whether rows with the same first cell belong together, which then stands in the first of them.
     """
 
     name: str
@@ -57,7 +60,12 @@ class Table:
     note: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    empty: str = field(default="Nothing to show.")
+    empty: str = "Nothing to show."
+    grouped: bool = False
+
+    def opens(self, index: int) -> bool:
+        """Whether a row is the first of its group (every row where rows are not grouped)."""
+        return not self.grouped or index == 0 or self.rows[index][0] != self.rows[index - 1][0]
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> str:

@@ -7,13 +7,13 @@ import pandas as pd
 from taskgan.report.load import Comparison, shown
 from taskgan.report.style import canvas, look, save
 
-# Column endings of metrics.csv that are worth a panel, with what they are called.
+# Columns of metrics.csv that are worth a panel, with what they are called.
 _PANELS = (
     ("val_psnr", "Validation PSNR (dB)"),
+    ("val_task_mae", "Validation MAE of T"),
     ("pixel", "Pixel loss (Eq. 1)"),
-    ("gan", "Adversarial loss (Eq. 2)"),
+    ("adversarial", "Adversarial loss (Eq. 2)"),
     ("task", "Task loss (Eq. 3)"),
-    ("discriminator", "Discriminator loss"),
 )
 
 

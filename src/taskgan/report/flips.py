@@ -37,20 +37,13 @@ def flips_table(comparison: Comparison) -> Table:
         Column("method", "Restored by"),
         Column("seed", "Seed"),
         Column("label", "Label", "The truth that the cohort gives."),
-        *(
-            Column(
-                reader,
-                _HEADINGS[reader],
-                "On the clean image → on the restored one; marked where the decision flips.",
-            )
-            for reader in SCORES
-        ),
+        *(Column(reader, _HEADINGS[reader]) for reader in SCORES),
     )
     return Table(
         "flips",
         "Cases whose reading changes",
-        "A flip is a reader that decides otherwise on the restored image than on the clean one. A flip towards "
-        "the label counts too: the image was changed all the same.",
+        "What every reader makes of the clean image → of the restored one (SUVR, or mean probability); marked "
+        "where the decision flips. A flip towards the label counts too: the image was changed all the same.",
         columns,
         tuple(rows),
         "No reader decides otherwise on any restored image than on the clean one.",

@@ -24,10 +24,12 @@ class Panels:
     Attributes:
         images: Axial slice (H, W) of every column, anterior up, by method; the last is ``clean``.
         unit: What the colour bar measures.
+        aspect: Height over width of a voxel.
     """
 
     images: dict[str, Array]
     unit: str
+    aspect: float
 
 
 def axial(data: Array, affine: NDArray[np.float64]) -> Array:
@@ -65,15 +67,36 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
         scale, unit = float(truth.data[reference].mean()), "SUVR"
     cortex = masks["cortex"]
     seen = axial(cortex.astype(np.float32), truth.affine) > 0.5 if cortex is not None else None
-    z = choose_slice(axial(truth.data, truth.affine), seen)
-    return Panels({m: axial(v.data, v.affine)[:, :, z] / np.float32(scale) for m, v in volumes.items()}, unit)
+    whole = axial(truth.data, truth.affine)
+    z = choose_slice(whole, seen)
+    rows_shown, columns_shown = head_box(whole[:, :, z])
+    images = {
+        m: axial(v.data, v.affine)[rows_shown, columns_shown, z] / np.float32(scale)
+        for m, v in volumes.items()
+    }
+    turned = nib.orientations.io_orientation(truth.affine)
+    edge = {int(axis): truth.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
+    return Panels(images, unit, edge[1] / edge[0])
+
+
+def head_box(image: Array, margin: int = 3) -> tuple[slice, slice]:
+    """The window of a slice (H, W) that holds what is brighter than a tenth of its 99th percentile."""
+    bright = image > 0.1 * float(np.percentile(image, 99))
+    if not bright.any():
+        return slice(None), slice(None)
+    found = []
+    for axis, size in ((1, image.shape[0]), (0, image.shape[1])):
+        places = np.flatnonzero(bright.any(axis=axis))
+        found.append(slice(max(0, int(places[0]) - margin), min(size, int(places[-1]) + margin + 1)))
+    return found[0], found[1]
 
 
 def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | None:
     """Draw one case: whole slice, detail, error; None where its images are gone.
 
     Intensities are inverse grey, as readers of PET use it, 0 to the clean slice's 99.8th percentile for all
-    columns; errors are image − clean on one scale symmetric about zero.
+    columns. Errors are image − clean, on one scale for all columns that is symmetric about zero and set by the
+    restored images; the input's may exceed it.
     """
     panels = load_panels(comparison, chosen.case)
     if panels is None:
@@ -83,37 +106,34 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
     window = choose_detail(images[comparison.focus] - images[baseline])
     top = float(np.percentile(truth, 99.8))
     errors = {m: image - truth for m, image in images.items() if m != "clean"}
-    worst = float(np.percentile(np.abs(np.stack(list(errors.values()))), 99.5))
-    height, width = truth.shape
-    tall = 1.9 * (2 * height / width + 1)
-    with canvas(
-        3,
-        len(images),
-        (1.9 * len(images) + 0.9, tall + 0.5),
-        height_ratios=(height / width, 1, height / width),
-    ) as (
-        figure,
-        axes,
-    ):
+    restored = np.stack([errors[m] for m in errors if m != "input"])
+    worst = max(float(np.percentile(np.abs(restored), 99.8)), 1e-6)
+    tall = truth.shape[0] / truth.shape[1] * panels.aspect
+    ratios = {"height_ratios": (tall, panels.aspect, tall), "width_ratios": (*(1,) * len(images), 0.07)}
+    size = (1.75 * len(images) + 0.8, 1.75 * (2 * tall + panels.aspect) + 0.5)
+    with canvas(3, len(images) + 1, size, gridspec_kw=ratios) as (figure, axes):
         for column, (method, image) in enumerate(images.items()):
-            grey = _show(axes[0][column], image, "gray_r", 0, top)
+            grey = _show(axes[0][column], image, "gray_r", (0, top), panels.aspect)
             axes[0][column].set_title(shown(method))
             _frame(axes[0][column], window)
-            _show(axes[1][column], image[window], "gray_r", 0, top)
+            _show(axes[1][column], image[window], "gray_r", (0, top), panels.aspect)
             if method != "clean":
-                error = _show(axes[2][column], errors[method], "RdBu_r", -worst, worst)
-        axes[2][-1].axis("off")
-        for row, name in enumerate(("Slice", "Detail", "Error")):
+                error = _show(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
+        for row, name in enumerate(("Slice", "Detail", "Image − clean")):
             axes[row][0].set_ylabel(name, fontweight="bold")
-        axes[0][0].text(0.02, 0.02, "R", transform=axes[0][0].transAxes, fontsize=8)
-        axes[0][0].text(0.98, 0.02, "L", transform=axes[0][0].transAxes, fontsize=8, ha="right")
-        figure.colorbar(grey, ax=axes[:2, -1], label=panels.unit, shrink=0.8, aspect=25)
-        figure.colorbar(error, ax=axes[2, -1], label=f"error ({panels.unit})", shrink=0.9, location="left")
+        for x, side in ((0.02, "R"), (0.98, "L")):
+            place = {"transform": axes[0][0].transAxes, "fontsize": 8, "color": "#555555"}
+            axes[0][0].text(x, 0.02, side, ha="left" if side == "R" else "right", **place)
+        axes[2][-2].axis("off")
+        axes[1][-1].axis("off")
+        figure.colorbar(grey, cax=axes[0][-1], label=panels.unit)
+        figure.colorbar(error, cax=axes[2][-1], label=f"error ({panels.unit})")
         return save(figure, path)
 
 
-def _show(axis: Any, image: Array, colours: str, low: float, high: float) -> Any:
-    drawn = axis.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+def _show(axis: Any, image: Array, colours: str, limits: tuple[float, float], aspect: float) -> Any:
+    low, high = limits
+    drawn = axis.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
     axis.set_xticks([])
     axis.set_yticks([])
     for side in axis.spines.values():

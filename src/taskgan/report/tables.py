@@ -1,6 +1,7 @@
 """The report's tables: the paper's Table 2 and 3 with intervals, paired differences, SUVR."""
 
 import math
+from dataclasses import replace
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import Interval, exact_rate
@@ -52,7 +53,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
 def quality(comparison: Comparison, suffix: str) -> Table:
     """Table 2 over the frame (suffix empty) or the head (``_head``)."""
     where = "inside the head mask" if suffix else "over the whole frame"
-    columns = (
+    columns: tuple[Column, ...] = (
         _METHOD,
         Column(
             "subjects", "Subjects", "Test subjects; each counts once, whatever its number of cases and seeds."
@@ -86,7 +87,8 @@ def quality(comparison: Comparison, suffix: str) -> Table:
             )
         )
     if suffix:
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
+        columns = tuple(Column(c.key, c.heading) for c in columns[:-1])
+        rows = [row[:-1] for row in rows]
     return Table(
         f"table2-quality{suffix.replace('_', '-') or '-frame'}",
         f"Table 2. Image quality {where}",
@@ -113,8 +115,7 @@ def _with_paper(cell: Cell, metric: Metric, method: str, baseline: str) -> Cell:
     found = paper.difference(metric.key, method, baseline)
     if found is None:
         return cell
-    told = f"paper {number(found, metric.digits, sign=True)}"
-    return Cell(cell.text, f"{cell.small} · {told}" if cell.small else told, cell.value, cell.tone)
+    return replace(cell, aside=f"paper {number(found, metric.digits, sign=True)}")
 
 
 def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
@@ -129,11 +130,11 @@ def _versus(method: str, baseline: str) -> Cell:
     return plain(text, tone="strong")
 
 
-_VERSUS = Column("difference", "Difference", "First minus second, on the same subjects.")
+_VERSUS = Column("difference", "Difference")
 _READ_DIFFERENCE = (
-    "▲ better, ▼ worse: the 95 % interval excludes zero. Grey figures lie inside their interval, and "
-    "<strong>a difference inside its interval is no difference</strong>. What the paper found stands beside it. "
-    "The intervals are not corrected for the number of comparisons."
+    "First minus second, on the same subjects. ▲ better, ▼ worse: the 95 % interval excludes zero. Grey figures do "
+    "not differ from zero: a difference inside its interval is no difference. Below it, where there is one, the "
+    "difference that the paper reports. The intervals are not corrected for the number of comparisons."
 )
 
 
@@ -212,6 +213,7 @@ def readers(comparison: Comparison) -> Table:
         columns,
         tuple(rows),
         "The cohort has no labels that a reader could be tested against.",
+        grouped=True,
     )
 
 
@@ -247,11 +249,7 @@ def paired_readings(comparison: Comparison) -> Table:
         _VERSUS,
         *(Column(m.key, m.heading, "") for m in metrics),
         *(
-            Column(
-                f"mcnemar_{r}",
-                f"Errors: {short}",
-                "Subjects wrong with the first only : with the second only; exact McNemar p.",
-            )
+            Column(f"mcnemar_{r}", f"Errors: {short}")
             for r, short in (("task", "T"), ("judge", "judge"), ("suvr", "SUVR"))
         ),
     ]
@@ -272,7 +270,13 @@ def paired_readings(comparison: Comparison) -> Table:
             cells.append(Cell(text, f"p = {found.p:.2f}", found.p, "none" if found.p >= 0.05 else ""))
         rows.append((_versus(method, baseline), *cells))
     return Table(
-        "table3-paired", "Paired differences in reading", _READ_DIFFERENCE, tuple(columns), tuple(rows)
+        "table3-paired",
+        "Paired differences in reading",
+        _READ_DIFFERENCE
+        + " Errors: subjects read wrongly with the first only : with the second only, and the exact "
+        "McNemar p of the two being equally many.",
+        tuple(columns),
+        tuple(rows),
     )
 
 

@@ -1,8 +1,10 @@
 """The verdict in plain language: what differs beyond its interval, what does not, and what to be wary of."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from taskgan.evaluate.statistics import Interval
 from taskgan.evaluate.summary import reading, suvr
 from taskgan.report.cells import number, span
 from taskgan.report.flips import flips_of
@@ -16,24 +18,52 @@ class Verdict:
 
     Attributes:
         compared: What was compared, on whom.
+        headline: The focus method against the baseline, in one sentence.
         findings: A sentence per method, and on flips.
         warnings: What weakens the findings.
     """
 
     compared: str
+    headline: str
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
 def verdict(comparison: Comparison) -> Verdict:
     """Write the verdict of a comparison."""
-    findings = [_restores(comparison)]
-    findings += [_against(comparison, method, comparison.baseline) for method in comparison.others]
-    if comparison.baseline == "input":
-        findings = findings[1:]
-    findings += [sentence for method in comparison.methods if (sentence := _slope(comparison, method))]
-    findings.append(_flips(comparison))
-    return Verdict(_compared(comparison), tuple(findings), tuple(_warnings(comparison)))
+    findings = [_against(comparison, method, comparison.baseline) for method in comparison.others]
+    if comparison.baseline != "input":
+        findings.insert(0, _restores(comparison))
+    findings += [*_slopes(comparison), *_flips(comparison)]
+    return Verdict(
+        _compared(comparison), _headline(comparison), tuple(findings), tuple(_warnings(comparison))
+    )
+
+
+def _sorted_out(
+    comparison: Comparison, method: str, baseline: str
+) -> dict[str, list[tuple[Metric, Interval]]]:
+    """The measures of the verdict by what their interval says: ``better``, ``worse`` or ``none``."""
+    found: dict[str, list[tuple[Metric, Interval]]] = {"better": [], "worse": [], "none": []}
+    for metric in (PSNR, SSIM, RELATIVE, JUDGE, SUVR):
+        gap = paired(comparison, metric, method, baseline)
+        if not math.isnan(gap.estimate):
+            word = "better" if gap.estimate * metric.better > 0 else "worse"
+            found[word if gap.excludes(0.0) else "none"].append((metric, gap))
+    return found
+
+
+def _headline(comparison: Comparison) -> str:
+    method = comparison.focus
+    baseline = comparison.baseline if method != comparison.baseline else "input"
+    found = _sorted_out(comparison, method, baseline)
+    parts = [
+        f"{word} in {_and(m.words for m, _ in found[word])}" for word in ("better", "worse") if found[word]
+    ]
+    if not parts:
+        return f"{shown(method)} and {shown(baseline)} differ in no measure beyond its interval."
+    rest = f"; no difference in {_and(m.words for m, _ in found['none'])}" if found["none"] else ""
+    return f"{shown(method)} against {shown(baseline)}: {', '.join(parts)}{rest}."
 
 
 def _compared(comparison: Comparison) -> str:
@@ -60,22 +90,17 @@ def _restores(comparison: Comparison) -> str:
 
 
 def _against(comparison: Comparison, method: str, baseline: str) -> str:
-    beyond, inside = [], []
-    for metric in (PSNR, SSIM, RELATIVE, JUDGE, SUVR):
-        gap = paired(comparison, metric, method, baseline)
-        if gap.estimate != gap.estimate:
-            continue
-        if gap.excludes(0.0):
-            word = "better" if gap.estimate * metric.better > 0 else "worse"
-            beyond.append(
-                f"{metric.words} is {word} ({_gap(metric, gap.estimate)} {span(gap, metric.digits, sign=True)})"
-            )
-        else:
-            inside.append(f"{metric.words} ({_gap(metric, gap.estimate)})")
+    found = _sorted_out(comparison, method, baseline)
+    beyond = [
+        f"{m.words} is {word} ({_gap(m, gap.estimate)} {span(gap, m.digits, sign=True)})"
+        for word in ("better", "worse")
+        for m, gap in found[word]
+    ]
     text = f"{shown(method)} against {shown(baseline)}: "
     text += _and(beyond) if beyond else "no measure differs beyond its interval"
-    if inside:
-        text += f". Inside the interval, hence no difference: {_and(inside)}"
+    if found["none"]:
+        inside = _and(f"{m.words} ({_gap(m, gap.estimate)})" for m, gap in found["none"])
+        text += f". Inside the interval, hence no difference: {inside}"
     return text + "."
 
 
@@ -83,36 +108,45 @@ def _gap(metric: Metric, value: float) -> str:
     return number(value, metric.digits, sign=True) + metric.unit
 
 
-def _slope(comparison: Comparison, method: str) -> str:
-    found = suvr(comparison.rows(method))
-    if not found.count or not found.slope.excludes(1.0):
-        return ""
-    verb = "shrinks" if found.slope.estimate < 1 else "stretches"
-    return (
-        f"{shown(method)} {verb} differences in cortical uptake between subjects: SUVR slope "
-        f"{number(found.slope.estimate, 2)} {span(found.slope, 2)} where 1 keeps them."
-    )
+def _slopes(comparison: Comparison) -> Iterable[str]:
+    found = {m: suvr(comparison.rows(m)) for m in comparison.methods}
+    slopes = {m: f.slope for m, f in found.items() if f.count and not math.isnan(f.slope.estimate)}
+    if not slopes:
+        return
+    told = _and(f"{shown(m)} {number(s.estimate, 2)} {span(s, 2)}" for m, s in slopes.items())
+    below = [shown(m) for m, s in slopes.items() if s.high < 1]
+    shrunk = f" {_and(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
+    yield f"Slope of restored on clean cortical SUVR, where 1 keeps the differences between subjects: {told}.{shrunk}"
 
 
-def _flips(comparison: Comparison) -> str:
+def _flips(comparison: Comparison) -> Iterable[str]:
     clean = comparison.rows("clean")
-    if not clean["suvr_decision"].notna().any() and not clean["judge_decision"].notna().any():
-        return "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
-    told = []
+    readers = {
+        r: words
+        for r, words in (("suvr", "across the SUVR cut"), ("judge", "for the judge"), ("task", "for T"))
+        if clean[f"{r}_decision"].notna().any()
+    }
+    if not readers:
+        yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
+        return
+    steady = []
     for method in comparison.methods:
         rows = flips_of(comparison, method)
-        for reader, name in (("suvr", "SUVR"), ("judge", "judge"), ("task", "T")):
-            cases = list(dict.fromkeys(rows[rows[f"flip_{reader}"]]["case"]))
+        told = []
+        for reader, words in readers.items():
+            cases = [str(c) for c in dict.fromkeys(rows[rows[f"flip_{reader}"]]["case"])]
             if cases:
-                some = ", ".join(cases[:6]) + (f" and {len(cases) - 6} more" if len(cases) > 6 else "")
-                told.append(
-                    f"{shown(method)} flips the {name} reading of {some}"
-                    if reader != "suvr"
-                    else f"{shown(method)} moves {some} across the SUVR cut"
-                )
-    if not told:
-        return "No restoration flips the reading of any case by any reader."
-    return "; ".join(told) + "."
+                told.append(f"{words} {_some(cases)}")
+        if told:
+            yield f"{shown(method)} flips, compared with the clean image, {'; '.join(told)}."
+        else:
+            steady.append(shown(method))
+    if steady:
+        yield f"{_and(steady)} flip{'s' * (len(steady) == 1)} no case for any reader."
+
+
+def _some(cases: list[str], most: int = 6) -> str:
+    return _and(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"
 
 
 def _warnings(comparison: Comparison) -> Iterable[str]:
@@ -123,7 +157,7 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
     if read.decisions and read.wrong:
         yield (
             f"The judge errs on {read.wrong} of {read.decisions} clean volumes: it is a weak judge, and "
-            f"differences of that size between methods are not the methods' own."
+            f"differences of that size between methods are not the methods’ own."
         )
     task = reading(clean, clean, "task")
     if task.decisions and task.wrong:
@@ -135,7 +169,7 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
             f"(noise and partial volume near the cut): flips are counted against the clean image, not the label."
         )
     if task.decisions and "task_gan" in comparison.methods:
-        yield "T taught Task-GAN, so T's own figures are no evidence for it; the judge's and the SUVR's are."
+        yield "T taught Task-GAN, so T’s own figures are no evidence for it; the judge’s and the SUVR’s are."
     if subjects < 20:
         yield (
             f"With {subjects} test subjects, no error at all is still compatible with an error rate of "
