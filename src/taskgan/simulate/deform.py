@@ -91,18 +91,34 @@ def _points(
 ) -> NDArray[np.float64]:
     """Template coordinates of one (thin) slice, (3, X, Y)."""
     nx, ny, nz = grid.shape
-    index = np.stack(
-        [*np.meshgrid(np.arange(nx, dtype=float), np.arange(ny, dtype=float), indexing="ij"), np.full((nx, ny), height)]
+    x, y, z = (
+        (position - 0.5 * (n - 1)) * edge
+        for position, n, edge in zip(
+            (np.arange(nx), np.arange(ny), np.array([height])), grid.shape, grid.voxel_mm, strict=True
+        )
     )
-    half = 0.5 * (np.array(grid.shape) - 1).reshape(3, 1, 1)
-    millimetres = (index - half) * np.array(grid.voxel_mm).reshape(3, 1, 1)
-    place = np.tensordot(matrix, millimetres, axes=1) + shift.reshape(3, 1, 1)
-    # Cubic B-splines on few knots: smooth, and far from folding at this amplitude.
-    extent = np.array([max(nx - 1, 1), max(ny - 1, 1), max(nz - 1, 1)]).reshape(3, 1, 1)
-    where = np.clip(index / extent, 0, 1) * (np.array(_KNOTS).reshape(3, 1, 1) - 1)
-    for axis in range(3):
-        place[axis] += ndimage.map_coordinates(knots[axis], where, order=3, mode="nearest", prefilter=False)
-    return place
+    along_x, along_y, along_z = (
+        _spline(position, extent, count)
+        for position, extent, count in zip(
+            (np.arange(nx), np.arange(ny), np.array([height])), (nx, ny, nz), _KNOTS, strict=True
+        )
+    )
+    warp = np.einsum("cijk,xi,yj,zk->cxy", knots, along_x, along_y, along_z, optimize=True)
+    straight = (
+        matrix[:, 0, None, None] * x[None, :, None]
+        + matrix[:, 1, None, None] * y[None, None, :]
+        + matrix[:, 2, None, None] * z[0]
+    )
+    return np.asarray(straight + warp + shift.reshape(3, 1, 1))
+
+
+def _spline(positions: NDArray[np.generic], extent: int, count: int) -> NDArray[np.float64]:
+    """Cubic B-spline weights (positions, knots): smooth, and far from folding at the warp's amplitude."""
+    where = np.clip(positions / max(extent - 1, 1), 0.0, 1.0) * (count - 1)
+    away = np.abs(where[:, None] - np.arange(count))
+    near = 2.0 / 3.0 - away**2 + 0.5 * away**3
+    far = np.clip(2.0 - away, 0.0, None) ** 3 / 6.0
+    return np.asarray(np.where(away < 1.0, near, far))
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -68,7 +68,9 @@ def regions_at(points: NDArray[np.float32]) -> NDArray[np.int8]:
     found[(side < 31) & (y > -20) & (y < 22) & (z > -12) & (z < 22) & (side > 5)] = index("striatum")
     found[(side < 23) & (y > -34) & (y < -3) & (z > -4) & (z < 18)] = index("thalamus")
     found[(side < 17) & (y > -46) & (y < -8) & (z < -8)] = index("brainstem")
-    tentorium = np.where(side < 14, -8.0, -20.0 - 0.1 * np.maximum(side - 14.0, 0.0))
+    # The tentorium falls away from the midline and, under the temporal lobe, forwards.
+    lateral = -18.0 - 0.2 * np.maximum(side - 14.0, 0.0) - 0.3 * np.maximum(y + 60.0, 0.0) * side / 40.0
+    tentorium = np.where(side < 14, -8.0, lateral)
     found[(y < -34) & (z < tentorium) & ((side >= 12) | (y < -46))] = index("cerebellar_grey")
     return found
 

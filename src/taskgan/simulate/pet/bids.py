@@ -89,8 +89,10 @@ def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[s
         "ReconMethodParameterValues": [scanner.iterations, scanner.subsets],
         "ReconFilterType": "Gaussian" if scanner.post_filter_mm else "none",
         "ReconFilterSize": scanner.post_filter_mm,
+        "ReconMethodImplementationVersion": f"taskgan {__version__}",
+        "ScaleFactor": [1.0],
         "AttenuationCorrection": "true attenuation map",
-        "ScatterFraction": round(scanner.scatter / (1 + scanner.scatter + scanner.randoms), 4),
+        "ScatterFraction": [round(100 * scanner.scatter / (1 + scanner.scatter), 2)],
         "DosePercent": dose,
         "DoseReduction": "none" if dose == 100 else "binomial thinning of the standard dose's prompts",
     }
@@ -113,7 +115,7 @@ def write_top(folder: Path) -> None:
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "raw",
             "License": "CC0",
-            "Authors": ["taskgan simulator"],
+            "Authors": ["taskgan", "simulate pet"],
             "GeneratedBy": generated,
         },
     )

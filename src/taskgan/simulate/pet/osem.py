@@ -1,5 +1,6 @@
 """Maximum likelihood: ordered-subsets EM (Hudson and Larkin 1994, 10.1109/42.363108) with the scanner's model."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,14 @@ def sensitivities(model: Model) -> list[Array]:
         projector.blur(projector.back(survive, subset)) * np.float32(model.scale)
         for subset, survive in enumerate(model.attenuation)
     ]
+
+
+def subset_order(subsets: int) -> list[int]:
+    """Subsets in steps near the golden section, so that neighbours in time are far apart in angle."""
+    step = max(1, round(subsets * 0.382))
+    while math.gcd(step, subsets) != 1:
+        step += 1
+    return [(k * step) % subsets for k in range(subsets)]
 
 
 def osem(
@@ -52,7 +61,8 @@ def osem(
     # Where nothing is seen (the rim of the disc) there is nothing to divide by.
     floors = [np.float32(1e-4) * s.max() for s in sensitivity]
     for _ in range(iterations):
-        for subset, measured in enumerate(counts):
+        for subset in subset_order(len(counts)):
+            measured = counts[subset]
             mean = model.expected(projector.blur(image), subset)
             # measured/(p·mean), attenuated and back-projected, over the sensitivity p·s: one p is left.
             ratio = measured / (mean * dose)

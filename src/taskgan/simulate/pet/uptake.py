@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from taskgan.simulate.anatomy import CSF, GREY, SKULL, SOFT, WHITE
 from taskgan.simulate.deform import Grid, Head
@@ -29,10 +30,15 @@ TABLE: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "insula": ((1.15, 0.06), (1.45, 0.16)),
     "brainstem": ((1.51, 0.10), (1.51, 0.10)),
 }
+_NUCLEI = ("striatum", "thalamus", "cerebellar_grey", "brainstem")
 COMPOSITE_TABLE = ((1.21, 0.06), (1.58, 0.17))
 _WHITE, _WHITE_SD = 1.51, 0.12
 _CSF, _SCALP, _SKULL = 0.4, 0.4, 0.3
-_TEXTURE = 0.05
+# Assumptions: grey and white matter vary smoothly within a region (relative SD), and white matter takes up more
+# in its depth than under the cortex (relative to its mean, per unit of the share of white matter around it).
+_GREY_TEXTURE, _WHITE_TEXTURE, _WHITE_DEPTH = 0.05, 0.10, 0.6
+# Borders between cortical regions are blurred by this sigma; anatomy has none there.
+_BORDER_MM = 5.0
 
 
 def shared_variance(positive: bool) -> float:
@@ -126,16 +132,16 @@ def paint(head: Head, grid: Grid, composite: float, positive: bool, rng: np.rand
     white = float(np.clip(rng.normal(_WHITE, _WHITE_SD), 1.2, 1.8))
     regions = regions_at(head.points)
     grey = head.fractions[GREY]
-    texture = 1.0 + _TEXTURE * _noise_field(grid, rng)
+    texture = 1.0 + _GREY_TEXTURE * _noise_field(grid, rng)
     texture[regions == index("cerebellar_grey")] = 1.0
     still = (
-        white * head.fractions[WHITE]
+        white * _white_pattern(head.fractions[WHITE], grid, rng)
         + _CSF * head.fractions[CSF]
         + _SKULL * head.fractions[SKULL]
         + _SCALP * head.fractions[SOFT]
     )
-    base = still + grey * values[regions] * texture
-    amyloid = grey * rise[regions] * texture
+    base = still + grey * _spread(values, regions, grey, grid) * texture
+    amyloid = grey * _spread(rise, regions, grey, grid) * texture
     cortex = composite_mask(grey, regions)
     reference = (grey > 0.8) & reference_at(head.points)
     level = float(base[reference].mean(dtype=np.float64))
@@ -160,10 +166,26 @@ def composite_mask(grey: Array, regions: NDArray[np.int8]) -> NDArray[np.bool_]:
     return mask.reshape(grey.shape)
 
 
+def _spread(values: Array, regions: NDArray[np.int8], grey: Array, grid: Grid) -> Array:
+    """Each voxel's regional value, with soft borders between the regions of the cortex."""
+    field = values[regions]
+    sharp = np.isin(regions, [index(name) for name in _NUCLEI])
+    weight = np.where(sharp, 0.0, grey + 1e-3).astype(np.float32)
+    sigma = [_BORDER_MM / d for d in grid.voxel_mm]
+    soft = ndimage.gaussian_filter(field * weight, sigma) / ndimage.gaussian_filter(weight, sigma).clip(1e-6)
+    return np.asarray(np.where(sharp, field, soft), dtype=np.float32)
+
+
+def _white_pattern(white: Array, grid: Grid, rng: np.random.Generator) -> Array:
+    """White matter's fraction times its relative uptake, whose mean over white matter is 1."""
+    depth = ndimage.gaussian_filter(white, [6.0 / d for d in grid.voxel_mm])
+    relative = 1.0 + _WHITE_TEXTURE * _noise_field(grid, rng) + _WHITE_DEPTH * depth
+    total = float(white.sum(dtype=np.float64))
+    return np.asarray(white * relative * (total / float((white * relative).sum(dtype=np.float64))), dtype=np.float32)
+
+
 def _noise_field(grid: Grid, rng: np.random.Generator) -> Array:
     """Smooth noise of unit SD, correlated over about 15 mm."""
-    from scipy import ndimage
-
     white = rng.standard_normal(grid.shape, dtype=np.float32)
     smooth = ndimage.gaussian_filter(white, [6.0 / d for d in grid.voxel_mm], mode="reflect")
     return np.asarray(smooth / smooth.std(), dtype=np.float32)
