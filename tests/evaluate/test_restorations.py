@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from fake_cohort import blur, make_restorations
+
+from taskgan.cohort.pairs import read_pairs
+from taskgan.errors import UserError
+from taskgan.evaluate.restorations import find_restorations
+
+
+def test_our_own_folder_says_what_it_is(cohort: Path, tmp_path: Path) -> None:
+    folder = make_restorations(tmp_path / "r", cohort, "gan", blur(1), seed=3)
+    found = find_restorations(folder, read_pairs(cohort))
+    assert (found.method, found.seed, found.fold) == ("gan", 3, 0)
+    assert len(found.images) == 8
+    assert found.images["sub-02"] == folder / "images/sub-02_restored.nii.gz"
+    assert find_restorations(folder, read_pairs(cohort), "other").method == "other"
+
+
+def test_another_tools_folder_goes_by_the_case(cohort: Path, tmp_path: Path) -> None:
+    folder = make_restorations(tmp_path / "r", cohort, "x", blur(1), described=False)
+    found = find_restorations(folder, read_pairs(cohort), "NLM")
+    assert (found.method, found.seed, found.fold) == ("NLM", None, None)
+    assert sorted(found.images) == [f"sub-{i:02d}" for i in range(1, 9)]
+
+
+def test_a_name_shared_by_degraded_images_matches_nobody(cohort: Path, tmp_path: Path) -> None:
+    source = make_restorations(tmp_path / "r", cohort, "x", blur(1), described=False)
+    folder = tmp_path / "same"
+    folder.mkdir()
+    (source / "sub-01.nii.gz").rename(folder / "dose1.nii.gz")  # every degraded image is called that
+    with pytest.raises(UserError, match=r"expected names such as sub-01\.nii\.gz"):
+        find_restorations(folder, read_pairs(cohort), "NLM")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"), [(None, "--method"), ("clean", "cannot be called"), ("input", "cannot be called")]
+)
+def test_a_method_needs_a_name_of_its_own(
+    cohort: Path, tmp_path: Path, method: str | None, message: str
+) -> None:
+    folder = make_restorations(tmp_path / "r", cohort, "x", blur(1), described=False)
+    with pytest.raises(UserError, match=message):
+        find_restorations(folder, read_pairs(cohort), method)
+
+
+def test_missing_folders_and_images_are_named(cohort: Path, tmp_path: Path) -> None:
+    pairs = read_pairs(cohort)
+    with pytest.raises(UserError, match="does not exist"):
+        find_restorations(tmp_path / "none", pairs, "x")
+    folder = make_restorations(tmp_path / "r", cohort, "gan", blur(1))
+    (folder / "images/sub-03_restored.nii.gz").unlink()
+    with pytest.raises(UserError, match=r"lists 1 images that do not exist.*sub-03"):
+        find_restorations(folder, pairs)
+    (folder / "restored.csv").write_text("name,file\na,b\n")
+    with pytest.raises(UserError, match="expected rows with the columns case and restored"):
+        find_restorations(folder, pairs)

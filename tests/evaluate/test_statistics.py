@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from taskgan.evaluate.statistics import (
+    Interval,
+    auc,
+    bootstrap,
+    exact_rate,
+    expanded_level,
+    mcnemar,
+    mean_interval,
+    slope_interval,
+    subject_means,
+)
+
+
+def test_a_subjects_cases_count_once() -> None:
+    means, subjects = subject_means([1.0, 3.0, 10.0, np.nan], ["a", "a", "b", "c"])
+    assert list(means) == [2.0, 10.0]
+    assert subjects == ["a", "b"]
+
+
+def test_repeating_every_case_narrows_nothing() -> None:
+    values, subjects = np.random.default_rng(1).normal(size=9), list("abcdefghi")
+    once = mean_interval(values, subjects)
+    thrice = mean_interval(np.repeat(values, 3), [s for s in subjects for _ in range(3)])
+    assert thrice.low == pytest.approx(once.low)
+    assert thrice.high == pytest.approx(once.high)
+    x = values * 2
+    assert slope_interval(np.tile(x, 2), np.tile(values, 2), subjects * 2).low == pytest.approx(
+        slope_interval(x, values, subjects).low
+    )
+
+
+def test_the_mean_interval_is_close_to_students_for_normal_values() -> None:
+    values = np.random.default_rng(2).normal(5, 2, size=12)
+    found = mean_interval(values, range(12))
+    low, high = stats.t.interval(0.95, 11, values.mean(), stats.sem(values))
+    assert found.estimate == pytest.approx(values.mean())
+    assert found.low == pytest.approx(low, abs=0.1 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.1 * (high - low))
+
+
+@pytest.mark.parametrize("count", [8, 20])
+def test_coverage_of_the_mean_with_few_subjects(count: int) -> None:
+    rng = np.random.default_rng(3)
+    runs, kept, narrow = 400, 0, 0
+    for run in range(runs):
+        values = rng.normal(1.0, 1.0, size=count)
+        # Bound early: the statistic of this run's values.
+        found = bootstrap(lambda i, v=values: v[i].mean(axis=-1), count, seed=run, resamples=999)
+        kept += found.low <= 1.0 <= found.high
+        half = 1.96 * values.std() / np.sqrt(count)  # what a plain percentile interval comes to
+        narrow += abs(values.mean() - 1.0) <= half
+    assert 0.92 <= kept / runs <= 0.98
+    assert kept > narrow
+
+
+def test_the_expanded_level_tends_to_the_level() -> None:
+    assert expanded_level(5) > expanded_level(10) > expanded_level(100) > 0.95
+    assert expanded_level(100_000) == pytest.approx(0.95, abs=1e-4)
+
+
+def test_the_same_data_give_the_same_interval_and_seeds_differ() -> None:
+    values = np.random.default_rng(4).normal(size=10)
+    assert mean_interval(values, range(10)) == mean_interval(values, range(10))
+    assert mean_interval(values, range(10)).low != mean_interval(values, range(10), seed=1).low
+
+
+def test_too_few_subjects_have_no_interval() -> None:
+    two = mean_interval([1.0, 2.0], ["a", "b"])
+    assert two.estimate == 1.5
+    assert np.isnan(two.low)
+    assert np.isnan(two.high)
+    assert not two.excludes(0.0)
+    assert np.isnan(mean_interval([np.nan], ["a"]).estimate)
+
+
+def test_an_interval_excludes_what_lies_outside() -> None:
+    assert Interval(1, 0.5, 2).excludes(0)
+    assert Interval(-1, -2, -0.5).excludes(0)
+    assert not Interval(1, -0.1, 2).excludes(0)
+
+
+def test_the_slope_is_least_squares() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=15)
+    y = 0.7 * x + 0.2 * rng.normal(size=15) + 3
+    found = slope_interval(x, y, range(15))
+    assert found.estimate == pytest.approx(stats.linregress(x, y).slope)
+    assert found.low < 0.7 < found.high
+    exact = slope_interval(x, 0.8 * x + 1, range(15))
+    assert (exact.low, exact.high) == (pytest.approx(0.8), pytest.approx(0.8))
+    assert np.isnan(slope_interval([1, 1, 1], [1, 2, 3], "abc").estimate)
+    assert np.isnan(slope_interval([np.nan], [1.0], "a").estimate)
+
+
+def test_clopper_pearson_gives_the_published_ends() -> None:
+    # 0 of 10: the upper end is 1 − .025^(1/10); 7 of 20 as in any table of exact limits.
+    none = exact_rate(0, 10)
+    assert (none.low, none.high) == (0.0, pytest.approx(1 - 0.025**0.1))
+    seven = exact_rate(7, 20)
+    assert seven.low == pytest.approx(0.1539, abs=1e-4)
+    assert seven.high == pytest.approx(0.5922, abs=1e-4)
+    assert exact_rate(10, 10).high == 1.0
+    assert np.isnan(exact_rate(0, 0).estimate)
+
+
+@settings(max_examples=50, deadline=None)
+@given(count=st.integers(1, 60), share=st.floats(0, 1))
+def test_an_exact_interval_holds_its_rate_and_mirrors(count: int, share: float) -> None:
+    events = round(share * count)
+    found, mirrored = exact_rate(events, count), exact_rate(count - events, count)
+    assert 0 <= found.low <= found.estimate <= found.high <= 1
+    assert found.low == pytest.approx(1 - mirrored.high, abs=1e-9)
+    scipys = stats.binomtest(events, count).proportion_ci(0.95, "exact")
+    assert (found.low, found.high) == (pytest.approx(scipys.low), pytest.approx(scipys.high))
+
+
+def test_half_an_event_lies_between_none_and_one() -> None:
+    assert exact_rate(0, 10).high < exact_rate(0.5, 10).high < exact_rate(1, 10).high
+
+
+def test_mcnemar_is_the_sign_test_of_the_discordant_pairs() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 5) == 1.0
+    assert mcnemar(0, 6) == pytest.approx(2 * 0.5**6)
+    assert mcnemar(1, 9) == mcnemar(9, 1) == pytest.approx(0.0215, abs=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
+def test_auc_agrees_with_scikit_learn_also_with_ties(pairs: list[tuple[int, bool]]) -> None:
+    scores, labels = [p[0] for p in pairs], [p[1] for p in pairs]
+    if len(set(labels)) < 2:
+        assert np.isnan(auc(scores, labels))
+    else:
+        assert auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores))
