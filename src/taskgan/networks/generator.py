@@ -32,6 +32,9 @@ class UNet(nn.Module):
     training, absent in evaluation, drawn from given generators, one per image, in either
     (see :meth:`forward`).
 
+    The layers before the last work in the precision of their weights, the last one in its own: inference in
+    bfloat16 keeps the last sum, the degraded image and the output in float32.
+
     Weights start normal with He's variance for the true fan-in (4 of 16 taps meet in an output pixel of a
     stride-2 transposed convolution), so that the signal keeps its size through 16 layers also without norm;
     at the paper's widths this is close to pix2pix's N(0, 0.02²).
@@ -107,7 +110,7 @@ class UNet(nn.Module):
         """
         if z is not None and len(z) != len(x):
             raise ValueError(f"{len(z)} generators for {len(x)} images, expected one each")
-        features, sizes = x, []
+        features, sizes = x.to(next(self.down.parameters()).dtype), []
         skips: list[Tensor] = []
         for layer in self.down:
             sizes.append(features.shape[-2:])
@@ -122,7 +125,7 @@ class UNet(nn.Module):
             features = F.relu(features)[..., :height, :width]
             if skips:
                 features = torch.cat([features, skips.pop()], dim=1)
-        raw = self.last(features)
+        raw = self.last(features.to(self.last.weight.dtype))
         if self.residual:
             raw = raw + x[:, :1]
         return _bounded(raw, self.output)

@@ -1,0 +1,143 @@
+"""``taskgan restore``: files in, files out, on the same grid, in the same units."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from taskgan.cohort.images import write_volume
+from taskgan.cohort.slices import Case, load_case
+from taskgan.console import progress, say
+from taskgan.errors import Problems, UserError
+from taskgan.restore.inputs import Job, find_jobs, is_image_name
+from taskgan.restore.model_folder import ModelCard
+from taskgan.restore.precision import check_precision
+from taskgan.restore.record import (
+    Record,
+    Settings,
+    is_written,
+    refuse_existing,
+    sidecar_of,
+    warnings_for,
+)
+from taskgan.restore.restorer import Restored, Restorer
+
+
+def restore(
+    model: Path,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    samples: int = 0,
+    seed: int = 0,
+    split: str | None = None,
+    select: Mapping[str, str] | None = None,
+    batch_size: int = 4,
+    precision: str = "auto",
+    threads: int = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Apply a model to images. Everything is checked before anything is written.
+
+    Called again with the same arguments after an interruption, it goes on; images that are there and were made
+    by the same model, from the same source, with the same settings, are kept.
+
+    Args:
+        model: Model folder, or a run folder that has one.
+        inputs: NIfTI files, folders of them, or tables (``pairs.csv``, or a folder that holds one).
+        out: Folder. For a single NIfTI file it may be a ``.nii.gz`` file.
+        samples: 0 restores once; N (at least 2) draws N restorations with dropout on and writes their mean and,
+            as ``<name>_sd.nii.gz``, their standard deviation.
+        seed: Of the samples.
+        split: Of a table, only this split.
+        select: Of a table, only rows with these values; they go before the model's own selection.
+        batch_size: Slices at once: memory, not results.
+        precision: ``auto``, ``32`` or ``bf16``.
+        threads: CPU threads; 0 leaves it to torch.
+        overwrite: Replace existing output.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UserError: If the model, an argument or the output does not allow it.
+        Problems: If images cannot be restored: all of them, and nothing is written.
+    """
+    if not inputs:
+        raise UserError("there is nothing to restore; expected NIfTI files, folders or a pairs.csv")
+    if threads > 0:
+        import torch
+
+        torch.set_num_threads(threads)
+    restorer = Restorer.from_folder(model, precision=check_precision(precision), batch_size=batch_size)
+    card = restorer.card
+    assert card is not None
+    if samples:
+        restorer.check_samples(samples)
+    settings = Settings(precision, samples, seed)
+    jobs = find_jobs(inputs, out, card.data, split=split, select=select, sd=samples > 0)
+    record = None if is_image_name(out) else Record(out, card, settings, jobs)
+    resumes = False
+    if record is not None:
+        resumes = record.check(overwrite=overwrite)
+    elif not overwrite:
+        refuse_existing(jobs, samples)
+    notes = _check(jobs, card)
+    if record is not None:
+        record.open()
+    kept = {job.target for job in jobs if resumes and is_written(job, card, settings)}
+    if kept:
+        say(f"{out}: going on, {len(kept)} of {len(jobs)} images are there")
+    with progress("restore", len(jobs), "images", start=len(kept)) as shown:
+        for job in jobs:
+            if notes[job.target]:
+                say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
+            if job.target in kept:
+                continue
+            case = load_case(job.pair, card.data, clean=False)
+            restored = restorer.restore_inputs(case.inputs, case.intensity, samples=samples, seed=seed)
+            _write(job, case, restored, card, settings, notes[job.target])
+            shown.advance(case=job.pair.case)
+    if record is not None:
+        record.close()
+    say(f"{out}: {len(jobs)} image{'s' * (len(jobs) != 1)} restored by {card.name}")
+    return out
+
+
+def _check(jobs: Sequence[Job], card: ModelCard) -> dict[Path, list[str]]:
+    """Read every image once. Returns the warnings of each, by target."""
+    problems: list[str] = []
+    notes: dict[Path, list[str]] = {}
+    with progress("check", len(jobs), "images") as shown:
+        for job in jobs:
+            try:
+                notes[job.target] = _notes(job, card)
+            except UserError as error:
+                problems.append(str(error))
+            shown.advance()
+    if len(problems) == 1:
+        raise UserError(problems[0])
+    if problems:
+        raise Problems(f"{len(problems)} of {len(jobs)} images cannot be restored", problems)
+    return notes
+
+
+def _notes(job: Job, card: ModelCard) -> list[str]:
+    case = load_case(job.pair, card.data, clean=False)
+    return warnings_for(case.source, case.intensity.scale, card)
+
+
+def _write(
+    job: Job, case: Case, restored: Restored, card: ModelCard, settings: Settings, notes: Sequence[str]
+) -> None:
+    """The mean last: where it exists, all that belongs to it does."""
+    what = f"mean of {settings.samples} restored images" if settings.samples else "restored image"
+    images = [(job.target, restored.image, what)]
+    if restored.sd is not None:
+        spread = f"standard deviation over {settings.samples} restored images"
+        images.insert(0, (job.sd, restored.sd, spread))
+    for path, image, description in images:
+        side = sidecar_of(job, restored, card, settings, notes, what=description)
+        write_volume(
+            path, image.astype(np.float32, copy=False), case.source.affine, like=case.source.header, side=side
+        )

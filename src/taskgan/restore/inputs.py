@@ -1,0 +1,165 @@
+"""What a user points at, as a list of images to restore and where each one goes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskgan.cohort.images import SUFFIXES, stem
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, read_pairs
+from taskgan.errors import Problems, UserError
+from taskgan.recipe import Data
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to restore.
+
+    Attributes:
+        pair: Its row; an image that comes from no table has one made up.
+        target: Where the restored image goes.
+        listed: Whether it comes from a table and so belongs in ``restored.csv``.
+    """
+
+    pair: Pair
+    target: Path
+    listed: bool
+
+    @property
+    def sd(self) -> Path:
+        """Where the standard deviation over samples goes."""
+        return self.target.with_name(f"{stem(self.target)}_sd.nii.gz")
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a path is called like a NIfTI file."""
+    return path.name.endswith(SUFFIXES)
+
+
+def find_jobs(
+    inputs: Sequence[Path],
+    out: Path,
+    data: Data,
+    *,
+    split: str | None = None,
+    select: Mapping[str, str] | None = None,
+    sd: bool = False,
+) -> list[Job]:
+    """List the images of NIfTI files, folders and tables. Images are not opened here.
+
+    A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, whose places below it
+    are kept. A table's rows go to ``<case>.nii.gz``.
+
+    Args:
+        inputs: What the user named.
+        out: Output folder, or the output file for a single NIfTI file.
+        data: The model's inputs and selection; where a table has the column, rows that the model was not
+            made for (another dose) are left out.
+        split: Only this split of a table.
+        select: Column and value pairs that go before the model's own selection.
+        sd: Standard deviations will be written too.
+
+    Raises:
+        UserError: If an input does not exist, holds no images, or is asked for what only a table has.
+        Problems: If outputs would meet each other or an input, or inputs lack what the model takes.
+    """
+    jobs: list[Job] = []
+    for place in inputs:
+        if place.name.endswith(".csv") or (place.is_dir() and (place / "pairs.csv").is_file()):
+            jobs += _of_table(place, out, data, split, select or {})
+            continue
+        if split or select:
+            raise UserError(f"{place} is no table: split and select need a pairs.csv")
+        if len(data.inputs) > 1:
+            wanted = ", ".join(data.inputs)
+            raise UserError(
+                f"{place} is no table: the model takes {wanted}; expected a pairs.csv that has them"
+            )
+        jobs += _of_files(place, out)
+    if is_image_name(out) and (len(jobs) > 1 or not is_image_name(inputs[0])):
+        raise UserError(
+            f"{out} is one file, the input is {len(jobs)} images of {inputs[0]}; expected a folder"
+        )
+    _refuse_collisions(jobs, sd)
+    return jobs
+
+
+def _of_table(place: Path, out: Path, data: Data, split: str | None, select: Mapping[str, str]) -> list[Job]:
+    pairs = read_pairs(place, REQUIRED_TO_RESTORE)
+    absent = [column for column in data.inputs if column not in pairs.columns]
+    if absent:
+        raise UserError(
+            f"{pairs.source} lacks the input column{'s' * (len(absent) > 1)} {', '.join(absent)} "
+            f"that the model takes; its columns are {', '.join(pairs.columns)}"
+        )
+    own = {column: str(value) for column, value in data.select.items() if column in pairs.columns}
+    wanted = own | dict(select)
+    chosen = pairs.select(wanted) if wanted else pairs
+    if split is not None:
+        chosen = _split(chosen, split)
+    problems = [
+        f"row {pair.row} has the case name {pair.case!r}, expected one that can be a file's name"
+        for pair in chosen
+        if "/" in pair.case or "\\" in pair.case or pair.case.startswith(".")
+    ]
+    if problems:
+        raise Problems(f"{pairs.source} cannot be restored", problems)
+    return [Job(pair, out / f"{pair.case}.nii.gz", listed=True) for pair in chosen]
+
+
+def _split(pairs: Pairs, split: str) -> Pairs:
+    chosen = pairs.split(split)
+    if not chosen.rows:
+        found = ", ".join(sorted({pair.split for pair in pairs if pair.split})) or "none"
+        raise UserError(f"{pairs.source} has no row of the split {split!r}; its splits are {found}")
+    return chosen
+
+
+def _of_files(place: Path, out: Path) -> list[Job]:
+    if not place.exists():
+        raise UserError(f"{place} does not exist; expected a NIfTI file, a folder or a pairs.csv")
+    if place.is_file():
+        target = out if is_image_name(out) else out / f"{stem(place)}.nii.gz"
+        return [Job(_made_up(place), target, listed=False)]
+    found = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
+    if not found:
+        raise UserError(f"{place} holds no NIfTI image and no pairs.csv")
+    return [
+        Job(_made_up(path), out / path.relative_to(place).with_name(f"{stem(path)}.nii.gz"), listed=False)
+        for path in found
+    ]
+
+
+def _made_up(path: Path) -> Pair:
+    return Pair(
+        row=0,
+        case=stem(path),
+        subject=stem(path),
+        split="",
+        degraded=path,
+        clean=None,
+        label=None,
+        columns={"degraded": path.name},
+        folder=path.parent,
+    )
+
+
+def _refuse_collisions(jobs: Sequence[Job], sd: bool) -> None:
+    def written(job: Job) -> list[Path]:
+        return [job.target.resolve(), *([job.sd.resolve()] if sd else [])]
+
+    # Every image that a row names counts: the clean one of a cohort must not be replaced either.
+    named = (job.pair.path(column) for job in jobs for column in job.pair.columns)
+    sources = {path.resolve() for path in named if path is not None and is_image_name(path)}
+    targets = Counter(path for job in jobs for path in written(job))
+    problems = []
+    for job in jobs:
+        for path in written(job):
+            if path in sources:
+                problems.append(f"{job.pair.degraded} would be restored onto {path}, an image of the input")
+            elif targets[path] > 1:
+                problems.append(
+                    f"{job.pair.degraded} would be restored to {path}, and so would another input"
+                )
+    if problems:
+        raise Problems("these inputs cannot go to this output", problems)

@@ -1,0 +1,209 @@
+"""What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taskgan import __version__
+from taskgan.cohort.images import Volume, read_sidecar
+from taskgan.errors import UserError
+from taskgan.files import atomic, checksum, digest, read_yaml, versions, write_yaml
+from taskgan.restore.inputs import Job
+from taskgan.restore.model_folder import ModelCard
+from taskgan.restore.restorer import Restored
+
+RECORD = "restored.yaml"
+TABLE = "restored.csv"
+
+_VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
+_SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a restored number, besides the model.
+
+    Attributes:
+        precision: As asked for.
+        samples: Draws of z; 0 is none.
+        seed: Of the draws.
+    """
+
+    precision: str
+    samples: int
+    seed: int
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values; the seed only where it matters."""
+        values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
+        return values | ({"sample_seed": self.seed} if self.samples else {})
+
+
+def warnings_for(source: Volume, scale: float, card: ModelCard) -> list[str]:
+    """What an image has that the model did not see, e.g. ``voxels of 6 mm along z, the model saw 2 mm``."""
+    found = []
+    for axis, size, (low, high) in zip("xyz", source.voxel_size, card.seen.voxel_size, strict=True):
+        if not low * (1 - _VOXEL_TOLERANCE) <= size <= high * (1 + _VOXEL_TOLERANCE):
+            found.append(f"voxels of {size:.3g} mm along {axis}, the model saw {_span(low, high)} mm")
+    low, high = card.seen.scale
+    if not low * (1 - _SCALE_TOLERANCE) <= scale <= high * (1 + _SCALE_TOLERANCE):
+        kind = card.data.intensity.kind
+        found.append(f"an intensity ({kind}) of {scale:.4g}, the model saw {_span(low, high)}")
+    return found
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
+
+
+def sidecar_of(
+    job: Job, restored: Restored, card: ModelCard, settings: Settings, notes: Sequence[str], *, what: str
+) -> dict[str, Any]:
+    """The JSON sidecar of a restored image: the input's own fields, then what was done to it.
+
+    Args:
+        job: The image.
+        restored: The result.
+        card: The model.
+        settings: How it was applied.
+        notes: Warnings.
+        what: ``restored image`` or ``standard deviation …``.
+    """
+    own = read_sidecar(job.pair.degraded)
+    before = own.get("GeneratedBy", [])
+    used = settings.as_values() | {"precision_used": restored.precision}
+    if restored.error is not None:
+        used["bf16_error"] = round(restored.error, 6)
+    done = {
+        "Name": "taskgan",
+        "Version": __version__,
+        "Description": f"{what}, by the model {card.name} ({card.objective})",
+        "Model": {
+            "Name": card.name,
+            "Checksum": card.checksum,
+            "Objective": card.objective,
+            "Step": card.step,
+            "Version": card.versions.get("taskgan", "unknown"),
+        },
+        "Settings": used,
+    }
+    return own | {
+        "Sources": [job.pair.degraded.name],
+        "SourceChecksum": checksum(job.pair.degraded),
+        "IntensityScale": restored.intensity.scale,
+        "Warnings": list(notes),
+        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
+    }
+
+
+def is_written(job: Job, card: ModelCard, settings: Settings) -> bool:
+    """Whether an interrupted call left this very restoration: same model, settings and source."""
+    if not job.target.is_file() or (settings.samples and not job.sd.is_file()):
+        return False
+    side = read_sidecar(job.target)
+    steps = side.get("GeneratedBy")
+    if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
+        return False
+    last, wanted = steps[-1], settings.as_values()
+    done = last.get("Settings", {})
+    return (
+        last.get("Model", {}).get("Checksum") == card.checksum
+        and {key: done.get(key) for key in wanted} == wanted
+        and side.get("SourceChecksum") == checksum(job.pair.degraded)
+    )
+
+
+class Record:
+    """``restored.yaml`` of an output folder: its status, and all that ``evaluate`` needs to know.
+
+    Args:
+        folder: Output folder.
+        card: The model.
+        settings: How it is applied.
+        jobs: All images of this call.
+    """
+
+    def __init__(self, folder: Path, card: ModelCard, settings: Settings, jobs: Sequence[Job]) -> None:
+        self._folder, self._jobs, self._samples = folder, jobs, settings.samples
+        self._values: dict[str, Any] = {
+            "status": "running",
+            "method": card.objective,
+            "seed": card.seed,
+            "fold": card.fold,
+            "model": card.name,
+            "checksum": card.checksum,
+            "step": card.step,
+            "settings": settings.as_values(),
+            "images": len(jobs),
+            "inputs": digest(
+                {
+                    "jobs": [
+                        [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(folder))] for j in jobs
+                    ]
+                }
+            ),
+            "recipe": {
+                "data": card.data.model_dump(mode="json"),
+                "task": card.task.model_dump(mode="json"),
+                "judge": card.judge.model_dump(mode="json"),
+            },
+            "versions": versions(),
+        }
+
+    def check(self, *, overwrite: bool) -> bool:
+        """Whether an interrupted call is gone on with. Writes nothing.
+
+        Raises:
+            UserError: If it holds a finished restoration, or one by another model or settings, or images that
+                would be replaced, and ``overwrite`` is not set.
+        """
+        if self._folder.exists() and not self._folder.is_dir():
+            raise UserError(f"{self._folder} is a file; expected a folder, or a name that ends in .nii.gz")
+        path = self._folder / RECORD
+        found = read_yaml(path) if path.is_file() else {}
+        same = ("checksum", "settings", "inputs")
+        resumes = found.get("status") == "running" and all(found.get(k) == self._values[k] for k in same)
+        if not resumes and not overwrite:
+            if found:
+                what = "a finished" if found.get("status") == "complete" else "another, unfinished"
+                raise UserError(
+                    f"{self._folder} holds {what} restoration by {found.get('model')}; "
+                    "choose another folder or pass --overwrite"
+                )
+            refuse_existing(self._jobs, self._samples)
+        return resumes
+
+    def open(self) -> None:
+        """Mark the folder as being written."""
+        write_yaml(self._folder / RECORD, self._values)
+
+    def close(self) -> None:
+        """List the images of a table and mark the folder as complete."""
+        listed = [job for job in self._jobs if job.listed]
+        table = self._folder / TABLE
+        if listed:
+            columns = ["case", "restored", *(["sd"] if self._samples else [])]
+            with atomic(table) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+                writer = csv.writer(handle, lineterminator="\n")
+                writer.writerow(columns)
+                writer.writerows(
+                    [job.pair.case, job.target.name, job.sd.name][: len(columns)] for job in listed
+                )
+        else:
+            table.unlink(missing_ok=True)
+        write_yaml(self._folder / RECORD, self._values | {"status": "complete"})
+
+
+def refuse_existing(jobs: Sequence[Job], samples: int) -> None:
+    """Refuse to replace images.
+
+    Raises:
+        UserError: If an output exists; the first one is named.
+    """
+    written = [path for job in jobs for path in (job.target, *([job.sd] if samples else []))]
+    there = [path for path in written if path.exists()]
+    if there:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise UserError(f"{there[0]}{more} exists; choose another output or pass --overwrite")

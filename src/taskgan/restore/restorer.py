@@ -1,0 +1,258 @@
+"""A generator applied to slices and volumes: deterministic, in the input's units, whatever the batch."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from taskgan.cohort.intensity import Intensity
+from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
+from taskgan.errors import UserError
+from taskgan.networks.generator import UNet
+from taskgan.recipe import Data
+from taskgan.restore.model_folder import ModelCard, build_generator, read_model
+from taskgan.restore.precision import Precision, bf16_is_native, folded, reduced
+
+Array = NDArray[np.float32]
+
+BF16_TOLERANCE = 0.01  # of the restored slice's largest value
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored volume or stack of slices.
+
+    Attributes:
+        image: Restored values, same shape as the degraded image; the mean where samples were drawn.
+        sd: Standard deviation over the samples (N - 1), or None without samples.
+        intensity: The transform, fitted on the degraded image alone.
+        precision: ``32`` or ``bf16``, as used.
+        error: Largest difference of bfloat16 from float32 on the probed slice, as a share of its largest value;
+            None where nothing was probed.
+    """
+
+    image: Array
+    sd: Array | None
+    intensity: Intensity
+    precision: Literal["32", "bf16"]
+    error: float | None
+
+
+class Restorer:
+    """Applies a generator.
+
+    Args:
+        network: The generator. It may be one in training: it is used in evaluation and put back.
+        data: What it takes: neighbours and intensity transform.
+        precision: ``32``; ``bf16`` (all but the last layer; a :class:`UNet` on the CPU only); ``auto``: bfloat16
+            where the CPU has it in hardware and the brightest slice of a volume differs by at most 1 % of its
+            range (:data:`BF16_TOLERANCE`), decided per volume.
+        batch_size: Slices at once in float32: memory, not results. In bfloat16 it is always one, because a
+            batch may be summed in another order and bfloat16 turns that into visible digits.
+
+    Raises:
+        UserError: If bfloat16 is asked of a network that is no U-Net on the CPU.
+    """
+
+    def __init__(
+        self, network: nn.Module, data: Data, *, precision: Precision = "32", batch_size: int = 4
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+        self.data, self.batch_size = data, batch_size
+        self.card: ModelCard | None = None
+        self._network = network
+        self._device = next(network.parameters()).device
+        able = isinstance(network, UNet) and self._device.type == "cpu"
+        if precision == "bf16" and not able:
+            raise UserError(f"precision bf16 needs the CPU, this model is on {self._device}; use 32")
+        self._small: nn.Module | None = None
+        if precision == "bf16" or (precision == "auto" and able and bf16_is_native()):
+            assert isinstance(network, UNet)
+            self._small = reduced(network)
+        self._probe = precision == "auto" and self._small is not None
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path, *, precision: Precision = "auto", batch_size: int = 4, device: str = "cpu"
+    ) -> "Restorer":
+        """A restorer of a model folder; its ``card`` is the model's.
+
+        Raises:
+            UserError: If the folder is no model (see :func:`~taskgan.restore.model_folder.read_model`).
+        """
+        state, card = read_model(folder)
+        network = folded(build_generator(state, card, str(folder))).to(device)
+        restorer = cls(network, card.data, precision=precision, batch_size=batch_size)
+        restorer.card = card
+        return restorer
+
+    def restore_slices(self, inputs: Array) -> Array:
+        """Restore the slices of one case.
+
+        Args:
+            inputs: (S, I, H, W) float32, network units; channel 0 is the degraded image. Neighbours (2.5D) are
+                taken from the other slices.
+
+        Returns:
+            (S, H, W) float32, network units.
+        """
+        return self._restore(self._choose(inputs)[0], inputs)
+
+    def _restore(self, network: nn.Module, inputs: Array) -> Array:
+        with _evaluating(network):
+            return np.concatenate([self._run(network, inputs, part) for part in self._parts(network, inputs)])
+
+    def check_samples(self, samples: int) -> None:
+        """Refuse what :meth:`sample_slices` cannot draw.
+
+        Raises:
+            UserError: If there are fewer than two samples, or the model has no dropout to draw from.
+        """
+        if samples < 2:
+            raise UserError(f"samples is {samples}, expected at least 2: one has no standard deviation")
+        if not isinstance(self._network, UNet) or self._network.dropout * self._network.dropout_layers == 0:
+            raise UserError("the model has no dropout to draw from: all samples would be the same")
+
+    def sample_slices(self, inputs: Array, samples: int, seed: int = 0) -> tuple[Array, Array]:
+        """Draw restorations with dropout on (z): their mean and standard deviation.
+
+        A slice's draws depend on the seed, the slice's place and the sample's number, not on the batch.
+
+        Args:
+            inputs: As in :meth:`restore_slices`.
+            samples: How many, at least 2.
+            seed: Of the draws.
+
+        Returns:
+            Mean and standard deviation (N - 1), each (S, H, W) float32, network units.
+
+        Raises:
+            UserError: If fewer than two are asked for, or the model has no dropout to draw from.
+        """
+        self.check_samples(samples)
+        return self._sample(self._choose(inputs)[0], inputs, samples, seed)
+
+    def _sample(self, network: nn.Module, inputs: Array, samples: int, seed: int) -> tuple[Array, Array]:
+        mean = np.zeros((len(inputs), *inputs.shape[2:]), np.float64)
+        spread = np.zeros_like(mean)
+        with _evaluating(network):
+            for part in self._parts(network, inputs):
+                for number in range(samples):
+                    z = [_generator(seed, index, number) for index in part]
+                    drawn = self._run(network, inputs, part, z)
+                    # Welford's update: exact for equal samples, unlike a difference of two large sums.
+                    step = drawn - mean[part.start : part.stop]
+                    mean[part.start : part.stop] += step / (number + 1)
+                    spread[part.start : part.stop] += step * (drawn - mean[part.start : part.stop])
+        return mean.astype(np.float32), np.sqrt(spread / (samples - 1)).astype(np.float32)
+
+    def restore_volume(
+        self,
+        degraded: Array,
+        extras: Sequence[Array] = (),
+        *,
+        samples: int = 0,
+        seed: int = 0,
+        name: str = "the image",
+    ) -> Restored:
+        """Restore a volume in its own units: ``restore(3·x) = 3·restore(x)``.
+
+        Args:
+            degraded: (X, Y, Z) float32, any units.
+            extras: Further input channels on the same grid, in the order of ``data.inputs``; each is scaled by
+                its own transform.
+            samples: 0 restores once; N gives mean and standard deviation of N draws of z.
+            seed: Of the draws.
+            name: What to call the image in messages.
+
+        Raises:
+            UserError: If the volume cannot be scaled, or the number of channels or their shapes are wrong.
+        """
+        if len(extras) != len(self.data.inputs) - 1:
+            wanted = ", ".join(self.data.inputs)
+            raise UserError(f"{name} comes with {1 + len(extras)} input images, the model takes {wanted}")
+        intensity = self.data.intensity.fit(degraded, name)
+        channels = [intensity.apply(degraded)]
+        for extra in extras:
+            if extra.shape != degraded.shape:
+                raise UserError(
+                    f"{name} has shape {degraded.shape}, a further input channel has {extra.shape}"
+                )
+            channels.append(self.data.intensity.fit(extra, name).apply(extra))
+        inputs = np.stack([to_slices(channel) for channel in channels], axis=1)
+        return self.restore_inputs(inputs, intensity, samples=samples, seed=seed)
+
+    def restore_inputs(
+        self, inputs: Array, intensity: Intensity, *, samples: int = 0, seed: int = 0
+    ) -> Restored:
+        """:meth:`restore_volume` for what :func:`~taskgan.cohort.slices.load_case` gives: (S, I, H, W)."""
+        if samples:
+            self.check_samples(samples)
+        network, error = self._choose(inputs)
+        sd: Array | None = None
+        if samples:
+            image, sd = self._sample(network, inputs, samples, seed)
+        else:
+            image = self._restore(network, inputs)
+        return Restored(
+            image=to_volume(intensity.invert(image)),
+            sd=None if sd is None else to_volume(intensity.invert(sd)),
+            intensity=intensity,
+            precision="bf16" if network is self._small else "32",
+            error=error,
+        )
+
+    def _choose(self, inputs: Array) -> tuple[nn.Module, float | None]:
+        """The network for these inputs, and how far bfloat16 was found to be off where that was probed."""
+        if self._small is None:
+            return self._network, None
+        if not self._probe:
+            return self._small, None
+        brightest = int(np.argmax(inputs[:, 0].sum(axis=(1, 2), dtype=np.float64)))
+        part = range(brightest, brightest + 1)
+        with _evaluating(self._network), _evaluating(self._small):
+            exact = self._run(self._network, inputs, part)
+            error = float(np.abs(self._run(self._small, inputs, part) - exact).max())
+        error /= max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
+        return (self._small if error <= BF16_TOLERANCE else self._network), error
+
+    def _parts(self, network: nn.Module, inputs: Array) -> list[range]:
+        size = 1 if network is self._small else self.batch_size
+        return [range(start, min(start + size, len(inputs))) for start in range(0, len(inputs), size)]
+
+    def _run(
+        self, network: nn.Module, inputs: Array, part: range, z: Sequence[torch.Generator] | None = None
+    ) -> Array:
+        batch = np.stack([with_neighbours(inputs, index, self.data.neighbours) for index in part])
+        images = torch.from_numpy(batch).to(self._device)
+        # TensorFloat-32 has few more digits than bfloat16, and rounds differently in another batch.
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+        ):
+            restored = network(images) if z is None else network(images, z)
+        return np.asarray(restored[:, 0].float().cpu().numpy())
+
+
+def _generator(seed: int, index: int, number: int) -> torch.Generator:
+    state = np.random.SeedSequence([seed, index, number]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> 1))
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation for the block; then every module is back in the mode that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
