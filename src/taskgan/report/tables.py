@@ -16,7 +16,6 @@ from taskgan.report.cells import (
     number,
     plain,
     rate,
-    span,
 )
 from taskgan.report.load import Comparison, shown
 from taskgan.report.paired import (
@@ -33,9 +32,10 @@ from taskgan.report.paired import (
     discordance,
     paired,
 )
+from taskgan.report.suvr_table import suvr_table
 
 READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
-_METHOD = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
+IMAGES = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
 
 
 def all_tables(comparison: Comparison) -> list[Table]:
@@ -46,7 +46,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
         paired_quality(comparison),
         readers(comparison),
         paired_readings(comparison),
-        suvr(comparison),
+        suvr_table(comparison),
     ]
 
 
@@ -54,7 +54,7 @@ def quality(comparison: Comparison, suffix: str) -> Table:
     """Table 2 over the frame (suffix empty) or the head (``_head``)."""
     where = "inside the head mask" if suffix else "over the whole frame"
     columns: tuple[Column, ...] = (
-        _METHOD,
+        IMAGES,
         Column(
             "subjects", "Subjects", "Test subjects; each counts once, whatever its number of cases and seeds."
         ),
@@ -278,58 +278,3 @@ def paired_readings(comparison: Comparison) -> Table:
         tuple(columns),
         tuple(rows),
     )
-
-
-def suvr(comparison: Comparison) -> Table:
-    """Agreement of composite SUVR with that of the clean image."""
-    clean = comparison.rows("clean")
-    columns = (
-        _METHOD,
-        Column("cases", "Cases", "Cases × seeds."),
-        Column("bias", "Bias", "Mean of restored − clean SUVR, interval by subject."),
-        Column("limits_low", "LoA from", "Lower 95 % limit of agreement of a single case (Bland–Altman)."),
-        Column("limits_high", "to", "Upper limit."),
-        Column(
-            "slope",
-            "Slope",
-            "Restored on clean SUVR; below 1 pulls subjects together (Figure 4's shrinking).",
-        ),
-        Column(
-            "flips", "Flips to clean", f"Cases on the other side of {comparison.cut:g} than the clean image."
-        ),
-        Column("wrong", "Against label", "Decisions that differ from the label."),
-    )
-    rows = []
-    for method in ("input", *comparison.methods):
-        mine = comparison.rows(method)
-        found, read = summary.suvr(mine), summary.reading(mine, clean, "suvr")
-        if not found.count:
-            continue
-        tone = "worse" if found.slope.excludes(1.0) else ""
-        slope = estimate(found.slope, 2)
-        rows.append(
-            (
-                plain(shown(method), tone="strong"),
-                Cell(str(found.count), "", found.count),
-                _bias(found.bias),
-                figure(found.low, 3, sign=True),
-                figure(found.high, 3, sign=True),
-                Cell(slope.text, slope.small, slope.value, tone),
-                Cell(f"{read.flips}/{found.count}", "", read.flips),
-                Cell(f"{read.wrong}/{read.decisions}", "", read.wrong),
-            )
-        )
-    return Table(
-        "suvr",
-        "Composite SUVR",
-        f"Cortex over reference region, cut {comparison.cut:g}. Bias and slope are marked where their interval "
-        "excludes 0 and 1.",
-        columns,
-        tuple(rows),
-        "The cohort names no cortex and reference masks (columns cortex and reference of pairs.csv).",
-    )
-
-
-def _bias(interval: Interval) -> Cell:
-    tone = "worse" if interval.excludes(0.0) else ""
-    return Cell(number(interval.estimate, 3, sign=True), span(interval, 3, sign=True), interval, tone)

@@ -123,7 +123,11 @@ def _flips(comparison: Comparison) -> Iterable[str]:
     clean = comparison.rows("clean")
     readers = {
         r: words
-        for r, words in (("suvr", "across the SUVR cut"), ("judge", "for the judge"), ("task", "for T"))
+        for r, words in (
+            ("suvr", "moves across the SUVR cut"),
+            ("judge", "turns the judge on"),
+            ("task", "turns T on"),
+        )
         if clean[f"{r}_decision"].notna().any()
     }
     if not readers:
@@ -138,11 +142,11 @@ def _flips(comparison: Comparison) -> Iterable[str]:
             if cases:
                 told.append(f"{words} {_some(cases)}")
         if told:
-            yield f"{shown(method)} flips, compared with the clean image, {'; '.join(told)}."
+            yield f"Compared with the clean image, {shown(method)} {'; '.join(told)}."
         else:
             steady.append(shown(method))
     if steady:
-        yield f"{_and(steady)} flip{'s' * (len(steady) == 1)} no case for any reader."
+        yield f"{_and(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
 
 
 def _some(cases: list[str], most: int = 6) -> str:

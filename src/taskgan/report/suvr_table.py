@@ -1,0 +1,86 @@
+"""The SUVR table: bias, limits of agreement, slope and flips of every method."""
+
+import math
+
+import pandas as pd
+
+from taskgan.evaluate import summary
+from taskgan.evaluate.statistics import Interval, mean_interval
+from taskgan.report.cells import Cell, Column, Table, estimate, figure, number, plain, span
+from taskgan.report.load import Comparison, shown
+
+
+def suvr_table(comparison: Comparison) -> Table:
+    """Agreement of composite SUVR with that of the clean image, and of all of them with the true uptake."""
+    frame = comparison.frame
+    known = frame["suvr_true"].notna().any()
+    columns = (
+        Column("method", "Images"),
+        Column("cases", "Cases", "Cases × seeds."),
+        Column("bias", "Bias", "Mean of image − clean SUVR, interval by subject."),
+        Column("limits_low", "LoA from", "Lower 95 % limit of agreement of a single case (Bland–Altman)."),
+        Column("limits_high", "LoA to", "Upper limit."),
+        Column(
+            "slope", "Slope", "Image on clean SUVR; below 1 pulls subjects together (Figure 4’s shrinking)."
+        ),
+        Column("flips", "Flips", f"Cases on the other side of {comparison.cut:g} than their clean image."),
+        Column("wrong", "Against label", "Decisions that differ from the label."),
+        Column(
+            "true",
+            "Bias to true uptake",
+            "Mean of image − simulated SUVR: what reconstruction does is in it.",
+        ),
+    )
+    rows = [_row(comparison, m) for m in ("clean", "input", *comparison.methods)]
+    return Table(
+        "suvr",
+        "Agreement with the clean image",
+        f"Composite SUVR, cortex over reference region; positive from {comparison.cut:g}. Bias and slope are marked "
+        "where their intervals exclude 0 and 1.",
+        columns if known else columns[:-1],
+        tuple(row if known else row[:-1] for row in rows if row),
+        "The cohort names no cortex and reference masks (columns cortex and reference of pairs.csv).",
+    )
+
+
+def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
+    mine = comparison.rows(method)
+    found, read = summary.suvr(mine), summary.reading(mine, comparison.rows("clean"), "suvr")
+    if not found.count:
+        return ()
+    wrong = Cell(f"{read.wrong}/{read.decisions}", "", read.wrong)
+    if method == "clean":
+        nothing = (Cell("–"),) * 5
+        return (_name(method), _count(found.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
+    slope = estimate(found.slope, 2)
+    tone = "worse" if found.slope.excludes(1.0) else ""
+    return (
+        _name(method),
+        _count(found.count),
+        _bias(found.bias),
+        figure(found.low, 3, sign=True),
+        figure(found.high, 3, sign=True),
+        Cell(slope.text, slope.small, slope.value, tone),
+        Cell(f"{read.flips}/{found.count}", "", read.flips),
+        wrong,
+        _bias(_to_truth(mine), marked=False),
+    )
+
+
+def _name(method: str) -> Cell:
+    return plain(shown(method), tone="strong")
+
+
+def _count(count: int) -> Cell:
+    return Cell(str(count), "", count)
+
+
+def _to_truth(rows: pd.DataFrame) -> Interval:
+    return mean_interval(rows["suvr_restored"] - rows["suvr_true"], list(rows["subject"]))
+
+
+def _bias(interval: Interval, *, marked: bool = True) -> Cell:
+    if math.isnan(interval.estimate):
+        return Cell("–", "", interval)
+    tone = "worse" if marked and interval.excludes(0.0) else ""
+    return Cell(number(interval.estimate, 3, sign=True), span(interval, 3, sign=True), interval, tone)

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+from fake_cohort import blur, make_cohort, make_restorations
+
+from taskgan.cohort.pairs import read_pairs, write_pairs
+from taskgan.evaluate.cases import read_cases
+from taskgan.evaluate.readers import no_readers
+from taskgan.evaluate.run import evaluate
+from taskgan.files import read_yaml
+from taskgan.recipe import Recipe, Recogniser, Task
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> Path:
+    """A cohort whose four learning subjects are two for training and two for validation."""
+    cohort = make_cohort(tmp_path / "cohort", test=2)
+    rows = [dict(pair.columns) for pair in read_pairs(cohort)]
+    for index, (split, label) in enumerate((("train", 1), ("train", 0), ("val", 1), ("val", 0)), start=2):
+        rows[index] |= {"split": split, "label": str(label)}
+    write_pairs(cohort / "pairs.csv", rows)
+    return cohort
+
+
+def test_task_and_judge_come_from_the_cohorts_store(taught: Path, tmp_path: Path) -> None:
+    quick = {"width": 2, "steps": 2, "batch_size": 2, "validate_every": 1}
+    recipe = Recipe(
+        task=Task(pretrain=Recogniser(network="resnet10", seed=0, **quick)),
+        judge=Recogniser(network="convnet", seed=1000, **quick),
+    )
+    restored = make_restorations(tmp_path / "r", taught, "gan", blur(0.5))
+    out = evaluate(restored, taught, tmp_path / "e", recipe=recipe, store=tmp_path / "store")
+    told = read_yaml(out / "evaluation.yaml")["readers"]
+    assert told["task"]["network"] == "resnet10"
+    assert told["judge"]["network"] == "convnet"
+    assert len(told["judge"]["checksum"]) == 64
+    assert told["task"]["checksum"] != told["judge"]["checksum"]
+    assert (tmp_path / "store" / told["judge"]["folder"]).is_dir()
+    assert read_cases(out)["judge_mae"].between(0, 1).all()
+    # The second evaluation reads the same networks: the same figures to the last digit.
+    again = evaluate(restored, taught, tmp_path / "e2", recipe=recipe, store=tmp_path / "store")
+    assert (again / "cases.csv").read_bytes() == (out / "cases.csv").read_bytes()
+
+
+def test_why_a_cohort_teaches_no_reader(cohort: Path, taught: Path) -> None:
+    assert no_readers(read_pairs(taught)) == ""
+    assert "no validation rows" in no_readers(read_pairs(cohort))
+    assert "both labels" in no_readers(read_pairs(cohort).split("test"))
