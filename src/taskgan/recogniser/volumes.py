@@ -99,7 +99,7 @@ def clean_slices(pairs: Pairs, data: Data, fingerprint: str = "") -> CleanSlices
         case = load_case(pair, only_degraded)
         assert case.clean is not None  # asked for
         assert pair.label is not None  # checked above
-        means = case.clean.mean(axis=(1, 2), dtype=np.float64)
+        means = np.abs(case.clean).mean(axis=(1, 2), dtype=np.float64)
         kept = case.clean[means >= data.min_signal * means.mean()]
         if not len(kept) or not case.clean.any():
             raise UserError(f"{pair.clean} is empty, expected a clean image with signal")
