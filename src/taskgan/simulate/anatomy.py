@@ -21,7 +21,19 @@ TISSUES = ("grey", "white", "csf", "skull", "soft")
 GREY, WHITE, CSF, SKULL, SOFT = range(len(TISSUES))
 
 # BrainWeb label -> tissue: CSF, grey, white, fat, muscle, muscle/skin, skull, vessels, around fat, dura, marrow.
-_BRAINWEB = {1: CSF, 2: GREY, 3: WHITE, 4: SOFT, 5: SOFT, 6: SOFT, 7: SKULL, 8: SOFT, 9: SOFT, 10: SOFT, 11: SKULL}
+_BRAINWEB = {
+    1: CSF,
+    2: GREY,
+    3: WHITE,
+    4: SOFT,
+    5: SOFT,
+    6: SOFT,
+    7: SKULL,
+    8: SOFT,
+    9: SOFT,
+    10: SOFT,
+    11: SKULL,
+}
 _BRAINWEB_NAME = "*_tissue.nii*"
 
 _GAP_MM, _SKULL_MM, _SCALP_MM = 1.5, 7.0, 6.0
@@ -67,9 +79,12 @@ def mni_anatomy(resolution_mm: float = 2.0) -> Anatomy:
     white_image: Any = datasets.load_mni152_wm_template(resolution=step)
     head_image: Any = datasets.load_mni152_template(resolution=step)
     grey, white, head = (
-        np.clip(np.asarray(image.dataobj, dtype=np.float32), 0, 1) for image in (grey_image, white_image, head_image)
+        np.clip(np.asarray(image.dataobj, dtype=np.float32), 0, 1)
+        for image in (grey_image, white_image, head_image)
     )
-    inside = ndimage.binary_fill_holes(ndimage.binary_closing((head > 0.1) | (grey + white > 0.2), iterations=2))
+    inside = ndimage.binary_fill_holes(
+        ndimage.binary_closing((head > 0.1) | (grey + white > 0.2), iterations=2)
+    )
     rest = np.clip(1.0 - grey - white, 0.0, 1.0)
     squares = np.stack([grey, white, rest]) ** 2
     squares /= np.maximum(squares.sum(axis=0), 1e-6)
@@ -96,7 +111,9 @@ def mni_anatomy(resolution_mm: float = 2.0) -> Anatomy:
 
 def _within(distance: NDArray[np.float64], reach: float, step: float) -> NDArray[np.float64]:
     """Share of a voxel that is nearer than ``reach``, linear across the edge voxel."""
-    return np.asarray(np.clip((reach - distance) / step + 0.5, 0.0, 1.0)) if reach else (distance <= 0) * 1.0
+    if reach == 0:
+        return (distance <= 0).astype(np.float64)
+    return np.asarray(np.clip((reach - distance) / step + 0.5, 0.0, 1.0), dtype=np.float64)
 
 
 def brainweb_files(place: Path) -> list[Path]:
@@ -132,8 +149,15 @@ def brainweb_anatomy(path: Path, resolution_mm: float = 2.0) -> Anatomy:
         labels = np.asarray(image.dataobj)
     except Exception as error:
         raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
-    if labels.ndim != 3 or labels.min() < 0 or labels.max() > 11 or not np.isin(labels[::4, ::4, ::4], range(12)).all():
-        raise UserError(f"{path} does not hold BrainWeb tissue labels: expected a 3D map of whole numbers 0 to 11")
+    if (
+        labels.ndim != 3
+        or labels.min() < 0
+        or labels.max() > 11
+        or not np.isin(labels[::4, ::4, ::4], range(12)).all()
+    ):
+        raise UserError(
+            f"{path} does not hold BrainWeb tissue labels: expected a 3D map of whole numbers 0 to 11"
+        )
     labels = labels.astype(np.uint8)
     affine = np.asarray(image.affine, dtype=np.float64).copy()
     step = float(np.linalg.norm(affine[:3, 0]))

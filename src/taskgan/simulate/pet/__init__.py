@@ -1,0 +1,1 @@
+"""Amyloid PET: tracer, scanner, reconstruction."""

@@ -101,7 +101,10 @@ def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[s
 def truth_sidecar(name: str) -> dict[str, Any]:
     """The sidecar of a truth image."""
     if name == "uptake":
-        return {"Units": "Bq/mL", "Description": "True activity concentration, before the scanner's resolution"}
+        return {
+            "Units": "Bq/mL",
+            "Description": "True activity concentration, before the scanner's resolution",
+        }
     return {"Type": {"head": "Face", "brain": "Brain"}.get(name, "ROI"), "Description": f"{name} mask"}
 
 
@@ -139,7 +142,10 @@ def write_participants(folder: Path, rows: Iterable[Mapping[str, object]]) -> No
         folder / "participants.json",
         {name: {"Description": text} for name, text in _PARTICIPANTS.items()},
     )
-    with atomic(folder / "participants.tsv") as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+    with (
+        atomic(folder / "participants.tsv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as handle,
+    ):
         writer = csv.DictWriter(
             handle, fieldnames=["participant_id", *_PARTICIPANTS], delimiter="\t", lineterminator="\n"
         )

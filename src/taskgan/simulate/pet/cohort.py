@@ -98,7 +98,9 @@ def _finished(out: Path, description: dict[str, Any]) -> bool:
         return False
     found = read_description(out)
     if found.get("kind") != "pet" or found.get("made_by") != description["made_by"]:
-        raise UserError(f"{out} is not empty and was not begun by simulate pet; expected a new or empty folder")
+        raise UserError(
+            f"{out} is not empty and was not begun by simulate pet; expected a new or empty folder"
+        )
     for part in ("settings", "scanner"):
         old, new = found.get(part) or {}, description[part]
         changed = [name for name in new if old.get(name) != new[name]]
@@ -141,7 +143,12 @@ class _Bench:
     """What a worker keeps between subjects: the projector and the anatomy used last."""
 
     def __init__(
-        self, settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
+        self,
+        settings: PetSimulation,
+        sources: tuple[Path, ...],
+        template: Anatomy | None,
+        step: float,
+        out: Path,
     ) -> None:
         self._settings, self._sources, self._template = settings, sources, template
         self._step, self._out = step, out
@@ -149,11 +156,13 @@ class _Bench:
         self._projector = Projector(settings.scanner)
 
     def make(self, subject: Subject) -> Record:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
         with threadpool_limits(1):
-            return make_subject(subject, self._settings, self._anatomy(subject.anatomy), self._projector, self._out)
+            return make_subject(
+                subject, self._settings, self._anatomy(subject.anatomy), self._projector, self._out
+            )
 
     def _anatomy(self, number: int) -> Anatomy:
         if self._template is not None:
@@ -233,6 +242,9 @@ def _measured(settings: PetSimulation, records: Sequence[Record]) -> dict[str, A
         figures: dict[str, Any] = {}
         for name in ("relative_rmse", "psnr_db"):
             values = np.array([r["measured"][label][name] for r in records])
-            figures[name] = {"mean": round(float(values.mean()), 4), "sd": round(float(values.std(ddof=1)), 4)}
+            figures[name] = {
+                "mean": round(float(values.mean()), 4),
+                "sd": round(float(values.std(ddof=1)), 4),
+            }
         measured[label] = figures
     return measured

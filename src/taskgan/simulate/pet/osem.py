@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def subset_order(subsets: int) -> list[int]:
 
 def osem(
     model: Model,
-    counts: Sequence[NDArray[np.generic]],
+    counts: Sequence[NDArray[Any]],
     *,
     fraction: float,
     sensitivity: Sequence[Array],
@@ -73,9 +74,7 @@ def osem(
     return image
 
 
-def log_likelihood(
-    model: Model, counts: Sequence[NDArray[np.generic]], image: Array, fraction: float
-) -> float:
+def log_likelihood(model: Model, counts: Sequence[NDArray[Any]], image: Array, fraction: float) -> float:
     """Poisson log-likelihood of an image, up to a term of the counts alone."""
     blurred = model.projector.blur(image)
     total = 0.0

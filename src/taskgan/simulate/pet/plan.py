@@ -100,7 +100,11 @@ def _sizes(count: int, shares: tuple[float, float, float]) -> list[int]:
 def _deal(count: int, shares: tuple[float, float, float], rng: np.random.Generator) -> list[str]:
     """Splits in an order that spreads each of them evenly, so that the borderline cases at the front do too."""
     sizes = _sizes(count, shares)
-    keys = [((k + rng.uniform(0.05, 0.95)) / size, name) for name, size in zip(SPLITS, sizes, strict=True) for k in range(size)]
+    keys = [
+        ((k + rng.uniform(0.05, 0.95)) / size, name)
+        for name, size in zip(SPLITS, sizes, strict=True)
+        for k in range(size)
+    ]
     return [name for _, name in sorted(keys)]
 
 
@@ -110,7 +114,9 @@ def _anatomies_by_split(
     if count == 1:
         return {name: [0] for name in SPLITS}
     if count < len(SPLITS):
-        raise UserError(f"{count} BrainWeb anatomies were found, expected at least 3: an anatomy is in one split only")
+        raise UserError(
+            f"{count} BrainWeb anatomies were found, expected at least 3: an anatomy is in one split only"
+        )
     sizes = _sizes(count, shares)
     order = [int(i) for i in rng.permutation(count)]
     ends = np.cumsum(sizes)

@@ -38,7 +38,7 @@ def tof_kernel(scanner: Scanner) -> Array:
     sigma = scanner.tof_mm / FWHM
     below = special.ndtr((edges[:, None] - depth[None, :]) / sigma)
     share = np.diff(below, axis=0).reshape(scanner.tof_bins, cells, fine).mean(axis=2)
-    return share.astype(np.float32)
+    return np.asarray(share, dtype=np.float32)
 
 
 def gaussian_matrix(size: int, step_mm: float, fwhm_mm: float) -> Array:
@@ -53,14 +53,14 @@ def gaussian_matrix(size: int, step_mm: float, fwhm_mm: float) -> Array:
     taps = 0.5 * (taps + taps[::-1]) / taps.sum()
     offset = np.subtract.outer(np.arange(size), np.arange(size))
     inside = np.abs(offset) <= reach
-    return np.where(inside, taps[np.clip(offset + reach, 0, 2 * reach)], 0.0).astype(np.float32)
+    return np.asarray(np.where(inside, taps[np.clip(offset + reach, 0, 2 * reach)], 0.0), dtype=np.float32)
 
 
 def blur_plane(matrix: Array, stack: Array) -> Array:
     """Blur both in-plane axes of (N, N, S) with a symmetric (N, N) matrix."""
     n, _, s = stack.shape
     first = (matrix @ stack.reshape(n, n * s)).reshape(n, n, s)
-    return np.matmul(matrix, first)
+    return np.asarray(np.matmul(matrix, first))
 
 
 class Projector:
@@ -123,7 +123,8 @@ class Projector:
             (T, rays, S) line integrals per TOF bin.
         """
         spread = self.tof @ self.gather(image, subset)
-        return spread.reshape(len(self.tof), self.rays, image.shape[2])
+        shape = (len(self.tof), self.rays, image.shape[2])
+        return np.asarray(spread, dtype=np.float32).reshape(shape)
 
     def adjoint(self, data: Array, subset: int) -> Array:
         """The exact transpose of :meth:`forward`: (T, rays, S) to (N, N, S)."""
@@ -149,7 +150,7 @@ class Projector:
 
 def _disc(scanner: Scanner) -> NDArray[np.bool_]:
     axis = (np.arange(scanner.pixels) - 0.5 * (scanner.pixels - 1)) * scanner.pixel_mm
-    return np.add.outer(axis**2, axis**2) <= scanner.radius_mm**2
+    return np.asarray(np.add.outer(axis**2, axis**2) <= scanner.radius_mm**2)
 
 
 def _subset_matrix(scanner: Scanner, subset: int) -> sparse.csr_array:
@@ -157,9 +158,7 @@ def _subset_matrix(scanner: Scanner, subset: int) -> sparse.csr_array:
     angles = np.arange(subset, scanner.angles, scanner.subsets) * np.pi / scanner.angles
     rays = len(angles) * scanner.radial_bins
     parts = [_angle_entries(scanner, theta) for theta in angles]
-    rows = [
-        cell * rays + a * scanner.radial_bins + radial for a, (cell, radial, _, _) in enumerate(parts)
-    ]
+    rows = [cell * rays + a * scanner.radial_bins + radial for a, (cell, radial, _, _) in enumerate(parts)]
     matrix = sparse.coo_array(
         (
             np.concatenate([p[3] for p in parts]),

@@ -97,7 +97,7 @@ _PRESETS: dict[Scale, Scanner] = {
         tof_bins=9,
         tof_bin_mm=25.4,
         depth_cells=16,
-        trues_per_kbq=36.0,
+        trues_per_kbq=34.0,
         subsets=12,
         block=28,
     ),

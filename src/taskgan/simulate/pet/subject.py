@@ -12,7 +12,14 @@ from taskgan.files import write_json
 from taskgan.simulate.anatomy import SKULL, Anatomy
 from taskgan.simulate.deform import Grid, deform
 from taskgan.simulate.pet.acquire import BONE_PER_CM, SOFT_PER_CM, Model, acquisition, prompts, thin
-from taskgan.simulate.pet.bids import dose_label, pet_path, pet_sidecar, record_path, truth_path, truth_sidecar
+from taskgan.simulate.pet.bids import (
+    dose_label,
+    pet_path,
+    pet_sidecar,
+    record_path,
+    truth_path,
+    truth_sidecar,
+)
 from taskgan.simulate.pet.osem import osem, post_filter, sensitivities
 from taskgan.simulate.pet.plan import Subject
 from taskgan.simulate.pet.projector import Projector, gaussian_matrix
@@ -39,7 +46,8 @@ class Scan:
 def grid_of(scanner: Scanner) -> Grid:
     """The voxels of a scanner."""
     return Grid(
-        (scanner.pixels, scanner.pixels, scanner.slices), (scanner.pixel_mm, scanner.pixel_mm, scanner.slice_mm)
+        (scanner.pixels, scanner.pixels, scanner.slices),
+        (scanner.pixel_mm, scanner.pixel_mm, scanner.slice_mm),
     )
 
 
@@ -120,7 +128,9 @@ def make_subject(
     level = float(np.clip(rng.normal(1.0, 0.12), 0.7, 1.4)) * injected / weight
     activity = (truth.suvr * np.float32(level)).astype(np.float32)
     bone = head.fractions[SKULL]
-    per_cm = np.asarray(SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32)
+    per_cm = np.asarray(
+        SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32
+    )
     done = scan(projector, activity, per_cm, settings.doses, noise_seed)
     _write_images(subject, scanner, truth, activity, done, injected, folder)
     record = {
@@ -144,7 +154,13 @@ def make_subject(
 
 
 def _write_images(
-    subject: Subject, scanner: Scanner, truth: Truth, activity: Array, done: Scan, injected: float, folder: Path
+    subject: Subject,
+    scanner: Scanner,
+    truth: Truth,
+    activity: Array,
+    done: Scan,
+    injected: float,
+    folder: Path,
 ) -> None:
     affine = grid_of(scanner).affine
     for dose, image in done.images.items():

@@ -181,7 +181,9 @@ def _white_pattern(white: Array, grid: Grid, rng: np.random.Generator) -> Array:
     depth = ndimage.gaussian_filter(white, [6.0 / d for d in grid.voxel_mm])
     relative = 1.0 + _WHITE_TEXTURE * _noise_field(grid, rng) + _WHITE_DEPTH * depth
     total = float(white.sum(dtype=np.float64))
-    return np.asarray(white * relative * (total / float((white * relative).sum(dtype=np.float64))), dtype=np.float32)
+    return np.asarray(
+        white * relative * (total / float((white * relative).sum(dtype=np.float64))), dtype=np.float32
+    )
 
 
 def _noise_field(grid: Grid, rng: np.random.Generator) -> Array:
