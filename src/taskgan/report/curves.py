@@ -51,7 +51,7 @@ def curve_chart(comparison: Comparison, path: Path) -> Path | None:
                 colour, marker = look(method, comparison.methods)
                 label = None if method in labelled else shown(method)
                 labelled.add(method)
-                sparse = marker if len(known) <= 40 else ""
+                sparse = marker if len(known) <= 15 else ""
                 axis.plot(
                     known["step"],
                     known[key],

@@ -94,9 +94,9 @@ def head_box(image: Array, margin: int = 3) -> tuple[slice, slice]:
 def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | None:
     """Draw one case: whole slice, detail, error; None where its images are gone.
 
-    Intensities are inverse grey, as readers of PET use it, 0 to the clean slice's 99.8th percentile for all
-    columns. Errors are image − clean, on one scale for all columns that is symmetric about zero and set by the
-    restored images; the input's may exceed it.
+    Intensities are inverse grey, as readers of PET use it, 0 to 1.15 times the clean slice's 99.8th percentile
+    for all columns. Errors are image − clean, on one scale for all columns that is symmetric about zero and set
+    by the restored images; the input's may exceed it.
     """
     panels = load_panels(comparison, chosen.case)
     if panels is None:
@@ -104,7 +104,7 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
     images, truth = panels.images, panels.images["clean"]
     baseline = comparison.baseline if comparison.baseline != comparison.focus else "input"
     window = choose_detail(images[comparison.focus] - images[baseline])
-    top = float(np.percentile(truth, 99.8))
+    top = 1.15 * float(np.percentile(truth, 99.8))
     errors = {m: image - truth for m, image in images.items() if m != "clean"}
     restored = np.stack([errors[m] for m in errors if m != "input"])
     worst = max(float(np.percentile(np.abs(restored), 99.8)), 1e-6)

@@ -1,6 +1,8 @@
 """The page: one HTML file with everything in it, that opens offline."""
 
 import base64
+import os
+import shlex
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -62,6 +64,7 @@ def write_page(
         cases=cases,
         charts={chart.path.stem: chart for chart in charts},
         rule=rule,
+        commands=_commands(comparison, path.parent),
         provenance=[_provenance(one.record) for one in comparison.evaluations],
         readers=_readers(comparison),
         versions=versions(),
@@ -84,6 +87,25 @@ def _provenance(record: dict[str, Any]) -> dict[str, str]:
         "cohort": text("cohort"),
         "version": str((record.get("versions") or {}).get("taskgan", "–")),
     }
+
+
+def _commands(comparison: Comparison, out: Path) -> list[str]:
+    """The calls that make these figures again, with paths as seen from the folder that holds the report."""
+    base = out.resolve().parent
+
+    def seen(path: Path) -> str:
+        return shlex.quote(Path(os.path.relpath(path.resolve(), base)).as_posix())
+
+    lines = []
+    for one in comparison.evaluations:
+        if "restored" in one.record and "cohort" in one.record:
+            restored, cohort = (one.folder / str(one.record[key]) for key in ("restored", "cohort"))
+            method = shlex.quote(str(one.record["method"]))
+            named = "" if one.record.get("model") else f" --method {method}"
+            lines.append(f"taskgan evaluate {seen(restored)} {seen(cohort)} -o {seen(one.folder)}{named}")
+    folders = " ".join(seen(one.folder) for one in comparison.evaluations)
+    lines.append(f"taskgan compare {folders} -o {seen(out)} --baseline {shlex.quote(comparison.baseline)}")
+    return lines
 
 
 def _readers(comparison: Comparison) -> list[dict[str, str]]:

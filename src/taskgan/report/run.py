@@ -85,7 +85,7 @@ def _charts(comparison: Comparison, folder: Path) -> list[Picture]:
         ),
         (
             curve_chart(comparison, folder / "curves.png"),
-            "Training",
+            "Curves",
             "As logged by the runs beside the evaluations.",
         ),
     )

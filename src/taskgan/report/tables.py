@@ -133,7 +133,7 @@ def _versus(method: str, baseline: str) -> Cell:
 _VERSUS = Column("difference", "Difference")
 _READ_DIFFERENCE = (
     "First minus second, on the same subjects. ▲ better, ▼ worse: the 95 % interval excludes zero. Grey figures do "
-    "not differ from zero: a difference inside its interval is no difference. Below it, where there is one, the "
+    "not differ from zero: a difference inside its interval is no difference. In italics, where there is one, the "
     "difference that the paper reports. The intervals are not corrected for the number of comparisons."
 )
 
@@ -209,7 +209,9 @@ def readers(comparison: Comparison) -> Table:
         "Table 3. Is the diagnosis kept?",
         "Three readers decide on every volume. T also teaches Task-GAN, so it is no judge of it; the judge is "
         "another network that no generator saw; the SUVR is not learned. The rows on clean images say how good "
-        "the reader itself is: no restoration should be blamed for what its reader gets wrong on the truth.",
+        "the reader itself is: no restoration should be blamed for what its reader gets wrong on the truth. "
+        f"The paper’s two radiologists erred in {paper.READERS_WRONG['gan']} readings of GAN’s and "
+        f"{paper.READERS_WRONG['task_gan']} of Task-GAN’s images.",
         columns,
         tuple(rows),
         "The cohort has no labels that a reader could be tested against.",
