@@ -88,7 +88,7 @@ class Restorer:
             UserError: If the folder is no model (see :func:`~taskgan.restore.model_folder.read_model`).
         """
         state, card = read_model(folder)
-        network = folded(build_generator(state, card, str(folder))).to(device)
+        network = folded(build_generator(state, card, str(folder)), in_place=True).to(device)
         restorer = cls(network, card.data, precision=precision, batch_size=batch_size)
         restorer.card = card
         return restorer

@@ -1,0 +1,206 @@
+"""Restoring a 256×256×89 volume with the paper's U-Net: time against a plain loop, peak memory, accuracy.
+
+The plain loop is the same network as PyTorch runs it: float32, one slice at a time. Blocks of slices are timed
+in turn by every method, so that other work on the machine slows all of them alike; the ratio is that of the
+whole volume. Peak memory is that of ``taskgan restore`` in a process of its own, file to file.
+
+    python benchmarks/restore.py --json results.json
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+SHAPE = (256, 256, 89)
+MOST_MEMORY_MB = 1500
+LEAST_SPEEDUP = 1.8
+
+_CHILD = """
+import sys, time
+from pathlib import Path
+began = time.monotonic()
+from taskgan.restore.files import restore
+restore(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), threads=int(sys.argv[4]))
+print("seconds", time.monotonic() - began)
+lines = Path("/proc/self/status").read_text().splitlines()
+print("peak_mb", int(next(l for l in lines if l.startswith("VmHWM")).split()[1]) / 1024)
+"""
+
+
+def phantom() -> np.ndarray:
+    """An ellipsoid of activity with folds in it and noise, in Bq/ml, empty outside."""
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij", sparse=True)
+    inside = (x / 0.7) ** 2 + (y / 0.85) ** 2 + (z / 0.95) ** 2 < 1
+    activity = 5000 * (1 + 0.4 * np.sin(25 * x) * np.sin(21 * y) * np.cos(9 * z))
+    counts = np.random.default_rng(0).poisson(np.broadcast_to(activity / 500, SHAPE))
+    return (inside * counts * 500).astype(np.float32)
+
+
+def write_paper_model(folder: Path, image: np.ndarray, residual: bool) -> None:
+    """The paper's U-Net with random weights, its batch norms settled on slices of the image."""
+    import torch
+
+    from taskgan.networks.generator import UNet
+    from taskgan.recipe import Generator, Recipe
+    from taskgan.restore.model_folder import ModelCard, Seen, write_model
+
+    recipe = Recipe()
+    generator = Generator(residual=residual)
+    scale = recipe.data.intensity.fit(image).scale
+    torch.manual_seed(0)
+    network = UNet(**generator.model_dump(), in_channels=1).train()
+    slices = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image[..., 20:70:12], 2, 0)))[:, None] / scale
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.momentum = None  # a plain average: settled after one batch
+        network(slices)
+    card = ModelCard(
+        name="paper",
+        objective="task_gan",
+        seed=0,
+        step=0,
+        generator=generator,
+        data=recipe.data,
+        task=recipe.task,
+        judge=recipe.judge,
+        seen=Seen(
+            cohort="none",
+            fingerprint="none",
+            subjects=1,
+            voxel_size=((1.17, 1.17), (1.17, 1.17), (2.78, 2.78)),
+            plane=((256, 256), (256, 256)),
+            scale=(scale, scale),
+        ),
+    )
+    write_model(folder, network.state_dict(), card)
+
+
+def from_file_to_file(work: Path, image: np.ndarray, threads: int) -> dict[str, float]:
+    """Seconds (start of Python's imports to the file on disk) and peak memory of the verb."""
+    from taskgan.cohort.images import write_volume
+
+    write_volume(work / "pet.nii.gz", image, np.diag([1.17, 1.17, 2.78, 1]))
+    arguments = [str(work / "model"), str(work / "pet.nii.gz"), str(work / "restored.nii.gz"), str(threads)]
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, *arguments], check=True, capture_output=True, text=True
+    )
+    return {k: float(v) for k, v in (s.split() for s in done.stdout.splitlines()[-2:])}
+
+
+def time_blocks(work: Path, image: np.ndarray, block: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Seconds a volume and the restored slices, by method; the methods take turns block by block."""
+    import torch
+
+    from taskgan.cohort.slices import to_slices
+    from taskgan.restore.model_folder import build_generator, read_model
+    from taskgan.restore.restorer import Restorer
+
+    state, card = read_model(work / "model")
+    plain = build_generator(state, card)
+    restorers = {
+        "float32": Restorer.from_folder(work / "model", precision="32", batch_size=1),
+        "float32 batch 4": Restorer.from_folder(work / "model", precision="32", batch_size=4),
+        "bfloat16": Restorer.from_folder(work / "model", precision="bf16"),
+        "auto": Restorer.from_folder(work / "model", precision="auto"),
+    }
+    inputs = to_slices(image / np.float32(card.seen.scale[0]))[:, None]
+
+    def loop(slices: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return np.concatenate([plain(torch.from_numpy(one[None]))[:, 0].numpy() for one in slices])
+
+    methods = {"plain loop": loop, **{name: each.restore_slices for name, each in restorers.items()}}
+    seconds = dict.fromkeys(methods, 0.0)
+    results: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+    for method in methods.values():
+        method(inputs[:2])
+    for start in range(0, len(inputs), block):
+        for name, method in methods.items():
+            began = time.perf_counter()
+            restored = method(inputs[start : start + block])
+            seconds[name] += time.perf_counter() - began
+            results[name].append(restored)
+    return seconds, {name: np.concatenate(parts) for name, parts in results.items()}
+
+
+def differences(results: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """How far each method is from the plain loop, relative to the loop's range and size."""
+    exact = results["plain loop"].astype(np.float64)
+    found = {}
+    for name, restored in results.items():
+        off = restored - exact
+        found[name] = {
+            "max_of_range": float(np.abs(off).max() / exact.max()),
+            "relative_rms": float(np.sqrt((off**2).mean() / (exact**2).mean())),
+            "bias_of_mean": float(off.mean() / exact.mean()),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="write the results here")
+    parser.add_argument("--slices", type=int, default=SHAPE[2], help="time only this many")
+    parser.add_argument("--block", type=int, default=6, help="slices that a method takes at a turn")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--residual", action="store_true", help="the degraded image is added to the output")
+    options = parser.parse_args()
+    image = phantom()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        write_paper_model(work / "model", image, options.residual)
+        whole = from_file_to_file(work, image, options.threads)
+        import torch
+
+        torch.set_num_threads(options.threads)
+        seconds, results = time_blocks(work, image[..., : options.slices], options.block)
+    per_slice = {name: 1000 * value / options.slices for name, value in seconds.items()}
+    speedup = {name: seconds["plain loop"] / value for name, value in seconds.items()}
+    loop_s = per_slice["plain loop"] * SHAPE[2] / 1000
+    report = {
+        "shape": [*SHAPE[:2], options.slices],
+        "threads": options.threads,
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+        "ms_per_slice": {k: round(v, 1) for k, v in per_slice.items()},
+        "speedup": {k: round(v, 2) for k, v in speedup.items()},
+        "difference": differences(results),
+        "file_to_file": {
+            "seconds": round(whole["seconds"], 1),
+            "plain_loop_seconds": round(loop_s, 1),
+            "peak_mb": round(whole["peak_mb"]),
+        },
+        "wanted": {"speedup": LEAST_SPEEDUP, "peak_mb": MOST_MEMORY_MB},
+        "met": {
+            "speedup": speedup["auto"] >= LEAST_SPEEDUP,
+            "peak_mb": whole["peak_mb"] < MOST_MEMORY_MB,
+        },
+    }
+    for name, value in per_slice.items():
+        off = report["difference"][name]
+        print(
+            f"{name:<16} {value:7.1f} ms/slice  {speedup[name]:5.2f} × the plain loop  "
+            f"off by at most {off['max_of_range']:.1e} of the range, {off['relative_rms']:.1e} rms"
+        )
+    print(f"taskgan restore, file to file: {whole['seconds']:.1f} s (plain loop alone {loop_s:.1f} s)")
+    print(f"peak memory {whole['peak_mb']:.0f} MB (wanted: under {MOST_MEMORY_MB})")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    if not all(report["met"].values()):
+        sys.exit("the benchmark's aims were not met")
+
+
+if __name__ == "__main__":
+    main()
