@@ -1,0 +1,63 @@
+import csv
+from pathlib import Path
+
+import pytest
+
+from taskgan.evaluate.statistics import Interval
+from taskgan.report.cells import Column, Table, difference, estimate, number, plain, rate, span, write_table
+
+NAN = float("nan")
+
+
+def test_numbers_are_typeset() -> None:
+    assert number(-1.234, 2) == "−1.23"
+    assert number(1.2, 2, sign=True) == "+1.20"
+    assert number(NAN, 2) == "–"
+    assert number(float("inf"), 2) == "∞"
+    assert span(Interval(0, -0.5, 0.25), 2, sign=True) == "[−0.50, +0.25]"
+    assert span(Interval(0, NAN, NAN), 2) == ""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "better", "tone"),
+    [
+        (0.1, 0.3, 1, "better"),
+        (0.1, 0.3, -1, "worse"),
+        (-0.3, -0.1, -1, "better"),
+        (-0.1, 0.3, 1, "none"),
+        (NAN, NAN, 1, "none"),
+    ],
+)
+def test_a_difference_inside_its_interval_is_none(low: float, high: float, better: int, tone: str) -> None:
+    cell = difference(Interval(0.2 if not low < 0 else (low + high) / 2, low, high), 2, better=better)
+    assert cell.tone == tone
+    assert cell.text.startswith({"better": "▲", "worse": "▼", "none": "+"}[tone])
+
+
+def test_rates_show_counts() -> None:
+    cell = rate(Interval(0.35, 0.1539, 0.5922), 7, 20)
+    assert (cell.text, cell.small) == ("7/20", "[15 %, 59 %]")
+    assert rate(Interval(NAN, NAN, NAN), 0, 0).text == "–"
+
+
+def test_a_table_is_written_as_numbers(tmp_path: Path) -> None:
+    table = Table(
+        "t",
+        "T",
+        "",
+        (Column("method", "Method"), Column("psnr", "PSNR")),
+        (
+            (plain("GAN"), estimate(Interval(28.123456, 27.0, 29.0), 2)),
+            (plain("x"), estimate(Interval(1.0, NAN, NAN), 2)),
+        ),
+    )
+    with write_table(table, tmp_path).open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert rows[0] == {"method": "GAN", "psnr": "28.123456", "psnr_low": "27", "psnr_high": "29"}
+    assert rows[1]["psnr_low"] == ""
+
+
+def test_groups_open_where_the_first_cell_changes() -> None:
+    rows = tuple((plain(n), plain("")) for n in "aab")
+    table = Table("t", "T", "", (Column("a", "A"), Column("b", "B")), rows, grouped=True)
+    assert [table.opens(i) for i in range(3)] == [True, False, True]

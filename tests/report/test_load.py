@@ -1,0 +1,67 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from taskgan.errors import UserError
+from taskgan.report.load import load, shown
+
+
+def test_rows_of_the_cohort_are_kept_once_and_methods_are_in_order(evaluations: list[Path]) -> None:
+    found = load(evaluations)
+    assert found.methods == ("l1", "gan", "task_gan")
+    assert (found.baseline, found.focus, found.others) == ("gan", "task_gan", ("l1", "task_gan"))
+    assert len(found.rows("input")) == len(found.rows("clean")) == 8
+    assert len(found.rows("gan")) == 16
+    assert found.notes == ()
+    assert found.cut == 1.38
+
+
+def test_images_can_be_opened_from_anywhere(
+    evaluations: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = load(evaluations).frame
+    for column in ("degraded", "clean", "restored", "cortex", "reference"):
+        assert all(Path(p).is_file() for p in frame[column])
+
+
+def test_without_the_baseline_the_input_takes_its_place(evaluations: list[Path]) -> None:
+    found = load(evaluations[:1])
+    assert (found.baseline, found.focus) == ("input", "task_gan")
+    assert "No evaluation of GAN" in found.notes[0]
+    assert load(evaluations, "l1").baseline == "l1"
+
+
+def test_another_tools_method_stands_last(
+    evaluations: list[Path], one_evaluation: Callable[..., Path]
+) -> None:
+    found = load([one_evaluation("BM3D"), *evaluations])
+    assert found.methods == ("l1", "gan", "task_gan", "BM3D")
+    assert (shown("BM3D"), shown("task_gan")) == ("BM3D", "Task-GAN")
+
+
+def test_fewer_cases_are_said(evaluations: list[Path], one_evaluation: Callable[..., Path]) -> None:
+    found = load([one_evaluation("BM3D", cases=5), *evaluations])
+    assert any("3 of 8 test cases were not restored" in note for note in found.notes)
+    assert any("BM3D 5" in note and "5 are common to all" in note for note in found.notes)
+
+
+def test_the_same_run_twice_is_refused(evaluations: list[Path]) -> None:
+    with pytest.raises(UserError, match=r"hold the same method 'gan' with the same seed and fold"):
+        load([evaluations[2], evaluations[2]])
+
+
+def test_other_recognisers_or_cohorts_are_refused(
+    evaluations: list[Path], one_evaluation: Callable[..., Path]
+) -> None:
+    other = one_evaluation("BM3D", cut=1.2)
+    with pytest.raises(UserError, match=r"sub-01 \(input\) has different values of judge_"):
+        load([*evaluations, other])
+
+
+def test_a_folder_that_is_no_evaluation_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no cases\.csv"):
+        load([tmp_path])
+    with pytest.raises(UserError, match="no evaluation folder given"):
+        load([])

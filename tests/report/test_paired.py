@@ -1,0 +1,69 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from taskgan.report import paper
+from taskgan.report.load import Comparison, load
+from taskgan.report.paired import JUDGE, PSNR, SUVR, differences, discordance, paired
+
+
+@pytest.fixture
+def comparison(evaluations: list[Path]) -> Comparison:
+    return load(evaluations)
+
+
+def test_seeds_are_averaged_before_subjects_are_paired(comparison: Comparison) -> None:
+    gap = differences(comparison, PSNR, "task_gan", "gan")
+    gan, task = comparison.rows("gan"), comparison.rows("task_gan").set_index("case")["psnr"]
+    first, second = (gan[gan["seed"] == s].set_index("case")["psnr"] for s in (0, 1))
+    assert len(gap) == 8
+    assert gap["sub-03"] == pytest.approx(task["sub-03"] - (first["sub-03"] + second["sub-03"]) / 2)
+
+
+def test_a_method_does_not_differ_from_itself(comparison: Comparison) -> None:
+    found = paired(comparison, PSNR, "gan", "gan")
+    assert (found.estimate, found.low, found.high) == (0, 0, 0)
+    assert not found.excludes(0)
+
+
+def test_the_order_of_the_two_turns_the_sign(comparison: Comparison) -> None:
+    there, back = (paired(comparison, JUDGE, *pair) for pair in (("l1", "gan"), ("gan", "l1")))
+    assert there.estimate == pytest.approx(-back.estimate)
+    assert there.low == pytest.approx(-back.high, abs=0.01)
+
+
+def test_pairing_is_narrower_than_two_intervals(comparison: Comparison) -> None:
+    from taskgan.evaluate.summary import quality
+
+    widths = [quality(comparison.rows(m))["psnr"] for m in ("gan", "task_gan")]
+    found = paired(comparison, PSNR, "task_gan", "gan")
+    assert found.high - found.low < min(i.high - i.low for i in widths)
+
+
+def test_the_suvr_error_is_absolute(comparison: Comparison) -> None:
+    gap = differences(comparison, SUVR, "gan", "input")
+    bias = comparison.rows("gan").groupby("case")["suvr_bias"].apply(lambda b: b.abs().mean())
+    degraded = comparison.rows("input").set_index("case")["suvr_bias"].abs()
+    assert np.allclose(gap, (bias - degraded)[gap.index])
+
+
+def test_discordant_errors_are_counted_by_subject(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    frame["judge_decision"] = frame["label"]
+    wrong = (frame["method"] == "gan") & frame["case"].isin(["sub-01", "sub-02", "sub-05"])
+    half = (frame["method"] == "gan") & (frame["case"] == "sub-06") & (frame["seed"] == 1)
+    other = (frame["method"] == "task_gan") & frame["case"].isin(["sub-01", "sub-08"])
+    frame.loc[wrong | half | other, "judge_decision"] = 1 - frame["label"]
+    found = discordance(replace(comparison, frame=frame), "judge", "task_gan", "gan")
+    assert (found.only_method, found.only_baseline) == (1, 2)
+    assert found.p == 1.0
+
+
+def test_the_papers_differences() -> None:
+    assert paper.difference("psnr", "task_gan", "gan") == pytest.approx(1.50)
+    assert paper.difference("ssim", "task_gan", "gan") == pytest.approx(0.008)
+    assert paper.difference("task_mae", "task_gan", "gan") == pytest.approx(-0.010)
+    assert paper.difference("psnr", "l1", "gan") is None
+    assert paper.difference("suvr_error", "task_gan", "gan") is None

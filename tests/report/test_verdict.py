@@ -1,0 +1,80 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from taskgan.report.load import Comparison, load
+from taskgan.report.verdict import verdict
+
+
+@pytest.fixture
+def comparison(evaluations: list[Path]) -> Comparison:
+    return load(evaluations)
+
+
+def test_it_says_what_was_compared(comparison: Comparison) -> None:
+    told = verdict(comparison)
+    assert told.compared == (
+        "Compared: L1 only, GAN and Task-GAN on 8 test subjects (3 positive, 5 negative), training seeds 0, 1; "
+        "baseline GAN."
+    )
+    assert told.headline.startswith("Task-GAN against GAN: better in PSNR")
+
+
+def test_equal_methods_do_not_differ(comparison: Comparison) -> None:
+    rows = comparison.frame
+    gan = rows[(rows["method"] == "gan") & (rows["seed"] == 0)]
+    rng = np.random.default_rng(0)
+    twin = gan.assign(method="task_gan", seed=0.0, psnr=gan["psnr"] + rng.normal(0, 0.1, len(gan)))
+    others = rows[rows["method"].isin(["input", "clean"])]
+    frame = pd.concat([twin, gan, others], ignore_index=True)
+    same = replace(comparison, frame=frame, methods=("gan", "task_gan"))
+    told = verdict(same)
+    assert told.headline == "Task-GAN and GAN differ in no measure beyond its interval."
+    assert any(
+        "no measure differs beyond its interval" in f and "no difference: PSNR" in f for f in told.findings
+    )
+
+
+def test_flips_are_named_and_their_absence_too(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    for name in ("suvr", "task", "judge"):
+        frame[f"{name}_decision"] = frame["label"]
+    steady = verdict(replace(comparison, frame=frame))
+    assert steady.findings[-1] == "L1 only, GAN and Task-GAN flip the reading of no case."
+    hit = (frame["method"] == "gan") & frame["case"].isin(["sub-02", "sub-07"])
+    frame.loc[hit, "suvr_decision"] = 1 - frame["label"]
+    told = verdict(replace(comparison, frame=frame)).findings
+    assert "Compared with the clean image, GAN moves across the SUVR cut sub-02 and sub-07." in told
+
+
+def test_a_judge_that_errs_on_clean_is_called_weak(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    frame["judge_decision"] = frame["label"]
+    assert not any("weak judge" in w for w in verdict(replace(comparison, frame=frame)).warnings)
+    frame.loc[(frame["method"] == "clean") & (frame["case"] == "sub-01"), "judge_decision"] = 0
+    told = verdict(replace(comparison, frame=frame)).warnings
+    assert any("The judge errs on 1 of 8 clean volumes: it is a weak judge" in w for w in told)
+
+
+def test_what_weakens_the_findings_is_said(comparison: Comparison) -> None:
+    told = " ".join(verdict(comparison).warnings)
+    assert "T taught Task-GAN" in told
+    assert "With 8 test subjects, no error at all is still compatible with an error rate of 37 %." in told
+    assert "Fewer than three training seeds" in told
+
+
+def test_the_shrinking_is_said(comparison: Comparison) -> None:
+    told = " ".join(verdict(comparison).findings)
+    assert re.search(r"GAN 0\.(5|6)\d \[", told)
+    assert "pull subjects together" in told
+
+
+def test_without_readers_nothing_is_claimed_about_the_diagnosis(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    frame.loc[:, [c for c in frame if c.endswith("_decision")]] = float("nan")
+    told = verdict(replace(comparison, frame=frame)).findings
+    assert told[-1].startswith("No reader was at hand")
