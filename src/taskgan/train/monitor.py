@@ -38,6 +38,7 @@ class Monitor:
     def __init__(self, recipe: Recipe) -> None:
         self._limits = recipe.monitor
         self._bounded = recipe.data.intensity.output == "unit"
+        self._weight = recipe.lambda_gan
         smoothing = recipe.loss.label_smoothing
         # With smoothed targets even a perfect D pays their entropy.
         entropy = -sum(p * math.log(p) for p in (smoothing, 1 - smoothing) if p > 0) / 2
@@ -77,20 +78,19 @@ class Monitor:
         if figures["discriminator"] >= self._sure:
             self._won.clear()
             return None
-        self._won.append((figures["adversarial"], figures["pixel"]))
+        self._won.append((self._weight * figures["adversarial"], figures["pixel"]))
         del self._won[: -limits.discriminator_steps]
         if len(self._won) < limits.discriminator_steps:
             return None
+        adversarial, pixel = (sum(column) for column in zip(*self._won, strict=True))
         half = len(self._won) // 2
-        early, late = (
-            tuple(sum(column) / len(part) for column in zip(*part, strict=True))
-            for part in (self._won[:half], self._won[half:])
-        )
-        if late[0] < limits.discriminator_growth * early[0] or late[1] < early[1]:
+        early, late = (sum(value for _, value in part) for part in (self._won[:half], self._won[-half:]))
+        share = adversarial / (adversarial + pixel)
+        if share < limits.discriminator_share or late < early:
             return None
         return (
-            f"the discriminator has won: for {len(self._won)} steps it told every pair apart while the feature "
-            f"distance (Eq. 2) grew from {early[0]:.3g} to {late[0]:.3g} and the pixel loss did not fall"
+            f"the discriminator has won: for {len(self._won)} steps it told every pair apart, its features "
+            f"(Eq. 2) made {100 * share:.0f} % of the objective, and the pixel loss did not fall"
         )
 
     def state_dict(self) -> dict[str, Any]:
