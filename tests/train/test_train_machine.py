@@ -1,0 +1,116 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from taskgan.errors import UserError
+from taskgan.recipe import Recipe
+from taskgan.train import machine
+from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
+
+Make = Callable[..., Recipe]
+AUTO: dict[str, Any] = {
+    "machine": {"accelerator": "cpu", "precision": "auto", "channels_last": "auto", "compile": "auto"}
+}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> dict[Choice, float]:
+    """A machine whose times are known; every measurement is entered."""
+    times = {
+        Choice("32", False, False): 1.0,
+        Choice("32", True, False): 0.8,
+        Choice("bf16", False, False): 0.7,
+        Choice("bf16", True, False): 0.9,
+        Choice("bf16", False, True): 0.1,
+    }
+    asked: list[Choice] = []
+
+    def measure(recipe: Recipe, size: tuple[int, int], choice: Choice) -> tuple[float, float]:
+        asked.append(choice)
+        return times[choice], 60.0
+
+    monkeypatch.setattr(machine, "seconds_a_step", measure)
+    times["asked"] = asked  # type: ignore[index, assignment]
+    return times
+
+
+def test_nothing_is_measured_where_nothing_is_auto(recipe: Make, timed: dict[Any, Any]) -> None:
+    assert machine.choose(recipe(), (16, 16)) == Choice("32", False, False)
+    assert timed["asked"] == []
+
+
+def test_the_fastest_is_taken_and_every_objective_gets_it_from_the_cache(
+    recipe: Make, timed: dict[Any, Any]
+) -> None:
+    chosen = [machine.choose(recipe(objective=o, **AUTO), (16, 16)) for o in ("l1", "gan", "task_gan")]
+    assert chosen == [Choice("bf16", False, False)] * 3
+    assert len(timed["asked"]) == 4
+    machine.choose(recipe(**AUTO), (32, 32))
+    assert len(timed["asked"]) == 8  # another size is another question
+
+
+def test_a_gain_within_the_noise_of_a_stopwatch_changes_nothing(recipe: Make, timed: dict[Any, Any]) -> None:
+    for choice in list(timed):
+        if isinstance(choice, Choice):
+            timed[choice] = 0.97
+    timed[Choice("32", False, False)] = 1.0
+    assert machine.choose(recipe(**AUTO), (16, 16)) == Choice("32", False, False)
+
+
+def test_fixed_settings_are_not_varied(recipe: Make) -> None:
+    asked = recipe(machine={"accelerator": "cpu", "precision": "bf16", "compile": False})
+    assert machine.candidates(asked, CPU) == [Choice("bf16", False, False), Choice("bf16", True, False)]
+
+
+@pytest.mark.parametrize(("steps", "compiled"), [(100, False), (5000, True)])
+def test_compiling_has_to_pay(recipe: Make, timed: dict[Any, Any], steps: int, compiled: bool) -> None:
+    found = machine.choose(recipe(optimiser__steps=steps, **AUTO), (16, 16))
+    assert found == Choice("bf16", False, compiled)
+    assert (Choice("bf16", False, True) in timed["asked"]) == compiled
+
+
+def test_a_measurement_draws_nothing_from_torchs_global_state(recipe: Make) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    each, first = machine.seconds_a_step(
+        recipe(objective="l1"), (16, 16), Choice("32", True, False), budget=0.0
+    )
+    assert each > 0
+    assert first > 0
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
+    recipe: Make, timed: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    assert [machine.choose(recipe(**AUTO), (16, 16)).precision for _ in range(2)] == ["bf16", "bf16"]
+    assert len(timed["asked"]) == 8
+
+
+def test_what_the_machine_lacks_is_said(recipe: Make) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(UserError, match="accelerator=cuda.*not to be had here"):
+        start_fabric(recipe(machine__accelerator="cuda").machine, "32")
+    with pytest.raises(UserError, match="precision=16 is not to be had here"):
+        start_fabric(recipe().machine, "16")
+
+
+def test_switches_are_set_back(recipe: Make) -> None:
+    threads = torch.get_num_threads()
+    with switches(recipe(machine__threads=2).machine, CPU):
+        assert torch.get_num_threads() == 2
+        assert torch.are_deterministic_algorithms_enabled()
+        assert float(torch.tensor(1e-40) * 1.0) == 0.0  # subnormals are zero
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_device_has_a_name(recipe: Make) -> None:
+    assert device_of(recipe().machine) == CPU
+    assert in_words(CPU).startswith("cpu: ")
+    assert in_words(CPU).endswith("1 thread")

@@ -1,0 +1,80 @@
+"""Two processes that share a batch make the step of one that has it all."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from taskgan.recipe import Recipe, dump_recipe
+from taskgan.train.journal import read_metrics
+from taskgan.train.run import train
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from taskgan.recipe import read_recipe
+from taskgan.train.run import train
+torch.set_num_threads(1)
+train(read_recipe(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+def a_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def test_two_ranks_equal_one(recipe: Callable[..., Recipe], cohort: Path, tmp_path: Path) -> None:
+    asked = recipe(
+        objective="task_gan",
+        task__training="joint",
+        task__features=0.1,
+        generator__norm="group",
+        generator__dropout=0.0,  # each device draws its own z
+        discriminator__norm="instance",
+        loss__lambda_gan=1.0,
+        optimiser__steps=6,
+        validation__every=3,
+        validation__save_every=3,
+    )
+    train(asked, cohort, tmp_path / "one")
+    pair = asked.model_copy(update={"machine": asked.machine.model_copy(update={"devices": 2})})
+    written = tmp_path / "recipe.yaml"
+    written.write_text(yaml.safe_dump(dump_recipe(pair)))
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MASTER_PORT": a_port(),
+        "MASTER_ADDR": "127.0.0.1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    done = subprocess.run(
+        [sys.executable, str(script), str(written), str(cohort), str(tmp_path / "two")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two"))
+    assert two["standing"]["done"] == 6
+    for network in ("generator", "discriminator", "task"):
+        for name, value in one["networks"][network].items():
+            torch.testing.assert_close(two["networks"][network][name], value, rtol=0, atol=1e-5)
+    rows = [read_metrics(tmp_path / name / "metrics.csv") for name in ("one", "two")]
+    assert len(rows[0]) == len(rows[1]) == 2
+    for ours, theirs in zip(*rows, strict=True):
+        for column in set(ours) - {"spread"}:  # a standard deviation of half a batch is another figure
+            a, b = ours[column], theirs[column]
+            assert (a == b == "") or float(a) == pytest.approx(float(b), rel=1e-3, abs=1e-5), column
+    assert done.stdout.count("is finished") == 1
