@@ -5,6 +5,7 @@ discrete tissue labels (``subjectNN_tissue.nii.gz``, one real head each).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Anatomy:
     affine: NDArray[np.float64]
 
 
+@lru_cache(maxsize=1)
 def mni_anatomy(resolution_mm: float = 2.0) -> Anatomy:
     """The MNI template with a skull and a scalp built around it.
 

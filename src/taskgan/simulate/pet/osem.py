@@ -56,9 +56,7 @@ def osem(
     """
     projector = model.projector
     dose = np.float32(fraction)
-    columns = counts[0].shape[2]
-    start = np.broadcast_to(projector.support[..., None], (*projector.support.shape, columns))
-    image = np.ascontiguousarray(start, dtype=np.float32)
+    image = np.repeat(projector.support[..., None], counts[0].shape[2], axis=2)
     # Where nothing is seen (the rim of the disc) there is nothing to divide by.
     floors = [np.float32(1e-4) * s.max() for s in sensitivity]
     for _ in range(iterations):

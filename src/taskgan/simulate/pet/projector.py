@@ -134,7 +134,7 @@ class Projector:
 
     def line_integral(self, image: Array, subset: int) -> Array:
         """Without TOF, (rays, S): what attenuation needs."""
-        gathered = self.gather(image, subset).sum(axis=0)
+        gathered = np.asarray(self.gather(image, subset).sum(axis=0), dtype=np.float32)
         return gathered.reshape(self.rays, image.shape[2])
 
     def back(self, rays: Array, subset: int) -> Array:

@@ -112,7 +112,7 @@ _PRESETS: dict[Scale, Scanner] = {
         tof_bins=27,
         tof_bin_mm=25.4,
         depth_cells=24,
-        trues_per_kbq=0.5,
+        trues_per_kbq=21.0,
         subsets=28,
         block=16,
     ),

@@ -121,7 +121,7 @@ def make_subject(
     shape_seed, uptake_seed, noise_seed = np.random.SeedSequence([settings.seed, subject.number]).spawn(3)
     head = deform(anatomy, grid, np.random.default_rng(shape_seed))
     rng = np.random.default_rng(uptake_seed)
-    truth = paint(head, grid, subject.composite, subject.positive, rng)
+    truth = paint(head, grid, subject.composite, subject.positive, subject.borderline, rng)
     injected = float(rng.normal(330.0, 30.0))
     weight = float(np.clip(rng.normal(75.0, 12.0), 45.0, 120.0))
     # SUV of the reference region; decay is corrected to injection, so kBq/ml = SUV · MBq / kg.

@@ -72,12 +72,19 @@ def draw_composite(
             return drawn
 
 
-def draw_regions(composite: float, positive: bool, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Uptake of every region, near a wanted composite, and the direction in which amyloid raises it.
+def draw_regions(
+    composite: float, positive: bool, borderline: bool, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Uptake of every region, with a wanted composite, and the direction in which amyloid raises it.
+
+    Within a class a composite above the class's mean raises all amyloid regions in proportion to their SD.
+    A borderline subject lies between the classes, so its means are interpolated between the table's. What
+    is left of each region's variance is its own, without changing the composite.
 
     Args:
-        composite: The subject's composite; between the classes the means are between the table's.
-        positive: The subject's class (whose SD is used).
+        composite: The subject's composite.
+        positive: The subject's class.
+        borderline: Near the cut.
         rng: The subject's generator.
 
     Returns:
@@ -85,11 +92,18 @@ def draw_regions(composite: float, positive: bool, rng: np.random.Generator) -> 
     """
     means = np.array([[TABLE[name][c][0] for c in (0, 1)] for name in REGIONS])
     sds = np.array([TABLE[name][int(positive)][1] for name in REGIONS])
-    low, high = COMPOSITE_TABLE[0][0], COMPOSITE_TABLE[1][0]
+    six = [index(name) for name in COMPOSITE]
     rise = means[:, 1] - means[:, 0]
-    centre = means[:, 0] + rise * (composite - low) / (high - low)
-    own = np.sqrt(1.0 - shared_variance(positive)) * rng.normal(0.0, 1.0, len(REGIONS))
-    values = np.maximum(centre + sds * np.clip(own, -2.5, 2.5), 0.6)
+    if borderline:
+        low, high = means[six].mean(axis=0)
+        centre = means[:, 0] + rise * (composite - low) / (high - low)
+    else:
+        centre = means[:, int(positive)].copy()
+        common = (composite - centre[six].mean()) / sds[six].mean()
+        centre += np.where(rise > 0, sds, 0.0) * common
+    own = np.clip(rng.normal(0.0, 1.0, len(REGIONS)), -2.5, 2.5)
+    own -= np.where(rise > 0, (sds[six] * own[six]).sum() / sds[six].sum(), 0.0)
+    values = np.maximum(centre + sds * np.sqrt(1.0 - shared_variance(positive)) * own, 0.6)
     return values.astype(np.float32), rise.astype(np.float32)
 
 
@@ -115,7 +129,14 @@ class Truth:
     composite: float
 
 
-def paint(head: Head, grid: Grid, composite: float, positive: bool, rng: np.random.Generator) -> Truth:
+def paint(
+    head: Head,
+    grid: Grid,
+    composite: float,
+    positive: bool,
+    borderline: bool,
+    rng: np.random.Generator,
+) -> Truth:
     """Give a head its uptake, so that the composite of the image is exactly the wanted one.
 
     The composite is a ratio of means of the image and linear in amyloid, so one step along the table's
@@ -126,9 +147,10 @@ def paint(head: Head, grid: Grid, composite: float, positive: bool, rng: np.rand
         grid: The scanner's grid.
         composite: Wanted composite SUVR.
         positive: The subject's class.
+        borderline: Near the cut.
         rng: The subject's generator.
     """
-    values, rise = draw_regions(composite, positive, rng)
+    values, rise = draw_regions(composite, positive, borderline, rng)
     white = float(np.clip(rng.normal(_WHITE, _WHITE_SD), 1.2, 1.8))
     regions = regions_at(head.points)
     grey = head.fractions[GREY]
