@@ -44,7 +44,7 @@ def test_every_verb_has_help_without_loading_what_is_heavy(verb: list[str]) -> N
         (["train", "pet-demo", "nowhere", "run", "--set", "los.x=1"], "unknown key los"),
         (["restore", "nowhere", "x.nii.gz", "-o", "y"], "nowhere"),
         (["restore", "m", "x", "-o", "y", "--select", "dose"], "expected COLUMN=VALUE"),
-        (["evaluate", "nowhere", "cohort", "-o", "out"], "nowhere"),
+        (["evaluate", "restored", "nowhere", "-o", "out"], "nowhere does not exist"),
         (["compare", "nowhere", "-o", "out"], "nowhere"),
         (["simulate", "pet", "out", "--scale", "huge"], "huge"),
         (["simulate", "pet", "out", "--anatomy", "nowhere"], "nowhere"),

@@ -8,10 +8,10 @@ import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from taskgan.cohort.intensity import IntensityTransform
 from taskgan.errors import Problems, UserError
@@ -20,6 +20,11 @@ from taskgan.train.limits import Limits
 
 Norm = Literal["batch", "instance", "group", "none"]
 Objective = Literal["l1", "gan", "task_gan"]
+
+
+def _text(value: object) -> object:
+    """YAML reads 32 as a number; as a precision it is a name."""
+    return str(value) if type(value) is int else value
 
 
 class Settings(BaseModel):
@@ -252,7 +257,7 @@ class Machine(Settings):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(default=1, ge=1)
     nodes: int = Field(default=1, ge=1)
-    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_text)] = "auto"
     channels_last: bool | Literal["auto"] = "auto"
     compile: bool | Literal["auto"] = "auto"
     threads: int = Field(default=0, ge=0)

@@ -204,10 +204,10 @@ def _row(
     )
 
 
-def write_pairs(table: Path, rows: Iterable[Mapping[str, object]]) -> None:
+def write_pairs(table: Path | str, rows: Iterable[Mapping[str, object]]) -> None:
     """Write a table atomically; the columns are those of the first row, in its order."""
     listed = list(rows)
-    with atomic(table) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+    with atomic(Path(table)) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, fieldnames=list(listed[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(listed)
