@@ -173,3 +173,10 @@ def test_an_evaluation_is_not_overwritten_unless_asked(cohort: Path, tmp_path: P
     (out / "summary.json").unlink()
     evaluate(restored, cohort, out, readers=STUBS)
     assert (out / "summary.json").is_file()
+
+
+def test_a_restoration_equal_to_the_clean_image_has_no_error_at_all(cohort: Path, tmp_path: Path) -> None:
+    restored = make_restorations(tmp_path / "r", cohort, "perfect", lambda clean, rng: clean)
+    rows = rows_of(evaluate(restored, cohort, tmp_path / "e", readers={}), "perfect")
+    assert np.isinf(rows["psnr"]).all()
+    assert (rows[["rmse", "suvr_bias"]] == 0).all(axis=None)

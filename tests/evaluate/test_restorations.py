@@ -55,3 +55,13 @@ def test_missing_folders_and_images_are_named(cohort: Path, tmp_path: Path) -> N
     (folder / "restored.csv").write_text("name,file\na,b\n")
     with pytest.raises(UserError, match="expected rows with the columns case and restored"):
         find_restorations(folder, pairs)
+
+
+def test_an_unfinished_restoration_is_not_judged(cohort: Path, tmp_path: Path) -> None:
+    folder = make_restorations(tmp_path / "r", cohort, "gan", blur(1))
+    record = folder / "restored.yaml"
+    record.write_text(record.read_text() + "status: running\n")
+    with pytest.raises(UserError, match="unfinished restoration"):
+        find_restorations(folder, read_pairs(cohort))
+    record.write_text(record.read_text().replace("running", "complete"))
+    assert find_restorations(folder, read_pairs(cohort)).method == "gan"

@@ -1,9 +1,11 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from taskgan.errors import UserError
+from taskgan.files import read_yaml, write_yaml
 from taskgan.report.load import load, shown
 
 
@@ -65,3 +67,17 @@ def test_a_folder_that_is_no_evaluation_is_named(tmp_path: Path) -> None:
         load([tmp_path])
     with pytest.raises(UserError, match="no evaluation folder given"):
         load([])
+
+
+def test_a_note_of_all_evaluations_is_said_once(
+    evaluations: list[Path], fake_runs: Path, tmp_path: Path
+) -> None:
+    copies = []
+    for folder in evaluations[:3]:
+        copy = tmp_path / folder.parent.name
+        shutil.copytree(folder, copy)
+        record = read_yaml(copy / "evaluation.yaml") | {"notes": ["there was no judge"]}
+        write_yaml(copy / "evaluation.yaml", record)
+        copies.append(copy)
+    assert load(copies).notes == ("There was no judge.",)
+    assert load([*copies[:2], evaluations[2]]).notes == ("Task-GAN, L1 only: there was no judge.",)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from taskgan.errors import UserError
+from taskgan.files import read_yaml
 from taskgan.report.run import compare
 
 TABLES = (
@@ -73,6 +74,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(report: Path) -> None:
 
 def test_every_table_and_figure_is_also_a_file(report: Path) -> None:
     folder = report.parent
+    assert read_yaml(folder / "report.yaml")["headline"].startswith("Task-GAN against GAN")
     assert sorted(p.stem for p in (folder / "tables").glob("*.csv")) == sorted(TABLES)
     figures = sorted(p.stem for p in (folder / "figures").glob("*.png"))
     assert [f for f in figures if not f.startswith("figure3")] == [

@@ -78,3 +78,11 @@ def test_without_readers_nothing_is_claimed_about_the_diagnosis(comparison: Comp
     frame.loc[:, [c for c in frame if c.endswith("_decision")]] = float("nan")
     told = verdict(replace(comparison, frame=frame)).findings
     assert told[-1].startswith("No reader was at hand")
+
+
+def test_of_two_subjects_nothing_is_claimed(comparison: Comparison) -> None:
+    frame = comparison.frame[comparison.frame["case"].isin(["sub-01", "sub-04"])]
+    told = verdict(replace(comparison, frame=frame))
+    assert told.headline == "Task-GAN and GAN differ in no measure beyond its interval."
+    assert any("Without an interval, hence no claim: PSNR (+5" in f for f in told.findings)
+    assert any(w.startswith("With fewer than three test subjects") for w in told.warnings)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair
-from taskgan.cohort.slices import Case, load_case, to_slices, to_volume
+from taskgan.cohort.slices import to_slices
 from taskgan.errors import UserError
 from taskgan.evaluate import quality
 from taskgan.evaluate.reading import Reader, read_case
@@ -48,20 +48,21 @@ def measure_case(
     Raises:
         UserError: If an image or mask cannot be read or is on another grid than the case.
     """
-    case = load_case(pair, data)
-    if case.clean is None or pair.clean is None:
+    if pair.clean is None:
         raise UserError(f"row {pair.row} (case {pair.case}) names no clean image to compare with")
+    source, truth = read_volume(pair.degraded), read_volume(pair.clean)
+    same_grid(truth, source, pair.clean, pair)
+    intensity = data.intensity.fit(source.data, str(pair.degraded))
     restored_path = restorations.images[pair.case]
     restored = read_volume(restored_path)
-    same_grid(restored, case.source, restored_path, pair)
-    masks = {column: _mask(pair, column, case) for column in ("mask", "cortex", "reference")}
+    same_grid(restored, source, restored_path, pair)
+    masks = {column: _mask(pair, column, source) for column in ("mask", "cortex", "reference")}
     volumes = {
-        "input": (pair.degraded, case.source.data),
-        "clean": (pair.clean, to_volume(case.intensity.invert(case.clean))),
+        "input": (pair.degraded, source.data),
+        "clean": (pair.clean, truth.data),
         restorations.method: (restored_path, restored.data),
     }
     common = _common(pair, out)
-    clean = volumes["clean"][1]
     rows = []
     for method, (path, image) in volumes.items():
         own = method == restorations.method
@@ -71,9 +72,9 @@ def measure_case(
             "seed": restorations.seed if own else None,
             "fold": restorations.fold if own else None,
             "restored": relative(path, out),
-            **_quality(image, clean, masks["mask"]),
-            **_readings(case.intensity.apply(image), pair.label, readers, settings),
-            **_suvr(image, clean, masks, settings.suvr_cut),
+            **_quality(image, truth.data, masks["mask"]),
+            **_readings(intensity.apply(image), pair.label, readers, settings),
+            **_suvr(image, truth.data, masks, settings.suvr_cut),
         }
         rows.append(row)
     return rows
@@ -103,12 +104,12 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
-def _mask(pair: Pair, column: str, case: Case) -> Mask | None:
+def _mask(pair: Pair, column: str, source: Volume) -> Mask | None:
     path = pair.path(column)
     if path is None:
         return None
     volume = read_volume(path)
-    same_grid(volume, case.source, path, pair)
+    same_grid(volume, source, path, pair)
     return np.asarray(volume.data > 0.5)
 
 

@@ -46,12 +46,14 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
         method: Name of the method; overrides what the folder says.
 
     Raises:
-        UserError: If the folder or an image that it lists does not exist, no case matches, or the method has
-            no name or the name of a reference row.
+        UserError: If the folder or an image that it lists does not exist, it is unfinished, no case matches, or the
+            method has no name or the name of a reference row.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected a folder of restored images")
     origin = read_yaml(folder / "restored.yaml") if (folder / "restored.yaml").is_file() else {}
+    if origin.get("status", "complete") != "complete":
+        raise UserError(f"{folder} holds an unfinished restoration; call taskgan restore again, it goes on")
     name = method or origin.get("method")
     if not name:
         raise UserError(f"{folder} has no restored.yaml that names its method; say it with --method")

@@ -84,6 +84,13 @@ def span(interval: Interval, digits: int, *, sign: bool = False) -> str:
     return f"[{number(interval.low, digits, sign=sign)}, {number(interval.high, digits, sign=sign)}]"
 
 
+def told(interval: Interval, digits: int, *, sign: bool = False, unit: str = "") -> str:
+    """An estimate and its interval in running text."""
+    return (
+        f"{number(interval.estimate, digits, sign=sign)}{unit} {span(interval, digits, sign=sign)}".rstrip()
+    )
+
+
 def estimate(interval: Interval, digits: int) -> Cell:
     """An estimate above its interval."""
     return Cell(number(interval.estimate, digits), span(interval, digits), interval)

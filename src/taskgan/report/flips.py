@@ -22,6 +22,7 @@ def flips_of(comparison: Comparison, method: str) -> pd.DataFrame:
 def flips_table(comparison: Comparison) -> Table:
     """One row a case, method and seed with at least one flip."""
     clean = comparison.rows("clean").drop_duplicates("case").set_index("case")
+    readers = clean[[f"{reader}_decision" for reader in SCORES]].notna().any(axis=None)
     rows = []
     for method in comparison.methods:
         for _, row in flips_of(comparison, method).iterrows():
@@ -46,7 +47,9 @@ def flips_table(comparison: Comparison) -> Table:
         "where the decision flips. A flip towards the label counts too: the image was changed all the same.",
         columns,
         tuple(rows),
-        "No reader decides otherwise on any restored image than on the clean one.",
+        "No reader decides otherwise on any restored image than on the clean one."
+        if readers
+        else "There was no reader.",
     )
 
 

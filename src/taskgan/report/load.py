@@ -148,10 +148,16 @@ def _once(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _own_notes(evaluations: Sequence[Evaluated]) -> list[str]:
-    notes = []
+    """The evaluations' own notes, each once, with the methods that it is about unless it is about all."""
+    found: dict[str, list[str]] = {}
     for one in evaluations:
         for note in one.record.get("notes") or ():
-            notes.append(f"{shown(str(one.record.get('method')))}: {note}.")
+            found.setdefault(str(note), []).append(shown(str(one.record.get("method"))))
+    notes = []
+    for note, methods in found.items():
+        about = "" if len(methods) == len(evaluations) else f"{', '.join(dict.fromkeys(methods))}: "
+        text = f"{about}{note}."
+        notes.append(text[0].upper() + text[1:] if not about else text)
     return notes
 
 

@@ -100,9 +100,10 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
     for one in comparison.evaluations:
         if "restored" in one.record and "cohort" in one.record:
             restored, cohort = (one.folder / str(one.record[key]) for key in ("restored", "cohort"))
-            method = shlex.quote(str(one.record["method"]))
-            named = "" if one.record.get("model") else f" --method {method}"
-            lines.append(f"taskgan evaluate {seen(restored)} {seen(cohort)} -o {seen(one.folder)}{named}")
+            name = shlex.quote(str(one.record["method"]))
+            lines.append(
+                f"taskgan evaluate {seen(restored)} {seen(cohort)} -o {seen(one.folder)} --method {name}"
+            )
     folders = " ".join(seen(one.folder) for one in comparison.evaluations)
     lines.append(f"taskgan compare {folders} -o {seen(out)} --baseline {shlex.quote(comparison.baseline)}")
     return lines

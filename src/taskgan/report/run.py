@@ -5,6 +5,7 @@ from pathlib import Path
 
 from taskgan.console import say
 from taskgan.errors import UserError
+from taskgan.files import versions, write_yaml
 from taskgan.report.cells import Table, write_table
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
 from taskgan.report.choose import choose_cases, rule
@@ -24,7 +25,8 @@ def compare(
 
     Args:
         evaluations: Folders that ``taskgan evaluate`` made: one per method, seed or fold.
-        out: Folder to make: ``tables/*.csv``, ``figures/*.png`` and, last, ``report.html``.
+        out: Folder to make: ``tables/*.csv``, ``figures/*.png``, ``report.yaml`` (the verdict) and,
+            last, ``report.html``.
         baseline: Method that the others are compared with.
         overwrite: Replace an existing report.
 
@@ -43,6 +45,16 @@ def compare(
         write_table(table, out / "tables")
     words = verdict(comparison)
     cases = _cases(comparison, out / "figures")
+    write_yaml(
+        out / "report.yaml",
+        {
+            "compared": words.compared,
+            "headline": words.headline,
+            "findings": list(words.findings),
+            "warnings": list(words.warnings),
+            "versions": versions(),
+        },
+    )
     write_page(page, comparison, words, tables, cases, _charts(comparison, out / "figures"), rule(comparison))
     _say(tables[0], words.findings)
     say(f"report: {page}")

@@ -1,6 +1,7 @@
 """The report's tables: the paper's Table 2 and 3 with intervals, paired differences, SUVR."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from taskgan.evaluate import summary
@@ -71,7 +72,7 @@ def quality(comparison: Comparison, suffix: str) -> Table:
     for method in ("input", *comparison.methods):
         mine = comparison.rows(method)
         figures = summary.quality(mine)
-        if math.isnan(figures[f"psnr{suffix}"].estimate):
+        if math.isnan(figures[f"rmse{suffix}"].estimate):
             continue
         seeds = mine["seed"].nunique()
         rows.append(
@@ -130,6 +131,12 @@ def _versus(method: str, baseline: str) -> Cell:
     return plain(text, tone="strong")
 
 
+def known(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """Those of the metrics that the comparison has values of."""
+    columns = {m: "suvr_bias" if m.key == "suvr_error" else m.key for m in metrics}
+    return tuple(m for m in metrics if comparison.frame[columns[m]].notna().any())
+
+
 _VERSUS = Column("difference", "Difference")
 _READ_DIFFERENCE = (
     "First minus second, on the same subjects. ▲ better, ▼ worse: the 95 % interval excludes zero. Grey figures do "
@@ -140,7 +147,7 @@ _READ_DIFFERENCE = (
 
 def paired_quality(comparison: Comparison) -> Table:
     """Paired differences in image quality, to the baseline and to the input."""
-    metrics = (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
+    metrics = known(comparison, (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD))
     rows = []
     for method, baseline in _pairs(comparison):
         cells = [
@@ -246,17 +253,19 @@ def _always_negative(comparison: Comparison) -> tuple[Cell, ...]:
 
 def paired_readings(comparison: Comparison) -> Table:
     """Paired differences in what readers make of the images, with McNemar's test of their errors."""
-    metrics = (TASK, JUDGE, SUVR)
+    metrics = known(comparison, (TASK, JUDGE, SUVR))
+    readers = [r for r in READERS if comparison.frame[f"{r}_decision"].notna().any()]
     columns = [
         _VERSUS,
         *(Column(m.key, m.heading, "") for m in metrics),
         *(
             Column(f"mcnemar_{r}", f"Errors: {short}")
             for r, short in (("task", "T"), ("judge", "judge"), ("suvr", "SUVR"))
+            if r in readers
         ),
     ]
     rows = []
-    for method, baseline in _pairs(comparison):
+    for method, baseline in _pairs(comparison) if readers else ():
         cells = [
             _with_paper(
                 difference(paired(comparison, m, method, baseline), m.digits, better=m.better),
@@ -266,7 +275,7 @@ def paired_readings(comparison: Comparison) -> Table:
             )
             for m in metrics
         ]
-        for reader in READERS:
+        for reader in readers:
             found = discordance(comparison, reader, method, baseline)
             text = f"{found.only_method} : {found.only_baseline}"
             cells.append(Cell(text, f"p = {found.p:.2f}", found.p, "none" if found.p >= 0.05 else ""))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from taskgan.evaluate.statistics import Interval
 from taskgan.evaluate.summary import reading, suvr
-from taskgan.report.cells import number, span
+from taskgan.report.cells import number, told
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison, shown
 from taskgan.report.paired import JUDGE, PSNR, RELATIVE, SSIM, SUVR, Metric, paired
@@ -85,14 +85,16 @@ def _restores(comparison: Comparison) -> str:
     gains = []
     for method in comparison.methods:
         gain = paired(comparison, PSNR, method, "input")
-        gains.append(f"{shown(method)} {number(gain.estimate, 2, sign=True)} dB {span(gain, 2, sign=True)}")
+        if math.isnan(gain.estimate):  # a restoration equal to the clean image has no finite PSNR
+            continue
+        gains.append(f"{shown(method)} {told(gain, 2, sign=True, unit=PSNR.unit)}")
     return f"PSNR over the degraded input: {_and(gains)}."
 
 
 def _against(comparison: Comparison, method: str, baseline: str) -> str:
     found = _sorted_out(comparison, method, baseline)
     beyond = [
-        f"{m.words} is {word} ({_gap(m, gap.estimate)} {span(gap, m.digits, sign=True)})"
+        f"{m.words} is {word} ({told(gap, m.digits, sign=True, unit=m.unit)})"
         for word in ("better", "worse")
         for m, gap in found[word]
     ]
@@ -100,7 +102,9 @@ def _against(comparison: Comparison, method: str, baseline: str) -> str:
     text += _and(beyond) if beyond else "no measure differs beyond its interval"
     if found["none"]:
         inside = _and(f"{m.words} ({_gap(m, gap.estimate)})" for m, gap in found["none"])
-        text += f". Inside the interval, hence no difference: {inside}"
+        bare = all(math.isnan(gap.low) for _, gap in found["none"])
+        why = "Without an interval, hence no claim" if bare else "Inside the interval, hence no difference"
+        text += f". {why}: {inside}"
     return text + "."
 
 
@@ -113,10 +117,10 @@ def _slopes(comparison: Comparison) -> Iterable[str]:
     slopes = {m: f.slope for m, f in found.items() if f.count and not math.isnan(f.slope.estimate)}
     if not slopes:
         return
-    told = _and(f"{shown(m)} {number(s.estimate, 2)} {span(s, 2)}" for m, s in slopes.items())
+    listed = _and(f"{shown(m)} {told(s, 2)}" for m, s in slopes.items())
     below = [shown(m) for m, s in slopes.items() if s.high < 1]
     shrunk = f" {_and(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
-    yield f"Slope of restored on clean cortical SUVR, where 1 keeps the differences between subjects: {told}.{shrunk}"
+    yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {listed}.{shrunk}"
 
 
 def _flips(comparison: Comparison) -> Iterable[str]:
@@ -136,13 +140,13 @@ def _flips(comparison: Comparison) -> Iterable[str]:
     steady = []
     for method in comparison.methods:
         rows = flips_of(comparison, method)
-        told = []
+        turned = []
         for reader, words in readers.items():
             cases = [str(c) for c in dict.fromkeys(rows[rows[f"flip_{reader}"]]["case"])]
             if cases:
-                told.append(f"{words} {_some(cases)}")
-        if told:
-            yield f"Compared with the clean image, {shown(method)} {'; '.join(told)}."
+                turned.append(f"{words} {_some(cases)}")
+        if turned:
+            yield f"Compared with the clean image, {shown(method)} {'; '.join(turned)}."
         else:
             steady.append(shown(method))
     if steady:
@@ -174,7 +178,9 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
         )
     if task.decisions and "task_gan" in comparison.methods:
         yield "T taught Task-GAN, so T’s own figures are no evidence for it; the judge’s and the SUVR’s are."
-    if subjects < 20:
+    if subjects < 3:
+        yield "With fewer than three test subjects there are no intervals, so that no difference is claimed."
+    elif subjects < 20:
         yield (
             f"With {subjects} test subjects, no error at all is still compatible with an error rate of "
             f"{100 * (1 - 0.025 ** (1 / subjects)):.0f} %."
