@@ -20,8 +20,8 @@ def feature_matching(
     (on several devices over each device's own part); a batch of one makes it a distance per sample, which is a
     stronger demand than the paper's.
 
-    The clean side is detached: only G learns by it. That D's weights get no gradient is the caller's part
-    (:func:`taskgan.objective.hold.held`), because D's weights also lie between x̂ and the features.
+    The clean side is detached: only G learns by it. D's weights also lie between x̂ and the features, so the
+    backward pass has to name G's weights (``inputs=``), or D would learn to agree with G.
 
     Args:
         restored: D's features of x̂, one (B, C_k, h_k, w_k) a layer.

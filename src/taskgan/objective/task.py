@@ -1,7 +1,6 @@
 """Eq. 3: the task loss, for any kind of property, and the matching of T's inner features."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -37,41 +36,33 @@ class TaskKind(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class TaskLoss:
-    """The two terms of Eq. 3, per case (B,).
+def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor | None, label: Tensor) -> Tensor:
+    """Eq. 3, L_task = (T(x̂) − y)² + (T(x) − y)², in the form that ``kind`` gives to the square, per case.
 
-    Attributes:
-        restored: (T(x̂) − y)²: teaches G, and T where it is trained jointly.
-        clean: (T(x) − y)²: teaches T alone, for G has no part in x. A constant where T is frozen.
-    """
-
-    restored: Tensor
-    clean: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """Eq. 3 per case (B,)."""
-        return self.restored + self.clean
-
-
-def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor, label: Tensor) -> TaskLoss:
-    """Eq. 3, L_task = (T(x̂) − y)² + (T(x) − y)², in the form that ``kind`` gives to the square.
+    The first term teaches G, and T where it is trained jointly. The second teaches T alone, for G has no part
+    in x.
 
     Args:
         kind: The property.
         restored: T's output for x̂.
-        clean: T's output for x, the same shape.
+        clean: T's output for x, the same shape; None leaves the second term out, which is a constant where T is
+            frozen.
         label: y, one entry a case.
+
+    Returns:
+        (B,).
 
     Raises:
         ValueError: If the outputs differ in shape.
     """
+    loss = kind.loss(restored, label)
+    if clean is None:
+        return loss
     if restored.shape != clean.shape:
         raise ValueError(
             f"outputs for restored {tuple(restored.shape)} and clean {tuple(clean.shape)} differ"
         )
-    return TaskLoss(kind.loss(restored, label), kind.loss(clean, label))
+    return loss + kind.loss(clean, label)
 
 
 def feature_distance(restored: Sequence[Tensor], clean: Sequence[Tensor]) -> Tensor:

@@ -42,7 +42,7 @@ def figures(readings: Sequence[Array], labels: Sequence[float], losses: Sequence
     """
     truth = np.asarray(labels) > 0.5
     means = np.array([volume_probability(r) for r in readings])
-    right = (means > 0.5) == truth
+    right = np.array([volume_decision(r) for r in readings]) == truth
     maes = [float(np.abs(middle_slices(r) - y).mean()) for r, y in zip(readings, truth, strict=True)]
     balanced: float | None = None
     auc: float | None = None
