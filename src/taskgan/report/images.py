@@ -120,7 +120,8 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
             if method != "clean":
                 error = _show(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
         for row, name in enumerate(("Slice", "Detail", "Image − clean")):
-            axes[row][0].set_ylabel(name, fontweight="bold")
+            beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
+            axes[row][0].text(-0.06, 0.5, name, ha="right", va="center", **beside)
         for x, side in ((0.02, "R"), (0.98, "L")):
             place = {"transform": axes[0][0].transAxes, "fontsize": 8, "color": "#555555"}
             axes[0][0].text(x, 0.02, side, ha="left" if side == "R" else "right", **place)
@@ -134,10 +135,7 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
 def _show(axis: Any, image: Array, colours: str, limits: tuple[float, float], aspect: float) -> Any:
     low, high = limits
     drawn = axis.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    for side in axis.spines.values():
-        side.set_visible(False)
+    axis.set_axis_off()
     return drawn
 
 
