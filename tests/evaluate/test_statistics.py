@@ -45,7 +45,7 @@ def test_the_mean_interval_is_close_to_students_for_normal_values() -> None:
     assert found.high == pytest.approx(high, abs=0.1 * (high - low))
 
 
-@pytest.mark.parametrize("count", [8, 20])
+@pytest.mark.parametrize("count", [6, 8, 20])
 def test_coverage_of_the_mean_with_few_subjects(count: int) -> None:
     rng = np.random.default_rng(3)
     runs, kept, narrow = 400, 0, 0
@@ -72,11 +72,13 @@ def test_the_same_data_give_the_same_interval_and_seeds_differ() -> None:
 
 
 def test_too_few_subjects_have_no_interval() -> None:
-    two = mean_interval([1.0, 2.0], ["a", "b"])
-    assert two.estimate == 1.5
-    assert np.isnan(two.low)
-    assert np.isnan(two.high)
-    assert not two.excludes(0.0)
+    # Five that agree in sign do so by chance with probability 1/16: no 95 % interval can come of them.
+    five = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0], "abcde")
+    assert five.estimate == 3.0
+    assert np.isnan(five.low)
+    assert np.isnan(five.high)
+    assert not five.excludes(0.0)
+    assert mean_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "abcdef").excludes(0.0)
     assert np.isnan(mean_interval([np.nan], ["a"]).estimate)
 
 

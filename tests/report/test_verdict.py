@@ -80,9 +80,9 @@ def test_without_readers_nothing_is_claimed_about_the_diagnosis(comparison: Comp
     assert told[-1].startswith("No reader was at hand")
 
 
-def test_of_two_subjects_nothing_is_claimed(comparison: Comparison) -> None:
+def test_of_too_few_subjects_nothing_is_claimed(comparison: Comparison) -> None:
     frame = comparison.frame[comparison.frame["case"].isin(["sub-01", "sub-04"])]
     told = verdict(replace(comparison, frame=frame))
     assert told.headline == "Task-GAN and GAN differ in no measure beyond its interval."
     assert any("Without an interval, hence no claim: PSNR (+5" in f for f in told.findings)
-    assert any(w.startswith("With fewer than three test subjects") for w in told.warnings)
+    assert any("With 2 test subjects there are no 95 % intervals" in w for w in told.warnings)

@@ -81,7 +81,11 @@ def evaluate(
             "model": found.origin.get("model"),
             "checksum": found.origin.get("checksum"),
             "settings": settings.model_dump(mode="json"),
-            "data": recipe.data.model_dump(mode="json"),
+            "recipe": {
+                "data": recipe.data.model_dump(mode="json"),
+                "task": recipe.task.model_dump(mode="json"),
+                "judge": recipe.judge.model_dump(mode="json"),
+            },
             "readers": {
                 n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
             },

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from taskgan.evaluate.statistics import Interval
+from taskgan.evaluate.statistics import FEWEST, Interval
 from taskgan.evaluate.summary import reading, suvr
 from taskgan.report.cells import number, told
 from taskgan.report.flips import flips_of
@@ -178,8 +178,11 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
         )
     if task.decisions and "task_gan" in comparison.methods:
         yield "T taught Task-GAN, so T’s own figures are no evidence for it; the judge’s and the SUVR’s are."
-    if subjects < 3:
-        yield "With fewer than three test subjects there are no intervals, so that no difference is claimed."
+    if subjects < FEWEST:
+        yield (
+            f"With {subjects} test subjects there are no 95 % intervals (a bootstrap needs {FEWEST}), so that no "
+            f"difference is claimed."
+        )
     elif subjects < 20:
         yield (
             f"With {subjects} test subjects, no error at all is still compatible with an error rate of "
