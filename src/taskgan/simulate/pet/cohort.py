@@ -30,6 +30,7 @@ from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
 
 Record = dict[str, Any]
+_FULL_SCALE_WORKERS = 3
 
 
 def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Path:
@@ -41,7 +42,7 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     Args:
         out: Cohort folder; absent, empty, or begun with the same settings.
         settings: What to simulate.
-        workers: Processes; 0 takes every core. At full scale each needs about 3 GB.
+        workers: Processes; 0 takes every core, at full scale three at most, which keeps memory under 8 GB.
 
     Returns:
         The cohort folder.
@@ -58,7 +59,7 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     write_description(out, {**description, "complete": False})
     write_top(out)
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
-    count = min(workers or len(os.sched_getaffinity(0)), max(1, len(waiting)))
+    count = min(workers or _default_workers(settings), max(1, len(waiting)))
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
         for record in _run(waiting, settings, sources, out, count):
             shown.advance(subject=record["subject"])
@@ -68,6 +69,11 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     write_description(out, {**description, "measured": measured, "complete": True})
     say(f"{out}: {len(records)} subjects, {sum(r['label'] for r in records)} positive")
     return out
+
+
+def _default_workers(settings: PetSimulation) -> int:
+    cores = len(os.sched_getaffinity(0))
+    return min(cores, _FULL_SCALE_WORKERS) if settings.scale == "full" else cores
 
 
 def _description(settings: PetSimulation, sources: Sequence[Path]) -> dict[str, Any]:
