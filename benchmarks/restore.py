@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,17 +36,21 @@ print("peak_mb", int(next(l for l in lines if l.startswith("VmHWM")).split()[1])
 """
 
 
-def phantom() -> np.ndarray:
-    """An ellipsoid of activity with folds in it and noise, in Bq/ml, empty outside."""
+def phantom() -> tuple[np.ndarray, np.ndarray]:
+    """An ellipsoid of activity with folds in it, in Bq/ml, empty outside: with noise, and without."""
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij", sparse=True)
     inside = (x / 0.7) ** 2 + (y / 0.85) ** 2 + (z / 0.95) ** 2 < 1
-    activity = 5000 * (1 + 0.4 * np.sin(25 * x) * np.sin(21 * y) * np.cos(9 * z))
-    counts = np.random.default_rng(0).poisson(np.broadcast_to(activity / 500, SHAPE))
-    return (inside * counts * 500).astype(np.float32)
+    clean = inside * 5000 * (1 + 0.4 * np.sin(25 * x) * np.sin(21 * y) * np.cos(9 * z))
+    counts = np.random.default_rng(0).poisson(clean / 500)
+    return (counts * 500).astype(np.float32), clean.astype(np.float32)
 
 
-def write_paper_model(folder: Path, image: np.ndarray, residual: bool) -> None:
-    """The paper's U-Net with random weights, its batch norms settled on slices of the image."""
+def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps: int) -> None:
+    """The paper's U-Net from random weights, after a few steps so that its output is an image.
+
+    Time does not depend on the weights, but the error of bfloat16 does: random weights give noise, in which it
+    is several times larger than in a restored image.
+    """
     import torch
 
     from taskgan.networks.generator import UNet
@@ -53,16 +58,22 @@ def write_paper_model(folder: Path, image: np.ndarray, residual: bool) -> None:
     from taskgan.restore.model_folder import ModelCard, Seen, write_model
 
     recipe = Recipe()
-    generator = Generator(residual=residual)
-    scale = recipe.data.intensity.fit(image).scale
+    scale = recipe.data.intensity.fit(noisy).scale
     torch.manual_seed(0)
-    network = UNet(**generator.model_dump(), in_channels=1).train()
-    slices = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image[..., 20:70:12], 2, 0)))[:, None] / scale
-    with torch.no_grad():
-        for layer in network.modules():
-            if isinstance(layer, torch.nn.BatchNorm2d):
-                layer.momentum = None  # a plain average: settled after one batch
-        network(slices)
+    network = UNet(**Generator().model_dump(), in_channels=1).train()
+    network = network.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters(), 2e-4, betas=(0.5, 0.999))
+    slices = np.random.default_rng(1).integers(15, 75, (steps, 2))
+    for chosen in slices:
+        x, y = (
+            torch.from_numpy(np.moveaxis(image[64:192, 64:192, chosen], 2, 0)[:, None] / np.float32(scale))
+            for image in (noisy, clean)
+        )
+        loss = (network(x) - y).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    generator = Generator()
     card = ModelCard(
         name="paper",
         objective="task_gan",
@@ -84,16 +95,20 @@ def write_paper_model(folder: Path, image: np.ndarray, residual: bool) -> None:
     write_model(folder, network.state_dict(), card)
 
 
-def from_file_to_file(work: Path, image: np.ndarray, threads: int) -> dict[str, float]:
-    """Seconds (start of Python's imports to the file on disk) and peak memory of the verb."""
-    from taskgan.cohort.images import write_volume
+def from_file_to_file(work: Path, image: np.ndarray, threads: int) -> dict[str, Any]:
+    """Seconds (imports included), peak memory, and the precision that ``auto`` took, of the verb."""
+    from taskgan.cohort.images import read_sidecar, write_volume
 
     write_volume(work / "pet.nii.gz", image, np.diag([1.17, 1.17, 2.78, 1]))
     arguments = [str(work / "model"), str(work / "pet.nii.gz"), str(work / "restored.nii.gz"), str(threads)]
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, *arguments], check=True, capture_output=True, text=True
     )
-    return {k: float(v) for k, v in (s.split() for s in done.stdout.splitlines()[-2:])}
+    used = read_sidecar(work / "restored.nii.gz")["GeneratedBy"][-1]["Settings"]
+    return {k: float(v) for k, v in (s.split() for s in done.stdout.splitlines()[-2:])} | {
+        "precision": used["precision_used"],
+        "bf16_error_of_brightest_slice": used.get("bf16_error"),
+    }
 
 
 def time_blocks(work: Path, image: np.ndarray, block: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
@@ -107,10 +122,8 @@ def time_blocks(work: Path, image: np.ndarray, block: int) -> tuple[dict[str, fl
     state, card = read_model(work / "model")
     plain = build_generator(state, card)
     restorers = {
-        "float32": Restorer.from_folder(work / "model", precision="32", batch_size=1),
-        "float32 batch 4": Restorer.from_folder(work / "model", precision="32", batch_size=4),
-        "bfloat16": Restorer.from_folder(work / "model", precision="bf16"),
-        "auto": Restorer.from_folder(work / "model", precision="auto"),
+        "32": Restorer.from_folder(work / "model", precision="32"),
+        "bf16": Restorer.from_folder(work / "model", precision="bf16"),
     }
     inputs = to_slices(image / np.float32(card.seen.scale[0]))[:, None]
 
@@ -152,22 +165,25 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--slices", type=int, default=SHAPE[2], help="time only this many")
-    parser.add_argument("--block", type=int, default=6, help="slices that a method takes at a turn")
+    parser.add_argument("--block", type=int, default=8, help="slices that a method takes at a turn")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--residual", action="store_true", help="the degraded image is added to the output")
+    parser.add_argument("--steps", type=int, default=15, help="training steps before, see write_paper_model")
     options = parser.parse_args()
-    image = phantom()
+    noisy, clean = phantom()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        write_paper_model(work / "model", image, options.residual)
-        whole = from_file_to_file(work, image, options.threads)
+        write_paper_model(work / "model", noisy, clean, options.steps)
+        whole = from_file_to_file(work, noisy, options.threads)
         import torch
 
         torch.set_num_threads(options.threads)
-        seconds, results = time_blocks(work, image[..., : options.slices], options.block)
+        first = (SHAPE[2] - options.slices) // 2
+        middle = noisy[..., first : first + options.slices]
+        seconds, results = time_blocks(work, middle, options.block)
     per_slice = {name: 1000 * value / options.slices for name, value in seconds.items()}
     speedup = {name: seconds["plain loop"] / value for name, value in seconds.items()}
     loop_s = per_slice["plain loop"] * SHAPE[2] / 1000
+    off = differences(results)
     report = {
         "shape": [*SHAPE[:2], options.slices],
         "threads": options.threads,
@@ -175,23 +191,20 @@ def main() -> None:
         "torch": torch.__version__,
         "ms_per_slice": {k: round(v, 1) for k, v in per_slice.items()},
         "speedup": {k: round(v, 2) for k, v in speedup.items()},
-        "difference": differences(results),
-        "file_to_file": {
-            "seconds": round(whole["seconds"], 1),
-            "plain_loop_seconds": round(loop_s, 1),
-            "peak_mb": round(whole["peak_mb"]),
-        },
+        "difference": off,
+        "file_to_file": whole | {"plain_loop_seconds": loop_s},
+        "auto_speedup": speedup[whole["precision"]],
         "wanted": {"speedup": LEAST_SPEEDUP, "peak_mb": MOST_MEMORY_MB},
         "met": {
-            "speedup": speedup["auto"] >= LEAST_SPEEDUP,
+            "speedup": speedup[whole["precision"]] >= LEAST_SPEEDUP,
             "peak_mb": whole["peak_mb"] < MOST_MEMORY_MB,
         },
     }
     for name, value in per_slice.items():
-        off = report["difference"][name]
+        taken = "  <- auto" if name == whole["precision"] else ""
         print(
-            f"{name:<16} {value:7.1f} ms/slice  {speedup[name]:5.2f} × the plain loop  "
-            f"off by at most {off['max_of_range']:.1e} of the range, {off['relative_rms']:.1e} rms"
+            f"{name:<10} {value:7.1f} ms/slice  {speedup[name]:5.2f} × the plain loop  off by at most "
+            f"{off[name]['max_of_range']:.1e} of the range, {off[name]['relative_rms']:.1e} rms{taken}"
         )
     print(f"taskgan restore, file to file: {whole['seconds']:.1f} s (plain loop alone {loop_s:.1f} s)")
     print(f"peak memory {whole['peak_mb']:.0f} MB (wanted: under {MOST_MEMORY_MB})")

@@ -46,10 +46,14 @@ def test_any_size_and_any_batch_give_the_same(
     assert np.abs(one - two).max() <= 1e-5 * max(one.max(), inputs.max())
 
 
-def test_a_slice_does_not_depend_on_the_other_slices() -> None:
-    restorer = Restorer(network_of(), Data(), batch_size=3)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_slice_does_not_depend_on_the_other_slices(precision: str) -> None:
+    network = network_of(generator=Generator(width=16, max_width=64, depth=4))
+    restorer = Restorer(network, Data(), batch_size=3, precision=precision)  # type: ignore[arg-type]
     inputs = inputs_of(5)
     together = restorer.restore_slices(inputs)
+    backwards = restorer.restore_slices(inputs[::-1])[::-1]
+    np.testing.assert_allclose(together, backwards, atol=1e-5 * together.max())
     alone = np.concatenate([restorer.restore_slices(inputs[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(together, alone, atol=1e-5 * together.max())
 

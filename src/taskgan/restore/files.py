@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from taskgan.cohort.images import write_volume
 from taskgan.cohort.slices import Case, load_case
@@ -52,7 +53,7 @@ def restore(
         split: Of a table, only this split.
         select: Of a table, only rows with these values; they go before the model's own selection.
         batch_size: Slices at once: memory, not results.
-        precision: ``auto``, ``32`` or ``bf16``.
+        precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
         overwrite: Replace existing output.
 
@@ -66,10 +67,10 @@ def restore(
     if not inputs:
         raise UserError("there is nothing to restore; expected NIfTI files, folders or a pairs.csv")
     if threads > 0:
-        import torch
-
         torch.set_num_threads(threads)
-    restorer = Restorer.from_folder(model, precision=check_precision(precision), batch_size=batch_size)
+    wanted = check_precision(precision)
+    device = "cuda" if torch.cuda.is_available() and wanted != "bf16" else "cpu"
+    restorer = Restorer.from_folder(model, precision=wanted, batch_size=batch_size, device=device)
     card = restorer.card
     assert card is not None
     if samples:

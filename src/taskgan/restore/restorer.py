@@ -22,6 +22,9 @@ from taskgan.restore.precision import Precision, bf16_is_native, folded, reduced
 Array = NDArray[np.float32]
 
 BF16_TOLERANCE = 0.01  # of the restored slice's largest value
+_BF16_BATCH = (
+    4  # enough for the innermost layers' weights, which are most of the network, to be read less often
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class Restorer:
         precision: ``32``; ``bf16`` (all but the last layer; a :class:`UNet` on the CPU only); ``auto``: bfloat16
             where the CPU has it in hardware and the brightest slice of a volume differs by at most 1 % of its
             range (:data:`BF16_TOLERANCE`), decided per volume.
-        batch_size: Slices at once in float32: memory, not results. In bfloat16 it is always one, because a
-            batch may be summed in another order and bfloat16 turns that into visible digits.
+        batch_size: Slices at once in float32: memory, not results. In bfloat16 batches always have four, the
+            last one filled up: another size could be summed in another order, which bfloat16 turns into
+            visible digits.
 
     Raises:
         UserError: If bfloat16 is asked of a network that is no U-Net on the CPU.
@@ -224,21 +228,22 @@ class Restorer:
         return (self._small if error <= BF16_TOLERANCE else self._network), error
 
     def _parts(self, network: nn.Module, inputs: Array) -> list[range]:
-        size = 1 if network is self._small else self.batch_size
+        size = _BF16_BATCH if network is self._small else self.batch_size
         return [range(start, min(start + size, len(inputs))) for start in range(0, len(inputs), size)]
 
     def _run(
         self, network: nn.Module, inputs: Array, part: range, z: Sequence[torch.Generator] | None = None
     ) -> Array:
-        batch = np.stack([with_neighbours(inputs, index, self.data.neighbours) for index in part])
+        filled = _BF16_BATCH - len(part) if network is self._small else 0
+        places = [*part, *[part[-1]] * filled]
+        if z is not None:
+            z = [*z, *[torch.Generator() for _ in range(filled)]]
+        batch = np.stack([with_neighbours(inputs, index, self.data.neighbours) for index in places])
         images = torch.from_numpy(batch).to(self._device)
         # TensorFloat-32 has few more digits than bfloat16, and rounds differently in another batch.
-        with (
-            torch.inference_mode(),
-            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
-        ):
+        with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
             restored = network(images) if z is None else network(images, z)
-        return np.asarray(restored[:, 0].float().cpu().numpy())
+        return np.asarray(restored[: len(part), 0].float().cpu().numpy())
 
 
 def _generator(seed: int, index: int, number: int) -> torch.Generator:
