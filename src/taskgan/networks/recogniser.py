@@ -31,7 +31,7 @@ def recogniser_network(
         name: ``resnet18``: the published layout (He et al. 2016; the paper's T for PET). ``resnet10``: one
             block a stage instead of two. ``convnet``: :class:`ConvNet`.
         in_channels: Image channels.
-        width: Channels of the first stage; 64 is the published ResNet18.
+        width: Channels at a quarter of the size; 64 is the published ResNet18.
         norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: Rate before the head.
         outputs: Logits an image.
@@ -136,7 +136,8 @@ class ConvNet(nn.Module):
 
     Args:
         in_channels: Image channels.
-        width: Channels of the first layer; doubled per layer up to 8 times.
+        width: Channels at a quarter of the size, as for a ResNet; the layer before has half of it, the later
+            ones 2, 4 and 8 times as many.
         norm: Normalisation.
         dropout: Rate before the head.
         outputs: Logits an image.
@@ -144,7 +145,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, *, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> None:
         super().__init__()
-        widths = [width * min(2**k, 8) for k in range(5)]
+        widths = [max(1, width // 2), *(width * 2**k for k in range(4))]
         self.stages = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, kernel_size=5, stride=2, padding=2, bias=_bias(norm)),

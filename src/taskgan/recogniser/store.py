@@ -13,6 +13,9 @@ from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser
 from taskgan.recogniser.volumes import clean_slices, distinct_clean
 
+# Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
+_GENERATION = 2
+
 
 def recogniser_for(
     pairs: Pairs,
@@ -64,11 +67,12 @@ def recogniser_folder(
 ) -> Path:
     """Where :func:`recogniser_for` keeps the recogniser of these rows and settings.
 
-    The name holds a digest of the settings, of what in ``data`` decides its images, and of the training and
-    validation rows with their files. Test rows do not count.
+    The name holds a digest of how recognisers are made, of the settings, of what in ``data`` decides the
+    images, and of the training and validation rows with their files. Test rows do not count.
     """
     mark = digest(
         {
+            "generation": _GENERATION,
             "settings": settings.model_dump(mode="json"),
             "select": data.select,
             "intensity": data.intensity.model_dump(mode="json"),
