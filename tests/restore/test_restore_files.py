@@ -328,6 +328,23 @@ def test_a_cohorts_clean_images_cannot_be_replaced(model: Path, tmp_path: Path) 
     np.testing.assert_array_equal(read_volume(tmp_path / "cohort" / "c1.nii.gz").data, volume(seed=101))
 
 
+def test_a_linked_input_is_not_replaced(model: Path, tmp_path: Path) -> None:
+    save(tmp_path / "store" / "object.nii.gz", volume())
+    link = tmp_path / "pet.nii.gz"
+    link.symlink_to(tmp_path / "store" / "object.nii.gz")
+    with pytest.raises(Problems, match="would be restored onto"):
+        restore(model, [link], link, overwrite=True)
+    assert link.is_symlink()
+
+
+def test_the_inputs_sidecar_is_not_replaced(model: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "pet.nii", volume())
+    (tmp_path / "pet.json").write_text('{"Units": "Bq/mL"}')
+    with pytest.raises(Problems, match=r"shares its sidecar with the input .*pet\.nii$"):
+        restore(model, [source], tmp_path / "pet.nii.gz")
+    assert (tmp_path / "pet.json").read_text() == '{"Units": "Bq/mL"}'
+
+
 @pytest.mark.parametrize("case", ["../up", "a/b", ".hidden"])
 def test_case_names_stay_in_the_folder(model: Path, tmp_path: Path, case: str) -> None:
     save(tmp_path / "in" / "x.nii.gz", volume())

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.cohort.images import SUFFIXES, stem
+from taskgan.cohort.images import SUFFIXES, sidecar, stem
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, read_pairs
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data
@@ -145,21 +145,28 @@ def _made_up(path: Path) -> Pair:
 
 
 def _refuse_collisions(jobs: Sequence[Job], sd: bool) -> None:
-    def written(job: Job) -> list[Path]:
-        return [job.target.resolve(), *([job.sd.resolve()] if sd else [])]
-
-    # Every image that a row names counts: the clean one of a cohort must not be replaced either.
+    # Every image that a row names counts: the clean one of a cohort must not be replaced either. And so does
+    # its sidecar, which pet.nii and pet.nii.gz share.
     named = (job.pair.path(column) for job in jobs for column in job.pair.columns)
-    sources = {path.resolve() for path in named if path is not None and is_image_name(path)}
-    targets = Counter(path for job in jobs for path in written(job))
+    images = {_entry(path) for path in named if path is not None and is_image_name(path)}
+    sources = {sidecar(path): path for path in images}
+    written = [(job, _entry(path)) for job in jobs for path in (job.target, *([job.sd] if sd else []))]
+    counts = Counter(path for _, path in written)
     problems = []
-    for job in jobs:
-        for path in written(job):
-            if path in sources:
-                problems.append(f"{job.pair.degraded} would be restored onto {path}, an image of the input")
-            elif targets[path] > 1:
-                problems.append(
-                    f"{job.pair.degraded} would be restored to {path}, and so would another input"
-                )
+    for job, path in written:
+        if path in images:
+            what = f"onto {path}, an image of the input"
+        elif sidecar(path) in sources:
+            what = f"to {path}, which shares its sidecar with the input {sources[sidecar(path)]}"
+        elif counts[path] > 1:
+            what = f"to {path}, and so would another input"
+        else:
+            continue
+        problems.append(f"{job.pair.degraded} would be restored {what}")
     if problems:
         raise Problems("these inputs cannot go to this output", problems)
+
+
+def _entry(path: Path) -> Path:
+    """The place in its folder: what a write replaces, also where a link lies there."""
+    return path.parent.resolve() / path.name
