@@ -27,10 +27,15 @@ from taskgan.train.step import step
 def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memory_format) -> Batch:
     generator = torch.Generator().manual_seed(0)
     shape = (recipe.optimiser.batch_size, recipe.data.channels, size, size)
-    inputs, clean = torch.rand(shape, generator=generator), torch.rand(shape[:1] + (1, size, size), generator=generator)
+    inputs, clean = (
+        torch.rand(shape, generator=generator),
+        torch.rand(shape[:1] + (1, size, size), generator=generator),
+    )
     label = torch.arange(shape[0]) % 2
     return Batch(
-        inputs.to(device, memory_format=layout), clean.to(device, memory_format=layout), label.float().to(device)
+        inputs.to(device, memory_format=layout),
+        clean.to(device, memory_format=layout),
+        label.float().to(device),
     )
 
 
@@ -81,7 +86,7 @@ def plain(recipe: Recipe, size: int, device: torch.device) -> Callable[[], float
         optimisers[0].step()
         if len(optimisers) > 2:
             optimisers[2].step()
-        return float(loss)
+        return float(loss.detach())
 
     return once
 
@@ -101,7 +106,9 @@ def rate(steps: dict[str, Callable[[], float]], seconds: float, batch: int) -> d
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--recipe", default="pet-demo")
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--seconds", type=float, default=8.0)

@@ -36,6 +36,8 @@ def test_two_ranks_equal_one(recipe: Callable[..., Recipe], cohort: Path, tmp_pa
         objective="task_gan",
         task__training="joint",
         task__features=0.1,
+        # Near-constant first outputs would go through D's instance norm, which blows rounding up 300-fold.
+        generator__residual=True,
         generator__norm="group",
         generator__dropout=0.0,  # each device draws its own z
         discriminator__norm="instance",

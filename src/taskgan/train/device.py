@@ -1,5 +1,6 @@
 """Where a run happens: Lightning Fabric for devices and precision, and torch's global switches."""
 
+import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ def start_fabric(machine: Machine, precision: str, *, alone: bool = False) -> An
         from lightning_fabric import Fabric
     except ImportError:
         from lightning.fabric import Fabric
+    for name in ("lightning_fabric", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # it announces what run.yaml records
     devices, nodes = (1, 1) if alone else (machine.devices, machine.nodes)
     try:
         return Fabric(
