@@ -51,7 +51,8 @@ class Restorer:
     """Applies a generator.
 
     Args:
-        network: The generator. It may be one in training: it is used in evaluation and put back.
+        network: The generator. It may be one in training: it is used in evaluation and put back. (In bfloat16 it
+            is copied here and now; later steps of a training do not reach the copy.)
         data: What it takes: neighbours and intensity transform.
         precision: ``32``; ``bf16`` (all but the last layer; a :class:`UNet` on the CPU only); ``auto``: bfloat16
             where the CPU has it in hardware and the brightest slice of a volume differs by at most 1 % of its
