@@ -86,3 +86,10 @@ def test_of_too_few_subjects_nothing_is_claimed(comparison: Comparison) -> None:
     assert told.headline == "Task-GAN and GAN differ in no measure beyond its interval."
     assert any("Without an interval, hence no claim: PSNR (+5" in f for f in told.findings)
     assert any("With 2 test subjects there are no 95 % intervals" in w for w in told.warnings)
+
+
+def test_less_error_is_better_and_less_psnr_is_worse(comparison: Comparison) -> None:
+    told = {f.split(":")[0]: f for f in verdict(comparison).findings}
+    assert "relative RMSE is better (−0." in told["Task-GAN against GAN"]
+    assert "PSNR is worse (−" in told["L1 only against GAN"]
+    assert "relative RMSE is worse (+0." in told["L1 only against GAN"]

@@ -96,7 +96,12 @@ def ssim_map(image: Image, clean: Image) -> NDArray[np.float64]:
     Raises:
         UserError: If a slice is smaller than the window.
     """
-    from skimage.metrics import structural_similarity
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError:
+        raise UserError(
+            "SSIM needs scikit-image, which is not installed: pip install 'taskgan[report]'"
+        ) from None
 
     if min(clean.shape[:2]) < _WINDOW:
         raise UserError(

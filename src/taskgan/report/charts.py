@@ -1,5 +1,7 @@
 """Charts: paired differences, SUVR scatter, Bland–Altman, training curves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +60,8 @@ def suvr_scatter(comparison: Comparison, path: Path) -> Path | None:
     values = comparison.frame[["suvr_reference", "suvr_restored"]].to_numpy()
     low, high = float(np.nanmin(values)) - 0.06, float(np.nanmax(values)) + 0.06
     cut = comparison.cut
-    with canvas(1, len(methods), (2.9 * len(methods), 3.3), sharey=True, sharex=True) as (figure, axes):
-        for axis, method in zip(axes[0], methods, strict=True):
+    with _panels(len(methods), 3.3) as (figure, axes):
+        for axis, method in zip(axes, methods, strict=True):
             rows = comparison.rows(method)
             found = suvr(rows)
             colour, marker = look(method, comparison.methods)
@@ -77,8 +79,8 @@ def suvr_scatter(comparison: Comparison, path: Path) -> Path | None:
             axis.set_ylim(low, high)
             axis.set_aspect("equal")
             axis.set_xlabel("SUVR of the clean image")
-        axes[0][0].set_ylabel("SUVR of the image")
-        axes[0][0].legend(loc="upper left")
+        axes[0].set_ylabel("SUVR of the image")
+        axes[0].legend(loc="upper left")
         return save(figure, path)
 
 
@@ -87,8 +89,8 @@ def bland_altman(comparison: Comparison, path: Path) -> Path | None:
     methods = _suvr_methods(comparison)
     if not methods:
         return None
-    with canvas(1, len(methods), (2.9 * len(methods), 2.7), sharey=True, sharex=True) as (figure, axes):
-        for axis, method in zip(axes[0], methods, strict=True):
+    with _panels(len(methods), 2.7) as (figure, axes):
+        for axis, method in zip(axes, methods, strict=True):
             rows = comparison.rows(method)
             found = suvr(rows)
             colour, marker = look(method, comparison.methods)
@@ -104,8 +106,19 @@ def bland_altman(comparison: Comparison, path: Path) -> Path | None:
                 f"{shown(method)}: {number(found.bias.estimate, 3, sign=True)}, LoA {limits}", fontsize=9
             )
             axis.set_xlabel("Mean of the two SUVR")
-        axes[0][0].set_ylabel("Image − clean")
+        axes[0].set_ylabel("Image − clean")
         return save(figure, path)
+
+
+@contextmanager
+def _panels(count: int, height: float, most: int = 4) -> Iterator[tuple[Any, list[Any]]]:
+    """``count`` panels with common axes, at most ``most`` side by side; those left over are not drawn."""
+    columns = min(count, most)
+    rows = -(-count // columns)
+    with canvas(rows, columns, (2.9 * columns, height * rows), sharey=True, sharex=True) as (figure, axes):
+        for axis in axes.flat[count:]:
+            axis.remove()
+        yield figure, list(axes.flat[:count])
 
 
 def _by_label(axis: Any, rows: Any, x: Any, y: Any, colour: str, marker: str) -> None:

@@ -1,6 +1,7 @@
 """``taskgan compare``: the paper's tables and figures over several evaluations, as one page."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from taskgan.console import say
@@ -36,6 +37,11 @@ def compare(
     Raises:
         UserError: If a folder is no evaluation, they cannot be compared, or a report is already there.
     """
+    absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
+        )
     page = out / "report.html"
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
@@ -69,6 +75,8 @@ def _cases(comparison: Comparison, folder: Path) -> list[Picture]:
             gap = f"{chosen.gap:+.2f}".replace("-", "−")
             against = f"{shown(comparison.focus)} {gap} dB"
             pictures.append(Picture(path, f"{letter}. {chosen.case}, {chosen.why}", against))
+    for stale in set(folder.glob("figure3-*.png")) - {picture.path for picture in pictures}:
+        stale.unlink()  # of a report that this one replaces, with other cases
     return pictures
 
 
