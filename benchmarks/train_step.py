@@ -29,7 +29,7 @@ def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memo
     shape = (recipe.optimiser.batch_size, recipe.data.channels, size, size)
     inputs, clean = (
         torch.rand(shape, generator=generator),
-        torch.rand(shape[:1] + (1, size, size), generator=generator),
+        torch.rand((*shape[:1], 1, size, size), generator=generator),
     )
     label = torch.arange(shape[0]) % 2
     return Batch(

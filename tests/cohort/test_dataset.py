@@ -97,6 +97,22 @@ def test_a_step_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
     assert not all_equal(alone[0], alone[1])
 
 
+def test_workers_do_without_shared_memory_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Data(augment=PLAIN)
+    slices = TrainingSlices(write(tmp_path, [(6, 6, 3)] * 2), data)
+    full = type("Usage", (), {"free": 100})
+    monkeypatch.setattr("taskgan.cohort.dataset.shutil.disk_usage", lambda place: full)
+    slices.share()
+    assert not slices._clean.is_shared()
+    steps = Steps(slices, data, batch_size=2, seed=0)
+    assert all(
+        all_equal(a, b)
+        for a, b in zip(batches(steps, range(3), workers=0), batches(steps, range(3), workers=1), strict=True)
+    )
+
+
 def test_ranks_get_blocks_of_the_same_batch(tmp_path: Path) -> None:
     data = Data(augment=Augment(shift=2))
     slices = TrainingSlices(write(tmp_path, [(6, 6, 3)] * 4), data)

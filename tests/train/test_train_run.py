@@ -224,3 +224,38 @@ def test_tensorboard_shows_input_restored_and_clean(recipe: Make, cohort: Path, 
     image = events.Images("validation/val0")[-1]
     assert (image.width, image.height) == (48, 16)
     assert [point.step for point in events.Scalars("validation/psnr")] == [5, 10, 12]
+
+
+def test_auto_is_measured_once_and_goes_with_the_run(
+    recipe: Make,
+    cohort: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("taskgan.train.machine.seconds_a_step.__kwdefaults__", {"budget": 0.0})
+    auto = {"accelerator": "cpu", "precision": "auto", "channels_last": "auto", "compile": "auto"}
+    for objective in ("l1", "gan"):
+        train(recipe(objective=objective, machine=auto), cohort, tmp_path / objective)
+    assert capsys.readouterr().out.count("measured on this machine") == 1
+    choices = [read_yaml(tmp_path / objective / "run.yaml")["machine"] for objective in ("l1", "gan")]
+    assert choices[0] == choices[1]
+    assert "auto" not in choices[0].values()
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("a run that goes on must keep its settings")
+
+    monkeypatch.setattr("taskgan.train.run.choose", forbidden)
+    monkeypatch.setattr("taskgan.train.run.load_checkpoint", lambda run: None)  # killed before the first one
+    train(recipe(objective="l1", machine=auto), cohort, tmp_path / "l1")
+
+
+def test_labels_are_not_needed_by_those_who_do_not_use_them(
+    recipe: Make, make_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = make_cohort(tmp_path / "cohort")
+    lines = (cohort / "pairs.csv").read_text().splitlines()
+    (cohort / "pairs.csv").write_text("\n".join([lines[0], *(line[:-1] for line in lines[1:])]) + "\n")
+    with pytest.raises(Problems, match="has no label"):
+        train(recipe(objective="gan"), cohort, tmp_path / "run")
+    train(recipe(objective="gan", data__balanced=False), cohort, tmp_path / "other")

@@ -16,6 +16,7 @@ from taskgan.recipe import Data
 
 _AFFINE_MM = 1e-3  # what writing an affine as a quaternion can cost
 _NEEDED = ("train", "val")
+_WITHOUT = " (objectives l1 and gan train without labels where data.balanced is false)"
 
 
 def check_cohort(pairs: Pairs, data: Data, *, labels: bool, threads: int = 4) -> None:
@@ -89,7 +90,7 @@ def _labels(selected: Pairs) -> list[tuple[int, str]]:
         if pair.split not in _NEEDED:
             continue
         if pair.label is None:
-            found.append((pair.row, f"row {pair.row} (case {pair.case}) has no label"))
+            found.append((pair.row, f"row {pair.row} (case {pair.case}) has no label{_WITHOUT}"))
             continue
         if pair.label not in (0.0, 1.0):
             found.append(

@@ -1,7 +1,9 @@
 """Training samples: the slices of the selected rows, held once in memory, given out step by step."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +94,15 @@ class TrainingSlices:
         return len(self._clean)
 
     def share(self) -> None:
-        """Move the images into memory that other processes can map instead of copying."""
+        """Move the images into memory that other processes can map instead of copying.
+
+        Where shared memory has no room for them (containers often have 64 MB) they stay where they are: forked
+        workers then see the same pages, which nobody writes to.
+        """
+        place = Path("/dev/shm")
+        needed = sum(images.nbytes for images in (self._inputs, self._clean))
+        if place.is_dir() and shutil.disk_usage(place).free < 2 * needed:
+            return
         for images in (self._inputs, self._clean):
             images.share_memory_()  # type: ignore[no-untyped-call]
 

@@ -55,7 +55,8 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     mark = fingerprint(used)
     record = open_run(run, recipe, mark, overwrite=overwrite) if first else {}
-    state = load_checkpoint(run)
+    # Another process must not take up what the first one is about to remove.
+    state = load_checkpoint(run) if first or not overwrite else None
     if state is not None and state["standing"]["finished"]:
         _finish(run, recipe, record, state["standing"], "was finished before")
         return run / "model"
@@ -67,7 +68,7 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
         slices = TrainingSlices(used.split("train"), recipe.data)
         if recipe.data.workers:
             slices.share()
-        before = state["choice"] if state is not None else record.get("machine")
+        before = state["choice"] if state is not None else record.get("machine")  # measured once per run
         choice = Choice(**before) if before else choose(recipe, slices.shape)
         record = _record(pairs, used, recipe, choice, device, mark)
         if first:

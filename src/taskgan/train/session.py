@@ -79,13 +79,12 @@ class Session:
         Raises:
             Diverged: If a network holds NaN: the old checkpoint then stays.
         """
-        networks = self.players.networks()
+        networks, standing = self.players.networks(), self.standing
+        broken = finite(networks)  # asked by every process, so that all of them stop
+        if broken:
+            raise self.diverged(standing.done, f"the weights of the {broken} became NaN or infinite")
+        standing.saved = standing.done
         if self.fabric.global_rank == 0:
-            broken = finite(networks)
-            if broken:
-                raise self.diverged(self.standing.done, f"the weights of the {broken} became NaN or infinite")
-            standing = self.standing
-            standing.saved = standing.done
             save_checkpoint(
                 self.folder,
                 {
