@@ -116,7 +116,7 @@ def full_scale() -> None:
     first = plan.plan(settings, 1)[:workers]
     with tempfile.TemporaryDirectory() as folder, peak_memory() as peak:
         start = time.perf_counter()
-        record = list(cohort._run(first, settings, (), Path(folder), workers))[0]
+        record, *_ = cohort._run(first, settings, (), Path(folder), workers)
         seconds = time.perf_counter() - start
     scanner = settings.scanner
     print(

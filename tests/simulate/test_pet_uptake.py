@@ -47,7 +47,7 @@ def test_composite_mask_weighs_the_six_regions_equally(head):
 
 def test_tissues_rank_as_in_amyloid_pet(head):
     negative = paint(head, GRID, 1.15, False, False, np.random.default_rng(6))
-    positive = paint(head, GRID, 1.7, True, False, np.random.default_rng(6))
+    positive = paint(head, GRID, 1.9, True, False, np.random.default_rng(6))
     white = head.fractions[WHITE] > 0.95
     skull = head.fractions[SKULL] > 0.9
     for truth in (negative, positive):

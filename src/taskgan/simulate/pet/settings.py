@@ -16,7 +16,7 @@ class PetSimulation(BaseModel):
         subjects: How many.
         seed: Of everything that is drawn.
         doses: Low doses in per cent of the standard dose, each one a pair per subject.
-        scale: ``demo`` (112×112×28 at 2×2×5 mm) or ``full`` (256×256×89 at 1.17×1.17×2.78 mm).
+        scale: ``demo`` (112×112×28 at 2×2×5.2 mm) or ``full`` (256×256×89 at 1.17×1.17×2.78 mm).
         anatomy: BrainWeb tissue file or a folder of them; None is the MNI template.
         positive: Share of amyloid-positive subjects (the paper: 10 of 40).
         borderline: Share of subjects whose composite lies in ``borderline_range``.

@@ -123,9 +123,9 @@ def make_subject(
     rng = np.random.default_rng(uptake_seed)
     truth = paint(head, grid, subject.composite, subject.positive, subject.borderline, rng)
     injected = float(rng.normal(330.0, 30.0))
-    weight = float(np.clip(rng.normal(75.0, 12.0), 45.0, 120.0))
+    weight = float(np.clip(rng.normal(75.0, 10.0), 50.0, 110.0))
     # SUV of the reference region; decay is corrected to injection, so kBq/ml = SUV · MBq / kg.
-    level = float(np.clip(rng.normal(1.0, 0.12), 0.7, 1.4)) * injected / weight
+    level = float(np.clip(rng.normal(1.0, 0.08), 0.75, 1.25)) * injected / weight
     activity = (truth.suvr * np.float32(level)).astype(np.float32)
     bone = head.fractions[SKULL]
     per_cm = np.asarray(

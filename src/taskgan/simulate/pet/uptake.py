@@ -36,7 +36,7 @@ _WHITE, _WHITE_SD = 1.51, 0.12
 _CSF, _SCALP, _SKULL = 0.4, 0.4, 0.3
 # Assumptions: grey and white matter vary smoothly within a region (relative SD), and white matter takes up more
 # in its depth than under the cortex (relative to its mean, per unit of the share of white matter around it).
-_GREY_TEXTURE, _WHITE_TEXTURE, _WHITE_DEPTH = 0.05, 0.10, 0.6
+_GREY_TEXTURE, _WHITE_TEXTURE, _WHITE_DEPTH = 0.05, 0.11, 0.8
 # Borders between cortical regions are blurred by this sigma; anatomy has none there.
 _BORDER_MM = 5.0
 
