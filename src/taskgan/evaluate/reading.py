@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.recogniser.decision import middle_slices, volume_decision, volume_probability
+
 
 class Reader(Protocol):
     """What recognises the property: the task network, a judge, or anything that reads slices."""
@@ -21,19 +23,13 @@ class Reading:
 
     Attributes:
         probability: Mean of the slices' probabilities, 0 to 1.
-        decision: 1 where that mean is at least 1/2 (the paper's volume-wise decision).
+        decision: 1 where that mean is above 1/2 (the paper's volume-wise decision).
         mae: Mean |probability − label| over the slices (the paper's slice-wise MAE); NaN without a label.
     """
 
     probability: float
     decision: int
     mae: float
-
-
-def middle(count: int, wanted: int) -> slice:
-    """The middle ``wanted`` of ``count`` slices, or all where there are fewer."""
-    start = max(0, (count - wanted) // 2)
-    return slice(start, min(count, start + wanted))
 
 
 def read_case(reader: Reader, slices: NDArray[np.float32], label: float | None, wanted: int = 40) -> Reading:
@@ -46,7 +42,6 @@ def read_case(reader: Reader, slices: NDArray[np.float32], label: float | None, 
         label: 0 or 1, or None.
         wanted: How many middle slices; the paper takes 40.
     """
-    seen = np.asarray(reader.read(slices[middle(len(slices), wanted)]), dtype=np.float64)
-    probability = float(seen.mean())
-    mae = float(np.abs(seen - label).mean()) if label is not None else float("nan")
-    return Reading(probability, int(probability >= 0.5), mae)
+    seen = reader.read(middle_slices(slices, wanted))
+    mae = float(np.abs(seen.astype(np.float64) - label).mean()) if label is not None else float("nan")
+    return Reading(volume_probability(seen, wanted), int(volume_decision(seen, wanted)), mae)

@@ -1,0 +1,1 @@
+"""The networks G, D and the recognisers: modules and nothing else."""

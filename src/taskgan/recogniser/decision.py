@@ -10,10 +10,10 @@ from taskgan.recogniser.card import Figures
 Array = NDArray[np.float32]
 
 
-def middle_slices(probabilities: Array, middle: int = 40) -> Array:
-    """The middle ``middle`` entries of a volume's slices, or all where there are fewer."""
-    start = max(0, (len(probabilities) - middle) // 2)
-    return probabilities[start : start + middle]
+def middle_slices(slices: Array, middle: int = 40) -> Array:
+    """The middle ``middle`` entries along the first axis (slices or their probabilities), or all if fewer."""
+    start = max(0, (len(slices) - middle) // 2)
+    return slices[start : start + middle]
 
 
 def volume_probability(probabilities: Array, middle: int = 40) -> float:
