@@ -271,6 +271,7 @@ class Recipe(Settings):
         seed: Initial weights, data order, dropout, augmentation.
         fold: Recorded with results; the split itself is in ``pairs.csv``.
         judge: How the independent judge is trained (other network, other seed, clean images only).
+        monitor: When a run counts as diverged and is stopped.
     """
 
     objective: Objective = "task_gan"

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import Volume, read_shape, read_volume
+from taskgan.cohort.images import read_shape, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.console import progress
 from taskgan.errors import Problems, UserError
@@ -135,18 +135,18 @@ def _images(pair: Pair, columns: tuple[str, ...], data: Data) -> list[str]:
     return problems + _compare(where, paths, seen) + (_values(where, paths, seen, data) if needed else [])
 
 
+@dataclass(frozen=True)
 class _Seen:
-    """Shape, affine and (of a training image) volume."""
+    """Shape, affine and (of a training image) values."""
 
-    def __init__(
-        self, shape: tuple[int, ...], affine: NDArray[np.float64], volume: Volume | None = None
-    ) -> None:
-        self.shape, self.affine, self.volume = shape, affine, volume
+    shape: tuple[int, ...]
+    affine: NDArray[np.float64]
+    data: NDArray[np.float32] | None = None
 
 
 def _whole(path: Path) -> _Seen:
     volume = read_volume(path)
-    return _Seen(volume.data.shape, volume.affine, volume)
+    return _Seen(volume.data.shape, volume.affine, volume.data)
 
 
 def _header(path: Path) -> _Seen:
@@ -178,15 +178,17 @@ def _compare(where: str, paths: Mapping[str, Path], seen: Mapping[str, _Seen]) -
     return problems
 
 
-def _values(where: str, paths: Mapping[str, Path], seen: Mapping[str, Any], data: Data) -> list[str]:
+def _values(where: str, paths: Mapping[str, Path], seen: Mapping[str, _Seen], data: Data) -> list[str]:
     problems = []
     for name, image in seen.items():
+        if image.data is None:
+            continue
         if name == "clean":
-            if float(image.volume.data.min()) == float(image.volume.data.max()):
+            if float(image.data.min()) == float(image.data.max()):
                 problems.append(f"{where}: {paths[name]} is constant, expected an image")
             continue
         try:
-            data.intensity.fit(image.volume.data, str(paths[name]))
+            data.intensity.fit(image.data, str(paths[name]))
         except UserError as error:
             problems.append(f"{where}: {error}")
     return problems
