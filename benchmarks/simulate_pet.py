@@ -113,7 +113,7 @@ def full_scale() -> None:
     from taskgan.simulate.pet import cohort, plan
 
     workers = cohort._default_workers(settings)
-    first = plan.plan(settings, 1)[:workers]
+    first = plan.plan(settings, None)[:workers]
     with tempfile.TemporaryDirectory() as folder, peak_memory() as peak:
         start = time.perf_counter()
         record, *_ = cohort._run(first, settings, (), Path(folder), workers)

@@ -120,6 +120,8 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
     assert not (out / "pairs.csv").exists()
     assert read_description(out)["complete"] is False
     first = (out / "sub-001/pet/sub-001_trc-FBB_rec-standard_pet.nii.gz").stat().st_mtime_ns
+    (out / "sub-003/pet").mkdir(parents=True, exist_ok=True)
+    (out / "sub-003/pet/.partial-killed.nii.gz").write_bytes(b"half a file")
     monkeypatch.setattr(module, "_run", module_run)
     simulate_pet(out, SETTINGS, workers=2)
     assert (out / "sub-001/pet/sub-001_trc-FBB_rec-standard_pet.nii.gz").stat().st_mtime_ns == first

@@ -14,7 +14,7 @@ from taskgan.simulate.pet.settings import PetSimulation, pet_simulation
     subjects=st.integers(12, 80),
     seed=st.integers(0, 999),
     positive=st.floats(0.25, 0.6),
-    anatomies=st.sampled_from([1, 3, 5, 14]),
+    anatomies=st.sampled_from([None, 3, 5, 14]),
 )
 @hypothesis_settings(max_examples=80, deadline=None)
 def test_plan_keeps_its_promises(subjects, seed, positive, anatomies):
@@ -28,7 +28,7 @@ def test_plan_keeps_its_promises(subjects, seed, positive, anatomies):
     assert all(1.25 <= s.composite <= 1.40 for s in near)
     for split in ("train", "val", "test"):
         assert {s.positive for s in made if s.split == split} == {True, False}
-    if anatomies > 1:
+    if anatomies is not None:
         by_anatomy: dict[int, set[str]] = {}
         for s in made:
             by_anatomy.setdefault(s.anatomy, set()).add(s.split)
@@ -37,18 +37,18 @@ def test_plan_keeps_its_promises(subjects, seed, positive, anatomies):
 
 
 def test_24_subjects_have_8_test_subjects():
-    sizes = Counter(s.split for s in plan(PetSimulation(subjects=24), 1))
+    sizes = Counter(s.split for s in plan(PetSimulation(subjects=24), None))
     assert sizes == {"train": 12, "val": 4, "test": 8}
 
 
 def test_borderline_subjects_are_spread_over_splits():
-    near = Counter(s.split for s in plan(PetSimulation(subjects=60, borderline=0.3), 1) if s.borderline)
+    near = Counter(s.split for s in plan(PetSimulation(subjects=60, borderline=0.3), None) if s.borderline)
     assert min(near[name] for name in ("train", "val", "test")) >= 2
     assert near["train"] > near["val"]
 
 
 def test_seed_changes_the_plan():
-    assert plan(PetSimulation(seed=1), 1) != plan(PetSimulation(seed=2), 1)
+    assert plan(PetSimulation(seed=1), None) != plan(PetSimulation(seed=2), None)
 
 
 def test_anatomies_are_all_used_and_spread():
@@ -59,9 +59,11 @@ def test_anatomies_are_all_used_and_spread():
 
 def test_refusals_are_sentences():
     with pytest.raises(UserError, match="make 2 positive and 6 negative; expected at least 3"):
-        plan(PetSimulation(subjects=8), 1)
+        plan(PetSimulation(subjects=8), None)
     with pytest.raises(UserError, match="2 BrainWeb anatomies were found, expected at least 3"):
         plan(PetSimulation(), 2)
+    with pytest.raises(UserError, match="1 BrainWeb anatomy was found, expected at least 3"):
+        plan(PetSimulation(), 1)
 
 
 def test_settings_say_all_that_is_wrong_at_once():

@@ -51,11 +51,13 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
         UserError: If ``out`` holds something else or was begun with other settings.
     """
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
-    subjects = plan(settings, len(sources) or 1)
+    subjects = plan(settings, len(sources) or None)
     description = _description(settings, sources)
     if _finished(out, description):
         say(f"{out} is complete: {settings.subjects} subjects; nothing to do")
         return out
+    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
+        left.unlink()
     write_description(out, {**description, "complete": False})
     write_top(out)
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]

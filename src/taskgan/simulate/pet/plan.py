@@ -36,7 +36,7 @@ class Subject:
         return f"sub-{self.number:03d}"
 
 
-def plan(settings: PetSimulation, anatomies: int) -> list[Subject]:
+def plan(settings: PetSimulation, anatomies: int | None) -> list[Subject]:
     """Draw the cohort's table.
 
     The number of positives is exact. Borderline subjects are positive in proportion to the part of their range
@@ -45,10 +45,10 @@ def plan(settings: PetSimulation, anatomies: int) -> list[Subject]:
 
     Args:
         settings: The cohort.
-        anatomies: How many; 1 means a template whose deformed subjects are the anatomies.
+        anatomies: How many heads; None is the one template whose deformed subjects are the anatomies.
 
     Raises:
-        UserError: If a class cannot be in every split, or there are two anatomies for three splits.
+        UserError: If a class cannot be in every split, or there are fewer heads than splits.
     """
     rng = np.random.default_rng([settings.seed, 0])
     total = settings.subjects
@@ -109,13 +109,13 @@ def _deal(count: int, shares: tuple[float, float, float], rng: np.random.Generat
 
 
 def _anatomies_by_split(
-    count: int, shares: tuple[float, float, float], rng: np.random.Generator
+    count: int | None, shares: tuple[float, float, float], rng: np.random.Generator
 ) -> dict[str, list[int]]:
-    if count == 1:
+    if count is None:
         return {name: [0] for name in SPLITS}
     if count < len(SPLITS):
         raise UserError(
-            f"{count} BrainWeb anatomies were found, expected at least 3: an anatomy is in one split only"
+            f"{count} BrainWeb {'anatomy was' if count == 1 else 'anatomies were'} found, expected at least 3: an anatomy is in one split only"
         )
     sizes = _sizes(count, shares)
     order = [int(i) for i in rng.permutation(count)]
