@@ -115,7 +115,8 @@ def _anatomies_by_split(
         return {name: [0] for name in SPLITS}
     if count < len(SPLITS):
         raise UserError(
-            f"{count} BrainWeb {'anatomy was' if count == 1 else 'anatomies were'} found, expected at least 3: an anatomy is in one split only"
+            f"{count} BrainWeb {'anatomy was' if count == 1 else 'anatomies were'} found, expected at least 3: "
+            "an anatomy is in one split only"
         )
     sizes = _sizes(count, shares)
     order = [int(i) for i in rng.permutation(count)]
