@@ -16,9 +16,9 @@ def feature_matching(
     """Eq. 2, L_GAN = ‖E f(x) − E f(x̂)‖² for G: distance of the batch means of D's features.
 
     Scale: the squared distance is averaged over a layer's elements (C·h·w) and then over the layers, so that
-    neither image size nor width nor the number of layers changes what λ means. The means are over this batch
-    (on several devices over each device's own part); a batch of one makes it a distance per sample, which is a
-    stronger demand than the paper's.
+    neither image size nor width nor the number of layers changes what λ means. The means are over what is given
+    (on several devices the training step gathers all of the batch first); a batch of one makes it a distance
+    per sample, which is a stronger demand than the paper's.
 
     The clean side is detached: only G learns by it. D's weights also lie between x̂ and the features, so the
     backward pass has to name G's weights (``inputs=``), or D would learn to agree with G.
