@@ -37,10 +37,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python benchmarks/projector.py
-	$(BIN)/python benchmarks/simulate_pet.py
-	$(BIN)/python benchmarks/train_step.py
-	$(BIN)/python benchmarks/restore.py
+	$(BIN)/python benchmarks/run.py
 
 # The built wheel works outside the repository: recipes and templates are in it.
 wheel-check: $(READY)
