@@ -18,7 +18,8 @@ from taskgan.recipe import read_recipe
 from taskgan.restore.files import restore
 from taskgan.train.run import train
 
-GRID = (0.03, 0.1, 0.3, 1.0)
+LAMBDAS = (0.03, 0.1, 0.3, 1.0)
+MUS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _WITHIN_DB = 0.3
 _COLUMNS = ("psnr", "ssim", "task_mae", "judge_mae", "suvr_bias")
 
@@ -34,10 +35,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("results/pet-demo-weights"))
     asked = parser.parse_args()
-    rows = [look(asked.cohort, asked.work, asked.steps, "gan", value, 0.0) for value in GRID]
+    rows = [look(asked.cohort, asked.work, asked.steps, "gan", value, 0.0) for value in LAMBDAS]
     best_lambda = float(choose(rows)["lambda_gan"])
-    rows += [look(asked.cohort, asked.work, asked.steps, "task_gan", best_lambda, value) for value in GRID]
-    best_mu = float(choose(rows[len(GRID) :])["mu_task"])
+    rows += [look(asked.cohort, asked.work, asked.steps, "task_gan", best_lambda, value) for value in MUS]
+    best_mu = float(choose(rows[len(LAMBDAS) :])["mu_task"])
     with atomic(asked.out / "weights.csv") as partial, partial.open("w", newline="") as handle:
         writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
         writer.writeheader()

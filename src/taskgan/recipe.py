@@ -178,15 +178,16 @@ class Loss(Settings):
     """Weights of Eq. 4 and the form of the adversarial terms.
 
     Attributes:
-        lambda_gan: λ of Eq. 4 (not printed in the paper; chosen on validation subjects).
+        lambda_gan: λ of Eq. 4 (not printed in the paper; the default was chosen on the validation subjects of
+            the demo cohort, see ``results/pet-demo-weights``).
         mu_task: μ of Eq. 4 (likewise).
         discriminator: D's own loss: ``bce`` D(x) = 1, D(x̂) = 0; ``hinge``; ``least_squares``.
         feature_layers: Layers of D that Eq. 2 matches, from 0; None is all but the first.
         label_smoothing: D's target for clean images is 1 minus this (``bce`` only).
     """
 
-    lambda_gan: float = Field(default=0.1, ge=0)
-    mu_task: float = Field(default=0.1, ge=0)
+    lambda_gan: float = Field(default=0.3, ge=0)
+    mu_task: float = Field(default=0.01, ge=0)
     discriminator: Literal["bce", "hinge", "least_squares"] = "bce"
     feature_layers: tuple[int, ...] | None = None
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)

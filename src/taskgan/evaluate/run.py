@@ -70,29 +70,11 @@ def evaluate(
     write_cases(out / "cases.csv", measured)
     frame = read_cases(out)
     summary = summarise(frame)
-    write_yaml(
-        out / "evaluation.yaml",
-        {
-            "method": found.method,
-            "seed": found.seed,
-            "fold": found.fold,
-            "restored": relative(found.folder, out),
-            "cohort": relative(pairs.folder, out),
-            "model": found.origin.get("model"),
-            "checksum": found.origin.get("checksum"),
-            "settings": settings.model_dump(mode="json"),
-            "recipe": {
-                "data": recipe.data.model_dump(mode="json"),
-                "task": recipe.task.model_dump(mode="json"),
-                "judge": recipe.judge.model_dump(mode="json"),
-            },
-            "readers": {
-                n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
-            },
-            "notes": notes,
-            "versions": versions(),
-        },
-    )
+    record = _record(found, pairs, recipe, settings, out)
+    record["readers"] = {
+        n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
+    }
+    write_yaml(out / "evaluation.yaml", {**record, "notes": notes, "versions": versions()})
     write_json(out / "summary.json", summary)
     for note in notes:
         say(f"note: {note}")
@@ -100,6 +82,27 @@ def evaluate(
     before = summary["input"]["quality"]["psnr"]["estimate"]
     say(f"{out}: {found.method}, {len(rows)} cases, PSNR {_db(mean)} (input {_db(before)})")
     return out
+
+
+def _record(
+    found: Restorations, pairs: Pairs, recipe: Recipe, settings: Evaluation, out: Path
+) -> dict[str, Any]:
+    """What was judged, and by which settings."""
+    return {
+        "method": found.method,
+        "seed": found.seed,
+        "fold": found.fold,
+        "restored": relative(found.folder, out),
+        "cohort": relative(pairs.folder, out),
+        "model": found.origin.get("model"),
+        "checksum": found.origin.get("checksum"),
+        "settings": settings.model_dump(mode="json"),
+        "recipe": {
+            "data": recipe.data.model_dump(mode="json"),
+            "task": recipe.task.model_dump(mode="json"),
+            "judge": recipe.judge.model_dump(mode="json"),
+        },
+    }
 
 
 def _db(value: float | None) -> str:

@@ -17,7 +17,7 @@ from taskgan.cohort.dataset import Batch
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.pixel import pixel_loss
-from taskgan.objective.task import feature_distance
+from taskgan.objective.task import feature_distance, task_loss
 from taskgan.objective.total import Total
 from taskgan.recipe import Recipe
 from taskgan.train.parallel import average_gradients, over_all_devices
@@ -67,11 +67,10 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
         if T is not None:
             kind, nu = task_kind(recipe.task.kind, recipe.task.loss), recipe.task.features
             answer_restored, inner_restored = _full(T(restored))
-            task = kind.loss(answer_restored, batch.label).mean()  # Eq. 3, (T(x̂) − y)²
-            if "task" in weights or nu:
-                answer, inner = _full(T(x))
-                task = task + kind.loss(answer, batch.label).mean()  # Eq. 3, (T(x) − y)²
-                task_features = feature_distance(inner_restored, inner).mean() if nu else None
+            # A frozen T learns nothing from x, and G has no part in it: then that term is left out.
+            answer, inner = _full(T(x)) if "task" in weights or nu else (None, [])
+            task = task_loss(kind, answer_restored, answer, batch.label).mean()  # Eq. 3
+            task_features = feature_distance(inner_restored, inner).mean() if nu else None
 
     objective = Total(  # Eq. 4
         pixel,
