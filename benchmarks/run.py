@@ -7,8 +7,10 @@ python benchmarks/run.py restore    # one
 import argparse
 import os
 import platform
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from taskgan.files import versions, write_text
@@ -48,6 +50,7 @@ def run(name: str) -> bool:
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         for line in process.stdout or ():
+            line = re.sub(rf"{re.escape(tempfile.gettempdir())}/[^/\s]*/?", "", line)
             print(line, end="", flush=True)
             lines.append(line)
     head = f"$ {shown}\n{device()}\n{', '.join(f'{k} {v}' for k, v in versions().items())}\n\n"
