@@ -147,6 +147,25 @@ def test_doses_are_selected_by_the_recipe_and_missing_cases_are_said(tmp_path: P
     assert "2 of 3 test cases were not restored" in read_yaml(out / "evaluation.yaml")["notes"][0]
 
 
+def test_restored_cases_that_the_recipe_leaves_out_are_said(tmp_path: Path) -> None:
+    cohort = make_cohort(tmp_path / "doses", test=3, doses=(1, 25))
+    restored = make_restorations(tmp_path / "r", cohort, "gan", blur(0.5))
+    recipe = Recipe(data=Data(select={"dose": 25}))
+    out = evaluate(restored, cohort, tmp_path / "e", recipe=recipe, readers={})
+    notes = read_yaml(out / "evaluation.yaml")["notes"]
+    assert notes == ["3 restored test cases were left out, because the recipe selects dose = 25"]
+
+
+def test_a_test_subject_that_training_saw_is_said(tmp_path: Path) -> None:
+    cohort = make_cohort(tmp_path / "leaky", test=3, doses=(1, 25))
+    rows = [dict(pair.columns) for pair in read_pairs(cohort)]
+    rows[0]["split"] = "train"  # one dose of sub-01; the other stays a test case
+    write_pairs(cohort / "pairs.csv", rows)
+    restored = make_restorations(tmp_path / "r", cohort, "gan", blur(0.5))
+    notes = read_yaml(evaluate(restored, cohort, tmp_path / "e", readers={}) / "evaluation.yaml")["notes"]
+    assert notes == ["1 test subjects have rows in train or val too, so that networks have seen them: sub-01"]
+
+
 def test_images_on_another_grid_are_refused(cohort: Path, tmp_path: Path) -> None:
     restored = make_restorations(tmp_path / "r", cohort, "gan", blur(0.5))
     path = restored / "images/sub-01_restored.nii.gz"
@@ -159,6 +178,21 @@ def test_images_on_another_grid_are_refused(cohort: Path, tmp_path: Path) -> Non
     write_volume(path, data, moved)
     with pytest.raises(UserError, match=r"another grid .* 4\.00 mm away"):
         evaluate(restored, cohort, tmp_path / "e", readers={})
+    assert not (tmp_path / "e").exists()
+
+
+def test_refusals_name_the_file(tmp_path: Path) -> None:
+    cohort = make_cohort(tmp_path / "c", test=2)
+    restored = make_restorations(tmp_path / "r", cohort, "gan", blur(0.5))
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(UserError, match=r"file is a file, expected a folder"):
+        evaluate(restored, cohort, tmp_path / "file", readers={})
+    assert (tmp_path / "file").read_text() == "kept"
+    clean = cohort / "sub-01/clean.nii.gz"
+    write_volume(clean, np.full_like(read_volume(clean).data, 0.0), AFFINE)
+    with pytest.raises(UserError, match=r"sub-01/clean\.nii\.gz cannot be compared with: .* is constant"):
+        evaluate(restored, cohort, tmp_path / "e", readers={})
+    assert not (tmp_path / "e").exists()
 
 
 def test_an_evaluation_is_not_overwritten_unless_asked(cohort: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from taskgan.errors import UserError
@@ -60,6 +61,28 @@ def test_other_recognisers_or_cohorts_are_refused(
     other = one_evaluation("BM3D", cut=1.2)
     with pytest.raises(UserError, match=r"sub-01 \(input\) has different values of judge_"):
         load([*evaluations, other])
+
+
+def test_tables_without_rows_or_methods_are_refused(evaluations: list[Path], tmp_path: Path) -> None:
+    lines = (evaluations[0] / "cases.csv").read_text().splitlines()
+    for name, text, told in (
+        ("nothing", "", r"nothing/cases\.csv cannot be read as CSV"),
+        ("header", lines[0] + "\n", "has a header but no rows"),
+        ("input", "\n".join(lines[:3]) + "\n", "holds no rows of a restoring method"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cases.csv").write_text(text)
+        with pytest.raises(UserError, match=told):
+            load([tmp_path / name])
+
+
+def test_a_mixture_of_doses_is_said(evaluations: list[Path], tmp_path: Path) -> None:
+    copy = tmp_path / "mixed"
+    shutil.copytree(evaluations[0], copy)
+    frame = pd.read_csv(copy / "cases.csv", dtype=str, keep_default_na=False)
+    frame.loc[frame["case"].isin(["sub-01", "sub-02"]), "dose"] = "25"
+    frame.to_csv(copy / "cases.csv", index=False)
+    assert any("of 2 doses (1, 25 %)" in note for note in load([copy]).notes)
 
 
 def test_a_folder_that_is_no_evaluation_is_named(tmp_path: Path) -> None:

@@ -48,7 +48,31 @@ def test_flips_are_named_and_their_absence_too(comparison: Comparison) -> None:
     hit = (frame["method"] == "gan") & frame["case"].isin(["sub-02", "sub-07"])
     frame.loc[hit, "suvr_decision"] = 1 - frame["label"]
     told = verdict(replace(comparison, frame=frame)).findings
-    assert "Compared with the clean image, GAN moves across the SUVR cut sub-02 and sub-07." in told
+    assert (
+        "Compared with the clean image, with one of its seeds at least, GAN moves across the SUVR cut sub-02 and "
+        "sub-07." in told
+    )
+    frame.loc[(frame["method"] == "input") & (frame["case"] == "sub-03"), "judge_decision"] = 0
+    told = verdict(replace(comparison, frame=frame)).findings
+    assert (
+        "Of 8 cases the degraded input itself flips the reading of 0 by the SUVR, 1 by the judge and 0 by T."
+        in told
+    )
+
+
+def test_reading_worse_than_the_input_is_said_beside_a_higher_psnr(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    frame["suvr_bias"] = np.where(frame["method"] == "gan", 0.09 + frame["psnr"] / 1e4, 0.01)
+    told = next(f for f in verdict(replace(comparison, frame=frame)).findings if "SUVR error from" in f)
+    assert re.search(r"GAN \+0\.08\d \[.*\] \(worse\)", told)
+    assert told.endswith("and Task-GAN +0.000 [+0.000, +0.000].")
+
+
+def test_seeds_count_by_method(comparison: Comparison) -> None:
+    rows = comparison.frame
+    more = [rows[(rows["method"] == "gan") & (rows["seed"] == 0)].assign(seed=s) for s in (2.0, 3.0)]
+    told = verdict(replace(comparison, frame=pd.concat([rows, *more], ignore_index=True))).warnings
+    assert any("Fewer than three training seeds of a method" in w for w in told)
 
 
 def test_a_judge_that_errs_on_clean_is_called_weak(comparison: Comparison) -> None:
@@ -83,8 +107,9 @@ def test_without_readers_nothing_is_claimed_about_the_diagnosis(comparison: Comp
 def test_of_too_few_subjects_nothing_is_claimed(comparison: Comparison) -> None:
     frame = comparison.frame[comparison.frame["case"].isin(["sub-01", "sub-04"])]
     told = verdict(replace(comparison, frame=frame))
-    assert told.headline == "Task-GAN and GAN differ in no measure beyond its interval."
-    assert any("Without an interval, hence no claim: PSNR (+5" in f for f in told.findings)
+    assert told.headline == "Too few subjects to tell Task-GAN from GAN: no measure has an interval."
+    assert any("without an interval, hence no claim: PSNR (+5" in f for f in told.findings)
+    assert not any("(better)" in f or "is better (" in f for f in told.findings)
     assert any("With 2 test subjects there are no 95 % intervals" in w for w in told.warnings)
 
 

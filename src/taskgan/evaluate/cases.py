@@ -70,15 +70,20 @@ def read_cases(folder: Path) -> pd.DataFrame:
     """Read an evaluation folder's table: text columns as text, all others as numbers (NaN where empty).
 
     Raises:
-        UserError: If there is no table, or a column is missing or not numeric.
+        UserError: If there is no table, it has no rows, or a column is missing or not numeric.
     """
     path = folder / "cases.csv"
     if not path.is_file():
         raise UserError(f"{folder} holds no cases.csv; expected a folder that taskgan evaluate made")
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' own errors of form are ValueErrors
+        raise UserError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]}") from None
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}")
+    if frame.empty:
+        raise UserError(f"{path} has a header but no rows")
     for name in COLUMNS:
         if name not in TEXT:
             try:

@@ -66,13 +66,17 @@ def measure_case(
     rows = []
     for method, (path, image) in volumes.items():
         own = method == restorations.method
+        try:
+            measured = _quality(image, truth.data, masks["mask"])
+        except UserError as error:
+            raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
         row = {
             **common,
             "method": method,
             "seed": restorations.seed if own else None,
             "fold": restorations.fold if own else None,
             "restored": relative(path, out),
-            **_quality(image, truth.data, masks["mask"]),
+            **measured,
             **_readings(intensity.apply(image), pair.label, readers, settings),
             **_suvr(image, truth.data, masks, settings.suvr_cut),
         }

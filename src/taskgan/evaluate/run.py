@@ -51,22 +51,30 @@ def evaluate(
         UserError: If something is missing, on another grid, or already there.
     """
     settings = settings or Evaluation()
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder to write the evaluation to")
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
     pairs = read_pairs(cohort, REQUIRED)
     found = find_restorations(restored, pairs, method)
+    foreign = recipe is None and "recipe" not in found.origin
     recipe = recipe or _recorded_recipe(found)
     rows, notes = _choose(pairs, found, recipe)
     if readers is None:
         reason = no_readers(pairs)
         notes += [reason] if reason else []
+        if foreign and not reason:
+            say(
+                f"note: {restored} does not say how T and the judge are trained, so the defaults are taken; "
+                "to compare with other evaluations say --recipe RUN/recipe.yaml"
+            )
         readers = {} if reason else default_readers(pairs, recipe, store)
-    out.mkdir(parents=True, exist_ok=True)
     measured: list[dict[str, Any]] = []
     with progress(f"evaluate {found.method}", len(rows), "cases") as bar:
         for pair in rows:
             measured += measure_case(pair, found, recipe.data, readers, settings, out)
             bar.advance(1, psnr=float(measured[-1]["psnr"]))
+    (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
     write_cases(out / "cases.csv", measured)
     frame = read_cases(out)
     summary = summarise(frame)
@@ -118,7 +126,10 @@ def _recorded_recipe(found: Restorations) -> Recipe:
 
 
 def _choose(pairs: Pairs, found: Restorations, recipe: Recipe) -> tuple[list[Pair], list[str]]:
-    """The restored test cases; all restored ones, with a note, where none is a test case."""
+    """The restored test cases; all restored ones, with a note, where none is a test case.
+
+    What makes the figures less than a test is noted too: cases left out, subjects that training saw.
+    """
     select = {column: str(value) for column, value in recipe.data.select.items()}
     wanted = pairs.select(select) if select else pairs
     restored = [pair for pair in wanted if pair.case in found.images]
@@ -135,4 +146,19 @@ def _choose(pairs: Pairs, found: Restorations, recipe: Recipe) -> tuple[list[Pai
     elif len(chosen) < len(test):
         absent = [pair.case for pair in test if pair.case not in found.images]
         notes.append(f"{len(absent)} of {len(test)} test cases were not restored: {', '.join(absent[:10])}")
+    kept = {pair.case for pair in restored}
+    others = [pair for pair in pairs.split("test") if pair.case in found.images and pair.case not in kept]
+    if others:
+        chosen_by = ", ".join(f"{column} = {value}" for column, value in select.items())
+        notes.append(
+            f"{len(others)} restored test cases were left out, because the recipe selects {chosen_by}"
+        )
+    both = sorted(
+        {pair.subject for pair in test} & {pair.subject for pair in pairs if pair.split in ("train", "val")}
+    )
+    if both:
+        notes.append(
+            f"{len(both)} test subjects have rows in train or val too, so that networks have seen them: "
+            f"{', '.join(both[:10])}"
+        )
     return chosen, notes

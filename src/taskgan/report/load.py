@@ -95,9 +95,11 @@ def load(folders: Sequence[Path], baseline: str = "gan") -> Comparison:
     frame = pd.concat([_rows(e.folder) for e in evaluations], ignore_index=True)
     frame = _once(frame)
     found = [m for m in frame["method"].drop_duplicates() if m not in RESERVED]
+    if not found:
+        raise UserError(f"{folders[0]} holds no rows of a restoring method, only of the cohort's own images")
     known = [m for m in NAMES if m in found]
     methods = (*known, *sorted(m for m in found if m not in NAMES))
-    notes = [*_own_notes(evaluations), *_coverage(frame, methods)]
+    notes = [*_own_notes(evaluations), *_coverage(frame, methods), *_doses(frame)]
     if baseline not in (*methods, "input"):
         notes.append(
             f"No evaluation of {shown(baseline)} was given, so the methods are compared with the degraded input."
@@ -132,7 +134,8 @@ def _once(frame: pd.DataFrame) -> pd.DataFrame:
             column = numbers[int(np.argwhere(~agree)[0][1])]
             raise UserError(
                 f"case {case} ({method}) has different values of {column} in {copies['evaluation'].iloc[0]} and "
-                f"another evaluation: they were made on different cohorts or with different recognisers"
+                f"another evaluation: they were made on different cohorts or with different recognisers; evaluate "
+                f"both with the same --recipe on the same cohort"
             )
     key = ["case", "method", "seed", "fold"]
     restored = frame[~own]
@@ -170,4 +173,14 @@ def _coverage(frame: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     return [
         f"The methods were not evaluated on the same cases ({counts}): means are over each method's own cases, "
         f"differences over the cases that two methods share ({len(common)} are common to all)."
+    ]
+
+
+def _doses(frame: pd.DataFrame) -> list[str]:
+    doses = sorted(frame["dose"].dropna().unique())
+    if len(doses) < 2:
+        return []
+    return [
+        f"The cases are of {len(doses)} doses ({', '.join(f'{dose:g}' for dose in doses)} %), and every figure is of "
+        f"the mixture; for one dose, restore with --select dose={doses[0]:g} and evaluate that."
     ]

@@ -43,9 +43,12 @@ def compare(
             f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
     page = out / "report.html"
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder to write the report to")
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
     comparison = load(evaluations, baseline)
+    page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables
     tables = [*all_tables(comparison), flips_table(comparison)]
     for table in tables:
         write_table(table, out / "tables")

@@ -33,7 +33,7 @@ def verdict(comparison: Comparison) -> Verdict:
     """Write the verdict of a comparison."""
     findings = [_against(comparison, method, comparison.baseline) for method in comparison.others]
     if comparison.baseline != "input":
-        findings.insert(0, _restores(comparison))
+        findings = [_restores(comparison), *_read_against_input(comparison), *findings]
     findings += [*_slopes(comparison), *_flips(comparison)]
     return Verdict(
         _compared(comparison), _headline(comparison), tuple(findings), tuple(_warnings(comparison))
@@ -60,6 +60,8 @@ def _headline(comparison: Comparison) -> str:
     parts = [
         f"{word} in {_and(m.words for m, _ in found[word])}" for word in ("better", "worse") if found[word]
     ]
+    if not parts and all(math.isnan(gap.low) for _, gap in found["none"]):
+        return f"Too few subjects to tell {shown(method)} from {shown(baseline)}: no measure has an interval."
     if not parts:
         return f"{shown(method)} and {shown(baseline)} differ in no measure beyond its interval."
     rest = f"; no difference in {_and(m.words for m, _ in found['none'])}" if found["none"] else ""
@@ -91,6 +93,25 @@ def _restores(comparison: Comparison) -> str:
     return f"PSNR over the degraded input: {_and(gains)}."
 
 
+def _read_against_input(comparison: Comparison) -> Iterable[str]:
+    """A higher PSNR than the input's says nothing about how the images read, so that is said beside it."""
+    for metric in (JUDGE, SUVR):
+        gaps = {m: paired(comparison, metric, m, "input") for m in comparison.methods}
+        listed = [
+            f"{shown(m)} {told(gap, metric.digits, sign=True)}{_mark(metric, gap)}"
+            for m, gap in gaps.items()
+            if not math.isnan(gap.estimate)
+        ]
+        if listed:
+            yield f"Change of {metric.words} from the degraded input, less is better: {_and(listed)}."
+
+
+def _mark(metric: Metric, gap: Interval) -> str:
+    if not gap.excludes(0.0):
+        return ""
+    return " (better)" if gap.estimate * metric.better > 0 else " (worse)"
+
+
 def _against(comparison: Comparison, method: str, baseline: str) -> str:
     found = _sorted_out(comparison, method, baseline)
     beyond = [
@@ -99,12 +120,12 @@ def _against(comparison: Comparison, method: str, baseline: str) -> str:
         for m, gap in found[word]
     ]
     text = f"{shown(method)} against {shown(baseline)}: "
+    inside = _and(f"{m.words} ({_gap(m, gap.estimate)})" for m, gap in found["none"])
+    if found["none"] and not beyond and all(math.isnan(gap.low) for _, gap in found["none"]):
+        return f"{text}without an interval, hence no claim: {inside}."
     text += _and(beyond) if beyond else "no measure differs beyond its interval"
     if found["none"]:
-        inside = _and(f"{m.words} ({_gap(m, gap.estimate)})" for m, gap in found["none"])
-        bare = all(math.isnan(gap.low) for _, gap in found["none"])
-        why = "Without an interval, hence no claim" if bare else "Inside the interval, hence no difference"
-        text += f". {why}: {inside}"
+        text += f". Inside the interval, hence no difference: {inside}"
     return text + "."
 
 
@@ -137,8 +158,13 @@ def _flips(comparison: Comparison) -> Iterable[str]:
     if not readers:
         yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
         return
+    before = flips_of(comparison, "input")
+    who = {"suvr": "by the SUVR", "judge": "by the judge", "task": "by T"}
+    counts = [f"{int(before[f'flip_{reader}'].sum())} {who[reader]}" for reader in readers]
+    yield f"Of {len(clean)} cases the degraded input itself flips the reading of {_and(counts)}."
     steady = []
     for method in comparison.methods:
+        several = " with one of its seeds at least," if comparison.rows(method)["seed"].nunique() > 1 else ""
         rows = flips_of(comparison, method)
         turned = []
         for reader, words in readers.items():
@@ -146,7 +172,7 @@ def _flips(comparison: Comparison) -> Iterable[str]:
             if cases:
                 turned.append(f"{words} {_some(cases)}")
         if turned:
-            yield f"Compared with the clean image, {shown(method)} {'; '.join(turned)}."
+            yield f"Compared with the clean image,{several} {shown(method)} {'; '.join(turned)}."
         else:
             steady.append(shown(method))
     if steady:
@@ -169,7 +195,7 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
         )
     task = reading(clean, clean, "task")
     if task.decisions and task.wrong:
-        yield f"T errs on {task.wrong} of {task.decisions} clean volumes, so it can teach a generator little."
+        yield f"T errs on {task.wrong} of {task.decisions} clean volumes: it can teach no more than it knows."
     by_suvr = reading(clean, clean, "suvr")
     if by_suvr.decisions and by_suvr.wrong:
         yield (
@@ -188,8 +214,11 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
             f"With {subjects} test subjects, no error at all is still compatible with an error rate of "
             f"{100 * (1 - 0.025 ** (1 / subjects)):.0f} %."
         )
-    if comparison.frame["seed"].dropna().nunique() < 3:
-        yield "Fewer than three training seeds: another seed may move these figures by more than the intervals say."
+    if min(comparison.rows(m)["seed"].nunique() for m in comparison.methods) < 3:
+        yield (
+            "Fewer than three training seeds of a method: another seed may move these figures by more than the "
+            "intervals say."
+        )
 
 
 def _and(parts: Iterable[str]) -> str:
