@@ -55,6 +55,20 @@ def test_missing_folders_and_images_are_named(cohort: Path, tmp_path: Path) -> N
     (folder / "restored.csv").write_text("name,file\na,b\n")
     with pytest.raises(UserError, match="expected rows with the columns case and restored"):
         find_restorations(folder, pairs)
+    (folder / "restored.csv").write_text("case,restored\nsub-01\n")
+    with pytest.raises(UserError, match=r"restored\.csv names no restored image for the case sub-01"):
+        find_restorations(folder, pairs)
+    (folder / "restored.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"restored\.csv cannot be read as CSV"):
+        find_restorations(folder, pairs)
+
+
+def test_a_seed_is_a_number(cohort: Path, tmp_path: Path) -> None:
+    folder = make_restorations(tmp_path / "r", cohort, "gan", blur(1))
+    record = folder / "restored.yaml"
+    record.write_text(record.read_text().replace("seed: 0", "seed: first"))
+    with pytest.raises(UserError, match=r"restored\.yaml has the seed 'first', expected a whole number"):
+        find_restorations(folder, read_pairs(cohort))
 
 
 def test_an_unfinished_restoration_is_not_judged(cohort: Path, tmp_path: Path) -> None:

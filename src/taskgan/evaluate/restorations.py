@@ -66,15 +66,23 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
         raise UserError(
             f"{folder} holds no image of a case in {pairs.source}; expected names such as {example}.nii.gz"
         )
-    return Restorations(folder, str(name), _number(origin, "seed"), _number(origin, "fold"), images, origin)
+    return Restorations(
+        folder, str(name), _number(folder, origin, "seed"), _number(folder, origin, "fold"), images, origin
+    )
 
 
 def _listed(table: Path, pairs: Pairs) -> dict[str, Path]:
-    with table.open(newline="", encoding="utf-8-sig") as handle:
-        rows = list(csv.DictReader(handle))
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table} cannot be read as CSV: {error}") from None
     if not rows or not {"case", "restored"} <= set(rows[0]):
         found = ", ".join(rows[0]) if rows else "no rows"
         raise UserError(f"{table} has {found}, expected rows with the columns case and restored")
+    nameless = [row["case"] for row in rows if not row["restored"]]
+    if nameless:
+        raise UserError(f"{table} names no restored image for the case {nameless[0]}")
     known = {pair.case for pair in pairs}
     images = {row["case"]: table.parent / row["restored"] for row in rows if row["case"] in known}
     absent = [str(path) for path in images.values() if not path.exists()]
@@ -94,6 +102,8 @@ def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:
     return {pair.case: found for pair in pairs if (found := of(pair)) is not None}
 
 
-def _number(origin: dict[str, Any], key: str) -> int | None:
+def _number(folder: Path, origin: dict[str, Any], key: str) -> int | None:
     value = origin.get(key)
-    return int(value) if value is not None else None
+    if value is not None and not isinstance(value, int):
+        raise UserError(f"{folder / 'restored.yaml'} has the {key} {value!r}, expected a whole number")
+    return value
