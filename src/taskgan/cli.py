@@ -229,6 +229,14 @@ def _pairs_of(select: list[str] | None) -> dict[str, str]:
     return wanted
 
 
+def _place_of(error: OSError) -> str:
+    if not isinstance(error.filename, str):
+        return "a file"
+    place = Path(error.filename)
+    # A temporary name means nothing to the reader: the folder is what could not be written to.
+    return str(place.parent if place.name.startswith(".") else place)
+
+
 def main() -> None:
     """Run the command line. Bad input: one message, exit code 2. A diverged training: exit code 3."""
     try:
@@ -238,6 +246,16 @@ def main() -> None:
         sys.exit(3)
     except UserError as error:
         sys.stderr.write(f"taskgan: {error}\n")
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "taskgan").partition(".")[0] in ("taskgan", *sys.stdlib_module_names):
+            raise
+        sys.stderr.write(f"taskgan: this needs {error.name}, which is not here: pip install 'taskgan[all]'\n")
+        sys.exit(2)
+    except OSError as error:  # a folder that cannot be written to, a full disk
+        sys.stderr.write(
+            f"taskgan: {_place_of(error)} cannot be read or written: {error.strerror or error}\n"
+        )
         sys.exit(2)
     except SystemExit as end:
         if end.code == _INTERRUPTED:

@@ -106,6 +106,8 @@ def _finished(path: Path) -> bool:
 
 def _open_record(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     path = out / _RECORD
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder for the demo")
     if path.is_file():
         record = read_yaml(path)
         if record.get("settings") != settings:

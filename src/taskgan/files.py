@@ -76,7 +76,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         line = f" at line {where.line + 1}" if where is not None else ""
         raise UserError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path} holds {type(value).__name__}, expected a mapping of settings")
+        found = "nothing" if value is None else f"a {type(value).__name__}"
+        raise UserError(f"{path} holds {found}, expected a mapping of settings")
     return value
 
 

@@ -28,13 +28,15 @@ def describe(place: Path) -> str:
     for marker, tell in _KINDS.items():
         if (folder / marker).is_file() and (place.is_dir() or place.name == marker):
             return tell(folder)
+    if place.is_file() and place.suffix == ".csv":  # a table may have another name
+        return _cohort(place)
     raise UserError(f"{place} is nothing that taskgan made; expected one of {', '.join(_KINDS)} in it")
 
 
-def _cohort(folder: Path) -> str:
-    pairs = read_pairs(folder, REQUIRED_TO_RESTORE)
-    about = read_description(folder)
-    lines = [f"cohort {folder}: {len(pairs)} pairs of {len({p.subject for p in pairs})} subjects"]
+def _cohort(place: Path) -> str:
+    pairs = read_pairs(place, REQUIRED_TO_RESTORE)
+    about = read_description(pairs.folder)
+    lines = [f"cohort {place}: {len(pairs)} pairs of {len({p.subject for p in pairs})} subjects"]
     if about:
         lines.append(
             f"  made by      {about.get('made_by', 'unknown')} (kind {about.get('kind', 'unknown')})"
@@ -67,7 +69,8 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _run(folder: Path) -> str:
     recipe = read_yaml(folder / "recipe.yaml")
-    steps = recipe.get("optimiser", {}).get("steps", "?")
+    optimiser = recipe.get("optimiser")
+    steps = optimiser.get("steps", "?") if isinstance(optimiser, dict) else "?"
     last = _last_row(folder / "metrics.csv")
     lines = [f"run {folder}: objective {recipe.get('objective')}, seed {recipe.get('seed')}"]
     lines.append(f"  step         {last.get('step', 0)} of {steps}")
@@ -82,7 +85,7 @@ def _run(folder: Path) -> str:
 def _last_row(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as handle:
+    with path.open(newline="", encoding="utf-8", errors="replace") as handle:
         rows = list(csv.DictReader(handle))
     return {k: v for k, v in rows[-1].items() if k} if rows else {}
 
@@ -99,11 +102,13 @@ def _evaluation(folder: Path) -> str:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{folder / 'summary.json'} is not valid JSON: {error}") from None
+    if not isinstance(summary, dict):
+        raise UserError(f"{folder / 'summary.json'} holds {type(summary).__name__}, expected an evaluation")
     return "\n".join([f"evaluation {folder}", *_nested(summary, "  ")])
 
 
-def _section(title: str, values: Mapping[str, Any] | None) -> list[str]:
-    return [f"  {title}", *_nested(values, "    ")] if values else []
+def _section(title: str, values: Any) -> list[str]:
+    return [f"  {title}", *_nested(values, "    ")] if isinstance(values, Mapping) and values else []
 
 
 def _nested(values: Mapping[str, Any], indent: str) -> list[str]:
@@ -111,6 +116,11 @@ def _nested(values: Mapping[str, Any], indent: str) -> list[str]:
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             lines += [f"{indent}{key}", *_nested(value, indent + "  ")]
+        elif isinstance(value, list) and any(isinstance(v, str) and " " in v for v in value):
+            lines += [
+                f"{indent}{key}",
+                *(f"{indent}  {v}" for v in value),
+            ]  # sentences, such as a model's limits
         else:
             lines.append(f"{indent}{key:<{max(1, 24 - len(indent))}} {_short(value)}")
     return lines

@@ -27,10 +27,13 @@ def _text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
-class Settings(BaseModel):
-    """Frozen, and closed to keys that it does not know."""
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Settings(BaseModel):
+    """Frozen, closed to keys that it does not know and to infinite numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Augment(Settings):
@@ -66,8 +69,8 @@ class Data(Settings):
 
     inputs: tuple[str, ...] = ("degraded",)
     select: dict[str, str | int | float] = Field(default_factory=dict)
-    neighbours: int = Field(default=0, ge=0)
-    min_signal: float = Field(default=0.05, ge=0)
+    neighbours: int = Field(default=0, ge=0, le=16)
+    min_signal: float = Field(default=0.05, ge=0, lt=1)
     balanced: bool = True
     workers: int = Field(default=0, ge=0)
     augment: Augment = Augment()
@@ -77,6 +80,10 @@ class Data(Settings):
     def _degraded_first(self) -> "Data":
         if not self.inputs or self.inputs[0] != "degraded":
             raise ValueError("the first input must be 'degraded'")
+        if "clean" in self.inputs or len(set(self.inputs)) < len(self.inputs):
+            raise ValueError(
+                f"inputs are {', '.join(self.inputs)}: expected each once, and not the clean image"
+            )
         return self
 
     @property
@@ -116,7 +123,9 @@ class Discriminator(Settings):
         conditional: See the degraded image too (pix2pix); the paper's does not.
     """
 
-    widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512)
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(64, 128, 256, 512, 512, 512), min_length=1
+    )
     norm: Norm = "batch"
     conditional: bool = False
 
@@ -152,7 +161,7 @@ class Recogniser(Settings):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     validate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=8, ge=0)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
 
 
@@ -215,7 +224,7 @@ class Optimiser(Settings):
     lr: float = Field(default=2e-4, gt=0)
     lr_discriminator: float | None = Field(default=None, gt=0)
     lr_task: float | None = Field(default=None, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[_Beta, _Beta] = (0.5, 0.999)
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     decay: float = Field(default=0.5, gt=0, le=1)
     warmup: int = Field(default=0, ge=0)
@@ -261,7 +270,7 @@ class Machine(Settings):
     precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_text)] = "auto"
     channels_last: bool | Literal["auto"] = "auto"
     compile: bool | Literal["auto"] = "auto"
-    threads: int = Field(default=0, ge=0)
+    threads: int = Field(default=0, ge=0, le=256)
 
 
 class Recipe(Settings):
@@ -276,8 +285,8 @@ class Recipe(Settings):
     """
 
     objective: Objective = "task_gan"
-    seed: int = 0
-    fold: int = 0
+    seed: int = Field(default=0, ge=0)
+    fold: int = Field(default=0, ge=0)
     data: Data = Data()
     generator: Generator = Generator()
     discriminator: Discriminator = Discriminator()
@@ -298,6 +307,15 @@ class Recipe(Settings):
     def mu_task(self) -> float:
         """μ as the objective uses it."""
         return self.loss.mu_task if self.objective == "task_gan" else 0.0
+
+    @model_validator(mode="after")
+    def _layers_are_there(self) -> "Recipe":
+        picked, last = self.loss.feature_layers, len(self.discriminator.widths) - 1
+        if picked is not None and (not picked or min(picked) < 0 or max(picked) > last):
+            raise ValueError(
+                f"loss.feature_layers is {list(picked)}, expected some of the discriminator's layers 0 to {last}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _judge_is_not_the_task(self) -> "Recipe":
@@ -329,7 +347,7 @@ def read_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         Problems: If keys are unknown or values are out of range: all of them at once.
     """
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.exists():
+    if path.suffix in (".yaml", ".yml") or path.is_file():
         values, source = read_yaml(path), str(path)
     elif str(name) in shipped():
         text = (resources.files("taskgan") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")

@@ -75,6 +75,16 @@ def test_seeds_count_by_method(comparison: Comparison) -> None:
     assert any("Fewer than three training seeds of a method" in w for w in told)
 
 
+def test_what_another_seed_changed_is_said(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    frame.loc[frame["method"] == "gan", "psnr"] = 25.0
+    frame.loc[(frame["method"] == "gan") & (frame["seed"] == 1), "psnr"] = 26.5
+    told = " ".join(verdict(replace(comparison, frame=frame)).warnings)
+    assert "Between training seeds of one method the means differ: PSNR by up to 1.50 dB, the judge" in told
+    frame = frame[~((frame["method"] == "gan") & (frame["seed"] == 1))]
+    assert "Between training seeds" not in " ".join(verdict(replace(comparison, frame=frame)).warnings)
+
+
 def test_a_judge_that_errs_on_clean_is_called_weak(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame["judge_decision"] = frame["label"]

@@ -98,7 +98,7 @@ def test_a_finished_run_says_so_and_stays(
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
     capsys.readouterr()
     assert train(recipe(objective="l1"), cohort, run) == run / "model"
-    assert "was finished before after 12 steps" in capsys.readouterr().out
+    assert "was already finished after 12 steps" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
 
 

@@ -85,6 +85,8 @@ def _columns(selected: Pairs, data: Data) -> list[tuple[int, str]]:
 
 def _labels(selected: Pairs) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
+    if "label" not in selected.columns:
+        return [(1, f"there is no column label{_WITHOUT}")]
     first: dict[str, Pair] = {}
     for pair in selected:
         if pair.split not in _NEEDED:

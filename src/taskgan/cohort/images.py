@@ -6,7 +6,7 @@ user's back. Networks work on slices along the third axis (axial for every commo
 
 import gzip
 import json
-import zlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from taskgan.errors import UserError
@@ -22,6 +21,9 @@ from taskgan.files import atomic, write_json
 
 Array = NDArray[np.float32]
 SUFFIXES = (".nii.gz", ".nii")
+
+# It repairs headers and says so on the console, twice; what matters of it is seen in the volume.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,16 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
             shape = shape[:-1]
         if len(shape) != 3:
             raise UserError(f"{path} has dimensions {'×'.join(map(str, image.shape))}, expected a 3D volume")
-        data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
+        if image.get_data_dtype().kind not in "iuf":
+            raise UserError(f"{path} holds {image.get_data_dtype()} voxels, expected real numbers")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
+            data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged header makes nibabel, numpy and zlib fail in many ways
+        raise _unreadable(path, error) from None
+    if not np.isfinite(image.affine).all():
+        raise UserError(f"{path} has an affine with NaN or infinite entries, expected finite ones")
     if finite and not np.isfinite(data).all():
         count = int((~np.isfinite(data)).sum())
         raise UserError(f"{path} holds {count} NaN or infinite voxels, expected finite values")
@@ -100,7 +109,12 @@ def read_shape(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
         image: Any = nib.load(path)
         return tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
     except Exception as error:
-        raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return UserError(f"{path} cannot be read as NIfTI: {reason}")
 
 
 def write_volume(

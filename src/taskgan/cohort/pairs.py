@@ -11,6 +11,7 @@ is kept as text and can be selected on (``dose``) or used as an extra input chan
 """
 
 import csv
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +148,7 @@ def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
             reader = csv.DictReader(handle)
             header = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = header
-            raw = list(reader)
+            raw = [(reader.line_num, values) for values in reader]  # blank lines count, as in an editor
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table} cannot be read as CSV: {error}") from None
     missing = [name for name in required if name not in header]
@@ -160,7 +161,7 @@ def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
         raise UserError(f"{table} has a header but no rows")
     problems: list[str] = []
     seen: dict[str, int] = {}
-    rows = [_row(number, values, table.parent, problems, seen) for number, values in enumerate(raw, start=2)]
+    rows = [_row(number, values, table.parent, problems, seen) for number, values in raw]
     if problems:
         raise Problems(f"{table} is malformed", problems)
     return Pairs(table, tuple(rows))
@@ -188,6 +189,8 @@ def _row(
     if columns.get("label"):
         try:
             label = float(columns["label"])
+            if not math.isfinite(label):
+                raise ValueError
         except ValueError:
             problems.append(f"row {number} (case {case}) has label {columns['label']!r}, expected a number")
     clean = columns.get("clean")

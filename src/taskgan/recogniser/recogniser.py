@@ -87,6 +87,7 @@ class Recogniser:
         try:
             state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
             save_file(state, partial / WEIGHTS)
+            (partial / WEIGHTS).chmod(0o644)  # safetensors keeps it to its owner
             write_yaml(partial / CARD, self.card.model_dump(mode="json"))
             partial.chmod(0o755)
             if folder.exists():

@@ -1,5 +1,6 @@
 """Recognisers of a cohort: trained once for the same data and settings, then shared by all who ask."""
 
+import tempfile
 from pathlib import Path
 
 from taskgan import recipe
@@ -52,6 +53,7 @@ def recogniser_for(
         wanted = _wanted(pairs, data)
         mark = fingerprint(wanted)
         train, val = (clean_slices(_part(wanted, split), data, mark) for split in ("train", "val"))
+        _writable(folder.parent)
         made = fit_recogniser(settings, train, val, title=name, device=device)
         try:
             made.save(folder)
@@ -60,6 +62,19 @@ def recogniser_for(
                 raise
         say(f"train {name}: kept in {folder}")
     return Recogniser.load(folder, device)
+
+
+def _writable(base: Path) -> None:
+    """Asked before minutes of training, not after."""
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{base} cannot be written to ({error.strerror}), where recognisers are kept; a copy of the table with "
+            "absolute paths, in a folder of your own, is a cohort too"
+        ) from None
 
 
 def recogniser_folder(

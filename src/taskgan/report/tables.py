@@ -278,7 +278,8 @@ def paired_readings(comparison: Comparison) -> Table:
         for reader in readers:
             found = discordance(comparison, reader, method, baseline)
             text = f"{found.only_method} : {found.only_baseline}"
-            cells.append(Cell(text, f"p = {found.p:.2f}", found.p, "none" if found.p >= 0.05 else ""))
+            small = "p < 0.01" if found.p < 0.01 else f"p = {found.p:.2f}"
+            cells.append(Cell(text, small, found.p, "none" if found.p >= 0.05 else ""))
         rows.append((_versus(method, baseline), *cells))
     return Table(
         "table3-paired",

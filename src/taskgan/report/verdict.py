@@ -4,8 +4,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from taskgan.evaluate.statistics import FEWEST, Interval
-from taskgan.evaluate.summary import reading, suvr
+from taskgan.evaluate.summary import finite, reading, suvr
 from taskgan.report.cells import number, told
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison, shown
@@ -219,6 +222,25 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
             "Fewer than three training seeds of a method: another seed may move these figures by more than the "
             "intervals say."
         )
+    yield from _between_seeds(comparison)
+
+
+def _between_seeds(comparison: Comparison) -> Iterable[str]:
+    """What another seed changed: the intervals are over subjects and take the seeds as they are."""
+    most = {}
+    for metric in (PSNR, JUDGE, SUVR):
+        column = "suvr_bias" if metric is SUVR else metric.key
+        rows = comparison.frame[comparison.frame["method"].isin(comparison.methods)]
+        values = pd.Series(
+            np.abs(finite(rows[column])) if metric is SUVR else finite(rows[column]), rows.index
+        )
+        means = values.groupby([rows["method"], rows["seed"]]).mean().groupby(level=0)
+        spread = (means.max() - means.min())[means.count() > 1]
+        if spread.notna().any():
+            most[metric] = float(spread.max())
+    if most:
+        listed = _and(f"{m.words} by up to {number(gap, m.digits)}{m.unit}" for m, gap in most.items())
+        yield f"Between training seeds of one method the means differ: {listed}. The intervals do not hold this."
 
 
 def _and(parts: Iterable[str]) -> str:

@@ -48,7 +48,7 @@ def find_jobs(
     """List the images of NIfTI files, folders and tables. Images are not opened here.
 
     A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, whose places below it
-    are kept. A table's rows go to ``<case>.nii.gz``.
+    are kept; hidden files and the output folder are left out. A table's rows go to ``<case>.nii.gz``.
 
     Args:
         inputs: What the user named.
@@ -122,12 +122,20 @@ def _of_files(place: Path, out: Path) -> list[Job]:
         target = out if is_image_name(out) else out / f"{stem(place)}.nii.gz"
         return [Job(_made_up(place), target, listed=False)]
     found = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
+    # Neither hidden files (a killed process's, macOS's "._…") nor what an earlier call wrote below the inputs.
+    found = [path for path in found if not path.name.startswith(".") and not _within(path, out, place)]
     if not found:
         raise UserError(f"{place} holds no NIfTI image and no pairs.csv")
     return [
         Job(_made_up(path), out / path.relative_to(place).with_name(f"{stem(path)}.nii.gz"), listed=False)
         for path in found
     ]
+
+
+def _within(path: Path, out: Path, place: Path) -> bool:
+    """Whether an image lies in an output folder that is itself below the inputs."""
+    folder = out.resolve()
+    return place.resolve() in folder.parents and folder in path.resolve().parents
 
 
 def _made_up(path: Path) -> Pair:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -71,6 +71,8 @@ class ModelCard(Settings):
         checksum: SHA-256 of the weights' file; filled in by :func:`write_model`.
     """
 
+    model_config = ConfigDict(allow_inf_nan=True)  # a figure that was measured may be
+
     format: int = FORMAT
     name: str
     objective: Objective
@@ -114,6 +116,7 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
     try:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator_state.items()}
         save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
+        (fresh / WEIGHTS).chmod(0o644)  # safetensors keeps it to its owner, a model is for colleagues
         with (fresh / WEIGHTS).open("rb") as written:
             os.fsync(written.fileno())
         filled = card.model_copy(update={"checksum": checksum(fresh / WEIGHTS)})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.cohort.images import Volume, read_sidecar
+from taskgan.cohort.images import Volume, read_sidecar, sidecar
 from taskgan.errors import UserError
 from taskgan.files import atomic, checksum, digest, read_yaml, versions, write_yaml
 from taskgan.restore.inputs import Job
@@ -176,7 +176,9 @@ class Record:
         return resumes
 
     def open(self) -> None:
-        """Mark the folder as being written."""
+        """Mark the folder as being written, and clear it of what a killed call had begun to write."""
+        for left in self._folder.rglob(".partial-*"):
+            left.unlink(missing_ok=True)
         write_yaml(self._folder / RECORD, self._values)
 
     def close(self) -> None:
@@ -197,13 +199,14 @@ class Record:
 
 
 def refuse_existing(jobs: Sequence[Job], samples: int) -> None:
-    """Refuse to replace images.
+    """Refuse to replace images or the sidecars that go with them.
 
     Raises:
         UserError: If an output exists; the first one is named.
     """
-    written = [path for job in jobs for path in (job.target, *([job.sd] if samples else []))]
-    there = [path for path in written if path.exists()]
+    images = [path for job in jobs for path in (job.target, *([job.sd] if samples else []))]
+    there = [path for path in images if path.exists()]
+    there = there or [sidecar(path) for path in images if sidecar(path).exists()]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise UserError(f"{there[0]}{more} exists; choose another output or pass --overwrite")

@@ -19,8 +19,8 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         folder: The run.
         state: Tensors and plain values only.
     """
-    with atomic(folder / NAME) as partial:
-        torch.save({"format": FORMAT, **state}, partial)
+    with atomic(folder / NAME) as partial, partial.open("wb") as handle:
+        torch.save({"format": FORMAT, **state}, handle)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -35,7 +35,9 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch each have their own
-        raise UserError(f"{path} cannot be read as a checkpoint: {error}") from None
+        raise UserError(
+            f"{path} cannot be read as a checkpoint ({error}); start anew with --overwrite"
+        ) from None
     if state.get("format") != FORMAT:
         raise UserError(f"{path} has format {state.get('format')}, this version of taskgan reads {FORMAT}")
     return state

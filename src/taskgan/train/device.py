@@ -70,12 +70,20 @@ def start_fabric(machine: Machine, precision: str, *, alone: bool = False) -> An
 
 
 def device_of(machine: Machine) -> torch.device:
-    """The kind of device that ``accelerator`` means here."""
-    if machine.accelerator != "auto":
-        return torch.device(machine.accelerator)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """The kind of device that ``accelerator`` means here.
+
+    Raises:
+        UserError: If this machine has none, or it is a CPU that is asked for float16.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    kind = machine.accelerator
+    if kind == "auto":
+        kind = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
+    if not there[kind]:
+        raise UserError(f"machine.accelerator is {kind}, which this machine does not have")
+    if kind == "cpu" and machine.precision == "16":
+        raise UserError("machine.precision is 16, which needs a GPU; expected 32, bf16 or auto on a CPU")
+    return torch.device(kind)
 
 
 @contextmanager

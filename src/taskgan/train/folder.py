@@ -27,13 +27,13 @@ def first_process() -> bool:
 
 
 def open_run(folder: Path, recipe: Recipe, mark: str, *, overwrite: bool) -> dict[str, Any]:
-    """Make a run folder, or see that one can go on.
+    """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 
     Args:
         folder: The run.
         recipe: What is asked for.
         mark: Fingerprint of the training and validation rows.
-        overwrite: Remove what an earlier run left.
+        overwrite: What an earlier run left will be removed.
 
     Returns:
         ``run.yaml`` of the run to go on with; empty for a new one.
@@ -43,32 +43,46 @@ def open_run(folder: Path, recipe: Recipe, mark: str, *, overwrite: bool) -> dic
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, expected a folder for the run")
-    if overwrite:
-        remove_run(folder)
     if not (folder / RECIPE).is_file():
         left = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         foreign = [name for name in left if not name.startswith(".partial-")]
-        if foreign and not overwrite:
+        if foreign:  # also with overwrite: a folder "model" in it need not be ours
             raise UserError(
                 f"{folder} exists and is not a run (it holds {', '.join(sorted(foreign)[:3])}); choose another folder"
             )
-        _sweep(folder)
-        write_yaml(folder / RECIPE, dump_recipe(recipe))
         return {}
-    _same_recipe(folder, recipe)
+    if overwrite:
+        return {}
     record = read_yaml(folder / RECORD) if (folder / RECORD).is_file() else {}
+    if not record and not (folder / NAME).is_file():
+        return {}  # it never came to its first step
+    _same_recipe(folder, recipe)
     if record and record.get("cohort", {}).get("fingerprint") != mark:
         raise UserError(
             f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
             "use another run folder, or --overwrite to start anew"
         )
-    _sweep(folder)
     return record
 
 
+def begin_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
+    """Make the run folder, or clear it of what a killed process was about to write.
+
+    Args:
+        folder: The run, which :func:`open_run` has let pass.
+        recipe: Written to it where it has none that counts.
+        overwrite: Remove what an earlier run left.
+    """
+    if overwrite:
+        remove_run(folder)
+    _sweep(folder)
+    if not (folder / RECORD).is_file():
+        write_yaml(folder / RECIPE, dump_recipe(recipe))
+
+
 def remove_run(folder: Path) -> None:
-    """Remove what training wrote, and nothing else."""
-    for name in _OURS:
+    """Remove what training wrote, and nothing else; the recipe last, which makes the folder a run."""
+    for name in reversed(_OURS):
         path = folder / name
         if path.is_dir():
             shutil.rmtree(path)

@@ -86,6 +86,9 @@ def seconds_a_step(
     trial = recipe.model_copy(
         update={"objective": "gan", "loss": recipe.loss.model_copy(update={"lambda_gan": 1.0})}
     )
+    # The trial has a D also where the run has none, and D needs room to halve.
+    least = 2 ** len(recipe.discriminator.widths)
+    size = (max(size[0], least), max(size[1], least))
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         players = assemble(trial, None, fabric, choice)
         images = torch.rand(recipe.optimiser.batch_size, recipe.data.channels + 1, *size)

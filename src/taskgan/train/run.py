@@ -9,7 +9,8 @@ from torch import nn
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.dataset import Steps, TrainingSlices, batches
 from taskgan.cohort.description import fingerprint
-from taskgan.cohort.pairs import Pairs, read_pairs
+from taskgan.cohort.images import read_shape
+from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
 from taskgan.console import say
 from taskgan.errors import UserError
 from taskgan.files import versions, write_yaml
@@ -19,7 +20,7 @@ from taskgan.restore.model_folder import ModelCard, Range, Seen
 from taskgan.train.checkpoint import load_checkpoint
 from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
 from taskgan.train.ema import Ema
-from taskgan.train.folder import RECORD, command, first_process, open_run
+from taskgan.train.folder import RECORD, begin_run, command, first_process, open_run
 from taskgan.train.journal import Journal
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose
@@ -50,20 +51,20 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
         Diverged: If training went wrong.
     """
     first = first_process()
-    pairs = read_pairs(cohort)
+    pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
     selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     mark = fingerprint(used)
     record = open_run(run, recipe, mark, overwrite=overwrite) if first else {}
-    # Another process must not take up what the first one is about to remove.
-    state = load_checkpoint(run) if first or not overwrite else None
+    state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
-        _finish(run, recipe, record, state["standing"], "was finished before")
+        _finish(run, recipe, record, state["standing"], "was already finished")
         return run / "model"
     device = device_of(recipe.machine)
     with switches(recipe.machine, device):
         if first:
             check_cohort(pairs, recipe.data, labels=recipe.data.balanced or uses_task(recipe))
+            _check_size(used.split("train"), recipe)
         task = _task_network(pairs, recipe, device)
         slices = TrainingSlices(used.split("train"), recipe.data)
         if recipe.data.workers:
@@ -72,6 +73,7 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
         choice = Choice(**before) if before else choose(recipe, slices.shape)
         record = _record(pairs, used, recipe, choice, device, mark)
         if first:
+            begin_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
         session = _session(recipe, run, task, choice, _card(recipe, slices, record))
         if state is not None:
@@ -81,6 +83,26 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
     if session.fabric.global_rank == 0:
         _finish(run, recipe, record, vars(session.standing), "is finished")
     return run / "model"
+
+
+def _check_size(train: Pairs, recipe: Recipe) -> None:
+    """D halves an image once a layer, and a shift must leave some of it: said before T is pretrained."""
+    layers = len(recipe.discriminator.widths)
+    shapes = [read_shape(pair.degraded)[0] for pair in train]
+    height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
+    if recipe.lambda_gan > 0 and min(height, width) < 2**layers:
+        raise UserError(
+            f"the training slices of {train.source} are {height}×{width}, too small for a discriminator of {layers} "
+            f"layers: expected at least {2**layers}×{2**layers}, or fewer discriminator.widths"
+        )
+    shifts = {"data": recipe.data.augment.shift}
+    if uses_task(recipe):
+        shifts["task.pretrain"] = recipe.task.pretrain.augment.shift
+    for name, shift in shifts.items():
+        if 2 * shift >= min(height, width):
+            raise UserError(
+                f"{name}.augment.shift is {shift}, expected less than half of the slices' {height}×{width}"
+            )
 
 
 def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Module | None:

@@ -3,8 +3,10 @@
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,11 @@ def _run(
         try:
             for job in as_completed(jobs):
                 yield job.result()
+        except BrokenProcessPool:
+            raise UserError(
+                f"a worker was killed, probably for want of memory; call again with --workers {workers // 2 or 1}: "
+                f"{out} goes on where it is"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -187,7 +194,15 @@ def _open_bench(
     settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
 ) -> None:
     global _bench
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _bench = _Bench(settings, sources, template, step, out)
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _make(subject: Subject) -> Record:

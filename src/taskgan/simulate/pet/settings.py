@@ -29,7 +29,7 @@ class PetSimulation(BaseModel):
         post_filter_mm: FWHM of the Gaussian after OSEM; None is the scanner's.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     subjects: int = Field(default=40, ge=6)
     seed: int = Field(default=0, ge=0)
