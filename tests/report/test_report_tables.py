@@ -113,3 +113,13 @@ def test_flips_are_listed_with_both_opinions(comparison: Comparison) -> None:
     assert suvr.text.endswith("→ 1.31")
     assert (suvr.small, suvr.tone) == ("positive → negative", "worse")
     assert (task.small, task.tone) == ("positive", "none")
+
+
+def test_a_small_p_is_not_shown_as_zero(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    frame["judge_decision"] = frame["label"]
+    wrong = frame["method"] == "task_gan"
+    frame.loc[wrong, "judge_decision"] = 1 - frame["label"]
+    table = next(t for t in all_tables(replace(comparison, frame=frame)) if t.name == "table3-paired")
+    cell = next(r for r in table.rows if r[0].text == "Task-GAN − GAN")[column(table, "mcnemar_judge")]
+    assert (cell.text, cell.small, cell.value) == ("8 : 0", "p < 0.01", pytest.approx(2 * 0.5**8))
