@@ -63,3 +63,30 @@ def test_the_objective_decides_which_weights_count() -> None:
 def test_the_task_network_cannot_be_its_own_judge() -> None:
     with pytest.raises(Problems, match="T is never its own judge"):
         parse_recipe({"judge": {"network": "resnet18", "seed": 7}}, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("optimiser.lr=.inf", "finite"),
+        ("seed=-1", "greater than or equal to 0"),
+        ("optimiser.betas=[0.5, 1]", "less than 1"),
+        ("discriminator.widths=[]", "at least 1"),
+        ("discriminator.widths=[0]", "greater than or equal to 1"),
+        ("loss.feature_layers=[5]", "layers 0 to 4"),
+        ("data.inputs=[degraded, clean]", "not the clean image"),
+        ("data.neighbours=1000000", "less than or equal to 16"),
+        ("machine.threads=100000", "less than or equal to 256"),
+    ],
+)
+def test_values_that_training_would_stumble_over_are_refused(override: str, expected: str) -> None:
+    with pytest.raises(Problems, match=expected):
+        read_recipe("pet-demo", [override])
+
+
+def test_a_folder_of_the_name_of_a_recipe_is_no_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pet").mkdir()
+    assert read_recipe("pet").generator.depth == 8

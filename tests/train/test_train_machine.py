@@ -112,5 +112,22 @@ def test_switches_are_set_back(recipe: Make) -> None:
 
 def test_the_device_has_a_name(recipe: Make) -> None:
     assert device_of(recipe().machine) == CPU
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [("accelerator", "cuda", "which this machine does not have"), ("precision", "16", "needs a GPU")],
+)
+def test_what_this_machine_cannot_do_is_refused_at_once(
+    recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch, setting: str, value: str, expected: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=expected):
+        device_of(recipe(**{f"machine__{setting}": value}).machine)
+
+
+def test_an_image_smaller_than_d_can_be_measured_with(recipe: Callable[..., Recipe]) -> None:
+    asked = recipe(discriminator__widths=[4] * 5)
+    assert machine.seconds_a_step(asked, (16, 16), Choice("32", False, False), budget=0.0)[0] > 0
     assert in_words(CPU).startswith("cpu: ")
     assert in_words(CPU).endswith("1 thread")

@@ -127,8 +127,9 @@ def test_where_it_runs_may_change(recipe: Make, cohort: Path, tmp_path: Path) ->
 
 def test_somebody_elses_folder_is_refused(recipe: Make, cohort: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(UserError, match=r"is not a run \(it holds thesis.tex\)"):
-        train(recipe(), cohort, tmp_path)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"is not a run \(it holds thesis.tex\)"):
+            train(recipe(), cohort, tmp_path, overwrite=overwrite)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -160,6 +161,7 @@ def test_a_broken_cohort_is_found_before_anything_is_trained(
         train(recipe(), cohort, tmp_path / "run")
     assert len(caught.value.problems) == 2
     assert not (cohort / "derivatives").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_early_stopping_ends_the_run_and_keeps_the_best_model(
@@ -259,3 +261,66 @@ def test_labels_are_not_needed_by_those_who_do_not_use_them(
     with pytest.raises(Problems, match="has no label"):
         train(recipe(objective="gan"), cohort, tmp_path / "run")
     train(recipe(objective="gan", data__balanced=False), cohort, tmp_path / "other")
+
+
+def test_overwrite_keeps_the_old_run_where_the_new_one_cannot_start(
+    recipe: Make, make_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort, run = make_cohort(tmp_path / "cohort"), tmp_path / "run"
+    train(recipe(objective="l1"), cohort, run)
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    (cohort / "train0_clean.nii.gz").unlink()
+    with pytest.raises(Problems, match="does not exist"):
+        train(recipe(objective="l1", optimiser__steps=5), cohort, run, overwrite=True)
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+
+
+def test_a_run_that_never_began_may_change_its_recipe(
+    recipe: Make, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("taskgan.train.run.write_yaml", killed)  # after recipe.yaml, before run.yaml
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(objective="gan"), cohort, run)
+    assert [p.name for p in run.iterdir()] == ["recipe.yaml"]
+    train(recipe(objective="l1"), cohort, run)
+    assert read_yaml(run / "recipe.yaml")["objective"] == "l1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"discriminator__widths": [4] * 5}, "16×16, too small for a discriminator of 5 layers"),
+        ({"data__augment": {"shift": 8}}, "data.augment.shift is 8, expected less than half"),
+        ({"task__pretrain__augment": {"shift": 9}}, "task.pretrain.augment.shift is 9"),
+    ],
+)
+def test_what_does_not_fit_the_images_is_said_before_anything_is_trained(
+    recipe: Make, make_cohort: Callable[..., Path], tmp_path: Path, changes: dict[str, object], expected: str
+) -> None:
+    cohort = make_cohort(tmp_path / "cohort")
+    with pytest.raises(UserError, match=expected):
+        train(recipe(**changes), cohort, tmp_path / "run")
+    assert not (cohort / "derivatives").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_table_without_labels_is_enough_for_those_who_do_not_use_them(
+    recipe: Make, make_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = make_cohort(tmp_path / "cohort")
+    lines = (cohort / "pairs.csv").read_text().splitlines()
+    (cohort / "pairs.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    with pytest.raises(Problems, match="no column label .objectives l1 and gan train without"):
+        train(recipe(), cohort, tmp_path / "run")
+    train(recipe(objective="l1", data__balanced=False), cohort, tmp_path / "run")
+
+
+def test_a_model_can_be_read_by_colleagues(recipe: Make, cohort: Path, tmp_path: Path) -> None:
+    train(recipe(), cohort, tmp_path / "run")
+    for weights in [tmp_path / "run" / "model" / "generator.safetensors", *cohort.rglob("*.safetensors")]:
+        assert weights.stat().st_mode & 0o044 == 0o044, weights.name
