@@ -112,3 +112,40 @@ def test_the_transform_follows_the_images_scale_and_inverts(kind: str, factor: f
 def test_an_empty_image_cannot_be_scaled() -> None:
     with pytest.raises(UserError, match=r"x\.nii has no positive values"):
         IntensityTransform().fit(np.zeros((3, 3, 3), np.float32), "x.nii")
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "expected"),
+    [
+        (70, np.int16(9999), "data code 9999"),
+        (42, np.int16(-5), "cannot be read"),
+        (280, np.float32(np.nan), "affine with NaN"),
+    ],
+)
+def test_a_damaged_header_is_one_sentence_and_no_noise(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], offset: int, value: np.generic, expected: str
+) -> None:
+    path = tmp_path / "x.nii"
+    image = nib.Nifti1Image(np.ones((4, 4, 2), np.float32), np.diag([2.0, 2, 2, 1]))
+    image.set_sform(image.affine, code="scanner")
+    nib.save(image, path)
+    raw = bytearray(path.read_bytes())
+    raw[offset : offset + value.nbytes] = value.tobytes()
+    path.write_bytes(raw)
+    with pytest.raises(UserError, match=expected) as caught:
+        read_volume(path)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", [np.complex64, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])])
+def test_voxels_that_are_no_real_numbers_are_refused(tmp_path: Path, kind: object) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 2), kind), np.eye(4)), tmp_path / "x.nii")
+    with pytest.raises(UserError, match="expected real numbers"):
+        read_volume(tmp_path / "x.nii")
+
+
+def test_values_beyond_float32_are_refused_without_a_warning(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.full((2, 2, 2), 1e300), np.eye(4)), tmp_path / "x.nii")
+    with pytest.raises(UserError, match="8 NaN or infinite"):
+        read_volume(tmp_path / "x.nii")

@@ -89,3 +89,13 @@ def test_written_tables_read_back(tmp_path: Path) -> None:
     ]
     write_pairs(tmp_path / "pairs.csv", rows)
     assert next(iter(read_pairs(tmp_path))).columns["note"] == "a,b"
+
+
+def test_rows_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    with pytest.raises(Problems, match=r"row 4 repeats the case 'a' of row 2"):
+        read_pairs(table(tmp_path, "a,x.nii\n\na,x.nii\n", "case,degraded\n"), REQUIRED_TO_RESTORE)
+
+
+def test_a_label_is_a_finite_number(tmp_path: Path) -> None:
+    with pytest.raises(Problems, match="label 'nan', expected a number"):
+        read_pairs(table(tmp_path, "a,x.nii,nan\n", "case,degraded,label\n"), REQUIRED_TO_RESTORE)
