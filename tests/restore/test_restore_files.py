@@ -378,3 +378,29 @@ def test_a_damaged_record_is_named(model: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "pet.nii.gz", volume())
     with pytest.raises(UserError, match="another, unfinished restoration"):
         restore(model, [source], tmp_path / "out")
+
+
+def test_an_output_below_the_inputs_is_not_restored_again(model: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "pet.nii.gz", volume())
+    (tmp_path / "in" / "._pet.nii.gz").write_bytes(b"of macOS")
+    for _ in range(2):
+        restore(model, [tmp_path / "in"], tmp_path / "in" / "restored", overwrite=True)
+    assert [p.name for p in (tmp_path / "in").rglob("*.nii.gz")].count("pet.nii.gz") == 2
+    restore(model, [tmp_path / "in"], tmp_path, overwrite=True)  # above the inputs: nothing is left out
+    assert (tmp_path / "pet.nii.gz").is_file()
+
+
+def test_what_a_killed_call_had_begun_is_cleared(model: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "pet.nii.gz", volume())
+    restore(model, [source], tmp_path / "out")
+    (tmp_path / "out" / ".partial-x.nii.gz").write_bytes(b"half")
+    restore(model, [source], tmp_path / "out", overwrite=True)
+    assert not list((tmp_path / "out").glob(".partial-*"))
+
+
+def test_a_sidecar_of_somebody_else_is_not_replaced(model: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "pet.nii.gz", volume())
+    (tmp_path / "out.json").write_text("{}")
+    with pytest.raises(UserError, match=r"out.json exists"):
+        restore(model, [source], tmp_path / "out.nii.gz")
+    assert (tmp_path / "out.json").read_text() == "{}"
