@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from taskgan.cli import main
+
 VERBS = (["simulate", "pet"], ["train"], ["restore"], ["evaluate"], ["compare"], ["demo", "pet"], ["info"])
 
 
@@ -60,3 +62,30 @@ def test_bad_input_is_a_sentence_and_exit_code_2(
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_system_refuses_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = taskgan("demo", "pet", str(tmp_path / "file" / "demo"))
+    assert done.returncode == 2
+    assert (
+        done.stderr == f"taskgan: {tmp_path / 'file' / 'demo'} cannot be read or written: Not a directory\n"
+    )
+
+
+def test_a_missing_library_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "taskgan.info", None)
+    monkeypatch.setattr(sys, "argv", ["taskgan", "info", "x"])
+    with pytest.raises(ModuleNotFoundError):  # a part of ours is a bug, not something to install
+        main()
+
+    def needs(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'skimage'", name="skimage")
+
+    monkeypatch.setattr("taskgan.cli.app", needs)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "this needs skimage, which is not here: pip install 'taskgan[all]'" in capsys.readouterr().err

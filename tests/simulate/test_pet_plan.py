@@ -81,6 +81,7 @@ def test_settings_say_all_that_is_wrong_at_once():
         ({"splits": (0.5, 0.5, 0.5)}, "sum to 1"),
         ({"cut": 1.5}, "does not hold the cut"),
         ({"subsets": 7}, "7 subsets do not divide 96 angles"),
+        ({"counts": float("inf")}, "finite"),
     ],
 )
 def test_settings_refuse(change, message):
