@@ -69,7 +69,11 @@ def simulate_pet(
         list[float] | None, typer.Option("--dose", help="Dose in per cent of the standard; repeatable.")
     ] = None,
     anatomy: Annotated[
-        Path | None, typer.Option(help="BrainWeb tissue file or folder of them; default: the MNI template.")
+        Path | None,
+        typer.Option(
+            help="Folder of BrainWeb tissue files (one is in one split only), or one file as a template that is "
+            "deformed per subject; default: the MNI template."
+        ),
     ] = None,
     scale: Annotated[str, typer.Option(help="demo (112×112 at 2 mm) or full (256×256×89).")] = "demo",
     positive: Annotated[float, typer.Option(min=0, max=1, help="Share of amyloid-positive subjects.")] = 0.25,
@@ -77,7 +81,8 @@ def simulate_pet(
         float, typer.Option(min=0, max=1, help="Share of subjects near the cut (composite 1.25 to 1.40).")
     ] = 0.2,
     counts: Annotated[
-        float, typer.Option(min=0, help="Multiply the calibrated counts of the standard dose by this.")
+        float,
+        typer.Option(min=0, max=100, help="Multiply the calibrated counts of the standard dose by this."),
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core.")] = 0,
@@ -166,14 +171,25 @@ def evaluate(
     recognisers: Annotated[
         Path | None, typer.Option(help="Where T and the judge are kept; default: in the cohort.")
     ] = None,
+    suvr_cut: Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")] = 1.38,
+    slices: Annotated[int, typer.Option(min=1, help="Middle slices that T and the judge read.")] = 40,
     overwrite: Overwrite = False,
 ) -> None:
     """Judge restorations: image quality, task network, independent judge, SUVR against its cut."""
     from taskgan.evaluate.run import evaluate as run
+    from taskgan.evaluate.settings import evaluation
     from taskgan.recipe import read_recipe
 
-    settings = read_recipe(recipe) if recipe else None
-    run(restored, cohort, out, recipe=settings, method=method, store=recognisers, overwrite=overwrite)
+    run(
+        restored,
+        cohort,
+        out,
+        recipe=read_recipe(recipe) if recipe else None,
+        method=method,
+        store=recognisers,
+        overwrite=overwrite,
+        settings=evaluation(slices=slices, suvr_cut=suvr_cut),
+    )
 
 
 @app.command()
@@ -182,7 +198,10 @@ def compare(
         list[Path], typer.Argument(help="Evaluation folders, one per method, seed or fold.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Report folder to make.")],
-    baseline: Annotated[str, typer.Option(help="Method that the others are compared with.")] = "gan",
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Method that the others are compared with; default: gan, or else the input."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""

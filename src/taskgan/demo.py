@@ -75,7 +75,7 @@ def _stages(out: Path, base: Recipe, seed: int, subjects: int) -> list[tuple[str
         if _finished(folder / "restored.yaml"):
             say(f"{folder} is complete")
             return
-        restore(runs[method] / "model", [cohort / "pairs.csv"], folder, split="test")
+        restore(runs[method] / "model", [cohort / "pairs.csv"], folder, split="test", precision="32")
 
     def evaluate(method: Objective) -> None:
         from taskgan.evaluate.run import evaluate

@@ -34,6 +34,8 @@ def test_without_the_baseline_the_input_takes_its_place(evaluations: list[Path])
     assert (found.baseline, found.focus) == ("input", "task_gan")
     assert "No evaluation of GAN" in found.notes[0]
     assert load(evaluations, "l1").baseline == "l1"
+    with pytest.raises(UserError, match="no evaluation of the baseline 'gann'; there are .*task_gan, input"):
+        load(evaluations, "gann")
 
 
 def test_another_tools_method_stands_last(

@@ -149,3 +149,26 @@ def test_default_counts_are_calibrated_to_the_paper(tmp_path):
     measured = read_description(out)["measured"]["dose01"]
     assert measured["relative_rmse"]["mean"] == pytest.approx(0.30, abs=0.03)
     assert measured["psnr_db"]["mean"] == pytest.approx(22.4, abs=1.5)
+
+
+def test_one_file_is_a_template_and_two_heads_are_too_few(tmp_path, monkeypatch):
+    class Planned(Exception):
+        pass
+
+    def stop(*_):
+        raise Planned
+
+    monkeypatch.setattr(module, "_run", stop)
+    for name in ("a_tissue.nii", "b_tissue.nii"):
+        (tmp_path / "heads").mkdir(exist_ok=True)
+        (tmp_path / "heads" / name).touch()
+    file = pet_simulation(subjects=6, positive=0.5, anatomy=tmp_path / "heads" / "a_tissue.nii")
+    with pytest.raises(Planned):
+        simulate_pet(tmp_path / "one", file, workers=1)
+    assert (
+        "one template (a_tissue.nii) deformed per subject" in read_description(tmp_path / "one")["anatomies"]
+    )
+    folder = pet_simulation(subjects=6, positive=0.5, anatomy=tmp_path / "heads")
+    with pytest.raises(UserError, match="2 BrainWeb anatomies were found, expected at least 3"):
+        simulate_pet(tmp_path / "two", folder, workers=1)
+    assert not (tmp_path / "two").exists()

@@ -72,17 +72,18 @@ class Comparison:
         return tuple(m for m in self.methods if m != self.baseline)
 
 
-def load(folders: Sequence[Path], baseline: str = "gan") -> Comparison:
+def load(folders: Sequence[Path], baseline: str | None = None) -> Comparison:
     """Read evaluation folders and join them.
 
     Args:
         folders: One per method, seed or fold.
-        baseline: Method that the others are compared with. Where no folder holds it the degraded input takes
-            its place, and a note says so.
+        baseline: Method that the others are compared with. None is ``gan``, or where no folder holds it the
+            degraded input, and a note says so.
 
     Raises:
-        UserError: If a folder is no evaluation, two hold the same restorations, or the rows of the cohort's own
-            images differ between them, so that they cannot be compared.
+        UserError: If a folder is no evaluation, none holds the baseline that was asked for, two hold the same
+            restorations, or the rows of the cohort's own images differ between them, so that they cannot be
+            compared.
     """
     if not folders:
         raise UserError("no evaluation folder given; expected at least one that taskgan evaluate made")
@@ -100,11 +101,16 @@ def load(folders: Sequence[Path], baseline: str = "gan") -> Comparison:
     known = [m for m in NAMES if m in found]
     methods = (*known, *sorted(m for m in found if m not in NAMES))
     notes = [*_own_notes(evaluations), *_coverage(frame, methods), *_doses(frame)]
-    if baseline not in (*methods, "input"):
-        notes.append(
-            f"No evaluation of {shown(baseline)} was given, so the methods are compared with the degraded input."
+    if baseline is None:
+        baseline = "gan" if "gan" in methods else "input"
+        if baseline == "input":
+            notes.append(
+                "No evaluation of GAN was given, so the methods are compared with the degraded input."
+            )
+    elif baseline not in (*methods, "input"):
+        raise UserError(
+            f"no evaluation of the baseline {baseline!r}; there are {', '.join((*methods, 'input'))}"
         )
-        baseline = "input"
     others = [m for m in methods if m != baseline]
     focus = "task_gan" if "task_gan" in others else (others or [baseline])[-1]
     return Comparison(frame, methods, baseline, focus, evaluations, tuple(notes))

@@ -20,7 +20,7 @@ from taskgan.report.verdict import verdict
 
 
 def compare(
-    evaluations: Sequence[Path], out: Path, *, baseline: str = "gan", overwrite: bool = False
+    evaluations: Sequence[Path], out: Path, *, baseline: str | None = None, overwrite: bool = False
 ) -> Path:
     """Compare evaluations.
 
@@ -28,7 +28,7 @@ def compare(
         evaluations: Folders that ``taskgan evaluate`` made: one per method, seed or fold.
         out: Folder to make: ``tables/*.csv``, ``figures/*.png``, ``report.yaml`` (the verdict) and,
             last, ``report.html``.
-        baseline: Method that the others are compared with.
+        baseline: Method that the others are compared with; None is ``gan``, or the degraded input without it.
         overwrite: Replace an existing report.
 
     Returns:

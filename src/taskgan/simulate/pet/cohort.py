@@ -53,7 +53,7 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
         UserError: If ``out`` holds something else or was begun with other settings.
     """
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
-    subjects = plan(settings, len(sources) or None)
+    subjects = plan(settings, None if settings.one_template else len(sources))
     description = _description(settings, sources)
     if _finished(out, description):
         say(f"{out} is complete: {settings.subjects} subjects; nothing to do")
@@ -85,9 +85,10 @@ def _description(settings: PetSimulation, sources: Sequence[Path]) -> dict[str, 
     # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
     values["anatomy"] = [path.name for path in sources] or None
     template = (
-        "BrainWeb heads, each of them in one split only, deformed per subject"
-        if sources
-        else "one template (MNI ICBM152 2009a) deformed per subject; the anatomy of a subject is its own deformation"
+        f"one template ({sources[0].name if sources else 'MNI ICBM152 2009a'}) deformed per subject; the anatomy "
+        "of a subject is its own deformation"
+        if settings.one_template
+        else "BrainWeb heads, each of them in one split only, deformed per subject"
     )
     return {
         "kind": "pet",

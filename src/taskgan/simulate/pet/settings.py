@@ -41,7 +41,7 @@ class PetSimulation(BaseModel):
     borderline_range: tuple[float, float] = (1.25, 1.40)
     cut: float = Field(default=1.38, gt=0)
     splits: tuple[float, float, float] = (0.5, 0.17, 0.33)
-    counts: float = Field(default=1.0, gt=0)
+    counts: float = Field(default=1.0, gt=0, le=100)
     iterations: int | None = Field(default=None, ge=1)
     subsets: int | None = Field(default=None, ge=1)
     post_filter_mm: float | None = Field(default=None, ge=0)
@@ -64,6 +64,11 @@ class PetSimulation(BaseModel):
             raise ValueError("splits are three shares above 0 that sum to 1")
         self.scanner  # noqa: B018  (its own checks, such as subsets that divide the angles, come now)
         return self
+
+    @property
+    def one_template(self) -> bool:
+        """Whether all subjects are deformed from one head: the MNI template, or the one file that was named."""
+        return self.anatomy is None or self.anatomy.is_file()
 
     @property
     def scanner(self) -> Scanner:

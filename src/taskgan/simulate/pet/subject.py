@@ -139,7 +139,7 @@ def make_subject(
         "composite_suvr": round(truth.composite, 6),
         "borderline": int(subject.borderline),
         "split": subject.split,
-        "anatomy": anatomy.name if settings.anatomy else f"{anatomy.name}-{subject.name}",
+        "anatomy": f"{anatomy.name}-{subject.name}" if settings.one_template else anatomy.name,
         "atrophy": round(head.atrophy, 4),
         "injected_mbq": round(injected, 1),
         "reference_kbq_per_ml": round(level, 4),
