@@ -4,7 +4,9 @@
 
 First λ with ``gan``, then μ with ``task_gan`` at that λ. The rule, fixed beforehand: among the settings whose
 PSNR is within 0.3 dB of the best one's, the smallest slice error of the independent judge (T, which taught,
-has no say). Test subjects are never looked at. Runs resume; finished ones are not repeated.
+has no say). The ``gan`` rows are μ = 0. Test subjects are never looked at, but the judge that chooses here is
+the one that reads the demo's test subjects: it never saw a generator, yet has its part in tuning. Runs
+resume; finished ones are not repeated.
 """
 
 import argparse

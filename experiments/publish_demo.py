@@ -71,7 +71,8 @@ def _readme(out: Path, about: dict[str, object]) -> str:
         "# PET demo\n",
         "`make demo`, then `python experiments/publish_demo.py demo results/pet-demo`. Versions, seeds, times and "
         f"the readers' figures on clean images are in `demo.yaml`. Device: {about['device']}.\n",
-        "One seed on one simulated cohort: it shows what the tools report, and proves nothing about the methods.\n",
+        "One seed on one simulated cohort: it shows what the tools report, and proves nothing about the methods. "
+        "λ and μ were chosen on the validation subjects (`results/pet-demo-weights`), by the same judge.\n",
     ]
     for table in sorted((out / "tables").glob("*.csv")):
         parts += [f"## {table.stem}\n", _markdown(table)]
