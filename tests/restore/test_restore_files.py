@@ -404,3 +404,17 @@ def test_a_sidecar_of_somebody_else_is_not_replaced(model: Path, tmp_path: Path)
     with pytest.raises(UserError, match=r"out.json exists"):
         restore(model, [source], tmp_path / "out.nii.gz")
     assert (tmp_path / "out.json").read_text() == "{}"
+
+
+def test_a_further_input_on_another_grid_is_refused(tmp_path: Path) -> None:
+    data = Data(inputs=("degraded", "mr"))
+    made = write(tmp_path / "two", data)
+    names = [f"mr{k}.nii.gz" for k in range(3)]
+    source = table(tmp_path / "cohort", mr=names)
+    for k, name in enumerate(names):
+        moved = AFFINE.copy()
+        moved[0, 3] += 5.0 if k == 1 else 0.0
+        save(tmp_path / "cohort" / name, volume(seed=50 + k), moved)
+    with pytest.raises(UserError, match=r"mr1.nii.gz has another affine than low_c1.nii.gz"):
+        restore(made, [source], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

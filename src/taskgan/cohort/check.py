@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import read_shape, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.slices import AFFINE_MM
 from taskgan.console import progress
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data
 
-_AFFINE_MM = 1e-3  # what writing an affine as a quaternion can cost
 _NEEDED = ("train", "val")
 _WITHOUT = " (objectives l1 and gan train without labels where data.balanced is false)"
 
@@ -171,7 +171,7 @@ def _compare(where: str, paths: Mapping[str, Path], seen: Mapping[str, _Seen]) -
                 f"{where}: {paths[name]} has shape {_size(image.shape)}, expected {_size(reference.shape)} "
                 f"like {paths['degraded'].name}"
             )
-        elif not np.allclose(image.affine, reference.affine, rtol=0, atol=_AFFINE_MM):
+        elif not np.allclose(image.affine, reference.affine, rtol=0, atol=AFFINE_MM):
             apart = float(np.abs(image.affine - reference.affine).max())
             problems.append(
                 f"{where}: {paths[name]} has another affine than {paths['degraded'].name} "

@@ -16,6 +16,7 @@ from taskgan.errors import UserError
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
+AFFINE_MM = 1e-3  # what writing an affine as a quaternion can cost
 
 
 def to_slices(volume: Array) -> Array:
@@ -77,7 +78,7 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True) -> Case:
         clean: Read the clean image too.
 
     Raises:
-        UserError: If an image cannot be read or the shapes of a pair differ.
+        UserError: If an image cannot be read, the shapes of a pair differ, or a further input lies elsewhere.
     """
     source = read_volume(pair.degraded)
     intensity = data.intensity.fit(source.data, str(pair.degraded))
@@ -90,6 +91,10 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True) -> Case:
             )
         extra = read_volume(path)
         _same_shape(extra, source, path, pair)
+        if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
+            raise UserError(
+                f"{path} has another affine than {pair.degraded.name}, expected images on one grid"
+            )
         channels.append(data.intensity.fit(extra.data, str(path)).apply(extra.data))
     inputs = np.stack([to_slices(c) for c in channels], axis=1)
     target = None
