@@ -3,6 +3,7 @@
 The same command goes on where an interrupted one stopped: each verb resumes or recognises its finished output.
 """
 
+import os
 import resource
 import sys
 import time
@@ -123,10 +124,15 @@ def _open_record(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note(out: Path, record: dict[str, Any], name: str, seconds: float) -> None:
-    """Keep the longest time of a stage (a repeated call finds it finished) and the peak of memory."""
+    """Keep the longest time of a stage (a repeated call finds it finished) and a bound on the peak of memory.
+
+    The system tells the peak of the largest child only: every core may have had one as large.
+    """
     record["seconds"][name] = round(max(seconds, record["seconds"].get(name, 0.0)), 1)
     unit = 1024 if sys.platform != "darwin" else 1024**2
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    record["peak_memory_mb"] = max(record["peak_memory_mb"], round((own + children) / unit))
+    record["peak_memory_mb"] = max(
+        record["peak_memory_mb"], round((own + children * (os.cpu_count() or 1)) / unit)
+    )
     write_yaml(out / _RECORD, record)

@@ -85,7 +85,7 @@ class Monitor:
         adversarial, pixel = (sum(column) for column in zip(*self._won, strict=True))
         half = len(self._won) // 2
         early, late = (sum(value for _, value in part) for part in (self._won[:half], self._won[-half:]))
-        share = adversarial / (adversarial + pixel)
+        share = adversarial / max(adversarial + pixel, torch.finfo(torch.float32).tiny)
         if share < limits.discriminator_share or late < early:
             return None
         return (
