@@ -220,7 +220,7 @@ def demo_pet(
         typer.Option("--set", help="Change the pet-demo recipe: section.key=value; repeatable."),
     ] = None,
 ) -> None:
-    """Simulate, train l1, gan and task_gan, restore, evaluate, report: about a quarter of an hour."""
+    """Simulate, train l1, gan and task_gan, restore, evaluate, report: about ten minutes on two cores."""
     from taskgan.demo import demo_pet as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())

@@ -1,4 +1,4 @@
-"""``make demo``: every verb once, on simulated data, small enough for two cores and a quarter of an hour.
+"""``make demo``: every verb once, on simulated data, small enough for two cores and ten minutes.
 
 The same command goes on where an interrupted one stopped: each verb resumes or recognises its finished output.
 """
@@ -40,7 +40,7 @@ def demo_pet(out: Path, *, seed: int = 0, subjects: int = 36, overrides: Sequenc
     record = _open_record(out, settings)
     say(
         f"taskgan demo: 1 % low-dose amyloid PET, {subjects} simulated subjects, objectives {', '.join(METHODS)}, "
-        f"about 15 minutes on two idle cores. Everything goes to {out}/"
+        f"about 10 minutes on two idle cores. Everything goes to {out}/"
     )
     stages = _stages(out, base, seed, subjects)
     for number, (name, work) in enumerate(stages, start=1):
