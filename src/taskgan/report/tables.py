@@ -112,6 +112,12 @@ def _paper_level(method: str) -> Cell:
     return plain(text, tone="muted")
 
 
+def _difference(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Cell:
+    """Paired difference of a method to a baseline, the paper's beside it."""
+    found = difference(paired(comparison, metric, method, baseline), metric.digits, better=metric.better)
+    return _with_paper(found, metric, method, baseline)
+
+
 def _with_paper(cell: Cell, metric: Metric, method: str, baseline: str) -> Cell:
     found = paper.difference(metric.key, method, baseline)
     if found is None:
@@ -150,15 +156,7 @@ def paired_quality(comparison: Comparison) -> Table:
     metrics = known(comparison, (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD))
     rows = []
     for method, baseline in _pairs(comparison):
-        cells = [
-            _with_paper(
-                difference(paired(comparison, m, method, baseline), m.digits, better=m.better),
-                m,
-                method,
-                baseline,
-            )
-            for m in metrics
-        ]
+        cells = [_difference(comparison, m, method, baseline) for m in metrics]
         rows.append((_versus(method, baseline), *cells))
     return Table(
         "table2-paired",
@@ -266,15 +264,7 @@ def paired_readings(comparison: Comparison) -> Table:
     ]
     rows = []
     for method, baseline in _pairs(comparison) if readers else ():
-        cells = [
-            _with_paper(
-                difference(paired(comparison, m, method, baseline), m.digits, better=m.better),
-                m,
-                method,
-                baseline,
-            )
-            for m in metrics
-        ]
+        cells = [_difference(comparison, m, method, baseline) for m in metrics]
         for reader in readers:
             found = discordance(comparison, reader, method, baseline)
             text = f"{found.only_method} : {found.only_baseline}"
