@@ -4,19 +4,19 @@ An unknown key is an error that names it and its nearest neighbour. The paper's 
 where the paper prints them; the rest are settings (Table and equation numbers are the paper's).
 """
 
-import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from taskgan.cohort.intensity import IntensityTransform
-from taskgan.errors import Problems, UserError
+from taskgan.errors import UserError
 from taskgan.files import read_yaml
-from taskgan.train.limits import Limits
+from taskgan.limits import Limits
+from taskgan.schema import Settings, validated
 
 Norm = Literal["batch", "instance", "group", "none"]
 Objective = Literal["l1", "gan", "task_gan"]
@@ -28,12 +28,6 @@ def _text(value: object) -> object:
 
 
 _Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Settings(BaseModel):
-    """Frozen, closed to keys that it does not know and to infinite numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Augment(Settings):
@@ -365,10 +359,7 @@ def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
     Raises:
         Problems: Every unknown key and bad value, each in a sentence.
     """
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise Problems(f"{source} is not a valid recipe", [_sentence(e) for e in error.errors()]) from None
+    return validated(Recipe, values, f"{source} is not a valid recipe")
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -386,27 +377,6 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise UserError(f"--set {override}: {parent} is a value, not a section")
     place[last] = value
-
-
-def _sentence(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "the recipe"
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(error["loc"][:-1])
-        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key {where}; {hint}"
-    found = error["input"]
-    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    model: Any = Recipe
-    for part in location:
-        field = getattr(model, "model_fields", {}).get(part)
-        model = field.annotation if field is not None else None
-    return list(getattr(model, "model_fields", {}))
 
 
 def dump_recipe(recipe: Recipe) -> dict[str, Any]:

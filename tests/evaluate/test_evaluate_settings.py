@@ -6,5 +6,5 @@ from taskgan.evaluate.settings import Evaluation, evaluation
 
 def test_values_out_of_range_are_a_sentence() -> None:
     assert evaluation(slices=12, suvr_cut=1.1) == Evaluation(slices=12, suvr_cut=1.1)
-    with pytest.raises(UserError, match="suvr_cut is -1, input should be greater than 0"):
+    with pytest.raises(UserError, match=r"suvr_cut: input should be greater than 0 \(found -1\)"):
         evaluation(suvr_cut=-1)

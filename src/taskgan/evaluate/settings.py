@@ -1,9 +1,8 @@
 """Settings of an evaluation: what the paper does not print, or what another tracer needs otherwise."""
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from taskgan.errors import UserError
-from taskgan.recipe import Settings
+from taskgan.schema import Settings, validated
 
 
 class Evaluation(Settings):
@@ -22,10 +21,6 @@ def evaluation(**values: float) -> Evaluation:
     """Settings from single values.
 
     Raises:
-        UserError: If a value is out of range.
+        Problems: Every value that is out of range.
     """
-    try:
-        return Evaluation.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{first['loc'][0]} is {first['input']}, {str(first['msg']).lower()}") from None
+    return validated(Evaluation, values, "evaluate cannot start")

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from taskgan import recipe
-from taskgan.errors import UserError
 from taskgan.files import read_yaml
+from taskgan.schema import validated
 
 CARD = "recogniser.yaml"
 
@@ -72,9 +72,4 @@ def read_card(folder: Path) -> Card:
         UserError: If it is missing, is not YAML or is not a card.
     """
     values: dict[str, Any] = read_yaml(folder / CARD)
-    try:
-        return Card.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{folder / CARD} is not the card of a recogniser: {where}: {first['msg']}") from None
+    return validated(Card, values, f"{folder / CARD} is not the card of a recogniser")

@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from taskgan.errors import Problems, UserError
+from taskgan.errors import UserError
 from taskgan.files import checksum, read_yaml, versions, write_yaml
 from taskgan.networks.generator import UNet
-from taskgan.recipe import Data, Generator, Objective, Recogniser, Settings, Task
+from taskgan.recipe import Data, Generator, Objective, Recogniser, Task
+from taskgan.schema import Settings, validated
 
 WEIGHTS = "generator.safetensors"
 CARD = "model.yaml"
@@ -195,8 +196,4 @@ def _read_card(path: Path) -> ModelCard:
     values = read_yaml(path)
     if values.get("format") != FORMAT:
         raise UserError(f"{path} has format {values.get('format')}, this version of taskgan reads {FORMAT}")
-    try:
-        return ModelCard.model_validate(values)
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
-        raise Problems(f"{path} is not a valid model card", problems) from None
+    return validated(ModelCard, values, f"{path} is not a valid model card")

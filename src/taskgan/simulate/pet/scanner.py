@@ -3,14 +3,16 @@
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from taskgan.schema import Settings
 
 Scale = Literal["demo", "full"]
 LIGHT_MM_PER_PS = 0.299792458
 FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
-class Scanner(BaseModel):
+class Scanner(Settings):
     """One scanner. Every axial slice is projected on its own (2D); oblique planes are left out.
 
     Attributes:
@@ -37,8 +39,6 @@ class Scanner(BaseModel):
         post_filter_mm: Gaussian filter after OSEM (FWHM, three-dimensional).
         block: Slices that are projected at once; decides memory and speed.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     pixels: int = Field(ge=16)
     pixel_mm: float = Field(gt=0)

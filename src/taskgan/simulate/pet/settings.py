@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from taskgan.errors import Problems
+from taskgan.schema import Settings, validated
 from taskgan.simulate.pet.scanner import Scale, Scanner, preset
 
 
-class PetSimulation(BaseModel):
+class PetSimulation(Settings):
     """A cohort of simulated amyloid PET. The same settings make the same bytes.
 
     Attributes:
@@ -28,8 +28,6 @@ class PetSimulation(BaseModel):
         subsets: OSEM subsets; None is the scanner's.
         post_filter_mm: FWHM of the Gaussian after OSEM; None is the scanner's.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     subjects: int = Field(default=40, ge=6)
     seed: int = Field(default=0, ge=0)
@@ -87,13 +85,4 @@ def pet_simulation(**values: Any) -> PetSimulation:
     Raises:
         Problems: Every setting that is unknown or out of range, each in a sentence.
     """
-    try:
-        return PetSimulation.model_validate(values)
-    except ValidationError as error:
-        problems = []
-        for found in error.errors():
-            where = ".".join(str(part) for part in found["loc"]) or "settings"
-            message = str(found["msg"]).removeprefix("Value error, ")
-            shown = f" (found {found['input']!r})" if not isinstance(found["input"], dict) else ""
-            problems.append(f"{where}: {message[:1].lower()}{message[1:]}{shown}")
-        raise Problems("simulate pet cannot start", problems) from None
+    return validated(PetSimulation, values, "simulate pet cannot start")

@@ -1,9 +1,11 @@
 """When a run counts as diverged: settings of a recipe."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from taskgan.schema import Settings
 
 
-class Limits(BaseModel):
+class Limits(Settings):
     """A run is stopped where going on would be a waste. NaN and infinity always stop it.
 
     A discriminator has won when for ``discriminator_steps`` steps in a row it tells every pair apart (its loss
@@ -20,8 +22,6 @@ class Limits(BaseModel):
             (where the clean images have fewer).
         constant_steps: Steps in a row of constant or saturated output that stop a run; 0 never stops.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     discriminator_loss: float = Field(default=0.01, gt=0, le=1)
     discriminator_steps: int = Field(default=1000, ge=0)

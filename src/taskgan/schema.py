@@ -1,0 +1,55 @@
+"""Typed settings and cards: closed models, and what is wrong with their values in sentences."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from taskgan.errors import Problems
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """Frozen, closed to keys that it does not know and to infinite numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def validated(model: type[Model], values: Mapping[str, Any], summary: str) -> Model:
+    """Check a mapping and make a model of it.
+
+    Args:
+        model: What to make.
+        values: As read from a file or the command line.
+        summary: What the message begins with, e.g. ``mine.yaml is not a valid recipe``.
+
+    Raises:
+        Problems: Every unknown key (with its nearest neighbour) and bad value, each in a sentence.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise Problems(summary, [_sentence(model, e) for e in error.errors()]) from None
+
+
+def _sentence(model: type[BaseModel], error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "settings"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(model, error["loc"][:-1])
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {where}; {hint}"
+    found = error["input"]
+    shown = "" if isinstance(found, Mapping | BaseModel) else f" (found {found!r})"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    place: Any = model
+    for part in location:
+        field = getattr(place, "model_fields", {}).get(part)
+        place = field.annotation if field is not None else None
+    return list(getattr(place, "model_fields", {}))
