@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: (B, I, H, W), channel 0 is the degraded slice.
-        clean: (B, 1, H, W).
+        clean: (B, 1, H, W); of unpaired steps (B, I, H, W), see ``taskgan.cohort.unpaired``.
         label: (B,), NaN where a pair has none.
     """
 
@@ -130,6 +130,19 @@ class TrainingSlices:
         inputs = with_neighbours(self._inputs.numpy()[start:stop], index - start, self._neighbours)
         label = self._rows[number].label
         return inputs, self._clean.numpy()[index][None], float("nan") if label is None else label
+
+    def subject(self, index: int) -> str:
+        """Whose slice it is."""
+        return self._rows[int(np.searchsorted(self._starts, index, side="right")) - 1].subject
+
+    def clean_inputs(self, index: int) -> np.ndarray:
+        """Input channels (I, H, W) as if the clean volume were the degraded one; channel 0 is the clean slice."""
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        start, stop = int(self._starts[number]), int(self._starts[number + 1])
+        inputs = with_neighbours(self._inputs.numpy()[start:stop], index - start, self._neighbours).copy()
+        clean = with_neighbours(self._clean.numpy()[start:stop, None], index - start, self._neighbours)
+        inputs[:: self._inputs.shape[1]] = clean  # the first column's place among the channels of every slice
+        return inputs
 
 
 class Steps(Dataset[Batch]):

@@ -39,10 +39,10 @@ class Order:
     def indices(self, step: int) -> list[int]:
         """The slices of one step, ``batch_size`` of them, groups in turn."""
         first = step * self._batch_size
-        return [self._draw(number) for number in range(first, first + self._batch_size)]
+        return [self.draw(number) for number in range(first, first + self._batch_size)]
 
-    def _draw(self, number: int) -> int:
-        """The slice of the run's ``number``-th draw."""
+    def draw(self, number: int) -> int:
+        """The slice of the run's ``number``-th draw, from 0."""
         turn, which = divmod(number, len(self._groups))
         group = self._groups[which]
         cycle, place = divmod(turn, len(group))

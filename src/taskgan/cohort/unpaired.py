@@ -1,0 +1,112 @@
+"""Unpaired samples: with every degraded slice of a step goes a clean one of another subject (CycleGAN)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from taskgan.cohort.augment import augment
+from taskgan.cohort.dataset import Steps, TrainingSlices
+from taskgan.cohort.sampler import Order
+from taskgan.recipe import Data
+
+
+class Strangers:
+    """Which clean slice goes with each degraded one: a pure function of the seed and the step.
+
+    Clean slices come in an :class:`~taskgan.cohort.sampler.Order` of their own, of the same groups under
+    another seed: labels and subjects are spread among them as among the degraded ones, so that a generator
+    gains nothing by changing how often a label occurs. A draw that falls on the degraded slice's own subject
+    is made anew among the others of its group; where its group has no other, among the other groups. A cohort
+    of one subject keeps its draw.
+
+    Args:
+        groups: As for ``Order``.
+        subjects: The subject of every slice, by the slice's number.
+        batch_size: Slices a step.
+        seed: Of the degraded slices' order; that of the clean ones is derived from it.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[Sequence[int]]],
+        subjects: Sequence[str],
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self._seed = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0])
+        self._order = Order(groups, batch_size=batch_size, seed=self._seed)
+        self._groups = [[np.asarray(part, dtype=np.int64) for part in group] for group in groups]
+        self._subjects = np.asarray(subjects)
+        self._batch_size = batch_size
+
+    def index(self, step: int, place: int, degraded: int) -> int:
+        """The clean slice that goes with a degraded one.
+
+        Args:
+            step: From 0.
+            place: Which of the step's samples, from 0, over all devices.
+            degraded: The degraded slice there.
+        """
+        number = step * self._batch_size + place
+        clean = self._order.draw(number)
+        own = self._subjects[degraded]
+        if self._subjects[clean] != own:
+            return clean
+        parts = self._without(own, self._groups[number % len(self._groups)])
+        parts = parts or self._without(own, [part for group in self._groups for part in group])
+        if not parts:
+            return clean
+        rng = np.random.default_rng([self._seed, 0, step, place])  # 0: Order seeds nothing with this length
+        return int(rng.choice(parts[rng.integers(len(parts))]))
+
+    def _without(self, own: str, parts: list[np.ndarray]) -> list[np.ndarray]:
+        """What is left of some lists of slices without those of a subject."""
+        left = [part[self._subjects[part] != own] for part in parts]
+        return [part for part in left if len(part)]
+
+
+class UnpairedSteps(Steps):
+    """Like ``Steps`` with the same degraded slices in the same order, but clean slices of other subjects.
+
+    Of a batch, ``inputs`` and ``label`` are those of ``Steps`` to the bit. ``clean`` is (B, I, H, W), what the
+    generator would see if the clean slice were the degraded one: the clean slice first, clean neighbours where
+    the inputs have neighbours, and the clean slice's own further inputs (a T1-weighted image, for example).
+    Such further inputs are taken to be known in both domains; where they are degraded images themselves, they
+    carry something of the pairing that CycleGAN is meant to do without.
+
+    Args:
+        slices: As for ``Steps``.
+        data: Likewise.
+        batch_size: Likewise.
+        seed: Likewise.
+        rank: Likewise.
+        ranks: Likewise.
+    """
+
+    def __init__(
+        self,
+        slices: TrainingSlices,
+        data: Data,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        super().__init__(slices, data, batch_size=batch_size, seed=seed, rank=rank, ranks=ranks)
+        subjects = [slices.subject(index) for index in range(len(slices))]
+        self._strangers = Strangers(
+            slices.groups(balanced=data.balanced), subjects, batch_size=batch_size, seed=seed
+        )
+
+    def clean_indices(self, step: int) -> list[int]:
+        """Clean slices of a step on all devices, place by place beside ``indices``."""
+        return [self._strangers.index(step, *drawn) for drawn in enumerate(self.indices(step))]
+
+    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, float]:
+        inputs, _, label = super()._one(step, place, index)
+        clean = self._slices.clean_inputs(self._strangers.index(step, place, index))
+        rng = np.random.default_rng([self._seed, 1, step, place])  # 0 in this place is the degraded one's
+        (clean,) = augment([clean], self._augment, rng)
+        return inputs, clean, label
