@@ -13,6 +13,7 @@ from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import to_slices
 from taskgan.errors import UserError
 from taskgan.evaluate import quality
+from taskgan.evaluate.features import Positions
 from taskgan.evaluate.reading import Reader, read_case
 from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.settings import Evaluation
@@ -31,6 +32,7 @@ def measure_case(
     readers: Mapping[str, Reader],
     settings: Evaluation,
     out: Path,
+    positions: Positions | None = None,
 ) -> list[Row]:
     """Measure the degraded image, the clean image and the restored one.
 
@@ -41,6 +43,7 @@ def measure_case(
         readers: ``task`` and ``judge``, or fewer.
         settings: Cut and slices.
         out: The evaluation folder; paths in the rows are relative to it.
+        positions: Takes what the judge makes of the three images, where the geometry is wanted.
 
     Returns:
         Three rows of ``cases.csv``: methods ``input``, ``clean`` and the restorations' own.
@@ -66,6 +69,9 @@ def measure_case(
     rows = []
     for method, (path, image) in volumes.items():
         own = method == restorations.method
+        scaled = intensity.apply(image)
+        if positions is not None:
+            positions.add(pair.case, "restored" if own else method, scaled)
         try:
             measured = _quality(image, truth.data, masks["mask"])
         except UserError as error:
@@ -77,7 +83,7 @@ def measure_case(
             "fold": restorations.fold if own else None,
             "restored": relative(path, out),
             **measured,
-            **_readings(intensity.apply(image), pair.label, readers, settings),
+            **_readings(scaled, pair.label, readers, settings),
             **_suvr(image, truth.data, masks, settings.suvr_cut),
         }
         rows.append(row)

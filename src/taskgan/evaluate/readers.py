@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,26 @@ from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
 from taskgan.recipe import Recipe
 
+if TYPE_CHECKING:  # it brings torch
+    from taskgan.recogniser.recogniser import Recogniser
+
 
 @dataclass(frozen=True)
 class Stored:
     """A recogniser and the folder that it is kept in."""
 
-    recogniser: Reader
+    recogniser: "Recogniser"
     folder: Path
 
     def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities (S,) of slices (S, H, W)."""
         return self.recogniser.read(slices)
+
+    def features(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features (F,) of an image's slices (S, H, W)."""
+        from taskgan.recogniser.features import image_features
+
+        return image_features(self.recogniser.network, slices)
 
     def description(self) -> dict[str, Any]:
         """Network, training and figures, for the record."""

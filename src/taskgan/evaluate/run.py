@@ -8,6 +8,7 @@ from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.console import progress, say
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
+from taskgan.evaluate.features import FILE, Positions
 from taskgan.evaluate.measure import measure_case, relative
 from taskgan.evaluate.readers import default_readers, describe, no_readers
 from taskgan.evaluate.reading import Reader
@@ -35,7 +36,8 @@ def evaluate(
     Args:
         restored: Folder of restored images (see :func:`~taskgan.evaluate.restorations.find_restorations`).
         cohort: Cohort folder or table that they were restored from.
-        out: Evaluation folder to make: ``cases.csv``, ``evaluation.yaml`` and, last, ``summary.json``.
+        out: Evaluation folder to make: ``cases.csv``, ``features.npz`` (where there is a judge that tells
+            its features), ``evaluation.yaml`` and, last, ``summary.json``.
         recipe: Says which rows count, the intensity transform and how T and the judge are trained; where None
             the recipe that ``restored.yaml`` recorded, else the defaults.
         method: Name of the method; overrides what the folder says.
@@ -69,19 +71,24 @@ def evaluate(
                 "to compare with other evaluations say --recipe RUN/recipe.yaml"
             )
         readers = {} if reason else default_readers(pairs, recipe, store)
+    positions = Positions.of(readers, settings.slices)
     measured: list[dict[str, Any]] = []
     with progress(f"evaluate {found.method}", len(rows), "cases") as bar:
         for pair in rows:
-            measured += measure_case(pair, found, recipe.data, readers, settings, out)
+            measured += measure_case(pair, found, recipe.data, readers, settings, out, positions)
             bar.advance(1, psnr=float(measured[-1]["psnr"]))
     (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
     write_cases(out / "cases.csv", measured)
+    (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
+    kept = positions.write(out / FILE) if positions is not None else None
     frame = read_cases(out)
     summary = summarise(frame)
     record = _record(found, pairs, recipe, settings, out)
     record["readers"] = {
         n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
     }
+    if kept is not None:
+        record["features"] = kept
     write_yaml(out / "evaluation.yaml", {**record, "notes": notes, "versions": versions()})
     write_json(out / "summary.json", summary)
     for note in notes:

@@ -1,0 +1,97 @@
+"""``features.npz``: where the judge puts the input, the clean and the restored image of every case."""
+
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.cohort.slices import to_slices
+from taskgan.errors import UserError
+from taskgan.evaluate.reading import Reader
+from taskgan.files import atomic
+from taskgan.recogniser.decision import middle_slices
+
+Array = NDArray[np.float32]
+FILE = "features.npz"
+JUDGE = "judge"
+IMAGES = ("input", "clean", "restored")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What ``features.npz`` holds.
+
+    Attributes:
+        cases: (N,) names, in the order of the evaluation.
+        images: (N, F) of each of ``input``, ``clean`` and ``restored``.
+    """
+
+    cases: tuple[str, ...]
+    images: dict[str, Array]
+
+
+class Positions:
+    """Collects the judge's features of the images of an evaluation.
+
+    Args:
+        features: Gives (F,) for the middle slices (S, H, W) of an image in network units.
+        slices: How many middle slices the judge looks at.
+    """
+
+    def __init__(self, features: Callable[[Array], Array], slices: int) -> None:
+        self._features, self._slices = features, slices
+        self._found: dict[str, dict[str, Array]] = {image: {} for image in IMAGES}
+
+    @classmethod
+    def of(cls, readers: Mapping[str, Reader], slices: int) -> "Positions | None":
+        """For a set of readers; None where there is no judge, or it is one that does not tell its features."""
+        told = getattr(readers.get(JUDGE), "features", None)
+        return cls(told, slices) if callable(told) else None
+
+    def add(self, case: str, image: str, volume: Array) -> None:
+        """Look at one image (X, Y, Z) of a case: ``input``, ``clean`` or ``restored``."""
+        self._found[image][case] = self._features(middle_slices(to_slices(volume), self._slices))
+
+    def write(self, path: Path) -> dict[str, Any]:
+        """Write the file, atomically, and tell for the record what is in it."""
+        cases = list(self._found["clean"])
+        arrays = {image: np.stack([found[c] for c in cases]) for image, found in self._found.items()}
+        with atomic(path) as partial:
+            np.savez(
+                partial,
+                cases=np.array(cases),
+                input=arrays["input"],
+                clean=arrays["clean"],
+                restored=arrays["restored"],
+            )
+        return {
+            "file": path.name,
+            "reader": JUDGE,
+            "count": int(arrays["clean"].shape[1]),
+            "pooling": f"last stage, mean over the slice and over the {self._slices} middle slices",
+        }
+
+
+def read_features(folder: Path) -> Features | None:
+    """Read an evaluation folder's features; None where it has none.
+
+    Raises:
+        UserError: If the file is not what :meth:`Positions.write` writes.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            cases = tuple(str(c) for c in held["cases"])
+            images = {image: np.asarray(held[image], dtype=np.float32) for image in IMAGES}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read as the judge's features: {error}") from None
+    shapes = {values.shape for values in images.values()}
+    if len(shapes) != 1 or len(set(cases)) != len(cases) or {(len(cases),)} != {s[:1] for s in shapes}:
+        raise UserError(f"{path} holds arrays of shapes {sorted(shapes)} for {len(cases)} cases")
+    return Features(cases, images)
