@@ -19,7 +19,7 @@ from taskgan.limits import Limits
 from taskgan.schema import Settings, validated
 
 Norm = Literal["batch", "instance", "group", "none"]
-Objective = Literal["l1", "gan", "task_gan"]
+Objective = Literal["l1", "gan", "task_gan", "cycle_gan"]
 
 
 def _text(value: object) -> object:
@@ -196,6 +196,24 @@ class Loss(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
 
 
+class Cycle(Settings):
+    """What ``cycle_gan`` adds, with the values of Zhu et al. 2017 (10.1109/ICCV.2017.244).
+
+    Its adversarial terms weigh 1 and have the form of ``loss.discriminator`` (theirs is ``least_squares``); λ and
+    μ of Eq. 4 play no part in it, and neither does T.
+
+    Attributes:
+        weight: Of the cycle loss.
+        identity: Of the identity loss (half of the cycle's there); 0 leaves it out.
+        buffer: Each D learns from a history of this many generated images beside the newest (Shrivastava et al.
+            2017, 10.1109/CVPR.2017.241); 0 shows it the newest alone.
+    """
+
+    weight: float = Field(default=10.0, ge=0)
+    identity: float = Field(default=5.0, ge=0)
+    buffer: int = Field(default=50, ge=0, le=10000)
+
+
 class Optimiser(Settings):
     """Adam (β = 0.5, 0.999). The paper prints a rate of 2e-3, pix2pix 2e-4.
 
@@ -271,7 +289,8 @@ class Recipe(Settings):
     """Everything that decides a run.
 
     Attributes:
-        objective: ``l1`` (λ = μ = 0), ``gan`` (μ = 0) or ``task_gan``.
+        objective: ``l1`` (λ = μ = 0), ``gan`` (μ = 0), ``task_gan``, or ``cycle_gan`` (unpaired, see
+            :class:`Cycle`).
         seed: Initial weights, data order, dropout, augmentation.
         fold: Recorded with results; the split itself is in ``pairs.csv``.
         judge: How the independent judge is trained (other network, other seed, clean images only).
@@ -287,6 +306,7 @@ class Recipe(Settings):
     task: Task = Task()
     judge: Recogniser = Recogniser(network="convnet", seed=1000)
     loss: Loss = Loss()
+    cycle: Cycle = Cycle()
     optimiser: Optimiser = Optimiser()
     validation: Validate = Validate()
     monitor: Limits = Limits()
@@ -294,13 +314,27 @@ class Recipe(Settings):
 
     @property
     def lambda_gan(self) -> float:
-        """λ as the objective uses it."""
-        return self.loss.lambda_gan if self.objective != "l1" else 0.0
+        """λ as the objective uses it; the adversarial terms of ``cycle_gan`` weigh 1."""
+        return {"l1": 0.0, "cycle_gan": 1.0}.get(self.objective, self.loss.lambda_gan)
 
     @property
     def mu_task(self) -> float:
         """μ as the objective uses it."""
         return self.loss.mu_task if self.objective == "task_gan" else 0.0
+
+    @property
+    def unpaired(self) -> bool:
+        """Whether the clean slices of a step are of other subjects than the degraded ones."""
+        return self.objective == "cycle_gan"
+
+    @model_validator(mode="after")
+    def _pairs_are_there(self) -> "Recipe":
+        if self.unpaired and self.discriminator.conditional:
+            raise ValueError(
+                "discriminator.conditional is true, which shows D the degraded image of each clean one; "
+                "cycle_gan has no such pairs, expected false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _layers_are_there(self) -> "Recipe":

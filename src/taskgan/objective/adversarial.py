@@ -1,4 +1,4 @@
-"""Eq. 2: feature matching, and the loss that D itself learns by."""
+"""Eq. 2: feature matching, the loss that D itself learns by, and its counterpart on D's logit for a generator."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -80,3 +80,31 @@ def discriminator_loss(
     else:
         raise ValueError(f"discriminator loss is {form!r}, expected bce, hinge or least_squares")
     return 0.5 * (real + fake)
+
+
+def generator_loss(generated: Tensor, form: Form = "bce") -> Tensor:
+    """What a generator learns by from D's logit: it wants its images taken for real ones.
+
+    The counterpart of :func:`discriminator_loss` where Eq. 2 cannot be used, as in CycleGAN (Zhu et al. 2017,
+    10.1109/ICCV.2017.244, which takes ``least_squares``). ``bce`` is the non-saturating form, −log D(x̂)
+    (Goodfellow et al. 2014): its gradient is largest where D is surest of a fake. Where D knows nothing it is
+    log 2 (``bce``), 0 (``hinge``) or 1/4 (``least_squares``, D answering 1/2).
+
+    Args:
+        generated: Logits (B,) of generated images, with their graph. D's weights lie in it too, so the
+            backward pass has to name the generator's.
+        form: ``bce``; ``hinge``, the negative logit, which has no bound below; ``least_squares``, target 1.
+
+    Returns:
+        (B,), falling in the logit (with ``least_squares`` up to its target).
+
+    Raises:
+        ValueError: If the form is unknown.
+    """
+    if form == "bce":
+        return F.softplus(-generated)
+    if form == "hinge":
+        return -generated
+    if form == "least_squares":
+        return (generated - 1.0).square()
+    raise ValueError(f"discriminator loss is {form!r}, expected bce, hinge or least_squares")
