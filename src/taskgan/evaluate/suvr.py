@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from taskgan.evaluate.statistics import Interval, mean_interval, slope_interval
+from taskgan.evaluate.statistics import (
+    Interval,
+    concordance_interval,
+    limits_of_agreement,
+    mean_interval,
+    slope_interval,
+)
 
 
 def composite(image: NDArray[np.float32], cortex: NDArray[np.bool_], reference: NDArray[np.bool_]) -> float:
@@ -31,7 +37,7 @@ def composite(image: NDArray[np.float32], cortex: NDArray[np.bool_], reference: 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of the SUVR of restored images with that of the clean ones.
+    """Agreement of a value read from restored images (a SUVR) with the same read from the clean ones.
 
     Attributes:
         count: Cases (all seeds).
@@ -39,6 +45,10 @@ class Agreement:
         low: Lower limit of agreement, bias − 1.96 SD (Bland and Altman 1986, 10.1016/S0140-6736(86)90837-8).
         high: Upper limit of agreement.
         slope: Of restored on clean; below 1 is the shrinking of the paper's Figure 4.
+        limit_low: The lower limit with its own interval
+            (:func:`~taskgan.evaluate.statistics.limits_of_agreement`).
+        limit_high: The upper one.
+        concordance: Lin's concordance correlation, which bias, noise and shrinking all lower.
     """
 
     count: int
@@ -46,12 +56,15 @@ class Agreement:
     low: float
     high: float
     slope: Interval
+    limit_low: Interval
+    limit_high: Interval
+    concordance: Interval
 
 
 def agreement(
     restored: ArrayLike, clean: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0
 ) -> Agreement:
-    """Bias, limits of agreement and slope of restored on clean SUVR.
+    """Bias, limits of agreement, slope and concordance of restored with clean values.
 
     Args:
         restored: (N,) NaN is left out.
@@ -60,11 +73,15 @@ def agreement(
         seed: Of the bootstrap.
     """
     after, before = np.asarray(restored, dtype=np.float64), np.asarray(clean, dtype=np.float64)
-    keep = ~(np.isnan(after) | np.isnan(before))
-    who = [s for s, k in zip(subjects, keep, strict=True) if k]
-    difference = (after - before)[keep]
-    bias = mean_interval(difference, who, seed=seed)
-    half = 1.96 * float(difference.std(ddof=1)) if difference.size > 1 else float("nan")
-    middle = float(difference.mean()) if difference.size else float("nan")
-    slope = slope_interval(before[keep], after[keep], who, seed=seed)
-    return Agreement(int(keep.sum()), bias, middle - half, middle + half, slope)
+    gap = after - before
+    limits = limits_of_agreement(gap, subjects)
+    return Agreement(
+        count=int((~np.isnan(gap)).sum()),
+        bias=mean_interval(gap, subjects, seed=seed),
+        low=limits.low.estimate,
+        high=limits.high.estimate,
+        slope=slope_interval(before, after, subjects, seed=seed),
+        limit_low=limits.low,
+        limit_high=limits.high,
+        concordance=concordance_interval(before, after, subjects, seed=seed),
+    )

@@ -1,0 +1,136 @@
+"""Area under the ROC curve: one with an interval, two of the same subjects compared."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from taskgan.evaluate.statistics.difference import Difference
+from taskgan.evaluate.statistics.interval import LEVEL, Interval
+
+Array = NDArray[np.float64]
+
+
+def auc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Area under the ROC curve: P(score of a positive > score of a negative), ties count one half.
+
+    Args:
+        scores: (N,).
+        labels: (N,) 0 or 1.
+
+    Returns:
+        NaN where only one label is there.
+    """
+    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64) > 0.5
+    positive, negative = values[truth], values[~truth]
+    if not positive.size or not negative.size:
+        return float("nan")
+    ranks = stats.rankdata(np.concatenate([positive, negative]))[: positive.size]
+    wins = ranks.sum() - positive.size * (positive.size + 1) / 2
+    return float(wins / (positive.size * negative.size))
+
+
+def auc_interval(
+    scores: ArrayLike, labels: ArrayLike, subjects: Sequence[Hashable], *, level: float = LEVEL
+) -> Interval:
+    """AUC with DeLong's interval on the logit scale, which stays inside 0 and 1.
+
+    Variance by subject: with one case a subject DeLong, DeLong and Clarke-Pearson's (1988, 10.2307/2531595), with
+    several Obuchowski's for clustered data (1997, 10.2307/2533958), which is the same for clusters of one.
+
+    Args:
+        scores: (N,) one a case, or (S, N) one a seed and case: then the mean of the seeds' AUCs. Cases with NaN in
+            any row are left out.
+        labels: (N,) 0 or 1; NaN is left out.
+        subjects: (N,) who each case is of.
+        level: Coverage wanted.
+
+    Returns:
+        NaN ends where the AUC is 0 or 1 (its estimated variance is then zero, which is not to be believed) and
+        where fewer than two subjects have one of the labels.
+    """
+    values = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+    areas, covariance = _covariance(values, labels, subjects)
+    area = float(areas.mean())
+    error = float(np.sqrt(max(covariance.mean(), 0.0)))  # NaN passes through max as the first argument
+    if not 0 < area < 1 or not error > 0:
+        return Interval(area, float("nan"), float("nan"))
+    half = float(stats.norm.ppf((1 + level) / 2)) * error / (area * (1 - area))
+    middle = np.log(area / (1 - area))
+    return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (middle - half, middle + half)))
+
+
+def auc_difference(
+    first: ArrayLike,
+    second: ArrayLike,
+    labels: ArrayLike,
+    subjects: Sequence[Hashable],
+    *,
+    level: float = LEVEL,
+) -> Difference:
+    """AUC of the first − AUC of the second on the same cases, by the same two sources.
+
+    Args:
+        first: (N,) or (S, N): scores of one method, of each seed. NaN in any row leaves the case out.
+        second: (N,) or (S', N): of the other, for the same cases.
+        labels: (N,) 0 or 1.
+        subjects: (N,).
+        level: Coverage of the interval.
+
+    Returns:
+        Normal interval and two-sided p. Scores that order all pairs alike have the difference 0, p 1.
+    """
+    one, two = (np.atleast_2d(np.asarray(s, dtype=np.float64)) for s in (first, second))
+    areas, covariance = _covariance(np.concatenate([one, two]), labels, subjects)
+    weights = np.concatenate([np.full(len(one), 1 / len(one)), np.full(len(two), -1 / len(two))])
+    gap = float(weights @ areas)
+    error = float(np.sqrt(np.maximum(weights @ covariance @ weights, 0.0)))
+    count = len(set(subjects))
+    if error < 1e-12:  # identical up to rounding; a gap without a variance cannot be tested
+        same = abs(gap) < 1e-12
+        ends = (0.0, 0.0) if same else (float("nan"), float("nan"))
+        return Difference(Interval(gap, *ends), 0.0, 1.0 if same else float("nan"), count, float("inf"))
+    half = float(stats.norm.ppf((1 + level) / 2)) * error
+    p = 2 * float(stats.norm.sf(abs(gap) / error))
+    return Difference(
+        Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0)), error, p, count, float("inf")
+    )
+
+
+def _covariance(scores: Array, labels: ArrayLike, subjects: Sequence[Hashable]) -> tuple[Array, Array]:
+    """AUCs of K scores and their covariance.
+
+    Structural components by mid-ranks (Sun and Xu 2014, 10.1109/LSP.2014.2337313), summed within subjects.
+
+    Returns:
+        (K,) areas and (K, K) covariance, NaN where it cannot be estimated.
+    """
+    truth = np.asarray(labels, dtype=np.float64)
+    keep = ~(np.isnan(truth) | np.isnan(scores).any(axis=0))
+    values, positive = scores[:, keep], truth[keep] > 0.5
+    places = {s: i for i, s in enumerate(dict.fromkeys(subjects))}
+    who = np.array([places[s] for s in subjects], dtype=np.intp)[keep]
+    m, n = int(positive.sum()), int((~positive).sum())
+    unknown = np.full((len(scores), len(scores)), np.nan)
+    if m == 0 or n == 0:
+        return np.full(len(scores), np.nan), unknown
+    ranks = stats.rankdata(values, axis=1)
+    # Share of negatives below each positive, and of positives above each negative.
+    above = (ranks[:, positive] - stats.rankdata(values[:, positive], axis=1)) / n
+    below = 1 - (ranks[:, ~positive] - stats.rankdata(values[:, ~positive], axis=1)) / m
+    areas = above.mean(axis=1)
+    of_positives, of_negatives = np.zeros((2, len(places), len(scores)))
+    np.add.at(of_positives, who[positive], (above - areas[:, None]).T)
+    np.add.at(of_negatives, who[~positive], (below - areas[:, None]).T)
+    with_positives, with_negatives = len(set(who[positive])), len(set(who[~positive]))
+    if with_positives < 2 or with_negatives < 2:
+        return areas, unknown
+    count = len(set(who))
+    within = count / (count - 1) * (of_positives.T @ of_negatives)  # subjects with cases of both labels
+    covariance = (
+        with_positives / (with_positives - 1) * (of_positives.T @ of_positives) / m**2
+        + with_negatives / (with_negatives - 1) * (of_negatives.T @ of_negatives) / n**2
+        + (within + within.T) / (m * n)
+    )
+    return areas, covariance
