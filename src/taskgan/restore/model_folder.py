@@ -40,6 +40,9 @@ class Seen(Settings):
         voxel_size: Smallest and largest edge per axis (x, y, z), mm.
         plane: Smallest and largest in-plane size (x, y), voxels.
         scale: Smallest and largest factor that the intensity transform found, in the images' units.
+        people: Digests of the names of training and validation subjects, so that an audit can refuse them as test
+            subjects; empty in cards of earlier versions.
+        images: Digests of their clean images' files, likewise.
     """
 
     cohort: str
@@ -48,6 +51,8 @@ class Seen(Settings):
     voxel_size: tuple[Range, Range, Range]
     plane: tuple[tuple[int, int], tuple[int, int]]
     scale: Range
+    people: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 class ModelCard(Settings):

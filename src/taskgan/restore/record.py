@@ -149,6 +149,12 @@ class Record:
                 "task": card.task.model_dump(mode="json"),
                 "judge": card.judge.model_dump(mode="json"),
             },
+            "seen": {
+                "cohort": card.seen.cohort,
+                "fingerprint": card.seen.fingerprint,
+                "people": list(card.seen.people),
+                "images": list(card.seen.images),
+            },
             "versions": versions(),
         }
 
