@@ -10,6 +10,7 @@ from torch import Tensor
 from taskgan.cohort.dataset import Batch
 from taskgan.console import progress
 from taskgan.restore.model_folder import write_model
+from taskgan.train.cycle_step import cycle_step
 from taskgan.train.journal import Journal
 from taskgan.train.monitor import output_figures
 from taskgan.train.players import set_rate
@@ -37,6 +38,7 @@ def train_loop(
     """
     recipe, standing, rank = session.recipe, session.standing, session.fabric.global_rank
     settings = recipe.validation
+    advance = cycle_step if recipe.unpaired else step
     window: list[dict[str, Tensor]] = []
     losses: dict[str, Any] = {}
     title = f"train {recipe.objective}"
@@ -45,9 +47,9 @@ def train_loop(
             torch.manual_seed(derive(recipe.seed, "z", standing.done, rank))
             rate = set_rate(session.players, recipe, standing.done)
             batch = session.place(next(batches))
-            outcome = step(session.players, batch, recipe, session.fabric)
+            outcome = advance(session.players, batch, recipe, session.fabric)
             session.ema.update(standing.done)
-            window.append({**outcome.losses, **output_figures(outcome.restored, batch.clean)})
+            window.append({**outcome.losses, **output_figures(outcome.restored, batch.clean[:, :1])})
 
             standing.done += 1
             last = standing.done == recipe.optimiser.steps
@@ -56,7 +58,7 @@ def train_loop(
             if save or standing.done % _ROW_EVERY == 0:
                 means = _read(session, window)
                 window.clear()
-                losses = {k: means[k] for k in ("pixel", "adversarial", "task") if k in means}
+                losses = {k: means[k] for k in ("pixel", "cycle", "adversarial", "task") if k in means}
                 row = {"rate": rate, **{k: v for k, v in means.items() if k != "bounds"}}
                 if look:
                     row |= _look(session, validation, journal)

@@ -39,6 +39,9 @@ class Monitor:
         self._limits = recipe.monitor
         self._bounded = recipe.data.intensity.output == "unit"
         self._weight = recipe.lambda_gan
+        # What holds an image to its own content: Eq. 1, or where there are no pairs the cycle.
+        self._content = "cycle" if recipe.unpaired else "pixel"
+        self._content_weight = recipe.cycle.weight if recipe.unpaired else 1.0
         smoothing = recipe.loss.label_smoothing
         # With smoothed targets even a perfect D pays their entropy.
         entropy = -sum(p * math.log(p) for p in (smoothing, 1 - smoothing) if p > 0) / 2
@@ -78,19 +81,20 @@ class Monitor:
         if figures["discriminator"] >= self._sure:
             self._won.clear()
             return None
-        self._won.append((self._weight * figures["adversarial"], figures["pixel"]))
+        content = self._content_weight * figures[self._content]
+        self._won.append((self._weight * figures["adversarial"], content))
         del self._won[: -limits.discriminator_steps]
         if len(self._won) < limits.discriminator_steps:
             return None
-        adversarial, pixel = (sum(column) for column in zip(*self._won, strict=True))
+        adversarial, content = (sum(column) for column in zip(*self._won, strict=True))
         half = len(self._won) // 2
         early, late = (sum(value for _, value in part) for part in (self._won[:half], self._won[-half:]))
-        share = adversarial / max(adversarial + pixel, torch.finfo(torch.float32).tiny)
+        share = adversarial / max(adversarial + content, torch.finfo(torch.float32).tiny)
         if share < limits.discriminator_share or late < early:
             return None
         return (
-            f"the discriminator has won: for {len(self._won)} steps it told every pair apart, its features "
-            f"(Eq. 2) made {100 * share:.0f} % of the objective, and the pixel loss did not fall"
+            f"the discriminator has won: for {len(self._won)} steps it told every image apart, the adversarial loss "
+            f"made {100 * share:.0f} % of the objective, and the {self._content} loss did not fall"
         )
 
     def state_dict(self) -> dict[str, Any]:

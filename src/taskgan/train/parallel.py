@@ -4,7 +4,7 @@ Networks are not wrapped: a step has several backward passes over shared graphs,
 not know how to overlap with communication. One reduction of all gradients after them is simple and exact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,20 @@ def over_all_devices(features: Sequence[Tensor], fabric: Any) -> list[Tensor]:
     whole = fabric.all_reduce(flat, reduce_op="mean")
     parts = torch.split(whole, [m.numel() for m in means])
     return [m + (p.view_as(m) - m.detach()) for m, p in zip(means, parts, strict=True)]
+
+
+def of_all_devices(images: Tensor, fabric: Any, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change the images of all devices as one batch, and take this device's part of what comes out.
+
+    Args:
+        images: (B, C, H, W), this device's part, without a graph.
+        fabric: Devices.
+        change: From the whole batch, in the devices' order, to as many images.
+    """
+    if fabric.world_size == 1:
+        return change(images)
+    start = fabric.global_rank * len(images)
+    return change(fabric.all_gather(images).flatten(0, 1))[start : start + len(images)]
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Recipe
 from taskgan.train.device import Choice
+from taskgan.train.history import History
 from taskgan.train.schedule import factor
 from taskgan.train.seeds import derive
 
@@ -18,10 +19,29 @@ _TASK_RATE = 0.1  # of G's, where the recipe names none: T is pretrained, G is n
 
 
 @dataclass(frozen=True)
-class Players:
-    """G, D and T on their device, and one Adam with a group of weights for each network that learns.
+class WayBack:
+    """What CycleGAN needs beside G and D.
 
-    One optimiser rather than three, because all losses of a step are taken at the same weights and the
+    Attributes:
+        generator: F, from clean to degraded.
+        degrade: F as it is called (the compiled one where it is compiled).
+        discriminator: D of the degraded domain (that of the clean domain is the run's D).
+        restored: Earlier x̂ = G(x̃), for D of the clean domain.
+        degraded: Earlier F(x), for D of the degraded domain.
+    """
+
+    generator: UNet
+    degrade: Callable[[Tensor], Tensor]
+    discriminator: ImageDiscriminator
+    restored: History
+    degraded: History
+
+
+@dataclass(frozen=True)
+class Players:
+    """The networks on their device, and one Adam with a group of weights for each network that learns.
+
+    One optimiser rather than several, because all losses of a step are taken at the same weights and the
     networks are updated at once: one scaler, one state, one place for the learning rate.
 
     Attributes:
@@ -30,8 +50,9 @@ class Players:
         discriminator: D, or None where λ = 0: it is then neither built nor paid for.
         task: T in evaluation mode, or None where nothing is asked of it.
         optimiser: Adam; every group has its network's ``name`` and its full rate ``peak``.
-        weights: What is learnt, by network: ``generator``, ``discriminator``, ``task`` (if joint).
+        weights: What is learnt, by network (the names of :meth:`networks`); a frozen T has none.
         channels_last: Memory format of images.
+        back: F and its D, or None where the objective has no way back.
     """
 
     generator: UNet
@@ -41,11 +62,15 @@ class Players:
     optimiser: torch.optim.Adam
     weights: dict[str, list[nn.Parameter]]
     channels_last: bool
+    back: WayBack | None = None
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks there are, by name."""
-        found = {"generator": self.generator, "discriminator": self.discriminator, "task": self.task}
-        return {name: network for name, network in found.items() if network is not None}
+        return _named(self.generator, self.discriminator, self.task, self.back)
+
+    def histories(self) -> dict[str, History]:
+        """The histories of generated images there are, by name."""
+        return {"restored": self.back.restored, "degraded": self.back.degraded} if self.back else {}
 
 
 def uses_task(recipe: Recipe) -> bool:
@@ -55,23 +80,12 @@ def uses_task(recipe: Recipe) -> bool:
 
 def build_generator(recipe: Recipe) -> UNet:
     """G with the initial weights that the seed gives, whatever was drawn before."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(recipe.seed, "generator"))
-        return UNet(
-            **recipe.generator.model_dump(),
-            in_channels=recipe.data.channels,
-            output=recipe.data.intensity.output,
-        )
+    return _generator(recipe, "generator", recipe.data.channels)
 
 
 def build_discriminator(recipe: Recipe) -> ImageDiscriminator:
     """D with the initial weights that the seed gives."""
-    settings = recipe.discriminator
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(recipe.seed, "discriminator"))
-        return ImageDiscriminator(
-            in_channels=2 if settings.conditional else 1, widths=settings.widths, norm=settings.norm
-        )
+    return _discriminator(recipe, "discriminator")
 
 
 def assemble(recipe: Recipe, task: nn.Module | None, fabric: Any, choice: Choice) -> Players:
@@ -89,30 +103,22 @@ def assemble(recipe: Recipe, task: nn.Module | None, fabric: Any, choice: Choice
     """
     generator = build_generator(recipe)
     discriminator = build_discriminator(recipe) if recipe.lambda_gan > 0 else None
-    joint = task is not None and recipe.task.training == "joint"
+    back = _way_back(recipe, choice) if recipe.unpaired else None
+    networks = _named(generator, discriminator, task, back)
     layout = torch.channels_last if choice.channels_last else torch.contiguous_format
-    for network in (generator, discriminator, task):
-        if network is not None:
-            network.to(device=fabric.device, memory_format=layout)  # type: ignore[call-overload]
+    for network in networks.values():
+        network.to(device=fabric.device, memory_format=layout)  # type: ignore[call-overload]
     if task is not None:
-        task.eval().requires_grad_(joint)
-    settings = recipe.optimiser
-    rates = {"generator": settings.lr}
-    if discriminator is not None:
-        rates["discriminator"] = settings.lr_discriminator or settings.lr
-    if joint:
-        rates["task"] = settings.lr_task or _TASK_RATE * settings.lr
-    named = {"generator": generator, "discriminator": discriminator, "task": task}
-    weights = {name: list(network.parameters()) for name in rates if (network := named[name]) is not None}
+        task.eval().requires_grad_(recipe.task.training == "joint")
+    rates = _rates(recipe)
+    weights = {name: list(network.parameters()) for name, network in networks.items() if name in rates}
     optimiser = torch.optim.Adam(
-        [{"params": weights[name], "lr": rate, "peak": rate, "name": name} for name, rate in rates.items()],
-        betas=settings.betas,
+        [{"params": weights[name], "lr": rates[name], "peak": rates[name], "name": name} for name in weights],
+        betas=recipe.optimiser.betas,
         fused=choice.precision != "16",  # the fused one unscales by itself, which would hide what is clipped
     )
-    # Only G is compiled: D's and T's graphs are walked by several backward passes, each for other weights, and
-    # a compiled backward pass computes all gradients every time.
-    restore = torch.compile(generator) if choice.compile else generator
-    return Players(generator, restore, discriminator, task, optimiser, weights, choice.channels_last)
+    restore = _called(generator, choice)
+    return Players(generator, restore, discriminator, task, optimiser, weights, choice.channels_last, back)
 
 
 def set_rate(players: Players, recipe: Recipe, step: int) -> float:
@@ -121,3 +127,63 @@ def set_rate(players: Players, recipe: Recipe, step: int) -> float:
     for group in players.optimiser.param_groups:
         group["lr"] = group["peak"] * share
     return recipe.optimiser.lr * share
+
+
+def _named(
+    generator: UNet, discriminator: ImageDiscriminator | None, task: nn.Module | None, back: WayBack | None
+) -> dict[str, nn.Module]:
+    found = {
+        "generator": generator,
+        "discriminator": discriminator,
+        "task": task,
+        "degrader": back.generator if back else None,
+        "degraded_discriminator": back.discriminator if back else None,
+    }
+    return {name: network for name, network in found.items() if network is not None}
+
+
+def _rates(recipe: Recipe) -> dict[str, float]:
+    """Full learning rate of every network that may learn."""
+    settings = recipe.optimiser
+    rates = {"generator": settings.lr, "degrader": settings.lr}
+    rates |= dict.fromkeys(
+        ("discriminator", "degraded_discriminator"), settings.lr_discriminator or settings.lr
+    )
+    if recipe.task.training == "joint":
+        rates["task"] = settings.lr_task or _TASK_RATE * settings.lr
+    return rates
+
+
+def _way_back(recipe: Recipe, choice: Choice) -> WayBack:
+    """F sees one slice at a time, whatever G sees: it has to make a degraded slice of a clean one."""
+    generator = _generator(recipe, "degrader", 1)
+    restored, degraded = (
+        History(recipe.cycle.buffer, derive(recipe.seed, "history", name))
+        for name in ("restored", "degraded")
+    )
+    discriminator = _discriminator(recipe, "degraded_discriminator")
+    return WayBack(generator, _called(generator, choice), discriminator, restored, degraded)
+
+
+def _generator(recipe: Recipe, purpose: str, channels: int) -> UNet:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(recipe.seed, purpose))
+        return UNet(
+            **recipe.generator.model_dump(), in_channels=channels, output=recipe.data.intensity.output
+        )
+
+
+def _discriminator(recipe: Recipe, purpose: str) -> ImageDiscriminator:
+    settings = recipe.discriminator
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(recipe.seed, purpose))
+        return ImageDiscriminator(
+            in_channels=2 if settings.conditional else 1, widths=settings.widths, norm=settings.norm
+        )
+
+
+def _called(generator: UNet, choice: Choice) -> Callable[[Tensor], Tensor]:
+    # Only generators are compiled: D's and T's graphs are walked by several backward passes, each for other
+    # weights, and a compiled backward pass computes all gradients every time.
+    called: Callable[[Tensor], Tensor] = torch.compile(generator) if choice.compile else generator
+    return called

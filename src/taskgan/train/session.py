@@ -46,7 +46,7 @@ class Session:
         recipe: Its settings.
         folder: Where it is kept.
         fabric: Devices, precision, scaler.
-        players: G, D, T and their optimiser.
+        players: The networks and their optimiser.
         ema: The averaged G.
         monitor: Sees it diverge.
         choice: Machine settings.
@@ -95,6 +95,7 @@ class Session:
                     "optimiser": self.players.optimiser.state_dict(),
                     "precision": self.fabric.strategy.precision.state_dict(),
                     "monitor": self.monitor.state_dict(),
+                    "histories": {n: h.state_dict() for n, h in self.players.histories().items()},
                     "random": _random_state(self.fabric.device),
                 },
             )
@@ -108,6 +109,8 @@ class Session:
         self.players.optimiser.load_state_dict(state["optimiser"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.monitor.load_state_dict(state["monitor"])
+        for name, history in self.players.histories().items():
+            history.load_state_dict(state["histories"][name])
         # Every step seeds its own draws; the state is for whatever a later version may draw beside them.
         torch.set_rng_state(state["random"]["cpu"])
         if self.fabric.device.type == "cuda" and "cuda" in state["random"]:

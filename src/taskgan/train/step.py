@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from taskgan.cohort.dataset import Batch
+from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.pixel import pixel_loss
@@ -29,8 +30,8 @@ class Outcome:
     """What a step gave.
 
     Attributes:
-        losses: Scalars, cut off the graph: ``pixel``, ``adversarial``, ``discriminator``, ``task``,
-            ``task_features`` (those that there are) and ``total`` (Eq. 4).
+        losses: Scalars, cut off the graph, by their columns of ``metrics.csv``: the terms of the objective,
+            its ``total``, and the losses of the discriminators, those that there are.
         restored: x̂ (B, 1, H, W), cut off the graph.
     """
 
@@ -87,7 +88,7 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
     if task is not None and "task" in weights:  # T learns by Eq. 3 alone, at its own rate
         fabric.backward(task, inputs=weights["task"], retain_graph=True)
     fabric.backward(objective.total, inputs=weights["generator"])
-    _update(players, recipe.optimiser.clip, fabric)
+    update(players, recipe.optimiser.clip, fabric)
 
     losses = objective.detached()
     if judged is not None:
@@ -98,20 +99,27 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
 def _judge(
     players: Players, batch: Batch, restored: Tensor, recipe: Recipe
 ) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
-    """D's logits and features of x and of x̂.
-
-    Where D has batch norm both go through in one pass, with one set of statistics: with a set of its own each,
-    batch norm would remove the difference of means that Eq. 2 measures.
-    """
+    """D's logits and features of x and of x̂."""
     D, images = players.discriminator, [batch.clean, restored]
     if D is None:
         raise AssertionError("the objective has no discriminator")
     if recipe.discriminator.conditional:
         images = [torch.cat([image, batch.inputs[:, :1]], dim=1) for image in images]
+    return judge(D, images[0], images[1], recipe)
+
+
+def judge(
+    D: ImageDiscriminator, real: Tensor, generated: Tensor, recipe: Recipe
+) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
+    """Logits (B,) and features of real and of generated images.
+
+    Where D has batch norm both go through in one pass, with one set of statistics: with a set of its own each,
+    batch norm would remove the difference of means that Eq. 2 measures.
+    """
     if recipe.discriminator.norm != "batch":
-        return _full(D(images[0])), _full(D(images[1]))
-    logit, features = _full(D(torch.cat(images)))
-    size = len(restored)
+        return _full(D(real)), _full(D(generated))
+    logit, features = _full(D(torch.cat([real, generated])))
+    size = len(real)
     return (logit[:size], [f[:size] for f in features]), (logit[size:], [f[size:] for f in features])
 
 
@@ -121,7 +129,7 @@ def _full(output: tuple[Tensor, Sequence[Tensor]]) -> tuple[Tensor, list[Tensor]
     return logit.float(), [f.float() for f in features]
 
 
-def _update(players: Players, clip: float, fabric: Any) -> None:
+def update(players: Players, clip: float, fabric: Any) -> None:
     """Clip each network's gradient by its own norm and make the optimiser's step."""
     average_gradients(players.weights, fabric)
     if clip:

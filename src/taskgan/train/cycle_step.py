@@ -1,0 +1,115 @@
+"""One optimiser step of CycleGAN (Zhu et al. 2017, 10.1109/ICCV.2017.244), to be held against its equations.
+
+G restores, F degrades, and each domain has a D. As in ``taskgan.train.step`` all losses are taken at the same
+weights and every backward pass names the weights that it teaches. (The published code updates both generators
+first and each D after them.)
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from taskgan.cohort.dataset import Batch
+from taskgan.networks.discriminator import ImageDiscriminator
+from taskgan.objective.adversarial import discriminator_loss, generator_loss
+from taskgan.objective.cycle import CycleTotal, cycle_loss, identity_loss
+from taskgan.recipe import Recipe
+from taskgan.train.history import History
+from taskgan.train.parallel import of_all_devices
+from taskgan.train.players import Players
+from taskgan.train.step import Outcome, judge, update
+
+
+def cycle_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome:
+    """Go round both cycles, take the losses, update G, F and both D.
+
+    Where G sees more than the degraded slice: F makes the degraded slice and its neighbours one by one, each
+    from a clean one; further inputs (another contrast) are not made, a cycle keeps those of its real sample.
+
+    Args:
+        players: The networks, with the way back.
+        batch: Unpaired: x̃ and x are of different subjects, both with all input channels (``UnpairedSteps``).
+        recipe: Weights and form of the losses.
+        fabric: Precision, devices, scaler.
+    """
+    G, D, back, weights = players.restore, players.discriminator, players.back, players.weights
+    if D is None or back is None:
+        raise AssertionError("cycle_gan needs a discriminator and the way back")
+    F, settings = back.degrade, recipe.cycle
+    x_degraded, x = batch.inputs[:, :1], batch.clean[:, :1]
+    identity = None
+
+    with fabric.autocast():
+        restored = G(batch.inputs).float()  # x̂ = G(x̃)
+        degraded = _degraded(players, batch.clean, len(recipe.data.inputs))  # F(x), as an input of G
+        # G restores degraded images: what else it is shown leaves the statistics of its batch norms alone.
+        with _statistics_kept(players.generator):
+            returned_clean = G(degraded).float()  # G(F(x))
+            if settings.identity:
+                identity = identity_loss(
+                    G(batch.clean).float(), x, F(x_degraded).float(), x_degraded
+                ).mean()  # G(x) = x, F(x̃) = x̃
+        returned_degraded = F(restored).float()  # F(G(x̃))
+        cycle = cycle_loss(returned_degraded, x_degraded, returned_clean, x).mean()
+        adversarial, judged = _contest(D, x, restored, back.restored, recipe, fabric)
+        adversarial_degraded, judged_degraded = _contest(
+            back.discriminator, x_degraded, degraded[:, :1], back.degraded, recipe, fabric
+        )
+
+    objective = CycleTotal(
+        adversarial, adversarial_degraded, cycle, identity, settings.weight, settings.identity
+    )
+    players.optimiser.zero_grad(set_to_none=True)
+    fabric.backward(judged, inputs=weights["discriminator"])
+    fabric.backward(judged_degraded, inputs=weights["degraded_discriminator"])
+    fabric.backward(objective.total, inputs=[*weights["generator"], *weights["degrader"]])
+    update(players, recipe.optimiser.clip, fabric)
+
+    judgements = {"discriminator": judged.detach(), "discriminator_degraded": judged_degraded.detach()}
+    return Outcome(objective.detached() | judgements, restored.detach())
+
+
+def _contest(
+    D: ImageDiscriminator, real: Tensor, generated: Tensor, history: History, recipe: Recipe, fabric: Any
+) -> tuple[Tensor, Tensor]:
+    """One domain: the generator's loss on its newest images, D's on earlier ones; scalars."""
+    form = recipe.loss.discriminator
+    batch_norm = recipe.discriminator.norm == "batch"  # then D has to see what it always sees: both kinds
+    fooled = judge(D, real, generated, recipe)[1][0] if batch_norm else D(generated)[0].float()
+    earlier = of_all_devices(generated.detach(), fabric, history.exchange)
+    (logit, _), (logit_earlier, _) = judge(D, real, earlier, recipe)
+    judged = discriminator_loss(logit, logit_earlier, form, recipe.loss.label_smoothing)
+    return generator_loss(fooled, form).mean(), judged.mean()
+
+
+def _degraded(players: Players, clean: Tensor, columns: int) -> Tensor:
+    """G's input made of a clean one (B, I, H, W): F on the clean slice and its neighbours, the rest as it is.
+
+    Args:
+        players: With the way back.
+        clean: Channels slice by slice, the slice itself first; of each slice, the clean one is the first column.
+        columns: Channels a slice.
+    """
+    assert players.back is not None
+    slices = clean[:, ::columns]
+    made = players.back.degrade(slices.flatten(0, 1)[:, None]).float().view_as(slices)
+    if columns == 1:
+        return made
+    whole = clean.clone()
+    whole[:, ::columns] = made
+    return whole
+
+
+@contextmanager
+def _statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Batch norms go on normalising by the batch, but do not take it into their running statistics."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
