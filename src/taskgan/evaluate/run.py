@@ -30,6 +30,7 @@ def evaluate(
     overwrite: bool = False,
     settings: Evaluation | None = None,
     readers: Mapping[str, Reader] | None = None,
+    split: str = "test",
 ) -> Path:
     """Judge a folder of restored images, ours or any tool's.
 
@@ -45,6 +46,7 @@ def evaluate(
         overwrite: Replace an existing evaluation.
         settings: Cut and slices.
         readers: Readers to use in place of the cohort's T and judge.
+        split: Whose cases are judged; ``val`` where settings are being chosen.
 
     Returns:
         ``out``.
@@ -61,7 +63,7 @@ def evaluate(
     found = find_restorations(restored, pairs, method)
     foreign = recipe is None and "recipe" not in found.origin
     recipe = recipe or _recorded_recipe(found)
-    rows, notes = _choose(pairs, found, recipe)
+    rows, notes = _choose(pairs, found, recipe, split)
     if readers is None:
         reason = no_readers(pairs)
         notes += [reason] if reason else []
@@ -132,38 +134,43 @@ def _recorded_recipe(found: Restorations) -> Recipe:
     return parse_recipe(known, str(found.folder / "restored.yaml"))
 
 
-def _choose(pairs: Pairs, found: Restorations, recipe: Recipe) -> tuple[list[Pair], list[str]]:
-    """The restored test cases; all restored ones, with a note, where none is a test case.
+def _choose(pairs: Pairs, found: Restorations, recipe: Recipe, split: str) -> tuple[list[Pair], list[str]]:
+    """The restored cases of a split; for the test split all restored ones, with a note, where none is a test case.
 
     What makes the figures less than a test is noted too: cases left out, subjects that training saw.
     """
     select = {column: str(value) for column, value in recipe.data.select.items()}
     wanted = pairs.select(select) if select else pairs
     restored = [pair for pair in wanted if pair.case in found.images]
-    test = wanted.split("test")
-    chosen = [pair for pair in restored if pair.split == "test"]
+    asked = wanted.split(split)
+    chosen = [pair for pair in restored if pair.split == split]
     notes = []
     if not restored:
         raise UserError(
             f"{found.folder} holds no image of the cases that the recipe selects in {pairs.source}"
         )
+    if not chosen and split != "test":
+        raise UserError(f"{found.folder} holds no image of a case with split {split!r} in {pairs.source}")
+    if split != "test":
+        notes.append(f"these are {split} cases: the figures are no test of the method")
     if not chosen:
         chosen = restored
         notes.append("none of the restored cases is a test case: these figures are no test of the method")
-    elif len(chosen) < len(test):
-        absent = [pair.case for pair in test if pair.case not in found.images]
-        notes.append(f"{len(absent)} of {len(test)} test cases were not restored: {', '.join(absent[:10])}")
+    elif len(chosen) < len(asked):
+        absent = [pair.case for pair in asked if pair.case not in found.images]
+        notes.append(
+            f"{len(absent)} of {len(asked)} {split} cases were not restored: {', '.join(absent[:10])}"
+        )
     kept = {pair.case for pair in restored}
-    others = [pair for pair in pairs.split("test") if pair.case in found.images and pair.case not in kept]
+    others = [pair for pair in pairs.split(split) if pair.case in found.images and pair.case not in kept]
     if others:
         chosen_by = ", ".join(f"{column} = {value}" for column, value in select.items())
         notes.append(
-            f"{len(others)} restored test cases were left out, because the recipe selects {chosen_by}"
+            f"{len(others)} restored {split} cases were left out, because the recipe selects {chosen_by}"
         )
-    both = sorted(
-        {pair.subject for pair in test} & {pair.subject for pair in pairs if pair.split in ("train", "val")}
-    )
-    if both:
+    seen_by_training = {pair.subject for pair in pairs if pair.split in ("train", "val")}
+    both = sorted({pair.subject for pair in asked} & seen_by_training)
+    if both and split == "test":
         notes.append(
             f"{len(both)} test subjects have rows in train or val too, so that networks have seen them: "
             f"{', '.join(both[:10])}"

@@ -106,14 +106,24 @@ def _sweep(folder: Path) -> None:
 
 def _same_recipe(folder: Path, recipe: Recipe) -> None:
     path = folder / RECIPE
-    before, now = (_flat(dump_recipe(one)) for one in (parse_recipe(read_yaml(path), str(path)), recipe))
-    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
-    refused = [key for key in changed if key not in _MOVABLE]
-    if refused:
-        shown = ", ".join(f"{key} ({before.get(key)} there, {now.get(key)} here)" for key in refused)
+    changed = differences(parse_recipe(read_yaml(path), str(path)), recipe)
+    if changed:
         raise UserError(
-            f"{folder} holds a run with another recipe: {shown}; use another run folder, or --overwrite to start anew"
+            f"{folder} holds a run with another recipe: {', '.join(changed)}; "
+            "use another run folder, or --overwrite to start anew"
         )
+
+
+def differences(before: Recipe, now: Recipe) -> list[str]:
+    """Which settings differ, each as ``key (value there, value here)``; where a run happens does not count."""
+    there, here = settings_of(before), settings_of(now)
+    changed = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+    return [f"{key} ({there.get(key)} there, {here.get(key)} here)" for key in changed]
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """What decides a run, by dotted key: all of a recipe but where it happens."""
+    return {key: value for key, value in _flat(dump_recipe(recipe)).items() if key not in _MOVABLE}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

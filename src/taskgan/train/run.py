@@ -11,6 +11,8 @@ from taskgan.cohort.dataset import Steps, TrainingSlices, batches
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
+from taskgan.cohort.people import image_marks, person_marks
+from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.console import say
 from taskgan.errors import UserError
 from taskgan.files import versions, write_yaml
@@ -30,7 +32,7 @@ from taskgan.train.session import Session
 from taskgan.train.validation import Validation
 
 
-def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -> Path:
+def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = False) -> Path:
     """Train a restorer, or go on with one.
 
     Called again on an unfinished run with the same recipe it goes on from the last checkpoint; on the CPU the
@@ -38,7 +40,7 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
 
     Args:
         recipe: Every setting.
-        cohort: Cohort folder or its ``pairs.csv``.
+        cohort: Cohort folder or its ``pairs.csv``; or rows of one, so that the others cannot even be looked at.
         run: Run folder.
         overwrite: Start anew where there is a run already.
 
@@ -51,7 +53,7 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
         Diverged: If training went wrong.
     """
     first = first_process()
-    pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
+    pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
     selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     mark = fingerprint(used)
@@ -64,7 +66,7 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
     with switches(recipe.machine, device):
         if first:
             check_cohort(pairs, recipe.data, labels=recipe.data.balanced or uses_task(recipe))
-            _check_size(used.split("train"), recipe)
+            check_size(used.split("train"), recipe)
         task = _task_network(pairs, recipe, device)
         slices = TrainingSlices(used.split("train"), recipe.data)
         if recipe.data.workers:
@@ -75,7 +77,7 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
         if first:
             begin_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
-        session = _session(recipe, run, task, choice, _card(recipe, slices, record))
+        session = _session(recipe, run, task, choice, _card(recipe, slices, record, used))
         if state is not None:
             session.load(state)
             say(f"going on with {run} at step {session.standing.done}")
@@ -85,7 +87,12 @@ def train(recipe: Recipe, cohort: Path, run: Path, *, overwrite: bool = False) -
     return run / "model"
 
 
-def _check_size(train: Pairs, recipe: Recipe) -> None:
+def read_training_pairs(cohort: Path) -> Pairs:
+    """A cohort's table with what every training needs; a label is not one of it."""
+    return read_pairs(cohort, [name for name in REQUIRED if name != "label"])
+
+
+def check_size(train: Pairs, recipe: Recipe) -> None:
     """D halves an image once a layer, and a shift must leave some of it: said before T is pretrained."""
     layers = len(recipe.discriminator.widths)
     shapes = [read_shape(pair.degraded)[0] for pair in train]
@@ -123,7 +130,7 @@ def _session(recipe: Recipe, run: Path, task: nn.Module | None, choice: Choice, 
 
 def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
     recipe, fabric, done = session.recipe, session.fabric, session.standing.done
-    steps = Steps(
+    steps = (UnpairedSteps if recipe.unpaired else Steps)(
         slices,
         recipe.data,
         batch_size=recipe.optimiser.batch_size,
@@ -143,7 +150,7 @@ def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
         journal.close()
 
 
-def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any]) -> ModelCard:
+def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: Pairs) -> ModelCard:
     def reach(values: Any) -> Range:
         return float(min(values)), float(max(values))
 
@@ -166,6 +173,8 @@ def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any]) -> Mod
             voxel_size=(x, y, z),
             plane=((min(columns), max(columns)), (min(rows), max(rows))),
             scale=reach(slices.scales),
+            people=person_marks(used),
+            images=image_marks(used),
         ),
     )
 
