@@ -110,7 +110,11 @@ def train(
     cohort: Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")],
     run: Annotated[Path, typer.Argument(help="Run folder to make (or to resume).")],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="section.key=value, e.g. objective=gan; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="section.key=value, e.g. objective=gan (l1, gan, task_gan or cycle_gan); repeatable.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

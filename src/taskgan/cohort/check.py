@@ -16,7 +16,7 @@ from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data
 
 _NEEDED = ("train", "val")
-_WITHOUT = " (objectives l1 and gan train without labels where data.balanced is false)"
+_WITHOUT = " (objectives l1, gan and cycle_gan train without labels where data.balanced is false)"
 
 
 def check_cohort(pairs: Pairs, data: Data, *, labels: bool, threads: int = 4) -> None:

@@ -14,6 +14,7 @@ _PANELS = (
     ("pixel", "Pixel loss (Eq. 1)"),
     ("adversarial", "Adversarial loss (Eq. 2)"),
     ("task", "Task loss (Eq. 3)"),
+    ("cycle", "Cycle loss"),
 )
 
 
@@ -34,18 +35,16 @@ def run_curves(comparison: Comparison) -> list[tuple[str, int | None, pd.DataFra
 
 
 def curve_chart(comparison: Comparison, path: Path) -> Path | None:
-    """Validation PSNR and the terms of Eq. 4 over training steps, one panel a measure; None without runs."""
+    """Validation PSNR and the terms of the objective over training steps, one panel a measure; None without runs."""
     runs = run_curves(comparison)
-    panels = [(key, title) for key, title in _PANELS if any(key in table.columns for _, _, table in runs)]
+    panels = [(key, title) for key, title in _PANELS if any(len(_points(table, key)) for _, _, table in runs)]
     if not panels:
         return None
     with canvas(1, len(panels), (2.9 * len(panels), 2.6)) as (figure, axes):
         for axis, (key, title) in zip(axes[0], panels, strict=True):
             labelled: set[str] = set()
             for method, _, table in runs:
-                if key not in table.columns:
-                    continue
-                known = table[["step", key]].apply(pd.to_numeric, errors="coerce").dropna()
+                known = _points(table, key)
                 if known.empty:
                     continue
                 colour, marker = look(method, comparison.methods)
@@ -66,3 +65,12 @@ def curve_chart(comparison: Comparison, path: Path) -> Path | None:
             axis.locator_params(axis="x", nbins=4)
         axes[0][0].legend()
         return save(figure, path)
+
+
+def _points(table: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Steps and values of a column; none where the run has no such figure."""
+    # Eq. 2 stands beside Eq. 1; where there is none, the adversarial loss is CycleGAN's, on another scale.
+    needed = [key, "pixel"] if key == "adversarial" else [key]
+    if not {"step", *needed} <= set(table.columns):
+        return pd.DataFrame()
+    return table[["step", *needed]].apply(pd.to_numeric, errors="coerce").dropna()

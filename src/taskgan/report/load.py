@@ -17,6 +17,7 @@ NAMES = {
     "input": "Input",
     "clean": "Clean",
     "l1": "L1 only",
+    "cycle_gan": "CycleGAN",
     "gan": "GAN",
     "task_gan": "Task-GAN",
 }

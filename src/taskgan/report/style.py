@@ -8,10 +8,19 @@ from typing import Any
 from taskgan.files import atomic
 
 # Okabe and Ito's palette; grey for what is not a method.
-_COLOURS = {"input": "#767676", "clean": "#000000", "l1": "#0072B2", "gan": "#C44601", "task_gan": "#00795B"}
-_SPARE = ("#AA4499", "#8A6D00", "#332288", "#117733", "#882255")
-_MARKERS = {"input": "x", "clean": "+", "l1": "s", "gan": "^", "task_gan": "o"}
-_SPARE_MARKERS = ("D", "v", "P", "*", "h")
+_COLOURS = {
+    "input": "#767676",
+    "clean": "#000000",
+    "l1": "#0072B2",
+    "gan": "#C44601",
+    "task_gan": "#00795B",
+    "cycle_gan": "#AA4499",
+}
+_SPARE = ("#8A6D00", "#332288", "#117733", "#882255")
+_MARKERS = {"input": "x", "clean": "+", "l1": "s", "gan": "^", "task_gan": "o", "cycle_gan": "D"}
+_SPARE_MARKERS = ("v", "P", "*", "h")
+# A label of the property, where colour tells labels and not methods.
+LABELS = (("#0072B2", "o"), ("#C44601", "^"), ("#00795B", "s"), ("#AA4499", "D"), ("#8A6D00", "v"))
 _RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -47,6 +56,13 @@ def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -
         size: Width and height in inches.
         options: For ``Figure.subplots``.
     """
+    with sheet(size) as figure:
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+@contextmanager
+def sheet(size: tuple[float, float]) -> Iterator[Any]:
+    """A figure without axes, of a width and height in inches, for those that divide it themselves."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -54,7 +70,7 @@ def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
-        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+        yield figure
 
 
 def save(figure: Any, path: Path, dpi: int = 130) -> Path:
