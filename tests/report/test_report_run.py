@@ -24,6 +24,8 @@ TABLES = (
     "table3-paired",
     "flips",
     "suvr",
+    "geometry",
+    "geometry-paired",
 )
 RUNS = ("l1-0", "gan-0", "gan-1", "task_gan-0")
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -73,8 +75,8 @@ def test_the_page_holds_everything_and_asks_for_nothing(report: Path) -> None:
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert not re.search(r"https?://|@import|url\(", text)
     assert all(page.alts)
-    # Four charts, and the four cases of Figure 3.
-    assert len(page.sources) == 8
+    # Five charts, and the four cases of Figure 3.
+    assert len(page.sources) == 9
     assert set(TABLES) <= set(page.ids)
 
 
@@ -87,6 +89,7 @@ def test_every_table_and_figure_is_also_a_file(report: Path) -> None:
         "bland-altman",
         "curves",
         "differences",
+        "geometry",
         "suvr-scatter",
     ]
     assert [f[:9] for f in figures if f.startswith("figure3")] == [f"figure3-{c}" for c in "abcd"]

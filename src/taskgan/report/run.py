@@ -12,6 +12,8 @@ from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
 from taskgan.report.choose import choose_cases, rule
 from taskgan.report.curves import curve_chart
 from taskgan.report.flips import flips_table
+from taskgan.report.geometry import Geometry, geometry, geometry_paired, geometry_table
+from taskgan.report.geometry_figure import geometry_figure
 from taskgan.report.images import case_figure
 from taskgan.report.load import Comparison, load, shown
 from taskgan.report.page import Picture, write_page
@@ -49,7 +51,13 @@ def compare(
         raise UserError(f"{page} already exists; say --overwrite to replace it")
     comparison = load(evaluations, baseline)
     page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables
-    tables = [*all_tables(comparison), flips_table(comparison)]
+    mapped = geometry(comparison)
+    tables = [
+        *all_tables(comparison),
+        flips_table(comparison),
+        geometry_table(comparison, mapped),
+        geometry_paired(comparison, mapped),
+    ]
     for table in tables:
         write_table(table, out / "tables")
     words = verdict(comparison)
@@ -64,7 +72,9 @@ def compare(
             "versions": versions(),
         },
     )
-    write_page(page, comparison, words, tables, cases, _charts(comparison, out / "figures"), rule(comparison))
+    write_page(
+        page, comparison, words, tables, cases, _charts(comparison, mapped, out / "figures"), rule(comparison)
+    )
     _say(tables[0], words.findings)
     say(f"report: {page}")
     return page
@@ -87,7 +97,7 @@ def _file(case: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in case)
 
 
-def _charts(comparison: Comparison, folder: Path) -> list[Picture]:
+def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Picture]:
     drawn = (
         (
             difference_chart(comparison, folder / "differences.png"),
@@ -105,6 +115,13 @@ def _charts(comparison: Comparison, folder: Path) -> list[Picture]:
             bland_altman(comparison, folder / "bland-altman.png"),
             "Bland–Altman",
             "Solid line: mean difference; dashed: 95 % limits of agreement of a single case.",
+        ),
+        (
+            geometry_figure(comparison, mapped, folder / "geometry.png"),
+            "The mapping",
+            "Above: every measure with its 95 % interval by subject; the line is a mapping that changes nothing. "
+            "Below: where a run takes its test images, in the first two principal components of the clean images’ "
+            "features; lines go from the clean image (hollow) to the image itself (filled).",
         ),
         (
             curve_chart(comparison, folder / "curves.png"),

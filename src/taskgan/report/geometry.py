@@ -1,0 +1,211 @@
+"""The geometry of the mapping: shrinking, twisting and retrieval of every method (Figure 4, measured)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.evaluate import summary
+from taskgan.evaluate.features import Features, read_features
+from taskgan.evaluate.geometry import Mapping, rank_correlation, retrieval, shrinkage, standardise
+from taskgan.evaluate.statistics import Interval, exact_rate, subject_means
+from taskgan.report.cells import Cell, Column, Table, difference, number, plain, span
+from taskgan.report.load import Comparison, Evaluated, shown
+
+Array = NDArray[np.float64]
+SHRINKAGE, SLOPE, RANKS, RETRIEVAL, FLIPS = "shrinkage", "slope", "rank_correlation", "retrieval", "flips"
+_MEASURES = {SHRINKAGE: shrinkage, RANKS: rank_correlation, RETRIEVAL: retrieval}
+_NOTE = (
+    "Distances in the judge’s features (last stage, averaged over each slice and over the middle slices, each "
+    "feature on the scale of the clean images’ standard deviation), between different subjects. "
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One mapping and whose it is.
+
+    Attributes:
+        method: ``input`` or a restoring method.
+        seed: Of the training; None where unknown.
+        labels: (N,) of the cases, NaN where unknown.
+        mapping: Positions in standardised features.
+    """
+
+    method: str
+    seed: float | None
+    labels: Array
+    mapping: Mapping
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Everything that the table and the figure show.
+
+    Attributes:
+        methods: ``input`` and the restoring methods.
+        runs: Mappings of the evaluations that hold features.
+        measures: Per method, those of the five that are known.
+        notes: What is missing, a sentence each.
+    """
+
+    methods: tuple[str, ...]
+    runs: tuple[Run, ...]
+    measures: dict[str, dict[str, Interval]]
+    notes: tuple[str, ...]
+
+    def of(self, method: str) -> list[Mapping]:
+        """The mappings of a method, one a training run."""
+        return [run.mapping for run in self.runs if run.method == method]
+
+
+def geometry(comparison: Comparison) -> Geometry:
+    """Read the features of all evaluations and measure the mappings.
+
+    Raises:
+        UserError: If a features file is damaged.
+    """
+    held = [(one, read_features(one.folder)) for one in comparison.evaluations]
+    runs = _runs(comparison, [(one, found) for one, found in held if found is not None])
+    methods = ("input", *comparison.methods)
+    measures = {method: _measure(comparison, method, runs) for method in methods}
+    without = [shown(str(one.record.get("method"))) for one, found in held if found is None]
+    notes = []
+    if without:
+        listed = ", ".join(dict.fromkeys(without))
+        notes.append(
+            f"{len(without)} of {len(held)} evaluations ({listed}) hold no features of a judge; where the cohort has "
+            "one, evaluate them again."
+        )
+    return Geometry(methods, runs, measures, tuple(notes))
+
+
+def _runs(comparison: Comparison, held: Sequence[tuple[Evaluated, Features]]) -> tuple[Run, ...]:
+    runs: list[Run] = []
+    seen: set[str] = set()  # cases whose degraded image is there: all evaluations of a cohort share it
+    for one, found in held:
+        if not seen.issuperset(found.cases):
+            seen.update(found.cases)
+            runs.append(_run(comparison, found, "input", "input", None))
+        seed = one.record.get("seed")
+        method = str(one.record.get("method"))
+        runs.append(_run(comparison, found, "restored", method, None if seed is None else float(seed)))
+    return tuple(runs)
+
+
+def _run(comparison: Comparison, found: Features, image: str, method: str, seed: float | None) -> Run:
+    rows = comparison.rows("clean").set_index("case").reindex(list(found.cases))
+    clean = found.images["clean"]
+    mapping = Mapping(
+        standardise(found.images[image], clean), standardise(clean, clean), tuple(map(str, rows["subject"]))
+    )
+    return Run(method, seed, rows["label"].to_numpy(dtype=np.float64), mapping)
+
+
+def _measure(comparison: Comparison, method: str, runs: Sequence[Run]) -> dict[str, Interval]:
+    mappings = [run.mapping for run in runs if run.method == method]
+    found = {name: measure(mappings) for name, measure in _MEASURES.items()} if mappings else {}
+    rows, clean = comparison.rows(method), comparison.rows("clean")
+    found[SLOPE] = summary.suvr(rows).slope
+    reader = _reader(comparison)
+    known = rows[rows[f"{reader}_decision"].notna()]
+    turned = summary.flipped(known, clean, reader).to_numpy(dtype=np.float64)
+    shares, _ = subject_means(turned, list(known["subject"]))
+    found[FLIPS] = exact_rate(float(shares.sum()), len(shares))
+    return {name: interval for name, interval in found.items() if not math.isnan(interval.estimate)}
+
+
+def _reader(comparison: Comparison) -> str:
+    """The judge, or the SUVR where there is no judge."""
+    return "judge" if comparison.rows("clean")["judge_decision"].notna().any() else "suvr"
+
+
+def geometry_table(comparison: Comparison, found: Geometry) -> Table:
+    """The five measures of every method with their intervals."""
+    by = "judge" if _reader(comparison) == "judge" else "SUVR"
+    chance = max((len(set(run.mapping.subjects)) for run in found.runs), default=0)
+    columns = (
+        Column("method", "Images"),
+        Column("runs", "Runs", "Training runs (seeds, folds) whose features are there."),
+        Column(
+            SHRINKAGE,
+            "Shrinkage",
+            "Mean distance between images over that between clean ones. Below 1 shrinks the differences between "
+            "subjects, above 1 adds to them.",
+        ),
+        Column(SLOPE, "SUVR slope", "Image on clean SUVR; below 1 shrinks. No network is asked."),
+        Column(
+            RANKS,
+            "Rank correlation",
+            "Spearman, of the distances between images with those between clean ones.",
+        ),
+        Column(
+            RETRIEVAL,
+            "Retrieval",
+            "Share of images whose nearest clean image is their own"
+            + (f"; {1 / chance:.2f} by chance." if chance else "."),
+        ),
+        Column(FLIPS, "Flips", f"Share of cases that the {by} reads otherwise than their clean image."),
+    )
+    rows = []
+    for method in found.methods:
+        measures = found.measures[method]
+        if measures:
+            count = len(found.of(method))
+            name = plain(shown(method), tone="strong")
+            cells = (_cell(measures.get(c.key), c.key) for c in columns[2:])
+            rows.append((name, Cell(str(count) if method != "input" else "–", "", count), *cells))
+    return Table(
+        "geometry",
+        "Figure 4 in figures",
+        _NOTE + "Shrinkage and slope are marked where their intervals exclude 1. " + " ".join(found.notes),
+        columns,
+        tuple(rows),
+        "The cohort has neither a judge nor masks for the SUVR.",
+    )
+
+
+def _cell(interval: Interval | None, measure: str) -> Cell:
+    if interval is None:
+        return Cell("–", "", Interval(math.nan, math.nan, math.nan))
+    tone = "worse" if measure in (SHRINKAGE, SLOPE) and interval.excludes(1.0) else ""
+    return Cell(number(interval.estimate, 2), span(interval, 2), interval, tone)
+
+
+def geometry_paired(comparison: Comparison, found: Geometry) -> Table:
+    """Paired differences of the measures that are taken on features, to the baseline and to the input."""
+    columns = (
+        Column("difference", "Difference"),
+        Column(SHRINKAGE, "Shrinkage", "Neither sign is better by itself: 1 is the aim."),
+        Column(RANKS, "Rank correlation"),
+        Column(RETRIEVAL, "Retrieval"),
+    )
+    pairs = [(m, comparison.baseline) for m in comparison.others]
+    if comparison.baseline != "input":
+        pairs += [(m, "input") for m in comparison.methods]
+    rows = []
+    for method, baseline in pairs:
+        ours, theirs = found.of(method), found.of(baseline)
+        if not ours or not theirs:
+            continue
+        values = {name: measure(ours, against=theirs) for name, measure in _MEASURES.items()}
+        plainly = difference(values[SHRINKAGE], 2, better=1)
+        tone = "none" if plainly.tone == "none" else "strong"
+        text = number(values[SHRINKAGE].estimate, 2, sign=True)
+        rows.append(
+            (
+                plain(f"{shown(method)} − {shown(baseline)}", tone="strong"),
+                Cell(text, plainly.small, plainly.value, tone),
+                *(difference(values[name], 2, better=1) for name in (RANKS, RETRIEVAL)),
+            )
+        )
+    return Table(
+        "geometry-paired",
+        "Paired differences in geometry",
+        "First minus second, on the subjects of both. ▲ better, ▼ worse: the 95 % interval excludes zero.",
+        columns,
+        tuple(rows),
+        "No two methods hold features of a judge.",
+    )

@@ -1,0 +1,139 @@
+"""The geometry of the mapping as a figure: the measures with intervals, and where every test image goes."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.evaluate.statistics import Interval
+from taskgan.report.geometry import FLIPS, RANKS, RETRIEVAL, SHRINKAGE, SLOPE, Geometry, Run
+from taskgan.report.load import Comparison, shown
+from taskgan.report.style import LABELS, look, save, sheet
+
+Array = NDArray[np.float64]
+# Heading and the value of a mapping that changes nothing.
+_PANELS = {
+    SHRINKAGE: ("Shrinkage (features)", 1.0),
+    SLOPE: ("Slope (SUVR)", 1.0),
+    RANKS: ("Rank correlation", 1.0),
+    RETRIEVAL: ("Retrieval", 1.0),
+    FLIPS: ("Flips", 0.0),
+}
+_MOST = 4  # mapping panels side by side
+
+
+def geometry_figure(comparison: Comparison, found: Geometry, path: Path) -> Path | None:
+    """Draw the measures and, where evaluations hold features, one mapping of every method.
+
+    Args:
+        comparison: For the look of its methods.
+        found: What was measured.
+        path: The PNG.
+
+    Returns:
+        The path; None where nothing is known.
+    """
+    panels = [name for name in _PANELS if any(name in m for m in found.measures.values())]
+    if not panels:
+        return None
+    methods = [m for m in found.methods if found.measures[m]]
+    drawn = [next(r for r in found.runs if r.method == m) for m in methods if found.of(m)]
+    columns = min(len(drawn), _MOST)
+    deep = -(-len(drawn) // columns) if drawn else 0
+    heights = [0.95 + 0.3 * len(methods), *([2.75 * deep] if drawn else [])]
+    with sheet((10.4, sum(heights))) as figure:
+        parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        top = parts[0].subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axis, name in zip(top, panels, strict=True):
+            _measure_panel(axis, comparison, found, methods, name)
+        if drawn:
+            axes = parts[1].subplots(deep, columns, squeeze=False)
+            _mappings(list(axes.flat), comparison, drawn)
+        return save(figure, path)
+
+
+def _measure_panel(
+    axis: Any, comparison: Comparison, found: Geometry, methods: Sequence[str], name: str
+) -> None:
+    title, kept = _PANELS[name]
+    axis.axvline(kept, color="#222222", linewidth=1)
+    for place, method in enumerate(reversed(methods)):
+        interval = found.measures[method].get(name)
+        if interval is not None:
+            mark_interval(axis, interval, place, *look(method, comparison.methods))
+    axis.set_title(title)
+    axis.set_yticks(range(len(methods)), [shown(m) for m in reversed(methods)])
+    axis.set_ylim(-0.6, len(methods) - 0.4)
+    axis.locator_params(axis="x", nbins=4)
+
+
+def mark_interval(axis: Any, interval: Interval, place: float, colour: str, marker: str) -> None:
+    """An estimate as a marker on the bar of its interval."""
+    if not math.isnan(interval.low):
+        axis.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.2)
+    axis.plot(interval.estimate, place, marker, color=colour, markersize=6, markeredgewidth=1.6)
+
+
+def _mappings(axes: list[Any], comparison: Comparison, drawn: Sequence[Run]) -> None:
+    """Lines from clean (hollow) to restored (filled), in the first two principal components of clean features."""
+    projected = []
+    for run in drawn:
+        directions = principal(run.mapping.clean)
+        projected.append((run.mapping.clean @ directions, run.mapping.restored @ directions))
+    for axis in axes[len(drawn) :]:
+        axis.remove()
+    methods = [both for run, both in zip(drawn, projected, strict=True) if run.method != "input"]
+    common = _square(methods)
+    for axis, run, (clean, restored) in zip(axes, drawn, projected, strict=False):
+        draw_mapping(axis, clean, restored, run.labels)
+        # The input is so far from all clean images that its scale would leave nothing to see of the others.
+        told = (
+            " (own scale)" if run.method == "input" else "" if run.seed is None else f" (seed {run.seed:g})"
+        )
+        across, up = common if run.method != "input" else _square([(clean, restored)])
+        axis.set_xlim(*across)
+        axis.set_ylim(*up)
+        axis.set_aspect("equal")
+        axis.set_title(shown(run.method) + told, color=look(run.method, comparison.methods)[0])
+        axis.set_xlabel("Component 1")
+    axes[0].set_ylabel("Component 2")
+    axes[0].legend(loc="best", fontsize=7, handletextpad=0.1)
+
+
+def _square(mappings: Sequence[tuple[Array, Array]]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Ends of both axes, equally long, that hold all positions with a border."""
+    if not mappings:
+        return (-1.0, 1.0), (-1.0, 1.0)
+    every = np.concatenate([position for both in mappings for position in both])
+    low, high = every.min(axis=0), every.max(axis=0)
+    middle, half = (low + high) / 2, 0.55 * max(float((high - low).max()), 1e-6)
+    return (middle[0] - half, middle[0] + half), (middle[1] - half, middle[1] + half)
+
+
+def draw_mapping(axis: Any, clean: Array, restored: Array, labels: Array, size: float = 4.5) -> None:
+    """Lines from clean (hollow) to restored (filled) positions (N, 2), coloured and shaped by label (N,)."""
+    kinds = [*np.unique(labels[~np.isnan(labels)]), *([math.nan] if np.isnan(labels).any() else [])]
+    for index, label in enumerate(kinds):
+        mine = np.isnan(labels) if math.isnan(label) else labels == label
+        colour, marker = LABELS[index % len(LABELS)]
+        name = "no label" if math.isnan(label) else f"label {label:g}"
+        lines = np.full((3 * int(mine.sum()), 2), np.nan)
+        lines[0::3], lines[1::3] = clean[mine], restored[mine]
+        axis.plot(*lines.T, color=colour, linewidth=0.7, alpha=0.45)
+        style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": colour}
+        axis.plot(*clean[mine].T, markerfacecolor="white", label=f"{name}, clean", **style)
+        axis.plot(*restored[mine].T, markerfacecolor=colour, label=f"{name}, image", **style)
+
+
+def principal(values: Array) -> Array:
+    """The first two principal directions (F, 2) of centred values (N, F), each with its largest entry positive."""
+    _, _, directions = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
+    two = np.zeros((values.shape[1], 2))
+    kept = directions[:2].T
+    two[:, : kept.shape[1]] = kept
+    largest = np.abs(two).argmax(axis=0)
+    signs = np.sign(two[largest, [0, 1]])
+    return np.asarray(two * np.where(signs == 0, 1.0, signs))
