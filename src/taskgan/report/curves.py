@@ -73,4 +73,5 @@ def _points(table: pd.DataFrame, key: str) -> pd.DataFrame:
     needed = [key, "pixel"] if key == "adversarial" else [key]
     if not {"step", *needed} <= set(table.columns):
         return pd.DataFrame()
-    return table[["step", *needed]].apply(pd.to_numeric, errors="coerce").dropna()
+    points: pd.DataFrame = table[["step", *needed]].apply(pd.to_numeric, errors="coerce").dropna()
+    return points
