@@ -19,7 +19,8 @@ def crossed_interval(values: ArrayLike, *, level: float = LEVEL) -> Interval:
 
     A bootstrap that draws both subjects and seeds is no help with so few seeds: a resampled mean never leaves the
     range of the seeds' means. Measured over 1000 tables of 20 subjects × 3 seeds in which seeds vary most, its
-    percentile interval covers .72 where this one covers .93.
+    95 % percentile interval covers .78, this one .94; over 20 000 tables each, for any mix of the three variances,
+    12 to 40 subjects and 3 seeds, this one covers .92 to .96.
 
     Args:
         values: (n, k), e.g. a paired difference of two methods; a subject that lacks a seed is left out.

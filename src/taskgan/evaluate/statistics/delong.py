@@ -51,7 +51,7 @@ def auc_interval(
         where fewer than two subjects have one of the labels.
     """
     values = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    areas, covariance = _covariance(values, labels, subjects)
+    areas, covariance, _ = _covariance(values, labels, subjects)
     area = float(areas.mean())
     error = float(np.sqrt(max(covariance.mean(), 0.0)))  # NaN passes through max as the first argument
     if not 0 < area < 1 or not error > 0:
@@ -82,11 +82,10 @@ def auc_difference(
         Normal interval and two-sided p. Scores that order all pairs alike have the difference 0, p 1.
     """
     one, two = (np.atleast_2d(np.asarray(s, dtype=np.float64)) for s in (first, second))
-    areas, covariance = _covariance(np.concatenate([one, two]), labels, subjects)
+    areas, covariance, count = _covariance(np.concatenate([one, two]), labels, subjects)
     weights = np.concatenate([np.full(len(one), 1 / len(one)), np.full(len(two), -1 / len(two))])
     gap = float(weights @ areas)
     error = float(np.sqrt(np.maximum(weights @ covariance @ weights, 0.0)))
-    count = len(set(subjects))
     if error < 1e-12:  # identical up to rounding; a gap without a variance cannot be tested
         same = abs(gap) < 1e-12
         ends = (0.0, 0.0) if same else (float("nan"), float("nan"))
@@ -98,23 +97,24 @@ def auc_difference(
     )
 
 
-def _covariance(scores: Array, labels: ArrayLike, subjects: Sequence[Hashable]) -> tuple[Array, Array]:
+def _covariance(scores: Array, labels: ArrayLike, subjects: Sequence[Hashable]) -> tuple[Array, Array, int]:
     """AUCs of K scores and their covariance.
 
     Structural components by mid-ranks (Sun and Xu 2014, 10.1109/LSP.2014.2337313), summed within subjects.
 
     Returns:
-        (K,) areas and (K, K) covariance, NaN where it cannot be estimated.
+        (K,) areas, (K, K) covariance (NaN where it cannot be estimated) and the number of subjects.
     """
     truth = np.asarray(labels, dtype=np.float64)
     keep = ~(np.isnan(truth) | np.isnan(scores).any(axis=0))
     values, positive = scores[:, keep], truth[keep] > 0.5
-    places = {s: i for i, s in enumerate(dict.fromkeys(subjects))}
-    who = np.array([places[s] for s in subjects], dtype=np.intp)[keep]
+    places = {s: i for i, s in enumerate(dict.fromkeys(s for s, k in zip(subjects, keep, strict=True) if k))}
+    who = np.array([places[s] for s, k in zip(subjects, keep, strict=True) if k], dtype=np.intp)
+    count = len(places)
     m, n = int(positive.sum()), int((~positive).sum())
     unknown = np.full((len(scores), len(scores)), np.nan)
     if m == 0 or n == 0:
-        return np.full(len(scores), np.nan), unknown
+        return np.full(len(scores), np.nan), unknown, count
     ranks = stats.rankdata(values, axis=1)
     # Share of negatives below each positive, and of positives above each negative.
     above = (ranks[:, positive] - stats.rankdata(values[:, positive], axis=1)) / n
@@ -125,12 +125,11 @@ def _covariance(scores: Array, labels: ArrayLike, subjects: Sequence[Hashable]) 
     np.add.at(of_negatives, who[~positive], (below - areas[:, None]).T)
     with_positives, with_negatives = len(set(who[positive])), len(set(who[~positive]))
     if with_positives < 2 or with_negatives < 2:
-        return areas, unknown
-    count = len(set(who))
+        return areas, unknown, count
     within = count / (count - 1) * (of_positives.T @ of_negatives)  # subjects with cases of both labels
     covariance = (
         with_positives / (with_positives - 1) * (of_positives.T @ of_positives) / m**2
         + with_negatives / (with_negatives - 1) * (of_negatives.T @ of_negatives) / n**2
         + (within + within.T) / (m * n)
     )
-    return areas, covariance
+    return areas, covariance, count

@@ -1,17 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 from taskgan.evaluate.statistics import (
     Interval,
-    auc,
     bootstrap,
-    exact_rate,
     expanded_level,
-    mcnemar,
     mean_interval,
     slope_interval,
     subject_means,
@@ -86,59 +80,3 @@ def test_an_interval_excludes_what_lies_outside() -> None:
     assert Interval(1, 0.5, 2).excludes(0)
     assert Interval(-1, -2, -0.5).excludes(0)
     assert not Interval(1, -0.1, 2).excludes(0)
-
-
-def test_the_slope_is_least_squares() -> None:
-    rng = np.random.default_rng(5)
-    x = rng.normal(size=15)
-    y = 0.7 * x + 0.2 * rng.normal(size=15) + 3
-    found = slope_interval(x, y, range(15))
-    assert found.estimate == pytest.approx(stats.linregress(x, y).slope)
-    assert found.low < 0.7 < found.high
-    exact = slope_interval(x, 0.8 * x + 1, range(15))
-    assert (exact.low, exact.high) == (pytest.approx(0.8), pytest.approx(0.8))
-    assert np.isnan(slope_interval([1, 1, 1], [1, 2, 3], "abc").estimate)
-    assert np.isnan(slope_interval([np.nan], [1.0], "a").estimate)
-
-
-def test_clopper_pearson_gives_the_published_ends() -> None:
-    # 0 of 10: the upper end is 1 − .025^(1/10); 7 of 20 as in any table of exact limits.
-    none = exact_rate(0, 10)
-    assert (none.low, none.high) == (0.0, pytest.approx(1 - 0.025**0.1))
-    seven = exact_rate(7, 20)
-    assert seven.low == pytest.approx(0.1539, abs=1e-4)
-    assert seven.high == pytest.approx(0.5922, abs=1e-4)
-    assert exact_rate(10, 10).high == 1.0
-    assert np.isnan(exact_rate(0, 0).estimate)
-
-
-@settings(max_examples=50, deadline=None)
-@given(count=st.integers(1, 60), share=st.floats(0, 1))
-def test_an_exact_interval_holds_its_rate_and_mirrors(count: int, share: float) -> None:
-    events = round(share * count)
-    found, mirrored = exact_rate(events, count), exact_rate(count - events, count)
-    assert 0 <= found.low <= found.estimate <= found.high <= 1
-    assert found.low == pytest.approx(1 - mirrored.high, abs=1e-9)
-    scipys = stats.binomtest(events, count).proportion_ci(0.95, "exact")
-    assert (found.low, found.high) == (pytest.approx(scipys.low), pytest.approx(scipys.high))
-
-
-def test_half_an_event_lies_between_none_and_one() -> None:
-    assert exact_rate(0, 10).high < exact_rate(0.5, 10).high < exact_rate(1, 10).high
-
-
-def test_mcnemar_is_the_sign_test_of_the_discordant_pairs() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(5, 5) == 1.0
-    assert mcnemar(0, 6) == pytest.approx(2 * 0.5**6)
-    assert mcnemar(1, 9) == mcnemar(9, 1) == pytest.approx(0.0215, abs=1e-4)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
-def test_auc_agrees_with_scikit_learn_also_with_ties(pairs: list[tuple[int, bool]]) -> None:
-    scores, labels = [p[0] for p in pairs], [p[1] for p in pairs]
-    if len(set(labels)) < 2:
-        assert np.isnan(auc(scores, labels))
-    else:
-        assert auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores))
