@@ -11,7 +11,8 @@ class Limits(Settings):
     A discriminator has won when for ``discriminator_steps`` steps in a row it tells every pair apart (its loss
     is under ``discriminator_loss`` of what guessing costs) *and* G follows it alone without getting anywhere:
     λ·Eq. 2 is more than ``discriminator_share`` of Eq. 1 + λ·Eq. 2, and Eq. 1 does not fall. A sure D by
-    itself is no failure here: feature matching goes on teaching where D's logit has long saturated.
+    itself is no failure here: feature matching goes on teaching where D's logit has long saturated. (With
+    ``cycle_gan`` the weighted cycle loss stands in the place of Eq. 1, and G's adversarial loss in that of Eq. 2.)
 
     Attributes:
         discriminator_loss: See above.

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from taskgan.networks.discriminator import ImageDiscriminator
-from taskgan.objective.adversarial import Form, discriminator_loss, feature_matching
+from taskgan.objective.adversarial import Form, discriminator_loss, feature_matching, generator_loss
 
 FORMS: list[Form] = ["bce", "hinge", "least_squares"]
 
@@ -110,8 +110,36 @@ def test_extreme_logits_stay_finite(form: Form) -> None:
     assert torch.isfinite(discriminator_loss(extreme, extreme, form)).all()
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_generator_is_better_off_when_d_is_wrong(form: Form) -> None:
+    logit = torch.linspace(-3, 1, 9, requires_grad=True)  # up to the target of least squares
+    loss = generator_loss(logit, form)
+    assert loss.shape == (9,)
+    assert loss.tolist() == sorted(loss.tolist(), reverse=True)
+    (gradient,) = torch.autograd.grad(loss.sum(), logit)
+    assert gradient[0] <= gradient[-2] < 0  # and learns no less where D is surer of a fake
+
+
+def test_a_generator_that_d_knows_nothing_of_has_the_known_loss() -> None:
+    nothing = torch.zeros(1)
+    assert generator_loss(nothing, "bce").item() == pytest.approx(math.log(2))
+    assert generator_loss(nothing, "hinge").item() == 0
+    assert generator_loss(nothing + 0.5, "least_squares").item() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_generator_and_d_want_opposite_things_of_a_generated_image(form: Form) -> None:
+    logit = torch.tensor([0.3], requires_grad=True)
+    (ours,) = torch.autograd.grad(generator_loss(logit, form).sum(), logit)
+    (theirs,) = torch.autograd.grad(discriminator_loss(torch.ones(1), logit, form).sum(), logit)
+    assert ours < 0 < theirs
+    assert torch.isfinite(generator_loss(torch.tensor([1e4, -1e4]), form)).all()
+
+
 def test_unknown_forms_and_mixed_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="wasserstein"):
         discriminator_loss(torch.zeros(1), torch.zeros(1), "wasserstein")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="wasserstein"):
+        generator_loss(torch.zeros(1), "wasserstein")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="differ"):
         discriminator_loss(torch.zeros(2), torch.zeros(1))

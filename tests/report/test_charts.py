@@ -1,7 +1,9 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from PIL import Image
 
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
@@ -51,3 +53,20 @@ def test_curves_come_from_the_runs_around_the_evaluations(evaluations: list[Path
     assert size(curve_chart(comparison, tmp_path / "curves.png"))[0] > 900  # three of the five panels
     alone = replace(comparison, evaluations=())
     assert curve_chart(alone, tmp_path / "none.png") is None
+
+
+def test_cycle_gan_has_a_panel_of_its_own_and_none_on_the_scale_of_eq_2(
+    evaluations: list[Path], one_evaluation: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = one_evaluation("cycle_gan")
+    (run.parent / "metrics.csv").write_text(
+        "step,pixel,adversarial,task,cycle,val_psnr\n50,,0.7,,0.3,20\n100,,0.7,,0.2,21\n"
+    )
+
+    def width(folders: list[Path]) -> int:
+        return size(curve_chart(load(folders), tmp_path / "curves.png"))[0]
+
+    assert load([*evaluations, run]).methods == ("l1", "cycle_gan", "gan", "task_gan")
+    panel = width(evaluations) / 3
+    assert width([*evaluations, run]) == pytest.approx(4 * panel, abs=2)
+    assert width([run]) == pytest.approx(2 * panel, abs=2)

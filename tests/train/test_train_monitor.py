@@ -56,6 +56,20 @@ def test_a_sure_discriminator_is_a_failure_only_where_g_follows_it_and_gets_nowh
     assert told(adversarial=100.0, trend=1e-3, loss=0.1) is None
 
 
+def test_where_there_are_no_pairs_the_cycle_says_whether_g_gets_anywhere(recipe: Make) -> None:
+    def told(cycle: float, trend: float) -> str | None:
+        monitor = Monitor(recipe(objective="cycle_gan", monitor__discriminator_steps=40, cycle={"weight": 2}))
+        well = {k: v for k, v in WELL.items() if k != "pixel"}
+        steps = (
+            {**well, "discriminator": 1e-4, "adversarial": 8.0, "cycle": cycle + trend * k} for k in range(60)
+        )
+        return next((found for figures in steps if (found := monitor.see(figures))), None)
+
+    assert "94 % of the objective, and the cycle loss did not fall" in str(told(cycle=0.25, trend=0.0))
+    assert told(cycle=0.25, trend=-1e-3) is None
+    assert told(cycle=1.0, trend=0.0) is None
+
+
 def test_a_discriminator_that_errs_once_has_not_won(recipe: Make) -> None:
     monitor = Monitor(recipe(monitor__discriminator_steps=40))
     for k in range(200):

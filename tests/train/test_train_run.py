@@ -21,7 +21,7 @@ def rows_of(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-@pytest.mark.parametrize("objective", ["l1", "gan", "task_gan"])
+@pytest.mark.parametrize("objective", ["l1", "gan", "task_gan", "cycle_gan"])
 def test_a_run_leaves_what_the_house_promises(
     recipe: Make, cohort: Path, tmp_path: Path, objective: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,11 +30,14 @@ def test_a_run_leaves_what_the_house_promises(
     assert {p.name for p in run.iterdir()} == {
         "recipe.yaml", "run.yaml", "metrics.csv", "last.ckpt", "model", "tensorboard",
     }  # fmt: skip
+    assert f"{objective}-seed0-fold0" in (run / "model" / "model.yaml").read_text()
     assert parse_recipe(read_yaml(run / "recipe.yaml"), "recipe.yaml") == asked
     rows = rows_of(run)
     assert [row["step"] for row in rows] == ["5", "10", "12"]
     assert all(bool(row["adversarial"]) == (objective != "l1") for row in rows)
     assert all(bool(row["val_task_mae"]) == (objective == "task_gan") for row in rows)
+    assert all(bool(row["cycle"]) == bool(row["identity"]) == (objective == "cycle_gan") for row in rows)
+    assert all(bool(row["pixel"]) == (objective != "cycle_gan") for row in rows)  # it sees no pairs
     _, card = read_model(run)
     best = max(rows, key=lambda row: float(row["val_psnr"]))
     assert card.step == int(best["step"])
@@ -187,14 +190,15 @@ def test_the_objective_can_pick_the_best_model(recipe: Make, cohort: Path, tmp_p
     assert read_model(tmp_path / "run")[1].step == int(best["step"])
 
 
+@pytest.mark.parametrize("objective", ["gan", "cycle_gan"])
 def test_extra_inputs_and_neighbours_train_and_are_restored(
-    recipe: Make, make_cohort: Callable[..., Path], tmp_path: Path
+    recipe: Make, make_cohort: Callable[..., Path], tmp_path: Path, objective: str
 ) -> None:
     cohort = make_cohort(tmp_path / "cohort", size=13)
     table = (cohort / "pairs.csv").read_text().splitlines()
     lines = [table[0] + ",t1", *(f"{line},{line.split(',')[3]}" for line in table[1:])]
     (cohort / "pairs.csv").write_text("\n".join(lines) + "\n")
-    asked = recipe(objective="gan", data={"inputs": ["degraded", "t1"], "neighbours": 1})
+    asked = recipe(objective=objective, data={"inputs": ["degraded", "t1"], "neighbours": 1})
     train(asked, cohort, tmp_path / "run")
     state, card = read_model(tmp_path / "run")
     assert card.data.channels == 6

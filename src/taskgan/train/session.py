@@ -124,8 +124,9 @@ class Session:
             if saved
             else "none was saved yet"
         )
+        weight = "higher cycle.weight" if self.recipe.unpaired else "lower loss.lambda_gan"
         return Diverged(
-            f"training diverged at step {step}: {what}; {good}. A lower optimiser.lr, or a lower loss.lambda_gan or "
+            f"training diverged at step {step}: {what}; {good}. A lower optimiser.lr, or a {weight} or a lower "
             "optimiser.lr_discriminator where D is the cause, usually helps"
         )
 
