@@ -1,0 +1,218 @@
+"""Split-conformal prediction: what the clean image would have said, from the restored one, with a promise.
+
+With n calibration subjects that are exchangeable with the new one, the interval (or set of labels) holds the truth
+with probability at least 1 − α, whatever the restorer, the judge and the distribution are (Vovk, Gammerman and
+Shafer 2005, 10.1007/b106715; Lei et al. 2018, 10.1080/01621459.2017.1307116). The promise is on average over
+subjects, not for each one, and it holds for subjects like those that calibrated.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from taskgan.errors import UserError
+from taskgan.files import read_yaml, write_yaml
+
+FORMAT = 1
+_POOLED = "all"
+
+
+def quantile(scores: Sequence[float], alpha: float) -> float:
+    """The ⌈(n + 1)(1 − α)⌉-th smallest score; infinite where there is none, so that nothing is excluded.
+
+    Args:
+        scores: Non-conformity of n calibration subjects.
+        alpha: Share of misses allowed, 0 to 1.
+    """
+    rank = math.ceil((len(scores) + 1) * (1 - alpha) - 1e-9)  # .9 · 10 is 9, also in binary
+    return sorted(scores)[rank - 1] if 1 <= rank <= len(scores) else math.inf
+
+
+def needed(alpha: float) -> int:
+    """Fewest calibration subjects for which an interval of level 1 − α is finite: ⌈1/α⌉ − 1."""
+    return math.ceil(1 / alpha - 1e-9) - 1
+
+
+@dataclass(frozen=True)
+class ConformalCalibration:
+    """The scores of calibration subjects, which is all that a new image needs.
+
+    ``ConformalCalibration.load("audit/conformal.yaml").interval(1.31)`` is the interval of the clean image's SUVR
+    for a restored image whose SUVR is 1.31.
+
+    Attributes:
+        target: ``SUVR``, or the name of the judge.
+        kind: ``interval`` (a value) or ``labels`` (a set of labels).
+        alpha: Share of misses allowed.
+        scores: Scores by label ``0`` and ``1`` (Mondrian: each label is covered by itself), or pooled under ``all``.
+            |truth − value| for intervals, 1 − probability of the true label for labels.
+        provenance: Method, judge, cohort and what the calibration images were like.
+    """
+
+    target: str
+    kind: Literal["interval", "labels"]
+    alpha: float
+    scores: Mapping[str, tuple[float, ...]]
+    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_values(
+        cls, restored: ArrayLike, truth: ArrayLike, *, alpha: float, target: str = "SUVR", **provenance: Any
+    ) -> "ConformalCalibration":
+        """Calibrate an interval.
+
+        Args:
+            restored: (n,) values of restored images, one a subject.
+            truth: (n,) values of the clean ones.
+            alpha: Share of misses allowed.
+            target: What the value is.
+            provenance: Kept with it.
+        """
+        gap = np.abs(np.asarray(truth, dtype=np.float64) - np.asarray(restored, dtype=np.float64))
+        return cls(target, "interval", alpha, {_POOLED: _plain(gap)}, provenance)
+
+    @classmethod
+    def of_labels(
+        cls,
+        probability: ArrayLike,
+        label: ArrayLike,
+        *,
+        alpha: float,
+        target: str,
+        by_class: bool = True,
+        **provenance: Any,
+    ) -> "ConformalCalibration":
+        """Calibrate sets of labels.
+
+        Args:
+            probability: (n,) the judge's probability of label 1 in the restored image, one a subject.
+            label: (n,) 0 or 1.
+            alpha: Share of misses allowed.
+            target: Name of the judge.
+            by_class: Calibrate each label by itself; where False all subjects together, and the rarer label may be
+                covered less.
+            provenance: Kept with it.
+        """
+        p, y = np.asarray(probability, dtype=np.float64), np.asarray(label) > 0.5
+        score = np.where(y, 1 - p, p)
+        groups = {"0": ~y, "1": y} if by_class else {_POOLED: np.ones(len(y), dtype=bool)}
+        return cls(target, "labels", alpha, {k: _plain(score[v]) for k, v in groups.items()}, provenance)
+
+    def interval(self, value: float) -> tuple[float, float]:
+        """Where the clean image's value lies, for the value of a restored one.
+
+        Raises:
+            ValueError: If this calibrates labels.
+        """
+        if self.kind != "interval":
+            raise ValueError(f"{self.target} is calibrated for labels, expected a value")
+        half = quantile(self.scores[_POOLED], self.alpha)
+        return value - half, value + half
+
+    def labels(self, probability: float) -> frozenset[int]:
+        """The labels that are not excluded: one is a decision; two, or none, is an abstention.
+
+        Args:
+            probability: Of label 1, as the judge reads the restored image.
+
+        Raises:
+            ValueError: If this calibrates values.
+        """
+        if self.kind != "labels":
+            raise ValueError(f"{self.target} is calibrated for values, expected labels")
+        kept = set()
+        for label, score in ((0, probability), (1, 1 - probability)):
+            group = self.scores.get(str(label), self.scores.get(_POOLED, ()))
+            if score <= quantile(group, self.alpha):
+                kept.add(label)
+        return frozenset(kept)
+
+    @property
+    def subjects(self) -> int:
+        """Calibration subjects."""
+        return sum(len(group) for group in self.scores.values())
+
+    @property
+    def too_few(self) -> str:
+        """Empty, or a sentence that says how many calibration subjects the level would need."""
+        least = needed(self.alpha)
+        short = {k: len(v) for k, v in self.scores.items() if len(v) < least}
+        if not short:
+            return ""
+        words = {"0": "negative", "1": "positive", _POOLED: ""}
+        have = " and ".join(f"{count} {words[k]}".strip() for k, count in short.items())
+        each = " of each label" if _POOLED not in self.scores else ""
+        return (
+            f"{self.target}: {have} calibration subjects cannot promise {100 * (1 - self.alpha):g} %: "
+            f"at least {least}{each} are needed (or a larger --alpha); until then nothing is excluded"
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values for YAML."""
+        return {
+            "target": self.target,
+            "kind": self.kind,
+            "alpha": self.alpha,
+            "scores": {k: list(v) for k, v in self.scores.items()},
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def load(cls, place: Path | str, target: str | None = None) -> "ConformalCalibration":
+        """Read one calibration.
+
+        Args:
+            place: ``conformal.yaml``, or the audit folder that holds it.
+            target: Which; the first in the file where None.
+
+        Raises:
+            UserError: If the file is missing, is no calibration or has no such target.
+        """
+        found = read_calibrations(Path(place))
+        if target is None:
+            return next(iter(found.values()))
+        if target not in found:
+            raise UserError(f"{place} calibrates {', '.join(found)}, not {target!r}")
+        return found[target]
+
+
+def write_calibrations(
+    path: Path, calibrations: Sequence[ConformalCalibration], about: Mapping[str, Any]
+) -> None:
+    """Write ``conformal.yaml`` atomically; ``about`` is whom and what it was calibrated on."""
+    write_yaml(path, {"format": FORMAT, **about, "calibrations": [c.dump() for c in calibrations]})
+
+
+def read_calibrations(place: Path) -> dict[str, ConformalCalibration]:
+    """All calibrations of a file, by target.
+
+    Raises:
+        UserError: If it is missing or is none.
+    """
+    path = place / "conformal.yaml" if place.is_dir() else place
+    values = read_yaml(path)
+    if values.get("format") != FORMAT or not values.get("calibrations"):
+        raise UserError(
+            f"{path} holds no conformal calibration of format {FORMAT}; expected one that audit wrote"
+        )
+    found = {}
+    try:
+        for one in values["calibrations"]:
+            scores = {str(k): tuple(float(s) for s in v) for k, v in one["scores"].items()}
+            if one["kind"] not in ("interval", "labels") or not 0 < float(one["alpha"]) < 1:
+                raise ValueError(f"kind {one['kind']!r} or alpha {one['alpha']!r}")
+            found[str(one["target"])] = ConformalCalibration(
+                str(one["target"]), one["kind"], float(one["alpha"]), scores, one.get("provenance") or {}
+            )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is not a conformal calibration: {error!r}") from None
+    return found
+
+
+def _plain(scores: Any) -> tuple[float, ...]:
+    return tuple(float(s) for s in np.sort(scores))

@@ -1,0 +1,223 @@
+"""The refusals: a judge that shares weights or subjects with the restorer, or saw the audited ones, is no judge."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.audit.inputs import Inputs, listed
+from taskgan.audit.judges import Judge
+from taskgan.cohort.pairs import Pair
+from taskgan.cohort.people import image_marks, person_mark
+from taskgan.errors import Problems, UserError
+from taskgan.files import checksum
+
+_FEWEST_WEIGHTS = 64  # smaller tensors (biases, scales) are alike by their start
+
+
+def check_subjects(inputs: Inputs) -> list[str]:
+    """Refuse audited subjects that training saw: by the table, by the restorer's record, by the images' bytes.
+
+    Args:
+        inputs: What is audited.
+
+    Returns:
+        Notes on what cannot be known.
+
+    Raises:
+        Problems: All that is wrong, one sentence each.
+    """
+    problems = [*_split_twice(inputs), *_same_images(inputs)]
+    notes = []
+    for restorations in inputs.all:
+        seen = restorations.origin.get("seen")
+        people = set(seen.get("people") or ()) if isinstance(seen, dict) else set()
+        images = set(seen.get("images") or ()) if isinstance(seen, dict) else set()
+        if not people and not images:
+            notes.append(
+                f"{restorations.folder.name} does not say on whom {restorations.method} was trained: that it never "
+                "saw "
+                "the audited subjects is taken on trust"
+            )
+            continue
+        known = sorted({p.subject for p in inputs.cases if person_mark(p.subject) in people})
+        if known:
+            problems.append(
+                f"{restorations.method} ({restorations.folder}) was trained on audited subjects: {listed(known)}"
+            )
+        marks = {p.subject: image_marks([p]) for p in inputs.cases if p.subject not in known}
+        renamed = sorted(name for name, found in marks.items() if images & set(found))
+        if renamed:
+            problems.append(
+                f"{restorations.method} ({restorations.folder}) was trained on the clean images of audited subjects, "
+                f"under other names: {listed(renamed)}"
+            )
+    if problems:
+        raise Problems("this is no independent audit", problems)
+    return notes
+
+
+def check_judges(judges: Sequence[Judge], inputs: Inputs, store: Path | None = None) -> list[str]:
+    """Refuse judges that are T, are each other, or learnt from audited subjects.
+
+    Args:
+        judges: The judges.
+        inputs: What is audited; its recipe says how T was trained.
+        store: Where T is kept; in the cohort where None.
+
+    Returns:
+        Notes on judges that are less independent than they could be.
+
+    Raises:
+        Problems: All that is wrong, one sentence each.
+    """
+    audited = {p.subject for p in inputs.cases}
+    tasks = task_weights(inputs, store)
+    problems: list[str] = []
+    notes: list[str] = []
+    for judge in judges:
+        card = judge.card
+        for role in ("training_subjects", "validation_subjects"):
+            both = sorted(audited & set(card.get(role) or ()))
+            if both:
+                problems.append(
+                    f"judge {judge.name} ({judge.folder}) learnt from audited subjects ({role.replace('_', ' ')}): "
+                    f"{listed(both)}; if these are other people of the same name, rename them in the table"
+                )
+        problems += _is_task(judge, inputs, tasks)
+        notes += _kin(judge, inputs)
+    problems += _twins(judges)
+    if problems:
+        raise Problems("this is no independent audit", problems)
+    return notes
+
+
+def task_weights(inputs: Inputs, store: Path | None) -> list[Path]:
+    """Weights of the task networks that the restorers were trained with, where they are still to be found."""
+    from taskgan.recogniser.recogniser import WEIGHTS
+    from taskgan.recogniser.store import recogniser_folder
+
+    if not inputs.told or not any(p.split in ("train", "val") for p in inputs.pairs):
+        return []
+    try:
+        folder = recogniser_folder(
+            inputs.pairs, inputs.recipe.task.pretrain, inputs.recipe.data, name="task", store=store
+        )
+    except UserError:
+        return []
+    return [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else []
+
+
+def shared_weights(first: Path, second: Path) -> float:
+    """Share of the first network's weights that stand in the second too, tensor by tensor, to the bit.
+
+    Small and constant tensors do not count: those start alike in any network.
+
+    Args:
+        first: ``.safetensors`` file.
+        second: Another.
+
+    Returns:
+        0 to 1.
+    """
+    ours, theirs = _tensors(first), set(_tensors(second).values())
+    total = sum(size for size, _ in ours.values())
+    return sum(size for size, mark in ours.values() if (size, mark) in theirs) / total if total else 0.0
+
+
+def _tensors(path: Path) -> dict[str, tuple[int, bytes]]:
+    from hashlib import sha256
+
+    from safetensors.numpy import load_file
+
+    found = {}
+    for name, values in load_file(path).items():
+        if values.size >= _FEWEST_WEIGHTS and float(np.ptp(values)) > 0:
+            found[name] = (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
+    return found
+
+
+def _is_task(judge: Judge, inputs: Inputs, tasks: Iterable[Path]) -> list[str]:
+    weights = judge.weights
+    if weights is None:
+        return []
+    for task in tasks:
+        share = 1.0 if checksum(weights) == checksum(task) else shared_weights(weights, task)
+        if share > 0:
+            return [
+                f"judge {judge.name} ({judge.folder}) shares {100 * share:.0f} % of its weights with the task "
+                "network "
+                f"that the restorer was trained with ({task.parent}): T is never its own judge"
+            ]
+    settings, card = inputs.recipe.task.pretrain, judge.card.get("settings")
+    if inputs.told and card is not None and _alike(card, settings.model_dump(mode="json")):
+        return [
+            f"judge {judge.name} ({judge.folder}) has the network {settings.network} and the seed {settings.seed} "
+            "of the "
+            "restorer's task network: T is never its own judge"
+        ]
+    return []
+
+
+def _alike(card: dict[str, Any], task: dict[str, Any]) -> bool:
+    return all(card.get(key) == task[key] for key in ("network", "width", "seed"))
+
+
+def _kin(judge: Judge, inputs: Inputs) -> list[str]:
+    network = (judge.card.get("settings") or {}).get("network")
+    if inputs.told and network == inputs.recipe.task.pretrain.network:
+        return [
+            f"judge {judge.name} is a {network} like the restorer's task network, of another seed: no stranger to it"
+        ]
+    return []
+
+
+def _twins(judges: Sequence[Judge]) -> list[str]:
+    found = []
+    for k, judge in enumerate(judges):
+        for other in judges[:k]:
+            if judge.weights is None or other.weights is None:
+                continue
+            share = shared_weights(judge.weights, other.weights)
+            if share > 0:
+                found.append(
+                    f"judges {other.name} ({other.folder}) and {judge.name} ({judge.folder}) share "
+                    f"{100 * share:.0f} % of their weights, so that they are one judge"
+                )
+    return found
+
+
+def _split_twice(inputs: Inputs) -> list[str]:
+    learnt = {p.subject for p in inputs.pairs if p.split in ("train", "val")}
+    both = sorted(learnt & {p.subject for p in inputs.cases})
+    if not both:
+        return []
+    return [f"{inputs.pairs.source} has audited subjects in the split train or val too: {listed(both)}"]
+
+
+def _same_images(inputs: Inputs) -> list[str]:
+    """The same clean image under two names: files of the same size are compared by their checksum."""
+    audited = {p.subject for p in inputs.cases}
+    sizes: dict[int, list[Pair]] = {}
+    seen: set[Path] = set()
+    for pair in inputs.pairs:
+        if pair.clean is None or pair.clean in seen or not pair.clean.is_file():
+            continue
+        seen.add(pair.clean)
+        sizes.setdefault(pair.clean.stat().st_size, []).append(pair)
+    owners: dict[str, list[Pair]] = {}
+    for group in sizes.values():
+        if len({p.subject for p in group}) > 1 and any(p.subject in audited for p in group):
+            for pair in group:
+                for mark in image_marks([pair]):
+                    owners.setdefault(mark, []).append(pair)
+    problems = []
+    for group in owners.values():
+        names = sorted({p.subject for p in group})
+        if len(names) > 1 and audited & set(names):
+            where = ", ".join(f"{p.subject} (row {p.row}, {p.split})" for p in group[:6])
+            problems.append(
+                f"the same clean image stands under several names in {inputs.pairs.source}: {where}"
+            )
+    return problems

@@ -1,0 +1,148 @@
+"""What is audited: the cases of a cohort, or of three folders and a table of labels, with their restored images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
+from taskgan.errors import UserError
+from taskgan.evaluate.restorations import Restorations, find_restorations
+from taskgan.recipe import Recipe, parse_recipe
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an audit works on.
+
+    Attributes:
+        pairs: The whole table; judges learn from its rows with the split ``train`` and ``val``.
+        cases: The audited rows, all restored.
+        validation: Restored rows of the split ``val``, for calibration.
+        audited: The restorations that are audited.
+        against: Others that they are compared with.
+        recipe: Says how intensities are scaled and how judges are trained.
+        told: Whether the restored folder or the user said so.
+        notes: What makes the audit less than one, in sentences.
+    """
+
+    pairs: Pairs
+    cases: tuple[Pair, ...]
+    validation: tuple[Pair, ...]
+    audited: Restorations
+    against: tuple[Restorations, ...]
+    recipe: Recipe
+    told: bool
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def all(self) -> tuple[Restorations, ...]:
+        """The audited restorations first, then the others."""
+        return (self.audited, *self.against)
+
+
+def from_cohort(
+    restored: Path,
+    cohort: Path,
+    *,
+    against: Sequence[Path] = (),
+    recipe: Recipe | None = None,
+    method: str | None = None,
+) -> Inputs:
+    """The restored test cases of a cohort.
+
+    Args:
+        restored: Folder of restored images, ours or any tool's.
+        cohort: Cohort folder or its table.
+        against: Further folders of restored images.
+        recipe: Where None, the one that ``restored.yaml`` recorded, else the defaults.
+        method: Name of the audited method; where None, what the folder says, else the folder's name.
+
+    Raises:
+        UserError: If a folder or table is missing, or no test case was restored.
+    """
+    pairs = read_pairs(cohort, REQUIRED)
+    folders = [restored, *against]
+    found = [find_restorations(f, pairs, _name(f, method if k == 0 else None)) for k, f in enumerate(folders)]
+    return gather(pairs, found, recipe)
+
+
+def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -> Inputs:
+    """Choose the cases: test rows that the recipe selects and that were restored.
+
+    Args:
+        pairs: The whole table.
+        found: Restorations, the audited ones first.
+        recipe: See :func:`from_cohort`.
+
+    Raises:
+        UserError: If no test case was restored, or an audited case has no clean image.
+    """
+    audited, *others = _distinct(found)
+    told = recipe is not None or "recipe" in audited.origin
+    recipe = recipe or recorded_recipe(audited)
+    select = {k: str(v) for k, v in recipe.data.select.items()}
+    wanted = pairs.select(select) if select else pairs
+    cases = tuple(p for p in wanted.split("test") if p.case in audited.images)
+    if not cases:
+        raise UserError(
+            f"{audited.folder} holds no restored test case of {pairs.source}: an audit needs subjects that neither "
+            "the "
+            "restorer nor a judge has learnt from (taskgan restore MODEL PAIRS --split test)"
+        )
+    bare = [p for p in cases if p.clean is None]
+    if bare:
+        raise UserError(
+            f"row {bare[0].row} of {pairs.source} (case {bare[0].case}) names no clean image to audit against"
+        )
+    notes = []
+    missing = [p.case for p in wanted.split("test") if p.case not in audited.images]
+    if missing:
+        notes.append(
+            f"{len(missing)} of {len(wanted.split('test'))} test cases were not restored and are not audited: "
+            f"{listed(missing)}"
+        )
+    for other in others:
+        both = sum(p.case in other.images for p in cases)
+        if not both:
+            raise UserError(f"{other.folder} holds none of the audited cases, so there is nothing to compare")
+        if both < len(cases):
+            notes.append(
+                f"{other.method} restored {both} of the {len(cases)} audited cases; only these are compared"
+            )
+    validation = tuple(p for p in wanted.split("val") if p.case in audited.images and p.clean is not None)
+    return Inputs(pairs, cases, validation, audited, tuple(others), recipe, told, tuple(notes))
+
+
+def recorded_recipe(found: Restorations) -> Recipe:
+    """The recipe that ``restored.yaml`` recorded, or the defaults."""
+    recorded = found.origin.get("recipe")
+    if not isinstance(recorded, dict):
+        return Recipe()
+    known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
+    return parse_recipe(known, str(found.folder / "restored.yaml"))
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Names in a row; what is beyond ``most`` is counted."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _name(folder: Path, method: str | None) -> str | None:
+    """Another tool's folder does not say what it is called: its own name then does."""
+    if method or (folder / "restored.yaml").is_file():
+        return method
+    return folder.resolve().name
+
+
+def _distinct(found: Sequence[Restorations]) -> list[Restorations]:
+    """Seeds and folds of one method get names of their own."""
+    named: list[Restorations] = []
+    for one in found:
+        name = one.method
+        if any(name == other.method for other in named) and one.seed is not None:
+            name = f"{one.method} seed {one.seed}"
+        if any(name == other.method for other in named):
+            name = f"{one.method} ({one.folder.resolve().parent.name}/{one.folder.resolve().name})"
+        named.append(replace(one, method=name))
+    return named

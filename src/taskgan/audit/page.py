@@ -1,0 +1,54 @@
+"""``audit.html``: one file with everything in it, that opens offline."""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from taskgan.audit.outcome import Outcome
+from taskgan.audit.verdict import Verdict
+from taskgan.files import versions, write_text
+from taskgan.report.cells import Table
+from taskgan.report.page import Picture
+
+
+def write_page(
+    path: Path,
+    outcome: Outcome,
+    verdict: Verdict,
+    tables: Sequence[Table],
+    charts: Sequence[Picture],
+    cases: Sequence[Picture],
+    command: str,
+) -> Path:
+    """Fill the template and write the page.
+
+    Args:
+        path: The HTML file.
+        outcome: For counts.
+        verdict: The top of the page.
+        tables: By name in the template.
+        charts: By file name in the template.
+        cases: Flipped cases, in the order of the table.
+        command: The call that makes it again.
+    """
+    from jinja2 import Environment, StrictUndefined, select_autoescape
+
+    text = (resources.files("taskgan.audit") / "templates" / "audit.html").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.from_string(text).render(
+        method=outcome.method,
+        verdict=verdict,
+        tables={table.name: table for table in tables},
+        charts={chart.path.stem: chart for chart in charts},
+        cases=cases,
+        left_out=len(outcome.flipped) - len(cases),
+        command=command,
+        versions=versions(),
+    )
+    write_text(path, page)
+    return path

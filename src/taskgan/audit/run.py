@@ -1,0 +1,241 @@
+"""``taskgan audit``: whose restorations change what independent judges read, and how often."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from taskgan.audit.conformal import write_calibrations
+from taskgan.audit.figures import before_after, bland_altman, caption, case_figure, intervals
+from taskgan.audit.independence import check_judges, check_subjects
+from taskgan.audit.inputs import Inputs
+from taskgan.audit.judges import Judge, cannot_train, load_judges, train_judges
+from taskgan.audit.maps import case_maps
+from taskgan.audit.outcome import Outcome, find_out, plain
+from taskgan.audit.page import write_page
+from taskgan.audit.readings import load, read_all, write_readings
+from taskgan.audit.settings import AuditSettings
+from taskgan.audit.tables import all_tables
+from taskgan.audit.verdict import Verdict, verdict
+from taskgan.console import progress, say
+from taskgan.errors import UserError
+from taskgan.evaluate.measure import relative
+from taskgan.files import atomic, versions, write_yaml
+from taskgan.report.cells import write_table
+from taskgan.report.page import Picture
+
+PAGE, RECORD = "audit.html", "audit.yaml"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What :func:`audit` hands back.
+
+    Attributes:
+        page: ``audit.html``.
+        outcome: All that was found.
+        verdict: In words.
+    """
+
+    page: Path
+    outcome: Outcome
+    verdict: Verdict
+
+    def over(self, rate: float) -> bool:
+        """Whether the rate of flips may be above ``rate``: the upper end of the worst judge's interval is.
+
+        True as well where there is no judge, for then nothing is shown.
+        """
+        worst = self.outcome.worst
+        return worst is None or worst.flips.high > rate
+
+
+def audit(
+    inputs: Inputs,
+    out: Path,
+    *,
+    judges: Sequence[Path | Judge] = (),
+    store: Path | None = None,
+    settings: AuditSettings | None = None,
+    overwrite: bool = False,
+    command: str = "",
+) -> Audit:
+    """Audit restorations. Refusals come before anything is written.
+
+    Args:
+        inputs: What to audit: :func:`~taskgan.audit.inputs.from_cohort` or
+            :func:`~taskgan.audit.folders.from_folders`.
+        out: Folder to make: ``readings.csv``, ``flips.csv``, ``tables/``, ``figures/``, ``conformal.yaml`` (where
+            calibrated), ``audit.yaml`` and, last, ``audit.html``.
+        judges: Trained judges, or their folders; two are trained on the table's training subjects where none is
+            named, and kept.
+        store: Where trained judges are kept; in the cohort where None.
+        settings: Level, slices, cut, calibration.
+        overwrite: Replace an existing audit.
+        command: The call, for the page.
+
+    Raises:
+        UserError: If there is nobody to judge, an image is unreadable, or an audit is already there.
+        Problems: If a judge or the restorer is not independent of the audited subjects.
+    """
+    settings = settings or AuditSettings()
+    _check_place(out, overwrite=overwrite)
+    notes = [*inputs.notes, *check_subjects(inputs)]
+    found = _judges(inputs, judges, store, notes)
+    notes += check_judges(found, inputs, store)
+    readings = read_all(inputs, found, settings)
+    outcome = find_out(inputs, found, readings, settings, notes)
+    words = verdict(outcome)
+    (out / PAGE).unlink(missing_ok=True)  # written last: an old page must not stand beside new numbers
+    write_readings(out / "readings.csv", readings)
+    with atomic(out / "flips.csv") as partial:
+        outcome.flipped.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    tables = all_tables(outcome)
+    for table in tables:
+        write_table(table, out / "tables")
+    conformal = out / "conformal.yaml"
+    conformal.unlink(missing_ok=True)
+    if outcome.conformal.about:
+        write_calibrations(
+            conformal, [m.calibration for m in outcome.conformal.measured], outcome.conformal.about
+        )
+    write_yaml(out / RECORD, _record(outcome, words, settings, out, command))
+    figures = out / "figures"
+    charts = _charts(outcome, figures)
+    cases = _cases(outcome, figures, settings)
+    page = write_page(out / PAGE, outcome, words, tables, charts, cases, command or "taskgan audit")
+    say(words.headline)
+    for sentence in words.warnings:
+        say(f"note: {sentence}")
+    say(f"audit: {page}")
+    return Audit(page, outcome, words)
+
+
+def _check_place(out: Path, *, overwrite: bool) -> None:
+    absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"an audit needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
+        )
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder to write the audit to")
+    if (out / PAGE).exists() and not overwrite:
+        raise UserError(f"{out} already holds an audit; say --overwrite to replace it")
+
+
+def _judges(
+    inputs: Inputs, given: Sequence[Path | Judge], store: Path | None, notes: list[str]
+) -> list[Judge]:
+    """The judges that were named, else two that are trained; the observer alone where nobody can be taught."""
+    if given:
+        loaded = load_judges([g for g in given if isinstance(g, Path)])
+        return [*loaded, *(g for g in given if isinstance(g, Judge))]
+    reason = cannot_train(inputs)
+    observed = all(p.path("cortex") and p.path("reference") for p in inputs.cases)
+    if reason and observed:
+        notes.append(f"{reason}: the SUVR observer judges alone")
+        return []
+    if not inputs.told and not reason:
+        say(
+            "note: nobody says how judges are trained, so the defaults are taken (--recipe RECIPE says otherwise)"
+        )
+    return train_judges(inputs, store)
+
+
+def _charts(outcome: Outcome, folder: Path) -> list[Picture]:
+    drawn = (
+        (
+            before_after(outcome, folder / "before-after.png"),
+            "Restored against clean, judge by judge",
+            "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant "
+            "flipped (ring).",
+        ),
+        (
+            bland_altman(outcome, folder / "bland-altman.png"),
+            "Bland–Altman",
+            "Solid line: mean difference; dashed: 95 % limits of agreement of a single case; rings: flipped by the "
+            "SUVR.",
+        ),
+        (
+            intervals(outcome, folder / "intervals.png"),
+            "Conformal intervals of the clean image’s SUVR, made from the restored image alone",
+            "Bars: intervals; dots: the clean image’s SUVR. Dashed: the cut; a bar across it is no decision.",
+        ),
+    )
+    return [Picture(path, title, text) for path, title, text in drawn if path is not None]
+
+
+def _cases(outcome: Outcome, folder: Path, settings: AuditSettings) -> list[Picture]:
+    pictures: list[Picture] = []
+    pairs = {pair.case: pair for pair in outcome.inputs.cases}
+    rows = outcome.flipped.head(settings.figures)
+    if len(rows):
+        with progress("draw", len(rows), "flipped cases") as shown:
+            for number, (_, row) in enumerate(rows.iterrows(), start=1):
+                pictures.append(
+                    _case(outcome, row, load(pairs[row["case"]], outcome.inputs), number, folder, settings)
+                )
+                shown.advance()
+    for stale in set(folder.glob("case-*.png")) - {picture.path for picture in pictures}:
+        stale.unlink()  # of an audit that this one replaces
+    return pictures
+
+
+def _case(
+    outcome: Outcome, row: pd.Series, case: Any, number: int, folder: Path, settings: AuditSettings
+) -> Picture:
+    maps = case_maps(outcome, row, case, settings.steps)
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in str(row["case"]))
+    path = case_figure(case, outcome.method, maps, folder / f"case-{number:02d}-{name}.png")
+    label = row["label"]
+    truth = "label unknown" if label != label else f"label {'positive' if label > 0.5 else 'negative'}"
+    text = f"{caption(row, outcome.readings.judges)}. {maps.words}"
+    return Picture(path, f"{row['case']}: {truth}, flipped by {row['flipped_by']}", text)
+
+
+def _record(
+    outcome: Outcome, words: Verdict, settings: AuditSettings, out: Path, command: str
+) -> dict[str, Any]:
+    inputs = outcome.inputs
+    measured = [
+        {
+            "judge": m.calibration.target,
+            "kind": m.calibration.kind,
+            "alpha": m.calibration.alpha,
+            "calibrated_on": {k: len(v) for k, v in m.calibration.scores.items()},
+            **{
+                k: plain(getattr(m, k))
+                for k in ("subjects", "coverage", "by_label", "width", "abstained", "wrong")
+            },
+        }
+        for m in outcome.conformal.measured
+    ]
+    return {
+        "headline": words.headline,
+        "findings": list(words.findings),
+        "warnings": list(words.warnings),
+        "method": outcome.method,
+        "restored": relative(inputs.audited.folder, out),
+        "checksum": inputs.audited.origin.get("checksum"),
+        "cohort": relative(inputs.pairs.source, out),
+        "cases": len(inputs.cases),
+        "subjects": len({p.subject for p in inputs.cases}),
+        "against": [r.method for r in inputs.against],
+        "judges": [plain(j.description()) for j in outcome.judges],
+        "fit": {name: f.fit for name, f in outcome.fitness.items()},
+        "worst": outcome.worst.judge if outcome.worst else None,
+        "opinions": plain(outcome.opinions),
+        "mcnemar": plain(outcome.contrasts),
+        "suvr": plain(outcome.agreements),
+        "conformal": {
+            "source": outcome.conformal.source,
+            "measured": measured,
+            "shifts": plain(list(outcome.conformal.shifts)),
+        },
+        "settings": settings.model_dump(mode="json"),
+        "command": command,
+        "versions": versions(),
+    }
