@@ -12,7 +12,7 @@ from taskgan import __version__
 from taskgan.errors import Diverged, UserError
 
 _INTERRUPTED = 130  # what typer exits with after Ctrl-C
-_ORDER = ("simulate", "train", "restore", "evaluate", "compare", "demo", "info")
+_ORDER = ("simulate", "train", "sweep", "restore", "evaluate", "compare", "audit", "demo", "info")
 
 
 class _Workflow(TyperGroup):
@@ -128,6 +128,62 @@ def train(
 
 
 @app.command()
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A YAML file or a shipped recipe: pet, pet-demo.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")],
+    out: Annotated[Path, typer.Argument(help="Sweep folder to make (or to go on with, or to add to).")],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", help="section.key=value,value; brackets hold a list together; repeatable."),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Train every setting with each, e.g. 0,1,2.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, for all settings; repeatable.")
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option("--against", help="section.key=value of one further run to compare with; repeatable."),
+    ] = None,
+    random: Annotated[int, typer.Option(min=0, help="Only N settings of the grid, drawn; 0 takes all.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of --random.")] = 0,
+    choose: Annotated[
+        str,
+        typer.Option(
+            help="balanced (smallest judge error within --within of the best PSNR), psnr, judge or suvr."
+        ),
+    ] = "balanced",
+    within: Annotated[float, typer.Option(min=0, help="dB, for --choose balanced.")] = 0.3,
+    only: Annotated[
+        str | None, typer.Option(help="K/N: every N-th run from the K-th on; a last call without it joins.")
+    ] = None,
+    recognisers: Annotated[
+        Path | None, typer.Option(help="Where T and the judge are kept; default: in the cohort.")
+    ] = None,
+) -> None:
+    """Train many settings, judge them on validation subjects only, choose by a stated rule. Resumes."""
+    from taskgan.sweep.run import Asked
+    from taskgan.sweep.run import sweep as run
+
+    run(
+        Asked(
+            recipe,
+            cohort,
+            out,
+            tuple(grid or ()),
+            overrides=tuple(overrides or ()),
+            seeds=seeds,
+            against=tuple(against or ()),
+            random=random,
+            seed=seed,
+            choose=choose,
+            within=within,
+            only=only,
+            recognisers=recognisers,
+        )
+    )
+
+
+@app.command()
 def restore(
     model: Annotated[Path, typer.Argument(help="Model folder (RUN/model) or run folder.")],
     inputs: Annotated[
@@ -206,12 +262,92 @@ def compare(
         str | None,
         typer.Option(help="Method that the others are compared with; default: gan, or else the input."),
     ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Largest difference that does not matter, MEASURE=NUMBER, e.g. psnr=0.5; repeatable."
+        ),
+    ] = None,
+    correction: Annotated[
+        str, typer.Option(help="Of p over several methods: holm, benjamini-hochberg or none.")
+    ] = "holm",
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""
+    from taskgan.report.inference import inference
     from taskgan.report.run import compare as run
 
-    run(evaluations, out, baseline=baseline, overwrite=overwrite)
+    settings = inference(margin or (), correction)
+    run(evaluations, out, baseline=baseline, inference=settings, overwrite=overwrite)
+
+
+@app.command()
+def audit(
+    restored: Annotated[Path, typer.Argument(help="Folder of restored images, ours or any tool's.")],
+    cohort: Annotated[
+        Path | None, typer.Argument(help="The cohort that they were restored from; or say the three folders below.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Audit folder to make.")] = Path("audit"),
+    degraded: Annotated[Path | None, typer.Option(help="Folder of degraded images, matched by subject.")] = None,
+    clean: Annotated[Path | None, typer.Option(help="Folder of clean images.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Table with the columns subject, label and, for training judges, split.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Another method's restored images, to compare with; repeatable.")
+    ] = None,
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a trained recogniser; repeatable. Default: two are trained and kept."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of intensities and judges, if the folder does not say.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="What to call the method.")] = None,
+    calibration: Annotated[
+        str, typer.Option(help="Of conformal intervals: val, a share of the test subjects, none, a conformal.yaml.")
+    ] = "val",
+    alpha: Annotated[float, typer.Option(help="Conformal intervals may miss the truth this often.")] = 0.1,
+    pooled: Annotated[bool, typer.Option("--pooled", help="Calibrate both labels together.")] = False,
+    fail_over: Annotated[
+        float | None, typer.Option(help="Exit with 1 if the rate of flips may be over this (95 % upper bound).")
+    ] = None,
+    recognisers: Annotated[
+        Path | None, typer.Option(help="Where judges are kept; default: in the cohort, or in OUT for folders.")
+    ] = None,
+    suvr_cut: Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")] = 1.38,
+    slices: Annotated[int, typer.Option(min=1, help="Middle slices that judges read.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of calibration subjects.")] = 0,
+    figures: Annotated[int, typer.Option(min=0, help="Draw at most this many flipped cases.")] = 24,
+    overwrite: Overwrite = False,
+) -> None:
+    """Who flipped? Independent judges on restored and clean images, of any tool; refuses judges that are not."""
+    from taskgan.audit.verb import run_audit
+
+    passed = run_audit(
+        restored,
+        cohort,
+        out,
+        degraded=degraded,
+        clean=clean,
+        labels=labels,
+        against=against or (),
+        judges=judge or (),
+        recipe=recipe,
+        method=method,
+        store=recognisers,
+        fail_over=fail_over,
+        overwrite=overwrite,
+        calibration=calibration,
+        alpha=alpha,
+        by_class=not pooled,
+        suvr_cut=suvr_cut,
+        slices=slices,
+        seed=seed,
+        figures=figures,
+    )
+    if not passed:
+        raise typer.Exit(1)
 
 
 @demo_app.command("pet")

@@ -1,0 +1,186 @@
+"""The choice among settings, by a rule that is stated beforehand, and what it is worth."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from taskgan.errors import UserError
+from taskgan.evaluate.statistics import Interval, mean_interval
+
+Rule = Literal["balanced", "psnr", "judge", "suvr"]
+RULES: tuple[Rule, ...] = ("balanced", "psnr", "judge", "suvr")
+_METRIC: Mapping[str, tuple[str, int]] = {
+    "balanced": ("judge_mae", -1),
+    "psnr": ("psnr", 1),
+    "judge": ("judge_mae", -1),
+    "suvr": ("suvr_error", -1),
+}
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting.
+
+    Attributes:
+        label: What it is called; unique.
+        figures: By measure one value a subject (seeds and cases averaged), indexed by subject.
+        complete: Whether every one of its runs came to an end; a setting that diverged with any seed is no choice.
+        reference: Compared with, not chosen.
+    """
+
+    label: str
+    figures: Mapping[str, "pd.Series[float]"] = field(repr=False)
+    complete: bool = True
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a rule chose, all by label.
+
+    Attributes:
+        rule: The rule in words.
+        metric: The measure that decides.
+        chosen: The setting.
+        eligible: The settings among which the metric decided.
+        differences: Setting − chosen of the metric, paired by subject.
+        psnr: The same of the PSNR.
+        ties: Settings whose interval of the difference holds 0, or has no ends (too few subjects to tell).
+        shares: How often the rule would choose each setting if the subjects were drawn anew.
+    """
+
+    rule: str
+    metric: str
+    chosen: str
+    eligible: frozenset[str]
+    differences: Mapping[str, Interval]
+    psnr: Mapping[str, Interval]
+    ties: frozenset[str]
+    shares: Mapping[str, float]
+
+
+def parse_rule(name: str) -> Rule:
+    """A rule by its name.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    for rule in RULES:
+        if rule == name:
+            return rule
+    raise UserError(f"--choose {name}: expected one of {', '.join(RULES)}")
+
+
+def in_words(rule: Rule, within: float) -> str:
+    """A rule as a sentence, for records."""
+    return {
+        "balanced": f"smallest error of the judge among settings whose PSNR is within {within:g} dB of the best",
+        "psnr": "largest PSNR",
+        "judge": "smallest error of the judge",
+        "suvr": "smallest absolute error of the SUVR",
+    }[rule] + ", validation subjects"
+
+
+def choose(candidates: Sequence[Candidate], rule: Rule = "balanced", within: float = 0.3) -> Choice:
+    """Apply a rule.
+
+    Args:
+        candidates: The settings, a reference among them if there is one.
+        rule: ``balanced``, ``psnr``, ``judge`` or ``suvr`` (see :func:`in_words`).
+        within: For ``balanced``: how many dB below the best PSNR a setting may be.
+
+    Raises:
+        UserError: If no setting can be chosen, or the measure is unknown for one that could be.
+    """
+    metric, _ = _METRIC[rule]
+    able = [one for one in candidates if one.complete and not one.reference]
+    if not able:
+        raise UserError(
+            "no setting of the sweep has come to an end with all its seeds, so none can be chosen"
+        )
+    unknown = [one.label for one in able if not len(one.figures.get(metric, pd.Series(dtype=float)).dropna())]
+    if unknown:
+        raise UserError(
+            f"{metric} is unknown for {unknown[0]}, so the rule {rule!r} cannot choose; say --choose psnr"
+        )
+    subjects = _common(able, ("psnr", metric))
+    quality, deciding = (
+        np.array([one.figures[name].loc[subjects].to_numpy() for one in able], dtype=np.float64)
+        for name in ("psnr", metric)
+    )
+    every = np.full((1, len(subjects)), 1 / len(subjects))
+    winner = int(_winners(quality, deciding, every, rule, within)[0])
+    eligible = _eligible(quality.mean(axis=1)[:, None], rule, within)[:, 0]
+    chosen = able[winner]
+    gaps = {one.label: _gap(one, chosen, metric) for one in candidates}
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(len(subjects), every[0], _RESAMPLES) / len(subjects)
+    counts = np.bincount(_winners(quality, deciding, drawn, rule, within), minlength=len(able))
+    return Choice(
+        rule=in_words(rule, within),
+        metric=metric,
+        chosen=chosen.label,
+        eligible=frozenset(one.label for one, fits in zip(able, eligible, strict=True) if fits),
+        differences=gaps,
+        psnr={one.label: _gap(one, chosen, "psnr") for one in candidates},
+        ties=frozenset(
+            name
+            for name, gap in gaps.items()
+            if name != chosen.label and not gap.excludes(0.0) and not math.isnan(gap.estimate)
+        ),
+        shares={one.label: float(n) / _RESAMPLES for one, n in zip(able, counts, strict=True)},
+    )
+
+
+def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str]:
+    """Subjects for which every setting has the measures."""
+    shared: list[str] | None = None
+    for one in candidates:
+        for metric in metrics:
+            known = set(one.figures[metric].dropna().index)
+            shared = [s for s in (shared if shared is not None else one.figures[metric].index) if s in known]
+    if not shared:
+        raise UserError("the settings of the sweep share no validation subject with all figures")
+    return shared
+
+
+def _eligible(quality: NDArray[np.float64], rule: Rule, within: float) -> NDArray[np.bool_]:
+    """(settings, draws) mean PSNR to which of them may be chosen. A hair is allowed for rounding."""
+    if rule != "balanced":
+        return np.ones(quality.shape, dtype=bool)
+    return np.asarray(quality >= quality.max(axis=0) - within - 1e-9)
+
+
+def _winners(
+    quality: NDArray[np.float64],
+    deciding: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    rule: Rule,
+    within: float,
+) -> NDArray[np.intp]:
+    """Which setting wins with each draw of subjects; the first of equals.
+
+    Args:
+        quality: PSNR (settings, subjects).
+        deciding: The metric, likewise.
+        weights: Of the subjects in each draw (draws, subjects); a row sums to 1.
+        rule: The rule.
+        within: See :func:`choose`.
+    """
+    _, better = _METRIC[rule]
+    values = better * (deciding @ weights.T)
+    fits = _eligible(quality @ weights.T, rule, within)
+    return np.asarray(np.where(fits, values, -np.inf).argmax(axis=0))
+
+
+def _gap(one: Candidate, chosen: Candidate, metric: str) -> Interval:
+    """One − chosen by subject, with its interval."""
+    empty: pd.Series[float] = pd.Series(dtype=float)
+    gap = (one.figures.get(metric, empty) - chosen.figures.get(metric, empty)).dropna()
+    return mean_interval(gap.to_numpy(), list(gap.index))

@@ -1,0 +1,57 @@
+"""Where labels of points go so that none lies on another, on a point or outside the axes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+_DIRECTIONS = np.deg2rad([0, 180, 90, 270, 45, 135, 315, 225, 22, 158, 202, 338, 68, 112, 248, 292])
+
+
+def place(
+    points: Array, sizes: Array, bounds: tuple[float, float, float, float], *, marker: float, gap: float
+) -> list[tuple[float, float] | None]:
+    """Find a place for each label, near its point, the crowded ones first.
+
+    Args:
+        points: (N, 2) in pixels.
+        sizes: (N, 2) width and height of each label in pixels.
+        bounds: Left, bottom, right, top of the room, in pixels.
+        marker: Half the edge of what a point is drawn as, in pixels.
+        gap: Smallest distance of a label to its own marker and to other things, in pixels.
+
+    Returns:
+        Lower left corner of each label; None for one that has no place left.
+    """
+    count = len(points)
+    taken = [np.array([*(p - marker), *(p + marker)]) for p in points]
+    found: list[tuple[float, float] | None] = [None] * count
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    crowd = (apart < 6 * sizes.mean() if count else apart).sum(axis=1) if count else []
+    reach = max(bounds[2] - bounds[0], bounds[3] - bounds[1])
+    for index in sorted(range(count), key=lambda i: -crowd[i]):
+        for box in _candidates(points[index], sizes[index], marker + gap, reach):
+            inside = (box[:2] >= bounds[:2]).all() and (box[2:] <= bounds[2:]).all()
+            if inside and not any(overlap(box, other, gap) for other in taken):
+                taken.append(box)
+                found[index] = (float(box[0]), float(box[1]))
+                break
+    return found
+
+
+def overlap(box: Array, other: Array, gap: float = 0.0) -> bool:
+    """Whether two boxes (left, bottom, right, top) come closer than ``gap``."""
+    return bool((box[:2] < other[2:] + gap).all() and (other[:2] - gap < box[2:]).all())
+
+
+def _candidates(point: Array, size: Array, distance: float, reach: float) -> Sequence[Array]:
+    """Boxes around a point, from near to far; a box touches the circle of its distance from outside."""
+    boxes = []
+    steps = distance * 1.35 ** np.arange(0, 40)
+    for radius in steps[steps < reach]:
+        for angle in _DIRECTIONS:
+            way = np.array([np.cos(angle), np.sin(angle)])
+            centre = point + way * radius + np.sign(np.round(way, 6)) * np.abs(way) * size / 2
+            boxes.append(np.array([*(centre - size / 2), *(centre + size / 2)]))
+    return boxes

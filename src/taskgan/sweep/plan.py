@@ -1,0 +1,205 @@
+"""The runs of a sweep: every combination and seed as a checked recipe, equal ones once."""
+
+import math
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from taskgan.errors import Problems, UserError
+from taskgan.recipe import Recipe, dump_recipe, parse_recipe
+from taskgan.sweep.effective import in_play, mark
+from taskgan.sweep.grid import Axis, combination, count
+from taskgan.sweep.names import folder_name, label
+from taskgan.train.folder import settings_of
+
+_MOST = 20_000
+_REFUSED = {
+    "seed": "seeds are averaged, not chosen among: say --seeds 0,1,2",
+    "fold": "the fold is in the cohort's table, which all settings share",
+    "judge": "all settings must be read by one judge",
+    "data.select": "all settings must be judged on the same cases",
+    "data.inputs": "all settings must be judged on the same cases",
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run.
+
+    Attributes:
+        recipe: Complete, with its seed.
+        values: The swept keys that say something about it, with the recipe's values.
+        name: Of its folder.
+        reference: Asked for by ``--against`` alone: compared with, not chosen.
+    """
+
+    recipe: Recipe
+    values: dict[str, Any]
+    name: str
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs in the order in which they are made: every setting once, then again with the next seed.
+
+    Attributes:
+        trials: The runs.
+        against: The settings of the reference; empty where there is none.
+        merged: For every setting that is the same run as an earlier one: both labels.
+    """
+
+    trials: tuple[Trial, ...]
+    against: dict[str, Any]
+    merged: tuple[tuple[str, str], ...]
+
+
+def plan(
+    base: Recipe,
+    axes: Sequence[Axis],
+    seeds: Sequence[int],
+    *,
+    draw: int = 0,
+    draw_seed: int = 0,
+    against: dict[str, Any] | None = None,
+) -> Plan:
+    """Combine, check and name the settings.
+
+    Args:
+        base: The recipe that they change.
+        axes: The grid.
+        seeds: Every setting is trained with each.
+        draw: Only this many combinations, drawn at random; 0 takes all. A larger draw with the same seed holds
+            the smaller one.
+        draw_seed: Of the draw.
+        against: Settings of the reference run.
+
+    Raises:
+        UserError: If a key cannot be swept or there are too many combinations.
+        Problems: Every unknown key and value out of range.
+    """
+    _check(base, axes)
+    reference = against or {}
+    for key in reference:
+        _sweepable(base, key, "--against")
+    chosen = [combination(axes, number) for number in _numbers(axes, draw, draw_seed)]
+    settings = [*_checked(base, chosen), *((_checked(base, [reference])) if reference else [])]
+    keys = [*(axis.key for axis in axes), *(key for key in reference if key not in {a.key for a in axes})]
+    trials: dict[str, Trial] = {}
+    merged: dict[str, str] = {}
+    for seed in seeds:
+        for place, recipe in enumerate(settings):
+            apart = bool(reference) and place == len(chosen)
+            asked = reference if apart else chosen[place]
+            own = recipe.model_copy(update={"seed": seed})
+            values = shown_values(own, [key for key in keys if key in asked])
+            trial = Trial(own, values, folder_name(values, seed), reference=apart)
+            first = trials.setdefault(mark(own), trial)
+            if first is not trial and not apart:
+                flat = settings_of(own)
+                merged[label({key: flat[key] for key in asked})] = label(first.values)
+    return Plan(tuple(trials.values()), reference, tuple(merged.items()))
+
+
+def shown_values(recipe: Recipe, keys: Sequence[str]) -> dict[str, Any]:
+    """The recipe's values of the keys that say something about it."""
+    flat = settings_of(recipe)
+    return {key: flat[key] for key in keys if key in flat and in_play(recipe, key)}
+
+
+def _numbers(axes: Sequence[Axis], draw: int, seed: int) -> Iterator[int]:
+    total = count(axes)
+    if total > _MOST:
+        raise UserError(f"the grid has {total:,} combinations, expected at most {_MOST:,}; take fewer values")
+    if not draw or draw >= total:
+        return iter(range(total))
+    order = np.random.default_rng(seed).permutation(total)[:draw]
+    return iter(int(number) for number in order)
+
+
+def _check(base: Recipe, axes: Sequence[Axis]) -> None:
+    """Every value by itself, so that a message names it once and not once a combination."""
+    problems: list[str] = []
+    for axis in axes:
+        _sweepable(base, axis.key, "--grid")
+        for value in axis.values:
+            try:
+                changed(base, {axis.key: value})
+            except Problems as error:
+                # A value that only goes with another key's is judged in the combinations.
+                problems += [p for p in error.problems if _about(p, axis.key) and p not in problems]
+    if problems:
+        raise Problems("the grid cannot be swept", problems)
+
+
+def _about(problem: str, key: str) -> bool:
+    """Whether a sentence is about this very key (pydantic names it), not about how settings go together."""
+    parts = key.split(".")
+    names = {".".join(parts[: i + 1]) for i in range(len(parts))}
+    place = problem.removeprefix("unknown key ").split(";")[0].split(":")[0]
+    return place in names or place.startswith(f"{key}.")
+
+
+def _sweepable(base: Recipe, key: str, option: str) -> None:
+    for refused, reason in _REFUSED.items():
+        if key == refused or key.startswith(f"{refused}."):
+            raise UserError(f"{option} {key} cannot be swept: {reason}")
+    place: Any = dump_recipe(base)
+    for part in key.split("."):
+        place = place.get(part) if isinstance(place, dict) else None
+    if isinstance(place, dict):
+        inside = ", ".join(f"{key}.{name}" for name in list(place)[:3])
+        raise UserError(
+            f"{option} {key} is a section of the recipe, expected one of its settings, e.g. {inside}"
+        )
+    known = key in settings_of(base)
+    if not known and place is not None:
+        raise UserError(f"{option} {key} says where a run happens, which changes no result")
+
+
+def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe with some of its settings replaced.
+
+    Raises:
+        Problems: Every unknown key and bad value.
+    """
+    new = deepcopy(dump_recipe(base))
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        place: Any = new
+        for parent in parents:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else None
+            if not isinstance(place, dict):
+                raise Problems("the settings do not fit", [f"unknown key {key}; {parent} is no section"])
+        place[last] = value
+    return parse_recipe(new, "the recipe with these settings")
+
+
+def _checked(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recipe]:
+    recipes, problems = [], []
+    for values in chosen:
+        try:
+            recipes.append(changed(base, values))
+        except Problems as error:
+            problems += [f"{label(values)}: {problem}" for problem in error.problems]
+    if problems:
+        shown = problems[:10]
+        more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
+        raise Problems("settings of the grid do not go together", [*shown, *more])
+    return recipes
+
+
+def share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
+    """Every N-th run from the K-th on; all where nothing is said."""
+    if only is None:
+        return list(trials)
+    first, step = only
+    return list(trials[first - 1 :: step])
+
+
+def left(done: Sequence[float], remaining: int) -> float:
+    """Seconds that the remaining runs will take, from those that were made; NaN before the first."""
+    return remaining * sum(done) / len(done) if done else math.nan

@@ -1,0 +1,278 @@
+"""``taskgan sweep``: train every setting, restore and judge validation subjects, choose by a stated rule."""
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taskgan.cohort.description import fingerprint
+from taskgan.cohort.pairs import Pairs
+from taskgan.console import duration, say
+from taskgan.errors import Diverged, UserError
+from taskgan.evaluate.readers import default_readers, no_readers
+from taskgan.evaluate.reading import Reader
+from taskgan.evaluate.run import evaluate
+from taskgan.files import read_yaml, versions, write_yaml
+from taskgan.recipe import Recipe, read_recipe
+from taskgan.restore.files import restore
+from taskgan.sweep.choose import Choice, Rule, choose, parse_rule
+from taskgan.sweep.effective import mark
+from taskgan.sweep.folder import (
+    FIGURE,
+    SWEEP,
+    TABLE,
+    Outcome,
+    open_sweep,
+    outcome_of,
+    runs,
+    write_outcome,
+)
+from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share
+from taskgan.sweep.names import label, text
+from taskgan.sweep.plan import Plan, Trial, left, plan, share
+from taskgan.sweep.results import Result, collect
+from taskgan.sweep.table import legend, printed, summary, write_table
+from taskgan.train.folder import RECORD, differences
+from taskgan.train.run import check_size, read_training_pairs, train
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A sweep as it was asked for, in the user's words.
+
+    Attributes:
+        recipe: A YAML file or a shipped recipe.
+        cohort: Cohort folder or table.
+        out: Sweep folder.
+        grid: ``key=value,value`` each.
+        overrides: ``key=value`` each; changes of the recipe that all settings share.
+        seeds: ``0,1,2``; None is the recipe's own.
+        against: ``key=value`` each: together the reference setting, trained and judged too, but no choice.
+        random: Only so many combinations, drawn at random; 0 takes all.
+        seed: Of that draw.
+        choose: Rule of choice: one of :data:`~taskgan.sweep.choose.RULES`.
+        within: dB below the best PSNR that the rule ``balanced`` allows.
+        only: ``K/N``: make every N-th run from the K-th on, and leave the table to a last call.
+        recognisers: Where T and the judge are kept; None is in the cohort.
+    """
+
+    recipe: str
+    cohort: Path
+    out: Path
+    grid: Sequence[str]
+    overrides: Sequence[str] = ()
+    seeds: str | None = None
+    against: Sequence[str] = ()
+    random: int = 0
+    seed: int = 0
+    choose: str = "balanced"
+    within: float = 0.3
+    only: str | None = None
+    recognisers: Path | None = None
+
+
+def sweep(asked: Asked) -> Path:
+    """Make the runs of a grid that are not there yet, and choose among all that are.
+
+    Test rows are taken out of the table before anything is done with it. Called again it goes on where it was;
+    with another grid the new settings join those that are there.
+
+    Returns:
+        The sweep folder.
+
+    Raises:
+        UserError: If the grid, the cohort or the folder does not allow it; nothing is trained then.
+        Problems: Every key and value that is wrong.
+        Diverged: If every run of this call diverged.
+    """
+    axes = parse_grid(asked.grid)
+    only = parse_share(asked.only)
+    base = read_recipe(asked.recipe, asked.overrides)
+    rule = parse_rule(asked.choose)
+    if base.machine.devices * base.machine.nodes > 1:
+        raise UserError(
+            "a sweep trains each setting on one device; expected machine.devices and machine.nodes 1 "
+            "(several devices: one call with --only K/N on each)"
+        )
+    todo = plan(
+        base,
+        axes,
+        parse_seeds(asked.seeds, base.seed),
+        draw=asked.random,
+        draw_seed=asked.seed,
+        against=_settings(asked.against),
+    )
+    rows = _without_test(read_training_pairs(asked.cohort))
+    used = _check_cohort(rows, base, todo, rule)
+    subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
+    cohort = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used), "subjects": subjects}
+    record = open_sweep(asked.out, base, asked.recipe, cohort)
+    _tell(todo, subjects, asked.out)
+    _make(share(todo.trials, only), rows, base, asked)
+    if only is not None:
+        say(f"{asked.out}: share {asked.only} is done. When all are: the same command without --only")
+        return asked.out
+    return _join(asked, base, todo, [axis.key for axis in axes], record)
+
+
+def _settings(texts: Sequence[str]) -> dict[str, Any]:
+    """``--against`` as values by key."""
+    found: dict[str, Any] = {}
+    for axis in parse_grid(texts) if texts else ():
+        if len(axis.values) > 1:
+            raise UserError(f"--against {axis.key} has {len(axis.values)} values, expected one")
+        found[axis.key] = axis.values[0]
+    return found
+
+
+def _without_test(pairs: Pairs) -> Pairs:
+    """Training and validation rows; a subject among them that is a test subject too would make the sweep a test."""
+    kept = tuple(pair for pair in pairs if pair.split in ("train", "val"))
+    both = {pair.subject for pair in pairs.split("test")} & {pair.subject for pair in kept}
+    if both:
+        raise UserError(
+            f"{pairs.source} has subjects both in test and in train or val ({', '.join(sorted(both)[:3])}): "
+            "settings must not be chosen on test subjects"
+        )
+    return Pairs(pairs.source, kept)
+
+
+def _check_cohort(rows: Pairs, base: Recipe, todo: Plan, rule: Rule) -> Pairs:
+    """What can be seen to go wrong, before anything is trained. Gives the rows that will be used."""
+    selected = rows.select({k: str(v) for k, v in base.data.select.items()}) if base.data.select else rows
+    for name in ("train", "val"):
+        if not len(selected.split(name)):
+            raise UserError(f"{rows.source} has no selected row with split {name!r}, which a sweep needs")
+    reason = no_readers(selected) if rule in ("balanced", "judge") else ""
+    if reason:
+        raise UserError(f"the rule {rule!r} needs a judge, but {reason}; say --choose psnr")
+    val = selected.split("val")
+    if rule == "suvr" and not any(pair.path("cortex") and pair.path("reference") for pair in val):
+        raise UserError(
+            f"{rows.source} names no cortex and reference masks, which the rule 'suvr' needs; say --choose psnr"
+        )
+    for trial in todo.trials:
+        check_size(selected.split("train"), trial.recipe)
+    return selected
+
+
+def _tell(todo: Plan, subjects: Mapping[str, int], out: Path) -> None:
+    for twice, first in todo.merged[:5]:
+        say(f"note: {twice} is the same run as {first}: trained once")
+    if len(todo.merged) > 5:
+        say(f"note: and {len(todo.merged) - 5} more settings are the same run as another: trained once")
+    say(
+        f"sweep: {len(todo.trials)} runs into {out}, judged on {subjects['val']} validation subjects; "
+        "test images are not opened"
+    )
+
+
+def _make(trials: Sequence[Trial], rows: Pairs, base: Recipe, asked: Asked) -> None:
+    known = runs(asked.out)
+    waiting = []
+    for trial in trials:
+        folder, recipe = known.get(mark(trial.recipe), (asked.out / "runs" / trial.name, trial.recipe))
+        # A run that an earlier call began under another name goes on by its own recipe.
+        recipe = recipe if differences(recipe, trial.recipe) else trial.recipe
+        if outcome_of(folder).status == "unfinished":
+            waiting.append((trial, folder, recipe))
+    there = len(trials) - len(waiting)
+    if there:
+        say(f"{there} of {len(trials)} runs are there")
+    if not waiting:
+        return
+    readers = {} if no_readers(rows) else default_readers(rows, base, asked.recognisers)
+    spent: list[float] = []
+    for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
+        time_left = left(spent, len(waiting) - len(spent))
+        rest = f", about {duration(time_left)} left" if spent else ""
+        say(f"\n[{number}/{len(trials)}] {label(trial.values)}, seed {recipe.seed}{rest}")
+        began = time.monotonic()
+        _one(folder, recipe, rows, base, readers)
+        spent.append(time.monotonic() - began)
+
+
+def _one(folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader]) -> None:
+    """One run to its end: train, restore the validation subjects, judge."""
+    fresh, began = not (folder / RECORD).is_file(), time.monotonic()
+    try:
+        train(recipe, rows, folder)
+    except Diverged as error:
+        write_outcome(folder, Outcome("diverged", time.monotonic() - began if fresh else None, str(error)))
+        say(f"diverged: {error}. The sweep goes on")
+        return
+    seconds = time.monotonic() - began if fresh else None
+    restored, evaluation = folder / "restored", folder / "evaluation"
+    if not _complete(restored / "restored.yaml"):
+        restore(folder / "model", [rows.source], restored, split="val", precision="32")
+    # The base recipe's T and judge read all settings alike, whatever a setting did to its own T.
+    evaluate(restored, rows.source, evaluation, recipe=base, readers=readers, split="val", overwrite=True)
+    write_outcome(folder, Outcome("finished", seconds))
+
+
+def _complete(path: Path) -> bool:
+    return path.is_file() and read_yaml(path).get("status") == "complete"
+
+
+def _join(asked: Asked, base: Recipe, todo: Plan, keys: Sequence[str], record: Mapping[str, Any]) -> Path:
+    """Table, choice, figure and record of all runs in the folder."""
+    results = collect(asked.out, base, todo, keys)
+    write_table(asked.out / TABLE, results)
+    finished = [result for result in results if result.candidate and result.status == "finished"]
+    if not finished:
+        raise Diverged(f"no setting of {asked.out} came to an end with all its seeds; see {TABLE} there")
+    choice = choose([result.as_candidate() for result in results], parse_rule(asked.choose), asked.within)
+    chosen = next(result for result in results if result.label == choice.chosen)
+    command = train_command(asked, base, chosen)
+    _figure(asked, results, choice)
+    write_yaml(
+        asked.out / SWEEP,
+        {
+            **{key: record[key] for key in ("recipe", "base", "cohort") if key in record},
+            "status": "complete",
+            "grid": {a.key: list(a.values) for a in parse_grid(asked.grid)},
+            "seeds": list(parse_seeds(asked.seeds, base.seed)),
+            "random": {"draws": asked.random, "seed": asked.seed} if asked.random else None,
+            "against": dict(todo.against),
+            "rule": choice.rule,
+            "chosen": {"setting": chosen.label, "values": chosen.values, "command": command},
+            "ties": sorted(choice.ties & choice.eligible),
+            "settings": summary(results, choice),
+            "versions": versions(),
+        },
+    )
+    _report(asked.out, results, choice, command)
+    return asked.out
+
+
+def _figure(asked: Asked, results: Sequence[Result], choice: Choice) -> None:
+    from taskgan.sweep.figure import draw
+
+    draw(results, choice, asked.out / FIGURE, asked.within if asked.choose == "balanced" else None)
+
+
+def _report(out: Path, results: Sequence[Result], choice: Choice, command: str) -> None:
+    say("")
+    for line in printed(results, choice):
+        say(line)
+    say(f"{legend(choice, results)}. Intervals: 95 %, by validation subject")
+    failed = sum(run.outcome.status == "diverged" for result in results for run in result.runs)
+    if failed:
+        say(f"{failed} run{'s' * (failed != 1)} diverged and cannot be chosen")
+    say(f"{out}: table in {TABLE}, figure in {FIGURE}; rule: {choice.rule}")
+    say(f"chosen: {choice.chosen}. Next: {command}")
+
+
+def train_command(asked: Asked, base: Recipe, chosen: Result) -> str:
+    """The command that trains the chosen setting: the user's own overrides, then its values."""
+    words = ["taskgan", "train", asked.recipe, str(asked.cohort), "RUN"]
+    for override in asked.overrides:
+        words += ["--set", override]
+    for key, value in chosen.values.items():
+        words += ["--set", f"{key}={text(value)}"]
+    seed = chosen.runs[0].recipe.seed
+    if seed != base.seed:
+        words += ["--set", f"seed={seed}"]
+    return shlex.join(words)
