@@ -14,7 +14,7 @@ from taskgan.files import read_yaml
 
 
 def describe(place: Path) -> str:
-    """A readable summary of a cohort, run, model, recogniser, restored, evaluation, report or demo folder.
+    """A readable summary of a cohort, run, model, recogniser, restored, evaluation, report, audit or demo folder.
 
     Args:
         place: The folder, or the file that makes it one (``pairs.csv``, ``model.yaml``).
@@ -107,6 +107,13 @@ def _evaluation(folder: Path) -> str:
     return "\n".join([f"evaluation {folder}", *_nested(summary, "  ")])
 
 
+def _audit(folder: Path) -> str:
+    found = read_yaml(folder / "audit.yaml")
+    lines = [f"audit {folder}: {found.get('method')}, {found.get('subjects')} subjects"]
+    lines += [f"  {found.get('headline')}", *_nested({k: found.get(k) for k in ("findings", "warnings")}, "  ")]
+    return "\n".join(lines)
+
+
 def _section(title: str, values: Any) -> list[str]:
     return [f"  {title}", *_nested(values, "    ")] if isinstance(values, Mapping) and values else []
 
@@ -138,6 +145,7 @@ def _short(value: Any) -> str:
 _KINDS: dict[str, Callable[[Path], str]] = {
     "demo.yaml": _yaml("demo", "demo.yaml"),
     "pairs.csv": _cohort,
+    "audit.yaml": _audit,
     "recipe.yaml": _run,
     "model.yaml": _yaml("model", "model.yaml"),
     "recogniser.yaml": _yaml("recogniser", "recogniser.yaml"),

@@ -13,17 +13,18 @@ in an audit; in use, where there is none, the degraded image smoothed to the sca
 *Support* z, what the data say: the departure of the restoration from the measured image x̃, smoothed to that scale and
 divided by its local spread,
 
-    z = G_σ ∗ (x̂ − x̃) / s,        s² = G_w ∗ (G_σ ∗ (x̂ − x̃))²,        w = 4 σ.
+    d = G_σ ∗ (x̂ − x̃),        z = d / s,        s² = G_w ∗ d² − (G_w ∗ d)²,        w = 4 σ.
 
-Where the restoration only removes noise, z is about standard normal, however the noise varies over the image; where
-the smoothed restoration says something else than the smoothed measurement, |z| is large: the data exclude it.
+s is the local standard deviation of that departure. Where the restoration only removes noise, z is about standard
+normal, however the noise varies over the image; where the smoothed restoration says something else than the smoothed
+measurement, |z| is large: the data exclude it.
 
 The *hallucination map* is H = E · erf(|z| / √2): the evidence that stands against the data. The rest, E − H, is
 evidence that the data can neither show nor exclude. H + (E − H) adds up to the change of the logit. Both are zero
 where x̂ = r, and H is zero where x̂ = x̃ over the reach of G_σ.
 
-Limits: z is in part blind to a departure as wide as w, which raises its own yardstick, and to one that the network
-spreads over the whole image; E explains this judge and no other.
+Limits: a strong departure that is smaller than w is part of its own yardstick, so that |z| seldom exceeds 10; a small
+|z| is no proof that the restoration is right, only that this image cannot tell; E explains this judge and no other.
 """
 
 from collections.abc import Callable
@@ -38,6 +39,7 @@ from torch import Tensor, nn
 Array = NDArray[np.float32]
 SCALE_MM = 4.0  # standard deviation of G_σ: about 9 mm FWHM, the width of a cortical fold and its blur
 _WIDER = 4.0
+_LEAST_SPREAD = 1e-3
 _BATCH = 16
 
 
@@ -75,8 +77,8 @@ def support_map(restored: Array, degraded: Array, sigma: tuple[float, ...]) -> A
         sigma: Standard deviation of G_σ along each axis, voxels (see :func:`sigma_of`); 0 does not smooth.
 
     Returns:
-        Same shape; 0 where the two are equal. Background, where a head's smoothed departure is under a thousandth of
-        the largest spread, is 0 too.
+        Same shape; 0 where the two are equal over the reach of G_σ. The spread is at least a thousandth of the
+        largest departure, so that empty background gives 0 and not noise over noise.
 
     Raises:
         ValueError: If shapes differ.
@@ -84,10 +86,15 @@ def support_map(restored: Array, degraded: Array, sigma: tuple[float, ...]) -> A
     if restored.shape != degraded.shape:
         raise ValueError(f"restored is {restored.shape}, degraded {degraded.shape}, expected the same")
     departure = ndimage.gaussian_filter(restored.astype(np.float64) - degraded, sigma, mode="nearest")
+    largest = float(np.abs(departure).max(initial=0.0))
+    if largest == 0:
+        return np.zeros(restored.shape, dtype=np.float32)
     wide = tuple(_WIDER * s for s in sigma)
-    spread = np.sqrt(np.maximum(ndimage.gaussian_filter(departure**2, wide, mode="nearest"), 0))
-    known = spread > 1e-3 * float(spread.max(initial=0.0))
-    return np.where(known, departure / np.where(known, spread, 1.0), 0.0).astype(np.float32)
+    mean, square = (
+        ndimage.gaussian_filter(image, wide, mode="nearest") for image in (departure, departure**2)
+    )
+    spread = np.sqrt(np.maximum(square - mean**2, (_LEAST_SPREAD * largest) ** 2))
+    return np.asarray(departure / spread, dtype=np.float32)
 
 
 def sigma_of(

@@ -36,9 +36,8 @@ def check_subjects(inputs: Inputs) -> list[str]:
         images = set(seen.get("images") or ()) if isinstance(seen, dict) else set()
         if not people and not images:
             notes.append(
-                f"{restorations.folder.name} does not say on whom {restorations.method} was trained: that it never "
-                "saw "
-                "the audited subjects is taken on trust"
+                f"nothing says on whom {restorations.method} was trained: that it never saw the audited subjects is "
+                "taken on trust"
             )
             continue
         known = sorted({p.subject for p in inputs.cases if person_mark(p.subject) in people})

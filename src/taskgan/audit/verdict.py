@@ -83,7 +83,9 @@ def _together(outcome: Outcome) -> str:
     counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in outcome.fit for n in by.split(", ")))
     every = outcome.flipped[counted == len(outcome.fit)]["subject"].nunique()
     some = outcome.flipped[counted > 0]["subject"].nunique()
-    return f"Any of the {len(outcome.fit)} judges saw a flip in {_count(some, 'patient')}, all of them in {every}."
+    return (
+        f"At least one of the {len(outcome.fit)} judges saw a flip in {_count(some, 'patient')}, all of them in {every}."
+    )
 
 
 def _contrast(outcome: Outcome, contrast: Contrast) -> str:
