@@ -2,12 +2,16 @@
 
 The plain step is the one that most pix2pix-like code makes: float32 in the default memory format, the
 generator's image judged once for D and once more for G, D's weights given gradients in G's step too, no
-subnormal flushing, one plain optimiser a network.
+subnormal flushing, one plain optimiser a network. For ``cycle_gan`` it is the step of Zhu et al. 2017 in the
+same manner: one Adam for both generators and then one for both discriminators, images one after the other
+through a history.
 
     python benchmarks/train_step.py [--recipe pet-demo] [--size 112] [--seconds 8] [--threads 0]
 """
 
 import argparse
+import itertools
+import random
 import time
 from collections.abc import Callable
 
@@ -18,6 +22,7 @@ from torch import Tensor, nn
 from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.recogniser import build
+from taskgan.train.cycle_step import cycle_step
 from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
 from taskgan.train.machine import choose
 from taskgan.train.players import Players, assemble, build_discriminator, build_generator
@@ -27,9 +32,10 @@ from taskgan.train.step import step
 def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memory_format) -> Batch:
     generator = torch.Generator().manual_seed(0)
     shape = (recipe.optimiser.batch_size, recipe.data.channels, size, size)
+    clean_channels = shape[1] if recipe.unpaired else 1
     inputs, clean = (
         torch.rand(shape, generator=generator),
-        torch.rand((*shape[:1], 1, size, size), generator=generator),
+        torch.rand((*shape[:1], clean_channels, size, size), generator=generator),
     )
     label = torch.arange(shape[0]) % 2
     return Batch(
@@ -45,7 +51,8 @@ def ours(recipe: Recipe, size: int, choice: Choice) -> Callable[[], float]:
     players: Players = assemble(recipe, task, fabric, choice)
     layout = torch.channels_last if choice.channels_last else torch.contiguous_format
     batch = batch_of(recipe, size, fabric.device, layout)
-    return lambda: float(step(players, batch, recipe, fabric).losses["total"])
+    advance = cycle_step if recipe.unpaired else step
+    return lambda: float(advance(players, batch, recipe, fabric).losses["total"])
 
 
 def plain(recipe: Recipe, size: int, device: torch.device) -> Callable[[], float]:
@@ -91,6 +98,52 @@ def plain(recipe: Recipe, size: int, device: torch.device) -> Callable[[], float
     return once
 
 
+def plain_cycle(recipe: Recipe, size: int, device: torch.device) -> Callable[[], float]:
+    """The naive CycleGAN step (least squares), for inputs of one channel."""
+    if recipe.data.channels > 1:
+        raise SystemExit(f"{recipe.data.channels} input channels: the plain CycleGAN step has one")
+    restore, degrade = (build_generator(recipe).to(device) for _ in range(2))
+    judges = [build_discriminator(recipe).to(device) for _ in range(2)]  # of clean, of degraded images
+    first, second = (
+        torch.optim.Adam(itertools.chain(*(n.parameters() for n in pair)), lr=2e-4, betas=(0.5, 0.999))
+        for pair in ((restore, degrade), judges)
+    )
+    batch = batch_of(recipe, size, device, torch.contiguous_format)
+    real = (batch.clean, batch.inputs)
+    histories: tuple[list[Tensor], list[Tensor]] = ([], [])
+
+    def earlier(images: Tensor, history: list[Tensor]) -> Tensor:
+        given = []
+        for image in images.detach().split(1):
+            if len(history) < recipe.cycle.buffer:
+                history.append(image.clone())
+            elif history and random.random() < 0.5:
+                place = random.randrange(len(history))
+                image, history[place] = history[place], image.clone()
+            given.append(image)
+        return torch.cat(given)
+
+    def once() -> float:
+        made = (restore(batch.inputs), degrade(batch.clean))
+        first.zero_grad()
+        returned = (restore(made[1]), degrade(made[0]))
+        same = (restore(batch.clean), degrade(batch.inputs))
+        loss = torch.zeros((), device=device)
+        for judge, fake, back, copy, truth in zip(judges, made, returned, same, real, strict=True):
+            cycle, identity = (back - truth).abs().mean(), (copy - truth).abs().mean()
+            loss = loss + (judge(fake)[0] - 1).square().mean() + 10 * cycle + 5 * identity
+        loss.backward()
+        first.step()
+        second.zero_grad()
+        for judge, fake, truth, history in zip(judges, made, real, histories, strict=True):
+            wrong = judge(earlier(fake, history))[0].square().mean()
+            (0.5 * ((judge(truth)[0] - 1).square().mean() + wrong)).backward()
+        second.step()
+        return float(loss.detach())
+
+    return once
+
+
 def rate(steps: dict[str, Callable[[], float]], seconds: float, batch: int) -> dict[str, float]:
     """Images a second of each, in turns, so that a busy machine is busy for all; the fastest turn counts."""
     best = {name: float("inf") for name in steps}
@@ -123,10 +176,11 @@ def main() -> None:
     print(f"{asked.recipe}, {asked.size}×{asked.size}, batch {batch}, {in_words(device)}")
     choice = choose(base, (asked.size, asked.size))
     print(f"precision {choice.precision}, channels_last {choice.channels_last}, compile {choice.compile}")
-    for objective in ("l1", "gan", "task_gan"):
+    for objective in ("l1", "gan", "task_gan", "cycle_gan"):
         recipe = base.model_copy(update={"objective": objective})
         with switches(recipe.machine, device):
-            steps = {"ours": ours(recipe, asked.size, choice), "plain": plain(recipe, asked.size, device)}
+            naive = plain_cycle if recipe.unpaired else plain
+            steps = {"ours": ours(recipe, asked.size, choice), "plain": naive(recipe, asked.size, device)}
             found = rate(steps, asked.seconds, batch)
         print(
             f"{objective:9} {found['ours']:7.1f} img/s   plain {found['plain']:7.1f} img/s   "
