@@ -5,7 +5,8 @@ import numpy as np
 
 from taskgan.report.choose import choose_cases, choose_detail, choose_slice, rule
 from taskgan.report.load import load
-from taskgan.report.paired import PSNR, differences
+from taskgan.report.metrics import PSNR
+from taskgan.report.paired import differences
 
 
 def test_median_and_worst_of_either_label(evaluations: list[Path]) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from taskgan.report import paper
 from taskgan.report.load import Comparison, load
-from taskgan.report.paired import JUDGE, PSNR, SUVR, differences, discordance, paired
+from taskgan.report.metrics import JUDGE, PSNR, SUVR
+from taskgan.report.paired import differences, discordance, paired
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ TABLES = (
     "table3-paired",
     "flips",
     "suvr",
+    "comparisons",
     "geometry",
     "geometry-paired",
 )

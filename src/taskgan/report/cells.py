@@ -96,16 +96,17 @@ def estimate(interval: Interval, digits: int) -> Cell:
     return Cell(number(interval.estimate, digits), span(interval, digits), interval)
 
 
-def difference(interval: Interval, digits: int, *, better: int) -> Cell:
+def difference(interval: Interval, digits: int, *, better: int, significant: bool = True) -> Cell:
     """A paired difference; called better or worse only where its interval excludes zero.
 
     Args:
         interval: The difference.
         digits: Decimals.
         better: +1 if more is better, −1 if less is.
+        significant: Whether its corrected p, where there is one, agrees.
     """
     tone = "none"
-    if interval.excludes(0.0):
+    if significant and interval.excludes(0.0):
         tone = "better" if interval.estimate * better > 0 else "worse"
     mark = {"better": "▲ ", "worse": "▼ ", "none": ""}[tone]
     text = mark + number(interval.estimate, digits, sign=True)

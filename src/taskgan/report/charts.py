@@ -10,7 +10,8 @@ import numpy as np
 from taskgan.evaluate.summary import suvr
 from taskgan.report.cells import number, span
 from taskgan.report.load import Comparison, shown
-from taskgan.report.paired import JUDGE, PSNR, RELATIVE, SSIM, SUVR, differences, paired
+from taskgan.report.metrics import HEADLINE
+from taskgan.report.paired import differences, family
 from taskgan.report.style import canvas, look, save
 
 
@@ -18,7 +19,7 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
     """Every subject's paired difference to the baseline, with mean and interval, one panel a measure."""
     metrics = [
         m
-        for m in (PSNR, SSIM, RELATIVE, JUDGE, SUVR)
+        for m in HEADLINE
         if any(len(differences(comparison, m, o, comparison.baseline)) for o in comparison.others)
     ]
     if not metrics:
@@ -26,15 +27,20 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
     count = len(comparison.others)
     with canvas(1, len(metrics), (2.35 * len(metrics), 1.35 + 0.42 * count), sharey=True) as (figure, axes):
         for axis, metric in zip(axes[0], metrics, strict=True):
+            margin = comparison.inference.margins.get(metric.name)
+            if margin is not None:
+                axis.axvspan(-margin, margin, color="#e9edf2", linewidth=0)
             axis.axvline(0, color="#222222", linewidth=1)
+            compared = family(comparison, metric, comparison.baseline)
             for place, method in enumerate(reversed(comparison.others)):
                 colour, marker = look(method, comparison.methods)
                 gap = differences(comparison, metric, method, comparison.baseline)
-                mean = paired(comparison, metric, method, comparison.baseline)
+                mean, wider = compared[method].interval, compared[method].crossed
                 spread = np.linspace(-0.16, 0.16, len(gap)) if len(gap) > 1 else np.zeros(len(gap))
                 axis.plot(
                     gap, place + spread, marker, color=colour, markersize=4, alpha=0.4, markeredgewidth=0
                 )
+                axis.plot([wider.low, wider.high], [place, place], color=colour, linewidth=1)
                 axis.plot(
                     [mean.low, mean.high], [place, place], color=colour, linewidth=3, solid_capstyle="butt"
                 )

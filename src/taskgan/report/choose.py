@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from taskgan.report.load import Comparison, shown
-from taskgan.report.paired import PSNR, by_case
+from taskgan.report.metrics import PSNR
+from taskgan.report.paired import by_case
 
 RULE = (
     "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus} among "
@@ -40,7 +41,7 @@ def rule(comparison: Comparison) -> str:
 def choose_cases(comparison: Comparison) -> list[Chosen]:
     """Median and worst case of each label (of all cases where labels are unknown), each case once."""
     baseline = comparison.baseline if comparison.baseline != comparison.focus else "input"
-    gap = (by_case(comparison, comparison.focus, PSNR.key) - by_case(comparison, baseline, PSNR.key)).dropna()
+    gap = (by_case(comparison, comparison.focus, PSNR) - by_case(comparison, baseline, PSNR)).dropna()
     labels = comparison.frame.drop_duplicates("case").set_index("case")["label"]
     groups: list[tuple[str, pd.Series]] = []
     for word, wanted in (("positive", True), ("negative", False)):

@@ -12,6 +12,8 @@ from taskgan.errors import UserError
 from taskgan.evaluate.cases import TEXT, read_cases
 from taskgan.evaluate.restorations import RESERVED
 from taskgan.files import read_yaml
+from taskgan.report.inference import Inference
+from taskgan.report.metrics import METRICS
 
 NAMES = {
     "input": "Input",
@@ -49,6 +51,7 @@ class Comparison:
         focus: The method that the figures set against the baseline.
         evaluations: The folders.
         notes: What a reader must know about the comparison, a sentence each.
+        inference: Margins of equivalence and the correction over methods.
     """
 
     frame: pd.DataFrame
@@ -57,6 +60,7 @@ class Comparison:
     focus: str
     evaluations: tuple[Evaluated, ...]
     notes: tuple[str, ...]
+    inference: Inference = field(default_factory=Inference)
 
     def rows(self, method: str) -> pd.DataFrame:
         """Rows of one method."""
@@ -73,18 +77,21 @@ class Comparison:
         return tuple(m for m in self.methods if m != self.baseline)
 
 
-def load(folders: Sequence[Path], baseline: str | None = None) -> Comparison:
+def load(
+    folders: Sequence[Path], baseline: str | None = None, inference: Inference | None = None
+) -> Comparison:
     """Read evaluation folders and join them.
 
     Args:
         folders: One per method, seed or fold.
         baseline: Method that the others are compared with. None is ``gan``, or where no folder holds it the
             degraded input, and a note says so.
+        inference: Margins and correction; None is no margin and Holm's.
 
     Raises:
-        UserError: If a folder is no evaluation, none holds the baseline that was asked for, two hold the same
-            restorations, or the rows of the cohort's own images differ between them, so that they cannot be
-            compared.
+        UserError: If a folder is no evaluation, none holds the baseline that was asked for, no row the measure of a
+            margin, two hold the same restorations, or the rows of the cohort's own images differ between them, so
+            that they cannot be compared.
     """
     if not folders:
         raise UserError("no evaluation folder given; expected at least one that taskgan evaluate made")
@@ -114,7 +121,11 @@ def load(folders: Sequence[Path], baseline: str | None = None) -> Comparison:
         )
     others = [m for m in methods if m != baseline]
     focus = "task_gan" if "task_gan" in others else (others or [baseline])[-1]
-    return Comparison(frame, methods, baseline, focus, evaluations, tuple(notes))
+    inference = inference or Inference()
+    for metric in METRICS:
+        if metric.name in inference.margins and frame[metric.column].isna().all():
+            raise UserError(f"--margin {metric.name}: the evaluations hold no value of {metric.words}")
+    return Comparison(frame, methods, baseline, focus, evaluations, tuple(notes), inference)
 
 
 def _record(folder: Path) -> dict[str, Any]:

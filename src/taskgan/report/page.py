@@ -10,6 +10,7 @@ from typing import Any
 
 from taskgan.files import versions, write_text
 from taskgan.report.cells import Table
+from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison, shown
 from taskgan.report.verdict import Verdict
 
@@ -105,7 +106,11 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
                 f"taskgan evaluate {seen(restored)} {seen(cohort)} -o {seen(one.folder)} --method {name}"
             )
     folders = " ".join(seen(one.folder) for one in comparison.evaluations)
-    lines.append(f"taskgan compare {folders} -o {seen(out)} --baseline {shlex.quote(comparison.baseline)}")
+    options = f"--baseline {shlex.quote(comparison.baseline)}"
+    options += "".join(f" --margin {name}={value:g}" for name, value in comparison.inference.margins.items())
+    if comparison.inference.correction != Inference().correction:
+        options += f" --correction {comparison.inference.correction}"
+    lines.append(f"taskgan compare {folders} -o {seen(out)} {options}")
     return lines
 
 

@@ -1,52 +1,51 @@
-"""Paired comparison of two methods on the cases that they share, by subject."""
+"""Paired comparison of methods on the cases that they share, by subject."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.statistics import Interval, mcnemar, mean_interval, subject_means
+from taskgan.evaluate.statistics import (
+    Difference,
+    Equivalence,
+    Interval,
+    auc_difference,
+    auc_interval,
+    corrected,
+    crossed_interval,
+    equivalence,
+    mcnemar,
+    mean_difference,
+    subject_means,
+)
 from taskgan.evaluate.summary import finite
+from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison
+from taskgan.report.metrics import Metric
+
+UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A measure that is compared.
-
-    Attributes:
-        key: Column of ``cases.csv``, or ``suvr_error`` for \\|restored − clean\\| SUVR.
-        heading: Short name.
-        digits: Decimals shown.
-        better: +1 if more is better, −1 if less is.
-        words: Name in a sentence.
-        unit: Unit with a leading space, or empty.
-    """
-
-    key: str
-    heading: str
-    digits: int
-    better: int
-    words: str
-    unit: str = ""
+def _values(rows: pd.DataFrame, metric: Metric) -> pd.Series:
+    values = finite(rows[metric.column])
+    return pd.Series(np.abs(values) if metric.key == "suvr_error" else values, index=rows.index)
 
 
-PSNR = Metric("psnr", "PSNR (dB)", 2, 1, "PSNR", " dB")
-SSIM = Metric("ssim", "SSIM", 3, 1, "SSIM")
-RELATIVE = Metric("rmse_relative", "Relative RMSE", 3, -1, "relative RMSE")
-PSNR_HEAD = Metric("psnr_head", "PSNR, head (dB)", 2, 1, "PSNR inside the head", " dB")
-SSIM_HEAD = Metric("ssim_head", "SSIM, head", 3, 1, "SSIM inside the head")
-RELATIVE_HEAD = Metric("rmse_relative_head", "Relative RMSE, head", 3, -1, "relative RMSE inside the head")
-TASK = Metric("task_mae", "T: slice MAE", 3, -1, "the slice error of T")
-JUDGE = Metric("judge_mae", "Judge: slice MAE", 3, -1, "the judge's slice error")
-SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error")
+def _subjects(comparison: Comparison) -> pd.Series:
+    return comparison.frame.drop_duplicates("case").set_index("case")["subject"]
 
 
-def by_case(comparison: Comparison, method: str, key: str) -> pd.Series:
+def by_case(comparison: Comparison, method: str, metric: Metric) -> pd.Series:
     """A metric of one method, one value a case (mean over seeds), indexed by case; NaN where unknown."""
     rows = comparison.rows(method)
-    values = np.abs(finite(rows["suvr_bias"])) if key == "suvr_error" else finite(rows[key])
-    return pd.Series(values, index=rows["case"]).groupby(level=0, sort=False).mean()
+    return _values(rows, metric).groupby(rows["case"], sort=False).mean()
+
+
+def by_seed(comparison: Comparison, method: str, metric: Metric) -> pd.DataFrame:
+    """A metric of one method, a row a case and a column a training seed; no column where seeds are unknown."""
+    rows = comparison.rows(method)
+    return _values(rows, metric).groupby([rows["case"], rows["seed"]], sort=False).mean().unstack()
 
 
 def differences(comparison: Comparison, metric: Metric, method: str, baseline: str) -> pd.Series:
@@ -54,17 +53,148 @@ def differences(comparison: Comparison, metric: Metric, method: str, baseline: s
 
     Seeds are averaged within a case, cases within a subject: one number a subject.
     """
-    first, second = by_case(comparison, method, metric.key), by_case(comparison, baseline, metric.key)
-    gap = (first - second).dropna()
-    who = comparison.frame.drop_duplicates("case").set_index("case")["subject"]
+    gap = (by_case(comparison, method, metric) - by_case(comparison, baseline, metric)).dropna()
+    who = _subjects(comparison)
     means, subjects = subject_means(gap.to_numpy(), [str(who[case]) for case in gap.index])
     return pd.Series(means, index=pd.Index(subjects), dtype=float)
 
 
-def paired(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Interval:
-    """Mean of :func:`differences` with its bootstrap interval."""
+def seed_differences(comparison: Comparison, metric: Metric, method: str, baseline: str) -> pd.DataFrame:
+    """Method − baseline, a row a subject and a column a seed that both have.
+
+    The degraded input has no seeds: it is the same for all of the method's.
+    """
+    first = by_seed(comparison, method, metric)
+    if comparison.rows(baseline)["seed"].notna().any():
+        second = by_seed(comparison, baseline, metric)
+        seeds = [seed for seed in first.columns if seed in second.columns]
+        gap = first[seeds] - second[seeds]
+    else:
+        gap = first.sub(by_case(comparison, baseline, metric), axis=0)
+    who = _subjects(comparison)
+    return gap.groupby([str(who[case]) for case in gap.index], sort=False).mean()
+
+
+def difference(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Difference:
+    """Method − baseline with interval, standard error and p: a mean over subjects, or an AUC by DeLong."""
+    if metric.scores:
+        return _auc_difference(comparison, metric, method, baseline)
     gap = differences(comparison, metric, method, baseline)
-    return mean_interval(gap.to_numpy(), list(gap.index))
+    return mean_difference(gap.to_numpy(), list(gap.index))
+
+
+def paired(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Interval:
+    """The interval of :func:`difference`."""
+    return difference(comparison, metric, method, baseline).interval
+
+
+def _scores(comparison: Comparison, metric: Metric, method: str) -> pd.DataFrame:
+    """Scores, a row a case and a column a seed (one column where seeds are unknown)."""
+    rows = comparison.rows(method)
+    seeds = rows["seed"].fillna(-1)  # input and other tools' images have none
+    return pd.Series(finite(rows[metric.scores]), rows.index).groupby([rows["case"], seeds]).mean().unstack()
+
+
+def _labels(comparison: Comparison) -> pd.Series:
+    return comparison.frame.drop_duplicates("case").set_index("case")["label"]
+
+
+def auc_of(comparison: Comparison, metric: Metric, method: str) -> Interval:
+    """Mean of the seeds' AUCs of one method with its interval."""
+    scores = _scores(comparison, metric, method)
+    labels, who = _labels(comparison)[scores.index], _subjects(comparison)[scores.index]
+    return auc_interval(scores.to_numpy().T, labels.to_numpy(), list(who))
+
+
+def _auc_difference(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Difference:
+    first, second = (_scores(comparison, metric, name) for name in (method, baseline))
+    cases = first.index.intersection(second.index)
+    labels, who = _labels(comparison)[cases], _subjects(comparison)[cases]
+    return auc_difference(
+        first.loc[cases].to_numpy().T, second.loc[cases].to_numpy().T, labels.to_numpy(), list(who)
+    )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One method against a baseline in one measure, as one of several methods.
+
+    Attributes:
+        metric: The measure.
+        method: First.
+        baseline: Second.
+        difference: First − second, over subjects.
+        p: Its p, corrected over the methods.
+        seeds: Training seeds that both have.
+        crossed: The difference with an interval over subjects and seeds; NaN ends with fewer than three seeds.
+        equivalence: Test against the margin that the user stated, uncorrected; None without one.
+        p_equivalent: p of equivalence, corrected over the methods.
+        p_noninferior: p of "not worse by the margin", corrected over the methods.
+    """
+
+    metric: Metric
+    method: str
+    baseline: str
+    difference: Difference
+    p: float
+    seeds: int
+    crossed: Interval
+    equivalence: Equivalence | None
+    p_equivalent: float
+    p_noninferior: float
+
+    @property
+    def interval(self) -> Interval:
+        """First − second with its interval over subjects."""
+        return self.difference.interval
+
+    @property
+    def verdict(self) -> str:
+        """``better`` or ``worse`` where the interval excludes zero and the corrected p agrees, else ``none``."""
+        if not (self.interval.excludes(0.0) and self.p < ALPHA):
+            return "none"
+        return "better" if self.interval.estimate * self.metric.better > 0 else "worse"
+
+
+def family(
+    comparison: Comparison, metric: Metric, baseline: str, methods: Sequence[str] | None = None
+) -> dict[str, Compared]:
+    """Every method against one baseline in one measure: the family over which p-values are corrected.
+
+    Args:
+        comparison: What is compared; it says how to correct, and the margins.
+        metric: The measure.
+        baseline: A method or ``input``.
+        methods: Those that are set against it; None is all but itself.
+    """
+    names = [m for m in (methods or comparison.methods) if m != baseline]
+    found = [difference(comparison, metric, name, baseline) for name in names]
+    how = comparison.inference.correction
+    margin = comparison.inference.margins.get(metric.name)
+    tests = [equivalence(d, margin) if margin is not None else None for d in found]
+    nothing = [float("nan")] * len(names)
+    equivalent = corrected([t.p for t in tests if t], how) or nothing
+    noninferior = corrected([t.p_noninferior(metric.better) for t in tests if t], how) or nothing
+    ps = corrected([d.p for d in found], how)
+    compared = {}
+    for i, name in enumerate(names):
+        seeds, crossed = 0, UNKNOWN
+        if not metric.scores:
+            table = seed_differences(comparison, metric, name, baseline)
+            seeds, crossed = table.shape[1], crossed_interval(table.to_numpy(dtype=float))
+        compared[name] = Compared(
+            metric,
+            name,
+            baseline,
+            found[i],
+            ps[i],
+            seeds,
+            crossed,
+            tests[i],
+            equivalent[i],
+            noninferior[i],
+        )
+    return compared
 
 
 @dataclass(frozen=True)
@@ -74,11 +204,13 @@ class Discordance:
     Attributes:
         only_method: Wrong with the method alone.
         only_baseline: Wrong with the baseline alone.
+        count: Subjects read with both.
         p: Exact McNemar.
     """
 
     only_method: int
     only_baseline: int
+    count: int
     p: float
 
 
@@ -96,4 +228,4 @@ def discordance(comparison: Comparison, reader: str, method: str, baseline: str)
     first, second = wrong[method].align(wrong[baseline], join="inner")
     only_method = int(((first > 0.5) & (second < 0.5)).sum())
     only_baseline = int(((first < 0.5) & (second > 0.5)).sum())
-    return Discordance(only_method, only_baseline, mcnemar(only_method, only_baseline))
+    return Discordance(only_method, only_baseline, len(first), mcnemar(only_method, only_baseline))

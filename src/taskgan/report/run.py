@@ -15,6 +15,7 @@ from taskgan.report.flips import flips_table
 from taskgan.report.geometry import Geometry, geometry, geometry_paired, geometry_table
 from taskgan.report.geometry_figure import geometry_figure
 from taskgan.report.images import case_figure
+from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison, load, shown
 from taskgan.report.page import Picture, write_page
 from taskgan.report.tables import all_tables
@@ -22,7 +23,12 @@ from taskgan.report.verdict import verdict
 
 
 def compare(
-    evaluations: Sequence[Path], out: Path, *, baseline: str | None = None, overwrite: bool = False
+    evaluations: Sequence[Path],
+    out: Path,
+    *,
+    baseline: str | None = None,
+    inference: Inference | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Compare evaluations.
 
@@ -31,6 +37,7 @@ def compare(
         out: Folder to make: ``tables/*.csv``, ``figures/*.png``, ``report.yaml`` (the verdict) and,
             last, ``report.html``.
         baseline: Method that the others are compared with; None is ``gan``, or the degraded input without it.
+        inference: Margins of equivalence and the correction over methods; None is no margin and Holm's.
         overwrite: Replace an existing report.
 
     Returns:
@@ -39,7 +46,7 @@ def compare(
     Raises:
         UserError: If a folder is no evaluation, they cannot be compared, or a report is already there.
     """
-    absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    absent = [name for name in ("matplotlib", "jinja2", "statsmodels") if find_spec(name) is None]
     if absent:
         raise UserError(
             f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
@@ -49,7 +56,7 @@ def compare(
         raise UserError(f"{out} is a file, expected a folder to write the report to")
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
-    comparison = load(evaluations, baseline)
+    comparison = load(evaluations, baseline, inference)
     page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables
     mapped = geometry(comparison)
     tables = [
@@ -103,7 +110,8 @@ def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Pict
             difference_chart(comparison, folder / "differences.png"),
             f"Paired differences to {shown(comparison.baseline)}",
             "One faint marker a subject; the bar is the 95 % interval of the mean (tick). A bar that crosses the "
-            "line at zero shows no difference.",
+            "line at zero shows no difference. Thin line: with another training run in mind too (three seeds or "
+            "more). Shaded: the margin of equivalence, where one was stated.",
         ),
         (
             suvr_scatter(comparison, folder / "suvr-scatter.png"),

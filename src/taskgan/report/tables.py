@@ -18,21 +18,11 @@ from taskgan.report.cells import (
     plain,
     rate,
 )
+from taskgan.report.comparisons import comparisons, p_text
+from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison, shown
-from taskgan.report.paired import (
-    JUDGE,
-    PSNR,
-    PSNR_HEAD,
-    RELATIVE,
-    RELATIVE_HEAD,
-    SSIM,
-    SSIM_HEAD,
-    SUVR,
-    TASK,
-    Metric,
-    discordance,
-    paired,
-)
+from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric
+from taskgan.report.paired import Compared, auc_of, discordance, family
 from taskgan.report.suvr_table import suvr_table
 
 READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
@@ -48,6 +38,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
         readers(comparison),
         paired_readings(comparison),
         suvr_table(comparison),
+        comparisons(comparison),
     ]
 
 
@@ -112,10 +103,26 @@ def _paper_level(method: str) -> Cell:
     return plain(text, tone="muted")
 
 
-def _difference(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Cell:
+def _difference(compared: Compared) -> Cell:
     """Paired difference of a method to a baseline, the paper's beside it."""
-    found = difference(paired(comparison, metric, method, baseline), metric.digits, better=metric.better)
-    return _with_paper(found, metric, method, baseline)
+    metric = compared.metric
+    cell = difference(
+        compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
+    )
+    return _with_paper(cell, metric, compared.method, compared.baseline)
+
+
+def _compared(
+    comparison: Comparison, metrics: Sequence[Metric]
+) -> list[tuple[tuple[str, str], tuple[Compared, ...]]]:
+    """Every pair of :func:`_pairs` with its difference in each of the metrics."""
+    pairs = _pairs(comparison)
+    families = {
+        (metric, baseline): family(comparison, metric, baseline)
+        for metric in metrics
+        for baseline in dict.fromkeys(b for _, b in pairs)
+    }
+    return [((m, b), tuple(families[metric, b][m] for metric in metrics)) for m, b in pairs]
 
 
 def _with_paper(cell: Cell, metric: Metric, method: str, baseline: str) -> Cell:
@@ -139,29 +146,36 @@ def _versus(method: str, baseline: str) -> Cell:
 
 def known(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """Those of the metrics that the comparison has values of."""
-    columns = {m: "suvr_bias" if m.key == "suvr_error" else m.key for m in metrics}
-    return tuple(m for m in metrics if comparison.frame[columns[m]].notna().any())
+    return tuple(m for m in metrics if comparison.frame[m.column].notna().any())
 
 
 _VERSUS = Column("difference", "Difference")
-_READ_DIFFERENCE = (
-    "First minus second, on the same subjects. ▲ better, ▼ worse: the 95 % interval excludes zero. Grey figures do "
-    "not differ from zero: a difference inside its interval is no difference. In italics, where there is one, the "
-    "difference that the paper reports. The intervals are not corrected for the number of comparisons."
-)
+
+
+def _read_difference(comparison: Comparison) -> str:
+    correction = {
+        "holm": " and its p, corrected over the methods (Holm), is below .05",
+        "benjamini-hochberg": " and its p, corrected over the methods (Benjamini–Hochberg), is below .05",
+        "none": " and its p, not corrected for the number of methods, is below .05",
+    }[comparison.inference.correction]
+    return (
+        "First minus second, on the same subjects. ▲ better, ▼ worse: the 95 % interval excludes zero"
+        f"{correction}. Grey figures do not differ from zero: a difference inside its interval is no difference. In "
+        "italics, where there is one, the difference that the paper reports."
+    )
 
 
 def paired_quality(comparison: Comparison) -> Table:
     """Paired differences in image quality, to the baseline and to the input."""
-    metrics = known(comparison, (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD))
-    rows = []
-    for method, baseline in _pairs(comparison):
-        cells = [_difference(comparison, m, method, baseline) for m in metrics]
-        rows.append((_versus(method, baseline), *cells))
+    metrics = known(comparison, QUALITY)
+    rows = [
+        (_versus(*pair), *(_difference(one) for one in found))
+        for pair, found in _compared(comparison, metrics)
+    ]
     return Table(
         "table2-paired",
         "Paired differences in image quality",
-        _READ_DIFFERENCE,
+        _read_difference(comparison),
         (_VERSUS, *(Column(m.key, m.heading, "") for m in metrics)),
         tuple(rows),
     )
@@ -182,7 +196,11 @@ def readers(comparison: Comparison) -> Table:
         Column("sensitivity", "Sensitivity", "Share of positive subjects read as positive, exact interval."),
         Column("specificity", "Specificity", "Share of negative subjects read as negative, exact interval."),
         Column("balanced_accuracy", "Balanced accuracy", "Mean of the two; ½ is what guessing gives."),
-        Column("auc", "AUC", "Chance that a positive scores above a negative."),
+        Column(
+            "auc",
+            "AUC",
+            "Chance that a positive scores above a negative; mean over seeds, DeLong’s interval.",
+        ),
         Column("flips", "Flips", "Decisions that differ from the same reader's on the clean image."),
         Column("paper", "Paper", "Slice MAE of the paper's T; it made no volume error."),
     )
@@ -202,7 +220,7 @@ def readers(comparison: Comparison) -> Table:
                     _share(found.sensitivity),
                     _share(found.specificity),
                     figure(found.balanced_accuracy, 2),
-                    figure(found.auc, 2),
+                    estimate(auc_of(comparison, AUCS[reader], method), 2),
                     Cell(str(found.flips) if method != "clean" else "–", "", found.flips),
                     plain("–" if told is None else f"{told:.3f}", tone="muted"),
                 )
@@ -251,7 +269,7 @@ def _always_negative(comparison: Comparison) -> tuple[Cell, ...]:
 
 def paired_readings(comparison: Comparison) -> Table:
     """Paired differences in what readers make of the images, with McNemar's test of their errors."""
-    metrics = known(comparison, (TASK, JUDGE, SUVR))
+    metrics = known(comparison, READINGS)
     readers = [r for r in READERS if comparison.frame[f"{r}_decision"].notna().any()]
     columns = [
         _VERSUS,
@@ -263,20 +281,19 @@ def paired_readings(comparison: Comparison) -> Table:
         ),
     ]
     rows = []
-    for method, baseline in _pairs(comparison) if readers else ():
-        cells = [_difference(comparison, m, method, baseline) for m in metrics]
+    for (method, baseline), compared in _compared(comparison, metrics) if readers else ():
+        cells = [_difference(one) for one in compared]
         for reader in readers:
             found = discordance(comparison, reader, method, baseline)
             text = f"{found.only_method} : {found.only_baseline}"
-            small = "p < 0.01" if found.p < 0.01 else f"p = {found.p:.2f}"
-            cells.append(Cell(text, small, found.p, "none" if found.p >= 0.05 else ""))
+            cells.append(Cell(text, p_text(found.p), found.p, "none" if found.p >= ALPHA else ""))
         rows.append((_versus(method, baseline), *cells))
     return Table(
         "table3-paired",
         "Paired differences in reading",
-        _READ_DIFFERENCE
+        _read_difference(comparison)
         + " Errors: subjects read wrongly with the first only : with the second only, and the exact "
-        "McNemar p of the two being equally many.",
+        "McNemar p (not corrected here) of the two being equally many.",
         tuple(columns),
         tuple(rows),
     )

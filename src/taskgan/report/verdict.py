@@ -10,9 +10,11 @@ import pandas as pd
 from taskgan.evaluate.statistics import FEWEST, Interval
 from taskgan.evaluate.summary import finite, reading, suvr
 from taskgan.report.cells import number, told
+from taskgan.report.comparisons import POWERS, equivalence_word, needed
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison, shown
-from taskgan.report.paired import JUDGE, PSNR, RELATIVE, SSIM, SUVR, Metric, paired
+from taskgan.report.metrics import HEADLINE, JUDGE, PSNR, SUVR, Metric
+from taskgan.report.paired import Compared, family, paired
 
 
 @dataclass(frozen=True)
@@ -34,40 +36,53 @@ class Verdict:
 
 def verdict(comparison: Comparison) -> Verdict:
     """Write the verdict of a comparison."""
-    findings = [_against(comparison, method, comparison.baseline) for method in comparison.others]
+    against = _against_all(comparison, comparison.baseline)
+    findings = [_against(comparison, method, found) for method, found in against.items()]
     if comparison.baseline != "input":
         findings = [_restores(comparison), *_read_against_input(comparison), *findings]
-    findings += [*_slopes(comparison), *_flips(comparison)]
-    return Verdict(
-        _compared(comparison), _headline(comparison), tuple(findings), tuple(_warnings(comparison))
-    )
+    findings += [
+        *_with_other_seeds(comparison, against),
+        *_equivalences(comparison, against),
+        *_slopes(comparison),
+        *_flips(comparison),
+    ]
+    headline = _headline(comparison, against)
+    return Verdict(_compared(comparison), headline, tuple(findings), tuple(_warnings(comparison)))
 
 
-def _sorted_out(
-    comparison: Comparison, method: str, baseline: str
-) -> dict[str, list[tuple[Metric, Interval]]]:
-    """The measures of the verdict by what their interval says: ``better``, ``worse`` or ``none``."""
-    found: dict[str, list[tuple[Metric, Interval]]] = {"better": [], "worse": [], "none": []}
-    for metric in (PSNR, SSIM, RELATIVE, JUDGE, SUVR):
-        gap = paired(comparison, metric, method, baseline)
-        if not math.isnan(gap.estimate):
-            word = "better" if gap.estimate * metric.better > 0 else "worse"
-            found[word if gap.excludes(0.0) else "none"].append((metric, gap))
+def _against_all(comparison: Comparison, baseline: str) -> dict[str, list[Compared]]:
+    """Every method against one baseline, in all measures of the verdict."""
+    families = [family(comparison, metric, baseline) for metric in HEADLINE]
+    return {
+        method: [found[method] for found in families] for method in comparison.methods if method != baseline
+    }
+
+
+def _sorted_out(compared: Iterable[Compared]) -> dict[str, list[Compared]]:
+    """Measures of one method by what interval and corrected p say: ``better``, ``worse`` or ``none``."""
+    found: dict[str, list[Compared]] = {"better": [], "worse": [], "none": []}
+    for one in compared:
+        if not math.isnan(one.interval.estimate):
+            found[one.verdict].append(one)
     return found
 
 
-def _headline(comparison: Comparison) -> str:
+def _headline(comparison: Comparison, against: dict[str, list[Compared]]) -> str:
     method = comparison.focus
     baseline = comparison.baseline if method != comparison.baseline else "input"
-    found = _sorted_out(comparison, method, baseline)
+    if method not in against:  # a single method that is its own baseline
+        against = _against_all(comparison, baseline)
+    found = _sorted_out(against[method])
     parts = [
-        f"{word} in {_and(m.words for m, _ in found[word])}" for word in ("better", "worse") if found[word]
+        f"{word} in {_and(c.metric.words for c in found[word])}"
+        for word in ("better", "worse")
+        if found[word]
     ]
-    if not parts and all(math.isnan(gap.low) for _, gap in found["none"]):
+    if not parts and all(math.isnan(c.interval.low) for c in found["none"]):
         return f"Too few subjects to tell {shown(method)} from {shown(baseline)}: no measure has an interval."
     if not parts:
         return f"{shown(method)} and {shown(baseline)} differ in no measure beyond its interval."
-    rest = f"; no difference in {_and(m.words for m, _ in found['none'])}" if found["none"] else ""
+    rest = f"; no difference in {_and(c.metric.words for c in found['none'])}" if found["none"] else ""
     return f"{shown(method)} against {shown(baseline)}: {', '.join(parts)}{rest}."
 
 
@@ -115,25 +130,63 @@ def _mark(metric: Metric, gap: Interval) -> str:
     return " (better)" if gap.estimate * metric.better > 0 else " (worse)"
 
 
-def _against(comparison: Comparison, method: str, baseline: str) -> str:
-    found = _sorted_out(comparison, method, baseline)
+def _against(comparison: Comparison, method: str, compared: list[Compared]) -> str:
+    found = _sorted_out(compared)
     beyond = [
-        f"{m.words} is {word} ({told(gap, m.digits, sign=True, unit=m.unit)})"
+        f"{c.metric.words} is {word} ({told(c.interval, c.metric.digits, sign=True, unit=c.metric.unit)})"
         for word in ("better", "worse")
-        for m, gap in found[word]
+        for c in found[word]
     ]
-    text = f"{shown(method)} against {shown(baseline)}: "
-    inside = _and(f"{m.words} ({_gap(m, gap.estimate)})" for m, gap in found["none"])
-    if found["none"] and not beyond and all(math.isnan(gap.low) for _, gap in found["none"]):
+    text = f"{shown(method)} against {shown(comparison.baseline)}: "
+    if found["none"] and not beyond and all(math.isnan(c.interval.low) for c in found["none"]):
+        inside = _and(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)})" for c in found["none"])
         return f"{text}without an interval, hence no claim: {inside}."
     text += _and(beyond) if beyond else "no measure differs beyond its interval"
     if found["none"]:
-        text += f". Inside the interval, hence no difference: {inside}"
+        text += f". Inside the interval, hence no difference: {_and(_inside(c) for c in found['none'])}"
     return text + "."
+
+
+def _inside(one: Compared) -> str:
+    """A difference that was not shown, and how many subjects one of its size would take."""
+    said = f"{one.metric.words} ({_gap(one.metric, one.interval.estimate)}"
+    count = needed(one.difference, one.metric, POWERS[0])
+    return f"{said}, which {count} subjects would show with 80 % power)" if count else f"{said})"
 
 
 def _gap(metric: Metric, value: float) -> str:
     return number(value, metric.digits, sign=True) + metric.unit
+
+
+def _with_other_seeds(comparison: Comparison, against: dict[str, list[Compared]]) -> Iterable[str]:
+    """Whether a difference would be there again after another training run."""
+    for method, compared in against.items():
+        known = [c for c in compared if not math.isnan(c.crossed.low)]
+        if known:
+            listed = _and(
+                f"{c.metric.words} {told(c.crossed, c.metric.digits, sign=True, unit=c.metric.unit)}"
+                for c in known
+            )
+            yield (
+                f"{shown(method)} against {shown(comparison.baseline)} with another training run in mind "
+                f"({known[0].seeds} seeds): {listed}."
+            )
+
+
+def _equivalences(comparison: Comparison, against: dict[str, list[Compared]]) -> Iterable[str]:
+    words = {
+        "equivalent": "{0} equivalent within ±{1}",
+        "not worse": "{0} not worse by {1} or more, equivalence not shown",
+        "not shown": "equivalence of {0} within ±{1} not shown",
+    }
+    for method, compared in against.items():
+        said = [
+            words[word].format(c.metric.words, f"{c.equivalence.margin:g}{c.metric.unit}")
+            for c in compared
+            if c.equivalence and (word := equivalence_word(c))
+        ]
+        if said:
+            yield f"{shown(method)} and {shown(comparison.baseline)}, by the margins that were stated: {_and(said)}."
 
 
 def _slopes(comparison: Comparison) -> Iterable[str]:
@@ -240,7 +293,10 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
             most[metric] = float(spread.max())
     if most:
         listed = _and(f"{m.words} by up to {number(gap, m.digits)}{m.unit}" for m, gap in most.items())
-        yield f"Between training seeds of one method the means differ: {listed}. The intervals do not hold this."
+        yield (
+            f"Between training seeds of one method the means differ: {listed}. The intervals over subjects do not "
+            f"hold this."
+        )
 
 
 def _and(parts: Iterable[str]) -> str:

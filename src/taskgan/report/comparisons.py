@@ -1,0 +1,199 @@
+"""The table of tests: every measure against the baseline, with corrected p, equivalence and subjects needed."""
+
+import math
+
+from taskgan.evaluate.statistics import (
+    Difference,
+    corrected,
+    detectable_auc,
+    detectable_flips,
+    detectable_mean,
+    subjects_for_auc,
+    subjects_for_flips,
+    subjects_for_mean,
+)
+from taskgan.report.cells import MISSING, Cell, Column, Table, difference, number, plain, span
+from taskgan.report.inference import ALPHA
+from taskgan.report.load import Comparison, shown
+from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric
+from taskgan.report.paired import Compared, Discordance, discordance, family
+
+POWERS = (0.8, 0.9)
+_ERRORS = {"task": "T: errors", "judge": "Judge: errors", "suvr": "SUVR: errors"}
+_CORRECTED = {"holm": "p (Holm)", "benjamini-hochberg": "p (BH)", "none": "p"}
+
+
+def p_text(p: float) -> str:
+    """A p-value in words; small ones are not shown as zero."""
+    if math.isnan(p):
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.01 else f"p = {p:.2f}"
+
+
+def needed(difference: Difference, metric: Metric, power: float) -> int | None:
+    """Subjects with which the observed difference would be seen with the power; None where no number is."""
+    estimate = difference.interval.estimate
+    if math.isnan(difference.error) or math.isnan(estimate):
+        return None
+    if metric.scores:
+        return subjects_for_auc(estimate, difference.error, difference.count, power=power)
+    return subjects_for_mean(estimate, difference.deviation, power=power)
+
+
+def detectable(difference: Difference, metric: Metric, power: float) -> float:
+    """Smallest difference that the present subjects would have shown with the power."""
+    if math.isnan(difference.error):
+        return math.nan
+    if metric.scores:
+        return detectable_auc(difference.error, power=power)
+    return detectable_mean(difference.deviation, difference.count, power=power)
+
+
+def comparisons(comparison: Comparison) -> Table:
+    """One row a measure and method: difference, test, other seeds, equivalence, and what it would take."""
+    frame, baseline = comparison.frame, comparison.baseline
+    metrics = [m for m in (*QUALITY, *READINGS, *AUCS.values()) if frame[m.column].notna().any()]
+    # An AUC needs both labels, which a cohort may lack.
+    found = [one for m in metrics for one in family(comparison, m, baseline).values()]
+    found = [one for one in found if not math.isnan(one.interval.estimate)]
+    seeds = any(not math.isnan(one.crossed.low) for one in found)
+    margins = bool(comparison.inference.margins)
+    rows = [_row(one, seeds=seeds, margins=margins) for one in found]
+    rows += _errors(comparison, seeds=seeds, margins=margins)
+    columns = [
+        Column("measure", "Measure"),
+        Column("difference", "Difference"),
+        Column(
+            "estimate", "Estimate", "Over subjects: bootstrap of the mean, DeLong for an AUC; seeds averaged."
+        ),
+        Column(
+            "p",
+            _CORRECTED[comparison.inference.correction],
+            "Paired t by subject, DeLong or exact McNemar; corrected over the methods of the same measure.",
+        ),
+        Column(
+            "other_seeds",
+            "With other seeds",
+            "The same difference with an interval for other subjects and another training run.",
+        ),
+        Column(
+            "equivalence",
+            "Equivalent?",
+            "Two one-sided tests against the margin that was stated; “not worse” is one of the two alone.",
+        ),
+        Column(
+            "detectable", "Could have shown", "Smallest difference that these subjects show with 80 % power."
+        ),
+        Column(
+            "subjects_80",
+            "Subjects, 80 %",
+            "How many would be needed to see a difference of the observed size with 80 % power.",
+        ),
+        Column("subjects_90", "90 %", "Likewise with 90 % power."),
+    ]
+    present = {"other_seeds": seeds, "equivalence": margins}
+    return Table(
+        "comparisons",
+        f"Every comparison with {shown(baseline)}",
+        "Each measure against the baseline. Where no difference is shown, the last columns say what the study was "
+        "able to show: no difference found is no proof of none, which is what a margin of equivalence is for "
+        "(taskgan compare … --margin psnr=0.5).",
+        tuple(c for c in columns if present.get(c.key, True)),
+        tuple(rows),
+        f"No method is set against {shown(baseline)}.",
+        grouped=True,
+    )
+
+
+def _row(one: Compared, *, seeds: bool, margins: bool) -> tuple[Cell, ...]:
+    metric, digits = one.metric, one.metric.digits
+    claimed = one.verdict != "none"
+    cells = [
+        plain(metric.heading),
+        plain(f"{shown(one.method)} − {shown(one.baseline)}", tone="strong"),
+        difference(one.interval, digits, better=metric.better, significant=claimed),
+        Cell(p_text(one.p).removeprefix("p ").removeprefix("= ") or MISSING, "", one.p),
+    ]
+    if seeds:
+        text = number(one.crossed.estimate, digits, sign=True)
+        ends = span(one.crossed, digits, sign=True)
+        small = f"{ends}, {one.seeds} seeds" if ends else ""
+        cells.append(Cell(text if ends else MISSING, small, one.crossed))
+    if margins:
+        cells.append(_equivalence(one))
+    smallest = detectable(one.difference, metric, POWERS[0])
+    cells.append(Cell(number(smallest, digits), "", smallest))
+    known = not claimed and one.interval.estimate != 0 and not math.isnan(smallest)
+    return (
+        *cells,
+        *(_count(needed(one.difference, metric, power), "> 100 000", known) for power in POWERS),
+    )
+
+
+def equivalence_word(one: Compared) -> str:
+    """``equivalent``, ``not worse``, ``not shown``, or empty without a margin or a test."""
+    if one.equivalence is None or math.isnan(one.p_equivalent):
+        return ""
+    if one.p_equivalent < ALPHA:
+        return "equivalent"
+    return "not worse" if one.p_noninferior < ALPHA else "not shown"
+
+
+def _equivalence(one: Compared) -> Cell:
+    word = equivalence_word(one)
+    if one.equivalence is None or not word:
+        return Cell(MISSING)
+    p = one.p_noninferior if word == "not worse" else one.p_equivalent
+    tone = "none" if word == "not shown" else ""
+    return Cell(word, f"±{one.equivalence.margin:g}, {p_text(p)}", word, tone)
+
+
+def _count(count: int | None, beyond: str, known: bool) -> Cell:
+    # Where the difference is shown, the subjects were enough: a number would only invite to misread it.
+    if not known:
+        return Cell(MISSING, tone="muted")
+    return Cell(beyond, "", None, "muted") if count is None else Cell(f"{count}", "", count)
+
+
+def _errors(comparison: Comparison, *, seeds: bool, margins: bool) -> list[tuple[Cell, ...]]:
+    rows = []
+    for reader, heading in _ERRORS.items():
+        if comparison.frame[f"{reader}_decision"].isna().all():
+            continue
+        tables = [discordance(comparison, reader, m, comparison.baseline) for m in comparison.others]
+        ps = corrected([t.p for t in tables], comparison.inference.correction)
+        for method, table, p in zip(comparison.others, tables, ps, strict=True):
+            if table.count:
+                rows.append(_flips(comparison, heading, method, table, p, seeds=seeds, margins=margins))
+    return rows
+
+
+def _flips(
+    comparison: Comparison,
+    heading: str,
+    method: str,
+    table: Discordance,
+    p: float,
+    *,
+    seeds: bool,
+    margins: bool,
+) -> tuple[Cell, ...]:
+    first, second = table.only_method / table.count, table.only_baseline / table.count
+    smallest = detectable_flips(table.count, other=min(first, second))
+    smallest -= min(first, second)
+    text = MISSING if math.isnan(smallest) else f"{100 * smallest:.0f} %"
+    known = p >= ALPHA and first != second
+    return (
+        plain(heading),
+        plain(f"{shown(method)} − {shown(comparison.baseline)}", tone="strong"),
+        Cell(
+            f"{table.only_method} : {table.only_baseline}",
+            f"of {table.count}",
+            first - second,
+            "none" if p >= ALPHA else "",
+        ),
+        Cell(p_text(p).removeprefix("p ").removeprefix("= "), "", p),
+        *(Cell(MISSING),) * (seeds + margins),
+        Cell(text, "", smallest),
+        *(_count(subjects_for_flips(first, second, power=power), "> 20 000", known) for power in POWERS),
+    )

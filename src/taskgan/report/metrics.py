@@ -1,0 +1,57 @@
+"""The measures that methods are compared in: their columns, names, and which way is better."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure that is compared.
+
+    Attributes:
+        key: Column of ``cases.csv``, or ``suvr_error`` for \\|restored − clean\\| SUVR, or ``<reader>_auc``.
+        heading: Short name.
+        digits: Decimals shown.
+        better: +1 if more is better, −1 if less is.
+        words: Name in a sentence.
+        unit: Unit with a leading space, or empty.
+        scores: Column of the scores whose AUC this is; empty for a mean over subjects.
+    """
+
+    key: str
+    heading: str
+    digits: int
+    better: int
+    words: str
+    unit: str = ""
+    scores: str = ""
+
+    @property
+    def column(self) -> str:
+        """The column of ``cases.csv`` that has to be known."""
+        return "suvr_bias" if self.key == "suvr_error" else self.scores or self.key
+
+    @property
+    def name(self) -> str:
+        """What a user calls it, e.g. in ``--margin suvr=0.02``."""
+        return "suvr" if self.key == "suvr_error" else self.key
+
+
+PSNR = Metric("psnr", "PSNR (dB)", 2, 1, "PSNR", " dB")
+SSIM = Metric("ssim", "SSIM", 3, 1, "SSIM")
+RELATIVE = Metric("rmse_relative", "Relative RMSE", 3, -1, "relative RMSE")
+PSNR_HEAD = Metric("psnr_head", "PSNR, head (dB)", 2, 1, "PSNR inside the head", " dB")
+SSIM_HEAD = Metric("ssim_head", "SSIM, head", 3, 1, "SSIM inside the head")
+RELATIVE_HEAD = Metric("rmse_relative_head", "Relative RMSE, head", 3, -1, "relative RMSE inside the head")
+TASK = Metric("task_mae", "T: slice MAE", 3, -1, "the slice error of T")
+JUDGE = Metric("judge_mae", "Judge: slice MAE", 3, -1, "the judge's slice error")
+SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error")
+TASK_AUC = Metric("task_auc", "T: AUC", 3, 1, "the AUC of T", scores="task_probability")
+JUDGE_AUC = Metric("judge_auc", "Judge: AUC", 3, 1, "the judge's AUC", scores="judge_probability")
+SUVR_AUC = Metric("suvr_auc", "SUVR: AUC", 3, 1, "the SUVR's AUC", scores="suvr_restored")
+
+QUALITY = (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
+READINGS = (TASK, JUDGE, SUVR)
+AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}
+# What the verdict speaks of: frame and head tell the same story, and T is no judge of Task-GAN.
+HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR)
+METRICS = (*QUALITY, *READINGS, *AUCS.values())
