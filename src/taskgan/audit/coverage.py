@@ -108,8 +108,7 @@ def calibrate(readings: Readings, inputs: Inputs, settings: AuditSettings, fit: 
     warnings += [
         f"Exchangeability is broken: the degraded test images differ from the calibration images in their {s.name} "
         f"(median {s.test:.3g} against {s.calibration:.3g}, Kolmogorov–Smirnov p {s.p:.2g}, {s.adjusted:.2g} after "
-        "Holm): "
-        "the promised coverage does not hold for them"
+        "Holm): the promised coverage does not hold for them"
         for s in shifts
         if s.found
     ]
@@ -127,9 +126,8 @@ def _split(readings: Readings, inputs: Inputs, settings: AuditSettings) -> _Spli
         pool = [p.case for p in inputs.validation]
         if not pool:
             return (
-                "No conformal intervals: no validation subject was restored. Restore them into the same folder, "
-                "or say "
-                f"--calibration 0.5 to spend half of the test subjects on it (at least {needed(settings.alpha)} "
+                "No conformal intervals: no validation subject was restored. Restore them into the same folder, or "
+                f"say --calibration 0.5 to spend half of the test subjects on it (at least {needed(settings.alpha)} "
                 "are needed)."
             )
         count = len({p.subject for p in inputs.validation})

@@ -132,8 +132,7 @@ def fitness(clean: Opinion) -> Fitness:
         return Fitness(name, False, f"{name} is no judge here: the audited subjects do not have both labels")
     told = (
         f"balanced accuracy {accuracy.estimate:.2f} [{accuracy.low:.2f}, {accuracy.high:.2f}], AUC "
-        f"{area.estimate:.2f} "
-        "on the clean images"
+        f"{area.estimate:.2f} on the clean images"
     )
     if area.estimate < LEAST_AUC:
         return Fitness(

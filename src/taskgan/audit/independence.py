@@ -146,15 +146,13 @@ def _is_task(judge: Judge, inputs: Inputs, tasks: Iterable[Path]) -> list[str]:
         if share > 0:
             return [
                 f"judge {judge.name} ({judge.folder}) shares {100 * share:.0f} % of its weights with the task "
-                "network "
-                f"that the restorer was trained with ({task.parent}): T is never its own judge"
+                f"network that the restorer was trained with ({task.parent}): T is never its own judge"
             ]
     settings, card = inputs.recipe.task.pretrain, judge.card.get("settings")
     if inputs.told and card is not None and _alike(card, settings.model_dump(mode="json")):
         return [
-            f"judge {judge.name} ({judge.folder}) has the network {settings.network} and the seed {settings.seed} "
-            "of the "
-            "restorer's task network: T is never its own judge"
+            f"judge {judge.name} ({judge.folder}) has the network {settings.network} and the seed {settings.seed} of "
+            "the restorer's task network: T is never its own judge"
         ]
     return []
 

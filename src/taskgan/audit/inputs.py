@@ -86,8 +86,7 @@ def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -
     if not cases:
         raise UserError(
             f"{audited.folder} holds no restored test case of {pairs.source}: an audit needs subjects that neither "
-            "the "
-            "restorer nor a judge has learnt from (taskgan restore MODEL PAIRS --split test)"
+            "the restorer nor a judge has learnt from (taskgan restore MODEL PAIRS --split test)"
         )
     bare = [p for p in cases if p.clean is None]
     if bare:

@@ -48,9 +48,8 @@ def opinions_table(outcome: Outcome) -> Table:
         Column("auc", "AUC", "Of the judge’s score, DeLong’s interval."),
     )
     note = (
-        "Flips are relative to the same judge’s reading of the clean image; errors are against the label. "
-        "Intervals are "
-        "exact (Clopper–Pearson) by subject, of balanced accuracy by its posterior."
+        "Flips are relative to the same judge’s reading of the clean image; errors are against the label. Intervals "
+        "are exact (Clopper–Pearson) by subject, of balanced accuracy by its posterior."
     )
     return Table("opinions", "Every judge on every kind of image", note, columns, tuple(rows), grouped=True)
 
@@ -104,8 +103,7 @@ def flipped_table(outcome: Outcome) -> Table:
     )
     note = (
         "Score of the clean → of the restored image (mean probability of “positive”, cut 0.5; the observer’s SUVR, "
-        "its own "
-        "cut). Everything is in flips.csv."
+        "its own cut). Everything is in flips.csv."
     )
     empty = "No judge decides otherwise on any restored image than on the clean one."
     return Table("flipped-cases", "Who flipped", note, columns, tuple(rows), empty)
@@ -239,8 +237,7 @@ def shift_table(outcome: Outcome) -> Table:
     )
     note = (
         "The promise holds for subjects like those that calibrated. A large p is no proof that they are: few "
-        "subjects "
-        "show only gross differences."
+        "subjects show only gross differences."
     )
     return Table(
         "exchangeability",

@@ -83,9 +83,8 @@ def _together(outcome: Outcome) -> str:
     counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in outcome.fit for n in by.split(", ")))
     every = outcome.flipped[counted == len(outcome.fit)]["subject"].nunique()
     some = outcome.flipped[counted > 0]["subject"].nunique()
-    return (
-        f"At least one of the {len(outcome.fit)} judges saw a flip in {_count(some, 'patient')}, all of them in {every}."
-    )
+    judges = len(outcome.fit)
+    return f"At least one of the {judges} judges saw a flip in {_count(some, 'patient')}, all of them in {every}."
 
 
 def _contrast(outcome: Outcome, contrast: Contrast) -> str:
@@ -94,8 +93,7 @@ def _contrast(outcome: Outcome, contrast: Contrast) -> str:
     ending = "no difference is shown" if p >= 0.05 else "this is a difference"
     return (
         f"Against {contrast.other}, {word} by {contrast.judge}: {ours} only with {outcome.method}, {theirs} only "
-        "with "
-        f"{contrast.other}, of {contrast.subjects} (McNemar p {p:.2g}): {ending}."
+        f"with {contrast.other}, of {contrast.subjects} (McNemar p {p:.2g}): {ending}."
     )
 
 
@@ -111,8 +109,7 @@ def _coverage(measured: Measured) -> str:
         return f"{head}, mean width {number(measured.width, 2)}."
     return (
         f"{head}; no decision was made in {percent(measured.abstained)}, and {percent(measured.wrong)} of the "
-        "decided "
-        "were wrong."
+        "decided were wrong."
     )
 
 
