@@ -10,7 +10,13 @@ _DIRECTIONS = np.deg2rad([0, 180, 90, 270, 45, 135, 315, 225, 22, 158, 202, 338,
 
 
 def place(
-    points: Array, sizes: Array, bounds: tuple[float, float, float, float], *, marker: float, gap: float
+    points: Array,
+    sizes: Array,
+    bounds: tuple[float, float, float, float],
+    *,
+    markers: Array,
+    gap: float,
+    obstacles: Array | None = None,
 ) -> list[tuple[float, float] | None]:
     """Find a place for each label, near its point, the crowded ones first.
 
@@ -18,31 +24,35 @@ def place(
         points: (N, 2) in pixels.
         sizes: (N, 2) width and height of each label in pixels.
         bounds: Left, bottom, right, top of the room, in pixels.
-        marker: Half the edge of what a point is drawn as, in pixels.
-        gap: Smallest distance of a label to its own marker and to other things, in pixels.
+        markers: (N,) half the edge of what each point is drawn as, in pixels.
+        gap: Smallest distance of a label to markers and other labels, in pixels.
+        obstacles: (M, 2) further points that a label keeps off, e.g. along a line.
 
     Returns:
         Lower left corner of each label; None for one that has no place left.
     """
     count = len(points)
-    taken = [np.array([*(p - marker), *(p + marker)]) for p in points]
+    taken = [np.array([*(p - half), *(p + half)]) for p, half in zip(points, markers, strict=True)]
+    taken += [np.array([*p, *p]) for p in (obstacles if obstacles is not None else ())]
     found: list[tuple[float, float] | None] = [None] * count
     apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    crowd = (apart < 6 * sizes.mean() if count else apart).sum(axis=1) if count else []
+    crowd = (apart < 2 * sizes.max(initial=0.0)).sum(axis=1)
     reach = max(bounds[2] - bounds[0], bounds[3] - bounds[1])
     for index in sorted(range(count), key=lambda i: -crowd[i]):
-        for box in _candidates(points[index], sizes[index], marker + gap, reach):
+        others = np.array(taken)
+        for box in _candidates(points[index], sizes[index], float(markers[index]) + gap, reach):
             inside = (box[:2] >= bounds[:2]).all() and (box[2:] <= bounds[2:]).all()
-            if inside and not any(overlap(box, other, gap) for other in taken):
+            if inside and not overlaps(box, others, gap):
                 taken.append(box)
                 found[index] = (float(box[0]), float(box[1]))
                 break
     return found
 
 
-def overlap(box: Array, other: Array, gap: float = 0.0) -> bool:
-    """Whether two boxes (left, bottom, right, top) come closer than ``gap``."""
-    return bool((box[:2] < other[2:] + gap).all() and (other[:2] - gap < box[2:]).all())
+def overlaps(box: Array, others: Array, gap: float = 0.0) -> bool:
+    """Whether a box (left, bottom, right, top) comes closer than ``gap`` to any of ``others`` (N, 4)."""
+    apart = (box[:2] >= others[:, 2:] + gap) | (others[:, :2] - gap >= box[2:])
+    return not bool(apart.any(axis=1).all())
 
 
 def _candidates(point: Array, size: Array, distance: float, reach: float) -> Sequence[Array]:

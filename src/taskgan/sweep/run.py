@@ -257,7 +257,7 @@ def _report(out: Path, results: Sequence[Result], choice: Choice, command: str) 
     say("")
     for line in printed(results, choice):
         say(line)
-    say(f"{legend(choice, results)}. Intervals: 95 %, by validation subject")
+    say(f"{legend(results, choice)}. Intervals: 95 %, by validation subject")
     failed = sum(run.outcome.status == "diverged" for result in results for run in result.runs)
     if failed:
         say(f"{failed} run{'s' * (failed != 1)} diverged and cannot be chosen")

@@ -11,6 +11,7 @@ from taskgan.evaluate.statistics import Interval
 from taskgan.files import atomic
 from taskgan.report.cells import MISSING, number, span
 from taskgan.sweep.choose import Choice
+from taskgan.sweep.marks import mark_of, ranked
 from taskgan.sweep.names import text
 from taskgan.sweep.results import MEASURES, Result
 from taskgan.train.folder import settings_of
@@ -52,7 +53,7 @@ def write_table(path: Path, results: Sequence[Result]) -> None:
                 )
 
 
-def summary(results: Sequence[Result], choice: Choice | None) -> list[dict[str, Any]]:
+def summary(results: Sequence[Result], choice: Choice) -> list[dict[str, Any]]:
     """Every setting with its intervals, for ``sweep.yaml``."""
     found = []
     for result in results:
@@ -60,7 +61,7 @@ def summary(results: Sequence[Result], choice: Choice | None) -> list[dict[str, 
         one["seeds"] = [run.recipe.seed for run in result.runs]
         one |= {"reference": True} if result.reference else {}
         one |= {name: _interval(value) for name, value in result.intervals.items()}
-        if choice is not None and result.label in choice.differences:
+        if result.status == "finished":
             one["to_chosen"] = {
                 choice.metric: _interval(choice.differences[result.label]),
                 "psnr": _interval(choice.psnr[result.label]),
@@ -72,71 +73,54 @@ def summary(results: Sequence[Result], choice: Choice | None) -> list[dict[str, 
     return found
 
 
-def printed(results: Sequence[Result], choice: Choice | None) -> list[str]:
+def printed(results: Sequence[Result], choice: Choice) -> list[str]:
     """The table as lines: the chosen setting first, then by the measure that decided, then what failed."""
     shown = [m for m in _PRINTED if any(not math.isnan(_estimate(r, m[0])) for r in results)]
-    metric = choice.metric if choice is not None else "psnr"
-    digits = next((d for name, _, d in _PRINTED if name == metric), 3)
-    heads = ["", "setting", "seeds", *(head for _, head, _ in shown)]
-    heads += [f"{_name(metric)} − chosen", "chosen in"] if choice is not None else []
-    rows = []
-    for result in sorted(results, key=lambda r: _rank(r, choice, metric)):
-        row = [_sign(result, choice), result.label, str(len(result.runs))]
+    gaps = [("psnr", "PSNR − chosen", 2, choice.psnr)]
+    if choice.metric != "psnr":
+        _, head, digits = next(m for m in _PRINTED if m[0] == choice.metric)
+        gaps.insert(0, (choice.metric, f"{head} − chosen", digits, choice.differences))
+    heads = [
+        "",
+        "setting",
+        "seeds",
+        *(head for _, head, _ in shown),
+        *(head for _, head, _, _ in gaps),
+        "redrawn",
+    ]
+    lines = []
+    for result in ranked(results, choice):
+        row = [result.label, str(len(result.runs))]
         if result.status != "finished":
-            row += [result.status, *[""] * (len(heads) - 4)]
-            rows.append(row)
+            lines.append([" ", *row, result.status, *[""] * (len(heads) - 4)])
             continue
-        row += [_with_span(result.intervals[name], d) for name, _, d in shown]
-        if choice is not None:
+        row += [_with_span(result.intervals[name], digits) for name, _, digits in shown]
+        for _, _, digits, found in gaps:
             own = result.label == choice.chosen
-            gap = choice.differences[result.label]
-            row.append(MISSING if own else _with_span(gap, digits, sign=True))
-            row.append(f"{100 * choice.shares[result.label]:.0f} %" if result.label in choice.shares else "")
-        rows.append(row)
-    hidden = len(rows) - _MOST_ROWS
-    lines = _aligned([heads, *rows[:_MOST_ROWS]])
-    return [*lines, *([f"and {hidden} more in the table"] if hidden > 0 else [])]
+            row.append(MISSING if own else _with_span(found[result.label], digits, sign=True))
+        row.append(f"{100 * choice.shares[result.label]:.0f} %" if result.label in choice.shares else "")
+        lines.append([mark_of(result, choice).sign, *row])
+    hidden = len(lines) - _MOST_ROWS
+    more = [f"and {hidden} more in the table"] if hidden > 0 else []
+    return [*_aligned([heads, *lines[:_MOST_ROWS]]), *more]
 
 
-def legend(choice: Choice, results: Sequence[Result]) -> str:
+def legend(results: Sequence[Result], choice: Choice) -> str:
     """What the signs of the printed table mean, as far as they are there."""
-    signs = {_sign(result, choice) for result in results}
+    signs = {mark_of(result, choice).sign for result in results if result.status == "finished"}
     words = {
         "*": "chosen",
-        "=": "no difference to the chosen one shown (its interval holds 0)",
+        "=": "no difference to the chosen one shown (the interval holds 0)",
         "-": "not eligible by the rule",
         "r": "reference, not a choice",
     }
-    return "; ".join(f"{sign} {meaning}" for sign, meaning in words.items() if sign in signs)
-
-
-def _sign(result: Result, choice: Choice | None) -> str:
-    if choice is None:
-        return " "
-    if result.label == choice.chosen:
-        return "*"
-    if not result.candidate:
-        return "r"
-    if result.label not in choice.eligible:
-        return "-"
-    return "=" if result.label in choice.ties else " "
-
-
-def _rank(result: Result, choice: Choice | None, metric: str) -> tuple[int, float]:
-    if result.status != "finished":
-        return 4, 0.0
-    value = _estimate(result, metric)
-    order = -value if metric == "psnr" else value
-    place = {"*": 0, "=": 1, " ": 1, "-": 2, "r": 3}[_sign(result, choice)]
-    return place, math.inf if math.isnan(order) else order
+    told = [f"{sign} {meaning}" for sign, meaning in words.items() if sign in signs]
+    told.append("redrawn: how often the rule would choose it if the subjects were drawn anew")
+    return "; ".join(told)
 
 
 def _estimate(result: Result, name: str) -> float:
     return result.intervals[name].estimate if name in result.intervals else math.nan
-
-
-def _name(metric: str) -> str:
-    return next((head for name, head, _ in _PRINTED if name == metric), metric)
 
 
 def _with_span(interval: Interval, digits: int, *, sign: bool = False) -> str:

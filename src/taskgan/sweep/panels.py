@@ -1,0 +1,151 @@
+"""One measure of a sweep over its keys: a curve for one key, a heat map for two, a row a setting for more."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from taskgan.sweep.choose import Choice
+from taskgan.sweep.marks import CHOSEN, OTHER, PALE, REFERENCE, Mark, mark_of, ranked
+from taskgan.sweep.names import short, text
+from taskgan.sweep.results import Result
+
+WORDS = {"psnr": "PSNR (dB)", "judge_mae": "Judge: slice MAE", "suvr_error": "|SUVR error|"}
+MOST_ROWS = 40
+ABSENT = "–"
+_DIGITS = {"psnr": 2, "judge_mae": 3, "suvr_error": 3}
+
+
+def value_of(result: Result, key: str) -> str:
+    """A setting's value of a key as shown; a dash where the key says nothing about it."""
+    return text(result.values[key]) if key in result.values else ABSENT
+
+
+def values_of(result: Result) -> str:
+    """All values of a setting, which is what it is called in figures."""
+    return "/".join(text(value) for value in result.values.values()) or result.label
+
+
+def ticks(results: Sequence[Result], key: str) -> list[str]:
+    """Values of a key, numbers by size; where it says nothing comes first."""
+    found = {value_of(r, key): r.values.get(key) for r in results if r.candidate}
+    numbers = all(_number(value) for name, value in found.items() if name != ABSENT)
+    return sorted(found, key=lambda k: (k != ABSENT, found[k] if numbers and k != ABSENT else 0))
+
+
+def curve(axis: Any, results: Sequence[Result], choice: Choice, measure: str, keys: Sequence[str]) -> None:
+    """One key. Numbers are joined by a line in a band of 95 % intervals by subject; seeds are small dots."""
+    key, names = keys[0], ticks(results, keys[0])
+    own = [r for r in results if r.candidate and r.status == "finished"]
+    own.sort(key=lambda r: names.index(value_of(r, key)))
+    x = np.array([names.index(value_of(r, key)) for r in own], dtype=float)
+    y, low, high = (
+        np.array([getattr(r.intervals[measure], end) for r in own]) for end in ("estimate", "low", "high")
+    )
+    for result in results:
+        if not result.candidate and result.status == "finished":
+            value = result.intervals[measure].estimate
+            axis.axhline(value, color=REFERENCE, linewidth=1, linestyle=(0, (4, 3)), label=result.label)
+    if len(own) > 1 and all(_number(r.values.get(key)) for r in own):
+        if not np.isnan(low).all():
+            axis.fill_between(x, low, high, color=OTHER, alpha=0.18, linewidth=0, label="95 %, by subject")
+        axis.plot(x, y, color=OTHER, linewidth=1.4)
+    elif not np.isnan(low).all():
+        bars = np.array([y - low, high - y])
+        axis.errorbar(x, y, bars, fmt="none", ecolor=OTHER, alpha=0.4, elinewidth=2, label="95 %, by subject")
+    for place, result in zip(x, own, strict=True):
+        if len(result.runs) > 1:
+            seeds = [run.figures()[measure] for run in result.runs]
+            axis.plot([place + 0.14] * len(seeds), seeds, ".", color=PALE, markersize=4, label="single seeds")
+        point(axis, place, result.intervals[measure].estimate, mark_of(result, choice))
+    for result in results:
+        if result.candidate and result.status != "finished":
+            options = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 8, "color": PALE}
+            place = names.index(value_of(result, key))
+            axis.text(place, 0.03, result.status, transform=axis.get_xaxis_transform(), **options)
+    axis.set_xticks(range(len(names)), names, **_turned(names))
+    axis.set_xlim(-0.5, len(names) - 0.5)
+    axis.set_xlabel(short(key))
+    axis.set_title(WORDS[measure])
+
+
+def heat(axis: Any, results: Sequence[Result], choice: Choice, measure: str, keys: Sequence[str]) -> None:
+    """Two keys: a cell a setting with its number; brighter is better."""
+    down, right = (ticks(results, key) for key in keys)
+    grid = np.full((len(down), len(right)), np.nan)
+    own = [result for result in results if result.candidate]
+    cells = [(down.index(value_of(r, keys[0])), right.index(value_of(r, keys[1]))) for r in own]
+    for cell, result in zip(cells, own, strict=True):
+        if result.status == "finished":
+            grid[cell] = result.intervals[measure].estimate
+    better = grid if measure == "psnr" else -grid
+    low, high = np.nanmin(better), np.nanmax(better)
+    share = (better - low) / (high - low) if high > low else np.where(np.isnan(better), np.nan, 1.0)
+    axis.imshow(share, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for cell, result in zip(cells, own, strict=True):
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7.5}
+        if result.status != "finished":
+            axis.text(cell[1], cell[0], result.status, color=PALE, **middle)
+            continue
+        name = mark_of(result, choice).name
+        sign = {"chosen": "\n★", "tie with the chosen": "\n=", "not eligible": "\n×"}.get(name, "")
+        words = f"{grid[cell]:.{_DIGITS[measure]}f}{sign}"
+        axis.text(cell[1], cell[0], words, color="black" if share[cell] > 0.5 else "white", **middle)
+        if name == "chosen":
+            axis.add_patch(_frame(cell))
+    axis.set_xticks(range(len(right)), right, **_turned(right))
+    axis.set_yticks(range(len(down)), down)
+    axis.set_xlabel(short(keys[1]))
+    axis.set_ylabel(short(keys[0]) if measure == "psnr" else "")
+    axis.set_title(WORDS[measure])
+    axis.tick_params(length=0)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+
+
+def rows(axis: Any, results: Sequence[Result], choice: Choice, measure: str, keys: Sequence[str]) -> None:
+    """More keys: a row a setting with its 95 % interval by subject, in the order of the printed table."""
+    own = [r for r in ranked(results, choice) if r.status == "finished"][:MOST_ROWS][::-1]
+    for place, result in enumerate(own):
+        interval, kind = result.intervals[measure], mark_of(result, choice)
+        colour = kind.face if kind.face != "white" else kind.edge
+        axis.plot([interval.low, interval.high], [place, place], color=colour, alpha=0.45, linewidth=2)
+        point(axis, interval.estimate, place, kind)
+    axis.set_yticks(range(len(own)), [values_of(r) for r in own] if measure == "psnr" else [""] * len(own))
+    axis.tick_params(axis="y", labelsize=7.5)
+    axis.set_ylim(-0.7, len(own) - 0.3)
+    axis.grid(axis="y", color="#EEEEEE", linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.locator_params(axis="x", nbins=4)
+    axis.set_title(WORDS[measure])
+    axis.set_xlabel("better →" if measure == "psnr" else "← better")
+
+
+def point(axis: Any, x: float, y: float, kind: Mark) -> None:
+    """A setting as it looks in every panel."""
+    axis.plot(
+        x,
+        y,
+        kind.marker,
+        markerfacecolor=kind.face,
+        markeredgecolor=kind.edge,
+        markersize=kind.size,
+        label=kind.name,
+        zorder=8 if kind.name == "chosen" else 5,
+        linestyle="none",
+    )
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _turned(names: Sequence[str]) -> dict[str, Any]:
+    return {} if max(map(len, names)) < 7 else {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+
+
+def _frame(cell: tuple[int, int]) -> Any:
+    from matplotlib.patches import Rectangle
+
+    corner = (cell[1] - 0.47, cell[0] - 0.45)
+    return Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=CHOSEN, linewidth=2.5, clip_on=False)
