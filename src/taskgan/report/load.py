@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,17 @@ class Comparison:
     inference: Inference = field(default_factory=Inference)
 
     def rows(self, method: str) -> pd.DataFrame:
-        """Rows of one method."""
-        return self.frame[self.frame["method"] == method]
+        """Rows of one method, not to be changed."""
+        return self._by_method.get(method, self.frame.iloc[:0])
+
+    @cached_property
+    def _by_method(self) -> dict[str, pd.DataFrame]:
+        return {str(name): rows for name, rows in self.frame.groupby("method", sort=False)}
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """Subject and label of every case, indexed by case."""
+        return self.frame.drop_duplicates("case").set_index("case")[["subject", "label"]]
 
     @property
     def cut(self) -> float:

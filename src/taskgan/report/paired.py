@@ -1,6 +1,5 @@
 """Paired comparison of methods on the cases that they share, by subject."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +31,6 @@ def _values(rows: pd.DataFrame, metric: Metric) -> pd.Series:
     return pd.Series(np.abs(values) if metric.key == "suvr_error" else values, index=rows.index)
 
 
-def _subjects(comparison: Comparison) -> pd.Series:
-    return comparison.frame.drop_duplicates("case").set_index("case")["subject"]
-
-
 def by_case(comparison: Comparison, method: str, metric: Metric) -> pd.Series:
     """A metric of one method, one value a case (mean over seeds), indexed by case; NaN where unknown."""
     rows = comparison.rows(method)
@@ -54,7 +49,7 @@ def differences(comparison: Comparison, metric: Metric, method: str, baseline: s
     Seeds are averaged within a case, cases within a subject: one number a subject.
     """
     gap = (by_case(comparison, method, metric) - by_case(comparison, baseline, metric)).dropna()
-    who = _subjects(comparison)
+    who = comparison.cases["subject"]
     means, subjects = subject_means(gap.to_numpy(), [str(who[case]) for case in gap.index])
     return pd.Series(means, index=pd.Index(subjects), dtype=float)
 
@@ -71,7 +66,7 @@ def seed_differences(comparison: Comparison, metric: Metric, method: str, baseli
         gap = first[seeds] - second[seeds]
     else:
         gap = first.sub(by_case(comparison, baseline, metric), axis=0)
-    who = _subjects(comparison)
+    who = comparison.cases["subject"]
     return gap.groupby([str(who[case]) for case in gap.index], sort=False).mean()
 
 
@@ -95,24 +90,19 @@ def _scores(comparison: Comparison, metric: Metric, method: str) -> pd.DataFrame
     return pd.Series(finite(rows[metric.scores]), rows.index).groupby([rows["case"], seeds]).mean().unstack()
 
 
-def _labels(comparison: Comparison) -> pd.Series:
-    return comparison.frame.drop_duplicates("case").set_index("case")["label"]
-
-
 def auc_of(comparison: Comparison, metric: Metric, method: str) -> Interval:
     """Mean of the seeds' AUCs of one method with its interval."""
     scores = _scores(comparison, metric, method)
-    labels, who = _labels(comparison)[scores.index], _subjects(comparison)[scores.index]
-    return auc_interval(scores.to_numpy().T, labels.to_numpy(), list(who))
+    cases = comparison.cases.loc[scores.index]
+    return auc_interval(scores.to_numpy().T, cases["label"].to_numpy(), list(cases["subject"]))
 
 
 def _auc_difference(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Difference:
     first, second = (_scores(comparison, metric, name) for name in (method, baseline))
-    cases = first.index.intersection(second.index)
-    labels, who = _labels(comparison)[cases], _subjects(comparison)[cases]
-    return auc_difference(
-        first.loc[cases].to_numpy().T, second.loc[cases].to_numpy().T, labels.to_numpy(), list(who)
-    )
+    shared = first.index.intersection(second.index)
+    cases = comparison.cases.loc[shared]
+    one, two = (scores.loc[shared].to_numpy().T for scores in (first, second))
+    return auc_difference(one, two, cases["label"].to_numpy(), list(cases["subject"]))
 
 
 @dataclass(frozen=True)
@@ -157,7 +147,7 @@ class Compared:
 
 
 def family(
-    comparison: Comparison, metric: Metric, baseline: str, methods: Sequence[str] | None = None
+    comparison: Comparison, metric: Metric, baseline: str, *, seeds: bool = True
 ) -> dict[str, Compared]:
     """Every method against one baseline in one measure: the family over which p-values are corrected.
 
@@ -165,9 +155,9 @@ def family(
         comparison: What is compared; it says how to correct, and the margins.
         metric: The measure.
         baseline: A method or ``input``.
-        methods: Those that are set against it; None is all but itself.
+        seeds: Whether to work out the interval over subjects and seeds too.
     """
-    names = [m for m in (methods or comparison.methods) if m != baseline]
+    names = [m for m in comparison.methods if m != baseline]
     found = [difference(comparison, metric, name, baseline) for name in names]
     how = comparison.inference.correction
     margin = comparison.inference.margins.get(metric.name)
@@ -178,21 +168,21 @@ def family(
     ps = corrected([d.p for d in found], how)
     compared = {}
     for i, name in enumerate(names):
-        seeds, crossed = 0, UNKNOWN
-        if not metric.scores:
+        count, crossed = 0, UNKNOWN
+        if seeds and not metric.scores:
             table = seed_differences(comparison, metric, name, baseline)
-            seeds, crossed = table.shape[1], crossed_interval(table.to_numpy(dtype=float))
+            count, crossed = table.shape[1], crossed_interval(table.to_numpy(dtype=float))
         compared[name] = Compared(
             metric,
             name,
             baseline,
-            found[i],
-            ps[i],
-            seeds,
-            crossed,
-            tests[i],
-            equivalent[i],
-            noninferior[i],
+            difference=found[i],
+            p=ps[i],
+            seeds=count,
+            crossed=crossed,
+            equivalence=tests[i],
+            p_equivalent=equivalent[i],
+            p_noninferior=noninferior[i],
         )
     return compared
 

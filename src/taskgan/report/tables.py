@@ -118,7 +118,7 @@ def _compared(
     """Every pair of :func:`_pairs` with its difference in each of the metrics."""
     pairs = _pairs(comparison)
     families = {
-        (metric, baseline): family(comparison, metric, baseline)
+        (metric, baseline): family(comparison, metric, baseline, seeds=False)
         for metric in metrics
         for baseline in dict.fromkeys(b for _, b in pairs)
     }

@@ -13,7 +13,7 @@ from taskgan.report.cells import number, told
 from taskgan.report.comparisons import POWERS, equivalence_word, needed
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison, shown
-from taskgan.report.metrics import HEADLINE, JUDGE, PSNR, SUVR, Metric
+from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric
 from taskgan.report.paired import Compared, family, paired
 
 
@@ -42,7 +42,7 @@ def verdict(comparison: Comparison) -> Verdict:
         findings = [_restores(comparison), *_read_against_input(comparison), *findings]
     findings += [
         *_with_other_seeds(comparison, against),
-        *_equivalences(comparison, against),
+        *_equivalences(comparison),
         *_slopes(comparison),
         *_flips(comparison),
     ]
@@ -159,34 +159,44 @@ def _gap(metric: Metric, value: float) -> str:
 
 
 def _with_other_seeds(comparison: Comparison, against: dict[str, list[Compared]]) -> Iterable[str]:
-    """Whether a difference would be there again after another training run."""
+    """Whether the differences would be there again after another training run."""
     for method, compared in against.items():
-        known = [c for c in compared if not math.isnan(c.crossed.low)]
-        if known:
-            listed = _and(
-                f"{c.metric.words} {told(c.crossed, c.metric.digits, sign=True, unit=c.metric.unit)}"
-                for c in known
+        claimed = [c for c in compared if c.verdict != "none" and not math.isnan(c.crossed.low)]
+        holds = [c for c in claimed if c.crossed.excludes(0.0)]
+        said = [
+            f"{verb} {_and(c.metric.words for c in some)}"
+            for verb, some in (
+                ("holds for", holds),
+                ("does not hold for", [c for c in claimed if c not in holds]),
             )
+            if some
+        ]
+        if said:
             yield (
-                f"{shown(method)} against {shown(comparison.baseline)} with another training run in mind "
-                f"({known[0].seeds} seeds): {listed}."
+                f"That {shown(method)} differs from {shown(comparison.baseline)}, also with another training run in "
+                f"mind ({claimed[0].seeds} seeds), {' and '.join(said)}."
             )
 
 
-def _equivalences(comparison: Comparison, against: dict[str, list[Compared]]) -> Iterable[str]:
+def _equivalences(comparison: Comparison) -> Iterable[str]:
     words = {
         "equivalent": "{0} equivalent within ±{1}",
         "not worse": "{0} not worse by {1} or more, equivalence not shown",
         "not shown": "equivalence of {0} within ±{1} not shown",
     }
-    for method, compared in against.items():
+    stated = [m for m in METRICS if m.name in comparison.inference.margins]
+    families = [family(comparison, metric, comparison.baseline, seeds=False) for metric in stated]
+    for method in comparison.others:
         said = [
-            words[word].format(c.metric.words, f"{c.equivalence.margin:g}{c.metric.unit}")
-            for c in compared
-            if c.equivalence and (word := equivalence_word(c))
+            words[word].format(one.metric.words, f"{one.equivalence.margin:g}{one.metric.unit}")
+            for one in (found[method] for found in families)
+            if one.equivalence and (word := equivalence_word(one))
         ]
         if said:
-            yield f"{shown(method)} and {shown(comparison.baseline)}, by the margins that were stated: {_and(said)}."
+            yield (
+                f"{shown(method)} and {shown(comparison.baseline)}, by the margins that were stated: "
+                f"{'; '.join(said)}."
+            )
 
 
 def _slopes(comparison: Comparison) -> Iterable[str]:

@@ -1,6 +1,9 @@
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from taskgan.evaluate.statistics import CORRECTIONS, corrected
 
@@ -32,6 +35,14 @@ def test_untested_comparisons_do_not_count() -> None:
 def test_one_comparison_needs_no_correction(correction: str) -> None:
     assert corrected([0.03], correction) == [0.03]  # type: ignore[arg-type]
     assert corrected([], correction) == []  # type: ignore[arg-type]
+
+
+@settings(max_examples=10, deadline=None)  # statsmodels collects garbage at every call
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_they_are_what_statsmodels_makes_of_them(p_values: list[float]) -> None:
+    assert corrected(p_values, "holm") == pytest.approx(multipletests(p_values, method="holm")[1])
+    found = corrected(p_values, "benjamini-hochberg")
+    assert found == pytest.approx(multipletests(p_values, method="fdr_bh")[1])
 
 
 def test_none_changes_nothing() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
+from scipy import stats
 
 Correction = Literal["holm", "benjamini-hochberg", "none"]
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
-_NAMES = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
 
 
 def corrected(p_values: Sequence[float], correction: Correction = "holm") -> list[float]:
@@ -20,11 +20,12 @@ def corrected(p_values: Sequence[float], correction: Correction = "holm") -> lis
             ``benjamini-hochberg`` the expected share of false ones among the claims (1995,
             10.1111/j.2517-6161.1995.tb02031.x); ``none`` changes nothing.
     """
-    values = np.asarray(p_values, dtype=np.float64)
+    values = np.array(p_values, dtype=np.float64)
     tested = ~np.isnan(values)
-    if correction != "none" and tested.sum() > 1:
-        from statsmodels.stats.multitest import multipletests
-
-        values = values.copy()
-        values[tested] = multipletests(values[tested], method=_NAMES[correction])[1]
+    if correction == "holm":
+        order = np.flatnonzero(tested)[np.argsort(values[tested])]
+        left = np.arange(len(order), 0, -1)  # hypotheses that are not yet rejected
+        values[order] = np.minimum(np.maximum.accumulate(left * values[order]), 1.0)
+    elif correction == "benjamini-hochberg" and tested.any():
+        values[tested] = stats.false_discovery_control(values[tested])
     return [float(v) for v in values]

@@ -13,7 +13,9 @@ from scipy import optimize, stats
 
 MOST = 100_000  # subjects; beyond, "how many" is no plan
 _MOST_EXACT = 20_000  # of the exact tests, whose every number of events is summed over
-_AGAIN = 25  # exact power is a saw-tooth in n: it has to stay above the target for this many more subjects
+# Exact power is a saw-tooth in n: it has to stay above the target for this many more subjects. McNemar's sums over
+# the number of discordant subjects, which leaves next to nothing of the teeth.
+_AGAIN_RATE, _AGAIN_FLIPS = 25, 4
 
 
 def mean_power(difference: float, deviation: float, count: int, *, alpha: float = 0.05) -> float:
@@ -146,7 +148,7 @@ def subjects_for_flips(
         1,
         power,
         _MOST_EXACT,
-        again=_AGAIN,
+        again=_AGAIN_FLIPS,
     )
 
 
@@ -204,7 +206,9 @@ def subjects_for_rate(rate: float, null: float, *, power: float = 0.8, alpha: fl
     """
     if rate == null:
         return None
-    return _smallest(lambda n: rate_power(rate, null, n, alpha=alpha), 1, power, _MOST_EXACT, again=_AGAIN)
+    return _smallest(
+        lambda n: rate_power(rate, null, n, alpha=alpha), 1, power, _MOST_EXACT, again=_AGAIN_RATE
+    )
 
 
 def _smallest(
