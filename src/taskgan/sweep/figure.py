@@ -12,6 +12,7 @@ from taskgan.sweep.names import short
 from taskgan.sweep.results import Result
 from taskgan.sweep.trade import draw_trade, write_labels
 
+_DPI = 130
 _MOST_CELLS = 12  # a side; beyond, numbers no longer fit into a heat map
 
 
@@ -41,9 +42,10 @@ def draw(results: Sequence[Result], choice: Choice, path: Path, within: float | 
         line = draw_trade(axes[0][-1], finished, choice, error, within) if error else None
         _legend(figure, axes[0], results, keys, heat=panel is panels.heat)
         if error and line is not None:
+            figure.set_dpi(_DPI)  # hinting makes text as wide as it will be at this resolution alone
             figure.draw_without_rendering()  # labels are placed in pixels, so the layout must be settled
             write_labels(figure, axes[0][-1], finished, choice, error, line)
-        return save(figure, path)
+        return save(figure, path, _DPI)
 
 
 def varying(results: Sequence[Result]) -> list[str]:

@@ -112,7 +112,9 @@ def sweep(asked: Asked) -> Path:
     _tell(todo, subjects, asked.out)
     _make(share(todo.trials, only), rows, base, asked)
     if only is not None:
-        say(f"{asked.out}: share {asked.only} is done. When all are: the same command without --only")
+        say(
+            f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them"
+        )
         return asked.out
     return _join(asked, base, todo, [axis.key for axis in axes], record)
 

@@ -104,7 +104,7 @@ def write_labels(
         np.array([[box.width, box.height] for box in boxes]),
         (room.x0, room.y0, room.x1, room.y1),
         markers=np.array([marks[i].size * scale / 2 for i in shown]),
-        gap=1.5 * scale,
+        gap=2 * scale,
         obstacles=_steps(axis.transData.transform(line), 3 * scale),
     )
     for one, index, corner, box in zip(texts, shown, found, boxes, strict=True):

@@ -1,0 +1,88 @@
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskgan.errors import UserError
+from taskgan.sweep.grid import Axis, combination, count, parse_grid, parse_seeds, parse_share, split_values
+
+scalars = (
+    st.integers(-1000, 1000)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.booleans()
+    | st.none()
+    | st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
+)
+values = st.lists(scalars | st.lists(scalars, max_size=4), min_size=1, max_size=5)
+
+
+def written(value: object) -> str:
+    """A value in YAML's flow style on one line."""
+    return yaml.safe_dump([value], default_flow_style=True, width=10_000).strip()[1:-1]
+
+
+@given(values)
+def test_what_yaml_writes_is_read_back(given_values: list[object]) -> None:
+    text = ",".join(written(value) for value in given_values)
+    (axis,) = parse_grid([f"a.b={text}"])
+    assert list(axis.values) == given_values
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=",[]{}\"'"), max_size=6), min_size=1))
+def test_without_brackets_every_comma_separates(parts: list[str]) -> None:
+    assert split_values(",".join(parts), "x") == parts
+
+
+def test_lists_quotes_and_nested_brackets_hold_together() -> None:
+    (axis,) = parse_grid(["loss.feature_layers=[1,2],[2,3,4], [[1],[2,3]], 'a,b', null, {a: [1,2]}"])
+    assert axis == Axis("loss.feature_layers", ([1, 2], [2, 3, 4], [[1], [2, 3]], "a,b", None, {"a": [1, 2]}))
+
+
+def test_an_apostrophe_inside_a_word_is_no_quote() -> None:
+    assert split_values("don't,can't", "x") == ["don't", "can't"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([], "nothing to sweep"),
+        (["loss.mu_task"], "expected section.key=value"),
+        (["=1"], "expected section.key=value"),
+        (["a.b="], "a value is empty"),
+        (["a.b=1,,2"], "a value is empty"),
+        (["a.b=[1,2"], "never closed"),
+        (["a.b=1]"], "closes nothing"),
+        (["a.b=[1}"], "closes nothing"),
+        (["a.b='x"], "never closed"),
+        (["a.b=x: y: z"], "is not a YAML value"),
+        (["a.b=1", "a.b=2"], "is given twice"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_is_a_sentence(texts: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_grid(texts)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+def test_every_combination_comes_exactly_once(sizes: list[int]) -> None:
+    axes = [Axis(f"k{i}", tuple(range(size))) for i, size in enumerate(sizes)]
+    found = [tuple(combination(axes, n).items()) for n in range(count(axes))]
+    assert len(set(found)) == len(found) == count(axes)
+    assert found == sorted(found)
+
+
+def test_seeds() -> None:
+    assert parse_seeds(None, 7) == (7,)
+    assert parse_seeds("0, 2,1", 7) == (0, 2, 1)
+    for wrong in ("", "a", "1,1", "01,1", "-1", "0,,1"):
+        with pytest.raises(UserError, match="different whole numbers"):
+            parse_seeds(wrong, 0)
+
+
+def test_shares() -> None:
+    assert parse_share(None) is None
+    assert parse_share("2/8") == (2, 8)
+    for wrong in ("0/2", "3/2", "2", "a/b", "1/0"):
+        with pytest.raises(UserError, match="K from 1 to N"):
+            parse_share(wrong)
