@@ -249,7 +249,8 @@ class Validate(Settings):
 
     Attributes:
         every: Steps between looks.
-        metric: ``psnr`` of whole volumes, or ``objective`` (the run's own Eq. 4 without the adversarial term).
+        metric: ``psnr`` of whole volumes, or ``objective`` (the run's own Eq. 4 without the adversarial term; for
+            ``cycle_gan``, whose validation subjects have pairs, Eq. 1).
         patience: Looks without a better value before training stops; 0 never stops early.
         cases: At most this many cases (drawn by the seed); 0 is all.
         save_every: Steps between checkpoints (a look always saves one).

@@ -105,6 +105,17 @@ def test_the_degraded_side_is_that_of_the_other_objectives_to_the_bit(tmp_path: 
         assert not torch.equal(batch.clean, wanted.clean)
 
 
+def test_the_two_sides_are_changed_at_random_apart(tmp_path: Path) -> None:
+    """A step may mirror the degraded slice and leave the clean one as it is."""
+    data = Data(augment=Augment(flip=True, shift=0))
+    slices = TrainingSlices(write(tmp_path), data)
+    left = torch.arange(6.0)[:, None]
+    slices._inputs[:], slices._clean[:] = left, left
+    batch = UnpairedSteps(slices, data, batch_size=64, seed=0)[0]
+    mirrored = [image[:, 0, 0, 0] == 5 for image in (batch.inputs, batch.clean)]
+    assert 16 < int((mirrored[0] == mirrored[1]).sum()) < 48
+
+
 def test_ranks_share_the_batch_of_one(tmp_path: Path) -> None:
     data = Data()
     slices = TrainingSlices(write(tmp_path), data)

@@ -1,7 +1,7 @@
 """Which slices a step sees: a pure function of the seed and the step.
 
 So an interrupted run needs nothing but its step to go on, loader processes need not talk to each other, and
-every objective of an experiment sees the same slices in the same order.
+every objective of an experiment sees the same degraded slices in the same order.
 """
 
 from collections.abc import Sequence
