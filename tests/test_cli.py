@@ -6,7 +6,16 @@ import pytest
 
 from taskgan.cli import main
 
-VERBS = (["simulate", "pet"], ["train"], ["restore"], ["evaluate"], ["compare"], ["demo", "pet"], ["info"])
+VERBS = (
+    ["simulate", "pet"],
+    ["train"],
+    ["restore"],
+    ["evaluate"],
+    ["compare"],
+    ["demo", "pet"],
+    ["explain"],
+    ["info"],
+)
 
 
 def taskgan(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from taskgan import __version__
 from taskgan.errors import Diverged, UserError
 
 _INTERRUPTED = 130  # what typer exits with after Ctrl-C
-_ORDER = ("simulate", "train", "sweep", "restore", "evaluate", "compare", "audit", "demo", "info")
+_ORDER = ("simulate", "train", "sweep", "restore", "evaluate", "compare", "audit", "demo", "explain", "info")
 
 
 class _Workflow(TyperGroup):
@@ -285,13 +285,17 @@ def compare(
 def audit(
     restored: Annotated[Path, typer.Argument(help="Folder of restored images, ours or any tool's.")],
     cohort: Annotated[
-        Path | None, typer.Argument(help="The cohort that they were restored from; or say the three folders below.")
+        Path | None,
+        typer.Argument(help="The cohort that they were restored from; or say the three folders below."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Audit folder to make.")] = Path("audit"),
-    degraded: Annotated[Path | None, typer.Option(help="Folder of degraded images, matched by subject.")] = None,
+    degraded: Annotated[
+        Path | None, typer.Option(help="Folder of degraded images, matched by subject.")
+    ] = None,
     clean: Annotated[Path | None, typer.Option(help="Folder of clean images.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Table with the columns subject, label and, for training judges, split.")
+        Path | None,
+        typer.Option(help="Table with the columns subject, label and, for training judges, split."),
     ] = None,
     against: Annotated[
         list[Path] | None, typer.Option(help="Another method's restored images, to compare with; repeatable.")
@@ -305,15 +309,20 @@ def audit(
     ] = None,
     method: Annotated[str | None, typer.Option(help="What to call the method.")] = None,
     calibration: Annotated[
-        str, typer.Option(help="Of conformal intervals: val, a share of the test subjects, none, a conformal.yaml.")
+        str,
+        typer.Option(
+            help="Of conformal intervals: val, a share of the test subjects, none, a conformal.yaml."
+        ),
     ] = "val",
     alpha: Annotated[float, typer.Option(help="Conformal intervals may miss the truth this often.")] = 0.1,
     pooled: Annotated[bool, typer.Option("--pooled", help="Calibrate both labels together.")] = False,
     fail_over: Annotated[
-        float | None, typer.Option(help="Exit with 1 if the rate of flips may be over this (95 % upper bound).")
+        float | None,
+        typer.Option(help="Exit with 1 if the rate of flips may be over this (95 % upper bound)."),
     ] = None,
     recognisers: Annotated[
-        Path | None, typer.Option(help="Where judges are kept; default: in the cohort, or in OUT for folders.")
+        Path | None,
+        typer.Option(help="Where judges are kept; default: in the cohort, or in OUT for folders."),
     ] = None,
     suvr_cut: Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")] = 1.38,
     slices: Annotated[int, typer.Option(min=1, help="Middle slices that judges read.")] = 40,
@@ -364,6 +373,21 @@ def demo_pet(
     from taskgan.demo import demo_pet as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())
+
+
+@app.command()
+def explain(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of every objective; default: 1200, as documented.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Why a task network: Figures 4 and 5 from real training in the plane, about a minute."""
+    from taskgan.explain.run import explain as run
+
+    run(out, seed=seed, steps=steps, overwrite=overwrite)
 
 
 @app.command()

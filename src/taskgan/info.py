@@ -152,4 +152,5 @@ _KINDS: dict[str, Callable[[Path], str]] = {
     "restored.yaml": _yaml("restored images", "restored.yaml"),
     "summary.json": _evaluation,
     "report.yaml": _yaml("report", "report.yaml"),
+    "explain.yaml": _yaml("figures of taskgan explain", "explain.yaml"),
 }

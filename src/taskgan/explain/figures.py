@@ -1,0 +1,165 @@
+"""Figures 4 and 5 of the paper, drawn from what training did."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.explain.measures import NAMES, Outcome
+from taskgan.explain.problem import Points, branch
+from taskgan.explain.train import METHODS, Method
+from taskgan.report.geometry_figure import draw_mapping
+from taskgan.report.style import LABELS, canvas, look, save
+
+Array = NDArray[np.float64]
+ACROSS, UP = (-1.75, 1.75), (-4.15, 1.75)
+_DRAWN = {0.0: 9, 1.0: 6}  # arrows of Figure 5, by label
+_SEED = 0  # the seed that is drawn: the first, whatever it shows
+
+
+def figure4(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) -> Path:
+    """The problem, and how every objective maps it: lines from the clean to the restored point."""
+    with canvas(1, 1 + len(METHODS), (11.6, 4.9), sharex=True, sharey=True) as (figure, axes):
+        problem, *others = axes[0]
+        domain(problem)
+        for label, (colour, marker) in enumerate(LABELS[:2]):
+            mine = held_out.labels == label
+            style = {"linestyle": "none", "marker": marker, "markersize": 4, "markeredgecolor": colour}
+            problem.plot(*held_out.clean[mine].T, markerfacecolor="white", **style)
+            problem.plot(*held_out.degraded[mine].T, markerfacecolor=colour, **style)
+        problem.text(0, 1.62, "clean domain", ha="center", va="top", fontsize=8)
+        problem.text(0, -4.1, "degraded domain", ha="center", va="bottom", fontsize=8)
+        problem.set_title("(a) The problem")
+        problem.set_xlabel("one in four has label 1 (▲);\ndotted: between the labels", fontsize=8)
+        for letter, axis, method in zip("bcde", others, METHODS, strict=True):
+            outcome = outcomes[method]
+            restored = outcome.trained.final[:, _SEED]
+            domain(axis)
+            shade(axis, held_out)
+            draw_mapping(axis, held_out.clean, restored, held_out.labels, size=3.4)
+            ring(axis, restored[outcome.flipped[:, _SEED] > 0.5])
+            axis.set_title(f"({letter}) {NAMES[method]}", color=look(method, METHODS)[0])
+            found = outcome.measures
+            axis.set_xlabel(
+                f"shrinkage {found.shrinkage.estimate:.2f}, rank {found.rank_correlation.estimate:.2f},\n"
+                f"labels lost {100 * found.flips.estimate:.0f} % (of ▲ {100 * found.flips_minority.estimate:.0f} %)",
+                fontsize=8,
+            )
+        figure.supxlabel(
+            "Lines: from the clean point (hollow) to where its degraded point is restored (filled). Black ring: it "
+            f"has the other label now. Figures: {len(held_out)} held-out points, {restored_seeds(outcomes)} seeds; "
+            "drawn: the first seed.",
+            fontsize=7.5,
+        )
+        return save(figure, path)
+
+
+def figure5(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) -> Path:
+    """What an objective ties together: arrows from the degraded to the restored point, and what training knows."""
+    picked = pick(held_out)
+    with canvas(1, len(METHODS), (10.4, 5.0), sharex=True, sharey=True) as (figure, axes):
+        for axis, method in zip(axes[0], METHODS, strict=True):
+            outcome = outcomes[method]
+            domain(axis)
+            shade(axis, held_out)
+            restored = outcome.trained.final[:, _SEED]
+            back = outcome.trained.returned
+            for k in picked:
+                colour, marker = LABELS[int(held_out.labels[k])]
+                _arrow(axis, held_out.degraded[k], restored[k], colour)
+                if back is not None:
+                    _arrow(axis, restored[k], back[k, _SEED], colour, bow=0.25, style=(0, (2, 2)))
+                else:
+                    pair = np.stack([restored[k], held_out.clean[k]])
+                    axis.plot(*pair.T, color="#444444", linewidth=0.9, linestyle=(0, (1, 1.5)))
+                axis.plot(*held_out.clean[k], marker, color=colour, markerfacecolor="white", markersize=5)
+                axis.plot(*restored[k], marker, color=colour, markersize=5)
+            ring(axis, restored[[k for k in picked if outcome.flipped[k, _SEED] > 0.5]])
+            order = (
+                "unpaired"
+                if back is not None
+                else "paired, and the label"
+                if method == "task_gan"
+                else "paired"
+            )
+            axis.set_title(f"{NAMES[method]}\n{order}", color=look(method, METHODS)[0])
+            axis.set_xlabel(_cycle_words(outcome, held_out) if back is not None else "", fontsize=8)
+        figure.supxlabel(
+            "Arrows: from the degraded point to where it is restored (filled). Dotted: to its clean point (hollow), "
+            "which paired training pulls on. Dashed arrows: CycleGAN’s way back.\n"
+            "Black ring: it has the other label now.",
+            fontsize=7.5,
+        )
+        return save(figure, path)
+
+
+def domain(axis: Any) -> None:
+    """The clean domain as two bands, the line between the labels, and the common frame."""
+    along = np.linspace(-1, 1, 101)
+    for label in (0.0, 1.0):
+        axis.plot(*branch(along, np.full(101, label)).T, color="#dcdcdc", linewidth=7, zorder=0)
+    axis.plot([0, 0], [-1.6, 1.45], color="#444444", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
+    axis.set_xlim(*ACROSS)
+    axis.set_ylim(*UP)
+    axis.set_aspect("equal")
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def shade(axis: Any, held_out: Points) -> None:
+    """The degraded points, faint."""
+    for label, (colour, marker) in enumerate(LABELS[:2]):
+        mine = held_out.labels == label
+        axis.plot(*held_out.degraded[mine].T, marker, color=colour, markersize=2.5, alpha=0.35, zorder=0)
+
+
+def ring(axis: Any, points: Array) -> None:
+    """Mark points that have lost their label."""
+    axis.plot(
+        *points.T, "o", markersize=8, markerfacecolor="none", markeredgecolor="black", markeredgewidth=0.9
+    )
+
+
+def pick(held_out: Points) -> list[int]:
+    """Points that are drawn with arrows: of each label some, evenly along its branch."""
+    chosen: list[int] = []
+    for label, count in _DRAWN.items():
+        mine = np.flatnonzero(held_out.labels == label)
+        ordered = mine[np.argsort(held_out.clean[mine, 1])]
+        places = np.unique(np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int))
+        chosen += [int(k) for k in ordered[places]]
+    return chosen
+
+
+def restored_seeds(outcomes: Mapping[Method, Outcome]) -> int:
+    """How many seeds were trained."""
+    return int(next(iter(outcomes.values())).flipped.shape[1])
+
+
+def _cycle_words(outcome: Outcome, held_out: Points) -> str:
+    assert outcome.trained.returned is not None
+    gap = np.linalg.norm(outcome.trained.returned - held_out.degraded[:, None], axis=-1).mean()
+    return f"the cycle closes to {gap:.3f};\nlabels lost {100 * outcome.measures.flips.estimate:.0f} %"
+
+
+def _arrow(
+    axis: Any,
+    start: Array,
+    end: Array,
+    colour: str,
+    bow: float = 0.0,
+    style: str | tuple[int, Sequence[float]] = "-",
+) -> None:
+    arrow = {
+        "arrowstyle": "->",
+        "color": colour,
+        "linewidth": 0.9,
+        "alpha": 0.8,
+        "linestyle": style,
+        "shrinkA": 0,
+        "shrinkB": 2,
+        "connectionstyle": f"arc3,rad={bow}",
+    }
+    axis.annotate("", xy=tuple(end), xytext=tuple(start), arrowprops=arrow)

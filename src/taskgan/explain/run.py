@@ -1,0 +1,132 @@
+"""``taskgan explain``: train the four objectives in the plane, measure and draw what they do."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.console import progress, say
+from taskgan.errors import UserError
+from taskgan.evaluate.statistics import Interval
+from taskgan.explain.animation import animate, looks
+from taskgan.explain.figures import figure4, figure5
+from taskgan.explain.measures import NAMES, Outcome, findings, measure
+from taskgan.explain.problem import draw
+from taskgan.explain.train import METHODS, Method, Training, train
+from taskgan.files import versions, write_yaml
+from taskgan.report.cells import Cell, Column, Table, number, plain, span, write_table
+
+RECORD = "explain.yaml"
+_HELD_OUT = 100
+_COLUMNS = (
+    Column("method", "Objective"),
+    Column("shrinkage", "Shrinkage"),
+    Column("rank_correlation", "Rank correlation"),
+    Column("retrieval", "Retrieval"),
+    Column("flips", "Labels lost"),
+    Column("flips_minority", "of label 1"),
+    Column("distance", "Off the domain"),
+)
+
+
+def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bool = False) -> Path:
+    """Draw Figures 4 and 5 from real training on the problem of :mod:`taskgan.explain.problem`.
+
+    Args:
+        out: Folder to make: ``figure4.png``, ``figure5.png``, ``explain.gif``, ``explain.csv`` and, last,
+            ``explain.yaml``.
+        seed: Of the points, the first weights and the order of the data.
+        steps: Of every objective; None is the default, with which the figures of the documentation are made.
+        overwrite: Replace an existing result.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UserError: If ``out`` is a file or holds a result already, or a library is missing.
+    """
+    absent = [name for name in ("matplotlib", "PIL") if find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"figures need {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
+        )
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder to write the figures to")
+    if (out / RECORD).exists() and not overwrite:
+        raise UserError(f"{out} already holds the figures; say --overwrite to replace them")
+    settings = Training(seed=seed) if steps is None else Training(seed=seed, steps=steps)
+    rng = np.random.default_rng(seed)
+    points, held_out = draw(settings.pairs, rng), draw(_HELD_OUT, rng)
+    outcomes: dict[Method, Outcome] = {}
+    with progress("explain", len(METHODS) * settings.steps, "steps") as bar:
+        for method in METHODS:
+            trained = train(
+                method,
+                points,
+                held_out,
+                settings,
+                looks(settings.steps),
+                lambda method=method: bar.advance(1, training=method),  # type: ignore[misc]
+            )
+            outcomes[method] = measure(trained, held_out)
+    (out / RECORD).unlink(missing_ok=True)  # written last: it vouches for the others
+    table = _table(outcomes)
+    written = write_table(table, out)
+    figure4(outcomes, held_out, out / "figure4.png")
+    figure5(outcomes, held_out, out / "figure5.png")
+    animate(outcomes, held_out, out / "explain.gif")
+    told = findings(outcomes, held_out)
+    write_yaml(out / RECORD, _record(outcomes, settings, told))
+    _say(table, told)
+    say(f"explain: {out / 'figure4.png'}, figure5.png, explain.gif; the figures as numbers: {written}")
+    return out
+
+
+def _table(outcomes: Mapping[Method, Outcome]) -> Table:
+    rows = []
+    for method, outcome in outcomes.items():
+        cells = [Cell(number(i.estimate, 2), span(i, 2), i) for i in _intervals(outcome).values()]
+        rows.append((plain(NAMES[method]), *cells))
+    return Table("explain", "", "", _COLUMNS, tuple(rows))
+
+
+def _record(outcomes: Mapping[Method, Outcome], settings: Training, told: list[str]) -> dict[str, Any]:
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "held_out": _HELD_OUT,
+        "findings": told,
+        "measures": {
+            method: {
+                name: {**_plain(value), "by_seed": [_rounded(v) for v in outcome.by_seed[name]]}
+                for name, value in _intervals(outcome).items()
+            }
+            for method, outcome in outcomes.items()
+        },
+        "versions": versions(),
+    }
+
+
+def _intervals(outcome: Outcome) -> dict[str, Interval]:
+    return {column.key: getattr(outcome.measures, column.key) for column in _COLUMNS[1:]}
+
+
+def _plain(interval: Interval) -> dict[str, Any]:
+    return {name: _rounded(value) for name, value in asdict(interval).items()}
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
+def _say(table: Table, told: list[str]) -> None:
+    lines = [[column.heading for column in table.columns]]
+    lines += [[f"{cell.text} {cell.small}".strip() for cell in row] for row in table.rows]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(table.columns))]
+    for line in lines:
+        say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    for sentence in told:
+        say(sentence)
