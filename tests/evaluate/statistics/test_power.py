@@ -51,6 +51,8 @@ def test_huge_small_and_absent_differences() -> None:
     assert subjects_for_mean(0, 1) is None
     assert subjects_for_mean(1, 0) == 2
     assert math.isnan(detectable_mean(1, 1))
+    assert mean_power(4.0, 1.0, 4) == pytest.approx(0.99830, abs=1e-5)  # a far left tail is NaN to scipy
+    assert all(0.9 < mean_power(detectable_mean(1, n, power=0.95), 1, n) < 1 for n in range(2, 10))
     assert detectable_mean(0, 8) == 0
 
 
