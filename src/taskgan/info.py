@@ -82,6 +82,31 @@ def _run(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def _sweep(folder: Path) -> str:
+    record = read_yaml(folder / "sweep.yaml")
+    ends = Counter(str(read_yaml(path).get("status")) for path in (folder / "runs").glob("*/outcome.yaml"))
+    begun = sum(1 for _ in (folder / "runs").glob("*/recipe.yaml"))
+    lines = [f"sweep {folder}: recipe {record.get('recipe')}, {record.get('status')}"]
+    lines.append(f"  runs         {begun} begun, {_counts(ends) if ends else 'none ended'}")
+    chosen, settings = record.get("chosen"), record.get("settings")
+    if isinstance(chosen, Mapping):
+        lines += [f"  rule         {record.get('rule')}", f"  chosen       {chosen.get('setting')}"]
+        lines.append(f"  train it     {chosen.get('command')}")
+    ties = record.get("ties")
+    if isinstance(ties, list) and ties:
+        lines.append(f"  no different {'; '.join(str(one) for one in ties)}")
+    for one in settings if isinstance(settings, list) else ():
+        if isinstance(one, Mapping):
+            figures = "  ".join(
+                f"{name} {_short(one[name].get('estimate'))}"
+                for name in ("psnr", "judge_mae", "suvr_error")
+                if isinstance(one.get(name), Mapping) and one[name].get("estimate") is not None
+            )
+            lines.append(f"    {one.get('setting')}: {figures or one.get('status')}")
+    lines += _section("grid", record.get("grid"))
+    return "\n".join(lines)
+
+
 def _last_row(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
@@ -110,7 +135,10 @@ def _evaluation(folder: Path) -> str:
 def _audit(folder: Path) -> str:
     found = read_yaml(folder / "audit.yaml")
     lines = [f"audit {folder}: {found.get('method')}, {found.get('subjects')} subjects"]
-    lines += [f"  {found.get('headline')}", *_nested({k: found.get(k) for k in ("findings", "warnings")}, "  ")]
+    lines += [
+        f"  {found.get('headline')}",
+        *_nested({k: found.get(k) for k in ("findings", "warnings")}, "  "),
+    ]
     return "\n".join(lines)
 
 
@@ -146,6 +174,7 @@ _KINDS: dict[str, Callable[[Path], str]] = {
     "demo.yaml": _yaml("demo", "demo.yaml"),
     "pairs.csv": _cohort,
     "audit.yaml": _audit,
+    "sweep.yaml": _sweep,
     "recipe.yaml": _run,
     "model.yaml": _yaml("model", "model.yaml"),
     "recogniser.yaml": _yaml("recogniser", "recogniser.yaml"),

@@ -222,9 +222,11 @@ def _join(asked: Asked, base: Recipe, todo: Plan, keys: Sequence[str], record: M
     """Table, choice, figure and record of all runs in the folder."""
     results = collect(asked.out, base, todo, keys)
     write_table(asked.out / TABLE, results)
-    finished = [result for result in results if result.candidate and result.status == "finished"]
-    if not finished:
-        raise Diverged(f"no setting of {asked.out} came to an end with all its seeds; see {TABLE} there")
+    ends = [run.outcome.status for result in results for run in result.runs]
+    if set(ends) == {"diverged"}:
+        raise Diverged(
+            f"all {len(ends)} runs of {asked.out} diverged; {TABLE} and outcome.yaml of each say how"
+        )
     choice = choose([result.as_candidate() for result in results], parse_rule(asked.choose), asked.within)
     chosen = next(result for result in results if result.label == choice.chosen)
     command = train_command(asked, base, chosen)

@@ -1,0 +1,140 @@
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_sweep import result, results
+
+from taskgan.report.style import canvas
+from taskgan.sweep.choose import Choice, choose
+from taskgan.sweep.figure import draw, varying
+from taskgan.sweep.marks import mark_of, ranked
+from taskgan.sweep.panels import ticks
+from taskgan.sweep.results import Result
+from taskgan.sweep.table import legend, printed
+from taskgan.sweep.trade import draw_trade, front, write_labels
+
+REFERENCE = result({"objective": "gan"}, (0.05, 0.005), reference=True)
+
+
+def shift(values: Mapping[str, Any]) -> tuple[float, float]:
+    mu = float(values.get("loss.mu_task", 0.1))
+    return -0.3 * mu, 0.02 * abs(math.log10(mu + 1e-3) + 1)
+
+
+def chosen(field: Sequence[Result], rule: Any = "balanced") -> Choice:
+    return choose([one.as_candidate() for one in field], rule)
+
+
+ONE = [
+    *results([{"loss.mu_task": mu} for mu in (0.0, 0.01, 0.1)], shift, seeds=2),
+    result({"loss.mu_task": 1.0}, status="diverged"),
+    REFERENCE,
+]
+WORDS = results([{"objective": name} for name in ("l1", "gan", "task_gan")], shift)
+TWO = [
+    *results(
+        [{"loss.mu_task": m, "loss.lambda_gan": w} for m in (0.01, 0.1, 1.0) for w in (0.1, 1.0)], shift
+    ),
+    result({"loss.mu_task": 0.01, "loss.lambda_gan": 10.0}, status="diverged"),
+    REFERENCE,
+]
+THREE = results(
+    [
+        {"loss.mu_task": m, "loss.lambda_gan": w, "discriminator.conditional": c}
+        for m in (0.01, 0.1) for w in (0.1, 1.0) for c in (True, False)
+    ],
+    shift,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("field", [ONE, WORDS, THREE, ONE[:1]], ids=["one", "words", "three", "single"])
+def test_it_is_drawn_whatever_is_swept(field: list[Result], tmp_path: Path) -> None:
+    assert draw(field, chosen(field), tmp_path / "a.png", 0.3).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_sweep_is_the_same_figure(tmp_path: Path) -> None:
+    first, second = (draw(TWO, chosen(TWO), tmp_path / f"{name}.png", 0.3) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("options", [{"judge": False}, {"subjects": 4}], ids=str)
+def test_it_is_drawn_without_a_judge_and_without_intervals(options: dict[str, Any], tmp_path: Path) -> None:
+    field = results([{"loss.mu_task": mu} for mu in (0.01, 0.1)], shift, **options)
+    assert draw(field, chosen(field, "psnr"), tmp_path / "a.png", None).is_file()
+
+
+def test_the_keys_drawn_are_those_that_vary() -> None:
+    assert varying(ONE) == ["loss.mu_task"]
+    assert varying(TWO) == ["loss.mu_task", "loss.lambda_gan"]
+    assert varying([result({"loss.mu_task": 0.1, "optimiser.lr": 1e-3}, (0, 0))]) == ["loss.mu_task"]
+
+
+def test_values_go_by_size_and_what_says_nothing_goes_first() -> None:
+    field = [result({"loss.mu_task": m}) for m in (10.0, 9.0, 0.5)] + [result({"objective": "l1"})]
+    assert ticks(field, "loss.mu_task") == ["–", "0.5", "9", "10"]
+
+
+@pytest.mark.parametrize("count", [6, 30])
+def test_every_setting_is_labelled_and_no_label_hides_another(count: int) -> None:
+    values = [{"loss.mu_task": m / 10, "loss.lambda_gan": w} for m in range(1, 11) for w in (0.1, 1.0, 10.0)]
+    field = results(values[:count], lambda _: (0.0, 0.0))
+    choice = chosen(field)
+    with canvas(1, 1, (4.6, 4.0)) as (figure, axes):
+        line = draw_trade(axes[0][0], field, choice, "judge_mae", 0.3)
+        figure.draw_without_rendering()
+        texts = write_labels(figure, axes[0][0], field, choice, "judge_mae", line)
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in texts]
+        room = axes[0][0].get_window_extent()
+    assert {text.get_text() for text in texts} == {
+        f"{m / 10:g}/{w:g}" for m in range(1, 11) for w in (0.1, 1, 10)
+    } & {"/".join(f"{v:g}" for v in one.values.values()) for one in field}
+    assert len(texts) == count
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert all(room.x0 <= b.x0 and b.x1 <= room.x1 and room.y0 <= b.y0 and b.y1 <= room.y1 for b in boxes)
+
+
+def test_the_front_is_what_nothing_beats_in_both() -> None:
+    rng = np.random.default_rng(0)
+    quality, error = rng.normal(size=50), rng.normal(size=50)
+    found = front(quality, error)
+    assert all(quality[a] >= quality[b] and error[a] > error[b] for a, b in pairwise(found))
+    for index in range(50):
+        beaten = ((quality > quality[index]) & (error <= error[index])) | (
+            (quality >= quality[index]) & (error < error[index])
+        )
+        assert beaten.any() == (index not in found)
+
+
+def test_signs_tell_ties_from_differences() -> None:
+    field = [
+        result({"loss.mu_task": 0.1}, (0.0, 0.0)),
+        result({"loss.mu_task": 0.2}, (0.0, 0.0005)),
+        result({"loss.mu_task": 0.3}, (0.0, 0.05)),
+        result({"loss.mu_task": 0.4}, (-2.0, -0.05)),
+        result({"loss.mu_task": 0.5}, status="diverged"),
+        REFERENCE,
+    ]
+    choice = chosen(field)
+    best = {one.label: mark_of(one, choice).sign for one in field if one.status == "finished"}
+    assert best["mu_task=0.3"] == " "
+    assert best["mu_task=0.4"] == "-"
+    assert best["objective=gan"] == "r"
+    assert {best["mu_task=0.1"], best["mu_task=0.2"]} == {"*", "="}
+    lines = printed(field, choice)
+    assert [line[0] for line in lines] == [" ", "*", "=", " ", "-", "r", " "]
+    assert lines[-1].endswith("diverged")
+    assert "chosen" in legend(field, choice)
+    assert "reference" in legend(field, choice)
+    assert ranked(field, choice)[0].label == choice.chosen
+
+
+def test_a_very_long_table_is_cut_and_says_so() -> None:
+    field = results([{"loss.mu_task": n / 100} for n in range(1, 46)], shift)
+    lines = printed(field, chosen(field))
+    assert len(lines) == 42
+    assert lines[-1] == "and 5 more in the table"

@@ -1,0 +1,260 @@
+import csv
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from workshop import Workshop
+
+from taskgan.errors import Diverged, UserError
+from taskgan.files import read_yaml, write_text
+from taskgan.recipe import read_recipe
+from taskgan.sweep.effective import mark
+from taskgan.sweep.run import Asked, sweep
+
+MU = ("loss.mu_task=0.01,0.1,1",)
+
+
+@pytest.fixture
+def asked(cohort: Path, tmp_path: Path) -> Asked:
+    return Asked("pet-demo", cohort, tmp_path / "out", MU, overrides=("discriminator.widths=[4,8]",))
+
+
+def table(asked: Asked) -> list[dict[str, str]]:
+    with (asked.out / "sweep.csv").open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_a_grid_becomes_runs_a_table_a_figure_and_a_choice(
+    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(asked)
+    assert [recipe.mu_task for recipe in workshop.trained] == [0.01, 0.1, 1.0]
+    assert set(workshop.splits) == {"val"}
+    rows = table(asked)
+    assert [row["loss.mu_task"] for row in rows] == ["0.01", "0.1", "1"]
+    first = rows[0]
+    assert (first["status"], first["steps"], first["best_step"], first["subjects"]) == (
+        "finished",
+        "900",
+        "5",
+        "7",
+    )
+    assert float(first["psnr"]) == pytest.approx(28.9, abs=0.01)
+    assert float(first["suvr_slope"]) == pytest.approx(0.9)
+    assert float(first["suvr_error"]) == pytest.approx(0.14)
+    assert float(first["seconds"]) >= 0
+    assert (asked.out / first["run"] / "recipe.yaml").is_file()
+    record = read_yaml(asked.out / "sweep.yaml")
+    assert record["status"] == "complete"
+    assert record["chosen"]["setting"] == "mu_task=0.1"
+    assert record["rule"].startswith("smallest error of the judge among settings whose PSNR is within 0.3 dB")
+    assert record["grid"] == {"loss.mu_task": [0.01, 0.1, 1]}
+    assert len(record["settings"]) == 3
+    assert record["settings"][0]["to_chosen"]["judge_mae"]["low"] > 0
+    out = capsys.readouterr().out
+    assert "[2/3] mu_task=0.1, seed 0, about" in out
+    assert out.splitlines()[-1].startswith("chosen: mu_task=0.1. Next: taskgan train pet-demo ")
+
+
+def test_the_command_at_the_end_trains_the_chosen_setting(asked: Asked, workshop: Workshop) -> None:
+    grid = ("loss.feature_layers=null,[1],[0,1]", "objective=gan,task_gan", "discriminator.conditional=true")
+    sweep(replace(asked, grid=grid, seeds="4,5"))
+    words = shlex.split(read_yaml(asked.out / "sweep.yaml")["chosen"]["command"])
+    assert words[:5] == ["taskgan", "train", "pet-demo", str(asked.cohort), "RUN"]
+    assert set(words[5::2]) == {"--set"}
+    recipe = read_recipe(words[2], words[6::2])
+    run = next(
+        row
+        for row in table(asked)
+        if row["setting"] == read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"]
+    )
+    assert mark(recipe) == mark(read_recipe(asked.out / run["run"] / "recipe.yaml"))
+
+
+def test_a_killed_sweep_goes_on_and_finished_settings_are_kept(
+    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.kill = 2
+    with pytest.raises(KeyboardInterrupt):
+        sweep(asked)
+    assert not (asked.out / "sweep.csv").exists()
+    workshop.kill = 0
+    sweep(asked)
+    assert [recipe.mu_task for recipe in workshop.trained] == [0.01, 0.1, 0.1, 1.0]
+    assert "1 of 3 runs are there" in capsys.readouterr().out
+    rows = table(asked)
+    assert [bool(row["seconds"]) for row in rows] == [True, False, True]  # interrupted: no time is claimed
+    again = (asked.out / "sweep.csv").read_bytes()
+    sweep(asked)
+    assert len(workshop.trained) == 4
+    assert again == (asked.out / "sweep.csv").read_bytes()
+
+
+def test_another_grid_adds_to_the_same_folder(asked: Asked, workshop: Workshop) -> None:
+    sweep(asked)
+    sweep(replace(asked, grid=("loss.mu_task=0.1,0.3", "loss.lambda_gan=0.3,1")))
+    made = [(recipe.mu_task, recipe.lambda_gan) for recipe in workshop.trained[3:]]
+    assert made == [(0.1, 1.0), (0.3, 0.3), (0.3, 1.0)]  # μ = 0.1 at the recipe's own λ is there
+    rows = table(asked)
+    assert len(rows) == 6
+    assert {row["loss.lambda_gan"] for row in rows} == {"0.3", "1"}
+    assert all((asked.out / row["run"] / "recipe.yaml").is_file() for row in rows)
+
+
+def test_seeds_are_averaged_and_add_up(asked: Asked, workshop: Workshop) -> None:
+    sweep(asked)
+    sweep(replace(asked, seeds="0,1,2"))
+    assert len(workshop.trained) == 9
+    settings = read_yaml(asked.out / "sweep.yaml")["settings"]
+    assert [one["seeds"] for one in settings] == [[0, 1, 2]] * 3
+    assert len(table(asked)) == 9
+
+
+def test_a_changed_recipe_is_refused_and_says_what_changed(asked: Asked, workshop: Workshop) -> None:
+    sweep(asked)
+    other = replace(asked, overrides=(*asked.overrides, "optimiser.lr=1e-4", "machine.threads=2"))
+    with pytest.raises(UserError, match=r"another recipe: optimiser.lr \(0.001 there, 0.0001 here\); use"):
+        sweep(other)
+    assert len(workshop.trained) == 3
+    sweep(replace(asked, overrides=(*asked.overrides, "machine.threads=2", "seed=0")))
+
+
+def test_a_changed_cohort_is_refused(asked: Asked, workshop: Workshop) -> None:
+    sweep(asked)
+    text = (asked.cohort / "pairs.csv").read_text()
+    write_text(asked.cohort / "pairs.csv", text.replace("sub-val0,val,0", "sub-val0,val,1"))
+    with pytest.raises(UserError, match="the cohort has changed"):
+        sweep(asked)
+    write_text(asked.cohort / "pairs.csv", text.replace("sub-test0,test,0", "sub-test0,test,1"))
+    sweep(asked)  # what a test row says is nothing to a sweep
+
+
+def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
+    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.diverges = lambda recipe: recipe.mu_task == 0.1 and recipe.seed == 1
+    sweep(replace(asked, seeds="0,1"))
+    assert len(workshop.trained) == 6
+    rows = table(asked)
+    assert [row["status"] for row in rows] == [
+        "finished",
+        "finished",
+        "finished",
+        "diverged",
+        "finished",
+        "finished",
+    ]
+    assert read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"] != "mu_task=0.1"
+    assert "1 run diverged and cannot be chosen" in capsys.readouterr().out
+    outcome = read_yaml(asked.out / rows[3]["run"] / "outcome.yaml")
+    assert outcome["message"] == "pixel became NaN or infinite at step 3"
+    sweep(replace(asked, seeds="0,1"))
+    assert len(workshop.trained) == 6  # it would diverge again
+
+
+def test_if_everything_diverges_so_does_the_sweep(asked: Asked, workshop: Workshop) -> None:
+    workshop.diverges = lambda recipe: True
+    with pytest.raises(Diverged, match="all 3 runs"):
+        sweep(asked)
+    assert len(workshop.trained) == 3
+    assert {row["status"] for row in table(asked)} == {"diverged"}
+
+
+def test_shares_of_an_array_job_and_the_call_that_joins(
+    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (2, 1):
+        sweep(replace(asked, only=f"{number}/2"))
+        assert not (asked.out / "sweep.csv").exists()
+    assert [recipe.mu_task for recipe in workshop.trained] == [0.1, 0.01, 1.0]
+    assert "share 1/2 is done" in capsys.readouterr().out
+    sweep(asked)
+    assert len(workshop.trained) == 3
+    assert len(table(asked)) == 3
+
+
+def test_a_reference_is_made_and_compared_with_but_not_chosen(
+    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    against = replace(asked, grid=("loss.mu_task=0.5,1",), against=("objective=gan",), choose="psnr")
+    sweep(against)
+    rows = table(asked)
+    assert [row["reference"] for row in rows] == ["0", "0", "1"]
+    assert float(rows[2]["psnr"]) > float(rows[0]["psnr"])
+    record = read_yaml(asked.out / "sweep.yaml")
+    assert record["chosen"]["setting"] == "mu_task=0.5"  # not "mu_task=0.5, objective=task_gan"
+    assert record["against"] == {"objective": "gan"}
+    assert "\nr  objective=gan" in capsys.readouterr().out
+
+
+def test_equal_settings_are_said(
+    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(replace(asked, grid=("objective=gan,task_gan", "loss.mu_task=0.01,0.1")))
+    assert len(workshop.trained) == 3
+    assert (
+        "note: objective=gan, mu_task=0.1 is the same run as objective=gan: trained once"
+        in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grid": ()}, "nothing to sweep"),
+        ({"grid": ("loss.mu_tsk=1",)}, "did you mean mu_task"),
+        ({"choose": "best"}, "expected one of balanced"),
+        ({"only": "3/2"}, "K from 1 to N"),
+        ({"seeds": "x"}, "different whole numbers"),
+        ({"against": ("objective=gan,l1",)}, "has 2 values, expected one"),
+        ({"against": ("seed=1",)}, "--against seed cannot be swept"),
+        ({"overrides": ("machine.devices=2",)}, "one device"),
+        ({"grid": ("discriminator.widths=[4,8],[4,4,4,4,4]",)}, "too small for a discriminator of 5 layers"),
+        ({"cohort": Path("nowhere")}, "nowhere does not exist"),
+    ],
+    ids=str,
+)
+def test_misuse_is_a_sentence_and_nothing_is_written(
+    asked: Asked, workshop: Workshop, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        sweep(replace(asked, **change))  # type: ignore[arg-type]
+    assert not asked.out.exists()
+    assert not workshop.trained
+
+
+def test_a_folder_of_something_else_is_refused(asked: Asked, workshop: Workshop) -> None:
+    write_text(asked.out / "notes.txt", "mine")
+    with pytest.raises(UserError, match=r"is no sweep \(it holds notes.txt\)"):
+        sweep(asked)
+    with pytest.raises(UserError, match="is a file, expected a folder"):
+        sweep(replace(asked, out=asked.out / "notes.txt"))
+
+
+def test_a_subject_in_test_and_validation_is_refused(asked: Asked, workshop: Workshop) -> None:
+    text = (asked.cohort / "pairs.csv").read_text()
+    write_text(asked.cohort / "pairs.csv", text.replace("sub-test0", "sub-val0"))
+    with pytest.raises(UserError, match=r"both in test and in train or val \(sub-val0\)"):
+        sweep(asked)
+
+
+def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(asked: Asked, workshop: Workshop) -> None:
+    lines = (asked.cohort / "pairs.csv").read_text().splitlines()
+    place = lines[0].split(",").index("label")
+    bare = [",".join(w for i, w in enumerate(line.split(",")) if i != place) for line in lines]
+    write_text(asked.cohort / "pairs.csv", "\n".join(bare) + "\n")
+    with pytest.raises(UserError, match=r"'balanced' needs a judge, but .*--choose psnr"):
+        sweep(asked)
+    without = "\n".join(",".join(line.split(",")[:-1]) for line in bare)
+    write_text(asked.cohort / "pairs.csv", without + "\n")
+    with pytest.raises(UserError, match="no cortex and reference masks"):
+        sweep(replace(asked, choose="suvr"))
+
+
+def test_a_removed_run_is_made_anew(asked: Asked, workshop: Workshop) -> None:
+    sweep(asked)
+    shutil.rmtree(asked.out / table(asked)[1]["run"])
+    sweep(asked)
+    assert [recipe.mu_task for recipe in workshop.trained[3:]] == [0.1]
