@@ -57,6 +57,8 @@ def test_every_verb_has_help_without_loading_what_is_heavy(verb: list[str]) -> N
         (["restore", "m", "x", "-o", "y", "--select", "dose"], "expected COLUMN=VALUE"),
         (["evaluate", "restored", "nowhere", "-o", "out"], "nowhere does not exist"),
         (["compare", "nowhere", "-o", "out"], "nowhere"),
+        (["compare", "x", "-o", "out", "--margin", "psnr"], "--margin psnr: found '', expected a positive"),
+        (["compare", "x", "-o", "out", "--correction", "no"], "--correction no: expected one of holm"),
         (["simulate", "pet", "out", "--scale", "huge"], "huge"),
         (["simulate", "pet", "out", "--anatomy", "nowhere"], "nowhere"),
     ],

@@ -4,10 +4,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from taskgan.evaluate.statistics import auc
 from taskgan.report import paper
 from taskgan.report.load import Comparison, load
-from taskgan.report.metrics import JUDGE, PSNR, SUVR
-from taskgan.report.paired import differences, discordance, paired
+from taskgan.report.metrics import JUDGE, JUDGE_AUC, PSNR, SUVR
+from taskgan.report.paired import (
+    auc_of,
+    difference,
+    differences,
+    discordance,
+    family,
+    paired,
+    seed_differences,
+)
 
 
 @pytest.fixture
@@ -68,3 +77,33 @@ def test_the_papers_differences() -> None:
     assert paper.difference("task_mae", "task_gan", "gan") == pytest.approx(-0.010)
     assert paper.difference("psnr", "l1", "gan") is None
     assert paper.difference("suvr_error", "task_gan", "gan") is None
+
+
+def test_seeds_are_paired_by_their_number(comparison: Comparison) -> None:
+    assert list(seed_differences(comparison, PSNR, "task_gan", "gan").columns) == [0.0]
+    against_input = seed_differences(comparison, PSNR, "gan", "input")
+    assert list(against_input.columns) == [0.0, 1.0]
+    assert np.allclose(against_input.mean(axis=1), differences(comparison, PSNR, "gan", "input"))
+
+
+def test_the_auc_is_the_mean_of_the_seeds_and_its_difference_is_paired(comparison: Comparison) -> None:
+    gan = comparison.rows("gan")
+    by_seed = [auc(rows["judge_probability"], rows["label"]) for _, rows in gan.groupby("seed")]
+    assert auc_of(comparison, JUDGE_AUC, "gan").estimate == pytest.approx(np.mean(by_seed))
+    frame = comparison.frame.copy()
+    frame["judge_probability"] = np.random.default_rng(0).uniform(size=len(frame)) + 0.2 * frame["label"]
+    noisy = replace(comparison, frame=frame)
+    gap = difference(noisy, JUDGE_AUC, "task_gan", "gan")
+    means = [auc_of(noisy, JUDGE_AUC, m).estimate for m in ("task_gan", "gan")]
+    assert gap.interval.estimate == pytest.approx(means[0] - means[1])
+    assert gap.interval.low < gap.interval.estimate < gap.interval.high
+    assert gap.count == 8
+
+
+def test_a_family_is_all_methods_against_one_baseline(comparison: Comparison) -> None:
+    found = family(comparison, PSNR, "gan")
+    assert list(found) == ["l1", "task_gan"]
+    assert (found["task_gan"].verdict, found["l1"].verdict) == ("better", "worse")
+    assert found["task_gan"].p >= found["task_gan"].difference.p
+    assert found["l1"].equivalence is None
+    assert list(family(comparison, PSNR, "input")) == ["l1", "gan", "task_gan"]

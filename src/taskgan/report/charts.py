@@ -40,7 +40,9 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
                 axis.plot(
                     gap, place + spread, marker, color=colour, markersize=4, alpha=0.4, markeredgewidth=0
                 )
-                axis.plot([wider.low, wider.high], [place, place], color=colour, linewidth=1)
+                axis.plot(
+                    [wider.low, wider.high], [place, place], "|-", color=colour, linewidth=1, markersize=7
+                )
                 axis.plot(
                     [mean.low, mean.high], [place, place], color=colour, linewidth=3, solid_capstyle="butt"
                 )

@@ -115,10 +115,9 @@ def _row(one: Compared, *, seeds: bool, margins: bool) -> tuple[Cell, ...]:
         Cell(p_text(one.p).removeprefix("p ").removeprefix("= ") or MISSING, "", one.p),
     ]
     if seeds:
-        text = number(one.crossed.estimate, digits, sign=True)
         ends = span(one.crossed, digits, sign=True)
-        small = f"{ends}, {one.seeds} seeds" if ends else ""
-        cells.append(Cell(text if ends else MISSING, small, one.crossed))
+        small = f"{one.seeds} seeds" if ends else ""
+        cells.append(Cell(ends or MISSING, small, one.crossed, "" if one.crossed.excludes(0.0) else "none"))
     if margins:
         cells.append(_equivalence(one))
     smallest = detectable(one.difference, metric, POWERS[0])

@@ -1,12 +1,10 @@
 """The SUVR table: bias, limits of agreement, slope and flips of every method."""
 
-import math
-
 import pandas as pd
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.report.cells import Cell, Column, Table, estimate, figure, number, plain, span
+from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, span
 from taskgan.report.load import Comparison, shown
 
 
@@ -18,11 +16,16 @@ def suvr_table(comparison: Comparison) -> Table:
         Column("method", "Images"),
         Column("cases", "Cases", "Cases × seeds."),
         Column("bias", "Bias", "Mean of image − clean SUVR, interval by subject."),
-        Column("limits_low", "LoA from", "Lower 95 % limit of agreement of a single case (Bland–Altman)."),
-        Column("limits_high", "LoA to", "Upper limit."),
+        Column(
+            "limits_low",
+            "LoA from",
+            "Lower 95 % limit of agreement of a single case (Bland–Altman), with its own interval.",
+        ),
+        Column("limits_high", "LoA to", "Upper limit, likewise."),
         Column(
             "slope", "Slope", "Image on clean SUVR; below 1 pulls subjects together (Figure 4’s shrinking)."
         ),
+        Column("concordance", "Concordance", "Lin’s: 1 only if every image gives the SUVR of the clean one."),
         Column("flips", "Flips", f"Cases on the other side of {comparison.cut:g} than their clean image."),
         Column("wrong", "Against label", "Decisions that differ from the label."),
         Column(
@@ -50,7 +53,7 @@ def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
         return ()
     wrong = Cell(f"{read.wrong}/{read.decisions}", "", read.wrong)
     if method == "clean":
-        nothing = (Cell("–"),) * 5
+        nothing = (Cell("–"),) * 6
         return (_name(method), _count(found.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
     slope = estimate(found.slope, 2)
     tone = "worse" if found.slope.excludes(1.0) else ""
@@ -58,9 +61,10 @@ def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
         _name(method),
         _count(found.count),
         _bias(found.bias),
-        figure(found.low, 3, sign=True),
-        figure(found.high, 3, sign=True),
+        _signed(found.limit_low),
+        _signed(found.limit_high),
         Cell(slope.text, slope.small, slope.value, tone),
+        estimate(found.concordance, 3),
         Cell(f"{read.flips}/{found.count}", "", read.flips),
         wrong,
         _bias(_to_truth(mine), marked=False),
@@ -80,7 +84,8 @@ def _to_truth(rows: pd.DataFrame) -> Interval:
 
 
 def _bias(interval: Interval, *, marked: bool = True) -> Cell:
-    if math.isnan(interval.estimate):
-        return Cell("–", "", interval)
-    tone = "worse" if marked and interval.excludes(0.0) else ""
+    return _signed(interval, "worse" if marked and interval.excludes(0.0) else "")
+
+
+def _signed(interval: Interval, tone: str = "") -> Cell:
     return Cell(number(interval.estimate, 3, sign=True), span(interval, 3, sign=True), interval, tone)

@@ -83,7 +83,14 @@ def _headline(comparison: Comparison, against: dict[str, list[Compared]]) -> str
     if not parts:
         return f"{shown(method)} and {shown(baseline)} differ in no measure beyond its interval."
     rest = f"; no difference in {_and(c.metric.words for c in found['none'])}" if found["none"] else ""
-    return f"{shown(method)} against {shown(baseline)}: {', '.join(parts)}{rest}."
+    unsure = [c.metric.words for c in (*found["better"], *found["worse"]) if _needs_these_seeds(c)]
+    caveat = f" With another training run in mind not shown: {_and(unsure)}." if unsure else ""
+    return f"{shown(method)} against {shown(baseline)}: {', '.join(parts)}{rest}.{caveat}"
+
+
+def _needs_these_seeds(one: Compared) -> bool:
+    """Whether a claim rests on the runs that were trained: with the seeds drawn too, zero is inside."""
+    return not math.isnan(one.crossed.low) and not one.crossed.excludes(0.0)
 
 
 def _compared(comparison: Comparison) -> str:
@@ -162,12 +169,12 @@ def _with_other_seeds(comparison: Comparison, against: dict[str, list[Compared]]
     """Whether the differences would be there again after another training run."""
     for method, compared in against.items():
         claimed = [c for c in compared if c.verdict != "none" and not math.isnan(c.crossed.low)]
-        holds = [c for c in claimed if c.crossed.excludes(0.0)]
+        holds = [c for c in claimed if not _needs_these_seeds(c)]
         said = [
             f"{verb} {_and(c.metric.words for c in some)}"
             for verb, some in (
                 ("holds for", holds),
-                ("does not hold for", [c for c in claimed if c not in holds]),
+                ("is not shown for", [c for c in claimed if c not in holds]),
             )
             if some
         ]
