@@ -6,6 +6,8 @@ from discs import RECIPE, erase, keep, make_discs, make_restored
 
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge, train_judges
+from taskgan.audit.run import Audit, audit
+from taskgan.audit.settings import AuditSettings
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +36,10 @@ def judges(discs: Path) -> list[Judge]:
 @pytest.fixture
 def folders(judges: list[Judge]) -> list[Path]:
     return [judge.folder for judge in judges if judge.folder is not None]
+
+
+@pytest.fixture(scope="session")
+def audited(discs: Path, judges: list[Judge], tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    out = tmp_path_factory.mktemp("audited") / "audit"
+    inputs = from_cohort(discs / "erased", discs / "cohort", against=[discs / "kept"])
+    return audit(inputs, out, judges=judges, settings=AuditSettings(calibration="val", alpha=0.2))

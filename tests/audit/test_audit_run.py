@@ -20,13 +20,6 @@ from taskgan.info import describe
 from taskgan.recipe import Recipe
 
 
-@pytest.fixture(scope="module")
-def audited(discs: Path, judges: list[Judge], tmp_path_factory: pytest.TempPathFactory) -> Audit:
-    out = tmp_path_factory.mktemp("audited") / "audit"
-    inputs = from_cohort(discs / "erased", discs / "cohort", against=[discs / "kept"])
-    return audit(inputs, out, judges=judges, settings=AuditSettings(calibration="val", alpha=0.2))
-
-
 def test_the_erased_positives_are_who_flipped(audited: Audit) -> None:
     wanted = ["test01", "test05", "test09"]
     for judge in ("convnet-1000", "SUVR"):

@@ -15,6 +15,7 @@ from taskgan.audit.outcome import Outcome
 from taskgan.audit.readings import CLEAN, INPUT, Loaded
 from taskgan.cohort.slices import to_slices
 from taskgan.recogniser.decision import middle_slices
+from taskgan.report.cells import number
 from taskgan.report.images import axial
 
 Array = NDArray[np.float32]
@@ -104,9 +105,9 @@ def _network(
     change = float(found.change[0])
     words = (
         f"Slice {index + 1}, where {judge.name} changes its mind most (probability {before[place]:.2f} → "
-        f"{after[place]:.2f}): the evidence adds up to a change of the logit of {change:+.2f} (path error "
-        f"{abs(float(found.residual[0])):.2g}), {_share(found.evidence, found.against)}."
-    ).replace("-", "−")
+        f"{after[place]:.2f}): the evidence adds up to a change of the logit of {number(change, 2, sign=True)} (path "
+        f"error {abs(float(found.residual[0])):.2g}), {_share(found.evidence, found.against)}."
+    )
     volumes = {
         EVIDENCE: _smoothed(_back(found.evidence[0], index, support.shape), sigma),
         AGAINST: _smoothed(_back(found.against[0], index, support.shape), sigma),
@@ -122,9 +123,9 @@ def _observer(case: Loaded, method: str, support: Array, sigma: tuple[float, ...
     total = float(evidence.sum(dtype=np.float64))
     by_slice = evidence.sum(axis=(0, 1)) * (np.sign(total) or 1.0)
     words = (
-        f"The evidence of the whole volume adds up to a change of the SUVR of {total:+.3f}, "
+        f"The evidence of the whole volume adds up to a change of the SUVR of {number(total, 3, sign=True)}, "
         f"{_share(evidence, against)}."
-    ).replace("-", "−")
+    )
     volumes = {EVIDENCE: _smoothed(evidence, sigma), AGAINST: _smoothed(against, sigma)}
     return CaseMaps(OBSERVER, int(np.argmax(by_slice)), volumes, "SUVR per voxel", words)
 

@@ -53,11 +53,12 @@ def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale
     """
     inside = image > 0.1 * float(np.percentile(image, 99))
     second = ndimage.convolve1d(image, [1.0, -2.0, 1.0], axis=0) / np.float32(np.sqrt(6.0))
-    kept = second[inside]
+    flat = ndimage.binary_erosion(inside, np.ones((3, 1, 1)))  # the head's own edge is no noise
+    kept = second[flat]
     if kept.size < 2:
         return dict.fromkeys(NAMES, float("nan"))
     noise = 1.4826 * float(np.median(np.abs(kept - np.median(kept))))
-    both = inside[:, 1:] & inside[:, :-1]
+    both = flat[:, 1:] & flat[:, :-1]
     ahead, behind = second[:, 1:][both], second[:, :-1][both]
     alike = (
         float(np.corrcoef(ahead, behind)[0, 1]) if ahead.size > 1 and ahead.std() and behind.std() else 0.0
