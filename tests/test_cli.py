@@ -9,6 +9,7 @@ from taskgan.cli import main
 VERBS = (
     ["simulate", "pet"],
     ["train"],
+    ["sweep"],
     ["restore"],
     ["evaluate"],
     ["compare"],
@@ -53,6 +54,9 @@ def test_every_verb_has_help_without_loading_what_is_heavy(verb: list[str]) -> N
         (["train", "pett", "cohort", "run"], "no recipe 'pett'"),
         (["train", "pet-demo", "nowhere", "run"], "nowhere does not exist"),
         (["train", "pet-demo", "nowhere", "run", "--set", "los.x=1"], "unknown key los"),
+        (["sweep", "pet-demo", "nowhere", "out"], "nothing to sweep"),
+        (["sweep", "pet-demo", "nowhere", "out", "--grid", "loss.mu_tsk=1"], "did you mean mu_task?"),
+        (["sweep", "pet-demo", "nowhere", "out", "--grid", "loss.mu_task=1"], "nowhere does not exist"),
         (["restore", "nowhere", "x.nii.gz", "-o", "y"], "nowhere"),
         (["restore", "m", "x", "-o", "y", "--select", "dose"], "expected COLUMN=VALUE"),
         (["evaluate", "restored", "nowhere", "-o", "out"], "nowhere does not exist"),

@@ -20,9 +20,10 @@ def cohort(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     grid = np.linspace(-1, 1, 16)
     radius = np.sqrt(grid[:, None] ** 2 + grid[None, :] ** 2)[..., None]
-    mask = nib.Nifti1Image(np.repeat(radius < 0.5, 4, axis=2).astype(np.uint8), np.diag([2.0, 2.0, 2.5, 1.0]))
-    nib.save(mask, folder / "inner.nii.gz")
-    nib.save(mask, folder / "outer.nii.gz")
+    affine = np.diag([2.0, 2.0, 2.5, 1.0])
+    for name, region in (("inner", radius < 0.5), ("outer", (radius > 0.5) & (radius < 0.8))):
+        mask = nib.Nifti1Image(np.repeat(region, 4, axis=2).astype(np.uint8), affine)
+        nib.save(mask, folder / f"{name}.nii.gz")
     rows = []
     for split, count in SUBJECTS.items():
         for number in range(count):
@@ -33,7 +34,7 @@ def cohort(tmp_path: Path) -> Path:
             row: dict[str, Any] = {"case": name, "subject": f"sub-{name}", "split": split, "label": label}
             for column, data in (("degraded", noisy), ("clean", clean)):
                 row[column] = f"{name}_{column}.nii.gz"
-                image = nib.Nifti1Image((1000 * data).astype(np.float32), mask.affine)
+                image = nib.Nifti1Image((1000 * data).astype(np.float32), affine)
                 if split == "test":
                     (folder / row[column]).write_bytes(b"poison")
                 else:
