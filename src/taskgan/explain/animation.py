@@ -50,7 +50,7 @@ def animate(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) ->
             pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
             frames.append(Image.fromarray(np.ascontiguousarray(pixels)))
     # One palette for all frames, or colours would flicker.
-    palette = frames[-1].quantize(64)
+    palette = frames[-1].quantize(160)
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     with atomic(path) as partial:
         first.save(

@@ -14,14 +14,14 @@ from taskgan.report.geometry_figure import draw_mapping
 from taskgan.report.style import LABELS, canvas, look, save
 
 Array = NDArray[np.float64]
-ACROSS, UP = (-1.75, 1.75), (-4.15, 1.75)
+ACROSS, UP = (-1.9, 1.9), (-4.0, 1.75)
 _DRAWN = {0.0: 9, 1.0: 6}  # arrows of Figure 5, by label
 _SEED = 0  # the seed that is drawn: the first, whatever it shows
 
 
 def figure4(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) -> Path:
     """The problem, and how every objective maps it: lines from the clean to the restored point."""
-    with canvas(1, 1 + len(METHODS), (11.6, 4.9), sharex=True, sharey=True) as (figure, axes):
+    with canvas(1, 1 + len(METHODS), (11.6, 4.8), sharex=True, sharey=True) as (figure, axes):
         problem, *others = axes[0]
         domain(problem)
         for label, (colour, marker) in enumerate(LABELS[:2]):
@@ -30,9 +30,9 @@ def figure4(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) ->
             problem.plot(*held_out.clean[mine].T, markerfacecolor="white", **style)
             problem.plot(*held_out.degraded[mine].T, markerfacecolor=colour, **style)
         problem.text(0, 1.62, "clean domain", ha="center", va="top", fontsize=8)
-        problem.text(0, -4.1, "degraded domain", ha="center", va="bottom", fontsize=8)
+        problem.text(0, -3.98, "degraded domain", ha="center", va="bottom", fontsize=8)
         problem.set_title("(a) The problem")
-        problem.set_xlabel("one in four has label 1 (▲);\ndotted: between the labels", fontsize=8)
+        problem.set_xlabel("● label 0, ▲ label 1 (one in four);\ndotted: the border between labels", fontsize=8)
         for letter, axis, method in zip("bcde", others, METHODS, strict=True):
             outcome = outcomes[method]
             restored = outcome.trained.final[:, _SEED]
@@ -59,7 +59,7 @@ def figure4(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) ->
 def figure5(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) -> Path:
     """What an objective ties together: arrows from the degraded to the restored point, and what training knows."""
     picked = pick(held_out)
-    with canvas(1, len(METHODS), (10.4, 5.0), sharex=True, sharey=True) as (figure, axes):
+    with canvas(1, len(METHODS), (10.4, 5.4), sharex=True, sharey=True) as (figure, axes):
         for axis, method in zip(axes[0], METHODS, strict=True):
             outcome = outcomes[method]
             domain(axis)
@@ -104,6 +104,7 @@ def domain(axis: Any) -> None:
     axis.set_xlim(*ACROSS)
     axis.set_ylim(*UP)
     axis.set_aspect("equal")
+    axis.spines[["left", "bottom"]].set_visible(False)
     axis.set_xticks([])
     axis.set_yticks([])
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 MINORITY = 0.25
 _GAP, _BEND, _LENGTH, _THICKNESS = 0.55, 0.4, 1.3, 0.04
-_SQUEEZE, _TURN, _SHIFT, _NOISE = 0.5, np.deg2rad(60.0), np.array([0.0, -2.6]), 0.22
+_SQUEEZE, _TURN, _SHIFT, _NOISE = 0.5, np.deg2rad(60.0), np.array([0.0, -2.6]), 0.25
 
 
 @dataclass(frozen=True)
