@@ -16,9 +16,15 @@ from taskgan.cohort.intensity import IntensityTransform
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
 from taskgan.limits import Limits
+from taskgan.losses import Cycle, Loss
 from taskgan.schema import Settings, validated
+from taskgan.task import Augment as Augment
+from taskgan.task import Norm as Norm
+from taskgan.task import Recogniser as Recogniser
+from taskgan.task import Target as Target
+from taskgan.task import Task as Task
+from taskgan.task import check_network
 
-Norm = Literal["batch", "instance", "group", "none"]
 Objective = Literal["l1", "gan", "task_gan", "cycle_gan"]
 
 
@@ -30,23 +36,6 @@ def _text(value: object) -> object:
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Augment(Settings):
-    """Random changes of training pairs, the same for both images and all channels of a pair.
-
-    Attributes:
-        flip: Mirror left and right (first in-plane axis) with probability 1/2.
-        shift: Largest translation in voxels along each in-plane axis (zeros come in).
-        rotate: Largest rotation in degrees.
-        zoom: Largest relative change of size, e.g. 0.05. Rotation and zoom divide by the Jacobian, so that a
-            slice keeps its sum: activity is moved, counts are neither made nor lost.
-    """
-
-    flip: bool = True
-    shift: int = Field(default=4, ge=0)
-    rotate: float = Field(default=0.0, ge=0, le=45)
-    zoom: float = Field(default=0.0, ge=0, lt=0.5)
-
-
 class Data(Settings):
     """Which columns and rows of ``pairs.csv`` become samples.
 
@@ -55,7 +44,9 @@ class Data(Settings):
         select: Only rows whose columns hold these values, e.g. ``{dose: 1}``.
         neighbours: Slices on either side that join as channels (2.5D); 0 is 2D.
         min_signal: Training leaves out slices whose clean mean is under this share of the volume's mean.
-        balanced: Draw the two labels equally often, whatever their numbers in the cohort.
+        balanced: Draw the classes of the property equally often, whatever their numbers in the cohort (``binary``
+            and ``multi_class``; the other kinds have no classes to balance). The name of a column draws its values
+            equally often, for any kind.
         workers: Loader processes; 0 loads in the main one.
         augment: See :class:`Augment`.
         intensity: See :class:`~taskgan.cohort.intensity.IntensityTransform`.
@@ -65,7 +56,7 @@ class Data(Settings):
     select: dict[str, str | int | float] = Field(default_factory=dict)
     neighbours: int = Field(default=0, ge=0, le=16)
     min_signal: float = Field(default=0.05, ge=0, lt=1)
-    balanced: bool = True
+    balanced: bool | str = True
     workers: int = Field(default=0, ge=0)
     augment: Augment = Augment()
     intensity: IntensityTransform = IntensityTransform()
@@ -122,96 +113,6 @@ class Discriminator(Settings):
     )
     norm: Norm = "batch"
     conditional: bool = False
-
-
-class Recogniser(Settings):
-    """A network that reads the property from one slice: the task network T, or a judge.
-
-    Attributes:
-        network: ``resnet18`` (the paper's T for PET), ``resnet10`` (half of it), ``convnet`` (plain strided
-            convolutions, of another family, for the judge).
-        width: Channels of the first stage (64 is the published ResNet18).
-        norm: Normalisation.
-        loss: ``squared`` (Eq. 3) or ``cross_entropy``.
-        steps: Largest number of optimiser steps.
-        batch_size: Slices a step.
-        lr: Learning rate (Adam, cosine to zero).
-        weight_decay: Decoupled (AdamW).
-        dropout: Before the head.
-        validate_every: Steps between looks at the validation subjects.
-        patience: Looks without a better validation loss before it stops; 0 never stops early.
-        seed: Initial weights and order.
-        augment: Random changes of the clean slices.
-    """
-
-    network: Literal["resnet18", "resnet10", "convnet"] = "resnet18"
-    width: int = Field(default=64, ge=1)
-    norm: Norm = "batch"
-    loss: Literal["squared", "cross_entropy"] = "cross_entropy"
-    steps: int = Field(default=2000, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    lr: float = Field(default=5e-4, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    validate_every: int = Field(default=100, ge=1)
-    patience: int = Field(default=8, ge=0)
-    seed: int = Field(default=0, ge=0)
-    augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
-
-
-class Task(Settings):
-    """The property and the network that must still recognise it.
-
-    Attributes:
-        kind: Kind of property (``binary``: T gives one logit, its decision is the sigmoid).
-        training: ``joint``: T goes on learning with G (the paper); ``frozen``: T stays as pretrained.
-        loss: ``squared`` is Eq. 3, ``cross_entropy`` the usual proper loss.
-        features: Weight of matching T's inner features between clean and restored (0 in the paper).
-        pretrain: How T is pretrained on clean images of the training subjects.
-    """
-
-    kind: Literal["binary"] = "binary"
-    training: Literal["joint", "frozen"] = "joint"
-    loss: Literal["squared", "cross_entropy"] = "squared"
-    features: float = Field(default=0.0, ge=0)
-    pretrain: Recogniser = Recogniser()
-
-
-class Loss(Settings):
-    """Weights of Eq. 4 and the form of the adversarial terms.
-
-    Attributes:
-        lambda_gan: λ of Eq. 4 (not printed in the paper; the default was chosen on the validation subjects of
-            the demo cohort, see ``results/pet-demo-weights``).
-        mu_task: μ of Eq. 4 (likewise).
-        discriminator: D's own loss: ``bce`` D(x) = 1, D(x̂) = 0; ``hinge``; ``least_squares``.
-        feature_layers: Layers of D that Eq. 2 matches, from 0; None is all but the first.
-        label_smoothing: D's target for clean images is 1 minus this (``bce`` only).
-    """
-
-    lambda_gan: float = Field(default=0.3, ge=0)
-    mu_task: float = Field(default=0.01, ge=0)
-    discriminator: Literal["bce", "hinge", "least_squares"] = "bce"
-    feature_layers: tuple[int, ...] | None = None
-    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-
-
-class Cycle(Settings):
-    """What ``cycle_gan`` adds, with the values of Zhu et al. 2017 (10.1109/ICCV.2017.244).
-
-    Its adversarial terms weigh 1 and have the form of ``loss.discriminator`` (theirs is ``least_squares``); λ and
-    μ of Eq. 4 play no part in it, and neither does T.
-
-    Attributes:
-        weight: Of the cycle loss.
-        identity: Of the identity loss (half of the cycle's there); 0 leaves it out.
-        buffer: Each D learns from a history of this many generated images beside the newest (Shrivastava et al.
-            2017, 10.1109/CVPR.2017.241); 0 shows it the newest alone.
-    """
-
-    weight: float = Field(default=10.0, ge=0)
-    identity: float = Field(default=5.0, ge=0)
-    buffer: int = Field(default=50, ge=0, le=10000)
 
 
 class Optimiser(Settings):
@@ -291,7 +192,7 @@ class Recipe(Settings):
 
     Attributes:
         objective: ``l1`` (λ = μ = 0), ``gan`` (μ = 0), ``task_gan``, or ``cycle_gan`` (unpaired, see
-            :class:`Cycle`).
+            :class:`~taskgan.losses.Cycle`).
         seed: Initial weights, data order, dropout, augmentation.
         fold: Recorded with results; the split itself is in ``pairs.csv``.
         judge: How the independent judge is trained (other network, other seed, clean images only).
@@ -348,6 +249,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _judge_is_not_the_task(self) -> "Recipe":
+        check_network(self.judge, self.task, "judge")
         if self.judge.network == self.task.pretrain.network or self.judge.seed == self.task.pretrain.seed:
             raise ValueError(
                 "the judge must differ from the task network in both network and seed "

@@ -1,7 +1,7 @@
 """A cohort of a few tiny subjects, and a recipe that trains on it in a second."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,11 @@ def tiny(**changes: Any) -> Recipe:
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     torch.set_num_threads(1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield
+    torch.set_flush_denormal(False)  # training leaves it on, and hypothesis refuses to work like that
 
 
 @pytest.fixture(scope="session")

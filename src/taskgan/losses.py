@@ -1,0 +1,44 @@
+"""What a run minimises: settings of a recipe."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from taskgan.schema import Settings
+
+
+class Loss(Settings):
+    """Weights of Eq. 4 and the form of the adversarial terms.
+
+    Attributes:
+        lambda_gan: λ of Eq. 4 (not printed in the paper; the default was chosen on the validation subjects of
+            the demo cohort, see ``results/pet-demo-weights``).
+        mu_task: μ of Eq. 4 (likewise).
+        discriminator: D's own loss: ``bce`` D(x) = 1, D(x̂) = 0; ``hinge``; ``least_squares``.
+        feature_layers: Layers of D that Eq. 2 matches, from 0; None is all but the first.
+        label_smoothing: D's target for clean images is 1 minus this (``bce`` only).
+    """
+
+    lambda_gan: float = Field(default=0.3, ge=0)
+    mu_task: float = Field(default=0.01, ge=0)
+    discriminator: Literal["bce", "hinge", "least_squares"] = "bce"
+    feature_layers: tuple[int, ...] | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+
+
+class Cycle(Settings):
+    """What ``cycle_gan`` adds, with the values of Zhu et al. 2017 (10.1109/ICCV.2017.244).
+
+    Its adversarial terms weigh 1 and have the form of ``loss.discriminator`` (theirs is ``least_squares``); λ and
+    μ of Eq. 4 play no part in it, and neither does T.
+
+    Attributes:
+        weight: Of the cycle loss.
+        identity: Of the identity loss (half of the cycle's there); 0 leaves it out.
+        buffer: Each D learns from a history of this many generated images beside the newest (Shrivastava et al.
+            2017, 10.1109/CVPR.2017.241); 0 shows it the newest alone.
+    """
+
+    weight: float = Field(default=10.0, ge=0)
+    identity: float = Field(default=5.0, ge=0)
+    buffer: int = Field(default=50, ge=0, le=10000)
