@@ -2,16 +2,20 @@ import pytest
 import torch
 
 from taskgan.networks.recogniser import recogniser_network
-from taskgan.objective.kinds import Binary, task_kind
-from taskgan.objective.kinds.binary import Form
-from taskgan.objective.task import TaskKind, feature_distance, task_loss
+from taskgan.objective.kinds import task_kind
+from taskgan.objective.task import Form, TaskKind, feature_distance, task_loss
+from taskgan.task import Target
 
-FORMS: list[Form] = ["squared", "cross_entropy"]
+FORMS: list[Form] = ["squared", "proper"]
+
+
+def binary(form: Form = "squared") -> TaskKind:
+    return task_kind(Target(), form)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nearer_to_the_label_costs_less(form: Form) -> None:
-    kind = Binary(form)
+    kind = binary(form)
     logits = torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]])
     positive = kind.loss(logits, torch.ones(5)).tolist()
     negative = kind.loss(logits, torch.zeros(5)).tolist()
@@ -22,23 +26,23 @@ def test_nearer_to_the_label_costs_less(form: Form) -> None:
 
 def test_squared_is_eq_3_on_the_probability() -> None:
     logits, label = torch.tensor([0.3, -2.0]), torch.tensor([1.0, 0.0])
-    torch.testing.assert_close(Binary("squared").loss(logits, label), (logits.sigmoid() - label) ** 2)
+    torch.testing.assert_close(binary("squared").loss(logits, label), (logits.sigmoid() - label) ** 2)
 
 
-def test_squared_is_bounded_and_cross_entropy_keeps_its_gradient_where_t_is_sure_and_wrong() -> None:
+def test_squared_is_bounded_and_the_proper_loss_keeps_its_gradient_where_t_is_sure_and_wrong() -> None:
     gradients = {}
     for form in FORMS:
         logit = torch.tensor([-12.0], requires_grad=True)
-        loss = Binary(form).loss(logit, torch.ones(1))
+        loss = binary(form).loss(logit, torch.ones(1))
         loss.sum().backward()
         assert logit.grad is not None
         gradients[form] = abs(logit.grad.item())
-        assert form == "cross_entropy" or loss.item() <= 1
-    assert gradients["squared"] < 1e-4 < 0.9 < gradients["cross_entropy"]
+        assert form == "proper" or loss.item() <= 1
+    assert gradients["squared"] < 1e-4 < 0.9 < gradients["proper"]
 
 
 def test_prediction_error_and_decision_agree() -> None:
-    kind: TaskKind = task_kind("binary", "squared")
+    kind = binary()
     prediction = kind.prediction(torch.tensor([[2.0], [-2.0]]))
     assert kind.decision(prediction).tolist() == [1, 0]
     torch.testing.assert_close(kind.error(prediction, torch.tensor([1, 1])), 1 - prediction)
@@ -47,18 +51,18 @@ def test_prediction_error_and_decision_agree() -> None:
 
 def test_unknown_kinds_forms_and_missing_labels_are_refused() -> None:
     with pytest.raises(ValueError, match="mood"):
-        task_kind("mood", "squared")
+        task_kind(Target().model_copy(update={"kind": "mood"}), "squared")
     with pytest.raises(ValueError, match="hinge"):
-        Binary("hinge")  # type: ignore[arg-type]
+        binary("hinge")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="labels"):
-        Binary().loss(torch.zeros(3, 1), torch.zeros(2))
+        binary().loss(torch.zeros(3, 1), torch.zeros(2))
     with pytest.raises(ValueError, match="differ"):
-        task_loss(Binary(), torch.zeros(3, 1), torch.zeros(2, 1), torch.zeros(3))
+        task_loss(binary(), torch.zeros(3, 1), torch.zeros(2, 1), torch.zeros(3))
 
 
 def test_both_terms_of_eq_3() -> None:
     restored, clean, label = torch.randn(4, 1), torch.randn(4, 1), torch.tensor([0.0, 1, 1, 0])
-    kind = Binary()
+    kind = binary()
     both = task_loss(kind, restored, clean, label)
     torch.testing.assert_close(both, kind.loss(restored, label) + kind.loss(clean, label))
     assert both.shape == (4,)
@@ -75,7 +79,7 @@ def test_who_learns_by_which_term(joint: bool) -> None:
         gain = torch.ones(1, requires_grad=True)  # stands for G's weights
         network.zero_grad(set_to_none=True)
         answer = network(clean)[0] if with_clean else None
-        torch.autograd.backward(task_loss(Binary(), network(gain * degraded)[0], answer, label).mean())
+        torch.autograd.backward(task_loss(binary(), network(gain * degraded)[0], answer, label).mean())
         assert gain.grad is not None
         return gain.grad, [p.grad for p in network.parameters()]
 

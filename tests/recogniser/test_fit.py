@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from taskgan.errors import UserError
-from taskgan.objective.kinds import Binary
+from taskgan.objective.kinds import task_kind
 from taskgan.recipe import Recogniser as Settings
+from taskgan.recipe import Target
 from taskgan.recogniser.fit import fit_recogniser, validate
 from taskgan.recogniser.volumes import CleanSlices
 
@@ -14,13 +15,13 @@ Make = Callable[[str, int, int], CleanSlices]
 
 
 @pytest.mark.parametrize("network", ["convnet", "resnet10"])
-@pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
+@pytest.mark.parametrize("loss", ["squared", "proper"])
 def test_it_learns_to_read_subjects_it_never_saw(
     network: str, loss: str, settings: Settings, memory: Make
 ) -> None:
     settings = settings.model_copy(update={"network": network, "loss": loss})
     reader = fit_recogniser(settings, memory("t", 8, 0), memory("v", 4, 1), title="task")
-    found = validate(reader.network, Binary("squared"), memory("x", 8, 2))
+    found = validate(reader.network, task_kind(Target(), "squared"), memory("x", 8, 2))
     assert found.volume_error == 0
     assert found.slice_mae < 0.25
     assert found.auc == 1.0
@@ -51,7 +52,7 @@ def test_the_card_says_what_was_learnt_from_and_how_well_it_reads(settings: Sett
     assert reader.card.training_subjects == ("t0", "t1", "t2", "t3")
     assert reader.card.validation_subjects == ("v0", "v1")
     assert reader.card.settings == settings
-    assert reader.card.validation == validate(reader.network, Binary(settings.loss), val)
+    assert reader.card.validation == validate(reader.network, task_kind(Target(), settings.loss), val)
     assert not reader.network.training
 
 

@@ -19,7 +19,12 @@ from taskgan.recipe import Augment
 Image = TypeVar("Image", NDArray[np.float32], Tensor)
 
 
-def augment(images: Sequence[Image], settings: Augment, rng: np.random.Generator) -> list[Image]:
+def augment(
+    images: Sequence[Image],
+    settings: Augment,
+    rng: np.random.Generator,
+    masks: Sequence[Image] = (),
+) -> list[Image]:
     """Change all images of a sample in the same random way: flip, then rotate and zoom, then shift.
 
     Rotation and zoom are one bilinear resampling about the centre. Bilinear weights sum to the Jacobian only
@@ -32,14 +37,16 @@ def augment(images: Sequence[Image], settings: Augment, rng: np.random.Generator
         images: (C, H, W) each, float32, arrays or tensors; C may differ, H and W may not.
         settings: Sizes of the changes.
         rng: The only source of randomness. Every call draws the same number of values, whatever comes out.
+        masks: Class numbers of the same frame, which move with the images by their nearest neighbour and keep
+            their values; 0 comes in.
 
     Returns:
-        New images of the same shapes and type, contiguous; the given ones are untouched.
+        New images, then masks, of the same shapes and type, contiguous; the given ones are untouched.
 
     Raises:
         ValueError: If the images differ in height or width.
     """
-    frames = {image.shape[1:] for image in images}
+    frames = {image.shape[1:] for image in (*images, *masks)}
     if len(frames) != 1:
         raise ValueError(
             f"images of a sample must have one height and width, got {sorted(map(tuple, frames))}"
@@ -49,23 +56,42 @@ def augment(images: Sequence[Image], settings: Augment, rng: np.random.Generator
     zoom = 1.0 + rng.uniform(-settings.zoom, settings.zoom) if settings.zoom else 1.0
     down, right = rng.integers(-settings.shift, settings.shift + 1, size=2) if settings.shift else (0, 0)
 
-    tensors = [torch.as_tensor(image) for image in images]
-    stack = torch.cat(tensors)
-    if mirrored:
-        stack = stack.flip(1)
-    height, width = stack.shape[1:]
-    if angle or zoom != 1.0:
-        stack = _turn(stack, angle, zoom)
-    stack = _window(stack, int(down), int(right), height, width)
-    parts = torch.split(stack, [len(t) for t in tensors])
-    return [
-        part.contiguous() if isinstance(image, Tensor) else np.ascontiguousarray(part.numpy())
-        for image, part in zip(images, parts, strict=True)
-    ]
+    changed: list[Image] = []
+    for group, turn in ((images, _turn), (masks, _turn_mask)):
+        if not group:
+            continue
+        tensors = [torch.as_tensor(image) for image in group]
+        stack = torch.cat(tensors)
+        if mirrored:
+            stack = stack.flip(1)
+        height, width = stack.shape[1:]
+        if angle or zoom != 1.0:
+            stack = turn(stack, angle, zoom)
+        stack = _window(stack, int(down), int(right), height, width)
+        parts = torch.split(stack, [len(t) for t in tensors])
+        changed += [
+            part.contiguous() if isinstance(image, Tensor) else np.ascontiguousarray(part.numpy())
+            for image, part in zip(group, parts, strict=True)
+        ]
+    return changed
 
 
 def _turn(stack: Tensor, angle: float, zoom: float) -> Tensor:
     """Rotate and zoom (C, H, W) about its centre onto a frame that is large enough to hold all of it."""
+    turned = _resampled(stack, angle, zoom, "bilinear")
+    factor = 1.0 / zoom**2
+    total = float(turned.sum(dtype=torch.float64))
+    if float(stack.min()) >= 0 and total > 0:
+        factor = float(stack.sum(dtype=torch.float64)) / total
+    return turned * factor
+
+
+def _turn_mask(stack: Tensor, angle: float, zoom: float) -> Tensor:
+    """The same for class numbers, which are not summed."""
+    return _resampled(stack, angle, zoom, "nearest")
+
+
+def _resampled(stack: Tensor, angle: float, zoom: float, mode: str) -> Tensor:
     height, width = stack.shape[1:]
     cos, sin = math.cos(angle), math.sin(angle)
     tall = _room(height, zoom * (height * abs(cos) + width * abs(sin)))
@@ -80,12 +106,7 @@ def _turn(stack: Tensor, angle: float, zoom: float) -> Tensor:
     )
     inverse = inverse / zoom
     grid = F.affine_grid(inverse[None], [1, len(stack), tall, wide], align_corners=False)
-    turned = F.grid_sample(stack[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    factor = 1.0 / zoom**2
-    total = float(turned.sum(dtype=torch.float64))
-    if float(stack.min()) >= 0 and total > 0:
-        factor = float(stack.sum(dtype=torch.float64)) / total
-    return turned * factor
+    return F.grid_sample(stack[None], grid, mode=mode, padding_mode="zeros", align_corners=False)[0]
 
 
 def _room(size: int, needed: float) -> int:

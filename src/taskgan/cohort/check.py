@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import read_shape, read_volume
+from taskgan.cohort.labels import problems_of_labels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
+from taskgan.cohort.targets import Targets
 from taskgan.console import progress
 from taskgan.errors import Problems, UserError
-from taskgan.recipe import Data
+from taskgan.recipe import Data, Target
 
 _NEEDED = ("train", "val")
-_WITHOUT = " (objectives l1, gan and cycle_gan train without labels where data.balanced is false)"
 
 
-def check_cohort(pairs: Pairs, data: Data, *, labels: bool, threads: int = 4) -> None:
+def check_cohort(
+    pairs: Pairs, data: Data, *, labels: bool, target: Target | None = None, threads: int = 4
+) -> None:
     """Find everything that is wrong with a cohort, before hours are spent on it.
 
     Training and validation images are read whole; of test images, which training never opens, only the header.
@@ -28,6 +31,7 @@ def check_cohort(pairs: Pairs, data: Data, *, labels: bool, threads: int = 4) ->
         pairs: The whole table, every split; subjects are compared over all of it, images over the selected rows.
         data: Which rows and columns will be used.
         labels: Whether the run needs labels (a task network, or balanced sampling).
+        target: What the labels are; None is a binary property in the column ``label``.
         threads: Images read at once.
 
     Raises:
@@ -37,15 +41,16 @@ def check_cohort(pairs: Pairs, data: Data, *, labels: bool, threads: int = 4) ->
     found: list[tuple[int, str]] = []
     found += _splits(pairs, selected)
     found += _columns(selected, data)
-    if labels:
-        found += _labels(selected)
+    targets = Targets.of(target or Target(), pairs) if labels else None
+    if targets is not None:
+        found += problems_of_labels(selected, targets)
     columns = tuple(name for name in data.inputs[1:] if name in pairs.columns)
     with (
         progress("check", len(selected), "pairs") as shown,
         ThreadPoolExecutor(max(1, threads)) as pool,
     ):
         for pair, problems in zip(
-            selected, pool.map(lambda p: _images(p, columns, data), selected), strict=True
+            selected, pool.map(lambda p: _images(p, columns, data, targets), selected), strict=True
         ):
             found += [(pair.row, text) for text in problems]
             shown.advance(case=pair.case)
@@ -76,44 +81,17 @@ def _splits(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
 
 
 def _columns(selected: Pairs, data: Data) -> list[tuple[int, str]]:
-    return [
+    found = [
         (1, f"there is no input column {name!r}; the columns are {', '.join(selected.columns)}")
         for name in data.inputs
         if name not in selected.columns
     ]
-
-
-def _labels(selected: Pairs) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
-    if "label" not in selected.columns:
-        return [(1, f"there is no column label{_WITHOUT}")]
-    first: dict[str, Pair] = {}
-    for pair in selected:
-        if pair.split not in _NEEDED:
-            continue
-        if pair.label is None:
-            found.append((pair.row, f"row {pair.row} (case {pair.case}) has no label{_WITHOUT}"))
-            continue
-        if pair.label not in (0.0, 1.0):
-            found.append(
-                (pair.row, f"row {pair.row} (case {pair.case}) has label {pair.label:g}, expected 0 or 1")
-            )
-        before = first.setdefault(pair.subject, pair)
-        if pair.label != before.label:
-            found.append(
-                (
-                    pair.row,
-                    f"row {pair.row} (case {pair.case}) labels subject {pair.subject} {pair.label:g}, "
-                    f"row {before.row} labels it {before.label:g}",
-                )
-            )
-    train = [pair.label for pair in selected.split("train") if pair.label is not None]
-    if train and len(set(train)) == 1:
-        found.append((0, f"every training row has label {train[0]:g}; training needs both labels"))
+    if isinstance(data.balanced, str) and data.balanced not in selected.columns:
+        found.append((1, f"there is no column {data.balanced!r} to balance by (data.balanced)"))
     return found
 
 
-def _images(pair: Pair, columns: tuple[str, ...], data: Data) -> list[str]:
+def _images(pair: Pair, columns: tuple[str, ...], data: Data, targets: Targets | None) -> list[str]:
     """Problems of one row's images."""
     where = f"row {pair.row} (case {pair.case})"
     needed = pair.split in _NEEDED
@@ -125,6 +103,9 @@ def _images(pair: Pair, columns: tuple[str, ...], data: Data) -> list[str]:
             paths[name] = path
         elif needed or name != "clean":
             problems.append(f"{where} names no {name} image")
+    mask = targets.target.columns[0] if targets is not None and targets.kind.dense else None
+    if mask is not None and needed and (path := pair.path(mask)) is not None:
+        paths[mask] = path
     if paths.get("clean") == pair.degraded:
         problems.append(f"{where} names {pair.degraded} as both degraded and clean image")
     read: Callable[[Path], _Seen] = _whole if needed else _header
@@ -134,7 +115,12 @@ def _images(pair: Pair, columns: tuple[str, ...], data: Data) -> list[str]:
             seen[name] = read(path)
         except UserError as error:
             problems.append(f"{where}: {error}")
-    return problems + _compare(where, paths, seen) + (_values(where, paths, seen, data) if needed else [])
+    marked = seen[mask].data if mask in seen else None
+    wrong = targets.not_classes(marked) if targets is not None and marked is not None else ""
+    if wrong:
+        problems.append(f"{where}: {paths[mask]} {wrong}" if mask else wrong)
+    images = {name: image for name, image in seen.items() if name != mask}
+    return problems + _compare(where, paths, seen) + (_values(where, paths, images, data) if needed else [])
 
 
 @dataclass(frozen=True)

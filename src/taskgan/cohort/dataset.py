@@ -1,5 +1,6 @@
 """Training samples: the slices of the selected rows, held once in memory, given out step by step."""
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
 from taskgan.cohort.images import read_shape
-from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampler import Order
 from taskgan.cohort.slices import load_case, with_neighbours
+from taskgan.cohort.targets import Targets
 from taskgan.console import progress
 from taskgan.errors import UserError
-from taskgan.recipe import Data
+from taskgan.recipe import Data, Target
 
 
 class Batch(NamedTuple):
@@ -27,7 +29,8 @@ class Batch(NamedTuple):
     Attributes:
         inputs: (B, I, H, W), channel 0 is the degraded slice.
         clean: (B, 1, H, W); of unpaired steps (B, I, H, W), see ``taskgan.cohort.unpaired``.
-        label: (B,), NaN where a pair has none.
+        label: y: (B,), NaN where a pair has none; (B, L) of several labels; masks (B, H, W); numbers of
+            identities (B,) for an embedding.
     """
 
     inputs: Tensor
@@ -50,13 +53,25 @@ class TrainingSlices:
         pairs: Rows to hold (they have passed ``check_cohort``).
         data: Input columns, neighbours, intensity, ``min_signal``.
         threads: Volumes read at once.
+        targets: Where y comes from; None takes the column ``label``.
+        labels: Whether y is wanted; without, masks are not read and labels that are no numbers are NaN.
 
     Raises:
         UserError: If an image cannot be read, or no slice has enough signal.
     """
 
-    def __init__(self, pairs: Pairs, data: Data, *, threads: int = 4) -> None:
+    def __init__(
+        self,
+        pairs: Pairs,
+        data: Data,
+        *,
+        threads: int = 4,
+        targets: Targets | None = None,
+        labels: bool = True,
+    ) -> None:
         self._rows = tuple(pairs)
+        targets = targets or Targets.of(Target(), pairs)
+        self._by_class = targets.kind.by_class
         self._neighbours = data.neighbours
         sizes = [read_shape(pair.degraded)[0][:3] for pair in self._rows]
         self.shape = (max(s[0] for s in sizes), max(s[1] for s in sizes))
@@ -67,6 +82,10 @@ class TrainingSlices:
         total = int(self._starts[-1])
         self._inputs = torch.zeros(total, len(data.inputs), *self.shape)
         self._clean = torch.zeros(total, *self.shape)
+        self._masks = (
+            torch.zeros(total, *self.shape, dtype=torch.uint8) if labels and targets.kind.dense else None
+        )
+        self._labels = [_label(pair, targets, labels) for pair in self._rows]
         self._usable = np.zeros(total, dtype=bool)
 
         def load(number: int) -> None:
@@ -79,6 +98,8 @@ class TrainingSlices:
             inside = np.s_[..., x : x + case.clean.shape[1], y : y + case.clean.shape[2]]
             self._inputs.numpy()[at][inside] = case.inputs
             self._clean.numpy()[at][inside] = case.clean
+            if self._masks is not None:
+                self._masks.numpy()[at][inside] = targets.mask(case.pair, case.source)
             # Magnitudes, because images with a sign (complex MR) may have a mean of nothing.
             signal = np.abs(case.clean).mean(axis=(1, 2))
             self._usable[at] = signal >= data.min_signal * signal.mean()
@@ -100,36 +121,48 @@ class TrainingSlices:
         workers then see the same pages, which nobody writes to.
         """
         place = Path("/dev/shm")
-        needed = sum(images.nbytes for images in (self._inputs, self._clean))
+        blocks = [block for block in (self._inputs, self._clean, self._masks) if block is not None]
+        needed = sum(images.nbytes for images in blocks)
         if place.is_dir() and shutil.disk_usage(place).free < 2 * needed:
             return
-        for images in (self._inputs, self._clean):
+        for images in blocks:
             images.share_memory_()  # type: ignore[no-untyped-call]
 
-    def groups(self, *, balanced: bool) -> list[list[list[int]]]:
-        """What :class:`~taskgan.cohort.sampler.Order` draws from: usable slices by label and subject.
+    def groups(self, *, balanced: bool | str) -> list[list[list[int]]]:
+        """What :class:`~taskgan.cohort.sampler.Order` draws from: usable slices by class and subject.
 
         Args:
-            balanced: One group per label; otherwise all slices in one.
+            balanced: One group per class, if the property has classes, or per value of a column; otherwise all
+                slices in one.
         """
-        slices: dict[float | None, dict[str, list[int]]] = {}
+        column = balanced if isinstance(balanced, str) else None
+        balanced = bool(balanced) and (self._by_class or column is not None)
+        slices: dict[float | str | None, dict[str, list[int]]] = {}
         for number, pair in enumerate(self._rows):
             at = range(int(self._starts[number]), int(self._starts[number + 1]))
             usable = [index for index in at if self._usable[index]]
             if usable:
-                slices.setdefault(pair.label, {}).setdefault(pair.subject, []).extend(usable)
+                group = self._group(number) if column is None else pair.columns.get(column, "")
+                slices.setdefault(group, {}).setdefault(pair.subject, []).extend(usable)
         if not balanced:
             return [[[index for of in slices.values() for one in of.values() for index in one]]]
-        labels = sorted(slices, key=lambda label: -1.0 if label is None else label)
+        labels = sorted(slices, key=lambda label: (-1.0, "") if label is None else _sortable(label))
         return [list(slices[label].values()) for label in labels]
 
-    def sample(self, index: int) -> tuple[np.ndarray, np.ndarray, float]:
-        """Input channels (I, H, W), clean slice (1, H, W) and label of a slice."""
+    def _group(self, number: int) -> float | None:
+        """The class of a pair; None where there are no classes, or its is unknown."""
+        label = self._labels[number]
+        return None if not self._by_class or math.isnan(float(label)) else float(label)
+
+    def sample(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Input channels (I, H, W), clean slice (1, H, W) and y of a slice: (), (L,) or a mask (1, H, W)."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         start, stop = int(self._starts[number]), int(self._starts[number + 1])
         inputs = with_neighbours(self._inputs.numpy()[start:stop], index - start, self._neighbours)
-        label = self._rows[number].label
-        return inputs, self._clean.numpy()[index][None], float("nan") if label is None else label
+        label = self._labels[number]
+        if self._masks is not None:
+            label = self._masks.numpy()[index][None].astype(np.float32)
+        return inputs, self._clean.numpy()[index][None], label
 
     def subject(self, index: int) -> str:
         """Whose slice it is."""
@@ -186,15 +219,31 @@ class Steps(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         drawn = list(enumerate(self._order.indices(step)))[self._own]
         inputs, clean, labels = zip(*(self._one(step, place, index) for place, index in drawn), strict=True)
-        return Batch(
-            torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(clean)), torch.tensor(labels)
-        )
+        return Batch(*(torch.from_numpy(np.stack(part)) for part in (inputs, clean, labels)))
 
-    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, float]:
+    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs, clean, label = self._slices.sample(index)
         rng = np.random.default_rng([self._seed, 0, step, place])
-        inputs, clean = augment([inputs, clean], self._augment, rng)
-        return inputs, clean, label
+        inputs, clean, *masks = augment(
+            [inputs, clean], self._augment, rng, masks=[label] if label.ndim == 3 else []
+        )
+        return inputs, clean, masks[0][0] if masks else label
+
+
+def _label(pair: Pair, targets: Targets, wanted: bool) -> np.ndarray:
+    """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
+    if targets.kind.dense:
+        return np.asarray(np.nan, dtype=np.float32)
+    try:
+        return targets.value(pair)
+    except UserError:
+        if wanted:
+            raise
+        return np.asarray(np.nan, dtype=np.float32)
+
+
+def _sortable(label: float | str) -> tuple[float, str]:
+    return (0.0, label) if isinstance(label, str) else (label, "")
 
 
 def batches(steps: Steps, wanted: Sequence[int], *, workers: int, pin: bool = False) -> Iterator[Batch]:

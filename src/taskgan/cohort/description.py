@@ -1,9 +1,10 @@
 """``cohort.yaml``: what a cohort is, how it was made, with which seeds and versions."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.files import digest, read_yaml, write_yaml
 
 
@@ -20,17 +21,30 @@ def read_description(folder: Path) -> dict[str, Any]:
     return read_yaml(path) if path.is_file() else {}
 
 
-def fingerprint(pairs: Pairs) -> str:
+def fingerprint(pairs: Pairs, columns: Sequence[str] = ()) -> str:
     """A name for the training data of a cohort: it changes when rows, labels or image files change.
 
     Files count by name, size and modification time, not by content: a cohort of gigabytes is
     named in milliseconds.
+
+    Args:
+        pairs: The rows.
+        columns: Further columns that decide what is learnt: their text counts, and the file where it names one.
     """
     rows = []
     for pair in pairs:
         files = [pair.degraded, *([pair.clean] if pair.clean else [])]
-        stats = [
-            (p.name, p.stat().st_size, p.stat().st_mtime_ns) if p.exists() else (p.name, 0, 0) for p in files
-        ]
-        rows.append([pair.case, pair.subject, pair.split, pair.label, stats])
+        row: list[Any] = [pair.case, pair.subject, pair.split, pair.label, [_stat(p) for p in files]]
+        if columns:
+            row.append([_field(pair, column) for column in columns])
+        rows.append(row)
     return digest({"rows": rows})
+
+
+def _stat(path: Path) -> tuple[str, int, int]:
+    return (path.name, path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (path.name, 0, 0)
+
+
+def _field(pair: Pair, column: str) -> Any:
+    text, path = pair.columns.get(column, ""), pair.path(column)
+    return _stat(path) if path is not None and path.is_file() else text

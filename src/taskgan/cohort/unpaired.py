@@ -104,7 +104,7 @@ class UnpairedSteps(Steps):
         """Clean slices of a step on all devices, place by place beside ``indices``."""
         return [self._strangers.index(step, *drawn) for drawn in enumerate(self.indices(step))]
 
-    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, float]:
+    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs, _, label = super()._one(step, place, index)
         clean = self._slices.clean_inputs(self._strangers.index(step, place, index))
         rng = np.random.default_rng([self._seed, 1, step, place])  # 0 in this place is the degraded one's

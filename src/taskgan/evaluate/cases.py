@@ -2,6 +2,11 @@
 
 Methods ``input`` (the degraded image) and ``clean`` (the reference itself, for what readers make of clean
 images) are rows like any other. An empty field is a value that the cohort gives no means to know.
+
+``task_*`` and ``judge_*`` speak of the property that the recipe names (``taskgan.recipe.Target``): ``_mae`` is its
+error per case, ``_probability`` the probability or value where it is one number, ``_decision`` the decision where it
+is one, and ``label`` what that should be (without such a decision the cohort's own ``label``). What is more than one
+number is in ``readings.csv``.
 """
 
 import csv
@@ -63,7 +68,7 @@ def write_cases(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
         writer = csv.DictWriter(handle, fieldnames=COLUMNS, lineterminator="\n", extrasaction="raise")
         writer.writeheader()
         for row in rows:
-            writer.writerow({key: _text(row.get(key)) for key in COLUMNS})
+            writer.writerow({key: as_text(row.get(key)) for key in COLUMNS})
 
 
 def read_cases(folder: Path) -> pd.DataFrame:
@@ -93,7 +98,8 @@ def read_cases(folder: Path) -> pd.DataFrame:
     return frame
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A value as the table has it: NaN and None are empty, floats have eight digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.8g}" if isinstance(value, float) else str(value)

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
-from taskgan.cohort.pairs import Pair
-from taskgan.cohort.slices import to_slices
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
 from taskgan.evaluate import quality
 from taskgan.evaluate.features import Positions
-from taskgan.evaluate.reading import Reader, read_case
+from taskgan.evaluate.read_image import questions, read_image
+from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.suvr import composite
-from taskgan.recipe import Data
+from taskgan.recipe import Data, Target
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -33,6 +34,7 @@ def measure_case(
     settings: Evaluation,
     out: Path,
     positions: Positions | None = None,
+    targets: Targets | None = None,
 ) -> list[Row]:
     """Measure the degraded image, the clean image and the restored one.
 
@@ -44,9 +46,11 @@ def measure_case(
         settings: Cut and slices.
         out: The evaluation folder; paths in the rows are relative to it.
         positions: Takes what the judge makes of the three images, where the geometry is wanted.
+        targets: What the readers read; None is a binary property in the column ``label``.
 
     Returns:
-        Three rows of ``cases.csv``: methods ``input``, ``clean`` and the restorations' own.
+        Three rows of ``cases.csv``: methods ``input``, ``clean`` and the restorations' own. Their key ``outputs``
+        has the rows of ``readings.csv``.
 
     Raises:
         UserError: If an image or mask cannot be read or is on another grid than the case.
@@ -66,6 +70,8 @@ def measure_case(
         restorations.method: (restored_path, restored.data),
     }
     common = _common(pair, out)
+    targets = targets or Targets.of(Target(), Pairs(pair.folder, (pair,)))
+    asked = questions(pair, source, intensity.apply(truth.data), targets, readers, settings)
     rows = []
     for method, (path, image) in volumes.items():
         own = method == restorations.method
@@ -83,9 +89,11 @@ def measure_case(
             "fold": restorations.fold if own else None,
             "restored": relative(path, out),
             **measured,
-            **_readings(scaled, pair.label, readers, settings),
+            **read_image(scaled, asked, readers, settings),
             **_suvr(image, truth.data, masks, settings.suvr_cut),
         }
+        of = {"case": pair.case, "subject": pair.subject, "method": method}
+        row["outputs"] = [{**of, **output} for output in row["outputs"]]
         rows.append(row)
     return rows
 
@@ -150,16 +158,6 @@ def _quality(image: Array, clean: Array, head: Mask | None) -> Row:
         found[f"ssim{suffix}"] = quality.ssim(similarity, mask)
         found[f"rmse{suffix}"] = quality.rmse(image, clean, mask)
         found[f"rmse_relative{suffix}"] = quality.rmse_relative(image, clean, mask)
-    return found
-
-
-def _readings(image: Array, label: float | None, readers: Mapping[str, Reader], settings: Evaluation) -> Row:
-    found: Row = {}
-    for name, reader in readers.items():
-        reading = read_case(reader, to_slices(image), label, settings.slices)
-        found[f"{name}_mae"] = reading.mae
-        found[f"{name}_probability"] = reading.probability
-        found[f"{name}_decision"] = reading.decision
     return found
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from taskgan.cohort.pairs import Pairs
 from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
-from taskgan.recipe import Recipe
+from taskgan.recipe import Recipe, Target
 
-if TYPE_CHECKING:  # it brings torch
+if TYPE_CHECKING:  # they bring torch
+    from taskgan.objective.task import TaskKind
     from taskgan.recogniser.recogniser import Recogniser
 
 
@@ -23,8 +24,13 @@ class Stored:
     recogniser: "Recogniser"
     folder: Path
 
+    @property
+    def kind(self) -> "TaskKind":
+        """The kind of property that it reads."""
+        return self.recogniser.kind
+
     def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities (S,) of slices (S, H, W)."""
+        """What slices (S, H, W) show, see :class:`~taskgan.evaluate.reading.Reader`."""
         return self.recogniser.read(slices)
 
     def features(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -48,13 +54,20 @@ class Stored:
         }
 
 
-def no_readers(pairs: Pairs) -> str:
-    """Why the cohort can teach no reader; empty where it can."""
-    if len({pair.label for pair in pairs.split("train")} - {None}) < 2:
-        return "the training rows do not hold both labels, so no network could be taught to read the images"
-    if not len(pairs.split("val")):
-        return "there are no validation rows, so no network could be taught to read the images"
-    return ""
+def no_readers(pairs: Pairs, target: Target | None = None) -> str:
+    """Why the cohort can teach no reader; empty where it can.
+
+    Args:
+        pairs: Its rows.
+        target: The property; None is a binary one in the column ``label``.
+    """
+    from taskgan.cohort.labels import cannot_teach
+    from taskgan.cohort.targets import Targets
+
+    reason = cannot_teach(pairs.split("train"), Targets.of(target or Target(), pairs))
+    if not reason and not len(pairs.split("val")):
+        reason = "there are no validation rows"
+    return f"{reason}, so no network could be taught to read the images" if reason else ""
 
 
 def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[str, Reader]:
@@ -75,10 +88,10 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
 
     found: dict[str, Reader] = {}
     for name, settings in (("task", recipe.task.pretrain), ("judge", recipe.judge)):
-        recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store)
-        found[name] = Stored(
-            recogniser, recogniser_folder(pairs, settings, recipe.data, name=name, store=store)
-        )
+        target = recipe.task.target
+        recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store, target=target)
+        folder = recogniser_folder(pairs, settings, recipe.data, name=name, store=store, target=target)
+        found[name] = Stored(recogniser, folder)
     return found
 
 

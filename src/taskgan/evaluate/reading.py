@@ -1,19 +1,24 @@
-"""How a network's probabilities for slices become one reading of a volume (Table 3)."""
+"""How what a network says of slices becomes one reading of a volume (Table 3)."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.recogniser.decision import middle_slices, volume_decision, volume_probability
+from taskgan.recogniser.decision import middle_slices
+
+if TYPE_CHECKING:  # they bring torch
+    from taskgan.objective.task import Entry, TaskKind
 
 
 class Reader(Protocol):
     """What recognises the property: the task network, a judge, or anything that reads slices."""
 
     def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities (S,) of the property in slices (S, H, W) of network units."""
+        """Of slices (S, H, W) in network units: probabilities of a binary property or values (S,); (S, n) of several
+        labels, of classes or descriptors; (S, n, H, W) of classes in pixels.
+        """
         ...
 
 
@@ -22,26 +27,61 @@ class Reading:
     """One volume as a reader sees it.
 
     Attributes:
-        probability: Mean of the slices' probabilities, 0 to 1.
-        decision: 1 where that mean is above 1/2 (the paper's volume-wise decision).
-        mae: Mean |probability − label| over the slices (the paper's slice-wise MAE); NaN without a label.
+        probability: Mean over the slices of a probability or a value; NaN where the property is not one number.
+        decision: What the reader would write down: 1 where the mean probability is above 1/2 (the paper's
+            volume-wise decision), the most probable class, 1 where the mean value reaches its cut; NaN where the
+            property is not decided by one number.
+        mae: Mean error over the slices (the paper's slice-wise MAE), of masks the volume's; NaN without a label.
+        truth: What the decision should be, NaN where that is unknown; None where there is not one decision.
+        entries: Every output by itself.
     """
 
     probability: float
-    decision: int
+    decision: float
     mae: float
+    truth: float | None
+    entries: "tuple[Entry, ...]"
 
 
-def read_case(reader: Reader, slices: NDArray[np.float32], label: float | None, wanted: int = 40) -> Reading:
+def read_case(
+    reader: Reader,
+    slices: NDArray[np.float32],
+    label: float | NDArray[np.float32] | None,
+    wanted: int = 40,
+    kind: "TaskKind | None" = None,
+) -> Reading:
     """Read one volume.
 
     Args:
-        reader: Gives a probability for each slice.
+        reader: Says what each slice shows.
         slices: (S, H, W) float32 in network units. The scale is the degraded image's for every method, because
             a restored image that is too bright must not be excused by a scale of its own.
-        label: 0 or 1, or None.
+        label: y of the volume, a number or (L,); masks (S, H, W); of an embedding that of the middle slices
+            (n, 1 + size). None where it is unknown.
         wanted: How many middle slices; the paper takes 40.
+        kind: Of the property; None is binary.
     """
+    import torch
+
+    from taskgan.objective.kinds import task_kind
+    from taskgan.recogniser.figures import case_error, volume_label, volume_prediction
+    from taskgan.task import Target
+
+    kind, nothing = kind or task_kind(Target(), "squared"), float("nan")
+    if kind.dense and label is None:
+        return Reading(nothing, nothing, nothing, None, ())
     seen = reader.read(middle_slices(slices, wanted))
-    mae = float(np.abs(seen.astype(np.float64) - label).mean()) if label is not None else float("nan")
-    return Reading(volume_probability(seen, wanted), int(volume_decision(seen, wanted)), mae)
+    y = torch.as_tensor(nothing if label is None else label, dtype=torch.float32)
+    if kind.dense:
+        y = torch.from_numpy(middle_slices(y.numpy(), wanted))
+    elif not kind.anchored:
+        y = y.expand(len(seen), *y.shape)
+    volume, own = volume_prediction(kind, seen, wanted), volume_label(kind, y, wanted)
+    truth, entries = kind.truth(own), tuple(kind.entries(volume, own))
+    return Reading(
+        probability=entries[0].prediction if kind.outputs == 1 else nothing,
+        decision=nothing if truth is None else float(kind.decision(volume)),
+        mae=case_error(kind, seen, y, wanted),
+        truth=None if truth is None else float(truth),
+        entries=entries,
+    )

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
+from taskgan.cohort.targets import Targets
 from taskgan.console import progress, say
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
 from taskgan.evaluate.features import FILE, Positions
 from taskgan.evaluate.measure import measure_case, relative
+from taskgan.evaluate.outputs import write_outputs
 from taskgan.evaluate.readers import default_readers, describe, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations, find_restorations
@@ -59,13 +61,14 @@ def evaluate(
         raise UserError(f"{out} is a file, expected a folder to write the evaluation to")
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
-    pairs = read_pairs(cohort, REQUIRED)
+    pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
     found = find_restorations(restored, pairs, method)
     foreign = recipe is None and "recipe" not in found.origin
     recipe = recipe or _recorded_recipe(found)
     rows, notes = _choose(pairs, found, recipe, split)
+    targets = Targets.of(recipe.task.target, pairs)
     if readers is None:
-        reason = no_readers(pairs)
+        reason = no_readers(pairs, targets.target)
         notes += [reason] if reason else []
         if foreign and not reason:
             say(
@@ -77,10 +80,11 @@ def evaluate(
     measured: list[dict[str, Any]] = []
     with progress(f"evaluate {found.method}", len(rows), "cases") as bar:
         for pair in rows:
-            measured += measure_case(pair, found, recipe.data, readers, settings, out, positions)
+            measured += measure_case(pair, found, recipe.data, readers, settings, out, positions, targets)
             bar.advance(1, psnr=float(measured[-1]["psnr"]))
     (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
     write_cases(out / "cases.csv", measured)
+    write_outputs(out, [output for row in measured for output in row["outputs"]])
     (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
     kept = positions.write(out / FILE) if positions is not None else None
     frame = read_cases(out)

@@ -74,11 +74,16 @@ def flipped(rows: pd.DataFrame, clean: pd.DataFrame, reader: str) -> pd.Series:
 def reading(rows: pd.DataFrame, clean: pd.DataFrame, reader: str, *, seed: int = 0) -> Reading:
     """Summarise one reader's decisions on one method's rows; see :class:`Reading`."""
     known = rows[rows[f"{reader}_decision"].notna() & rows["label"].notna()]
-    truth, said = known["label"] > 0.5, known[f"{reader}_decision"] > 0.5
-    wrong = truth != said
-    score = known["suvr_restored" if reader == "suvr" else f"{reader}_probability"]
-    sensitivity = _rate(known[truth], said[truth])
-    specificity = _rate(known[~truth], ~said[~truth])
+    binary = bool(known["label"].isin((0.0, 1.0)).all())
+    if reader == "suvr" and not binary:  # its decision answers no other question
+        known = known[:0]
+    wrong = known["label"] != known[f"{reader}_decision"]
+    # Sensitivity is a word for two classes only.
+    two = known if binary else known[:0]
+    truth, said = two["label"] > 0.5, two[f"{reader}_decision"] > 0.5
+    score = two["suvr_restored" if reader == "suvr" else f"{reader}_probability"]
+    sensitivity = _rate(two[truth], said[truth])
+    specificity = _rate(two[~truth], ~said[~truth])
     slices = rows["task_mae" if reader == "suvr" else f"{reader}_mae"].to_numpy(dtype=np.float64)
     if reader == "suvr":
         slices = np.full(len(rows), np.nan)

@@ -19,16 +19,17 @@ from taskgan.explain.networks import Networks
 from taskgan.explain.problem import Points
 from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
 from taskgan.objective.cycle import CycleTotal, cycle_loss
-from taskgan.objective.kinds import Binary
+from taskgan.objective.kinds import task_kind
 from taskgan.objective.pixel import pixel_loss
 from taskgan.objective.task import task_loss
 from taskgan.objective.total import Total
 from taskgan.schema import Settings
+from taskgan.task import Target
 
 Method = Literal["l1", "gan", "cycle_gan", "task_gan"]
 METHODS: tuple[Method, ...] = get_args(Method)
 Array = NDArray[np.float64]
-_KIND = Binary("squared")  # Eq. 3 as written
+_KIND = task_kind(Target(), "squared")  # Eq. 3 as written
 
 
 class Training(Settings):

@@ -4,14 +4,16 @@ Both return logits and the features of each stage, because the task-feature loss
 mapping (Figure 4) look inside.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.segmenter import DilatedNet, PixelUNet
 
-Architecture = Literal["resnet18", "resnet10", "convnet"]
+Architecture = Literal["resnet18", "resnet10", "convnet", "unet", "dilated"]
 
 _BLOCKS = {"resnet18": 2, "resnet10": 1}
 
@@ -29,16 +31,19 @@ def recogniser_network(
 
     Args:
         name: ``resnet18``: the published layout (He et al. 2016; the paper's T for PET). ``resnet10``: one
-            block a stage instead of two. ``convnet``: :class:`ConvNet`.
+            block a stage instead of two. ``convnet``: :class:`ConvNet`. For properties of pixels ``unet``:
+            :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
+            :class:`~taskgan.networks.segmenter.DilatedNet`.
         in_channels: Image channels.
         width: Channels at a quarter of the size; 64 is the published ResNet18.
         norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: Rate before the head.
-        outputs: Logits an image.
+        outputs: Logits an image (a pixel).
 
     Returns:
         A module with ``forward(x (B, C, H, W)) -> (logits (B, outputs), features)``, where ``features`` lists
-        the activations (B, width_k, h_k, w_k) of each stage, finest first.
+        the activations (B, width_k, h_k, w_k) of each stage, finest first. ``unet`` and ``dilated`` give logits
+        (B, outputs, H, W).
 
     Raises:
         ValueError: If the name is unknown or a size is not positive.
@@ -47,10 +52,10 @@ def recogniser_network(
         raise ValueError(
             f"in_channels, width and outputs must be positive, got {in_channels}, {width}, {outputs}"
         )
-    if name == "convnet":
-        return ConvNet(in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs)
+    if name in _PLAIN:
+        return _PLAIN[name](in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs)
     if name not in _BLOCKS:
-        raise ValueError(f"no recogniser network {name!r}: expected resnet18, resnet10 or convnet")
+        raise ValueError(f"no recogniser network {name!r}: expected {', '.join((*_BLOCKS, *_PLAIN))}")
     return ResNet(
         blocks=_BLOCKS[name],
         in_channels=in_channels,
@@ -164,6 +169,13 @@ class ConvNet(nn.Module):
             x = stage(x)
             features.append(x)
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
+
+
+_PLAIN: dict[str, Callable[..., nn.Module]] = {
+    "convnet": ConvNet,
+    "unet": PixelUNet,
+    "dilated": DilatedNet,
+}
 
 
 def _bias(norm: NormKind) -> bool:

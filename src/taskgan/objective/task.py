@@ -1,39 +1,153 @@
 """Eq. 3: the task loss, for any kind of property, and the matching of T's inner features."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+Form = Literal["squared", "proper"]
 
 
-class TaskKind(Protocol):
+class Target(Protocol):
+    """What names a property, as a recipe does (``taskgan.recipe.Target`` says what each of these means)."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def classes(self) -> int: ...  # noqa: D102
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+    @property
+    def margin(self) -> float: ...  # noqa: D102
+
+    @property
+    def centre(self) -> float | None: ...  # noqa: D102
+
+    @property
+    def scale(self) -> float | None: ...  # noqa: D102
+
+    @property
+    def cut(self) -> float | None: ...  # noqa: D102
+
+
+class Entry(NamedTuple):
+    """One output of a reader for one image, as ``readings.csv`` lists it.
+
+    Attributes:
+        output: Its name: a label, a class, ``identity``.
+        prediction: What the reader says: a probability, a value, a Dice coefficient.
+        target: What would be right; NaN where it is unknown.
+        decision: What a reader would write down; NaN where there is nothing to decide.
+    """
+
+    output: str
+    prediction: float
+    target: float
+    decision: float
+
+
+class TaskKind(ABC):
     """What a kind of property has to know about itself. A new kind is one file in ``objective/kinds``.
 
     ``output`` is what T gives, before any activation: (B, outputs) for properties of an image, (B, outputs,
-    H, W) for properties of its pixels. Nothing here reduces over the cases of a batch.
+    H, W) for properties of its pixels. Losses are of order 1, so that μ means about the same for every kind.
+    Nothing here reduces over the cases of a batch.
+
+    Attributes:
+        dense: y has a value for each pixel, so T must answer for each.
+        by_class: y is one of a few classes, which sampling can balance.
+        partial: Some labels of a case may be unknown (NaN).
+        several: y has as many values as the target has columns; all others have one column.
+        anchored: y is made of T(x), not read from a table (see :meth:`y`); the column holds names.
+        standardised: The target's centre and scale count, and come from the training subjects where it has none.
+
+    Args:
+        target: The property.
+        form: ``squared`` is Eq. 3 as written; ``proper`` the usual loss of the kind.
+
+    Raises:
+        ValueError: If the form is unknown, or the target names too many or too few columns.
     """
 
+    dense: ClassVar[bool] = False
+    by_class: ClassVar[bool] = False
+    partial: ClassVar[bool] = False
+    several: ClassVar[bool] = False
+    anchored: ClassVar[bool] = False
+    standardised: ClassVar[bool] = False
+
+    def __init__(self, target: Target, form: Form) -> None:
+        if form not in ("squared", "proper"):
+            raise ValueError(f"task loss is {form!r}, expected squared or proper")
+        if len(target.columns) != 1 and not self.several:
+            raise ValueError(
+                f"kind {target.kind} has one column of labels, got {', '.join(target.columns)}; "
+                "several are of kind multi_label"
+            )
+        self.target = target
+        self.form = form
+
     @property
+    @abstractmethod
     def outputs(self) -> int:
         """Numbers that T gives for a case (for a pixel)."""
-        ...
 
+    @abstractmethod
     def loss(self, output: Tensor, label: Tensor) -> Tensor:
         """One term of Eq. 3, per case (B,); ``label`` is y in the kind's own form."""
-        ...
 
+    @abstractmethod
     def prediction(self, output: Tensor) -> Tensor:
-        """T(x) on the scale of y: probabilities, values, descriptors."""
-        ...
+        """T(x) on the scale of y, one a case: probabilities, values, descriptors."""
 
+    @abstractmethod
     def error(self, prediction: Tensor, label: Tensor) -> Tensor:
         """How far a prediction is from y, per case (B,), in units of y (Table 2's task MAE)."""
-        ...
 
+    @abstractmethod
     def decision(self, prediction: Tensor) -> Tensor:
         """What a reader would write down: classes for predictions of classes, the value itself for values."""
-        ...
+
+    @abstractmethod
+    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+        """The outputs of one image (or volume), one by one.
+
+        Args:
+            prediction: (1, …).
+            label: y of it (1, …), NaN where it is unknown.
+        """
+
+    @abstractmethod
+    def expected(self, value: float) -> str:
+        """What a label (a voxel of a mask) should be, where ``value`` is something else; empty where it is fine."""
+
+    def y(self, label: Tensor, clean: Tensor | None) -> Tensor:
+        """Eq. 3's y of a batch.
+
+        Args:
+            label: As the cohort gives it.
+            clean: T's output for x; None where nobody asked T.
+        """
+        return label
+
+    def truth(self, label: Tensor) -> Tensor | None:
+        """What :meth:`decision` should be, (B,); None where a case has not one decision that is right or wrong."""
+        return None
+
+    def head(self, identities: int) -> nn.Module | None:
+        """What T is pretrained under and left without afterwards: ``forward(output, label) -> loss (B,)``.
+
+        None where T learns by :meth:`loss`.
+        """
+        return None
 
 
 def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor | None, label: Tensor) -> Tensor:

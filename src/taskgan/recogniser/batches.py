@@ -13,14 +13,17 @@ Array = NDArray[np.float32]
 
 
 class Batches:
-    """Batches for ever: as many of each label, every subject of a label equally often, every slice of a subject.
+    """Batches for ever: as many of each class, every subject of a class equally often, every slice of a subject.
+
+    Where the property has no classes, all subjects are of one.
 
     Args:
         volumes: What to draw from. Smaller slices are padded with zeros to the largest.
         settings: ``batch_size``, ``augment`` and ``seed``.
+        by_class: Whether labels are classes.
     """
 
-    def __init__(self, volumes: CleanSlices, settings: recipe.Recogniser) -> None:
+    def __init__(self, volumes: CleanSlices, settings: recipe.Recogniser, *, by_class: bool = True) -> None:
         self._size = settings.batch_size
         self._augment = settings.augment
         self._rng = np.random.default_rng([settings.seed, 1])
@@ -28,24 +31,29 @@ class Batches:
         self._width = max(v.slices.shape[2] for v in volumes)
         subjects: dict[float, dict[str, list[CleanVolume]]] = {}
         for volume in volumes:
-            subjects.setdefault(volume.label, {}).setdefault(volume.subject, []).append(volume)
-        self._labels = sorted(subjects)
-        self._subjects = {label: list(found.values()) for label, found in subjects.items()}
+            group = float(volume.label) if by_class else 0.0
+            subjects.setdefault(group, {}).setdefault(volume.subject, []).append(volume)
+        self._groups = sorted(subjects)
+        self._subjects = {group: list(found.values()) for group, found in subjects.items()}
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """The next batch: images (B, 1, H, W) and labels (B,), float32."""
-        # An odd place goes to either label.
-        offset = int(self._rng.integers(len(self._labels)))
-        labels = [self._labels[(k + offset) % len(self._labels)] for k in range(self._size)]
-        images = np.stack([self._slice(label) for label in labels])
-        return torch.from_numpy(images), torch.tensor(labels, dtype=torch.float32)
+        """The next batch: images (B, 1, H, W) and labels (B,), (B, L) or masks (B, H, W), float32."""
+        # An odd place goes to any class.
+        offset = int(self._rng.integers(len(self._groups)))
+        groups = [self._groups[(k + offset) % len(self._groups)] for k in range(self._size)]
+        images, labels = zip(*(self._slice(group) for group in groups), strict=True)
+        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
-    def _slice(self, label: float) -> Array:
-        subjects = self._subjects[label]
+    def _slice(self, group: float) -> tuple[Array, Array]:
+        subjects = self._subjects[group]
         volumes = subjects[self._rng.integers(len(subjects))]
-        slices = volumes[self._rng.integers(len(volumes))].slices
-        image = _padded(slices[self._rng.integers(len(slices))][None], self._height, self._width)
-        return augment([image], self._augment, self._rng)[0]
+        volume = volumes[self._rng.integers(len(volumes))]
+        number = self._rng.integers(len(volume.slices))
+        label = np.asarray(volume.label, dtype=np.float32)
+        masks = [_padded(label[number][None], self._height, self._width)] if label.ndim == 3 else []
+        image = _padded(volume.slices[number][None], self._height, self._width)
+        image, *masks = augment([image], self._augment, self._rng, masks=masks)
+        return image, masks[0][0] if masks else label
 
 
 def _padded(image: Array, height: int, width: int) -> Array:

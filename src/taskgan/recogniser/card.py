@@ -17,22 +17,24 @@ class Figures(BaseModel):
 
     Attributes:
         volumes: How many.
-        slice_mae: Mean |p − y| over the middle slices of each volume, then over volumes (Table 2).
-        volume_error: Share of volumes whose decision is wrong.
-        balanced_accuracy: Mean of the shares of right decisions among positives and negatives; None where
-            only one of them is there.
-        auc: Area under the ROC curve of the volumes' mean probabilities; None likewise.
+        slice_mae: Mean error (|p − y|, or what the kind of property has) over the middle slices of each volume,
+            then over volumes (Table 2); of masks that of the whole volume.
+        volume_error: Share of decisions on volumes that are wrong; None where the property decides nothing.
+        balanced_accuracy: Mean of the shares of right decisions in each class; None where there is one only.
+        auc: Area under the ROC curve of the volumes' mean predictions; None likewise.
         loss: Mean loss of a slice, each volume counting the same.
+        outputs: Mean |prediction − target| of each output, where there are several.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     volumes: int
     slice_mae: float
-    volume_error: float
+    volume_error: float | None
     balanced_accuracy: float | None
     auc: float | None
     loss: float
+    outputs: dict[str, float] = {}
 
 
 class Card(BaseModel):
@@ -43,6 +45,7 @@ class Card(BaseModel):
         settings: Architecture and training, as in the recipe.
         in_channels: Image channels.
         outputs: Logits.
+        target: The property that it reads.
         training_subjects: Whose clean images its weights saw.
         validation_subjects: Whose clean images decided when it stopped.
         cohort: Fingerprint of the rows and files of both; empty where they came from memory.
@@ -57,6 +60,7 @@ class Card(BaseModel):
     settings: recipe.Recogniser
     in_channels: int = 1
     outputs: int = 1
+    target: recipe.Target = recipe.Target()
     training_subjects: tuple[str, ...]
     validation_subjects: tuple[str, ...]
     cohort: str

@@ -15,9 +15,10 @@ from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recogniser.batches import Batches
 from taskgan.recogniser.card import Card, Figures
-from taskgan.recogniser.decision import figures
+from taskgan.recogniser.figures import figures
 from taskgan.recogniser.recogniser import Recogniser, build, logits
-from taskgan.recogniser.volumes import CleanSlices
+from taskgan.recogniser.verification import THRESHOLD, verification
+from taskgan.recogniser.volumes import CleanSlices, labels_of
 
 
 def fit_recogniser(
@@ -27,38 +28,46 @@ def fit_recogniser(
     *,
     title: str,
     device: str | torch.device = "cpu",
+    target: recipe.Target | None = None,
 ) -> Recogniser:
     """Train a recogniser on clean slices.
 
-    Batches hold as many positives as negatives; within a label every subject is drawn equally often, so that
-    neither the cohort's balance nor long volumes decide. The weights kept are those of the look with the least
+    Batches hold as many of each class; within a class every subject is drawn equally often, so that neither the
+    cohort's balance nor long volumes decide. The weights kept are those of the look with the least
     validation loss. Everything random comes from ``settings.seed``; torch's own generator is put back.
 
     Args:
         settings: Architecture and training.
-        train: Volumes that the weights learn from; both labels must be there.
+        train: Volumes that the weights learn from; all classes must be there.
         val: Volumes of other subjects, which decide only when to stop and which weights to keep.
         title: What it is for, e.g. ``task``; shown and recorded.
         device: Where to train; the result stays there.
+        target: The property; None is a binary one.
 
     Raises:
-        UserError: If training has one label only, or a subject is in both parts.
+        UserError: If training lacks a class, or a subject is in both parts.
     """
-    _check(train, val, title)
+    target = target or recipe.Target()
+    kind = task_kind(target, settings.loss)
+    _check(kind, train, val, title)
     began = time.monotonic()
     place = torch.device(device)
-    kind = task_kind("binary", settings.loss)
     with torch.random.fork_rng([place] if place.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         network = build(settings, outputs=kind.outputs).to(place)
         # A third faster on a CPU, at the widths of the demo.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        best = _learn(network, settings, kind, Batches(train, settings), val, title)
+        drawn = Batches(train, settings, by_class=kind.by_class)
+        head = kind.head(len({float(v.label) for v in train})) if kind.anchored else None
+        best = _learn(network, settings, kind, drawn, val, title, head)
     network.load_state_dict(best.weights)
+    if kind.anchored and target.cut is None:
+        target = target.model_copy(update={"cut": best.figures.outputs[THRESHOLD]})
     card = Card(
         title=title,
         settings=settings,
         outputs=kind.outputs,
+        target=target,
         training_subjects=train.subjects,
         validation_subjects=val.subjects,
         cohort=train.fingerprint,
@@ -72,12 +81,12 @@ def fit_recogniser(
 
 def validate(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> Figures:
     """Read volumes of known label; the network's mode is put back."""
-    readings, losses = [], []
-    for volume in volumes:
-        output = logits(network, volume.slices)
-        readings.append(kind.prediction(output).numpy())
-        losses.append(float(kind.loss(output, torch.full((len(output),), volume.label)).mean()))
-    return figures(readings, [volume.label for volume in volumes], losses)
+    outputs = [logits(network, volume.slices) for volume in volumes]
+    if kind.anchored:
+        return verification(kind, outputs, [float(volume.label) for volume in volumes])
+    labels = [labels_of(volume) for volume in volumes]
+    losses = [float(kind.loss(o, y).mean()) for o, y in zip(outputs, labels, strict=True)]
+    return figures(kind, [kind.prediction(o).numpy() for o in outputs], labels, losses)
 
 
 @dataclass(frozen=True)
@@ -96,9 +105,12 @@ def _learn(
     batches: Batches,
     val: CleanSlices,
     title: str,
+    head: nn.Module | None,
 ) -> _Look:
     place = next(network.parameters()).device
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    learnt = [*network.parameters(), *(head.to(place).parameters() if head is not None else ())]
+    optimiser = torch.optim.AdamW(learnt, lr=settings.lr, weight_decay=settings.weight_decay)
+    criterion = head if head is not None else kind.loss
     schedule = CosineAnnealingLR(optimiser, settings.steps)
     best: _Look | None = None
     worse = 0
@@ -107,7 +119,7 @@ def _learn(
             network.train()
             images, labels = batches.draw()
             images = images.to(place, memory_format=torch.channels_last)
-            loss = kind.loss(network(images)[0], labels.to(place)).mean()
+            loss = criterion(network(images)[0], labels.to(place)).mean()
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
@@ -131,21 +143,29 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
 
 def _result(card: Card, seconds: float) -> str:
     found = card.validation
-    wrong = round(found.volume_error * found.volumes)
+    wrong = ""
+    if found.volume_error is not None:
+        wrong = f", errs on {round(found.volume_error * found.volumes)} of {found.volumes} volumes"
+        if task_kind(card.target, "squared").truth(torch.zeros(1)) is None:  # several decisions a volume
+            wrong = f", errs in {100 * found.volume_error:.0f} % of its decisions"
     auc = "" if found.auc is None else f", AUC {found.auc:.3f}"
     return (
         f"train {card.title}: {card.settings.network} of step {card.step} reads clean validation slices with MAE "
-        f"{found.slice_mae:.3f}, errs on {wrong} of {found.volumes} volumes{auc} ({duration(seconds)})"
+        f"{found.slice_mae:.3f}{wrong}{auc} ({duration(seconds)})"
     )
 
 
-def _check(train: CleanSlices, val: CleanSlices, title: str) -> None:
-    labels = {volume.label for volume in train}
-    if labels != {0.0, 1.0}:
-        found = ", ".join(f"{label:g}" for label in sorted(labels))
-        raise UserError(
-            f"{title} cannot be trained: the training subjects all have label {found}, expected 0 and 1"
-        )
+def _check(kind: TaskKind, train: CleanSlices, val: CleanSlices, title: str) -> None:
+    if kind.by_class:
+        labels = {float(volume.label) for volume in train}
+        wanted = {float(k) for k in range(max(2, kind.outputs))}
+        if labels != wanted:
+            found = ", ".join(f"{label:g}" for label in sorted(labels))
+            *others, last = (f"{label:g}" for label in sorted(wanted))
+            raise UserError(
+                f"{title} cannot be trained: the training subjects all have label {found}, expected "
+                f"{', '.join(others)} and {last}"
+            )
     both = sorted(set(train.subjects) & set(val.subjects))
     if both:
         raise UserError(f"{title} cannot be trained: {', '.join(both)} is in both training and validation")

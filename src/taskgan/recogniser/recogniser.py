@@ -18,6 +18,7 @@ from taskgan.errors import UserError
 from taskgan.files import write_yaml
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.objective.kinds import task_kind
+from taskgan.objective.task import TaskKind
 from taskgan.recogniser.card import CARD, Card, read_card
 
 WEIGHTS = "recogniser.safetensors"
@@ -37,19 +38,23 @@ def build(settings: recipe.Recogniser, *, in_channels: int = 1, outputs: int = 1
 
 
 class Recogniser:
-    """A network that reads a binary property from slices.
+    """A network that reads a property from slices.
+
+    Attributes:
+        kind: The kind of property.
 
     Args:
-        network: ``forward(x (B, 1, H, W)) -> (logits (B, 1), features)``, on the device to read on.
+        network: ``forward(x (B, 1, H, W)) -> (outputs (B, …), features)``, on the device to read on.
         card: What it is.
     """
 
     def __init__(self, network: nn.Module, card: Card) -> None:
         self.network = network
         self.card = card
+        self.kind: TaskKind = task_kind(card.target, card.settings.loss)
 
     def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probability that the property is there, for each slice by itself.
+        """What the property is, for each slice by itself: a probability of it, where it is binary.
 
         Deterministic; the network is in evaluation mode, so that a slice is read the same in any company, and
         is left in the mode it was in.
@@ -58,15 +63,15 @@ class Recogniser:
             slices: (S, H, W) float32, network units (the transform of the degraded image applied).
 
         Returns:
-            (S,) in 0 to 1.
+            (S,) probabilities or values, (S, n) of several labels, of classes or descriptors, (S, n, H, W) of
+            classes in pixels.
 
         Raises:
             ValueError: If the slices have another number of axes or there are none.
         """
         if slices.ndim != 3 or not len(slices):
             raise ValueError(f"expected slices (S, H, W) with at least one, got {slices.shape}")
-        kind = task_kind("binary", self.card.settings.loss)
-        read = kind.prediction(logits(self.network, np.ascontiguousarray(slices, dtype=np.float32)))
+        read = self.kind.prediction(logits(self.network, np.ascontiguousarray(slices, dtype=np.float32)))
         return np.asarray(read.numpy(), dtype=np.float32)
 
     def description(self) -> dict[str, Any]:
@@ -121,7 +126,7 @@ class Recogniser:
 def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:
     """Read slices (S, H, W) in evaluation mode, without gradients: (S, outputs) on the CPU.
 
-    The network's mode is put back.
+    Of pixels (S, outputs, H, W). The network's mode is put back.
     """
     device = next(network.parameters()).device
     trained = network.training

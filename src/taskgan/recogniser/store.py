@@ -6,6 +6,7 @@ from pathlib import Path
 from taskgan import recipe
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.targets import Targets
 from taskgan.console import say
 from taskgan.errors import UserError
 from taskgan.files import digest
@@ -26,6 +27,7 @@ def recogniser_for(
     name: str,
     store: Path | None = None,
     device: str = "cpu",
+    target: recipe.Target | None = None,
 ) -> Recogniser:
     """The recogniser of a cohort, from the store if it is there, else trained and put there.
 
@@ -43,18 +45,26 @@ def recogniser_for(
         name: ``task`` or ``judge``.
         store: Folder of recognisers; ``<cohort>/derivatives/recognisers`` where None.
         device: Where to train and to read.
+        target: The property; None is a binary one in the column ``label``. What it leaves to the training subjects
+            comes from them.
 
     Raises:
         UserError: If rows to learn from are missing, or the store cannot be written to.
-        Problems: If labels are missing or not 0 or 1.
+        Problems: If labels are missing or impossible.
     """
-    folder = recogniser_folder(pairs, settings, data, name=name, store=store)
+    target = target or recipe.Target()
+    folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target)
     if not (folder / CARD).is_file():
         wanted = _wanted(pairs, data)
-        mark = fingerprint(wanted)
-        train, val = (clean_slices(_part(wanted, split), data, mark) for split in ("train", "val"))
+        mark = fingerprint(wanted, target.labels)
+        resolved = Targets.of(target, wanted).resolved(wanted)
+        # Identities of training are numbered among themselves: they are T's classes.
+        train, val = (
+            clean_slices(part, data, mark, Targets.of(resolved, part))
+            for part in (_part(wanted, split) for split in ("train", "val"))
+        )
         _writable(folder.parent)
-        made = fit_recogniser(settings, train, val, title=name, device=device)
+        made = fit_recogniser(settings, train, val, title=name, device=device, target=resolved)
         try:
             made.save(folder)
         except UserError:
@@ -78,23 +88,34 @@ def _writable(base: Path) -> None:
 
 
 def recogniser_folder(
-    pairs: Pairs, settings: recipe.Recogniser, data: recipe.Data, *, name: str, store: Path | None = None
+    pairs: Pairs,
+    settings: recipe.Recogniser,
+    data: recipe.Data,
+    *,
+    name: str,
+    store: Path | None = None,
+    target: recipe.Target | None = None,
 ) -> Path:
     """Where :func:`recogniser_for` keeps the recogniser of these rows and settings.
 
     The name holds a digest of how recognisers are made, of the settings, of what in ``data`` decides the
-    images, and of the training and validation rows with their files. Test rows do not count.
+    images, of the property and of the training and validation rows with their files. Test rows do not count.
     """
-    mark = digest(
-        {
-            "generation": _GENERATION,
-            "settings": settings.model_dump(mode="json"),
-            "select": data.select,
-            "intensity": data.intensity.model_dump(mode="json"),
-            "min_signal": data.min_signal,
-            "rows": fingerprint(_wanted(pairs, data)),
-        }
-    )
+    target, wanted = target or recipe.Target(), _wanted(pairs, data)
+    values = settings.model_dump(mode="json")
+    if target.kind == "binary" and values["loss"] == "proper":
+        values["loss"] = "cross_entropy"  # its name when the first recognisers of this generation were kept
+    told = {
+        "generation": _GENERATION,
+        "settings": values,
+        "select": data.select,
+        "intensity": data.intensity.model_dump(mode="json"),
+        "min_signal": data.min_signal,
+        "rows": fingerprint(wanted, target.labels),
+    }
+    if target != recipe.Target():
+        told["target"] = Targets.of(target, wanted).resolved(wanted).model_dump(mode="json")
+    mark = digest(told)
     base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
     return base / f"{name}-{mark}"
 

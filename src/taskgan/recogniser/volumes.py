@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import load_case
+from taskgan.cohort.targets import Targets
 from taskgan.errors import Problems, UserError
-from taskgan.recipe import Data
+from taskgan.recipe import Data, Target
 
 Array = NDArray[np.float32]
 
@@ -21,12 +25,12 @@ class CleanVolume:
 
     Attributes:
         subject: Whose it is.
-        label: The property, 0 or 1; every slice inherits it.
+        label: y, which every slice inherits: a number, (L,) of several labels, or masks (S, H, W) of its slices.
         slices: (S, H, W) float32, network units.
     """
 
     subject: str
-    label: float
+    label: float | Array = field(repr=False)
     slices: Array = field(repr=False)
 
 
@@ -48,6 +52,10 @@ class CleanSlices:
         for volume in self.volumes:
             if volume.slices.ndim != 3 or not len(volume.slices):
                 raise ValueError(f"slices of {volume.subject} are {volume.slices.shape}, expected (S, H, W)")
+            if np.ndim(volume.label) == 3 and np.shape(volume.label) != volume.slices.shape:
+                raise ValueError(
+                    f"masks of {volume.subject} are {np.shape(volume.label)}, expected {volume.slices.shape}"
+                )
 
     def __iter__(self) -> Iterator[CleanVolume]:
         return iter(self.volumes)
@@ -72,36 +80,43 @@ def distinct_clean(pairs: Pairs) -> Pairs:
     return Pairs(pairs.source, tuple(rows))
 
 
-def clean_slices(pairs: Pairs, data: Data, fingerprint: str = "") -> CleanSlices:
+def labels_of(volume: CleanVolume) -> Tensor:
+    """y of every slice of a volume: (S,), (S, L) or (S, H, W), float32."""
+    label = torch.as_tensor(volume.label, dtype=torch.float32)
+    return label if label.ndim == 3 else label.expand(len(volume.slices), *label.shape)
+
+
+def clean_slices(
+    pairs: Pairs, data: Data, fingerprint: str = "", targets: Targets | None = None
+) -> CleanSlices:
     """Read the clean image of every row, scaled as training scales it (by its degraded image).
 
     Slices whose clean mean is under ``data.min_signal`` of the volume's mean are left out, as in training.
 
     Args:
-        pairs: Rows with clean images and labels 0 or 1, each clean image once (:func:`distinct_clean`).
+        pairs: Rows with clean images and labels, each clean image once (:func:`distinct_clean`).
         data: Intensity transform and ``min_signal``.
         fingerprint: Kept with the result.
+        targets: Where y comes from; None is a binary property in the column ``label``.
 
     Raises:
-        Problems: If labels are missing or are not 0 or 1: all of them at once.
-        UserError: If an image cannot be read or is empty.
+        Problems: If labels are missing or impossible: all of them at once.
+        UserError: If an image or mask cannot be read, or an image is empty.
     """
-    bad = [
-        f"row {p.row} (case {p.case}) has {'no label' if p.label is None else f'label {p.label:g}'}, expected 0 or 1"
-        for p in pairs
-        if p.label not in (0.0, 1.0)
-    ]
+    targets = targets or Targets.of(Target(), pairs)
+    bad = wrong_labels(pairs, targets)
     if bad:
-        raise Problems(f"{pairs.source} cannot teach a recogniser", bad)
+        raise Problems(f"{pairs.source} cannot teach a recogniser", [text for _, text in bad])
     only_degraded = data.model_copy(update={"inputs": ("degraded",)})
     volumes = []
     for pair in pairs:
         case = load_case(pair, only_degraded)
         assert case.clean is not None  # asked for
-        assert pair.label is not None  # checked above
         means = np.abs(case.clean).mean(axis=(1, 2), dtype=np.float64)
-        kept = case.clean[means >= data.min_signal * means.mean()]
+        enough = means >= data.min_signal * means.mean()
+        kept = case.clean[enough]
         if not len(kept) or not case.clean.any():
             raise UserError(f"{pair.clean} is empty, expected a clean image with signal")
-        volumes.append(CleanVolume(pair.subject, pair.label, kept))
+        label = targets.mask(pair, case.source)[enough] if targets.kind.dense else targets.value(pair)
+        volumes.append(CleanVolume(pair.subject, label if label.ndim else float(label), kept))
     return CleanSlices(tuple(volumes), fingerprint)

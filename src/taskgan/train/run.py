@@ -12,6 +12,7 @@ from taskgan.cohort.description import fingerprint
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
 from taskgan.cohort.people import image_marks, person_marks
+from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.console import say
 from taskgan.errors import UserError
@@ -55,8 +56,10 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
     first = first_process()
     pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
     selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
+    recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
-    mark = fingerprint(used)
+    targets = Targets.of(recipe.task.target, used)
+    mark = fingerprint(used, recipe.task.labels)
     record = open_run(run, recipe, mark, overwrite=overwrite) if first else {}
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
@@ -65,10 +68,12 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
     device = device_of(recipe.machine)
     with switches(recipe.machine, device):
         if first:
-            check_cohort(pairs, recipe.data, labels=recipe.data.balanced or uses_task(recipe))
+            check_cohort(pairs, recipe.data, labels=needs_labels(recipe, targets), target=recipe.task.target)
             check_size(used.split("train"), recipe)
         task = _task_network(pairs, recipe, device)
-        slices = TrainingSlices(used.split("train"), recipe.data)
+        slices = TrainingSlices(
+            used.split("train"), recipe.data, targets=targets, labels=needs_labels(recipe, targets)
+        )
         if recipe.data.workers:
             slices.share()
         before = state["choice"] if state is not None else record.get("machine")  # measured once per run
@@ -90,6 +95,11 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
 def read_training_pairs(cohort: Path) -> Pairs:
     """A cohort's table with what every training needs; a label is not one of it."""
     return read_pairs(cohort, [name for name in REQUIRED if name != "label"])
+
+
+def needs_labels(recipe: Recipe, targets: Targets) -> bool:
+    """Whether this run wants y of every row: for T, or to draw its classes equally often."""
+    return uses_task(recipe) or (recipe.data.balanced is True and targets.kind.by_class)
 
 
 def check_size(train: Pairs, recipe: Recipe) -> None:
@@ -115,7 +125,14 @@ def check_size(train: Pairs, recipe: Recipe) -> None:
 def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Module | None:
     if not uses_task(recipe):
         return None
-    found = recogniser_for(pairs, recipe.task.pretrain, recipe.data, name="task", device=device.type)
+    found = recogniser_for(
+        pairs,
+        recipe.task.pretrain,
+        recipe.data,
+        name="task",
+        device=device.type,
+        target=recipe.task.target,
+    )
     network: nn.Module = found.network
     return network
 

@@ -66,11 +66,12 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
                 logit, logit_restored, recipe.loss.discriminator, recipe.loss.label_smoothing
             ).mean()
         if T is not None:
-            kind, nu = task_kind(recipe.task.kind, recipe.task.loss), recipe.task.features
+            kind, nu = task_kind(recipe.task, recipe.task.loss), recipe.task.features
             answer_restored, inner_restored = _full(T(restored))
             # A frozen T learns nothing from x, and G has no part in it: then that term is left out.
-            answer, inner = _full(T(x)) if "task" in weights or nu else (None, [])
-            task = task_loss(kind, answer_restored, answer, batch.label).mean()  # Eq. 3
+            answer, inner = _full(T(x)) if "task" in weights or nu or kind.anchored else (None, [])
+            y = kind.y(batch.label, answer)
+            task = task_loss(kind, answer_restored, answer, y).mean()  # Eq. 3
             task_features = feature_distance(inner_restored, inner).mean() if nu else None
 
     objective = Total(  # Eq. 4

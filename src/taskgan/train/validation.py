@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Case, load_case, to_slices
+from taskgan.cohort.targets import Targets
 from taskgan.objective.kinds import task_kind
+from taskgan.objective.task import TaskKind
 from taskgan.recipe import Recipe
+from taskgan.recogniser.figures import case_error
 from taskgan.recogniser.recogniser import logits
 from taskgan.restore.restorer import Restorer
 from taskgan.train.seeds import derive
@@ -25,8 +28,8 @@ class Look:
 
     Attributes:
         figures: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), and where there is a T:
-            ``val_task_mae`` (mean |T(x̂) − y| over slices) and ``val_objective``; without T the latter is
-            ``val_pixel``.
+            ``val_task_mae`` (mean |T(x̂) − y| over slices, or what error the kind has) and ``val_objective``;
+            without T the latter is ``val_pixel``.
         pictures: By case: input | restored | clean side by side, (H, W) in 0 to 1.
     """
 
@@ -45,6 +48,7 @@ class Validation:
     def __init__(self, pairs: Pairs, recipe: Recipe) -> None:
         self._recipe = recipe
         self._cases = [load_case(pair, recipe.data) for pair in _drawn(pairs, recipe)]
+        self._targets = Targets.of(recipe.task.target, pairs)
 
     def look(self, network: nn.Module, task: nn.Module | None) -> Look:
         """Restore every case and compare.
@@ -54,7 +58,7 @@ class Validation:
             task: T as it is now, or None.
         """
         restorer = Restorer(network, self._recipe.data, batch_size=self._recipe.optimiser.batch_size)
-        kind = task_kind(self._recipe.task.kind, self._recipe.task.loss)
+        kind = task_kind(self._recipe.task, self._recipe.task.loss)
         psnrs, pixels, losses, errors = [], [], [], []
         pictures: dict[str, Array] = {}
         for case in self._cases:
@@ -64,11 +68,12 @@ class Validation:
             slices = case.intensity.apply(to_slices(restored))
             psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean)))
             pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
-            if task is not None and case.pair.label is not None:
-                answer = logits(task, np.ascontiguousarray(slices[self._readable(case.clean)]))
-                label = torch.full((len(answer),), case.pair.label)
-                losses.append(float(kind.loss(answer, label).mean()))
-                errors.append(float(kind.error(kind.prediction(answer), label).mean()))
+            if task is not None:
+                seen = self._readable(case.clean)
+                y = self._y(case, seen, kind, task)
+                answer = logits(task, np.ascontiguousarray(slices[seen]))
+                losses.append(float(kind.loss(answer, y).mean()))
+                errors.append(self._error(kind, kind.prediction(answer), y))
             if len(pictures) < 2:
                 pictures[case.pair.case] = _picture(case, slices)
         figures = {"val_psnr": float(np.mean(psnrs)), "val_pixel": float(np.mean(pixels))}
@@ -77,6 +82,23 @@ class Validation:
             figures["val_objective"] += self._recipe.mu_task * float(np.mean(losses))
             figures["val_task_mae"] = float(np.mean(errors))
         return Look(figures, pictures)
+
+    @staticmethod
+    def _error(kind: TaskKind, prediction: Tensor, y: Tensor) -> float:
+        if kind.dense:  # Dice is of the volume
+            return case_error(kind, prediction.numpy(), y, len(y))
+        return float(kind.error(prediction, y).mean())
+
+    def _y(self, case: Case, seen: NDArray[np.bool_], kind: TaskKind, task: nn.Module) -> Tensor:
+        """y of the slices that are seen."""
+        if kind.dense:
+            return torch.from_numpy(self._targets.mask(case.pair, case.source)[seen])
+        own = torch.from_numpy(self._targets.value(case.pair))
+        label = own.expand(int(seen.sum()), *own.shape)
+        if not kind.anchored:
+            return label
+        assert case.clean is not None
+        return kind.y(label, logits(task, np.ascontiguousarray(case.clean[seen])))
 
     def value(self, look: Look) -> float:
         """The figure by which the best model is picked; larger is better, NaN counts as worst."""

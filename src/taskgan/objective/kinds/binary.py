@@ -1,25 +1,19 @@
 """A property that is there or not, such as a pathology: one logit, y is 0 or 1."""
 
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor
 
-Form = Literal["squared", "cross_entropy"]
+from taskgan.objective.task import Entry, TaskKind
 
 
-class Binary:
+class Binary(TaskKind):
     """A binary property.
 
-    Args:
-        form: ``squared``: (sigmoid(logit) − y)², Eq. 3 as written, bounded by 1, with a gradient that fades
-            where T is sure and wrong. ``cross_entropy``: the proper loss whose gradient does not fade.
+    ``squared``: (sigmoid(logit) − y)², Eq. 3 as written, bounded by 1, with a gradient that fades where T is
+    sure and wrong. ``proper``: cross-entropy, whose gradient does not fade.
     """
 
-    def __init__(self, form: Form = "squared") -> None:
-        if form not in ("squared", "cross_entropy"):
-            raise ValueError(f"task loss is {form!r}, expected squared or cross_entropy")
-        self.form = form
+    by_class = True
 
     @property
     def outputs(self) -> int:
@@ -51,6 +45,19 @@ class Binary:
     def decision(self, prediction: Tensor) -> Tensor:
         """1 where the probability is above one half, else 0; (B,), int64."""
         return (prediction > 0.5).long()
+
+    def truth(self, label: Tensor) -> Tensor:
+        """y itself."""
+        return label
+
+    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+        """The probability."""
+        decision = float(self.decision(prediction))
+        return [Entry(self.target.columns[0], float(prediction), float(label), decision)]
+
+    def expected(self, value: float) -> str:
+        """0 or 1."""
+        return "" if value in (0.0, 1.0) else "0 or 1"
 
 
 def _flat(output: Tensor) -> Tensor:

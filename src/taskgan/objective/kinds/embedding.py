@@ -1,0 +1,108 @@
+"""Who or what an image shows, such as a face's identity: T gives a descriptor, y is the descriptor of x."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from taskgan.objective.task import Entry, Form, Target, TaskKind
+
+_SHARPNESS = 16.0  # of the softmax over cosines; CosFace's s for some tens to hundreds of identities
+
+
+class Embedding(TaskKind):
+    """The L2-normalised descriptor of T, of length ``target.size``; y = T(x)'s.
+
+    T's own classes are the training identities, which are not those of the images that it has to judge later
+    (VGG-Face's are not LFW's people), so Eq. 3 compares descriptors. y is (B, 1 + size): the number of the
+    identity, then the descriptor.
+
+    ``squared``: ‖u − y‖² of unit descriptors, 0 to 4. ``proper``: the cross-entropy of telling, by cosines, the
+    right identity from the others in the batch, which no constant descriptor can minimise. It depends on the
+    company; images of the same identity are nobody's company.
+    """
+
+    anchored = True
+
+    def __init__(self, target: Target, form: Form) -> None:
+        super().__init__(target, form)
+        if target.size < 2:
+            raise ValueError(f"kind embedding needs a size of at least 2, got {target.size}")
+
+    @property
+    def outputs(self) -> int:
+        """Length of the descriptor."""
+        return self.target.size
+
+    def y(self, label: Tensor, clean: Tensor | None) -> Tensor:
+        """(B, 1 + size) from identity numbers (B,) and T's output for x; nobody learns through it."""
+        if clean is None:
+            raise ValueError("the descriptor of x is needed, got no output of T for x")
+        return torch.cat([label[:, None].to(clean.dtype), self.prediction(clean).detach()], dim=1)
+
+    def loss(self, output: Tensor, label: Tensor) -> Tensor:
+        """(B,) from outputs (B, size) and y (B, 1 + size).
+
+        Raises:
+            ValueError: If the shapes do not go together.
+        """
+        if output.shape != (len(label), self.outputs) or label.shape[1] != 1 + self.outputs:
+            raise ValueError(f"got {tuple(output.shape)} descriptors for {tuple(label.shape)} of y")
+        found, who, truth = self.prediction(output), label[:, 0], label[:, 1:]
+        if self.form == "squared":
+            return (found - truth).square().sum(dim=1)
+        cosines = _SHARPNESS * found @ truth.T
+        own = torch.eye(len(who), dtype=torch.bool, device=who.device)
+        cosines = cosines.masked_fill((who[:, None] == who) & ~own, float("-inf"))
+        return F.cross_entropy(cosines, torch.arange(len(who), device=who.device), reduction="none")
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """Unit descriptors (B, size)."""
+        unit: Tensor = F.normalize(output, dim=1)
+        return unit
+
+    def error(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """Euclidean distance of unit descriptors, 0 to 2, per case (B,)."""
+        distance: Tensor = torch.linalg.vector_norm(prediction - label[:, 1:].to(prediction.dtype), dim=1)
+        return distance
+
+    def decision(self, prediction: Tensor) -> Tensor:
+        """The descriptor itself: an identity is decided by comparing two (see :meth:`entries`)."""
+        return prediction
+
+    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+        """Cosine with y; "the same identity" (1) where their distance is within the cut."""
+        both = torch.cat([prediction, label[:, 1:].to(prediction.dtype)])
+        ours, theirs = F.normalize(both, dim=1)
+        distance = float(torch.linalg.vector_norm(ours - theirs))
+        cut = self.target.cut
+        same = float("nan") if cut is None else float(distance <= cut)
+        return [Entry("identity", float(ours @ theirs), 1.0, same)]
+
+    def expected(self, value: float) -> str:
+        """Identities are names: any will do."""
+        return ""
+
+    def head(self, identities: int) -> "MarginHead":
+        """The classifier of the training identities."""
+        return MarginHead(self.outputs, identities, self.target.margin)
+
+
+class MarginHead(nn.Module):
+    """Softmax over cosines, with a margin that the right class must win by (CosFace, 10.1109/CVPR.2018.00552).
+
+    Args:
+        size: Length of a descriptor.
+        identities: How many classes.
+        margin: m, taken off the cosine with the right class.
+    """
+
+    def __init__(self, size: int, identities: int, margin: float) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(identities, size))
+        self.margin = margin
+
+    def forward(self, output: Tensor, label: Tensor) -> Tensor:
+        """(B,) from descriptors (B, size) and identity numbers (B,)."""
+        cosines = F.normalize(output, dim=1) @ F.normalize(self.centres, dim=1).T
+        right = F.one_hot(label.long(), len(self.centres)).to(cosines.dtype)
+        return F.cross_entropy(_SHARPNESS * (cosines - self.margin * right), label.long(), reduction="none")

@@ -1,0 +1,77 @@
+"""A property that is a number, such as a composite SUVR: one output, y in its own unit."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from taskgan.objective.task import Entry, TaskKind
+
+
+class Regression(TaskKind):
+    """A value. T's output t says how many scales the value lies above the centre: v = centre + scale · t.
+
+    ``squared``: ((v − y) / scale)², Eq. 3 in units of the scale, which by default is the SD of y over the training
+    subjects: answering with the mean costs 1, whatever the unit of y. ``proper``: Huber's loss of the same
+    residual with δ = 1 (10.1214/aoms/1177703732), which an outlier pulls at no harder than a residual of one
+    scale does.
+    """
+
+    standardised = True
+
+    @property
+    def outputs(self) -> int:
+        """The standardised value."""
+        return 1
+
+    def loss(self, output: Tensor, label: Tensor) -> Tensor:
+        """(B,) from outputs (B, 1) or (B,) and y (B,) in its own unit.
+
+        Raises:
+            ValueError: If the numbers of outputs and labels differ.
+        """
+        found = _flat(output)
+        if found.shape != label.shape:
+            raise ValueError(f"got {tuple(found.shape)} outputs for {tuple(label.shape)} labels")
+        target = ((label - self._centre) / self._scale).to(found.dtype)
+        if self.form == "squared":
+            return (found - target).square()
+        return F.huber_loss(found, target, reduction="none")
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """The value (B,) in the unit of y."""
+        return self._centre + self._scale * _flat(output)
+
+    def error(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """|v − y| per case (B,), in the unit of y."""
+        return (prediction - label.to(prediction.dtype)).abs()
+
+    def decision(self, prediction: Tensor) -> Tensor:
+        """1 where the value reaches the cut, else 0; the value itself where there is no cut. (B,)."""
+        return prediction if self.target.cut is None else (prediction >= self.target.cut).long()
+
+    def truth(self, label: Tensor) -> Tensor | None:
+        """Whether y reaches the cut; None without one. NaN stays NaN."""
+        if self.target.cut is None:
+            return None
+        return torch.where(label.isnan(), label, (label >= self.target.cut).to(label.dtype))
+
+    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+        """The value; its decision where there is a cut."""
+        decided = float("nan") if self.target.cut is None else float(self.decision(prediction))
+        return [Entry(self.target.columns[0], float(prediction), float(label), decided)]
+
+    def expected(self, value: float) -> str:
+        """Any number will do."""
+        return ""
+
+    @property
+    def _centre(self) -> float:
+        return 0.0 if self.target.centre is None else self.target.centre
+
+    @property
+    def _scale(self) -> float:
+        return 1.0 if self.target.scale is None else self.target.scale
+
+
+def _flat(output: Tensor) -> Tensor:
+    return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output

@@ -1,0 +1,164 @@
+"""Settings of the property that a restoration has to keep, and of the networks that read it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from taskgan.objective.kinds import KINDS, task_kind
+from taskgan.schema import Settings
+
+Norm = Literal["batch", "instance", "group", "none"]
+DENSE = ("unet", "dilated")
+"""Networks that answer for every pixel."""
+
+
+def _form(value: object) -> object:
+    """Recipes before 0.3 called the proper loss of a binary property by its name."""
+    return "proper" if value == "cross_entropy" else value
+
+
+def _names(value: object) -> object:
+    """A single column may be written without brackets."""
+    return (value,) if isinstance(value, str) else value
+
+
+Form = Annotated[Literal["squared", "proper"], BeforeValidator(_form)]
+
+
+class Augment(Settings):
+    """Random changes of training pairs, the same for both images and all channels of a pair.
+
+    Attributes:
+        flip: Mirror left and right (first in-plane axis) with probability 1/2.
+        shift: Largest translation in voxels along each in-plane axis (zeros come in).
+        rotate: Largest rotation in degrees.
+        zoom: Largest relative change of size, e.g. 0.05. Rotation and zoom divide by the Jacobian, so that a
+            slice keeps its sum: activity is moved, counts are neither made nor lost.
+    """
+
+    flip: bool = True
+    shift: int = Field(default=4, ge=0)
+    rotate: float = Field(default=0.0, ge=0, le=45)
+    zoom: float = Field(default=0.0, ge=0, lt=0.5)
+
+
+class Recogniser(Settings):
+    """A network that reads the property from one slice: the task network T, or a judge.
+
+    Attributes:
+        network: ``resnet18`` (the paper's T for PET), ``resnet10`` (half of it), ``convnet`` (plain strided
+            convolutions, of another family, for the judge). Of every pixel, for ``segmentation``: ``unet``,
+            ``dilated`` (another family, for the judge).
+        width: Channels of the first stage (64 is the published ResNet18).
+        norm: Normalisation.
+        loss: ``squared`` (Eq. 3) or ``proper``, the usual loss of the kind (see :class:`Target`).
+        steps: Largest number of optimiser steps.
+        batch_size: Slices a step.
+        lr: Learning rate (Adam, cosine to zero).
+        weight_decay: Decoupled (AdamW).
+        dropout: Before the head.
+        validate_every: Steps between looks at the validation subjects.
+        patience: Looks without a better validation loss before it stops; 0 never stops early.
+        seed: Initial weights and order.
+        augment: Random changes of the clean slices.
+    """
+
+    network: Literal["resnet18", "resnet10", "convnet", "unet", "dilated"] = "resnet18"
+    width: int = Field(default=64, ge=1)
+    norm: Norm = "batch"
+    loss: Form = "proper"
+    steps: int = Field(default=2000, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    lr: float = Field(default=5e-4, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    validate_every: int = Field(default=100, ge=1)
+    patience: int = Field(default=8, ge=0)
+    seed: int = Field(default=0, ge=0)
+    augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
+
+
+class Target(Settings):
+    """The property y that a restoration has to keep.
+
+    Attributes:
+        kind: ``binary``, ``multi_class``, ``multi_label``, ``regression``, ``segmentation`` or ``embedding``: a file
+            of ``taskgan.objective.kinds``, which says what ``squared`` and ``proper`` are for it.
+        labels: Columns of ``pairs.csv`` that hold y: several for ``multi_label``, one of masks for
+            ``segmentation``, one of names (such as ``subject``) for ``embedding``. Empty takes ``label``.
+        classes: Number of classes (``multi_class``; ``segmentation``, where class 0 is the background).
+        size: Length of the descriptor (``embedding``).
+        margin: Cosine by which the right identity must win while T is pretrained (``embedding``).
+        centre: Value that T calls 0 (``regression``); None takes the mean over the training subjects.
+        scale: Difference that T calls 1 (``regression``); None takes the SD over the training subjects.
+        cut: Value from which a case counts as positive (``regression``; None decides nothing); largest distance of
+            two descriptors of one identity (``embedding``; None takes what tells the validation subjects apart
+            best).
+    """
+
+    kind: str = "binary"
+    labels: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    classes: int = Field(default=2, ge=2)
+    size: int = Field(default=64, ge=2)
+    margin: float = Field(default=0.2, ge=0, lt=1)
+    centre: float | None = None
+    scale: float | None = Field(default=None, gt=0)
+    cut: float | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that hold y."""
+        return self.labels or ("label",)
+
+    @model_validator(mode="after")
+    def _kind_is_there(self) -> "Target":
+        if self.kind not in KINDS:
+            raise ValueError(f"task.kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"task.labels are {', '.join(self.labels)}: expected each once")
+        if self.kind != "binary" or self.labels:  # the default one needs no look, and no torch
+            task_kind(self, "squared")
+        return self
+
+
+class Task(Target):
+    """The property and the network that must still recognise it.
+
+    Attributes:
+        training: ``joint``: T goes on learning with G (the paper); ``frozen``: T stays as pretrained.
+        loss: ``squared`` is Eq. 3, ``proper`` the usual loss of the kind.
+        features: Weight of matching T's inner features between clean and restored (0 in the paper).
+        pretrain: How T is pretrained on clean images of the training subjects.
+    """
+
+    training: Literal["joint", "frozen"] = "joint"
+    loss: Form = "squared"
+    features: float = Field(default=0.0, ge=0)
+    pretrain: Recogniser = Recogniser()
+
+    @property
+    def target(self) -> Target:
+        """The property alone."""
+        return Target(**{name: getattr(self, name) for name in Target.model_fields})
+
+    @model_validator(mode="after")
+    def _network_fits(self) -> "Task":
+        check_network(self.pretrain, self, "task.pretrain")
+        if self.kind == "embedding" and self.training == "joint" and self.loss == "squared":
+            raise ValueError(
+                "task.training is joint with task.loss squared: T would give all images one descriptor; say "
+                "frozen, or proper"
+            )
+        return self
+
+
+def check_network(network: Recogniser, target: Target, where: str) -> None:
+    """Masks want a network that answers for every pixel, all else one that answers for the image.
+
+    Raises:
+        ValueError: If the network is of the other sort; ``where`` names its place in the recipe.
+    """
+    dense = target.kind != "binary" and task_kind(target, "squared").dense
+    if (network.network in DENSE) != dense:
+        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10 or convnet"
+        raise ValueError(f"{where}.network is {network.network}, expected {wanted} for kind {target.kind}")
