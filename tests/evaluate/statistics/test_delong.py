@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from taskgan.evaluate.statistics import auc, auc_difference, auc_interval
+from taskgan.evaluate.statistics import auc, auc_difference, auc_interval, equivalence
 
 # Albumin, total protein and K-G score of 43 patients with ovarian cancer, and who gained by surgery: DeLong et al.
 # 1988, as printed in the SAS/STAT User's Guide (LOGISTIC, "Comparing Receiver Operating Characteristic Curves").
@@ -94,7 +94,7 @@ def test_clusters_and_ties_agree_with_the_definition(seed: int, cases: int) -> N
     covariance = by_definition(scores, labels, subjects)
     found = auc_difference(scores[0], scores[1], labels, subjects)
     expected = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    assert found.error**2 == pytest.approx(expected, abs=1e-12)
+    assert found.error**2 == pytest.approx(max(expected, 0), abs=1e-12) or expected < 1e-15
     one = auc_interval(scores[0], labels, subjects)
     if 0 < one.estimate < 1 and covariance[0, 0] > 1e-12:
         assert logit_error(scores[0], labels, subjects) ** 2 == pytest.approx(covariance[0, 0], rel=1e-5)
@@ -132,8 +132,13 @@ def test_what_cannot_be_estimated_has_no_interval() -> None:
     assert np.isnan(perfect.low)
     assert np.isnan(auc_interval([1, 2, 3, 2], [0, 0, 0, 1], "abcd").low)  # one positive
     assert np.isnan(auc_interval([1, 2], [1, 1], "ab").estimate)
-    same = auc_difference([1, 2, 3, 4], [10, 20, 30, 40], [0, 1, 0, 1], "abcd")
-    assert (same.interval.estimate, same.interval.low, same.p) == (0, 0, 1)
+    # Two perfect readers of few subjects are not thereby shown to be equivalent.
+    both = auc_difference(range(8), np.arange(8) ** 2, np.repeat([0, 1], 4), range(8))
+    assert both.interval.estimate == 0
+    assert np.isnan([both.interval.low, both.p, both.error, equivalence(both, 0.5).p]).all()
+    few = auc_difference([1, 2, 3], [3, 2, 1], [0, 0, 1], "abc")
+    assert few.interval.estimate == 1
+    assert np.isnan(few.p)
 
 
 def test_coverage_of_the_logit_interval_also_with_two_cases_a_subject() -> None:
@@ -154,3 +159,15 @@ def test_coverage_of_the_logit_interval_also_with_two_cases_a_subject() -> None:
     assert low <= kept <= high
     assert low <= kept_in_clusters <= high
     assert kept_wrongly < low  # cases taken for subjects: too narrow
+
+
+def test_two_equally_good_scores_differ_in_one_of_twenty_studies() -> None:
+    rng = np.random.default_rng(8)
+    runs, labels = 800, np.repeat([1.0, 0.0], [15, 30])
+    rejected = 0
+    for _ in range(runs):
+        own = rng.normal(size=45) + labels
+        one, two = own + 0.6 * rng.normal(size=(2, 45))
+        rejected += auc_difference(one, two, labels, range(45)).p < 0.05
+    low, high = stats.binom.ppf([0.001, 0.999], runs, [0.04, 0.06])
+    assert low <= rejected <= high

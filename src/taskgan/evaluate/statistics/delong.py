@@ -79,17 +79,17 @@ def auc_difference(
         level: Coverage of the interval.
 
     Returns:
-        Normal interval and two-sided p. Scores that order all pairs alike have the difference 0, p 1.
+        Normal interval and two-sided p; NaN where the estimated variance is zero, as for two perfect AUCs: that
+        they agree on a few subjects is no evidence that they agree on all.
     """
     one, two = (np.atleast_2d(np.asarray(s, dtype=np.float64)) for s in (first, second))
     areas, covariance, count = _covariance(np.concatenate([one, two]), labels, subjects)
     weights = np.concatenate([np.full(len(one), 1 / len(one)), np.full(len(two), -1 / len(two))])
     gap = float(weights @ areas)
     error = float(np.sqrt(np.maximum(weights @ covariance @ weights, 0.0)))
-    if error < 1e-12:  # identical up to rounding; a gap without a variance cannot be tested
-        same = abs(gap) < 1e-12
-        ends = (0.0, 0.0) if same else (float("nan"), float("nan"))
-        return Difference(Interval(gap, *ends), 0.0, 1.0 if same else float("nan"), count, float("inf"))
+    if not error > 1e-8:  # NaN, or zero up to rounding
+        nan = float("nan")
+        return Difference(Interval(gap, nan, nan), nan, nan, count, float("inf"))
     half = float(stats.norm.ppf((1 + level) / 2)) * error
     p = 2 * float(stats.norm.sf(abs(gap) / error))
     return Difference(
