@@ -85,7 +85,7 @@ def sweep(asked: Asked) -> Path:
     Raises:
         UserError: If the grid, the cohort or the folder does not allow it; nothing is trained then.
         Problems: Every key and value that is wrong.
-        Diverged: If every run of this call diverged.
+        Diverged: If every setting diverged, each with one seed at least, so that none can be chosen.
     """
     axes = parse_grid(asked.grid)
     only = parse_share(asked.only)
@@ -222,11 +222,9 @@ def _join(asked: Asked, base: Recipe, todo: Plan, keys: Sequence[str], record: M
     """Table, choice, figure and record of all runs in the folder."""
     results = collect(asked.out, base, todo, keys)
     write_table(asked.out / TABLE, results)
-    ends = [run.outcome.status for result in results for run in result.runs]
-    if set(ends) == {"diverged"}:
-        raise Diverged(
-            f"all {len(ends)} runs of {asked.out} diverged; {TABLE} and outcome.yaml of each say how"
-        )
+    able = [result for result in results if result.candidate]
+    if able and all(result.status == "diverged" for result in able):
+        raise Diverged(f"every setting of {asked.out} diverged; {TABLE} and outcome.yaml of each run say how")
     choice = choose([result.as_candidate() for result in results], parse_rule(asked.choose), asked.within)
     chosen = next(result for result in results if result.label == choice.chosen)
     command = train_command(asked, base, chosen)
