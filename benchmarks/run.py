@@ -23,6 +23,7 @@ COMMANDS = {
     "train_step": ["benchmarks/train_step.py"],
     "train_step_bf16": ["benchmarks/train_step.py", "--set", "machine.precision=bf16"],
     "restore": ["benchmarks/restore.py"],
+    "audit": ["benchmarks/audit.py"],
 }
 
 

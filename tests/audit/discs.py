@@ -20,7 +20,7 @@ _Y, _X = np.mgrid[:SIZE, :SIZE]
 RADIUS = np.hypot(_Y - SIZE / 2, _X - SIZE / 2)
 RIM = np.repeat(((RADIUS >= 5) & (RADIUS < 8))[..., None], SLICES, axis=2)
 CORE = np.repeat((RADIUS < 4)[..., None], SLICES, axis=2)
-_SMALL = {"width": 4, "steps": 60, "batch_size": 16, "lr": 5e-3, "validate_every": 20, "patience": 0}
+_SMALL = {"width": 4, "steps": 40, "batch_size": 16, "lr": 5e-3, "validate_every": 20, "patience": 0}
 _STILL = Augment(flip=True, shift=1)
 
 RECIPE = Recipe(

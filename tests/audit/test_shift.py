@@ -26,12 +26,7 @@ def test_noise_is_measured_in_units_of_the_scale() -> None:
     assert found["extent"].mean() == pytest.approx(20 * 20 * 6 * 8e-6, rel=0.01)
 
 
-def test_the_same_kind_of_image_is_not_told_apart_more_often_than_the_level(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "gc.collect", lambda *_: 0
-    )  # statsmodels calls it every time, a tenth of a second each
+def test_the_same_kind_of_image_is_not_told_apart_more_often_than_the_level() -> None:
     rng = np.random.default_rng(1)
     pool = statistics(0.4, 60, rng)
     raised = 0

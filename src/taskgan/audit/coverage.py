@@ -140,7 +140,7 @@ def _split(readings: Readings, inputs: Inputs, settings: AuditSettings) -> _Spli
             raise UserError(
                 f"--calibration {told}: expected val, none, a share such as 0.5 or a conformal.yaml"
             ) from None
-        return path, [], test, f"{told}"
+        return path, [], test, f"the subjects of {path.resolve().parent.name}/{path.name}"
     if not 0 < share < 1:
         raise UserError(f"--calibration {told}: a share of the test subjects lies between 0 and 1")
     drawn = draw(sorted({p.subject for p in inputs.cases}), share, settings.seed)

@@ -53,7 +53,7 @@ def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale
     """
     inside = image > 0.1 * float(np.percentile(image, 99))
     second = ndimage.convolve1d(image, [1.0, -2.0, 1.0], axis=0) / np.float32(np.sqrt(6.0))
-    flat = ndimage.binary_erosion(inside, np.ones((3, 1, 1)))  # the head's own edge is no noise
+    flat = ndimage.binary_erosion(inside, np.ones((3, 1, 1), dtype=bool))  # the head's own edge is no noise
     kept = second[flat]
     if kept.size < 2:
         return dict.fromkeys(NAMES, float("nan"))

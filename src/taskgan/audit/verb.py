@@ -124,8 +124,12 @@ def _command(
     words += ["-o", seen(out), "--method", inputs.audited.method]
     words += [w for r in inputs.against for w in ("--against", seen(r.folder))]
     words += [w for judge in judges for w in ("--judge", seen(judge))]
-    words += ["--recipe", recipe] if recipe else []
-    for key, value in changed.items():
+    given = {"recipe": recipe, **changed} if recipe else changed
+    for key, value in given.items():
         option = f"--{key.replace('_', '-')}"
-        words += ["--pooled"] if key == "by_class" else [option, str(value)]
+        words += (
+            ["--pooled"]
+            if key == "by_class"
+            else [option, seen(Path(value)) if Path(str(value)).exists() else str(value)]
+        )
     return shlex.join(words)

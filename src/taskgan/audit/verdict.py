@@ -126,4 +126,8 @@ def _count(count: int, word: str) -> str:
 
 
 def _sentences(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(t[:1].upper() + t[1:] + ("" if t.endswith(".") else ".") for t in texts if t)
+    def whole(text: str) -> str:
+        name = any(c.isdigit() for c in text.split()[0])  # a judge is called what it is called
+        return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
+
+    return tuple(whole(text) for text in texts if text)
