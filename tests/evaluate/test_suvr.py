@@ -27,6 +27,9 @@ def test_limits_of_agreement_are_the_published_ones() -> None:
     assert found.bias.estimate == pytest.approx(-2.1, abs=0.05)
     assert (found.high - found.low) / (2 * 1.96) == pytest.approx(38.8, abs=0.05)
     assert found.count == 17
+    assert (found.limit_low.estimate, found.limit_high.estimate) == (found.low, found.high)
+    assert found.limit_low.low < found.low < found.limit_low.high
+    assert found.concordance.estimate == pytest.approx(0.943, abs=5e-4)
 
 
 def test_shrinking_shows_in_the_slope_and_not_in_the_bias() -> None:
@@ -35,6 +38,18 @@ def test_shrinking_shows_in_the_slope_and_not_in_the_bias() -> None:
     assert found.bias.estimate == pytest.approx(0.0, abs=1e-12)
     assert found.slope.estimate == pytest.approx(0.7)
     assert found.slope.excludes(1.0)
+    # Lin's coefficient of y = .7 x about the same mean: 2 · .7 / (1 + .49).
+    assert found.concordance.estimate == pytest.approx(1.4 / 1.49)
+
+
+def test_a_subjects_doses_are_repeated_measurements_of_it() -> None:
+    rng = np.random.default_rng(1)
+    clean = rng.uniform(1.0, 1.8, 15)
+    gap = rng.normal(0, 0.05, 15)
+    once = agreement(clean + gap, clean, range(15))
+    thrice = agreement(np.tile(clean + gap, 3), np.tile(clean, 3), [*range(15)] * 3)
+    assert thrice.count == 45
+    assert (thrice.low, thrice.limit_low.low) == pytest.approx((once.low, once.limit_low.low))
 
 
 def test_unknown_composites_are_left_out() -> None:

@@ -8,6 +8,9 @@ from taskgan.evaluate.statistics.interval import LEVEL, Interval
 def exact_rate(events: float, count: int, level: float = LEVEL) -> Interval:
     """Clopper–Pearson interval of a proportion (Biometrika 1934, 10.1093/biomet/26.4.404).
 
+    What statsmodels calls ``proportion_confint(events, count, method="beta")``; here without statsmodels, so that
+    ``taskgan evaluate`` needs none.
+
     Args:
         events: How many of ``count``. A fraction is allowed: a subject that is wrong in one of two readings is
             half an event, which keeps n the number of subjects (the limit of Korn and Graubard's interval for
