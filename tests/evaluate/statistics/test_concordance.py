@@ -64,3 +64,19 @@ def test_repeating_every_case_changes_nothing() -> None:
     twice = concordance_interval(LARGE * 2, MINI * 2, [*range(17)] * 2)
     once = concordance_interval(LARGE, MINI, range(17))
     assert (twice.estimate, twice.low, twice.high) == pytest.approx((once.estimate, once.low, once.high))
+
+
+def test_coverage_of_slope_and_concordance() -> None:
+    rng = np.random.default_rng(9)
+    runs, slopes, concordances = 250, 0, 0
+    true = 2 * 0.8 * 0.04 / (0.04 + 0.64 * 0.04 + 0.06**2 + 0.02**2)
+    for run in range(runs):
+        x = rng.normal(0, 0.2, 15)
+        y = 0.8 * x + 0.02 + rng.normal(0, 0.06, 15)
+        found = slope_interval(x, y, range(15), seed=run)
+        slopes += found.low <= 0.8 <= found.high
+        found = concordance_interval(x, y, range(15), seed=run)
+        concordances += found.low <= true <= found.high
+    low, high = stats.binom.ppf([0.001, 0.999], runs, [0.93, 0.97])
+    assert low <= slopes <= high
+    assert low <= concordances <= high
