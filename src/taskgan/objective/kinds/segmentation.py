@@ -20,6 +20,8 @@ class Segmentation(TaskKind):
 
     def __init__(self, target: Target, form: Form) -> None:
         super().__init__(target, form)
+        if target.columns == ("label",):  # it holds numbers
+            raise ValueError("kind segmentation needs task.labels, the image column of its masks")
         if target.classes < 2:
             raise ValueError(f"kind segmentation needs classes of at least 2, got {target.classes}")
 

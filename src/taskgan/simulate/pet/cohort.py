@@ -30,6 +30,8 @@ from taskgan.simulate.pet.plan import Subject, plan
 from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
+from taskgan.simulate.pet.uptake import regional_cut
+from taskgan.simulate.regions import COMPOSITE
 
 Record = dict[str, Any]
 _FULL_SCALE_WORKERS = 3
@@ -248,9 +250,25 @@ def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record])
                     "composite_suvr": f"{r['composite_suvr']:.6f}",
                     "borderline": r["borderline"],
                     "anatomy": r["anatomy"],
+                    **_properties(r, settings),
                 }
             )
     write_pairs(out / "pairs.csv", rows)
+
+
+def _properties(record: Record, settings: PetSimulation) -> dict[str, object]:
+    """Further properties of a subject that a task network can be asked to keep.
+
+    ``amyloid_grade``: 0 below the range that counts as borderline, 1 in it, 2 above. ``positive_<region>``: whether
+    a region's own SUVR reaches its cut; empty for subjects of a cohort that was begun before there were any.
+    """
+    low, high = settings.borderline_range
+    composite, regional = record["composite_suvr"], record.get("regional_suvr", {})
+    positive = {
+        f"positive_{name}": int(regional[name] >= regional_cut(name)) if name in regional else ""
+        for name in COMPOSITE
+    }
+    return {"amyloid_grade": int(composite >= low) + int(composite > high), **positive}
 
 
 def _measured(settings: PetSimulation, records: Sequence[Record]) -> dict[str, Any]:

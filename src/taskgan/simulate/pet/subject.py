@@ -137,6 +137,7 @@ def make_subject(
         "subject": subject.name,
         "label": int(truth.composite > settings.cut),
         "composite_suvr": round(truth.composite, 6),
+        "regional_suvr": {name: round(value, 6) for name, value in truth.regional.items()},
         "borderline": int(subject.borderline),
         "split": subject.split,
         "anatomy": f"{anatomy.name}-{subject.name}" if settings.one_template else anatomy.name,

@@ -41,6 +41,11 @@ _GREY_TEXTURE, _WHITE_TEXTURE, _WHITE_DEPTH = 0.05, 0.11, 0.8
 _BORDER_MM = 5.0
 
 
+def regional_cut(name: str) -> float:
+    """SUVR from which a region counts as positive: halfway between the table's negative and positive mean."""
+    return sum(mean for mean, _ in TABLE[name]) / 2
+
+
 def shared_variance(positive: bool) -> float:
     """Share of a region's variance that all regions of a subject have in common.
 
@@ -119,6 +124,7 @@ class Truth:
             grey matter, so that its plain mean weighs the regions as the table's composite does.
         reference: Cerebellar grey.
         composite: Mean of ``suvr`` in ``cortex`` over its mean in ``reference``.
+        regional: The same for each of the six regions of ``cortex``, by name.
     """
 
     suvr: Array
@@ -127,6 +133,7 @@ class Truth:
     cortex: NDArray[np.bool_]
     reference: NDArray[np.bool_]
     composite: float
+    regional: dict[str, float]
 
 
 def paint(
@@ -171,10 +178,15 @@ def paint(
         amyloid[cortex].mean(dtype=np.float64)
     )
     suvr = np.maximum(base + np.float32(step) * amyloid, 0.0).astype(np.float32)
-    found = float(suvr[cortex].mean(dtype=np.float64)) / float(suvr[reference].mean(dtype=np.float64))
+    floor = float(suvr[reference].mean(dtype=np.float64))
+    found = float(suvr[cortex].mean(dtype=np.float64)) / floor
+    regional = {
+        name: float(suvr[cortex & (regions == index(name))].mean(dtype=np.float64)) / floor
+        for name in COMPOSITE
+    }
     tissue = head.fractions.sum(axis=0)
     brain = head.fractions[[GREY, WHITE]].sum(axis=0) > 0.5
-    return Truth(suvr, tissue > 0.5, brain, cortex, reference, found)
+    return Truth(suvr, tissue > 0.5, brain, cortex, reference, found, regional)
 
 
 def composite_mask(grey: Array, regions: NDArray[np.int8]) -> NDArray[np.bool_]:
