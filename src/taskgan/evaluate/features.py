@@ -86,7 +86,7 @@ def read_features(folder: Path) -> Features | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
             cases = tuple(str(c) for c in held["cases"])
             images = {image: np.asarray(held[image], dtype=np.float32) for image in IMAGES}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
