@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from discs import AFFINE, make_discs, make_restored
+from discs import AFFINE, CORE, RIM, make_discs, make_restored
 from numpy.typing import NDArray
 
 from taskgan.audit.conformal import ConformalCalibration
@@ -83,10 +83,7 @@ class Blind:
 
 
 def test_who_cannot_read_clean_images_is_no_judge(discs: Path, tmp_path: Path) -> None:
-    shutil.copytree(discs / "cohort", tmp_path / "cohort")
-    table = pd.read_csv(tmp_path / "cohort/pairs.csv").drop(columns=["cortex", "reference"])
-    table.to_csv(tmp_path / "cohort/pairs.csv", index=False)
-    inputs = from_cohort(discs / "erased", tmp_path / "cohort")
+    inputs = from_cohort(discs / "erased", _without_masks(discs, tmp_path))
     done = audit(inputs, tmp_path / "audit", judges=[Judge("blind", Blind())])
     assert done.verdict.headline.startswith("Nothing can be said")
     assert any("Blind is no judge: it cannot read the clean images" in w for w in done.verdict.warnings)
@@ -149,3 +146,43 @@ def test_an_audit_is_not_replaced_unasked(audited: Audit, discs: Path, judges: l
     inputs = from_cohort(discs / "kept", discs / "cohort")
     with pytest.raises(UserError, match=r"already holds an audit; say --overwrite"):
         audit(inputs, audited.page.parent, judges=judges)
+
+
+class Ratio:
+    """Reads a value: the mean of the rim over that of the core, in units of its own."""
+
+    kind = "regression"
+
+    def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        rim, core = (slices[:, mask[..., 0]].mean(axis=1) for mask in (RIM, CORE))
+        return np.asarray(10 * rim / core, dtype=np.float32)
+
+
+def test_a_judge_that_reads_a_value_is_compared_by_agreement_and_cannot_flip(
+    discs: Path, tmp_path: Path
+) -> None:
+    inputs = from_cohort(discs / "erased", discs / "cohort")
+    done = audit(
+        inputs, tmp_path / "audit", judges=[Judge("ratio", Ratio())], settings=AuditSettings(alpha=0.2)
+    )
+    assert done.outcome.fit == ["ratio", "SUVR"]
+    assert list(done.outcome.opinions) == ["SUVR"]
+    found, suvr = (done.outcome.agreements[judge]["erased"] for judge in ("ratio", "SUVR"))
+    assert found.bias.estimate == pytest.approx(10 * suvr.bias.estimate, rel=0.02)
+    assert found.slope.estimate == pytest.approx(suvr.slope.estimate, abs=0.02)
+    kinds = {m.calibration.target: m.calibration.kind for m in done.outcome.conformal.measured}
+    assert kinds == {"ratio": "interval", "SUVR": "interval"}
+    assert sorted(done.outcome.flipped["flipped_by"].unique()) == ["SUVR"]
+    bare = from_cohort(discs / "kept", _without_masks(discs, tmp_path))
+    alone = audit(bare, tmp_path / "alone", judges=[Judge("ratio", Ratio())])
+    assert alone.verdict.headline.startswith("There was no diagnosis to change")
+    assert any(
+        f.startswith("ratio of the restored image against the clean one") for f in alone.verdict.findings
+    )
+
+
+def _without_masks(discs: Path, tmp_path: Path) -> Path:
+    shutil.copytree(discs / "cohort", tmp_path / "bare")
+    table = pd.read_csv(tmp_path / "bare/pairs.csv").drop(columns=["cortex", "reference"])
+    table.to_csv(tmp_path / "bare/pairs.csv", index=False)
+    return tmp_path / "bare"

@@ -11,7 +11,6 @@ import pandas as pd
 
 from taskgan.audit.conformal import ConformalCalibration, needed, read_calibrations
 from taskgan.audit.inputs import Inputs
-from taskgan.audit.judges import OBSERVER
 from taskgan.audit.readings import CLEAN, Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.shift import NAMES, Shift, compare
@@ -182,7 +181,7 @@ def _made(
     readings: Readings, judge: str, method: str, pool: Sequence[str], settings: AuditSettings
 ) -> ConformalCalibration | None:
     rows = _both(readings, judge, method, pool)
-    if judge == OBSERVER:
+    if judge in readings.values:
         return ConformalCalibration.of_values(
             rows["value"], rows["clean"], alpha=settings.alpha, target=judge
         )

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from taskgan.audit.judges import OBSERVER
 from taskgan.audit.maps import CaseMaps
 from taskgan.audit.outcome import Outcome
 from taskgan.audit.readings import CLEAN, INPUT, Loaded
@@ -32,24 +31,27 @@ def before_after(outcome: Outcome, path: Path) -> Path:
             clean = outcome.readings.of(judge, CLEAN).reindex(rows.index)
             cut = float(rows["cut"].iloc[0])
             x, y = clean["score"], rows["score"]
-            low, high = (
-                (0.0, 1.0)
-                if judge != OBSERVER
-                else (float(min(x.min(), y.min())), float(max(x.max(), y.max())))
-            )
-            low, high = low - 0.04, high + 0.04
-            axis.fill_between([low, cut], cut, high, color=_SHADE, linewidth=0)
-            axis.fill_between([cut, high], low, cut, color=_SHADE, linewidth=0)
+            own = judge in outcome.readings.values
+            low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if own else (0.0, 1.0)
+            low, high = float(low) - 0.04, float(high) + 0.04
             axis.plot([low, high], [low, high], color=_INK, linewidth=0.8)
-            axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            axis.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            _marks(axis, rows, x, y, colour, rows["decision"] != clean["decision"])
+            if np.isfinite(cut):
+                axis.fill_between([low, cut], cut, high, color=_SHADE, linewidth=0)
+                axis.fill_between([cut, high], low, cut, color=_SHADE, linewidth=0)
+                axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+                axis.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+            _marks(axis, rows, x, y, colour, _flipped(rows, clean))
             axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
             axis.set_title(judge if outcome.fitness[judge].fit else f"{judge} (no judge)")
             axis.set_xlabel("Clean image")
         axes[0][0].set_ylabel(f"Restored by {shown(outcome.method)}")
         axes[0][0].legend(loc="upper left")
         return save(figure, path)
+
+
+def _flipped(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
+    both = rows["decision"].notna() & clean["decision"].notna()
+    return both & (rows["decision"] != clean["decision"])
 
 
 def _marks(
@@ -72,12 +74,14 @@ def _marks(
 
 
 def bland_altman(outcome: Outcome, path: Path) -> Path | None:
-    """Restored − clean SUVR against their mean, with bias and limits of agreement; None without the observer."""
-    found = outcome.agreements.get(outcome.method)
-    if found is None:
+    """Restored − clean value against their mean, with bias and limits of agreement; None where nobody reads "
+    "values."""
+    if not outcome.agreements:
         return None
-    rows = outcome.readings.of(OBSERVER, outcome.method)
-    clean = outcome.readings.of(OBSERVER, CLEAN).reindex(rows.index)
+    judge = list(outcome.agreements)[-1]  # the observer, where there is one
+    found = outcome.agreements[judge][outcome.method]
+    rows = outcome.readings.of(judge, outcome.method)
+    clean = outcome.readings.of(judge, CLEAN).reindex(rows.index)
     colour, _ = look(outcome.method, [outcome.method])
     with canvas(1, 1, (5.2, 3.2)) as (figure, axes):
         axis = axes[0][0]
@@ -86,15 +90,8 @@ def bland_altman(outcome: Outcome, path: Path) -> Path | None:
         for limit in (found.low, found.high):
             axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
         gap = rows["score"] - clean["score"]
-        _marks(
-            axis,
-            rows,
-            (rows["score"] + clean["score"]) / 2,
-            gap,
-            colour,
-            rows["decision"] != clean["decision"],
-        )
-        axis.set_xlabel("Mean of the two SUVR")
+        _marks(axis, rows, (rows["score"] + clean["score"]) / 2, gap, colour, _flipped(rows, clean))
+        axis.set_xlabel(f"Mean of the two ({judge})")
         axis.set_ylabel("Restored − clean")
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
         return save(figure, path)
@@ -105,9 +102,10 @@ def intervals(outcome: Outcome, path: Path) -> Path | None:
     found = [
         m for m in outcome.conformal.measured if m.calibration.kind == "interval" and np.isfinite(m.width)
     ]
-    if not found or not found[0].subjects:
+    if not found or not found[-1].subjects:
         return None
-    rows = found[0].rows.sort_values("truth").reset_index(drop=True)
+    judge = found[-1].calibration.target
+    rows = found[-1].rows.sort_values("truth").reset_index(drop=True)
     inside = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
     with canvas(1, 1, (max(4.0, min(9.0, 0.16 * len(rows) + 2)), 3.0)) as (figure, axes):
         axis = axes[0][0]
@@ -125,15 +123,12 @@ def intervals(outcome: Outcome, path: Path) -> Path | None:
                 markersize=7,
                 label="clean, outside",
             )
-        axis.axhline(
-            float(outcome.readings.of(OBSERVER, CLEAN)["cut"].iloc[0]),
-            color=_INK,
-            linewidth=0.8,
-            linestyle=(0, (4, 3)),
-        )
+        cut = float(outcome.readings.of(judge, CLEAN)["cut"].iloc[0])
+        if np.isfinite(cut):
+            axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axis.set_xticks([])
-        axis.set_xlabel("Test subjects, by the SUVR of their clean image")
-        axis.set_ylabel("SUVR")
+        axis.set_xlabel("Test subjects, by the value of their clean image")
+        axis.set_ylabel(judge)
         axis.legend(loc="upper left")
         return save(figure, path)
 

@@ -17,6 +17,7 @@ from taskgan.audit.readings import CLEAN, Readings
 from taskgan.evaluate.statistics import Interval, auc_interval, exact_rate, mcnemar, subject_means
 
 LEAST_AUC = 0.8
+LEAST_R = 0.8
 _GRID = 400
 
 
@@ -59,7 +60,7 @@ class Fitness:
 
     Attributes:
         judge: Its name.
-        fit: Whether its flips count.
+        fit: Whether its opinion counts.
         why: In words.
     """
 
@@ -149,6 +150,21 @@ def fitness(clean: Opinion) -> Fitness:
     return Fitness(name, True, f"{name} reads the clean images: {told}")
 
 
+def value_fitness(readings: Readings, judge: str) -> Fitness:
+    """The same of a judge that reads a value: its reading of the clean images must follow the label, r of .8 or "
+    "more."""
+    clean = readings.of(judge, CLEAN)
+    known = clean[clean["label"].notna() & clean["score"].notna()]
+    varies = known["label"].nunique() > 1 and known["score"].nunique() > 1
+    r = float(np.corrcoef(known["score"], known["label"])[0, 1]) if varies else math.nan
+    told = f"correlation with the label {r:.2f} on the clean images"
+    if not r >= LEAST_R:
+        return Fitness(
+            judge, False, f"{judge} is no judge: it cannot read the clean images ({told}; under {LEAST_R})"
+        )
+    return Fitness(judge, True, f"{judge} reads the clean images: {told}")
+
+
 def balanced_accuracy(said: pd.Series, positive: pd.Series, subjects: pd.Series) -> Interval:
     """Mean of sensitivity and specificity, with the 95 % interval of its posterior under flat priors.
 
@@ -203,9 +219,10 @@ def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
     """
     columns: dict[str, pd.Series] = {}
     turned: dict[str, pd.Series] = {}
-    first = readings.of(readings.judges[0], method)
+    deciders = readings.deciders
+    first = readings.of((deciders or readings.judges)[0], method)
     people = first[["subject", "label"]]
-    for judge in readings.judges:
+    for judge in deciders:
         after, before = readings.of(judge, method), readings.of(judge, CLEAN)
         after, before = after.reindex(first.index), before.reindex(first.index)
         flip = (
@@ -218,10 +235,10 @@ def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
         columns[f"{judge}_clean"], columns[f"{judge}_restored"] = before["score"], after["score"]
         columns[f"{judge}_direction"] = up.where(flip, "")
         columns[f"{judge}_margin"] = (after["score"] - after["cut"]).abs()
-    flags = pd.DataFrame(turned)
+    flags = pd.DataFrame(turned, index=first.index)
     by = flags.apply(lambda row: ", ".join(row.index[row]), axis=1)
     table = people.join(by.rename("flipped_by")).join(pd.DataFrame(columns))[flags.any(axis=1)]
-    margins = table[[f"{judge}_margin" for judge in readings.judges]].where(flags.loc[table.index].to_numpy())
+    margins = table[[f"{judge}_margin" for judge in deciders]].where(flags.loc[table.index].to_numpy())
     order = flags.loc[table.index].sum(axis=1) * 10 + margins.max(axis=1)
     return table.loc[order.sort_values(ascending=False, kind="stable").index].reset_index(names="case")
 

@@ -36,6 +36,12 @@ class Judge:
         return describe(self.reader)
 
     @property
+    def value(self) -> bool:
+        """Whether it reads a value (a regression) rather than the probability of a label."""
+        told = self.card.get("kind") or (self.card.get("settings") or {}).get("kind")
+        return (told or getattr(self.reader, "kind", "binary")) == "regression"
+
+    @property
     def weights(self) -> Path | None:
         """The file of its weights."""
         from taskgan.recogniser.recogniser import WEIGHTS

@@ -68,7 +68,7 @@ def case_maps(outcome: Outcome, row: pd.Series, case: Loaded, steps: int) -> Cas
     method = outcome.method
     sigma = sigma_of(case.source.voxel_size)
     support = support_map(case.images[method], case.images[INPUT], sigma)
-    turned = [name for name in outcome.readings.judges if row[f"{name}_direction"]]
+    turned = [name for name in outcome.readings.deciders if row[f"{name}_direction"]]
     ordered = sorted(turned, key=lambda n: (n not in outcome.fit, n == OBSERVER, -float(row[f"{n}_margin"])))
     networks = {judge.name: judge for judge in outcome.judges}
     for name in ordered:

@@ -8,9 +8,18 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.coverage import Conformal, calibrate
-from taskgan.audit.flips import Contrast, Fitness, Opinion, contrasts, fitness, flipped_cases, opinion
+from taskgan.audit.flips import (
+    Contrast,
+    Fitness,
+    Opinion,
+    contrasts,
+    fitness,
+    flipped_cases,
+    opinion,
+    value_fitness,
+)
 from taskgan.audit.inputs import Inputs
-from taskgan.audit.judges import OBSERVER, Judge
+from taskgan.audit.judges import Judge
 from taskgan.audit.readings import CLEAN, INPUT, Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.evaluate.suvr import Agreement, agreement
@@ -27,7 +36,7 @@ class Outcome:
         fitness: Whether each judge is one, by name.
         opinions: By judge, then by image.
         contrasts: McNemar against the other methods.
-        agreements: SUVR of each image against the clean one's; empty without masks.
+        agreements: Values of each image against the clean one's, by judge (the observer, regressions), then by image.
         flipped: The list of cases (:func:`~taskgan.audit.flips.flipped_cases`).
         conformal: Calibration and its coverage.
         notes: What makes the audit less than one.
@@ -39,7 +48,7 @@ class Outcome:
     fitness: dict[str, Fitness]
     opinions: dict[str, dict[str, Opinion]]
     contrasts: list[Contrast]
-    agreements: dict[str, Agreement]
+    agreements: dict[str, dict[str, Agreement]]
     flipped: pd.DataFrame = field(repr=False)
     conformal: Conformal
     notes: list[str]
@@ -57,7 +66,7 @@ class Outcome:
     @property
     def worst(self) -> Opinion | None:
         """The opinion with the highest rate of flips among the fit judges."""
-        found = [self.opinions[name][self.method] for name in self.fit]
+        found = [self.opinions[name][self.method] for name in self.fit if name in self.opinions]
         return max(found, key=lambda o: (o.flips.estimate, o.flips.high), default=None)
 
 
@@ -67,17 +76,12 @@ def find_out(
     """Count, compare and calibrate."""
     method = inputs.audited.method
     images = [INPUT, CLEAN, *(r.method for r in inputs.all)]
-    opinions = {j: {i: opinion(readings, j, i) for i in images} for j in readings.judges}
-    fit = {name: fitness(found[CLEAN]) for name, found in opinions.items()}
-    agreements = {}
-    if OBSERVER in opinions:
-        clean = readings.of(OBSERVER, CLEAN)
-        for image in images:
-            if image != CLEAN:
-                rows = readings.of(OBSERVER, image)
-                agreements[image] = agreement(
-                    rows["score"], clean["score"].reindex(rows.index), list(rows["subject"])
-                )
+    opinions = {j: {i: opinion(readings, j, i) for i in images} for j in readings.deciders}
+    fit = {
+        j: fitness(opinions[j][CLEAN]) if j in opinions else value_fitness(readings, j)
+        for j in readings.judges
+    }
+    agreements = {j: {i: _agree(readings, j, i) for i in images if i != CLEAN} for j in readings.values}
     able = [name for name, found in fit.items() if found.fit]
     return Outcome(
         inputs=inputs,
@@ -93,6 +97,11 @@ def find_out(
         conformal=calibrate(readings, inputs, settings, able),
         notes=notes,
     )
+
+
+def _agree(readings: Readings, judge: str, image: str) -> Agreement:
+    rows, clean = readings.of(judge, image), readings.of(judge, CLEAN)
+    return agreement(rows["score"], clean["score"].reindex(rows.index), list(rows["subject"]))
 
 
 def plain(value: Any) -> Any:

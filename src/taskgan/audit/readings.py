@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,8 +40,9 @@ class Readings:
 
     Attributes:
         table: One row a case, image and judge: ``part`` is ``test`` or ``calibration``; ``image`` is ``input``,
-            ``clean`` or a method; ``score`` the judge's mean probability or the observer's SUVR; ``decision`` 0
-            or 1 by ``cut``, NaN where the score is unknown.
+            ``clean`` or a method; ``score`` the judge's mean over slices (a probability, or a value where it is a
+            regression) or the observer's SUVR; ``decision`` 0 or 1 by ``cut``, NaN where there is no cut or the score
+            is unknown.
         slices: Probabilities (S,) of the middle slices by case, image and judge (test cases only).
         statistics: One row a case: what the degraded image is like (:func:`~taskgan.audit.shift.image_statistics`).
     """
@@ -54,6 +56,17 @@ class Readings:
         """Names, networks first, the observer (where there is one) last."""
         names = list(self.table["judge"].drop_duplicates())
         return [*(n for n in names if n != OBSERVER), *(n for n in names if n == OBSERVER)]
+
+    @property
+    def deciders(self) -> list[str]:
+        """Judges with a cut, who can flip; the others read a value."""
+        cuts = self.table.groupby("judge", sort=False)["cut"].first()
+        return [name for name in self.judges if cuts[name] == cuts[name]]
+
+    @property
+    def values(self) -> list[str]:
+        """Judges whose score is a value on a scale of its own: regressions and the observer."""
+        return [name for name in self.judges if name == OBSERVER or name not in self.deciders]
 
     def of(self, judge: str, image: str, part: str = "test") -> pd.DataFrame:
         """Rows of one judge and image, indexed by case, in the order of the cases."""
@@ -100,7 +113,7 @@ def read_all(inputs: Inputs, judges: Sequence[Judge], settings: AuditSettings) -
                 seen = judge.reader.read(scaled)
                 for name, found in zip(stack, np.split(seen, len(stack)), strict=True):
                     score = float(found.mean(dtype=np.float64))
-                    rows.append(_row(case.pair, part, name, judge.name, score, 0.5, above=score > 0.5))
+                    rows.append(_row(case.pair, part, name, judge.name, score, nan if judge.value else 0.5))
                     if part == "test":
                         slices[pair.case, name, judge.name] = found
             told = image_statistics(case.images[INPUT], case.source.voxel_size, case.scale)
@@ -147,15 +160,16 @@ def _observe(case: Loaded, part: str, cut: float) -> list[dict[str, Any]]:
     rows = []
     for name, image in case.images.items():
         value = composite(image, case.masks["cortex"], case.masks["reference"])
-        rows.append(_row(case.pair, part, name, OBSERVER, value, cut, above=value >= cut))
+        rows.append(_row(case.pair, part, name, OBSERVER, value, cut, equal=True))
     return rows
 
 
 def _row(
-    pair: Pair, part: str, image: str, judge: str, score: float, cut: float, *, above: bool
+    pair: Pair, part: str, image: str, judge: str, score: float, cut: float, *, equal: bool = False
 ) -> dict[str, Any]:
-    label = float("nan") if pair.label is None else pair.label
-    decision = float(above) if np.isfinite(score) else float("nan")
+    label = nan if pair.label is None else pair.label
+    above = score >= cut if equal else score > cut
+    decision = float(above) if np.isfinite(score) and np.isfinite(cut) else nan
     values = (pair.case, pair.subject, label, part, image, judge, score, decision, cut)
     return dict(zip(COLUMNS, values, strict=True))
 

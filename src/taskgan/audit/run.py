@@ -192,7 +192,7 @@ def _case(
     path = case_figure(case, outcome.method, maps, folder / f"case-{number:02d}-{name}.png")
     label = row["label"]
     truth = "label unknown" if label != label else f"label {'positive' if label > 0.5 else 'negative'}"
-    text = f"{caption(row, outcome.readings.judges)}. {maps.words}"
+    text = f"{caption(row, outcome.readings.deciders)}. {maps.words}"
     return Picture(path, f"{row['case']}: {truth}, flipped by {row['flipped_by']}", text)
 
 
@@ -229,7 +229,7 @@ def _record(
         "worst": outcome.worst.judge if outcome.worst else None,
         "opinions": plain(outcome.opinions),
         "mcnemar": plain(outcome.contrasts),
-        "suvr": plain(outcome.agreements),
+        "agreement": plain(outcome.agreements),
         "conformal": {
             "source": outcome.conformal.source,
             "measured": measured,

@@ -85,7 +85,7 @@ def flipped_table(outcome: Outcome) -> Table:
         label = one["label"]
         truth = "unknown" if label != label else "positive" if label > 0.5 else "negative"
         cells = [plain(str(one["case"]), tone="strong"), plain(truth)]
-        for judge in outcome.readings.judges:
+        for judge in outcome.readings.deciders:
             before, after = float(one[f"{judge}_clean"]), float(one[f"{judge}_restored"])
             text = f"{number(before, 2)} → {number(after, 2)}"
             turned = str(one[f"{judge}_direction"])
@@ -99,7 +99,7 @@ def flipped_table(outcome: Outcome) -> Table:
     columns = (
         Column("case", "Case"),
         Column("label", "Label", "The truth that the table gives."),
-        *(Column(judge, judge) for judge in outcome.readings.judges),
+        *(Column(judge, judge) for judge in outcome.readings.deciders),
     )
     note = (
         "Score of the clean → of the restored image (mean probability of “positive”, cut 0.5; the observer’s SUVR, "
@@ -140,11 +140,13 @@ def contrast_table(outcome: Outcome) -> Table:
 def suvr_table(outcome: Outcome) -> Table:
     """A row a kind of image."""
     rows = []
-    for image, found in outcome.agreements.items():
+    every = [(judge, image, one) for judge, by in outcome.agreements.items() for image, one in by.items()]
+    for judge, image, found in every:
         limits = f"{number(found.low, 3, sign=True)} to {number(found.high, 3, sign=True)}"
         rows.append(
             (
-                plain(shown(image), tone="strong"),
+                plain(judge, tone="strong"),
+                plain(shown(image)),
                 estimate(found.bias, 3),
                 plain(limits),
                 estimate(found.slope, 2),
@@ -152,6 +154,7 @@ def suvr_table(outcome: Outcome) -> Table:
             )
         )
     columns = (
+        Column("judge", "Read by"),
         Column("image", "Images"),
         Column("bias", "Bias", "Mean of image − clean over subjects."),
         Column(

@@ -38,21 +38,25 @@ def verdict(outcome: Outcome) -> Verdict:
     warnings = [f.why for f in outcome.fitness.values() if not f.fit]
     warnings += [*outcome.notes, *outcome.conformal.warnings]
     worst = outcome.worst
-    if worst is None:
+    if worst is None and not outcome.fit:
         headline = "Nothing can be said: no judge is able to read the clean images of these subjects."
         return Verdict(audited, headline, (), _sentences(warnings))
-    findings = [_by_judge(outcome, name) for name in outcome.fit]
-    findings += [_together(outcome)] if len(outcome.fit) > 1 else []
-    for image, found in outcome.agreements.items():
-        if image == outcome.method:
+    findings = [_by_judge(outcome, name) for name in outcome.fit if name in outcome.opinions]
+    findings += [_together(outcome)] if sum(name in outcome.opinions for name in outcome.fit) > 1 else []
+    for judge, by_image in outcome.agreements.items():
+        found = by_image[outcome.method]
+        if judge in outcome.fit:
             findings.append(
-                f"SUVR of the restored image against the clean one: bias {told(found.bias, 3, sign=True)}, limits of "
-                f"agreement {number(found.low, 2, sign=True)} to {number(found.high, 2, sign=True)}, slope "
+                f"{judge} of the restored image against the clean one: bias {told(found.bias, 3, sign=True)}, limits "
+                f"of agreement {number(found.low, 2, sign=True)} to {number(found.high, 2, sign=True)}, slope "
                 f"{told(found.slope, 2)} (1 keeps the differences between patients, less shrinks them)."
             )
-    findings += [_contrast(outcome, c) for c in outcome.contrasts if c.judge == worst.judge]
+    findings += [_contrast(outcome, c) for c in outcome.contrasts if worst and c.judge == worst.judge]
     findings += [_coverage(m) for m in outcome.conformal.measured]
-    return Verdict(audited, _headline(worst), tuple(findings), _sentences(warnings))
+    headline = (
+        _headline(worst) if worst else "There was no diagnosis to change: the judges read values, see below."
+    )
+    return Verdict(audited, headline, tuple(findings), _sentences(warnings))
 
 
 def _headline(worst: Opinion) -> str:
@@ -80,11 +84,11 @@ def _by_judge(outcome: Outcome, name: str) -> str:
 
 
 def _together(outcome: Outcome) -> str:
-    counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in outcome.fit for n in by.split(", ")))
-    every = outcome.flipped[counted == len(outcome.fit)]["subject"].nunique()
+    able = [name for name in outcome.fit if name in outcome.opinions]
+    counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in able for n in by.split(", ")))
+    every = outcome.flipped[counted == len(able)]["subject"].nunique()
     some = outcome.flipped[counted > 0]["subject"].nunique()
-    judges = len(outcome.fit)
-    return f"At least one of the {judges} judges saw a flip in {_count(some, 'patient')}, all of them in {every}."
+    return f"At least one of the {len(able)} judges saw a flip in {_count(some, 'patient')}, all of them in {every}."
 
 
 def _contrast(outcome: Outcome, contrast: Contrast) -> str:
