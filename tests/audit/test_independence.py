@@ -11,7 +11,7 @@ from taskgan.audit.independence import check_judges, check_subjects, shared_weig
 from taskgan.audit.inputs import Inputs, from_cohort
 from taskgan.audit.judges import Judge, load_judges
 from taskgan.audit.run import audit
-from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.people import image_marks, person_mark, person_marks
 from taskgan.errors import Problems
 from taskgan.files import read_yaml, write_yaml
@@ -113,10 +113,14 @@ def test_a_restorer_that_was_trained_on_an_audited_subject_is_refused(discs: Pat
     seen = {k: list(v) for k, v in honest.items()}
     told = from_cohort(make_restored(tmp_path / "honest", discs / "cohort", seen=seen), discs / "cohort")
     assert check_subjects(told) == []
-    by_name = {**seen, "people": [*seen["people"], person_mark("test02")]}
+    by_name = {"people": [*seen["people"], person_mark("test02")]}
     leaky = from_cohort(make_restored(tmp_path / "leaky", discs / "cohort", seen=by_name), discs / "cohort")
     with pytest.raises(Problems, match=r"leaky .* was trained on audited subjects: test02"):
         audit(leaky, tmp_path / "out")
+    both = {k: [*v, *extra] for (k, v), extra in zip(seen.items(), _marks_of(rows, "test02"), strict=True)}
+    sure = from_cohort(make_restored(tmp_path / "sure", discs / "cohort", seen=both), discs / "cohort")
+    with pytest.raises(Problems, match=r"was trained on audited subjects: test02"):
+        check_subjects(sure)
     by_image = {**seen, "images": [*seen["images"], *image_marks(p for p in rows if p.case == "test04")]}
     renamed = from_cohort(
         make_restored(tmp_path / "renamed", discs / "cohort", seen=by_image), discs / "cohort"
@@ -124,6 +128,20 @@ def test_a_restorer_that_was_trained_on_an_audited_subject_is_refused(discs: Pat
     with pytest.raises(Problems, match=r"on the clean images of audited subjects, under other names: test04"):
         check_subjects(renamed)
     assert not (tmp_path / "out").exists()
+
+
+def test_namesakes_of_training_subjects_are_taken_for_other_people_and_this_is_said(
+    discs: Path, tmp_path: Path
+) -> None:
+    seen = {"people": [person_mark("test02"), person_mark("test03")], "images": ["0" * 16]}
+    inputs = from_cohort(make_restored(tmp_path / "r", discs / "cohort", seen=seen), discs / "cohort")
+    [note] = check_subjects(inputs)
+    assert "of the same name as test02, test03, but not on these images" in note
+
+
+def _marks_of(rows: Pairs, case: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    one = [p for p in rows if p.case == case]
+    return person_marks(one), image_marks(one)
 
 
 def test_who_cannot_say_on_whom_it_was_trained_is_taken_on_trust_and_this_is_said(inputs: Inputs) -> None:

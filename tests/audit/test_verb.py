@@ -20,12 +20,20 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 @pytest.mark.parametrize(("rate", "code"), [("0.3", 1), ("0.6", 0)])
 def test_the_exit_code_says_whether_the_rate_may_be_over_what_is_allowed(
-    rate: str, code: int, discs: Path, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rate: str,
+    code: int,
+    discs: Path,
+    folders: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     judges = [word for folder in folders for word in ("--judge", folder)]
     words = [discs / "erased", discs / "cohort", "-o", tmp_path / "a", *judges, "--figures", "0"]
     assert call(monkeypatch, *words, "--fail-over", rate) == code
     assert (tmp_path / "a" / "audit.html").is_file()
+    failed = "failed: a rate of flips of at most 0.3 was asked for, it may be up to 0.572"
+    assert (failed in capsys.readouterr().out) == bool(code)
     assert call(monkeypatch, *words) == 2  # there already
 
 

@@ -40,13 +40,19 @@ def check_subjects(inputs: Inputs) -> list[str]:
                 "taken on trust"
             )
             continue
-        known = sorted({p.subject for p in inputs.cases if person_mark(p.subject) in people})
+        named = {p.subject for p in inputs.cases if person_mark(p.subject) in people}
+        pictured = {p.subject for p in inputs.cases if images & set(image_marks([p]))}
+        known, renamed = sorted(named & pictured or (set() if images else named)), sorted(pictured - named)
+        namesakes = sorted(named - set(known))
         if known:
             problems.append(
                 f"{restorations.method} ({restorations.folder}) was trained on audited subjects: {listed(known)}"
             )
-        marks = {p.subject: image_marks([p]) for p in inputs.cases if p.subject not in known}
-        renamed = sorted(name for name, found in marks.items() if images & set(found))
+        if namesakes:
+            notes.append(
+                f"{restorations.method} was trained on subjects of the same name as {listed(namesakes)}, but not on "
+                "these images: they are taken for other people"
+            )
         if renamed:
             problems.append(
                 f"{restorations.method} ({restorations.folder}) was trained on the clean images of audited subjects, "

@@ -10,6 +10,7 @@ from taskgan.audit.folders import from_folders
 from taskgan.audit.inputs import Inputs, from_cohort
 from taskgan.audit.run import audit
 from taskgan.audit.settings import audit_settings
+from taskgan.console import say
 from taskgan.errors import UserError
 from taskgan.recipe import Recipe, read_recipe
 
@@ -71,7 +72,12 @@ def run_audit(
         overwrite=overwrite,
         command=_command(inputs, cohort, out, judges, recipe, chosen.model_dump(exclude_defaults=True)),
     )
-    return fail_over is None or not done.over(fail_over)
+    if fail_over is None or not done.over(fail_over):
+        return True
+    worst = done.outcome.worst
+    found = "nobody was fit to judge" if worst is None else f"it may be up to {worst.flips.high:.3f}"
+    say(f"failed: a rate of flips of at most {fail_over:g} was asked for, {found}")
+    return False
 
 
 def _inputs(
