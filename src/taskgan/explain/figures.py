@@ -32,7 +32,9 @@ def figure4(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) ->
         problem.text(0, 1.62, "clean domain", ha="center", va="top", fontsize=8)
         problem.text(0, -3.98, "degraded domain", ha="center", va="bottom", fontsize=8)
         problem.set_title("(a) The problem")
-        problem.set_xlabel("● label 0, ▲ label 1 (one in four);\ndotted: the border between labels", fontsize=8)
+        problem.set_xlabel(
+            "● label 0, ▲ label 1 (one in four);\ndotted: the border between labels", fontsize=8
+        )
         for letter, axis, method in zip("bcde", others, METHODS, strict=True):
             outcome = outcomes[method]
             restored = outcome.trained.final[:, _SEED]

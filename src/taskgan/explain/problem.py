@@ -8,9 +8,9 @@ wide as the squeezed gap between the branches. So it is one-to-many: what is see
 of its neighbours, and near the gap that of the other label. Because it turns, the nearest way from the degraded
 to the clean domain is not the right way, and only pairs tell which is.
 
-The angle, the noise and the gap were chosen so that all of this is there to be seen, and before the weights of
-the objectives. With no turn and little noise every objective restores well; with much noise none keeps the
-labels, because no label is left to keep.
+Angle, noise and gap, and the weights of the objectives, were chosen by looking at what comes out, so that all of
+this is there to be seen: an illustration and no evidence. With no turn and little noise every objective restores
+well; with much noise none keeps the labels, because no label is left to keep.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+
+from taskgan.explain.measures import Outcome, findings, measure
+from taskgan.explain.problem import Points, draw
+from taskgan.explain.train import METHODS, Method, Trained, Training, train
+
+
+@pytest.fixture(scope="module")
+def points() -> tuple[Points, Points]:
+    rng = np.random.default_rng(0)
+    return draw(400, rng), draw(40, rng)
+
+
+@pytest.fixture(scope="module")
+def short(points: tuple[Points, Points]) -> dict[Method, Outcome]:
+    """A real, short training of all objectives."""
+    settings = Training(steps=250, seeds=2, batch=128, width=32)
+    return {m: measure(train(m, *points, settings, (0, 250)), points[1]) for m in METHODS}
+
+
+def test_all_objectives_start_at_the_same_place(short: dict[Method, Outcome]) -> None:
+    first = [short[m].trained.restored[0] for m in METHODS]
+    assert all((one == first[0]).all() for one in first)
+    assert not np.allclose(first[0][:, 0], first[0][:, 1])  # seeds differ
+
+
+def test_what_comes_out_of_training_is_in_the_order_of_the_paper(short: dict[Method, Outcome]) -> None:
+    found = {m: o.measures for m, o in short.items()}
+    assert found["l1"].shrinkage.estimate < 0.97
+    assert found["task_gan"].flips.estimate < found["gan"].flips.estimate
+    assert found["task_gan"].rank_correlation.estimate > found["gan"].rank_correlation.estimate
+    for method in ("l1", "gan", "task_gan"):  # all have moved to the clean domain, which is two units away
+        assert found[method].distance.estimate < 0.6
+
+
+def test_only_cyclegan_goes_back_and_it_closes_its_cycle(
+    short: dict[Method, Outcome], points: tuple[Points, Points]
+) -> None:
+    assert {m for m in METHODS if short[m].trained.returned is not None} == {"cycle_gan"}
+    returned = short["cycle_gan"].trained.returned
+    assert returned is not None
+    gap = np.linalg.norm(returned - points[1].degraded[:, None], axis=-1).mean()
+    assert gap < 0.25
+
+
+def test_training_is_a_function_of_its_seed(points: tuple[Points, Points]) -> None:
+    for method in ("cycle_gan", "task_gan"):
+
+        def once(seed: int, method: Method = method) -> np.ndarray:
+            return train(method, *points, Training(seed=seed, steps=3, seeds=2, task_steps=3), (3,)).final
+
+        torch.manual_seed(5)
+        first = once(0)
+        torch.manual_seed(6)
+        assert (once(0) == first).all()
+        assert not np.allclose(once(1), first)
+
+
+def test_a_seed_learns_the_same_alone_or_in_company(points: tuple[Points, Points]) -> None:
+    # Weights and batches of the first seed are drawn with the others', so one seed among equals is compared.
+    settings = Training(steps=20, seeds=3)
+    before = torch.get_num_threads()
+    trained = train("l1", *points, settings, (0, 20))
+    assert torch.get_num_threads() == before
+    moved = np.linalg.norm(trained.restored[1] - trained.restored[0], axis=-1).mean(axis=0)
+    assert moved.max() < 1.3 * moved.min()
+
+
+def test_labels_reach_task_gan_only(points: tuple[Points, Points]) -> None:
+    whole, held_out = points
+    turned = Points(whole.clean, whole.degraded, 1 - whole.labels)
+    settings = Training(steps=5, seeds=1, task_steps=5)
+    for method in METHODS:
+        same = (
+            train(method, whole, held_out, settings, (5,)).final
+            == train(method, turned, held_out, settings, (5,)).final
+        ).all()
+        assert same == (method != "task_gan")
+
+
+def test_pairs_reach_paired_objectives_only(points: tuple[Points, Points]) -> None:
+    whole, held_out = points
+    order = np.random.default_rng(1).permutation(len(whole))
+    broken = Points(whole.clean[order], whole.degraded, whole.labels[order])
+    settings = Training(steps=250, seeds=2, batch=128, width=32)
+
+    def error(method: Method, data: Points) -> float:
+        final = train(method, data, held_out, settings, (250,)).final
+        return float(np.linalg.norm(final - held_out.clean[:, None], axis=-1).mean())
+
+    assert error("l1", broken) > 1.2 * error("l1", whole)  # regression lives by the pairs
+    assert error("cycle_gan", broken) == pytest.approx(error("cycle_gan", whole), rel=0.2)
+
+
+def fake(restored: np.ndarray, held_out: Points, returned: bool = False) -> Outcome:
+    both = np.repeat(restored[:, None], 2, axis=1)
+    back = np.repeat(held_out.degraded[:, None], 2, axis=1) if returned else None
+    return measure(Trained((0,), both[None], back), held_out)
+
+
+def test_findings_say_what_happened_and_not_what_was_hoped(points: tuple[Points, Points]) -> None:
+    held_out = points[1]
+    clean = held_out.clean
+    mirrored = clean * [-1, 1]
+    hoped = {
+        "l1": fake(0.5 * clean, held_out),
+        "gan": fake(mirrored, held_out),
+        "cycle_gan": fake(mirrored, held_out, returned=True),
+        "task_gan": fake(clean, held_out),
+    }
+    told = " ".join(findings(hoped, held_out))
+    assert "Regression shrinks, as in Figure 4(b): 0.50 [0.50, 0.50]" in told
+    assert "It leaves the clean domain" in told
+    assert "GAN loses more labels than regression" in told
+    assert "CycleGAN’s cycle closes to 0.000 [0.000, 0.000]" in told
+    assert "1.00 [0.91, 1.00] of the labels are lost on the way, as in Figure 5" in told
+    assert "Task-GAN keeps more labels than GAN" in told
+    assert "in 2 of 2 seeds fewer" in told
+    feared = {**hoped, "l1": hoped["task_gan"], "task_gan": hoped["gan"], "gan": hoped["l1"]}
+    told = " ".join(findings(feared, held_out))
+    assert "Regression does not shrink" in told
+    assert "unlike Figure 4(b)" in told
+    assert "Task-GAN loses more labels than GAN, unlike Figure 4(d)" in told
