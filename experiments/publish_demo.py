@@ -6,15 +6,14 @@ The picture in the README is the demo's first Figure 3.
 """
 
 import argparse
-import csv
 import shutil
 from pathlib import Path
+
+from publishing import join_cases, markdown
 
 from taskgan.cohort.description import read_description
 from taskgan.demo import METHODS
 from taskgan.files import atomic, read_yaml, write_text, write_yaml
-
-_PATHS = ("degraded", "clean", "restored", "cortex", "reference")  # the images themselves are not published
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def publish(demo: Path, out: Path, picture: Path) -> None:
         shutil.rmtree(out)
     for kind in ("tables", "figures"):
         shutil.copytree(demo / "report" / kind, out / kind)
-    _cases([run / "evaluation" / "cases.csv" for run in runs.values()], out / "cases.csv")
+    join_cases([run / "evaluation" / "cases.csv" for run in runs.values()], out / "cases.csv")
     first = read_yaml(runs["l1"] / "run.yaml")
     about = {
         "command": "make demo",
@@ -52,20 +51,6 @@ def publish(demo: Path, out: Path, picture: Path) -> None:
     write_text(out / "README.md", _readme(out, about))
 
 
-def _cases(tables: list[Path], out: Path) -> None:
-    """One table of all methods; the rows of ``input`` and ``clean``, which every evaluation has, once."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for table in tables:
-        with table.open(newline="", encoding="utf-8") as handle:
-            for row in csv.DictReader(handle):
-                kept = {k: v for k, v in row.items() if k not in _PATHS}
-                rows.setdefault((row["case"], row["method"]), kept)
-    with atomic(out) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(next(iter(rows.values()))), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row for _, row in sorted(rows.items()))
-
-
 def _readme(out: Path, about: dict[str, object]) -> str:
     parts = [
         "# PET demo\n",
@@ -75,23 +60,8 @@ def _readme(out: Path, about: dict[str, object]) -> str:
         "λ and μ were chosen on the validation subjects (`results/pet-demo-weights`), by the same judge.\n",
     ]
     for table in sorted((out / "tables").glob("*.csv")):
-        parts += [f"## {table.stem}\n", _markdown(table)]
+        parts += [f"## {table.stem}\n", markdown(table)]
     return "\n".join(parts)
-
-
-def _markdown(table: Path) -> str:
-    with table.open(newline="", encoding="utf-8") as handle:
-        header, *body = [[_short(cell) for cell in row] for row in csv.reader(handle)]
-    rule = ["---"] * len(header)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *body]) + "\n"
-
-
-def _short(cell: str) -> str:
-    try:
-        value = float(cell)
-    except ValueError:
-        return cell.replace("|", "/")
-    return f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,67 @@
+"""Keep a finished evidence experiment under ``results/``: cases, tables, figures, sweep and versions, no images."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from publishing import join_cases, markdown
+
+from taskgan.cohort.description import read_description
+from taskgan.files import read_yaml, write_text, write_yaml
+
+_ABOUT = """# PET evidence
+
+Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
+
+```
+python experiments/pet_evidence.py WORK --anatomy BRAINWEB
+python experiments/pet_evidence.py WORK --publish results/pet-evidence
+```
+
+What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
+`evidence.yaml`; every case in `cases.csv`; the choice of λ, μ and the best setting on validation subjects in
+`sweep*/`.
+"""
+
+
+def publish(work: Path, out: Path, runs: Sequence[str]) -> None:
+    """Replace ``out`` with what the runs of a finished experiment show.
+
+    Args:
+        work: The experiment's folder.
+        out: Folder under ``results/``.
+        runs: Names of the run folders.
+    """
+    if out.exists():
+        shutil.rmtree(out)
+    for kind in ("tables", "figures"):
+        shutil.copytree(work / "report" / kind, out / kind)
+    for sweep in sorted(work.glob("sweep*")):
+        (out / sweep.name).mkdir()
+        for name in ("sweep.csv", "sweep.yaml", "sweep.png"):
+            shutil.copyfile(sweep / name, out / sweep.name / name)
+    folders = {name: work / "runs" / name for name in runs}
+    join_cases([folder / "evaluation" / "cases.csv" for folder in folders.values()], out / "cases.csv")
+    first = next(iter(folders.values()))
+    records = {name: read_yaml(folder / "run.yaml") for name, folder in folders.items()}
+    write_yaml(
+        out / "evidence.yaml",
+        {
+            "device": records[first.name]["device"],
+            "cohort": read_description(work / "cohort"),
+            "readers": read_yaml(first / "evaluation" / "evaluation.yaml")["readers"],
+            "recipes": {
+                name: read_yaml(folder / "recipe.yaml")
+                for name, folder in folders.items()
+                if name.endswith("seed0")
+            },
+            "training": {name: record["result"] for name, record in records.items()},
+            "versions": {name: record["versions"] for name, record in records.items()}[first.name],
+            "verdict": read_yaml(work / "report" / "report.yaml"),
+        },
+    )
+    parts = [_ABOUT, f"Device: {records[first.name]['device']}.\n"]
+    for table in sorted((out / "tables").glob("*.csv")):
+        if table.stem != "flips":  # one row a flip: too long for a page
+            parts += [f"## {table.stem}\n", markdown(table)]
+    write_text(out / "README.md", "\n".join(parts))
