@@ -1,6 +1,7 @@
 """Figures of the audit: before and after of every judge, Bland–Altman, intervals, and the flipped cases."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -133,78 +134,80 @@ def intervals(outcome: Outcome, path: Path) -> Path | None:
         return save(figure, path)
 
 
+@dataclass(frozen=True)
+class _Panel:
+    """One column of a case's figure; ``label`` is that of its colour bar, empty for none."""
+
+    title: str
+    image: Array
+    colours: str
+    limits: tuple[float, float]
+    label: str = ""
+
+
 def case_figure(case: Loaded, method: str, maps: CaseMaps, path: Path) -> Path:
     """Input, restored, clean, error, evidence and hallucination map of one slice, side by side.
 
     Args:
         case: The images.
         method: The audited method.
-        maps: What moved the judge, whole volumes (X, Y, Z), zero outside of the slice that is shown.
+        maps: What moved the judge, whole volumes (X, Y, Z).
         path: PNG to write.
     """
     affine = case.source.affine
-    pick = axial(case.images[CLEAN], affine)
-    z = maps.axial_slice(affine, pick.shape[2])
-    box = head_box(pick[:, :, z])
+    whole = axial(case.images[CLEAN], affine)
+    z = maps.axial_slice(affine, whole.shape[2])
+    box = head_box(whole[:, :, z])
     images = {name: _plane(case.images[name], affine, z, box) for name in (INPUT, method, CLEAN)}
-    top = 1.15 * float(np.percentile(images[CLEAN], 99.8)) or 1.0
-    error = images[method] - images[CLEAN]
-    shown_maps = {name: _plane(volume, affine, z, box) for name, volume in maps.volumes.items()}
+    panels = [
+        *_images(images, method),
+        *_maps({k: _plane(v, affine, z, box) for k, v in maps.volumes.items()}, maps),
+    ]
     aspect = _aspect(case)
-    tall = error.shape[0] / error.shape[1] * aspect
-    columns = [*images, "error", *shown_maps]
-    with canvas(
-        2, len(columns), (1.8 * len(columns), 1.8 * tall + 0.75), gridspec_kw={"height_ratios": (tall, 0.05)}
-    ) as (
-        figure,
-        axes,
-    ):
-        drawn: dict[str, Any] = {}
-        for axis, (name, image) in zip(axes[0], images.items(), strict=False):
-            drawn[name] = axis.imshow(
-                image, cmap="gray_r", vmin=0, vmax=top, interpolation="nearest", aspect=aspect
+    clean = images[CLEAN]
+    tall = clean.shape[0] / clean.shape[1] * aspect
+    size = (1.8 * len(panels), 1.8 * tall + 0.75)
+    with canvas(2, len(panels), size, gridspec_kw={"height_ratios": (tall, 0.05)}) as (figure, axes):
+        for axis, below, panel in zip(axes[0], axes[1], panels, strict=True):
+            low, high = panel.limits
+            drawn = axis.imshow(
+                panel.image, cmap=panel.colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect
             )
-            axis.set_title("Restored" if name == method else shown(name))
-        worst = max(float(np.percentile(np.abs(error), 99.8)), 1e-9)
-        at = len(images)
-        drawn["error"] = axes[0][at].imshow(
-            error, cmap="RdBu_r", vmin=-worst, vmax=worst, interpolation="nearest", aspect=aspect
-        )
-        axes[0][at].set_title("Restored − clean")
-        for k, (name, image) in enumerate(shown_maps.items(), start=at + 1):
-            limit = maps.limit(name, shown_maps)
-            drawn[name] = axes[0][k].imshow(
-                image, cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect=aspect
-            )
-            _outline(axes[0][k], images[CLEAN])
-            axes[0][k].set_title(name)
-        for axis in axes[0]:
-            axis.set_xticks([])
-            axis.set_yticks([])
-            for side in axis.spines.values():
-                side.set_visible(False)
-        units = {CLEAN: "image units", "error": "image units", **dict.fromkeys(shown_maps, maps.unit)}
-        for axis, name in zip(axes[1], columns, strict=True):
-            if name in units and name in drawn:
-                bar = figure.colorbar(
-                    drawn[name], cax=axis, orientation="horizontal", label=maps.units.get(name, units[name])
-                )
+            axis.set_title(panel.title)
+            axis.set_axis_off()
+            if panel.title in maps.volumes:
+                _outline(axis, clean)
+            if panel.label:
+                bar = figure.colorbar(drawn, cax=below, orientation="horizontal", label=panel.label)
                 bar.ax.tick_params(labelsize=7)
-                bar.locator = _few()
-                bar.update_ticks()
+                bar.ax.locator_params(nbins=3)
             else:
-                axis.axis("off")
-        for x, side in ((0.02, "R"), (0.98, "L")):
-            axes[0][0].text(
-                x,
-                0.02,
-                side,
-                ha="left" if side == "R" else "right",
-                transform=axes[0][0].transAxes,
-                fontsize=8,
-                color="#555555",
-            )
+                below.set_axis_off()
+        for x, side, where in ((0.02, "R", "left"), (0.98, "L", "right")):
+            style = {"transform": axes[0][0].transAxes, "fontsize": 8, "color": "#555555"}
+            axes[0][0].text(x, 0.02, side, ha=where, **style)
         return save(figure, path)
+
+
+def _images(images: Mapping[str, Array], method: str) -> list[_Panel]:
+    clean = images[CLEAN]
+    top = 1.15 * float(np.percentile(clean, 99.8)) or 1.0
+    error = images[method] - clean
+    worst = max(float(np.percentile(np.abs(error), 99.8)), 1e-9)
+    titles = {name: "Restored" if name == method else shown(name) for name in images}
+    units = {CLEAN: "image units"}
+    found = [
+        _Panel(titles[name], image, "gray_r", (0, top), units.get(name, "")) for name, image in images.items()
+    ]
+    return [*found, _Panel("Restored − clean", error, "RdBu_r", (-worst, worst), "image units")]
+
+
+def _maps(planes: Mapping[str, Array], maps: CaseMaps) -> list[_Panel]:
+    """On one scale that is symmetric about zero; small numbers are shown in thousandths."""
+    limit = max(maps.least, *(float(np.abs(plane).max()) for plane in planes.values()))
+    factor, unit = (1000.0, f"10⁻³ {maps.unit}") if limit < 0.01 else (1.0, maps.unit)
+    ends = (-factor * limit, factor * limit)
+    return [_Panel(name, np.float32(factor) * plane, "PuOr_r", ends, unit) for name, plane in planes.items()]
 
 
 def _plane(volume: Array, affine: NDArray[np.float64], z: int, box: tuple[slice, slice]) -> Array:
@@ -222,12 +225,6 @@ def _outline(axis: Any, clean: Array) -> None:
     level = 0.1 * float(np.percentile(clean, 99))
     if clean.min() < level < clean.max():
         axis.contour(clean, levels=[level], colors="#999999", linewidths=0.6)
-
-
-def _few() -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(3)
 
 
 def caption(row: pd.Series, judges: Sequence[str]) -> str:

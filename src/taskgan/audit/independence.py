@@ -29,16 +29,14 @@ def check_subjects(inputs: Inputs) -> list[str]:
         Problems: All that is wrong, one sentence each.
     """
     problems = [*_split_twice(inputs), *_same_images(inputs)]
-    notes = []
+    notes: list[str] = []
+    silent: list[str] = []
     for restorations in inputs.all:
         seen = restorations.origin.get("seen")
         people = set(seen.get("people") or ()) if isinstance(seen, dict) else set()
         images = set(seen.get("images") or ()) if isinstance(seen, dict) else set()
         if not people and not images:
-            notes.append(
-                f"nothing says on whom {restorations.method} was trained: that it never saw the audited subjects is "
-                "taken on trust"
-            )
+            silent.append(restorations.method)
             continue
         named = {p.subject for p in inputs.cases if person_mark(p.subject) in people}
         pictured = {p.subject for p in inputs.cases if images & set(image_marks([p]))}
@@ -60,6 +58,11 @@ def check_subjects(inputs: Inputs) -> list[str]:
             )
     if problems:
         raise Problems("this is no independent audit", problems)
+    if silent:
+        notes.append(
+            f"nothing says on whom {listed(silent)} {'were' if len(silent) > 1 else 'was'} trained: that the audited "
+            "subjects are new to the restorer is taken on trust"
+        )
     return notes
 
 

@@ -32,7 +32,7 @@ class CaseMaps:
         volumes: (X, Y, Z) by title; evidence is smoothed by G_σ in the plane for display, which keeps its sum.
         unit: Of evidence.
         words: What the figures say, for the caption.
-        units: Of maps whose unit is another.
+        least: The colours reach at least so far from zero.
     """
 
     judge: str
@@ -40,7 +40,7 @@ class CaseMaps:
     volumes: Mapping[str, Array] = field(repr=False)
     unit: str
     words: str
-    units: Mapping[str, str] = field(default_factory=dict)
+    least: float = 1e-9
 
     def axial_slice(self, affine: NDArray[np.float64], count: int) -> int:
         """The shown slice's place among the ``count`` slices of the displayed volume."""
@@ -48,12 +48,6 @@ class CaseMaps:
         marker = np.zeros(volume.shape, dtype=np.float32)
         marker[:, :, self.index] = 1
         return min(int(np.argmax(axial(marker, affine).sum(axis=(0, 1)))), count - 1)
-
-    def limit(self, name: str, planes: Mapping[str, Array]) -> float:
-        """Half the colour range: evidence and what of it stands against the data share theirs."""
-        if name in (EVIDENCE, AGAINST):
-            return max(float(np.abs(planes[EVIDENCE]).max()), 1e-9)
-        return max(4.0, float(np.abs(planes[name]).max()))
 
 
 def case_maps(outcome: Outcome, row: pd.Series, case: Loaded, steps: int) -> CaseMaps:
@@ -78,7 +72,7 @@ def case_maps(outcome: Outcome, row: pd.Series, case: Loaded, steps: int) -> Cas
             return _network(outcome, networks[name], case, support, sigma, steps)
     departure = np.abs(case.images[method] - case.images[CLEAN]).sum(axis=(0, 1))
     words = "Support z: departure of the restoration from the measured image, in local standard deviations."
-    return CaseMaps(ordered[0], int(np.argmax(departure)), {SUPPORT: support}, "SD", words)
+    return CaseMaps(ordered[0], int(np.argmax(departure)), {SUPPORT: support}, "SD", words, 4.0)
 
 
 def _network(

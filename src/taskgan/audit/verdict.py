@@ -51,7 +51,9 @@ def verdict(outcome: Outcome) -> Verdict:
                 f"of agreement {number(found.low, 2, sign=True)} to {number(found.high, 2, sign=True)}, slope "
                 f"{told(found.slope, 2)} (1 keeps the differences between patients, less shrinks them)."
             )
-    findings += [_contrast(outcome, c) for c in outcome.contrasts if worst and c.judge == worst.judge]
+    for other in outcome.inputs.against:
+        both = [c for c in outcome.contrasts if worst and (c.judge, c.other) == (worst.judge, other.method)]
+        findings += [_contrast(outcome.method, other.method, both)] if both else []
     findings += [_coverage(m) for m in outcome.conformal.measured]
     headline = (
         _headline(worst) if worst else "There was no diagnosis to change: the judges read values, see below."
@@ -88,16 +90,23 @@ def _together(outcome: Outcome) -> str:
     counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in able for n in by.split(", ")))
     every = outcome.flipped[counted == len(able)]["subject"].nunique()
     some = outcome.flipped[counted > 0]["subject"].nunique()
-    return f"At least one of the {len(able)} judges saw a flip in {_count(some, 'patient')}, all of them in {every}."
-
-
-def _contrast(outcome: Outcome, contrast: Contrast) -> str:
-    word = "flips" if contrast.measure == "flips" else "errors"
-    ours, theirs, p = contrast.only_audited, contrast.only_other, contrast.p
-    ending = "no difference is shown" if p >= 0.05 else "this is a difference"
     return (
-        f"Against {contrast.other}, {word} by {contrast.judge}: {ours} only with {outcome.method}, {theirs} only "
-        f"with {contrast.other}, of {contrast.subjects} (McNemar p {p:.2g}): {ending}."
+        f"At least one of the {len(able)} judges saw a flip in {_count(some, 'patient')}, all {len(able)} in "
+        f"{every or 'none'}."
+    )
+
+
+def _contrast(method: str, other: str, both: Sequence[Contrast]) -> str:
+    """Flips and errors against one method, in one sentence."""
+    parts = []
+    for one in both:
+        ending = "no difference is shown" if one.p >= 0.05 else "a difference"
+        parts.append(
+            f"{one.measure} in {one.only_audited} only with {method} and in {one.only_other} only with {other} "
+            f"(McNemar p {one.p:.2g}: {ending})"
+        )
+    return (
+        f"Against {other}, by {both[0].judge}, of {_count(both[0].subjects, 'patient')}: {'; '.join(parts)}."
     )
 
 
