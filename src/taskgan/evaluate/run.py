@@ -90,6 +90,11 @@ def evaluate(
     frame = read_cases(out)
     summary = summarise(frame)
     record = _record(found, pairs, recipe, settings, out)
+    record["property"] = {
+        "kind": recipe.task.kind,
+        "labels": list(recipe.task.columns),
+        "measure": list(targets.kind.measure),
+    }
     record["readers"] = {
         n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
     }

@@ -67,6 +67,7 @@ class TaskKind(ABC):
         partial: Some labels of a case may be unknown (NaN).
         several: y has as many values as the target has columns; all others have one column.
         anchored: y is made of T(x), not read from a table (see :meth:`y`); the column holds names.
+        measure: Name of the error and what it is, for tables.
         standardised: The target's centre and scale count, and come from the training subjects where it has none.
 
     Args:
@@ -83,6 +84,7 @@ class TaskKind(ABC):
     several: ClassVar[bool] = False
     anchored: ClassVar[bool] = False
     standardised: ClassVar[bool] = False
+    measure: ClassVar[tuple[str, str]]
 
     def __init__(self, target: Target, form: Form) -> None:
         if form not in ("squared", "proper"):

@@ -15,7 +15,7 @@ from taskgan.evaluate.statistics import (
 from taskgan.report.cells import MISSING, Cell, Column, Table, difference, number, plain, span
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison, shown
-from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric
+from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
 from taskgan.report.paired import Compared, Discordance, discordance, family
 
 POWERS = (0.8, 0.9)
@@ -52,7 +52,8 @@ def detectable(difference: Difference, metric: Metric, power: float) -> float:
 def comparisons(comparison: Comparison) -> Table:
     """One row a measure and method: difference, test, other seeds, equivalence, and what it would take."""
     frame, baseline = comparison.frame, comparison.baseline
-    metrics = [m for m in (*QUALITY, *READINGS, *AUCS.values()) if frame[m.column].notna().any()]
+    asked = (named(m, comparison.measure[0]) for m in (*QUALITY, *READINGS, *AUCS.values()))
+    metrics = [m for m in asked if frame[m.column].notna().any()]
     # An AUC needs both labels, which a cohort may lack.
     found = [one for m in metrics for one in family(comparison, m, baseline).values()]
     found = [one for one in found if not math.isnan(one.interval.estimate)]

@@ -23,15 +23,16 @@ def flips_table(comparison: Comparison) -> Table:
     """One row a case, method and seed with at least one flip."""
     clean = comparison.rows("clean").drop_duplicates("case").set_index("case")
     readers = clean[[f"{reader}_decision" for reader in SCORES]].notna().any(axis=None)
+    binary = bool(clean["label"].dropna().isin((0.0, 1.0)).all())
     rows = []
     for method in comparison.methods:
         for _, row in flips_of(comparison, method).iterrows():
             before = clean.loc[row["case"]]
             seed = "–" if math.isnan(row["seed"]) else f"{row['seed']:.0f}"
-            label = "unknown" if math.isnan(row["label"]) else _word(row["label"])
+            label = "unknown" if math.isnan(row["label"]) else _word(row["label"], binary)
             cells = [plain(str(row["case"]), tone="strong"), plain(shown(method)), plain(seed), plain(label)]
             for reader, score in SCORES.items():
-                cells.append(_opinion(before, row, reader, score))
+                cells.append(_opinion(before, row, reader, score, binary))
             rows.append(tuple(cells))
     columns = (
         Column("case", "Case"),
@@ -53,17 +54,25 @@ def flips_table(comparison: Comparison) -> Table:
     )
 
 
-def _word(decision: float) -> str:
+def _word(decision: float, binary: bool) -> str:
+    if not binary:
+        return f"class {decision:.0f}"
     return "positive" if decision > 0.5 else "negative"
 
 
-def _opinion(before: pd.Series, after: pd.Series, reader: str, score: str) -> Cell:
+def _opinion(before: pd.Series, after: pd.Series, reader: str, score: str, binary: bool) -> Cell:
     decision = f"{reader}_decision"
     if math.isnan(after[decision]) or math.isnan(before[decision]):
         return Cell("–")
     text = f"{number(float(before[score]), 2)} → {number(float(after[score]), 2)}"
-    small = f"{_word(before[decision])} → {_word(after[decision])}"
+    if math.isnan(before[score]):  # classes have no one number behind them
+        text = f"{before[decision]:.0f} → {after[decision]:.0f}"
+    binary = binary or reader == "suvr"
+    small = f"{_word(before[decision], binary)} → {_word(after[decision], binary)}"
     turned = bool(after[f"flip_{reader}"])
     return Cell(
-        text, small if turned else _word(after[decision]), f"{text} ({small})", "worse" if turned else "none"
+        text,
+        small if turned else _word(after[decision], binary),
+        f"{text} ({small})",
+        "worse" if turned else "none",
     )

@@ -77,6 +77,23 @@ class Comparison:
         return self.frame.drop_duplicates("case").set_index("case")[["subject", "label"]]
 
     @property
+    def kind(self) -> str:
+        """Kind of the property that the readers read."""
+        return str(self._property.get("kind", "binary"))
+
+    @property
+    def measure(self) -> tuple[str, str]:
+        """Name of the readers' error, and what it is."""
+        name, words = self._property.get(
+            "measure", ("slice MAE", "Mean |probability − label| over the middle slices")
+        )
+        return str(name), str(words)
+
+    @property
+    def _property(self) -> dict[str, Any]:
+        return dict(self.evaluations[0].record.get("property") or {})
+
+    @property
     def cut(self) -> float:
         """The SUVR cut that the evaluations used."""
         return float(self.evaluations[0].record.get("settings", {}).get("suvr_cut", 1.38))

@@ -1,6 +1,6 @@
 """The measures that methods are compared in: their columns, names, and which way is better."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,20 @@ class Metric:
         return "suvr" if self.key == "suvr_error" else self.key
 
 
+def named(metric: Metric, measure: str) -> Metric:
+    """The metric as it is called where the readers' error is another than a slice MAE."""
+    heading = metric.heading.replace("slice MAE", measure)
+    return metric if heading == metric.heading else replace(metric, heading=heading)
+
+
 PSNR = Metric("psnr", "PSNR (dB)", 2, 1, "PSNR", " dB")
 SSIM = Metric("ssim", "SSIM", 3, 1, "SSIM")
 RELATIVE = Metric("rmse_relative", "Relative RMSE", 3, -1, "relative RMSE")
 PSNR_HEAD = Metric("psnr_head", "PSNR, head (dB)", 2, 1, "PSNR inside the head", " dB")
 SSIM_HEAD = Metric("ssim_head", "SSIM, head", 3, 1, "SSIM inside the head")
 RELATIVE_HEAD = Metric("rmse_relative_head", "Relative RMSE, head", 3, -1, "relative RMSE inside the head")
-TASK = Metric("task_mae", "T: slice MAE", 3, -1, "the slice error of T")
-JUDGE = Metric("judge_mae", "Judge: slice MAE", 3, -1, "the judge's slice error")
+TASK = Metric("task_mae", "T: slice MAE", 3, -1, "the error of T")
+JUDGE = Metric("judge_mae", "Judge: slice MAE", 3, -1, "the judge's error")
 SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error")
 TASK_AUC = Metric("task_auc", "T: AUC", 3, 1, "the AUC of T", scores="task_probability")
 JUDGE_AUC = Metric("judge_auc", "Judge: AUC", 3, 1, "the judge's AUC", scores="judge_probability")

@@ -213,7 +213,7 @@ def discordance(comparison: Comparison, reader: str, method: str, baseline: str)
     for name in (method, baseline):
         rows = comparison.rows(name)
         rows = rows[rows[f"{reader}_decision"].notna() & rows["label"].notna()]
-        missed = (rows[f"{reader}_decision"] > 0.5) != (rows["label"] > 0.5)
+        missed = rows[f"{reader}_decision"] != rows["label"]
         wrong[name] = missed.astype(float).groupby(rows["subject"]).mean()
     first, second = wrong[method].align(wrong[baseline], join="inner")
     only_method = int(((first > 0.5) & (second < 0.5)).sum())

@@ -21,7 +21,8 @@ from taskgan.report.cells import (
 from taskgan.report.comparisons import comparisons, p_text
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison, shown
-from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric
+from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
+from taskgan.report.outputs import outputs_tables
 from taskgan.report.paired import Compared, auc_of, discordance, family
 from taskgan.report.suvr_table import suvr_table
 
@@ -37,6 +38,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
         paired_quality(comparison),
         readers(comparison),
         paired_readings(comparison),
+        *outputs_tables(comparison),
         suvr_table(comparison),
         comparisons(comparison),
     ]
@@ -184,10 +186,12 @@ def paired_quality(comparison: Comparison) -> Table:
 def readers(comparison: Comparison) -> Table:
     """Table 3: every reader on clean images, the input and each method; always-negative for comparison."""
     clean = comparison.rows("clean")
-    columns = (
-        Column("reader", "Reader", "Who decides positive or negative."),
+    error, words = comparison.measure
+    binary = comparison.kind == "binary"
+    columns: tuple[Column, ...] = (
+        Column("reader", "Reader", "Who decides positive or negative." if binary else "Who reads."),
         Column("method", "Images", "What is read."),
-        Column("mae", "Slice MAE", "Mean |probability − label| over the middle slices, interval by subject."),
+        Column("mae", f"{error[0].upper()}{error[1:]}", f"{words}, interval by subject."),
         Column(
             "error",
             "Volume error",
@@ -208,33 +212,38 @@ def readers(comparison: Comparison) -> Table:
     for reader, name in READERS.items():
         for method in ("clean", "input", *comparison.methods):
             found = summary.reading(comparison.rows(method), clean, reader)
-            if not found.decisions:
+            if not found.decisions and math.isnan(found.mae.estimate):
                 continue
-            told = paper.TASK_MAE.get(method) if reader == "task" else None
+            told = paper.TASK_MAE.get(method) if reader == "task" and binary else None
             rows.append(
                 (
                     plain(name),
                     plain(shown(method), tone="strong"),
                     estimate(found.mae, 3),
-                    rate(found.error, found.wrong, found.decisions),
+                    rate(found.error, found.wrong, found.decisions) if found.decisions else Cell("–"),
                     _share(found.sensitivity),
                     _share(found.specificity),
                     figure(found.balanced_accuracy, 2),
                     estimate(auc_of(comparison, AUCS[reader], method), 2),
-                    Cell(str(found.flips) if method != "clean" else "–", "", found.flips),
+                    Cell(str(found.flips) if method != "clean" and found.decisions else "–", "", found.flips),
                     plain("–" if told is None else f"{told:.3f}", tone="muted"),
                 )
             )
-    if rows:
+    if rows and binary:
         rows.append(_always_negative(comparison))
+    if not binary:
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    erred = (
+        f" The paper’s two radiologists erred in {paper.READERS_WRONG['gan']} readings of GAN’s and "
+        f"{paper.READERS_WRONG['task_gan']} of Task-GAN’s images."
+    )
     return Table(
         "table3-readers",
-        "Table 3. Is the diagnosis kept?",
-        "Three readers decide on every volume. T also teaches Task-GAN, so it is no judge of it; the judge is "
+        "Table 3. Is the diagnosis kept?" if binary else "Table 3. Is the property kept?",
+        "Three readers read every volume. T also teaches Task-GAN, so it is no judge of it; the judge is "
         "another network that no generator saw; the SUVR is not learned. The rows on clean images say how good "
-        "the reader itself is: no restoration should be blamed for what its reader gets wrong on the truth. "
-        f"The paper’s two radiologists erred in {paper.READERS_WRONG['gan']} readings of GAN’s and "
-        f"{paper.READERS_WRONG['task_gan']} of Task-GAN’s images.",
+        "the reader itself is: no restoration should be blamed for what its reader gets wrong on the truth."
+        + (erred if binary else ""),
         columns,
         tuple(rows),
         "The cohort has no labels that a reader could be tested against.",
@@ -273,7 +282,7 @@ def paired_readings(comparison: Comparison) -> Table:
     readers = [r for r in READERS if comparison.frame[f"{r}_decision"].notna().any()]
     columns = [
         _VERSUS,
-        *(Column(m.key, m.heading, "") for m in metrics),
+        *(Column(m.key, named(m, comparison.measure[0]).heading, "") for m in metrics),
         *(
             Column(f"mcnemar_{r}", f"Errors: {short}")
             for r, short in (("task", "T"), ("judge", "judge"), ("suvr", "SUVR"))
@@ -281,7 +290,7 @@ def paired_readings(comparison: Comparison) -> Table:
         ),
     ]
     rows = []
-    for (method, baseline), compared in _compared(comparison, metrics) if readers else ():
+    for (method, baseline), compared in _compared(comparison, metrics) if metrics else ():
         cells = [_difference(one) for one in compared]
         for reader in readers:
             found = discordance(comparison, reader, method, baseline)

@@ -14,6 +14,7 @@ class Binary(TaskKind):
     """
 
     by_class = True
+    measure = ("slice MAE", "Mean |probability − label| over the middle slices")
 
     @property
     def outputs(self) -> int:

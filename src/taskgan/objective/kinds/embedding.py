@@ -22,6 +22,7 @@ class Embedding(TaskKind):
     """
 
     anchored = True
+    measure = ("distance", "Mean distance of unit descriptors from the clean image's over the middle slices")
 
     def __init__(self, target: Target, form: Form) -> None:
         super().__init__(target, form)

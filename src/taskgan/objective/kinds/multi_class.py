@@ -16,6 +16,7 @@ class MultiClass(TaskKind):
     """
 
     by_class = True
+    measure = ("slice error", "Mean of 1 − the probability of the right class over the middle slices")
 
     def __init__(self, target: Target, form: Form) -> None:
         super().__init__(target, form)

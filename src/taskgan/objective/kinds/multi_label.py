@@ -15,6 +15,7 @@ class MultiLabel(TaskKind):
 
     partial = True
     several = True
+    measure = ("slice MAE", "Mean |probability − label| over the known labels and the middle slices")
 
     @property
     def outputs(self) -> int:

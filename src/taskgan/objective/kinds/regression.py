@@ -17,6 +17,7 @@ class Regression(TaskKind):
     """
 
     standardised = True
+    measure = ("slice MAE", "Mean |value − label| over the middle slices, in the label's own unit")
 
     @property
     def outputs(self) -> int:

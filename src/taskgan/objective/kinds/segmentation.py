@@ -17,6 +17,7 @@ class Segmentation(TaskKind):
     """
 
     dense = True
+    measure = ("1 − Dice", "1 − Dice over the middle slices as one volume, mean over the classes")
 
     def __init__(self, target: Target, form: Form) -> None:
         super().__init__(target, form)
