@@ -107,7 +107,7 @@ def sweep(asked: Asked) -> Path:
     rows = _without_test(read_training_pairs(asked.cohort))
     used = _check_cohort(rows, base, todo, rule)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
-    cohort = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used), "subjects": subjects}
+    cohort = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used, base.task.labels), "subjects": subjects}
     record = open_sweep(asked.out, base, asked.recipe, cohort)
     _tell(todo, subjects, asked.out)
     _make(share(todo.trials, only), rows, base, asked)
@@ -147,7 +147,7 @@ def _check_cohort(rows: Pairs, base: Recipe, todo: Plan, rule: Rule) -> Pairs:
     for name in ("train", "val"):
         if not len(selected.split(name)):
             raise UserError(f"{rows.source} has no selected row with split {name!r}, which a sweep needs")
-    reason = no_readers(selected) if rule in ("balanced", "judge") else ""
+    reason = no_readers(selected, base.task.target) if rule in ("balanced", "judge") else ""
     if reason:
         raise UserError(f"the rule {rule!r} needs a judge, but {reason}; say --choose psnr")
     val = selected.split("val")
@@ -185,7 +185,7 @@ def _make(trials: Sequence[Trial], rows: Pairs, base: Recipe, asked: Asked) -> N
         say(f"{there} of {len(trials)} runs are there")
     if not waiting:
         return
-    readers = {} if no_readers(rows) else default_readers(rows, base, asked.recognisers)
+    readers = {} if no_readers(rows, base.task.target) else default_readers(rows, base, asked.recognisers)
     spent: list[float] = []
     for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
         time_left = left(spent, len(waiting) - len(spent))
