@@ -107,7 +107,11 @@ def sweep(asked: Asked) -> Path:
     rows = _without_test(read_training_pairs(asked.cohort))
     used = _check_cohort(rows, base, todo, rule)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
-    cohort = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used, base.task.labels), "subjects": subjects}
+    cohort = {
+        "name": rows.folder.resolve().name,
+        "fingerprint": fingerprint(used, base.task.labels),
+        "subjects": subjects,
+    }
     record = open_sweep(asked.out, base, asked.recipe, cohort)
     _tell(todo, subjects, asked.out)
     _make(share(todo.trials, only), rows, base, asked)
