@@ -6,7 +6,7 @@ import torch
 
 from taskgan.objective.kinds import task_kind
 from taskgan.recogniser.card import Figures
-from taskgan.recogniser.figures import case_error, figures, volume_label, volume_prediction
+from taskgan.recogniser.figures import figures
 from taskgan.task import Target
 
 Array = np.ndarray[tuple[int], np.dtype[np.float32]]

@@ -8,9 +8,13 @@ import pytest
 
 from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_sidecar, read_volume
+from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
 from taskgan.files import checksum
+from taskgan.objective.kinds import KINDS
+from taskgan.recipe import read_recipe, shipped
 from taskgan.simulate.pet import cohort as module
 from taskgan.simulate.pet.cohort import simulate_pet
 from taskgan.simulate.pet.settings import pet_simulation
@@ -61,6 +65,25 @@ def test_label_is_the_cut_of_the_true_uptake_as_anyone_can_measure_it(made):
         composite = truth[cortex > 0].mean(dtype=float) / truth[reference > 0].mean(dtype=float)
         assert composite == pytest.approx(float(pair.columns["composite_suvr"]), abs=1e-5)
         assert pair.label == float(composite > SETTINGS.cut)
+
+
+def test_every_demo_recipe_finds_its_property(made):
+    pairs = read_pairs(made)
+    recipes = [read_recipe(name) for name in shipped() if name.startswith("pet-demo")]
+    assert {recipe.task.kind for recipe in recipes} == set(KINDS)
+    for recipe in recipes:
+        targets = Targets.of(recipe.task.target, pairs)
+        assert wrong_labels(pairs, targets) == []
+
+
+def test_regions_and_grades_go_with_the_composite(made):
+    for pair in read_pairs(made):
+        composite = float(pair.columns["composite_suvr"])
+        assert int(pair.columns["amyloid_grade"]) == (composite >= 1.25) + (composite > 1.40)
+        positive = [int(v) for name, v in pair.columns.items() if name.startswith("positive_")]
+        assert len(positive) == 6
+        assert composite < 1.5 or sum(positive) >= 4
+        assert composite > 1.2 or sum(positive) <= 2
 
 
 def test_doses_are_in_the_same_units_and_noise_falls_with_dose(made):

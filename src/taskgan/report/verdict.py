@@ -228,6 +228,9 @@ def _flips(comparison: Comparison) -> Iterable[str]:
         )
         if clean[f"{r}_decision"].notna().any()
     }
+    if not readers and comparison.frame["judge_mae"].notna().any():
+        yield "The readers give no single decision that could flip: see what they make of each part of the property."
+        return
     if not readers:
         yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
         return
