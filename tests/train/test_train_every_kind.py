@@ -35,7 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 IN_THE_REPORT = {
     "Slice MAE": {"binary", "multi_label", "regression"},
-    "1 − Dice": {"segmentation"},
+    ">1 − Dice<": {"segmentation"},
     "always “negative”": {"binary"},
     "Is the property kept?": KINDS.keys() - {"binary"},
     "One by one": KINDS.keys() - {"binary", "regression"},
