@@ -15,7 +15,7 @@ from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.images import read_volume, write_volume
 from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.files import read_yaml, write_yaml
 from taskgan.info import describe
 from taskgan.recipe import Recipe
 
@@ -186,3 +186,15 @@ def _without_masks(discs: Path, tmp_path: Path) -> Path:
     table = pd.read_csv(tmp_path / "bare/pairs.csv").drop(columns=["cortex", "reference"])
     table.to_csv(tmp_path / "bare/pairs.csv", index=False)
     return tmp_path / "bare"
+
+
+def test_a_judge_of_another_kind_of_property_is_refused(
+    discs: Path, folders: list[Path], tmp_path: Path
+) -> None:
+    shutil.copytree(folders[0], tmp_path / "judge")
+    card = read_yaml(tmp_path / "judge" / "recogniser.yaml")
+    card["target"] = {**card["target"], "kind": "multi_label", "labels": ["label", "dose"]}
+    write_yaml(tmp_path / "judge" / "recogniser.yaml", {**card, "outputs": 2})
+    inputs = from_cohort(discs / "kept", discs / "cohort")
+    with pytest.raises(UserError, match=r"kind multi_label, expected binary or regression"):
+        audit(inputs, tmp_path / "out", judges=[tmp_path / "judge"])

@@ -110,7 +110,12 @@ def task_weights(inputs: Inputs, store: Path | None) -> list[Path]:
         return []
     try:
         folder = recogniser_folder(
-            inputs.pairs, inputs.recipe.task.pretrain, inputs.recipe.data, name="task", store=store
+            inputs.pairs,
+            inputs.recipe.task.pretrain,
+            inputs.recipe.data,
+            name="task",
+            store=store,
+            target=inputs.recipe.task.target,
         )
     except UserError:
         return []

@@ -13,6 +13,7 @@ from taskgan.files import checksum
 from taskgan.recipe import Recipe, Recogniser
 
 OBSERVER = "SUVR"
+KINDS = ("binary", "regression")
 _NETWORKS = ("convnet", "resnet10", "resnet18")
 
 
@@ -38,8 +39,13 @@ class Judge:
     @property
     def value(self) -> bool:
         """Whether it reads a value (a regression) rather than the probability of a label."""
-        told = self.card.get("kind") or (self.card.get("settings") or {}).get("kind")
-        return (told or getattr(self.reader, "kind", "binary")) == "regression"
+        return self.kind == "regression"
+
+    @property
+    def kind(self) -> str:
+        """Kind of property; a reader that does not say reads a binary one."""
+        told = (self.card.get("target") or {}).get("kind")
+        return str(told or getattr(self.reader, "kind", "binary"))
 
     @property
     def weights(self) -> Path | None:
@@ -92,7 +98,12 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
                 f"{folder} does not exist; expected a folder with recogniser.yaml and its weights"
             )
         reader = Network.load(folder)
-        found.append(Judge(_name(reader.card.settings, found), reader, folder))
+        judge = Judge(_name(reader.card.settings, found), reader, folder)
+        if judge.kind not in KINDS:
+            raise UserError(
+                f"{folder} reads a property of the kind {judge.kind}, expected {' or '.join(KINDS)}"
+            )
+        found.append(judge)
     return found
 
 
@@ -114,9 +125,15 @@ def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
         )
     from taskgan.recogniser.store import recogniser_folder, recogniser_for
 
+    target = inputs.recipe.task.target
+    if target.kind not in KINDS:
+        raise UserError(
+            f"the recipe's property is of the kind {target.kind}, which an audit cannot judge; expected "
+            f"{' or '.join(KINDS)}"
+        )
     found: list[Judge] = []
     for settings in judge_settings(inputs.recipe):
-        asked: Mapping[str, Any] = {"name": "judge", "store": store}
+        asked: Mapping[str, Any] = {"name": "judge", "store": store, "target": target}
         reader = recogniser_for(inputs.pairs, settings, inputs.recipe.data, **asked)
         folder = recogniser_folder(inputs.pairs, settings, inputs.recipe.data, **asked)
         found.append(Judge(_name(settings, found), reader, folder))
@@ -125,7 +142,7 @@ def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
 
 def cannot_train(inputs: Inputs) -> str:
     """Why the table can teach no judge; empty where it can."""
-    return no_readers(inputs.pairs)
+    return no_readers(inputs.pairs, inputs.recipe.task.target)
 
 
 def _name(settings: Recogniser, before: Sequence[Judge]) -> str:
