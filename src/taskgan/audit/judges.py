@@ -89,6 +89,7 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
     Raises:
         UserError: If a folder holds no recogniser.
     """
+    from taskgan.recogniser.card import read_card
     from taskgan.recogniser.recogniser import Recogniser as Network
 
     found: list[Judge] = []
@@ -97,13 +98,11 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
             raise UserError(
                 f"{folder} does not exist; expected a folder with recogniser.yaml and its weights"
             )
+        kind = read_card(folder).target.kind
+        if kind not in KINDS:
+            raise UserError(f"{folder} reads a property of the kind {kind}, expected {' or '.join(KINDS)}")
         reader = Network.load(folder)
-        judge = Judge(_name(reader.card.settings, found), reader, folder)
-        if judge.kind not in KINDS:
-            raise UserError(
-                f"{folder} reads a property of the kind {judge.kind}, expected {' or '.join(KINDS)}"
-            )
-        found.append(judge)
+        found.append(Judge(_name(reader.card.settings, found), reader, folder))
     return found
 
 
