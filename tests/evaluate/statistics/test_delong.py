@@ -139,6 +139,10 @@ def test_what_cannot_be_estimated_has_no_interval() -> None:
     few = auc_difference([1, 2, 3], [3, 2, 1], [0, 0, 1], "abc")
     assert few.interval.estimate == 1
     assert np.isnan(few.p)
+    five, truth = [1, 3, 2, 5, 4], [0, 1, 0, 1, 0]  # as for a mean: nothing is tested below six
+    assert np.isnan(
+        [auc_difference(five, five[::-1], truth, "abcde").p, auc_interval(five[::-1], truth, "abcde").low]
+    ).all()
 
 
 def test_coverage_of_the_logit_interval_also_with_two_cases_a_subject() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +7,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from taskgan.evaluate.statistics import Difference, Interval, auc_difference, equivalence, mean_difference
+from taskgan.evaluate.statistics import (
+    Difference,
+    Interval,
+    auc,
+    auc_difference,
+    equivalence,
+    mean_difference,
+)
 
 
 def paired(seed: int, count: int, mean: float = 0.0) -> np.ndarray:
@@ -81,3 +90,35 @@ def test_aucs_are_tested_with_the_normal_law() -> None:
     found = equivalence(gap, 0.05)
     assert found.p_above == pytest.approx(stats.norm.sf((gap.interval.estimate + 0.05) / gap.error))
     assert found.words(1) == "equivalent within ±0.05"
+
+
+def test_aucs_near_one_are_not_called_equivalent_for_their_vanishing_variance() -> None:
+    rng = np.random.default_rng(9)
+    runs, labels = 400, np.repeat([1.0, 0.0], [10, 30])
+    shifts = np.sqrt(2) * stats.norm.ppf([0.98, 0.93])  # the true difference is the margin
+    claimed = naive = 0
+    for _ in range(runs):
+        shared = rng.normal(size=40) * np.sqrt(0.5)
+        one, two = shared + rng.normal(size=(2, 40)) * np.sqrt(0.5) + shifts[:, None] * labels
+        gap = auc_difference(one, two, labels, range(40))
+        found = equivalence(gap, 0.05)
+        claimed += found.p < 0.05
+        naive += equivalence(replace(gap, error_if=None), 0.05).p < 0.05
+        if not np.isnan(found.p):
+            assert (found.p < 0.05) == (found.interval.low > -0.05 and found.interval.high < 0.05)
+    assert claimed <= stats.binom.ppf(0.999, runs, 0.05)
+    assert naive > stats.binom.ppf(0.999, runs, 0.05)  # what it is for
+
+
+def test_the_error_of_an_auc_difference_is_hanley_and_mcneils() -> None:
+    rng, labels = np.random.default_rng(10), np.repeat([1.0, 0.0], [200, 600])
+    one, two = rng.normal(size=(2, 800)) + labels
+    found = auc_difference(one, two, labels, range(800))
+    assert found.error_if is not None
+    area = (auc(one, labels) + auc(two, labels)) / 2
+    apart = 199 * (area / (2 - area) - area**2) + 599 * (2 * area**2 / (1 + area) - area**2)
+    alone = np.sqrt(2 * (area * (1 - area) + apart) / 120_000)  # of scores that have nothing in common
+    assert found.error_if(0.0) == pytest.approx(alone, rel=0.03)
+    assert found.error_if(0.0) == pytest.approx(found.error, rel=0.1)
+    assert found.error_if(0.1) == found.error_if(-0.1)
+    assert np.isfinite([found.error_if(d) for d in (0.5, 1.0)]).all()

@@ -1,7 +1,7 @@
 """A difference of two methods on the same subjects: its interval, its standard error and its test."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +22,8 @@ class Difference:
         p: Two-sided p of no difference; NaN where it cannot be tested.
         count: Number of subjects.
         freedom: Degrees of freedom of the error: n − 1 for a mean, infinite for an AUC.
+        error_if: The least standard error to be believed if the true difference were the one given; None where the
+            error does not depend on it, as that of a mean.
     """
 
     interval: Interval
@@ -29,6 +31,7 @@ class Difference:
     p: float
     count: int
     freedom: float
+    error_if: Callable[[float], float] | None = field(default=None, repr=False, compare=False)
 
     @property
     def deviation(self) -> float:

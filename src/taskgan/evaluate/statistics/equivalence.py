@@ -49,6 +49,9 @@ class Equivalence:
 def equivalence(difference: Difference, margin: float, *, alpha: float = 0.05) -> Equivalence:
     """Schuirmann's two one-sided tests (1987, 10.1007/BF01068419) of a paired difference by subject.
 
+    Each test asks whether the difference could be ∓margin, and takes the error that it would have if it were
+    (``Difference.error_if``). That matters for AUCs near 1, whose estimated variance is nearly zero.
+
     Args:
         difference: From :func:`~taskgan.evaluate.statistics.mean_difference` (paired t) or
             :func:`~taskgan.evaluate.statistics.auc_difference` (normal).
@@ -67,10 +70,12 @@ def equivalence(difference: Difference, margin: float, *, alpha: float = 0.05) -
         inside = (float(estimate <= -margin), float(estimate >= margin))
         return Equivalence(margin, Interval(estimate, estimate, estimate), *inside)
     law = stats.norm() if math.isinf(difference.freedom) else stats.t(difference.freedom)
-    half = float(law.ppf(1 - alpha)) * error
+    least = difference.error_if or (lambda _: 0.0)
+    below, above = max(error, least(-margin)), max(error, least(margin))
+    quantile = float(law.ppf(1 - alpha))
     return Equivalence(
         margin,
-        Interval(estimate, estimate - half, estimate + half),
-        p_above=float(law.sf((estimate + margin) / error)),
-        p_below=float(law.cdf((estimate - margin) / error)),
+        Interval(estimate, estimate - quantile * below, estimate + quantile * above),
+        p_above=float(law.sf((estimate + margin) / below)),
+        p_below=float(law.cdf((estimate - margin) / above)),
     )
