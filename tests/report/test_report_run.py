@@ -103,7 +103,7 @@ def test_every_table_and_figure_is_also_a_file(report: Path) -> None:
 def test_the_page_says_how_to_read_it(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     for sentence in (
-        "A difference inside its interval is no difference.",
+        "A difference inside its interval is not shown to be one.",
         "Picked by rule, not by eye.",
         "Radiological orientation",
         "T taught Task-GAN",

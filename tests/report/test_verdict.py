@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from taskgan.report.inference import inference
 from taskgan.report.load import Comparison, load
 from taskgan.report.verdict import verdict
 
@@ -33,10 +34,8 @@ def test_equal_methods_do_not_differ(comparison: Comparison) -> None:
     frame = pd.concat([twin, gan, others], ignore_index=True)
     same = replace(comparison, frame=frame, methods=("gan", "task_gan"))
     told = verdict(same)
-    assert told.headline == "Task-GAN and GAN differ in no measure beyond its interval."
-    assert any(
-        "no measure differs beyond its interval" in f and "no difference: PSNR" in f for f in told.findings
-    )
+    assert told.headline == "No difference between Task-GAN and GAN is shown in any measure."
+    assert any(f.startswith("Task-GAN against GAN: no difference is shown in PSNR (") for f in told.findings)
 
 
 def test_flips_are_named_and_their_absence_too(comparison: Comparison) -> None:
@@ -88,10 +87,10 @@ def test_what_another_seed_changed_is_said(comparison: Comparison) -> None:
 def test_a_judge_that_errs_on_clean_is_called_weak(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame["judge_decision"] = frame["label"]
-    assert not any("weak judge" in w for w in verdict(replace(comparison, frame=frame)).warnings)
+    assert not any("The judge errs" in w for w in verdict(replace(comparison, frame=frame)).warnings)
     frame.loc[(frame["method"] == "clean") & (frame["case"] == "sub-01"), "judge_decision"] = 0
     told = verdict(replace(comparison, frame=frame)).warnings
-    assert any("The judge errs on 1 of 8 clean volumes: it is a weak judge" in w for w in told)
+    assert any("The judge errs on 1 of 8 clean volumes: of its errors on restored images" in w for w in told)
 
 
 def test_what_weakens_the_findings_is_said(comparison: Comparison) -> None:
@@ -109,7 +108,7 @@ def test_the_shrinking_is_said(comparison: Comparison) -> None:
 
 def test_without_readers_nothing_is_claimed_about_the_diagnosis(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
-    frame.loc[:, [c for c in frame if c.endswith("_decision")]] = float("nan")
+    frame.loc[:, [c for c in frame if c.endswith(("_decision", "_mae"))]] = float("nan")
     told = verdict(replace(comparison, frame=frame)).findings
     assert told[-1].startswith("No reader was at hand")
 
@@ -128,3 +127,72 @@ def test_less_error_is_better_and_less_psnr_is_worse(comparison: Comparison) -> 
     assert "relative RMSE is better (−0." in told["Task-GAN against GAN"]
     assert "PSNR is worse (−" in told["L1 only against GAN"]
     assert "relative RMSE is worse (+0." in told["L1 only against GAN"]
+
+
+def test_what_the_correction_takes_back_is_not_said_to_be_inside_its_interval(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    values = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    gain = 2.6 * values.std(ddof=1) / np.sqrt(8)  # p = .035 alone, .07 after Holm
+    for method in ("l1", "task_gan", "gan"):
+        hit = frame["method"] == method
+        frame.loc[hit, "psnr"] = 20 + (0.0 if method == "gan" else 1.0) * np.resize(values + gain, hit.sum())
+    told = next(
+        f for f in verdict(replace(comparison, frame=frame)).findings if f.startswith("Task-GAN against GAN")
+    )
+    assert re.search(
+        r"ero is outside the interval, but .* hence no claim: PSNR \(\+0\.98 dB, p = 0\.07\d\)", told
+    )
+    assert "no difference" not in told.split("PSNR")[0].lower()
+
+
+def test_gains_over_the_input_are_marked_by_the_same_rule(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    values = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0]) / 100
+    gain = 2.6 * values.std(ddof=1) / np.sqrt(8)
+    for method in ("l1", "task_gan", "gan", "input"):
+        hit = frame["method"] == method
+        frame.loc[hit, "judge_mae"] = 0.3 - (method != "input") * np.resize(values + gain, hit.sum())
+    changed = replace(comparison, frame=frame)
+    told = next(f for f in verdict(changed).findings if f.startswith("Change of the judge"))
+    assert "better)" not in told
+    alone = verdict(replace(changed, inference=inference([], "none")))
+    assert next(f for f in alone.findings if f.startswith("Change of the judge")).count("(better)") == 3
+
+
+def with_seeds(comparison: Comparison, shifts: list[float]) -> Comparison:
+    """Task-GAN is GAN but for a shift in PSNR that each seed has its own of."""
+    rows = comparison.frame
+    gan = rows[(rows["method"] == "gan") & (rows["seed"] == 0)]
+    noise = np.random.default_rng(0).normal(0, 0.05, len(gan))
+    made = [gan.assign(seed=float(k)) for k in range(len(shifts))]
+    made += [
+        gan.assign(method="task_gan", seed=float(k), psnr=gan["psnr"] + shift + noise)
+        for k, shift in enumerate(shifts)
+    ]
+    frame = pd.concat([*made, rows[rows["method"].isin(["input", "clean"])]], ignore_index=True)
+    return replace(comparison, frame=frame, methods=("gan", "task_gan"))
+
+
+def test_equivalence_that_another_seed_could_undo_is_said_to_be_of_these_runs(comparison: Comparison) -> None:
+    stated = inference(["psnr=0.5"])
+    apart = verdict(replace(with_seeds(comparison, [-0.9, 0.0, 0.9]), inference=stated))
+    assert (
+        "Task-GAN and GAN, by the margins that were stated: PSNR equivalent within ±0.5 dB (of these training runs; "
+        "with another in mind not shown)." in apart.findings
+    )
+    alike = verdict(replace(with_seeds(comparison, [-0.01, 0.0, 0.01]), inference=stated))
+    assert any(f.endswith("PSNR equivalent within ±0.5 dB.") for f in alike.findings)
+
+
+def test_a_claim_of_few_seeds_is_of_these_runs(comparison: Comparison) -> None:
+    told = verdict(with_seeds(comparison, [1.0]))
+    assert told.headline.startswith("Task-GAN against GAN: better in PSNR")
+    assert told.headline.endswith("Said of these training runs: too few seeds to speak of others.")
+    assert "Said of" not in verdict(with_seeds(comparison, [1.0, 1.1, 0.9])).headline
+
+
+def test_several_measures_are_said_not_to_be_corrected_for_each_other(comparison: Comparison) -> None:
+    assert any(
+        w.startswith("Each of the 5 measures is tested by itself at 5 %")
+        for w in verdict(comparison).warnings
+    )

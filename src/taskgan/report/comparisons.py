@@ -27,7 +27,7 @@ def p_text(p: float) -> str:
     """A p-value in words; small ones are not shown as zero."""
     if math.isnan(p):
         return ""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.01 else f"p = {p:.2f}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def needed(difference: Difference, metric: Metric, power: float) -> int | None:
@@ -88,7 +88,8 @@ def comparisons(comparison: Comparison) -> Table:
         Column(
             "subjects_80",
             "Subjects, 80 %",
-            "How many would be needed to see a difference of the observed size with 80 % power.",
+            "How many would be needed to see a difference of the observed size, were it true, with 80 % power at "
+            "α = .05 (not corrected over methods).",
         ),
         Column("subjects_90", "90 %", "Likewise with 90 % power."),
     ]
@@ -145,7 +146,8 @@ def _equivalence(one: Compared) -> Cell:
         return Cell(MISSING)
     p = one.p_noninferior if word == "not worse" else one.p_equivalent
     tone = "none" if word == "not shown" else ""
-    return Cell(word, f"±{one.equivalence.margin:g}, {p_text(p)}", word, tone)
+    here = "; these seeds only" if word == "equivalent" and one.equivalent_here_only else ""
+    return Cell(word, f"±{one.equivalence.margin:g}, {p_text(p)}{here}", word, tone)
 
 
 def _count(count: int | None, beyond: str, known: bool) -> Cell:

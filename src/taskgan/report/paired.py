@@ -1,5 +1,6 @@
 """Paired comparison of methods on the cases that they share, by subject."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,6 +121,7 @@ class Compared:
         equivalence: Test against the margin that the user stated, uncorrected; None without one.
         p_equivalent: p of equivalence, corrected over the methods.
         p_noninferior: p of "not worse by the margin", corrected over the methods.
+        crossed_equivalence: As ``crossed``, at the level 1 − 2α that goes with the margin.
     """
 
     metric: Metric
@@ -132,6 +134,7 @@ class Compared:
     equivalence: Equivalence | None
     p_equivalent: float
     p_noninferior: float
+    crossed_equivalence: Interval = UNKNOWN
 
     @property
     def interval(self) -> Interval:
@@ -144,6 +147,14 @@ class Compared:
         if not (self.interval.excludes(0.0) and self.p < ALPHA):
             return "none"
         return "better" if self.interval.estimate * self.metric.better > 0 else "worse"
+
+    @property
+    def equivalent_here_only(self) -> bool:
+        """Whether equivalence is shown for the seeds that were trained, and not with others in mind."""
+        ends = self.crossed_equivalence
+        if self.equivalence is None or not self.p_equivalent < ALPHA or math.isnan(ends.low):
+            return False
+        return max(-ends.low, ends.high) >= self.equivalence.margin
 
 
 def family(
@@ -168,10 +179,12 @@ def family(
     ps = corrected([d.p for d in found], how)
     compared = {}
     for i, name in enumerate(names):
-        count, crossed = 0, UNKNOWN
+        count, crossed, narrower = 0, UNKNOWN, UNKNOWN
         if seeds and not metric.scores:
             table = seed_differences(comparison, metric, name, baseline)
-            count, crossed = table.shape[1], crossed_interval(table.to_numpy(dtype=float))
+            values = table.to_numpy(dtype=float)
+            count, crossed = table.shape[1], crossed_interval(values)
+            narrower = crossed_interval(values, level=1 - 2 * ALPHA)
         compared[name] = Compared(
             metric,
             name,
@@ -183,6 +196,7 @@ def family(
             equivalence=tests[i],
             p_equivalent=equivalent[i],
             p_noninferior=noninferior[i],
+            crossed_equivalence=narrower,
         )
     return compared
 

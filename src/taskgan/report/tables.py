@@ -162,7 +162,7 @@ def _read_difference(comparison: Comparison) -> str:
     }[comparison.inference.correction]
     return (
         "First minus second, on the same subjects. ▲ better, ▼ worse: the 95 % interval excludes zero"
-        f"{correction}. Grey figures do not differ from zero: a difference inside its interval is no difference. In "
+        f"{correction}. Grey figures are not shown to differ from zero (which is no proof that they do not). In "
         "italics, where there is one, the difference that the paper reports."
     )
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.statistics import FEWEST, Interval
+from taskgan.evaluate.statistics import FEWEST
 from taskgan.evaluate.summary import finite, reading, suvr
 from taskgan.report.cells import number, told
-from taskgan.report.comparisons import POWERS, equivalence_word, needed
+from taskgan.report.comparisons import POWERS, equivalence_word, needed, p_text
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison, shown
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric
@@ -81,10 +81,13 @@ def _headline(comparison: Comparison, against: dict[str, list[Compared]]) -> str
     if not parts and all(math.isnan(c.interval.low) for c in found["none"]):
         return f"Too few subjects to tell {shown(method)} from {shown(baseline)}: no measure has an interval."
     if not parts:
-        return f"{shown(method)} and {shown(baseline)} differ in no measure beyond its interval."
-    rest = f"; no difference in {_and(c.metric.words for c in found['none'])}" if found["none"] else ""
-    unsure = [c.metric.words for c in (*found["better"], *found["worse"]) if _needs_these_seeds(c)]
+        return f"No difference between {shown(method)} and {shown(baseline)} is shown in any measure."
+    rest = f"; no difference shown in {_and(c.metric.words for c in found['none'])}" if found["none"] else ""
+    claimed = [*found["better"], *found["worse"]]
+    unsure = [c.metric.words for c in claimed if _needs_these_seeds(c)]
     caveat = f" With another training run in mind not shown: {_and(unsure)}." if unsure else ""
+    if all(math.isnan(c.crossed.low) for c in claimed):
+        caveat = " Said of these training runs: too few seeds to speak of others."
     return f"{shown(method)} against {shown(baseline)}: {', '.join(parts)}{rest}.{caveat}"
 
 
@@ -121,20 +124,17 @@ def _restores(comparison: Comparison) -> str:
 def _read_against_input(comparison: Comparison) -> Iterable[str]:
     """A higher PSNR than the input's says nothing about how the images read, so that is said beside it."""
     for metric in (JUDGE, SUVR):
-        gaps = {m: paired(comparison, metric, m, "input") for m in comparison.methods}
         listed = [
-            f"{shown(m)} {told(gap, metric.digits, sign=True)}{_mark(metric, gap)}"
-            for m, gap in gaps.items()
-            if not math.isnan(gap.estimate)
+            f"{shown(m)} {told(one.interval, metric.digits, sign=True)}{_mark(one)}"
+            for m, one in family(comparison, metric, "input", seeds=False).items()
+            if not math.isnan(one.interval.estimate)
         ]
         if listed:
             yield f"Change of {metric.words} from the degraded input, less is better: {_and(listed)}."
 
 
-def _mark(metric: Metric, gap: Interval) -> str:
-    if not gap.excludes(0.0):
-        return ""
-    return " (better)" if gap.estimate * metric.better > 0 else " (worse)"
+def _mark(one: Compared) -> str:
+    return "" if one.verdict == "none" else f" ({one.verdict})"
 
 
 def _against(comparison: Comparison, method: str, compared: list[Compared]) -> str:
@@ -146,19 +146,31 @@ def _against(comparison: Comparison, method: str, compared: list[Compared]) -> s
     ]
     text = f"{shown(method)} against {shown(comparison.baseline)}: "
     if found["none"] and not beyond and all(math.isnan(c.interval.low) for c in found["none"]):
-        inside = _and(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)})" for c in found["none"])
-        return f"{text}without an interval, hence no claim: {inside}."
-    text += _and(beyond) if beyond else "no measure differs beyond its interval"
-    if found["none"]:
-        text += f". Inside the interval, hence no difference: {_and(_inside(c) for c in found['none'])}"
-    return text + "."
+        bare = _and(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)})" for c in found["none"])
+        return f"{text}without an interval, hence no claim: {bare}."
+    within = [c for c in found["none"] if not c.interval.excludes(0.0)]
+    beside = [c for c in found["none"] if c not in within]
+    parts = [_and(beyond)] if beyond else []
+    if beside:
+        parts.append(
+            "zero is outside the interval, but the p corrected over the methods is not below .05, hence no claim: "
+            + _and(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}, {p_text(c.p)})" for c in beside)
+        )
+    if within:
+        listed = _and(
+            f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}{_subjects(c)})" for c in within
+        )
+        known = any(_subjects(c) for c in within)
+        # The observed size may itself be chance, so that this is a plan and no verdict on this study.
+        plan = "; in brackets also how many subjects show a true difference of that size with 80 % power"
+        parts.append(f"no difference is shown in {listed}{plan if known else ''}")
+    return f"{text}{'. '.join(part[:1].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
 
 
-def _inside(one: Compared) -> str:
-    """A difference that was not shown, and how many subjects one of its size would take."""
-    said = f"{one.metric.words} ({_gap(one.metric, one.interval.estimate)}"
+def _subjects(one: Compared) -> str:
+    """How many subjects a true difference of the observed size would take, where that is more than there are."""
     count = needed(one.difference, one.metric, POWERS[0])
-    return f"{said}, which {count} subjects would show with 80 % power)" if count else f"{said})"
+    return f", {count} subjects" if count and count > one.difference.count else ""
 
 
 def _gap(metric: Metric, value: float) -> str:
@@ -192,10 +204,15 @@ def _equivalences(comparison: Comparison) -> Iterable[str]:
         "not shown": "equivalence of {0} within ±{1} not shown",
     }
     stated = [m for m in METRICS if m.name in comparison.inference.margins]
-    families = [family(comparison, metric, comparison.baseline, seeds=False) for metric in stated]
+    families = [family(comparison, metric, comparison.baseline) for metric in stated]
     for method in comparison.others:
         said = [
             words[word].format(one.metric.words, f"{one.equivalence.margin:g}{one.metric.unit}")
+            + (
+                " (of these training runs; with another in mind not shown)"
+                if one.equivalent_here_only
+                else ""
+            )
             for one in (found[method] for found in families)
             if one.equivalence and (word := equivalence_word(one))
         ]
@@ -266,8 +283,8 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
     read = reading(clean, clean, "judge")
     if read.decisions and read.wrong:
         yield (
-            f"The judge errs on {read.wrong} of {read.decisions} clean volumes: it is a weak judge, and "
-            f"differences of that size between methods are not the methods’ own."
+            f"The judge errs on {read.wrong} of {read.decisions} clean volumes: of its errors on restored images as "
+            f"many may be its own, and not the methods’."
         )
     task = reading(clean, clean, "task")
     if task.decisions and task.wrong:
@@ -296,6 +313,12 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
             "intervals say."
         )
     yield from _between_seeds(comparison)
+    tested = [m.words for m in HEADLINE if comparison.frame[m.column].notna().any()]
+    if subjects >= FEWEST and len(tested) > 1:
+        yield (
+            f"Each of the {len(tested)} measures is tested by itself at 5 %, not corrected for the others: among so "
+            f"many, one that is called different by chance is no rarity."
+        )
 
 
 def _between_seeds(comparison: Comparison) -> Iterable[str]:
