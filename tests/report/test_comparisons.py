@@ -11,6 +11,7 @@ from taskgan.report.cells import Cell, Table
 from taskgan.report.comparisons import comparisons, p_text
 from taskgan.report.inference import inference
 from taskgan.report.load import Comparison, load
+from taskgan.report.tables import paired_readings, readers
 from taskgan.report.verdict import verdict
 
 
@@ -170,3 +171,18 @@ def test_without_three_common_seeds_there_is_no_column_of_seeds(comparison: Comp
 def test_nothing_to_compare_and_small_p() -> None:
     assert p_text(0.0004) == "p < 0.001"
     assert (p_text(0.0044), p_text(0.044), p_text(float("nan"))) == ("p = 0.004", "p = 0.044", "")
+
+
+def test_more_than_two_classes_have_neither_an_auc_nor_errors_of_the_suvr(comparison: Comparison) -> None:
+    classes = dict(zip(sorted(comparison.frame["case"].unique()), [0.0, 1.0, 2.0] * 3, strict=False))
+    frame = comparison.frame.assign(label=comparison.frame["case"].map(classes))
+    kinds = tuple(
+        replace(e, record={**e.record, "property": {"kind": "multi_class"}}) for e in comparison.evaluations
+    )
+    several = replace(comparison, frame=frame, evaluations=kinds)
+    measures = {row[0].text for row in comparisons(several).rows}
+    assert {"Judge: errors", "T: errors"} <= measures
+    assert not {m for m in measures if "AUC" in m or m == "SUVR: errors"}
+    assert {"SUVR: errors", "Judge: AUC"} <= {row[0].text for row in comparisons(comparison).rows}
+    assert "mcnemar_suvr" not in [c.key for c in paired_readings(several).columns]
+    assert all(row[7].text == "–" for row in readers(several).rows)

@@ -16,7 +16,7 @@ from taskgan.report.cells import MISSING, Cell, Column, Table, difference, numbe
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison, shown
 from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
-from taskgan.report.paired import Compared, Discordance, discordance, family
+from taskgan.report.paired import Compared, Discordance, deciders, discordance, family
 
 POWERS = (0.8, 0.9)
 _ERRORS = {"task": "T: errors", "judge": "Judge: errors", "suvr": "SUVR: errors"}
@@ -52,7 +52,8 @@ def detectable(difference: Difference, metric: Metric, power: float) -> float:
 def comparisons(comparison: Comparison) -> Table:
     """One row a measure and method: difference, test, other seeds, equivalence, and what it would take."""
     frame, baseline = comparison.frame, comparison.baseline
-    asked = (named(m, comparison.measure[0]) for m in (*QUALITY, *READINGS, *AUCS.values()))
+    areas = AUCS.values() if comparison.kind == "binary" else ()  # of two classes only
+    asked = (named(m, comparison.measure[0]) for m in (*QUALITY, *READINGS, *areas))
     metrics = [m for m in asked if frame[m.column].notna().any()]
     # An AUC needs both labels, which a cohort may lack.
     found = [one for m in metrics for one in family(comparison, m, baseline).values()]
@@ -160,7 +161,7 @@ def _count(count: int | None, beyond: str, known: bool) -> Cell:
 def _errors(comparison: Comparison, *, seeds: bool, margins: bool) -> list[tuple[Cell, ...]]:
     rows = []
     for reader, heading in _ERRORS.items():
-        if comparison.frame[f"{reader}_decision"].isna().all():
+        if reader not in deciders(comparison):
             continue
         tables = [discordance(comparison, reader, m, comparison.baseline) for m in comparison.others]
         ps = corrected([t.p for t in tables], comparison.inference.correction)

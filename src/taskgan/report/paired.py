@@ -218,6 +218,16 @@ class Discordance:
     p: float
 
 
+def deciders(comparison: Comparison) -> list[str]:
+    """Readers whose decision can be right or wrong: that of the SUVR answers a question of two classes only."""
+    return [
+        reader
+        for reader in ("task", "judge", "suvr")
+        if comparison.frame[f"{reader}_decision"].notna().any()
+        and (reader != "suvr" or comparison.kind == "binary")
+    ]
+
+
 def discordance(comparison: Comparison, reader: str, method: str, baseline: str) -> Discordance:
     """McNemar's table of a reader's errors against the label.
 

@@ -23,7 +23,7 @@ from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison, shown
 from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
 from taskgan.report.outputs import outputs_tables
-from taskgan.report.paired import Compared, auc_of, discordance, family
+from taskgan.report.paired import Compared, auc_of, deciders, discordance, family
 from taskgan.report.suvr_table import suvr_table
 
 READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
@@ -224,7 +224,7 @@ def readers(comparison: Comparison) -> Table:
                     _share(found.sensitivity),
                     _share(found.specificity),
                     figure(found.balanced_accuracy, 2),
-                    estimate(auc_of(comparison, AUCS[reader], method), 2),
+                    estimate(auc_of(comparison, AUCS[reader], method), 2) if binary else Cell("–"),
                     Cell(str(found.flips) if method != "clean" and found.decisions else "–", "", found.flips),
                     plain("–" if told is None else f"{told:.3f}", tone="muted"),
                 )
@@ -279,7 +279,7 @@ def _always_negative(comparison: Comparison) -> tuple[Cell, ...]:
 def paired_readings(comparison: Comparison) -> Table:
     """Paired differences in what readers make of the images, with McNemar's test of their errors."""
     metrics = known(comparison, READINGS)
-    readers = [r for r in READERS if comparison.frame[f"{r}_decision"].notna().any()]
+    readers = deciders(comparison)
     columns = [
         _VERSUS,
         *(Column(m.key, named(m, comparison.measure[0]).heading, "") for m in metrics),
