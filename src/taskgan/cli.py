@@ -104,6 +104,48 @@ def simulate_pet(
     run(out, settings, workers=workers)
 
 
+@simulate_app.command("mr")
+def simulate_mr(
+    out: Annotated[Path, typer.Argument(help="Cohort folder to make (or to go on with).")],
+    subjects: Annotated[int, typer.Option(min=1, help="Number of subjects.")] = 67,
+    anatomy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of BrainWeb tissue files (one is in one split only), or one file as a template that is "
+            "deformed per subject; default: the MNI template."
+        ),
+    ] = None,
+    scale: Annotated[str, typer.Option(help="demo (128×128×16) or full (256×256×24).")] = "demo",
+    patients: Annotated[float, typer.Option(min=0, max=1, help="Share of patients.")] = 44 / 67,
+    tumours: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of patients with a tumour; the others have lesions."),
+    ] = 0.3,
+    noise: Annotated[float, typer.Option(min=0, max=100, help="Multiply the noise of all images.")] = 1.0,
+    motion: Annotated[
+        float, typer.Option(min=0, max=5, help="SD in mm and degrees between the input and a target.")
+    ] = 0.3,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core.")] = 0,
+) -> None:
+    """Six MR contrasts and the complex multi-delay multi-echo input, with lesions or a tumour in patients."""
+    from taskgan.simulate.mr.cohort import simulate_mr as run
+    from taskgan.simulate.mr.settings import mr_simulation
+
+    settings = mr_simulation(
+        subjects=subjects,
+        anatomy=anatomy,
+        scale=scale,
+        patients=patients,
+        tumours=tumours,
+        noise=noise,
+        motion_mm=motion,
+        motion_deg=motion,
+        seed=seed,
+    )
+    run(out, settings, workers=workers)
+
+
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="A YAML file or a shipped recipe: pet, pet-demo.")],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from taskgan.simulate.anatomy import CSF, GREY, WHITE, Anatomy
-from taskgan.simulate.deform import Grid, _atrophied, _spline, _trilinear, deform
+from taskgan.simulate.deform import Grid, _atrophied, _trilinear, deform, spline_weights
 
 GRID = Grid((40, 46, 12), (5.0, 5.0, 12.0))
 
@@ -50,7 +50,7 @@ def test_trilinear_is_exact_on_linear_maps_and_zero_outside(rng):
 
 
 def test_spline_weights_are_a_partition_of_unity_inside():
-    weights = _spline(np.arange(100), 100, 7)
+    weights = spline_weights(np.arange(100), 100, 7)
     inner = slice(20, 80)
     np.testing.assert_allclose(weights[inner].sum(axis=1), 1.0, rtol=1e-6)
     assert weights.min() >= 0

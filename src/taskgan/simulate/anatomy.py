@@ -20,6 +20,9 @@ Array = NDArray[np.float32]
 
 TISSUES = ("grey", "white", "csf", "skull", "soft")
 GREY, WHITE, CSF, SKULL, SOFT = range(len(TISSUES))
+DETAILED = (*TISSUES, "fat", "vessels")
+"""What MR tells apart: of ``soft`` only skin and muscle is left; bone marrow counts as fat."""
+FAT, VESSELS = len(TISSUES), len(TISSUES) + 1
 
 # BrainWeb label -> tissue: CSF, grey, white, fat, muscle, muscle/skin, skull, vessels, around fat, dura, marrow.
 _BRAINWEB = {
@@ -35,9 +38,13 @@ _BRAINWEB = {
     10: SOFT,
     11: SKULL,
 }
+_BRAINWEB_DETAILED = {**_BRAINWEB, 4: FAT, 8: VESSELS, 11: FAT}
 _BRAINWEB_NAME = "*_tissue.nii*"
 
-_GAP_MM, _SKULL_MM, _SCALP_MM = 1.5, 7.0, 6.0
+# What lies around the brain, from inside out, in mm. In the detailed head the skull has marrow between its tables
+# and the scalp fat under the skin.
+_SHELLS = ((CSF, 1.5), (SKULL, 7.0), (SOFT, 6.0))
+_SHELLS_DETAILED = ((CSF, 1.5), (SKULL, 2.5), (FAT, 2.0), (SKULL, 2.5), (FAT, 3.5), (SOFT, 2.5))
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class Anatomy:
 
     Attributes:
         name: Of the template or the BrainWeb subject.
-        maps: Fractions of each tissue of :data:`TISSUES`, (5, X, Y, Z) float32 in 0..1; what is missing to 1
-            is air.
+        maps: Fractions of each tissue of :data:`TISSUES` (5, X, Y, Z), or of :data:`DETAILED` (7, X, Y, Z),
+            float32 in 0..1; what is missing to 1 is air.
         affine: Voxel to MNI millimetres (4, 4).
     """
 
@@ -56,8 +63,8 @@ class Anatomy:
     affine: NDArray[np.float64]
 
 
-@lru_cache(maxsize=1)
-def mni_anatomy(resolution_mm: float = 2.0) -> Anatomy:
+@lru_cache(maxsize=2)
+def mni_anatomy(resolution_mm: float = 2.0, *, detailed: bool = False) -> Anatomy:
     """The MNI template with a skull and a scalp built around it.
 
     The maps are means over 152 brains, so their partial volume is wider than one brain's: squaring and
@@ -66,6 +73,7 @@ def mni_anatomy(resolution_mm: float = 2.0) -> Anatomy:
 
     Args:
         resolution_mm: Grid step; nilearn resamples its 1 mm maps.
+        detailed: Tissues of :data:`DETAILED`; the template has no vessels.
 
     Raises:
         UserError: If nilearn is not installed.
@@ -90,23 +98,21 @@ def mni_anatomy(resolution_mm: float = 2.0) -> Anatomy:
     rest = np.clip(1.0 - grey - white, 0.0, 1.0)
     squares = np.stack([grey, white, rest]) ** 2
     squares /= np.maximum(squares.sum(axis=0), 1e-6)
+    shells = _SHELLS_DETAILED if detailed else _SHELLS
+    reaches = np.cumsum([0.0, *(thickness for _, thickness in shells)])
     # Room for skull and scalp, which the template's box does not have on every side.
-    pad = round((_GAP_MM + _SKULL_MM + _SCALP_MM + 4.0) / resolution_mm)
+    pad = round((float(reaches[-1]) + 4.0) / resolution_mm)
     width = [(pad, pad)] * 3
     inside = np.pad(inside, width)
     affine = np.asarray(grey_image.affine, dtype=np.float64).copy()
     affine[:3, 3] -= affine[:3, :3] @ np.full(3, float(pad))
-    maps = np.zeros((len(TISSUES), *inside.shape), dtype=np.float32)
+    maps = np.zeros((len(DETAILED if detailed else TISSUES), *inside.shape), dtype=np.float32)
     for tissue, fraction in zip((GREY, WHITE, CSF), squares, strict=True):
         maps[tissue] = np.pad(fraction, width) * inside
     outside = ndimage.distance_transform_edt(~inside, sampling=resolution_mm)
-    shell = np.diff(
-        [_within(outside, reach, resolution_mm) for reach in (0.0, _GAP_MM, _GAP_MM + _SKULL_MM)]
-        + [_within(outside, _GAP_MM + _SKULL_MM + _SCALP_MM, resolution_mm)],
-        axis=0,
-    )
+    shares = np.diff([_within(outside, float(reach), resolution_mm) for reach in reaches], axis=0)
     air = 1.0 - maps.sum(axis=0)
-    for tissue, fraction in zip((CSF, SKULL, SOFT), shell, strict=True):
+    for (tissue, _), fraction in zip(shells, shares, strict=True):
         maps[tissue] += (np.clip(fraction, 0, 1) * air).astype(np.float32)
     return Anatomy("mni152", maps, affine)
 
@@ -134,12 +140,13 @@ def brainweb_files(place: Path) -> list[Path]:
     return found
 
 
-def brainweb_anatomy(path: Path, resolution_mm: float = 2.0) -> Anatomy:
+def brainweb_anatomy(path: Path, resolution_mm: float = 2.0, *, detailed: bool = False) -> Anatomy:
     """A BrainWeb head: one-hot labels averaged over blocks, so that edges become partial volumes.
 
     Args:
         path: Discrete labels 0 to 11 (Aubert-Broche 2006), in RAS, 0.5 mm.
         resolution_mm: Wanted step, reached by whole blocks of the file's voxels.
+        detailed: Tissues of :data:`DETAILED`.
 
     Raises:
         UserError: If the file is not such a label map.
@@ -167,9 +174,10 @@ def brainweb_anatomy(path: Path, resolution_mm: float = 2.0) -> Anatomy:
     shape = [n // block * block for n in labels.shape]
     labels = labels[: shape[0], : shape[1], : shape[2]]
     blocks = labels.reshape(shape[0] // block, block, shape[1] // block, block, shape[2] // block, block)
-    maps = np.zeros((len(TISSUES), *(n // block for n in shape)), dtype=np.float32)
-    for tissue in range(len(TISSUES)):
-        members = np.isin(np.arange(256), [k for k, v in _BRAINWEB.items() if v == tissue]).astype(np.float32)
+    table = _BRAINWEB_DETAILED if detailed else _BRAINWEB
+    maps = np.zeros((len(DETAILED if detailed else TISSUES), *(n // block for n in shape)), dtype=np.float32)
+    for tissue in range(len(maps)):
+        members = np.isin(np.arange(256), [k for k, v in table.items() if v == tissue]).astype(np.float32)
         maps[tissue] = members[blocks].mean(axis=(1, 3, 5))
     affine[:3, 3] += affine[:3, :3] @ np.full(3, 0.5 * (block - 1))
     affine[:3, :3] *= block

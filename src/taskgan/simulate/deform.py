@@ -1,6 +1,7 @@
 """One head made into many: size, pose, a smooth random warp and atrophy, onto the scanner's grid."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,37 +53,83 @@ class Head:
     atrophy: float
 
 
-def deform(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> Head:
-    """Draw a subject from an anatomy.
+@dataclass(frozen=True)
+class Shape:
+    """What makes one head of a template's: drawn once, sampled as often as the head is scanned.
+
+    Attributes:
+        matrix: Scanner to template directions (3, 3): rotation and size.
+        shift: Template coordinates of the scanner's origin (3,), mm.
+        knots: The warp's B-spline coefficients (3, 7, 7, 6), mm.
+        atrophy: Share of grey matter beside CSF that is lost.
+    """
+
+    matrix: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    knots: Array
+    atrophy: float
+
+    def moved(self, rotation: NDArray[np.float64], shift: NDArray[np.float64]) -> "Shape":
+        """The head after it moved: scanner coordinates r are the head's ``rotation @ r + shift``.
+
+        The warp stays with the scanner. It varies over centimetres, so that for movements of a millimetre this
+        changes the head by hundredths.
+        """
+        return replace(self, matrix=self.matrix @ rotation, shift=self.shift + self.matrix @ shift)
+
+
+def draw_shape(rng: np.random.Generator, centre_mm: tuple[float, float, float] = _CENTRE_MM) -> Shape:
+    """Draw a subject.
 
     Size is 0.94 (SD .025, and .015 per axis: the MNI template is larger than most brains), rotation has an SD
     of 2° about each axis, position 1.5 mm, the warp 2.5 mm with knots about 35 mm apart, atrophy is uniform
     in 0 to 0.3. All are assumptions.
 
     Args:
+        rng: The subject's generator.
+        centre_mm: Where the middle of the scanner looks in MNI space.
+    """
+    size = rng.normal(0.94, 0.025) + rng.normal(0.0, 0.015, 3)
+    matrix = rotation(np.radians(rng.normal(0.0, 2.0, 3))) @ np.diag(1.0 / np.clip(size, 0.85, 1.03))
+    shift = np.asarray(centre_mm) + rng.normal(0.0, 1.5, 3) * (1.0, 1.0, 0.7)
+    knots = rng.normal(0.0, 2.5, (3, *_KNOTS)).astype(np.float32)
+    return Shape(matrix, shift, knots, float(rng.uniform(0.0, 0.3)))
+
+
+def deform(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> Head:
+    """Draw a subject from an anatomy (see :func:`draw_shape`) and put it on the scanner's grid.
+
+    Args:
         anatomy: The template.
         grid: The scanner's grid.
         rng: The subject's generator.
     """
-    size = rng.normal(0.94, 0.025) + rng.normal(0.0, 0.015, 3)
-    matrix = _rotation(np.radians(rng.normal(0.0, 2.0, 3))) @ np.diag(1.0 / np.clip(size, 0.85, 1.03))
-    shift = np.asarray(_CENTRE_MM) + rng.normal(0.0, 1.5, 3) * (1.0, 1.0, 0.7)
-    knots = rng.normal(0.0, 2.5, (3, *_KNOTS)).astype(np.float32)
-    atrophy = float(rng.uniform(0.0, 0.3))
     # Slices are thick against the template: their profile is averaged over thinner ones.
     thin = max(1, round(grid.voxel_mm[2] / 2.4))
+    return sample(anatomy, grid, draw_shape(rng), [((k + 0.5) / thin - 0.5, 1.0 / thin) for k in range(thin)])
+
+
+def sample(anatomy: Anatomy, grid: Grid, shape: Shape, profile: Sequence[tuple[float, float]]) -> Head:
+    """One head on the scanner's grid.
+
+    Args:
+        anatomy: The template.
+        grid: The scanner's grid.
+        shape: The head.
+        profile: Of a slice: heights of thinner slices, in slices from its middle, and their weights, which sum
+            to one.
+    """
     fractions = np.zeros((len(anatomy.maps), *grid.shape), dtype=np.float32)
     points = np.zeros((3, *grid.shape), dtype=np.float32)
     inverse = np.linalg.inv(anatomy.affine)
     tissues = np.ascontiguousarray(np.moveaxis(anatomy.maps, 0, -1))
     for k in range(grid.shape[2]):
-        for part in range(thin):
-            height = k + (part + 0.5) / thin - 0.5
-            place = _points(grid, height, matrix, shift, knots)
-            points[..., k] += place / thin
+        for height, weight in profile:
+            place = _points(grid, k + height, shape.matrix, shape.shift, shape.knots)
+            points[..., k] += place * weight
             voxel = np.tensordot(inverse[:3, :3], place, axes=1) + inverse[:3, 3].reshape(3, 1, 1)
-            fractions[..., k] += _trilinear(tissues, voxel) / np.float32(thin)
-    return Head(_atrophied(fractions, grid, atrophy), points, atrophy)
+            fractions[..., k] += _trilinear(tissues, voxel) * np.float32(weight)
+    return Head(_atrophied(fractions, grid, shape.atrophy), points, shape.atrophy)
 
 
 def _points(
@@ -97,7 +144,7 @@ def _points(
         )
     )
     along_x, along_y, along_z = (
-        _spline(position, extent, count)
+        spline_weights(position, extent, count)
         for position, extent, count in zip(
             (np.arange(nx), np.arange(ny), np.array([height])), (nx, ny, nz), _KNOTS, strict=True
         )
@@ -131,7 +178,7 @@ def _trilinear(maps: Array, voxel: NDArray[np.float64]) -> Array:
     return sampled.reshape(maps.shape[3], *voxel.shape[1:])
 
 
-def _spline(positions: NDArray[Any], extent: int, count: int) -> NDArray[np.float64]:
+def spline_weights(positions: NDArray[Any], extent: int, count: int) -> NDArray[np.float64]:
     """Cubic B-spline weights (positions, knots): smooth, and far from folding at the warp's amplitude."""
     where = np.clip(positions / max(extent - 1, 1), 0.0, 1.0) * (count - 1)
     away = np.abs(where[:, None] - np.arange(count))
@@ -140,7 +187,8 @@ def _spline(positions: NDArray[Any], extent: int, count: int) -> NDArray[np.floa
     return np.asarray(np.where(away < 1.0, near, far))
 
 
-def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+def rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) of three angles in radians, about x, then y, then z."""
     total = np.eye(3)
     for axis, angle in enumerate(angles):
         one = np.eye(3)

@@ -1,16 +1,14 @@
 """The cohort folder in the words of BIDS 1.10: names, sidecars, participants."""
 
-import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.files import atomic, write_json, write_text
+from taskgan.simulate import folder as folders
+from taskgan.simulate.folder import TRUTH
 from taskgan.simulate.pet.scanner import Scanner
 
-BIDS_VERSION = "1.10.0"
-TRUTH = Path("derivatives") / "truth"
 _PARTICIPANTS = {
     "amyloid": "1: composite SUVR of the true uptake above the cut, 0: not",
     "composite_suvr": "Composite cortical SUVR of the true uptake, cerebellar grey matter = 1",
@@ -110,44 +108,15 @@ def truth_sidecar(name: str) -> dict[str, Any]:
 
 def write_top(folder: Path) -> None:
     """The files of the folder that do not depend on the subjects."""
-    generated = [{"Name": "taskgan", "Version": __version__}]
-    write_json(
-        folder / "dataset_description.json",
-        {
-            "Name": "Simulated low-dose amyloid PET",
-            "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "raw",
-            "License": "CC0",
-            "Authors": ["taskgan", "simulate pet"],
-            "GeneratedBy": generated,
-        },
+    folders.write_top(
+        folder,
+        name="Simulated low-dose amyloid PET",
+        truth="True uptake and regions",
+        verb="simulate pet",
+        readme=_README.format(version=__version__),
     )
-    write_json(
-        folder / TRUTH / "dataset_description.json",
-        {
-            "Name": "True uptake and regions",
-            "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "derivative",
-            "GeneratedBy": generated,
-        },
-    )
-    write_text(folder / "README", _README.format(version=__version__))
-    write_text(folder / ".bidsignore", "pairs.csv\ncohort.yaml\n")
 
 
 def write_participants(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """``participants.tsv`` and what its columns mean."""
-    listed = list(rows)
-    write_json(
-        folder / "participants.json",
-        {name: {"Description": text} for name, text in _PARTICIPANTS.items()},
-    )
-    with (
-        atomic(folder / "participants.tsv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as handle,
-    ):
-        writer = csv.DictWriter(
-            handle, fieldnames=["participant_id", *_PARTICIPANTS], delimiter="\t", lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(listed)
+    folders.write_participants(folder, _PARTICIPANTS, rows)

@@ -1,23 +1,18 @@
 """``taskgan simulate pet``: subjects on every core, a cohort folder at the end."""
 
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.description import read_description, write_description
+from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
-from taskgan.errors import UserError
 from taskgan.files import versions
-from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, mni_anatomy
+from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
+from taskgan.simulate.folder import anatomies_sentence, finished
 from taskgan.simulate.pet.bids import (
     dose_label,
     pet_path,
@@ -32,8 +27,8 @@ from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
 from taskgan.simulate.pet.uptake import regional_cut
 from taskgan.simulate.regions import COMPOSITE
+from taskgan.simulate.workers import Anatomies, Record, default_workers, work
 
-Record = dict[str, Any]
 _FULL_SCALE_WORKERS = 3
 
 
@@ -57,7 +52,7 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = plan(settings, None if settings.one_template else len(sources))
     description = _description(settings, sources)
-    if _finished(out, description):
+    if finished(out, description, ("settings", "scanner")):
         say(f"{out} is complete: {settings.subjects} subjects; nothing to do")
         return out
     for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
@@ -65,7 +60,8 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     write_description(out, {**description, "complete": False})
     write_top(out)
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
-    count = min(workers or _default_workers(settings), max(1, len(waiting)))
+    limit = _FULL_SCALE_WORKERS if settings.scale == "full" else None
+    count = min(workers or default_workers(limit), max(1, len(waiting)))
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
         for record in _run(waiting, settings, sources, out, count):
             shown.advance(subject=record["subject"])
@@ -77,53 +73,19 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     return out
 
 
-def _default_workers(settings: PetSimulation) -> int:
-    cores = len(os.sched_getaffinity(0))
-    return min(cores, _FULL_SCALE_WORKERS) if settings.scale == "full" else cores
-
-
 def _description(settings: PetSimulation, sources: Sequence[Path]) -> dict[str, Any]:
     values = settings.model_dump(mode="json")
     # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
     values["anatomy"] = [path.name for path in sources] or None
-    template = (
-        f"one template ({sources[0].name if sources else 'MNI ICBM152 2009a'}) deformed per subject; the anatomy "
-        "of a subject is its own deformation"
-        if settings.one_template
-        else "BrainWeb heads, each of them in one split only, deformed per subject"
-    )
     return {
         "kind": "pet",
         "made_by": "taskgan simulate pet",
         "seed": settings.seed,
-        "anatomies": template,
+        "anatomies": anatomies_sentence(settings.one_template, sources),
         "settings": values,
         "scanner": settings.scanner.model_dump(mode="json"),
         "versions": versions(),
     }
-
-
-def _finished(out: Path, description: dict[str, Any]) -> bool:
-    """Whether the cohort is complete; False also where there is nothing yet."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder to write the cohort to")
-    if not out.is_dir() or not any(out.iterdir()):
-        return False
-    found = read_description(out)
-    if found.get("kind") != "pet" or found.get("made_by") != description["made_by"]:
-        raise UserError(
-            f"{out} is not empty and was not begun by simulate pet; expected a new or empty folder"
-        )
-    for part in ("settings", "scanner"):
-        old, new = found.get(part) or {}, description[part]
-        changed = [name for name in new if old.get(name) != new[name]]
-        if changed:
-            name = changed[0]
-            raise UserError(
-                f"{out} was begun with {name} = {old.get(name)}, now asked for {name} = {new[name]}; "
-                "take another folder or the same settings"
-            )
-    return bool(found.get("complete"))
 
 
 def _run(
@@ -134,27 +96,7 @@ def _run(
         return
     step = 1.0 if settings.scale == "full" else 2.0
     template = None if sources else mni_anatomy(step)
-    setup = (settings, tuple(sources), template, step, out)
-    if workers == 1:
-        bench = _Bench(*setup)
-        for subject in waiting:
-            yield bench.make(subject)
-        return
-    # Spawned, not forked: BLAS threads of the parent do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_open_bench, initargs=setup) as pool:
-        jobs = [pool.submit(_make, subject) for subject in waiting]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        except BrokenProcessPool:
-            raise UserError(
-                f"a worker was killed, probably for want of memory; call again with --workers {workers // 2 or 1}: "
-                f"{out} goes on where it is"
-            ) from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    yield from work(waiting, _Bench, (settings, tuple(sources), template, step, out), workers, out)
 
 
 class _Bench:
@@ -168,50 +110,13 @@ class _Bench:
         step: float,
         out: Path,
     ) -> None:
-        self._settings, self._sources, self._template = settings, sources, template
-        self._step, self._out = step, out
-        self._loaded: tuple[int, Anatomy] | None = None
+        self._settings, self._out = settings, out
+        self._anatomies = Anatomies(sources, template, step)
         self._projector = Projector(settings.scanner)
 
     def make(self, subject: Subject) -> Record:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
-        with threadpool_limits(1):
-            return make_subject(
-                subject, self._settings, self._anatomy(subject.anatomy), self._projector, self._out
-            )
-
-    def _anatomy(self, number: int) -> Anatomy:
-        if self._template is not None:
-            return self._template
-        if self._loaded is None or self._loaded[0] != number:
-            self._loaded = (number, brainweb_anatomy(self._sources[number], self._step))
-        return self._loaded[1]
-
-
-_bench: _Bench | None = None
-
-
-def _open_bench(
-    settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
-) -> None:
-    global _bench
-    parent = multiprocessing.parent_process()
-    if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _bench = _Bench(settings, sources, template, step, out)
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
-
-
-def _make(subject: Subject) -> Record:
-    if _bench is None:
-        raise RuntimeError("a worker was given a subject before it was set up")
-    return _bench.make(subject)
+        anatomy = self._anatomies[subject.anatomy]
+        return make_subject(subject, self._settings, anatomy, self._projector, self._out)
 
 
 def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record]) -> None:

@@ -1,0 +1,53 @@
+"""Subjects and anatomies dealt to train, val and test, so that none is in two."""
+
+import numpy as np
+
+from taskgan.cohort.pairs import SPLITS
+from taskgan.errors import UserError
+
+Shares = tuple[float, float, float]
+
+
+def sizes(count: int, shares: Shares) -> list[int]:
+    """Whole numbers near the shares, at least one each: largest remainder, ties to the test split."""
+    wanted = [share * count for share in shares]
+    found = [max(1, int(w)) for w in wanted]
+    while sum(found) < count:
+        found[max(range(3), key=lambda i: (wanted[i] - found[i], i))] += 1
+    while sum(found) > count:
+        found[max((i for i in range(3) if found[i] > 1), key=lambda i: found[i] - wanted[i])] -= 1
+    return found
+
+
+def deal(count: int, shares: Shares, rng: np.random.Generator) -> list[str]:
+    """Splits in an order that spreads each of them evenly, so that whoever is at the front is spread too."""
+    keys = [
+        ((k + rng.uniform(0.05, 0.95)) / size, name)
+        for name, size in zip(SPLITS, sizes(count, shares), strict=True)
+        for k in range(size)
+    ]
+    return [name for _, name in sorted(keys)]
+
+
+def anatomies_by_split(count: int | None, shares: Shares, rng: np.random.Generator) -> dict[str, list[int]]:
+    """Which anatomies the subjects of a split are made from.
+
+    Args:
+        count: How many heads; None is the one template whose deformed subjects are the anatomies.
+        shares: Of train, val and test.
+        rng: Of the plan.
+
+    Raises:
+        UserError: If there are fewer heads than splits.
+    """
+    if count is None:
+        return {name: [0] for name in SPLITS}
+    if count < len(SPLITS):
+        raise UserError(
+            f"{count} BrainWeb {'anatomy was' if count == 1 else 'anatomies were'} found, expected at least 3: "
+            "an anatomy is in one split only"
+        )
+    order = [int(i) for i in rng.permutation(count)]
+    parts = sizes(count, shares)
+    ends = np.cumsum(parts)
+    return {name: order[end - size : end] for name, size, end in zip(SPLITS, parts, ends, strict=True)}

@@ -1,0 +1,1 @@
+"""Multi-contrast MR: tissue, sequences, images."""

@@ -1,0 +1,204 @@
+"""``taskgan simulate mr``: subjects on every core, a cohort folder at the end."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.cohort.description import write_description
+from taskgan.cohort.pairs import write_pairs
+from taskgan.console import progress, say
+from taskgan.files import versions
+from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
+from taskgan.simulate.folder import anatomies_sentence, finished
+from taskgan.simulate.mr.bids import (
+    MASKS,
+    PARTS,
+    input_path,
+    record_path,
+    target_path,
+    truth_path,
+    write_participants,
+    write_top,
+)
+from taskgan.simulate.mr.plan import KINDS, Subject, plan
+from taskgan.simulate.mr.sequences import TARGETS, Mdme
+from taskgan.simulate.mr.settings import MrSimulation
+from taskgan.simulate.mr.subject import make_subject
+from taskgan.simulate.workers import Anatomies, Record, default_workers, work
+
+
+def simulate_mr(out: Path, settings: MrSimulation, *, workers: int = 0) -> Path:
+    """Make a cohort, or go on with one that was interrupted.
+
+    The same settings give the same bytes, whatever the number of workers: every subject has its own generators
+    and every worker computes on one thread.
+
+    Args:
+        out: Cohort folder; absent, empty, or begun with the same settings.
+        settings: What to simulate.
+        workers: Processes; 0 takes every core.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UserError: If ``out`` holds something else or was begun with other settings.
+    """
+    sources = brainweb_files(settings.anatomy) if settings.anatomy else []
+    subjects = plan(settings, None if settings.one_template else len(sources))
+    description = _description(settings, sources)
+    if finished(out, description, ("settings", "geometry")):
+        say(f"{out} is complete: {settings.subjects} subjects; nothing to do")
+        return out
+    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
+        left.unlink()
+    write_description(out, {**description, "complete": False})
+    write_top(out)
+    waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
+    count = min(workers or default_workers(), max(1, len(waiting)))
+    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
+        for record in _run(waiting, settings, sources, out, count):
+            shown.advance(subject=record["subject"])
+    records = [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
+    _write_tables(out, settings, records)
+    write_description(out, {**description, "measured": _measured(records), "complete": True})
+    patients = sum(r["kind"] != "control" for r in records)
+    say(
+        f"{out}: {len(records)} subjects, {patients} of them patients, {len(settings.targets)} contrasts each "
+        f"(taskgan info {out})"
+    )
+    return out
+
+
+def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
+    """Columns of ``pairs.csv`` that hold the input, with delay, echo (from 1) and part.
+
+    The real part at the longest delay and shortest echo comes first, as ``degraded``: it is positive in all
+    tissue, so that an intensity transform can be fitted on it. The others follow in the order of the
+    acquisition, named like ``delay1_echo2_imag``.
+    """
+    first = (len(protocol.delays), 1, "real")
+    keys = [
+        (delay, echo, part)
+        for delay in range(1, len(protocol.delays) + 1)
+        for echo in range(1, len(protocol.echoes) + 1)
+        for part in PARTS
+    ]
+    rest = {f"delay{d}_echo{e}_{part}": (d, e, part) for d, e, part in keys if (d, e, part) != first}
+    return {"degraded": first, **rest}
+
+
+def _description(settings: MrSimulation, sources: Sequence[Path]) -> dict[str, Any]:
+    values = settings.model_dump(mode="json")
+    # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
+    values["anatomy"] = [path.name for path in sources] or None
+    return {
+        "kind": "mr",
+        "made_by": "taskgan simulate mr",
+        "seed": settings.seed,
+        "anatomies": anatomies_sentence(settings.one_template, sources),
+        "inputs": list(input_columns(settings.mdme)),
+        "contrasts": {str(_label(target.name)): target.name for target in settings.targets},
+        "settings": values,
+        "geometry": settings.geometry.model_dump(mode="json"),
+        "versions": versions(),
+    }
+
+
+def _run(
+    waiting: Sequence[Subject], settings: MrSimulation, sources: Sequence[Path], out: Path, workers: int
+) -> Iterator[Record]:
+    """Records as they come, in any order."""
+    if not waiting:
+        return
+    step = 1.0 if settings.scale == "full" else 2.0
+    template = None if sources else mni_anatomy(step, detailed=True)
+    yield from work(waiting, _Bench, (settings, tuple(sources), template, step, out), workers, out)
+
+
+class _Bench:
+    """What a worker keeps between subjects: the anatomy used last."""
+
+    def __init__(
+        self,
+        settings: MrSimulation,
+        sources: tuple[Path, ...],
+        template: Anatomy | None,
+        step: float,
+        out: Path,
+    ) -> None:
+        self._settings, self._out = settings, out
+        self._anatomies = Anatomies(sources, template, step, detailed=True)
+
+    def make(self, subject: Subject) -> Record:
+        return make_subject(subject, self._settings, self._anatomies[subject.anatomy], self._out)
+
+
+def _label(contrast: str) -> int:
+    """A contrast's class: its place among all six, also where a cohort has fewer."""
+    return [target.name for target in TARGETS].index(contrast)
+
+
+def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
+    write_participants(out, [{"participant_id": r["subject"], **_about(r)} for r in records])
+    columns = input_columns(settings.mdme)
+    rows = []
+    for r in records:
+        name = r["subject"]
+        inputs = {
+            column: input_path(name, settings.mdme.delays[delay - 1], echo, part).as_posix()
+            for column, (delay, echo, part) in columns.items()
+        }
+        degraded = inputs.pop("degraded")
+        truth = {"mask" if mask == "head" else mask: truth_path(name, mask).as_posix() for mask in MASKS}
+        for target in settings.targets:
+            rows.append(
+                {
+                    "case": f"{name}_{target.name.replace('-', '')}",
+                    "subject": name,
+                    "split": r["split"],
+                    "contrast": target.name,
+                    "degraded": degraded,
+                    "clean": target_path(name, target.name).as_posix(),
+                    "label": _label(target.name),
+                    **inputs,
+                    **truth,
+                    **{key: value for key, value in _about(r).items() if key != "split"},
+                }
+            )
+    write_pairs(out / "pairs.csv", rows)
+
+
+def _about(record: Record) -> dict[str, object]:
+    """What the tables say of a subject."""
+    volume = record["volume_ml"]
+    return {
+        "patient": int(record["kind"] != "control"),
+        "pathology": record["kind"],
+        "lesion_count": record["lesion_count"],
+        "lesion_ml": f"{volume['plaque'] + volume['tumour'] + volume['oedema']:.3f}",
+        "tumour_ml": f"{volume['tumour']:.3f}",
+        "anatomy": record["anatomy"],
+        "split": record["split"],
+    }
+
+
+def _measured(records: Sequence[Record]) -> dict[str, Any]:
+    """What the cohort turned out to be."""
+    with_lesions = [r for r in records if r["kind"] == "lesions"]
+    measured: dict[str, Any] = {
+        "subjects": len(records),
+        **{kind: sum(r["kind"] == kind for r in records) for kind in KINDS},
+        "negative_after_shortest_delay": round(
+            float(np.mean([r["negative_after_shortest_delay"] for r in records])), 4
+        ),
+    }
+    if with_lesions:
+        measured["lesions_per_subject"] = round(float(np.mean([r["lesion_count"] for r in with_lesions])), 2)
+        measured["lesion_ml_per_subject"] = round(
+            float(np.mean([r["volume_ml"]["plaque"] for r in with_lesions])), 3
+        )
+    return measured

@@ -1,0 +1,143 @@
+"""Disease: white-matter lesions as in multiple sclerosis, and a metastasis with its oedema."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from taskgan.simulate.anatomy import CSF, GREY, WHITE
+from taskgan.simulate.deform import Grid, Head, rotation
+from taskgan.simulate.mr.blobs import Blob
+
+Mask = NDArray[np.bool_]
+
+# Assumptions after the usual description of multiple sclerosis: ovoid lesions of 3 mm and more, most of them at
+# the ventricles and pointing away from them, some under the cortex, few elsewhere.
+_PLACES = (("periventricular", 0.55), ("juxtacortical", 0.25), ("deep", 0.20))
+_COUNT_MEDIAN, _COUNT_SIGMA, _COUNT_RANGE = 14.0, 0.6, (4, 45)
+_DIAMETER_MM = {"periventricular": 6.5, "juxtacortical": 5.0, "deep": 5.0}
+_DIAMETER_SIGMA, _DIAMETER_RANGE = 0.35, (3.0, 18.0)
+_TUMOUR_MM, _OEDEMA_MM = (12.0, 30.0), (5.0, 16.0)
+
+
+@dataclass(frozen=True)
+class Disease:
+    """What a patient has; nothing for a control.
+
+    Attributes:
+        plaques: White-matter lesions.
+        tumour: Solid metastasis.
+        oedema: The white matter around it that is swollen; it holds the tumour.
+        places: How many plaques are in which place.
+    """
+
+    plaques: tuple[Blob, ...] = ()
+    tumour: tuple[Blob, ...] = ()
+    oedema: tuple[Blob, ...] = ()
+    places: tuple[tuple[str, int], ...] = ()
+
+
+def draw_disease(kind: str, head: Head, grid: Grid, rng: np.random.Generator) -> Disease:
+    """Draw what a subject of a kind has.
+
+    Args:
+        kind: ``control``, ``lesions`` or ``tumour``.
+        head: Before it moved.
+        grid: The scanner's voxels.
+        rng: The subject's generator.
+    """
+    if kind == "lesions":
+        return _plaques(head, grid, rng)
+    if kind == "tumour":
+        return _metastasis(head, grid, rng)
+    return Disease()
+
+
+def candidates(head: Head, grid: Grid) -> dict[str, Mask]:
+    """Where lesions of each place can have their centre (X, Y, Z).
+
+    Ventricles are the CSF in the middle of the cerebrum; periventricular white matter is 2 to 9 mm from it.
+    Juxtacortical white matter has cortex beside it. Cerebellum and brainstem are left out.
+    """
+    white, grey = head.fractions[WHITE], head.fractions[GREY]
+    x, y, z = head.points
+    cerebrum = (z > -12.0) & ((y > -45.0) | (z > 4.0))
+    ventricles = (
+        (head.fractions[CSF] > 0.5)
+        & (np.abs(x) < 28.0)
+        & (np.abs(x) > 3.0)
+        & (y > -48.0)
+        & (y < 34.0)
+        & (z > 0.0)
+        & (z < 30.0)
+    )
+    if ventricles.any():
+        away = ndimage.distance_transform_edt(~ventricles, sampling=grid.voxel_mm)
+    else:
+        away = np.full(grid.shape, np.inf)
+    beside = ndimage.gaussian_filter(grey, [2.5 / d for d in grid.voxel_mm], mode="constant")
+    inside = (white > 0.6) & cerebrum
+    periventricular = inside & (away >= 2.0) & (away <= 9.0)
+    juxtacortical = inside & (beside > 0.2) & (away > 12.0) & (z > 0.0)
+    deep = (white > 0.9) & cerebrum & (away > 9.0) & (z > 0.0) & ~juxtacortical
+    return {"periventricular": periventricular, "juxtacortical": juxtacortical, "deep": deep}
+
+
+def _plaques(head: Head, grid: Grid, rng: np.random.Generator) -> Disease:
+    count = int(np.clip(round(_COUNT_MEDIAN * np.exp(_COUNT_SIGMA * rng.normal())), *_COUNT_RANGE))
+    places = {name: np.argwhere(mask) for name, mask in candidates(head, grid).items()}
+    possible = [(name, share) for name, share in _PLACES if len(places[name])]
+    if not possible:
+        places["white"] = np.argwhere(head.fractions[WHITE] > 0.5)
+        possible = [("white", 1.0)]
+    weights = np.array([share for _, share in possible])
+    made, numbers = [], dict.fromkeys((name for name, _ in possible), 0)
+    for choice in rng.choice(len(possible), count, p=weights / weights.sum()):
+        name = possible[int(choice)][0]
+        numbers[name] += 1
+        made.append(_plaque(name, _position(places[name], grid, rng), rng))
+    return Disease(plaques=tuple(made), places=tuple(numbers.items()))
+
+
+def _plaque(place: str, centre: NDArray[np.float64], rng: np.random.Generator) -> Blob:
+    median = _DIAMETER_MM.get(place, 5.0)
+    diameter = float(np.clip(median * np.exp(_DIAMETER_SIGMA * rng.normal()), *_DIAMETER_RANGE))
+    long = float(rng.uniform(1.2, 1.8)) if place == "periventricular" else float(rng.uniform(1.0, 1.3))
+    axes = 0.5 * diameter * np.array([long, 1.0, 1.0]) / long ** (1.0 / 3.0)
+    # Beside the ventricles the long axis follows the medullary veins, outwards; elsewhere it lies anyhow.
+    spread = 20.0 if place == "periventricular" else 90.0
+    turn = rotation(np.radians(rng.normal(0.0, spread, 3)))
+    return Blob(centre, axes, turn, 0.5, rng.uniform(0, 2 * np.pi, 3), strength=float(rng.uniform(0.75, 1.0)))
+
+
+def _metastasis(head: Head, grid: Grid, rng: np.random.Generator) -> Disease:
+    """One round mass at the border of grey and white matter, with vasogenic oedema in the white matter."""
+    where = candidates(head, grid)
+    spots = np.argwhere(where["juxtacortical"] & _far_from_ends(grid))
+    for name in ("juxtacortical", "deep", "periventricular"):
+        spots = spots if len(spots) else np.argwhere(where[name])
+    if not len(spots):
+        spots = np.argwhere(head.fractions[WHITE] > 0.5)
+    centre = _position(spots, grid, rng)
+    axes = 0.5 * float(rng.uniform(*_TUMOUR_MM)) * rng.uniform(0.85, 1.15, 3)
+    turn = rotation(rng.uniform(-np.pi, np.pi, 3))
+    reach = axes + float(rng.uniform(*_OEDEMA_MM)) * rng.uniform(0.7, 1.3, 3)
+    offset = rng.normal(0.0, 2.0, 3)
+    tumour = Blob(centre, axes, turn, 0.7, rng.uniform(0, 2 * np.pi, 3), uneven=0.1)
+    oedema = Blob(centre + offset, reach, turn, 1.5, rng.uniform(0, 2 * np.pi, 3), uneven=0.3, strength=0.9)
+    return Disease(tumour=(tumour,), oedema=(oedema,))
+
+
+def _far_from_ends(grid: Grid) -> Mask:
+    """Slices that are at least 15 mm from either end of the stack, where there are such."""
+    height = np.arange(grid.shape[2]) * grid.voxel_mm[2]
+    inner = (height >= 15.0) & (height <= height[-1] - 15.0)
+    return np.broadcast_to(inner if inner.any() else np.ones_like(inner), grid.shape)
+
+
+def _position(spots: NDArray[np.int64], grid: Grid, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Somewhere in one of some voxels, mm from the middle of the scanner."""
+    voxel = spots[rng.integers(len(spots))] + rng.uniform(-0.5, 0.5, 3)
+    edges = np.asarray(grid.voxel_mm)
+    return np.asarray((voxel - 0.5 * (np.asarray(grid.shape) - 1)) * edges)

@@ -1,0 +1,74 @@
+"""Who is who before anything is simulated: disease, split and anatomy of every subject."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from taskgan.cohort.pairs import SPLITS
+from taskgan.errors import UserError
+from taskgan.simulate.deal import anatomies_by_split, deal
+from taskgan.simulate.mr.settings import MrSimulation
+
+KINDS = ("control", "lesions", "tumour")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One subject of the plan.
+
+    Attributes:
+        number: From 1.
+        kind: ``control``, ``lesions`` (white-matter lesions) or ``tumour``.
+        split: train, val or test.
+        anatomy: Index into the cohort's anatomies.
+    """
+
+    number: int
+    kind: str
+    split: str
+    anatomy: int
+
+    @property
+    def name(self) -> str:
+        """BIDS participant, e.g. ``sub-001``."""
+        return f"sub-{self.number:03d}"
+
+
+def plan(settings: MrSimulation, anatomies: int | None) -> list[Subject]:
+    """Draw the cohort's table: the number of each kind is exact, every kind that there is is in every split.
+
+    Args:
+        settings: The cohort.
+        anatomies: How many heads; None is the one template whose deformed subjects are the anatomies.
+
+    Raises:
+        UserError: If a kind cannot be in every split, or there are fewer heads than splits.
+    """
+    rng = np.random.default_rng([settings.seed, 0])
+    patients = round(settings.patients * settings.subjects)
+    tumours = round(settings.tumours * patients)
+    counts = dict(zip(KINDS, (settings.subjects - patients, patients - tumours, tumours), strict=True))
+    wanted = {
+        "control": True,
+        "lesions": settings.tumours < 1,
+        "tumour": settings.tumours > 0,
+    }
+    if any(counts[kind] < len(SPLITS) for kind in KINDS if wanted[kind]):
+        found = ", ".join(f"{counts[kind]} with {kind}" for kind in KINDS if wanted[kind])
+        raise UserError(
+            f"{settings.subjects} subjects of which {settings.patients:.0%} patients, {settings.tumours:.0%} of them "
+            f"with a tumour, make {found.replace('with control', 'controls')}; expected at least 3 of each, one "
+            "for every split"
+        )
+    drawn = [
+        (kind, split) for kind in KINDS if counts[kind] for split in deal(counts[kind], settings.splits, rng)
+    ]
+    owners = anatomies_by_split(anatomies, settings.splits, rng)
+    turn = dict.fromkeys(SPLITS, 0)
+    subjects = []
+    for number, place in enumerate(rng.permutation(len(drawn)), start=1):
+        kind, split = drawn[int(place)]
+        own = owners[split]
+        subjects.append(Subject(number, kind, split, own[turn[split] % len(own)]))
+        turn[split] += 1
+    return subjects

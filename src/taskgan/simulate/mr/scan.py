@@ -1,0 +1,178 @@
+"""From a body to images: signals mixed by fraction, fields, coil noise, magnitude."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.simulate.deform import Grid
+from taskgan.simulate.mr.fields import smooth_field, texture, transmit_field
+from taskgan.simulate.mr.sequences import Mdme, Target, mdme_signal, target_signal
+from taskgan.simulate.mr.settings import MrSimulation
+from taskgan.simulate.mr.tissues import TABLE, TISSUES, Tissue
+
+Array = NDArray[np.float32]
+Signal = Callable[[Any, Any, Any, NDArray[np.intp]], NDArray[Any]]
+LEVELS = 4096
+"""Steps of the digitiser from nothing to the signal of water at a gain of one; far finer than the noise."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What varies smoothly over the head, and what a subject's images have in common.
+
+    Attributes:
+        b1: Transmit field relative to nominal (X, Y, Z).
+        phase: At echo time 0, rad.
+        phase_growth: Further phase at the longest echo, rad.
+        textures: Of T1, T2 and density (3, X, Y, Z): relative deviations within a tissue.
+        gain: Of the receiver.
+    """
+
+    b1: Array
+    phase: Array
+    phase_growth: Array
+    textures: Array
+    gain: float
+
+
+def draw_fields(
+    settings: MrSimulation, grid: Grid, head: NDArray[np.bool_], rng: np.random.Generator
+) -> Fields:
+    """The fields of one subject.
+
+    Args:
+        settings: Amplitudes.
+        grid: The scanner's voxels.
+        head: Where the head is.
+        rng: The subject's generator.
+    """
+    b1 = transmit_field(grid, head, settings.b1, rng)
+    phase = settings.phase_rad * smooth_field(grid, rng)
+    growth = settings.phase_rad * smooth_field(grid, rng)
+    textures = settings.texture * np.stack([texture(grid, rng) for _ in range(3)])
+    gain = float(np.exp(settings.gain * np.clip(rng.normal(), -2.5, 2.5)))
+    return Fields(b1, phase, growth, textures.astype(np.float32), gain)
+
+
+def mixed(fractions: Array, tissues: Mapping[str, Tissue], textures: Array, signal: Signal) -> Array:
+    """Signal of every voxel: the sum of its tissues' signals by their fractions.
+
+    Args:
+        fractions: (T, X, Y, Z) in the order of ``tissues.TISSUES``.
+        tissues: Their T1, T2 and density.
+        textures: Relative deviations of T1, T2 and density (3, X, Y, Z).
+        signal: Of density, T1 and T2 (N,) in the voxels (N,) with these flat numbers.
+
+    Returns:
+        (X, Y, Z), signed.
+    """
+    total = np.zeros(fractions[0].size, dtype=np.float32)
+    varied = textures.reshape(3, -1)
+    for name, fraction in zip(TISSUES, fractions.reshape(len(TISSUES), -1), strict=True):
+        at = np.flatnonzero(fraction)
+        tissue = tissues[name]
+        t1, t2, pd = (
+            np.float32(value) * (1.0 + varied[k, at])
+            for k, value in enumerate((tissue.t1, tissue.t2, tissue.pd))
+        )
+        total[at] += fraction[at] * signal(pd, t1, t2, at).astype(np.float32)
+    return total.reshape(fractions.shape[1:])
+
+
+def reference_mdme(protocol: Mdme) -> float:
+    """Nominal white matter at the longest delay and the shortest echo, which the SNR of the input refers to."""
+    white = TABLE["white"]
+    return float(
+        mdme_signal(
+            white.pd,
+            white.t1,
+            white.t2,
+            te=protocol.echoes[0],
+            td=protocol.delays[-1],
+            b1=1.0,
+            protocol=protocol,
+        )
+    )
+
+
+def reference_target(target: Target) -> float:
+    """Nominal white matter's magnitude, which a target's SNR refers to."""
+    white = TABLE["white"]
+    return abs(float(target_signal(white.pd, white.t1, white.t2, target)))
+
+
+def acquire_mdme(
+    fractions: Array,
+    tissues: Mapping[str, Tissue],
+    fields: Fields,
+    settings: MrSimulation,
+    rng: np.random.Generator,
+) -> dict[tuple[int, int], NDArray[np.complex64]]:
+    """The complex images of the input.
+
+    Noise is independent and normal in the real and the imaginary part, with the same SD in all images.
+
+    Args:
+        fractions: The body.
+        tissues: Of the subject.
+        fields: Of the subject.
+        settings: Protocol and noise.
+        rng: Of the noise.
+
+    Returns:
+        Image (X, Y, Z) by delay and echo, each counted from 1.
+    """
+    protocol = settings.mdme
+    sd = settings.noise * reference_mdme(protocol) / settings.snr
+    flat = fields.b1.reshape(-1)
+    images = {}
+    for d, td in enumerate(protocol.delays, start=1):
+        for e, te in enumerate(protocol.echoes, start=1):
+
+            def signal(pd: Any, t1: Any, t2: Any, at: Any, td: float = td, te: float = te) -> NDArray[Any]:
+                return mdme_signal(pd, t1, t2, te=te, td=td, b1=flat[at], protocol=protocol)
+
+            real = mixed(fractions, tissues, fields.textures, signal)
+            phase = fields.phase + fields.phase_growth * np.float32(te / protocol.echoes[-1])
+            image = real * np.exp(1j * phase) + _noise(real.shape, sd, rng)
+            images[d, e] = _digitised(fields.gain * image.real) + 1j * _digitised(fields.gain * image.imag)
+    return {key: image.astype(np.complex64) for key, image in images.items()}
+
+
+def acquire_target(
+    fractions: Array,
+    tissues: Mapping[str, Tissue],
+    fields: Fields,
+    target: Target,
+    settings: MrSimulation,
+    rng: np.random.Generator,
+) -> Array:
+    """One conventional image: magnitude of the mixed signal with complex noise (X, Y, Z).
+
+    Args:
+        fractions: The body, where it was then.
+        tissues: As this sequence sees them.
+        fields: Of the subject; a spin echo's transmit field counts as nominal.
+        target: The sequence.
+        settings: Noise.
+        rng: Of the noise.
+    """
+
+    def signal(pd: Any, t1: Any, t2: Any, at: Any) -> NDArray[Any]:
+        return target_signal(pd, t1, t2, target)
+
+    real = mixed(fractions, tissues, fields.textures, signal)
+    sd = settings.noise * reference_target(target) / settings.target_snr
+    return _digitised(fields.gain * np.abs(real + _noise(real.shape, sd, rng)))
+
+
+def _noise(shape: tuple[int, ...], sd: float, rng: np.random.Generator) -> NDArray[Any]:
+    drawn = rng.standard_normal((2, *shape), dtype=np.float32) * np.float32(sd)
+    return np.asarray(drawn[0] + 1j * drawn[1])
+
+
+def _digitised(image: NDArray[Any]) -> Array:
+    return np.asarray(np.round(np.asarray(image, dtype=np.float32) * LEVELS) / LEVELS, dtype=np.float32)

@@ -1,0 +1,116 @@
+"""Signal equations and the protocol: what a tissue gives in each image. Pure functions, times in ms.
+
+Partial volume is not their business: a voxel's signal is the sum of its tissues' signals by their fractions
+(:mod:`taskgan.simulate.mr.scan`), never the signal of mixed parameters.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, model_validator
+
+from taskgan.schema import Settings
+
+
+class Mdme(Settings):
+    """The multi-delay multi-echo acquisition (QRAPMASTER, 10.1002/mrm.21635).
+
+    Attributes:
+        tr: Repetition time.
+        delays: From the saturation pulse to the excitation, shortest first.
+        echoes: Echo times.
+        saturation_deg: Nominal angle of the saturation pulse.
+        excitation_deg: Nominal angle of the excitation.
+    """
+
+    tr: float = Field(default=4350.0, gt=0)
+    delays: tuple[float, ...] = (150.0, 600.0, 1950.0, 4200.0)
+    echoes: tuple[float, ...] = (21.0, 95.0)
+    saturation_deg: float = Field(default=120.0, gt=0, lt=180)
+    excitation_deg: float = Field(default=90.0, gt=0, le=90)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Mdme":
+        for times in (self.delays, self.echoes):
+            if not times or list(times) != sorted(set(times)) or times[0] <= 0:
+                raise ValueError("delays and echoes are rising times above 0 ms")
+        if self.delays[-1] >= self.tr:
+            raise ValueError(f"the longest delay {self.delays[-1]:g} ms does not fit into TR {self.tr:g} ms")
+        return self
+
+
+class Target(Settings):
+    """One conventional sequence: spin echo, or inversion-recovery spin echo where there is a TI.
+
+    Attributes:
+        name: The contrast, as ``pairs.csv`` calls it.
+        tr: Repetition time.
+        te: Echo time; of turbo spin echo the effective one.
+        ti: Inversion time, or None.
+    """
+
+    name: str
+    tr: float = Field(gt=0)
+    te: float = Field(gt=0)
+    ti: float | None = Field(default=None, gt=0)
+
+
+TARGETS = (
+    Target(name="T1w", tr=600, te=15),
+    Target(name="T1-FLAIR", tr=2500, te=20, ti=950),
+    Target(name="T2w", tr=4500, te=100),
+    Target(name="T2-FLAIR", tr=9500, te=110, ti=2400),
+    Target(name="STIR", tr=5000, te=60, ti=220),
+    Target(name="PDw", tr=2700, te=20),
+)
+"""The six contrasts; a contrast's place in this list is its label."""
+
+
+def mdme_signal(
+    pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, *, te: float, td: float, b1: ArrayLike, protocol: Mdme
+) -> NDArray[Any]:
+    """Real signal of one delay and echo in the steady state (10.1002/mrm.21635), for a perfect slice.
+
+    S = PD · e^(−TE/T2) · sin α · [1 − (1 − cos θ)·e^(−TD/T1) − cos θ·e^(−TR/T1)] / [1 − cos θ·cos α·e^(−TR/T1)]
+    with θ and α the nominal angles times B1. Saturation by 120° leaves magnetisation of −½, so that tissue is
+    negative after the shortest delay.
+
+    Args:
+        pd: Proton density relative to water.
+        t1: ms.
+        t2: ms.
+        te: Echo time, ms.
+        td: Delay, ms.
+        b1: Transmit field relative to nominal. All four broadcast.
+        protocol: Angles and TR.
+    """
+    theta = np.radians(protocol.saturation_deg) * np.asarray(b1)
+    alpha = np.radians(protocol.excitation_deg) * np.asarray(b1)
+    cycle = np.exp(-protocol.tr / np.asarray(t1))
+    recovered = 1.0 - (1.0 - np.cos(theta)) * np.exp(-td / np.asarray(t1)) - np.cos(theta) * cycle
+    steady = recovered / (1.0 - np.cos(theta) * np.cos(alpha) * cycle)
+    return np.asarray(np.asarray(pd) * np.exp(-te / np.asarray(t2)) * np.sin(alpha) * steady)
+
+
+def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: Target) -> NDArray[Any]:
+    """Signed signal of a spin echo, or of an inversion-recovery spin echo with finite TR and TE ≪ TR.
+
+    S = PD · e^(−TE/T2) · (1 − e^(−TR/T1)), with an inversion PD · e^(−TE/T2) · (1 − 2·e^(−TI/T1) + e^(−TR/T1)).
+
+    Args:
+        pd: Proton density relative to water.
+        t1: ms.
+        t2: ms.
+        target: The sequence.
+    """
+    cycle = np.exp(-target.tr / np.asarray(t1))
+    longitudinal = 1.0 - cycle
+    if target.ti is not None:
+        longitudinal = 1.0 - 2.0 * np.exp(-target.ti / np.asarray(t1)) + cycle
+    return np.asarray(np.asarray(pd) * np.exp(-target.te / np.asarray(t2)) * longitudinal)
+
+
+def null_ti(t1: float, tr: float) -> float:
+    """Inversion time at which a tissue gives nothing: T1 · ln(2 / (1 + e^(−TR/T1)))."""
+    return float(t1 * np.log(2.0 / (1.0 + np.exp(-tr / t1))))

@@ -1,0 +1,131 @@
+"""Subjects on every core: each worker keeps a bench, and every subject is made whole by one of them."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, Protocol
+
+from taskgan.errors import UserError
+from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy
+
+Record = dict[str, Any]
+
+
+class Bench(Protocol):
+    """What a worker keeps between subjects."""
+
+    def make(self, subject: Any) -> Record:
+        """Simulate one subject, write its files, give its record."""
+        ...
+
+
+class Anatomies:
+    """The heads of a cohort; of BrainWeb's the one used last is held.
+
+    Args:
+        sources: BrainWeb files; empty for the template.
+        template: The MNI template, or None.
+        step: Resolution of BrainWeb heads, mm.
+        detailed: Tissues of ``anatomy.DETAILED``.
+    """
+
+    def __init__(
+        self, sources: Sequence[Path], template: Anatomy | None, step: float, *, detailed: bool = False
+    ) -> None:
+        self._sources, self._template, self._step = sources, template, step
+        self._detailed = detailed
+        self._loaded: tuple[int, Anatomy] | None = None
+
+    def __getitem__(self, number: int) -> Anatomy:
+        if self._template is not None:
+            return self._template
+        if self._loaded is None or self._loaded[0] != number:
+            head = brainweb_anatomy(self._sources[number], self._step, detailed=self._detailed)
+            self._loaded = (number, head)
+        return self._loaded[1]
+
+
+def default_workers(limit: int | None = None) -> int:
+    """Every core that this process may use, at most ``limit``."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if limit is None else min(cores, limit)
+
+
+def work(
+    waiting: Sequence[Any],
+    bench: Callable[..., Bench],
+    setup: tuple[Any, ...],
+    workers: int,
+    out: Path,
+) -> Iterator[Record]:
+    """Records as they come, in any order.
+
+    Args:
+        waiting: Subjects to make.
+        bench: Makes a worker's bench from ``setup``; a class or function of a module, because it travels to
+            other processes.
+        setup: Its arguments.
+        workers: Processes; 1 stays in this one.
+        out: The cohort, for messages.
+
+    Raises:
+        UserError: If a worker was killed.
+    """
+    if not waiting:
+        return
+    if workers == 1:
+        one = bench(*setup)
+        for subject in waiting:
+            yield _single_threaded(one, subject)
+        return
+    # Spawned, not forked: BLAS threads of the parent do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_open_bench, initargs=(bench, setup)
+    ) as pool:
+        jobs = [pool.submit(_make, subject) for subject in waiting]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        except BrokenProcessPool:
+            raise UserError(
+                f"a worker was killed, probably for want of memory; call again with --workers {workers // 2 or 1}: "
+                f"{out} goes on where it is"
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _single_threaded(bench: Bench, subject: Any) -> Record:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
+    with threadpool_limits(1):
+        return bench.make(subject)
+
+
+_bench: Bench | None = None
+
+
+def _open_bench(bench: Callable[..., Bench], setup: tuple[Any, ...]) -> None:
+    global _bench
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _bench = bench(*setup)
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _make(subject: Any) -> Record:
+    if _bench is None:
+        raise RuntimeError("a worker was given a subject before it was set up")
+    return _single_threaded(_bench, subject)
