@@ -295,8 +295,13 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
             f"The SUVR of the clean image contradicts the label in {by_suvr.wrong} of {by_suvr.decisions} cases "
             f"(noise and partial volume near the cut): flips are counted against the clean image, not the label."
         )
-    if task.decisions and "task_gan" in comparison.methods:
-        yield "T taught Task-GAN, so T’s own figures are no evidence for it; the judge’s and the SUVR’s are."
+    # Variants are told apart by what follows the name, as in task_gan_frozen.
+    taught = [shown(m) for m in comparison.methods if m.startswith("task_gan")]
+    if task.decisions and taught:
+        yield (
+            f"T taught {_and(taught)}, so T’s own figures are no evidence for {'it' if len(taught) == 1 else 'them'}; "
+            f"the judge’s and the SUVR’s are."
+        )
     if subjects < FEWEST:
         yield (
             f"With {subjects} test subjects there are no 95 % intervals (a bootstrap needs {FEWEST}), so that no "
