@@ -298,9 +298,9 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
     # Variants are told apart by what follows the name, as in task_gan_frozen.
     taught = [shown(m) for m in comparison.methods if m.startswith("task_gan")]
     if task.decisions and taught:
+        them = "it" if len(taught) == 1 else "them"
         yield (
-            f"T taught {_and(taught)}, so T’s own figures are no evidence for {'it' if len(taught) == 1 else 'them'}; "
-            f"the judge’s and the SUVR’s are."
+            f"T taught {_and(taught)}, so T’s own figures are no evidence for {them}; the judge’s and the SUVR’s are."
         )
     if subjects < FEWEST:
         yield (
