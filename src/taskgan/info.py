@@ -57,9 +57,14 @@ def _cohort(place: Path) -> str:
 
 
 def _split(pairs: Pairs) -> str:
-    subjects = {p.subject: p.label for p in pairs}
-    labels = Counter("no label" if y is None else f"label {y:g}" for y in subjects.values())
-    return f"{len(subjects)} subjects ({_counts(labels)})"
+    labels: dict[str, set[str]] = {}
+    for p in pairs:
+        labels.setdefault(p.subject, set()).add("no label" if p.label is None else f"label {p.label:g}")
+    if all(len(own) == 1 for own in labels.values()):
+        return f"{len(labels)} subjects ({_counts(Counter(own.pop() for own in labels.values()))})"
+    # Labels that differ within a subject, such as contrasts, are those of its pairs.
+    of_pairs = Counter("no label" if p.label is None else f"label {p.label:g}" for p in pairs)
+    return f"{len(labels)} subjects, {len(pairs)} pairs ({_counts(of_pairs)})"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

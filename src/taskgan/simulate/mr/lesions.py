@@ -15,9 +15,10 @@ Mask = NDArray[np.bool_]
 # Assumptions after the usual description of multiple sclerosis: ovoid lesions of 3 mm and more, most of them at
 # the ventricles and pointing away from them, some under the cortex, few elsewhere.
 _PLACES = (("periventricular", 0.55), ("juxtacortical", 0.25), ("deep", 0.20))
-_COUNT_MEDIAN, _COUNT_SIGMA, _COUNT_RANGE = 14.0, 0.6, (4, 45)
-_DIAMETER_MM = {"periventricular": 6.5, "juxtacortical": 5.0, "deep": 5.0}
-_DIAMETER_SIGMA, _DIAMETER_RANGE = 0.35, (3.0, 18.0)
+_COUNT_MEDIAN, _COUNT_SIGMA, _COUNT_RANGE = 16.0, 0.5, (5, 45)
+_DIAMETER_MM = {"periventricular": 7.5, "juxtacortical": 6.0, "deep": 6.0}
+_DIAMETER_SIGMA, _DIAMETER_RANGE = 0.4, (3.0, 20.0)
+_FIRST_MM = 10.0  # of at least one lesion, so that thick slices show that there is one
 _TUMOUR_MM, _OEDEMA_MM = (12.0, 30.0), (5.0, 16.0)
 
 
@@ -96,19 +97,20 @@ def _plaques(head: Head, grid: Grid, rng: np.random.Generator) -> Disease:
     for choice in rng.choice(len(possible), count, p=weights / weights.sum()):
         name = possible[int(choice)][0]
         numbers[name] += 1
-        made.append(_plaque(name, _position(places[name], grid, rng), rng))
+        least = _DIAMETER_RANGE[0] if made else _FIRST_MM
+        made.append(_plaque(name, _position(places[name], grid, rng), least, rng))
     return Disease(plaques=tuple(made), places=tuple(numbers.items()))
 
 
-def _plaque(place: str, centre: NDArray[np.float64], rng: np.random.Generator) -> Blob:
+def _plaque(place: str, centre: NDArray[np.float64], least: float, rng: np.random.Generator) -> Blob:
     median = _DIAMETER_MM.get(place, 5.0)
-    diameter = float(np.clip(median * np.exp(_DIAMETER_SIGMA * rng.normal()), *_DIAMETER_RANGE))
+    diameter = float(np.clip(median * np.exp(_DIAMETER_SIGMA * rng.normal()), least, _DIAMETER_RANGE[1]))
     long = float(rng.uniform(1.2, 1.8)) if place == "periventricular" else float(rng.uniform(1.0, 1.3))
     axes = 0.5 * diameter * np.array([long, 1.0, 1.0]) / long ** (1.0 / 3.0)
     # Beside the ventricles the long axis follows the medullary veins, outwards; elsewhere it lies anyhow.
     spread = 20.0 if place == "periventricular" else 90.0
     turn = rotation(np.radians(rng.normal(0.0, spread, 3)))
-    return Blob(centre, axes, turn, 0.5, rng.uniform(0, 2 * np.pi, 3), strength=float(rng.uniform(0.75, 1.0)))
+    return Blob(centre, axes, turn, 0.5, rng.uniform(0, 2 * np.pi, 3), strength=float(rng.uniform(0.8, 1.0)))
 
 
 def _metastasis(head: Head, grid: Grid, rng: np.random.Generator) -> Disease:
