@@ -4,7 +4,17 @@ from pathlib import Path
 import pytest
 
 from taskgan.errors import Problems, UserError
-from taskgan.files import atomic, checksum, digest, read_yaml, versions, write_json, write_text, write_yaml
+from taskgan.files import (
+    atomic,
+    check_writable,
+    checksum,
+    digest,
+    read_yaml,
+    versions,
+    write_json,
+    write_text,
+    write_yaml,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -58,3 +68,18 @@ def test_versions_name_what_can_change_a_number() -> None:
 def test_problems_count_and_list() -> None:
     assert str(Problems("x.csv is bad", ["one"])) == "x.csv is bad: 1 problem\n  - one"
     assert "2 problems" in str(Problems("x.csv is bad", ["one", "two"]))
+
+
+def test_a_place_that_cannot_hold_results_is_named_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for asked in (tmp_path / "file", tmp_path / "file" / "deep" / "run"):
+        with pytest.raises(UserError, match="file is a file, expected a folder to write the run to"):
+            check_writable(asked, "the run")
+    monkeypatch.chdir(tmp_path)
+    check_writable(Path("a b/new"), "the run")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    monkeypatch.setattr("taskgan.files.os.access", lambda *_: False)
+    with pytest.raises(UserError, match="may not be written to; choose another folder for the run"):
+        check_writable(tmp_path / "new", "the run")

@@ -43,6 +43,23 @@ def atomic(target: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path, what: str) -> None:
+    """See, before hours of work, that a folder can be written to or be made. Writes nothing.
+
+    Args:
+        folder: Where results will go; need not exist.
+        what: What will be written, e.g. ``the evaluation``.
+
+    Raises:
+        UserError: If it, or the folder that it would be made in, is a file or may not be written to.
+    """
+    place = next(p for p in (folder, *folder.absolute().parents) if p.exists() or p.is_symlink())
+    if not place.is_dir():
+        raise UserError(f"{place} is a file, expected a folder to write {what} to")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"{place} may not be written to; choose another folder for {what}")
+
+
 def write_text(target: Path, text: str) -> None:
     """Write text atomically (UTF-8, as given)."""
     with atomic(target) as partial:

@@ -6,6 +6,7 @@ from fake_cohort import blur, make_restorations
 from taskgan.cohort.pairs import read_pairs
 from taskgan.errors import UserError
 from taskgan.evaluate.restorations import find_restorations
+from taskgan.files import checksum, write_json
 
 
 def test_our_own_folder_says_what_it_is(cohort: Path, tmp_path: Path) -> None:
@@ -15,6 +16,19 @@ def test_our_own_folder_says_what_it_is(cohort: Path, tmp_path: Path) -> None:
     assert len(found.images) == 8
     assert found.images["sub-02"] == folder / "images/sub-02_restored.nii.gz"
     assert find_restorations(folder, read_pairs(cohort), "other").method == "other"
+
+
+def test_an_image_restored_from_another_cohort_is_refused(cohort: Path, tmp_path: Path) -> None:
+    folder = make_restorations(tmp_path / "r", cohort, "gan", blur(1))
+    pairs = read_pairs(cohort)
+    said = folder / "images/sub-02_restored.json"
+    write_json(said, {"SourceChecksum": checksum(next(p for p in pairs if p.case == "sub-02").degraded)})
+    assert "sub-02" in find_restorations(folder, pairs).images
+    write_json(said, {"SourceChecksum": "0" * 64})
+    with pytest.raises(
+        UserError, match=r"sub-02_restored.nii.gz was restored from another image than .*sub-02"
+    ):
+        find_restorations(folder, pairs)
 
 
 def test_another_tools_folder_goes_by_the_case(cohort: Path, tmp_path: Path) -> None:

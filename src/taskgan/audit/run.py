@@ -23,7 +23,7 @@ from taskgan.audit.verdict import Verdict, verdict
 from taskgan.console import progress, say
 from taskgan.errors import UserError
 from taskgan.evaluate.measure import relative
-from taskgan.files import atomic, versions, write_yaml
+from taskgan.files import atomic, check_writable, versions, write_yaml
 from taskgan.report.cells import write_table
 from taskgan.report.page import Picture
 
@@ -120,8 +120,7 @@ def _check_place(out: Path, *, overwrite: bool) -> None:
         raise UserError(
             f"an audit needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder to write the audit to")
+    check_writable(out, "the audit")
     if (out / PAGE).exists() and not overwrite:
         raise UserError(f"{out} already holds an audit; say --overwrite to replace it")
 

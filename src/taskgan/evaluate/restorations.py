@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort.images import SUFFIXES, stem
+from taskgan.cohort.images import SUFFIXES, read_sidecar, stem
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.files import checksum, read_yaml
 
 RESERVED = ("input", "clean")
 
@@ -46,8 +46,9 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
         method: Name of the method; overrides what the folder says.
 
     Raises:
-        UserError: If the folder or an image that it lists does not exist, it is unfinished, no case matches, or the
-            method has no name or the name of a reference row.
+        UserError: If the folder or an image that it lists does not exist, it is unfinished, no case matches, an
+            image says that it was restored from another one, or the method has no name or the name of a reference
+            row.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected a folder of restored images")
@@ -66,6 +67,7 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
         raise UserError(
             f"{folder} holds no image of a case in {pairs.source}; expected names such as {example}.nii.gz"
         )
+    _check_sources(images, pairs)
     return Restorations(
         folder, str(name), _number(folder, origin, "seed"), _number(folder, origin, "fold"), images, origin
     )
@@ -89,6 +91,17 @@ def _listed(table: Path, pairs: Pairs) -> dict[str, Path]:
     if absent:
         raise UserError(f"{table} lists {len(absent)} images that do not exist, the first is {absent[0]}")
     return images
+
+
+def _check_sources(images: dict[str, Path], pairs: Pairs) -> None:
+    """Two cohorts may call their subjects alike: an image that says what it was made from is believed."""
+    for pair in pairs:
+        was = read_sidecar(images[pair.case]).get("SourceChecksum") if pair.case in images else None
+        if was and pair.degraded.is_file() and was != checksum(pair.degraded):
+            raise UserError(
+                f"{images[pair.case]} was restored from another image than {pair.degraded}; "
+                "expected the cohort that it was restored from"
+            )
 
 
 def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:

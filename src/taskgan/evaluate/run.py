@@ -17,7 +17,7 @@ from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations, find_restorations
 from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.summary import summarise
-from taskgan.files import versions, write_json, write_yaml
+from taskgan.files import check_writable, versions, write_json, write_yaml
 from taskgan.recipe import Recipe, parse_recipe
 
 
@@ -57,8 +57,7 @@ def evaluate(
         UserError: If something is missing, on another grid, or already there.
     """
     settings = settings or Evaluation()
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder to write the evaluation to")
+    check_writable(out, "the evaluation")
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
     pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])

@@ -17,7 +17,7 @@ from taskgan.explain.figures import figure4, figure5
 from taskgan.explain.measures import NAMES, Outcome, findings, measure
 from taskgan.explain.problem import draw
 from taskgan.explain.train import METHODS, Method, Training, train
-from taskgan.files import versions, write_yaml
+from taskgan.files import check_writable, versions, write_yaml
 from taskgan.report.cells import Cell, Column, Table, number, plain, span, write_table
 
 RECORD = "explain.yaml"
@@ -54,8 +54,7 @@ def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bo
         raise UserError(
             f"figures need {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder to write the figures to")
+    check_writable(out, "the figures")
     if (out / RECORD).exists() and not overwrite:
         raise UserError(f"{out} already holds the figures; say --overwrite to replace them")
     settings = Training(seed=seed) if steps is None else Training(seed=seed, steps=steps)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from taskgan.console import say
 from taskgan.errors import UserError
-from taskgan.files import versions, write_yaml
+from taskgan.files import check_writable, versions, write_yaml
 from taskgan.report.cells import Table, write_table
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
 from taskgan.report.choose import choose_cases, rule
@@ -52,8 +52,7 @@ def compare(
             f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
     page = out / "report.html"
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder to write the report to")
+    check_writable(out, "the report")
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
     comparison = load(evaluations, baseline, inference)

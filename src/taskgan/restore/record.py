@@ -9,7 +9,7 @@ from typing import Any
 from taskgan import __version__
 from taskgan.cohort.images import Volume, read_sidecar, sidecar
 from taskgan.errors import UserError
-from taskgan.files import atomic, checksum, digest, read_yaml, versions, write_yaml
+from taskgan.files import atomic, check_writable, checksum, digest, read_yaml, versions, write_yaml
 from taskgan.restore.inputs import Job
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.restorer import Restored
@@ -167,6 +167,7 @@ class Record:
         """
         if self._folder.exists() and not self._folder.is_dir():
             raise UserError(f"{self._folder} is a file; expected a folder, or a name that ends in .nii.gz")
+        check_writable(self._folder, "the restored images")
         path = self._folder / RECORD
         found = read_yaml(path) if path.is_file() else {}
         same = ("checksum", "settings", "inputs")

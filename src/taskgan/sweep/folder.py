@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.errors import UserError
-from taskgan.files import read_yaml, versions, write_yaml
+from taskgan.files import check_writable, read_yaml, versions, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.sweep.effective import mark
 from taskgan.train.folder import RECIPE, RECORD, differences
@@ -47,8 +47,7 @@ def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) 
     Raises:
         UserError: If it holds something else, or a sweep of another recipe or cohort: it says what changed.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder for the sweep")
+    check_writable(out, "the sweep")
     if not (out / SWEEP).is_file():
         there = sorted(entry.name for entry in out.iterdir()) if out.is_dir() else []
         foreign = [name for name in there if not name.startswith(".partial-")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.errors import UserError
-from taskgan.files import read_yaml, write_yaml
+from taskgan.files import check_writable, read_yaml, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.train.checkpoint import NAME
 
@@ -41,8 +41,7 @@ def open_run(folder: Path, recipe: Recipe, mark: str, *, overwrite: bool) -> dic
     Raises:
         UserError: If the folder holds something else, or a run with another recipe or other data.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file, expected a folder for the run")
+    check_writable(folder, "the run")
     if not (folder / RECIPE).is_file():
         left = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         foreign = [name for name in left if not name.startswith(".partial-")]
