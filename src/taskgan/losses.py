@@ -32,9 +32,17 @@ class Cycle(Settings):
     Its adversarial terms weigh 1 and have the form of ``loss.discriminator`` (theirs is ``least_squares``); λ and
     μ of Eq. 4 play no part in it, and neither does T.
 
+    Where ``generator.residual`` adds the input to the output, both generators start as the identity, which costs
+    neither cycle nor identity loss, and 10 |F(G(x̃)) − x̃| has its kink there: G stays there for long. Measured with a
+    small G on 12 simulated PET subjects of 21.2 dB: after 160 steps 21.2 dB with any ``identity``, any gradient clip
+    (1, 10, none) and either form of D, and after 320 steps without the residual 23.6 dB (GAN, paired: 27.8 dB after
+    160). So compare with ``generator.residual: false`` too. Gradients of G and F are some 25 times the default clip
+    all the time, which Adam makes up for: clipping at 1, at 10 and not at all gave the same there.
+
     Attributes:
         weight: Of the cycle loss.
-        identity: Of the identity loss (half of the cycle's there); 0 leaves it out.
+        identity: Of the identity loss (half of the cycle's there, where it is used: for photographs of paintings,
+            to keep their colours); 0 leaves it out.
         buffer: Each D learns from a history of this many generated images beside the newest (Shrivastava et al.
             2017, 10.1109/CVPR.2017.241); 0 shows it the newest alone.
     """
