@@ -109,26 +109,54 @@ def deform(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> Head:
     return sample(anatomy, grid, draw_shape(rng), [((k + 0.5) / thin - 0.5, 1.0 / thin) for k in range(thin)])
 
 
-def sample(anatomy: Anatomy, grid: Grid, shape: Shape, profile: Sequence[tuple[float, float]]) -> Head:
+class Interpolation:
+    """An anatomy prepared for sampling: tissues beside each other in memory, air known beforehand.
+
+    Args:
+        anatomy: Any; its maps are copied.
+    """
+
+    def __init__(self, anatomy: Anatomy) -> None:
+        self.tissues = len(anatomy.maps)
+        self._inverse = np.linalg.inv(anatomy.affine)
+        self._maps = np.ascontiguousarray(np.moveaxis(anatomy.maps, 0, -1))
+        some = anatomy.maps.any(axis=0)
+        for axis in range(3):  # a cell holds something if one of its eight corners does
+            some |= np.roll(some, -1, axis)
+        self._some = some.reshape(-1)
+
+    def at(self, points: NDArray[np.float64]) -> Array:
+        """Fractions (T, ...) at points (3, ...) in millimetres of the template; air outside."""
+        inverse = self._inverse
+        voxel = np.tensordot(inverse[:3, :3], points, axes=1) + inverse[:3, 3].reshape(
+            3, *([1] * (points.ndim - 1))
+        )
+        return _trilinear(self._maps, voxel, self._some)
+
+
+def sample(
+    anatomy: Anatomy | Interpolation, grid: Grid, shape: Shape, profile: Sequence[tuple[float, float]]
+) -> Head:
     """One head on the scanner's grid.
 
     Args:
-        anatomy: The template.
+        anatomy: The template; prepared, where it is sampled more than once.
         grid: The scanner's grid.
         shape: The head.
         profile: Of a slice: heights of thinner slices, in slices from its middle, and their weights, which sum
             to one.
     """
-    fractions = np.zeros((len(anatomy.maps), *grid.shape), dtype=np.float32)
+    template = anatomy if isinstance(anatomy, Interpolation) else Interpolation(anatomy)
+    fractions = np.zeros((template.tissues, *grid.shape), dtype=np.float32)
     points = np.zeros((3, *grid.shape), dtype=np.float32)
-    inverse = np.linalg.inv(anatomy.affine)
-    tissues = np.ascontiguousarray(np.moveaxis(anatomy.maps, 0, -1))
     for k in range(grid.shape[2]):
+        slab = np.zeros((template.tissues, *grid.shape[:2]), dtype=np.float32)
+        where = np.zeros((3, *grid.shape[:2]), dtype=np.float32)
         for height, weight in profile:
             place = _points(grid, k + height, shape.matrix, shape.shift, shape.knots)
-            points[..., k] += place * weight
-            voxel = np.tensordot(inverse[:3, :3], place, axes=1) + inverse[:3, 3].reshape(3, 1, 1)
-            fractions[..., k] += _trilinear(tissues, voxel) * np.float32(weight)
+            where += place * weight
+            slab += template.at(place) * np.float32(weight)
+        fractions[..., k], points[..., k] = slab, where
     return Head(_atrophied(fractions, grid, shape.atrophy), points, shape.atrophy)
 
 
@@ -158,24 +186,32 @@ def _points(
     return np.asarray(straight + warp + shift.reshape(3, 1, 1))
 
 
-def _trilinear(maps: Array, voxel: NDArray[np.float64]) -> Array:
-    """Sample all maps (X, Y, Z, C) at voxel coordinates (3, ...) at once: (C, ...), zero outside."""
-    size = np.array(maps.shape[:3])
+def _trilinear(maps: Array, voxel: NDArray[np.float64], some: NDArray[np.bool_] | None = None) -> Array:
+    """Sample all maps (X, Y, Z, C) at voxel coordinates (3, ...) at once: (C, ...), zero outside.
+
+    ``some`` (X·Y·Z,) is False for cells, by their lowest corner, whose corners are all zero.
+    """
+    size, channels = np.array(maps.shape[:3]), maps.shape[3]
     where = voxel.reshape(3, -1)
-    inside = np.all((where >= 0) & (where <= size[:, None] - 1), axis=0)
-    where = where[:, inside]
-    low = np.minimum(where.astype(np.int64), size[:, None] - 2)
-    share = (where - low).astype(np.float32)
-    flat = maps.reshape(-1, maps.shape[3])
+    inside = np.flatnonzero(np.all((where >= 0) & (where <= size[:, None] - 1), axis=0))
+    low = np.minimum(where[:, inside].astype(np.int64), size[:, None] - 2)
     strides = np.array([size[1] * size[2], size[2], 1])
     base = strides @ low
-    found = np.zeros((where.shape[1], maps.shape[3]), dtype=np.float32)
+    if some is not None:
+        held = some[base]
+        inside, base, low = inside[held], base[held], low[:, held]
+    share = (where[:, inside] - low).astype(np.float32)
+    x, y, z = ((1 - one, one) for one in share)
+    flat = maps.reshape(-1, channels)
+    found = np.zeros((len(base), channels), dtype=np.float32)
     for corner in np.ndindex(2, 2, 2):
-        weight = np.prod([s if up else 1 - s for s, up in zip(share, corner, strict=True)], axis=0)
-        found += weight[:, None] * flat[base + int(strides @ np.array(corner))]
-    sampled = np.zeros((maps.shape[3], inside.size), dtype=np.float32)
+        i, j, k = corner
+        rows = flat.take(base + int(strides @ np.array(corner)), axis=0)
+        rows *= (x[i] * y[j] * z[k])[:, None]
+        found += rows
+    sampled = np.zeros((channels, where.shape[1]), dtype=np.float32)
     sampled[:, inside] = found.T
-    return sampled.reshape(maps.shape[3], *voxel.shape[1:])
+    return sampled.reshape(channels, *voxel.shape[1:])
 
 
 def spline_weights(positions: NDArray[Any], extent: int, count: int) -> NDArray[np.float64]:

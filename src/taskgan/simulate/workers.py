@@ -65,7 +65,7 @@ def work(
     """Records as they come, in any order.
 
     Args:
-        waiting: Subjects to make.
+        waiting: Subjects to make; each says the number of its ``anatomy``.
         bench: Makes a worker's bench from ``setup``; a class or function of a module, because it travels to
             other processes.
         setup: Its arguments.
@@ -77,9 +77,10 @@ def work(
     """
     if not waiting:
         return
+    ordered = sorted(waiting, key=lambda subject: subject.anatomy)  # a head is read once for all its subjects
     if workers == 1:
         one = bench(*setup)
-        for subject in waiting:
+        for subject in ordered:
             yield _single_threaded(one, subject)
         return
     # Spawned, not forked: BLAS threads of the parent do not survive a fork.
@@ -87,7 +88,7 @@ def work(
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_open_bench, initargs=(bench, setup)
     ) as pool:
-        jobs = [pool.submit(_make, subject) for subject in waiting]
+        jobs = [pool.submit(_make, subject) for subject in ordered]
         try:
             for job in as_completed(jobs):
                 yield job.result()

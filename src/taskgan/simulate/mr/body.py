@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.simulate.anatomy import DETAILED, Anatomy
-from taskgan.simulate.deform import Grid, Head, Shape, sample
+from taskgan.simulate.deform import Grid, Head, Interpolation, Shape, sample
 from taskgan.simulate.mr.blobs import shares
 from taskgan.simulate.mr.lesions import Disease
 from taskgan.simulate.mr.tissues import TISSUES, index
@@ -43,7 +43,7 @@ class Movement:
         return cls(np.eye(3), np.zeros(3))
 
 
-def scanned_head(anatomy: Anatomy, grid: Grid, shape: Shape, movement: Movement) -> Head:
+def scanned_head(anatomy: Anatomy | Interpolation, grid: Grid, shape: Shape, movement: Movement) -> Head:
     """The healthy head on the grid, resampled from its anatomy: a movement blurs nothing."""
     return sample(anatomy, grid, shape.moved(movement.rotation, movement.shift), PROFILE)
 

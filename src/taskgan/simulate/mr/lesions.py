@@ -93,7 +93,8 @@ def _plaques(head: Head, grid: Grid, rng: np.random.Generator) -> Disease:
         places["white"] = np.argwhere(head.fractions[WHITE] > 0.5)
         possible = [("white", 1.0)]
     weights = np.array([share for _, share in possible])
-    made, numbers = [], dict.fromkeys((name for name, _ in possible), 0)
+    made: list[Blob] = []
+    numbers = dict.fromkeys((name for name, _ in possible), 0)
     for choice in rng.choice(len(possible), count, p=weights / weights.sum()):
         name = possible[int(choice)][0]
         numbers[name] += 1

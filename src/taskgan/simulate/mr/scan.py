@@ -1,6 +1,6 @@
 """From a body to images: signals mixed by fraction, fields, coil noise, magnitude."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.tissues import TABLE, TISSUES, Tissue
 
 Array = NDArray[np.float32]
-Signal = Callable[[Any, Any, Any, NDArray[np.intp]], NDArray[Any]]
 LEVELS = 4096
 """Steps of the digitiser from nothing to the signal of water at a gain of one; far finer than the noise."""
 
@@ -57,29 +56,58 @@ def draw_fields(
     return Fields(b1, phase, growth, textures.astype(np.float32), gain)
 
 
-def mixed(fractions: Array, tissues: Mapping[str, Tissue], textures: Array, signal: Signal) -> Array:
-    """Signal of every voxel: the sum of its tissues' signals by their fractions.
+@dataclass(frozen=True)
+class Part:
+    """One tissue where there is some of it: N voxels.
+
+    Attributes:
+        at: Their flat numbers (N,).
+        fraction: (N,).
+        t1: ms (N,).
+        t2: ms (N,).
+        pd: Density (N,).
+    """
+
+    at: NDArray[np.intp]
+    fraction: Array
+    t1: Array
+    t2: Array
+    pd: Array
+
+
+def parts(fractions: Array, tissues: Mapping[str, Tissue], textures: Array) -> list[Part]:
+    """The tissues of a body, each where it is.
 
     Args:
         fractions: (T, X, Y, Z) in the order of ``tissues.TISSUES``.
         tissues: Their T1, T2 and density.
         textures: Relative deviations of T1, T2 and density (3, X, Y, Z).
-        signal: Of density, T1 and T2 (N,) in the voxels (N,) with these flat numbers.
+    """
+    varied = 1.0 + textures.reshape(3, -1)
+    found = []
+    for name, fraction in zip(TISSUES, fractions.reshape(len(TISSUES), -1), strict=True):
+        at = np.flatnonzero(fraction)
+        own = tissues[name]
+        t1, t2, pd = (np.float32(value) * varied[k, at] for k, value in enumerate((own.t1, own.t2, own.pd)))
+        found.append(Part(at, fraction[at], t1, t2, pd))
+    return found
+
+
+def mixed(tissues: Sequence[Part], shape: tuple[int, ...], signal: Callable[[Part], NDArray[Any]]) -> Array:
+    """Signal of every voxel: the sum of its tissues' signals by their fractions.
+
+    Args:
+        tissues: From :func:`parts`.
+        shape: (X, Y, Z).
+        signal: Of one part, (N,).
 
     Returns:
         (X, Y, Z), signed.
     """
-    total = np.zeros(fractions[0].size, dtype=np.float32)
-    varied = textures.reshape(3, -1)
-    for name, fraction in zip(TISSUES, fractions.reshape(len(TISSUES), -1), strict=True):
-        at = np.flatnonzero(fraction)
-        tissue = tissues[name]
-        t1, t2, pd = (
-            np.float32(value) * (1.0 + varied[k, at])
-            for k, value in enumerate((tissue.t1, tissue.t2, tissue.pd))
-        )
-        total[at] += fraction[at] * signal(pd, t1, t2, at).astype(np.float32)
-    return total.reshape(fractions.shape[1:])
+    total = np.zeros(int(np.prod(shape)), dtype=np.float32)
+    for part in tissues:
+        total[part.at] += part.fraction * signal(part).astype(np.float32)
+    return total.reshape(shape)
 
 
 def reference_mdme(protocol: Mdme) -> float:
@@ -128,14 +156,17 @@ def acquire_mdme(
     protocol = settings.mdme
     sd = settings.noise * reference_mdme(protocol) / settings.snr
     flat = fields.b1.reshape(-1)
+    own = parts(fractions, tissues, fields.textures)
     images = {}
     for d, td in enumerate(protocol.delays, start=1):
         for e, te in enumerate(protocol.echoes, start=1):
 
-            def signal(pd: Any, t1: Any, t2: Any, at: Any, td: float = td, te: float = te) -> NDArray[Any]:
-                return mdme_signal(pd, t1, t2, te=te, td=td, b1=flat[at], protocol=protocol)
+            def signal(part: Part, td: float = td, te: float = te) -> NDArray[Any]:
+                return mdme_signal(
+                    part.pd, part.t1, part.t2, te=te, td=td, b1=flat[part.at], protocol=protocol
+                )
 
-            real = mixed(fractions, tissues, fields.textures, signal)
+            real = mixed(own, fields.b1.shape, signal)
             phase = fields.phase + fields.phase_growth * np.float32(te / protocol.echoes[-1])
             image = real * np.exp(1j * phase) + _noise(real.shape, sd, rng)
             images[d, e] = _digitised(fields.gain * image.real) + 1j * _digitised(fields.gain * image.imag)
@@ -161,10 +192,8 @@ def acquire_target(
         rng: Of the noise.
     """
 
-    def signal(pd: Any, t1: Any, t2: Any, at: Any) -> NDArray[Any]:
-        return target_signal(pd, t1, t2, target)
-
-    real = mixed(fractions, tissues, fields.textures, signal)
+    own = parts(fractions, tissues, fields.textures)
+    real = mixed(own, fields.b1.shape, lambda part: target_signal(part.pd, part.t1, part.t2, target))
     sd = settings.noise * reference_target(target) / settings.target_snr
     return _digitised(fields.gain * np.abs(real + _noise(real.shape, sd, rng)))
 

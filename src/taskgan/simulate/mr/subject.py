@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import write_volume
 from taskgan.files import write_json
 from taskgan.simulate.anatomy import Anatomy
-from taskgan.simulate.deform import draw_shape, rotation
+from taskgan.simulate.deform import Interpolation, draw_shape, rotation
 from taskgan.simulate.mr.bids import (
     MASKS,
     PARTS,
@@ -54,7 +54,8 @@ def make_subject(subject: Subject, settings: MrSimulation, anatomy: Anatomy, fol
     seeds = np.random.SeedSequence([settings.seed, subject.number]).spawn(5 + 2 * len(settings.targets))
     shape_rng, disease_rng, tissue_rng, field_rng, noise_rng, *own = map(np.random.default_rng, seeds)
     shape = draw_shape(shape_rng, (0.0, -16.0, geometry.centre_mm))
-    head = scanned_head(anatomy, grid, shape, Movement.none())
+    template = Interpolation(anatomy)
+    head = scanned_head(template, grid, shape, Movement.none())
     disease = draw_disease(subject.kind, head, grid, disease_rng)
     fractions = body(head, disease, grid, Movement.none())
     truth = masks(fractions)
@@ -74,7 +75,7 @@ def make_subject(subject: Subject, settings: MrSimulation, anatomy: Anatomy, fol
         there = (
             fractions
             if still
-            else body(scanned_head(anatomy, grid, shape, movement), disease, grid, movement)
+            else body(scanned_head(template, grid, shape, movement), disease, grid, movement)
         )
         image = acquire_target(there, effective, fields, target, settings, target_noise_rng)
         side = target_sidecar(target, geometry.slice_mm)
