@@ -32,12 +32,13 @@ class Cycle(Settings):
     Its adversarial terms weigh 1 and have the form of ``loss.discriminator`` (theirs is ``least_squares``); λ and
     μ of Eq. 4 play no part in it, and neither does T.
 
-    Where ``generator.residual`` adds the input to the output, both generators start as the identity, which costs
-    neither cycle nor identity loss, and 10 |F(G(x̃)) − x̃| has its kink there: G stays there. Measured with a small G on
-    12 simulated PET subjects of 21.2 dB: still 21.2 dB after 600 steps, and after 160 with ``identity`` 0 or 5, any
-    gradient clip (1, 10, none) and D by ``bce`` or ``least_squares``; without the residual 23.6 dB after 320 steps
-    (GAN, paired: 27.8 dB after 160). So compare with ``generator.residual: false`` too. Gradients of G and F are some 25 times the default clip
-    all the time, which Adam makes up for: clipping at 1, at 10 and not at all gave the same there.
+    Where ``generator.residual`` adds the input to the output, both generators start as the identity, which
+    costs neither cycle nor identity loss, and 10 |F(G(x̃)) − x̃| has its kink there: G stays there. Measured
+    with a small G on 12 simulated PET subjects of 21.2 dB: still 21.2 dB after 600 steps, and after 160 with
+    ``identity`` 0 or 5, any gradient clip (1, 10, none) and D by ``bce`` or ``least_squares``; without the
+    residual 23.6 dB after 320 steps (GAN, paired: 27.8 dB after 160). So compare with ``generator.residual:
+    false`` too. Gradients of G and F are some 25 times the default clip all the time, which Adam makes up
+    for: clipping at 1, at 10 and not at all gave the same there.
 
     Attributes:
         weight: Of the cycle loss.
