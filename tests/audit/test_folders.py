@@ -103,6 +103,12 @@ def test_misuse_is_a_sentence(foreign: Path) -> None:
         from_folders(**of(foreign, restored=foreign / "empty"))
     with pytest.raises(UserError, match=r"has subject, expected rows with the columns subject and label"):
         from_folders(**of(foreign, labels=write_labels(foreign / "a.csv", [{"subject": "x"}])))
+    (foreign / "semicolons.csv").write_text("subject;label\ntest00;0\n")
+    with pytest.raises(UserError, match=r"has subject;label, expected rows .* label, separated by commas"):
+        from_folders(**of(foreign, labels=foreign / "semicolons.csv"))
+    (foreign / "header.csv").write_text("subject,label\n")
+    with pytest.raises(UserError, match=r"has a header and no rows"):
+        from_folders(**of(foreign, labels=foreign / "header.csv"))
     bad = [
         {"subject": "test00", "label": 2},
         {"subject": "test00", "label": 0},

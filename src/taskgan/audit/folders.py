@@ -89,9 +89,12 @@ def _people(table: Path) -> dict[str, _Person]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table} cannot be read as CSV: {error}") from None
     missing = [name for name in ("subject", "label") if name not in header]
-    if missing or not raw:
+    if missing:
         found = ", ".join(header) or "nothing"
-        raise UserError(f"{table} has {found}, expected rows with the columns subject and label")
+        hint = ", separated by commas" if any(mark in found for mark in ";\t") else ""
+        raise UserError(f"{table} has {found}, expected rows with the columns subject and label{hint}")
+    if not raw:
+        raise UserError(f"{table} has a header and no rows, expected a row for each subject")
     people: dict[str, _Person] = {}
     problems = []
     for number, values in raw:
