@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from taskgan.audit.hallucination import (
+    contradiction,
     evidence_map,
     hallucination_map,
     logit_of,
@@ -108,6 +109,19 @@ def test_the_hallucination_map_is_the_evidence_that_the_data_contradict() -> Non
     assert np.abs(invented.against).sum() <= np.abs(invented.evidence).sum()
     copied = hallucination_map(logit, within, measured, truth, SIGMA)
     assert copied.share_against == 0
+
+
+def test_a_restoration_that_only_removes_noise_is_not_held_against_anybody() -> None:
+    rng = np.random.default_rng(8)
+    truth = np.full((4, 96, 96), 5.0, dtype=np.float32)
+    measured = (truth + noise(truth.shape, rng)).astype(np.float32)
+    # The evidence is spread evenly, so that the share is that of the area.
+    found = hallucination_map(lambda x: x.mean(dim=(1, 2, 3)), truth, measured, 0.8 * truth, SIGMA)
+    assert 0 <= found.share_against < 0.06
+    assert contradiction(np.array([0.0, 1.9, -1.9], dtype=np.float32)).tolist() == [0, 0, 0]
+    assert contradiction(np.array([2.0, -2.5, 4.0], dtype=np.float32)).tolist() == pytest.approx(
+        [0.09, 0.7516, 0.9987], abs=1e-3
+    )
 
 
 def test_without_a_clean_image_the_reference_is_the_smoothed_measurement(network: torch.nn.Module) -> None:

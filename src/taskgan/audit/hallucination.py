@@ -20,7 +20,9 @@ that, so that a small lesion does not set its own yardstick. Where the restorati
 standard normal, however the noise varies over the image; where the smoothed restoration says something else than the
 smoothed measurement, |z| is large: the data exclude it.
 
-The *hallucination map* is H = E · erf(|z| / √2): the evidence that stands against the data. The rest, E − H, is
+The *hallucination map* is H = E · w(z) with w = max(0, 1 − p / 0.05), p = 2 Φ(−|z|): the evidence that stands
+against the data. w is 0 up to |z| = 1.96 and near 1 from 3.5 on, so that of a restoration that only removes noise
+about 2.5 % would be called against the data. The rest, E − H, is
 evidence that the data can neither show nor exclude. H + (E − H) adds up to the change of the logit. Both are zero
 where x̂ = r, and H is zero where x̂ = x̃ over the reach of G_σ.
 
@@ -43,6 +45,7 @@ _WIDER = 6.0
 _LEAST_SPREAD = 1e-3
 _CLIP = 2.5
 _PASSES = 3
+_LEVEL = 0.05  # departures that noise alone makes more often than this are not held against anybody
 _BATCH = 16
 
 
@@ -190,8 +193,18 @@ def hallucination_map(
         clean = np.asarray(ndimage.gaussian_filter(degraded, sigma, mode="nearest"), dtype=np.float32)
     evidence, change, residual = evidence_map(logit, restored, clean, steps)
     z = support_map(restored, degraded, sigma) if support is None else support
-    against = (evidence * special.erf(np.abs(z) / np.sqrt(2.0))).astype(np.float32)
+    against = (evidence * contradiction(z)).astype(np.float32)
     return Hallucination(evidence, z, against, change, residual)
+
+
+def contradiction(support: Array) -> Array:
+    """How surely the data exclude a departure: w = max(0, 1 − p / 0.05) with p = 2 Φ(−|z|), 0 to 1.
+
+    Args:
+        support: z, any shape.
+    """
+    p = special.erfc(np.abs(support) / np.sqrt(2.0))
+    return np.asarray(np.maximum(0.0, 1.0 - p / _LEVEL), dtype=np.float32)
 
 
 def suvr_evidence(

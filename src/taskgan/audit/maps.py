@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage, special
+from scipy import ndimage
 
-from taskgan.audit.hallucination import hallucination_map, logit_of, sigma_of, support_map, suvr_evidence
+from taskgan.audit.hallucination import (
+    contradiction,
+    hallucination_map,
+    logit_of,
+    sigma_of,
+    support_map,
+    suvr_evidence,
+)
 from taskgan.audit.judges import OBSERVER, Judge
 from taskgan.audit.outcome import Outcome
 from taskgan.audit.readings import CLEAN, INPUT, Loaded
@@ -113,7 +120,7 @@ def _observer(case: Loaded, method: str, support: Array, sigma: tuple[float, ...
     evidence = suvr_evidence(
         case.images[method], case.images[CLEAN], case.masks["cortex"], case.masks["reference"], steps
     )
-    against = (evidence * special.erf(np.abs(support) / np.sqrt(2.0))).astype(np.float32)
+    against = (evidence * contradiction(support)).astype(np.float32)
     total = float(evidence.sum(dtype=np.float64))
     by_slice = evidence.sum(axis=(0, 1)) * (np.sign(total) or 1.0)
     words = (
