@@ -8,6 +8,7 @@ from taskgan.cli import main
 
 VERBS = (
     ["simulate", "pet"],
+    ["simulate", "mr"],
     ["train"],
     ["sweep"],
     ["restore"],
@@ -71,6 +72,7 @@ def test_every_verb_has_help_without_loading_what_is_heavy(verb: list[str]) -> N
         (["compare", "x", "-o", "out", "--correction", "no"], "--correction no: expected one of holm"),
         (["simulate", "pet", "out", "--scale", "huge"], "huge"),
         (["simulate", "pet", "out", "--anatomy", "nowhere"], "nowhere"),
+        (["simulate", "mr", "out", "--tumours", "0.01"], "with tumour"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

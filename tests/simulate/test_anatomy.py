@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 
 from taskgan.errors import UserError
-from taskgan.simulate.anatomy import CSF, GREY, SKULL, SOFT, WHITE, brainweb_anatomy, brainweb_files
+from taskgan.simulate.anatomy import (
+    CSF,
+    FAT,
+    GREY,
+    SKULL,
+    SOFT,
+    VESSELS,
+    WHITE,
+    brainweb_anatomy,
+    brainweb_files,
+    mni_anatomy,
+)
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "brainweb"
 
@@ -40,6 +51,22 @@ def test_mni_shells_are_in_order_from_the_brain_outwards(mni):
     assert last_brain < skull.min() <= skull.max() < scalp.min()
     assert tissue[scalp.max() + 1] == -1
     assert 5 <= len(skull) * 2 <= 10
+
+
+def test_detailed_mni_head_has_marrow_in_its_skull_and_fat_under_its_skin(mni):
+    detailed = mni_anatomy(2.0, detailed=True)
+    np.testing.assert_array_equal(detailed.maps[:CSF], mni.maps[:CSF])
+    np.testing.assert_allclose(
+        detailed.maps.sum(axis=0), mni.maps.sum(axis=0), atol=0.3
+    )  # skin ends 1 mm later
+    middle = np.linalg.inv(mni.affine) @ [0.0, -20.0, 20.0, 1.0]
+    x, y, z = np.round(middle[:3]).astype(int)
+    ray = detailed.maps[:, : x + 1, y, z][:, ::-1]
+    depth = {t: (ray[t] * np.arange(x + 1)).sum() / ray[t].sum() for t in (SKULL, FAT, SOFT)}
+    assert depth[SKULL] < depth[FAT] < depth[SOFT]
+    marrow = ray[FAT] * (np.arange(x + 1) < np.flatnonzero(ray[SKULL] > 0.3).max())
+    assert marrow.max() > 0.4
+    assert not detailed.maps[VESSELS].any()
 
 
 def test_mni_box_holds_the_whole_head(mni):

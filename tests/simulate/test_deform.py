@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from taskgan.simulate.anatomy import CSF, GREY, WHITE, Anatomy
-from taskgan.simulate.deform import Grid, _atrophied, _trilinear, deform, spline_weights
+from taskgan.simulate.deform import (
+    Grid,
+    Interpolation,
+    _atrophied,
+    _trilinear,
+    deform,
+    draw_shape,
+    sample,
+    spline_weights,
+)
 
 GRID = Grid((40, 46, 12), (5.0, 5.0, 12.0))
 
@@ -47,6 +56,22 @@ def test_trilinear_is_exact_on_linear_maps_and_zero_outside(rng):
     np.testing.assert_allclose(found[0], 2 * where[0] - where[1] + 0.5 * where[2], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[1], 1.0, rtol=1e-6)
     assert (_trilinear(maps, np.array([[-0.5], [3.0], [3.0]])) == 0).all()
+
+
+def test_air_that_is_skipped_is_air(rng):
+    maps = np.zeros((3, 9, 8, 7), dtype=np.float32)
+    maps[:, 3:6, 2:5, 4] = rng.uniform(0.1, 1, (3, 3, 3))
+    where = rng.uniform(-1, 9, (3, 4000))
+    found = Interpolation(Anatomy("dots", maps, np.eye(4))).at(where)
+    assert 0 < (found > 0).any(axis=0).mean() < 0.5
+    np.testing.assert_array_equal(found, _trilinear(np.ascontiguousarray(np.moveaxis(maps, 0, -1)), where))
+
+
+def test_a_prepared_anatomy_and_its_parts_give_the_same_head(mni, heads):
+    profile = [((k + 0.5) / 5 - 0.5, 0.2) for k in range(5)]
+    head = sample(Interpolation(mni), GRID, draw_shape(np.random.default_rng(1)), profile)
+    np.testing.assert_allclose(head.fractions, heads[0].fractions, atol=1e-6)
+    np.testing.assert_allclose(head.points, heads[0].points, atol=1e-3)
 
 
 def test_spline_weights_are_a_partition_of_unity_inside():
