@@ -30,6 +30,7 @@ _RC: Any = {
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.labelsize": 9,
+    "axes.formatter.useoffset": False,  # 0.50081, not 1e-5 and "+5.008e-1" in a corner
     "legend.frameon": False,
     "legend.fontsize": 8,
     "figure.facecolor": "white",

@@ -1,0 +1,10 @@
+from taskgan.report.style import canvas
+
+
+def test_values_that_hardly_differ_are_ticked_in_full() -> None:
+    with canvas(1, 1, (4, 3)) as (figure, axes):
+        axes[0, 0].plot([0, 1], [0.50081, 0.50086])
+        figure.canvas.draw()
+        axis = axes[0, 0].yaxis
+        assert axis.get_offset_text().get_text() == ""
+        assert all(label.get_text().startswith("0.5008") for label in axis.get_ticklabels()[1:-1])
