@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from taskgan.audit.flips import balanced_accuracy, contrasts, fitness, flipped_cases, opinion
+from taskgan.audit.flips import balanced_accuracy, contrasts, family, fitness, flipped_cases, opinion
 from taskgan.audit.readings import COLUMNS, Readings
 
 
@@ -56,6 +56,8 @@ def test_mcnemar_counts_subjects_in_whom_two_methods_differ() -> None:
     assert flips.p == pytest.approx(0.25)
     assert (errors.only_audited, errors.only_other) == (2, 1)  # c1 and c6; c4
     assert errors.p == 1.0
+    both = family([flips, errors, flips])
+    assert [one.corrected for one in both] == pytest.approx([0.75, 1.0, 0.75])
 
 
 def test_the_list_names_direction_and_margin_largest_first() -> None:

@@ -6,7 +6,8 @@ errors that no restorer is to blame for; its flips still are the restorer's.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from taskgan.audit.readings import CLEAN, Readings
-from taskgan.evaluate.statistics import Interval, auc_interval, exact_rate, mcnemar, subject_means
+from taskgan.evaluate.statistics import Interval, auc_interval, corrected, exact_rate, mcnemar, subject_means
 
 LEAST_AUC = 0.8
 LEAST_R = 0.8
@@ -81,6 +82,7 @@ class Contrast:
         only_audited: Subjects with the event under the audited method only.
         only_other: Under the other method only.
         p: McNemar, exact, two-sided.
+        corrected: p after :func:`family`; NaN where this comparison stands alone.
     """
 
     judge: str
@@ -90,6 +92,13 @@ class Contrast:
     only_audited: int
     only_other: int
     p: float
+    corrected: float = float("nan")
+
+
+def family(found: Sequence[Contrast]) -> list[Contrast]:
+    """All comparisons of one audit, corrected together (Holm): several judges, methods and measures are asked."""
+    ps = corrected([one.p for one in found])
+    return [replace(one, corrected=p) for one, p in zip(found, ps, strict=True)]
 
 
 def opinion(readings: Readings, judge: str, image: str) -> Opinion:

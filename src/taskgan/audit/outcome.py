@@ -13,6 +13,7 @@ from taskgan.audit.flips import (
     Fitness,
     Opinion,
     contrasts,
+    family,
     fitness,
     flipped_cases,
     opinion,
@@ -89,9 +90,9 @@ def find_out(
         readings=readings,
         fitness=fit,
         opinions=opinions,
-        contrasts=[
-            c for j in opinions for r in inputs.against for c in contrasts(readings, j, method, r.method)
-        ],
+        contrasts=family(
+            [c for j in opinions for r in inputs.against for c in contrasts(readings, j, method, r.method)]
+        ),
         agreements=agreements,
         flipped=flipped_cases(readings, method),
         conformal=calibrate(readings, inputs, settings, able),

@@ -113,10 +113,10 @@ def contrast_table(outcome: Outcome) -> Table:
     """A row a judge, other method and measure."""
     rows = []
     for c in outcome.contrasts:
-        tone = "none" if c.p >= 0.05 else "better" if c.only_audited < c.only_other else "worse"
+        tone = "none" if c.corrected >= 0.05 else "better" if c.only_audited < c.only_other else "worse"
         counts = [Cell(str(n), "", n) for n in (c.subjects, c.only_audited, c.only_other)]
-        p = Cell(f"{c.p:.2g}", "", c.p, tone)
-        rows.append((plain(c.judge, tone="strong"), plain(shown(c.other)), plain(c.measure), *counts, p))
+        ps = Cell(f"{c.p:.2g}", "", c.p), Cell(f"{c.corrected:.2g}", "", c.corrected, tone)
+        rows.append((plain(c.judge, tone="strong"), plain(shown(c.other)), plain(c.measure), *counts, *ps))
     columns = (
         Column("judge", "Judge"),
         Column("other", "Against"),
@@ -125,6 +125,7 @@ def contrast_table(outcome: Outcome) -> Table:
         Column("only_audited", f"Only {shown(outcome.method)}"),
         Column("only_other", "Only the other"),
         Column("p", "p", "McNemar’s exact test on the subjects in whom the two differ."),
+        Column("corrected", "p, corrected", "Holm, over all rows: judges, methods, flips and errors."),
     )
     note = "Subjects that flip, or are read wrongly, with one method and not with the other."
     return Table(

@@ -100,10 +100,10 @@ def _contrast(method: str, other: str, both: Sequence[Contrast]) -> str:
     """Flips and errors against one method, in one sentence."""
     parts = []
     for one in both:
-        ending = "no difference is shown" if one.p >= 0.05 else "a difference"
+        ending = "no difference is shown" if one.corrected >= 0.05 else "a difference"
         parts.append(
             f"{one.measure} in {one.only_audited} only with {method} and in {one.only_other} only with {other} "
-            f"(McNemar p {one.p:.2g}: {ending})"
+            f"(McNemar p {one.p:.2g}, {one.corrected:.2g} over all comparisons: {ending})"
         )
     return (
         f"Against {other}, by {both[0].judge}, of {_count(both[0].subjects, 'patient')}: {'; '.join(parts)}."
