@@ -130,7 +130,9 @@ def test_misuse_is_a_sentence_and_leaves_nothing(discs: Path, judges: list[Judge
         ("nowhere.yaml", r"expected val, none, a share such as 0\.5 or a conformal\.yaml"),
     ):
         with pytest.raises(UserError, match=sentence):
-            audit(inputs, tmp_path / "out", judges=judges, settings=AuditSettings(calibration=told))
+            audit(inputs, tmp_path / "out", judges=[tmp_path], settings=AuditSettings(calibration=told))
+    with pytest.raises(UserError, match=r"kept holds restored images; choose another folder"):
+        audit(inputs, discs / "kept", judges=judges)
     moved = make_restored(tmp_path / "moved", discs / "cohort")
     write_volume(moved / "test03.nii.gz", read_volume(moved / "test03.nii.gz").data[:-1], AFFINE)
     with pytest.raises(UserError, match=r"test03.* has shape 23×24×6, expected 24×24×6"):

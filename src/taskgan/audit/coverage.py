@@ -117,6 +117,25 @@ def calibrate(readings: Readings, inputs: Inputs, settings: AuditSettings, fit: 
 _Split = tuple[Path | None, list[str], list[str], str]
 
 
+def source(told: str) -> float | Path:
+    """What ``--calibration`` says, if it is neither ``val`` nor ``none``: a share of the test subjects or a file.
+
+    Raises:
+        UserError: If it is no number between 0 and 1, and no such file exists.
+    """
+    try:
+        share = float(told)
+    except ValueError:
+        if not Path(told).exists():
+            raise UserError(
+                f"--calibration {told}: expected val, none, a share such as 0.5 or a conformal.yaml"
+            ) from None
+        return Path(told)
+    if not 0 < share < 1:
+        raise UserError(f"--calibration {told}: a share of the test subjects lies between 0 and 1")
+    return share
+
+
 def _split(readings: Readings, inputs: Inputs, settings: AuditSettings) -> _Split | str:
     """File or pool of calibration cases, test cases, and where they come from; or why there are none."""
     told = settings.calibration
@@ -131,17 +150,9 @@ def _split(readings: Readings, inputs: Inputs, settings: AuditSettings) -> _Spli
             )
         count = len({p.subject for p in inputs.validation})
         return None, pool, test, f"{count} validation subjects, by whom restorer and judges were chosen too"
-    try:
-        share = float(told)
-    except ValueError:
-        path = Path(told)
-        if not path.exists():
-            raise UserError(
-                f"--calibration {told}: expected val, none, a share such as 0.5 or a conformal.yaml"
-            ) from None
-        return path, [], test, f"the subjects of {path.resolve().parent.name}/{path.name}"
-    if not 0 < share < 1:
-        raise UserError(f"--calibration {told}: a share of the test subjects lies between 0 and 1")
+    share = source(told)
+    if isinstance(share, Path):
+        return share, [], test, f"the subjects of {share.resolve().parent.name}/{share.name}"
     drawn = draw(sorted({p.subject for p in inputs.cases}), share, settings.seed)
     pool = [p.case for p in inputs.cases if p.subject in drawn]
     rest = [p.case for p in inputs.cases if p.subject not in drawn]

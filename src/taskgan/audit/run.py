@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.conformal import write_calibrations
+from taskgan.audit.coverage import source
 from taskgan.audit.figures import before_after, bland_altman, caption, case_figure, intervals
 from taskgan.audit.independence import check_judges, check_subjects
 from taskgan.audit.inputs import Inputs
@@ -83,6 +84,10 @@ def audit(
     """
     settings = settings or AuditSettings()
     _check_place(out, overwrite=overwrite)
+    if any(out.resolve() == restored.folder.resolve() for restored in inputs.all):
+        raise UserError(f"{out} holds restored images; choose another folder for the audit")
+    if settings.calibration not in ("val", "none"):
+        source(settings.calibration)  # before judges are trained, and also where none turns out to be fit
     notes = [*inputs.notes, *check_subjects(inputs)]
     found = _judges(inputs, judges, store, notes)
     notes += check_judges(found, inputs, store)
