@@ -1,6 +1,6 @@
 """``taskgan evaluate``: restored images against the clean ones, read by T, by the judge and by their SUVR."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,7 @@ def evaluate(
     frame = read_cases(out)
     summary = summarise(frame)
     record = _record(found, pairs, recipe, settings, out)
-    record["property"] = {
-        "kind": recipe.task.kind,
-        "labels": list(recipe.task.columns),
-        "measure": list(targets.kind.measure),
-    }
+    record["property"]["measure"] = list(targets.kind.measure)
     record["readers"] = {
         n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
     }
@@ -101,12 +97,16 @@ def evaluate(
         record["features"] = kept
     write_yaml(out / "evaluation.yaml", {**record, "notes": notes, "versions": versions()})
     write_json(out / "summary.json", summary)
+    _tell(out, found.method, len(rows), summary, notes)
+    return out
+
+
+def _tell(out: Path, method: str, cases: int, summary: Mapping[str, Any], notes: Sequence[str]) -> None:
     for note in notes:
         say(f"note: {note}")
-    mean = summary[found.method]["quality"]["psnr"]["estimate"]
+    mean = summary[method]["quality"]["psnr"]["estimate"]
     before = summary["input"]["quality"]["psnr"]["estimate"]
-    say(f"{out}: {found.method}, {len(rows)} cases, PSNR {_db(mean)} (input {_db(before)})")
-    return out
+    say(f"{out}: {method}, {cases} cases, PSNR {_db(mean)} (input {_db(before)})")
 
 
 def _record(
@@ -127,6 +127,7 @@ def _record(
             "task": recipe.task.model_dump(mode="json"),
             "judge": recipe.judge.model_dump(mode="json"),
         },
+        "property": {"kind": recipe.task.kind, "labels": list(recipe.task.columns)},
     }
 
 
