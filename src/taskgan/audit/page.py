@@ -1,7 +1,6 @@
 """``audit.html``: one file with everything in it, that opens offline."""
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from taskgan.audit.outcome import Outcome
@@ -9,6 +8,7 @@ from taskgan.audit.verdict import Verdict
 from taskgan.files import versions, write_text
 from taskgan.report.cells import Table
 from taskgan.report.page import Picture
+from taskgan.report.template import fill
 
 
 def write_page(
@@ -31,16 +31,9 @@ def write_page(
         cases: Flipped cases, in the order of the table.
         command: The call that makes it again.
     """
-    from jinja2 import Environment, StrictUndefined, select_autoescape
-
-    text = (resources.files("taskgan.audit") / "templates" / "audit.html").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.from_string(text).render(
+    page = fill(
+        "taskgan.audit",
+        "audit.html",
         method=outcome.method,
         verdict=verdict,
         tables={table.name: table for table in tables},

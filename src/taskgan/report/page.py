@@ -4,7 +4,6 @@ import base64
 import os
 import shlex
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from taskgan.files import versions, write_text
 from taskgan.report.cells import Table
 from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison, shown
+from taskgan.report.template import fill
 from taskgan.report.verdict import Verdict
 
 
@@ -49,16 +49,9 @@ def write_page(
         charts: All other figures, by file name in the template.
         rule: How the cases of Figure 3 were picked.
     """
-    from jinja2 import Environment, StrictUndefined, select_autoescape
-
-    text = (resources.files("taskgan.report") / "templates" / "report.html").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.from_string(text).render(
+    page = fill(
+        "taskgan.report",
+        "report.html",
         title=" · ".join(shown(m) for m in comparison.methods),
         verdict=verdict,
         tables={table.name: table for table in tables},
