@@ -4,9 +4,10 @@
     python experiments/pet_evidence.py WORK --anatomy BRAINWEB --stage train --seeds 1
     python experiments/pet_evidence.py WORK --publish results/pet-evidence
 
-Test heads are never seen in training (8 heads train, 2 validate, 4 test). λ, μ and the best setting are chosen
-by ``taskgan sweep`` on the validation subjects, before any test image is restored; the choice is written down in
-``METHODS`` and in ``pet-evidence.yaml``. Stages and seeds can be run by several processes, one after another or
+Test heads are never seen in training (8 heads train, 2 validate, 4 test). λ, μ and the best setting are chosen by
+``taskgan sweep`` on the validation subjects, before any test image is restored: run the stages ``cohort`` and
+``sweep`` first, write the choice into ``pet-evidence.yaml`` and ``METHODS``, then the other stages.
+Stages and seeds can be run by several processes, one after another or
 at once: each run folder belongs to one of them.
 """
 
