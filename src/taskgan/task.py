@@ -46,10 +46,10 @@ class Recogniser(Settings):
     """A network that reads the property from one slice: the task network T, or a judge.
 
     Attributes:
-        network: ``resnet18`` (the paper's T for PET), ``resnet10`` (half of it), ``convnet`` (plain strided
-            convolutions, of another family, for the judge). Of every pixel, for ``segmentation``: ``unet``,
-            ``dilated`` (another family, for the judge).
-        width: Channels of the first stage (64 is the published ResNet18).
+        network: ``resnet18`` (the paper's T for PET), ``resnet10`` (half of it), ``patch`` (the paper's T for MR
+            contrasts), ``convnet`` (plain strided convolutions, of another family, for the judge). Of every pixel,
+            for ``segmentation``: ``unet``, ``dilated`` (another family, for the judge).
+        width: Channels of the first stage (64 is published for ``resnet18`` and ``patch``).
         norm: Normalisation.
         loss: ``squared`` (Eq. 3) or ``proper``, the usual loss of the kind (see :class:`Target`).
         steps: Largest number of optimiser steps.
@@ -63,7 +63,7 @@ class Recogniser(Settings):
         augment: Random changes of the clean slices.
     """
 
-    network: Literal["resnet18", "resnet10", "convnet", "unet", "dilated"] = "resnet18"
+    network: Literal["resnet18", "resnet10", "patch", "convnet", "unet", "dilated"] = "resnet18"
     width: int = Field(default=64, ge=1)
     norm: Norm = "batch"
     loss: Form = "proper"
@@ -160,5 +160,5 @@ def check_network(network: Recogniser, target: Target, where: str) -> None:
     """
     dense = target.kind != "binary" and task_kind(target, "squared").dense
     if (network.network in DENSE) != dense:
-        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10 or convnet"
+        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10, patch or convnet"
         raise ValueError(f"{where}.network is {network.network}, expected {wanted} for kind {target.kind}")

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.patch import PatchClassifier
 from taskgan.networks.segmenter import DilatedNet, PixelUNet
 
-Architecture = Literal["resnet18", "resnet10", "convnet", "unet", "dilated"]
+Architecture = Literal["resnet18", "resnet10", "convnet", "patch", "unet", "dilated"]
 
 _BLOCKS = {"resnet18": 2, "resnet10": 1}
 
@@ -31,11 +32,12 @@ def recogniser_network(
 
     Args:
         name: ``resnet18``: the published layout (He et al. 2016; the paper's T for PET). ``resnet10``: one
-            block a stage instead of two. ``convnet``: :class:`ConvNet`. For properties of pixels ``unet``:
-            :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
+            block a stage instead of two. ``convnet``: :class:`ConvNet`. ``patch``:
+            :class:`~taskgan.networks.patch.PatchClassifier` (the paper's T for MR). For properties of pixels
+            ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.segmenter.DilatedNet`.
         in_channels: Image channels.
-        width: Channels at a quarter of the size; 64 is the published ResNet18.
+        width: Channels at a quarter of the size, of ``patch`` at half of it; 64 is the published one.
         norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: Rate before the head.
         outputs: Logits an image (a pixel).
@@ -173,6 +175,7 @@ class ConvNet(nn.Module):
 
 _PLAIN: dict[str, Callable[..., nn.Module]] = {
     "convnet": ConvNet,
+    "patch": PatchClassifier,
     "unet": PixelUNet,
     "dilated": DilatedNet,
 }
