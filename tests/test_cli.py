@@ -107,7 +107,7 @@ def test_a_missing_library_is_named(
     def needs(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'skimage'", name="skimage")
 
-    monkeypatch.setattr("taskgan.cli.app", needs)
+    monkeypatch.setattr("taskgan.cli.entry.app", needs)
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2

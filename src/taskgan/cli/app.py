@@ -1,0 +1,81 @@
+"""The command line put together: every verb once, in the order of the work.
+
+A verb is a file of this package named like it. It holds one function: its arguments are the verb's (those
+that other verbs have too come from ``options.py``), its docstring is the help, and its body imports what it
+needs, which may be heavy, and makes one call. A verb with sub-commands holds a ``typer.Typer`` called
+``group`` instead, with one such function each (``prepare.py`` would be a group called ``prepare`` with the
+help "Make a cohort from your own files."). To add one: write the file, name it in ``_VERBS`` below, and in
+``VERBS`` of ``tests/test_cli.py``.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from taskgan import __version__
+from taskgan.cli.audit import audit
+from taskgan.cli.compare import compare
+from taskgan.cli.demo import group as demo
+from taskgan.cli.evaluate import evaluate
+from taskgan.cli.explain import explain
+from taskgan.cli.info import info
+from taskgan.cli.restore import restore
+from taskgan.cli.simulate import group as simulate
+from taskgan.cli.sweep import sweep
+from taskgan.cli.train import train
+
+_VERBS: dict[str, Callable[..., None] | typer.Typer] = {
+    "simulate": simulate,
+    "train": train,
+    "sweep": sweep,
+    "restore": restore,
+    "evaluate": evaluate,
+    "compare": compare,
+    "audit": audit,
+    "demo": demo,
+    "explain": explain,
+    "info": info,
+}
+
+
+class _Workflow(TyperGroup):
+    """Lists the verbs in the order of the work; typer would put those with sub-commands first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name in _VERBS if name in self.commands]
+
+
+app = typer.Typer(
+    name="taskgan",
+    cls=_Workflow,
+    help="Restore degraded images without changing what they mean, and show whether it worked.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _name, _verb in _VERBS.items():
+    if isinstance(_verb, typer.Typer):
+        app.add_typer(_verb, name=_name)
+    else:
+        app.command(_name)(_verb)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"taskgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log messages.")] = False,
+) -> None:
+    """Restore degraded images without changing what they mean, and show whether it worked."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
+    )

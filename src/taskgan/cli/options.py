@@ -1,0 +1,47 @@
+"""Options and arguments that several verbs share, so that they are called and described alike."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taskgan.errors import UserError
+
+RecipeName = Annotated[str, typer.Argument(help="A YAML file or a shipped recipe: pet, pet-demo.")]
+Cohort = Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")]
+NewCohort = Annotated[Path, typer.Argument(help="Cohort folder to make (or to go on with).")]
+Restored = Annotated[Path, typer.Argument(help="Folder of restored images, ours or any tool's.")]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Select = Annotated[
+    list[str] | None, typer.Option("--select", help="Only rows of pairs.csv with COLUMN=VALUE; repeatable.")
+]
+Seed = Annotated[int, typer.Option(min=0)]
+Subjects = Annotated[int, typer.Option(min=1, help="Number of subjects.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core.")]
+Anatomy = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of BrainWeb tissue files (one is in one split only), or one file as a template that is "
+        "deformed per subject; default: the MNI template."
+    ),
+]
+Recognisers = Annotated[
+    Path | None, typer.Option(help="Where T and the judge are kept; default: in the cohort.")
+]
+SuvrCut = Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")]
+
+
+def pairs_of(select: list[str] | None) -> dict[str, str]:
+    """``["dose=1", "split=test"]`` to a mapping.
+
+    Raises:
+        UserError: If an element is not COLUMN=VALUE.
+    """
+    wanted = {}
+    for text in select or ():
+        column, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--select {text}: expected COLUMN=VALUE, e.g. dose=1")
+        wanted[column] = value
+    return wanted
