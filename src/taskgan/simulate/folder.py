@@ -1,16 +1,13 @@
-"""The cohort folder that a simulation goes on with, and the files of BIDS that do not depend on the modality."""
+"""The cohort folder that a simulation goes on with."""
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from taskgan import __version__
+from taskgan.cohort import bids
 from taskgan.cohort.description import read_description
 from taskgan.errors import UserError
-from taskgan.files import atomic, write_json, write_text
 
-BIDS_VERSION = "1.10.0"
 TRUTH = Path("derivatives") / "truth"
 
 
@@ -65,49 +62,11 @@ def write_top(folder: Path, *, name: str, truth: str, verb: str, readme: str) ->
         verb: Which made it, e.g. ``simulate pet``.
         readme: Text of its README.
     """
-    generated = [{"Name": "taskgan", "Version": __version__}]
-    write_json(
-        folder / "dataset_description.json",
-        {
-            "Name": name,
-            "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "raw",
-            "License": "CC0",
-            "Authors": ["taskgan", verb],
-            "GeneratedBy": generated,
-        },
+    bids.write_top(
+        folder,
+        name=name,
+        readme=readme,
+        derivative=TRUTH,
+        derivative_name=truth,
+        about={"License": "CC0", "Authors": ["taskgan", verb]},
     )
-    write_json(
-        folder / TRUTH / "dataset_description.json",
-        {
-            "Name": truth,
-            "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "derivative",
-            "GeneratedBy": generated,
-        },
-    )
-    write_text(folder / "README", readme)
-    write_text(folder / ".bidsignore", "pairs.csv\ncohort.yaml\n")
-
-
-def write_participants(
-    folder: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]
-) -> None:
-    """``participants.tsv`` and what its columns mean.
-
-    Args:
-        folder: The cohort.
-        columns: Name and description of each column after ``participant_id``.
-        rows: The participants.
-    """
-    listed = list(rows)
-    write_json(folder / "participants.json", {name: {"Description": text} for name, text in columns.items()})
-    with (
-        atomic(folder / "participants.tsv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as handle,
-    ):
-        writer = csv.DictWriter(
-            handle, fieldnames=["participant_id", *columns], delimiter="\t", lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(listed)

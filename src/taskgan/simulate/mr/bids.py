@@ -1,9 +1,6 @@
 """The cohort folder in the words of BIDS 1.10: names, sidecars, participants.
 
-The input's images are multi-echo spin echoes (suffix ``MESE``). BIDS gives that suffix no inversion entity, so
-the delay is part of the acquisition label; real and imaginary part are ``part-real`` and ``part-imag``.
-Contrasts without a suffix of their own are acquisitions of the nearest: T1-FLAIR is ``acq-flair_T1w``, STIR is
-``acq-stir_T2w``.
+Names that every multi-contrast MR cohort shares are in :mod:`taskgan.cohort.mdme`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,20 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
+from taskgan.cohort.bids import write_participants as participants
+from taskgan.cohort.mdme import MASK_TYPES
 from taskgan.simulate import folder as folders
 from taskgan.simulate.folder import TRUTH
 from taskgan.simulate.mr.sequences import Mdme, Target
 
-PARTS = ("real", "imag")
-MASKS = {
-    "head": "Face",
-    "brain": "Brain",
-    "lesions": "Lesion",
-    "tumour": "Lesion",
-    "white": "ROI",
-    "grey": "ROI",
-    "csf": "ROI",
-}
+MASKS = MASK_TYPES
 """Masks of the truth and their ``Type``."""
 _MASK_TEXT = {
     "head": "Most of the voxel is head",
@@ -34,14 +24,6 @@ _MASK_TEXT = {
     "white": "Nearly pure healthy white matter",
     "grey": "Nearly pure healthy grey matter without striatum and thalamus",
     "csf": "Nearly pure cerebrospinal fluid",
-}
-_SUFFIX = {
-    "T1w": "T1w",
-    "T1-FLAIR": "acq-flair_T1w",
-    "T2w": "T2w",
-    "T2-FLAIR": "FLAIR",
-    "STIR": "acq-stir_T2w",
-    "PDw": "PDw",
 }
 _PARTICIPANTS = {
     "patient": "1: patient, 0: control",
@@ -61,24 +43,6 @@ imaginary parts, which have a sign), and the conventional contrasts: T1w, acq-fl
 signal of fully relaxed water at nominal gain. derivatives/truth holds masks. pairs.csv lists one pair per subject
 and contrast, cohort.yaml the settings, seed, versions and measured figures.
 """
-
-
-def input_path(subject: str, td: float, echo: int, part: str) -> Path:
-    """Path of one part of an input image.
-
-    Args:
-        subject: Participant.
-        td: Delay, ms.
-        echo: From 1.
-        part: ``real`` or ``imag``.
-    """
-    delay = f"{td:g}".replace(".", "p").zfill(4)
-    return Path(subject) / "anat" / f"{subject}_acq-delay{delay}_echo-{echo}_part-{part}_MESE.nii.gz"
-
-
-def target_path(subject: str, contrast: str) -> Path:
-    """Path of a conventional image."""
-    return Path(subject) / "anat" / f"{subject}_{_SUFFIX[contrast]}.nii.gz"
 
 
 def truth_path(subject: str, name: str) -> Path:
@@ -155,4 +119,4 @@ def write_top(folder: Path) -> None:
 
 def write_participants(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """``participants.tsv`` and what its columns mean."""
-    folders.write_participants(folder, _PARTICIPANTS, rows)
+    participants(folder, _PARTICIPANTS, rows)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from taskgan.cohort import mdme
 from taskgan.cohort.description import write_description
+from taskgan.cohort.mdme import input_path, target_path
 from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
 from taskgan.files import versions
@@ -15,16 +17,13 @@ from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
 from taskgan.simulate.folder import anatomies_sentence, finished
 from taskgan.simulate.mr.bids import (
     MASKS,
-    PARTS,
-    input_path,
     record_path,
-    target_path,
     truth_path,
     write_participants,
     write_top,
 )
 from taskgan.simulate.mr.plan import KINDS, Subject, plan
-from taskgan.simulate.mr.sequences import TARGETS, Mdme
+from taskgan.simulate.mr.sequences import Mdme
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.subject import make_subject
 from taskgan.simulate.workers import Anatomies, Record, default_workers, work
@@ -74,21 +73,8 @@ def simulate_mr(out: Path, settings: MrSimulation, *, workers: int = 0) -> Path:
 
 
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
-    """Columns of ``pairs.csv`` that hold the input, with delay, echo (from 1) and part.
-
-    The real part at the longest delay and shortest echo comes first, as ``degraded``: it is positive in all
-    tissue, so that an intensity transform can be fitted on it. The others follow in the order of the
-    acquisition, named like ``delay1_echo2_imag``.
-    """
-    first = (len(protocol.delays), 1, "real")
-    keys = [
-        (delay, echo, part)
-        for delay in range(1, len(protocol.delays) + 1)
-        for echo in range(1, len(protocol.echoes) + 1)
-        for part in PARTS
-    ]
-    rest = {f"delay{d}_echo{e}_{part}": (d, e, part) for d, e, part in keys if (d, e, part) != first}
-    return {"degraded": first, **rest}
+    """Columns of a protocol's images, see :func:`taskgan.cohort.mdme.input_columns`."""
+    return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
 
 
 def _description(settings: MrSimulation, sources: Sequence[Path]) -> dict[str, Any]:
@@ -139,7 +125,7 @@ class _Bench:
 
 def _label(contrast: str) -> int:
     """A contrast's class: its place among all six, also where a cohort has fewer."""
-    return [target.name for target in TARGETS].index(contrast)
+    return mdme.CONTRASTS.index(contrast)
 
 
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
@@ -153,11 +139,11 @@ def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) 
             for column, (delay, echo, part) in columns.items()
         }
         degraded = inputs.pop("degraded")
-        truth = {"mask" if mask == "head" else mask: truth_path(name, mask).as_posix() for mask in MASKS}
+        truth = {mdme.mask_column(mask): truth_path(name, mask).as_posix() for mask in MASKS}
         for target in settings.targets:
             rows.append(
                 {
-                    "case": f"{name}_{target.name.replace('-', '')}",
+                    "case": mdme.case_name(name, target.name),
                     "subject": name,
                     "split": r["split"],
                     "contrast": target.name,

@@ -7,17 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import write_volume
+from taskgan.cohort.mdme import PARTS, input_path, target_path
 from taskgan.files import write_json
 from taskgan.simulate.anatomy import Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
 from taskgan.simulate.mr.bids import (
     MASKS,
-    PARTS,
-    input_path,
     input_sidecar,
     mask_sidecar,
     record_path,
-    target_path,
     target_sidecar,
     truth_path,
 )

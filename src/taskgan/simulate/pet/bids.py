@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
+from taskgan.cohort.bids import write_participants as participants
 from taskgan.simulate import folder as folders
 from taskgan.simulate.folder import TRUTH
 from taskgan.simulate.pet.scanner import Scanner
@@ -119,4 +120,4 @@ def write_top(folder: Path) -> None:
 
 def write_participants(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """``participants.tsv`` and what its columns mean."""
-    folders.write_participants(folder, _PARTICIPANTS, rows)
+    participants(folder, _PARTICIPANTS, rows)

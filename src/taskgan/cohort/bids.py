@@ -1,0 +1,78 @@
+"""The files of a BIDS folder that do not depend on the modality: data sets, participants."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from taskgan import __version__
+from taskgan.files import atomic, write_json, write_text
+
+BIDS_VERSION = "1.10.0"
+
+
+def write_top(
+    folder: Path,
+    *,
+    name: str,
+    readme: str,
+    derivative: Path | None = None,
+    derivative_name: str = "",
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """The files of the folder that do not depend on the subjects.
+
+    Args:
+        folder: The cohort.
+        name: Of the data set.
+        readme: Text of its README.
+        derivative: Where in the cohort a data set of masks or truth lies, if there is one.
+        derivative_name: What that is called.
+        about: Further fields of the data set, such as ``License`` and ``Authors``.
+    """
+    generated = [{"Name": "taskgan", "Version": __version__}]
+    write_json(
+        folder / "dataset_description.json",
+        {
+            "Name": name,
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "raw",
+            **(about or {}),
+            "GeneratedBy": generated,
+        },
+    )
+    if derivative is not None:
+        write_json(
+            folder / derivative / "dataset_description.json",
+            {
+                "Name": derivative_name,
+                "BIDSVersion": BIDS_VERSION,
+                "DatasetType": "derivative",
+                "GeneratedBy": generated,
+            },
+        )
+    write_text(folder / "README", readme)
+    write_text(folder / ".bidsignore", "pairs.csv\ncohort.yaml\n")
+
+
+def write_participants(
+    folder: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]
+) -> None:
+    """``participants.tsv`` and what its columns mean.
+
+    Args:
+        folder: The cohort.
+        columns: Name and description of each column after ``participant_id``.
+        rows: The participants.
+    """
+    listed = list(rows)
+    write_json(folder / "participants.json", {name: {"Description": text} for name, text in columns.items()})
+    with (
+        atomic(folder / "participants.tsv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as handle,
+    ):
+        writer = csv.DictWriter(
+            handle, fieldnames=["participant_id", *columns], delimiter="\t", lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(listed)
