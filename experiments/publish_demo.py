@@ -12,7 +12,7 @@ from pathlib import Path
 from publishing import join_cases, markdown
 
 from taskgan.cohort.description import read_description
-from taskgan.demo import METHODS
+from taskgan.demo.pet import METHODS
 from taskgan.files import atomic, read_yaml, write_text, write_yaml
 
 
