@@ -1,0 +1,142 @@
+"""VGG-Face (Parkhi, Vedaldi and Zisserman 2015, 10.5244/C.29.41): the paper's T for faces.
+
+Thirteen 3×3 convolutions in five blocks and three fully connected layers, the layout D of VGG (Simonyan and
+Zisserman 2015, arXiv:1409.1556), trained on 2,622 identities at 224×224.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SIZE = 224
+"""Pixels on either side of what the network sees."""
+IDENTITIES = 2622
+"""Classes of fc8."""
+MEAN = (129.1863, 104.7624, 93.5940)
+"""What is taken off red, green and blue, on 0 to 255. Data in another order want the mean in that order too."""
+
+_BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # channels in widths, convolutions
+_FULL = 64  # channels of fc6 and fc7 in widths: 4096 at the published width
+
+
+def descriptor_length(width: int) -> int:
+    """Length of fc7: 4096 at the published width of 64."""
+    return _FULL * width
+
+
+def convolutions(width: int) -> list[tuple[str, int, int]]:
+    """Name, input and output channels of the convolutions, in order."""
+    found, before = [], 3
+    for block, (share, count) in enumerate(_BLOCKS, start=1):
+        for number in range(1, count + 1):
+            found.append((f"conv{block}_{number}", before, share * width))
+            before = share * width
+    return found
+
+
+def layer_shapes(width: int) -> dict[str, tuple[int, ...]]:
+    """Shape of the weights of every layer, ``conv1_1`` to ``fc8``, in order; biases are as long as the first axis."""
+    shapes: dict[str, tuple[int, ...]] = {
+        name: (after, before, 3, 3) for name, before, after in convolutions(width)
+    }
+    last, full = _BLOCKS[-1][0] * width, descriptor_length(width)
+    side = SIZE // 2 ** len(_BLOCKS)
+    return {**shapes, "fc6": (full, last * side * side), "fc7": (full, full), "fc8": (IDENTITIES, full)}
+
+
+class VggFace(nn.Module):
+    """The network itself; its layers have the released files' names.
+
+    Args:
+        width: Channels of the first block; 64 is the published network.
+    """
+
+    def __init__(self, *, width: int = 64) -> None:
+        super().__init__()
+        for name, before, after in convolutions(width):
+            self.add_module(name, nn.Conv2d(before, after, kernel_size=3, padding=1))
+        for name in ("fc6", "fc7", "fc8"):
+            outputs, inputs = layer_shapes(width)[name]
+            self.add_module(name, nn.Linear(inputs, outputs))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Descriptors and the features of the five blocks.
+
+        Args:
+            x: (B, 3, 224, 224), red, green and blue on 0 to 255 less :data:`MEAN`.
+
+        Returns:
+            fc7 after its ReLU, which is what fc8 sees, (B, 64 · width); and the activations of each block before
+            its pooling, from 224 to 14 pixels.
+        """
+        features: list[Tensor] = []
+        for block, (_, count) in enumerate(_BLOCKS, start=1):
+            for number in range(1, count + 1):
+                x = F.relu(self.get_submodule(f"conv{block}_{number}")(x))
+            features.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.dropout(F.relu(self.get_submodule("fc6")(x.flatten(1))))
+        return F.relu(self.get_submodule("fc7")(x)), features
+
+    def scores(self, descriptor: Tensor) -> Tensor:
+        """fc8: what the 2,622 identities of its own training get, (B, 2622) from fc7 (B, 64 · width)."""
+        found: Tensor = self.get_submodule("fc8")(self.dropout(descriptor))
+        return found
+
+
+class VggFaceRecogniser(nn.Module):
+    """VGG-Face for images of this package: any size, grey or colour, network units of 0 to 1.
+
+    Grey is repeated to red, green and blue. The shorter side is brought to 224 pixels, by bilinear interpolation
+    that is anti-aliased where it reduces (a 250-pixel photo would else lose lines), and the middle 224×224 are
+    taken; of a square image that is all. Values are not clipped, so that a gradient reaches every pixel.
+
+    Args:
+        width: See :class:`VggFace`.
+        outputs: Length of the descriptor; it cannot be another than fc7's.
+        in_channels: 1 or 3.
+
+    Raises:
+        ValueError: If ``outputs`` or ``in_channels`` is something else.
+    """
+
+    mean: Tensor
+
+    def __init__(self, *, width: int = 64, outputs: int, in_channels: int = 1) -> None:
+        super().__init__()
+        if outputs != descriptor_length(width):
+            raise ValueError(
+                f"VGG-Face of width {width} gives {descriptor_length(width)}, asked for {outputs}"
+            )
+        if in_channels not in (1, 3):
+            raise ValueError(f"VGG-Face reads grey or colour images, got {in_channels} channels")
+        self.network = VggFace(width=width)
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 1 or 3, H, W), 0 to 1, red first, to descriptors (B, 64 · width) and the five blocks' features."""
+        found: tuple[Tensor, list[Tensor]] = self.network(self.prepared(x))
+        return found
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """What the network sees of images (B, 1 or 3, H, W) in 0 to 1: (B, 3, 224, 224).
+
+        Raises:
+            ValueError: If the images have neither one nor three channels.
+        """
+        if x.ndim != 4 or x.shape[1] not in (1, 3):
+            raise ValueError(f"VGG-Face reads (B, 1 or 3, H, W), got {tuple(x.shape)}")
+        return 255 * _fitted(x).expand(-1, 3, -1, -1) - self.mean
+
+
+def _fitted(x: Tensor) -> Tensor:
+    """Resized and cropped to 224×224."""
+    sides: Sequence[int] = x.shape[-2:]
+    if min(sides) != SIZE:
+        scaled = [max(SIZE, round(side * SIZE / min(sides))) for side in sides]
+        x = F.interpolate(x, size=scaled, mode="bilinear", antialias=True, align_corners=False)
+    top, left = ((side - SIZE) // 2 for side in x.shape[-2:])
+    return x[..., top : top + SIZE, left : left + SIZE]

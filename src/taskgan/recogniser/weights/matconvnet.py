@@ -1,0 +1,114 @@
+"""``vgg-face.mat``: a MatConvNet network (Vedaldi and Lenc 2015, 10.1145/2733373.2807412)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.errors import UserError
+from taskgan.networks.vgg_face import MEAN
+from taskgan.recogniser.weights.layers import Layer
+
+_NEAR = 0.5  # of a grey level
+
+
+def matconvnet_layers(path: Path) -> dict[str, Layer]:
+    """The layers with weights of a simple network: a cell array ``layers``, by itself or in a struct ``net``.
+
+    Filters are H×W×Cin×Cout, those of the fully connected layers too; newer files keep them with the biases in
+    ``weights``, older ones as ``filters`` and ``biases``. A mean image that is there must be VGG-Face's, red first.
+
+    Files of MATLAB 5 to 7, which the released one is. Version 7.3 is HDF5, for which nothing is installed here: say
+    ``save(file, '-struct', 'net', '-v7')`` in MATLAB.
+
+    Raises:
+        UserError: If it is no such file, or its mean image is another.
+    """
+    held = _read(path)
+    net = held.get("net")
+    layers = held.get("layers", _field(net, "layers"))
+    if layers is None:
+        names = ", ".join(sorted(k for k in held if not k.startswith("__"))) or "nothing"
+        raise UserError(f"{path} holds {names}, expected the MatConvNet network's cell array layers")
+    for place in (held, net):
+        meta = _field(place, "meta")
+        _check_mean(
+            _field(_field(meta if meta is not None else place, "normalization"), "averageImage"), path
+        )
+    found: dict[str, Layer] = {}
+    for number, layer in enumerate(np.asarray(layers, dtype=object).ravel(), start=1):
+        one = _only(layer)
+        pair = _weights(one)
+        if pair is None:
+            continue
+        name = _text(_field(one, "name")) or f"layer {number}"
+        filters = np.atleast_1d(np.asarray(pair[0]))
+        if filters.ndim > 4 or filters.dtype.kind != "f" or np.asarray(pair[1]).dtype.kind != "f":
+            raise UserError(f"{path}: {name} has weights {filters.shape}, expected filters H×W×Cin×Cout")
+        filters = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))  # MATLAB drops them at the end
+        found[name] = Layer(np.ascontiguousarray(filters.transpose(3, 2, 0, 1)), np.asarray(pair[1]))
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    try:
+        held: dict[str, Any] = loadmat(path, struct_as_record=False)
+    except NotImplementedError:
+        raise UserError(
+            f"{path} is a MATLAB 7.3 file (HDF5), expected version 5 to 7 like the released vgg-face.mat; in MATLAB: "
+            "save(file, '-struct', 'net', '-v7')"
+        ) from None
+    except Exception as error:  # zlib, struct, numpy and scipy each have their own
+        raise UserError(
+            f"{path} cannot be read as a MATLAB file ({str(error).strip() or type(error).__name__}), expected a "
+            "whole vgg-face.mat"
+        ) from None
+    return held
+
+
+def _check_mean(image: Any, path: Path) -> None:
+    if image is None:
+        return
+    values = np.asarray(image)
+    if values.dtype.kind not in "fiu" or values.size % 3 or not values.size:
+        raise UserError(f"{path}: averageImage is {values.shape}, expected red, green and blue")
+    mean = values.astype(np.float64).reshape(-1, 3).mean(axis=0)
+    if np.allclose(mean, MEAN, rtol=0, atol=_NEAR):
+        return
+    shown, wanted = (", ".join(f"{v:.4f}" for v in m) for m in (mean, MEAN))
+    order = ", which is blue first" if np.allclose(mean[::-1], MEAN, rtol=0, atol=_NEAR) else ""
+    raise UserError(
+        f"{path}: averageImage is ({shown}){order}; expected VGG-Face's ({wanted}), red first, which is what its "
+        "input is made with"
+    )
+
+
+def _weights(layer: Any) -> tuple[Any, Any] | None:
+    pair = _field(layer, "weights")
+    if isinstance(pair, np.ndarray) and pair.dtype == object:
+        return (pair.flat[0], pair.flat[1]) if pair.size == 2 else None
+    filters, biases = _field(layer, "filters"), _field(layer, "biases")
+    return None if filters is None or biases is None else (filters, biases)
+
+
+def _only(value: Any) -> Any:
+    """What a 1×1 array of a struct or cell holds."""
+    while isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
+        value = value.item()
+    return value
+
+
+def _field(struct: Any, name: str) -> Any:
+    """A field of a struct (or a variable of a file); None where it is not there."""
+    struct = _only(struct)
+    if isinstance(struct, dict):
+        return struct.get(name)
+    return getattr(struct, name, None) if hasattr(struct, "_fieldnames") else None
+
+
+def _text(value: Any) -> str:
+    array: NDArray[Any] = np.asarray(value)
+    return str(array.ravel()[0]) if array.dtype.kind == "U" and array.size else ""

@@ -1,0 +1,69 @@
+"""``VGG_FACE.t7``: a Torch7 network, whose layers have no names but an order."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.errors import UserError
+from taskgan.networks.vgg_face import layer_shapes
+from taskgan.recogniser.weights.layers import Layer
+from taskgan.recogniser.weights.torch7 import Torch7Object, read_torch7
+
+_DEEPEST = 20  # containers in containers
+
+
+def torch7_layers(path: Path) -> dict[str, Layer]:
+    """The layers with weights of an ``nn.Sequential``, in order: thirteen convolutions, three fully connected.
+
+    Convolutions may be ``SpatialConvolution`` or ``SpatialConvolutionMM`` (filters flattened) of nn or cudnn.
+
+    Raises:
+        UserError: If the file is damaged, or its layers are not in number and kind those of VGG-Face.
+    """
+    root = read_torch7(path)
+    if not isinstance(root, Torch7Object) or "modules" not in root.fields:
+        raise UserError(f"{path} holds {_called(root)}, expected a network such as nn.Sequential")
+    names = list(layer_shapes(1))
+    found = list(_with_weights(root, path, 0))
+    if len(found) != len(names):
+        raise UserError(f"{path} has {len(found)} layers with weights, expected VGG-Face's {len(names)}")
+    layers: dict[str, Layer] = {}
+    for name, module in zip(names, found, strict=True):
+        wanted = "SpatialConvolution" if name.startswith("conv") else "Linear"
+        if wanted not in module.kind:
+            raise UserError(f"{path} has {module.kind} in the place of {name}, expected nn.{wanted} there")
+        layers[name] = Layer(*(_numbers(module, part, name, path) for part in ("weight", "bias")))
+    return layers
+
+
+def _numbers(module: Torch7Object, part: str, name: str, path: Path) -> NDArray[np.floating]:
+    values = module.fields.get(part)
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        raise UserError(f"{path}: the {part} of {name} is {_called(values)}, expected a tensor of numbers")
+    return values
+
+
+def _with_weights(module: Torch7Object, path: Path, depth: int) -> Iterator[Torch7Object]:
+    if depth > _DEEPEST:
+        raise UserError(f"{path} nests more than {_DEEPEST} containers, expected VGG-Face's nn.Sequential")
+    if module.fields.get("weight") is not None:
+        yield module
+    inside = module.fields.get("modules")
+    if not isinstance(inside, dict):
+        return
+    for key in sorted(k for k in inside if isinstance(k, float)):
+        if isinstance(inside[key], Torch7Object):
+            yield from _with_weights(inside[key], path, depth + 1)
+
+
+def _called(value: Any) -> str:
+    if isinstance(value, Torch7Object):
+        return f"an object {value.kind}"
+    if isinstance(value, np.ndarray):
+        return f"a tensor of {value.dtype}"
+    return {dict: "a table", type(None): "nothing", float: "a number"}.get(
+        type(value), f"a {type(value).__name__}"
+    )
