@@ -1,0 +1,103 @@
+"""Variable projection: what is linear in the signal is solved for, and T1 and B1 alone are searched.
+
+All delays of an echo have the same receive phase, density and T2 decay. Its D complex values are therefore
+c_e · m(T1, B1) + noise, with one complex c_e and the real recovery m of
+:func:`~taskgan.simulate.mr.sequences.mdme_signal` at full density and TE 0. For given m the best c_e is
+mᵀS_e / |m|², and what it leaves of the energy is tr R − mᵀR m / |m|² with the real D × D matrix
+R = Σ_e Re(S_e S_eᴴ). A voxel is thus a quadratic form, whatever its phases (10.1088/0266-5611/19/2/201).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from taskgan.simulate.mr.sequences import Mdme, mdme_signal
+
+Array = NDArray[np.float64]
+
+
+def recovery(t1: ArrayLike, b1: ArrayLike, protocol: Mdme) -> Array:
+    """m: signal at every delay per unit of density without T2 decay.
+
+    Args:
+        t1: ms, any shape.
+        b1: Relative to nominal; broadcasts with ``t1``.
+        protocol: Delays, TR and angles.
+
+    Returns:
+        (D, ...).
+    """
+    return np.stack(
+        [mdme_signal(1.0, t1, 1.0, te=0.0, td=td, b1=b1, protocol=protocol) for td in protocol.delays]
+    )
+
+
+def packed(matrix: Array) -> Array:
+    """The upper triangle of symmetric matrices: (D, D, N) to (D(D+1)/2, N)."""
+    rows, columns = np.triu_indices(len(matrix))
+    return np.asarray(matrix[rows, columns])
+
+
+def gram(signal: NDArray[Any]) -> Array:
+    """R of every voxel, packed.
+
+    Args:
+        signal: Complex or real (D, E, N).
+
+    Returns:
+        (D(D+1)/2, N), in the order of ``numpy.triu_indices``.
+    """
+    rows, columns = np.triu_indices(len(signal))
+    products = [
+        (signal[i].real * signal[j].real + signal[i].imag * signal[j].imag).sum(axis=0, dtype=np.float64)
+        for i, j in zip(rows, columns, strict=True)
+    ]
+    return np.stack(products)
+
+
+def atoms(shape: Array) -> Array:
+    """What R is multiplied with to give mᵀR m / |m|².
+
+    Args:
+        shape: m (D, ...).
+
+    Returns:
+        (D(D+1)/2, ...): products of the unit vectors' entries, twice off the diagonal.
+    """
+    unit = shape / np.sqrt((shape**2).sum(axis=0))
+    rows, columns = np.triu_indices(len(shape))
+    twice = np.where(rows == columns, 1.0, 2.0).reshape(-1, *[1] * (shape.ndim - 1))
+    return np.asarray(unit[rows] * unit[columns] * twice)
+
+
+def energy(packed_gram: Array) -> Array:
+    """tr R of every voxel (N,): the energy of its images."""
+    count = int(np.sqrt(2 * len(packed_gram)))
+    rows, columns = np.triu_indices(count)
+    return np.asarray(packed_gram[rows == columns].sum(axis=0))
+
+
+def amplitudes(signal: NDArray[Any], shape: Array) -> NDArray[Any]:
+    """c: the best complex amplitude of each echo.
+
+    Args:
+        signal: (D, E, N).
+        shape: m (D, N).
+
+    Returns:
+        (E, N).
+    """
+    return np.asarray((signal * shape[:, None]).sum(axis=0) / (shape**2).sum(axis=0))
+
+
+def vertex(left: Array, middle: Array, right: Array) -> tuple[Array, Array]:
+    """Where a parabola through three equidistant values has its largest value, and that value.
+
+    Returns:
+        Offset from the middle in steps, within ±1 (0 where there is no maximum), and the value there.
+    """
+    bend = 2.0 * middle - left - right
+    safe = np.where(bend > 0, bend, 1.0)
+    offset = np.where(bend > 0, np.clip(0.5 * (right - left) / safe, -1.0, 1.0), 0.0)
+    return offset, middle + 0.5 * offset * (right - left) - 0.5 * offset**2 * bend
