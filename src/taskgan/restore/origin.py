@@ -1,0 +1,82 @@
+"""Who restored, as ``restored.yaml`` says it: a model, or a method without weights."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from taskgan.recipe import Data, Recogniser, Task
+from taskgan.restore.model_folder import ModelCard, Seen
+
+
+class Applied(Protocol):
+    """How a method was applied: what decides a restored number, besides who restored."""
+
+    @property
+    def samples(self) -> int:
+        """Draws of z; 0 is none."""
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values, as YAML and JSON give them back."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who restored.
+
+    Attributes:
+        method: Its name in every table.
+        name: What people call it.
+        checksum: Of what it computes with: weights, or settings.
+        data: Inputs and intensity transform that an evaluation takes.
+        task: Settings by which an evaluation finds T.
+        judge: Likewise the judge.
+        seed: Training seed, or None where nothing is drawn.
+        fold: Cross-validation fold, or None where nothing is trained.
+        step: Optimiser step of the weights.
+        seen: What it was trained on, or None for nobody.
+    """
+
+    method: str
+    name: str
+    checksum: str
+    data: Data
+    task: Task
+    judge: Recogniser
+    seed: int | None = None
+    fold: int | None = None
+    step: int = 0
+    seen: Seen | None = None
+
+    @classmethod
+    def of(cls, card: ModelCard) -> "Origin":
+        """A model by its card."""
+        return cls(
+            method=card.objective,
+            name=card.name,
+            checksum=card.checksum,
+            data=card.data,
+            task=card.task,
+            judge=card.judge,
+            seed=card.seed,
+            fold=card.fold,
+            step=card.step,
+            seen=card.seen,
+        )
+
+    def as_values(self) -> dict[str, Any]:
+        """What an audit and an evaluation want to know."""
+        seen = self.seen
+        return {
+            "recipe": {
+                "data": self.data.model_dump(mode="json"),
+                "task": self.task.model_dump(mode="json"),
+                "judge": self.judge.model_dump(mode="json"),
+            },
+            "seen": {
+                "cohort": seen.cohort,
+                "fingerprint": seen.fingerprint,
+                "people": list(seen.people),
+                "images": list(seen.images),
+            }
+            if seen is not None
+            else {"subjects": 0},
+        }
