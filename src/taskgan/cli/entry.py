@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from taskgan.cli.app import app
+from taskgan.cli.usage import UsageError, is_help, sentence
 from taskgan.errors import Diverged, UserError
 
 _INTERRUPTED = 130  # what typer exits with after Ctrl-C
@@ -12,7 +13,10 @@ _INTERRUPTED = 130  # what typer exits with after Ctrl-C
 def main() -> None:
     """Run the command line. Bad input: one message, exit code 2. A diverged training: exit code 3."""
     try:
-        app()
+        code = app(prog_name="taskgan", standalone_mode=False)
+    except UsageError as error:
+        sys.stderr.write(f"{error if is_help(error) else sentence(error)}\n")
+        sys.exit(2)
     except Diverged as error:
         sys.stderr.write(f"taskgan: {error}\n")
         sys.exit(3)
@@ -29,10 +33,9 @@ def main() -> None:
             f"taskgan: {_place_of(error)} cannot be read or written: {error.strerror or error}\n"
         )
         sys.exit(2)
-    except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            sys.stderr.write("taskgan: interrupted; nothing half-written is left, call it again to go on\n")
-        raise
+    if code == _INTERRUPTED:
+        sys.stderr.write("taskgan: interrupted; nothing half-written is left, call it again to go on\n")
+    sys.exit(code)
 
 
 def _place_of(error: OSError) -> str:
