@@ -1,0 +1,137 @@
+"""How much of the label one degraded slice still holds: the bound on what any restoration of it can keep.
+
+    python experiments/pet_limit.py WORK                 # after pet_evidence.py, on its test subjects
+    python experiments/pet_limit.py WORK --split val
+
+Two networks (T's and the judge's architecture and settings) learn to read the label from the *degraded* slices
+themselves. By the data processing inequality no restoration of a slice can tell more of the label than the slice
+does, so that in a proper score (squared error of the probability) their reading is what a restorer can at best keep,
+as far as these readers find it. Beside them the same architectures, taught on clean slices, read the clean image and
+every method's restorations. Writes ``WORK/limit/slices-<split>.csv`` (one row a reader, method, seed and subject) and
+a table.
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pet_evidence import METHODS, RECIPE, SEEDS
+
+from taskgan.cohort.images import read_volume
+from taskgan.cohort.pairs import Pair, Pairs, read_pairs
+from taskgan.cohort.slices import to_slices
+from taskgan.console import say
+from taskgan.evaluate.statistics import mean_interval
+from taskgan.files import atomic, write_text
+from taskgan.recipe import Recipe, read_recipe
+from taskgan.recogniser.decision import middle_slices
+from taskgan.recogniser.recogniser import Recogniser
+from taskgan.recogniser.store import recogniser_for
+
+FIELDS = ("reader", "taught_on", "method", "seed", "subject", "label", "squared", "mae", "probability")
+
+
+class Read(NamedTuple):
+    """What a reader makes of a subject's middle slices; errors are means over them."""
+
+    reader: str
+    taught_on: str
+    method: str
+    seed: str
+    subject: str
+    label: float
+    squared: float
+    mae: float
+    probability: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder of pet_evidence.py")
+    parser.add_argument("--split", default="test", choices=("val", "test"))
+    asked = parser.parse_args()
+    found = readings(asked.work, asked.split)
+    out = asked.work / "limit"
+    out.mkdir(exist_ok=True)
+    with (
+        atomic(out / f"slices-{asked.split}.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as handle,
+    ):
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(FIELDS)
+        writer.writerows(found)
+    text = table(found)
+    write_text(out / f"limit-{asked.split}.md", text)
+    say(text)
+
+
+def readings(work: Path, split: str) -> list[Read]:
+    recipe, pairs = read_recipe(RECIPE), read_pairs(work / "cohort")
+    rows = pairs.split(split)
+    degraded = Pairs(pairs.source, tuple(replace(pair, clean=pair.degraded) for pair in pairs))
+    found: list[Read] = []
+    for name, settings in (("task", recipe.task.pretrain), ("judge", recipe.judge)):
+        direct = recogniser_for(
+            degraded, settings, recipe.data, name=f"{name}-degraded", store=work / "limit"
+        )
+        clean = recogniser_for(pairs, settings, recipe.data, name=name)
+        for pair in rows:
+            found.append(_read(direct, (name, "degraded", "input", ""), pair, pair.degraded, recipe))
+            found.append(_read(clean, (name, "clean", "input", ""), pair, pair.degraded, recipe))
+            assert pair.clean is not None
+            found.append(_read(clean, (name, "clean", "clean", ""), pair, pair.clean, recipe))
+        for method in METHODS:
+            for seed in SEEDS:
+                folder = work / "runs" / f"{method}-seed{seed}" / "restored"
+                for pair in rows:
+                    image = folder / f"{pair.case}.nii.gz"
+                    if image.is_file():
+                        found.append(_read(clean, (name, "clean", method, str(seed)), pair, image, recipe))
+    return found
+
+
+def _read(
+    reader: Recogniser, named: tuple[str, str, str, str], pair: Pair, image: Path, recipe: Recipe
+) -> Read:
+    """Scaled by the degraded image's transform, as everywhere."""
+    scale = recipe.data.intensity.fit(read_volume(pair.degraded).data)
+    said = reader.read(middle_slices(to_slices(scale.apply(read_volume(image).data))))
+    off = said - float(pair.label or 0)
+    return Read(
+        *named,
+        pair.subject,
+        float(pair.label or 0),
+        float(np.square(off).mean()),
+        float(np.abs(off).mean()),
+        float(said.mean()),
+    )
+
+
+def table(found: Sequence[Read]) -> str:
+    """Means over subjects (seeds averaged first by each subject's mean) with bootstrap intervals."""
+    lines = [
+        "| reader | taught on | reads | squared error of a slice | MAE of a slice | volume errors |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for key in dict.fromkeys((r.reader, r.taught_on, r.method) for r in found):
+        mine = [r for r in found if (r.reader, r.taught_on, r.method) == key]
+        subjects = [r.subject for r in mine]
+        squared, mae = (
+            mean_interval([getattr(r, field) for r in mine], subjects) for field in ("squared", "mae")
+        )
+        wrong = sum((r.probability > 0.5) != (r.label > 0.5) for r in mine)
+        lines.append(
+            f"| {key[0]} | {key[1]} | {key[2]} | {squared.estimate:.3f} [{squared.low:.3f}, {squared.high:.3f}] "
+            f"| {mae.estimate:.3f} [{mae.low:.3f}, {mae.high:.3f}] | {wrong} of {len(mine)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
