@@ -24,26 +24,33 @@ What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, see
 """
 
 
-def publish(work: Path, out: Path, runs: Sequence[str]) -> None:
+def publish(
+    work: Path, out: Path, runs: Sequence[str], *, about: str = _ABOUT, beside: Sequence[str] = ()
+) -> None:
     """Replace ``out`` with what the runs of a finished experiment show.
 
     Args:
         work: The experiment's folder.
         out: Folder under ``results/``.
-        runs: Names of the run folders.
+        runs: Names of the run folders; those of methods that are not trained hold an evaluation alone.
+        about: Beginning of the page.
+        beside: Further reports of ``work``, each into a folder of its own.
     """
     if out.exists():
         shutil.rmtree(out)
     for kind in ("tables", "figures"):
         shutil.copytree(work / "report" / kind, out / kind)
+        for name in beside:
+            shutil.copytree(work / name / kind, out / name / kind)
     for sweep in sorted(work.glob("sweep*")):
         (out / sweep.name).mkdir()
         for name in ("sweep.csv", "sweep.yaml", "sweep.png"):
             shutil.copyfile(sweep / name, out / sweep.name / name)
     folders = {name: work / "runs" / name for name in runs}
     join_cases([folder / "evaluation" / "cases.csv" for folder in folders.values()], out / "cases.csv")
-    first = next(iter(folders.values()))
-    records = {name: read_yaml(folder / "run.yaml") for name, folder in folders.items()}
+    trained = {name: folder for name, folder in folders.items() if (folder / "run.yaml").is_file()}
+    first = next(iter(trained.values()))
+    records = {name: read_yaml(folder / "run.yaml") for name, folder in trained.items()}
     write_yaml(
         out / "evidence.yaml",
         {
@@ -52,7 +59,7 @@ def publish(work: Path, out: Path, runs: Sequence[str]) -> None:
             "readers": read_yaml(first / "evaluation" / "evaluation.yaml")["readers"],
             "recipes": {
                 name: read_yaml(folder / "recipe.yaml")
-                for name, folder in folders.items()
+                for name, folder in trained.items()
                 if name.endswith("seed0")
             },
             "training": {name: record["result"] for name, record in records.items()},
@@ -60,8 +67,11 @@ def publish(work: Path, out: Path, runs: Sequence[str]) -> None:
             "verdict": read_yaml(work / "report" / "report.yaml"),
         },
     )
-    parts = [_ABOUT, f"Device: {records[first.name]['device']}.\n"]
+    parts = [about, f"Device: {records[first.name]['device']}.\n"]
     for table in sorted((out / "tables").glob("*.csv")):
         if table.stem != "flips":  # one row a flip: too long for a page
             parts += [f"## {table.stem}\n", markdown(table)]
+    for name in beside:
+        for table in sorted((out / name / "tables").glob("table2-*.csv")):
+            parts += [f"## {name}: {table.stem}\n", markdown(table)]
     write_text(out / "README.md", "\n".join(parts))

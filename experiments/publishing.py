@@ -6,7 +6,7 @@ from pathlib import Path
 
 from taskgan.files import atomic
 
-_PATHS = ("degraded", "clean", "restored", "cortex", "reference")  # the images themselves are not published
+_PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions")  # images are not published
 
 
 def join_cases(tables: Sequence[Path], out: Path) -> None:
@@ -18,7 +18,9 @@ def join_cases(tables: Sequence[Path], out: Path) -> None:
                 key = (row["case"], row["method"], row["seed"])
                 rows.setdefault(key, {k: v for k, v in row.items() if k not in _PATHS})
     with atomic(out) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(next(iter(rows.values()))), lineterminator="\n")
+        # What cannot be measured for any case of a method is no column of its table.
+        columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+        writer = csv.DictWriter(handle, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(row for _, row in sorted(rows.items()))
 
