@@ -1,0 +1,1 @@
+"""``taskgan prepare mr``: exported multi-delay multi-echo images and conventional contrasts."""

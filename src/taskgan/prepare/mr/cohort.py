@@ -1,0 +1,144 @@
+"""``taskgan prepare mr``: a table of exported images in, a checked cohort out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from taskgan.cohort import mdme
+from taskgan.cohort.description import write_description
+from taskgan.cohort.pairs import SPLITS
+from taskgan.console import progress, say
+from taskgan.errors import Problems
+from taskgan.files import checksum, versions
+from taskgan.prepare.mr.findings import Findings
+from taskgan.prepare.mr.load import load
+from taskgan.prepare.mr.plan import Plan, plan
+from taskgan.prepare.mr.rows import REQUIRED
+from taskgan.prepare.mr.settings import MrPreparation
+from taskgan.prepare.mr.write import write_subject, write_tables
+from taskgan.prepare.output import check_output, whole_folder
+from taskgan.prepare.table import Table, read_table
+
+MADE_BY = "taskgan prepare mr"
+_NOTES = 8
+
+
+def prepare_mr(source: Path, out: Path, settings: MrPreparation, *, overwrite: bool = False) -> Path:
+    """Make a cohort from a table of images.
+
+    Every image is read and checked before anything is written; the cohort is built beside ``out`` and takes its
+    place when it is whole. Registration is assumed done: grids of a subject must agree, or share their world
+    coordinates and be resampled on request. The same files and settings give the same bytes.
+
+    Args:
+        source: Table, one row an image: ``subject, role, path`` and, of an input, ``delay_ms, echo, part``, of a
+            target or mask ``name``. Further columns go with the subject (see ``docs/prepare-mr.md``).
+        out: Cohort folder to make.
+        settings: See :class:`~taskgan.prepare.mr.settings.MrPreparation`.
+        overwrite: Replace a cohort that this verb made before.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UserError: If the table cannot be read or ``out`` may not be written.
+        Problems: If rows or images are wrong: all of them, and nothing is written.
+    """
+    check_output(out, MADE_BY, overwrite=overwrite)
+    table = read_table(source, REQUIRED)
+    planned = plan(table, settings)
+    found = _check(table, planned, settings)
+    with whole_folder(out) as folder:
+        with progress("prepare", len(planned.subjects), "subjects") as shown:
+            for subject in planned.subjects:
+                loaded = load(subject, planned.protocol, settings)
+                write_subject(folder, subject, planned.protocol, loaded)
+                shown.advance(subject=subject.name)
+        write_tables(folder, planned)
+        write_description(folder, _description(table, planned, settings, found))
+    _tell(out, planned, found)
+    return out
+
+
+def _check(table: Table, planned: Plan, settings: MrPreparation) -> list[Findings]:
+    """Read every image once.
+
+    Raises:
+        Problems: Of all subjects.
+    """
+    problems: list[str] = []
+    found: list[Findings] = []
+    first: dict[str, tuple[int, str]] = {}
+    with progress("check", len(planned.subjects), "subjects") as shown:
+        for subject in planned.subjects:
+            try:
+                loaded = load(subject, planned.protocol, settings)
+            except Problems as error:
+                problems += error.problems
+            else:
+                found.append(loaded.found)
+                for row, digest in loaded.digests.items():
+                    other, whose = first.setdefault(digest, (row, subject.name))
+                    if other != row:
+                        problems.append(
+                            f"row {row} (subject {subject.name}) holds the same values as row {other} (subject "
+                            f"{whose}): one image under two names"
+                        )
+            shown.advance(subject=subject.name)
+    if problems:
+        raise Problems(f"{table.source} cannot be prepared", problems)
+    return found
+
+
+def _description(
+    table: Table, planned: Plan, settings: MrPreparation, found: Sequence[Findings]
+) -> dict[str, Any]:
+    protocol = planned.protocol
+    contrasts = Counter(name for subject in planned.subjects for name in subject.targets)
+    splits = Counter(subject.split for subject in planned.subjects)
+    units = sorted({unit for one in found for unit in one.units})
+    return {
+        "kind": "mr",
+        "made_by": MADE_BY,
+        "seed": settings.seed,
+        "inputs": list(mdme.input_columns(len(protocol.delays), protocol.echoes)),
+        "contrasts": {str(k): name for k, name in enumerate(mdme.CONTRASTS) if contrasts[name]},
+        "protocol": {"delays_ms": list(protocol.delays), "echoes": protocol.echoes},
+        "settings": settings.model_dump(mode="json"),
+        # The table goes by its content: the folder that it lies in makes no difference to the cohort.
+        "table": {"name": table.source.name, "sha256": checksum(table.source)},
+        "splits_dealt": planned.dealt,
+        "versions": versions(),
+        "measured": {
+            "subjects": len(planned.subjects),
+            **{split: splits[split] for split in SPLITS},
+            **{name: contrasts[name] for name in mdme.CONTRASTS if contrasts[name]},
+            **({"phase_units": units} if units else {}),
+            "resampled_images": sum(one.resampled for one in found),
+        },
+        "complete": True,
+    }
+
+
+def _tell(out: Path, planned: Plan, found: Sequence[Findings]) -> None:
+    notes = [note for one in found for note in one.notes]
+    for note in notes[:_NOTES]:
+        say(f"note: {note}")
+    if len(notes) > _NOTES:
+        say(f"note: and {len(notes) - _NOTES} more of this kind")
+    units = sorted({unit for one in found for unit in one.units})
+    if units:
+        say(f"note: phases were taken to be in {', '.join(units)}")
+    resampled = sum(one.resampled for one in found)
+    if resampled:
+        say(f"note: {resampled} images were resampled onto another's grid (sidecars say which)")
+    learnt = [subject for subject in planned.subjects if subject.targets]
+    if planned.dealt and 0 < len(learnt) < len(SPLITS):
+        say("note: fewer than three subjects with contrasts: all of them are test subjects")
+    splits = Counter(subject.split for subject in planned.subjects)
+    shown = ", ".join(f"{splits[split]} {split}" for split in SPLITS if splits[split])
+    images = sum(len(subject.targets) for subject in planned.subjects)
+    say(
+        f"{out}: {len(planned.subjects)} subjects ({shown}), {images} contrast images of them (taskgan info {out})"
+    )

@@ -1,0 +1,242 @@
+"""Rows to subjects: who has which images, in which split, of which protocol. No image is opened here."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
+from taskgan.cohort.pairs import REQUIRED, SPLITS
+from taskgan.errors import Problems, UserError
+from taskgan.prepare.mr.rows import KNOWN, Row, parse_row
+from taskgan.prepare.mr.settings import MrPreparation
+from taskgan.prepare.names import deal, named_alike, participant
+from taskgan.prepare.table import Line, Table
+
+_OWN = {*REQUIRED, "contrast", "mask", "brain", "lesions", "tumour", "white", "grey", "csf", "participant_id"}
+_OWN_INPUT = re.compile(r"delay\d+_echo\d+_\w+")
+_PAIRS = (("real", "imag"), ("magnitude", "phase"))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What every subject's input consists of.
+
+    Attributes:
+        delays: Nominal delays in ms, the shortest first.
+        echoes: Number of echoes.
+    """
+
+    delays: tuple[float, ...]
+    echoes: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One subject's images.
+
+    Attributes:
+        name: As BIDS calls it, ``sub-P01``.
+        split: ``train``, ``val`` or ``test``.
+        inputs: Rows by delay (number, from 1) and echo: real and imaginary part, or magnitude and phase.
+        targets: Rows by contrast.
+        masks: Rows by name.
+        about: The table's further columns.
+    """
+
+    name: str
+    split: str
+    inputs: Mapping[tuple[int, int], tuple[Row, Row]]
+    targets: Mapping[str, Row]
+    masks: Mapping[str, Row]
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All subjects, in the order of the table.
+
+    Attributes:
+        subjects: Each with the whole protocol.
+        protocol: Of the input.
+        further: The table's further columns.
+        dealt: Whether the splits were dealt here rather than given.
+    """
+
+    subjects: tuple[Subject, ...]
+    protocol: Protocol
+    further: tuple[str, ...]
+    dealt: bool
+
+
+def plan(table: Table, settings: MrPreparation) -> Plan:
+    """Find out what a table describes.
+
+    Raises:
+        Problems: All that is wrong with it, each in a sentence.
+    """
+    problems: list[str] = []
+    further = tuple(name for name in table.columns if name not in KNOWN)
+    problems += [
+        f"the column {name!r} is one that pairs.csv has by itself, expected another name"
+        for name in further
+        if name in _OWN or _OWN_INPUT.fullmatch(name)
+    ]
+    rows: dict[str, list[Row]] = {}
+    lines: dict[str, list[Line]] = {}
+    for line in table.lines:
+        row = parse_row(line, table, problems)
+        if line["subject"]:
+            lines.setdefault(line["subject"], []).append(line)
+            rows.setdefault(line["subject"], []).extend([row] if row is not None else [])
+    problems += named_alike(list(lines))
+    problems += _twice(rows)
+    if problems:  # what follows would only repeat them: an image is missing because its row is wrong
+        raise Problems(f"{table.source} cannot be prepared", problems)
+    about = {name: _one_value(name, own, further, problems) for name, own in lines.items()}
+    protocol = _protocol(rows.values())
+    inputs = {name: _inputs(name, own, protocol, problems) for name, own in rows.items()}
+    splits, dealt = _splits(lines, rows, about, settings, problems)
+    if problems:
+        raise Problems(f"{table.source} cannot be prepared", problems)
+    subjects = tuple(
+        Subject(
+            participant(name),
+            splits[name],
+            inputs[name],
+            {c: r for c in CONTRASTS for r in own if r.role == "target" and r.name == c},
+            {m: r for m in MASK_TYPES for r in own if r.role == "mask" and r.name == m},
+            about[name],
+        )
+        for name, own in rows.items()
+    )
+    return Plan(subjects, protocol, further, dealt)
+
+
+def _twice(rows: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Images that a subject has twice, and files that are named twice."""
+    problems = []
+    files: dict[object, tuple[str, Row]] = {}
+    for subject, own in rows.items():
+        seen: dict[object, Row] = {}
+        for row in own:
+            before = seen.setdefault(row.key, row)
+            if before is not row:
+                problems.append(
+                    f"row {row.number} gives subject {subject} the {row.shown} ({row.path.name}), row "
+                    f"{before.number} did before ({before.path.name}); a subject has each image once"
+                )
+                continue
+            # Of a DICOM folder, rows may pick different images.
+            other, first = files.setdefault((row.path.resolve(), row.pick), (subject, row))
+            if first is not row:
+                whose = "" if other == subject else f" of subject {other}"
+                problems.append(
+                    f"row {row.number} (subject {subject}) names {row.path}, which row {first.number} names as the "
+                    f"{first.shown}{whose}; a file is one image"
+                )
+    return problems
+
+
+def _one_value(
+    name: str, lines: Iterable[Line], columns: Sequence[str], problems: list[str]
+) -> dict[str, str]:
+    """What the further columns say of a subject: the same in every row, or empty."""
+    found: dict[str, str] = {}
+    for column in columns:
+        values = list(dict.fromkeys(line[column] for line in lines if line[column]))
+        if len(values) > 1:
+            shown = " and ".join(repr(value) for value in values[:2])
+            problems.append(f"subject {name} has {column} {shown}, expected one value in all its rows")
+        found[column] = values[0] if values else ""
+    return found
+
+
+def _protocol(rows: Iterable[Sequence[Row]]) -> Protocol:
+    """All delays and echoes that any subject has."""
+    inputs = [row for own in rows for row in own if row.role == "input"]
+    delays = tuple(sorted({row.delay_ms for row in inputs}))
+    return Protocol(delays, max((row.echo for row in inputs), default=0))
+
+
+def _inputs(
+    name: str, rows: Sequence[Row], protocol: Protocol, problems: list[str]
+) -> dict[tuple[int, int], tuple[Row, Row]]:
+    """Both parts of every delay and echo."""
+    own = {(row.delay_ms, row.echo, row.part): row for row in rows if row.role == "input"}
+    if not own:
+        given = ", ".join(row.shown for row in rows)
+        problems.append(
+            f"subject {name} has no input (it has {given}): expected the delays and echoes of a multi-delay "
+            "multi-echo acquisition, each as real and imag or as magnitude and phase"
+        )
+        return {}
+    found = {}
+    lacking: list[str] = []
+    for number, delay in enumerate(protocol.delays, start=1):
+        for echo in range(1, protocol.echoes + 1):
+            parts = {part for one, e, part in own if (one, e) == (delay, echo)}
+            place = f"delay {delay:g} ms, echo {echo}"
+            pair = next((p for p in _PAIRS if parts == set(p)), None)
+            if pair is not None:
+                found[number, echo] = (own[delay, echo, pair[0]], own[delay, echo, pair[1]])
+            elif not parts:
+                lacking.append(place)
+            elif len(parts) == 1:
+                (part,) = parts
+                other = next(q for p in _PAIRS if part in p for q in p if q != part)
+                problems.append(f"subject {name} has {part} but no {other} at {place}")
+            else:
+                listed = ", ".join(sorted(parts))
+                problems.append(
+                    f"subject {name} has {listed} at {place}, expected real and imag, or magnitude and phase"
+                )
+    if lacking:
+        every = f"{len(protocol.delays)} delays ({', '.join(f'{d:g}' for d in protocol.delays)} ms)"
+        problems.append(
+            f"subject {name} has no image at {'; '.join(lacking)}: all subjects together have {every} and "
+            f"{protocol.echoes} echo{'es' * (protocol.echoes > 1)}, expected all of them of each subject"
+        )
+    return found
+
+
+def _splits(
+    lines: Mapping[str, Sequence[Line]],
+    rows: Mapping[str, Sequence[Row]],
+    about: Mapping[str, Mapping[str, str]],
+    settings: MrPreparation,
+    problems: list[str],
+) -> tuple[dict[str, str], bool]:
+    """The split of each subject, and whether it was dealt."""
+    given: dict[str, str] = {}
+    for name, own in lines.items():
+        values = list(dict.fromkeys(line["split"].lower() for line in own if line["split"]))
+        problems += [
+            f"subject {name} has split {v!r}, expected {', '.join(SPLITS)}" for v in values if v not in SPLITS
+        ]
+        if len(values) > 1:
+            problems.append(
+                f"subject {name} is in the splits {' and '.join(values)}: a subject belongs to one split"
+            )
+        if values:
+            given[name] = values[0]
+    learnt = {name for name, own in rows.items() if any(row.role == "target" for row in own)}
+    if given:
+        problems += [
+            f"subject {name} has no split while others have one" for name in lines if name not in given
+        ]
+        problems += [
+            f"subject {name} is in split {split!r} but has no target; without one it can only be in 'test'"
+            for name, split in given.items()
+            if split != "test" and name not in learnt
+        ]
+        return given, False
+    if settings.stratify and not all(settings.stratify in own for own in about.values()):
+        problems.append(f"there is no further column {settings.stratify!r} to stratify by")
+        return {}, True
+    strata = {name: about[name].get(settings.stratify, "") for name in lines if name in learnt}
+    try:
+        dealt = deal(strata, shares=settings.splits, seed=settings.seed)
+    except UserError as error:
+        problems.append(f"the subjects cannot be dealt to splits: {error}")
+        return {}, True
+    return {name: dealt.get(name, "test") for name in lines}, True

@@ -1,0 +1,98 @@
+"""A subject's files, read and checked one by one; both parts of an input joined to complex values."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from taskgan.errors import UserError
+from taskgan.prepare.grid import difference
+from taskgan.prepare.images import Image, read_image
+from taskgan.prepare.mr.findings import Findings
+from taskgan.prepare.mr.phase import no_unit, polar, spread, unit_of
+from taskgan.prepare.mr.plan import Subject
+from taskgan.prepare.mr.rows import Row
+
+Images = dict[Row, Image]
+
+
+def read_rows(subject: Subject, found: Findings) -> Images:
+    """Every image of a subject by its row. What cannot be read or cannot be right is a problem."""
+    images: Images = {}
+    parts = [row for pair in subject.inputs.values() for row in pair]
+    for row in (*parts, *subject.targets.values(), *subject.masks.values()):
+        try:
+            images[row] = read_image(row.path, row.pick)
+        except UserError as error:
+            found.wrong(f"row {row.number}: {error}")
+    for row, image in images.items():
+        text = _not_right(row, image)
+        if text:
+            found.wrong(f"row {row.number}: {row.path} {text}")
+    signed = [images[row].data for row in parts if row in images and row.part in ("real", "imag")]
+    if signed and not found.problems and min(float(data.min()) for data in signed) >= 0:
+        found.wrong(
+            "its real and imaginary parts have no value below 0, expected signed parts (a lost rescale intercept, "
+            "or magnitudes?)"
+        )
+    return images
+
+
+def digests(images: Images) -> dict[int, str]:
+    """Checksum of the values of every input and target that is not constant, by the number of its row."""
+    return {
+        row.number: hashlib.sha256(np.ascontiguousarray(image.data).tobytes()).hexdigest()
+        for row, image in images.items()
+        if row.role != "mask" and float(image.data.min()) < float(image.data.max())
+    }
+
+
+def complex_inputs(
+    subject: Subject, images: Mapping[Row, Image], found: Findings
+) -> dict[tuple[int, int], Image]:
+    """Inputs by delay and echo, complex. Both parts of one must lie on one grid: a phase cannot be resampled."""
+    phases = [row for pair in subject.inputs.values() for row in pair if row.part == "phase"]
+    unknown = [images[row].data for row in phases if not row.units]
+    unit = None
+    if unknown:
+        low, high = spread(unknown)  # of all of them: one export has one unit
+        unit = unit_of(low, high)
+        if unit is None:
+            found.wrong(no_unit(low, high))
+    joined = {}
+    for key, (one, other) in subject.inputs.items():
+        first, second = images[one], images[other]
+        text = difference(second.data.shape, second.affine, first.data.shape, first.affine)
+        if text:
+            found.wrong(
+                f"row {other.number}: {other.path} {text} like {one.path} (row {one.number}), the {one.part} of "
+                "the same image"
+            )
+        elif one.part == "real":
+            joined[key] = replace(first, data=_cartesian(first, second))
+        elif stored := other.units or unit:
+            found.units.add(stored)
+            joined[key] = replace(first, data=polar(first.data, second.data, stored))
+    return joined
+
+
+def _cartesian(real: Image, imag: Image) -> np.ndarray:
+    values = np.empty(real.data.shape, dtype=np.complex64)
+    values.real, values.imag = real.data, imag.data
+    return values
+
+
+def _not_right(row: Row, image: Image) -> str:
+    """What the values of an image cannot be, as the end of a sentence."""
+    low, high = float(image.data.min()), float(image.data.max())
+    if row.role == "mask":
+        values = np.unique(image.data)
+        if len(values) > 2 or (len(values) == 2 and values[0] != 0):
+            return f"holds {len(values)} values from {low:g} to {high:g}, expected a mask of 0 and one other"
+        return ""
+    if row.part == "magnitude" and low < 0:
+        return f"has values down to {low:g}, expected a magnitude, which is not negative"
+    if low == high and row.part not in ("phase", "imag"):
+        return f"is {low:g} everywhere, expected an image"
+    return ""

@@ -1,0 +1,162 @@
+"""Rows of the table: what each says of its image, and what is wrong with it."""
+
+import difflib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
+from taskgan.prepare.dicom.series import Pick
+from taskgan.prepare.mr.phase import UNITS
+from taskgan.prepare.table import Line, Table
+
+ROLES = ("input", "target", "mask")
+PARTS = ("real", "imag", "magnitude", "phase")
+REQUIRED = ("subject", "role", "path")
+KNOWN = (*REQUIRED, "split", "delay_ms", "echo", "part", "name", "te_ms", "tr_ms", "phase_units", "series")
+
+Key = tuple[float, int, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a subject.
+
+    Attributes:
+        number: Line of the table.
+        role: ``input``, ``target`` or ``mask``.
+        path: NIfTI file, or folder or file of DICOM.
+        name: Contrast of a target, name of a mask; empty for an input.
+        delay_ms: Delay of an input.
+        echo: Echo of an input, from 1.
+        part: Of an input: ``real``, ``imag``, ``magnitude`` or ``phase``.
+        te_ms: Echo time where the table says it.
+        tr_ms: Repetition time where the table says it.
+        units: Of a phase where the table says them.
+        series: Which series of a DICOM folder.
+    """
+
+    number: int
+    role: str
+    path: Path
+    name: str = ""
+    delay_ms: float = 0.0
+    echo: int = 0
+    part: str = ""
+    te_ms: float | None = None
+    tr_ms: float | None = None
+    units: str = ""
+    series: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, float, int, str]:
+        """What a subject has once."""
+        return (self.role, self.name, self.delay_ms, self.echo, self.part)
+
+    @property
+    def shown(self) -> str:
+        """The image in words, for messages."""
+        if self.role == "input":
+            return f"{self.part} at delay {self.delay_ms:g} ms, echo {self.echo}"
+        return self.name if self.role == "target" else f"mask {self.name}"
+
+    @property
+    def pick(self) -> Pick:
+        """Which image of a DICOM folder is meant."""
+        if self.role != "input":
+            return Pick(self.series)
+        return Pick(self.series, self.part, self.delay_ms, self.echo)
+
+
+def parse_row(line: Line, table: Table, problems: list[str]) -> Row | None:
+    """A row, or None with its problems added to ``problems``."""
+    before = len(problems)
+    where = f"row {line.number}"
+    problems += [f"{where} has no {column}" for column in REQUIRED if not line[column]]
+    role = line["role"].lower()
+    if role and role not in ROLES:
+        problems.append(f"{where} has role {line['role']!r}, expected {_either(ROLES)}")
+    path = table.path(line["path"])
+    if line["path"] and not path.exists():
+        problems.append(f"{where}: {path} does not exist")
+    values = {name: _number(line, name, problems) for name in ("delay_ms", "echo", "te_ms", "tr_ms")}
+    if role == "input":
+        problems += _of_input(line, values)
+    if role in ("target", "mask"):
+        known = CONTRASTS if role == "target" else tuple(MASK_TYPES)
+        problems += _of_named(line, role, known)
+    if len(problems) > before:
+        return None
+    return Row(
+        line.number,
+        role,
+        path,
+        name=line["name"],
+        delay_ms=values["delay_ms"] or 0.0,
+        echo=int(values["echo"] or 0),
+        part=line["part"].lower(),
+        te_ms=values["te_ms"],
+        tr_ms=values["tr_ms"],
+        units=line["phase_units"].lower(),
+        series=line["series"],
+    )
+
+
+def _of_input(line: Line, values: dict[str, float | None]) -> list[str]:
+    where = f"row {line.number}"
+    problems = [
+        f"{where} is an input without {column}, expected {what}"
+        for column, what in (
+            ("delay_ms", "the nominal delay in ms"),
+            ("echo", "the echo's number"),
+            ("part", _either(PARTS)),
+        )
+        if not line[column]
+    ]
+    if line["part"] and line["part"].lower() not in PARTS:
+        problems.append(f"{where} has part {line['part']!r}, expected {_either(PARTS)}")
+    echo, delay, units = values["echo"], values["delay_ms"], line["phase_units"].lower()
+    if echo is not None and (echo != int(echo) or echo < 1):
+        problems.append(f"{where} has echo {line['echo']!r}, expected its number: 1 for the shortest, 2, …")
+    if delay is not None and delay <= 0:
+        problems.append(f"{where} has delay_ms {line['delay_ms']!r}, expected a time above 0")
+    if line["name"]:
+        problems.append(f"{where} is an input with the name {line['name']!r}, expected none")
+    if units and units not in UNITS:
+        problems.append(f"{where} has phase_units {line['phase_units']!r}, expected {_either(tuple(UNITS))}")
+    if units and line["part"].lower() in ("real", "imag", "magnitude"):
+        problems.append(f"{where} has phase_units and is {line['part']}, expected them of a phase only")
+    return problems
+
+
+def _of_named(line: Line, role: str, known: tuple[str, ...]) -> list[str]:
+    where = f"row {line.number}"
+    problems = [
+        f"{where} is a {role} with {column} {line[column]!r}, expected none"
+        for column in ("delay_ms", "echo", "part", "phase_units")
+        if line[column]
+    ]
+    if line["name"] in known:
+        return problems
+    if not line["name"]:
+        return [*problems, f"{where} is a {role} without a name, expected {_either(known)}"]
+    near = difflib.get_close_matches(line["name"].lower(), [name.lower() for name in known], n=1)
+    hint = next((f" (did you mean {name}?)" for name in known if near and name.lower() == near[0]), "")
+    return [*problems, f"{where} is a {role} named {line['name']!r}, expected {_either(known)}{hint}"]
+
+
+def _number(line: Line, column: str, problems: list[str]) -> float | None:
+    if not line[column]:
+        return None
+    try:
+        value = float(line[column])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        problems.append(f"row {line.number} has {column} {line[column]!r}, expected a number")
+        return None
+    return value
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

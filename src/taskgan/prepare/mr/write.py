@@ -1,0 +1,132 @@
+"""One subject's files, and those of the whole cohort."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan import __version__
+from taskgan.cohort import bids, mdme
+from taskgan.cohort.images import write_volume
+from taskgan.cohort.pairs import write_pairs
+from taskgan.prepare.mr.load import Loaded
+from taskgan.prepare.mr.plan import Plan, Protocol, Subject
+from taskgan.prepare.mr.rows import Row
+
+MASKS = Path("derivatives") / "masks"
+_README = """\
+Multi-contrast MR, made by taskgan {version} (prepare mr) from exported images.
+
+sub-*/anat holds the input, a multi-delay multi-echo acquisition (acq-delayNNNN: delay in ms; real and imaginary
+parts, which have a sign), and the conventional contrasts. Value in a file × IntensityFactor of its sidecar = value as
+exported. derivatives/masks holds masks. pairs.csv lists one pair per subject and contrast, cohort.yaml how it was
+made.
+"""
+
+
+def mask_path(subject: str, name: str) -> Path:
+    """Path of a mask in the cohort."""
+    return MASKS / subject / "anat" / f"{subject}_desc-{name}_mask.nii.gz"
+
+
+def write_subject(folder: Path, subject: Subject, protocol: Protocol, loaded: Loaded) -> None:
+    """Write a subject's images and sidecars.
+
+    Args:
+        folder: The cohort.
+        subject: Its rows.
+        protocol: Delays and echoes.
+        loaded: Its images.
+    """
+    for (delay, echo), image in loaded.inputs.items():
+        row = subject.inputs[delay, echo][0]
+        td = protocol.delays[delay - 1]
+        side = {
+            **_times(row, loaded.about[row.number]),
+            "InversionTime": td / 1000,
+            **_units(loaded.input_factor),
+        }
+        for part in mdme.PARTS:
+            values = np.ascontiguousarray(getattr(image, part)) / np.float32(loaded.input_factor)
+            write_volume(
+                folder / mdme.input_path(subject.name, td, echo, part), values, loaded.affine, side=side
+            )
+    for name, target in loaded.targets.items():
+        row, scale = subject.targets[name], loaded.target_factors[name]
+        path = folder / mdme.target_path(subject.name, name)
+        side = {**_times(row, loaded.about[row.number]), "SequenceName": name, **_units(scale)}
+        write_volume(path, target / np.float32(scale), loaded.affine, side=side)
+    for name, mask in loaded.masks.items():
+        side = {**loaded.about[subject.masks[name].number], "Type": mdme.MASK_TYPES[name]}
+        write_volume(folder / mask_path(subject.name, name), mask, loaded.affine, side=side)
+
+
+def write_tables(folder: Path, plan: Plan) -> None:
+    """Write ``pairs.csv``, the participants and the top of the data set."""
+    masks = any(subject.masks for subject in plan.subjects)
+    bids.write_top(
+        folder,
+        name="Multi-contrast MR",
+        readme=_README.format(version=__version__),
+        derivative=MASKS if masks else None,
+        derivative_name="Masks",
+    )
+    about = {name: f"Column {name} of the table that the cohort was made from" for name in plan.further}
+    bids.write_participants(
+        folder,
+        {**about, "split": "train, val or test"},
+        [{"participant_id": s.name, **s.about, "split": s.split} for s in plan.subjects],
+    )
+    write_pairs(folder / "pairs.csv", _pairs(plan))
+
+
+def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
+    """One row a subject and contrast; one row of a subject that has no contrast and is only restored."""
+    protocol = plan.protocol
+    columns = mdme.input_columns(len(protocol.delays), protocol.echoes)
+    contrasts = any(subject.targets for subject in plan.subjects)
+    masks = [name for name in mdme.MASK_TYPES if any(name in subject.masks for subject in plan.subjects)]
+    rows: list[dict[str, object]] = []
+    for subject in plan.subjects:
+        name = subject.name
+        inputs = {
+            column: mdme.input_path(name, protocol.delays[delay - 1], echo, part).as_posix()
+            for column, (delay, echo, part) in columns.items()
+        }
+        degraded = inputs.pop("degraded")
+        for contrast in subject.targets or [""]:
+            rows.append(
+                {
+                    "case": mdme.case_name(name, contrast) if contrast else name,
+                    "subject": name,
+                    "split": subject.split,
+                    **({"contrast": contrast} if contrasts else {}),
+                    "degraded": degraded,
+                    "clean": mdme.target_path(name, contrast).as_posix() if contrast else "",
+                    "label": mdme.CONTRASTS.index(contrast) if contrast else "",
+                    **inputs,
+                    **{
+                        mdme.mask_column(mask): mask_path(name, mask).as_posix()
+                        if mask in subject.masks
+                        else ""
+                        for mask in masks
+                    },
+                    **subject.about,
+                }
+            )
+    return rows
+
+
+def _times(row: Row, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file says, and what the table says in its place. Times are in seconds."""
+    said = dict(about)
+    if row.te_ms is not None:
+        said["EchoTime"] = row.te_ms / 1000
+    if row.tr_ms is not None:
+        said["RepetitionTime"] = row.tr_ms / 1000
+    return said
+
+
+def _units(scale: float) -> dict[str, Any]:
+    return {"Units": "arbitrary", "IntensityFactor": scale}

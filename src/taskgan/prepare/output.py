@@ -1,0 +1,53 @@
+"""A folder that is whole or absent: it is built under another name and takes its place in one step."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from taskgan.cohort.description import read_description
+from taskgan.errors import UserError
+from taskgan.files import check_writable
+
+
+def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
+    """See, before any work, that a cohort may be written to a folder.
+
+    Args:
+        out: Where it will go.
+        made_by: The verb. Only a cohort that it made is replaced.
+        overwrite: Whether the user asked for that.
+
+    Raises:
+        UserError: If there is something else, or a cohort that was not asked to be replaced.
+    """
+    check_writable(out.parent, "the cohort")
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UserError(f"{out} is not a folder, expected a new or empty one to write the cohort to")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if read_description(out).get("made_by") != made_by:
+        verb = made_by.removeprefix("taskgan ")
+        raise UserError(f"{out} is not empty and was not made by {verb}; expected a new or empty folder")
+    if not overwrite:
+        raise UserError(f"{out} holds a cohort; --overwrite replaces it")
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Give a folder beside ``out`` to build in; it takes its place only if the block succeeds.
+
+    An existing ``out`` is replaced: ask :func:`check_output` first.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(prefix=f".partial-{out.name}-", dir=out.parent))
+    try:
+        made = room / "made"
+        made.mkdir()
+        yield made
+        if out.exists():
+            out.rename(room / "replaced")
+        made.rename(out)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""A user's table as it comes from a spreadsheet: rows of text with their line numbers."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskgan.errors import UserError
+
+_DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table.
+
+    Attributes:
+        number: Line in the file (the header is line 1), for messages.
+        values: Text of every column, without surrounding blanks.
+    """
+
+    number: int
+    values: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        """The text of a column; empty where the table has no such column."""
+        return self.values.get(column, "")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        source: Its file.
+        columns: In the order of the header.
+        lines: Rows that are not blank.
+    """
+
+    source: Path
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    def path(self, text: str) -> Path:
+        """A file that a row names, relative to the table's folder."""
+        return self.source.parent / text
+
+
+def read_table(source: Path, required: Sequence[str]) -> Table:
+    """Read a table with a header, separated by commas, semicolons or tabs (what the header has most of).
+
+    Args:
+        source: A text file, UTF-8 with or without a byte order mark.
+        required: Columns that must be there.
+
+    Raises:
+        UserError: If it cannot be read, lacks a column, names one twice or has no rows.
+    """
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{source} does not exist; expected a table ({', '.join(required)}, …)") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{source} cannot be read as a table: {error}") from None
+    first = text.split("\n", 1)[0]
+    reader = csv.reader(text.splitlines(), delimiter=max(_DELIMITERS, key=first.count))
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        found = [(reader.line_num, [value.strip() for value in values]) for values in reader]
+    except csv.Error as error:
+        raise UserError(f"{source} cannot be read as a table: {error}") from None
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise UserError(
+            f"{source} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
+            f"found {', '.join(header) or 'no header'}"
+        )
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{source} has two columns {twice!r}, expected each once")
+    rows = [(number, values) for number, values in found if any(values)]
+    if not rows:
+        raise UserError(f"{source} has a header but no rows")
+    long = next((number for number, values in rows if len(values) > len(header)), None)
+    if long is not None:
+        raise UserError(f"{source}: row {long} has more fields than the header")
+    lines = tuple(Line(number, dict(zip(header, values, strict=False))) for number, values in rows)
+    return Table(source, tuple(name for name in header if name), lines)
