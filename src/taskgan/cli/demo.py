@@ -23,6 +23,6 @@ def demo_pet(
     ] = None,
 ) -> None:
     """Simulate, train l1, gan and task_gan, restore, evaluate, report: about ten minutes on two cores."""
-    from taskgan.demo import demo_pet as run
+    from taskgan.demo.pet import demo_pet as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())
