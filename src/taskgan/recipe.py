@@ -50,6 +50,10 @@ class Data(Settings):
         workers: Loader processes; 0 loads in the main one.
         augment: See :class:`Augment`.
         intensity: See :class:`~taskgan.cohort.intensity.IntensityTransform`.
+        condition: Column of ``pairs.csv`` that says which of several clean images (contrasts) a row is about; the
+            generator is told by one-hot planes after all its other input channels. Empty: there is one.
+        conditions: The column's values, in the order of the planes. Empty takes those of the training rows, in the
+            order of their labels where every value has one of its own, else in alphabetical order.
     """
 
     inputs: tuple[str, ...] = ("degraded",)
@@ -60,6 +64,8 @@ class Data(Settings):
     workers: int = Field(default=0, ge=0)
     augment: Augment = Augment()
     intensity: IntensityTransform = IntensityTransform()
+    condition: str = ""
+    conditions: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
 
     @model_validator(mode="after")
     def _degraded_first(self) -> "Data":
@@ -71,10 +77,28 @@ class Data(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _conditions_are_names(self) -> "Data":
+        if self.conditions and not self.condition:
+            raise ValueError(
+                "conditions are named but not their column, expected data.condition, e.g. contrast"
+            )
+        if len(set(self.conditions)) < len(self.conditions) or "" in self.conditions:
+            raise ValueError(f"conditions are {', '.join(self.conditions)}: expected names, each once")
+        return self
+
     @property
     def channels(self) -> int:
-        """Input channels of the generator."""
-        return len(self.inputs) * (2 * self.neighbours + 1)
+        """Input channels of the generator: images, then a plane for each condition.
+
+        Raises:
+            ValueError: If there is a condition whose values nobody has looked up yet.
+        """
+        if self.condition and not self.conditions:
+            raise ValueError(
+                f"the values of {self.condition} are not known before the training rows are read"
+            )
+        return len(self.inputs) * (2 * self.neighbours + 1) + len(self.conditions)
 
 
 class Generator(Settings):
@@ -88,6 +112,8 @@ class Generator(Settings):
         dropout: Rate of the dropout layers; this is z.
         dropout_layers: How many decoder layers, from the innermost, have it.
         residual: Add the degraded channel to the output before the last activation.
+        conditioning: How a generator of several conditions is told which one (``data.condition``): ``planes`` are
+            convolved like images; ``film`` modulates every normalised layer instead (10.1609/aaai.v32i1.11671).
     """
 
     width: int = Field(default=64, ge=1)
@@ -97,6 +123,7 @@ class Generator(Settings):
     dropout: float = Field(default=0.5, ge=0, lt=1)
     dropout_layers: int = Field(default=3, ge=0)
     residual: bool = False
+    conditioning: Literal["planes", "film"] = "planes"
 
 
 class Discriminator(Settings):

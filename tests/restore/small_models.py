@@ -18,7 +18,12 @@ def network_of(data: Data | None = None, generator: Generator = GENERATOR, seed:
     """A U-Net with running statistics of its own, and an output well away from zero."""
     data = data or Data()
     torch.manual_seed(seed)
-    network = UNet(**generator.model_dump(), in_channels=data.channels, output=data.intensity.output).train()
+    network = UNet(
+        **generator.model_dump(),
+        in_channels=data.channels,
+        conditions=len(data.conditions),
+        output=data.intensity.output,
+    ).train()
     with torch.no_grad():
         for _ in range(3):
             network(torch.rand(4, data.channels, 32, 32))

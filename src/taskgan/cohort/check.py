@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.cohort.conditions import problems_of_conditions
 from taskgan.cohort.images import read_shape, read_volume
 from taskgan.cohort.labels import problems_of_labels
 from taskgan.cohort.pairs import Pair, Pairs
@@ -45,12 +47,14 @@ def check_cohort(
     if targets is not None:
         found += problems_of_labels(selected, targets)
     columns = tuple(name for name in data.inputs[1:] if name in pairs.columns)
+    mask = targets.target.columns[0] if targets is not None and targets.kind.dense else None
+    look = _looker(data, targets)
     with (
         progress("check", len(selected), "pairs") as shown,
         ThreadPoolExecutor(max(1, threads)) as pool,
     ):
         for pair, problems in zip(
-            selected, pool.map(lambda p: _images(p, columns, data, targets), selected), strict=True
+            selected, pool.map(lambda p: _images(p, columns, look, mask), selected), strict=True
         ):
             found += [(pair.row, text) for text in problems]
             shown.advance(case=pair.case)
@@ -88,10 +92,10 @@ def _columns(selected: Pairs, data: Data) -> list[tuple[int, str]]:
     ]
     if isinstance(data.balanced, str) and data.balanced not in selected.columns:
         found.append((1, f"there is no column {data.balanced!r} to balance by (data.balanced)"))
-    return found
+    return found + problems_of_conditions(selected, data)
 
 
-def _images(pair: Pair, columns: tuple[str, ...], data: Data, targets: Targets | None) -> list[str]:
+def _images(pair: Pair, columns: tuple[str, ...], look: "_Look", mask: str | None) -> list[str]:
     """Problems of one row's images."""
     where = f"row {pair.row} (case {pair.case})"
     needed = pair.split in _NEEDED
@@ -103,38 +107,60 @@ def _images(pair: Pair, columns: tuple[str, ...], data: Data, targets: Targets |
             paths[name] = path
         elif needed or name != "clean":
             problems.append(f"{where} names no {name} image")
-    mask = targets.target.columns[0] if targets is not None and targets.kind.dense else None
     if mask is not None and needed and (path := pair.path(mask)) is not None:
         paths[mask] = path
     if paths.get("clean") == pair.degraded:
         problems.append(f"{where} names {pair.degraded} as both degraded and clean image")
-    read: Callable[[Path], _Seen] = _whole if needed else _header
     seen: dict[str, _Seen] = {}
     for name, path in paths.items():
+        role = name if name in ("degraded", "clean") else "mask" if name == mask else "input"
         try:
-            seen[name] = read(path)
+            seen[name] = look(path, role if needed else "header")
         except UserError as error:
             problems.append(f"{where}: {error}")
-    marked = seen[mask].data if mask in seen else None
-    wrong = targets.not_classes(marked) if targets is not None and marked is not None else ""
-    if wrong:
-        problems.append(f"{where}: {paths[mask]} {wrong}" if mask else wrong)
-    images = {name: image for name, image in seen.items() if name != mask}
-    return problems + _compare(where, paths, seen) + (_values(where, paths, images, data) if needed else [])
+    return problems + _compare(where, paths, seen) + [f"{where}: {s.wrong}" for s in seen.values() if s.wrong]
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """Shape, affine and (of a training image) values."""
+    """Shape and affine, and what is wrong with the values (of a training image), a sentence or nothing."""
 
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
-    data: NDArray[np.float32] | None = None
+    wrong: str = ""
 
 
-def _whole(path: Path) -> _Seen:
-    volume = read_volume(path)
-    return _Seen(volume.data.shape, volume.affine, volume.data)
+_Look = Callable[[Path, str], _Seen]
+
+
+def _looker(data: Data, targets: Targets | None) -> _Look:
+    """What an image is like; one that many rows name (an acquisition of several contrasts) is read once."""
+
+    @cache
+    def look(path: Path, role: str) -> _Seen:
+        if role == "header":
+            return _header(path)
+        volume = read_volume(path)
+        return _Seen(volume.data.shape, volume.affine, _wrong_values(volume.data, path, role, data, targets))
+
+    return look
+
+
+def _wrong_values(
+    image: NDArray[np.float32], path: Path, role: str, data: Data, targets: Targets | None
+) -> str:
+    if role == "mask":
+        wrong = targets.not_classes(image) if targets is not None else ""
+        return f"{path} {wrong}" if wrong else ""
+    if role == "clean":
+        return f"{path} is constant, expected an image" if float(image.min()) == float(image.max()) else ""
+    if role == "input" and data.intensity.shared:
+        return ""  # scaled by the degraded image: an imaginary part may well be zero
+    try:
+        data.intensity.fit(image, str(path))
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _header(path: Path) -> _Seen:
@@ -163,22 +189,6 @@ def _compare(where: str, paths: Mapping[str, Path], seen: Mapping[str, _Seen]) -
                 f"{where}: {paths[name]} has another affine than {paths['degraded'].name} "
                 f"(they differ by up to {apart:.3g} mm), expected images on one grid"
             )
-    return problems
-
-
-def _values(where: str, paths: Mapping[str, Path], seen: Mapping[str, _Seen], data: Data) -> list[str]:
-    problems = []
-    for name, image in seen.items():
-        if image.data is None:
-            continue
-        if name == "clean":
-            if float(image.data.min()) == float(image.data.max()):
-                problems.append(f"{where}: {paths[name]} is constant, expected an image")
-            continue
-        try:
-            data.intensity.fit(image.data, str(paths[name]))
-        except UserError as error:
-            problems.append(f"{where}: {error}")
     return problems
 
 

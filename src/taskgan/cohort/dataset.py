@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
+from taskgan.cohort.conditions import condition_of, one_hot, with_planes
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampler import Order
-from taskgan.cohort.slices import load_case, with_neighbours
+from taskgan.cohort.slices import Case, input_files, load_case, with_neighbours
 from taskgan.cohort.targets import Targets
 from taskgan.console import progress
 from taskgan.errors import UserError
@@ -27,7 +28,7 @@ class Batch(NamedTuple):
     """One step's samples, network units.
 
     Attributes:
-        inputs: (B, I, H, W), channel 0 is the degraded slice.
+        inputs: (B, I, H, W), channel 0 is the degraded slice; the last channels are the planes of the condition.
         clean: (B, 1, H, W); of unpaired steps (B, I, H, W), see ``taskgan.cohort.unpaired``.
         label: y: (B,), NaN where a pair has none; (B, L) of several labels; masks (B, H, W); numbers of
             identities (B,) for an embedding.
@@ -41,13 +42,15 @@ class Batch(NamedTuple):
 class TrainingSlices:
     """Every slice of some pairs, in one block of memory that loader processes share.
 
-    Volumes of different in-plane size are padded with zeros, on all sides, to the largest.
+    Volumes of different in-plane size are padded with zeros, on all sides, to the largest. Inputs that several
+    rows name (one acquisition, several contrasts) are held once.
 
     Attributes:
         shape: In-plane size (H, W) of all samples.
         planes: In-plane size of each pair before padding.
         scales: Factor that the intensity transform found for each pair, in the images' units.
         voxel_sizes: (pairs, 3), mm.
+        conditions: Of each pair; empty names where there are none.
 
     Args:
         pairs: Rows to hold (they have passed ``check_cohort``).
@@ -80,7 +83,11 @@ class TrainingSlices:
         self.planes = tuple((s[0], s[1]) for s in sizes)
         self._starts = np.concatenate([[0], np.cumsum([s[2] for s in sizes])])
         total = int(self._starts[-1])
-        self._inputs = torch.zeros(total, len(data.inputs), *self.shape)
+        self.conditions = tuple(condition_of(pair, data) for pair in self._rows)
+        self._told = [one_hot(condition, data) for condition in self.conditions]
+        shared = _rows_by_inputs(self._rows, data)
+        self._input_starts, held = _places(shared, [int(s[2]) for s in sizes])
+        self._inputs = torch.zeros(held, len(data.inputs), *self.shape)
         self._clean = torch.zeros(total, *self.shape)
         self._masks = (
             torch.zeros(total, *self.shape, dtype=torch.uint8) if labels and targets.kind.dense else None
@@ -88,15 +95,23 @@ class TrainingSlices:
         self._labels = [_label(pair, targets, labels) for pair in self._rows]
         self._usable = np.zeros(total, dtype=bool)
 
-        def load(number: int) -> None:
-            case = load_case(self._rows[number], data)
+        def load(rows: Sequence[int]) -> int:
+            case = None
+            for number in rows:
+                case = load_case(self._rows[number], data, known=case)
+                keep(number, case, first=number == rows[0])
+            return len(rows)
+
+        def keep(number: int, case: Case, *, first: bool) -> None:
             if case.clean is None:
                 raise AssertionError("load_case was asked for the clean image")
             self.scales[number], self.voxel_sizes[number] = case.intensity.scale, case.source.voxel_size
             x, y = ((whole - own) // 2 for whole, own in zip(self.shape, case.clean.shape[1:], strict=True))
             at = slice(self._starts[number], self._starts[number + 1])
             inside = np.s_[..., x : x + case.clean.shape[1], y : y + case.clean.shape[2]]
-            self._inputs.numpy()[at][inside] = case.inputs
+            if first:
+                start = self._input_starts[number]
+                self._inputs.numpy()[start : start + len(case.inputs)][inside] = case.inputs
             self._clean.numpy()[at][inside] = case.clean
             if self._masks is not None:
                 self._masks.numpy()[at][inside] = targets.mask(case.pair, case.source)
@@ -105,8 +120,8 @@ class TrainingSlices:
             self._usable[at] = signal >= data.min_signal * signal.mean()
 
         with progress("load", len(self._rows), "pairs") as shown, ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(load, range(len(self._rows))):
-                shown.advance()
+            for loaded in pool.map(load, shared):
+                shown.advance(loaded)
         if not self._usable.any():
             raise UserError(f"{pairs.source}: no training slice passes data.min_signal = {data.min_signal:g}")
 
@@ -156,9 +171,8 @@ class TrainingSlices:
 
     def sample(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Input channels (I, H, W), clean slice (1, H, W) and y of a slice: (), (L,) or a mask (1, H, W)."""
-        number = int(np.searchsorted(self._starts, index, side="right")) - 1
-        start, stop = int(self._starts[number]), int(self._starts[number + 1])
-        inputs = with_neighbours(self._inputs.numpy()[start:stop], index - start, self._neighbours)
+        number, place = self._place(index)
+        inputs = with_neighbours(self._inputs_of(number), place, self._neighbours)
         label = self._labels[number]
         if self._masks is not None:
             label = self._masks.numpy()[index][None].astype(np.float32)
@@ -166,16 +180,31 @@ class TrainingSlices:
 
     def subject(self, index: int) -> str:
         """Whose slice it is."""
-        return self._rows[int(np.searchsorted(self._starts, index, side="right")) - 1].subject
+        return self._rows[self._place(index)[0]].subject
+
+    def told(self, index: int) -> np.ndarray:
+        """The condition of a slice as (K,) with a one in its place; (0,) where there are no conditions."""
+        return self._told[self._place(index)[0]]
 
     def clean_inputs(self, index: int) -> np.ndarray:
         """Input channels (I, H, W) as if the clean volume were the degraded one; channel 0 is the clean slice."""
-        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        number, place = self._place(index)
         start, stop = int(self._starts[number]), int(self._starts[number + 1])
-        inputs = with_neighbours(self._inputs.numpy()[start:stop], index - start, self._neighbours).copy()
-        clean = with_neighbours(self._clean.numpy()[start:stop, None], index - start, self._neighbours)
+        inputs = with_neighbours(self._inputs_of(number), place, self._neighbours).copy()
+        clean = with_neighbours(self._clean.numpy()[start:stop, None], place, self._neighbours)
         inputs[:: self._inputs.shape[1]] = clean  # the first column's place among the channels of every slice
         return inputs
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """A slice's pair, and its place in the pair's volume."""
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return number, index - int(self._starts[number])
+
+    def _inputs_of(self, number: int) -> np.ndarray:
+        """The inputs of a pair, (S, I, H, W)."""
+        start = self._input_starts[number]
+        length = int(self._starts[number + 1] - self._starts[number])
+        return self._inputs.numpy()[start : start + length]
 
 
 class Steps(Dataset[Batch]):
@@ -227,7 +256,25 @@ class Steps(Dataset[Batch]):
         inputs, clean, *masks = augment(
             [inputs, clean], self._augment, rng, masks=[label] if label.ndim == 3 else []
         )
-        return inputs, clean, masks[0][0] if masks else label
+        return with_planes(inputs, self._slices.told(index)), clean, masks[0][0] if masks else label
+
+
+def _rows_by_inputs(rows: Sequence[Pair], data: Data) -> list[list[int]]:
+    """Numbers of the rows that name the same input files, in the order of the rows."""
+    found: dict[tuple[Path | None, ...], list[int]] = {}
+    for number, pair in enumerate(rows):
+        found.setdefault(input_files(pair, data), []).append(number)
+    return list(found.values())
+
+
+def _places(shared: Sequence[Sequence[int]], lengths: Sequence[int]) -> tuple[list[int], int]:
+    """Where the inputs of each row start among those of all, and how many slices there are together."""
+    starts, end = [0] * len(lengths), 0
+    for rows in shared:
+        for number in rows:
+            starts[number] = end
+        end += lengths[rows[0]]
+    return starts, end
 
 
 def _label(pair: Pair, targets: Targets, wanted: bool) -> np.ndarray:

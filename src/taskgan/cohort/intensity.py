@@ -40,6 +40,9 @@ class IntensityTransform(BaseModel):
             mean of the voxels above a tenth of the 99th percentile, for images whose background is noise
             rather than zero. ``percentile``: the given percentile. ``none``: 1.
         percentile: For ``percentile``.
+        shared: Further inputs of a case are divided by the scale of its degraded image too. Real and imaginary
+            parts of one acquisition, or its echoes, mean something only beside each other; without it each
+            further input has a scale of its own, which is right for another modality.
         output: What values an image can have, which decides the generator's last activation:
             ``nonnegative`` (PET), ``real`` (complex MR parts), ``unit`` (0 to 1).
     """
@@ -48,6 +51,7 @@ class IntensityTransform(BaseModel):
 
     kind: Kind = "mean_nonzero"
     percentile: float = Field(default=99.5, gt=0, le=100)
+    shared: bool = False
     output: Literal["nonnegative", "real", "unit"] = "nonnegative"
 
     def fit(self, degraded: NDArray[np.float32], name: str = "the image") -> Intensity:
@@ -71,3 +75,18 @@ class IntensityTransform(BaseModel):
         if not np.isfinite(scale) or scale <= 0:
             raise UserError(f"{name} has no positive values to scale by ({self.kind} gives {scale:g})")
         return Intensity(scale)
+
+    def fit_further(
+        self, degraded: Intensity, image: NDArray[np.float32], name: str = "the image"
+    ) -> Intensity:
+        """The transform of a further input.
+
+        Args:
+            degraded: That of the degraded image of the same case.
+            image: The further input, any shape, in its own units.
+            name: What to call it in a message.
+
+        Raises:
+            UserError: If it needs a scale of its own and has no value above zero.
+        """
+        return degraded if self.shared else self.fit(image, name)

@@ -5,6 +5,7 @@ files. Nothing is resampled.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,17 +70,39 @@ class Case:
     source: Volume
 
 
-def load_case(pair: Pair, data: Data, *, clean: bool = True) -> Case:
+def input_files(pair: Pair, data: Data) -> tuple[Path | None, ...]:
+    """The files of a row's inputs, by which rows of one acquisition (and several contrasts) know each other."""
+    return (pair.degraded, *(pair.path(column) for column in data.inputs[1:]))
+
+
+def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None = None) -> Case:
     """Read and scale the images of one row.
 
     Args:
         pair: The row.
         data: Which columns are inputs, and the intensity transform.
         clean: Read the clean image too.
+        known: A case that was loaded with the same settings: if its inputs are the same files they are taken over,
+            not read again.
 
     Raises:
         UserError: If an image cannot be read, the shapes of a pair differ, or a further input lies elsewhere.
     """
+    if known is not None and input_files(known.pair, data) == input_files(pair, data):
+        inputs, intensity, source = known.inputs, known.intensity, known.source
+    else:
+        inputs, intensity, source = _load_inputs(pair, data)
+    target = None
+    if clean:
+        if pair.clean is None:
+            raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
+        truth = read_volume(pair.clean)
+        _same_shape(truth, source, pair.clean, pair)
+        target = to_slices(intensity.apply(truth.data))
+    return Case(pair, inputs, target, intensity, source)
+
+
+def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
     source = read_volume(pair.degraded)
     intensity = data.intensity.fit(source.data, str(pair.degraded))
     channels = [intensity.apply(source.data)]
@@ -95,16 +118,8 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True) -> Case:
             raise UserError(
                 f"{path} has another affine than {pair.degraded.name}, expected images on one grid"
             )
-        channels.append(data.intensity.fit(extra.data, str(path)).apply(extra.data))
-    inputs = np.stack([to_slices(c) for c in channels], axis=1)
-    target = None
-    if clean:
-        if pair.clean is None:
-            raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
-        truth = read_volume(pair.clean)
-        _same_shape(truth, source, pair.clean, pair)
-        target = to_slices(intensity.apply(truth.data))
-    return Case(pair, inputs, target, intensity, source)
+        channels.append(data.intensity.fit_further(intensity, extra.data, str(path)).apply(extra.data))
+    return np.stack([to_slices(c) for c in channels], axis=1), intensity, source
 
 
 def _same_shape(image: Volume, source: Volume, path: object, pair: Pair) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.cohort.conditions import resolved_conditions
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM, to_slices
@@ -144,15 +145,19 @@ def number(pair: Pair, column: str) -> float:
 
 
 def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
-    """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`).
+    """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), and the
+    conditions that it left to the training rows.
 
     Args:
         recipe: As the user wrote it.
         pairs: The rows that it selects.
 
     Raises:
-        UserError: If labels are no numbers, or all the same.
+        UserError: If labels are no numbers, or all the same; if there is no column of conditions.
     """
+    data = resolved_conditions(recipe.data, pairs)
+    if data != recipe.data:
+        recipe = recipe.model_copy(update={"data": data})
     found = Targets.of(recipe.task.target, pairs).resolved(pairs)
     if found == recipe.task.target:
         return recipe

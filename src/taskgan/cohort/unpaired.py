@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from taskgan.cohort.augment import augment
+from taskgan.cohort.conditions import with_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
 from taskgan.cohort.sampler import Order
 from taskgan.recipe import Data
@@ -72,6 +73,7 @@ class UnpairedSteps(Steps):
     Of a batch, ``inputs`` and ``label`` are those of ``Steps`` to the bit. ``clean`` is (B, I, H, W), what the
     generator would see if the clean slice were the degraded one: the clean slice first, clean neighbours where
     the inputs have neighbours, and the clean slice's own further inputs (a T1-weighted image, for example).
+    Planes of a condition are the clean slice's own.
     Such further inputs are taken to be known in both domains; where they are degraded images themselves, they
     carry something of the pairing that CycleGAN is meant to do without.
 
@@ -106,7 +108,7 @@ class UnpairedSteps(Steps):
 
     def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs, _, label = super()._one(step, place, index)
-        clean = self._slices.clean_inputs(self._strangers.index(step, place, index))
+        stranger = self._strangers.index(step, place, index)
         rng = np.random.default_rng([self._seed, 1, step, place])  # 0 in this place is the degraded one's
-        (clean,) = augment([clean], self._augment, rng)
-        return inputs, clean, label
+        (clean,) = augment([self._slices.clean_inputs(stranger)], self._augment, rng)
+        return inputs, with_planes(clean, self._slices.told(stranger)), label

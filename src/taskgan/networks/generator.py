@@ -49,6 +49,11 @@ class UNet(nn.Module):
         dropout: Rate of z, 0 to below 1.
         dropout_layers: Decoder layers with dropout, from the innermost.
         residual: Add the degraded channel before the output's bounds.
+        conditions: The last so many channels of the input are one-hot planes that say which of several images is
+            wanted.
+        conditioning: ``planes`` convolves them like images. ``film`` takes the one-hot from them (their mean over
+            the image) and modulates every normalised layer by it, h (1 + γ) + β with γ and β linear in the
+            one-hot (Perez et al. 2018, 10.1609/aaai.v32i1.11671); both start at zero.
         output: ``nonnegative`` is max(0, ·), ``unit`` is cut to 0..1, ``real`` is unbounded. Where a bound
             holds the output, a tenth of the gradient passes: the output is exact and no pixel dies.
 
@@ -68,6 +73,8 @@ class UNet(nn.Module):
         dropout: float = 0.5,
         dropout_layers: int = 3,
         residual: bool = False,
+        conditions: int = 0,
+        conditioning: Literal["planes", "film"] = "planes",
         output: Output = "nonnegative",
     ) -> None:
         super().__init__()
@@ -77,12 +84,18 @@ class UNet(nn.Module):
             raise ValueError(f"dropout is {dropout}, expected 0 to below 1")
         if output not in ("nonnegative", "real", "unit"):
             raise ValueError(f"output is {output!r}, expected nonnegative, real or unit")
+        if not 0 <= conditions < in_channels:
+            raise ValueError(
+                f"conditions is {conditions}, expected 0 to below the {in_channels} input channels"
+            )
         self.in_channels, self.dropout, self.dropout_layers = in_channels, dropout, dropout_layers
         self.residual, self.output = residual, output
+        self.modulated = conditions if conditioning == "film" else 0
         widths = [min(width * 2**level, max_width) for level in range(depth)]
+        seen = in_channels - self.modulated
         self.down = nn.ModuleList(
             _down(before, after, "none" if level in (0, depth - 1) else norm)
-            for level, (before, after) in enumerate(zip([in_channels, *widths], widths, strict=False))
+            for level, (before, after) in enumerate(zip([seen, *widths], widths, strict=False))
         )
         # The decoder mirrors the encoder; all its layers but the innermost see a skip connection too.
         self.up = nn.ModuleList(
@@ -95,6 +108,9 @@ class UNet(nn.Module):
         )
         self.last = nn.Conv2d(widths[0], out_channels, 3, padding=1)
         self._initialise()
+        if self.modulated:  # every layer but the first and the innermost of the encoder is normalised
+            self.down_film = nn.ModuleList(_film(conditions, w) for w in widths[1:-1])
+            self.up_film = nn.ModuleList(_film(conditions, w) for w in reversed(widths))
 
     def forward(self, x: Tensor, z: Sequence[torch.Generator] | None = None) -> Tensor:
         """Restore images.
@@ -110,15 +126,21 @@ class UNet(nn.Module):
         """
         if z is not None and len(z) != len(x):
             raise ValueError(f"{len(z)} generators for {len(x)} images, expected one each")
-        features, sizes = x.to(next(self.down.parameters()).dtype), []
+        images, told = (x[:, : -self.modulated], self._told(x)) if self.modulated else (x, None)
+        features, sizes = images.to(next(self.down.parameters()).dtype), []
         skips: list[Tensor] = []
-        for layer in self.down:
+        for level, layer in enumerate(self.down):
             sizes.append(features.shape[-2:])
-            features = F.leaky_relu(layer(_even(features)), _LEAK)
+            features = layer(_even(features))
+            if told is not None and 0 < level < len(self.down) - 1:
+                features = _modulate(features, self.down_film[level - 1](told))
+            features = F.leaky_relu(features, _LEAK)
             skips.append(features)
         skips.pop()
         for index, layer in enumerate(self.up):
             features = layer(features)
+            if told is not None:
+                features = _modulate(features, self.up_film[index](told))
             if index < self.dropout_layers and self.dropout > 0:
                 features = self._noise(features, z)
             height, width = sizes.pop()
@@ -129,6 +151,10 @@ class UNet(nn.Module):
         if self.residual:
             raw = raw + x[:, :1]
         return _bounded(raw, self.output)
+
+    def _told(self, x: Tensor) -> Tensor:
+        """The one-hot (B, K) that the last planes spread over the image."""
+        return x[:, -self.modulated :].mean(dim=(2, 3))
 
     def _noise(self, features: Tensor, z: Sequence[torch.Generator] | None) -> Tensor:
         if z is None:
@@ -162,6 +188,18 @@ def _down(before: int, after: int, norm: NormKind) -> nn.Sequential:
 def _up(before: int, after: int, norm: NormKind) -> nn.Sequential:
     convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
     return nn.Sequential(convolution, norm_layer(norm, after))
+
+
+def _film(conditions: int, channels: int) -> nn.Linear:
+    layer = nn.Linear(conditions, 2 * channels, bias=False)  # the norm before it has the part all share
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
+def _modulate(features: Tensor, modulation: Tensor) -> Tensor:
+    """h (1 + γ) + β of feature maps (B, C, h, w), with γ and β side by side in (B, 2C)."""
+    gamma, beta = modulation.to(features.dtype)[..., None, None].chunk(2, dim=1)
+    return features * (1 + gamma) + beta
 
 
 def _even(image: Tensor) -> Tensor:

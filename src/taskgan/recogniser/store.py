@@ -109,7 +109,8 @@ def recogniser_folder(
         "generation": _GENERATION,
         "settings": values,
         "select": data.select,
-        "intensity": data.intensity.model_dump(mode="json"),
+        # How further inputs are scaled makes no difference to a reader, which sees none.
+        "intensity": data.intensity.model_dump(mode="json", exclude={"shared"}),
         "min_signal": data.min_signal,
         "rows": fingerprint(wanted, target.labels),
     }

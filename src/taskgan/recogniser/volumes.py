@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.slices import load_case
+from taskgan.cohort.slices import Case, load_case
 from taskgan.cohort.targets import Targets
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data, Target
@@ -109,8 +109,9 @@ def clean_slices(
         raise Problems(f"{pairs.source} cannot teach a recogniser", [text for _, text in bad])
     only_degraded = data.model_copy(update={"inputs": ("degraded",)})
     volumes = []
+    case: Case | None = None
     for pair in pairs:
-        case = load_case(pair, only_degraded)
+        case = load_case(pair, only_degraded, known=case)
         assert case.clean is not None  # asked for
         means = np.abs(case.clean).mean(axis=(1, 2), dtype=np.float64)
         enough = means >= data.min_signal * means.mean()

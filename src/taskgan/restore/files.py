@@ -12,6 +12,7 @@ from taskgan.console import progress, say
 from taskgan.errors import Problems, UserError
 from taskgan.restore.inputs import Job, find_jobs, is_image_name
 from taskgan.restore.model_folder import ModelCard
+from taskgan.restore.origin import Origin
 from taskgan.restore.precision import check_precision
 from taskgan.restore.record import (
     Record,
@@ -33,6 +34,7 @@ def restore(
     seed: int = 0,
     split: str | None = None,
     select: Mapping[str, str] | None = None,
+    conditions: Sequence[str] = (),
     batch_size: int = 4,
     precision: str = "auto",
     threads: int = 0,
@@ -52,6 +54,8 @@ def restore(
         seed: Of the samples.
         split: Of a table, only this split.
         select: Of a table, only rows with these values; they go before the model's own selection.
+        conditions: Only these of the model's conditions (contrasts); empty makes of a table's row the one that it is
+            about, and of other images all.
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
@@ -76,8 +80,10 @@ def restore(
     if samples:
         restorer.check_samples(samples)
     settings = Settings(precision, samples, seed)
-    jobs = find_jobs(inputs, out, card.data, split=split, select=select, sd=samples > 0)
-    record = None if is_image_name(out) else Record(out, card, settings, jobs)
+    jobs = find_jobs(
+        inputs, out, card.data, split=split, select=select, conditions=conditions, sd=samples > 0
+    )
+    record = None if is_image_name(out) else Record(out, Origin.of(card), settings, jobs)
     resumes = False
     if record is not None:
         resumes = record.check(overwrite=overwrite)
@@ -86,19 +92,22 @@ def restore(
     notes = _check(jobs, card)
     if record is not None:
         record.open()
-    kept = {job.target for job in jobs if resumes and is_written(job, card, settings)}
+    kept = {job.target for job in jobs if resumes and is_written(job, Origin.of(card), settings)}
     if kept:
         say(f"{out}: going on, {len(kept)} of {len(jobs)} images are there")
+    case: Case | None = None  # the next row is often about another contrast of the same acquisition
     with progress("restore", len(jobs), "images", start=len(kept)) as shown:
         for job in jobs:
             if notes[job.target]:
                 say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
             if job.target in kept:
                 continue
-            case = load_case(job.pair, card.data, clean=False)
-            restored = restorer.restore_inputs(case.inputs, case.intensity, samples=samples, seed=seed)
+            case = load_case(job.pair, card.data, clean=False, known=case)
+            restored = restorer.restore_inputs(
+                case.inputs, case.intensity, samples=samples, seed=seed, condition=job.condition
+            )
             _write(job, case, restored, card, settings, notes[job.target])
-            shown.advance(case=job.pair.case)
+            shown.advance(case=job.case)
     if record is not None:
         record.close()
     say(f"{out}: {len(jobs)} image{'s' * (len(jobs) != 1)} restored by {card.name}")
@@ -109,10 +118,12 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> dict[Path, list[str]]:
     """Read every image once. Returns the warnings of each, by target."""
     problems: list[str] = []
     notes: dict[Path, list[str]] = {}
+    case: Case | None = None
     with progress("check", len(jobs), "images") as shown:
         for job in jobs:
             try:
-                notes[job.target] = _notes(job, card)
+                case = load_case(job.pair, card.data, clean=False, known=case)
+                notes[job.target] = warnings_for(case.source, case.intensity.scale, card)
             except UserError as error:
                 problems.append(str(error))
             shown.advance()
@@ -121,11 +132,6 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> dict[Path, list[str]]:
     if problems:
         raise Problems(f"{len(problems)} of {len(jobs)} images cannot be restored", problems)
     return notes
-
-
-def _notes(job: Job, card: ModelCard) -> list[str]:
-    case = load_case(job.pair, card.data, clean=False)
-    return warnings_for(case.source, case.intensity.scale, card)
 
 
 def _write(

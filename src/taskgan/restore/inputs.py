@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.images import SUFFIXES, sidecar, stem
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, read_pairs
 from taskgan.errors import Problems, UserError
@@ -19,11 +20,18 @@ class Job:
         pair: Its row; an image that comes from no table has one made up.
         target: Where the restored image goes.
         listed: Whether it comes from a table and so belongs in ``restored.csv``.
+        condition: Which of several images (contrasts) is wanted; empty where the model makes one.
     """
 
     pair: Pair
     target: Path
     listed: bool
+    condition: str = ""
+
+    @property
+    def case(self) -> str:
+        """What the restored image is called."""
+        return stem(self.target)
 
     @property
     def sd(self) -> Path:
@@ -43,12 +51,16 @@ def find_jobs(
     *,
     split: str | None = None,
     select: Mapping[str, str] | None = None,
+    conditions: Sequence[str] = (),
     sd: bool = False,
 ) -> list[Job]:
     """List the images of NIfTI files, folders and tables. Images are not opened here.
 
     A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, whose places below it
     are kept; hidden files and the output folder are left out. A table's rows go to ``<case>.nii.gz``.
+
+    A model of several conditions makes of each row the one that its column says. Of images without such a column it
+    makes all of them, each called ``<case>_<condition>.nii.gz``.
 
     Args:
         inputs: What the user named.
@@ -57,16 +69,21 @@ def find_jobs(
             made for (another dose) are left out.
         split: Only this split of a table.
         select: Column and value pairs that go before the model's own selection.
+        conditions: Only these of the model's conditions; empty is all.
         sd: Standard deviations will be written too.
 
     Raises:
-        UserError: If an input does not exist, holds no images, or is asked for what only a table has.
-        Problems: If outputs would meet each other or an input, or inputs lack what the model takes.
+        UserError: If an input does not exist, holds no images, is asked for what only a table has, or the model does
+            not know a condition.
+        Problems: If outputs would meet each other or an input, inputs lack what the model takes, or rows are about a
+            condition that the model does not know.
     """
+    for name in conditions:
+        one_hot(name, data)
     jobs: list[Job] = []
     for place in inputs:
         if place.name.endswith(".csv") or (place.is_dir() and (place / "pairs.csv").is_file()):
-            jobs += _of_table(place, out, data, split, select or {})
+            jobs += _of_table(place, out, data, split, select or {}, conditions)
             continue
         if split or select:
             raise UserError(f"{place} is no table: split and select need a pairs.csv")
@@ -75,7 +92,7 @@ def find_jobs(
             raise UserError(
                 f"{place} is no table: the model takes {wanted}; expected a pairs.csv that has them"
             )
-        jobs += _of_files(place, out)
+        jobs += _each(_of_files(place, out), conditions or data.conditions, out)
     if is_image_name(out) and (len(jobs) > 1 or not is_image_name(inputs[0])):
         raise UserError(
             f"{out} is one file, the input is {len(jobs)} images of {inputs[0]}; expected a folder"
@@ -84,7 +101,33 @@ def find_jobs(
     return jobs
 
 
-def _of_table(place: Path, out: Path, data: Data, split: str | None, select: Mapping[str, str]) -> list[Job]:
+def _each(jobs: list[Job], conditions: Sequence[str], out: Path) -> list[Job]:
+    """The same images once for every condition, called after it; one named output file keeps its name."""
+    if not conditions:
+        return jobs
+    if is_image_name(out) and len(conditions) > 1:
+        raise UserError(
+            f"{out} is one file, the model makes {', '.join(conditions)}; expected a folder, or one condition"
+        )
+    return [
+        replace(
+            job,
+            condition=name,
+            target=job.target if job.target == out else job.target.with_name(f"{job.case}_{name}.nii.gz"),
+        )
+        for job in jobs
+        for name in conditions
+    ]
+
+
+def _of_table(
+    place: Path,
+    out: Path,
+    data: Data,
+    split: str | None,
+    select: Mapping[str, str],
+    conditions: Sequence[str],
+) -> list[Job]:
     pairs = read_pairs(place, REQUIRED_TO_RESTORE)
     absent = [column for column in data.inputs if column not in pairs.columns]
     if absent:
@@ -102,9 +145,41 @@ def _of_table(place: Path, out: Path, data: Data, split: str | None, select: Map
         for pair in chosen
         if "/" in pair.case or "\\" in pair.case or pair.case.startswith(".")
     ]
+    told = bool(data.condition) and data.condition in pairs.columns
+    if told and conditions:
+        chosen = _about(chosen, data, conditions)
+    if told:
+        problems += _unknown_conditions(chosen, data)
     if problems:
         raise Problems(f"{pairs.source} cannot be restored", problems)
-    return [Job(pair, out / f"{pair.case}.nii.gz", listed=True) for pair in chosen]
+    jobs = [
+        Job(
+            pair,
+            out / f"{pair.case}.nii.gz",
+            listed=True,
+            condition=condition_of(pair, data) if told else "",
+        )
+        for pair in chosen
+    ]
+    return jobs if told else _each(jobs, conditions or data.conditions, out)
+
+
+def _about(pairs: Pairs, data: Data, conditions: Sequence[str]) -> Pairs:
+    """The rows of some conditions."""
+    rows = tuple(pair for pair in pairs if pair.columns[data.condition] in conditions)
+    if not rows:
+        raise UserError(f"{pairs.source} has no row to restore with {data.condition} {', '.join(conditions)}")
+    return Pairs(pairs.source, rows)
+
+
+def _unknown_conditions(pairs: Pairs, data: Data) -> list[str]:
+    found = []
+    for pair in pairs:
+        try:
+            condition_of(pair, data)
+        except UserError as error:
+            found.append(str(error))
+    return found
 
 
 def _split(pairs: Pairs, split: str) -> Pairs:

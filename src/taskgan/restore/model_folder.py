@@ -66,7 +66,7 @@ class ModelCard(Settings):
         fold: Cross-validation fold.
         step: Optimiser step of these weights.
         generator: Architecture.
-        data: Inputs, neighbours, selection and intensity transform.
+        data: Inputs, neighbours, selection, intensity transform, and the conditions that it knows.
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.
         seen: What it was trained on.
@@ -173,7 +173,10 @@ def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "t
     """
     with torch.device("meta"):
         network = UNet(
-            **card.generator.model_dump(), in_channels=card.data.channels, output=card.data.intensity.output
+            **card.generator.model_dump(),
+            in_channels=card.data.channels,
+            conditions=len(card.data.conditions),
+            output=card.data.intensity.output,
         )
     try:
         network.load_state_dict(dict(state), assign=True)

@@ -1,7 +1,7 @@
 """What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from taskgan.errors import UserError
 from taskgan.files import atomic, check_writable, checksum, digest, read_yaml, versions, write_yaml
 from taskgan.restore.inputs import Job
 from taskgan.restore.model_folder import ModelCard
+from taskgan.restore.origin import Applied, Origin
 from taskgan.restore.restorer import Restored
 
 RECORD = "restored.yaml"
@@ -74,6 +75,8 @@ def sidecar_of(
     own = read_sidecar(job.pair.degraded)
     before = own.get("GeneratedBy", [])
     used = settings.as_values() | {"precision_used": restored.precision}
+    if job.condition:
+        used["condition"] = job.condition
     if restored.error is not None:
         used["bf16_error"] = round(restored.error, 6)
     done = {
@@ -98,7 +101,7 @@ def sidecar_of(
     }
 
 
-def is_written(job: Job, card: ModelCard, settings: Settings) -> bool:
+def is_written(job: Job, origin: Origin, settings: Applied) -> bool:
     """Whether an interrupted call left this very restoration: same model, settings and source."""
     if not job.target.is_file() or (settings.samples and not job.sd.is_file()):
         return False
@@ -109,8 +112,9 @@ def is_written(job: Job, card: ModelCard, settings: Settings) -> bool:
     last, wanted = steps[-1], settings.as_values()
     done = last.get("Settings", {})
     return (
-        last.get("Model", {}).get("Checksum") == card.checksum
+        last.get("Model", {}).get("Checksum") == origin.checksum
         and {key: done.get(key) for key in wanted} == wanted
+        and done.get("condition", "") == job.condition
         and side.get("SourceChecksum") == checksum(job.pair.degraded)
     )
 
@@ -120,41 +124,42 @@ class Record:
 
     Args:
         folder: Output folder.
-        card: The model.
+        origin: Who restores.
         settings: How it is applied.
         jobs: All images of this call.
+        about: Further values that are worth knowing.
     """
 
-    def __init__(self, folder: Path, card: ModelCard, settings: Settings, jobs: Sequence[Job]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        origin: Origin,
+        settings: Applied,
+        jobs: Sequence[Job],
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         self._folder, self._jobs, self._samples = folder, jobs, settings.samples
         self._values: dict[str, Any] = {
             "status": "running",
-            "method": card.objective,
-            "seed": card.seed,
-            "fold": card.fold,
-            "model": card.name,
-            "checksum": card.checksum,
-            "step": card.step,
+            "method": origin.method,
+            "seed": origin.seed,
+            "fold": origin.fold,
+            "model": origin.name,
+            "checksum": origin.checksum,
+            "step": origin.step,
             "settings": settings.as_values(),
             "images": len(jobs),
             "inputs": digest(
                 {
                     "jobs": [
-                        [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(folder))] for j in jobs
+                        [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(folder))]
+                        + ([j.condition] if j.condition else [])
+                        for j in jobs
                     ]
                 }
             ),
-            "recipe": {
-                "data": card.data.model_dump(mode="json"),
-                "task": card.task.model_dump(mode="json"),
-                "judge": card.judge.model_dump(mode="json"),
-            },
-            "seen": {
-                "cohort": card.seen.cohort,
-                "fingerprint": card.seen.fingerprint,
-                "people": list(card.seen.people),
-                "images": list(card.seen.images),
-            },
+            **origin.as_values(),
+            **(about or {}),
             "versions": versions(),
         }
 
@@ -193,12 +198,14 @@ class Record:
         listed = [job for job in self._jobs if job.listed]
         table = self._folder / TABLE
         if listed:
-            columns = ["case", "restored", *(["sd"] if self._samples else [])]
+            told = any(job.condition for job in listed)
+            columns = ["case", "restored", *["sd"] * bool(self._samples), *["condition"] * told]
             with atomic(table) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
                 writer = csv.writer(handle, lineterminator="\n")
                 writer.writerow(columns)
                 writer.writerows(
-                    [job.pair.case, job.target.name, job.sd.name][: len(columns)] for job in listed
+                    [job.case, job.target.name, *[job.sd.name] * bool(self._samples), *[job.condition] * told]
+                    for job in listed
                 )
         else:
             table.unlink(missing_ok=True)

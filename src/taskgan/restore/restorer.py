@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from taskgan.cohort.conditions import one_hot, with_planes
 from taskgan.cohort.intensity import Intensity
 from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
 from taskgan.errors import UserError
@@ -98,21 +99,29 @@ class Restorer:
         restorer.card = card
         return restorer
 
-    def restore_slices(self, inputs: Array) -> Array:
+    def restore_slices(self, inputs: Array, condition: str = "") -> Array:
         """Restore the slices of one case.
 
         Args:
             inputs: (S, I, H, W) float32, network units; channel 0 is the degraded image. Neighbours (2.5D) are
                 taken from the other slices.
+            condition: Which of several images (``data.conditions``) is wanted.
 
         Returns:
             (S, H, W) float32, network units.
-        """
-        return self._restore(self._choose(inputs)[0], inputs)
 
-    def _restore(self, network: nn.Module, inputs: Array) -> Array:
+        Raises:
+            UserError: If the model does not know the condition, or needs one.
+        """
+        stack = self._stack(inputs, condition)
+        return self._restore(self._choose(stack)[0], stack)
+
+    def _stack(self, inputs: Array, condition: str) -> "_Stack":
+        return _Stack(inputs, self.data.neighbours, one_hot(condition, self.data))
+
+    def _restore(self, network: nn.Module, stack: "_Stack") -> Array:
         with _evaluating(network):
-            return np.concatenate([self._run(network, inputs, part) for part in self._parts(network, inputs)])
+            return np.concatenate([self._run(network, stack, part) for part in self._parts(network, stack)])
 
     def check_samples(self, samples: int) -> None:
         """Refuse what :meth:`sample_slices` cannot draw.
@@ -125,7 +134,9 @@ class Restorer:
         if not isinstance(self._network, UNet) or self._network.dropout * self._network.dropout_layers == 0:
             raise UserError("the model has no dropout to draw from: all samples would be the same")
 
-    def sample_slices(self, inputs: Array, samples: int, seed: int = 0) -> tuple[Array, Array]:
+    def sample_slices(
+        self, inputs: Array, samples: int, seed: int = 0, condition: str = ""
+    ) -> tuple[Array, Array]:
         """Draw restorations with dropout on (z): their mean and standard deviation.
 
         A slice's draws depend on the seed, the slice's place and the sample's number, not on the batch.
@@ -134,24 +145,27 @@ class Restorer:
             inputs: As in :meth:`restore_slices`.
             samples: How many, at least 2.
             seed: Of the draws.
+            condition: As in :meth:`restore_slices`.
 
         Returns:
             Mean and standard deviation (N - 1), each (S, H, W) float32, network units.
 
         Raises:
-            UserError: If fewer than two are asked for, or the model has no dropout to draw from.
+            UserError: If fewer than two are asked for, the model has no dropout to draw from, or it does not know
+                the condition.
         """
         self.check_samples(samples)
-        return self._sample(self._choose(inputs)[0], inputs, samples, seed)
+        stack = self._stack(inputs, condition)
+        return self._sample(self._choose(stack)[0], stack, samples, seed)
 
-    def _sample(self, network: nn.Module, inputs: Array, samples: int, seed: int) -> tuple[Array, Array]:
-        mean = np.zeros((len(inputs), *inputs.shape[2:]), np.float64)
+    def _sample(self, network: nn.Module, stack: "_Stack", samples: int, seed: int) -> tuple[Array, Array]:
+        mean = np.zeros((len(stack.inputs), *stack.inputs.shape[2:]), np.float64)
         spread = np.zeros_like(mean)
         with _evaluating(network):
-            for part in self._parts(network, inputs):
+            for part in self._parts(network, stack):
                 for number in range(samples):
                     z = [_generator(seed, index, number) for index in part]
-                    drawn = self._run(network, inputs, part, z)
+                    drawn = self._run(network, stack, part, z)
                     # Welford's update: exact for equal samples, unlike a difference of two large sums.
                     step = drawn - mean[part.start : part.stop]
                     mean[part.start : part.stop] += step / (number + 1)
@@ -166,19 +180,22 @@ class Restorer:
         samples: int = 0,
         seed: int = 0,
         name: str = "the image",
+        condition: str = "",
     ) -> Restored:
         """Restore a volume in its own units: ``restore(3·x) = 3·restore(x)``.
 
         Args:
             degraded: (X, Y, Z) float32, any units.
             extras: Further input channels on the same grid, in the order of ``data.inputs``; each is scaled by
-                its own transform.
+                its own transform, or by that of the degraded one where ``data.intensity.shared`` is set.
             samples: 0 restores once; N gives mean and standard deviation of N draws of z.
             seed: Of the draws.
             name: What to call the image in messages.
+            condition: Which of several images (``data.conditions``) is wanted.
 
         Raises:
-            UserError: If the volume cannot be scaled, or the number of channels or their shapes are wrong.
+            UserError: If the volume cannot be scaled, the number of channels or their shapes are wrong, or the
+                model does not know the condition.
         """
         if len(extras) != len(self.data.inputs) - 1:
             wanted = ", ".join(self.data.inputs)
@@ -190,22 +207,23 @@ class Restorer:
                 raise UserError(
                     f"{name} has shape {degraded.shape}, a further input channel has {extra.shape}"
                 )
-            channels.append(self.data.intensity.fit(extra, name).apply(extra))
+            channels.append(self.data.intensity.fit_further(intensity, extra, name).apply(extra))
         inputs = np.stack([to_slices(channel) for channel in channels], axis=1)
-        return self.restore_inputs(inputs, intensity, samples=samples, seed=seed)
+        return self.restore_inputs(inputs, intensity, samples=samples, seed=seed, condition=condition)
 
     def restore_inputs(
-        self, inputs: Array, intensity: Intensity, *, samples: int = 0, seed: int = 0
+        self, inputs: Array, intensity: Intensity, *, samples: int = 0, seed: int = 0, condition: str = ""
     ) -> Restored:
         """:meth:`restore_volume` for what :func:`~taskgan.cohort.slices.load_case` gives: (S, I, H, W)."""
         if samples:
             self.check_samples(samples)
-        network, error = self._choose(inputs)
+        stack = self._stack(inputs, condition)
+        network, error = self._choose(stack)
         sd: Array | None = None
         if samples:
-            image, sd = self._sample(network, inputs, samples, seed)
+            image, sd = self._sample(network, stack, samples, seed)
         else:
-            image = self._restore(network, inputs)
+            image = self._restore(network, stack)
         return Restored(
             image=to_volume(intensity.invert(image)),
             sd=None if sd is None else to_volume(intensity.invert(sd)),
@@ -214,37 +232,49 @@ class Restorer:
             error=error,
         )
 
-    def _choose(self, inputs: Array) -> tuple[nn.Module, float | None]:
+    def _choose(self, stack: "_Stack") -> tuple[nn.Module, float | None]:
         """The network for these inputs, and how far bfloat16 was found to be off where that was probed."""
         if self._small is None:
             return self._network, None
         if not self._probe:
             return self._small, None
-        brightest = int(np.argmax(inputs[:, 0].sum(axis=(1, 2), dtype=np.float64)))
+        brightest = int(np.argmax(stack.inputs[:, 0].sum(axis=(1, 2), dtype=np.float64)))
         part = range(brightest, brightest + 1)
         with _evaluating(self._network), _evaluating(self._small):
-            exact = self._run(self._network, inputs, part)
-            error = float(np.abs(self._run(self._small, inputs, part) - exact).max())
+            exact = self._run(self._network, stack, part)
+            error = float(np.abs(self._run(self._small, stack, part) - exact).max())
         error /= max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
         return (self._small if error <= BF16_TOLERANCE else self._network), error
 
-    def _parts(self, network: nn.Module, inputs: Array) -> list[range]:
-        size = _BF16_BATCH if network is self._small else self.batch_size
-        return [range(start, min(start + size, len(inputs))) for start in range(0, len(inputs), size)]
+    def _parts(self, network: nn.Module, stack: "_Stack") -> list[range]:
+        size, count = _BF16_BATCH if network is self._small else self.batch_size, len(stack.inputs)
+        return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _run(
-        self, network: nn.Module, inputs: Array, part: range, z: Sequence[torch.Generator] | None = None
+        self, network: nn.Module, stack: "_Stack", part: range, z: Sequence[torch.Generator] | None = None
     ) -> Array:
         filled = _BF16_BATCH - len(part) if network is self._small else 0
         places = [*part, *[part[-1]] * filled]
         if z is not None:
             z = [*z, *[torch.Generator() for _ in range(filled)]]
-        batch = np.stack([with_neighbours(inputs, index, self.data.neighbours) for index in places])
-        images = torch.from_numpy(batch).to(self._device)
+        images = torch.from_numpy(np.stack([stack.channels(index) for index in places])).to(self._device)
         # TensorFloat-32 has few more digits than bfloat16, and rounds differently in another batch.
         with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
             restored = network(images) if z is None else network(images, z)
         return np.asarray(restored[: len(part), 0].float().cpu().numpy())
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """The slices of a case (S, I, H, W), and the condition (K,) that is wanted of them."""
+
+    inputs: Array
+    neighbours: int
+    told: Array
+
+    def channels(self, index: int) -> Array:
+        """What the generator sees of one slice."""
+        return with_planes(with_neighbours(self.inputs, index, self.neighbours), self.told)
 
 
 def _generator(seed: int, index: int, number: int) -> torch.Generator:

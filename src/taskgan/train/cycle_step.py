@@ -15,7 +15,7 @@ from taskgan.cohort.dataset import Batch
 from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.objective.adversarial import discriminator_loss, generator_loss
 from taskgan.objective.cycle import CycleTotal, cycle_loss, identity_loss
-from taskgan.recipe import Recipe
+from taskgan.recipe import Data, Recipe
 from taskgan.train.history import History
 from taskgan.train.parallel import of_all_devices
 from taskgan.train.players import Players
@@ -43,7 +43,7 @@ def cycle_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> O
 
     with fabric.autocast():
         restored = G(batch.inputs).float()  # x̂ = G(x̃)
-        degraded = _degraded(players, batch.clean, len(recipe.data.inputs))  # F(x), as an input of G
+        degraded = _degraded(players, batch.clean, recipe.data)  # F(x), as an input of G
         # G restores degraded images: what else it is shown leaves the statistics of its batch norms alone.
         with _statistics_kept(players.generator):
             returned_clean = G(degraded).float()  # G(F(x))
@@ -84,21 +84,24 @@ def _contest(
     return generator_loss(fooled, form).mean(), judged.mean()
 
 
-def _degraded(players: Players, clean: Tensor, columns: int) -> Tensor:
+def _degraded(players: Players, clean: Tensor, data: Data) -> Tensor:
     """G's input made of a clean one (B, I, H, W): F on the clean slice and its neighbours, the rest as it is.
 
     Args:
         players: With the way back.
         clean: Channels slice by slice, the slice itself first; of each slice, the clean one is the first column.
-        columns: Channels a slice.
+            Planes of a condition come last.
+        data: Its columns and conditions.
     """
     assert players.back is not None
-    slices = clean[:, ::columns]
+    images = clean.shape[1] - len(data.conditions)
+    of_slices = slice(0, images, len(data.inputs))
+    slices = clean[:, of_slices]
     made = players.back.degrade(slices.flatten(0, 1)[:, None]).float().view_as(slices)
-    if columns == 1:
+    if made.shape == clean.shape:
         return made
     whole = clean.clone()
-    whole[:, ::columns] = made
+    whole[:, of_slices] = made
     return whole
 
 

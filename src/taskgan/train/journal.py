@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,26 @@ class Journal:
     Args:
         folder: The run.
         step: Where the run goes on; rows and points after it are from before a kill and are cut off.
+        further: Columns after those that every run has.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, further: Sequence[str] = ()) -> None:
         self._path = folder / "metrics.csv"
+        self._columns = (*COLUMNS, *further)
         kept = [row for row in read_metrics(self._path) if int(row["step"]) <= step] if step else []
-        write_text(self._path, "".join(_line(row) for row in ({c: c for c in COLUMNS}, *kept)))
+        write_text(self._path, "".join(map(self._line, ({c: c for c in self._columns}, *kept))))
         self._board = _tensorboard(folder / "tensorboard", step)
 
-    def row(self, step: int, figures: Mapping[str, float]) -> None:
-        """Add a row; columns without a figure stay empty."""
-        values = {"step": str(step), **{name: f"{value:.7g}" for name, value in figures.items()}}
+    def row(self, step: int, figures: Mapping[str, float | str]) -> None:
+        """Add a row; columns without a figure stay empty. Words (the name of a phase) are for the table alone."""
+        values = {"step": str(step)}
+        values |= {name: f"{v:.7g}" if isinstance(v, float) else str(v) for name, v in figures.items()}
         with self._path.open("a", encoding="utf-8", newline="") as handle:
-            handle.write(_line(values))
+            handle.write(self._line(values))
         if self._board is not None:
             for name, value in figures.items():
+                if isinstance(value, str):
+                    continue
                 group = "validation" if name.startswith("val_") else "train"
                 self._board.add_scalar(f"{group}/{name.removeprefix('val_')}", value, step)
 
@@ -70,6 +75,14 @@ class Journal:
         if self._board is not None:
             self._board.close()
 
+    def _line(self, values: Mapping[str, str]) -> str:
+        unknown = values.keys() - set(self._columns)
+        if unknown:
+            raise ValueError(f"metrics.csv has no columns {sorted(unknown)}")
+        line = io.StringIO()  # a name may hold a comma
+        csv.writer(line, lineterminator="\n").writerow([values.get(column, "") for column in self._columns])
+        return line.getvalue()
+
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
     """Rows of a ``metrics.csv``; a last line that a kill cut short is left out."""
@@ -79,13 +92,6 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     whole = text[: text.rfind("\n") + 1]
     rows = list(csv.DictReader(io.StringIO(whole)))
     return [row for row in rows if (row.get("step") or "").isdigit() and None not in row.values()]
-
-
-def _line(values: Mapping[str, str]) -> str:
-    unknown = values.keys() - set(COLUMNS)
-    if unknown:
-        raise ValueError(f"metrics.csv has no columns {sorted(unknown)}")
-    return ",".join(values.get(column, "") for column in COLUMNS) + "\n"
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

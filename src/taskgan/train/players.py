@@ -80,7 +80,7 @@ def uses_task(recipe: Recipe) -> bool:
 
 def build_generator(recipe: Recipe) -> UNet:
     """G with the initial weights that the seed gives, whatever was drawn before."""
-    return _generator(recipe, "generator", recipe.data.channels)
+    return _generator(recipe, "generator", recipe.data.channels, len(recipe.data.conditions))
 
 
 def build_discriminator(recipe: Recipe) -> ImageDiscriminator:
@@ -156,7 +156,7 @@ def _rates(recipe: Recipe) -> dict[str, float]:
 
 def _way_back(recipe: Recipe, choice: Choice) -> WayBack:
     """F sees one slice at a time, whatever G sees: it has to make a degraded slice of a clean one."""
-    generator = _generator(recipe, "degrader", 1)
+    generator = _generator(recipe, "degrader", 1, 0)
     restored, degraded = (
         History(recipe.cycle.buffer, derive(recipe.seed, "history", name))
         for name in ("restored", "degraded")
@@ -165,11 +165,14 @@ def _way_back(recipe: Recipe, choice: Choice) -> WayBack:
     return WayBack(generator, _called(generator, choice), discriminator, restored, degraded)
 
 
-def _generator(recipe: Recipe, purpose: str, channels: int) -> UNet:
+def _generator(recipe: Recipe, purpose: str, channels: int, conditions: int) -> UNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(recipe.seed, purpose))
         return UNet(
-            **recipe.generator.model_dump(), in_channels=channels, output=recipe.data.intensity.output
+            **recipe.generator.model_dump(),
+            in_channels=channels,
+            conditions=conditions,
+            output=recipe.data.intensity.output,
         )
 
 

@@ -30,7 +30,7 @@ from taskgan.train.machine import choose
 from taskgan.train.monitor import Monitor
 from taskgan.train.players import assemble, uses_task
 from taskgan.train.session import Session
-from taskgan.train.validation import Validation
+from taskgan.train.validation import Validation, psnr_column
 
 
 def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = False) -> Path:
@@ -59,7 +59,8 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
     recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     targets = Targets.of(recipe.task.target, used)
-    mark = fingerprint(used, recipe.task.labels)
+    told = (recipe.data.condition,) if recipe.data.condition else ()
+    mark = fingerprint(used, (*recipe.task.labels, *told))
     record = open_run(run, recipe, mark, overwrite=overwrite) if first else {}
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
@@ -160,7 +161,7 @@ def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
     if fabric.global_rank:
         train_loop(session, drawn, None, None)
         return
-    journal = Journal(session.folder, done)
+    journal = Journal(session.folder, done, [psnr_column(name) for name in recipe.data.conditions])
     try:
         train_loop(session, drawn, Validation(val, recipe), journal)
     finally:

@@ -2,18 +2,20 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from taskgan.cohort.conditions import condition_of
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.slices import Case, load_case, to_slices
+from taskgan.cohort.slices import Case, input_files, load_case, to_slices
 from taskgan.cohort.targets import Targets
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.recipe import Recipe
+from taskgan.recipe import Data, Recipe
 from taskgan.recogniser.figures import case_error
 from taskgan.recogniser.recogniser import logits
 from taskgan.restore.restorer import Restorer
@@ -27,7 +29,8 @@ class Look:
     """What a look at the validation subjects showed.
 
     Attributes:
-        figures: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), and where there is a T:
+        figures: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), where there are conditions
+            ``val_psnr_<condition>`` of those that were looked at, and where there is a T:
             ``val_task_mae`` (mean |T(x̂) − y| over slices, or what error the kind has) and ``val_objective``;
             without T the latter is ``val_pixel``.
         pictures: By case: input | restored | clean side by side, (H, W) in 0 to 1.
@@ -47,7 +50,7 @@ class Validation:
 
     def __init__(self, pairs: Pairs, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._cases = [load_case(pair, recipe.data) for pair in _drawn(pairs, recipe)]
+        self._cases = _load(_drawn(pairs, recipe), recipe.data)
         self._targets = Targets.of(recipe.task.target, pairs)
 
     def look(self, network: nn.Module, task: nn.Module | None) -> Look:
@@ -60,13 +63,17 @@ class Validation:
         restorer = Restorer(network, self._recipe.data, batch_size=self._recipe.optimiser.batch_size)
         kind = task_kind(self._recipe.task, self._recipe.task.loss)
         psnrs, pixels, losses, errors = [], [], [], []
+        by_condition: dict[str, list[float]] = {}
         pictures: dict[str, Array] = {}
         for case in self._cases:
             if case.clean is None:
                 raise AssertionError("validation cases have a clean image")
-            restored = restorer.restore_inputs(case.inputs, case.intensity).image
+            condition = condition_of(case.pair, self._recipe.data)
+            restored = restorer.restore_inputs(case.inputs, case.intensity, condition=condition).image
             slices = case.intensity.apply(to_slices(restored))
             psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean)))
+            if condition:
+                by_condition.setdefault(condition, []).append(psnrs[-1])
             pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
             if task is not None:
                 seen = self._readable(case.clean)
@@ -77,6 +84,7 @@ class Validation:
             if len(pictures) < 2:
                 pictures[case.pair.case] = _picture(case, slices)
         figures = {"val_psnr": float(np.mean(psnrs)), "val_pixel": float(np.mean(pixels))}
+        figures |= {psnr_column(name): float(np.mean(found)) for name, found in by_condition.items()}
         figures["val_objective"] = figures["val_pixel"]
         if losses:
             figures["val_objective"] += self._recipe.mu_task * float(np.mean(losses))
@@ -110,6 +118,22 @@ class Validation:
         """Slices with enough signal, as in training: T has never seen an empty one."""
         signal = np.abs(clean).mean(axis=(1, 2))
         return np.asarray(signal >= self._recipe.data.min_signal * signal.mean())
+
+
+def psnr_column(condition: str) -> str:
+    """The column of ``metrics.csv`` with the PSNR of one condition."""
+    return f"val_psnr_{condition}"
+
+
+def _load(rows: list[Pair], data: Data) -> list[Case]:
+    """Cases in the order of the rows; those of one acquisition share its inputs."""
+    known: dict[tuple[Path | None, ...], Case] = {}
+    cases = []
+    for pair in rows:
+        files = input_files(pair, data)
+        cases.append(load_case(pair, data, known=known.get(files)))
+        known.setdefault(files, cases[-1])
+    return cases
 
 
 def psnr(restored: Array, clean: Array) -> float:
