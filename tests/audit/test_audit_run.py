@@ -177,9 +177,12 @@ def test_a_judge_that_reads_a_value_is_compared_by_agreement_and_cannot_flip(
     assert sorted(done.outcome.flipped["flipped_by"].unique()) == ["SUVR"]
     bare = from_cohort(discs / "kept", _without_masks(discs, tmp_path))
     alone = audit(bare, tmp_path / "alone", judges=[Judge("ratio", Ratio())])
-    assert alone.verdict.headline.startswith("There was no diagnosis to change")
+    assert alone.verdict.headline.startswith(
+        "The property is a value without a cut: there is no decision to flip"
+    )
     assert any(
-        f.startswith("ratio of the restored image against the clean one") for f in alone.verdict.findings
+        f.startswith("ratio (label) of the restored image against the clean one: bias −")
+        for f in alone.verdict.findings
     )
 
 
@@ -195,8 +198,8 @@ def test_a_judge_of_another_kind_of_property_is_refused(
 ) -> None:
     shutil.copytree(folders[0], tmp_path / "judge")
     card = read_yaml(tmp_path / "judge" / "recogniser.yaml")
-    card["target"] = {**card["target"], "kind": "multi_label", "labels": ["label", "dose"]}
-    write_yaml(tmp_path / "judge" / "recogniser.yaml", {**card, "outputs": 2})
+    card["target"] = {**card["target"], "kind": "embedding", "labels": ["subject"]}
+    write_yaml(tmp_path / "judge" / "recogniser.yaml", {**card, "outputs": 64})
     inputs = from_cohort(discs / "kept", discs / "cohort")
-    with pytest.raises(UserError, match=r"kind multi_label, expected binary or regression"):
+    with pytest.raises(UserError, match=r"kind embedding: an identity is .* verified between two"):
         audit(inputs, tmp_path / "out", judges=[tmp_path / "judge"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from taskgan.errors import UserError
 from taskgan.files import read_yaml, write_yaml
@@ -49,9 +49,10 @@ class ConformalCalibration:
         target: ``SUVR``, or the name of the judge.
         kind: ``interval`` (a value) or ``labels`` (a set of labels).
         alpha: Share of misses allowed.
-        scores: Scores by label ``0`` and ``1`` (Mondrian: each label is covered by itself), or pooled under ``all``.
+        scores: Scores by label ``0``, ``1``, … (Mondrian: each label is covered by itself), or pooled under ``all``.
             |truth − value| for intervals, 1 − probability of the true label for labels.
-        provenance: Method, judge, cohort and what the calibration images were like.
+        provenance: What else is known: the judge and, of several labels or masks, which ``output``; the names of
+            the ``classes``.
     """
 
     target: str
@@ -90,17 +91,19 @@ class ConformalCalibration:
         """Calibrate sets of labels.
 
         Args:
-            probability: (n,) the judge's probability of label 1 in the restored image, one a subject.
-            label: (n,) 0 or 1.
+            probability: (n,) the judge's probability of label 1 in the restored image, one a subject; (n, classes) of
+                every class.
+            label: (n,) 0 or 1, or the class.
             alpha: Share of misses allowed.
             target: Name of the judge.
             by_class: Calibrate each label by itself; where False all subjects together, and the rarer label may be
                 covered less.
             provenance: Kept with it.
         """
-        p, y = np.asarray(probability, dtype=np.float64), np.asarray(label) > 0.5
-        score = np.where(y, 1 - p, p)
-        groups = {"0": ~y, "1": y} if by_class else {_POOLED: np.ones(len(y), dtype=bool)}
+        p = _of_every_label(probability)
+        y = np.asarray(label, dtype=np.float64).round().astype(np.intp)
+        score = 1 - p[np.arange(len(y)), y]
+        groups = {str(k): y == k for k in range(p.shape[1])} if by_class else {_POOLED: y >= 0}
         return cls(target, "labels", alpha, {k: _plain(score[v]) for k, v in groups.items()}, provenance)
 
     def interval(self, value: float) -> tuple[float, float]:
@@ -114,11 +117,11 @@ class ConformalCalibration:
         half = quantile(self.scores[_POOLED], self.alpha)
         return value - half, value + half
 
-    def labels(self, probability: float) -> frozenset[int]:
-        """The labels that are not excluded: one is a decision; two, or none, is an abstention.
+    def labels(self, probability: ArrayLike) -> frozenset[int]:
+        """The labels that are not excluded: one is a decision; several, or none, is an abstention.
 
         Args:
-            probability: Of label 1, as the judge reads the restored image.
+            probability: Of label 1, as the judge reads the restored image; (classes,) of every class.
 
         Raises:
             ValueError: If this calibrates values.
@@ -126,11 +129,22 @@ class ConformalCalibration:
         if self.kind != "labels":
             raise ValueError(f"{self.target} is calibrated for values, expected labels")
         kept = set()
-        for label, score in ((0, probability), (1, 1 - probability)):
+        one = np.asarray(probability, dtype=np.float64)[None]
+        for label, p in enumerate(_of_every_label(one)[0]):
             group = self.scores.get(str(label), self.scores.get(_POOLED, ()))
-            if score <= quantile(group, self.alpha):
+            if 1 - p <= quantile(group, self.alpha):
                 kept.add(label)
         return frozenset(kept)
+
+    @property
+    def judge(self) -> str:
+        """Whose readings it is for: the target, unless that names one of several outputs."""
+        return str(self.provenance.get("judge", self.target))
+
+    def name(self, label: int) -> str:
+        """A label in words."""
+        classes = self.provenance.get("classes") or ("negative", "positive")
+        return str(classes[label]) if label < len(classes) else f"class {label}"
 
     @property
     def subjects(self) -> int:
@@ -144,7 +158,7 @@ class ConformalCalibration:
         short = {k: len(v) for k, v in self.scores.items() if len(v) < least}
         if not short:
             return ""
-        words = {"0": "negative", "1": "positive", _POOLED: ""}
+        words = {k: "" if k == _POOLED else self.name(int(k)) for k in short}
         have = " and ".join(f"{count} {words[k]}".strip() for k, count in short.items())
         each = " of each label" if _POOLED not in self.scores else ""
         return (
@@ -212,6 +226,12 @@ def read_calibrations(place: Path) -> dict[str, ConformalCalibration]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is not a conformal calibration: {error!r}") from None
     return found
+
+
+def _of_every_label(probability: ArrayLike) -> NDArray[np.float64]:
+    """(n, labels) from (n, labels), or from (n,) probabilities of label 1."""
+    p = np.asarray(probability, dtype=np.float64)
+    return p if p.ndim == 2 else np.stack([1 - p, p], axis=1)
 
 
 def _plain(scores: Any) -> tuple[float, ...]:

@@ -1,6 +1,5 @@
 """Conformal calibration within an audit: whom it is calibrated on, and what it was worth on the test subjects."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,39 +9,17 @@ import numpy as np
 import pandas as pd
 
 from taskgan.audit.conformal import ConformalCalibration, needed, read_calibrations
-from taskgan.audit.inputs import Inputs
-from taskgan.audit.readings import CLEAN, Readings
+from taskgan.audit.inputs import Inputs, listed
+from taskgan.audit.judges import Judge
+from taskgan.audit.measured import Measured, first_cases, made, measure
+from taskgan.audit.readings import Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.shift import NAMES, Shift, compare
+from taskgan.audit.words import p_number
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.people import person_mark
 from taskgan.errors import UserError
-from taskgan.evaluate.statistics import Interval, exact_rate
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One calibration on the subjects that it is measured on.
-
-    Attributes:
-        calibration: The calibration.
-        subjects: Test subjects.
-        coverage: Share whose truth the interval or set holds, exact interval.
-        by_label: The same among negatives and positives (label sets).
-        width: Mean width of the intervals; NaN for label sets, infinite where too few calibrated.
-        abstained: Share of label sets that are no single label.
-        wrong: Among the others, share whose label is wrong.
-        rows: One row a subject: ``case, low, high`` or ``case, set``, ``value`` and ``truth``.
-    """
-
-    calibration: ConformalCalibration
-    subjects: int
-    coverage: Interval
-    by_label: dict[int, Interval]
-    width: float
-    abstained: Interval
-    wrong: Interval
-    rows: pd.DataFrame = field(repr=False)
+from taskgan.report.cells import number
 
 
 @dataclass(frozen=True)
@@ -55,6 +32,8 @@ class Conformal:
         warnings: Where the promise does not hold, in sentences.
         about: For ``conformal.yaml``: cohort, method, and the calibration images' statistics.
         source: In words, whom it was calibrated on; empty where nobody did.
+        chosen: Where these subjects chose what they calibrate, a sentence (:func:`chosen_by`); it is in the warnings
+            too.
     """
 
     measured: tuple[Measured, ...] = ()
@@ -62,14 +41,22 @@ class Conformal:
     warnings: tuple[str, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
     source: str = ""
+    chosen: str = ""
 
 
-def calibrate(readings: Readings, inputs: Inputs, settings: AuditSettings, fit: Sequence[str]) -> Conformal:
+def calibrate(
+    readings: Readings,
+    inputs: Inputs,
+    judges: Sequence[Judge],
+    settings: AuditSettings,
+    fit: Sequence[str],
+) -> Conformal:
     """Calibrate as the settings say and measure on the test subjects that did not calibrate.
 
     Args:
         readings: All opinions.
         inputs: Cohort and method.
+        judges: The networks, whose cards say by whom they were chosen.
         settings: Level, source of calibration, seed.
         fit: Judges that are some.
 
@@ -84,11 +71,13 @@ def calibrate(readings: Readings, inputs: Inputs, settings: AuditSettings, fit: 
         return Conformal(warnings=(chosen,))
     file, pool, tested, source = chosen
     warnings: list[str] = []
+    chosen = ""
     if file is None:
         method = inputs.audited.method
-        made = [_made(readings, judge, method, pool, settings) for judge in fit]
-        calibrations = [c for c in made if c is not None]
-        statistics = _first(readings.statistics, pool)
+        calibrations = [c for judge in fit for c in made(readings, judge, method, pool, settings)]
+        chosen = chosen_by(inputs, judges, settings.alpha) if settings.calibration == "val" else ""
+        warnings += [chosen] if chosen else []
+        statistics = first_cases(readings.statistics, pool)
         about = {
             "method": method,
             "checksum": inputs.audited.origin.get("checksum"),
@@ -101,17 +90,41 @@ def calibrate(readings: Readings, inputs: Inputs, settings: AuditSettings, fit: 
         calibrations, about = _read(file, fit, settings)
         statistics = pd.DataFrame(about.get("statistics") or {n: [] for n in NAMES})
         warnings += _strangers(about, inputs, cohort)
-    measured = tuple(_measure(readings, c, inputs.audited.method, tested) for c in calibrations)
-    shifts = tuple(compare(statistics, _first(readings.statistics, tested))) if len(statistics) else ()
+    measured = tuple(measure(readings, c, inputs.audited.method, tested) for c in calibrations)
+    shifts = tuple(compare(statistics, first_cases(readings.statistics, tested))) if len(statistics) else ()
     warnings += [c.too_few for c in calibrations if c.too_few]
     warnings += [
         f"Exchangeability is broken: the degraded test images differ from the calibration images in their {s.name} "
-        f"(median {s.test:.3g} against {s.calibration:.3g}, Kolmogorov–Smirnov p {s.p:.2g}, {s.adjusted:.2g} after "
-        "Holm): the promised coverage does not hold for them"
+        f"(median {number(s.test, 3)} against {number(s.calibration, 3)}, Kolmogorov–Smirnov p {p_number(s.p)}, "
+        f"{p_number(s.adjusted)} after Holm): the promised coverage does not hold for them"
         for s in shifts
         if s.found
     ]
-    return Conformal(measured, shifts, tuple(warnings), about, source)
+    return Conformal(measured, shifts, tuple(warnings), about, source, chosen)
+
+
+def chosen_by(inputs: Inputs, judges: Sequence[Judge], alpha: float) -> str:
+    """A warning where validation subjects calibrate what they have chosen: they are not exchangeable with new ones.
+
+    A restorer keeps the look that was best on them (early stopping, a sweep), a judge stops by them: both err less
+    on them than on a stranger, so that intervals made of these errors are too narrow for strangers.
+    """
+    people = {p.subject for p in inputs.validation}
+    seen = inputs.audited.origin.get("seen")
+    marks = set(seen.get("people") or ()) if isinstance(seen, dict) else set()
+    by = [inputs.audited.method] if marks & {person_mark(p) for p in people} else []
+    by += [j.name for j in judges if people & set(j.card.get("validation_subjects") or ())]
+    unsaid = not marks
+    if not by and not unsaid:
+        return ""
+    who = f"helped to choose {listed(by)} (by the best look, by early stopping, in a sweep)" if by else ""
+    may = f"may have helped to choose {inputs.audited.method}, of which nothing says by whom it was chosen"
+    told = " and ".join(text for text in (who, may if unsaid else "") if text)
+    return (
+        f"The {len(people)} val subjects that calibrated {told}: on them restorer and judge err less than on new "
+        f"subjects, so that intervals may be too narrow and cover less than {100 * (1 - alpha):g} %; a share of the "
+        "test subjects (--calibration 0.5) is the clean way"
+    )
 
 
 _Split = tuple[Path | None, list[str], list[str], str]
@@ -149,7 +162,7 @@ def _split(readings: Readings, inputs: Inputs, settings: AuditSettings) -> _Spli
                 "are needed)."
             )
         count = len({p.subject for p in inputs.validation})
-        return None, pool, test, f"{count} validation subjects, by whom restorer and judges were chosen too"
+        return None, pool, test, f"{count} val subjects"
     share = source(told)
     if isinstance(share, Path):
         return share, [], test, f"the subjects of {share.resolve().parent.name}/{share.name}"
@@ -171,70 +184,6 @@ def draw(subjects: Sequence[str], share: float, seed: int) -> frozenset[str]:
     return frozenset(subjects[i] for i in order[:count])
 
 
-def _first(rows: pd.DataFrame, cases: Sequence[str]) -> pd.DataFrame:
-    """One row a subject, the first of its cases: two cases of one subject are not exchangeable with a third's."""
-    return rows[rows["case"].isin(list(cases))].drop_duplicates("subject")
-
-
-def _both(readings: Readings, judge: str, method: str, cases: Sequence[str]) -> pd.DataFrame:
-    """Score of the restored and of the clean image, and the label, one row a subject."""
-    table = readings.table[readings.table["judge"] == judge]
-    after = _first(table[table["image"] == method], cases).set_index("case")
-    before = table[table["image"] == CLEAN].set_index("case")["score"].reindex(after.index)
-    return (
-        after[["subject", "label"]]
-        .assign(value=after["score"], clean=before)
-        .dropna(subset=["value", "clean"])
-    )
-
-
-def _made(
-    readings: Readings, judge: str, method: str, pool: Sequence[str], settings: AuditSettings
-) -> ConformalCalibration | None:
-    rows = _both(readings, judge, method, pool)
-    if judge in readings.values:
-        return ConformalCalibration.of_values(
-            rows["value"], rows["clean"], alpha=settings.alpha, target=judge
-        )
-    rows = rows.dropna(subset=["label"])
-    return ConformalCalibration.of_labels(
-        rows["value"], rows["label"], alpha=settings.alpha, target=judge, by_class=settings.by_class
-    )
-
-
-def _measure(
-    readings: Readings, calibration: ConformalCalibration, method: str, cases: Sequence[str]
-) -> Measured:
-    rows = _both(readings, calibration.target, method, cases)
-    nothing = exact_rate(0, 0)
-    if calibration.kind == "interval":
-        ends = [calibration.interval(v) for v in rows["value"]]
-        rows = rows.assign(low=[a for a, _ in ends], high=[b for _, b in ends], truth=rows["clean"])
-        inside = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
-        width = float((rows["high"] - rows["low"]).mean()) if len(rows) else math.nan
-        covered = exact_rate(int(inside.sum()), len(rows))
-        return Measured(calibration, len(rows), covered, {}, width, nothing, nothing, rows.reset_index())
-    rows = rows.dropna(subset=["label"])
-    sets = [calibration.labels(p) for p in rows["value"]]
-    truth = [int(y > 0.5) for y in rows["label"]]
-    inside = pd.Series([y in s for y, s in zip(truth, sets, strict=True)], rows.index, dtype=bool)
-    by = {
-        k: exact_rate(int(inside[rows["label"] == k].sum()), int((rows["label"] == k).sum())) for k in (0, 1)
-    }
-    single = pd.Series([len(s) == 1 for s in sets], rows.index, dtype=bool)
-    rows = rows.assign(set=["".join(str(y) for y in sorted(s)) for s in sets], truth=truth)
-    return Measured(
-        calibration,
-        len(rows),
-        exact_rate(int(inside.sum()), len(rows)),
-        by,
-        math.nan,
-        exact_rate(int((~single).sum()), len(rows)),
-        exact_rate(int((single & ~inside).sum()), int(single.sum())),
-        rows.reset_index(),
-    )
-
-
 def _read(
     file: Path, fit: Sequence[str], settings: AuditSettings
 ) -> tuple[list[ConformalCalibration], dict[str, Any]]:
@@ -243,7 +192,7 @@ def _read(
     from taskgan.files import read_yaml
 
     found = read_calibrations(file)
-    usable = [replace(c, alpha=settings.alpha) for name, c in found.items() if name in fit]
+    usable = [replace(c, alpha=settings.alpha) for c in found.values() if c.judge in fit]
     if not usable:
         raise UserError(f"{file} calibrates {', '.join(found)}, none of which judges here ({', '.join(fit)})")
     about = read_yaml(file / "conformal.yaml" if file.is_dir() else file)

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from taskgan.audit.flipped import changes
 from taskgan.audit.maps import CaseMaps
+from taskgan.audit.measured import Measured
 from taskgan.audit.outcome import Outcome
 from taskgan.audit.readings import CLEAN, INPUT, Loaded
 from taskgan.report.cells import number
@@ -23,7 +25,10 @@ _INK, _WRONG, _SHADE = "#444444", "#C44601", "#f3e3d9"
 
 
 def before_after(outcome: Outcome, path: Path) -> Path:
-    """Restored against clean score of every judge; a case in a shaded quadrant flipped."""
+    """Restored against clean score of every judge; a case in a shaded quadrant flipped.
+
+    Of several classes: how often which became which.
+    """
     judges = outcome.readings.judges
     colour, _ = look(outcome.method, [outcome.method])
     with canvas(1, len(judges), (3.3 * len(judges), 3.5)) as (figure, axes):
@@ -31,6 +36,11 @@ def before_after(outcome: Outcome, path: Path) -> Path:
             rows = outcome.readings.of(judge, outcome.method)
             clean = outcome.readings.of(judge, CLEAN).reindex(rows.index)
             cut = float(rows["cut"].iloc[0])
+            axis.set_title(judge if outcome.fitness[judge].fit else f"{judge} (no judge)")
+            axis.set_xlabel(f"Clean image: {outcome.readings.about(judge).unit}")
+            if outcome.readings.about(judge).kind == "multi_class":
+                _confusion(axis, changes(outcome.readings, judge, outcome.method))
+                continue
             x, y = clean["score"], rows["score"]
             own = judge in outcome.readings.values
             low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if own else (0.0, 1.0)
@@ -43,11 +53,24 @@ def before_after(outcome: Outcome, path: Path) -> Path:
                 axis.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
             _marks(axis, rows, x, y, colour, _flipped(rows, clean))
             axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-            axis.set_title(judge if outcome.fitness[judge].fit else f"{judge} (no judge)")
-            axis.set_xlabel("Clean image")
         axes[0][0].set_ylabel(f"Restored by {shown(outcome.method)}")
-        axes[0][0].legend(loc="upper left")
+        if axes[0][0].get_legend_handles_labels()[0]:
+            axes[0][0].legend(loc="upper left")
         return save(figure, path)
+
+
+def _confusion(axis: Any, counts: pd.DataFrame) -> None:
+    """Cases by the class on the clean image (across) and on the restored one (down)."""
+    names, values = list(counts.columns), counts.to_numpy().T
+    off = values.copy()
+    np.fill_diagonal(off, 0)
+    axis.imshow(off, cmap="Oranges", vmin=0, vmax=max(1, int(off.max())) * 1.6)
+    for (row, column), count in np.ndenumerate(values):
+        weight = "normal" if row == column else "bold"
+        axis.text(column, row, str(count) if count else "·", ha="center", va="center", fontweight=weight)
+    axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axis.set_yticks(range(len(names)), names)
+    axis.set_xlabel("Clean image")
 
 
 def _flipped(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
@@ -58,10 +81,13 @@ def _flipped(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
 def _marks(
     axis: Any, rows: pd.DataFrame, x: pd.Series, y: pd.Series, colour: str, flipped: pd.Series
 ) -> None:
-    positive = rows["label"] > 0.5
+    positive, negative = rows["truth"] > 0.5, rows["truth"] < 0.5
+    unknown = ~(positive | negative)
     style: dict[str, Any] = {"marker": "o", "markersize": 5.5, "linestyle": "none", "markeredgecolor": colour}
-    axis.plot(x[positive], y[positive], markerfacecolor=colour, label="positive", **style)
-    axis.plot(x[~positive], y[~positive], markerfacecolor="white", label="negative", **style)
+    for part, fill, name in ((positive, colour, "positive"), (negative, "white", "negative")):
+        if part.any():
+            axis.plot(x[part], y[part], markerfacecolor=fill, label=name, **style)
+    axis.plot(x[unknown], y[unknown], markerfacecolor=colour, **style)
     ring = {
         "marker": "o",
         "markersize": 10,
@@ -74,15 +100,23 @@ def _marks(
     )
 
 
+def value_shown(outcome: Outcome) -> str:
+    """Whose values are drawn: of the fit networks that read values the first, else the observer's."""
+    names = list(outcome.agreements)
+    able = [name for name in names if outcome.judge_of(name) in outcome.fit]
+    return (able or names)[0]
+
+
 def bland_altman(outcome: Outcome, path: Path) -> Path | None:
-    """Restored − clean value against their mean, with bias and limits of agreement; None where nobody reads "
-    "values."""
+    """Restored − clean value against their mean, with bias and limits of agreement; None where nobody reads any."""
     if not outcome.agreements:
         return None
-    judge = list(outcome.agreements)[-1]  # the observer, where there is one
-    found = outcome.agreements[judge][outcome.method]
-    rows = outcome.readings.of(judge, outcome.method)
-    clean = outcome.readings.of(judge, CLEAN).reindex(rows.index)
+    name = value_shown(outcome)
+    judge = outcome.judge_of(name)
+    output = name.removeprefix(judge).strip() or None
+    found = outcome.agreements[name][outcome.method]
+    rows = outcome.readings.of(judge, outcome.method, output=output)
+    clean = outcome.readings.of(judge, CLEAN, output=output).reindex(rows.index)
     colour, _ = look(outcome.method, [outcome.method])
     with canvas(1, 1, (5.2, 3.2)) as (figure, axes):
         axis = axes[0][0]
@@ -92,21 +126,29 @@ def bland_altman(outcome: Outcome, path: Path) -> Path | None:
             axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
         gap = rows["score"] - clean["score"]
         _marks(axis, rows, (rows["score"] + clean["score"]) / 2, gap, colour, _flipped(rows, clean))
-        axis.set_xlabel(f"Mean of the two ({judge})")
+        unit = outcome.readings.about(judge).unit
+        axis.set_xlabel(f"Mean of the two: {unit} by {name}" if unit != name else f"Mean of the two: {name}")
         axis.set_ylabel("Restored − clean")
-        axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
         return save(figure, path)
+
+
+def interval_shown(outcome: Outcome) -> Measured | None:
+    """Whose conformal intervals are drawn: the first that are finite."""
+    finite = [
+        m for m in outcome.conformal.measured if m.calibration.kind == "interval" and np.isfinite(m.width)
+    ]
+    return finite[0] if finite and finite[0].subjects else None
 
 
 def intervals(outcome: Outcome, path: Path) -> Path | None:
     """Conformal interval and truth of every test subject, sorted by the truth; None where there are none."""
-    found = [
-        m for m in outcome.conformal.measured if m.calibration.kind == "interval" and np.isfinite(m.width)
-    ]
-    if not found or not found[-1].subjects:
+    found = interval_shown(outcome)
+    if found is None:
         return None
-    judge = found[-1].calibration.target
-    rows = found[-1].rows.sort_values("truth").reset_index(drop=True)
+    judge = found.calibration.judge
+    rows = found.rows.sort_values("truth").reset_index(drop=True)
     inside = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
     with canvas(1, 1, (max(4.0, min(9.0, 0.16 * len(rows) + 2)), 3.0)) as (figure, axes):
         axis = axes[0][0]
@@ -129,7 +171,7 @@ def intervals(outcome: Outcome, path: Path) -> Path | None:
             axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axis.set_xticks([])
         axis.set_xlabel("Test subjects, by the value of their clean image")
-        axis.set_ylabel(judge)
+        axis.set_ylabel(f"{outcome.readings.about(judge).unit} by {found.calibration.target}")
         axis.legend(loc="upper left")
         return save(figure, path)
 
@@ -233,5 +275,7 @@ def caption(row: pd.Series, judges: Sequence[str]) -> str:
     for judge in judges:
         turned = row[f"{judge}_direction"]
         text = f"{number(float(row[f'{judge}_clean']), 2)} → {number(float(row[f'{judge}_restored']), 2)}"
+        output = row.get(f"{judge}_output")
+        text = f"{output} {text}" if isinstance(output, str) and output else text
         parts.append(f"{judge} {text}" + (f" ({turned})" if turned else " (kept)"))
     return "; ".join(parts)

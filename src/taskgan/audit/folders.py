@@ -1,17 +1,20 @@
 """Three folders and a table of labels, as another tool leaves them, read as a cohort."""
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.audit.inputs import Inputs, gather, listed
+from taskgan.audit.inputs import Inputs, gather, listed, recorded_recipe
 from taskgan.cohort.images import SUFFIXES, stem
 from taskgan.cohort.pairs import SPLITS, Pair, Pairs
 from taskgan.errors import Problems, UserError
 from taskgan.evaluate.restorations import RESERVED, Restorations
 from taskgan.files import read_yaml
-from taskgan.recipe import Recipe
+from taskgan.objective.kinds import task_kind
+from taskgan.objective.task import TaskKind
+from taskgan.recipe import Recipe, Target
 
 
 def from_folders(
@@ -35,9 +38,9 @@ def from_folders(
         restored: Restored images.
         degraded: What they were restored from.
         clean: The truth.
-        labels: Table with the columns ``subject`` and ``label``; ``split`` (``train`` and ``val`` teach judges,
-            ``test`` is audited; without the column all are audited) and image columns such as ``cortex`` and
-            ``reference`` (paths relative to the table) may be there.
+        labels: Table with the columns ``subject`` and those of the recipe's property (``label`` without one);
+            ``split`` (``train`` and ``val`` teach judges, ``test`` is audited; without the column all are audited)
+            and image columns such as ``cortex`` and ``reference`` (paths relative to the table) may be there.
         against: Further folders of restored images.
         recipe: Intensity transform and judges; the defaults where None.
         method: Name of the audited method; the folder's where None.
@@ -46,7 +49,12 @@ def from_folders(
         UserError: If a folder is missing or no case is whole.
         Problems: If rows of the table are malformed or matches are ambiguous.
     """
-    people = _people(labels)
+    if recipe is None:
+        recorded = restored / "restored.yaml"
+        told = recorded_recipe(read_yaml(recorded) if recorded.is_file() else {}, restored)
+    else:
+        told = recipe
+    people = _people(labels, told.task.target)
     images = {name: _images(folder) for name, folder in (("degraded", degraded), ("clean", clean))}
     owned = {name: _owners(files, people) for name, files in images.items()}
     rows, notes = _pair_up(people, owned, labels)
@@ -73,13 +81,15 @@ class _Person:
 
     row: int
     split: str
-    label: float
+    label: float | None
     columns: Mapping[str, str]
 
 
-def _people(table: Path) -> dict[str, _Person]:
+def _people(table: Path, target: Target) -> dict[str, _Person]:
+    needed = ("subject", *target.columns)
+    wanted = f"the columns {', '.join(needed[:-1])} and {needed[-1]}"
     if not table.is_file():
-        raise UserError(f"{table} does not exist; expected a table with the columns subject and label")
+        raise UserError(f"{table} does not exist; expected a table with {wanted}")
     try:
         with table.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
@@ -88,32 +98,49 @@ def _people(table: Path) -> dict[str, _Person]:
             raw = [(reader.line_num, values) for values in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table} cannot be read as CSV: {error}") from None
-    missing = [name for name in ("subject", "label") if name not in header]
+    missing = [name for name in needed if name not in header]
     if missing:
         found = ", ".join(header) or "nothing"
         hint = ", separated by commas" if any(mark in found for mark in ";\t") else ""
-        raise UserError(f"{table} has {found}, expected rows with the columns subject and label{hint}")
+        raise UserError(f"{table} has {found}, expected rows with {wanted}{hint}")
     if not raw:
         raise UserError(f"{table} has a header and no rows, expected a row for each subject")
+    kind = task_kind(target, "squared")
     people: dict[str, _Person] = {}
     problems = []
     for number, values in raw:
         columns = {k: (v or "").strip() for k, v in values.items() if k is not None}
         name, split = columns["subject"], columns.get("split", "test") or "test"
-        try:
-            label = float(columns["label"])
-        except ValueError:
-            label = float("nan")
         if not name or name in people:
             problems.append(f"row {number} {'repeats the' if name else 'has no'} subject {name}".rstrip())
-        if label not in (0.0, 1.0):
-            problems.append(f"row {number} ({name}) has label {columns['label']!r}, expected 0 or 1")
+        problems += [f"row {number} ({name}) {text}" for text in _wrong(columns, kind)]
         if split not in SPLITS:
             problems.append(f"row {number} ({name}) has split {split!r}, expected train, val or test")
-        people[name] = _Person(number, split, label, columns)
+        people[name] = _Person(number, split, _value(columns.get("label", "")), columns)
     if problems:
         raise Problems(f"{table} is malformed", problems)
     return people
+
+
+def _wrong(columns: Mapping[str, str], kind: TaskKind) -> list[str]:
+    """What is wrong with the property of one row, as the ends of sentences; masks are read later."""
+    found = []
+    for column in () if kind.dense or kind.anchored else kind.target.columns:
+        text, value = columns[column], _value(columns[column])
+        if not text and kind.partial:
+            continue
+        if value is None or kind.expected(value):
+            found.append(f"has {column} {text!r}, expected {kind.expected(math.nan) or 'a number'}")
+    return found
+
+
+def _value(text: str) -> float | None:
+    """A field as a number, None where it is none."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _images(folder: Path) -> list[Path]:

@@ -54,7 +54,7 @@ class Hallucination:
     """The maps of one slice or stack of slices (S, H, W).
 
     Attributes:
-        evidence: E, logits (or SUVR) per voxel.
+        evidence: E, logits (or a value's unit, such as SUVR) per voxel.
         support: z, without unit.
         against: H, as E.
         change: f(x̂) − f(r) of each slice (S,).
@@ -235,12 +235,24 @@ def suvr_evidence(
     return (step * (cortex * in_cortex + region * in_region)).astype(np.float32)
 
 
-def logit_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The logit (B,) of a recogniser's network, which returns logits (B, 1) and features; set to evaluation mode."""
+def logit_of(
+    network: nn.Module, positive: int = 0, negative: int | None = None, scale: float = 1.0
+) -> Callable[[Tensor], Tensor]:
+    """What moves a decision (B,), of a recogniser's network that returns outputs (B, n) and features.
+
+    The network is set to evaluation mode.
+
+    Args:
+        network: The network.
+        positive: The output: the logit of a label or class, a standardised value.
+        negative: Of two classes the one that it stands against, whose logit is taken off.
+        scale: What the output is multiplied by: a value's unit.
+    """
     network.eval()
 
     def logit(images: Tensor) -> Tensor:
         output: Tensor = network(images)[0]
-        return output[:, 0]
+        found = output[:, positive] if negative is None else output[:, positive] - output[:, negative]
+        return found if scale == 1.0 else scale * found
 
     return logit

@@ -1,8 +1,9 @@
 """What is audited: the cases of a cohort, or of three folders and a table of labels, with their restored images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.errors import UserError
@@ -75,11 +76,13 @@ def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -
         recipe: See :func:`from_cohort`.
 
     Raises:
-        UserError: If no test case was restored, or an audited case has no clean image.
+        UserError: If no test case was restored, an audited case has no clean image, or a folder is compared with
+            itself.
     """
+    _check_folders(found)
     audited, *others = _distinct(found)
     told = recipe is not None or "recipe" in audited.origin
-    recipe = recipe or recorded_recipe(audited)
+    recipe = recipe or recorded_recipe(audited.origin, audited.folder)
     select = {k: str(v) for k, v in recipe.data.select.items()}
     wanted = pairs.select(select) if select else pairs
     cases = tuple(p for p in wanted.split("test") if p.case in audited.images)
@@ -112,13 +115,18 @@ def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -
     return Inputs(pairs, cases, validation, audited, tuple(others), recipe, told, tuple(notes))
 
 
-def recorded_recipe(found: Restorations) -> Recipe:
-    """The recipe that ``restored.yaml`` recorded, or the defaults."""
-    recorded = found.origin.get("recipe")
+def recorded_recipe(origin: Mapping[str, Any], folder: Path) -> Recipe:
+    """The recipe that ``restored.yaml`` recorded, or the defaults.
+
+    Args:
+        origin: What the file holds; empty for another tool's folder.
+        folder: Where it lies.
+    """
+    recorded = origin.get("recipe")
     if not isinstance(recorded, dict):
         return Recipe()
     known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
-    return parse_recipe(known, str(found.folder / "restored.yaml"))
+    return parse_recipe(known, str(folder / "restored.yaml"))
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
@@ -132,6 +140,17 @@ def _name(folder: Path, method: str | None) -> str | None:
     if method or (folder / "restored.yaml").is_file():
         return method
     return folder.resolve().name
+
+
+def _check_folders(found: Sequence[Restorations]) -> None:
+    """Nobody is compared with himself: McNemar would say that there is no difference."""
+    seen: set[Path] = set()
+    for one in found:
+        place = one.folder.resolve()
+        if place in seen:
+            which = "the audited folder itself" if place == found[0].folder.resolve() else "named twice"
+            raise UserError(f"--against {one.folder} is {which}, expected another method's restored images")
+        seen.add(place)
 
 
 def _distinct(found: Sequence[Restorations]) -> list[Restorations]:

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.inputs import Inputs
+from taskgan.audit.properties import Property, check_columns, property_of
 from taskgan.errors import UserError
 from taskgan.evaluate.readers import describe, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
-from taskgan.recipe import Recipe, Recogniser
+from taskgan.recipe import Recipe, Recogniser, Target
+from taskgan.task import DENSE
 
-OBSERVER = "SUVR"
-KINDS = ("binary", "regression")
+KINDS = ("binary", "multi_class", "multi_label", "regression", "segmentation")
 _NETWORKS = ("convnet", "resnet10", "resnet18")
 
 
@@ -37,15 +38,16 @@ class Judge:
         return describe(self.reader)
 
     @property
-    def value(self) -> bool:
-        """Whether it reads a value (a regression) rather than the probability of a label."""
-        return self.kind == "regression"
-
-    @property
-    def kind(self) -> str:
-        """Kind of property; a reader that does not say reads a binary one."""
-        told = (self.card.get("target") or {}).get("kind")
-        return str(told or getattr(self.reader, "kind", "binary"))
+    def target(self) -> Target:
+        """The property that it was taught; a reader that does not say reads a binary one in ``label``."""
+        told = self.card.get("target")
+        if isinstance(told, Mapping):
+            return Target(**told)
+        own = getattr(self.reader, "target", None)
+        if isinstance(own, Target):
+            return own
+        kind = getattr(self.reader, "kind", "binary")
+        return Target(kind=kind if isinstance(kind, str) else kind.target.kind)
 
     @property
     def weights(self) -> Path | None:
@@ -74,11 +76,13 @@ class Judge:
 def judge_settings(recipe: Recipe) -> tuple[Recogniser, Recogniser]:
     """Two judges whose networks and seeds differ from T's and from each other's.
 
-    The first is the recipe's own judge; the second is of the remaining network, trained alike.
+    The first is the recipe's own judge; the second is of the remaining network, trained alike. There are only two
+    networks of pixels: the second judge of masks is then of the first one's, from another seed.
     """
     taken = {recipe.task.pretrain.network, recipe.judge.network}
     seeds = {recipe.task.pretrain.seed, recipe.judge.seed}
-    network = next(name for name in _NETWORKS if name not in taken)
+    dense = recipe.judge.network in DENSE
+    network = recipe.judge.network if dense else next(name for name in _NETWORKS if name not in taken)
     seed = next(s for s in range(recipe.judge.seed + 1, recipe.judge.seed + 4) if s not in seeds)
     return recipe.judge, recipe.judge.model_copy(update={"network": network, "seed": seed})
 
@@ -98,9 +102,7 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
             raise UserError(
                 f"{folder} does not exist; expected a folder with recogniser.yaml and its weights"
             )
-        kind = read_card(folder).target.kind
-        if kind not in KINDS:
-            raise UserError(f"{folder} reads a property of the kind {kind}, expected {' or '.join(KINDS)}")
+        _check_kind(read_card(folder).target.kind, str(folder))
         reader = Network.load(folder)
         found.append(Judge(_name(reader.card.settings, found), reader, folder))
     return found
@@ -114,8 +116,10 @@ def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
         store: Where judges are kept; in the cohort where None.
 
     Raises:
-        UserError: If the table has nobody to learn from; the sentence says what would be needed.
+        UserError: If the table has nobody to learn from, or the property cannot be judged; the sentence says what
+            would be needed.
     """
+    _check_kind(inputs.recipe.task.kind, "the recipe's task")
     reason = cannot_train(inputs)
     if reason:
         raise UserError(
@@ -125,11 +129,6 @@ def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
     from taskgan.recogniser.store import recogniser_folder, recogniser_for
 
     target = inputs.recipe.task.target
-    if target.kind not in KINDS:
-        raise UserError(
-            f"the recipe's property is of the kind {target.kind}, which an audit cannot judge; expected "
-            f"{' or '.join(KINDS)}"
-        )
     found: list[Judge] = []
     for settings in judge_settings(inputs.recipe):
         asked: Mapping[str, Any] = {"name": "judge", "store": store, "target": target}
@@ -142,6 +141,51 @@ def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
 def cannot_train(inputs: Inputs) -> str:
     """Why the table can teach no judge; empty where it can."""
     return no_readers(inputs.pairs, inputs.recipe.task.target)
+
+
+def asked(judge: Judge, inputs: Inputs) -> Target:
+    """What a judge is asked in this audit: its own property, with the columns and the cut that the recipe names.
+
+    Args:
+        judge: Trained here or given.
+        inputs: Its recipe counts where somebody named it and it is of the judge's kind.
+
+    Raises:
+        UserError: If the recipe's property has other classes, or the table lacks a column.
+    """
+    own, wanted = judge.target, inputs.recipe.task.target
+    _check_kind(own.kind, f"judge {judge.name}")
+    if inputs.told and own.kind == wanted.kind:
+        if own.kind in ("multi_class", "segmentation") and own.classes != wanted.classes:
+            raise UserError(
+                f"judge {judge.name} tells {own.classes} classes apart, expected {wanted.classes} (task.classes)"
+            )
+        changed: dict[str, Any] = {"cut": own.cut if wanted.cut is None else wanted.cut}
+        if own.kind != "multi_label":  # whose outputs are in the order of its own columns
+            changed["labels"] = wanted.labels
+        own = own.model_copy(update=changed)
+    if own.columns != ("label",):
+        check_columns(judge.name, own, inputs.pairs)
+    return own
+
+
+def properties(judges: Sequence[Judge], inputs: Inputs) -> dict[str, Property]:
+    """What every judge reads, by its name.
+
+    Raises:
+        UserError: See :func:`asked`.
+    """
+    return {judge.name: property_of(asked(judge, inputs), inputs.pairs) for judge in judges}
+
+
+def _check_kind(kind: str, where: str) -> None:
+    if kind == "embedding":
+        raise UserError(
+            f"{where} is of the kind embedding: an identity is not read from one image but verified between two, "
+            f"which an audit does not do; expected {', '.join(KINDS[:-1])} or {KINDS[-1]}"
+        )
+    if kind not in KINDS:
+        raise UserError(f"{where} is of the kind {kind}, expected {', '.join(KINDS[:-1])} or {KINDS[-1]}")
 
 
 def _name(settings: Recogniser, before: Sequence[Judge]) -> str:

@@ -17,8 +17,9 @@ from taskgan.audit.hallucination import (
     support_map,
     suvr_evidence,
 )
-from taskgan.audit.judges import OBSERVER, Judge
+from taskgan.audit.judges import Judge, asked
 from taskgan.audit.outcome import Outcome
+from taskgan.audit.properties import OBSERVER
 from taskgan.audit.readings import CLEAN, INPUT, Loaded
 from taskgan.cohort.slices import to_slices
 from taskgan.recogniser.decision import middle_slices
@@ -26,7 +27,9 @@ from taskgan.report.cells import number
 from taskgan.report.images import axial
 
 Array = NDArray[np.float32]
-EVIDENCE, AGAINST, SUPPORT = "Evidence", "Against the data", "Support z"
+EVIDENCE, AGAINST, SUPPORT, DEPARTURE = "Evidence", "Against the data", "Support z", "|Restored − clean|"
+_LEAST_LIKENESS = 0.8
+_OTHER = "The measured image is of another contrast than the clean one, so that it can contradict nothing."
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def case_maps(outcome: Outcome, row: pd.Series, case: Loaded, steps: int) -> Cas
     """
     method = outcome.method
     sigma = sigma_of(case.source.voxel_size)
-    support = support_map(case.images[method], case.images[INPUT], sigma)
+    support = support_map(case.images[method], case.images[INPUT], sigma) if _alike(case, sigma) else None
     turned = [name for name in outcome.readings.deciders if row[f"{name}_direction"]]
     ordered = sorted(turned, key=lambda n: (n not in outcome.fit, n == OBSERVER, -float(row[f"{n}_margin"])))
     networks = {judge.name: judge for judge in outcome.judges}
@@ -76,17 +79,82 @@ def case_maps(outcome: Outcome, row: pd.Series, case: Loaded, steps: int) -> Cas
         if name == OBSERVER:
             return _observer(case, method, support, sigma, steps)
         if _differentiable(networks[name]):
-            return _network(outcome, networks[name], case, support, sigma, steps)
-    departure = np.abs(case.images[method] - case.images[CLEAN]).sum(axis=(0, 1))
+            return _network(outcome, networks[name], row, case, support, sigma, steps)
+    departure = np.abs(case.images[method] - case.images[CLEAN])
+    index = int(np.argmax(departure.sum(axis=(0, 1))))
+    if support is None:
+        return CaseMaps(ordered[0], index, {DEPARTURE: departure}, "image units", _OTHER)
     words = "Support z: departure of the restoration from the measured image, in local standard deviations."
-    return CaseMaps(ordered[0], int(np.argmax(departure)), {SUPPORT: support}, "SD", words, 4.0)
+    return CaseMaps(ordered[0], index, {SUPPORT: support}, "SD", words, 4.0)
+
+
+def _alike(case: Loaded, sigma: tuple[float, ...]) -> bool:
+    """Whether the measured image shows what the clean one does, up to noise, so that it can contradict at all.
+
+    A fused or synthesised image (an MR contrast from others) is of another contrast than what it was made of.
+    """
+    ours, theirs = (
+        ndimage.gaussian_filter(case.images[k].astype(np.float64), sigma).ravel() for k in (INPUT, CLEAN)
+    )
+    if not (np.ptp(ours) > 0 and np.ptp(theirs) > 0):
+        return True
+    return float(np.corrcoef(ours, theirs)[0, 1]) >= _LEAST_LIKENESS
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What moved a judge's decision, as one number of a slice.
+
+    Attributes:
+        positive: Output of the network.
+        negative: Output that it stands against, of classes.
+        scale: Of the output, in the unit of the score.
+        called: What the score of a slice is called.
+        unit: What the evidence adds up to.
+    """
+
+    positive: int = 0
+    negative: int | None = None
+    scale: float = 1.0
+    called: str = "probability"
+    unit: str = "logit"
+
+    def score(self, seen: Array) -> Array:
+        """(S,) of what was read of slices, (S,) or (S, n)."""
+        if seen.ndim == 1:
+            return seen
+        return seen[:, self.positive]
+
+
+def _question(outcome: Outcome, judge: Judge, row: pd.Series) -> _Question:
+    about, names = outcome.readings.about(judge.name), outcome.readings.outputs(judge.name)
+    if about.kind == "regression":
+        scale = asked(judge, outcome.inputs).scale or 1.0
+        return _Question(scale=scale, called=about.unit, unit=about.unit)
+    if not about.several:
+        return _Question()
+    now = names.index(str(row[f"{judge.name}_output"]))
+    called = f"probability of {names[now]}"
+    if about.kind == "multi_label":
+        return _Question(now, called=called)
+    then = names.index(str(row[f"{judge.name}_direction"]).removesuffix(f" to {names[now]}"))
+    return _Question(now, then, called=called, unit=f"logit of {names[now]} against {names[then]}")
 
 
 def _network(
-    outcome: Outcome, judge: Judge, case: Loaded, support: Array, sigma: tuple[float, ...], steps: int
+    outcome: Outcome,
+    judge: Judge,
+    row: pd.Series,
+    case: Loaded,
+    support: Array | None,
+    sigma: tuple[float, ...],
+    steps: int,
 ) -> CaseMaps:
     method, name = outcome.method, case.pair.case
-    before, after = (outcome.readings.slices[name, image, judge.name] for image in (CLEAN, method))
+    asks = _question(outcome, judge, row)
+    before, after = (
+        asks.score(outcome.readings.slices[name, image, judge.name]) for image in (CLEAN, method)
+    )
     gap = after - before
     place = int(np.argmax(gap * np.sign(gap.mean(dtype=np.float64) or 1.0)))
     stacks = {k: to_slices(v) for k, v in case.images.items()}
@@ -95,39 +163,45 @@ def _network(
     one = {k: v[index : index + 1] / np.float32(case.scale) for k, v in stacks.items()}
     reader: Any = judge.reader
     found = hallucination_map(
-        logit_of(reader.network),
+        logit_of(reader.network, asks.positive, asks.negative, asks.scale),
         one[method],
         one[INPUT],
         one[CLEAN],
         (0.0, *sigma[:2]),
-        support=to_slices(support)[index : index + 1],
+        support=None if support is None else to_slices(support)[index : index + 1],
         steps=steps,
     )
     change = float(found.change[0])
     words = (
-        f"Slice {index + 1}, where {judge.name} changes its mind most (probability {before[place]:.2f} → "
-        f"{after[place]:.2f}): the evidence adds up to a change of the logit of {number(change, 2, sign=True)} (path "
-        f"error {abs(float(found.residual[0])):.2g}), {_share(found.evidence, found.against)}."
+        f"Slice {index + 1}, where {judge.name} changes its mind most ({asks.called} "
+        f"{number(float(before[place]), 2)} → {number(float(after[place]), 2)}): the evidence adds up to a change of "
+        f"the {asks.unit} of {number(change, 2, sign=True)} (path error {abs(float(found.residual[0])):.2f})"
     )
-    volumes = {
-        EVIDENCE: _smoothed(_back(found.evidence[0], index, support.shape), sigma),
-        AGAINST: _smoothed(_back(found.against[0], index, support.shape), sigma),
-    }
-    return CaseMaps(judge.name, index, volumes, "logit per voxel", words)
+    shape = case.images[CLEAN].shape
+    volumes = {EVIDENCE: _smoothed(_back(found.evidence[0], index, shape), sigma)}
+    unit = f"{asks.unit.partition(' ')[0]} per voxel"
+    if support is None:
+        return CaseMaps(judge.name, index, volumes, unit, f"{words}. {_OTHER}")
+    volumes[AGAINST] = _smoothed(_back(found.against[0], index, shape), sigma)
+    return CaseMaps(judge.name, index, volumes, unit, f"{words}, {_share(found.evidence, found.against)}.")
 
 
-def _observer(case: Loaded, method: str, support: Array, sigma: tuple[float, ...], steps: int) -> CaseMaps:
+def _observer(
+    case: Loaded, method: str, support: Array | None, sigma: tuple[float, ...], steps: int
+) -> CaseMaps:
     evidence = suvr_evidence(
         case.images[method], case.images[CLEAN], case.masks["cortex"], case.masks["reference"], steps
     )
-    against = (evidence * contradiction(support)).astype(np.float32)
+    against = np.zeros_like(evidence) if support is None else evidence * contradiction(support)
     total = float(evidence.sum(dtype=np.float64))
     by_slice = evidence.sum(axis=(0, 1)) * (np.sign(total) or 1.0)
     words = (
-        f"The evidence of the whole volume adds up to a change of the SUVR of {number(total, 3, sign=True)}, "
-        f"{_share(evidence, against)}."
+        f"The evidence of the whole volume adds up to a change of the SUVR of {number(total, 3, sign=True)}"
     )
-    volumes = {EVIDENCE: _smoothed(evidence, sigma), AGAINST: _smoothed(against, sigma)}
+    volumes = {EVIDENCE: _smoothed(evidence, sigma)}
+    words = f"{words}. {_OTHER}" if support is None else f"{words}, {_share(evidence, against)}."
+    if support is not None:
+        volumes[AGAINST] = _smoothed(against, sigma)
     return CaseMaps(OBSERVER, int(np.argmax(by_slice)), volumes, "SUVR per voxel", words)
 
 
@@ -135,7 +209,7 @@ def _share(evidence: Array, against: Array) -> str:
     total, part = float(evidence.sum(dtype=np.float64)), float(against.sum(dtype=np.float64))
     if abs(total) < 1e-9:
         return "which is none"
-    return f"of which {100 * part / total:.0f} % against what the measured image says"
+    return f"of which {number(100 * part / total, 0)} % against what the measured image says"
 
 
 def _back(plane: Array, index: int, shape: tuple[int, ...]) -> Array:
@@ -150,6 +224,5 @@ def _smoothed(volume: Array, sigma: tuple[float, ...]) -> Array:
 
 
 def _differentiable(judge: Judge) -> bool:
-    """Whether the judge is a network with one logit."""
-    reader = judge.reader
-    return hasattr(reader, "network") and judge.card.get("outputs", 1) == 1
+    """Whether the judge is a network, whose gradient can be taken."""
+    return hasattr(judge.reader, "network")

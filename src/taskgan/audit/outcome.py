@@ -1,26 +1,20 @@
 """All that an audit found, before it is written down."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 import pandas as pd
 
 from taskgan.audit.coverage import Conformal, calibrate
-from taskgan.audit.flips import (
-    Contrast,
-    Fitness,
-    Opinion,
-    contrasts,
-    family,
-    fitness,
-    flipped_cases,
-    opinion,
-    value_fitness,
-)
+from taskgan.audit.fitness import Fitness, counted, fitness_of
+from taskgan.audit.flipped import flipped_cases
+from taskgan.audit.flips import Contrast, Opinion, contrasts, family, opinion
 from taskgan.audit.inputs import Inputs
 from taskgan.audit.judges import Judge
+from taskgan.audit.overlap import Kept, kept_masks
+from taskgan.audit.properties import OBSERVER, Property
 from taskgan.audit.readings import CLEAN, INPUT, Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.evaluate.suvr import Agreement, agreement
@@ -33,12 +27,15 @@ class Outcome:
     Attributes:
         inputs: What was audited.
         judges: The networks.
-        readings: Every opinion.
+        readings: Every opinion that counts.
         fitness: Whether each judge is one, by name.
         opinions: By judge, then by image.
+        outputs: Of judges of several classes or labels: by judge, class, image; labels that it cannot read too.
         contrasts: McNemar against the other methods.
-        agreements: Values of each image against the clean one's, by judge (the observer, regressions), then by image.
-        flipped: The list of cases (:func:`~taskgan.audit.flips.flipped_cases`).
+        agreements: Values of each image against the clean one's, by what is read (a judge; of several masks judge and
+            class), then by image.
+        overlaps: Dice of a judge's masks with its own of the clean image, likewise.
+        flipped: The list of cases (:func:`~taskgan.audit.flipped.flipped_cases`).
         conformal: Calibration and its coverage.
         notes: What makes the audit less than one.
     """
@@ -48,8 +45,10 @@ class Outcome:
     readings: Readings
     fitness: dict[str, Fitness]
     opinions: dict[str, dict[str, Opinion]]
+    outputs: dict[str, dict[str, dict[str, Opinion]]]
     contrasts: list[Contrast]
     agreements: dict[str, dict[str, Agreement]]
+    overlaps: dict[str, dict[str, Kept]]
     flipped: pd.DataFrame = field(repr=False)
     conformal: Conformal
     notes: list[str]
@@ -70,6 +69,17 @@ class Outcome:
         found = [self.opinions[name][self.method] for name in self.fit if name in self.opinions]
         return max(found, key=lambda o: (o.flips.estimate, o.flips.high), default=None)
 
+    @property
+    def main(self) -> Property:
+        """What the audit is about: what its networks read, else the observer."""
+        names = [*(judge.name for judge in self.judges), OBSERVER]
+        return next((self.readings.about(name) for name in names if name in self.readings.judges), Property())
+
+    def judge_of(self, name: str) -> str:
+        """The judge behind a name of :attr:`agreements`, which may end in the name of a class."""
+        fits = [judge for judge in self.readings.judges if name == judge or name.startswith(f"{judge} ")]
+        return max(fits, key=len)
+
 
 def find_out(
     inputs: Inputs, judges: Sequence[Judge], readings: Readings, settings: AuditSettings, notes: list[str]
@@ -77,31 +87,44 @@ def find_out(
     """Count, compare and calibrate."""
     method = inputs.audited.method
     images = [INPUT, CLEAN, *(r.method for r in inputs.all)]
-    opinions = {j: {i: opinion(readings, j, i) for i in images} for j in readings.deciders}
-    fit = {
-        j: fitness(opinions[j][CLEAN]) if j in opinions else value_fitness(readings, j)
-        for j in readings.judges
+    fit = {judge: fitness_of(readings, judge) for judge in readings.judges}
+    several = [judge for judge in readings.deciders if readings.about(judge).several]
+    outputs = {
+        j: {o: {i: opinion(readings, j, i, o) for i in images} for o in readings.outputs(j)} for j in several
     }
-    agreements = {j: {i: _agree(readings, j, i) for i in images if i != CLEAN} for j in readings.values}
-    able = [name for name, found in fit.items() if found.fit]
+    readings = counted(readings, fit)
+    opinions = {j: {i: opinion(readings, j, i) for i in images} for j in readings.deciders}
+    others = [i for i in images if i != CLEAN]
     return Outcome(
         inputs=inputs,
         judges=judges,
         readings=readings,
         fitness=fit,
         opinions=opinions,
+        outputs=outputs,
         contrasts=family(
             [c for j in opinions for r in inputs.against for c in contrasts(readings, j, method, r.method)]
         ),
-        agreements=agreements,
+        agreements=_agreements(readings, others),
+        overlaps=kept_masks(readings, others),
         flipped=flipped_cases(readings, method),
-        conformal=calibrate(readings, inputs, settings, able),
+        conformal=calibrate(readings, inputs, judges, settings, [n for n, found in fit.items() if found.fit]),
         notes=notes,
     )
 
 
-def _agree(readings: Readings, judge: str, image: str) -> Agreement:
-    rows, clean = readings.of(judge, image), readings.of(judge, CLEAN)
+def _agreements(readings: Readings, images: Sequence[str]) -> dict[str, dict[str, Agreement]]:
+    found: dict[str, dict[str, Agreement]] = {}
+    for judge in readings.values:
+        names = readings.outputs(judge)
+        for name in names:
+            called = judge if len(names) == 1 else f"{judge} {name}"
+            found[called] = {image: _agree(readings, judge, image, name) for image in images}
+    return found
+
+
+def _agree(readings: Readings, judge: str, image: str, output: str) -> Agreement:
+    rows, clean = (readings.of(judge, one, output=output) for one in (image, CLEAN))
     return agreement(rows["score"], clean["score"].reindex(rows.index), list(rows["subject"]))
 
 
@@ -109,7 +132,7 @@ def plain(value: Any) -> Any:
     """Dataclasses, numbers and containers as YAML takes them; NaN and infinity become None."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from taskgan.audit.outcome import Outcome
 from taskgan.audit.verdict import Verdict
+from taskgan.audit.words import UNIT, towards
 from taskgan.files import versions, write_text
 from taskgan.report.cells import Table
 from taskgan.report.page import Picture
@@ -36,6 +37,8 @@ def write_page(
         "audit.html",
         method=outcome.method,
         verdict=verdict,
+        unit=UNIT,
+        towards=towards(outcome.main),
         tables={table.name: table for table in tables},
         charts={chart.path.stem: chart for chart in charts},
         cases=cases,

@@ -10,10 +10,18 @@ import pandas as pd
 
 from taskgan.audit.conformal import write_calibrations
 from taskgan.audit.coverage import source
-from taskgan.audit.figures import before_after, bland_altman, caption, case_figure, intervals
+from taskgan.audit.figures import (
+    before_after,
+    bland_altman,
+    caption,
+    case_figure,
+    interval_shown,
+    intervals,
+    value_shown,
+)
 from taskgan.audit.independence import check_judges, check_subjects
 from taskgan.audit.inputs import Inputs
-from taskgan.audit.judges import Judge, cannot_train, load_judges, train_judges
+from taskgan.audit.judges import Judge, asked, cannot_train, load_judges, train_judges
 from taskgan.audit.maps import case_maps
 from taskgan.audit.outcome import Outcome, find_out, plain
 from taskgan.audit.page import write_page
@@ -21,9 +29,10 @@ from taskgan.audit.readings import load, read_all, write_readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.tables import all_tables
 from taskgan.audit.verdict import Verdict, verdict
+from taskgan.audit.words import UNIT
 from taskgan.console import progress, say
 from taskgan.errors import UserError
-from taskgan.evaluate.measure import relative
+from taskgan.evaluate.grids import relative
 from taskgan.files import atomic, check_writable, versions, write_yaml
 from taskgan.report.cells import write_table
 from taskgan.report.page import Picture
@@ -90,6 +99,8 @@ def audit(
         source(settings.calibration)  # before judges are trained, and also where none turns out to be fit
     notes = [*inputs.notes, *check_subjects(inputs)]
     found = _judges(inputs, judges, store, notes)
+    for judge in found:
+        asked(judge, inputs)  # refused before images are read
     notes += check_judges(found, inputs, store)
     readings = read_all(inputs, found, settings)
     outcome = find_out(inputs, found, readings, settings, notes)
@@ -150,25 +161,48 @@ def _judges(
 
 
 def _charts(outcome: Outcome, folder: Path) -> list[Picture]:
+    classes = any(outcome.readings.about(judge).kind == "multi_class" for judge in outcome.readings.judges)
+    points = (
+        "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant flipped "
+        "(ring)."
+    )
+    squares = (
+        "Number of cases by the class on the clean image (across) and on the restored one (down): off the diagonal "
+        "they flipped."
+    )
+    named = value_shown(outcome) if outcome.agreements else ""
+    decides = bool(named) and outcome.readings.about(outcome.judge_of(named)).decides
+    rings = f"; rings: flipped by {named}" if decides else ""
+    interval = interval_shown(outcome)
+    judge = interval.calibration.judge if interval else ""
+    unit = outcome.readings.about(judge).unit
+    cut = " Dashed: the cut; a bar across it is no decision." if outcome.readings.about(judge).decides else ""
     drawn = (
         (
             before_after(outcome, folder / "before-after.png"),
             "Restored against clean, judge by judge",
-            "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant "
-            "flipped (ring).",
+            f"{squares} Elsewhere: {points}"
+            if classes and len(outcome.readings.values)
+            else squares
+            if classes
+            else points,
         ),
         (
             bland_altman(outcome, folder / "bland-altman.png"),
             "Bland–Altman",
-            "Solid line: mean difference; dashed: 95 % limits of agreement of a single case; rings: flipped by the "
-            "SUVR.",
+            f"Solid line: mean difference; dashed: 95 % limits of agreement of a single case{rings}.",
         ),
         (
             intervals(outcome, folder / "intervals.png"),
-            "Conformal intervals of the clean image’s SUVR, made from the restored image alone",
-            "Bars: intervals; dots: the clean image’s SUVR. Dashed: the cut; a bar across it is no decision.",
+            f"Conformal intervals of the clean image’s {unit}, made from the restored image alone",
+            f"Bars: intervals; dots: the clean image’s {unit} by the same reader.{cut}",
         ),
     )
+    for path, name in zip(
+        (p for p, _, _ in drawn), ("before-after", "bland-altman", "intervals"), strict=True
+    ):
+        if path is None:
+            (folder / f"{name}.png").unlink(missing_ok=True)  # of an audit that this one replaces
     return [Picture(path, title, text) for path, title, text in drawn if path is not None]
 
 
@@ -194,10 +228,8 @@ def _case(
     maps = case_maps(outcome, row, case, settings.steps)
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in str(row["case"]))
     path = case_figure(case, outcome.method, maps, folder / f"case-{number:02d}-{name}.png")
-    label = row["label"]
-    truth = "label unknown" if label != label else f"label {'positive' if label > 0.5 else 'negative'}"
     text = f"{caption(row, outcome.readings.deciders)}. {maps.words}"
-    return Picture(path, f"{row['case']}: {truth}, flipped by {row['flipped_by']}", text)
+    return Picture(path, f"{row['case']}: label {row['label']}, flipped by {row['flipped_by']}", text)
 
 
 def _record(
@@ -231,9 +263,13 @@ def _record(
         "judges": [plain(j.description()) for j in outcome.judges],
         "fit": {name: f.fit for name, f in outcome.fitness.items()},
         "worst": outcome.worst.judge if outcome.worst else None,
+        "property": plain(outcome.main),
+        "unit": UNIT,
         "opinions": plain(outcome.opinions),
+        "outputs": plain(outcome.outputs),
         "mcnemar": plain(outcome.contrasts),
         "agreement": plain(outcome.agreements),
+        "overlap": plain(outcome.overlaps),
         "conformal": {
             "source": outcome.conformal.source,
             "measured": measured,

@@ -1,20 +1,23 @@
-"""Tables of the audit page."""
+"""Tables of the audit page: who said what, who flipped, how values agree."""
 
 from taskgan.audit.flips import Opinion
 from taskgan.audit.outcome import Outcome
-from taskgan.audit.readings import CLEAN, INPUT
-from taskgan.evaluate.statistics import Interval
-from taskgan.report.cells import Cell, Column, Table, estimate, figure, number, plain, rate
+from taskgan.audit.readings import CLEAN
+from taskgan.audit.tables_of_certainty import coverage_table, judges_table, share, shift_table
+from taskgan.audit.words import UNIT, p_number
+from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, rate
 from taskgan.report.load import shown
 
 
 def all_tables(outcome: Outcome) -> list[Table]:
-    """Opinions, flipped cases, McNemar, SUVR, coverage, exchangeability, judges."""
+    """Opinions, by class or label, flipped cases, McNemar, values, masks, coverage, exchangeability, judges."""
     return [
         opinions_table(outcome),
+        outputs_table(outcome),
         flipped_table(outcome),
         contrast_table(outcome),
-        suvr_table(outcome),
+        agreement_table(outcome),
+        overlap_table(outcome),
         coverage_table(outcome),
         shift_table(outcome),
         judges_table(outcome),
@@ -26,68 +29,127 @@ def opinions_table(outcome: Outcome) -> Table:
     rows = []
     for judge, by_image in outcome.opinions.items():
         fit = outcome.fitness[judge].fit
+        directed = outcome.readings.about(judge).kind != "multi_class"
         for image, found in by_image.items():
             name = Cell(judge if fit else f"{judge} (no judge)", "", judge, "strong" if fit else "muted")
-            rows.append((name, plain(shown(image), tone="" if fit else "muted"), *_figures(found, image)))
+            figures = _figures(found, image, directed=directed)
+            rows.append((name, plain(shown(image), tone="" if fit else "muted"), *figures))
+    several = any(outcome.readings.about(judge).several for judge in outcome.opinions)
     columns = (
         Column("judge", "Judge"),
         Column("image", "Images"),
-        Column(
-            "flips",
-            "Flips",
-            "Subjects whom the judge decides otherwise than on their clean image, whoever is right.",
-        ),
+        Column("flips", "Flips", "Subjects whom the judge decides otherwise than on their clean image."),
         Column("to_positive", "neg → pos", "Negative on the clean image, positive here."),
         Column("to_negative", "pos → neg", "Positive on the clean image, negative here."),
         Column("errors", "Errors", "Share of subjects decided otherwise than their label."),
         Column("sensitivity", "Sensitivity", "Right among the positive."),
         Column("specificity", "Specificity", "Right among the negative."),
         Column(
-            "balanced_accuracy", "Balanced acc.", "Mean of the two; always answering “negative” gives 0.50."
+            "balanced_accuracy",
+            "Balanced acc.",
+            "Mean over classes, or over the positive and negative of every label; always giving one answer gets one "
+            "over their number."
+            if several
+            else "Mean of the two; always answering “negative” gives 0.50.",
         ),
-        Column("auc", "AUC", "Of the judge’s score, DeLong’s interval."),
+        Column(
+            "auc",
+            "AUC",
+            "Mean over classes or labels, each against the rest."
+            if several
+            else "Of the judge’s score, DeLong’s interval.",
+        ),
     )
     note = (
         "Flips are relative to the same judge’s reading of the clean image; errors are against the label. Intervals "
-        "are exact (Clopper–Pearson) by subject, of balanced accuracy by its posterior."
+        f"are exact (Clopper–Pearson), of balanced accuracy by its posterior. {UNIT}"
     )
-    return Table("opinions", "Every judge on every kind of image", note, columns, tuple(rows), grouped=True)
+    empty = (
+        "The property is a value without a cut: nothing is decided, so nobody can flip and McNemar’s test has "
+        "nothing to count. Bias, limits of agreement and slope are reported instead; a cut in the recipe (task.cut) "
+        "makes decisions of it."
+        if outcome.main.kind == "regression"
+        else "Masks are drawn, not decided: overlap and volumes are reported instead."
+        if outcome.main.kind == "segmentation"
+        else "Nobody decides."
+    )
+    title = "Every judge on every kind of image"
+    return Table("opinions", title, note, columns, tuple(rows), empty, grouped=True)
 
 
-def _figures(found: Opinion, image: str) -> tuple[Cell, ...]:
+def _figures(found: Opinion, image: str, *, directed: bool) -> tuple[Cell, ...]:
     clean = image == CLEAN
+    ways = [Cell("–") if clean or not directed else Cell(str(n), "", n) for n in _ways(found)]
     return (
         Cell("–") if clean else rate(found.flips, found.flipped, found.subjects),
-        Cell("–") if clean else Cell(str(found.to_positive), "", found.to_positive),
-        Cell("–") if clean else Cell(str(found.to_negative), "", found.to_negative),
-        _share(found.errors),
-        _share(found.sensitivity),
-        _share(found.specificity),
+        *ways,
+        share(found.errors),
+        share(found.sensitivity),
+        share(found.specificity),
         estimate(found.balanced_accuracy, 2),
         estimate(found.auc, 2),
     )
 
 
-def _share(interval: Interval) -> Cell:
-    if interval.estimate != interval.estimate:
-        return Cell("–")
-    return Cell(
-        f"{number(100 * interval.estimate, 0)} %",
-        f"[{number(100 * interval.low, 0)} %, {number(100 * interval.high, 0)} %]",
-        interval,
+def _ways(found: Opinion) -> tuple[int, int]:
+    return found.to_positive, found.to_negative
+
+
+def outputs_table(outcome: Outcome) -> Table:
+    """A row a judge, class or label, and restored kind of image."""
+    rows = []
+    for judge, by_output in outcome.outputs.items():
+        found = outcome.fitness[judge]
+        for output, by_image in by_output.items():
+            read = found.fit and output not in found.unread
+            clean = by_image[CLEAN]
+            for image in [r.method for r in outcome.inputs.all]:
+                one = by_image[image]
+                rows.append(
+                    (
+                        plain(judge, tone="strong" if found.fit else "muted"),
+                        Cell(output, "" if read else "not read", output, "" if read else "muted"),
+                        plain(shown(image)),
+                        rate(one.flips, one.flipped, one.subjects),
+                        *(Cell(str(n), "", n) for n in _ways(one)),
+                        share(clean.sensitivity),
+                        share(one.sensitivity),
+                        share(clean.specificity),
+                        share(one.specificity),
+                        estimate(one.auc, 2),
+                    )
+                )
+    classes = any(outcome.readings.about(judge).kind == "multi_class" for judge in outcome.outputs)
+    columns = (
+        Column("judge", "Judge"),
+        Column("output", "Class" if classes else "Label"),
+        Column("image", "Images"),
+        Column("flips", "Flips", "Subjects in whom this one changes against the clean image."),
+        Column("to_positive", "Came", "Not called so on the clean image, but here."),
+        Column("to_negative", "Went", "Called so on the clean image, not here."),
+        Column("sensitivity_clean", "Sens., clean", "Right among those who have it, clean images."),
+        Column("sensitivity", "Sens., here"),
+        Column("specificity_clean", "Spec., clean", "Right among those who do not, clean images."),
+        Column("specificity", "Spec., here"),
+        Column("auc", "AUC here", "Against the rest, DeLong’s interval."),
     )
+    note = f"Each by itself, against the rest. Grey: the judge cannot read it in clean images. {UNIT}"
+    title = "By class" if classes else "By label"
+    empty = "The property has one decision: see above."
+    return Table("outputs", title, note, columns, tuple(rows), empty, grouped=True)
 
 
 def flipped_table(outcome: Outcome) -> Table:
     """A row a flipped case."""
+    deciders = outcome.readings.deciders
     rows = []
     for _, one in outcome.flipped.iterrows():
-        label = one["label"]
-        truth = "unknown" if label != label else "positive" if label > 0.5 else "negative"
-        cells = [plain(str(one["case"]), tone="strong"), plain(truth)]
-        for judge in outcome.readings.deciders:
+        cells = [plain(str(one["case"]), tone="strong"), plain(str(one["label"]))]
+        for judge in deciders:
             before, after = float(one[f"{judge}_clean"]), float(one[f"{judge}_restored"])
             text = f"{number(before, 2)} → {number(after, 2)}"
+            output = one.get(f"{judge}_output")
+            text = f"{output}: {text}" if isinstance(output, str) and output else text
             turned = str(one[f"{judge}_direction"])
             fit = outcome.fitness[judge].fit
             cells.append(
@@ -99,14 +161,34 @@ def flipped_table(outcome: Outcome) -> Table:
     columns = (
         Column("case", "Case"),
         Column("label", "Label", "The truth that the table gives."),
-        *(Column(judge, judge) for judge in outcome.readings.deciders),
+        *(Column(judge, judge) for judge in deciders),
     )
-    note = (
-        "Score of the clean → of the restored image (mean probability of “positive”, cut 0.5; the observer’s SUVR, "
-        "its own cut). Everything is in flips.csv."
+    note = f"Score of the clean → of the restored image ({_scores(outcome)}). Everything is in flips.csv."
+    empty = (
+        "No judge decides otherwise on any restored image than on the clean one."
+        if deciders
+        else "Nothing is decided, so nobody can flip: see the values."
     )
-    empty = "No judge decides otherwise on any restored image than on the clean one."
     return Table("flipped-cases", "Who flipped", note, columns, tuple(rows), empty)
+
+
+def _scores(outcome: Outcome) -> str:
+    """What the scores of the list are, and their cuts, kind by kind."""
+    told = {
+        "binary": "mean probability of “positive”, cut 0.5",
+        "multi_class": "mean probability of the class that the restored image is given; the most probable one is "
+        "decided",
+        "multi_label": "mean probability of the label named, cut 0.5",
+    }
+    found = []
+    for about in dict.fromkeys(outcome.readings.about(name) for name in outcome.readings.deciders):
+        if about.kind == "observer":
+            found.append(f"the observer’s SUVR, cut {about.cut:g}")
+        elif about.kind == "regression":
+            found.append(f"mean {about.outputs[0]} over the slices, cut {about.cut:g}")
+        else:
+            found.append(told[about.kind])
+    return "; ".join(dict.fromkeys(found))
 
 
 def contrast_table(outcome: Outcome) -> Table:
@@ -115,7 +197,7 @@ def contrast_table(outcome: Outcome) -> Table:
     for c in outcome.contrasts:
         tone = "none" if c.corrected >= 0.05 else "better" if c.only_audited < c.only_other else "worse"
         counts = [Cell(str(n), "", n) for n in (c.subjects, c.only_audited, c.only_other)]
-        ps = Cell(f"{c.p:.2g}", "", c.p), Cell(f"{c.corrected:.2g}", "", c.corrected, tone)
+        ps = Cell(p_number(c.p), "", c.p), Cell(p_number(c.corrected), "", c.corrected, tone)
         rows.append((plain(c.judge, tone="strong"), plain(shown(c.other)), plain(c.measure), *counts, *ps))
     columns = (
         Column("judge", "Judge"),
@@ -127,26 +209,25 @@ def contrast_table(outcome: Outcome) -> Table:
         Column("p", "p", "McNemar’s exact test on the subjects in whom the two differ."),
         Column("corrected", "p, corrected", "Holm, over all rows: judges, methods, flips and errors."),
     )
-    note = "Subjects that flip, or are read wrongly, with one method and not with the other."
-    return Table(
-        "against",
-        "Against other methods",
-        note,
-        columns,
-        tuple(rows),
-        "No other method was named (--against).",
+    note = f"Subjects that flip, or are read wrongly, with one method and not with the other. {UNIT}"
+    empty = (
+        "Nothing is decided, so there is nothing for McNemar’s test to count."
+        if outcome.inputs.against
+        else "No other method was named (--against)."
     )
+    return Table("against", "Against other methods", note, columns, tuple(rows), empty)
 
 
-def suvr_table(outcome: Outcome) -> Table:
-    """A row a kind of image."""
+def agreement_table(outcome: Outcome) -> Table:
+    """A row a value and kind of image."""
     rows = []
-    every = [(judge, image, one) for judge, by in outcome.agreements.items() for image, one in by.items()]
-    for judge, image, found in every:
+    every = [(name, image, one) for name, by in outcome.agreements.items() for image, one in by.items()]
+    for name, image, found in every:
+        fit = outcome.fitness[outcome.judge_of(name)].fit
         limits = f"{number(found.low, 3, sign=True)} to {number(found.high, 3, sign=True)}"
         rows.append(
             (
-                plain(judge, tone="strong"),
+                Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
                 plain(shown(image)),
                 estimate(found.bias, 3),
                 plain(limits),
@@ -168,127 +249,55 @@ def suvr_table(outcome: Outcome) -> Table:
         ),
         Column("concordance", "Concordance", "Lin’s; 1 is the same value for every subject."),
     )
-    note = "The observer that is not learned: mean uptake of the cortex over that of the reference region."
-    empty = "The table names no cortex and reference masks, so there is no observer."
-    return Table("suvr", "Composite SUVR against the clean image", note, columns, tuple(rows), empty)
+    note = "The same reader’s value of the image against its value of the clean image" + _readers(outcome)
+    empty = "Nobody reads a value: the networks decide, and the table names no cortex and reference masks."
+    return Table("agreement", title_of_values(outcome), note, columns, tuple(rows), empty, grouped=True)
 
 
-def coverage_table(outcome: Outcome) -> Table:
-    """A row a calibration."""
+def title_of_values(outcome: Outcome) -> str:
+    """What the values are, where they are all of one thing."""
+    units = {outcome.readings.about(name).unit for name in outcome.readings.values}
+    called = {"SUVR": "Composite SUVR", "volume, ml": "Volumes"}
+    unit = units.pop() if len(units) == 1 else ""
+    return f"{called.get(unit, unit or 'Values')} against the clean image"
+
+
+def _readers(outcome: Outcome) -> str:
+    """Who reads the values: networks, the observer, or both."""
+    names = outcome.readings.values
+    networks = [name for name in names if outcome.readings.about(name).kind != "observer"]
+    told = []
+    if networks:
+        unit = outcome.readings.about(networks[0]).unit
+        told.append(
+            f"{', '.join(networks)} {'have' if len(networks) > 1 else 'has'} learnt to read it ({unit})"
+        )
+    if len(networks) < len(names):
+        told.append("the SUVR is not learned: mean uptake of the cortex over that of the reference region")
+    return f"; {'; '.join(told)}." if told else "."
+
+
+def overlap_table(outcome: Outcome) -> Table:
+    """A row a mask and kind of image."""
     rows = []
-    for m in outcome.conformal.measured:
-        c = m.calibration
-        kind = "interval of the SUVR" if c.kind == "interval" else "set of labels"
-        width = "all" if m.width == float("inf") else number(m.width, 3)
-        rows.append(
-            (
-                plain(c.target, tone="strong"),
-                plain(kind),
-                Cell(", ".join(str(len(s)) for s in c.scores.values()), "", c.subjects),
-                Cell(f"{100 * (1 - c.alpha):g} %", "", 1 - c.alpha),
-                _share(m.coverage),
-                *(_share(m.by_label[k]) if k in m.by_label else Cell("–") for k in (0, 1)),
-                Cell(width, "", m.width),
-                _share(m.abstained),
-                _share(m.wrong),
+    for name, by_image in outcome.overlaps.items():
+        fit = outcome.fitness[outcome.judge_of(name)].fit
+        for image, found in by_image.items():
+            rows.append(
+                (
+                    Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
+                    plain(shown(image)),
+                    Cell(str(found.subjects), "", found.subjects),
+                    estimate(found.kept, 3),
+                    estimate(found.right, 3),
+                )
             )
-        )
     columns = (
-        Column("judge", "From"),
-        Column("kind", "What"),
-        Column("calibrated", "Calibrated on", "Subjects (for sets: negatives, positives)."),
-        Column("promised", "Promised"),
-        Column("coverage", "Covered", "Test subjects whose truth was inside; exact interval."),
-        Column("coverage_negative", "negatives"),
-        Column("coverage_positive", "positives"),
-        Column("width", "Mean width"),
-        Column("abstained", "No decision", "The set is not a single label."),
-        Column("wrong", "Wrong of decided"),
+        Column("judge", "Drawn by"),
+        Column("image", "Images"),
+        Column("subjects", "Subjects"),
+        Column("kept", "Dice with clean", "With the same judge’s mask of the clean image; 1 keeps it."),
+        Column("right", "Dice with truth", "With the table’s mask."),
     )
-    source = outcome.conformal.source
-    note = (
-        (f"Calibrated on {source}. " if source else "")
-        + "Of a new restored image, conformal.yaml gives the same: ConformalCalibration.load(…).interval(value)."
-    )
-    return Table(
-        "conformal", "How sure can one be of a restored image?", note, columns, tuple(rows), "Not calibrated."
-    )
-
-
-def shift_table(outcome: Outcome) -> Table:
-    """A row a statistic of the degraded images."""
-    rows = [
-        (
-            plain(s.name, tone="strong"),
-            figure(s.calibration, 3),
-            figure(s.test, 3),
-            figure(s.p, 3),
-            Cell(
-                number(s.adjusted, 3),
-                "told apart" if s.found else "",
-                s.adjusted,
-                "worse" if s.found else "none",
-            ),
-        )
-        for s in outcome.conformal.shifts
-    ]
-    columns = (
-        Column("statistic", "Degraded image"),
-        Column("calibration", "Calibration", "Median over subjects."),
-        Column("test", "Test"),
-        Column("p", "p", "Kolmogorov–Smirnov, two samples."),
-        Column("adjusted", "Holm", "Corrected for the number of statistics."),
-    )
-    note = (
-        "The promise holds for subjects like those that calibrated. A large p is no proof that they are: few "
-        "subjects show only gross differences."
-    )
-    return Table(
-        "exchangeability",
-        "Are the test subjects like the calibration subjects?",
-        note,
-        columns,
-        tuple(rows),
-        "Not tested.",
-    )
-
-
-def judges_table(outcome: Outcome) -> Table:
-    """A row a network."""
-    rows = []
-    for judge in outcome.judges:
-        told = judge.description()
-        fit = outcome.fitness[judge.name]
-        rows.append(
-            (
-                plain(judge.name, tone="strong"),
-                plain(str(told.get("network", "–"))),
-                plain(str(told.get("seed", "–"))),
-                plain(str(told.get("training_subjects", "–"))),
-                plain(str(told.get("checksum", "–"))[:16]),
-                Cell(
-                    "yes" if fit.fit else "no", "", "yes" if fit.fit else "no", "none" if fit.fit else "worse"
-                ),
-            )
-        )
-    columns = (
-        Column("judge", "Judge"),
-        Column("network", "Network"),
-        Column("seed", "Seed"),
-        Column("training_subjects", "Learnt from", "Subjects, clean images only; none is audited."),
-        Column("checksum", "Checksum"),
-        Column("fit", "A judge", "AUC of at least .8 and better than chance on the audited clean images."),
-    )
-    return Table(
-        "judges",
-        "Networks that judged",
-        "None shares weights with the restorer’s task network.",
-        columns,
-        tuple(rows),
-        "No network judged.",
-    )
-
-
-def order(outcome: Outcome) -> list[str]:
-    """Kinds of images as figures show them."""
-    return [INPUT, *(r.method for r in outcome.inputs.all)]
+    note = "Mean over subjects with bootstrap intervals, in the slices that judges read."
+    return Table("overlap", "Masks", note, columns, tuple(rows), "Nobody draws masks.", grouped=True)

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taskgan.audit.coverage import Measured
 from taskgan.audit.flips import Contrast, Opinion
+from taskgan.audit.measured import Measured
 from taskgan.audit.outcome import Outcome
 from taskgan.audit.readings import CLEAN
+from taskgan.audit.words import definitions, p_number, question
 from taskgan.evaluate.statistics import Interval
 from taskgan.report.cells import number, span, told
+
+_MOST_WAYS = 4
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,16 @@ class Verdict:
         headline: The answer.
         findings: What it rests on.
         warnings: What limits it.
+        question: Title of the page.
+        terms: What the words mean: a term and the rest of its sentence.
     """
 
     audited: str
     headline: str
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
+    question: str = ""
+    terms: tuple[tuple[str, str], ...] = ()
 
 
 def verdict(outcome: Outcome) -> Verdict:
@@ -35,53 +42,113 @@ def verdict(outcome: Outcome) -> Verdict:
         f"{outcome.method}: {_count(cases, 'restored image')} of {_count(subjects, 'subject')} from "
         f"{outcome.inputs.pairs.source.name}, judged by {', '.join(outcome.readings.judges)}"
     )
-    warnings = [f.why for f in outcome.fitness.values() if not f.fit]
+    partly = [f for f in outcome.fitness.values() if f.unread and f.fit]
+    warnings = [f.why for f in [*(f for f in outcome.fitness.values() if not f.fit), *partly]]
     warnings += [*outcome.notes, *outcome.conformal.warnings]
+    asks = question(outcome.main)
+    terms = definitions(outcome.main, decided=bool(outcome.opinions))
     worst = outcome.worst
     if worst is None and not outcome.fit:
         headline = "Nothing can be said: no judge is able to read the clean images of these subjects."
-        return Verdict(audited, headline, (), _sentences(warnings))
+        return Verdict(audited, headline, (), _sentences(warnings), asks, terms)
     findings = [_by_judge(outcome, name) for name in outcome.fit if name in outcome.opinions]
     findings += [_together(outcome)] if sum(name in outcome.opinions for name in outcome.fit) > 1 else []
-    for judge, by_image in outcome.agreements.items():
-        found = by_image[outcome.method]
-        if judge in outcome.fit:
-            findings.append(
-                f"{judge} of the restored image against the clean one: bias {told(found.bias, 3, sign=True)}, limits "
-                f"of agreement {number(found.low, 2, sign=True)} to {number(found.high, 2, sign=True)}, slope "
-                f"{told(found.slope, 2)} (1 keeps the differences between patients, less shrinks them)."
-            )
+    findings += _masks(outcome)
+    for name in outcome.agreements:
+        if outcome.judge_of(name) in outcome.fit:
+            findings.append(f"{name}{_agreement(outcome, name)}")
     for other in outcome.inputs.against:
         both = [c for c in outcome.contrasts if worst and (c.judge, c.other) == (worst.judge, other.method)]
         findings += [_contrast(outcome.method, other.method, both)] if both else []
     findings += [_coverage(m) for m in outcome.conformal.measured]
-    headline = (
-        _headline(worst) if worst else "There was no diagnosis to change: the judges read values, see below."
-    )
-    return Verdict(audited, headline, tuple(findings), _sentences(warnings))
+    headline = _headline(outcome, worst) if worst else _undecided(outcome)
+    return Verdict(audited, headline, tuple(findings), _sentences(warnings), asks, terms)
 
 
-def _headline(worst: Opinion) -> str:
+def _headline(outcome: Outcome, worst: Opinion) -> str:
+    about = outcome.readings.about(worst.judge)
     by = f"in the eyes of {worst.judge}, the judge that sees the most"
     rate = f"({percent(worst.flips)})"
+    who = "patient" if about.changed == "changed diagnosis" else "subject"
     if not worst.flipped:
-        return f"No patient of {worst.subjects} changed diagnosis {rate}, by any judge."
+        return f"No {who} of {worst.subjects} {about.changed} {rate}, by any judge."
     parts = []
-    if worst.to_positive:
+    if worst.to_positive and not about.several:
         parts.append(f"{_count(worst.to_positive, 'negative')} became positive")
-    if worst.to_negative:
+    if worst.to_negative and not about.several:
         parts.append(f"{_count(worst.to_negative, 'positive')} became negative")
+    if about.several:
+        parts = _ways(outcome, worst.judge)
     return (
-        f"{worst.flipped} of {worst.subjects} patients changed diagnosis {by} {rate}: {', '.join(parts)}, "
+        f"{worst.flipped} of {worst.subjects} {who}s {about.changed} {by} {rate}: {', '.join(parts)}, "
         "against the same judge’s reading of the clean image."
     )
+
+
+def _ways(outcome: Outcome, judge: str) -> list[str]:
+    """Which classes became which, or which labels changed, the most frequent first."""
+    told = outcome.flipped[f"{judge}_direction"]
+    counts = told[told != ""].str.split("; ").explode().value_counts(sort=True)
+    ways = [f"{way} in {_count(int(count), 'case')}" for way, count in list(counts.items())[:_MOST_WAYS]]
+    rest = len(counts) - _MOST_WAYS
+    return [*ways, f"{rest} other ways"] if rest > 0 else ways
+
+
+def _undecided(outcome: Outcome) -> str:
+    """The headline where the judges read numbers or masks and decide nothing."""
+    if outcome.overlaps:
+        able = {
+            n: by[outcome.method] for n, by in outcome.overlaps.items() if outcome.judge_of(n) in outcome.fit
+        }
+        name = min(able, key=lambda n: able[n].kept.estimate)
+        return (
+            f"{name} finds its mask of the clean image again with a Dice of {told(able[name].kept, 2)} in the "
+            "restored one; there is no decision to flip."
+        )
+    names = [n for n in outcome.agreements if outcome.judge_of(n) in outcome.fit]
+    bias = {n: abs(outcome.agreements[n][outcome.method].bias.estimate) for n in names}
+    worst = max(bias, key=lambda n: bias[n])
+    return (
+        "The property is a value without a cut: there is no decision to flip. By "
+        f"{worst}, the judge that sees the most:{_agreement(outcome, worst, short=True)}."
+    )
+
+
+def _agreement(outcome: Outcome, name: str, *, short: bool = False) -> str:
+    """Bias, limits and slope of the audited method, after the name of who reads."""
+    found = outcome.agreements[name][outcome.method]
+    text = (
+        f" bias {told(found.bias, 3, sign=True)}, limits of agreement {number(found.low, 2, sign=True)} to "
+        f"{number(found.high, 2, sign=True)}, slope {told(found.slope, 2)}"
+    )
+    if short:
+        return text
+    unit = outcome.readings.about(outcome.judge_of(name)).unit
+    what = "" if unit in name else f" ({unit})"
+    return (
+        f"{what} of the restored image against the clean one:{text} (1 keeps the differences between subjects, less "
+        "shrinks them)."
+    )
+
+
+def _masks(outcome: Outcome) -> list[str]:
+    """Dice of the masks that fit judges draw."""
+    found = []
+    for name, by_image in outcome.overlaps.items():
+        one = by_image[outcome.method]
+        if outcome.judge_of(name) in outcome.fit:
+            found.append(
+                f"{name}: Dice of the mask of the restored image with that of the clean one {told(one.kept, 3)}, "
+                f"with the table’s mask {told(one.right, 3)}."
+            )
+    return found
 
 
 def _by_judge(outcome: Outcome, name: str) -> str:
     after, clean = outcome.opinions[name][outcome.method], outcome.opinions[name][CLEAN]
     return (
-        f"{name}: {after.flipped} of {after.subjects} flipped ({percent(after.flips)}); errors against the label "
-        f"{percent(after.errors)} on restored images, {percent(clean.errors)} on clean ones."
+        f"{name}: {after.flipped} of {_count(after.subjects, 'subject')} flipped ({percent(after.flips)}); errors "
+        f"against the label {percent(after.errors)} on restored images, {percent(clean.errors)} on clean ones."
     )
 
 
@@ -91,7 +158,7 @@ def _together(outcome: Outcome) -> str:
     every = outcome.flipped[counted == len(able)]["subject"].nunique()
     some = outcome.flipped[counted > 0]["subject"].nunique()
     return (
-        f"At least one of the {len(able)} judges saw a flip in {_count(some, 'patient')}, all {len(able)} in "
+        f"At least one of the {len(able)} judges saw a flip in {_count(some, 'subject')}, all {len(able)} in "
         f"{every or 'none'}."
     )
 
@@ -103,10 +170,10 @@ def _contrast(method: str, other: str, both: Sequence[Contrast]) -> str:
         ending = "no difference is shown" if one.corrected >= 0.05 else "a difference"
         parts.append(
             f"{one.measure} in {one.only_audited} only with {method} and in {one.only_other} only with {other} "
-            f"(McNemar p {one.p:.2g}, {one.corrected:.2g} over all comparisons: {ending})"
+            f"(McNemar p {p_number(one.p)}, {p_number(one.corrected)} over all comparisons: {ending})"
         )
     return (
-        f"Against {other}, by {both[0].judge}, of {_count(both[0].subjects, 'patient')}: {'; '.join(parts)}."
+        f"Against {other}, by {both[0].judge}, of {_count(both[0].subjects, 'subject')}: {'; '.join(parts)}."
     )
 
 

@@ -1,0 +1,137 @@
+"""The list of flipped cases, with what every judge said before and after."""
+
+import numpy as np
+import pandas as pd
+
+from taskgan.audit.properties import Property
+from taskgan.audit.readings import CLEAN, Readings
+
+
+def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
+    """One row a case that any judge decides otherwise restored than clean, with every judge's opinion.
+
+    Columns ``case, subject, label, flipped_by`` and for each judge ``<judge>_clean``, ``_restored`` (scores),
+    ``_direction`` (``negative to positive``, ``T2w to PDw``, …, or empty) and ``_margin``: how far the restored score
+    lies from the cut, or the new class's probability above the old one's. Of several classes or labels the scores
+    are those of ``<judge>_output``: the class that the restored image is given, the label that flipped by the
+    largest margin. Largest margin first.
+    """
+    deciders = readings.deciders
+    people = _people(readings, (deciders or readings.judges)[0], method)
+    columns: dict[str, pd.Series] = {}
+    turned: dict[str, pd.Series] = {}
+    for judge in deciders:
+        about = readings.about(judge)
+        found = _of_classes(readings, judge, method) if about.kind == "multi_class" else None
+        found = _of_outputs(readings, judge, method, about) if found is None else found
+        found = found.reindex(people.index)
+        turned[judge] = found["flip"].eq(True)
+        shown = ("clean", "restored", "direction", "margin", *(("output",) if about.several else ()))
+        columns |= {f"{judge}_{name}": found[name] for name in shown}
+        columns[f"{judge}_direction"] = columns[f"{judge}_direction"].fillna("")
+    flags = pd.DataFrame(turned, index=people.index)
+    by = flags.apply(lambda row: ", ".join(row.index[row]), axis=1)
+    if not deciders:
+        by = pd.Series("", people.index)
+    table = people.join(by.rename("flipped_by")).join(pd.DataFrame(columns, index=people.index))
+    table = table[flags.any(axis=1)]
+    flags = flags.loc[table.index]
+    margins = table[[f"{judge}_margin" for judge in deciders]].astype(float).where(flags.to_numpy())
+    order = flags.sum(axis=1) * 1e6 + margins.max(axis=1)
+    return table.loc[order.sort_values(ascending=False, kind="stable").index].reset_index(names="case")
+
+
+def _people(readings: Readings, judge: str, method: str) -> pd.DataFrame:
+    """Subject and label in words of every case, indexed by case."""
+    rows = readings.of(judge, method).reset_index()
+    about = readings.about(judge)
+    found = []
+    for case, one in rows.groupby("case", sort=False):
+        found.append({"case": case, "subject": one["subject"].iloc[0], "label": label_words(one, about)})
+    return pd.DataFrame(found).set_index("case")
+
+
+def label_words(rows: pd.DataFrame, about: Property) -> str:
+    """The truth of one case: ``positive``, a class, the labels that are there, a value; ``unknown``.
+
+    Args:
+        rows: One an output, columns ``output``, ``label`` and ``truth``.
+        about: What the judge reads.
+    """
+    if about.several:
+        there = list(rows.loc[rows["truth"] > 0.5, "output"])
+        return "unknown" if rows["truth"].isna().all() else ", ".join(there) or "none"
+    label, truth = rows["label"].iloc[0], rows["truth"].iloc[0]
+    word = about.words("", truth)
+    if about.kind != "regression" or label != label:
+        return word
+    return f"{label:.4g} ({word})" if truth == truth else f"{label:.4g}"
+
+
+def _of_outputs(readings: Readings, judge: str, method: str, about: Property) -> pd.DataFrame:
+    """Of each case the output that flipped by the largest margin, else the one that moved most."""
+    after, before = readings.of(judge, method), readings.of(judge, CLEAN)
+    before = before.reindex(after.index)
+    flip = (after["decision"] != before["decision"]) & after["decision"].notna() & before["decision"].notna()
+    margin = (after["score"] - after["cut"]).abs()
+    moved = (after["score"] - before["score"]).abs()
+    rows = pd.DataFrame(
+        {
+            "clean": before["score"],
+            "restored": after["score"],
+            "margin": margin,
+            "flip": flip,
+            "rank": np.where(flip, 1e6 + margin, moved),
+        }
+    ).reset_index()
+    up = after["decision"].to_numpy() > 0.5
+    turned = [
+        (f"{name} " if about.several else "") + ("negative to positive" if rose else "positive to negative")
+        for name, rose in zip(rows["output"], up, strict=True)
+    ]
+    rows["turned"] = pd.Series(turned, rows.index, dtype=object).where(rows["flip"], "")
+    told = rows.groupby("case", sort=False)["turned"].agg(lambda words: "; ".join(w for w in words if w))
+    best = rows.loc[rows["rank"].fillna(-1.0).groupby(rows["case"], sort=False).idxmax()]
+    return best.set_index("case").join(told.rename("direction"))
+
+
+def _of_classes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
+    """Of each case the class on the restored image, and that class's probability before and after."""
+    after, before = readings.of(judge, method), readings.of(judge, CLEAN)
+    new, old = _classes(after), _classes(before)
+    scores, were = after["score"].to_dict(), before["score"].to_dict()
+    rows = []
+    for case, now in new.items():
+        then = old.get(case, "")
+        flip = bool(now and then and now != then)
+        rows.append(
+            {
+                "case": case,
+                "output": now,
+                "clean": were.get((case, now), np.nan) if now and then else np.nan,
+                "restored": scores[case, now] if now else np.nan,
+                "margin": scores[case, now] - scores[case, then] if flip else np.nan,
+                "flip": flip,
+                "direction": f"{then} to {now}" if flip else "",
+            }
+        )
+    return pd.DataFrame(rows).set_index("case")
+
+
+def _classes(rows: pd.DataFrame) -> dict[str, str]:
+    """The class that each case was given; empty where it is unknown."""
+    said = rows.reset_index()
+    chosen = said[said["decision"] > 0.5].set_index("case")["output"].to_dict()
+    return {str(case): str(chosen.get(case, "")) for case in said["case"].drop_duplicates()}
+
+
+def changes(readings: Readings, judge: str, image: str) -> pd.DataFrame:
+    """How often a class on the clean image became which on another: counts of cases, classes by classes."""
+    before, after = _classes(readings.of(judge, CLEAN)), _classes(readings.of(judge, image))
+    names = readings.outputs(judge)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    for case, now in after.items():
+        then = before.get(case, "")
+        if now and then:
+            counts[names.index(then), names.index(now)] += 1
+    return pd.DataFrame(counts, index=names, columns=names)

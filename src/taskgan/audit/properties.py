@@ -1,0 +1,143 @@
+"""What a judge reads, and how its decisions are put in words: one place for all kinds of property."""
+
+import math
+from dataclasses import dataclass
+
+from taskgan.cohort.pairs import REQUIRED, Pairs
+from taskgan.errors import UserError
+from taskgan.recipe import Target
+
+OBSERVER = "SUVR"
+VALUES = ("regression", "segmentation")
+_SEVERAL = ("multi_class", "multi_label")
+_FEWEST_ROWS = 2  # of a class, or a column that numbers the rows would name the classes
+
+
+@dataclass(frozen=True)
+class Property:
+    """What one judge reads.
+
+    Attributes:
+        kind: Kind of property; ``observer`` for the SUVR that is not learned.
+        outputs: Names of what it says: the column, the columns of several labels, the classes.
+        cut: From which (above which, for probabilities) it says yes; NaN where it has none or takes the most
+            probable class.
+    """
+
+    kind: str = "binary"
+    outputs: tuple[str, ...] = ("label",)
+    cut: float = 0.5
+
+    @property
+    def value(self) -> bool:
+        """Whether it reads a number on a scale of its own rather than probabilities."""
+        return self.kind in (*VALUES, "observer")
+
+    @property
+    def decides(self) -> bool:
+        """Whether it writes down a decision that can flip."""
+        return self.kind == "multi_class" or not math.isnan(self.cut)
+
+    @property
+    def several(self) -> bool:
+        """Whether a case has several outputs that are decided: classes or labels."""
+        return self.kind in _SEVERAL
+
+    @property
+    def changed(self) -> str:
+        """What a subject did that flipped, in the past tense."""
+        return {
+            "multi_class": "changed class",
+            "multi_label": "changed in at least one label",
+            "regression": f"crossed the cut of {self.cut:g}",
+        }.get(self.kind, "changed diagnosis")
+
+    @property
+    def unit(self) -> str:
+        """What its score is, for axes and sentences."""
+        return {
+            "observer": OBSERVER,
+            "regression": self.outputs[0],
+            "segmentation": "volume, ml",
+        }.get(self.kind, "probability")
+
+    def words(self, output: str, decision: float) -> str:
+        """A decision on one output: the class or label itself, or positive and negative."""
+        if math.isnan(decision):
+            return "unknown"
+        said = "positive" if decision > 0.5 else "negative"
+        return f"{output} {said}" if self.kind == "multi_label" else said
+
+
+def property_of(target: Target, pairs: Pairs) -> Property:
+    """The property that a target names in a table.
+
+    Args:
+        target: What a judge reads.
+        pairs: The table, which may name the classes (:func:`class_names`).
+    """
+    if target.kind == "multi_class":
+        return Property(target.kind, class_names(target, pairs), math.nan)
+    if target.kind == "segmentation":
+        column = target.columns[0]
+        names = range(1, target.classes)
+        outputs = (column,) if len(names) == 1 else tuple(f"{column} {k}" for k in names)
+        return Property(target.kind, outputs, math.nan)
+    if target.kind == "regression":
+        return Property(target.kind, target.columns, math.nan if target.cut is None else target.cut)
+    return Property(target.kind, target.columns, 0.5)
+
+
+def class_names(target: Target, pairs: Pairs) -> tuple[str, ...]:
+    """Names of the classes: of a column of words in which each class has one of its own, else ``class 0``, ….
+
+    A cohort of MR contrasts numbers them in ``label`` and names them in ``contrast``.
+
+    Args:
+        target: One of several classes.
+        pairs: All rows of the table.
+    """
+    plain = tuple(f"class {k}" for k in range(target.classes))
+    column = target.columns[0]
+    numbers = [row.columns.get(column, "") for row in pairs]
+    known = [k for k, text in enumerate(numbers) if text]
+    if not known or min(numbers.count(n) for n in set(numbers) if n) < _FEWEST_ROWS:
+        return plain
+    for name in pairs.columns:
+        if name in REQUIRED or name == column:
+            continue
+        both = {(numbers[k], pairs.rows[k].columns.get(name, "")) for k in known}
+        words = dict(both)
+        if len(both) == len(words) == len(set(words.values())) > 1 and all(map(_word, words.values())):
+            return tuple(_named(words, k, plain) for k in range(target.classes))
+    return plain
+
+
+def check_columns(name: str, target: Target, pairs: Pairs) -> None:
+    """Refuse a judge whose property the table does not hold.
+
+    Raises:
+        UserError: It names judge, column and table.
+    """
+    absent = [column for column in target.columns if column not in pairs.columns]
+    if absent:
+        raise UserError(
+            f"judge {name} reads {', '.join(absent)}, which {pairs.source} does not hold; its columns are "
+            f"{', '.join(pairs.columns)}"
+        )
+
+
+def _word(text: str) -> bool:
+    """A name rather than a number, nothing, or the path of an image."""
+    try:
+        float(text)
+    except ValueError:
+        return bool(text) and "/" not in text and not text.endswith((".nii", ".nii.gz"))
+    return False
+
+
+def _named(words: dict[str, str], number: int, plain: tuple[str, ...]) -> str:
+    for text, word in words.items():
+        if float(text) == number:
+            return word
+    return plain[number]

@@ -1,0 +1,174 @@
+"""Tables of the audit page: conformal coverage, exchangeability, and the networks that judged."""
+
+from taskgan.audit.measured import Measured
+from taskgan.audit.outcome import Outcome
+from taskgan.evaluate.statistics import Interval
+from taskgan.report.cells import Cell, Column, Table, figure, number, plain
+
+
+def share(interval: Interval) -> Cell:
+    """A rate in per cent above its interval."""
+    if interval.estimate != interval.estimate:
+        return Cell("–")
+    return Cell(
+        f"{number(100 * interval.estimate, 0)} %",
+        f"[{number(100 * interval.low, 0)} %, {number(100 * interval.high, 0)} %]",
+        interval,
+    )
+
+
+def coverage_table(outcome: Outcome) -> Table:
+    """A row a calibration."""
+    rows = []
+    every = outcome.conformal.measured
+    pairs = any(len(m.by_label) == 2 for m in every)
+    more = any(len(m.by_label) > 2 for m in every)
+    for m in every:
+        c = m.calibration
+        unit = outcome.readings.about(c.judge).unit
+        kind = f"interval of the {unit}" if c.kind == "interval" else "set of labels"
+        width = "all" if m.width == float("inf") else number(m.width, 3)
+        both = [m.by_label.get(k) if len(m.by_label) == 2 else None for k in (0, 1)]
+        rows.append(
+            (
+                plain(c.target, tone="strong"),
+                plain(kind),
+                Cell(", ".join(str(len(s)) for s in c.scores.values()), "", c.subjects),
+                Cell(f"{100 * (1 - c.alpha):g} %", "", 1 - c.alpha),
+                share(m.coverage),
+                *((Cell("–") if one is None else share(one) for one in both) if pairs else ()),
+                *((_least(m),) if more else ()),
+                Cell(width, "", m.width),
+                share(m.abstained),
+                share(m.wrong),
+            )
+        )
+    sides = (
+        Column("coverage_negative", "negatives"),
+        Column("coverage_positive", "positives"),
+    )
+    columns = (
+        Column("judge", "From"),
+        Column("kind", "What"),
+        Column("calibrated", "Calibrated on", "Subjects (for sets: of each label)."),
+        Column("promised", "Promised"),
+        Column(
+            "coverage",
+            "Covered",
+            "Test subjects whose truth was inside; exact interval. Several cases of a subject share its count.",
+        ),
+        *(sides if pairs else ()),
+        *(
+            (Column("coverage_least", "Least covered", "The class with the lowest coverage."),)
+            if more
+            else ()
+        ),
+        Column("width", "Mean width"),
+        Column("abstained", "No decision", "The set is not a single label."),
+        Column("wrong", "Wrong of decided"),
+    )
+    source = outcome.conformal.source
+    call = (
+        "interval(value)" if all(m.calibration.kind == "interval" for m in every) else "labels(probability)"
+    )
+    note = (
+        (f"Calibrated on {source}. " if source else "")
+        + (f"{outcome.conformal.chosen}. " if outcome.conformal.chosen else "")
+        + f"Of a new restored image, conformal.yaml gives the same: ConformalCalibration.load(…).{call}."
+    )
+    return Table(
+        "conformal", "How sure can one be of a restored image?", note, columns, tuple(rows), "Not calibrated."
+    )
+
+
+def _least(measured: Measured) -> Cell:
+    """The class that is covered least."""
+    known = {k: v for k, v in measured.by_label.items() if v.estimate == v.estimate}
+    if len(measured.by_label) <= 2 or not known:
+        return Cell("–")
+    worst = min(known, key=lambda k: known[k].estimate)
+    found = share(known[worst])
+    name = measured.calibration.name(worst)
+    return Cell(f"{name}: {found.text}", found.small, f"{name}: {found.text} {found.small}")
+
+
+def shift_table(outcome: Outcome) -> Table:
+    """A row a statistic of the degraded images."""
+    rows = [
+        (
+            plain(s.name, tone="strong"),
+            figure(s.calibration, 3),
+            figure(s.test, 3),
+            figure(s.p, 3),
+            Cell(
+                number(s.adjusted, 3),
+                "told apart" if s.found else "",
+                s.adjusted,
+                "worse" if s.found else "none",
+            ),
+        )
+        for s in outcome.conformal.shifts
+    ]
+    columns = (
+        Column("statistic", "Degraded image"),
+        Column("calibration", "Calibration", "Median over subjects."),
+        Column("test", "Test"),
+        Column("p", "p", "Kolmogorov–Smirnov, two samples."),
+        Column("adjusted", "Holm", "Corrected for the number of statistics."),
+    )
+    note = (
+        "The promise holds for subjects like those that calibrated. A large p is no proof that they are: few "
+        "subjects show only gross differences."
+    )
+    return Table(
+        "exchangeability",
+        "Are the test subjects like the calibration subjects?",
+        note,
+        columns,
+        tuple(rows),
+        "Not tested.",
+    )
+
+
+def judges_table(outcome: Outcome) -> Table:
+    """A row a network."""
+    rows = []
+    for judge in outcome.judges:
+        told = judge.description()
+        found = outcome.fitness[judge.name]
+        fit = "no" if not found.fit else f"all but {', '.join(found.unread)}" if found.unread else "yes"
+        rows.append(
+            (
+                plain(judge.name, tone="strong"),
+                plain(str(told.get("network", "–"))),
+                plain(str(told.get("seed", "–"))),
+                plain(str(told.get("training_subjects", "–"))),
+                plain(str(told.get("checksum", "–"))[:16]),
+                Cell(fit, "", fit, "none" if found.fit else "worse"),
+            )
+        )
+    kind = outcome.main.kind
+    wanted = {
+        "regression": "A correlation of at least .8 with the label on the audited clean images.",
+        "segmentation": "A Dice of at least .7 with the table’s masks on the audited clean images.",
+    }
+    columns = (
+        Column("judge", "Judge"),
+        Column("network", "Network"),
+        Column("seed", "Seed"),
+        Column("training_subjects", "Learnt from", "Subjects, clean images only; none is audited."),
+        Column("checksum", "Checksum"),
+        Column(
+            "fit",
+            "A judge",
+            wanted.get(kind, "AUC of at least .8 and better than chance on the audited clean images."),
+        ),
+    )
+    return Table(
+        "judges",
+        "Networks that judged",
+        "None shares weights with the restorer’s task network.",
+        columns,
+        tuple(rows),
+        "No network judged.",
+    )

@@ -1,0 +1,160 @@
+"""Every kind of property, from images to page: several cases a subject, judges that need no training."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contrasts import Classes, Labels, Masks, Value, make_contrasts, restore
+
+from taskgan.audit.inputs import from_cohort
+from taskgan.audit.judges import Judge
+from taskgan.audit.properties import class_names
+from taskgan.audit.run import Audit, audit
+from taskgan.audit.settings import AuditSettings
+from taskgan.audit.verb import run_audit
+from taskgan.cohort.pairs import read_pairs
+from taskgan.errors import UserError
+from taskgan.files import read_yaml
+from taskgan.recipe import Target
+
+# s1 loses one contrast; s2 loses two, which is one subject all the same.
+CHANGED = {"s1_bright": 1.5, "s2_bright": 1.5, "s2_grey": 1.1}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("contrasts")
+    make_contrasts(root / "cohort")
+    restore(root / "changed", root / "cohort", CHANGED)
+    restore(root / "same", root / "cohort", {})
+    return root
+
+
+def run(place: Path, out: Path, name: str, reader: Any, **settings: Any) -> Audit:
+    inputs = from_cohort(place / "changed", place / "cohort", against=[place / "same"])
+    chosen = AuditSettings(**{"calibration": "none", "figures": 0, **settings})
+    return audit(inputs, out, judges=[Judge(name, reader)], settings=chosen)
+
+
+def table(done: Audit, name: str) -> list[dict[str, str]]:
+    with (done.page.parent / "tables" / f"{name}.csv").open() as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None:
+    done = run(place, tmp_path / "a", "eye", Classes(), calibration="0.5", alpha=0.3, figures=1)
+    found = done.outcome.opinions["eye"]["changed"]
+    assert (found.flipped, found.subjects) == (2, 8)
+    assert found.flips.estimate == found.errors.estimate == 2 / 8  # the same count everywhere
+    [flips, errors] = done.outcome.contrasts
+    assert (flips.only_audited, flips.only_other, errors.only_audited) == (2, 0, 2)
+    assert done.outcome.opinions["eye"]["same"].flipped == 0
+    recalls = [
+        done.outcome.outputs["eye"][name]["changed"].sensitivity.estimate for name in ("grey", "bright")
+    ]
+    assert recalls == [7 / 8, 6 / 8]
+    assert found.balanced_accuracy.estimate == pytest.approx((1 + 7 / 8 + 6 / 8) / 3)
+    record = read_yaml(tmp_path / "a" / "audit.yaml")
+    assert record["opinions"]["eye"]["changed"]["flipped"] == 2
+    assert "unit is the subject" in record["unit"]
+    assert record["headline"].startswith(
+        "2 of 8 subjects changed class in the eyes of eye, the judge that sees the most (25 % [3 %, 65 %]): "
+        "bright to grey in 2 cases, grey to dark in 1 case"
+    )
+    assert {r["output"]: r["to_negative"] for r in table(done, "outputs") if r["image"] == "changed"} == {
+        "dark": "0",
+        "grey": "1",
+        "bright": "2",
+    }
+    assert {r["case"] for r in table(done, "flipped-cases")} == set(CHANGED)
+    [measured] = done.outcome.conformal.measured
+    assert [len(s) for s in measured.calibration.scores.values()] == [4, 4, 4]  # a case a subject and class
+    assert measured.calibration.labels([0.98, 0.01, 0.01]) == {0}
+    page = done.page.read_text()
+    assert "did the restoration change the class?" in page
+    assert "Number of cases by the class on the clean image" in page
+    assert "diagnosis" not in page
+    assert "cut 0.5" not in page
+
+
+def test_labels_that_nobody_can_read_do_not_count(place: Path, tmp_path: Path) -> None:
+    done = run(place, tmp_path / "a", "eye", Labels())
+    assert done.outcome.fitness["eye"].unread == ("odd",)
+    found = done.outcome.opinions["eye"]["changed"]
+    assert (found.flipped, found.subjects) == (1, 8)  # s2_grey went dark; bright to grey stays lit
+    assert found.errors.estimate == 1 / 8  # not 5/8: half of the odd numbers are missed, which is no reading
+    assert [r["output"] for r in table(done, "outputs") if r["image"] == "same"] == ["lit", "odd"]
+    assert any("where it does not count" in w for w in done.verdict.warnings)
+    assert "1 of 8 subjects changed in at least one label" in done.verdict.headline
+    assert done.outcome.flipped["eye_direction"].tolist() == ["lit positive to negative"]
+
+
+def test_a_value_with_a_cut_is_decided_and_one_without_is_not(place: Path, tmp_path: Path) -> None:
+    done = run(place, tmp_path / "a", "eye", Value(1.3))
+    found = done.outcome.opinions["eye"]["changed"]
+    assert (found.flipped, found.to_negative, found.subjects) == (1, 1, 8)
+    assert done.outcome.contrasts[0].only_audited == 1
+    assert done.verdict.headline.startswith("1 of 8 subjects crossed the cut of 1.3 in the eyes of eye")
+    assert {r["judge"] for r in table(done, "agreement")} == {"eye"}
+    page = done.page.read_text()
+    assert "mean rim over the slices, cut 1.3" in page
+    assert "learnt to read it (rim)" in page
+    assert "The observer that is not learned" not in page
+    bare = run(place, tmp_path / "b", "eye", Value(None))
+    assert bare.outcome.opinions == {}
+    assert bare.outcome.worst is None
+    assert "there is no decision to flip" in bare.verdict.headline
+    assert "bias −0.0" in bare.verdict.headline
+    page = bare.page.read_text()
+    assert "Bias, limits of agreement and slope are reported instead" in page
+    assert "<strong>flip</strong>" not in page
+    assert "Nothing is decided, so there is nothing for McNemar’s test to count." in page
+
+
+def test_masks_are_compared_by_overlap_and_volume(place: Path, tmp_path: Path) -> None:
+    gone = {"s1_bright": 0.2}
+    restore(tmp_path / "gone", place / "cohort", gone)
+    inputs = from_cohort(tmp_path / "gone", place / "cohort", against=[place / "same"])
+    settings = AuditSettings(calibration="none")
+    done = audit(inputs, tmp_path / "a", judges=[Judge("eye", Masks())], settings=settings)
+    kept = done.outcome.overlaps["eye"]
+    assert kept["same"].kept.estimate > 0.85
+    assert kept["gone"].kept.estimate < kept["same"].kept.estimate
+    assert done.outcome.agreements["eye"]["gone"].low < -0.5
+    assert "finds its mask of the clean image again with a Dice of" in done.verdict.headline
+    assert {r["judge"] for r in table(done, "overlap")} == {"eye"}
+    assert len(done.outcome.flipped) == 0
+
+
+def test_the_classes_are_called_by_the_column_that_names_them(place: Path) -> None:
+    pairs = read_pairs(place / "cohort")
+    assert class_names(Target(kind="multi_class", classes=3), pairs) == ("dark", "grey", "bright")
+    assert class_names(Target(kind="multi_class", classes=2, labels=("odd",)), pairs) == (
+        "class 0",
+        "class 1",
+    )
+
+
+def test_nobody_is_compared_with_himself(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(place / "changed")
+    for other in (place / "changed", tmp_path / "link"):
+        with pytest.raises(UserError, match=r"--against .* is the audited folder itself"):
+            from_cohort(place / "changed", place / "cohort", against=[other])
+    with pytest.raises(UserError, match=r"--against .* is named twice"):
+        from_cohort(place / "changed", place / "cohort", against=[place / "same", place / "same"])
+
+
+def test_other_tools_folders_hold_values_too(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("task: {kind: regression, labels: rim, cut: 1.3}\n")
+    (tmp_path / "labels.csv").write_text("subject,rim\ns0_dark,1.1\ns1_bright,much\n")
+    folders = {"degraded": place / "cohort/low", "clean": place / "cohort/clean"}
+    with pytest.raises(UserError, match=r"row 3 \(s1_bright\) has rim 'much', expected a number"):
+        run_audit(
+            place / "changed",
+            None,
+            tmp_path / "a",
+            **folders,
+            labels=tmp_path / "labels.csv",
+            recipe=str(tmp_path / "recipe.yaml"),
+        )
