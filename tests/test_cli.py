@@ -9,6 +9,7 @@ from taskgan.cli import main
 VERBS = (
     ["simulate", "pet"],
     ["simulate", "mr"],
+    ["prepare", "mr"],
     ["train"],
     ["sweep"],
     ["restore"],

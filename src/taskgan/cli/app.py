@@ -22,6 +22,7 @@ from taskgan.cli.demo import group as demo
 from taskgan.cli.evaluate import evaluate
 from taskgan.cli.explain import explain
 from taskgan.cli.info import info
+from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
 from taskgan.cli.simulate import group as simulate
 from taskgan.cli.sweep import sweep
@@ -29,6 +30,7 @@ from taskgan.cli.train import train
 
 _VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "simulate": simulate,
+    "prepare": prepare,
     "train": train,
     "sweep": sweep,
     "restore": restore,
