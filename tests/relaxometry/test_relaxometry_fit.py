@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import NAMES, PROTOCOL, make_phantom
+from mdme_phantom import NAMES, PROTOCOL, make_phantom
 
 from taskgan.errors import UserError
 from taskgan.relaxometry.fit import decay, fit_maps

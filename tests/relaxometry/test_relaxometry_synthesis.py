@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import NAMES, PROTOCOL, make_phantom
+from mdme_phantom import NAMES, PROTOCOL, make_phantom
 
 from taskgan.relaxometry.fit import fit_maps
 from taskgan.relaxometry.synthesis import synthesise

@@ -71,7 +71,11 @@ def input_protocol(images: Images, given: Given) -> tuple[Mdme, str]:
         else:
             protocol, source = _from_sidecars(images, sides, delays, echoes)
     if (len(protocol.delays), len(protocol.echoes)) != (delays, echoes):
-        where = "the protocol file" if source == "file" else f"{sidecar(first)}, without times, so that the default"
+        where = (
+            "the protocol file"
+            if source == "file"
+            else f"{sidecar(first)}, without times, so that the default"
+        )
         raise UserError(
             f"{first.parent} has {delays} delays and {echoes} echoes, {where} has {len(protocol.delays)} and "
             f"{len(protocol.echoes)}; expected InversionTime and EchoTime in the sidecars, or --protocol FILE"
@@ -93,8 +97,12 @@ def _from_sidecars(
 
     every = list(images)
     values: dict[str, Any] = {
-        "delays": tuple(times("InversionTime", [(d, e) for e in range(1, echoes + 1)]) for d in range(1, delays + 1)),
-        "echoes": tuple(times("EchoTime", [(d, e) for d in range(1, delays + 1)]) for e in range(1, echoes + 1)),
+        "delays": tuple(
+            times("InversionTime", [(d, e) for e in range(1, echoes + 1)]) for d in range(1, delays + 1)
+        ),
+        "echoes": tuple(
+            times("EchoTime", [(d, e) for d in range(1, delays + 1)]) for e in range(1, echoes + 1)
+        ),
     }
     missing = []
     if all("RepetitionTime" in side for side in sides.values()):
@@ -142,12 +150,22 @@ def target_of(contrast: str, clean: Path | None, given: Given) -> tuple[Target, 
     side = read_sidecar(clean) if clean is not None else {}
     if clean is not None and {"RepetitionTime", "EchoTime"} <= set(side):
         inverted = "InversionTime" in side
-        if inverted or shipped is None or shipped.ti is None:  # else the sidecar does not tell the whole of it
-            values = {"name": contrast, "tr": _ms(side, "RepetitionTime", clean), "te": _ms(side, "EchoTime", clean)}
+        if (
+            inverted or shipped is None or shipped.ti is None
+        ):  # else the sidecar does not tell the whole of it
+            values = {
+                "name": contrast,
+                "tr": _ms(side, "RepetitionTime", clean),
+                "te": _ms(side, "EchoTime", clean),
+            }
             if inverted:
                 values["ti"] = _ms(side, "InversionTime", clean)
             try:
-                return validated(Target, values, "the sequence is not valid"), "sidecar", _notes(side, contrast)
+                return (
+                    validated(Target, values, "the sequence is not valid"),
+                    "sidecar",
+                    _notes(side, contrast),
+                )
             except Problems as error:
                 raise UserError(f"{sidecar(clean)}: {error.problems[0]}") from None
     if shipped is not None:

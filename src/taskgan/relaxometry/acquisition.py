@@ -1,0 +1,147 @@
+"""The input of one subject: which columns hold it, whose rows share it, and its images on one grid."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.cohort.images import Volume, read_volume
+from taskgan.cohort.mdme import PARTS, input_columns
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.slices import AFFINE_MM
+from taskgan.errors import UserError
+from taskgan.simulate.mr.sequences import Mdme, mdme_signal
+from taskgan.simulate.mr.tissues import TABLE
+
+_COLUMN = re.compile(r"delay(\d+)_echo(\d+)_(real|imag)")
+Columns = dict[str, tuple[int, int, str]]
+"""Delay and echo (from 1) and part, by column; ``degraded`` comes first."""
+
+
+def columns_of(pairs: Pairs) -> Columns:
+    """Which columns of a table are the input: complex images, or real ones with their sign.
+
+    ``degraded`` is the real part at the longest delay and the first echo; the others are called like
+    ``delay1_echo2_imag`` (:func:`taskgan.cohort.mdme.input_columns`).
+
+    Raises:
+        UserError: If columns are missing; they are named.
+    """
+    found = {(int(m[1]), int(m[2]), m[3]) for name in pairs.columns if (m := _COLUMN.fullmatch(name))}
+    protocol = Mdme()
+    delays = max((d for d, _, _ in found), default=len(protocol.delays))
+    echoes = max((e for _, e, _ in found), default=len(protocol.echoes))
+    wanted = input_columns(delays, echoes)
+    if found and all(part == "real" for _, _, part in found):
+        wanted = {name: key for name, key in wanted.items() if key[2] == "real"}
+    missing = [name for name in wanted if name not in pairs.columns]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UserError(
+            f"{pairs.source} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing[:3])}{more} that "
+            f"relaxometry fits ({delays} delays, {echoes} echoes); its columns are {', '.join(pairs.columns)}"
+        )
+    return wanted
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """The input's files.
+
+    Attributes:
+        name: Of the subject, or of the first image.
+        files: By delay and echo from 1, and part.
+    """
+
+    name: str
+    files: dict[tuple[int, int, str], Path]
+
+    @classmethod
+    def of(cls, pair: Pair, columns: Columns) -> "Acquisition":
+        """Of a row.
+
+        Raises:
+            UserError: If the row names no image in one of the columns.
+        """
+        files = {}
+        for column, key in columns.items():
+            path = pair.degraded if column == "degraded" else pair.path(column)
+            if path is None:
+                raise UserError(f"row {pair.row} (case {pair.case}) names no image in the column {column!r}")
+            files[key] = path
+        return cls(pair.subject, files)
+
+    @property
+    def real(self) -> dict[tuple[int, int], Path]:
+        """The real part by delay and echo."""
+        return {(d, e): path for (d, e, part), path in self.files.items() if part == "real"}
+
+    @property
+    def complex(self) -> bool:
+        """Whether there are imaginary parts."""
+        return any(part == "imag" for _, _, part in self.files)
+
+    def read(self) -> NDArray[Any]:
+        """The images (D, E, X, Y, Z): complex64, or float32 where there are real parts alone.
+
+        Raises:
+            UserError: If one cannot be read or is on another grid than the first.
+        """
+        delays, echoes = max(d for d, _ in self.real), max(e for _, e in self.real)
+        images: NDArray[Any] | None = None
+        first: Volume | None = None
+        for (d, e, part), path in self.files.items():
+            volume = read_volume(path)
+            if images is None or first is None:
+                first = volume
+                kind = np.complex64 if self.complex else np.float32
+                images = np.zeros((delays, echoes, *volume.data.shape), kind)
+            self._same_grid(volume, first, path)
+            images[d - 1, e - 1] += volume.data if part == PARTS[0] else np.complex64(1j) * volume.data
+        assert images is not None
+        return images
+
+    def _same_grid(self, volume: Volume, first: Volume, path: Path) -> None:
+        reference = next(iter(self.files.values()))
+        if volume.data.shape != first.data.shape:
+            raise UserError(
+                f"{path} has shape {'×'.join(map(str, volume.data.shape))}, expected "
+                f"{'×'.join(map(str, first.data.shape))} like {reference.name}"
+            )
+        if not np.allclose(volume.affine, first.affine, rtol=0, atol=AFFINE_MM):
+            raise UserError(f"{path} has another affine than {reference.name}, expected images on one grid")
+
+
+def check_signed(images: NDArray[Any], protocol: Mdme, name: str) -> None:
+    """Refuse magnitude images where tissue is negative after the shortest delay.
+
+    Args:
+        images: (D, E, X, Y, Z).
+        protocol: Of the input.
+        name: What to call the input.
+
+    Raises:
+        UserError: If there is no imaginary part, nothing is negative, and white matter would be.
+    """
+    if np.iscomplexobj(images) and images.imag.any():
+        return
+    white = TABLE["white"]
+    shortest = mdme_signal(1.0, white.t1, white.t2, te=0.0, td=protocol.delays[0], b1=1.0, protocol=protocol)
+    if shortest < 0 and float(images.real.min()) >= 0:
+        raise UserError(
+            f"the input of {name} is magnitude: nothing is negative {protocol.delays[0]:g} ms after saturation, "
+            "where white matter is; expected real and imaginary parts, or real images with their sign"
+        )
+
+
+def shared(pairs: Sequence[Pair], columns: Columns) -> list[list[int]]:
+    """Numbers of the rows that name the same input, in the order of the rows."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for number, pair in enumerate(pairs):
+        key = tuple(str(pair.degraded) if c == "degraded" else pair.columns.get(c, "") for c in columns)
+        found.setdefault((str(pair.folder), *key), []).append(number)
+    return list(found.values())

@@ -1,0 +1,134 @@
+"""What relaxometry leaves beside its images: who did it with which settings, sidecars, maps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taskgan import __version__
+from taskgan.cohort.images import Volume, read_sidecar, write_volume
+from taskgan.cohort.pairs import Pair
+from taskgan.files import checksum, digest
+from taskgan.recipe import Data, Recipe
+from taskgan.relaxometry.fit import Maps
+from taskgan.relaxometry.protocol import Given
+from taskgan.relaxometry.settings import Relaxometry
+from taskgan.restore.inputs import Job
+from taskgan.restore.origin import Origin
+from taskgan.simulate.mr.sequences import Mdme, Target
+
+METHOD = "relaxometry"
+MAPS = "maps"
+"""Folder of the maps, below the output."""
+_ABOUT_SEQUENCE = (
+    "SequenceName",
+    "ScanningSequence",
+    "RepetitionTime",
+    "RepetitionTimeExcitation",
+    "EchoTime",
+    "InversionTime",
+    "FlipAngle",
+    "SaturationFlipAngle",
+)
+_UNITS = {
+    "T1map": ("s", 1e-3),
+    "T2map": ("s", 1e-3),
+    "PDmap": ("arbitrary", 1.0),
+    "TB1map": ("percent", 100.0),
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What decides a number: the settings of the fit and the protocol where a file gives it."""
+
+    fit: Relaxometry
+    given: Given
+    samples: int = 0
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"fit": self.fit.model_dump(mode="json"), "protocol": self.given.model_dump(mode="json")}
+
+
+def origin_of(setup: Setup, recipe: Recipe, data: Data) -> Origin:
+    """Who restored, for ``restored.yaml``.
+
+    Args:
+        setup: Settings.
+        recipe: Says how an evaluation reads the images.
+        data: The recipe's, with the columns of the table.
+    """
+    return Origin(
+        method=METHOD,
+        name=METHOD,
+        checksum=digest({"method": METHOD, "version": __version__, **setup.as_values()}, 64),
+        data=data,
+        task=recipe.task,
+        judge=recipe.judge,
+    )
+
+
+def side_of(
+    job: Job,
+    target: Target,
+    maps: Maps,
+    protocol: Mdme,
+    setup: Setup,
+    origin: Origin,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """The sidecar of a synthesised image: the scanner's fields, the sequence that it stands for, how it was made."""
+    inversion = {} if target.ti is None else {"InversionTime": target.ti / 1000}
+    settings = setup.as_values() | ({"condition": job.condition} if job.condition else {})
+    return _made(
+        job.pair, origin, settings, f"{target.name} synthesised from fitted T1, T2 and density", notes
+    ) | {
+        "SequenceName": f"synthetic {target.name}",
+        "RepetitionTime": target.tr / 1000,
+        "EchoTime": target.te / 1000,
+        **inversion,
+        "InputProtocol": protocol.model_dump(mode="json"),
+        "InputNoise": maps.noise,
+    }
+
+
+def map_paths(out: Path, name: str) -> dict[str, Path]:
+    """Where the maps of an acquisition go, by BIDS suffix."""
+    return {suffix: out / MAPS / f"{name}_{suffix}.nii.gz" for suffix in _UNITS}
+
+
+def write_maps(
+    out: Path, name: str, pair: Pair, maps: Maps, source: Volume, setup: Setup, origin: Origin
+) -> None:
+    """Write T1 and T2 in seconds, density in the input's units and B1 in per cent of nominal, as BIDS has them."""
+    for suffix, values in maps.named().items():
+        unit, factor = _UNITS[suffix]
+        side = _made(pair, origin, setup.as_values(), f"{suffix} fitted to all delays and echoes", ())
+        write_volume(
+            map_paths(out, name)[suffix],
+            (values * factor).astype(values.dtype),
+            source.affine,
+            like=source.header,
+            side=side | {"Units": unit, "InputNoise": maps.noise},
+        )
+
+
+def _made(
+    pair: Pair, origin: Origin, settings: dict[str, Any], what: str, notes: Sequence[str]
+) -> dict[str, Any]:
+    own = {key: value for key, value in read_sidecar(pair.degraded).items() if key not in _ABOUT_SEQUENCE}
+    before = own.get("GeneratedBy", [])
+    done = {
+        "Name": "taskgan",
+        "Version": __version__,
+        "Description": what,
+        "Model": {"Name": origin.name, "Checksum": origin.checksum, "Objective": origin.method},
+        "Settings": settings,
+    }
+    return own | {
+        "Sources": [pair.degraded.name],
+        "SourceChecksum": checksum(pair.degraded),
+        "Warnings": list(notes),
+        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
+    }
