@@ -1,4 +1,4 @@
-"""``taskgan restore``: a model applied to files."""
+"""``taskgan restore``: a model, or a fit of physics, applied to files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,10 +6,19 @@ from typing import Annotated
 import typer
 
 from taskgan.cli.options import Overwrite, Select, pairs_of
+from taskgan.errors import UserError
+
+RELAXOMETRY = "relaxometry"
 
 
 def restore(
-    model: Annotated[Path, typer.Argument(help="Model folder (RUN/model) or run folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model folder (RUN/model) or run folder; relaxometry fits T1, T2, density and B1 to a multi-delay "
+            "multi-echo input (a model folder of that name is ./relaxometry)."
+        ),
+    ],
     inputs: Annotated[
         list[Path], typer.Argument(help="NIfTI files, folders of them, or a cohort's pairs.csv.")
     ],
@@ -20,21 +29,59 @@ def restore(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
     split: Annotated[str | None, typer.Option(help="Of a pairs.csv, only this split.")] = None,
     select: Select = None,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")
+    ] = False,
+    protocol: Annotated[
+        Path | None,
+        typer.Option(help="Of relaxometry: YAML with mdme and targets, in place of the sidecars' times."),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Of relaxometry: how evaluate reads the images; default: mr."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input."""
+    if model == RELAXOMETRY:
+        if samples:
+            raise UserError("--samples draws the z of a model; relaxometry has none")
+        from taskgan.recipe import read_recipe
+        from taskgan.relaxometry.files import restore_by_relaxometry
+        from taskgan.relaxometry.protocol import read_protocol
+
+        restore_by_relaxometry(
+            inputs,
+            out,
+            recipe=read_recipe(recipe or "mr"),
+            given=read_protocol(protocol) if protocol else None,
+            split=split,
+            select=pairs_of(select),
+            conditions=conditions or (),
+            maps=maps,
+            overwrite=overwrite,
+        )
+        return
+    if maps or protocol or recipe:
+        option = "--maps" if maps else "--protocol" if protocol else "--recipe"
+        raise UserError(f"{option} is of relaxometry; {model} is a model")
     from taskgan.restore.files import restore as run
 
     run(
-        model,
+        Path(model),
         inputs,
         out,
         samples=samples,
         seed=seed,
         split=split,
         select=pairs_of(select),
+        conditions=conditions or (),
         batch_size=batch_size,
         precision=precision,
         overwrite=overwrite,
