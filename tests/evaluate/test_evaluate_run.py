@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import read_volume, write_volume
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.errors import UserError
-from taskgan.evaluate.cases import COLUMNS, read_cases
+from taskgan.evaluate.cases import COLUMNS, OPTIONAL, read_cases
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.settings import Evaluation
 from taskgan.files import read_yaml
@@ -43,7 +43,9 @@ def rows_of(folder: Path, method: str) -> pd.DataFrame:
 
 def test_one_row_a_test_case_for_input_clean_and_method(evaluated: Path) -> None:
     frame = read_cases(evaluated)
-    assert tuple(frame.columns) == COLUMNS
+    assert tuple(frame.columns) == (*COLUMNS, *OPTIONAL)
+    with (evaluated / "cases.csv").open() as handle:  # none of the optional columns where nothing fills them
+        assert handle.readline().strip().split(",") == list(COLUMNS)
     assert list(frame["method"][:3]) == ["input", "clean", "gan"]
     assert sorted(frame["case"].unique()) == [f"sub-{i:02d}" for i in range(1, 9)]
     assert len(frame) == 24
@@ -88,7 +90,7 @@ def test_readers_are_heard_separately_and_recorded(evaluated: Path) -> None:
     assert record["checksum"] == "ab" * 32
     assert record["readers"]["task"]["network"] == "stub"
     assert record["readers"]["task"]["on_clean"]["wrong"] == 0
-    assert record["settings"] == {"slices": 40, "suvr_cut": 1.38}
+    assert record["settings"] == {"slices": 40, "suvr_cut": 1.38, "false_lesions": 1.0}
     summary = json.loads((evaluated / "summary.json").read_text())
     assert set(summary) == {"input", "clean", "gan"}
     assert summary["gan"]["suvr"]["slope"]["estimate"] == pytest.approx(0.5, abs=0.05)

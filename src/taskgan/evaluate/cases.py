@@ -7,6 +7,9 @@ images) are rows like any other. An empty field is a value that the cohort gives
 error per case, ``_probability`` the probability or value where it is one number, ``_decision`` the decision where it
 is one, and ``label`` what that should be (without such a decision the cohort's own ``label``). What is more than one
 number is in ``readings.csv``.
+
+Columns of ``OPTIONAL`` are in the file where any row has a value: ``condition`` says which of several images of a
+subject a row is about (a contrast), the others are what observers measure by masks (``docs/mr-evaluation.md``).
 """
 
 import csv
@@ -19,7 +22,18 @@ import pandas as pd
 from taskgan.errors import UserError
 from taskgan.files import atomic
 
-TEXT = ("case", "subject", "method", "degraded", "clean", "restored", "cortex", "reference")
+TEXT = (
+    "case",
+    "subject",
+    "method",
+    "condition",
+    "degraded",
+    "clean",
+    "restored",
+    "cortex",
+    "reference",
+    "lesions",
+)
 COLUMNS = (
     "case",
     "subject",
@@ -53,6 +67,24 @@ COLUMNS = (
     "cortex",
     "reference",
 )
+OBSERVED = (
+    "grey_white",
+    "grey_white_error",
+    "csf_white",
+    "csf_white_error",
+    "lesion_white",
+    "lesion_white_error",
+    "lesion_auc",
+    "lesion_snr",
+    "lesions_true",
+    "lesions_found",
+    "lesions_false",
+    "rim",
+    "rim_error",
+    "checkerboard",
+    "checkerboard_error",
+)
+OPTIONAL = ("condition", *OBSERVED, "lesions")
 QUALITY = ("psnr", "ssim", "rmse", "rmse_relative")
 READERS = ("task", "judge", "suvr")
 
@@ -62,17 +94,20 @@ def write_cases(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
     Args:
         path: The file.
-        rows: One mapping a row; missing columns are left empty.
+        rows: One mapping a row; missing columns are left empty, optional ones that are empty in all rows left out.
     """
+    listed = [{key: as_text(row.get(key)) for key in (*COLUMNS, *OPTIONAL)} for row in rows]
+    columns = [*COLUMNS, *(key for key in OPTIONAL if any(row[key] for row in listed))]
     with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, fieldnames=COLUMNS, lineterminator="\n", extrasaction="raise")
+        writer = csv.DictWriter(handle, fieldnames=columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        for row in rows:
-            writer.writerow({key: as_text(row.get(key)) for key in COLUMNS})
+        writer.writerows(listed)
 
 
 def read_cases(folder: Path) -> pd.DataFrame:
     """Read an evaluation folder's table: text columns as text, all others as numbers (NaN where empty).
+
+    Optional columns that the file does not have are empty.
 
     Raises:
         UserError: If there is no table, it has no rows, or a column is missing or not numeric.
@@ -89,7 +124,10 @@ def read_cases(folder: Path) -> pd.DataFrame:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}")
     if frame.empty:
         raise UserError(f"{path} has a header but no rows")
-    for name in COLUMNS:
+    for name in OPTIONAL:
+        if name not in frame.columns:
+            frame[name] = ""
+    for name in (*COLUMNS, *OPTIONAL):
         if name not in TEXT:
             try:
                 frame[name] = pd.to_numeric(frame[name].where(frame[name] != "")).astype(float)

@@ -27,7 +27,8 @@ class Features:
 
     Attributes:
         cases: (N,) names, in the order of the evaluation.
-        images: (N, F) of each of ``input``, ``clean`` and ``restored``.
+        images: (N, F) of each of ``input``, ``clean`` and ``restored``; without ``input`` where degraded images are
+            not comparable.
     """
 
     cases: tuple[str, ...]
@@ -59,15 +60,9 @@ class Positions:
     def write(self, path: Path) -> dict[str, Any]:
         """Write the file, atomically, and tell for the record what is in it."""
         cases = list(self._found["clean"])
-        arrays = {image: np.stack([found[c] for c in cases]) for image, found in self._found.items()}
+        arrays = {i: np.stack([found[c] for c in cases]) for i, found in self._found.items() if found}
         with atomic(path) as partial:
-            np.savez(
-                partial,
-                cases=np.array(cases),
-                input=arrays["input"],
-                clean=arrays["clean"],
-                restored=arrays["restored"],
-            )
+            np.savez(partial, allow_pickle=False, cases=np.array(cases), **arrays)
         return {
             "file": path.name,
             "reader": JUDGE,
@@ -88,9 +83,11 @@ def read_features(folder: Path) -> Features | None:
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
             cases = tuple(str(c) for c in held["cases"])
-            images = {image: np.asarray(held[image], dtype=np.float32) for image in IMAGES}
+            images = {image: np.asarray(held[image], dtype=np.float32) for image in IMAGES if image in held}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read as the judge's features: {error}") from None
+    if not images.keys() >= {"clean", "restored"}:
+        raise UserError(f"{path} holds no features of clean and restored images")
     shapes = {values.shape for values in images.values()}
     if len(shapes) != 1 or len(set(cases)) != len(cases) or {(len(cases),)} != {s[:1] for s in shapes}:
         raise UserError(f"{path} holds arrays of shapes {sorted(shapes)} for {len(cases)} cases")

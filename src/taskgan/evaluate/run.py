@@ -9,8 +9,13 @@ from taskgan.cohort.targets import Targets
 from taskgan.console import progress, say
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
+from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.features import FILE, Positions
-from taskgan.evaluate.measure import measure_case, relative
+from taskgan.evaluate.grids import relative
+from taskgan.evaluate.lesions.train import COLUMNS as LESION_MASKS
+from taskgan.evaluate.lesions.train import Taught, teach_detectors
+from taskgan.evaluate.measure import Bench, measure_case
+from taskgan.evaluate.observers import observers
 from taskgan.evaluate.outputs import write_outputs
 from taskgan.evaluate.readers import default_readers, describe, no_readers
 from taskgan.evaluate.reading import Reader
@@ -19,6 +24,10 @@ from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.summary import summarise
 from taskgan.files import check_writable, versions, write_json, write_yaml
 from taskgan.recipe import Recipe, parse_recipe
+
+_NO_INPUT = (
+    "the degraded image is another kind of image than the clean ones, so that it has no rows of its own"
+)
 
 
 def evaluate(
@@ -64,6 +73,8 @@ def evaluate(
     found = find_restorations(restored, pairs, method)
     foreign = recipe is None and "recipe" not in found.origin
     recipe = recipe or _recorded_recipe(found)
+    if recipe.data.condition and recipe.data.condition not in pairs.columns:
+        raise UserError(f"{pairs.source} has no column {recipe.data.condition!r} (data.condition)")
     rows, notes = _choose(pairs, found, recipe, split)
     targets = Targets.of(recipe.task.target, pairs)
     if readers is None:
@@ -76,11 +87,12 @@ def evaluate(
             )
         readers = {} if reason else default_readers(pairs, recipe, store)
     positions = Positions.of(readers, settings.slices)
-    measured: list[dict[str, Any]] = []
-    with progress(f"evaluate {found.method}", len(rows), "cases") as bar:
-        for pair in rows:
-            measured += measure_case(pair, found, recipe.data, readers, settings, out, positions, targets)
-            bar.advance(1, psnr=float(measured[-1]["psnr"]))
+    taught = _taught(_selected(pairs, recipe), rows, recipe, settings)
+    comparable = input_is_comparable(pairs, recipe.data)
+    notes += [] if comparable else [_NO_INPUT]
+    seeing = observers(settings, {name: one.detector for name, one in taught.items()})
+    bench = Bench(found, recipe.data, readers, seeing, settings, out, targets, positions, comparable)
+    measured = _measure(rows, bench)
     (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
     write_cases(out / "cases.csv", measured)
     write_outputs(out, [output for row in measured for output in row["outputs"]])
@@ -95,18 +107,43 @@ def evaluate(
     }
     if kept is not None:
         record["features"] = kept
+    if taught:
+        record["lesion_observer"] = {name or "all": one.record for name, one in taught.items()}
     write_yaml(out / "evaluation.yaml", {**record, "notes": notes, "versions": versions()})
     write_json(out / "summary.json", summary)
     _tell(out, found.method, len(rows), summary, notes)
     return out
 
 
+def _measure(rows: Sequence[Pair], bench: Bench) -> list[dict[str, Any]]:
+    measured: list[dict[str, Any]] = []
+    with progress(f"evaluate {bench.restorations.method}", len(rows), "cases") as bar:
+        for pair in rows:
+            measured += measure_case(pair, bench)
+            bar.advance(1, psnr=float(measured[-1]["psnr"]))
+    return measured
+
+
+def _taught(pairs: Pairs, rows: Sequence[Pair], recipe: Recipe, settings: Evaluation) -> dict[str, Taught]:
+    """Lesion observers, where a case has the masks to use one."""
+    if not any(all(map(pair.path, LESION_MASKS)) for pair in rows):
+        return {}
+    return teach_detectors(pairs, recipe.data.condition, settings.false_lesions)
+
+
+def _selected(pairs: Pairs, recipe: Recipe) -> Pairs:
+    select = {column: str(value) for column, value in recipe.data.select.items()}
+    return pairs.select(select) if select else pairs
+
+
 def _tell(out: Path, method: str, cases: int, summary: Mapping[str, Any], notes: Sequence[str]) -> None:
     for note in notes:
         say(f"note: {note}")
     mean = summary[method]["quality"]["psnr"]["estimate"]
-    before = summary["input"]["quality"]["psnr"]["estimate"]
-    say(f"{out}: {method}, {cases} cases, PSNR {_db(mean)} (input {_db(before)})")
+    before = ""
+    if "input" in summary:
+        before = f" (input {_db(summary['input']['quality']['psnr']['estimate'])})"
+    say(f"{out}: {method}, {cases} cases, PSNR {_db(mean)}{before}")
 
 
 def _record(
@@ -148,8 +185,7 @@ def _choose(pairs: Pairs, found: Restorations, recipe: Recipe, split: str) -> tu
 
     What makes the figures less than a test is noted too: cases left out, subjects that training saw.
     """
-    select = {column: str(value) for column, value in recipe.data.select.items()}
-    wanted = pairs.select(select) if select else pairs
+    select, wanted = recipe.data.select, _selected(pairs, recipe)
     restored = [pair for pair in wanted if pair.case in found.images]
     asked = wanted.split(split)
     chosen = [pair for pair in restored if pair.split == split]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.cases import QUALITY
+from taskgan.evaluate.cases import OBSERVED, QUALITY, READERS
 from taskgan.evaluate.statistics import Interval, auc, exact_rate, mean_interval, subject_means
 from taskgan.evaluate.suvr import Agreement, agreement
 
@@ -110,19 +110,45 @@ def suvr(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
     return agreement(rows["suvr_restored"], rows["suvr_reference"], list(rows["subject"]), seed=seed)
 
 
+def observed(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
+    """Mean and interval by subject of what observers measured of one method's images; empty without masks."""
+    return {
+        name: mean_interval(finite(rows[name]), list(rows["subject"]), seed=seed)
+        for name in OBSERVED
+        if name in rows and rows[name].notna().any()
+    }
+
+
+def conditions(frame: pd.DataFrame) -> list[str]:
+    """The conditions of a table, in the order of its rows; empty where there is one kind of image."""
+    return [str(name) for name in frame.get("condition", pd.Series(dtype=str)).drop_duplicates() if name]
+
+
+def _figures(rows: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
+    seen = observed(rows)
+    return {
+        "cases": len(rows),
+        "subjects": int(rows["subject"].nunique()),
+        "quality": {k: asdict(v) for k, v in quality(rows).items()},
+        "readers": {r: asdict(reading(rows, clean, r)) for r in READERS},
+        "suvr": asdict(suvr(rows)),
+        **({"observed": {k: asdict(v) for k, v in seen.items()}} if seen else {}),
+    }
+
+
 def summarise(frame: pd.DataFrame) -> dict[str, Any]:
-    """All of the above for every method of a table, as plain values for ``summary.json`` (None for unknown)."""
+    """All of the above for every method of a table, as plain values for ``summary.json`` (None for unknown).
+
+    Where rows have conditions, a method's own ``conditions`` hold the same for each of them.
+    """
     clean = frame[frame["method"] == "clean"]
     found: dict[str, Any] = {}
     for method in frame["method"].drop_duplicates():
         rows = frame[frame["method"] == method]
-        found[str(method)] = {
-            "cases": len(rows),
-            "subjects": int(rows["subject"].nunique()),
-            "quality": {k: asdict(v) for k, v in quality(rows).items()},
-            "readers": {r: asdict(reading(rows, clean, r)) for r in ("task", "judge", "suvr")},
-            "suvr": asdict(suvr(rows)),
-        }
+        found[str(method)] = _figures(rows, clean)
+        own = {name: _figures(rows[rows["condition"] == name], clean) for name in conditions(rows)}
+        if own:
+            found[str(method)]["conditions"] = own
     plain: dict[str, Any] = _plain(found)
     return plain
 

@@ -1,0 +1,115 @@
+"""The observers of a cohort: taught on clean images of training subjects, their thresholds on validation subjects."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from taskgan.cohort.images import read_volume
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.console import progress
+from taskgan.evaluate.lesions.detector import (
+    Detector,
+    Image,
+    Samples,
+    Seen,
+    choose_threshold,
+    detectability,
+    found_lesions,
+    see,
+    teach,
+)
+from taskgan.evaluate.lesions.places import Places, places
+from taskgan.evaluate.masks import Masks
+
+COLUMNS = ("lesions", "brain", "white")
+MOST = 20
+"""Subjects with lesions of either split that are looked at: three hundred lesions are plenty for four weights."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A detector and what is to be recorded of it.
+
+    Attributes:
+        detector: For one condition.
+        record: Subjects, lesions, and how well it does on the clean validation images.
+    """
+
+    detector: Detector
+    record: dict[str, Any]
+
+
+def teach_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, Taught]:
+    """A detector for every condition.
+
+    Neither a test subject nor a restored image is opened: an observer that had seen what a method makes of lesions
+    would look for that.
+
+    Args:
+        pairs: The rows that count, of all splits.
+        condition: Column that says which image of a subject a row is; empty where there is one kind.
+        rate: False lesions an image that are accepted on clean validation images.
+
+    Returns:
+        By value of the column; without those that too few training lesions are known of.
+
+    Raises:
+        UserError: If an image or mask cannot be read or is on another grid.
+    """
+    groups: dict[str, dict[str, list[Pair]]] = {}
+    for pair in pairs:
+        if pair.split in ("train", "val") and pair.clean is not None and all(map(pair.path, COLUMNS)):
+            own = groups.setdefault(pair.columns.get(condition, ""), {"train": [], "val": []})
+            if all(pair.clean != other.clean for other in own[pair.split]):
+                own[pair.split].append(pair)
+    masks = Masks()
+    found: dict[str, Taught] = {}
+    if not groups:
+        return found
+    with progress("lesion observer", len(groups), "detectors") as bar:
+        for value, rows in groups.items():
+            train = [seen.samples() for seen in _look(rows["train"], masks)]
+            detector = teach(train)
+            if detector is not None:
+                responses = [(detector.respond(seen), seen.places) for seen in _look(rows["val"], masks)]
+                made = replace(detector, threshold=choose_threshold(responses, rate))
+                found[value] = Taught(made, _record(made, train, responses))
+            bar.advance(1)
+    return found
+
+
+def _look(rows: list[Pair], masks: Masks) -> Iterator[Seen]:
+    """Clean images of at most :data:`MOST` subjects with lesions, and of the subjects without that come between."""
+    with_lesions = 0
+    for pair in rows:
+        if with_lesions == MOST:
+            break
+        assert pair.clean is not None
+        image = read_volume(pair.clean)
+        lesions, brain, white = (masks.read(pair, column, image) for column in COLUMNS)
+        if lesions is None or brain is None or white is None:
+            continue
+        found = places(lesions, white, image.voxel_size)
+        seen = see(image.data, image.data, brain, white, found, image.voxel_size)
+        if seen is not None:
+            with_lesions += found.count > 0
+            yield seen
+
+
+def _record(
+    detector: Detector, train: list[Samples], responses: list[tuple[Image, Places]]
+) -> dict[str, Any]:
+    areas = [detectability(r, p) for r, p in responses if p.count]
+    return {
+        "template": [round(float(weight), 5) for weight in detector.template],
+        "threshold": None if np.isnan(detector.threshold) else round(detector.threshold, 2),
+        "training": {"images": len(train), "lesions": sum(len(one.lesions) for one in train)},
+        "validation": {
+            "images": len(responses),
+            "lesions": sum(p.count for _, p in responses),
+            "found": sum(found_lesions(r, p, detector.threshold) for r, p in responses),
+            "auc": round(float(np.mean(areas)), 4) if areas else None,
+        },
+    }

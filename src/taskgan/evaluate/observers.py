@@ -1,0 +1,185 @@
+"""Observers that are not networks: what they measure of one image, for every row that names the masks they need.
+
+An observer is asked where a row has its masks, and nothing else decides: a PET cohort with ``cortex`` and
+``reference`` gets a SUVR, an MR cohort with tissue masks its contrasts, and one with both gets both.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.evaluate.checkerboard import checkerboard
+from taskgan.evaluate.lesions.detector import (
+    Detector,
+    detectability,
+    false_lesions,
+    found_lesions,
+    see,
+    signal_to_noise,
+)
+from taskgan.evaluate.lesions.places import LEAST, places
+from taskgan.evaluate.regions import ratio
+from taskgan.evaluate.rim import border, rim
+from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.suvr import composite
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Columns = dict[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class View:
+    """One image as it is shown to an observer.
+
+    Attributes:
+        image: (X, Y, Z) in its own units.
+        clean: (X, Y, Z) of the same case.
+        masks: Of the row, by column; those that it names.
+        voxel_mm: Edges of a voxel.
+        condition: Which of several images of a subject it is, e.g. the contrast; empty where there is one kind.
+    """
+
+    image: Image = field(repr=False)
+    clean: Image = field(repr=False)
+    masks: Mapping[str, Mask] = field(repr=False)
+    voxel_mm: tuple[float, float, float]
+    condition: str = ""
+
+
+class Observer(Protocol):
+    """Measures an image by the masks of its row."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Mask columns of ``pairs.csv`` without which it has nothing to say."""
+        ...
+
+    def measure(self, view: View) -> Columns:
+        """Columns of ``cases.csv``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Suvr:
+    """Composite SUVR against its cut, see :func:`taskgan.evaluate.suvr.composite`."""
+
+    cut: float
+    needs: tuple[str, ...] = ("cortex", "reference")
+
+    def measure(self, view: View) -> Columns:
+        """``suvr_reference``, ``suvr_restored``, ``suvr_bias``, ``suvr_decision``."""
+        cortex, reference = (view.masks[name] for name in self.needs)
+        before, after = composite(view.clean, cortex, reference), composite(view.image, cortex, reference)
+        return {
+            "suvr_reference": before,
+            "suvr_restored": after,
+            "suvr_bias": after - before,
+            "suvr_decision": int(after >= self.cut) if np.isfinite(after) else None,
+        }
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A ratio of two regions' means (:func:`taskgan.evaluate.regions.ratio`) and its error."""
+
+    name: str
+    region: str
+    reference: str
+    least: int = 1
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Both regions."""
+        return self.region, self.reference
+
+    def measure(self, view: View) -> Columns:
+        """The ratio, and ``_error``: minus that of the clean image."""
+        here, there = view.masks[self.region], view.masks[self.reference]
+        value, truth = (ratio(image, here, there, least=self.least) for image in (view.image, view.clean))
+        return {self.name: value, f"{self.name}_error": value - truth}
+
+
+@dataclass(frozen=True)
+class Rim:
+    """The bright rim at CSF, see :mod:`taskgan.evaluate.rim`; lesions are left out where they are known."""
+
+    needs: tuple[str, ...] = ("brain", "csf", "white")
+
+    def measure(self, view: View) -> Columns:
+        """``rim`` and ``rim_error``: minus that of the clean image."""
+        brain, csf, white = (view.masks[name] for name in self.needs)
+        edge = border(brain, csf, without=view.masks.get("lesions"))
+        value, truth = rim(view.image, edge, white), rim(view.clean, edge, white)
+        return {"rim": value, "rim_error": value - truth}
+
+
+@dataclass(frozen=True)
+class Checkerboard:
+    """Grid artefacts in the brain, see :mod:`taskgan.evaluate.checkerboard`."""
+
+    needs: tuple[str, ...] = ("brain",)
+
+    def measure(self, view: View) -> Columns:
+        """``checkerboard`` and ``checkerboard_error``: minus that of the clean image."""
+        value, truth = (checkerboard(image, view.masks["brain"]) for image in (view.image, view.clean))
+        return {"checkerboard": value, "checkerboard_error": value - truth}
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """What a matched filter finds, see :mod:`taskgan.evaluate.lesions`.
+
+    Attributes:
+        detectors: One for each condition.
+    """
+
+    detectors: Mapping[str, Detector]
+    needs: tuple[str, ...] = ("lesions", "brain", "white")
+
+    def measure(self, view: View) -> Columns:
+        """``lesion_auc`` and ``lesion_snr``; numbers of lesions: ``lesions_true``, ``_found`` and ``_false``."""
+        lesions, brain, white = (view.masks[name] for name in self.needs)
+        detector = self.detectors.get(view.condition)
+        found = places(lesions, white, view.voxel_mm)
+        columns: Columns = {"lesions_true": found.count}
+        seen = see(view.image, view.clean, brain, white, found, view.voxel_mm) if detector else None
+        if detector is None or seen is None:
+            return columns
+        response = detector.respond(seen)
+        columns["lesion_auc"] = detectability(response, found)
+        columns["lesion_snr"] = signal_to_noise(response, found)
+        if np.isfinite(detector.threshold):
+            columns["lesions_found"] = found_lesions(response, found, detector.threshold)
+            columns["lesions_false"] = false_lesions(response, found, detector.threshold)
+        return columns
+
+
+def observers(settings: Evaluation, detectors: Mapping[str, Detector]) -> tuple[Observer, ...]:
+    """All observers of an evaluation.
+
+    Args:
+        settings: The cut.
+        detectors: Of lesions, by condition; may be empty.
+    """
+    return (
+        Suvr(settings.suvr_cut),
+        Contrast("grey_white", "grey", "white"),
+        Contrast("csf_white", "csf", "white"),
+        Contrast("lesion_white", "lesions", "white", least=LEAST),
+        Rim(),
+        Checkerboard(),
+        Lesions(detectors),
+    )
+
+
+def observe(asked: Sequence[Observer], view: View) -> Columns:
+    """The columns of all observers whose masks the row has."""
+    found: Columns = {}
+    for one in asked:
+        if view.masks.keys() >= set(one.needs):
+            found |= one.measure(view)
+    return found

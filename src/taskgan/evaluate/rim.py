@@ -1,0 +1,42 @@
+"""The bright rim where brain and CSF share a voxel: what a fit of one tissue a voxel makes of a T2-FLAIR."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from taskgan.evaluate.regions import ratio
+
+Mask = NDArray[np.bool_]
+LEAST = 10
+"""Voxels of a border whose mean is worth a number."""
+# Neighbours in the same slice, diagonal ones too: slices are too thick for a neighbour above to share a border.
+_AROUND = np.ones((3, 3, 1), dtype=bool)
+
+
+def border(brain: Mask, csf: Mask, *, without: Mask | None = None) -> Mask:
+    """Voxels between brain and CSF (X, Y, Z): not pure CSF, beside a voxel that is, and brain or beside brain.
+
+    Their signal is the sum of what both tissues give. A relaxation fit sees in them one tissue with parameters in
+    between, which an inversion pulse that nulls CSF no longer nulls: synthetic T2-FLAIR is too bright along sulci and
+    ventricles (Hagiwara et al. 2017, 10.1097/RLI.0000000000000365; Tanenbaum et al. 2017, 10.3174/ajnr.A5227).
+
+    Args:
+        brain: Most of the voxel is brain tissue.
+        csf: Nearly pure CSF.
+        without: Voxels that do not count, e.g. lesions, which are bright by right.
+    """
+    found = ndimage.binary_dilation(csf, _AROUND) & ndimage.binary_dilation(brain, _AROUND) & ~csf
+    return np.asarray(found if without is None else found & ~without)
+
+
+def rim(image: NDArray[np.float32], edge: Mask, white: Mask) -> float:
+    """Mean signal of the border over that of white matter; NaN for fewer than :data:`LEAST` voxels.
+
+    Meaningful by itself where CSF is dark (T2-FLAIR, T1-weighted); against the true image's in any contrast.
+
+    Args:
+        image: (X, Y, Z), any units.
+        edge: From :func:`border`.
+        white: Pure white matter, the reference.
+    """
+    return ratio(image, edge, white & ~edge, least=LEAST)
