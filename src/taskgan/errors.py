@@ -22,5 +22,9 @@ class Problems(UserError):
         super().__init__("\n".join([f"{summary}: {count}", *(f"  - {p}" for p in problems)]))
 
 
-class Diverged(UserError):
+class Failed(UserError):
+    """Work that was begun could not be brought to an end. The command line exits with 3."""
+
+
+class Diverged(Failed):
     """Training stopped because it went wrong; the message says how and where the last good state is."""

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from workshop import Workshop
 
-from taskgan.errors import Diverged, UserError
+from taskgan.errors import Failed, UserError
 from taskgan.files import read_yaml, write_text
 from taskgan.recipe import read_recipe
 from taskgan.sweep.effective import mark
@@ -135,7 +136,7 @@ def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
     asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.1 and recipe.seed == 1
-    sweep(replace(asked, seeds="0,1"))
+    assert sweep(replace(asked, seeds="0,1")).failed == 1
     assert len(workshop.trained) == 6
     rows = table(asked)
     assert [row["status"] for row in rows] == [
@@ -147,16 +148,18 @@ def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
         "finished",
     ]
     assert read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"] != "mu_task=0.1"
-    assert "1 run diverged and cannot be chosen" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "failed with seed 1: pixel became NaN or infinite at step 3" in out
+    assert out.splitlines()[-1].startswith(f"1 of 6 runs of {asked.out} failed")
     outcome = read_yaml(asked.out / rows[3]["run"] / "outcome.yaml")
-    assert outcome["message"] == "pixel became NaN or infinite at step 3"
+    assert outcome["message"] == rows[3]["message"] == "pixel became NaN or infinite at step 3"
     sweep(replace(asked, seeds="0,1"))
     assert len(workshop.trained) == 6  # it would diverge again
 
 
 def test_if_everything_diverges_so_does_the_sweep(asked: Asked, workshop: Workshop) -> None:
     workshop.diverges = lambda recipe: recipe.objective != "gan"
-    with pytest.raises(Diverged, match="every setting"):
+    with pytest.raises(Failed, match="every setting"):
         sweep(replace(asked, against=("objective=gan",)))
     assert [row["status"] for row in table(asked)] == ["diverged"] * 3 + ["finished"]
 
@@ -257,3 +260,74 @@ def test_a_removed_run_is_made_anew(asked: Asked, workshop: Workshop) -> None:
     shutil.rmtree(asked.out / table(asked)[1]["run"])
     sweep(asked)
     assert [recipe.mu_task for recipe in workshop.trained[3:]] == [0.1]
+
+
+GPU = torch.OutOfMemoryError(
+    "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79 GiB"
+)
+CPU = RuntimeError(
+    "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes."
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (GPU, "out of memory (tried to allocate 20.00 GiB)"),
+        (CPU, "out of memory (tried to allocate 64 bytes)"),
+        (MemoryError(), "out of memory"),
+    ],
+    ids=["gpu", "cpu", "python"],
+)
+def test_a_setting_that_runs_out_of_memory_is_marked_and_tried_again_on_request_only(
+    asked: Asked,
+    workshop: Workshop,
+    error: BaseException,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workshop.fails = lambda recipe: error if recipe.mu_task == 0.1 else None
+    assert sweep(asked).failed == 1
+    out = capsys.readouterr().out
+    assert f"failed: {sentence}. The sweep goes on" in out
+    assert f"mu_task=0.1   1      failed with seed 0: {sentence}\n" in out
+    assert out.splitlines()[-1].startswith("1 of 3 runs of ")
+    assert [row["status"] for row in table(asked)] == ["finished", "out of memory", "finished"]
+    assert table(asked)[1]["message"] == sentence
+    record = read_yaml(asked.out / "sweep.yaml")
+    assert record["settings"][1]["failed"] == [f"failed with seed 0: {sentence}"]
+    assert sweep(asked).failed == 1
+    assert len(workshop.trained) == 3
+    workshop.fails = lambda recipe: None
+    assert sweep(replace(asked, retry=True)).failed == 0
+    assert [recipe.mu_task for recipe in workshop.trained[3:]] == [0.1]
+    assert workshop.anew[-1] is False  # it goes on from its last checkpoint
+    assert [row["status"] for row in table(asked)] == ["finished"] * 3
+
+
+def test_what_diverged_is_tried_again_from_its_beginning(asked: Asked, workshop: Workshop) -> None:
+    workshop.diverges = lambda recipe: recipe.mu_task == 0.1
+    sweep(asked)
+    workshop.kill = 4
+    with pytest.raises(KeyboardInterrupt):
+        sweep(replace(asked, retry=True))
+    workshop.kill = 0
+    workshop.diverges = lambda recipe: False
+    assert sweep(asked).failed == 0  # the interrupted second try goes on without being asked
+    assert workshop.anew == [False, False, False, True, False]
+
+
+def test_another_error_stops_it(asked: Asked, workshop: Workshop) -> None:
+    workshop.fails = lambda recipe: RuntimeError("a bug") if recipe.mu_task == 0.1 else None
+    with pytest.raises(RuntimeError, match="a bug"):
+        sweep(asked)
+    assert len(workshop.trained) == 2
+
+
+def test_a_share_tells_what_failed_too(
+    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.diverges = lambda recipe: recipe.mu_task == 0.01
+    assert sweep(replace(asked, only="1/2")).failed == 1
+    assert "1 of 2 runs of " in capsys.readouterr().out.splitlines()[-1]
+    assert sweep(replace(asked, only="2/2")).failed == 0

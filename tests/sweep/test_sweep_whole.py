@@ -34,7 +34,7 @@ def test_from_a_recipe_to_a_choice_without_opening_a_test_image(
     write_yaml(tmp_path / "tiny.yaml", RECIPE)
     grid = ("loss.mu_task=0.1,1",)
     asked = Asked(str(tmp_path / "tiny.yaml"), cohort, tmp_path / "out", grid, against=("objective=gan",))
-    out = sweep(asked)
+    out = sweep(asked).folder
     table = pd.read_csv(out / "sweep.csv")
     assert list(table["status"]) == ["finished"] * 3
     assert list(table["subjects"]) == [7] * 3

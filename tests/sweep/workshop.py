@@ -23,18 +23,26 @@ class Workshop:
     Attributes:
         trained: Recipes, in order.
         splits: What was restored and judged.
+        anew: Which of the trainings were to start anew.
         diverges: Whether training with a recipe goes wrong.
+        fails: What training with a recipe raises; None is nothing.
         kill: Raise KeyboardInterrupt at this training, from 1; 0 never.
     """
 
     trained: list[Recipe] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
+    anew: list[bool] = field(default_factory=list)
     diverges: Callable[[Recipe], bool] = lambda recipe: False
+    fails: Callable[[Recipe], BaseException | None] = lambda recipe: None
     kill: int = 0
 
-    def train(self, recipe: Recipe, rows: Pairs, folder: Path) -> None:
+    def train(self, recipe: Recipe, rows: Pairs, folder: Path, *, overwrite: bool = False) -> None:
         assert not len(rows.split("test"))
         self.trained.append(recipe)
+        self.anew.append(overwrite)
+        error = self.fails(recipe)
+        if error is not None:
+            raise error
         write_yaml(folder / "recipe.yaml", dump_recipe(recipe))
         write_yaml(folder / "run.yaml", {"status": "training"})
         if len(self.trained) == self.kill:
@@ -44,7 +52,7 @@ class Workshop:
         result = {"done": recipe.optimiser.steps, "best_step": 5}
         write_yaml(folder / "run.yaml", {"status": "complete", "result": result})
 
-    def restore(self, model: Path, inputs: list[Path], out: Path, *, split: str, precision: str) -> None:
+    def restore(self, model: Path, inputs: list[Path], out: Path, *, split: str, **options: Any) -> None:
         self.splits.append(split)
         write_yaml(out / "restored.yaml", {"status": "complete"})
 

@@ -5,19 +5,20 @@ from pathlib import Path
 
 from taskgan.cli.app import app
 from taskgan.cli.usage import UsageError, is_help, sentence
-from taskgan.errors import Diverged, UserError
+from taskgan.errors import Failed, UserError
+from taskgan.memory import out_of_memory
 
 _INTERRUPTED = 130  # what typer exits with after Ctrl-C
 
 
 def main() -> None:
-    """Run the command line. Bad input: one message, exit code 2. A diverged training: exit code 3."""
+    """Run the command line. Bad input: one message, exit code 2. Work that failed half-way: exit code 3."""
     try:
         code = app(prog_name="taskgan", standalone_mode=False)
     except UsageError as error:
         sys.stderr.write(f"{error if is_help(error) else sentence(error)}\n")
         sys.exit(2)
-    except Diverged as error:
+    except Failed as error:
         sys.stderr.write(f"taskgan: {error}\n")
         sys.exit(3)
     except UserError as error:
@@ -33,6 +34,14 @@ def main() -> None:
             f"taskgan: {_place_of(error)} cannot be read or written: {error.strerror or error}\n"
         )
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        full = out_of_memory(error)
+        if full is None:
+            raise
+        sys.stderr.write(
+            f"taskgan: {full}; a smaller batch or fewer workers need less. What was finished is kept: call it again\n"
+        )
+        sys.exit(3)
     if code == _INTERRUPTED:
         sys.stderr.write("taskgan: interrupted; nothing half-written is left, call it again to go on\n")
     sys.exit(code)

@@ -37,12 +37,13 @@ def sweep(
         str | None, typer.Option(help="K/N: every N-th run from the K-th on; a last call without it joins.")
     ] = None,
     recognisers: Recognisers = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Make runs that failed once more.")] = False,
 ) -> None:
     """Train many settings, judge them on validation subjects only, choose by a stated rule. Resumes."""
     from taskgan.sweep.run import Asked
     from taskgan.sweep.run import sweep as run
 
-    run(
+    swept = run(
         Asked(
             recipe,
             cohort,
@@ -57,5 +58,8 @@ def sweep(
             within=within,
             only=only,
             recognisers=recognisers,
+            retry=retry,
         )
     )
+    if swept.failed:
+        raise typer.Exit(3)

@@ -30,7 +30,7 @@ class Candidate:
     Attributes:
         label: What it is called; unique.
         figures: By measure one value a subject (seeds and cases averaged), indexed by subject.
-        complete: Whether every one of its runs came to an end; a setting that diverged with any seed is no choice.
+        complete: Whether every one of its runs came to an end; a setting that failed with any seed is no choice.
         reference: Compared with, not chosen.
     """
 

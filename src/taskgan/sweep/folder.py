@@ -15,6 +15,7 @@ SWEEP = "sweep.yaml"
 TABLE = "sweep.csv"
 FIGURE = "sweep.png"
 OUTCOME = "outcome.yaml"
+FAILED = ("diverged", "out of memory")
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,19 @@ class Outcome:
     """How a run of a sweep ended.
 
     Attributes:
-        status: ``finished``, ``diverged``, or ``unfinished`` where it was interrupted or is being made.
+        status: ``finished``, one of :data:`FAILED`, or ``unfinished`` where it was interrupted or is being made.
         seconds: Of training, where it was made in one piece; None where it was not.
-        message: Of a diverged run.
+        message: Of a failed run.
     """
 
     status: str
     seconds: float | None = None
     message: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to an end that was none."""
+        return self.status in FAILED
 
 
 def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,10 +116,15 @@ def outcome_of(folder: Path) -> Outcome:
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    """Say how a run ended; it is not made again."""
+    """Say how a run ended; it is made again only where that is asked for."""
     seconds = None if outcome.seconds is None else round(outcome.seconds, 2)
     record: dict[str, Any] = {"status": outcome.status, "seconds": seconds}
     write_yaml(folder / OUTCOME, record | ({"message": outcome.message} if outcome.message else {}))
+
+
+def forget_outcome(folder: Path) -> None:
+    """Take a run that failed for an unfinished one."""
+    (folder / OUTCOME).unlink(missing_ok=True)
 
 
 def steps_of(folder: Path) -> tuple[int | None, int | None]:

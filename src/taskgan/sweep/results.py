@@ -15,7 +15,7 @@ from taskgan.evaluate.summary import finite
 from taskgan.recipe import Recipe
 from taskgan.sweep.choose import Candidate
 from taskgan.sweep.effective import group, in_play
-from taskgan.sweep.folder import Outcome, outcome_of, runs, steps_of
+from taskgan.sweep.folder import FAILED, Outcome, outcome_of, runs, steps_of
 from taskgan.sweep.names import label
 from taskgan.sweep.plan import Plan, changed, shown_values
 from taskgan.train.folder import settings_of
@@ -80,7 +80,12 @@ class Result:
     def status(self) -> str:
         """``finished`` if all its runs are, else what the worst one is."""
         found = {run.outcome.status for run in self.runs}
-        return next(status for status in ("diverged", "unfinished", "finished") if status in found)
+        return next(status for status in (*FAILED, "unfinished", "finished") if status in found)
+
+    @property
+    def failures(self) -> tuple[Run, ...]:
+        """Its runs that failed."""
+        return tuple(run for run in self.runs if run.outcome.failed)
 
     def as_candidate(self) -> Candidate:
         """For the choice."""

@@ -10,11 +10,12 @@ from typing import Any
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.console import duration, say
-from taskgan.errors import Diverged, UserError
+from taskgan.errors import Diverged, Failed, UserError
 from taskgan.evaluate.readers import default_readers, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.run import evaluate
 from taskgan.files import read_yaml, versions, write_yaml
+from taskgan.memory import give_back, out_of_memory
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.files import restore
 from taskgan.sweep.choose import Choice, Rule, choose, parse_rule
@@ -24,6 +25,7 @@ from taskgan.sweep.folder import (
     SWEEP,
     TABLE,
     Outcome,
+    forget_outcome,
     open_sweep,
     outcome_of,
     runs,
@@ -34,7 +36,7 @@ from taskgan.sweep.names import label, text
 from taskgan.sweep.plan import Plan, Trial, left, plan, share
 from taskgan.sweep.results import Result, collect
 from taskgan.sweep.table import legend, printed, summary, write_table
-from taskgan.train.folder import RECORD, differences
+from taskgan.train.folder import RECIPE, RECORD, begin_run, differences
 from taskgan.train.run import check_size, read_training_pairs, train
 
 
@@ -56,6 +58,7 @@ class Asked:
         within: dB below the best PSNR that the rule ``balanced`` allows.
         only: ``K/N``: make every N-th run from the K-th on, and leave the table to a last call.
         recognisers: Where T and the judge are kept; None is in the cohort.
+        retry: Make runs that failed once more.
     """
 
     recipe: str
@@ -71,21 +74,33 @@ class Asked:
     within: float = 0.3
     only: str | None = None
     recognisers: Path | None = None
+    retry: bool = False
 
 
-def sweep(asked: Asked) -> Path:
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep left.
+
+    Attributes:
+        folder: The sweep folder.
+        failed: How many runs failed: of this call's share, or of all in the folder where they were joined.
+    """
+
+    folder: Path
+    failed: int
+
+
+def sweep(asked: Asked) -> Swept:
     """Make the runs of a grid that are not there yet, and choose among all that are.
 
     Test rows are taken out of the table before anything is done with it. Called again it goes on where it was;
-    with another grid the new settings join those that are there.
-
-    Returns:
-        The sweep folder.
+    with another grid the new settings join those that are there. A run that diverges or runs out of memory is
+    marked as failed, and the others go on.
 
     Raises:
         UserError: If the grid, the cohort or the folder does not allow it; nothing is trained then.
         Problems: Every key and value that is wrong.
-        Diverged: If every setting diverged, each with one seed at least, so that none can be chosen.
+        Failed: If every setting failed, each with one seed at least, so that none can be chosen.
     """
     axes = parse_grid(asked.grid)
     only = parse_share(asked.only)
@@ -114,12 +129,12 @@ def sweep(asked: Asked) -> Path:
     }
     record = open_sweep(asked.out, base, asked.recipe, cohort)
     _tell(todo, subjects, asked.out)
-    _make(share(todo.trials, only), rows, base, asked)
+    done = _make(share(todo.trials, only), rows, base, asked)
     if only is not None:
         say(
             f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them"
         )
-        return asked.out
+        return Swept(asked.out, _tell_failed(done, asked.out))
     return _join(asked, base, todo, [axis.key for axis in axes], record)
 
 
@@ -175,20 +190,25 @@ def _tell(todo: Plan, subjects: Mapping[str, int], out: Path) -> None:
     )
 
 
-def _make(trials: Sequence[Trial], rows: Pairs, base: Recipe, asked: Asked) -> None:
+def _make(trials: Sequence[Trial], rows: Pairs, base: Recipe, asked: Asked) -> list[Outcome]:
+    """Make the runs that are not there; gives how each of all ended."""
     known = runs(asked.out)
-    waiting = []
+    waiting, ends = [], []
     for trial in trials:
         folder, recipe = known.get(mark(trial.recipe), (asked.out / "runs" / trial.name, trial.recipe))
         # A run that an earlier call began under another name goes on by its own recipe.
         recipe = recipe if differences(recipe, trial.recipe) else trial.recipe
-        if outcome_of(folder).status == "unfinished":
+        outcome = outcome_of(folder)
+        if outcome.status == "unfinished" or (asked.retry and outcome.failed):
             waiting.append((trial, folder, recipe))
-    there = len(trials) - len(waiting)
+        else:
+            ends.append(outcome)
+    there, failed = len(ends), sum(end.failed for end in ends)
     if there:
-        say(f"{there} of {len(trials)} runs are there")
+        and_failed = f", {failed} of them failed (--retry makes them once more)" if failed else ""
+        say(f"{there} of {len(trials)} runs are there{and_failed}")
     if not waiting:
-        return
+        return ends
     readers = {} if no_readers(rows, base.task.target) else default_readers(rows, base, asked.recognisers)
     spent: list[float] = []
     for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
@@ -196,39 +216,64 @@ def _make(trials: Sequence[Trial], rows: Pairs, base: Recipe, asked: Asked) -> N
         rest = f", about {duration(time_left)} left" if spent else ""
         say(f"\n[{number}/{len(trials)}] {label(trial.values)}, seed {recipe.seed}{rest}")
         began = time.monotonic()
-        _one(folder, recipe, rows, base, readers)
+        ends.append(_one(folder, recipe, rows, base, readers))
         spent.append(time.monotonic() - began)
+    return ends
 
 
-def _one(folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader]) -> None:
-    """One run to its end: train, restore the validation subjects, judge."""
+def _one(folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader]) -> Outcome:
+    """One run to its end, which may be that it failed."""
     fresh, began = not (folder / RECORD).is_file(), time.monotonic()
+    # What diverged would do so again from its last checkpoint; what lacked memory may go on from there.
+    anew = outcome_of(folder).status == "diverged"
+    forget_outcome(folder)
     try:
-        train(recipe, rows, folder)
-    except Diverged as error:
-        write_outcome(folder, Outcome("diverged", time.monotonic() - began if fresh else None, str(error)))
-        say(f"diverged: {error}. The sweep goes on")
-        return
-    seconds = time.monotonic() - began if fresh else None
+        seconds = _train_and_judge(folder, recipe, rows, base, readers, anew=anew)
+        outcome = Outcome("finished", seconds if fresh or anew else None)
+    except (Diverged, MemoryError, RuntimeError) as error:
+        full = out_of_memory(error)
+        if full is None and not isinstance(error, Diverged):
+            raise
+        spent = time.monotonic() - began if fresh or anew else None
+        outcome = Outcome("diverged" if full is None else "out of memory", spent, full or str(error))
+    if outcome.failed:
+        give_back()
+        if not (folder / RECIPE).is_file():  # it failed before its first step
+            begin_run(folder, recipe, overwrite=False)
+        say(f"failed: {outcome.message}. The sweep goes on")
+    write_outcome(folder, outcome)
+    return outcome
+
+
+def _train_and_judge(
+    folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader], *, anew: bool
+) -> float:
+    """Train, restore the validation subjects, judge. Gives the seconds of training."""
+    began = time.monotonic()
+    train(recipe, rows, folder, overwrite=anew)
+    seconds = time.monotonic() - began
     restored, evaluation = folder / "restored", folder / "evaluation"
-    if not _complete(restored / "restored.yaml"):
-        restore(folder / "model", [rows.source], restored, split="val", precision="32")
+    if anew or not _complete(restored / "restored.yaml"):
+        restore(folder / "model", [rows.source], restored, split="val", precision="32", overwrite=anew)
     # The base recipe's T and judge read all settings alike, whatever a setting did to its own T.
     evaluate(restored, rows.source, evaluation, recipe=base, readers=readers, split="val", overwrite=True)
-    write_outcome(folder, Outcome("finished", seconds))
+    return seconds
 
 
 def _complete(path: Path) -> bool:
     return path.is_file() and read_yaml(path).get("status") == "complete"
 
 
-def _join(asked: Asked, base: Recipe, todo: Plan, keys: Sequence[str], record: Mapping[str, Any]) -> Path:
+def _join(asked: Asked, base: Recipe, todo: Plan, keys: Sequence[str], record: Mapping[str, Any]) -> Swept:
     """Table, choice, figure and record of all runs in the folder."""
     results = collect(asked.out, base, todo, keys)
     write_table(asked.out / TABLE, results)
     able = [result for result in results if result.candidate]
-    if able and all(result.status == "diverged" for result in able):
-        raise Diverged(f"every setting of {asked.out} diverged; {TABLE} and outcome.yaml of each run say how")
+    if able and all(result.failures for result in able):
+        raise Failed(
+            f"every setting of {asked.out} failed, so none can be chosen; {TABLE} says how each did, --retry makes "
+            "them once more"
+        )
     choice = choose([result.as_candidate() for result in results], parse_rule(asked.choose), asked.within)
     chosen = next(result for result in results if result.label == choice.chosen)
     command = train_command(asked, base, chosen)
@@ -250,7 +295,8 @@ def _join(asked: Asked, base: Recipe, todo: Plan, keys: Sequence[str], record: M
         },
     )
     _report(asked.out, results, choice, command)
-    return asked.out
+    ends = [run.outcome for result in results for run in result.runs]
+    return Swept(asked.out, _tell_failed(ends, asked.out))
 
 
 def _figure(asked: Asked, results: Sequence[Result], choice: Choice) -> None:
@@ -264,11 +310,18 @@ def _report(out: Path, results: Sequence[Result], choice: Choice, command: str) 
     for line in printed(results, choice):
         say(line)
     say(f"{legend(results, choice)}. Intervals: 95 %, by validation subject")
-    failed = sum(run.outcome.status == "diverged" for result in results for run in result.runs)
-    if failed:
-        say(f"{failed} run{'s' * (failed != 1)} diverged and cannot be chosen")
     say(f"{out}: table in {TABLE}, figure in {FIGURE}; rule: {choice.rule}")
     say(f"chosen: {choice.chosen}. Next: {command}")
+
+
+def _tell_failed(ends: Sequence[Outcome], out: Path) -> int:
+    failed = sum(end.failed for end in ends)
+    if failed:
+        say(
+            f"{failed} of {len(ends)} runs of {out} failed; settings with a failed run cannot be chosen. The same "
+            "command with --retry makes them once more"
+        )
+    return failed
 
 
 def train_command(asked: Asked, base: Recipe, chosen: Result) -> str:

@@ -13,7 +13,7 @@ from taskgan.report.cells import MISSING, number, span
 from taskgan.sweep.choose import Choice
 from taskgan.sweep.marks import mark_of, ranked
 from taskgan.sweep.names import text
-from taskgan.sweep.results import MEASURES, Result
+from taskgan.sweep.results import MEASURES, Result, Run
 from taskgan.train.folder import settings_of
 
 _PRINTED = (("psnr", "PSNR (dB)", 2), ("judge_mae", "judge MAE", 3), ("suvr_error", "|SUVR error|", 3))
@@ -30,7 +30,7 @@ def write_table(path: Path, results: Sequence[Result]) -> None:
     keys = list(dict.fromkeys(key for result in results for key in result.values))
     measures = (*MEASURES, "suvr_slope")
     header = ["setting", *keys, "seed", "reference", "subjects", *measures]
-    header += ["steps", "best_step", "seconds", "status", "run"]
+    header += ["steps", "best_step", "seconds", "status", "run", "message"]
     with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(header)
@@ -49,6 +49,7 @@ def write_table(path: Path, results: Sequence[Result]) -> None:
                         *("" if n is None else n for n in (run.steps, run.best_step, run.outcome.seconds)),
                         run.outcome.status,
                         Path(os.path.relpath(run.folder, path.parent)).as_posix(),
+                        run.outcome.message,
                     ]
                 )
 
@@ -60,6 +61,7 @@ def summary(results: Sequence[Result], choice: Choice) -> list[dict[str, Any]]:
         one: dict[str, Any] = {"setting": result.label, "values": result.values, "status": result.status}
         one["seeds"] = [run.recipe.seed for run in result.runs]
         one |= {"reference": True} if result.reference else {}
+        one |= {"failed": [why(run) for run in result.failures]} if result.failures else {}
         one |= {name: _interval(value) for name, value in result.intervals.items()}
         if result.status == "finished":
             one["to_chosen"] = {
@@ -92,7 +94,7 @@ def printed(results: Sequence[Result], choice: Choice) -> list[str]:
     for result in ranked(results, choice):
         row = [result.label, str(len(result.runs))]
         if result.status != "finished":
-            lines.append([" ", *row, result.status, *[""] * (len(heads) - 4)])
+            lines.append([" ", *row, "; ".join(map(why, result.failures)) or result.status])
             continue
         row += [_with_span(result.intervals[name], digits) for name, _, digits in shown]
         for _, _, digits, found in gaps:
@@ -103,6 +105,11 @@ def printed(results: Sequence[Result], choice: Choice) -> list[str]:
     hidden = len(lines) - _MOST_ROWS
     more = [f"and {hidden} more in the table"] if hidden > 0 else []
     return [*_aligned([heads, *lines[:_MOST_ROWS]]), *more]
+
+
+def why(run: Run) -> str:
+    """How a run failed, with the seed that it had."""
+    return f"failed with seed {run.recipe.seed}: {run.outcome.message or run.outcome.status}"
 
 
 def legend(results: Sequence[Result], choice: Choice) -> str:
@@ -128,8 +135,10 @@ def _with_span(interval: Interval, digits: int, *, sign: bool = False) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    # A row with fewer cells ends in a sentence, which is no column.
+    full = len(rows[0])
+    widths = [max(len(row[i]) for row in rows if i < len(row) - (len(row) < full)) for i in range(full)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)).rstrip() for row in rows]
 
 
 def _plain(value: float) -> str:
