@@ -76,7 +76,8 @@ def part_of(dataset: Any, find: Find) -> str:
     if vendor is not None and vendor in range(len(_GE_PARTS)):
         return _GE_PARTS[int(vendor)]
     words = find("MRImageFrameTypeSequence", "FrameType") or find("", "ImageType") or ()
-    for word in [str(word).strip().upper() for word in words][2:]:
+    told = [words] if isinstance(words, str) else [str(word).strip().upper() for word in words]
+    for word in told[2:]:
         if word in _PARTS:
             return _PARTS[word]
         letter, mark, _ = word.partition("_")
@@ -111,8 +112,8 @@ def acquisition(find: Find) -> dict[str, Any]:
         value = find("", keyword)
         if value is not None:
             name = _BIDS_NAMES.get(keyword, keyword)
-            listed = isinstance(value, str) or not hasattr(value, "__iter__")
-            said[name] = str(value) if listed else [str(v) for v in value]
+            several = not isinstance(value, str) and hasattr(value, "__iter__")
+            said[name] = [str(v) for v in value] if several else str(value)
     times = {
         "RepetitionTime": find(timing, "RepetitionTime"),
         "EchoTime": echo_ms(find),
