@@ -87,7 +87,7 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
     from taskgan.recogniser.store import recogniser_folder, recogniser_for
 
     found: dict[str, Reader] = {}
-    for name, settings in (("task", recipe.task.pretrain), ("judge", recipe.judge)):
+    for name, settings in (("task", recipe.task.reader), ("judge", recipe.judge)):
         target = recipe.task.target
         recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store, target=target)
         folder = recogniser_folder(pairs, settings, recipe.data, name=name, store=store, target=target)
