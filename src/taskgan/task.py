@@ -10,6 +10,10 @@ from taskgan.schema import Settings
 Norm = Literal["batch", "instance", "group", "none"]
 DENSE = ("unet", "dilated")
 """Networks that answer for every pixel."""
+RELEASED = ("vgg_face",)
+"""Networks that somebody else trained."""
+INSTEAD = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
+"""What to do where a released network cannot be had."""
 
 
 def _form(value: object) -> object:
@@ -47,14 +51,21 @@ class Recogniser(Settings):
 
     Attributes:
         network: ``resnet18`` (the paper's T for PET), ``resnet10`` (half of it), ``patch`` (the paper's T for MR
-            contrasts), ``convnet`` (plain strided convolutions, of another family, for the judge). Of every pixel,
-            for ``segmentation``: ``unet``, ``dilated`` (another family, for the judge).
-        width: Channels of the first stage (64 is published for ``resnet18`` and ``patch``).
+            contrasts), ``convnet`` (plain strided convolutions, of another family, for the judge), ``ir`` and
+            ``ir_se`` (for faces). Of every pixel, for ``segmentation``: ``unet``, ``dilated`` (another family, for
+            the judge). ``vgg_face`` (the paper's T for faces) is read from ``weights`` and learns nothing.
+        weights: Released weights of ``vgg_face``: ``vgg_face_dag.pth``, ``vgg-face.mat`` or ``VGG_FACE.t7``, a path
+            as seen from where the command is given.
+        size: Length of this network's descriptor, where the property is an ``embedding``; None takes the property's
+            (see :class:`Target`), ``vgg_face`` its own (4096).
+        width: Channels of the first stage (64 is published for ``resnet18``, ``patch``, ``ir`` and ``vgg_face``).
         norm: Normalisation.
         loss: ``squared`` (Eq. 3) or ``proper``, the usual loss of the kind (see :class:`Target`).
         steps: Largest number of optimiser steps.
         batch_size: Slices a step.
         lr: Learning rate (Adam, cosine to zero).
+        sampling: ``subjects``: every subject equally often, whatever the number of their images. ``images``: every
+            image equally often, where many subjects have one image and would else fill the batches.
         weight_decay: Decoupled (AdamW).
         dropout: Before the head.
         validate_every: Steps between looks at the validation subjects.
@@ -63,13 +74,18 @@ class Recogniser(Settings):
         augment: Random changes of the clean slices.
     """
 
-    network: Literal["resnet18", "resnet10", "patch", "convnet", "unet", "dilated"] = "resnet18"
+    network: Literal[
+        "resnet18", "resnet10", "patch", "convnet", "ir", "ir_se", "unet", "dilated", "vgg_face"
+    ] = "resnet18"
+    weights: str | None = None
+    size: int | None = Field(default=None, ge=2)
     width: int = Field(default=64, ge=1)
     norm: Norm = "batch"
     loss: Form = "proper"
     steps: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=32, ge=1)
     lr: float = Field(default=5e-4, gt=0)
+    sampling: Literal["subjects", "images"] = "subjects"
     weight_decay: float = Field(default=1e-2, ge=0)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     validate_every: int = Field(default=100, ge=1)
@@ -77,6 +93,25 @@ class Recogniser(Settings):
     seed: int = Field(default=0, ge=0)
     augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
 
+
+    @property
+    def released(self) -> bool:
+        """Whether its weights are somebody else's, and nothing is trained."""
+        return self.network in RELEASED
+
+    @model_validator(mode="after")
+    def _weights_are_named(self) -> "Recogniser":
+        if self.released and not self.weights:
+            raise ValueError(
+                f"network is {self.network} but weights is missing, expected the path of a released file "
+                f"(vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7); {INSTEAD}"
+            )
+        if self.weights and not self.released:
+            raise ValueError(
+                f"weights is {self.weights} but network is {self.network}, which is trained here; expected network "
+                f"{' or '.join(RELEASED)}, or no weights"
+            )
+        return self
 
 class Target(Settings):
     """The property y that a restoration has to keep.
@@ -88,7 +123,11 @@ class Target(Settings):
             ``segmentation``, one of names (such as ``subject``) for ``embedding``. Empty takes ``label``.
         classes: Number of classes (``multi_class``; ``segmentation``, where class 0 is the background).
         size: Length of the descriptor (``embedding``).
-        margin: Cosine by which the right identity must win while T is pretrained (``embedding``).
+        margin: By how much the right identity must win while T is pretrained (``embedding``): a cosine, or an angle
+            in radians; CosFace prints 0.35, ArcFace 0.5.
+        margin_form: ``cosine`` (CosFace) or ``angular`` (ArcFace).
+        margin_scale: s, by which cosines are multiplied before the softmax (``embedding``; published 64). A few
+            identities want less, and at least ln(identities · 9) if a right answer is to reach 0.9.
         centre: Value that T calls 0 (``regression``); None takes the mean over the training subjects.
         scale: Difference that T calls 1 (``regression``); None takes the SD over the training subjects.
         cut: Value from which a case counts as positive (``regression``; None decides nothing); largest distance of
@@ -102,6 +141,8 @@ class Target(Settings):
     size: int = Field(default=64, ge=2)
     margin: float = Field(default=0.2, ge=0, lt=1)
     centre: float | None = None
+    margin_form: Literal["cosine", "angular"] = "cosine"
+    margin_scale: float = Field(default=16.0, gt=0, le=1000)
     scale: float | None = Field(default=None, gt=0)
     cut: float | None = None
 
@@ -156,9 +197,41 @@ def check_network(network: Recogniser, target: Target, where: str) -> None:
     """Masks want a network that answers for every pixel, all else one that answers for the image.
 
     Raises:
-        ValueError: If the network is of the other sort; ``where`` names its place in the recipe.
+        ValueError: If the network is of the other sort, or gives descriptors that nobody asked for; ``where`` names
+            its place in the recipe.
     """
     dense = target.kind != "binary" and task_kind(target, "squared").dense
     if (network.network in DENSE) != dense:
-        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10, patch or convnet"
+        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10, patch, convnet or ir"
         raise ValueError(f"{where}.network is {network.network}, expected {wanted} for kind {target.kind}")
+        if self.pretrain.released and self.training != "frozen":
+            raise ValueError(
+                f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
+                "as they were released; expected frozen"
+            )
+        length = descriptor_size(self.pretrain, self)
+        if self.kind == "embedding" and length != self.size:
+            raise ValueError(
+                f"task.size is {self.size}, expected {length}, the length of the descriptor of "
+                f"task.pretrain.network {self.pretrain.network}"
+            )
+def descriptor_size(network: Recogniser, target: Target) -> int:
+    """Length of a network's descriptor: its own, or the property's."""
+    if network.released:
+        from taskgan.networks.vgg_face import descriptor_length
+
+        return descriptor_length(network.width)
+    return network.size or target.size
+
+
+    if target.kind == "embedding":
+        return
+    if network.released:
+        raise ValueError(
+            f"{where}.network is {network.network}, which tells identities; expected task.kind embedding, found "
+            f"{target.kind}"
+        )
+    if network.size is not None:
+        raise ValueError(
+            f"{where}.size is {network.size}, a length of descriptors, which kind {target.kind} has not"
+        )

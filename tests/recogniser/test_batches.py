@@ -78,3 +78,13 @@ def test_smaller_volumes_are_padded_around_their_middle() -> None:
     assert small.shape == (9, 9)
     assert small.sum() == 16
     assert small[2:6, 2:6].sum() == 16
+
+
+def test_images_rather_than_subjects_are_drawn_equally_often_where_that_is_asked_for() -> None:
+    batches = Batches(_uneven(), Recogniser(batch_size=16, augment=STILL, sampling="images"))
+    seen: Counter[float] = Counter()
+    for _ in range(200):
+        seen.update(batches.draw()[0][:, 0, 0, 0].tolist())
+    assert seen[10.0] == 1600  # classes stay balanced
+    assert seen[3.0] == pytest.approx(2 * seen[2.0], rel=0.25)  # two volumes
+    assert seen[1.0] == pytest.approx(seen[2.0], rel=0.25)  # one, long or short

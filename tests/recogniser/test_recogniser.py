@@ -8,7 +8,7 @@ import torch
 from taskgan.errors import UserError
 from taskgan.recipe import Recogniser as Settings
 from taskgan.recogniser.card import Card, Figures
-from taskgan.recogniser.recogniser import Recogniser, build
+from taskgan.recogniser.recogniser import Recogniser, build, logits, volume_logits
 
 
 @pytest.fixture
@@ -118,3 +118,17 @@ def test_damage_is_named(
     damage(tmp_path / "task")
     with pytest.raises(UserError, match=message):
         Recogniser.load(tmp_path / "task")
+
+
+def test_photos_of_one_size_are_read_together_and_volumes_by_themselves(reader: Recogniser) -> None:
+    photos = [_slices(1)[:, :, :width] for width in [20] * 70 + [12] * 3]
+    volumes = [*photos, _slices(5), *photos[:2]]
+    asked: list[int] = []
+    reader.network.register_forward_pre_hook(lambda _, args: asked.append(len(args[0])))
+    found = volume_logits(reader.network, volumes)
+    assert asked == [64, 6, 3, 5, 2]
+    assert [tuple(f.shape) for f in found] == [(len(v), 1) for v in volumes]
+    for volume, output in zip(volumes, found, strict=True):
+        torch.testing.assert_close(
+            output, logits(reader.network, np.ascontiguousarray(volume)), atol=1e-6, rtol=0
+        )

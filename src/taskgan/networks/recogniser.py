@@ -5,16 +5,21 @@ mapping (Figure 4) look inside.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from taskgan.networks.ir import ImprovedResNet
 from taskgan.networks.norm import NormKind, norm_layer
 from taskgan.networks.patch import PatchClassifier
 from taskgan.networks.segmenter import DilatedNet, PixelUNet
+from taskgan.networks.vgg_face import VggFaceRecogniser
 
-Architecture = Literal["resnet18", "resnet10", "convnet", "patch", "unet", "dilated"]
+Architecture = Literal[
+    "resnet18", "resnet10", "convnet", "patch", "ir", "ir_se", "unet", "dilated", "vgg_face"
+]
 
 _BLOCKS = {"resnet18": 2, "resnet10": 1}
 
@@ -33,8 +38,10 @@ def recogniser_network(
     Args:
         name: ``resnet18``: the published layout (He et al. 2016; the paper's T for PET). ``resnet10``: one
             block a stage instead of two. ``convnet``: :class:`ConvNet`. ``patch``:
-            :class:`~taskgan.networks.patch.PatchClassifier` (the paper's T for MR). For properties of pixels
-            ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
+            :class:`~taskgan.networks.patch.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with squeeze
+            and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for faces):
+            :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own. For
+            properties of pixels ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.segmenter.DilatedNet`.
         in_channels: Image channels.
         width: Channels at a quarter of the size, of ``patch`` at half of it; 64 is the published one.
@@ -173,9 +180,16 @@ class ConvNet(nn.Module):
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
 
 
+def _vgg_face(*, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> nn.Module:
+    return VggFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels)
+
+
 _PLAIN: dict[str, Callable[..., nn.Module]] = {
     "convnet": ConvNet,
     "patch": PatchClassifier,
+    "ir": ImprovedResNet,
+    "ir_se": partial(ImprovedResNet, squeeze=True),
+    "vgg_face": _vgg_face,
     "unet": PixelUNet,
     "dilated": DilatedNet,
 }

@@ -29,6 +29,12 @@ class Target(Protocol):
     def margin(self) -> float: ...  # noqa: D102
 
     @property
+    def margin_form(self) -> Literal["cosine", "angular"]: ...  # noqa: D102
+
+    @property
+    def margin_scale(self) -> float: ...  # noqa: D102
+
+    @property
     def centre(self) -> float | None: ...  # noqa: D102
 
     @property

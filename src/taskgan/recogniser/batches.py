@@ -15,11 +15,12 @@ Array = NDArray[np.float32]
 class Batches:
     """Batches for ever: as many of each class, every subject of a class equally often, every slice of a subject.
 
-    Where the property has no classes, all subjects are of one.
+    Where the property has no classes, all subjects are of one. With ``sampling: images`` every volume of a class
+    counts as a subject.
 
     Args:
         volumes: What to draw from. Smaller slices are padded with zeros to the largest.
-        settings: ``batch_size``, ``augment`` and ``seed``.
+        settings: ``batch_size``, ``sampling``, ``augment`` and ``seed``.
         by_class: Whether labels are classes.
     """
 
@@ -30,9 +31,11 @@ class Batches:
         self._height = max(v.slices.shape[1] for v in volumes)
         self._width = max(v.slices.shape[2] for v in volumes)
         subjects: dict[float, dict[str, list[CleanVolume]]] = {}
-        for volume in volumes:
+        each = settings.sampling == "images"
+        for number, volume in enumerate(volumes):
             group = float(volume.label) if by_class else 0.0
-            subjects.setdefault(group, {}).setdefault(volume.subject, []).append(volume)
+            name = f"{volume.subject}, {number}" if each else volume.subject
+            subjects.setdefault(group, {}).setdefault(name, []).append(volume)
         self._groups = sorted(subjects)
         self._subjects = {group: list(found.values()) for group, found in subjects.items()}
 

@@ -37,6 +37,20 @@ class Figures(BaseModel):
     outputs: dict[str, float] = {}
 
 
+class Source(BaseModel):
+    """Where weights came from that were not trained here.
+
+    Attributes:
+        file: Its name.
+        sha256: Of its bytes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    sha256: str
+
+
 class Card(BaseModel):
     """The model card.
 
@@ -46,12 +60,13 @@ class Card(BaseModel):
         in_channels: Image channels.
         outputs: Logits.
         target: The property that it reads.
-        training_subjects: Whose clean images its weights saw.
+        training_subjects: Whose clean images its weights saw; none of the cohort's where they were released.
         validation_subjects: Whose clean images decided when it stopped.
         cohort: Fingerprint of the rows and files of both; empty where they came from memory.
         step: Optimiser step whose weights these are.
         validation: Figures on the validation subjects, at that step.
         versions: Of the libraries.
+        source: The released file that the weights were read from; None where they were trained here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +82,7 @@ class Card(BaseModel):
     step: int
     validation: Figures
     versions: dict[str, str]
+    source: Source | None = None
 
 
 def read_card(folder: Path) -> Card:

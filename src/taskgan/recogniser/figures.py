@@ -126,5 +126,6 @@ def area(scores: Floats, classes: Floats) -> float | None:
     truth = classes == 1
     if set(np.unique(classes)) != {0.0, 1.0} or np.isnan(scores).any():
         return None
-    above = scores[truth][:, None] - scores[~truth][None, :]
-    return float(((above > 0) + 0.5 * (above == 0)).mean())
+    negatives = np.sort(scores[~truth])
+    below, not_above = (np.searchsorted(negatives, scores[truth], side=side) for side in ("left", "right"))
+    return float((below + not_above).mean() / (2 * len(negatives)))

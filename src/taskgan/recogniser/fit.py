@@ -16,8 +16,8 @@ from taskgan.objective.task import TaskKind
 from taskgan.recogniser.batches import Batches
 from taskgan.recogniser.card import Card, Figures
 from taskgan.recogniser.figures import figures
-from taskgan.recogniser.recogniser import Recogniser, build, logits
-from taskgan.recogniser.verification import THRESHOLD, verification
+from taskgan.recogniser.recogniser import Recogniser, build, volume_logits
+from taskgan.recogniser.verification import THRESHOLD, verification_of
 from taskgan.recogniser.volumes import CleanSlices, labels_of
 
 
@@ -32,9 +32,10 @@ def fit_recogniser(
 ) -> Recogniser:
     """Train a recogniser on clean slices.
 
-    Batches hold as many of each class; within a class every subject is drawn equally often, so that neither the
-    cohort's balance nor long volumes decide. The weights kept are those of the look with the least
-    validation loss. Everything random comes from ``settings.seed``; torch's own generator is put back.
+    Batches hold as many of each class; within a class every subject is drawn equally often (or every image, as
+    ``settings.sampling`` says), so that neither the cohort's balance nor long volumes decide. The weights kept are
+    those of the look with the least validation loss. Everything random comes from ``settings.seed``; torch's own
+    generator is put back.
 
     Args:
         settings: Architecture and training.
@@ -81,9 +82,9 @@ def fit_recogniser(
 
 def validate(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> Figures:
     """Read volumes of known label; the network's mode is put back."""
-    outputs = [logits(network, volume.slices) for volume in volumes]
     if kind.anchored:
-        return verification(kind, outputs, [float(volume.label) for volume in volumes])
+        return verification_of(network, kind, volumes)
+    outputs = volume_logits(network, [volume.slices for volume in volumes])
     labels = [labels_of(volume) for volume in volumes]
     losses = [float(kind.loss(o, y).mean()) for o, y in zip(outputs, labels, strict=True)]
     return figures(kind, [kind.prediction(o).numpy() for o in outputs], labels, losses)

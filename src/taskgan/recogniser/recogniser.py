@@ -3,6 +3,8 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,23 @@ class Recogniser:
             reason = str(error).splitlines()[0]
             raise UserError(f"{weights} does not hold the weights that {CARD} describes: {reason}") from None
         return cls(network.to(device).eval(), card)
+
+
+def volume_logits(network: nn.Module, volumes: Sequence[NDArray[np.float32]]) -> list[Tensor]:
+    """Read the slices (S, H, W) of every volume, see :func:`logits`: one tensor (S, outputs) each, in order.
+
+    Photos, volumes of one slice, are read together as far as they are of one size: ten thousand by themselves would
+    take ten thousand calls.
+    """
+    found: list[Tensor] = []
+    for shape, group in groupby(volumes, key=lambda volume: volume.shape):
+        alike = list(group)
+        if shape[0] > 1:
+            found += [logits(network, volume) for volume in alike]
+            continue
+        for k in range(0, len(alike), _BATCH):
+            found += torch.split(logits(network, np.concatenate(alike[k : k + _BATCH])), 1)
+    return found
 
 
 def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:

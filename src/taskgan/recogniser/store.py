@@ -1,7 +1,12 @@
 """Recognisers of a cohort: trained once for the same data and settings, then shared by all who ask."""
 
 import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from taskgan import recipe
 from taskgan.cohort.description import fingerprint
@@ -9,14 +14,20 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import Targets
 from taskgan.console import say
 from taskgan.errors import UserError
-from taskgan.files import digest
+from taskgan.files import checksum, digest
 from taskgan.recogniser.card import CARD
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser
-from taskgan.recogniser.volumes import clean_slices, distinct_clean
+from taskgan.recogniser.released import released_recogniser
+from taskgan.recogniser.volumes import CleanSlices, clean_slices, distinct_clean
+from taskgan.recogniser.weights.layers import FILES
+from taskgan.task import INSTEAD, descriptor_size
 
 # Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
 _GENERATION = 2
+_VERIFICATION = 2  # the same for how descriptors are compared, by which an embedding's training stops
+_LATER_SETTINGS = {"weights": None, "size": None, "sampling": "subjects"}
+_LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
 
 
 def recogniser_for(
@@ -32,8 +43,9 @@ def recogniser_for(
     """The recogniser of a cohort, from the store if it is there, else trained and put there.
 
     It learns from clean images of training subjects and stops by those of validation subjects; test rows are
-    not even opened. Each clean image counts once, whatever the number of its doses; its scale comes from the
-    degraded image of the first row that ``data.select`` leaves.
+    not even opened. A released one learns nothing; its figures are those of the validation subjects. Each clean
+    image counts once, whatever the number of its doses; its scale comes from the degraded image of the first row
+    that ``data.select`` leaves.
 
     Two processes that ask at once both train, the first to finish puts its folder there, and the other reads
     that one: same settings and same thread count give the same weights.
@@ -49,22 +61,28 @@ def recogniser_for(
             comes from them.
 
     Raises:
-        UserError: If rows to learn from are missing, or the store cannot be written to.
+        UserError: If rows to learn from or released weights are missing, or the store cannot be written to.
         Problems: If labels are missing or impossible.
     """
-    target = target or recipe.Target()
+    target = _own(target or recipe.Target(), settings)
     folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target)
     if not (folder / CARD).is_file():
         wanted = _wanted(pairs, data)
         mark = fingerprint(wanted, target.labels)
         resolved = Targets.of(target, wanted).resolved(wanted)
-        # Identities of training are numbered among themselves: they are T's classes.
-        train, val = (
-            clean_slices(part, data, mark, Targets.of(resolved, part))
-            for part in (_part(wanted, split) for split in ("train", "val"))
-        )
         _writable(folder.parent)
-        made = fit_recogniser(settings, train, val, title=name, device=device, target=resolved)
+
+        def slices(split: str) -> CleanSlices:
+            # Identities of training are numbered among themselves: they are T's classes.
+            part = _part(wanted, split)
+            return clean_slices(part, data, mark, Targets.of(resolved, part))
+
+        if settings.released:
+            made = released_recogniser(settings, slices("val"), title=name, device=device, target=resolved)
+        else:
+            made = fit_recogniser(
+                settings, slices("train"), slices("val"), title=name, device=device, target=resolved
+            )
         try:
             made.save(folder)
         except UserError:
@@ -99,11 +117,17 @@ def recogniser_folder(
     """Where :func:`recogniser_for` keeps the recogniser of these rows and settings.
 
     The name holds a digest of how recognisers are made, of the settings, of what in ``data`` decides the
-    images, of the property and of the training and validation rows with their files. Test rows do not count.
+    images, of the property and of the training and validation rows with their files. Test rows do not count. Released
+    weights count by their bytes, wherever they lie.
+
+    Raises:
+        UserError: If released weights are not where the settings say.
     """
-    target, wanted = target or recipe.Target(), _wanted(pairs, data)
-    values = settings.model_dump(mode="json")
-    if target.kind == "binary" and values["loss"] == "proper":
+    target, wanted = _own(target or recipe.Target(), settings), _wanted(pairs, data)
+    values = _told(settings, _LATER_SETTINGS)
+    if settings.released:
+        values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
+    elif target.kind == "binary" and values["loss"] == "proper":
         values["loss"] = "cross_entropy"  # its name when the first recognisers of this generation were kept
     told = {
         "generation": _GENERATION,
@@ -115,10 +139,45 @@ def recogniser_folder(
         "rows": fingerprint(wanted, target.labels),
     }
     if target != recipe.Target():
-        told["target"] = Targets.of(target, wanted).resolved(wanted).model_dump(mode="json")
+        targets = Targets.of(target, wanted)
+        told["target"] = _told(targets.resolved(wanted), _LATER_TARGET)
+        if targets.kind.anchored:
+            told["verification"] = _VERIFICATION
     mark = digest(told)
     base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
     return base / f"{name}-{mark}"
+
+
+def _own(target: recipe.Target, settings: recipe.Recogniser) -> recipe.Target:
+    """The property as this network gives it: descriptors may be of another length than T's."""
+    size = descriptor_size(settings, target) if target.kind == "embedding" else target.size
+    return target.model_copy(update={"size": size})
+
+
+def _told(settings: BaseModel, later: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for a digest. What came later does not rename what was kept before it did."""
+    values = settings.model_dump(mode="json")
+    return {key: value for key, value in values.items() if key not in later or value != later[key]}
+
+
+def _weights(settings: recipe.Recogniser, name: str) -> str:
+    """Checksum of released weights."""
+    assert settings.weights is not None  # the settings were checked
+    path = Path(settings.weights)
+    if not path.is_file():
+        where = "task.pretrain" if name == "task" else name
+        raise UserError(
+            f"{path} ({where}.weights) does not exist, expected {FILES} as {settings.network}'s authors released it; "
+            f"{INSTEAD}"
+        )
+    stat = path.stat()
+    return _checksum(path.absolute(), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _checksum(path: Path, size: int, modified: int) -> str:
+    """Asked several times in a run, of half a gigabyte."""
+    return checksum(path)
 
 
 def _wanted(pairs: Pairs, data: recipe.Data) -> Pairs:

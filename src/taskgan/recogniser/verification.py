@@ -4,19 +4,25 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recogniser.card import Figures
 from taskgan.recogniser.figures import area
+from taskgan.recogniser.recogniser import volume_logits
+from taskgan.recogniser.volumes import CleanSlices
 
 THRESHOLD = "threshold"
-_MOST = 512  # images, evenly picked: their pairs are what costs
+MOST = 512
+"""Images, evenly picked, whose pairs with all others are what costs."""
 
 
 def verification(kind: TaskKind, outputs: Sequence[Tensor], identities: Sequence[float]) -> Figures:
-    """Compare every image with the next of its identity and with those of the other identities.
+    """Compare every image with the next of its identity, and those of different identities with each other.
+
+    All images count for the pairs of one identity; of more than 512 images, 512 are picked evenly for the pairs of
+    different ones, and for the loss 512 of those that have a companion.
 
     Args:
         kind: An embedding.
@@ -31,15 +37,16 @@ def verification(kind: TaskKind, outputs: Sequence[Tensor], identities: Sequence
     who = torch.cat([torch.full((len(o),), number) for o, number in zip(outputs, identities, strict=True)])
     found = torch.cat(list(outputs))
     order = torch.argsort(who, stable=True)
-    order = order[torch.linspace(0, len(order) - 1, min(_MOST, len(order))).round().long()]
     who, found = who[order], found[order]
     descriptors = kind.prediction(found)
     next_one = _next_of_identity(who)
-    y = torch.cat([who[:, None], descriptors[next_one]], dim=1)
-    alone = next_one == torch.arange(len(who))
-    distances = torch.cdist(descriptors, descriptors)
-    same = distances[torch.arange(len(who)), next_one][~alone].numpy()
-    other = distances[who[:, None] < who[None]].numpy()
+    paired = torch.nonzero(next_one != torch.arange(len(who)))[:, 0]
+    same = torch.linalg.vector_norm(descriptors[paired] - descriptors[next_one[paired]], dim=1).numpy()
+    picked = evenly(torch.arange(len(who)), MOST)
+    distances = _distances(descriptors[picked])
+    other = distances[who[picked][:, None] < who[picked][None]].numpy()
+    asked = evenly(paired if len(paired) else torch.arange(len(who)), MOST)
+    y = torch.cat([who[asked, None], descriptors[next_one[asked]]], dim=1)
     threshold, error = _threshold(same, other)
     scores = -np.concatenate([same, other]).astype(np.float64)
     truth = np.concatenate([np.ones(len(same)), np.zeros(len(other))])
@@ -49,17 +56,33 @@ def verification(kind: TaskKind, outputs: Sequence[Tensor], identities: Sequence
         volume_error=error,
         balanced_accuracy=1 - error,
         auc=area(scores, truth),
-        loss=float(task_kind(kind.target, "proper").loss(found, y).mean()),
+        loss=float(task_kind(kind.target, "proper").loss(found[asked], y).mean()),
         outputs={THRESHOLD: threshold},
     )
 
 
+def verification_of(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> Figures:
+    """Read volumes of known identity and compare them; the network's mode is put back."""
+    outputs = volume_logits(network, [volume.slices for volume in volumes])
+    return verification(kind, outputs, [float(volume.label) for volume in volumes])
+
+
+def evenly(numbers: Tensor, most: int) -> Tensor:
+    """At most ``most`` of some numbers (N,), from the first to the last at equal steps."""
+    return numbers[torch.linspace(0, len(numbers) - 1, min(most, len(numbers))).round().long()]
+
+
+def _distances(descriptors: Tensor) -> Tensor:
+    """All pairs; not by the products that torch takes for many, which cost three digits where images are alike."""
+    return torch.cdist(descriptors, descriptors, compute_mode="donot_use_mm_for_euclid_dist")
+
+
 def _next_of_identity(who: Tensor) -> Tensor:
     """For each image the next one of the same identity, the first after the last; sorted by identity."""
-    following = torch.arange(len(who))
-    for number in sorted(set(who.tolist())):
-        members = torch.nonzero(who == number)[:, 0]
-        following[members] = members.roll(-1)
+    counts = torch.unique_consecutive(who, return_counts=True)[1]
+    ends = counts.cumsum(0)
+    following = torch.arange(1, len(who) + 1)
+    following[ends - 1] = ends - counts
     return following
 
 

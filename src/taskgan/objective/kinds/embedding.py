@@ -1,12 +1,15 @@
 """Who or what an image shows, such as a face's identity: T gives a descriptor, y is the descriptor of x."""
 
+import math
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taskgan.objective.task import Entry, Form, Target, TaskKind
 
-_SHARPNESS = 16.0  # of the softmax over cosines; CosFace's s for some tens to hundreds of identities
+_SHARPNESS = 16.0  # of the softmax over the cosines of a batch
 
 
 class Embedding(TaskKind):
@@ -85,25 +88,51 @@ class Embedding(TaskKind):
 
     def head(self, identities: int) -> "MarginHead":
         """The classifier of the training identities."""
-        return MarginHead(self.outputs, identities, self.target.margin)
+        target = self.target
+        return MarginHead(self.outputs, identities, target.margin, target.margin_form, target.margin_scale)
 
 
 class MarginHead(nn.Module):
-    """Softmax over cosines, with a margin that the right class must win by (CosFace, 10.1109/CVPR.2018.00552).
+    """Softmax over scaled cosines, with a margin that the right class must win by.
+
+    ``cosine``: s (cos θ − m) stands for the right class (CosFace, 10.1109/CVPR.2018.00552). ``angular``:
+    s cos(θ + m) (ArcFace, 10.1109/CVPR.2019.00482). Beyond θ = π − m that cosine would rise again and reward a
+    descriptor for being as wrong as can be; there the curve goes on as s (cos θ − m sin m), which falls, as in the
+    authors' program.
 
     Args:
         size: Length of a descriptor.
         identities: How many classes.
-        margin: m, taken off the cosine with the right class.
+        margin: m, a cosine or an angle in radians.
+        form: Of the margin.
+        scale: s.
     """
 
-    def __init__(self, size: int, identities: int, margin: float) -> None:
+    def __init__(
+        self,
+        size: int,
+        identities: int,
+        margin: float,
+        form: Literal["cosine", "angular"] = "cosine",
+        scale: float = _SHARPNESS,
+    ) -> None:
         super().__init__()
         self.centres = nn.Parameter(torch.randn(identities, size))
-        self.margin = margin
+        self.margin, self.form, self.scale = margin, form, scale
 
     def forward(self, output: Tensor, label: Tensor) -> Tensor:
         """(B,) from descriptors (B, size) and identity numbers (B,)."""
+        number = label.long()
         cosines = F.normalize(output, dim=1) @ F.normalize(self.centres, dim=1).T
-        right = F.one_hot(label.long(), len(self.centres)).to(cosines.dtype)
-        return F.cross_entropy(_SHARPNESS * (cosines - self.margin * right), label.long(), reduction="none")
+        right = cosines.gather(1, number[:, None])
+        held = right - self.margin if self.form == "cosine" else _turned(right, self.margin)
+        logits = self.scale * cosines.scatter(1, number[:, None], held)
+        return F.cross_entropy(logits, number, reduction="none")
+
+
+def _turned(cosine: Tensor, margin: float) -> Tensor:
+    """cos(θ + m) of cos θ, continued downwards where θ + m passes π."""
+    # At θ = 0 the slope of the sine is infinite; a descriptor that is there has nothing to learn.
+    sine = (1 - cosine.square()).clamp_min(torch.finfo(cosine.dtype).eps).sqrt()
+    turned = cosine * math.cos(margin) - sine * math.sin(margin)
+    return torch.where(cosine > -math.cos(margin), turned, cosine - margin * math.sin(margin))
