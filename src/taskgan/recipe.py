@@ -284,6 +284,16 @@ class Recipe(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _released_networks_see_photos(self) -> "Recipe":
+        for where, network in (("task.pretrain", self.task.pretrain), ("judge", self.judge)):
+            if network.released and self.data.intensity.output != "unit":
+                raise ValueError(
+                    f"{where}.network is {network.network}, which reads images of 0 to 1, but "
+                    f"data.intensity.output is {self.data.intensity.output}; expected unit"
+                )
+        return self
+
 
 def shipped() -> list[str]:
     """Names of the recipes that come with the package."""
@@ -325,16 +335,6 @@ def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
     """
     return validated(Recipe, values, f"{source} is not a valid recipe")
 
-
-    @model_validator(mode="after")
-    def _released_networks_see_photos(self) -> "Recipe":
-        for where, network in (("task.pretrain", self.task.pretrain), ("judge", self.judge)):
-            if network.released and self.data.intensity.output != "unit":
-                raise ValueError(
-                    f"{where}.network is {network.network}, which reads images of 0 to 1, but "
-                    f"data.intensity.output is {self.data.intensity.output}; expected unit"
-                )
-        return self
 
 def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")

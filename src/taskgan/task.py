@@ -63,9 +63,9 @@ class Recogniser(Settings):
         loss: ``squared`` (Eq. 3) or ``proper``, the usual loss of the kind (see :class:`Target`).
         steps: Largest number of optimiser steps.
         batch_size: Slices a step.
-        lr: Learning rate (Adam, cosine to zero).
         sampling: ``subjects``: every subject equally often, whatever the number of their images. ``images``: every
             image equally often, where many subjects have one image and would else fill the batches.
+        lr: Learning rate (Adam, cosine to zero).
         weight_decay: Decoupled (AdamW).
         dropout: Before the head.
         validate_every: Steps between looks at the validation subjects.
@@ -84,15 +84,14 @@ class Recogniser(Settings):
     loss: Form = "proper"
     steps: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=32, ge=1)
-    lr: float = Field(default=5e-4, gt=0)
     sampling: Literal["subjects", "images"] = "subjects"
+    lr: float = Field(default=5e-4, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     validate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=8, ge=0)
     seed: int = Field(default=0, ge=0)
     augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
-
 
     @property
     def released(self) -> bool:
@@ -112,6 +111,7 @@ class Recogniser(Settings):
                 f"{' or '.join(RELEASED)}, or no weights"
             )
         return self
+
 
 class Target(Settings):
     """The property y that a restoration has to keep.
@@ -140,9 +140,9 @@ class Target(Settings):
     classes: int = Field(default=2, ge=2)
     size: int = Field(default=64, ge=2)
     margin: float = Field(default=0.2, ge=0, lt=1)
-    centre: float | None = None
     margin_form: Literal["cosine", "angular"] = "cosine"
     margin_scale: float = Field(default=16.0, gt=0, le=1000)
+    centre: float | None = None
     scale: float | None = Field(default=None, gt=0)
     cut: float | None = None
 
@@ -190,7 +190,27 @@ class Task(Target):
                 "task.training is joint with task.loss squared: T would give all images one descriptor; say "
                 "frozen, or proper"
             )
+        if self.pretrain.released and self.training != "frozen":
+            raise ValueError(
+                f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
+                "as they were released; expected frozen"
+            )
+        length = descriptor_size(self.pretrain, self)
+        if self.kind == "embedding" and length != self.size:
+            raise ValueError(
+                f"task.size is {self.size}, expected {length}, the length of the descriptor of "
+                f"task.pretrain.network {self.pretrain.network}"
+            )
         return self
+
+
+def descriptor_size(network: Recogniser, target: Target) -> int:
+    """Length of a network's descriptor: its own, or the property's."""
+    if network.released:
+        from taskgan.networks.vgg_face import descriptor_length
+
+        return descriptor_length(network.width)
+    return network.size or target.size
 
 
 def check_network(network: Recogniser, target: Target, where: str) -> None:
@@ -204,26 +224,6 @@ def check_network(network: Recogniser, target: Target, where: str) -> None:
     if (network.network in DENSE) != dense:
         wanted = " or ".join(DENSE) if dense else "resnet18, resnet10, patch, convnet or ir"
         raise ValueError(f"{where}.network is {network.network}, expected {wanted} for kind {target.kind}")
-        if self.pretrain.released and self.training != "frozen":
-            raise ValueError(
-                f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
-                "as they were released; expected frozen"
-            )
-        length = descriptor_size(self.pretrain, self)
-        if self.kind == "embedding" and length != self.size:
-            raise ValueError(
-                f"task.size is {self.size}, expected {length}, the length of the descriptor of "
-                f"task.pretrain.network {self.pretrain.network}"
-            )
-def descriptor_size(network: Recogniser, target: Target) -> int:
-    """Length of a network's descriptor: its own, or the property's."""
-    if network.released:
-        from taskgan.networks.vgg_face import descriptor_length
-
-        return descriptor_length(network.width)
-    return network.size or target.size
-
-
     if target.kind == "embedding":
         return
     if network.released:
