@@ -17,6 +17,7 @@ from taskgan.errors import UserError
 from taskgan.files import read_yaml
 from taskgan.limits import Limits
 from taskgan.losses import Cycle, Loss
+from taskgan.phases import Phase, check_phases
 from taskgan.schema import Settings, validated
 from taskgan.task import Augment as Augment
 from taskgan.task import Norm as Norm
@@ -224,6 +225,8 @@ class Recipe(Settings):
         fold: Recorded with results; the split itself is in ``pairs.csv``.
         judge: How the independent judge is trained (other network, other seed, clean images only).
         monitor: When a run counts as diverged and is stopped.
+        schedule: Phases of the run (see :class:`~taskgan.phases.Phase`), whose steps add up to
+            ``optimiser.steps``, which may be left out; empty is one phase in which everybody learns from everything.
     """
 
     objective: Objective = "task_gan"
@@ -237,6 +240,7 @@ class Recipe(Settings):
     loss: Loss = Loss()
     cycle: Cycle = Cycle()
     optimiser: Optimiser = Optimiser()
+    schedule: tuple[Phase, ...] = ()
     validation: Validate = Validate()
     monitor: Limits = Limits()
     machine: Machine = Machine()
@@ -255,6 +259,44 @@ class Recipe(Settings):
     def unpaired(self) -> bool:
         """Whether the clean slices of a step are of other subjects than the degraded ones."""
         return self.objective == "cycle_gan"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_of_the_phases(cls, values: Any) -> Any:
+        """The number of steps may be left to the phases."""
+        if not isinstance(values, dict) or not values.get("schedule"):
+            return values
+        optimiser = values.get("optimiser", {})
+        counts: list[Any] = [
+            phase.get("steps") if isinstance(phase, dict) else None for phase in values["schedule"]
+        ]
+        if isinstance(optimiser, dict) and "steps" not in optimiser and all(type(n) is int for n in counts):
+            return values | {"optimiser": optimiser | {"steps": sum(counts)}}
+        return values
+
+    @model_validator(mode="after")
+    def _phases_make_a_run(self) -> "Recipe":
+        known = self.data.conditions if self.data.condition else None
+        check_phases(self.schedule, steps=self.optimiser.steps, conditions=known)
+        pair = {"generator", "discriminator"}
+        for phase in self.schedule:
+            if self.unpaired and pair & set(phase.trains) and not pair <= set(phase.trains):
+                raise ValueError(
+                    f"phase {phase.name} trains {', '.join(phase.trains)}; cycle_gan trains generators and "
+                    "discriminators together, expected both or neither"
+                )
+            if phase.trains == ("task",) and self.task.kind == "embedding":
+                raise ValueError(
+                    f"phase {phase.name} trains the task network alone, which cannot learn an embedding from Eq. 3; "
+                    "expected task.pretrain to teach it"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _judge_learns(self) -> "Recipe":
+        if not self.judge.steps:
+            raise ValueError("judge.steps is 0, expected at least 1: an untrained network judges nothing")
+        return self
 
     @model_validator(mode="after")
     def _pairs_are_there(self) -> "Recipe":
@@ -345,12 +387,24 @@ def _override(values: dict[str, Any], override: str) -> None:
     except yaml.YAMLError:
         raise UserError(f"--set {override}: {text!r} is not a YAML value") from None
     *parents, last = key.strip().split(".")
-    place = values
+    place: Any = values
     for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
+        place = (
+            place[_item(place, parent, override)] if isinstance(place, list) else place.setdefault(parent, {})
+        )
+        if not isinstance(place, dict | list):
             raise UserError(f"--set {override}: {parent} is a value, not a section")
-    place[last] = value
+    if isinstance(place, list):
+        place[_item(place, last, override)] = value
+    else:
+        place[last] = value
+
+
+def _item(items: list[Any], name: str, override: str) -> int:
+    """The place in a list that a part of a key names, e.g. the 0 of ``schedule.0.steps``."""
+    if not name.isdecimal() or int(name) >= len(items):
+        raise UserError(f"--set {override}: {name!r} is no item of a list of {len(items)}, counted from 0")
+    return int(name)
 
 
 def dump_recipe(recipe: Recipe) -> dict[str, Any]:

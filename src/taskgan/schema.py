@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -50,6 +50,9 @@ def _sentence(model: type[BaseModel], error: Any) -> str:
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     place: Any = model
     for part in location:
+        if isinstance(part, int):  # an item of a list
+            place = next(iter(get_args(place)), None)
+            continue
         field = getattr(place, "model_fields", {}).get(part)
         place = field.annotation if field is not None else None
     return list(getattr(place, "model_fields", {}))

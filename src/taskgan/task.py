@@ -61,7 +61,8 @@ class Recogniser(Settings):
         width: Channels of the first stage (64 is published for ``resnet18``, ``patch``, ``ir`` and ``vgg_face``).
         norm: Normalisation.
         loss: ``squared`` (Eq. 3) or ``proper``, the usual loss of the kind (see :class:`Target`).
-        steps: Largest number of optimiser steps.
+        steps: Largest number of optimiser steps. Of ``task.pretrain`` it may be 0: T starts from random weights, and
+            the run teaches it.
         batch_size: Slices a step.
         sampling: ``subjects``: every subject equally often, whatever the number of their images. ``images``: every
             image equally often, where many subjects have one image and would else fill the batches.
@@ -82,7 +83,7 @@ class Recogniser(Settings):
     width: int = Field(default=64, ge=1)
     norm: Norm = "batch"
     loss: Form = "proper"
-    steps: int = Field(default=2000, ge=1)
+    steps: int = Field(default=2000, ge=0)
     batch_size: int = Field(default=32, ge=1)
     sampling: Literal["subjects", "images"] = "subjects"
     lr: float = Field(default=5e-4, gt=0)
@@ -181,6 +182,23 @@ class Task(Target):
     def target(self) -> Target:
         """The property alone."""
         return Target(**{name: getattr(self, name) for name in Target.model_fields})
+
+    @property
+    def reader(self) -> Recogniser:
+        """How a T that only reads is trained: as it is pretrained; where the run's starts untaught, by default."""
+        if self.pretrain.steps:
+            return self.pretrain
+        return self.pretrain.model_copy(update={"steps": Recogniser.model_fields["steps"].default})
+
+    @model_validator(mode="after")
+    def _learns_somewhere(self) -> "Task":
+        if self.pretrain.steps == 0 and (self.training == "frozen" or self.kind == "embedding"):
+            what = "task.training is frozen" if self.training == "frozen" else "kind is embedding"
+            raise ValueError(
+                f"task.pretrain.steps is 0 and {what}: T would never learn the property; expected steps to "
+                "pretrain it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _network_fits(self) -> "Task":

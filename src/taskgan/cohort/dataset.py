@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import condition_of, one_hot, with_planes
+from taskgan.cohort.course import Course
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampler import Order
@@ -21,6 +22,7 @@ from taskgan.cohort.slices import Case, input_files, load_case, with_neighbours
 from taskgan.cohort.targets import Targets
 from taskgan.console import progress
 from taskgan.errors import UserError
+from taskgan.phases import Phase
 from taskgan.recipe import Data, Target
 
 
@@ -83,6 +85,7 @@ class TrainingSlices:
         self.planes = tuple((s[0], s[1]) for s in sizes)
         self._starts = np.concatenate([[0], np.cumsum([s[2] for s in sizes])])
         total = int(self._starts[-1])
+        self._known = data.conditions
         self.conditions = tuple(condition_of(pair, data) for pair in self._rows)
         self._told = [one_hot(condition, data) for condition in self.conditions]
         shared = _rows_by_inputs(self._rows, data)
@@ -143,17 +146,28 @@ class TrainingSlices:
         for images in blocks:
             images.share_memory_()  # type: ignore[no-untyped-call]
 
-    def groups(self, *, balanced: bool | str) -> list[list[list[int]]]:
+    def sizes(self) -> dict[str, int]:
+        """Usable slices of every condition, in the order of the conditions."""
+        counts = dict.fromkeys(self._known, 0)
+        for number, name in enumerate(self.conditions):
+            if name:
+                counts[name] += int(self._usable[self._starts[number] : self._starts[number + 1]].sum())
+        return counts
+
+    def groups(self, *, balanced: bool | str, conditions: Sequence[str] = ()) -> list[list[list[int]]]:
         """What :class:`~taskgan.cohort.sampler.Order` draws from: usable slices by class and subject.
 
         Args:
             balanced: One group per class, if the property has classes, or per value of a column; otherwise all
                 slices in one.
+            conditions: Only slices of these; empty is all.
         """
         column = balanced if isinstance(balanced, str) else None
         balanced = bool(balanced) and (self._by_class or column is not None)
         slices: dict[float | str | None, dict[str, list[int]]] = {}
         for number, pair in enumerate(self._rows):
+            if conditions and self.conditions[number] not in conditions:
+                continue
             at = range(int(self._starts[number]), int(self._starts[number + 1]))
             usable = [index for index in at if self._usable[index]]
             if usable:
@@ -217,6 +231,7 @@ class Steps(Dataset[Batch]):
         seed: Of order and augmentation.
         rank: Which device asks; it gets its own block of the batch.
         ranks: Devices.
+        phases: Of the run, which say what conditions a step draws from.
 
     Raises:
         UserError: If the batch cannot be shared evenly between the devices.
@@ -231,22 +246,30 @@ class Steps(Dataset[Batch]):
         seed: int,
         rank: int = 0,
         ranks: int = 1,
+        phases: Sequence[Phase] = (),
     ) -> None:
         if batch_size % ranks:
             raise UserError(
                 f"optimiser.batch_size = {batch_size} cannot be shared evenly between {ranks} devices"
             )
         self._slices, self._augment, self._seed = slices, data.augment, seed
-        self._order = Order(slices.groups(balanced=data.balanced), batch_size=batch_size, seed=seed)
+        self._course = Course(phases, slices.sizes(), batch_size)
+        self._groups = {
+            key: slices.groups(balanced=data.balanced, conditions=key) for key in self._course.keys
+        }
+        self._orders = {
+            key: Order(groups, batch_size=batch_size, seed=seed) for key, groups in self._groups.items()
+        }
         # A block rather than every n-th position: labels alternate, so that a stripe would hold one label.
         self._own = slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
 
     def indices(self, step: int) -> list[int]:
         """Slices of a step on all devices, in order."""
-        return self._order.indices(step)
+        key, turn = self._course.at(step)
+        return self._orders[key].indices(turn)
 
     def __getitem__(self, step: int) -> Batch:
-        drawn = list(enumerate(self._order.indices(step)))[self._own]
+        drawn = list(enumerate(self.indices(step)))[self._own]
         inputs, clean, labels = zip(*(self._one(step, place, index) for place, index in drawn), strict=True)
         return Batch(*(torch.from_numpy(np.stack(part)) for part in (inputs, clean, labels)))
 

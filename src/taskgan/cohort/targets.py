@@ -14,6 +14,7 @@ from taskgan.cohort.slices import AFFINE_MM, to_slices
 from taskgan.errors import UserError
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
+from taskgan.phases import check_phases
 from taskgan.recipe import Recipe, Target
 
 Array = NDArray[np.float32]
@@ -158,6 +159,10 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
     data = resolved_conditions(recipe.data, pairs)
     if data != recipe.data:
         recipe = recipe.model_copy(update={"data": data})
+        try:
+            check_phases(recipe.schedule, steps=recipe.optimiser.steps, conditions=data.conditions)
+        except ValueError as error:
+            raise UserError(f"{pairs.source}: {error}") from None
     found = Targets.of(recipe.task.target, pairs).resolved(pairs)
     if found == recipe.task.target:
         return recipe

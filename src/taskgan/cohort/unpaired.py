@@ -8,6 +8,7 @@ from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import with_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
 from taskgan.cohort.sampler import Order
+from taskgan.phases import Phase
 from taskgan.recipe import Data
 
 
@@ -84,6 +85,7 @@ class UnpairedSteps(Steps):
         seed: Likewise.
         rank: Likewise.
         ranks: Likewise.
+        phases: Likewise; the clean slices of a step are of the same conditions.
     """
 
     def __init__(
@@ -95,20 +97,28 @@ class UnpairedSteps(Steps):
         seed: int,
         rank: int = 0,
         ranks: int = 1,
+        phases: Sequence[Phase] = (),
     ) -> None:
-        super().__init__(slices, data, batch_size=batch_size, seed=seed, rank=rank, ranks=ranks)
-        subjects = [slices.subject(index) for index in range(len(slices))]
-        self._strangers = Strangers(
-            slices.groups(balanced=data.balanced), subjects, batch_size=batch_size, seed=seed
+        super().__init__(
+            slices, data, batch_size=batch_size, seed=seed, rank=rank, ranks=ranks, phases=phases
         )
+        subjects = [slices.subject(index) for index in range(len(slices))]
+        self._strangers = {
+            key: Strangers(groups, subjects, batch_size=batch_size, seed=seed)
+            for key, groups in self._groups.items()
+        }
 
     def clean_indices(self, step: int) -> list[int]:
         """Clean slices of a step on all devices, place by place beside ``indices``."""
-        return [self._strangers.index(step, *drawn) for drawn in enumerate(self.indices(step))]
+        return [self._stranger(step, *drawn) for drawn in enumerate(self.indices(step))]
+
+    def _stranger(self, step: int, place: int, degraded: int) -> int:
+        key, turn = self._course.at(step)
+        return self._strangers[key].index(turn, place, degraded)
 
     def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs, _, label = super()._one(step, place, index)
-        stranger = self._strangers.index(step, place, index)
+        stranger = self._stranger(step, place, index)
         rng = np.random.default_rng([self._seed, 1, step, place])  # 0 in this place is the degraded one's
         (clean,) = augment([self._slices.clean_inputs(stranger)], self._augment, rng)
         return inputs, with_planes(clean, self._slices.told(stranger)), label

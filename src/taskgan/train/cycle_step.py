@@ -5,14 +5,13 @@ weights and every backward pass names the weights that it teaches. (The publishe
 first and each D after them.)
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from taskgan.cohort.dataset import Batch
 from taskgan.networks.discriminator import ImageDiscriminator
+from taskgan.networks.norm import statistics_kept
 from taskgan.objective.adversarial import discriminator_loss, generator_loss
 from taskgan.objective.cycle import CycleTotal, cycle_loss, identity_loss
 from taskgan.recipe import Data, Recipe
@@ -45,7 +44,7 @@ def cycle_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> O
         restored = G(batch.inputs).float()  # x̂ = G(x̃)
         degraded = _degraded(players, batch.clean, recipe.data)  # F(x), as an input of G
         # G restores degraded images: what else it is shown leaves the statistics of its batch norms alone.
-        with _statistics_kept(players.generator):
+        with statistics_kept(players.generator):
             returned_clean = G(degraded).float()  # G(F(x))
             if settings.identity:
                 identity = identity_loss(
@@ -103,16 +102,3 @@ def _degraded(players: Players, clean: Tensor, data: Data) -> Tensor:
     whole = clean.clone()
     whole[:, of_slices] = made
     return whole
-
-
-@contextmanager
-def _statistics_kept(network: nn.Module) -> Iterator[None]:
-    """Batch norms go on normalising by the batch, but do not take it into their running statistics."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True

@@ -16,7 +16,8 @@ from taskgan.train.monitor import output_figures
 from taskgan.train.players import set_rate
 from taskgan.train.seeds import derive
 from taskgan.train.session import Session
-from taskgan.train.step import step
+from taskgan.train.step import Outcome, step
+from taskgan.train.task_step import task_step
 from taskgan.train.validation import Validation
 
 _ROW_EVERY = 20  # steps: figures are read from the device, watched and written this often
@@ -37,38 +38,58 @@ def train_loop(
         Diverged: If it went wrong.
     """
     recipe, standing, rank = session.recipe, session.standing, session.fabric.global_rank
-    settings = recipe.validation
-    advance = cycle_step if recipe.unpaired else step
+    settings, stages = recipe.validation, session.stages
+    standing.done = stages.next(standing.done)
     window: list[dict[str, Tensor]] = []
     losses: dict[str, Any] = {}
     title = f"train {recipe.objective}"
     with progress(title, recipe.optimiser.steps, "steps", standing.done) as line:
         while not standing.finished:
+            stage = stages.at(standing.done)
             torch.manual_seed(derive(recipe.seed, "z", standing.done, rank))
-            rate = set_rate(session.players, recipe, standing.done)
+            rate = set_rate(session.players, recipe, stages, standing.done)
             batch = session.place(next(batches))
-            outcome = advance(session.players, batch, recipe, session.fabric)
-            session.ema.update(standing.done)
-            window.append({**outcome.losses, **output_figures(outcome.restored, batch.clean[:, :1])})
+            advance = task_step if stage.task_alone else cycle_step if recipe.unpaired else step
+            outcome = advance(session.players.learning(stage.learners), batch, recipe, session.fabric)
+            if stage.trains_generator:
+                session.ema.update(stages.clock("generator", standing.done))
+            window.append(_figures(outcome, batch))
 
             standing.done += 1
-            last = standing.done == recipe.optimiser.steps
+            last, border = standing.done == recipe.optimiser.steps, standing.done == stage.stop
             look = last or standing.done % settings.every == 0
             save = look or standing.done % settings.save_every == 0
-            if save or standing.done % _ROW_EVERY == 0:
+            if save or border or standing.done % _ROW_EVERY == 0:
                 means = _read(session, window)
                 window.clear()
                 losses = {k: means[k] for k in ("pixel", "cycle", "adversarial", "task") if k in means}
-                row = {"rate": rate, **{k: v for k, v in means.items() if k != "bounds"}}
-                if look:
+                row: dict[str, float | str] = {"rate": rate}
+                row |= {k: v for k, v in means.items() if k != "bounds"}
+                row |= {"phase": stage.name} if stage.name else {}
+                if look and not stage.trains_generator:
+                    row |= _look_at_task(session, validation)
+                elif look:
                     row |= _look(session, validation, journal)
-                    standing.finished = last or 0 < settings.patience <= standing.stale
+                    spent = stage == stages.last and 0 < settings.patience <= standing.stale
+                    standing.finished = last or spent
                 if journal is not None:
                     journal.row(standing.done, row)
+            if border and not last:  # a look of the next phase is not held against this one's best
+                standing.stale = 0
             if save:
                 session.save()
+            following = stages.next(standing.done)
             if rank == 0:
-                line.advance(1, **losses)
+                shown = {"phase": stage.name, **losses} if stage.name else losses
+                line.advance(1 + following - standing.done, **shown)
+            standing.done = following
+
+
+def _figures(outcome: Outcome, batch: Batch) -> dict[str, Tensor]:
+    """What a step is known by: its losses, and what is left of the images that it made."""
+    if outcome.restored is None:
+        return outcome.losses
+    return {**outcome.losses, **output_figures(outcome.restored, batch.clean[:, :1])}
 
 
 def _read(session: Session, window: list[dict[str, Tensor]]) -> dict[str, float]:
@@ -83,6 +104,12 @@ def _read(session: Session, window: list[dict[str, Tensor]]) -> dict[str, float]
         if wrong:
             raise session.diverged(number, wrong)
     return dict(zip(names, figures.mean(dim=0).tolist(), strict=True))
+
+
+def _look_at_task(session: Session, validation: Validation | None) -> dict[str, float]:
+    """Where G does not learn there is no new model to look at; T is asked about the clean images."""
+    task = session.players.task
+    return validation.look_at_task(task) if validation is not None and task is not None else {}
 
 
 def _look(session: Session, validation: Validation | None, journal: Journal | None) -> dict[str, float]:

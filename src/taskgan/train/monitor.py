@@ -54,7 +54,7 @@ class Monitor:
         """Take in one step.
 
         Args:
-            figures: Losses of the step and :func:`output_figures`.
+            figures: Losses of the step and, where it made images, :func:`output_figures`.
 
         Returns:
             What went wrong, as the end of a sentence; None where nothing did.
@@ -62,7 +62,9 @@ class Monitor:
         broken = [name for name, value in figures.items() if not math.isfinite(value)]
         if broken:
             return f"{', '.join(broken)} became NaN or infinite"
-        return self._see_output(figures) or self._see_discriminator(figures)
+        return (self._see_output(figures) if "spread" in figures else None) or self._see_discriminator(
+            figures
+        )
 
     def _see_output(self, figures: Mapping[str, float]) -> str | None:
         limits = self._limits

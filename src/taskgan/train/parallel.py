@@ -46,6 +46,17 @@ def of_all_devices(images: Tensor, fabric: Any, change: Callable[[Tensor], Tenso
 
 
 @torch.no_grad()
+def average_statistics(network: nn.Module, fabric: Any) -> None:
+    """Replace what the norms of a network have counted by the mean over the devices, which saw different images."""
+    counted = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    if fabric.world_size == 1 or not counted:
+        return
+    whole = fabric.all_reduce(torch.cat([b.flatten() for b in counted]), reduce_op="mean")
+    for buffer, part in zip(counted, torch.split(whole, [b.numel() for b in counted]), strict=True):
+        buffer.copy_(part.view_as(buffer))
+
+
+@torch.no_grad()
 def average_gradients(weights: Mapping[str, Sequence[nn.Parameter]], fabric: Any) -> None:
     """Replace every gradient by its mean over the devices."""
     if fabric.world_size == 1:

@@ -1,7 +1,7 @@
 """The networks of a run and the optimiser that they share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,13 +9,16 @@ from torch import Tensor, nn
 
 from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.generator import UNet
+from taskgan.objective.kinds import task_kind
 from taskgan.recipe import Recipe
+from taskgan.recogniser.recogniser import build
 from taskgan.train.device import Choice
 from taskgan.train.history import History
 from taskgan.train.schedule import factor
 from taskgan.train.seeds import derive
+from taskgan.train.stages import Stages
 
-_TASK_RATE = 0.1  # of G's, where the recipe names none: T is pretrained, G is not
+_TASK_RATE = 0.1  # of G's, where the recipe names none and T is pretrained; G is not
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class Players:
         discriminator: D, or None where λ = 0: it is then neither built nor paid for.
         task: T in evaluation mode, or None where nothing is asked of it.
         optimiser: Adam; every group has its network's ``name`` and its full rate ``peak``.
-        weights: What is learnt, by network (the names of :meth:`networks`); a frozen T has none.
+        weights: What is learnt, by network (the names of :meth:`networks`); a frozen T has none, and in a phase
+            nobody who does not learn then.
         channels_last: Memory format of images.
         back: F and its D, or None where the objective has no way back.
     """
@@ -67,6 +71,10 @@ class Players:
     def networks(self) -> dict[str, nn.Module]:
         """The networks there are, by name."""
         return _named(self.generator, self.discriminator, self.task, self.back)
+
+    def learning(self, names: Collection[str]) -> "Players":
+        """The same players, of whom only the named ones learn."""
+        return replace(self, weights={name: w for name, w in self.weights.items() if name in names})
 
     def histories(self) -> dict[str, History]:
         """The histories of generated images there are, by name."""
@@ -86,6 +94,13 @@ def build_generator(recipe: Recipe) -> UNet:
 def build_discriminator(recipe: Recipe) -> ImageDiscriminator:
     """D with the initial weights that the seed gives."""
     return _discriminator(recipe, "discriminator")
+
+
+def build_task(recipe: Recipe) -> nn.Module:
+    """T with random initial weights, by the seed of its pretraining: the run itself teaches it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.task.pretrain.seed)
+        return build(recipe.task.pretrain, outputs=task_kind(recipe.task, recipe.task.loss).outputs)
 
 
 def assemble(recipe: Recipe, task: nn.Module | None, fabric: Any, choice: Choice) -> Players:
@@ -121,12 +136,19 @@ def assemble(recipe: Recipe, task: nn.Module | None, fabric: Any, choice: Choice
     return Players(generator, restore, discriminator, task, optimiser, weights, choice.channels_last, back)
 
 
-def set_rate(players: Players, recipe: Recipe, step: int) -> float:
-    """Set every network's learning rate for a step; gives G's."""
-    share = factor(recipe.optimiser, step)
+def set_rate(players: Players, recipe: Recipe, stages: Stages, step: int) -> float:
+    """Set every network's learning rate for a step; gives G's, which is 0 where it does not learn.
+
+    The rate of a network rises and falls over the steps in which it learns.
+    """
+    learners = stages.at(step).learners
+    rates = {"generator": 0.0}
     for group in players.optimiser.param_groups:
-        group["lr"] = group["peak"] * share
-    return recipe.optimiser.lr * share
+        name = group["name"]
+        if name in learners:
+            share = factor(recipe.optimiser, stages.clock(name, step), stages.total(name))
+            group["lr"] = rates[name] = group["peak"] * share
+    return rates["generator"]
 
 
 def _named(
@@ -150,7 +172,8 @@ def _rates(recipe: Recipe) -> dict[str, float]:
         ("discriminator", "degraded_discriminator"), settings.lr_discriminator or settings.lr
     )
     if recipe.task.training == "joint":
-        rates["task"] = settings.lr_task or _TASK_RATE * settings.lr
+        share = _TASK_RATE if recipe.task.pretrain.steps else 1.0
+        rates["task"] = settings.lr_task or share * settings.lr
     return rates
 
 

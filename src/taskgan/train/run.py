@@ -28,9 +28,10 @@ from taskgan.train.journal import Journal
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose
 from taskgan.train.monitor import Monitor
-from taskgan.train.players import assemble, uses_task
+from taskgan.train.players import assemble, build_task, uses_task
 from taskgan.train.session import Session
-from taskgan.train.validation import Validation, psnr_column
+from taskgan.train.stages import Stages
+from taskgan.train.validation import TASK_CLEAN, Validation, psnr_column
 
 
 def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = False) -> Path:
@@ -126,6 +127,8 @@ def check_size(train: Pairs, recipe: Recipe) -> None:
 def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Module | None:
     if not uses_task(recipe):
         return None
+    if not recipe.task.pretrain.steps:
+        return build_task(recipe)
     found = recogniser_for(
         pairs,
         recipe.task.pretrain,
@@ -143,7 +146,8 @@ def _session(recipe: Recipe, run: Path, task: nn.Module | None, choice: Choice, 
     fabric.launch()
     players = assemble(recipe, task, fabric, choice)
     ema = Ema(players.generator, recipe.optimiser.ema)
-    return Session(recipe, run, fabric, players, ema, Monitor(recipe), choice, card)
+    stages = Stages(recipe.schedule, recipe.optimiser.steps, players.weights)
+    return Session(recipe, run, fabric, players, ema, Monitor(recipe), choice, card, stages)
 
 
 def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
@@ -155,13 +159,17 @@ def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
         seed=recipe.seed,
         rank=fabric.global_rank,
         ranks=fabric.world_size,
+        phases=recipe.schedule,
     )
-    wanted = range(done, recipe.optimiser.steps)
+    wanted = session.stages.steps(done)
     drawn = batches(steps, wanted, workers=recipe.data.workers, pin=fabric.device.type == "cuda")
     if fabric.global_rank:
         train_loop(session, drawn, None, None)
         return
-    journal = Journal(session.folder, done, [psnr_column(name) for name in recipe.data.conditions])
+    for stage in session.stages.idle:
+        say(f"phase {stage.name} is passed over: {recipe.objective} has none of the networks that it trains")
+    further = [*["phase", TASK_CLEAN] * bool(recipe.schedule), *map(psnr_column, recipe.data.conditions)]
+    journal = Journal(session.folder, done, further)
     try:
         train_loop(session, drawn, Validation(val, recipe), journal)
     finally:

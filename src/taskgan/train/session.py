@@ -15,6 +15,7 @@ from taskgan.train.device import Choice
 from taskgan.train.ema import Ema
 from taskgan.train.monitor import Monitor
 from taskgan.train.players import Players
+from taskgan.train.stages import Stages
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Session:
         monitor: Sees it diverge.
         choice: Machine settings.
         card: The model card, but for step and figures.
+        stages: Who learns when.
         standing: How far it is.
     """
 
@@ -62,6 +64,7 @@ class Session:
     monitor: Monitor
     choice: Choice
     card: ModelCard
+    stages: Stages
     standing: Standing = field(default_factory=Standing)
 
     def place(self, batch: Batch) -> Batch:

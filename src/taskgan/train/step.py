@@ -7,6 +7,7 @@ one small update younger, for half of D's cost.)
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from taskgan.cohort.dataset import Batch
 from taskgan.networks.discriminator import ImageDiscriminator
+from taskgan.networks.norm import statistics_kept
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.pixel import pixel_loss
@@ -32,18 +34,18 @@ class Outcome:
     Attributes:
         losses: Scalars, cut off the graph, by their columns of ``metrics.csv``: the terms of the objective,
             its ``total``, and the losses of the discriminators, those that there are.
-        restored: x̂ (B, 1, H, W), cut off the graph.
+        restored: x̂ (B, 1, H, W), cut off the graph; None where none was made.
     """
 
     losses: dict[str, Tensor]
-    restored: Tensor
+    restored: Tensor | None
 
 
 def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome:
-    """Draw x̂, take the losses, update G, D and T.
+    """Draw x̂, take the losses, update G, D and T, or those of them that learn.
 
     Args:
-        players: The networks; those that the objective does without are None.
+        players: The networks; those that the objective does without are None. Who has weights learns.
         batch: x̃, x and y on the device.
         recipe: λ, μ, ν and the forms of the losses.
         fabric: Precision, devices, scaler.
@@ -53,7 +55,8 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
     adversarial = judged = task = task_features = None
 
     with fabric.autocast():
-        restored = players.restore(batch.inputs).float()  # x̂ = G(x̃, z)
+        with nullcontext() if "generator" in weights else statistics_kept(players.generator):
+            restored = players.restore(batch.inputs).float()  # x̂ = G(x̃, z)
         pixel = pixel_loss(restored, x).mean()  # Eq. 1
         if D is not None:
             (logit, features), (logit_restored, features_restored) = _judge(players, batch, restored, recipe)
@@ -84,11 +87,12 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
         recipe.task.features if T else 0,
     )
     players.optimiser.zero_grad(set_to_none=True)
-    if judged is not None:
+    if judged is not None and "discriminator" in weights:
         fabric.backward(judged, inputs=weights["discriminator"], retain_graph=True)
     if task is not None and "task" in weights:  # T learns by Eq. 3 alone, at its own rate
         fabric.backward(task, inputs=weights["task"], retain_graph=True)
-    fabric.backward(objective.total, inputs=weights["generator"])
+    if "generator" in weights:
+        fabric.backward(objective.total, inputs=weights["generator"])
     update(players, recipe.optimiser.clip, fabric)
 
     losses = objective.detached()

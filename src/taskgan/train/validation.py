@@ -23,6 +23,9 @@ from taskgan.train.seeds import derive
 
 Array = NDArray[np.float32]
 
+TASK_CLEAN = "val_task_clean"
+"""The column of ``metrics.csv`` with T's error on clean images, in phases in which G does not learn."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -90,6 +93,17 @@ class Validation:
             figures["val_objective"] += self._recipe.mu_task * float(np.mean(losses))
             figures["val_task_mae"] = float(np.mean(errors))
         return Look(figures, pictures)
+
+    def look_at_task(self, task: nn.Module) -> dict[str, float]:
+        """How T reads the clean images: ``val_task_clean``, its mean error over slices (0 for an embedding)."""
+        kind = task_kind(self._recipe.task, self._recipe.task.loss)
+        errors = []
+        for case in self._cases:
+            assert case.clean is not None
+            seen = self._readable(case.clean)
+            answer = logits(task, np.ascontiguousarray(case.clean[seen]))
+            errors.append(self._error(kind, kind.prediction(answer), self._y(case, seen, kind, task)))
+        return {TASK_CLEAN: float(np.mean(errors))}
 
     @staticmethod
     def _error(kind: TaskKind, prediction: Tensor, y: Tensor) -> float:

@@ -1,0 +1,95 @@
+"""Which conditions a step draws from, in a run of several phases: a pure function of the step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from taskgan.phases import Phase
+
+Key = tuple[str, ...]
+"""Conditions that are drawn from together; empty is all, also where there are none."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A phase in its place.
+
+    Attributes:
+        start: Its first step.
+        stop: The step after its last.
+        turns: Length of every condition's turn, in order; empty where it has no turns.
+        named: The conditions that it mixes where it has no turns; empty is all.
+        before: Steps that each key was drawn from in earlier phases.
+    """
+
+    start: int
+    stop: int
+    turns: Mapping[str, int]
+    named: Key
+    before: Mapping[Key, int]
+
+
+class Course:
+    """Says of every step which slices it draws from, and how often these were drawn from before.
+
+    Steps that mix all conditions draw what a run without phases draws at the same step. Steps of some conditions
+    go on where the last step of the same conditions stopped, so that turns continue one another.
+
+    Args:
+        phases: Of the run; none is a single one that mixes everything.
+        sizes: Usable slices of every condition, in the order of their turns.
+        batch_size: Slices a step.
+    """
+
+    def __init__(self, phases: Sequence[Phase], sizes: Mapping[str, int], batch_size: int) -> None:
+        self._parts: list[_Part] = []
+        before: dict[Key, int] = {}
+        start = 0
+        for phase in phases:
+            turns: dict[str, int] = {}
+            if phase.conditions == "in_turn":
+                turns = {name: phase.turn or max(1, -(-size // batch_size)) for name, size in sizes.items()}
+            part = _Part(start, start + phase.steps, turns, phase.named, dict(before))
+            for key in _keys(part):
+                before[key] = before.get(key, 0) + _made(part, key, phase.steps)
+            self._parts.append(part)
+            start = part.stop
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Everything that is drawn from, each once."""
+        found = [key for part in self._parts for key in _keys(part)] or [()]
+        return tuple(dict.fromkeys(found))
+
+    def at(self, step: int) -> tuple[Key, int]:
+        """What a step draws from, and which of its steps it is, from 0."""
+        part = next((part for part in self._parts if step < part.stop), None)
+        if part is None or not (part.turns or part.named):
+            return (), step
+        key = _turn(part, step - part.start) if part.turns else part.named
+        return key, part.before.get(key, 0) + _made(part, key, step - part.start)
+
+
+def _keys(part: _Part) -> list[Key]:
+    return [(name,) for name in part.turns] if part.turns else [part.named]
+
+
+def _turn(part: _Part, passed: int) -> Key:
+    """Whose turn it is after some steps of the phase."""
+    rest = passed % sum(part.turns.values())
+    for name, length in part.turns.items():
+        if rest < length:
+            return (name,)
+        rest -= length
+    raise AssertionError("turns cover their round")
+
+
+def _made(part: _Part, key: Key, passed: int) -> int:
+    """How many of the first ``passed`` steps of the phase drew from a key."""
+    if not part.turns:
+        return passed
+    rounds, rest = divmod(passed, sum(part.turns.values()))
+    for name, length in part.turns.items():
+        if (name,) == key:
+            return rounds * length + min(max(rest, 0), length)
+        rest -= length
+    raise AssertionError("every key has its turn")

@@ -1,0 +1,99 @@
+"""Who learns in a step: the recipe's phases and the networks that there are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from taskgan.phases import Phase
+
+_GOES_WITH = {"degrader": "generator", "degraded_discriminator": "discriminator"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A phase of a run in its place.
+
+    Attributes:
+        name: The phase's; empty where the run has one phase only.
+        start: Its first step.
+        stop: The step after its last.
+        learners: Networks that learn.
+    """
+
+    name: str
+    start: int
+    stop: int
+    learners: frozenset[str]
+
+    @property
+    def trains_generator(self) -> bool:
+        """Whether G learns."""
+        return "generator" in self.learners
+
+    @property
+    def task_alone(self) -> bool:
+        """Whether T learns and nobody else."""
+        return self.learners == {"task"}
+
+
+class Stages:
+    """The phases of a run, for the networks that it has.
+
+    Every network has a clock of its own, the steps in which it learns: its learning rate rises and falls over
+    these, and the averaging of G begins with them. Stages in which nobody learns are passed over.
+
+    Args:
+        phases: Of the recipe; none is one in which everybody learns.
+        steps: Of the whole run.
+        networks: Names of the networks that may learn.
+    """
+
+    def __init__(self, phases: Sequence[Phase], steps: int, networks: Iterable[str]) -> None:
+        there = frozenset(networks)
+        self._stages: list[Stage] = []
+        start = 0
+        for phase in phases:
+            learners = frozenset(n for n in there if _GOES_WITH.get(n, n) in phase.trains)
+            self._stages.append(Stage(phase.name, start, start + phase.steps, learners))
+            start += phase.steps
+        if not phases:
+            self._stages.append(Stage("", 0, steps, there))
+
+    @property
+    def idle(self) -> list[Stage]:
+        """Stages in which nobody learns."""
+        return [stage for stage in self._stages if not stage.learners]
+
+    @property
+    def last(self) -> Stage:
+        """The stage that the run ends with."""
+        return self._stages[-1]
+
+    def at(self, step: int) -> Stage:
+        """The stage of a step."""
+        return next(stage for stage in self._stages if step < stage.stop)
+
+    def next(self, step: int) -> int:
+        """The first step from this one on in which somebody learns; the number of steps where there is none."""
+        for stage in self._stages:
+            if step < stage.stop and stage.learners:
+                return max(step, stage.start)
+        return self._stages[-1].stop
+
+    def steps(self, start: int) -> list[int]:
+        """All steps from one on in which somebody learns."""
+        return [
+            step
+            for stage in self._stages
+            if stage.learners
+            for step in range(max(start, stage.start), stage.stop)
+        ]
+
+    def clock(self, network: str, step: int) -> int:
+        """How many steps a network has learnt in before this one."""
+        return sum(
+            max(0, min(step, stage.stop) - stage.start) for stage in self._stages if network in stage.learners
+        )
+
+    def total(self, network: str) -> int:
+        """How many steps a network learns in."""
+        return self.clock(network, self._stages[-1].stop)
