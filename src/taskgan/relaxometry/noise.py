@@ -7,6 +7,7 @@ from taskgan.relaxometry.projection import Array, energy
 
 _MOST = 40000  # voxels that are looked at; the SD is then known to better than 1 %
 _STRONG = 10.0  # signal over the rest, from which the largest eigenvalue is signal and not the largest noise
+_FEW = 0.03  # share of voxels that noise alone may have there
 
 
 def noise_sd(packed_gram: Array, parts: int) -> float:
@@ -36,7 +37,7 @@ def noise_sd(packed_gram: Array, parts: int) -> float:
     values = np.linalg.eigvalsh(matrices)
     rest = np.maximum(values[:, :-1].sum(axis=1), 0.0)
     strong = values[:, -1] > _STRONG * rest
-    if strong.sum() >= min(100, len(rest)):
+    if strong.mean() >= _FEW:
         return float(np.sqrt(np.median(rest[strong]) / _median_chi2((count - 1) * max(parts - 1, 1))))
     return float(np.sqrt(np.median(energy(some)) / _median_chi2(count * parts)))
 
