@@ -1,4 +1,5 @@
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,13 @@ def test_what_is_written(audited: Audit) -> None:
     assert low < 1.5 < high
     assert "3 of 12 patients" in describe(out)
     page = audited.page.read_text()
+    chosen = "The 8 val subjects that calibrated helped to choose convnet-1000, resnet10-1001"
+    assert page.count(chosen) == 2  # on top, and beside the intervals
+    assert any(chosen in sentence for sentence in record["warnings"])
+    assert (
+        re.search(r"(?<![\w/.-])-\d", re.sub(r"<(style|pre).*?</\1>|src=\"[^\"]*\"", "", page, flags=re.S))
+        is None
+    )
     assert "Against the data" in page
     assert "<script" not in page
 

@@ -1,6 +1,6 @@
 """Figures of the audit: before and after of every judge, Bland–Altman, intervals, and the flipped cases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from taskgan.audit.flipped import changes
 from taskgan.audit.maps import CaseMaps
 from taskgan.audit.measured import Measured
 from taskgan.audit.outcome import Outcome
-from taskgan.audit.readings import CLEAN, INPUT, Loaded
+from taskgan.audit.readings import CLEAN, INPUT, Loaded, Readings
 from taskgan.report.cells import number
 from taskgan.report.images import axial, head_box
 from taskgan.report.load import shown
@@ -269,12 +269,14 @@ def _outline(axis: Any, clean: Array) -> None:
         axis.contour(clean, levels=[level], colors="#999999", linewidths=0.6)
 
 
-def caption(row: pd.Series, judges: Sequence[str]) -> str:
+def caption(row: pd.Series, readings: Readings) -> str:
     """Both opinions of every judge on a flipped case, in words."""
     parts = []
-    for judge in judges:
+    for judge in readings.deciders:
         turned = row[f"{judge}_direction"]
-        text = f"{number(float(row[f'{judge}_clean']), 2)} → {number(float(row[f'{judge}_restored']), 2)}"
+        before, after = float(row[f"{judge}_clean"]), float(row[f"{judge}_restored"])
+        digits = readings.about(judge).digits
+        text = f"{number(before, digits)} → {number(after, digits)}"
         output = row.get(f"{judge}_output")
         text = f"{output} {text}" if isinstance(output, str) and output else text
         parts.append(f"{judge} {text}" + (f" ({turned})" if turned else " (kept)"))

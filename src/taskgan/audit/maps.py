@@ -171,11 +171,12 @@ def _network(
         support=None if support is None else to_slices(support)[index : index + 1],
         steps=steps,
     )
-    change = float(found.change[0])
+    change, digits = float(found.change[0]), outcome.readings.about(judge.name).digits
     words = (
         f"Slice {index + 1}, where {judge.name} changes its mind most ({asks.called} "
-        f"{number(float(before[place]), 2)} → {number(float(after[place]), 2)}): the evidence adds up to a change of "
-        f"the {asks.unit} of {number(change, 2, sign=True)} (path error {abs(float(found.residual[0])):.2f})"
+        f"{number(float(before[place]), digits)} → {number(float(after[place]), digits)}): the evidence adds up "
+        f"to a change of the {asks.unit} of {number(change, 2, sign=True)} (path error "
+        f"{abs(float(found.residual[0])):.2f})"
     )
     shape = case.images[CLEAN].shape
     volumes = {EVIDENCE: _smoothed(_back(found.evidence[0], index, shape), sigma)}

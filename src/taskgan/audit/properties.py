@@ -44,6 +44,11 @@ class Property:
         return self.kind in _SEVERAL
 
     @property
+    def digits(self) -> int:
+        """Decimals of its score in a sentence: values lie close to their cuts."""
+        return 3 if self.value else 2
+
+    @property
     def changed(self) -> str:
         """What a subject did that flipped, in the past tense."""
         return {

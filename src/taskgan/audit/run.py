@@ -228,7 +228,7 @@ def _case(
     maps = case_maps(outcome, row, case, settings.steps)
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in str(row["case"]))
     path = case_figure(case, outcome.method, maps, folder / f"case-{number:02d}-{name}.png")
-    text = f"{caption(row, outcome.readings.deciders)}. {maps.words}"
+    text = f"{caption(row, outcome.readings)}. {maps.words}"
     return Picture(path, f"{row['case']}: label {row['label']}, flipped by {row['flipped_by']}", text)
 
 

@@ -147,7 +147,8 @@ def flipped_table(outcome: Outcome) -> Table:
         cells = [plain(str(one["case"]), tone="strong"), plain(str(one["label"]))]
         for judge in deciders:
             before, after = float(one[f"{judge}_clean"]), float(one[f"{judge}_restored"])
-            text = f"{number(before, 2)} → {number(after, 2)}"
+            digits = outcome.readings.about(judge).digits
+            text = f"{number(before, digits)} → {number(after, digits)}"
             output = one.get(f"{judge}_output")
             text = f"{output}: {text}" if isinstance(output, str) and output else text
             turned = str(one[f"{judge}_direction"])
