@@ -17,6 +17,7 @@ VERBS = (
     ["compare"],
     ["audit"],
     ["demo", "pet"],
+    ["demo", "mr"],
     ["explain"],
     ["info"],
 )

@@ -27,3 +27,15 @@ def test_the_task_network_is_the_papers_and_the_judge_another(name: str | Path) 
     assert recipe.task.pretrain.network == "patch"
     assert recipe.judge.network in ("convnet", "resnet10")
     assert recipe.judge.seed != recipe.task.pretrain.seed
+
+
+@pytest.mark.parametrize("name", MR[:2])
+def test_the_shipped_recipes_train_in_the_papers_three_steps(name: str) -> None:
+    recipe = read_recipe(name)
+    alone, in_turn, mixed = recipe.schedule
+    assert recipe.task.pretrain.steps == 0
+    assert alone.trains == ("task",)
+    assert in_turn.conditions == "in_turn"
+    assert in_turn.turn is None  # an epoch
+    assert mixed.conditions == "mixed"
+    assert recipe.optimiser.steps == alone.steps + in_turn.steps + mixed.steps

@@ -26,3 +26,19 @@ def demo_pet(
     from taskgan.demo.pet import demo_pet as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())
+
+
+@group.command("mr")
+def demo_mr(
+    out: Annotated[Path, typer.Argument(help="Folder to make (or to go on with).")] = Path("demo-mr"),
+    seed: Seed = 0,
+    subjects: Annotated[int, typer.Option(min=18, help="Subjects to simulate.")] = 24,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change the mr-demo recipe: section.key=value; repeatable."),
+    ] = None,
+) -> None:
+    """Six MR contrasts from one acquisition: gan, task_gan and relaxometry, in 15 minutes on two cores."""
+    from taskgan.demo.mr import demo_mr as run
+
+    run(out, seed=seed, subjects=subjects, overrides=overrides or ())

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from taskgan.demo import mr
+from taskgan.demo.driver import Demo
+from taskgan.recipe import dump_recipe
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Demo:
+    asked: list[Demo] = []
+
+    def run(out: Path, demo: Demo) -> Path:
+        asked.append(demo)
+        return out
+
+    monkeypatch.setattr(mr, "run_demo", run)
+    mr.demo_mr(tmp_path, seed=5, overrides=["generator.width=8"])
+    return asked[0]
+
+
+def test_physics_gan_and_task_gan_differ_in_nothing_but_the_objective(demo: Demo) -> None:
+    assert demo.methods == ("relaxometry", "gan", "task_gan")
+    told = []
+    for name, recipe in demo.recipes.items():
+        assert recipe.objective == name
+        assert recipe.seed == 5
+        assert recipe.generator.width == 8
+        told.append({k: v for k, v in dump_recipe(recipe).items() if k != "objective"})
+    assert told[0] == told[1]
+
+
+def test_task_gan_is_trained_in_the_papers_three_steps(demo: Demo) -> None:
+    alone, in_turn, mixed = demo.recipes["task_gan"].schedule
+    assert alone.trains == ("task",)
+    assert in_turn.conditions == "in_turn"
+    assert mixed.conditions == "mixed"
+    assert demo.recipes["task_gan"].task.pretrain.steps == 0
+
+
+def test_all_are_read_by_a_task_network_that_no_run_has_touched(demo: Demo) -> None:
+    assert demo.readers.task.pretrain.steps > 0
+    assert demo.readers.judge == demo.recipes["gan"].judge
+    assert demo.readers.data == demo.recipes["gan"].data
