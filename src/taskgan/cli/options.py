@@ -7,7 +7,9 @@ import typer
 
 from taskgan.errors import UserError
 
-RecipeName = Annotated[str, typer.Argument(help="A YAML file or a shipped recipe: pet, pet-demo, mr, mr-demo.")]
+RecipeName = Annotated[
+    str, typer.Argument(help="A YAML file or a shipped recipe: pet, pet-demo, mr, mr-demo.")
+]
 Cohort = Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")]
 NewCohort = Annotated[Path, typer.Argument(help="Cohort folder to make (or to go on with).")]
 Restored = Annotated[Path, typer.Argument(help="Folder of restored images, ours or any tool's.")]
