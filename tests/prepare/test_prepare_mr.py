@@ -205,6 +205,17 @@ def test_without_contrasts_the_rows_can_be_restored(export, tmp_path):
     describe(out)
 
 
+def test_a_subject_without_contrasts_among_others_has_a_row_for_each_of_theirs(three, tmp_path):
+    three.subject("new", 9, targets=())
+    pairs = read_pairs(prepared(three, tmp_path / "cohort"))
+    rows = [p for p in pairs if p.subject == "sub-new"]
+    assert [(p.columns["contrast"], p.label, p.clean, p.split) for p in rows] == [
+        ("T1w", 0, None, "test"),
+        ("T2-FLAIR", 3, None, "test"),
+    ]
+    assert {p.split for p in pairs if p.subject != "sub-new"} == {"train", "val", "test"}
+
+
 def test_everything_wrong_with_a_table_is_said_at_once(three, tmp_path):
     three.rows[0]["part"] = "mag"
     three.rows[1]["delay_ms"] = ""

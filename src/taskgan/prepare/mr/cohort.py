@@ -132,13 +132,15 @@ def _tell(out: Path, planned: Plan, found: Sequence[Findings]) -> None:
         say(f"note: phases were taken to be in {', '.join(units)}")
     resampled = sum(one.resampled for one in found)
     if resampled:
-        say(f"note: {resampled} images were resampled onto another's grid (sidecars say which)")
+        count = "1 image was" if resampled == 1 else f"{resampled} images were"
+        say(f"note: {count} resampled onto another's grid (sidecars say which)")
     learnt = [subject for subject in planned.subjects if subject.targets]
     if planned.dealt and 0 < len(learnt) < len(SPLITS):
         say("note: fewer than three subjects with contrasts: all of them are test subjects")
     splits = Counter(subject.split for subject in planned.subjects)
     shown = ", ".join(f"{splits[split]} {split}" for split in SPLITS if splits[split])
     images = sum(len(subject.targets) for subject in planned.subjects)
+    count = len(planned.subjects)
     say(
-        f"{out}: {len(planned.subjects)} subjects ({shown}), {images} contrast images of them (taskgan info {out})"
+        f"{out}: {count} subject{'s' * (count != 1)} ({shown}), {images} contrast images of them (taskgan info {out})"
     )

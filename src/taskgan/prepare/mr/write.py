@@ -82,10 +82,14 @@ def write_tables(folder: Path, plan: Plan) -> None:
 
 
 def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
-    """One row a subject and contrast; one row of a subject that has no contrast and is only restored."""
+    """One row a subject and contrast.
+
+    A subject without contrasts is only restored: it has a row, without a clean image, for every contrast that
+    others have, as a model is told by the row which one to make. Where nobody has one, there is no such column.
+    """
     protocol = plan.protocol
     columns = mdme.input_columns(len(protocol.delays), protocol.echoes)
-    contrasts = any(subject.targets for subject in plan.subjects)
+    every = [name for name in mdme.CONTRASTS if any(name in subject.targets for subject in plan.subjects)]
     masks = [name for name in mdme.MASK_TYPES if any(name in subject.masks for subject in plan.subjects)]
     rows: list[dict[str, object]] = []
     for subject in plan.subjects:
@@ -95,15 +99,17 @@ def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
             for column, (delay, echo, part) in columns.items()
         }
         degraded = inputs.pop("degraded")
-        for contrast in subject.targets or [""]:
+        for contrast in subject.targets or every or [""]:
             rows.append(
                 {
                     "case": mdme.case_name(name, contrast) if contrast else name,
                     "subject": name,
                     "split": subject.split,
-                    **({"contrast": contrast} if contrasts else {}),
+                    **({"contrast": contrast} if contrast else {}),
                     "degraded": degraded,
-                    "clean": mdme.target_path(name, contrast).as_posix() if contrast else "",
+                    "clean": mdme.target_path(name, contrast).as_posix()
+                    if contrast in subject.targets
+                    else "",
                     "label": mdme.CONTRASTS.index(contrast) if contrast else "",
                     **inputs,
                     **{
