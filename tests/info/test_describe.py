@@ -30,7 +30,7 @@ def test_a_run_tells_where_it_stands(tmp_path: Path) -> None:
     assert "27.1" in text
 
 
-def test_a_model_card_is_shown_in_full(tmp_path: Path) -> None:
+def test_a_model_card_tells_its_use_and_its_cohort(tmp_path: Path) -> None:
     write_yaml(tmp_path / "model.yaml", {"intended_use": "research", "cohort": {"subjects": 24}})
     text = describe(tmp_path)
     assert "research" in text

@@ -1,0 +1,84 @@
+"""A cohort: how many subjects in which split with which labels, and what it was made of."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from taskgan.cohort.description import read_description
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, SPLITS, Pairs, read_pairs
+from taskgan.info.kind import Kind
+from taskgan.info.lines import command, entry, figures, pick, step
+
+_FEW = 8  # a column with no more values than this groups the cohort
+_OWN = {*REQUIRED_TO_RESTORE, "subject", "split", "clean", "label"}
+
+
+def _read(place: Path) -> dict[str, Any]:
+    pairs = read_pairs(place, REQUIRED_TO_RESTORE)
+    own = [column for column in pairs.columns if column not in _OWN]
+    found: dict[str, Any] = {
+        "pairs": len(pairs),
+        "subjects": len({pair.subject for pair in pairs}),
+        "splits": {name: _split(pairs.split(name)) for name in SPLITS if len(pairs.split(name))},
+        "columns": own,
+        "groups": _groups(pairs, own),
+    }
+    return {**found, **{f"cohort.yaml {key}": v for key, v in read_description(pairs.folder).items()}}
+
+
+def _screen(place: Path, record: Mapping[str, Any]) -> list[str]:
+    about = {key.removeprefix("cohort.yaml "): value for key, value in record.items()}
+    lines = [f"cohort {place}: {record['pairs']} pairs of {record['subjects']} subjects"]
+    if "made_by" in about or "kind" in about:
+        lines += entry("made by", f"{about.get('made_by', 'unknown')} (kind {about.get('kind', 'unknown')})")
+    for name, text in record["splits"].items():
+        lines += entry(name, text)
+    grouped = record["groups"]
+    lines += entry("by", "; ".join(f"{name} {text}" for name, text in grouped.items()))
+    lines += entry("columns", ", ".join(name for name in record["columns"] if name not in grouped))
+    lines += entry("measured", figures(about.get("measured")))
+    settings = pick(about, "settings")
+    if isinstance(settings, Mapping):
+        lines += entry("settings", figures({k: v for k, v in settings.items() if k != "subjects"}))
+    return lines + step(_next(place, record["splits"]))
+
+
+def _next(place: Path, splits: Mapping[str, str]) -> str:
+    if {"train", "val"} <= splits.keys():
+        return command("train", "RECIPE", place, "RUN")
+    table = place / "pairs.csv" if place.is_dir() else place
+    return command("restore", "MODEL", table, "-o", "OUT")
+
+
+def _split(pairs: Pairs) -> str:
+    labels: dict[str, set[str]] = {}
+    for p in pairs:
+        labels.setdefault(p.subject, set()).add("no label" if p.label is None else f"label {p.label:g}")
+    if all(len(own) == 1 for own in labels.values()):
+        return f"{len(labels)} subjects ({_counts(Counter(own.pop() for own in labels.values()))})"
+    # Labels that differ within a subject, such as contrasts, are those of its pairs.
+    of_pairs = Counter("no label" if p.label is None else f"label {p.label:g}" for p in pairs)
+    return f"{len(labels)} subjects, {len(pairs)} pairs ({_counts(of_pairs)})"
+
+
+def _groups(pairs: Pairs, columns: list[str]) -> dict[str, str]:
+    """The columns with few values, such as a dose or a contrast, with how many pairs have which."""
+    found = {}
+    for column in columns:
+        counts = Counter(pair.columns.get(column, "") for pair in pairs)
+        if len(counts) <= min(_FEW, max(1, len(pairs) - 1)) and not any(_is_file(value) for value in counts):
+            found[column] = _counts(counts)
+    return found
+
+
+def _is_file(value: str) -> bool:
+    return value.endswith((".nii", ".gz", ".png", ".jpg", ".npy"))
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    shown = [f"{n} × {value or 'none'}" for value, n in sorted(counts.items())]
+    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+
+
+COHORT = Kind("cohort", "pairs.csv", _read, _screen)

@@ -1,0 +1,73 @@
+"""Which kind of folder it is, and its summary, short or whole."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from taskgan.errors import UserError
+from taskgan.info.cohort import COHORT
+from taskgan.info.evaluation import EVALUATION
+from taskgan.info.kind import Kind
+from taskgan.info.lines import nested
+from taskgan.info.model import MODEL, RECOGNISER
+from taskgan.info.pages import AUDIT, DEMO, EXPLAIN, REPORT
+from taskgan.info.run import RESTORED, RUN
+from taskgan.info.sweep import SWEEP
+
+# The first whose marker is there counts: a demo holds a cohort, a sweep and a restored folder a recipe.
+KINDS = (
+    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, EXPLAIN
+)  # fmt: skip
+
+
+def describe(place: Path, *, everything: bool = False) -> str:
+    """A screenful about a folder that taskgan made: what it is, its main figures, what to do next.
+
+    Args:
+        place: The folder, or the file that makes it one (``pairs.csv``, ``model.yaml``).
+        everything: All that is recorded in it instead.
+
+    Raises:
+        UserError: If it does not exist or is nothing of ours.
+    """
+    kind, where = _find(place)
+    record = kind.read(where)
+    if everything:
+        return "\n".join([f"{kind.name} {where}", *nested(record, "  ")])
+    return "\n".join(kind.screen(where, record))
+
+
+def as_json(place: Path) -> str:
+    """All that is recorded in a folder, as JSON; ``info`` says which kind it is. Unknown numbers are null.
+
+    Raises:
+        UserError: As :func:`describe`.
+    """
+    kind, where = _find(place)
+    whole = {"info": {"kind": kind.name, "place": str(where)}, **kind.read(where)}
+    return json.dumps(_plain(whole), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _find(place: Path) -> tuple[Kind, Path]:
+    if not place.exists():
+        raise UserError(f"{place} does not exist; expected a folder that taskgan made or a pairs.csv")
+    folder = place if place.is_dir() else place.parent
+    for kind in KINDS:
+        if (folder / kind.marker).is_file() and (place.is_dir() or place.name == kind.marker):
+            return kind, folder
+    if place.is_file() and place.suffix == ".csv":  # a table may have another name
+        return COHORT, place
+    markers = ", ".join(kind.marker for kind in KINDS)
+    raise UserError(f"{place} is nothing that taskgan made; expected one of {markers} in it")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(own) for key, own in value.items()}
+    if isinstance(value, list):
+        return [_plain(own) for own in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

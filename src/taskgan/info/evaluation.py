@@ -1,0 +1,74 @@
+"""An evaluation: image quality, readers and SUVR of the input and of what was restored from it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from taskgan.info.kind import Kind, from_json, if_there
+from taskgan.info.lines import UNKNOWN, command, entry, interval, number, pick, sentences, step, table
+
+_QUALITY = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 3), ("rmse_relative", "relative RMSE", 3))
+_READERS = (("judge", "judge"), ("task", "T"), ("suvr", "SUVR"))
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    return {**if_there(folder / "evaluation.yaml"), "summary": from_json(folder / "summary.json")}
+
+
+def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    summary = record["summary"]
+    own = [name for name in summary if name not in ("input", "clean")]
+    method = str(record.get("method") or (own[0] if own else "unknown"))
+    mine, before, clean = summary.get(method), summary.get("input"), summary.get("clean")
+    cases, subjects = pick(mine, "cases"), pick(mine, "subjects")
+    seed = f", seed {record['seed']}" if record.get("seed") is not None else ""
+    lines = [f"evaluation {folder}: {method}{seed}, {cases} cases of {subjects} subjects"]
+    for key in ("restored", "cohort"):  # recorded as seen from the evaluation
+        lines += entry(key, os.path.normpath(folder / str(record[key])) if record.get(key) else "")
+    rows = [["", "input", method]]
+    for key, name, digits in _QUALITY:
+        both = [interval(pick(one, "quality", key), digits) for one in (before, mine)]
+        rows += [[name, *both]] if any(cell != UNKNOWN for cell in both) else []
+    rows += [
+        [name, *both]
+        for name, key, digits, sign in (
+            ("SUVR − clean", "bias", 3, True),
+            ("SUVR slope", "slope", 2, False),
+            ("SUVR concordance", "concordance", 3, False),
+        )
+        if (both := [interval(pick(one, "suvr", key), digits, sign=sign) for one in (before, mine)])
+        != [UNKNOWN, UNKNOWN]
+    ]
+    lines += [*table(rows), ""]
+    lines += _readers(record, clean, before, mine, method)
+    lines += ["  95 % intervals by subject; flips: decisions that differ from the clean image's"]
+    lines += sentences("notes", record.get("notes"), most=5)
+    return lines + step(command("compare", folder, "OTHER_EVALUATION", "-o", "REPORT"))
+
+
+def _readers(record: Mapping[str, Any], clean: Any, before: Any, mine: Any, method: str) -> list[str]:
+    """Each reader on clean, input and restored images: how often it is wrong, and how far off it is."""
+    measure = pick(record, "property", "measure")
+    name = str(measure[0]) if isinstance(measure, list) and measure else "slice error"
+    rows = [["reader", "clean", "input", method, "flips"]]
+    for key, title in _READERS:
+        found = [pick(one, "readers", key) for one in (clean, before, mine)]
+        if pick(found[2], "decisions"):
+            flips = " → ".join(str(pick(one, "flips")) for one in found[1:])
+            rows.append([f"{title}, wrong", *map(_wrong, found), flips])
+        far = [interval(pick(one, "mae"), 3) for one in found]
+        if any(cell != UNKNOWN for cell in far):
+            rows.append([f"{title}, {name}", *far, ""])
+    return table(rows) if len(rows) > 1 else []
+
+
+def _wrong(reading: Any) -> str:
+    if not isinstance(reading, Mapping):
+        return UNKNOWN
+    high = pick(reading, "error", "high")
+    upper = f" (up to {number(100 * high, 0)} %)" if isinstance(high, int | float) else ""
+    return f"{reading.get('wrong')} of {reading.get('decisions')}{upper}"
+
+
+EVALUATION = Kind("evaluation", "summary.json", _read, _screen)

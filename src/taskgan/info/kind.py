@@ -1,0 +1,52 @@
+"""One kind of folder that taskgan makes."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taskgan.errors import UserError
+from taskgan.files import read_yaml
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of folder.
+
+    Attributes:
+        name: What it is called.
+        marker: The file that makes a folder one.
+        read: All that is recorded in a folder of the kind.
+        screen: Its screenful, as lines, from the folder and that record.
+    """
+
+    name: str
+    marker: str
+    read: Callable[[Path], dict[str, Any]]
+    screen: Callable[[Path, Mapping[str, Any]], list[str]]
+
+
+def from_yaml(name: str) -> Callable[[Path], dict[str, Any]]:
+    """Reads one YAML file of a folder."""
+    return lambda folder: read_yaml(folder / name)
+
+
+def if_there(path: Path) -> dict[str, Any]:
+    """A YAML file; empty where there is none."""
+    return read_yaml(path) if path.is_file() else {}
+
+
+def from_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        UserError: If it holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds {type(found).__name__}, expected an object")
+    return found

@@ -1,0 +1,133 @@
+"""Lines of a summary: entries, sentences, tables, numbers with intervals. They fit a terminal of 100 columns.
+
+What is shown was read from files that anybody may have edited: every function takes any value and shows what it can.
+"""
+
+import re
+import shlex
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+WIDTH = 100
+_KEY = 13
+UNKNOWN = "–"
+_WHOLE = re.compile(r"\[[^\]]{1,30}\]|\d+ of \d+ \w+|\S+ [×±] \S+")
+
+
+def pick(values: Any, *keys: str) -> Any:
+    """``values[a][b]…``; None where one of them is missing."""
+    for key in keys:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def entry(key: str, text: str) -> list[str]:
+    """``  key  text``, folded; nothing where there is no text."""
+    if not text:
+        return []
+    return _folded(text, f"  {key:<{_KEY - 1}} ", " " * (_KEY + 2))
+
+
+def step(text: str) -> list[str]:
+    """What to do next. A command is not folded: it must be copied whole."""
+    return [f"  {'next':<{_KEY - 1}} {text}"]
+
+
+def command(*words: str | Path) -> str:
+    """``taskgan`` and words, quoted where a shell needs it; words in capitals are for the user to fill in."""
+    return shlex.join(["taskgan", *map(str, words)])
+
+
+def sentences(title: str, texts: Any, *, most: int) -> list[str]:
+    """A title and sentences under it, in at most so many lines: what does not fit is counted."""
+    known = [str(text) for text in texts] if isinstance(texts, list) else []
+    lines: list[str] = []
+    for number, text in enumerate(known):
+        folded = _folded(text, "  · ", "    ")
+        if lines and len(lines) + len(folded) > most:
+            lines.append(f"    and {len(known) - number} more (--all)")
+            break
+        lines += folded
+    return [f"  {title}", *lines] if lines else []
+
+
+def interval(value: Any, digits: int, *, sign: bool = False) -> str:
+    """``21.01 [19.80, 22.40]`` from ``estimate``, ``low`` and ``high``; a dash where unknown."""
+    middle, low, high = (number(pick(value, key), digits, sign=sign) for key in ("estimate", "low", "high"))
+    return middle if UNKNOWN in (low, high) else f"{middle} [{low}, {high}]"
+
+
+def number(value: Any, digits: int, *, sign: bool = False) -> str:
+    """A number with so many digits after the point and a typographic minus; a dash for anything else."""
+    if not isinstance(value, int | float):
+        return UNKNOWN
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as aligned columns, indented."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def figures(values: Any) -> str:
+    """``pixel 0.1618, dose01 psnr_db 21.3 ± 0.98``: all numbers of a mapping in one line."""
+    return ", ".join(_flat(values)) if isinstance(values, Mapping) else ""
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and {"mean", "sd"} <= value.keys():
+            yield f"{before}{key} {short(value['mean'])} ± {short(value['sd'])}"
+        elif isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key} ")
+        elif value is not None and not isinstance(value, list):
+            yield f"{before}{key} {short(value)}"
+
+
+def nested(values: Mapping[str, Any], indent: str) -> list[str]:
+    """Everything, a line a value, sections indented."""
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            lines += [f"{indent}{key}", *nested(value, indent + "  ")]
+        elif isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
+            for place, own in enumerate(value):
+                inside = own if isinstance(own, Mapping) else {"": own}
+                lines += [f"{indent}{key} {place + 1}", *nested(inside, indent + "  ")]
+        elif isinstance(value, list) and any(isinstance(v, str) and " " in v for v in value):
+            lines += [f"{indent}{key}", *(f"{indent}  {v}" for v in value)]  # sentences, such as limits
+        else:
+            lines.append(f"{indent}{key:<{max(1, 24 - len(indent))}} {whole(value)}")
+    return lines
+
+
+def whole(value: Any) -> str:
+    """A value in full; numbers as short as they can be without losing what is measured."""
+    if isinstance(value, list):
+        return ", ".join(whole(own) for own in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def short(value: Any) -> str:
+    """A value in a few characters."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _folded(text: str, first: str, later: str) -> list[str]:
+    # Intervals, "3 of 12 patients" and "9 × T1w" stay together.
+    held = _WHOLE.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.wrap(
+        held,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
