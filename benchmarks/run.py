@@ -24,6 +24,7 @@ COMMANDS = {
     "train_step_bf16": ["benchmarks/train_step.py", "--set", "machine.precision=bf16"],
     "restore": ["benchmarks/restore.py"],
     "audit": ["benchmarks/audit.py"],
+    "relaxometry": ["benchmarks/relaxometry.py"],
 }
 
 
