@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from taskgan.errors import Problems, UserError
-from taskgan.recipe import dump_recipe, parse_recipe, read_recipe
+from taskgan.errors import Problems
+from taskgan.recipe import dump_recipe, parse_recipe
 
 TOLD = {"condition": "contrast", "conditions": ["T1w", "T2w"]}
 PAPER = [
@@ -89,17 +89,3 @@ def test_a_reader_is_taught_also_where_the_runs_task_network_starts_untaught() -
     assert (task.pretrain.steps, task.reader.steps, task.reader.width) == (0, 2000, 8)
     pretrained = parse_recipe({"task": {"pretrain": {"steps": 7}}}, "test").task
     assert pretrained.reader is pretrained.pretrain
-
-
-def test_overrides_reach_into_phases(tmp_path: Any) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("schedule:\n  - {name: a, steps: 5}\n  - {name: b, steps: 5}\n")
-    made = read_recipe(path, ["schedule.1.steps=7"])
-    assert [phase.steps for phase in made.schedule] == [5, 7]
-    assert made.optimiser.steps == 12
-    for override, said in (
-        ("schedule.2.steps=1", "'2' is no item of a list of 2"),
-        ("schedule.x=1", "'x' is no"),
-    ):
-        with pytest.raises(UserError, match=said):
-            read_recipe(path, [override])

@@ -17,6 +17,7 @@ from taskgan.errors import UserError
 from taskgan.files import read_yaml
 from taskgan.limits import Limits
 from taskgan.losses import Cycle, Loss
+from taskgan.override import apply_override
 from taskgan.phases import Phase, check_phases
 from taskgan.schema import Settings, validated
 from taskgan.task import Augment as Augment
@@ -365,7 +366,7 @@ def read_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     else:
         raise UserError(f"no recipe {str(name)!r}: expected a YAML file or one of {', '.join(shipped())}")
     for override in overrides:
-        _override(values, override)
+        apply_override(values, override)
     return parse_recipe(values, source)
 
 
@@ -376,35 +377,6 @@ def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
         Problems: Every unknown key and bad value, each in a sentence.
     """
     return validated(Recipe, values, f"{source} is not a valid recipe")
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--set {override}: expected section.key=value, e.g. loss.mu_task=0.3")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"--set {override}: {text!r} is not a YAML value") from None
-    *parents, last = key.strip().split(".")
-    place: Any = values
-    for parent in parents:
-        place = (
-            place[_item(place, parent, override)] if isinstance(place, list) else place.setdefault(parent, {})
-        )
-        if not isinstance(place, dict | list):
-            raise UserError(f"--set {override}: {parent} is a value, not a section")
-    if isinstance(place, list):
-        place[_item(place, last, override)] = value
-    else:
-        place[last] = value
-
-
-def _item(items: list[Any], name: str, override: str) -> int:
-    """The place in a list that a part of a key names, e.g. the 0 of ``schedule.0.steps``."""
-    if not name.isdecimal() or int(name) >= len(items):
-        raise UserError(f"--set {override}: {name!r} is no item of a list of {len(items)}, counted from 0")
-    return int(name)
 
 
 def dump_recipe(recipe: Recipe) -> dict[str, Any]:

@@ -98,6 +98,12 @@ def test_a_condition_that_no_training_row_has_is_named(table: Pairs) -> None:
         check_cohort(table, data(conditions=("T1w", "T2w", "PDw", "STIR")), labels=False)
 
 
+def test_a_condition_has_to_go_into_a_files_name(table: Pairs) -> None:
+    strange = edited(table, ",PDw,", ",PD/w,")
+    with pytest.raises(Problems, match="contrast 'PD/w' has a slash"):
+        check_cohort(strange, resolved(strange), labels=False)
+
+
 def test_a_sound_cohort_passes_and_its_shared_files_are_read_once(
     table: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from taskgan.recipe import Recipe
 from taskgan.restore.model_folder import read_model
 from taskgan.train.checkpoint import load_checkpoint
 from taskgan.train.journal import read_metrics
+from taskgan.train.parallel import average_statistics
 from taskgan.train.players import build_task, set_rate
 from taskgan.train.run import train
 from taskgan.train.schedule import factor
@@ -184,6 +185,23 @@ def test_an_untaught_task_network_depends_on_its_seed_alone(asked: Make) -> None
     one = build_task(asked())
     torch.manual_seed(2)
     torch.testing.assert_close(flat(build_task(asked())), flat(one), rtol=0, atol=0)
+
+
+def test_norms_of_two_devices_count_their_mean() -> None:
+    network = torch.nn.BatchNorm2d(2)
+    ours = {name: buffer.clone() for name, buffer in network.named_buffers()}
+
+    class Two:
+        world_size = 2
+
+        @staticmethod
+        def all_reduce(values: torch.Tensor, reduce_op: str) -> torch.Tensor:
+            assert reduce_op == "mean"
+            return (values + 3 * values) / 2  # the other device counted three times as much
+
+    average_statistics(network, Two())
+    torch.testing.assert_close(network.running_var, 2 * ours["running_var"])
+    assert network.num_batches_tracked == ours["num_batches_tracked"]
 
 
 # --- Runs ----------------------------------------------------------------------------------------------------

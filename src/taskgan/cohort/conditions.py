@@ -89,6 +89,14 @@ def problems_of_conditions(selected: Pairs, data: Data) -> list[tuple[int, str]]
             continue
         if pair.split == "train":
             seen.add(name)
+    found += [
+        (
+            0,
+            f"{data.condition} {name!r} has a slash, expected what can be part of a restored image's file name",
+        )
+        for name in data.conditions
+        if "/" in name or "\\" in name
+    ]
     untaught = [name for name in data.conditions if name not in seen]
     if untaught:
         found.append((0, f"no training row has {data.condition} {', '.join(untaught)} (data.conditions)"))

@@ -1,6 +1,6 @@
 """``taskgan restore``: files in, files out, on the same grid, in the same units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,23 +95,39 @@ def restore(
     kept = {job.target for job in jobs if resumes and is_written(job, Origin.of(card), settings)}
     if kept:
         say(f"{out}: going on, {len(kept)} of {len(jobs)} images are there")
-    case: Case | None = None  # the next row is often about another contrast of the same acquisition
+    _restore_each(jobs, kept, notes, restorer, settings)
+    if record is not None:
+        record.close()
+    say(f"{out}: {len(jobs)} image{'s' * (len(jobs) != 1)} restored by {card.name}")
+    return out
+
+
+def _restore_each(
+    jobs: Sequence[Job],
+    kept: Collection[Path],
+    notes: Mapping[Path, Sequence[str]],
+    restorer: Restorer,
+    settings: Settings,
+) -> None:
+    card, case = restorer.card, None
+    assert card is not None
     with progress("restore", len(jobs), "images", start=len(kept)) as shown:
         for job in jobs:
             if notes[job.target]:
                 say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
             if job.target in kept:
                 continue
+            # The next row is often about another contrast of the same acquisition.
             case = load_case(job.pair, card.data, clean=False, known=case)
             restored = restorer.restore_inputs(
-                case.inputs, case.intensity, samples=samples, seed=seed, condition=job.condition
+                case.inputs,
+                case.intensity,
+                samples=settings.samples,
+                seed=settings.seed,
+                condition=job.condition,
             )
             _write(job, case, restored, card, settings, notes[job.target])
             shown.advance(case=job.case)
-    if record is not None:
-        record.close()
-    say(f"{out}: {len(jobs)} image{'s' * (len(jobs) != 1)} restored by {card.name}")
-    return out
 
 
 def _check(jobs: Sequence[Job], card: ModelCard) -> dict[Path, list[str]]:

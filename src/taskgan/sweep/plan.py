@@ -22,6 +22,8 @@ _REFUSED = {
     "judge": "all settings must be read by one judge",
     "data.select": "all settings must be judged on the same cases",
     "data.inputs": "all settings must be judged on the same cases",
+    "data.condition": "all settings must be judged on the same cases",
+    "data.conditions": "all settings must be judged on the same cases",
 }
 
 
