@@ -67,7 +67,7 @@ def write_series(
         affine: Voxel to world, RAS mm.
         series: Its number.
         private: (group, element, type, value) of private elements.
-        header: Further attributes of every file.
+        header: Further attributes of every file; None takes one away.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lps, edges, orientation = _geometry(affine)
@@ -81,11 +81,14 @@ def write_series(
         dataset.ImageOrientationPatient = orientation
         dataset.PixelSpacing = decimal([edges[1], edges[0]])
         dataset.SliceThickness = decimal([edges[2]])[0]
+        _pixels(dataset, stored[:, :, k].T)
         for name, value in header.items():
-            setattr(dataset, name, value)
+            if value is None:
+                delattr(dataset, name)
+            else:
+                setattr(dataset, name, value)
         for group, element, kind, value in private:
             dataset.add_new((group, element), kind, value)
-        _pixels(dataset, stored[:, :, k].T)
         # Neither the names nor the files' order tells where a slice lies.
         name = f"IM{series:03d}_{(7 * k + 3) % stored.shape[2]:03d}_{k}.dcm"
         dataset.save_as(folder / name, enforce_file_format=True)

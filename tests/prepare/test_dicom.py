@@ -146,6 +146,22 @@ def test_enhanced_multi_frame(tmp_path):
     assert read_image(tmp_path, Pick(part="phase")).data.shape == SHAPE
 
 
+def test_a_screen_shot_beside_the_slices_is_left_out_but_not_one_among_them(tmp_path):
+    data, affine = stored(), np.diag([2.0, 2, 5, 1])
+    write_series(tmp_path / "shot", data[:, :, :1], affine, series=9, SamplesPerPixel=3)
+    (shot,) = (tmp_path / "shot").iterdir()
+    with pytest.raises(UserError, match="is a colour image"):
+        read_series(tmp_path / "shot", Pick())
+    write_series(tmp_path / "s", data, affine)
+    shot.rename(tmp_path / "s" / "shot.dcm")
+    np.testing.assert_array_equal(read_series(tmp_path / "s", Pick())[0], data)
+    write_series(tmp_path / "shot", data[:, :, :1], affine, series=1, ImagePositionPatient=None)
+    (shot,) = (tmp_path / "shot").iterdir()
+    shot.rename(tmp_path / "s" / "nowhere.dcm")
+    with pytest.raises(UserError, match="nowhere.dcm does not say where its image lies"):
+        read_series(tmp_path / "s", Pick())
+
+
 def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     affine, data = np.diag([2.0, 2, 5, 1]), stored()
     with pytest.raises(UserError, match="does not exist"):

@@ -308,7 +308,7 @@ def test_resampled_images_lie_on_the_first_inputs_grid(three, tmp_path, capsys):
     onto = prepared(three, tmp_path / "fine", resample=True, normalise=False, grid="T2-FLAIR")
     assert read_volume(read_pairs(onto).rows[0].degraded).data.shape == (9, 11, 4)
     text = problems(three, tmp_path / "none", resample=True, grid="STIR")
-    assert text[0] == "subject sub-P0: it has no STIR, whose grid was asked for"
+    assert text[0] == "subject P-0: it has no STIR, whose grid was asked for"
 
 
 def test_impossible_values_are_refused(three, tmp_path):
@@ -330,11 +330,29 @@ def test_impossible_values_are_refused(three, tmp_path):
     assert len(found) == 4
 
 
+def test_echo_times_agree_with_the_numbers_of_the_echoes(three, tmp_path):
+    for row in three.rows:
+        row["te_ms"] = {1: 95, 2: 21}.get(row.get("echo"), "") if row["subject"] == "P-0" else ""
+        if row["subject"] == "P-1" and row.get("echo") == 1:
+            row["te_ms"] = 20 if row["delay_ms"] == 150 else 25
+    assert problems(three, tmp_path / "c", "te_ms") == (
+        "subject P-0: its echo 2 has the echo time 21 ms, expected more than 95 ms",
+        "subject P-1: its echo 1 has the echo times 20, 25 ms, expected one at all delays",
+    )
+
+
+def test_one_file_for_two_parts(three, tmp_path):
+    three.rows[1]["path"] = three.rows[0]["path"]
+    (text,) = problems(three, tmp_path / "c")
+    assert text.startswith("row 3 (subject P-0) names")
+    assert text.endswith("which row 2 names as the magnitude at delay 150 ms, echo 1; a file is one image")
+
+
 def test_one_image_under_two_names_is_found_across_subjects(three, tmp_path):
     save(three.folder / "P-2/T1w.nii.gz", three.targets["P-0", "T1w"])
     (text,) = problems(three, tmp_path / "c")
     assert text == (
-        "row 30 (subject sub-P2) holds the same values as row 10 (subject sub-P0): one image under two names"
+        "row 30 (subject P-2) holds the same values as row 10 (subject P-0): one image under two names"
     )
 
 

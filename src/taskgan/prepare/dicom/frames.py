@@ -17,6 +17,19 @@ _DIRECTORY = "1.2.840.10008.1.3.10"
 _NEEDED = "ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
 
 
+class NotASlice(UserError):
+    """A DICOM image that lies nowhere, such as a screen shot.
+
+    Args:
+        message: The sentence.
+        series: Unique identifier of its series.
+    """
+
+    def __init__(self, message: str, series: str) -> None:
+        super().__init__(message)
+        self.series = series
+
+
 @dataclass(frozen=True)
 class Frame:
     """One two-dimensional image.
@@ -81,13 +94,15 @@ def read_frames(file: Path) -> list[Frame]:
     """The frames of a file; none of a DICOM directory or of an object without pixels.
 
     Raises:
-        UserError: If it is damaged, in colour, or does not say where its images lie.
+        UserError: If it is damaged.
+        NotASlice: If it is in colour, or does not say where its images lie.
     """
     dataset = read_dataset(file, pixels=False)
     if str(getattr(dataset, "SOPClassUID", "")) == _DIRECTORY or not hasattr(dataset, "Rows"):
         return []
     if int(getattr(dataset, "SamplesPerPixel", 1)) != 1:
-        raise UserError(f"{file} is a colour image, expected grey values of a scanner")
+        uid = _text(dataset, "SeriesInstanceUID")
+        raise NotASlice(f"{file} is a colour image, expected grey values of a scanner", uid)
     several = hasattr(dataset, "PerFrameFunctionalGroupsSequence")
     count = int(getattr(dataset, "NumberOfFrames", 1) or 1) if several else 1
     try:
@@ -141,9 +156,10 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
     position = find("PlanePositionSequence", "ImagePositionPatient")
     orientation = find("PlaneOrientationSequence", "ImageOrientationPatient")
     spacing = find("PixelMeasuresSequence", "PixelSpacing")
+    uid = _text(dataset, "SeriesInstanceUID")
     if position is None or orientation is None or spacing is None:
-        raise UserError(f"{file} does not say where its image lies, expected {_NEEDED}")
-    part, uid = part_of(dataset, find), _text(dataset, "SeriesInstanceUID")
+        raise NotASlice(f"{file} does not say where its image lies, expected {_NEEDED}", uid)
+    part = part_of(dataset, find)
     slope, intercept = scaling(dataset, find, index, part)
     return Frame(
         file=file,

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.errors import UserError
-from taskgan.prepare.dicom.frames import Frame, dicom_files, read_frames, read_pixels
+from taskgan.prepare.dicom.frames import Frame, NotASlice, dicom_files, read_frames, read_pixels
 
 _SAME_MS = 1.0
 _UNEVEN = 0.02  # of the distance between slices: what rounding of positions costs
@@ -45,14 +46,44 @@ def read_series(place: Path, pick: Pick) -> tuple[NDArray[np.float32], NDArray[n
     Raises:
         UserError: If files are damaged, several series or images are left, or slices are missing.
     """
-    frames = [frame for file in dicom_files(place) for frame in read_frames(file)]
-    if not frames:
+    files = tuple(dicom_files(place))
+    stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    found = _all_frames(files, stamps)
+    if not found:
         raise UserError(f"{place} holds no DICOM image")
-    frames = _one_image(_one_series(frames, pick.series, place), pick, place)
+    frames = _one_image(_one_series(found, pick.series, place), pick, place)
     if pick.part and frames[0].part and frames[0].part != pick.part:
         raise UserError(f"{place} holds {frames[0].part} by its DICOM header, expected {pick.part}")
     frames = _sorted(frames, place)
     return _values(frames), _affine(frames, place), frames[0]
+
+
+@lru_cache(maxsize=2)
+def _all_frames(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) -> tuple[Frame, ...]:
+    """The headers of a folder: all rows of a subject may name one, and would read it again and again.
+
+    What is no slice is left out where it is a series of its own (a screen shot beside the images).
+
+    Args:
+        files: Of the folder.
+        stamps: Their sizes and times, so that files that change are read anew.
+
+    Raises:
+        UserError: If a file is damaged, or an image of a series lies nowhere.
+    """
+    del stamps
+    frames: list[Frame] = []
+    left_out: list[NotASlice] = []
+    for file in files:
+        try:
+            frames += read_frames(file)
+        except NotASlice as error:
+            left_out.append(error)
+    series = {frame.series[0] for frame in frames}
+    for one in left_out:
+        if not series or one.series in series:
+            raise one
+    return tuple(frames)
 
 
 def _one_series(frames: Sequence[Frame], wanted: str, place: Path) -> list[Frame]:

@@ -79,10 +79,10 @@ def _check(table: Table, planned: Plan, settings: MrPreparation) -> list[Finding
             else:
                 found.append(loaded.found)
                 for row, digest in loaded.digests.items():
-                    other, whose = first.setdefault(digest, (row, subject.name))
+                    other, whose = first.setdefault(digest, (row, subject.called))
                     if other != row:
                         problems.append(
-                            f"row {row} (subject {subject.name}) holds the same values as row {other} (subject "
+                            f"row {row} (subject {subject.called}) holds the same values as row {other} (subject "
                             f"{whose}): one image under two names"
                         )
             shown.advance(subject=subject.name)
@@ -132,8 +132,8 @@ def _tell(out: Path, planned: Plan, found: Sequence[Findings]) -> None:
         say(f"note: phases were taken to be in {', '.join(units)}")
     resampled = sum(one.resampled for one in found)
     if resampled:
-        count = "1 image was" if resampled == 1 else f"{resampled} images were"
-        say(f"note: {count} resampled onto another's grid (sidecars say which)")
+        were = "1 image was" if resampled == 1 else f"{resampled} images were"
+        say(f"note: {were} resampled onto another's grid (sidecars say which)")
     learnt = [subject for subject in planned.subjects if subject.targets]
     if planned.dealt and 0 < len(learnt) < len(SPLITS):
         say("note: fewer than three subjects with contrasts: all of them are test subjects")

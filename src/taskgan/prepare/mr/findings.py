@@ -10,7 +10,7 @@ class Findings:
     """Sentences about one subject.
 
     Attributes:
-        subject: Its name.
+        subject: Its name in the table.
         problems: Why it cannot be prepared.
         notes: What was done or looks odd.
         units: Units of its phases.

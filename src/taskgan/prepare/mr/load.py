@@ -19,6 +19,7 @@ from taskgan.prepare.mr.settings import MrPreparation
 
 _UNCORRECTED = 0.1
 _COVERED = 0.9
+_SAME_MS = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def load(subject: Subject, protocol: Protocol, settings: MrPreparation) -> Loade
     Raises:
         Problems: Everything that is wrong with its images.
     """
-    found = Findings(subject.name)
+    found = Findings(subject.called)
     images = read_rows(subject, found)
     found.stop_if_wrong()
     inputs = complex_inputs(subject, images, found)
@@ -78,6 +79,8 @@ def load(subject: Subject, protocol: Protocol, settings: MrPreparation) -> Loade
         row: _factor(np.abs(placed[row].data), head, row, settings, found)
         for row in (subject.inputs[first][0], *subject.targets.values())
     }
+    found.stop_if_wrong()
+    _check_echo_times(subject, all_rows, found)
     found.stop_if_wrong()
     _note_phase(complexes[first], head, found)
     return Loaded(
@@ -152,6 +155,27 @@ def _factor(
         found.wrong(f"row {row.number}: {row.path} {error}")
         return 1.0
     return value if settings.normalise else 1.0
+
+
+def _check_echo_times(subject: Subject, images: Images, found: Findings) -> None:
+    """An echo has one echo time at all delays, and later echoes have longer ones, where table or headers tell."""
+    told: dict[int, list[float]] = {}
+    for (_, echo), (row, _) in subject.inputs.items():
+        said = images[row].about.get("EchoTime")
+        ms = row.te_ms if row.te_ms is not None else 1000 * said if isinstance(said, int | float) else None
+        told.setdefault(echo, []).extend([] if ms is None else [ms])
+    last = 0.0
+    for echo, times in sorted(told.items()):
+        if not times:
+            continue
+        if max(times) - min(times) > _SAME_MS:
+            shown = ", ".join(f"{time:g}" for time in sorted(set(times)))
+            found.wrong(f"its echo {echo} has the echo times {shown} ms, expected one at all delays")
+        elif min(times) <= last:
+            found.wrong(
+                f"its echo {echo} has the echo time {min(times):g} ms, expected more than {last:g} ms"
+            )
+        last = max(times)
 
 
 def _note_phase(longest: NDArray[np.complex64], head: NDArray[np.bool_] | None, found: Findings) -> None:

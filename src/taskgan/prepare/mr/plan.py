@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from taskgan.cohort.images import SUFFIXES
 from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
 from taskgan.cohort.pairs import REQUIRED, SPLITS
 from taskgan.errors import Problems, UserError
@@ -36,6 +37,7 @@ class Subject:
 
     Attributes:
         name: As BIDS calls it, ``sub-P01``.
+        called: As the table calls it, for messages.
         split: ``train``, ``val`` or ``test``.
         inputs: Rows by delay (number, from 1) and echo: real and imaginary part, or magnitude and phase.
         targets: Rows by contrast.
@@ -44,6 +46,7 @@ class Subject:
     """
 
     name: str
+    called: str
     split: str
     inputs: Mapping[tuple[int, int], tuple[Row, Row]]
     targets: Mapping[str, Row]
@@ -101,6 +104,7 @@ def plan(table: Table, settings: MrPreparation) -> Plan:
     subjects = tuple(
         Subject(
             participant(name),
+            name,
             splits[name],
             inputs[name],
             {c: r for c in CONTRASTS for r in own if r.role == "target" and r.name == c},
@@ -127,7 +131,8 @@ def _twice(rows: Mapping[str, Sequence[Row]]) -> list[str]:
                 )
                 continue
             # Of a DICOM folder, rows may pick different images.
-            other, first = files.setdefault((row.path.resolve(), row.pick), (subject, row))
+            pick = None if row.path.name.endswith(SUFFIXES) else row.pick
+            other, first = files.setdefault((row.path.resolve(), pick), (subject, row))
             if first is not row:
                 whose = "" if other == subject else f" of subject {other}"
                 problems.append(
