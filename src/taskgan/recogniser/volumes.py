@@ -13,10 +13,12 @@ from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Case, load_case
 from taskgan.cohort.targets import Targets
+from taskgan.console import progress
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data, Target
 
 Array = NDArray[np.float32]
+_MANY = 100  # images, from which on reading them takes longer than a glance
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,17 @@ def labels_of(volume: CleanVolume) -> Tensor:
     return label if label.ndim == 3 else label.expand(len(volume.slices), *label.shape)
 
 
+def _shown(pairs: Pairs) -> Iterator[Pair]:
+    """The rows, with a line that tells how far one is where they are many."""
+    if len(pairs) < _MANY:
+        yield from pairs
+        return
+    with progress("read clean", len(pairs), "images") as bar:
+        for pair in pairs:
+            yield pair
+            bar.advance()
+
+
 def clean_slices(
     pairs: Pairs, data: Data, fingerprint: str = "", targets: Targets | None = None
 ) -> CleanSlices:
@@ -110,7 +123,7 @@ def clean_slices(
     only_degraded = data.model_copy(update={"inputs": ("degraded",)})
     volumes = []
     case: Case | None = None
-    for pair in pairs:
+    for pair in _shown(pairs):
         case = load_case(pair, only_degraded, known=case)
         assert case.clean is not None  # asked for
         means = np.abs(case.clean).mean(axis=(1, 2), dtype=np.float64)
