@@ -225,6 +225,8 @@ def _splits(
         if values:
             given[name] = values[0]
     learnt = {name for name, own in rows.items() if any(row.role == "target" for row in own)}
+    if given and settings.stratify:
+        problems.append("subjects are stratified only where splits are dealt, and the table gives them")
     if given:
         problems += [
             f"subject {name} has no split while others have one" for name in lines if name not in given
