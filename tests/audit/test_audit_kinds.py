@@ -59,7 +59,7 @@ def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None
     assert record["opinions"]["eye"]["changed"]["flipped"] == 2
     assert "unit is the subject" in record["unit"]
     assert record["headline"].startswith(
-        "2 of 8 subjects changed class in the eyes of eye, the judge that sees the most (25 % [3, 65]): "
+        "2 of 8 subjects changed class in the eyes of eye (25 % [3, 65]): "
         "bright to grey in 2 cases, grey to dark in 1 case"
     )
     assert {r["output"]: r["to_negative"] for r in table(done, "outputs") if r["image"] == "changed"} == {
@@ -73,6 +73,7 @@ def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None
     assert 0 in measured.calibration.labels([1.0, 0.0, 0.0])
     assert measured.coverage.estimate > 0.7
     assert set(measured.by_label) == {0, 1, 2}
+    assert (measured.calibration.subjects, measured.subjects) == (4, 4)
     page = done.page.read_text()
     assert "did the restoration change the class?" in page
     assert "Number of cases by the class on the clean image" in page

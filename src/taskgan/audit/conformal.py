@@ -52,7 +52,7 @@ class ConformalCalibration:
         scores: Scores by label ``0``, ``1``, … (Mondrian: each label is covered by itself), or pooled under ``all``.
             |truth − value| for intervals, 1 − probability of the true label for labels.
         provenance: What else is known: the judge and, of several labels or masks, which ``output``; the names of
-            the ``classes``.
+            the ``classes``; how many ``subjects`` there were, where some have several labels.
     """
 
     target: str
@@ -148,8 +148,8 @@ class ConformalCalibration:
 
     @property
     def subjects(self) -> int:
-        """Calibration subjects."""
-        return sum(len(group) for group in self.scores.values())
+        """Calibration subjects; one with cases of several labels, each calibrated by itself, counts once."""
+        return int(self.provenance.get("subjects") or sum(len(group) for group in self.scores.values()))
 
     @property
     def too_few(self) -> str:

@@ -65,7 +65,8 @@ def label_words(rows: pd.DataFrame, about: Property) -> str:
     word = about.words("", truth)
     if about.kind != "regression" or label != label:
         return word
-    return f"{label:.4g} ({word})" if truth == truth else f"{label:.4g}"
+    shown = f"{label:#.4g}".replace("-", "−")
+    return f"{shown} ({word})" if truth == truth else shown
 
 
 def _of_outputs(readings: Readings, judge: str, method: str, about: Property) -> pd.DataFrame:

@@ -86,9 +86,10 @@ def made(
     if about.kind == "multi_class":
         rows = first_cases(_classes(readings, judge, method), pool, _by(by_class))
         p = rows[list(range(len(names)))]
+        about_it = {"judge": judge, "classes": names, "subjects": int(rows["subject"].nunique())}
         return [
             ConformalCalibration.of_labels(
-                p, rows["truth"], alpha=alpha, target=judge, by_class=by_class, judge=judge, classes=names
+                p, rows["truth"], alpha=alpha, target=judge, by_class=by_class, **about_it
             )
         ]
     found = []

@@ -26,69 +26,85 @@ def all_tables(outcome: Outcome) -> list[Table]:
 
 def opinions_table(outcome: Outcome) -> Table:
     """A row a judge and kind of image."""
+    kinds = [outcome.readings.about(judge) for judge in outcome.opinions]
+    several = any(about.several for about in kinds)
+    directed = any(about.kind != "multi_class" for about in kinds)
+    single = not all(about.several for about in kinds)
     rows = []
     for judge, by_image in outcome.opinions.items():
         fit = outcome.fitness[judge].fit
-        directed = outcome.readings.about(judge).kind != "multi_class"
+        about = outcome.readings.about(judge)
         for image, found in by_image.items():
             name = Cell(judge if fit else f"{judge} (no judge)", "", judge, "strong" if fit else "muted")
-            figures = _figures(found, image, directed=directed)
-            rows.append((name, plain(shown(image), tone="" if fit else "muted"), *figures))
-    several = any(outcome.readings.about(judge).several for judge in outcome.opinions)
+            clean = image == CLEAN
+            ways = [
+                Cell("–") if clean or about.kind == "multi_class" else Cell(str(n), "", n)
+                for n in _ways(found)
+            ]
+            rows.append(
+                (
+                    name,
+                    plain(shown(image), tone="" if fit else "muted"),
+                    Cell("–") if clean else rate(found.flips, found.flipped, found.subjects),
+                    *(ways if directed else ()),
+                    share(found.errors),
+                    *((share(found.sensitivity), share(found.specificity)) if single else ()),
+                    estimate(found.balanced_accuracy, 2),
+                    estimate(found.auc, 2),
+                )
+            )
+    ways_columns = (
+        Column("to_positive", "neg → pos", "Negative on the clean image, positive here."),
+        Column("to_negative", "pos → neg", "Positive on the clean image, negative here."),
+    )
+    halves = (
+        Column("sensitivity", "Sensitivity", "Right among the positive."),
+        Column("specificity", "Specificity", "Right among the negative."),
+    )
     columns = (
         Column("judge", "Judge"),
         Column("image", "Images"),
         Column("flips", "Flips", "Subjects whom the judge decides otherwise than on their clean image."),
-        Column("to_positive", "neg → pos", "Negative on the clean image, positive here."),
-        Column("to_negative", "pos → neg", "Positive on the clean image, negative here."),
+        *(ways_columns if directed else ()),
         Column("errors", "Errors", "Share of subjects decided otherwise than their label."),
-        Column("sensitivity", "Sensitivity", "Right among the positive."),
-        Column("specificity", "Specificity", "Right among the negative."),
-        Column(
-            "balanced_accuracy",
-            "Balanced acc.",
-            "Mean over classes, or over the positive and negative of every label; always giving one answer gets one "
-            "over their number."
-            if several
-            else "Mean of the two; always answering “negative” gives 0.50.",
-        ),
-        Column(
-            "auc",
-            "AUC",
-            "Mean over classes or labels, each against the rest."
-            if several
-            else "Of the judge’s score, DeLong’s interval.",
-        ),
+        *(halves if single else ()),
+        *_accuracies(several),
     )
     note = (
         "Flips are relative to the same judge’s reading of the clean image; errors are against the label. Intervals "
         f"are exact (Clopper–Pearson), of balanced accuracy by its posterior. {UNIT}"
     )
-    empty = (
-        "The property is a value without a cut: nothing is decided, so nobody can flip and McNemar’s test has "
-        "nothing to count. Bias, limits of agreement and slope are reported instead; a cut in the recipe (task.cut) "
-        "makes decisions of it."
-        if outcome.main.kind == "regression"
-        else "Masks are drawn, not decided: overlap and volumes are reported instead."
-        if outcome.main.kind == "segmentation"
-        else "Nobody decides."
-    )
     title = "Every judge on every kind of image"
-    return Table("opinions", title, note, columns, tuple(rows), empty, grouped=True)
+    return Table("opinions", title, note, columns, tuple(rows), _undecided(outcome), grouped=True)
 
 
-def _figures(found: Opinion, image: str, *, directed: bool) -> tuple[Cell, ...]:
-    clean = image == CLEAN
-    ways = [Cell("–") if clean or not directed else Cell(str(n), "", n) for n in _ways(found)]
+def _accuracies(several: bool) -> tuple[Column, Column]:
+    """Headings of what one decision, or several together, are measured by."""
+    if several:
+        mean = "Mean over classes, or over the positive and negative of every label; always giving one answer gets "
+        return (
+            Column("balanced_accuracy", "Balanced acc.", f"{mean}one over their number."),
+            Column("auc", "AUC", "Mean over classes or labels, each against the rest."),
+        )
     return (
-        Cell("–") if clean else rate(found.flips, found.flipped, found.subjects),
-        *ways,
-        share(found.errors),
-        share(found.sensitivity),
-        share(found.specificity),
-        estimate(found.balanced_accuracy, 2),
-        estimate(found.auc, 2),
+        Column(
+            "balanced_accuracy", "Balanced acc.", "Mean of the two; always answering “negative” gives 0.50."
+        ),
+        Column("auc", "AUC", "Of the judge’s score, DeLong’s interval."),
     )
+
+
+def _undecided(outcome: Outcome) -> str:
+    """Why the table is empty, and what is reported instead."""
+    if outcome.main.kind == "regression":
+        return (
+            "The property is a value without a cut: nothing is decided, so nobody can flip and McNemar’s test has "
+            "nothing to count. Bias, limits of agreement and slope are reported instead; a cut in the recipe "
+            "(task.cut) makes decisions of it."
+        )
+    if outcome.main.kind == "segmentation":
+        return "Masks are drawn, not decided: overlap and volumes are reported instead."
+    return "Nobody decides."
 
 
 def _ways(found: Opinion) -> tuple[int, int]:

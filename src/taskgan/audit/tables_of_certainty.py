@@ -23,6 +23,8 @@ def coverage_table(outcome: Outcome) -> Table:
     every = outcome.conformal.measured
     pairs = any(len(m.by_label) == 2 for m in every)
     more = any(len(m.by_label) > 2 for m in every)
+    wide = any(m.calibration.kind == "interval" for m in every)
+    sets = any(m.calibration.kind == "labels" for m in every)
     for m in every:
         c = m.calibration
         unit = outcome.readings.about(c.judge).unit
@@ -38,14 +40,17 @@ def coverage_table(outcome: Outcome) -> Table:
                 share(m.coverage),
                 *((Cell("–") if one is None else share(one) for one in both) if pairs else ()),
                 *((_least(m),) if more else ()),
-                Cell(width, "", m.width),
-                share(m.abstained),
-                share(m.wrong),
+                *((Cell(width, "", m.width),) if wide else ()),
+                *((share(m.abstained), share(m.wrong)) if sets else ()),
             )
         )
     sides = (
         Column("coverage_negative", "negatives"),
         Column("coverage_positive", "positives"),
+    )
+    undecided = (
+        Column("abstained", "No decision", "The set is not a single label."),
+        Column("wrong", "Wrong of decided"),
     )
     columns = (
         Column("judge", "From"),
@@ -63,9 +68,8 @@ def coverage_table(outcome: Outcome) -> Table:
             if more
             else ()
         ),
-        Column("width", "Mean width"),
-        Column("abstained", "No decision", "The set is not a single label."),
-        Column("wrong", "Wrong of decided"),
+        *((Column("width", "Mean width"),) if wide else ()),
+        *(undecided if sets else ()),
     )
     source = outcome.conformal.source
     call = (

@@ -24,7 +24,7 @@ class Verdict:
         findings: What it rests on.
         warnings: What limits it.
         question: Title of the page.
-        terms: What the words mean: a term and the rest of its sentence.
+        terms: What the words mean: article, term and the rest of its sentence.
     """
 
     audited: str
@@ -32,7 +32,7 @@ class Verdict:
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
     question: str = ""
-    terms: tuple[tuple[str, str], ...] = ()
+    terms: tuple[tuple[str, str, str], ...] = ()
 
 
 def verdict(outcome: Outcome) -> Verdict:
@@ -67,11 +67,13 @@ def verdict(outcome: Outcome) -> Verdict:
 
 def _headline(outcome: Outcome, worst: Opinion) -> str:
     about = outcome.readings.about(worst.judge)
-    by = f"in the eyes of {worst.judge}, the judge that sees the most"
+    able = [name for name in outcome.fit if name in outcome.opinions]
+    by = f"in the eyes of {worst.judge}" + (", the judge that sees the most" if len(able) > 1 else "")
     rate = f"({percent(worst.flips)})"
     who = "patient" if about.changed == "changed diagnosis" else "subject"
     if not worst.flipped:
-        return f"No {who} of {worst.subjects} {about.changed} {rate}, by any judge."
+        eyes = "any judge" if len(able) > 1 else worst.judge
+        return f"No {who} of {worst.subjects} {about.changed} {rate}, by {eyes}."
     parts = []
     if worst.to_positive and not about.several:
         parts.append(f"{_count(worst.to_positive, 'negative')} became positive")

@@ -18,8 +18,8 @@ def question(about: Property) -> str:
     return _QUESTIONS[about.kind]
 
 
-def definitions(about: Property, *, decided: bool) -> tuple[tuple[str, str], ...]:
-    """What the words of the verdict mean: a term and the rest of its sentence.
+def definitions(about: Property, *, decided: bool) -> tuple[tuple[str, str, str], ...]:
+    """What the words of the verdict mean: article, term and the rest of its sentence.
 
     Args:
         about: What the audit is about.
@@ -30,15 +30,16 @@ def definitions(about: Property, *, decided: bool) -> tuple[tuple[str, str], ...
         "multi_label": "sets or takes back a label in the restored image, against the clean one",
         "regression": f"puts the restored image on the other side of the cut ({about.cut:g}) than the clean one",
     }
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, str, str]] = []
     if decided:
         way = ways.get(about.kind) if about.decides else None
         way = way or "decides otherwise on the restored image than on the clean one"
-        found.append(("flip", f"is a judge that {way} of the same subject, whoever is right."))
-        found.append(("error", "is a decision that differs from the label."))
+        found.append(("A", "flip", f"is a judge that {way} of the same subject, whoever is right."))
+        found.append(("An", "error", "is a decision that differs from the label."))
     if about.kind == "regression":
         found.append(
             (
+                "The",
                 "bias",
                 "is the mean of restored − clean value, limits of agreement say where the difference of a single "
                 "case lies, the slope is that of restored on clean values (1 keeps differences between subjects).",
@@ -46,7 +47,11 @@ def definitions(about: Property, *, decided: bool) -> tuple[tuple[str, str], ...
         )
     if about.kind == "segmentation":
         found.append(
-            ("Dice", "is twice the overlap of two masks over the sum of their sizes; 1 is the same mask.")
+            (
+                "The",
+                "Dice coefficient",
+                "is twice the overlap of two masks over the sum of their sizes; 1 is the same mask.",
+            )
         )
     return tuple(found)
 
