@@ -331,3 +331,20 @@ def test_a_share_tells_what_failed_too(
     assert sweep(replace(asked, only="1/2")).failed == 1
     assert "1 of 2 runs of " in capsys.readouterr().out.splitlines()[-1]
     assert sweep(replace(asked, only="2/2")).failed == 0
+
+
+def test_what_recipes_leave_to_the_data_makes_no_setting_another_one(
+    asked: Asked, workshop: Workshop
+) -> None:
+    """Training writes centre and scale of a regression into the run's recipe."""
+    regression = (*asked.overrides, "task.kind=regression", "task.labels=[label]")
+    one = replace(asked, overrides=regression, against=("objective=gan",), choose="psnr")
+    sweep(one)
+    rows = table(one)
+    assert [row["setting"] for row in rows] == ["mu_task=0.01", "mu_task=0.1", "mu_task=1", "objective=gan"]
+    assert [row["reference"] for row in rows] == ["0", "0", "0", "1"]
+    assert not any(key.startswith("task.") for key in rows[0])
+    renamed = asked.out / "runs" / "another name"
+    (asked.out / rows[1]["run"]).rename(renamed)
+    sweep(one)
+    assert len(workshop.trained) == 4  # it is known by what it is, not by its name

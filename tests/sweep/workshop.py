@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.targets import resolved_recipe
 from taskgan.errors import Diverged
 from taskgan.evaluate.cases import write_cases
 from taskgan.files import write_json, write_text, write_yaml
@@ -43,7 +44,7 @@ class Workshop:
         error = self.fails(recipe)
         if error is not None:
             raise error
-        write_yaml(folder / "recipe.yaml", dump_recipe(recipe))
+        write_yaml(folder / "recipe.yaml", dump_recipe(resolved_recipe(recipe, rows)))
         write_yaml(folder / "run.yaml", {"status": "training"})
         if len(self.trained) == self.kill:
             raise KeyboardInterrupt

@@ -1,9 +1,9 @@
 """The runs of a sweep: every combination and seed as a checked recipe, equal ones once."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,19 @@ class Plan:
     Attributes:
         trials: The runs.
         against: The settings of the reference; empty where there is none.
+        reference: The recipe of the reference, with the base's seed; None where there is none.
         merged: For every setting that is the same run as an earlier one: both labels.
     """
 
     trials: tuple[Trial, ...]
     against: dict[str, Any]
+    reference: Recipe | None
     merged: tuple[tuple[str, str], ...]
+
+    def settled(self, settle: Callable[[Recipe], Recipe]) -> "Plan":
+        """The plan with what recipes left to the data, as training will write it into the run folders."""
+        trials = tuple(replace(trial, recipe=settle(trial.recipe)) for trial in self.trials)
+        return replace(self, trials=trials, reference=self.reference and settle(self.reference))
 
 
 def plan(
@@ -103,7 +110,8 @@ def plan(
             if first is not trial and not apart:
                 flat = settings_of(own)
                 merged[label({key: flat[key] for key in asked})] = label(first.values)
-    return Plan(tuple(trials.values()), reference, tuple(merged.items()))
+    apart_recipe = settings[-1] if reference else None
+    return Plan(tuple(trials.values()), reference, apart_recipe, tuple(merged.items()))
 
 
 def shown_values(recipe: Recipe, keys: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from taskgan.sweep.choose import Candidate
 from taskgan.sweep.effective import group, in_play
 from taskgan.sweep.folder import FAILED, Outcome, outcome_of, runs, steps_of
 from taskgan.sweep.names import label
-from taskgan.sweep.plan import Plan, changed, shown_values
+from taskgan.sweep.plan import Plan, shown_values
 from taskgan.train.folder import settings_of
 
 MEASURES = ("psnr", "ssim", "rmse_relative", "task_mae", "judge_mae", "suvr_error")
@@ -97,7 +97,7 @@ def collect(out: Path, base: Recipe, asked: Plan, keys: Sequence[str]) -> list[R
 
     Args:
         out: The sweep folder.
-        base: The recipe that the grid changes.
+        base: The recipe that the grid changes, with what it left to the data.
         asked: The plan of this call: it says which setting is the reference, and whether it is one of the grid
             too.
         keys: Swept keys of this call; those that earlier calls swept are found by themselves.
@@ -106,7 +106,7 @@ def collect(out: Path, base: Recipe, asked: Plan, keys: Sequence[str]) -> list[R
     groups: dict[str, list[Run]] = {}
     for run in found:
         groups.setdefault(group(run.recipe), []).append(run)
-    reference = group(changed(base, asked.against)) if asked.against else ""
+    reference = group(asked.reference) if asked.reference is not None else ""
     grid = {group(trial.recipe) for trial in asked.trials if not trial.reference}
     apart = {reference} - grid
     shown = swept_keys(base, [run.recipe for run in found if group(run.recipe) not in apart], keys)

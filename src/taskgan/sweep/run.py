@@ -4,11 +4,13 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.targets import resolved_recipe
 from taskgan.console import duration, say
 from taskgan.errors import Diverged, Failed, UserError
 from taskgan.evaluate.readers import default_readers, no_readers
@@ -121,6 +123,8 @@ def sweep(asked: Asked) -> Swept:
     )
     rows = _without_test(read_training_pairs(asked.cohort))
     used = _check_cohort(rows, base, todo, rule)
+    settle = partial(resolved_recipe, pairs=used)
+    todo = todo.settled(settle)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
     cohort = {
         "name": rows.folder.resolve().name,
@@ -135,7 +139,7 @@ def sweep(asked: Asked) -> Swept:
             f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them"
         )
         return Swept(asked.out, _tell_failed(done, asked.out))
-    return _join(asked, base, todo, [axis.key for axis in axes], record)
+    return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
 
 
 def _settings(texts: Sequence[str]) -> dict[str, Any]:
