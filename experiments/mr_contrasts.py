@@ -1,0 +1,280 @@
+"""Six MR contrasts from one multi-delay multi-echo acquisition: networks against the physics, from heads to tables.
+
+    python experiments/mr_contrasts.py WORK --anatomy BRAINWEB                    # every stage, resumes where it was
+    python experiments/mr_contrasts.py WORK --stage sweep --share 1/2             # half of the sweeps' runs
+    python experiments/mr_contrasts.py WORK --stage train --stage judge --seeds 0
+    python experiments/mr_contrasts.py WORK --publish results/mr
+    python experiments/mr_contrasts.py TRIAL --anatomy BRAINWEB --trial           # every stage once, tiny: no result
+
+Test heads are never seen in training (7 heads train, 2 validate, 5 test). λ and μ are chosen by ``taskgan sweep``
+on the validation subjects before any test image is restored, the GAN's λ among as many settings as Task-GAN's; the
+stages after it read the choice. T and the judge that read the results are the same for all methods: of two seeds
+and architectures, trained on clean images of training subjects. Stages and seeds can be run by several processes,
+one after another or at once: each run folder belongs to one of them.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taskgan.cohort.pairs import read_pairs
+from taskgan.errors import UserError
+from taskgan.files import read_yaml
+from taskgan.recipe import Recipe, read_recipe
+
+RECIPE = Path(__file__).with_name("mr-contrasts.yaml")
+COHORT: dict[str, Any] = {"subjects": 96, "splits": (0.51, 0.14, 0.35)}
+SEEDS = (0, 1, 2)
+STAGES = ("cohort", "sweep", "train", "judge", "report")
+PHYSICS = "relaxometry"
+ONE = "T1w"  # the contrast of the ablation, and of the paper's Table 2
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is compared, as a change of the recipe; all have the same data, seeds and steps of G.
+
+    Attributes:
+        changes: Of the recipe.
+        sweep: Whose choice of weights it takes; empty where the objective has none.
+        three_steps: T alone, then the contrasts in turn, then mixed (the paper); without, T is pretrained and all
+            networks learn from the first step, contrasts mixed.
+        contrast: Learns and makes this one only.
+    """
+
+    changes: tuple[str, ...]
+    sweep: str = ""
+    three_steps: bool = False
+    contrast: str = ""
+
+
+METHODS = {
+    "l1": Method(("objective=l1",)),
+    "gan": Method(("objective=gan",), "sweep-gan"),
+    "task_gan": Method(("objective=task_gan",), "sweep-task-gan"),
+    "task_gan_three_step": Method(("objective=task_gan",), "sweep-task-gan", three_steps=True),
+    f"gan_{ONE}_alone": Method(("objective=gan",), "sweep-gan", contrast=ONE),
+}
+SWEEPS = {
+    "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.03,0.1,0.3,1,3,10",)),
+    "sweep-task-gan": (("objective=task_gan",), ("loss.lambda_gan=0.1,1", "loss.mu_task=0.01,0.1,1")),
+}
+SWEEP_STEPS = 500
+# What --trial changes.
+TRIAL_COHORT: dict[str, Any] = {"subjects": 14, "pixels": 64, "slices": 4}
+TRIAL = (
+    "generator={width: 8, max_width: 16, depth: 3, norm: instance, dropout_layers: 1}",
+    "discriminator={widths: [8, 8, 8], norm: instance}",
+    "loss.feature_layers=[1, 2]",
+    *(
+        f"{reader}.{key}"
+        for reader in ("task.pretrain", "judge")
+        for key in ("steps=12", "width=4", "validate_every=6")
+    ),
+    *(
+        f"{key}=12"
+        for key in ("optimiser.steps", "optimiser.warmup", "validation.every", "validation.save_every")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Where it is, and whether it is only tried."""
+
+    work: Path
+    trial: bool = False
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        return TRIAL if self.trial else ()
+
+    @property
+    def cohort(self) -> Path:
+        return self.work / "cohort"
+
+    def run(self, method: str, seed: int) -> Path:
+        return self.work / "runs" / f"{method}-seed{seed}"
+
+    def base(self) -> Recipe:
+        """Whose T and judge read all results."""
+        return read_recipe(RECIPE, self.changes)
+
+    def recipe(self, name: str, seed: int) -> Recipe:
+        """A method's, with a seed of its own for G, D and the data order; T and judge stay the same."""
+        method = METHODS[name]
+        changes = [*self.changes, *method.changes, *self._weights(method.sweep), f"seed={seed}"]
+        if method.contrast:
+            changes += ["data.condition=''", f"data.select.contrast={method.contrast}", "data.balanced=false"]
+        if method.three_steps:
+            changes += three_steps(self.base())
+        return read_recipe(RECIPE, changes)
+
+    def _weights(self, sweep: str) -> list[str]:
+        if not sweep:
+            return []
+        record = self.work / sweep / "sweep.yaml"
+        if not record.is_file() or read_yaml(record).get("status") != "complete":
+            raise UserError(f"{record} is not there or not complete; run the stage sweep first")
+        chosen = read_yaml(record)["chosen"]["values"]
+        return [f"{key}={value}" for key, value in chosen.items() if key.startswith("loss.")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder for cohort, runs and report")
+    parser.add_argument("--anatomy", type=Path, help="folder of BrainWeb tissue files")
+    parser.add_argument("--trial", action="store_true", help="every stage once, tiny: shows that it runs")
+    parser.add_argument("--stage", choices=STAGES, action="append", help="only these stages")
+    parser.add_argument("--method", choices=[PHYSICS, *METHODS], action="append", help="only these methods")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument(
+        "--share", help="K/N: every N-th run of the sweeps from the K-th on; a last call joins"
+    )
+    parser.add_argument("--publish", type=Path, help="keep the results of a finished experiment here")
+    asked = parser.parse_args()
+    here, stages = Experiment(asked.work, asked.trial), asked.stage or STAGES
+    if asked.publish is not None:
+        publish(here, asked.publish, asked.seeds)
+        return
+    if "cohort" in stages:
+        cohort(here, asked.anatomy)
+    if "sweep" in stages:
+        sweep(here, asked.share)
+    methods = asked.method or [PHYSICS, *METHODS]
+    # Seeds outermost: an interrupted experiment has whole seeds of every method.
+    for method, seed in made(methods, asked.seeds):
+        if "train" in stages and method != PHYSICS:
+            train(here, method, seed)
+        if "judge" in stages:
+            judge(here, method, seed)
+    if "report" in stages:
+        report(here, methods, asked.seeds)
+
+
+def made(methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """What is to be made, in order; the physics has nothing to draw, so once."""
+    return [(m, s) for s in seeds for m in methods if m != PHYSICS or s == seeds[0]]
+
+
+def three_steps(base: Recipe) -> list[str]:
+    """The paper's schedule: G gets as many steps as with one-step training, T as many as when it is pretrained."""
+    half = base.optimiser.steps // 2
+    phases = (
+        f"{{name: contrasts, steps: {base.task.pretrain.steps}, trains: [task]}}",
+        f"{{name: in turn, steps: {half}, conditions: in_turn}}",
+        f"{{name: mixed, steps: {base.optimiser.steps - half}}}",
+    )
+    total = base.task.pretrain.steps + base.optimiser.steps
+    return [f"schedule=[{', '.join(phases)}]", f"optimiser.steps={total}", "task.pretrain.steps=0"]
+
+
+def cohort(here: Experiment, anatomy: Path | None) -> None:
+    from taskgan.simulate.mr.cohort import simulate_mr
+    from taskgan.simulate.mr.settings import mr_simulation
+
+    if anatomy is None:
+        raise SystemExit("say --anatomy FOLDER, with BrainWeb's tissue files")
+    simulate_mr(here.cohort, mr_simulation(anatomy=anatomy, **COHORT | (TRIAL_COHORT if here.trial else {})))
+
+
+def sweep(here: Experiment, share: str | None) -> None:
+    """λ of the GAN, then λ and μ of Task-GAN: six settings each, short runs."""
+    from taskgan.sweep.run import Asked, sweep
+
+    steps = min(SWEEP_STEPS, here.base().optimiser.steps)
+    short = tuple(
+        f"{key}={steps}" for key in ("optimiser.steps", "validation.every", "validation.save_every")
+    )
+    for name, (fixed, grid) in SWEEPS.items():
+        sweep(
+            Asked(
+                recipe=str(RECIPE),
+                cohort=here.cohort,
+                out=here.work / name,
+                grid=grid,
+                overrides=(*here.changes, *short, *fixed),
+                only=share,
+            )
+        )
+
+
+def train(here: Experiment, method: str, seed: int) -> None:
+    from taskgan.train.run import train
+
+    train(here.recipe(method, seed), here.cohort, here.run(method, seed))
+
+
+def judge(here: Experiment, method: str, seed: int) -> None:
+    from taskgan.evaluate.readers import default_readers
+    from taskgan.evaluate.run import evaluate
+    from taskgan.relaxometry.files import restore_by_relaxometry
+    from taskgan.restore.files import restore
+
+    run, table, base = here.run(method, seed), here.cohort / "pairs.csv", here.base()
+    restored = run / "restored"
+    if not (restored / "restored.yaml").is_file() or _status(restored) != "complete":
+        if method == PHYSICS:
+            restore_by_relaxometry([table], restored, recipe=base, split="test")
+        else:
+            restore(run / "model", [table], restored, split="test", precision="32", overwrite=True)
+    contrast = METHODS[method].contrast if method in METHODS else ""
+    alone = read_recipe(RECIPE, [*here.changes, f"data.select.contrast={ONE}"])
+    # All of them by contrast, and the ablation's contrast by itself beside it.
+    wanted = {"evaluation": alone if contrast else base}
+    if method == "gan":
+        wanted[f"evaluation-{ONE}"] = alone
+    waiting = {name: how for name, how in wanted.items() if not (run / name / "summary.json").is_file()}
+    readers = default_readers(read_pairs(here.cohort), base, None) if waiting else {}
+    for name, how in waiting.items():
+        evaluate(restored, here.cohort, run / name, recipe=how, method=method, readers=readers)
+
+
+def _status(restored: Path) -> object:
+    return read_yaml(restored / "restored.yaml").get("status")
+
+
+def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> None:
+    """All six contrasts, and the ablation: one generator for all against one for one."""
+    from taskgan.report.run import compare
+
+    alone = [name for name, method in METHODS.items() if method.contrast and name in methods]
+    for_all = [here.run(m, s) / "evaluation" for m, s in made(methods, seeds) if m not in alone]
+    compare(for_all, here.work / "report", baseline="gan", overwrite=True)
+    if alone and "gan" in methods:
+        theirs = [here.run(m, s) / "evaluation" for m in alone for s in seeds]
+        ours = [here.run("gan", s) / f"evaluation-{ONE}" for s in seeds]
+        compare([*ours, *theirs], here.work / f"report-{ONE}", baseline="gan", overwrite=True)
+
+
+def publish(here: Experiment, out: Path, seeds: Sequence[int]) -> None:
+    from publish_evidence import publish
+
+    runs = [here.run(m, s).name for m, s in made([PHYSICS, *METHODS], seeds)]
+    publish(here.work, out, runs, about=_ABOUT, beside=[f"report-{ONE}"])
+
+
+_ABOUT = """# Six MR contrasts from one acquisition
+
+Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
+
+```
+python experiments/mr_contrasts.py WORK --anatomy BRAINWEB
+python experiments/mr_contrasts.py WORK --publish results/mr
+```
+
+What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
+`evidence.yaml`; every case in `cases.csv`; the choice of λ and μ on validation subjects in `sweep-*/`. `report-T1w`
+is the ablation: the GAN of all six contrasts against one that learns T1w alone, with the same number of steps.
+"""
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(str(error)) from None
