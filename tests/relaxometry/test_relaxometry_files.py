@@ -9,11 +9,12 @@ from small_mr import read_table, write_cohort, write_table
 
 from taskgan.cohort.images import read_sidecar, read_volume, sidecar, write_volume
 from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.people import person_mark
 from taskgan.errors import Problems, UserError
 from taskgan.evaluate.restorations import find_restorations
 from taskgan.files import read_yaml, write_yaml
 from taskgan.recipe import parse_recipe
-from taskgan.relaxometry import files
+from taskgan.relaxometry import files, scans
 from taskgan.relaxometry.files import restore_by_relaxometry
 from taskgan.relaxometry.protocol import Given, read_protocol
 
@@ -91,8 +92,8 @@ def test_maps_are_in_the_units_of_bids(restored):
 
 def test_a_subject_is_fitted_once_for_all_its_contrasts(made, tmp_path, monkeypatch):
     calls = []
-    fit = files.fit_maps
-    monkeypatch.setattr(files, "fit_maps", lambda *a, **k: calls.append(k["name"]) or fit(*a, **k))
+    fit = scans.fit_maps
+    monkeypatch.setattr(scans, "fit_maps", lambda *a, **k: calls.append(k["name"]) or fit(*a, **k))
     _restore(made, tmp_path / "out")
     assert calls == ["the input of sub-0", "the input of sub-1"]
 
@@ -221,3 +222,26 @@ def test_an_unknown_contrast_is_named(cohort, tmp_path):
         _restore(cohort, tmp_path / "out", split="test")
     given = Given.model_validate({"targets": [{"name": "MT", "tr": 2700, "te": 20}]})
     _restore(cohort, tmp_path / "out", split="test", given=given)
+
+
+def test_factors_from_training_subjects_take_the_receivers_gain_into_account(cohort, tmp_path):
+    for path in cohort.rglob("*PDw.nii.gz"):
+        volume = read_volume(path)
+        write_volume(path, volume.data * np.float32(7.0), volume.affine)
+    plain = _restore(cohort, tmp_path / "plain", split="test")
+    out = _restore(cohort, tmp_path / "out", split="test", calibration=3)
+    record = read_yaml(out / "restored.yaml")
+    assert record["settings"]["factors"] == pytest.approx({"PDw": 7.0, "T1w": 1.0, "T2-FLAIR": 1.0}, rel=0.02)
+    assert record["seen"]["subjects"] == 1
+    assert record["seen"]["people"] == [person_mark("sub-0")]
+    assert record["checksum"] != read_yaml(plain / "restored.yaml")["checksum"]
+    for name in ("PDw", "T1w"):
+        images = [read_volume(folder / f"sub-1_{name}.nii.gz").data for folder in (out, plain)]
+        np.testing.assert_allclose(images[0], record["settings"]["factors"][name] * images[1], rtol=1e-5)
+
+
+def test_factors_need_training_rows(cohort, tmp_path):
+    write_table(cohort, [row for row in read_table(cohort) if row["split"] == "test"])
+    with pytest.raises(UserError, match="no row of the split 'train'"):
+        _restore(cohort, tmp_path / "out", calibration=3)
+    assert not (tmp_path / "out").exists()

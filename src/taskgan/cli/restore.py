@@ -46,6 +46,13 @@ def restore(
         str | None,
         typer.Option(help="Of relaxometry: how evaluate reads the images; default: mr."),
     ] = None,
+    calibrate: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Of relaxometry: one factor a contrast from N training subjects, for images with a gain of their own.",
+        ),
+    ] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input."""
@@ -65,12 +72,13 @@ def restore(
             select=pairs_of(select),
             conditions=conditions or (),
             maps=maps,
+            calibration=calibrate,
             overwrite=overwrite,
         )
         return
-    if maps or protocol or recipe:
-        option = "--maps" if maps else "--protocol" if protocol else "--recipe"
-        raise UserError(f"{option} is of relaxometry; {model} is a model")
+    own = {"--maps": maps, "--protocol": protocol, "--recipe": recipe, "--calibrate": calibrate}
+    if given := [option for option, value in own.items() if value]:
+        raise UserError(f"{given[0]} is of relaxometry; {model} is a model")
     from taskgan.restore.files import restore as run
 
     run(

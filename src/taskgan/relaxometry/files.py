@@ -1,27 +1,28 @@
 """``taskgan restore relaxometry``: maps fitted once a subject, every contrast of its rows from them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from taskgan.cohort.images import Volume, read_volume, stem, write_volume
+import numpy as np
+
+from taskgan.cohort.images import Volume, write_volume
 from taskgan.cohort.mdme import CONTRASTS
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
 from taskgan.console import progress, say
-from taskgan.errors import Problems, UserError
+from taskgan.errors import UserError
 from taskgan.recipe import Data, Recipe
-from taskgan.relaxometry.acquisition import Acquisition, Columns, check_signed, columns_of, shared
-from taskgan.relaxometry.fit import Maps, fit_maps
-from taskgan.relaxometry.identifiable import check_identifiable
-from taskgan.relaxometry.protocol import Given, input_protocol, target_of
+from taskgan.relaxometry.acquisition import Columns, columns_of
+from taskgan.relaxometry.calibrate import Calibration, calibrate
+from taskgan.relaxometry.fit import Maps
+from taskgan.relaxometry.protocol import Given
 from taskgan.relaxometry.record import Setup, map_paths, origin_of, side_of, write_maps
+from taskgan.relaxometry.scans import Scan, find_scans, fit_scan
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.relaxometry.synthesis import synthesise
 from taskgan.restore.inputs import Job, find_jobs, is_image_name
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import Record, is_written
-from taskgan.simulate.mr.sequences import Mdme, Target
 
 
 def restore_by_relaxometry(
@@ -35,6 +36,7 @@ def restore_by_relaxometry(
     select: Mapping[str, str] | None = None,
     conditions: Sequence[str] = (),
     maps: bool = False,
+    calibration: int = 0,
     overwrite: bool = False,
 ) -> Path:
     """Fit T1, T2, density and B1, and synthesise the contrasts. Everything is checked before anything is written.
@@ -53,6 +55,8 @@ def restore_by_relaxometry(
         select: Only rows with these values; they go before the recipe's own selection.
         conditions: Only these contrasts.
         maps: Write T1, T2, density and B1 too.
+        calibration: Training acquisitions of the first table from which each contrast gets a factor, for images
+            that have a receiver gain of their own; 0 takes the input's units.
         overwrite: Replace existing output.
 
     Returns:
@@ -69,8 +73,13 @@ def restore_by_relaxometry(
     setup = Setup(settings or Relaxometry(), given or Given())
     columns, data = _inputs(inputs, recipe.data, setup.given)
     jobs = find_jobs(inputs, out, data, split=split, select=select, conditions=conditions)
-    origin = origin_of(setup, recipe, data)
-    scans = _scans(jobs, columns, setup)
+    scans = find_scans(jobs, columns, setup)
+    found = Calibration()
+    if calibration:
+        wanted = sorted({job.condition for job in jobs})
+        found = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, wanted=wanted)
+    setup = replace(setup, factors=found.factors)
+    origin = origin_of(setup, recipe, data, found.seen)
     about = {"protocol": _sources(scans)}
     record = Record(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite)
@@ -86,7 +95,7 @@ def restore_by_relaxometry(
             mapped = all(path.is_file() for path in map_paths(out, scan.name).values()) and resumes
             if not left and (mapped or not maps):
                 continue
-            fitted, source = _fit(scan, setup)
+            fitted, source = fit_scan(scan, setup)
             if maps:
                 write_maps(out, scan.name, scan.jobs[0].pair, fitted, source, setup, origin)
             for job in left:
@@ -99,18 +108,6 @@ def restore_by_relaxometry(
         f"(taskgan evaluate {out} COHORT -o EVALUATION)"
     )
     return out
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """One acquisition and what is made of it: targets, where they are from and what to warn of, by condition."""
-
-    name: str
-    acquisition: Acquisition
-    jobs: tuple[Job, ...]
-    protocol: Mdme
-    source: str
-    targets: Mapping[str, tuple[Target, str, list[str]]]
 
 
 def _inputs(inputs: Sequence[Path], data: Data, given: Given) -> tuple[Columns, Data]:
@@ -131,46 +128,7 @@ def _inputs(inputs: Sequence[Path], data: Data, given: Given) -> tuple[Columns, 
     )
 
 
-def _scans(jobs: Sequence[Job], columns: Columns, setup: Setup) -> list[_Scan]:
-    """Check every acquisition: its protocol, its targets, its images."""
-    groups = [[jobs[number] for number in numbers] for numbers in shared([job.pair for job in jobs], columns)]
-    subjects = Counter(group[0].pair.subject for group in groups)
-    scans, problems = [], []
-    with progress("check", len(groups), "acquisitions") as shown:
-        for group in groups:
-            pair = group[0].pair
-            alone = subjects[pair.subject] == 1 and "/" not in pair.subject
-            try:
-                scans.append(_scan(group, columns, setup, pair.subject if alone else stem(pair.degraded)))
-            except UserError as error:
-                problems.append(str(error))
-            shown.advance()
-    if len(problems) == 1:
-        raise UserError(problems[0])
-    if problems:
-        raise Problems(f"{len(problems)} of {len(groups)} acquisitions cannot be fitted", problems)
-    return scans
-
-
-def _scan(group: Sequence[Job], columns: Columns, setup: Setup, name: str) -> _Scan:
-    pair = group[0].pair
-    acquisition = Acquisition.of(pair, columns)
-    protocol, source = input_protocol(acquisition.real, setup.given)
-    where = {"file": "the protocol file", "default": "the default protocol"}.get(
-        source, f"{acquisition.name}"
-    )
-    check_identifiable(protocol, setup.fit, where)
-    targets = {job.condition: target_of(job.condition, _true_image(job), setup.given) for job in group}
-    check_signed(acquisition.read(), protocol, acquisition.name)
-    return _Scan(name, acquisition, tuple(group), protocol, source, targets)
-
-
-def _true_image(job: Job) -> Path | None:
-    """The row's clean image, where the row says which contrast it is."""
-    return job.pair.clean if job.condition in job.pair.columns.values() else None
-
-
-def _sources(scans: Sequence[_Scan]) -> dict[str, object]:
+def _sources(scans: Sequence[Scan]) -> dict[str, object]:
     """For ``restored.yaml``: where times and angles are from; the numbers are in each image's sidecar."""
     found: dict[str, set[str]] = {}
     for scan in scans:
@@ -182,27 +140,16 @@ def _sources(scans: Sequence[_Scan]) -> dict[str, object]:
     }
 
 
-def _refuse_maps(out: Path, scans: Sequence[_Scan]) -> None:
+def _refuse_maps(out: Path, scans: Sequence[Scan]) -> None:
     there = [path for scan in scans for path in map_paths(out, scan.name).values() if path.exists()]
     if there:
         raise UserError(f"{there[0]} exists; choose another output or pass --overwrite")
 
 
-def _fit(scan: _Scan, setup: Setup) -> tuple[Maps, Volume]:
-    source = read_volume(scan.jobs[0].pair.degraded)
-    fitted = fit_maps(
-        scan.acquisition.read(),
-        scan.protocol,
-        voxel_mm=source.voxel_size,
-        settings=setup.fit,
-        name=f"the input of {scan.acquisition.name}",
-    )
-    return fitted, source
-
-
-def _write(job: Job, scan: _Scan, maps: Maps, source: Volume, setup: Setup, origin: Origin) -> None:
+def _write(job: Job, scan: Scan, maps: Maps, source: Volume, setup: Setup, origin: Origin) -> None:
     target, _, notes = scan.targets[job.condition]
     for note in notes:
         say(f"warning: {job.case} is {note}")
     side = side_of(job, target, maps, scan.protocol, setup, origin, notes)
-    write_volume(job.target, synthesise(maps, target), source.affine, like=source.header, side=side)
+    image = synthesise(maps, target) * np.float32(setup.factors.get(job.condition, 1.0))
+    write_volume(job.target, image, source.affine, like=source.header, side=side)

@@ -1,7 +1,7 @@
 """What relaxometry leaves beside its images: who did it with which settings, sidecars, maps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,24 +40,34 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Setup:
-    """What decides a number: the settings of the fit and the protocol where a file gives it."""
+    """What decides a number.
+
+    Attributes:
+        fit: Settings of the fit.
+        given: The protocol, where a file gives it.
+        factors: What contrasts are multiplied with, where they were calibrated.
+        samples: None are drawn.
+    """
 
     fit: Relaxometry
     given: Given
+    factors: Mapping[str, float] = field(default_factory=dict)
     samples: int = 0
 
     def as_values(self) -> dict[str, Any]:
         """Plain values."""
-        return {"fit": self.fit.model_dump(mode="json"), "protocol": self.given.model_dump(mode="json")}
+        own = {"fit": self.fit.model_dump(mode="json"), "protocol": self.given.model_dump(mode="json")}
+        return own | ({"factors": dict(self.factors)} if self.factors else {})
 
 
-def origin_of(setup: Setup, recipe: Recipe, data: Data) -> Origin:
+def origin_of(setup: Setup, recipe: Recipe, data: Data, seen: Mapping[str, Any]) -> Origin:
     """Who restored, for ``restored.yaml``.
 
     Args:
         setup: Settings.
         recipe: Says how an evaluation reads the images.
         data: The recipe's, with the columns of the table.
+        seen: Whom the factors are from.
     """
     return Origin(
         method=METHOD,
@@ -66,6 +76,7 @@ def origin_of(setup: Setup, recipe: Recipe, data: Data) -> Origin:
         data=data,
         task=recipe.task,
         judge=recipe.judge,
+        seen=seen,
     )
 
 

@@ -1,10 +1,11 @@
 """Who restored, as ``restored.yaml`` says it: a model, or a method without weights."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from taskgan.recipe import Data, Recogniser, Task
-from taskgan.restore.model_folder import ModelCard, Seen
+from taskgan.restore.model_folder import ModelCard
 
 
 class Applied(Protocol):
@@ -32,7 +33,8 @@ class Origin:
         seed: Training seed, or None where nothing is drawn.
         fold: Cross-validation fold, or None where nothing is trained.
         step: Optimiser step of the weights.
-        seen: What it was trained on, or None for nobody.
+        seen: Whom it learnt from: ``people`` and ``images`` as :class:`~taskgan.restore.model_folder.Seen` has
+            them, or ``subjects: 0``.
     """
 
     method: str
@@ -44,11 +46,12 @@ class Origin:
     seed: int | None = None
     fold: int | None = None
     step: int = 0
-    seen: Seen | None = None
+    seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
 
     @classmethod
     def of(cls, card: ModelCard) -> "Origin":
         """A model by its card."""
+        seen = card.seen
         return cls(
             method=card.objective,
             name=card.name,
@@ -59,24 +62,21 @@ class Origin:
             seed=card.seed,
             fold=card.fold,
             step=card.step,
-            seen=card.seen,
+            seen={
+                "cohort": seen.cohort,
+                "fingerprint": seen.fingerprint,
+                "people": list(seen.people),
+                "images": list(seen.images),
+            },
         )
 
     def as_values(self) -> dict[str, Any]:
         """What an audit and an evaluation want to know."""
-        seen = self.seen
         return {
             "recipe": {
                 "data": self.data.model_dump(mode="json"),
                 "task": self.task.model_dump(mode="json"),
                 "judge": self.judge.model_dump(mode="json"),
             },
-            "seen": {
-                "cohort": seen.cohort,
-                "fingerprint": seen.fingerprint,
-                "people": list(seen.people),
-                "images": list(seen.images),
-            }
-            if seen is not None
-            else {"subjects": 0},
+            "seen": dict(self.seen),
         }

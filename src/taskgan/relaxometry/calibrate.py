@@ -1,0 +1,94 @@
+"""One factor for each contrast, from training subjects: conventional images have a receiver gain of their own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.cohort.images import read_volume
+from taskgan.cohort.people import image_marks, person_marks
+from taskgan.console import progress
+from taskgan.errors import UserError
+from taskgan.recipe import Data
+from taskgan.relaxometry.acquisition import Columns
+from taskgan.relaxometry.record import Setup
+from taskgan.relaxometry.scans import find_scans, fit_scan
+from taskgan.relaxometry.synthesis import synthesise
+from taskgan.restore.inputs import find_jobs
+
+_DARK = 0.2  # of the brightest: below it noise and partial volume decide the ratio
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a contrast is multiplied with, and whose images that is from.
+
+    Attributes:
+        factors: By contrast; the others have 1.
+        seen: For ``restored.yaml``: whom it learnt from.
+    """
+
+    factors: Mapping[str, float] = field(default_factory=dict)
+    seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
+
+
+def calibrate(
+    place: Path,
+    out: Path,
+    columns: Columns,
+    data: Data,
+    setup: Setup,
+    *,
+    acquisitions: int,
+    wanted: Sequence[str],
+) -> Calibration:
+    """Fit the first training acquisitions of a table and compare their contrasts with the true ones.
+
+    The factor of a contrast is the mean over acquisitions of the median ratio of true to synthetic signal where the
+    synthetic one is above a fifth of its 99th percentile: partial volume and motion, which concern few voxels,
+    hardly move it.
+
+    Args:
+        place: The table.
+        out: Where restored images will go; nothing is written.
+        columns: Of the input.
+        data: Inputs, condition and selection.
+        setup: Of the fit.
+        acquisitions: How many are used, at most.
+        wanted: Contrasts that need a factor.
+
+    Raises:
+        UserError: If there are no training rows, or none with a true image of a contrast.
+    """
+    jobs = find_jobs([place], out, data, split="train")
+    scans = find_scans([job for job in jobs if job.pair.clean is not None], columns, setup, most=acquisitions)
+    ratios: dict[str, list[float]] = {}
+    used = []
+    with progress("calibrate", len(scans), "acquisitions") as shown:
+        for scan in scans:
+            maps, _ = fit_scan(scan, setup)
+            for job in scan.jobs:
+                image = synthesise(maps, scan.targets[job.condition][0])
+                bright = image > _DARK * np.percentile(image[image > 0], 99)
+                assert job.pair.clean is not None
+                true = read_volume(job.pair.clean).data
+                if true.shape != image.shape:
+                    raise UserError(f"{job.pair.clean} is on another grid than {job.pair.degraded.name}")
+                ratios.setdefault(job.condition, []).append(float(np.median(true[bright] / image[bright])))
+                used.append(job.pair)
+            shown.advance()
+    missing = [name for name in wanted if not ratios.get(name) or not np.mean(ratios[name]) > 0]
+    if missing:
+        raise UserError(
+            f"{place} has no training image of {', '.join(missing)} to calibrate by; expected some, or no --calibrate"
+        )
+    return Calibration(
+        {name: round(float(np.mean(found)), 6) for name, found in ratios.items()},
+        {
+            "subjects": len({pair.subject for pair in used}),
+            "people": list(person_marks(used)),
+            "images": list(image_marks(used)),
+        },
+    )
