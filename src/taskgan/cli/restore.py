@@ -50,7 +50,7 @@ def restore(
         int,
         typer.Option(
             min=0,
-            help="Of relaxometry: one factor a contrast from N training subjects, for images with a gain of their own.",
+            help="Of relaxometry: a factor for each contrast from N training subjects, where images have their own gain.",
         ),
     ] = 0,
     overwrite: Overwrite = False,
