@@ -50,7 +50,7 @@ def restore(
         int,
         typer.Option(
             min=0,
-            help="Of relaxometry: a factor for each contrast from N training subjects, where images have their own gain.",
+            help="Of relaxometry: a factor for each contrast from N training subjects; images have own gains.",
         ),
     ] = 0,
     overwrite: Overwrite = False,
