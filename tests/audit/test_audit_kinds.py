@@ -1,15 +1,20 @@
 """Every kind of property, from images to page: several cases a subject, judges that need no training."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from contrasts import Classes, Labels, Masks, Value, make_contrasts, restore
 
+from taskgan.audit.hallucination import sigma_of
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge
+from taskgan.audit.maps import alike
 from taskgan.audit.properties import class_names
+from taskgan.audit.readings import load
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.verb import run_audit
@@ -161,3 +166,14 @@ def test_other_tools_folders_hold_values_too(place: Path, tmp_path: Path) -> Non
             labels=tmp_path / "labels.csv",
             recipe=str(tmp_path / "recipe.yaml"),
         )
+
+
+def test_an_input_of_another_contrast_contradicts_nothing(place: Path) -> None:
+    pair = read_pairs(place / "cohort").rows[2]  # its rim is bright
+    case = load(pair, from_cohort(place / "changed", place / "cohort"))
+    sigma = sigma_of(case.source.voxel_size)
+    bright = replace(case, images={**case.images, "input": 5 * case.images["input"]})
+    assert alike(bright, sigma)  # a scale does not matter
+    clean = case.images["clean"]
+    other = np.where(clean > 0, 2 * clean.max() - clean, 0).astype(np.float32)
+    assert not alike(replace(case, images={**case.images, "input": other}), sigma)

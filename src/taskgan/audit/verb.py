@@ -40,7 +40,7 @@ def run_audit(
         out: Audit folder to make.
         degraded: Folder of degraded images.
         clean: Folder of clean images.
-        labels: Table with the columns ``subject`` and ``label``.
+        labels: Table with the column ``subject`` and those of the property (``label``).
         against: Further restorations.
         judges: Folders of trained judges.
         recipe: File or name of a recipe.
@@ -75,7 +75,12 @@ def run_audit(
     if fail_over is None or not done.over(fail_over):
         return True
     worst = done.outcome.worst
-    found = "nobody was fit to judge" if worst is None else f"it may be up to {worst.flips.high:.3f}"
+    if worst is not None:
+        found = f"it may be up to {worst.flips.high:.3f}"
+    elif done.outcome.fit:
+        found = "but the judges decide nothing, so that nobody can flip (a value needs task.cut)"
+    else:
+        found = "nobody was fit to judge"
     say(f"failed: a rate of flips of at most {fail_over:g} was asked for, {found}")
     return False
 

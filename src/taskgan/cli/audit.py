@@ -21,7 +21,9 @@ def audit(
     clean: Annotated[Path | None, typer.Option(help="Folder of clean images.")] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Table with the columns subject, label and, for training judges, split."),
+        typer.Option(
+            help="Table with the columns subject, label (or task.labels) and, for training judges, split."
+        ),
     ] = None,
     against: Annotated[
         list[Path] | None, typer.Option(help="Another method's restored images, to compare with; repeatable.")
