@@ -181,6 +181,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
 
     cases = {
         "garbage": (lambda f: f[1].write_bytes(b"not a DICOM file" * 40), "cannot be read as DICOM"),
+        "cut": (lambda f: f[4].write_bytes(f[4].read_bytes()[:500]), "ends before its image|lies, expected"),
         "truncated": (lambda f: f[2].write_bytes(f[2].read_bytes()[:-50]), "its pixels cannot be read"),
         "gap": (lambda f: f[2].unlink(), "10 mm apart, other slices 5 mm; expected even distances"),
         "double": (lambda f: (f[0].parent / "x.dcm").write_bytes(f[0].read_bytes()), "two images at one place"),

@@ -1,5 +1,6 @@
 """Files to frames: which DICOM images a folder holds, without their pixels."""
 
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from taskgan.prepare.dicom.header import acquisition, delay_ms, echo_ms, finder,
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 _DIRECTORY = "1.2.840.10008.1.3.10"
+# MR images, classic and enhanced; the empty one is of a file that ends before it says what it is.
+_IMAGES = ("", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
 _NEEDED = "ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
 
 
@@ -98,7 +101,13 @@ def read_frames(file: Path) -> list[Frame]:
         NotASlice: If it is in colour, or does not say where its images lie.
     """
     dataset = read_dataset(file, pixels=False)
-    if str(getattr(dataset, "SOPClassUID", "")) == _DIRECTORY or not hasattr(dataset, "Rows"):
+    kind = _text(dataset, "SOPClassUID")
+    if not hasattr(dataset, "Rows"):
+        directory = (
+            str(getattr(getattr(dataset, "file_meta", None), "MediaStorageSOPClassUID", "")) == _DIRECTORY
+        )
+        if kind in _IMAGES and not directory:
+            raise UserError(f"{file} ends before its image, expected a whole DICOM file")
         return []
     if int(getattr(dataset, "SamplesPerPixel", 1)) != 1:
         uid = _text(dataset, "SeriesInstanceUID")
@@ -125,9 +134,11 @@ def read_dataset(file: Path, *, pixels: bool) -> Any:
         raise UserError(
             f"{file} is DICOM, and reading that needs pydicom: pip install 'taskgan[dicom]', or convert to NIfTI"
         ) from None
+    # It warns of values that are sloppy and readable, twice; what matters of them is seen in the image.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on values that are sloppy and readable
+            warnings.simplefilter("ignore")
             return pydicom.dcmread(file, stop_before_pixels=not pixels)
     except Exception as error:
         raise UserError(f"{file} cannot be read as DICOM: {_reason(error)}") from None
@@ -145,10 +156,19 @@ def read_pixels(file: Path) -> NDArray[Any]:
             warnings.simplefilter("ignore")
             return np.asarray(dataset.pixel_array)
     except Exception as error:
-        syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-        packed = bool(getattr(syntax, "is_compressed", False))
-        hint = f" ({syntax.name}; decompress it first, for example with dcmconv)" if packed and syntax else ""
-        raise UserError(f"{file}: its pixels cannot be read{hint}: {_reason(error)}") from None
+        raise UserError(
+            f"{file}: its pixels cannot be read{_compression(dataset)}: {_reason(error)}"
+        ) from None
+
+
+def _compression(dataset: Any) -> str:
+    """A hint where pixels are compressed; empty where they are not, or the header has an unknown coding."""
+    syntax: Any = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+    try:
+        packed = bool(syntax.is_compressed)
+    except (AttributeError, ValueError):
+        return ""
+    return f" ({syntax.name}; decompress them first, for example with dcmconv)" if packed else ""
 
 
 def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
