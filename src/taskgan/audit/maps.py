@@ -95,8 +95,8 @@ def alike(case: Loaded, sigma: tuple[float, ...]) -> bool:
     """Whether the measured image shows what the clean one does, up to noise, so that it can contradict at all.
 
     A synthesised image, such as an MR contrast, is of another contrast than what it was made of. Inside the head
-    only: the head's outline is alike in all of them. Measured on simulated images, smoothed by 4 mm: .97 to .99 between 1 %
-    and standard dose PET, −.7 to .88 between an MR acquisition and T1w, T1-FLAIR, T2w, T2-FLAIR and STIR.
+    only: the head's outline is alike in all of them. Measured on simulated images, smoothed by 4 mm: .97 to .99
+    between 1 % and standard dose PET, −.7 to .88 between an MR acquisition and T1w, T1-FLAIR, T2w, T2-FLAIR and STIR.
     """
     clean = case.images[CLEAN]
     head = clean > 0.1 * float(np.percentile(clean, 99))
