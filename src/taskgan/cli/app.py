@@ -2,9 +2,8 @@
 
 A verb is a file of this package named like it. It holds one function: its arguments are the verb's (those
 that other verbs have too come from ``options.py``), its docstring is the help, and its body imports what it
-needs, which may be heavy, and makes one call. A verb with sub-commands holds a ``typer.Typer`` called
-``group`` instead, with one such function each (``prepare.py`` would be a group called ``prepare`` with the
-help "Make a cohort from your own files."). To add one: write the file, name it in ``_VERBS`` below, and in
+needs, which may be heavy, and makes one call. A verb with sub-commands (``prepare.py``) holds a ``typer.Typer``
+called ``group`` instead, with one such function each. To add one: write the file, name it in ``_VERBS`` below, and in
 ``VERBS`` of ``tests/test_cli.py``.
 """
 
