@@ -103,6 +103,23 @@ def auc_difference(
     )
 
 
+def placements(scores: Array, positive: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """DeLong's structural components, by mid-ranks (Sun and Xu 2014, 10.1109/LSP.2014.2337313).
+
+    Args:
+        scores: (K, N) of K methods.
+        positive: (N,).
+
+    Returns:
+        (K,) AUCs; (K, m) share of negatives below each positive; (K, n) share of positives above each negative.
+    """
+    ranks = stats.rankdata(scores, axis=1)
+    m, n = int(positive.sum()), int((~positive).sum())
+    above = (ranks[:, positive] - stats.rankdata(scores[:, positive], axis=1)) / n
+    below = 1 - (ranks[:, ~positive] - stats.rankdata(scores[:, ~positive], axis=1)) / m
+    return above.mean(axis=1), above, below
+
+
 def _correlation(covariance: Array, first: int) -> float:
     """Of the two methods' mean AUCs, from 0; 0 where one has no variance."""
     ours, theirs = covariance[:first, :first].mean(), covariance[first:, first:].mean()
@@ -139,7 +156,7 @@ def _covariance(
 ) -> tuple[Array, Array, tuple[int, int, int]]:
     """AUCs of K scores and their covariance.
 
-    Structural components by mid-ranks (Sun and Xu 2014, 10.1109/LSP.2014.2337313), summed within subjects.
+    Structural components (:func:`placements`), summed within subjects.
 
     Returns:
         (K,) areas, (K, K) covariance (NaN where it cannot be estimated) and the numbers of subjects: all, with
@@ -155,11 +172,7 @@ def _covariance(
     unknown = np.full((len(scores), len(scores)), np.nan)
     if m == 0 or n == 0:
         return np.full(len(scores), np.nan), unknown, (count, 0, 0)
-    ranks = stats.rankdata(values, axis=1)
-    # Share of negatives below each positive, and of positives above each negative.
-    above = (ranks[:, positive] - stats.rankdata(values[:, positive], axis=1)) / n
-    below = 1 - (ranks[:, ~positive] - stats.rankdata(values[:, ~positive], axis=1)) / m
-    areas = above.mean(axis=1)
+    areas, above, below = placements(values, positive)
     of_positives, of_negatives = np.zeros((2, len(places), len(scores)))
     np.add.at(of_positives, who[positive], (above - areas[:, None]).T)
     np.add.at(of_negatives, who[~positive], (below - areas[:, None]).T)

@@ -1,0 +1,30 @@
+"""Face verification: are two photos of one person? Distances of descriptors, over pairs such as LFW's view 1."""
+
+from taskgan.evaluate.verification.curve import Curve, accuracy, best_threshold, curve
+from taskgan.evaluate.verification.figures import (
+    Verification,
+    VerificationDifference,
+    verification_difference,
+    verify,
+)
+from taskgan.evaluate.verification.pairs import ImagePairs
+from taskgan.evaluate.verification.people import (
+    auc_difference_by_person,
+    auc_interval_by_person,
+    bootstrap_by_person,
+)
+
+__all__ = [
+    "Curve",
+    "ImagePairs",
+    "Verification",
+    "VerificationDifference",
+    "accuracy",
+    "auc_difference_by_person",
+    "auc_interval_by_person",
+    "best_threshold",
+    "bootstrap_by_person",
+    "curve",
+    "verification_difference",
+    "verify",
+]
