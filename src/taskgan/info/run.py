@@ -36,9 +36,9 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
     lines += entry("validation", figures(validated))
     device = run.get("device")
     lines += entry("device", f"{device}; {figures(run.get('machine'))}" if device else "")
-    lines += entry("made by", str(run.get("command", "")))
     model = folder / "model"
     if run.get("status") == "complete":
+        lines += entry("made by", str(run.get("command", "")))
         lines += entry("model", command("info", model))
         cohort = ("COHORT/pairs.csv", "--split", "test")
         return lines + step(command("restore", model, *cohort, "-o", "RESTORED"))
