@@ -96,7 +96,7 @@ def test_killed_twice_at_random_moments_equals_uninterrupted(
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
         moments.append(rows(killed))
-    assert start(written, cohort, killed).wait(timeout=60) == 0
+    assert start(written, cohort, killed).wait(timeout=600) == 0
     assert same(contents(tmp_path / "whole"), contents(killed)), f"killed after {moments} rows"
     assert not list(killed.glob(".*"))
 
