@@ -3,9 +3,10 @@
 The baseline is what one would write first: ``scipy.optimize.least_squares`` per voxel on the 16 real values, with
 density, T1, T2, B1 and the phase of each echo free, from a start at grey matter. It would take hours, so it is timed
 on a sample of voxels spread over the head and extrapolated to all of them; the fit is timed on the whole volume, and
-both in this run on the same threads, so that other work on the machine slows both alike.
+both in this run. Ratio and aim are of CPU time, to which other work on the machine adds little; an idle machine takes
+no longer than that.
 
-    python benchmarks/relaxometry.py                      # wanted: under 60 s on two cores
+    python benchmarks/relaxometry.py                      # wanted: under 60 s
     python benchmarks/relaxometry.py --slices 4 --sample 40   # a short look
 """
 
@@ -99,9 +100,9 @@ def main() -> None:
     at = np.argwhere(truth["inside"])
     at = at[:: max(1, len(at) // options.sample)][: options.sample]
     fit_voxel(images[(slice(None), slice(None), *at[0])])
-    began = time.perf_counter()
+    worked = time.process_time()
     sampled = np.array([fit_voxel(images[(slice(None), slice(None), *place)]) for place in at])
-    baseline = (time.perf_counter() - began) / len(at) * int(truth["inside"].sum())
+    baseline = (time.process_time() - worked) / len(at) * int(truth["inside"].sum())
     began, worked = time.perf_counter(), time.process_time()
     maps: Maps = fit_maps(images, PROTOCOL, voxel_mm=VOXEL)
     fitted_in = time.perf_counter() - began
@@ -120,25 +121,25 @@ def main() -> None:
             "cpu": round(cpu, 1),
         },
         "baseline": {"sampled": len(at), "extrapolated_seconds": round(baseline)},
-        "ratio": round(baseline / seconds),
+        "ratio": round(baseline / cpu),
         "peak_mb": {"images": round(before), "with_the_fit": round(peak_mb())},
         "median_error_percent": {
             "fit": errors({k: getattr(maps, k)[there] for k in true}, true),
             "baseline": errors(dict(zip(("t1", "t2", "pd", "b1"), sampled.T, strict=True)), true),
         },
-        # Slices are fitted at the same rate; a short look is held to its share.
+        # A short look is held to its share; the field takes as long for few slices as for many.
         "met": {
-            "seconds": seconds < MOST_SECONDS * max(options.slices / 24, 0.25),
-            "ratio": baseline / seconds > LEAST_RATIO,
+            "cpu_seconds": cpu < MOST_SECONDS * max(options.slices / 24, 0.25),
+            "ratio": baseline / cpu > LEAST_RATIO,
         },
     }
     print(
         f"256×256×{options.slices}, {report['voxels_fitted']} voxels: fit {fitted_in:.1f} s, with six contrasts "
-        f"{seconds:.1f} s ({cpu:.1f} s of CPU; wanted: {MOST_SECONDS:.0f} for 24 slices on two cores)"
+        f"{seconds:.1f} s, {cpu:.1f} s of CPU (wanted: under {MOST_SECONDS:.0f} for 24 slices)"
     )
     print(
-        f"least_squares per voxel: {baseline:.0f} s, extrapolated from {len(at)} voxels; {report['ratio']} times "
-        "as long"
+        f"least_squares per voxel: {baseline:.0f} s of CPU, extrapolated from {len(at)} voxels; "
+        f"{report['ratio']} times as long"
     )
     for name, off in report["median_error_percent"].items():
         print(f"median error, {name:<8} " + "  ".join(f"{k} {v:.2f} %" for k, v in off.items()))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mdme_phantom import PROTOCOL, make_phantom
 
+from taskgan.relaxometry import transmit
 from taskgan.relaxometry.identifiable import bounds
 from taskgan.relaxometry.noise import has_signal, noise_sd
 from taskgan.relaxometry.projection import amplitudes, atoms, energy, gram, recovery, vertex
@@ -90,6 +91,17 @@ def test_the_field_is_smooth_and_near_the_truth_in_noise():
     off = field - phantom.b1.reshape(-1)[at]
     assert np.sqrt((off**2).mean()) < 0.006
     assert (transmit_field(packed, points, 0.012, PROTOCOL, Relaxometry(b1="nominal")) == 1).all()
+
+
+@pytest.mark.parametrize("slices", [2, 4])
+def test_the_field_of_every_slice_is_found_from_a_part_of_the_voxels(monkeypatch, slices):
+    phantom = make_phantom(size=32, slices=slices)
+    at = np.flatnonzero(phantom.inside)
+    monkeypatch.setattr(transmit, "_MOST", at.size // slices)
+    packed = gram(phantom.images.reshape(4, 2, -1)[..., at])
+    points = np.stack(np.unravel_index(at, phantom.t1.shape)) * 6.0
+    field = transmit_field(packed, points, 0.0, PROTOCOL, Relaxometry())
+    assert np.abs(field - phantom.b1.reshape(-1)[at]).max() < 0.01
 
 
 def test_one_voxel_has_a_field_too():

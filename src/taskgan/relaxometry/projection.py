@@ -101,3 +101,13 @@ def vertex(left: Array, middle: Array, right: Array) -> tuple[Array, Array]:
     safe = np.where(bend > 0, bend, 1.0)
     offset = np.where(bend > 0, np.clip(0.5 * (right - left) / safe, -1.0, 1.0), 0.0)
     return offset, middle + 0.5 * offset * (right - left) - 0.5 * offset**2 * bend
+
+
+def some_of(count: int, most: int) -> NDArray[np.intp]:
+    """Numbers of at most ``most`` of ``count`` voxels, rising and the same every time.
+
+    They are drawn: every n-th voxel of a stack would be that of a few of its slices.
+    """
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
