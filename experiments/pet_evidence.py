@@ -7,6 +7,7 @@
 Test heads are never seen in training (8 heads train, 2 validate, 4 test). λ, μ and the best setting are chosen by
 ``taskgan sweep`` on the validation subjects, before any test image is restored: run the stages ``cohort`` and
 ``sweep`` first, write the choice into ``pet-evidence.yaml`` and ``METHODS``, then the other stages.
+The last two stages ask judges that chose nothing, and how much of the label one slice holds (``pet_limit.py``).
 Stages and seeds can be run by several processes, one after another or
 at once: each run folder belongs to one of them.
 """
@@ -54,7 +55,9 @@ SWEEPS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...
         ("objective=gan", "data.neighbours=2"),
     ),
 )
-STAGES = ("cohort", "sweep", "train", "judge", "report")
+STAGES = ("cohort", "sweep", "train", "judge", "report", "audit", "limit")
+# Who is audited, the first against the others: by a second network too, which had no part in choosing any setting.
+AUDITED = ("task_gan_25d", "gan_25d", "task_gan", "gan", "l1")
 
 
 def main() -> None:
@@ -87,6 +90,15 @@ def main() -> None:
                 judge(asked.work, method, seed)
     if "report" in stages:
         report(asked.work, asked.seeds, asked.method or list(METHODS))
+    if "audit" in stages:
+        for seed in asked.seeds:
+            audit(asked.work, seed, f"seed{seed}", "none")
+        # Half of the test subjects calibrate the conformal intervals that the other half tests: of one seed.
+        audit(asked.work, asked.seeds[0], "conformal", "0.5")
+    if "limit" in stages:
+        from pet_limit import limit
+
+        limit(asked.work, "test")
 
 
 def recipe(method: str, seed: int) -> Recipe:
@@ -137,6 +149,24 @@ def report(work: Path, seeds: Sequence[int], methods: Sequence[str]) -> None:
 
     folders = [work / "runs" / f"{m}-seed{s}" / "evaluation" for m in methods for s in seeds]
     compare(folders, work / "report", baseline="gan", overwrite=True)
+
+
+def audit(work: Path, seed: int, name: str, calibration: str) -> None:
+    from taskgan.audit.inputs import gather
+    from taskgan.audit.run import audit
+    from taskgan.audit.settings import AuditSettings
+    from taskgan.cohort.pairs import read_pairs
+    from taskgan.evaluate.restorations import find_restorations
+
+    pairs = read_pairs(work / "cohort")
+    folders = {method: work / "runs" / f"{method}-seed{seed}" / "restored" for method in AUDITED}
+    found = [find_restorations(folder, pairs, method) for method, folder in folders.items()]
+    audit(
+        gather(pairs, found, recipe(AUDITED[0], seed)),
+        work / "audit" / name,
+        settings=AuditSettings(calibration=calibration),
+        overwrite=True,
+    )
 
 
 def sweep(work: Path) -> None:

@@ -56,18 +56,23 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder of pet_evidence.py")
     parser.add_argument("--split", default="test", choices=("val", "test"))
     asked = parser.parse_args()
-    found = readings(asked.work, asked.split)
-    out = asked.work / "limit"
+    limit(asked.work, asked.split)
+
+
+def limit(work: Path, split: str) -> None:
+    """Read everything there is of a split; write every reading and the table."""
+    found = readings(work, split)
+    out = work / "limit"
     out.mkdir(exist_ok=True)
     with (
-        atomic(out / f"slices-{asked.split}.csv") as partial,
+        atomic(out / f"slices-{split}.csv") as partial,
         partial.open("w", newline="", encoding="utf-8") as handle,
     ):
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(FIELDS)
         writer.writerows(found)
     text = table(found)
-    write_text(out / f"limit-{asked.split}.md", text)
+    write_text(out / f"limit-{split}.md", text)
     say(text)
 
 

@@ -20,7 +20,8 @@ python experiments/pet_evidence.py WORK --publish results/pet-evidence
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
 `evidence.yaml`; every case in `cases.csv`; the choice of λ, μ and the best setting on validation subjects in
-`sweep*/`.
+`sweep*/`; what judges that chose nothing say of who flipped in `audit/`; how much of the label one slice holds in
+`limit-test.md`.
 """
 
 
@@ -46,6 +47,7 @@ def publish(
         (out / sweep.name).mkdir()
         for name in ("sweep.csv", "sweep.yaml", "sweep.png"):
             shutil.copyfile(sweep / name, out / sweep.name / name)
+    _publish_readings(work, out)
     folders = {name: work / "runs" / name for name in runs}
     join_cases([folder / "evaluation" / "cases.csv" for folder in folders.values()], out / "cases.csv")
     trained = {name: folder for name, folder in folders.items() if (folder / "run.yaml").is_file()}
@@ -75,3 +77,13 @@ def publish(
         for table in sorted((out / name / "tables").glob("table2-*.csv")):
             parts += [f"## {name}: {table.stem}\n", markdown(table)]
     write_text(out / "README.md", "\n".join(parts))
+
+
+def _publish_readings(work: Path, out: Path) -> None:
+    """What audits and the reading of degraded slices found, where the experiment has them."""
+    for name in sorted(path.name for path in work.glob("audit/*") if path.is_dir()):
+        shutil.copytree(work / "audit" / name / "tables", out / "audit" / name / "tables")
+        for file in ("audit.yaml", "flips.csv"):
+            shutil.copyfile(work / "audit" / name / file, out / "audit" / name / file)
+    for table in sorted(work.glob("limit/limit-*.md")) + sorted(work.glob("limit/slices-*.csv")):
+        shutil.copyfile(table, out / table.name)
