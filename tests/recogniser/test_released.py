@@ -151,6 +151,19 @@ def test_missing_weights_say_what_to_do_instead(faces: Pairs, settings: Recognis
     assert not (faces.folder / "derivatives").exists()
 
 
+def test_missing_weights_are_named_before_a_cohort_is_looked_at(
+    faces: Pairs, settings: Recogniser, tmp_path: Path
+) -> None:
+    from taskgan.train.run import train
+
+    for pair in faces:
+        pair.degraded.write_bytes(b"no image")
+    lost = _recipe(Path("nowhere/VGG_FACE.t7"))
+    with pytest.raises(UserError, match=r"^nowhere/VGG_FACE\.t7 \(task\.pretrain\.weights\) does not exist"):
+        train(lost, faces.folder, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_judge_may_have_descriptors_of_another_length(faces: Pairs, settings: Recogniser) -> None:
     judge = Recogniser(network="ir", width=2, size=6, steps=2, batch_size=4, seed=9)
     reader = recogniser_for(faces, judge, DATA, name="judge", target=TARGET)

@@ -160,16 +160,29 @@ def _told(settings: BaseModel, later: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in later or value != later[key]}
 
 
-def _weights(settings: recipe.Recogniser, name: str) -> str:
-    """Checksum of released weights."""
-    assert settings.weights is not None  # the settings were checked
-    path = Path(settings.weights)
-    if not path.is_file():
+def check_weights(settings: recipe.Recogniser, name: str) -> None:
+    """See, before a cohort is read, that released weights are there, where the settings want any.
+
+    Args:
+        settings: Of the recogniser.
+        name: ``task`` or ``judge``.
+
+    Raises:
+        UserError: If they are not; it says what can be done without them.
+    """
+    if settings.weights is not None and not Path(settings.weights).is_file():
         where = "task.pretrain" if name == "task" else name
         raise UserError(
-            f"{path} ({where}.weights) does not exist, expected {FILES} as {settings.network}'s authors released it; "
-            f"{INSTEAD}"
+            f"{settings.weights} ({where}.weights) does not exist, expected {FILES} as {settings.network}'s authors "
+            f"released it; {INSTEAD}"
         )
+
+
+def _weights(settings: recipe.Recogniser, name: str) -> str:
+    """Checksum of released weights."""
+    check_weights(settings, name)
+    assert settings.weights is not None  # the settings were checked
+    path = Path(settings.weights)
     stat = path.stat()
     return _checksum(path.absolute(), stat.st_size, stat.st_mtime_ns)
 

@@ -18,7 +18,7 @@ from taskgan.console import say
 from taskgan.errors import UserError
 from taskgan.files import versions, write_yaml
 from taskgan.recipe import Recipe
-from taskgan.recogniser.store import recogniser_for
+from taskgan.recogniser.store import check_weights, recogniser_for
 from taskgan.restore.model_folder import ModelCard, Range, Seen
 from taskgan.train.checkpoint import load_checkpoint
 from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
@@ -70,6 +70,8 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
     device = device_of(recipe.machine)
     with switches(recipe.machine, device):
         if first:
+            if uses_task(recipe):
+                check_weights(recipe.task.pretrain, "task")
             check_cohort(pairs, recipe.data, labels=needs_labels(recipe, targets), target=recipe.task.target)
             check_size(used.split("train"), recipe)
         task = _task_network(pairs, recipe, device)
