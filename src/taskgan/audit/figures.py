@@ -44,7 +44,8 @@ def before_after(outcome: Outcome, path: Path) -> Path:
             x, y = clean["score"], rows["score"]
             own = judge in outcome.readings.values
             low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if own else (0.0, 1.0)
-            low, high = float(low) - 0.04, float(high) + 0.04
+            margin = 0.04 * float(high - low) or 0.04
+            low, high = float(low) - margin, float(high) + margin
             axis.plot([low, high], [low, high], color=_INK, linewidth=0.8)
             if np.isfinite(cut):
                 axis.fill_between([low, cut], cut, high, color=_SHADE, linewidth=0)

@@ -38,6 +38,8 @@ def write_page(
         method=outcome.method,
         verdict=verdict,
         unit=UNIT,
+        decided=bool(outcome.opinions),
+        compared=bool(outcome.inputs.against),
         towards=towards(outcome.main),
         tables={table.name: table for table in tables},
         charts={chart.path.stem: chart for chart in charts},

@@ -165,6 +165,8 @@ def _charts(outcome: Outcome, folder: Path) -> list[Picture]:
     points = (
         "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant flipped "
         "(ring)."
+        if outcome.opinions
+        else "A dot is a case; on the line the restored image reads as the clean one."
     )
     squares = (
         "Number of cases by the class on the clean image (across) and on the restored one (down): off the diagonal "

@@ -75,6 +75,7 @@ def opinions_table(outcome: Outcome) -> Table:
         f"are exact (Clopper–Pearson), of balanced accuracy by its posterior. {UNIT}"
     )
     title = "Every judge on every kind of image"
+    note = note if rows else "What the judges decide on each image."
     return Table("opinions", title, note, columns, tuple(rows), _undecided(outcome), grouped=True)
 
 
