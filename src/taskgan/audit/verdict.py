@@ -110,9 +110,10 @@ def _undecided(outcome: Outcome) -> str:
     names = [n for n in outcome.agreements if outcome.judge_of(n) in outcome.fit]
     bias = {n: abs(outcome.agreements[n][outcome.method].bias.estimate) for n in names}
     worst = max(bias, key=lambda n: bias[n])
+    most = ", the judge that sees the most" if len(names) > 1 else ""
     return (
-        "The property is a value without a cut: there is no decision to flip. By "
-        f"{worst}, the judge that sees the most:{_agreement(outcome, worst, short=True)}."
+        f"The property is a value without a cut: there is no decision to flip. By {worst}{most}:"
+        f"{_agreement(outcome, worst, short=True)}."
     )
 
 
