@@ -47,6 +47,7 @@ def test_subjects_that_chose_the_model_do_not_calibrate_it_unwarned(inputs: Inpu
 
 def test_subjects_that_chose_nobody_calibrate_without_a_word(inputs: Inputs) -> None:
     assert chosen_by(seen(inputs, "train00"), [Judge("eye", Stopped("stranger"))], 0.1) == ""
+    assert chosen_by(seen(inputs), [Judge("eye", Stopped())], 0.1) == ""  # a filter learns from nobody
 
 
 def test_of_a_restorer_that_does_not_say_it_is_left_open(inputs: Inputs) -> None:

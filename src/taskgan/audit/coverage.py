@@ -114,7 +114,7 @@ def chosen_by(inputs: Inputs, judges: Sequence[Judge], alpha: float) -> str:
     marks = set(seen.get("people") or ()) if isinstance(seen, dict) else set()
     by = [inputs.audited.method] if marks & {person_mark(p) for p in people} else []
     by += [j.name for j in judges if people & set(j.card.get("validation_subjects") or ())]
-    unsaid = not marks
+    unsaid = not isinstance(seen, dict)  # one that learns from nobody says so by empty lists
     if not by and not unsaid:
         return ""
     who = f"helped to choose {listed(by)} (by the best look, by early stopping, in a sweep)" if by else ""
