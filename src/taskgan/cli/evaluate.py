@@ -21,9 +21,17 @@ def evaluate(
     recognisers: Recognisers = None,
     suvr_cut: SuvrCut = 1.38,
     slices: Annotated[int, typer.Option(min=1, help="Middle slices that T and the judge read.")] = 40,
+    false_lesions: Annotated[
+        float,
+        typer.Option(help="False lesions an image that the lesion observer may make on clean images."),
+    ] = 1.0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Judge restorations: image quality, task network, independent judge, SUVR against its cut."""
+    """Judge restorations: image quality, task network, independent judge, and what is measured by masks.
+
+    Columns cortex and reference of the table give a SUVR; brain, white, grey, csf and lesions give tissue contrast,
+    lesions found and invented, the rim at CSF and grid artefacts.
+    """
     from taskgan.evaluate.run import evaluate as run
     from taskgan.evaluate.settings import evaluation
     from taskgan.recipe import read_recipe
@@ -36,5 +44,5 @@ def evaluate(
         method=method,
         store=recognisers,
         overwrite=overwrite,
-        settings=evaluation(slices=slices, suvr_cut=suvr_cut),
+        settings=evaluation(slices=slices, suvr_cut=suvr_cut, false_lesions=false_lesions),
     )

@@ -32,6 +32,7 @@ TEXT = (
     "restored",
     "cortex",
     "reference",
+    "brain",
     "lesions",
 )
 COLUMNS = (
@@ -84,7 +85,7 @@ OBSERVED = (
     "checkerboard",
     "checkerboard_error",
 )
-OPTIONAL = ("condition", *OBSERVED, "lesions")
+OPTIONAL = ("condition", *OBSERVED, "brain", "lesions")
 QUALITY = ("psnr", "ssim", "rmse", "rmse_relative")
 READERS = ("task", "judge", "suvr")
 

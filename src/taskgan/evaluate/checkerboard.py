@@ -16,7 +16,11 @@ LEAST = 24
 _STEP = 8  # both periods divide the window, so that the grid's frequencies fall on bins
 _TAPER = 3.0  # pixels over which the region's edge fades out
 _PEAK, _RING = 2, 6  # bins: what belongs to a peak, and how far its surroundings reach
-_WIDTH = 2 * _PEAK + 1
+_STEPS = np.arange(-_RING, _RING + 1)
+_FAR = np.abs(_STEPS) > _PEAK
+_PARABOLA = np.stack([np.ones(len(_STEPS)), _STEPS, _STEPS**2], axis=1)
+_ACROSS_PEAK = _PARABOLA[~_FAR] @ np.linalg.pinv(_PARABOLA[_FAR])
+"""From logarithms on both sides of a peak to those that a parabola through them has at the peak."""
 # In cycles per pixel, one of each pair (u, v), (−u, −v): all that periods of two and four pixels can give, without
 # the oblique ones at a quarter, where the spectrum of a head is steepest.
 GRID = ((0.5, 0.0), (0.0, 0.5), (0.5, 0.5), (0.25, 0.0), (0.0, 0.25), (0.5, 0.25), (0.25, 0.5))
@@ -61,10 +65,10 @@ def checkerboard(image: NDArray[np.float32], region: Mask) -> float:
 
     Σ over the grid of (energy of the peak − energy of its surroundings) / Σ of all energy. The peak is a square of
     5 × 5 bins, because an artefact that comes and goes over the image is spread around its frequency; its
-    surroundings are the geometric mean of the four bins on either side. On an axis of the spectrum, where straight
-    edges of the anatomy gather, each row of the peak has its own surroundings along that axis. Without a grid it is
-    about zero, of clean heads up to some thousandths: compare with the clean image's. A sine of amplitude a over the
-    whole region adds a²/2 over the region's variance.
+    surroundings are the geometric mean of the four bins around it. On an axis of the spectrum, where straight edges
+    of the anatomy gather, each row of the peak is compared along that axis, with a parabola in the logarithm through
+    the four bins on either side. Without a grid it is about zero, of clean heads up to two thousandths: compare with
+    the clean image's. A sine of amplitude a over the whole region adds a²/2 over the region's variance.
 
     Args:
         image: (X, Y, Z), any units: the scale cancels.
@@ -94,17 +98,15 @@ def _excess(power: Array, frequency: tuple[float, float]) -> float:
     mirrored = (frequency[0], -frequency[1])
     shape = power.shape[0], power.shape[1]
     places = dict.fromkeys([*bins(shape, frequency), *bins(shape, mirrored)])
-    steps = np.arange(-_RING, _RING + 1)
-    far = np.abs(steps) > _PEAK
+    steps, far = _STEPS, _FAR
     found = 0.0
     for row, column in places:
         around = power[np.ix_((row + steps) % shape[0], (column + steps) % shape[1])]
         level = np.log(np.maximum(around, np.finfo(float).tiny))
-        if frequency[1] == 0:
-            smooth = np.exp(level[far][:, ~far].mean(axis=0)).sum() * _WIDTH
-        elif frequency[0] == 0:
-            smooth = np.exp(level[~far][:, far].mean(axis=1)).sum() * _WIDTH
+        if 0.0 in frequency:
+            along = level if frequency[1] == 0 else level.T
+            smooth = float(np.exp(_ACROSS_PEAK @ along[far][:, ~far]).sum())
         else:
-            smooth = np.exp(level[far[:, None] | far[None, :]].mean()) * _WIDTH**2
-        found += float(around[np.ix_(~far, ~far)].sum() - smooth)
+            smooth = float(np.exp(level[far[:, None] | far[None, :]].mean())) * (2 * _PEAK + 1) ** 2
+        found += float(around[np.ix_(~far, ~far)].sum()) - smooth
     return found

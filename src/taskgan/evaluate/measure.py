@@ -128,7 +128,7 @@ def measure_case(pair: Pair, bench: Bench) -> list[Row]:
 def _common(pair: Pair, bench: Bench) -> Row:
     row: Row = {"case": pair.case, "subject": pair.subject, "label": pair.label}
     row["condition"] = pair.columns.get(bench.data.condition, "") if bench.data.condition else ""
-    for column in ("degraded", "clean", "cortex", "reference", "lesions"):
+    for column in ("degraded", "clean", "cortex", "reference", "brain", "lesions"):
         path = pair.path(column)
         row[column] = relative(path, bench.out) if path is not None else ""
     for column, name in (("dose", "dose"), ("composite_suvr", "suvr_true")):
@@ -144,7 +144,7 @@ def _number(text: str) -> float | None:
 
 
 def _quality(image: Array, clean: Array, head: Mask | None) -> Row:
-    similarity = quality.ssim_map(image, clean)
+    similarity = np.ones(clean.shape) if image is clean else quality.ssim_map(image, clean)
     found: Row = {}
     for suffix, mask in (("", None), ("_head", head)):
         if suffix and (mask is None or not mask.any()):

@@ -4,7 +4,7 @@ An observer is asked where a row has its masks, and nothing else decides: a PET 
 ``reference`` gets a SUVR, an MR cohort with tissue masks its contrasts, and one with both gets both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -82,6 +82,13 @@ class Suvr:
         }
 
 
+def _with_error(name: str, view: View, measure: Callable[[Image], float]) -> Columns:
+    """A value and, as ``_error``, what it is more than that of the clean image."""
+    value = measure(view.image)
+    truth = value if view.image is view.clean else measure(view.clean)
+    return {name: value, f"{name}_error": value - truth}
+
+
 @dataclass(frozen=True)
 class Contrast:
     """A ratio of two regions' means (:func:`taskgan.evaluate.regions.ratio`) and its error."""
@@ -99,8 +106,7 @@ class Contrast:
     def measure(self, view: View) -> Columns:
         """The ratio, and ``_error``: minus that of the clean image."""
         here, there = view.masks[self.region], view.masks[self.reference]
-        value, truth = (ratio(image, here, there, least=self.least) for image in (view.image, view.clean))
-        return {self.name: value, f"{self.name}_error": value - truth}
+        return _with_error(self.name, view, lambda image: ratio(image, here, there, least=self.least))
 
 
 @dataclass(frozen=True)
@@ -113,8 +119,7 @@ class Rim:
         """``rim`` and ``rim_error``: minus that of the clean image."""
         brain, csf, white = (view.masks[name] for name in self.needs)
         edge = border(brain, csf, without=view.masks.get("lesions"))
-        value, truth = rim(view.image, edge, white), rim(view.clean, edge, white)
-        return {"rim": value, "rim_error": value - truth}
+        return _with_error("rim", view, lambda image: rim(image, edge, white))
 
 
 @dataclass(frozen=True)
@@ -125,8 +130,7 @@ class Checkerboard:
 
     def measure(self, view: View) -> Columns:
         """``checkerboard`` and ``checkerboard_error``: minus that of the clean image."""
-        value, truth = (checkerboard(image, view.masks["brain"]) for image in (view.image, view.clean))
-        return {"checkerboard": value, "checkerboard_error": value - truth}
+        return _with_error("checkerboard", view, lambda image: checkerboard(image, view.masks["brain"]))
 
 
 @dataclass(frozen=True)

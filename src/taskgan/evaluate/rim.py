@@ -18,7 +18,7 @@ def border(brain: Mask, csf: Mask, *, without: Mask | None = None) -> Mask:
 
     Their signal is the sum of what both tissues give. A relaxation fit sees in them one tissue with parameters in
     between, which an inversion pulse that nulls CSF no longer nulls: synthetic T2-FLAIR is too bright along sulci and
-    ventricles (Hagiwara et al. 2017, 10.1097/RLI.0000000000000365; Tanenbaum et al. 2017, 10.3174/ajnr.A5227).
+    ventricles (Tanenbaum et al. 2017, 10.3174/ajnr.A5227; Hagiwara et al. 2019, 10.3174/ajnr.A5927).
 
     Args:
         brain: Most of the voxel is brain tissue.

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,12 @@ def told(interval: Interval, digits: int, *, sign: bool = False, unit: str = "")
     return (
         f"{number(interval.estimate, digits, sign=sign)}{unit} {span(interval, digits, sign=sign)}".rstrip()
     )
+
+
+def joined(parts: Iterable[str]) -> str:
+    """``a, b and c``; ``nothing`` where there is nothing."""
+    *first, last = list(parts) or ["nothing"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def estimate(interval: Interval, digits: int) -> Cell:

@@ -10,9 +10,11 @@ import numpy as np
 from taskgan.evaluate.summary import suvr
 from taskgan.report.cells import number, span
 from taskgan.report.load import Comparison, shown
-from taskgan.report.metrics import HEADLINE
+from taskgan.report.metrics import HEADLINE, named
 from taskgan.report.paired import differences, family
 from taskgan.report.style import canvas, look, save
+
+_MOST = 5  # panels side by side
 
 
 def difference_chart(comparison: Comparison, path: Path) -> Path | None:
@@ -24,9 +26,12 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
     ]
     if not metrics:
         return None
-    count = len(comparison.others)
-    with canvas(1, len(metrics), (2.35 * len(metrics), 1.35 + 0.42 * count), sharey=True) as (figure, axes):
-        for axis, metric in zip(axes[0], metrics, strict=True):
+    count, across = len(comparison.others), min(len(metrics), _MOST)
+    deep = -(-len(metrics) // across)
+    with canvas(deep, across, (2.35 * across, (1.35 + 0.42 * count) * deep), sharey=True) as (figure, axes):
+        for axis in axes.flat[len(metrics) :]:
+            axis.remove()
+        for axis, metric in zip(axes.flat[: len(metrics)], metrics, strict=True):
             margin = comparison.inference.margins.get(metric.name)
             if margin is not None:
                 axis.axvspan(-margin, margin, color="#e9edf2", linewidth=0)
@@ -48,7 +53,7 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
                 )
                 axis.plot(mean.estimate, place, "|", color="black", markersize=14, markeredgewidth=1.8)
             better = "better →" if metric.better > 0 else "← better"
-            axis.set_title(metric.heading)
+            axis.set_title(named(metric, comparison.measure[0]).heading)
             axis.set_xlabel(better)
             axis.locator_params(axis="x", nbins=4)
             axis.set_yticks(range(count), [shown(m) for m in reversed(comparison.others)])

@@ -40,8 +40,7 @@ def rule(comparison: Comparison) -> str:
 
 def choose_cases(comparison: Comparison) -> list[Chosen]:
     """Median and worst case of each label (of all cases where labels are unknown), each case once."""
-    baseline = comparison.baseline if comparison.baseline != comparison.focus else "input"
-    gap = (by_case(comparison, comparison.focus, PSNR) - by_case(comparison, baseline, PSNR)).dropna()
+    gap = gaps(comparison)
     labels = comparison.frame.drop_duplicates("case").set_index("case")["label"]
     groups: list[tuple[str, pd.Series]] = []
     for word, wanted in (("positive", True), ("negative", False)):
@@ -58,6 +57,14 @@ def choose_cases(comparison: Comparison) -> list[Chosen]:
             case = str(ordered.index[place])
             chosen.setdefault(case, Chosen(case, f"{why} {word}", float(ordered.iloc[place])))
     return list(chosen.values())
+
+
+def gaps(comparison: Comparison) -> pd.Series:
+    """PSNR of the focus method minus that of what it is set against, by case; its own where there is nothing."""
+    own = by_case(comparison, comparison.focus, PSNR)
+    if comparison.counterpart is not None:
+        own = own - by_case(comparison, comparison.counterpart, PSNR)
+    return own.dropna()
 
 
 def choose_slice(clean: NDArray[np.float32], cortex: NDArray[np.bool_] | None) -> int:

@@ -15,7 +15,7 @@ from taskgan.evaluate.statistics import (
 from taskgan.report.cells import MISSING, Cell, Column, Table, difference, number, plain, span
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison, shown
-from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
+from taskgan.report.metrics import AUCS, OBSERVED, QUALITY, READINGS, Metric, named
 from taskgan.report.paired import Compared, Discordance, deciders, discordance, family
 
 POWERS = (0.8, 0.9)
@@ -53,7 +53,7 @@ def comparisons(comparison: Comparison) -> Table:
     """One row a measure and method: difference, test, other seeds, equivalence, and what it would take."""
     frame, baseline = comparison.frame, comparison.baseline
     areas = AUCS.values() if comparison.kind == "binary" else ()  # of two classes only
-    asked = (named(m, comparison.measure[0]) for m in (*QUALITY, *READINGS, *areas))
+    asked = (named(m, comparison.measure[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED))
     metrics = [m for m in asked if frame[m.column].notna().any()]
     # An AUC needs both labels, which a cohort may lack.
     found = [one for m in metrics for one in family(comparison, m, baseline).values()]

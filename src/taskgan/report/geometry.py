@@ -69,7 +69,7 @@ def geometry(comparison: Comparison) -> Geometry:
     """
     held = [(one, read_features(one.folder)) for one in comparison.evaluations]
     runs = _runs(comparison, [(one, found) for one, found in held if found is not None])
-    methods = ("input", *comparison.methods)
+    methods = (*comparison.references, *comparison.methods)
     measures = {method: _measure(comparison, method, runs) for method in methods}
     without = [shown(str(one.record.get("method"))) for one, found in held if found is None]
     notes = []
@@ -86,7 +86,7 @@ def _runs(comparison: Comparison, held: Sequence[tuple[Evaluated, Features]]) ->
     runs: list[Run] = []
     seen: set[str] = set()  # cases whose degraded image is there: all evaluations of a cohort share it
     for one, found in held:
-        if not seen.issuperset(found.cases):
+        if "input" in found.images and not seen.issuperset(found.cases):
             seen.update(found.cases)
             runs.append(_run(comparison, found, "input", "input", None))
         seed = one.record.get("seed")
@@ -183,7 +183,7 @@ def geometry_paired(comparison: Comparison, found: Geometry) -> Table:
         Column(RETRIEVAL, "Retrieval"),
     )
     pairs = [(m, comparison.baseline) for m in comparison.others]
-    if comparison.baseline != "input":
+    if comparison.references and comparison.baseline != "input":
         pairs += [(m, "input") for m in comparison.methods]
     rows = []
     for method, baseline in pairs:

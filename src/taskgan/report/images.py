@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import read_volume
+from taskgan.cohort.images import Volume, read_volume
 from taskgan.errors import UserError
 from taskgan.report.choose import Chosen, choose_detail, choose_slice
 from taskgan.report.load import Comparison, shown
@@ -74,9 +74,14 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
         m: axial(v.data, v.affine)[rows_shown, columns_shown, z] / np.float32(scale)
         for m, v in volumes.items()
     }
-    turned = nib.orientations.io_orientation(truth.affine)
-    edge = {int(axis): truth.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
-    return Panels(images, unit, edge[1] / edge[0])
+    return Panels(images, unit, aspect_of(truth))
+
+
+def aspect_of(volume: Volume) -> float:
+    """Height over width of a voxel as :func:`axial` shows it."""
+    turned = nib.orientations.io_orientation(volume.affine)
+    edge = {int(axis): volume.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
+    return edge[1] / edge[0]
 
 
 def head_box(image: Array, margin: int = 3) -> tuple[slice, slice]:
@@ -102,8 +107,7 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
     if panels is None:
         return None
     images, truth = panels.images, panels.images["clean"]
-    baseline = comparison.baseline if comparison.baseline != comparison.focus else "input"
-    window = choose_detail(images[comparison.focus] - images[baseline])
+    window = choose_detail(images[comparison.focus] - images[comparison.counterpart or "clean"])
     top = 1.15 * float(np.percentile(truth, 99.8))
     errors = {m: image - truth for m, image in images.items() if m != "clean"}
     restored = np.stack([errors[m] for m in errors if m != "input"])
@@ -113,12 +117,12 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
     size = (1.75 * len(images) + 0.8, 1.75 * (2 * tall + panels.aspect) + 0.5)
     with canvas(3, len(images) + 1, size, gridspec_kw=ratios) as (figure, axes):
         for column, (method, image) in enumerate(images.items()):
-            grey = _show(axes[0][column], image, "gray_r", (0, top), panels.aspect)
+            grey = show_slice(axes[0][column], image, "gray_r", (0, top), panels.aspect)
             axes[0][column].set_title(shown(method))
-            _frame(axes[0][column], window)
-            _show(axes[1][column], image[window], "gray_r", (0, top), panels.aspect)
+            draw_frame(axes[0][column], window)
+            show_slice(axes[1][column], image[window], "gray_r", (0, top), panels.aspect)
             if method != "clean":
-                error = _show(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
+                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
         for row, name in enumerate(("Slice", "Detail", "Image − clean")):
             beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
             axes[row][0].text(-0.06, 0.5, name, ha="right", va="center", **beside)
@@ -132,14 +136,16 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
         return save(figure, path)
 
 
-def _show(axis: Any, image: Array, colours: str, limits: tuple[float, float], aspect: float) -> Any:
+def show_slice(axis: Any, image: Array, colours: str, limits: tuple[float, float], aspect: float) -> Any:
+    """An image (H, W) without axes; what a colour bar needs."""
     low, high = limits
     drawn = axis.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
     axis.set_axis_off()
     return drawn
 
 
-def _frame(axis: Any, window: tuple[slice, slice]) -> None:
+def draw_frame(axis: Any, window: tuple[slice, slice]) -> None:
+    """The frame of a detail, in its slice."""
     from matplotlib.patches import Rectangle
 
     rows, columns = window

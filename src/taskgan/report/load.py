@@ -1,7 +1,7 @@
 """Evaluation folders as one table: what is compared, on which subjects, and what has to be said about it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from taskgan.report.metrics import METRICS
 NAMES = {
     "input": "Input",
     "clean": "Clean",
+    "relaxometry": "Relaxometry",
     "l1": "L1 only",
     "cycle_gan": "CycleGAN",
     "gan": "GAN",
     "task_gan": "Task-GAN",
 }
-_IMAGES = ("degraded", "clean", "restored", "cortex", "reference")
+_IMAGES = ("degraded", "clean", "restored", "cortex", "reference", "brain", "lesions")
 
 
 def shown(method: str) -> str:
@@ -48,7 +49,7 @@ class Comparison:
         frame: Rows of all evaluations, each ``input`` and ``clean`` row once; image columns are paths that can
             be opened from here.
         methods: Restoring methods, in the order of the tables.
-        baseline: What the others are compared with: one of ``methods``, or ``input``.
+        baseline: What the others are compared with: one of ``methods``, or ``input`` where it has rows.
         focus: The method that the figures set against the baseline.
         evaluations: The folders.
         notes: What a reader must know about the comparison, a sentence each.
@@ -75,6 +76,30 @@ class Comparison:
     def cases(self) -> pd.DataFrame:
         """Subject and label of every case, indexed by case."""
         return self.frame.drop_duplicates("case").set_index("case")[["subject", "label"]]
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """``input`` where the degraded images have rows: where they are of the kind that is restored."""
+        return ("input",) if len(self.rows("input")) else ()
+
+    @property
+    def counterpart(self) -> str | None:
+        """What the focus method is set against: the baseline, else (where it is itself) the input, else nothing."""
+        if self.baseline != self.focus:
+            return self.baseline
+        return self.references[0] if self.references else None
+
+    @cached_property
+    def conditions(self) -> dict[str, "Comparison"]:
+        """The same comparison of each condition by itself, e.g. an MR contrast; empty where there is one kind."""
+        names = [str(name) for name in self.frame["condition"].drop_duplicates() if name]
+        return {name: replace(self, frame=self.frame[self.frame["condition"] == name]) for name in names}
+
+    @property
+    def condition(self) -> str:
+        """What the conditions are: the column of the cohort, e.g. ``contrast``."""
+        recipe = self.evaluations[0].record.get("recipe") or {}
+        return str((recipe.get("data") or {}).get("condition") or "condition")
 
     @property
     def kind(self) -> str:
@@ -112,7 +137,7 @@ def load(
     Args:
         folders: One per method, seed or fold.
         baseline: Method that the others are compared with. None is ``gan``, or where no folder holds it the
-            degraded input, and a note says so.
+            degraded input, and a note says so; the first method where the input has no rows.
         inference: Margins and correction; None is no margin and Holm's.
 
     Raises:
@@ -136,15 +161,16 @@ def load(
     known = [m for m in NAMES if m in found]
     methods = (*known, *sorted(m for m in found if m not in NAMES))
     notes = [*_own_notes(evaluations), *_coverage(frame, methods), *_doses(frame)]
+    references = ["input"] if (frame["method"] == "input").any() else []
     if baseline is None:
-        baseline = "gan" if "gan" in methods else "input"
+        baseline = "gan" if "gan" in methods else (*references, methods[0])[0]
         if baseline == "input":
             notes.append(
                 "No evaluation of GAN was given, so the methods are compared with the degraded input."
             )
-    elif baseline not in (*methods, "input"):
+    elif baseline not in (*methods, *references):
         raise UserError(
-            f"no evaluation of the baseline {baseline!r}; there are {', '.join((*methods, 'input'))}"
+            f"no evaluation of the baseline {baseline!r}; there are {', '.join((*methods, *references))}"
         )
     others = [m for m in methods if m != baseline]
     focus = "task_gan" if "task_gan" in others else (others or [baseline])[-1]

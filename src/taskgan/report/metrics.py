@@ -8,13 +8,14 @@ class Metric:
     """A measure that is compared.
 
     Attributes:
-        key: Column of ``cases.csv``, or ``suvr_error`` for \\|restored − clean\\| SUVR, or ``<reader>_auc``.
+        key: Column of ``cases.csv``, or ``<measure>_error`` for \\|restored − clean\\|, or ``<reader>_auc``.
         heading: Short name.
         digits: Decimals shown.
         better: +1 if more is better, −1 if less is.
         words: Name in a sentence.
         unit: Unit with a leading space, or empty.
         scores: Column of the scores whose AUC this is; empty for a mean over subjects.
+        size_of: Column whose size, whatever its sign, is the measure; empty for the column ``key`` itself.
     """
 
     key: str
@@ -24,16 +25,17 @@ class Metric:
     words: str
     unit: str = ""
     scores: str = ""
+    size_of: str = ""
 
     @property
     def column(self) -> str:
         """The column of ``cases.csv`` that has to be known."""
-        return "suvr_bias" if self.key == "suvr_error" else self.scores or self.key
+        return self.size_of or self.scores or self.key
 
     @property
     def name(self) -> str:
         """What a user calls it, e.g. in ``--margin suvr=0.02``."""
-        return "suvr" if self.key == "suvr_error" else self.key
+        return self.key.removesuffix("_error") if self.size_of else self.key
 
 
 def named(metric: Metric, measure: str) -> Metric:
@@ -50,14 +52,31 @@ SSIM_HEAD = Metric("ssim_head", "SSIM, head", 3, 1, "SSIM inside the head")
 RELATIVE_HEAD = Metric("rmse_relative_head", "Relative RMSE, head", 3, -1, "relative RMSE inside the head")
 TASK = Metric("task_mae", "T: slice MAE", 3, -1, "the error of T")
 JUDGE = Metric("judge_mae", "Judge: slice MAE", 3, -1, "the judge's error")
-SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error")
+SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error", size_of="suvr_bias")
 TASK_AUC = Metric("task_auc", "T: AUC", 3, 1, "the AUC of T", scores="task_probability")
 JUDGE_AUC = Metric("judge_auc", "Judge: AUC", 3, 1, "the judge's AUC", scores="judge_probability")
 SUVR_AUC = Metric("suvr_auc", "SUVR: AUC", 3, 1, "the SUVR's AUC", scores="suvr_restored")
 
+
+def _error_of(measure: str, heading: str, digits: int, words: str) -> Metric:
+    """\\|value − value of the clean image\\|."""
+    column = f"{measure}_error"
+    return Metric(column, f"|{heading} error|", digits, -1, words, size_of=column)
+
+
+GREY = _error_of("grey_white", "grey/white", 3, "the error of grey over white matter")
+CSF = _error_of("csf_white", "CSF/white", 3, "the error of CSF over white matter")
+LESION = _error_of("lesion_white", "lesion/white", 3, "the error of lesion over white matter")
+LESION_AUC = Metric("lesion_auc", "Lesion AUC", 3, 1, "the detectability of lesions")
+LESION_SNR = Metric("lesion_snr", "Lesion SNR", 2, 1, "the lesions' signal-to-noise ratio")
+LESIONS_FALSE = Metric("lesions_false", "False lesions", 2, -1, "the number of false lesions")
+RIM = _error_of("rim", "rim", 3, "the error of the rim at CSF")
+GRID = _error_of("checkerboard", "grid", 4, "the grid artefacts")
+
 QUALITY = (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
 READINGS = (TASK, JUDGE, SUVR)
+OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID)
 AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}
 # What the verdict speaks of: frame and head tell the same story, and T is no judge of Task-GAN.
-HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR)
-METRICS = (*QUALITY, *READINGS, *AUCS.values())
+HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR, LESION, LESION_AUC, LESIONS_FALSE)
+METRICS = (*QUALITY, *READINGS, *AUCS.values(), *OBSERVED)

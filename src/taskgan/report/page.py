@@ -9,6 +9,7 @@ from typing import Any
 
 from taskgan.files import versions, write_text
 from taskgan.report.cells import Table
+from taskgan.report.condition_tables import NAMES
 from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison, shown
 from taskgan.report.template import fill
@@ -58,6 +59,9 @@ def write_page(
         cases=cases,
         charts={chart.path.stem: chart for chart in charts},
         rule=rule,
+        heading=f"Is the {'diagnosis' if comparison.kind == 'binary' else 'property'} kept?",
+        condition=comparison.condition if comparison.conditions else "",
+        condition_tables=NAMES,
         commands=_commands(comparison, path.parent),
         provenance=[_provenance(one.record) for one in comparison.evaluations],
         readers=_readers(comparison),

@@ -29,7 +29,7 @@ UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
 def _values(rows: pd.DataFrame, metric: Metric) -> pd.Series:
     values = finite(rows[metric.column])
-    return pd.Series(np.abs(values) if metric.key == "suvr_error" else values, index=rows.index)
+    return pd.Series(np.abs(values) if metric.size_of else values, index=rows.index)
 
 
 def by_case(comparison: Comparison, method: str, metric: Metric) -> pd.Series:

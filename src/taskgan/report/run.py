@@ -9,7 +9,9 @@ from taskgan.errors import UserError
 from taskgan.files import check_writable, versions, write_yaml
 from taskgan.report.cells import Table, write_table
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
-from taskgan.report.choose import choose_cases, rule
+from taskgan.report.choose import choose_cases, gaps, rule
+from taskgan.report.condition_chart import condition_chart
+from taskgan.report.condition_figures import choose_subject, condition_figure, figure_rule
 from taskgan.report.curves import curve_chart
 from taskgan.report.flips import flips_table
 from taskgan.report.geometry import Geometry, geometry, geometry_paired, geometry_table
@@ -67,7 +69,7 @@ def compare(
     for table in tables:
         write_table(table, out / "tables")
     words = verdict(comparison)
-    cases = _cases(comparison, out / "figures")
+    cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
     write_yaml(
         out / "report.yaml",
         {
@@ -78,9 +80,8 @@ def compare(
             "versions": versions(),
         },
     )
-    write_page(
-        page, comparison, words, tables, cases, _charts(comparison, mapped, out / "figures"), rule(comparison)
-    )
+    picked = figure_rule(comparison) if comparison.conditions else rule(comparison)
+    write_page(page, comparison, words, tables, cases, _charts(comparison, mapped, out / "figures"), picked)
     _say(tables[0], words.findings)
     say(f"report: {page}")
     return page
@@ -94,8 +95,27 @@ def _cases(comparison: Comparison, folder: Path) -> list[Picture]:
             gap = f"{chosen.gap:+.2f}".replace("-", "−")
             against = f"{shown(comparison.focus)} {gap} dB"
             pictures.append(Picture(path, f"{letter}. {chosen.case}, {chosen.why}", against))
+    return _only(pictures, folder)
+
+
+def _condition_cases(comparison: Comparison, folder: Path) -> list[Picture]:
+    """A figure for each condition, of one subject; none where there is one kind of image or no image file."""
+    subject = choose_subject(comparison) if comparison.conditions else None
+    pictures = []
+    for name, part in comparison.conditions.items() if subject is not None else ():
+        path = condition_figure(part, name, str(subject), folder / f"figure3-{_file(name)}.png")
+        if path is not None:
+            gap = gaps(part)
+            mine = gap[[str(part.cases["subject"][case]) == subject for case in gap.index]]
+            told = f"{shown(comparison.focus)} {mine.mean():+.2f} dB".replace("-", "−")
+            pictures.append(Picture(path, f"{name}, {subject}", told))
+    return _only(pictures, folder) if pictures else []
+
+
+def _only(pictures: list[Picture], folder: Path) -> list[Picture]:
+    """The pictures, without files of a report that this one replaces, with other cases."""
     for stale in set(folder.glob("figure3-*.png")) - {picture.path for picture in pictures}:
-        stale.unlink()  # of a report that this one replaces, with other cases
+        stale.unlink()
     return pictures
 
 
@@ -129,6 +149,12 @@ def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Pict
             "Above: every measure with its 95 % interval by subject; the line is a mapping that changes nothing. "
             "Below: where a run takes its test images, in the first two principal components of the clean images’ "
             "features; lines go from the clean image (hollow) to the image itself (filled).",
+        ),
+        (
+            condition_chart(comparison, folder / "conditions.png"),
+            f"Every {comparison.condition}",
+            "Mean over subjects with its 95 % interval, clean images where they have a value of their own. Rim and "
+            "grid: minus the clean image’s, so that zero is the aim.",
         ),
         (
             curve_chart(comparison, folder / "curves.png"),

@@ -19,6 +19,7 @@ from taskgan.report.cells import (
     rate,
 )
 from taskgan.report.comparisons import comparisons, p_text
+from taskgan.report.condition_tables import condition_tables
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison, shown
 from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
@@ -39,6 +40,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
         readers(comparison),
         paired_readings(comparison),
         *outputs_tables(comparison),
+        *condition_tables(comparison),
         suvr_table(comparison),
         comparisons(comparison),
     ]
@@ -62,7 +64,7 @@ def quality(comparison: Comparison, suffix: str) -> Table:
         ),
     )
     rows: list[tuple[Cell, ...]] = []
-    for method in ("input", *comparison.methods):
+    for method in (*comparison.references, *comparison.methods):
         mine = comparison.rows(method)
         figures = summary.quality(mine)
         if math.isnan(figures[f"rmse{suffix}"].estimate):
@@ -135,7 +137,7 @@ def _with_paper(cell: Cell, metric: Metric, method: str, baseline: str) -> Cell:
 
 
 def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
-    against_input = [(m, "input") for m in comparison.methods]
+    against_input = [(m, name) for name in comparison.references for m in comparison.methods]
     if comparison.baseline == "input":
         return against_input
     return [*((m, comparison.baseline) for m in comparison.others), *against_input]
@@ -210,7 +212,7 @@ def readers(comparison: Comparison) -> Table:
     )
     rows: list[tuple[Cell, ...]] = []
     for reader, name in READERS.items():
-        for method in ("clean", "input", *comparison.methods):
+        for method in ("clean", *comparison.references, *comparison.methods):
             found = summary.reading(comparison.rows(method), clean, reader)
             if not found.decisions and math.isnan(found.mae.estimate):
                 continue

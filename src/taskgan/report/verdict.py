@@ -9,8 +9,9 @@ import pandas as pd
 
 from taskgan.evaluate.statistics import FEWEST
 from taskgan.evaluate.summary import finite, reading, suvr
-from taskgan.report.cells import number, told
+from taskgan.report.cells import joined, number, told
 from taskgan.report.comparisons import POWERS, equivalence_word, needed, p_text
+from taskgan.report.condition_words import by_condition
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison, shown
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric
@@ -38,13 +39,14 @@ def verdict(comparison: Comparison) -> Verdict:
     """Write the verdict of a comparison."""
     against = _against_all(comparison, comparison.baseline)
     findings = [_against(comparison, method, found) for method, found in against.items()]
-    if comparison.baseline != "input":
+    if comparison.references and comparison.baseline != "input":
         findings = [_restores(comparison), *_read_against_input(comparison), *findings]
     findings += [
         *_with_other_seeds(comparison, against),
         *_equivalences(comparison),
         *_slopes(comparison),
         *_flips(comparison),
+        *by_condition(comparison),
     ]
     headline = _headline(comparison, against)
     return Verdict(_compared(comparison), headline, tuple(findings), tuple(_warnings(comparison)))
@@ -69,12 +71,14 @@ def _sorted_out(compared: Iterable[Compared]) -> dict[str, list[Compared]]:
 
 def _headline(comparison: Comparison, against: dict[str, list[Compared]]) -> str:
     method = comparison.focus
-    baseline = comparison.baseline if method != comparison.baseline else "input"
+    baseline = comparison.counterpart
+    if baseline is None:
+        return f"{shown(method)} alone: there is nothing to compare it with."
     if method not in against:  # a single method that is its own baseline
         against = _against_all(comparison, baseline)
     found = _sorted_out(against[method])
     parts = [
-        f"{word} in {_and(c.metric.words for c in found[word])}"
+        f"{word} in {joined(c.metric.words for c in found[word])}"
         for word in ("better", "worse")
         if found[word]
     ]
@@ -82,10 +86,12 @@ def _headline(comparison: Comparison, against: dict[str, list[Compared]]) -> str
         return f"Too few subjects to tell {shown(method)} from {shown(baseline)}: no measure has an interval."
     if not parts:
         return f"No difference between {shown(method)} and {shown(baseline)} is shown in any measure."
-    rest = f"; no difference shown in {_and(c.metric.words for c in found['none'])}" if found["none"] else ""
+    rest = (
+        f"; no difference shown in {joined(c.metric.words for c in found['none'])}" if found["none"] else ""
+    )
     claimed = [*found["better"], *found["worse"]]
     unsure = [c.metric.words for c in claimed if _needs_these_seeds(c)]
-    caveat = f" With another training run in mind not shown: {_and(unsure)}." if unsure else ""
+    caveat = f" With another training run in mind not shown: {joined(unsure)}." if unsure else ""
     if all(math.isnan(c.crossed.low) for c in claimed):
         caveat = " Said of these training runs: too few seeds to speak of others."
     return f"{shown(method)} against {shown(baseline)}: {', '.join(parts)}{rest}.{caveat}"
@@ -101,8 +107,8 @@ def _compared(comparison: Comparison) -> str:
     subjects = rows.drop_duplicates("subject")
     positive = int((subjects["label"] > 0.5).sum())
     seeds = sorted({int(s) for s in comparison.frame["seed"].dropna()})
-    parts = f"{_and(shown(m) for m in comparison.methods)} on {len(subjects)} test subjects"
-    if subjects["label"].notna().any():
+    parts = f"{joined(shown(m) for m in comparison.methods)} on {len(subjects)} test subjects"
+    if subjects["label"].notna().any() and comparison.kind == "binary":
         parts += f" ({positive} positive, {len(subjects) - positive} negative)"
     if len(rows) != len(subjects):
         parts += f", {len(rows)} cases"
@@ -118,7 +124,7 @@ def _restores(comparison: Comparison) -> str:
         if math.isnan(gain.estimate):  # a restoration equal to the clean image has no finite PSNR
             continue
         gains.append(f"{shown(method)} {told(gain, 2, sign=True, unit=PSNR.unit)}")
-    return f"PSNR over the degraded input: {_and(gains)}."
+    return f"PSNR over the degraded input: {joined(gains)}."
 
 
 def _read_against_input(comparison: Comparison) -> Iterable[str]:
@@ -130,7 +136,7 @@ def _read_against_input(comparison: Comparison) -> Iterable[str]:
             if not math.isnan(one.interval.estimate)
         ]
         if listed:
-            yield f"Change of {metric.words} from the degraded input, less is better: {_and(listed)}."
+            yield f"Change of {metric.words} from the degraded input, less is better: {joined(listed)}."
 
 
 def _mark(one: Compared) -> str:
@@ -146,18 +152,20 @@ def _against(comparison: Comparison, method: str, compared: list[Compared]) -> s
     ]
     text = f"{shown(method)} against {shown(comparison.baseline)}: "
     if found["none"] and not beyond and all(math.isnan(c.interval.low) for c in found["none"]):
-        bare = _and(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)})" for c in found["none"])
+        bare = joined(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)})" for c in found["none"])
         return f"{text}without an interval, hence no claim: {bare}."
     within = [c for c in found["none"] if not c.interval.excludes(0.0)]
     beside = [c for c in found["none"] if c not in within]
-    parts = [_and(beyond)] if beyond else []
+    parts = [joined(beyond)] if beyond else []
     if beside:
         parts.append(
             "zero is outside the interval, but the p corrected over the methods is not below .05, hence no claim: "
-            + _and(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}, {p_text(c.p)})" for c in beside)
+            + joined(
+                f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}, {p_text(c.p)})" for c in beside
+            )
         )
     if within:
-        listed = _and(
+        listed = joined(
             f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}{_subjects(c)})" for c in within
         )
         known = any(_subjects(c) for c in within)
@@ -183,7 +191,7 @@ def _with_other_seeds(comparison: Comparison, against: dict[str, list[Compared]]
         claimed = [c for c in compared if c.verdict != "none" and not math.isnan(c.crossed.low)]
         holds = [c for c in claimed if not _needs_these_seeds(c)]
         said = [
-            f"{verb} {_and(c.metric.words for c in some)}"
+            f"{verb} {joined(c.metric.words for c in some)}"
             for verb, some in (
                 ("holds for", holds),
                 ("is not shown for", [c for c in claimed if c not in holds]),
@@ -228,9 +236,9 @@ def _slopes(comparison: Comparison) -> Iterable[str]:
     slopes = {m: f.slope for m, f in found.items() if f.count and not math.isnan(f.slope.estimate)}
     if not slopes:
         return
-    listed = _and(f"{shown(m)} {told(s, 2)}" for m, s in slopes.items())
+    listed = joined(f"{shown(m)} {told(s, 2)}" for m, s in slopes.items())
     below = [shown(m) for m, s in slopes.items() if s.high < 1]
-    shrunk = f" {_and(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
+    shrunk = f" {joined(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
     yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {listed}.{shrunk}"
 
 
@@ -251,10 +259,11 @@ def _flips(comparison: Comparison) -> Iterable[str]:
     if not readers:
         yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
         return
-    before = flips_of(comparison, "input")
-    who = {"suvr": "by the SUVR", "judge": "by the judge", "task": "by T"}
-    counts = [f"{int(before[f'flip_{reader}'].sum())} {who[reader]}" for reader in readers]
-    yield f"Of {len(clean)} cases the degraded input itself flips the reading of {_and(counts)}."
+    if comparison.references:
+        before = flips_of(comparison, "input")
+        who = {"suvr": "by the SUVR", "judge": "by the judge", "task": "by T"}
+        counts = [f"{int(before[f'flip_{reader}'].sum())} {who[reader]}" for reader in readers]
+        yield f"Of {len(clean)} cases the degraded input itself flips the reading of {joined(counts)}."
     steady = []
     for method in comparison.methods:
         several = " with one of its seeds at least," if comparison.rows(method)["seed"].nunique() > 1 else ""
@@ -269,11 +278,11 @@ def _flips(comparison: Comparison) -> Iterable[str]:
         else:
             steady.append(shown(method))
     if steady:
-        yield f"{_and(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
+        yield f"{joined(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
 
 
 def _some(cases: list[str], most: int = 6) -> str:
-    return _and(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"
+    return joined(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"
 
 
 def _warnings(comparison: Comparison) -> Iterable[str]:
@@ -300,7 +309,8 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
     if task.decisions and taught:
         them = "it" if len(taught) == 1 else "them"
         yield (
-            f"T taught {_and(taught)}, so T’s own figures are no evidence for {them}; the judge’s and the SUVR’s are."
+            f"T taught {joined(taught)}, so T’s own figures are no evidence for {them}; the judge’s and the SUVR’s "
+            "are."
         )
     if subjects < FEWEST:
         yield (
@@ -340,19 +350,8 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
         if spread.notna().any():
             most[metric] = float(spread.max())
     if most:
-        listed = _and(f"{m.words} by up to {number(gap, m.digits)}{m.unit}" for m, gap in most.items())
+        listed = joined(f"{m.words} by up to {number(gap, m.digits)}{m.unit}" for m, gap in most.items())
         yield (
             f"Between training seeds of one method the means differ: {listed}. The intervals over subjects do not "
             f"hold this."
         )
-
-
-def _and(parts: Iterable[str]) -> str:
-    listed = list(parts)
-    return (
-        listed[0]
-        if len(listed) == 1
-        else ", ".join(listed[:-1]) + " and " + listed[-1]
-        if listed
-        else "nothing"
-    )

@@ -77,8 +77,8 @@ def bootstrap_by_person(
     """Percentile interval of any statistic of pairs: people are drawn with replacement.
 
     A pair of two people counts as often as the product of how often they were drawn, a pair of one as often as that
-    one (Owen 2007, 10.1214/07-AOAS122). That never promises too much: where nobody is on two pairs of different
-    people the interval is up to √3 times as wide as it had to be.
+    one (Owen 2007, 10.1214/07-AOAS122). Rather too wide than too narrow: up to √3 times where nobody is on two pairs
+    of different people.
 
     Args:
         statistic: Takes how often each pair counts, (R, N), and gives (R,); None for all once, and gives one number.

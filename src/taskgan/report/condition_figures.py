@@ -1,0 +1,202 @@
+"""A figure for each condition (an MR contrast): truth and methods, a lesion enlarged, the errors, the spectra."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from taskgan.cohort.images import Volume, read_volume
+from taskgan.errors import UserError
+from taskgan.evaluate.checkerboard import GRID, bins, spectrum
+from taskgan.report.cells import number
+from taskgan.report.choose import choose_detail, gaps
+from taskgan.report.images import aspect_of, axial, draw_frame, head_box, show_slice
+from taskgan.report.load import Comparison, shown
+from taskgan.report.style import canvas, save
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+RULE = (
+    "The same subject for every {condition}: sorted by the PSNR difference of {focus} to {other}, averaged over the "
+    "{condition}s, the median one among those with lesions (among all where none has). Slice: the axial one with the "
+    "most lesion. Detail: around the largest lesion of that slice. Seed: the lowest. Grey scale from 0, the same for "
+    "all columns of a row; errors are image − clean, red too high, blue too low. Spectra: power inside the brain on "
+    "a logarithmic scale, summed over the slices, zero frequency in the middle; marked are the frequencies of a grid "
+    "of two and four pixels, with the share of energy that stands out there."
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the figure of one condition shows.
+
+    Attributes:
+        slices: (H, W) of each column, anterior up; the first is ``clean``.
+        window: The detail.
+        spectra: Log power (H', W') of each column; empty where no brain mask is known.
+        aspect: Height over width of a voxel.
+    """
+
+    slices: dict[str, Array]
+    window: tuple[slice, slice]
+    spectra: dict[str, NDArray[np.float64]]
+    aspect: float
+
+
+def figure_rule(comparison: Comparison) -> str:
+    """How subject, slice and detail are picked, in words."""
+    other = shown(comparison.counterpart) if comparison.counterpart else "nothing"
+    return RULE.format(condition=comparison.condition, focus=shown(comparison.focus), other=other)
+
+
+def choose_subject(comparison: Comparison) -> str | None:
+    """The subject of all figures by the rule; None where no PSNR is finite."""
+    gap = gaps(comparison)
+    who = comparison.cases["subject"]
+    by_subject = gap.groupby([str(who[case]) for case in gap.index], sort=True).mean()
+    sick = comparison.frame.loc[comparison.frame["lesions_true"] > 0, "subject"].astype(str).unique()
+    chosen = by_subject[by_subject.index.isin(sick)] if len(sick) else by_subject
+    ordered = (chosen if len(chosen) else by_subject).sort_values(kind="stable")
+    return str(ordered.index[(len(ordered) - 1) // 2]) if len(ordered) else None
+
+
+def load_condition(part: Comparison, subject: str) -> Shown | None:
+    """Read the images of a subject in one condition; None where one is gone."""
+    rows = part.frame[part.frame["subject"].astype(str) == subject].sort_values("seed", kind="stable")
+    order = ("clean", *part.references, *part.methods)
+    firsts = {m: found.iloc[0] for m in order if len(found := rows[rows["method"] == m])}
+    if "clean" not in firsts:
+        return None
+    try:
+        volumes = {m: read_volume(Path(row["restored"])) for m, row in firsts.items()}
+        brain, lesions = (_mask(firsts["clean"], column) for column in ("brain", "lesions"))
+    except UserError:
+        return None
+    truth = volumes["clean"]
+    images = {m: axial(v.data, v.affine) for m, v in volumes.items()}
+    sick = None if lesions is None else _seen(lesions, truth)
+    z = _slice(images["clean"], sick)
+    box = head_box(images["clean"][:, :, z])
+    slices = {m: image[*box, z] for m, image in images.items()}
+    window = _window(slices, None if sick is None else sick[*box, z], part)
+    spectra = {} if brain is None else {m: _log(image, _seen(brain, truth)) for m, image in images.items()}
+    known = {m: power for m, power in spectra.items() if power is not None}
+    return Shown(slices, window, known, aspect_of(truth))
+
+
+def _mask(row: "pd.Series[Any]", column: str) -> Mask | None:
+    return np.asarray(read_volume(Path(row[column])).data > 0.5) if row[column] else None
+
+
+def _seen(mask: Mask, truth: Volume) -> Mask:
+    return np.asarray(axial(mask.astype(np.float32), truth.affine) > 0.5)
+
+
+def _slice(clean: Array, lesions: Mask | None) -> int:
+    if lesions is not None and lesions.any():
+        return int(np.argmax(lesions.sum(axis=(0, 1))))
+    return int(clean.shape[2]) // 2
+
+
+def _window(slices: dict[str, Array], lesions: Mask | None, part: Comparison) -> tuple[slice, slice]:
+    """Around the largest lesion; without one where the focus differs most from what it is set against."""
+    clean = slices["clean"]
+    if lesions is None or not lesions.any():
+        return choose_detail(slices.get(part.focus, clean) - slices.get(part.counterpart or "clean", clean))
+    from scipy import ndimage
+
+    labels, count = ndimage.label(lesions)
+    sizes = ndimage.sum(lesions, labels, range(1, count + 1))
+    middle = ndimage.center_of_mass(labels == int(np.argmax(sizes)) + 1)
+    side = max(8, round(0.3 * min(clean.shape)))
+    starts = [
+        int(np.clip(round(m - side / 2), 0, n - side)) for m, n in zip(middle, clean.shape, strict=True)
+    ]
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
+
+
+def _log(image: Array, brain: Mask) -> NDArray[np.float64] | None:
+    power = spectrum(image, brain)
+    if power is None or not power.max() > 0:
+        return None
+    return np.asarray(np.log10(np.maximum(power / power.sum(), 1e-12)))
+
+
+def condition_figure(part: Comparison, name: str, subject: str, path: Path) -> Path | None:
+    """Draw one condition of a subject; None where its images are gone.
+
+    Args:
+        part: The comparison of the condition.
+        name: What it is called.
+        subject: From :func:`choose_subject`.
+        path: The PNG.
+    """
+    found = load_condition(part, subject)
+    if found is None:
+        return None
+    clean = found.slices["clean"]
+    top = 1.05 * max(float(np.percentile(clean, 99.8)), 1e-6)
+    errors = {m: image - clean for m, image in found.slices.items() if m != "clean"}
+    worst = max(max(float(np.percentile(np.abs(e), 99.5)) for e in errors.values()), 1e-6)
+    rows = 3 + bool(found.spectra)
+    tall = clean.shape[0] / clean.shape[1] * found.aspect
+    heights = (tall, found.aspect, tall, 1.0)[:rows]
+    count = len(found.slices)
+    ratios = {"height_ratios": heights, "width_ratios": (*(1,) * count, 0.07)}
+    with canvas(rows, count + 1, (1.75 * count + 0.8, 1.75 * sum(heights) + 0.5), gridspec_kw=ratios) as (
+        figure,
+        axes,
+    ):
+        for column, (method, image) in enumerate(found.slices.items()):
+            grey = show_slice(axes[0][column], image, "gray", (0, top), found.aspect)
+            axes[0][column].set_title(shown(method))
+            draw_frame(axes[0][column], found.window)
+            show_slice(axes[1][column], image[found.window], "gray", (0, top), found.aspect)
+            axes[2][column].set_axis_off()
+            if method != "clean":
+                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), found.aspect)
+            if found.spectra:
+                _spectrum(axes[3][column], found.spectra.get(method), part, subject, method)
+        for row, title in enumerate(("Slice", "Detail", "Image − clean", "Spectrum")[:rows]):
+            beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
+            axes[row][0].text(-0.06, 0.5, title, ha="right", va="center", **beside)
+            axes[row][-1].set_axis_off()
+        figure.colorbar(grey, cax=axes[0][-1])
+        figure.colorbar(error, cax=axes[2][-1])
+        for place in (axes[0][-1], axes[2][-1]):
+            place.set_axis_on()
+        axes[0][0].text(
+            0.02, 0.98, name, transform=axes[0][0].transAxes, color="white", va="top", fontweight="bold"
+        )
+        return save(figure, path)
+
+
+def _spectrum(
+    axis: Any, power: NDArray[np.float64] | None, part: Comparison, subject: str, method: str
+) -> None:
+    axis.set_axis_off()
+    if power is None:
+        return
+    axis.imshow(power, cmap="magma", vmin=-8, vmax=-2, interpolation="nearest")
+    places = {
+        place
+        for u, v in GRID
+        for sign in (1, -1)
+        for place in bins((power.shape[0], power.shape[1]), (u, sign * v))
+    }
+    for row, column in places:
+        axis.plot(
+            column,
+            row,
+            "o",
+            markersize=5,
+            markerfacecolor="none",
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+        )
+    rows = part.rows(method)
+    value = rows.loc[rows["subject"].astype(str) == subject, "checkerboard"].mean()
+    axis.set_title(f"grid {number(1000 * float(value), 2)} ‰", fontsize=8)

@@ -1,0 +1,191 @@
+"""Tables of what observers measure, by condition (an MR contrast): tissue contrast, lesions, rim and grid."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from taskgan.evaluate import summary
+from taskgan.evaluate.statistics import Interval, mean_interval
+from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, span
+from taskgan.report.load import Comparison, shown
+
+TABLES = ("conditions-tissue", "conditions-lesions", "conditions-artefacts")
+_ERROR = "Minus that of the clean image; marked where the interval excludes zero."
+
+
+def observed_tables(comparison: Comparison) -> list[Table]:
+    """All three; without rows where the cohort has no masks for them."""
+    return [_tissue(comparison), _lesions(comparison), _artefacts(comparison)]
+
+
+def heading(comparison: Comparison) -> Column:
+    """The column that says which condition a row is of."""
+    return Column(comparison.condition, comparison.condition.capitalize())
+
+
+def once(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Each explanation once: the page lists them below the table."""
+    seen: set[str] = set()
+    kept = []
+    for column in columns:
+        kept.append(Column(column.key, column.heading, "" if column.meaning in seen else column.meaning))
+        seen.add(column.meaning)
+    return tuple(kept)
+
+
+def _measured(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Condition, images and their rows."""
+    for name, part in comparison.conditions.items():
+        for method in ("clean", *comparison.references, *comparison.methods):
+            rows = part.rows(method)
+            if len(rows):
+                yield name, method, rows
+
+
+def _mean(rows: pd.DataFrame, column: str) -> Interval:
+    return mean_interval(summary.finite(rows[column]), list(rows["subject"]))
+
+
+def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: float = 1.0) -> Cell:
+    if method == "clean":
+        return plain("–", tone="muted")
+    found = _scaled(_mean(rows, column), scale)
+    tone = "worse" if found.excludes(0.0) else ""
+    return Cell(number(found.estimate, digits, sign=True), span(found, digits, sign=True), found, tone)
+
+
+def _scaled(interval: Interval, scale: float) -> Interval:
+    return Interval(interval.estimate * scale, interval.low * scale, interval.high * scale)
+
+
+def _tissue(comparison: Comparison) -> Table:
+    wanted = (("grey_white", "Grey/white"), ("csf_white", "CSF/white"))
+    known = [one for one in wanted if comparison.frame[one[0]].notna().any()]
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    if known:
+        rows = tuple(
+            (
+                plain(name),
+                plain(shown(method), tone="strong"),
+                *(
+                    cell
+                    for key, _ in known
+                    for cell in (estimate(_mean(mine, key), 2), _error(mine, f"{key}_error", 3, method))
+                ),
+            )
+            for name, method, mine in _measured(comparison)
+        )
+    columns = [heading(comparison), Column("method", "Images")]
+    for key, title in known:
+        columns += [Column(key, title), Column(f"{key}_error", "Error", _ERROR)]
+    return Table(
+        TABLES[0],
+        "Tissue contrast",
+        "Mean signal of grey matter and of CSF over that of white matter, in pure voxels of the true anatomy.",
+        once(columns),
+        rows,
+        grouped=True,
+    )
+
+
+def _lesions(comparison: Comparison) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    if comparison.frame["lesions_true"].notna().any():
+        for name, method, mine in _measured(comparison):
+            searched = mine[mine["lesions_found"].notna()]
+            true, found = (int(searched[c].sum()) for c in ("lesions_true", "lesions_found"))
+            sick = searched[searched["lesions_true"] > 0]
+            share = mean_interval(sick["lesions_found"] / sick["lesions_true"], list(sick["subject"]))
+            hit = Cell(f"{found}/{true}", _percent(share), share) if true else Cell("–", "", share)
+            rows.append(
+                (
+                    plain(name),
+                    plain(shown(method), tone="strong"),
+                    estimate(_mean(mine, "lesion_white"), 2),
+                    _error(mine, "lesion_white_error", 3, method),
+                    estimate(_mean(mine, "lesion_auc"), 3),
+                    estimate(_mean(mine, "lesion_snr"), 2),
+                    hit,
+                    estimate(_mean(mine, "lesions_false"), 2),
+                )
+            )
+    rates = {e.record.get("settings", {}).get("false_lesions") for e in comparison.evaluations}
+    stated = ", ".join(f"{r:g}" for r in sorted(r for r in rates if r is not None)) or "a stated number of"
+    return Table(
+        TABLES[1],
+        "Lesions",
+        "A matched filter on difference-of-Gaussians channels looks for lesions: its template comes from clean "
+        f"images of training subjects, its threshold gives {stated} false lesions an image on clean validation "
+        "images. It never saw a restored image.",
+        (
+            heading(comparison),
+            Column("method", "Images"),
+            Column("lesion_white", "Lesion/white", "Mean signal of lesions over that of white matter."),
+            Column("lesion_white_error", "Error", _ERROR),
+            Column(
+                "lesion_auc",
+                "AUC",
+                "Chance that the filter answers more in a lesion than in healthy white matter of the same image; "
+                "mean over subjects with lesions.",
+            ),
+            Column(
+                "lesion_snr",
+                "SNR",
+                "Mean answer in lesions over that in healthy white matter, in SD of the latter.",
+            ),
+            Column(
+                "lesions_found", "Found", "Lesions found of all; interval of the mean share over subjects."
+            ),
+            Column("lesions_false", "False", "Lesions reported in healthy white matter, per image."),
+        ),
+        tuple(rows),
+        grouped=True,
+    )
+
+
+def _percent(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return ""
+    return f"[{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]"
+
+
+def _artefacts(comparison: Comparison) -> Table:
+    wanted = (
+        ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
+        (
+            "checkerboard",
+            "Grid, ‰",
+            2,
+            1000.0,
+            "Share of the brain’s spectral energy in peaks of a pixel grid.",
+        ),
+    )
+    known = [one for one in wanted if comparison.frame[one[0]].notna().any()]
+    rows = tuple(
+        (
+            plain(name),
+            plain(shown(method), tone="strong"),
+            *(
+                cell
+                for key, _, digits, scale, _ in known
+                for cell in (
+                    estimate(_scaled(_mean(mine, key), scale), digits),
+                    _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
+                )
+            ),
+        )
+        for name, method, mine in (_measured(comparison) if known else ())
+    )
+    columns = [heading(comparison), Column("method", "Images")]
+    for key, title, _, _, meaning in known:
+        columns += [Column(key, title, meaning), Column(f"{key}_error", "Error", _ERROR)]
+    return Table(
+        TABLES[2],
+        "Rim and grid artefacts",
+        "A fit of one tissue a voxel makes a bright rim where CSF should be dark; up-sampling layers leave a grid of "
+        "two or four pixels. A clean head has some energy at the grid’s frequencies too: what counts is the error.",
+        once(columns),
+        rows,
+        grouped=True,
+    )

@@ -1,0 +1,174 @@
+"""Tables by condition (an MR contrast): image quality, what the readers take it for, differences to the baseline."""
+
+from collections import Counter
+
+import pandas as pd
+
+from taskgan.evaluate import summary
+from taskgan.evaluate.statistics import exact_rate, subject_means
+from taskgan.report.cells import Cell, Column, Table, difference, estimate, plain, rate
+from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
+from taskgan.report.condition_observed import heading, observed_tables, once
+from taskgan.report.load import Comparison, shown
+from taskgan.report.metrics import (
+    OBSERVED,
+    PSNR,
+    PSNR_HEAD,
+    READINGS,
+    RELATIVE,
+    RELATIVE_HEAD,
+    SSIM,
+    SSIM_HEAD,
+    Metric,
+    named,
+)
+from taskgan.report.paired import family
+
+NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
+
+
+def condition_tables(comparison: Comparison) -> list[Table]:
+    """Every table by condition, in the order of the page; none where there is one kind of image."""
+    if not comparison.conditions:
+        return []
+    tables = [
+        _quality(comparison),
+        _read(comparison),
+        *observed_tables(comparison),
+        _paired(comparison),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _quality(comparison: Comparison) -> Table:
+    """Levels and differences to the baseline, over the head where it is known."""
+    head = comparison.frame["psnr_head"].notna().any()
+    metrics = (PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD) if head else (PSNR, SSIM, RELATIVE)
+    rmse = "rmse_head" if head else "rmse"
+    rows = []
+    for name, part in comparison.conditions.items():
+        families = {metric.key: family(part, metric, comparison.baseline, seeds=False) for metric in metrics}
+        for method in comparison.methods:
+            mine = part.rows(method)
+            if mine.empty:
+                continue
+            levels = summary.quality(mine)
+            cells = [plain(name), plain(shown(method), tone="strong")]
+            for metric in metrics:
+                compared = families[metric.key].get(method)
+                cells.append(estimate(levels[metric.key], metric.digits))
+                cells.append(
+                    difference(
+                        compared.interval,
+                        metric.digits,
+                        better=metric.better,
+                        significant=compared.verdict != "none",
+                    )
+                    if compared
+                    else plain("–", tone="muted")
+                )
+            value = levels[rmse]
+            digits = 0 if value.estimate >= 1000 else 1 if value.estimate >= 10 else 3
+            rows.append((*cells, estimate(value, digits)))
+    against = shown(comparison.baseline)
+    columns = [heading(comparison), Column("method", "Images")]
+    for metric in metrics:
+        columns.append(Column(metric.key, metric.heading.replace(", head", "")))
+        columns.append(Column(f"{metric.key}_difference", "Δ", f"Minus {against}, on the same subjects."))
+    columns.append(Column(rmse, "RMSE", "In the images' own units."))
+    where = "inside the head mask" if head else "over the whole frame"
+    return Table(
+        NAMES[0],
+        f"Image quality by {comparison.condition}",
+        f"Mean over test subjects {where}, interval by subject in small print; Δ is the paired difference to "
+        f"{against}, marked where its interval excludes zero and its p, corrected over the methods within the "
+        f"{comparison.condition}, is below .05.",
+        once(columns),
+        tuple(rows),
+        grouped=True,
+    )
+
+
+def class_names(comparison: Comparison) -> dict[float, str]:
+    """Which condition a class is, where every condition is a class of its own; empty otherwise."""
+    pairs = comparison.frame[["condition", "label"]].dropna().drop_duplicates()
+    if pairs["condition"].duplicated().any() or pairs["label"].duplicated().any():
+        return {}
+    return {float(label): str(name) for name, label in pairs.itertuples(index=False) if name}
+
+
+def _read(comparison: Comparison) -> Table:
+    """Right decisions of T and of the judge in each condition, and what wrong ones took it for."""
+    names = class_names(comparison)
+    rows = []
+    for reader, title in (("task", "T (task network)"), ("judge", "Judge (independent network)")):
+        for method in ("clean", *comparison.references, *comparison.methods):
+            mine = comparison.rows(method)
+            if mine[f"{reader}_decision"].isna().all():
+                continue
+            cells = [_right(part.rows(method), reader, names) for part in comparison.conditions.values()]
+            everywhere = _right(mine, reader, {})
+            rows.append((plain(title), plain(shown(method), tone="strong"), everywhere, *cells))
+    asked = f"Is the {comparison.condition} recognised?" if names else "Read rightly"
+    return Table(
+        NAMES[1],
+        f"{asked} By {comparison.condition}",
+        "Right decisions of all, exact interval with n = number of subjects, and what the wrong ones said. The rows "
+        "on clean images say how good the reader itself is. T also teaches the methods that have it in their "
+        "objective, so it is no judge of them.",
+        (
+            Column("reader", "Reader"),
+            Column("method", "Images"),
+            Column("all", "All"),
+            *(Column(name, name) for name in comparison.conditions),
+        ),
+        tuple(rows),
+        grouped=True,
+    )
+
+
+def _right(rows: pd.DataFrame, reader: str, names: dict[float, str]) -> Cell:
+    said = rows[rows[f"{reader}_decision"].notna() & rows["label"].notna()]
+    right = said[f"{reader}_decision"] == said["label"]
+    shares, _ = subject_means(right.to_numpy(dtype=float), list(said["subject"]))
+    cell = rate(exact_rate(float(shares.sum()), len(shares)), int(right.sum()), len(said))
+    wrong = Counter(float(k) for k in said.loc[~right, f"{reader}_decision"])
+    taken = ", ".join(f"{count} as {names.get(k, str(k))}" for k, count in wrong.most_common())
+    tone = "worse" if taken and names else ""
+    return Cell(cell.text, cell.small, cell.value, tone, taken if names else "")
+
+
+def _paired(comparison: Comparison) -> Table:
+    """Every other measure against the baseline, within each condition."""
+    metrics: tuple[Metric, ...] = tuple(
+        m for m in (*OBSERVED, *READINGS) if comparison.frame[m.column].notna().any()
+    )
+    rows = []
+    for name, part in comparison.conditions.items():
+        families = [family(part, metric, comparison.baseline, seeds=False) for metric in metrics]
+        for method in comparison.others:
+            cells = [
+                difference(
+                    found[method].interval,
+                    found[method].metric.digits,
+                    better=found[method].metric.better,
+                    significant=found[method].verdict != "none",
+                )
+                for found in families
+            ]
+            versus = plain(f"{shown(method)} − {shown(comparison.baseline)}", tone="strong")
+            rows.append((plain(name), versus, *cells))
+    return Table(
+        NAMES[-1],
+        f"Paired differences by {comparison.condition}",
+        "First minus second on the same subjects; |…| are absolute errors against the clean image. ▲ better, ▼ "
+        "worse: the 95 % interval excludes zero and the p, corrected over the methods, is below .05. Each measure "
+        f"and {comparison.condition} is tested by itself.",
+        (
+            heading(comparison),
+            Column("difference", "Difference"),
+            *(Column(m.key, named(m, comparison.measure[0]).heading) for m in metrics),
+        ),
+        tuple(rows) if metrics else (),
+        grouped=True,
+    )
