@@ -25,7 +25,7 @@ from taskgan.task import INSTEAD, descriptor_size
 
 # Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
 _GENERATION = 2
-_VERIFICATION = 2  # the same for how descriptors are compared, by which an embedding's training stops
+_VERIFICATION = 3  # the same for how descriptors are compared, by which an embedding's training stops
 _LATER_SETTINGS = {"weights": None, "size": None, "sampling": "subjects"}
 _LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
 
