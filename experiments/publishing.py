@@ -6,7 +6,7 @@ from pathlib import Path
 
 from taskgan.files import atomic
 
-_PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions")  # images are not published
+_PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions", "brain")  # no images
 
 
 def join_cases(tables: Sequence[Path], out: Path) -> None:
