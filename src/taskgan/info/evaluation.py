@@ -9,6 +9,14 @@ from taskgan.info.kind import Kind, from_json, if_there
 from taskgan.info.lines import UNKNOWN, command, entry, interval, number, pick, sentences, step, table
 
 _QUALITY = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 3), ("rmse_relative", "relative RMSE", 3))
+_BY_CONDITION = (
+    (("quality", "psnr_head"), "PSNR head", 2),
+    (("quality", "ssim_head"), "SSIM head", 3),
+    (("observed", "lesion_white_error"), "lesion error", 3),
+    (("observed", "lesions_false"), "false lesions", 2),
+    (("observed", "rim_error"), "rim error", 3),
+    (("observed", "checkerboard_error"), "grid error", 4),
+)
 _READERS = (("judge", "judge"), ("task", "T"), ("suvr", "SUVR"))
 
 
@@ -26,9 +34,10 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
     lines = [f"evaluation {folder}: {method}{seed}, {cases} cases of {subjects} subjects"]
     for key in ("restored", "cohort"):  # recorded as seen from the evaluation
         lines += entry(key, os.path.normpath(folder / str(record[key])) if record.get(key) else "")
-    rows = [["", "input", method]]
+    shown = {"input": before, method: mine} if before else {method: mine}
+    rows = [["", *shown]]
     for key, name, digits in _QUALITY:
-        both = [interval(pick(one, "quality", key), digits) for one in (before, mine)]
+        both = [interval(pick(one, "quality", key), digits) for one in shown.values()]
         rows += [[name, *both]] if any(cell != UNKNOWN for cell in both) else []
     rows += [
         [name, *both]
@@ -37,30 +46,49 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
             ("SUVR slope", "slope", 2, False),
             ("SUVR concordance", "concordance", 3, False),
         )
-        if (both := [interval(pick(one, "suvr", key), digits, sign=sign) for one in (before, mine)])
-        != [UNKNOWN, UNKNOWN]
+        if (both := [interval(pick(one, "suvr", key), digits, sign=sign) for one in shown.values()])
+        != [UNKNOWN] * len(shown)
     ]
     lines += [*table(rows), ""]
-    lines += _readers(record, clean, before, mine, method)
+    lines += _readers(record, {"clean": clean, **shown})
+    lines += (each := _conditions(mine))
     lines += ["  95 % intervals by subject; flips: decisions that differ from the clean image's"]
-    lines += sentences("notes", record.get("notes"), most=5)
+    lines += sentences("notes", record.get("notes"), most=2 if each else 5)
     return lines + step(command("compare", folder, "OTHER_EVALUATION", "-o", "REPORT"))
 
 
-def _readers(record: Mapping[str, Any], clean: Any, before: Any, mine: Any, method: str) -> list[str]:
+def _readers(record: Mapping[str, Any], shown: Mapping[str, Any]) -> list[str]:
     """Each reader on clean, input and restored images: how often it is wrong, and how far off it is."""
     measure = pick(record, "property", "measure")
     name = str(measure[0]) if isinstance(measure, list) and measure else "slice error"
-    rows = [["reader", "clean", "input", method, "flips"]]
+    rows = [["reader", *shown, "flips"]]
     for key, title in _READERS:
-        found = [pick(one, "readers", key) for one in (clean, before, mine)]
-        if pick(found[2], "decisions"):
+        found = [pick(one, "readers", key) for one in shown.values()]
+        if pick(found[-1], "decisions"):
             flips = " → ".join(str(pick(one, "flips")) for one in found[1:])
             rows.append([f"{title}, wrong", *map(_wrong, found), flips])
         far = [interval(pick(one, "mae"), 3) for one in found]
         if any(cell != UNKNOWN for cell in far):
             rows.append([f"{title}, {name}", *far, ""])
     return table(rows) if len(rows) > 1 else []
+
+
+def _conditions(mine: Any) -> list[str]:
+    """A line for each condition, such as an MR contrast, with what is known of all of them."""
+    found = pick(mine, "conditions")
+    if not isinstance(found, Mapping) or not found:
+        return []
+    known = [
+        (path, name, digits)
+        for path, name, digits in _BY_CONDITION
+        if any(isinstance(pick(one, *path, "estimate"), int | float) for one in found.values())
+    ]
+    rows = [["", *(name for _, name, _ in known), "judge, wrong"]]
+    for condition, one in found.items():
+        means = (number(pick(one, *path, "estimate"), digits) for path, _, digits in known)
+        wrong, decisions = (pick(one, "readers", "judge", key) for key in ("wrong", "decisions"))
+        rows.append([str(condition), *means, f"{wrong} of {decisions}" if decisions else UNKNOWN])
+    return ["", *table(rows)]
 
 
 def _wrong(reading: Any) -> str:
