@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from taskgan.cohort.slices import to_slices
 from taskgan.networks.vgg_face import MEAN, VggFace, VggFaceRecogniser, descriptor_length, layer_shapes
 
 
@@ -37,7 +38,7 @@ def test_it_is_vgg_written_out(reader: VggFaceRecogniser) -> None:
         x = F.max_pool2d(x, 2, 2)
     for name in ("fc6", "fc7"):
         x = F.linear(x.reshape(1, -1), state[f"{name}.weight"], state[f"{name}.bias"]).clamp_min(0)
-    descriptor, features = reader(photo / 255)
+    descriptor, features = reader(photo.transpose(2, 3) / 255)
     torch.testing.assert_close(descriptor, x, rtol=1e-4, atol=1e-4)
     assert [tuple(f.shape[1:]) for f in features] == [
         (2, 224, 224), (4, 112, 112), (8, 56, 56), (16, 28, 28), (16, 14, 14)
@@ -50,6 +51,23 @@ def test_red_comes_first_and_loses_reds_mean(reader: VggFaceRecogniser) -> None:
     red[:, 0] = 1
     seen = reader.prepared(red)[0, :, 100, 100]
     torch.testing.assert_close(seen, torch.tensor([255 - 129.1863, -104.7624, -93.5940]))
+
+
+def test_a_photo_as_the_cohort_gives_it_is_seen_upright(reader: VggFaceRecogniser) -> None:
+    """Columns are a volume's first axis: a slice is a photo on its side, which a face network must not see."""
+    photo = torch.zeros(224, 224)  # rows, columns
+    photo[30, 180] = 1  # high and to the right
+    slices = to_slices(photo.T[:, :, None].numpy())
+    seen = reader.prepared(torch.from_numpy(slices[:, None]))[0, 0] + MEAN[0]
+    torch.testing.assert_close(seen, 255 * photo, rtol=0, atol=1e-4)
+    tall = torch.rand(1, 1, 200, 300)  # 200 columns, 300 rows
+    upright = reader.prepared(tall)[0, 0, 112]
+    assert (
+        upright.argmax()
+        == F.interpolate(tall.transpose(2, 3), size=(336, 224), mode="bilinear", antialias=True)[
+            0, 0, 112 + 56
+        ].argmax()
+    )
 
 
 def test_grey_is_the_same_red_green_and_blue(reader: VggFaceRecogniser) -> None:

@@ -90,7 +90,9 @@ class VggFace(nn.Module):
 class VggFaceRecogniser(nn.Module):
     """VGG-Face for images of this package: any size, grey or colour, network units of 0 to 1.
 
-    Grey is repeated to red, green and blue. The shorter side is brought to 224 pixels, by bilinear interpolation
+    Slices of this package run from left to right along H and downwards along W (``taskgan.cohort.slices``), on their
+    side for a network that learnt from upright faces: they are turned first, and its features are upright. Grey is
+    repeated to red, green and blue. The shorter side is brought to 224 pixels, by bilinear interpolation
     that is anti-aliased where it reduces (a 250-pixel photo would else lose lines), and the middle 224×224 are
     taken; of a square image that is all. Values are not clipped, so that a gradient reaches every pixel.
 
@@ -117,19 +119,19 @@ class VggFaceRecogniser(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, 1 or 3, H, W), 0 to 1, red first, to descriptors (B, 64 · width) and the five blocks' features."""
+        """Slices (B, 1 or 3, H, W), 0 to 1, red first, to descriptors (B, 64 · width) and five blocks' features."""
         found: tuple[Tensor, list[Tensor]] = self.network(self.prepared(x))
         return found
 
     def prepared(self, x: Tensor) -> Tensor:
-        """What the network sees of images (B, 1 or 3, H, W) in 0 to 1: (B, 3, 224, 224).
+        """What the network sees of slices (B, 1 or 3, columns, rows) in 0 to 1: (B, 3, 224 rows, 224 columns).
 
         Raises:
             ValueError: If the images have neither one nor three channels.
         """
         if x.ndim != 4 or x.shape[1] not in (1, 3):
             raise ValueError(f"VGG-Face reads (B, 1 or 3, H, W), got {tuple(x.shape)}")
-        return 255 * _fitted(x).expand(-1, 3, -1, -1) - self.mean
+        return 255 * _fitted(x.transpose(2, 3)).expand(-1, 3, -1, -1) - self.mean
 
 
 def _fitted(x: Tensor) -> Tensor:
