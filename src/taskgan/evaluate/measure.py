@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import read_volume
+from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
@@ -106,7 +106,7 @@ def measure_case(pair: Pair, bench: Bench) -> list[Row]:
         if bench.positions is not None:
             bench.positions.add(pair.case, "restored" if own else method, scaled)
         try:
-            measured = _quality(image, truth.data, masks.get("mask"))
+            measured = _quality(image, truth, masks.get("mask"))
         except UserError as error:
             raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
         row = {
@@ -143,13 +143,14 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _quality(image: Array, clean: Array, head: Mask | None) -> Row:
-    similarity = np.ones(clean.shape) if image is clean else quality.ssim_map(image, clean)
+def _quality(image: Array, truth: Volume, head: Mask | None) -> Row:
+    clean, span = truth.data, truth.span
+    similarity = np.ones(clean.shape) if image is clean else quality.ssim_map(image, clean, span=span)
     found: Row = {}
     for suffix, mask in (("", None), ("_head", head)):
         if suffix and (mask is None or not mask.any()):
             continue
-        found[f"psnr{suffix}"] = quality.psnr(image, clean, mask)
+        found[f"psnr{suffix}"] = quality.psnr(image, clean, mask, span=span)
         found[f"ssim{suffix}"] = quality.ssim(similarity, mask)
         found[f"rmse{suffix}"] = quality.rmse(image, clean, mask)
         found[f"rmse_relative{suffix}"] = quality.rmse_relative(image, clean, mask)

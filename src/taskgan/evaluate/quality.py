@@ -2,7 +2,8 @@
 
 The data range comes from the clean volume, never from the prediction: with the prediction's own range, a method
 that overshoots would raise its own PSNR. PET is non-negative, so the range is 0 to the clean volume's maximum;
-where an image has negative values its minimum is taken in place of 0.
+where an image has negative values its minimum is taken in place of 0. Photos have the range of their number type,
+also where a clean one does not use all of it.
 """
 
 import numpy as np
@@ -62,7 +63,7 @@ def rmse_relative(image: Image, clean: Image, mask: Mask | None = None) -> float
     return float(np.linalg.norm(_inside(image, mask) - truth)) / size if size > 0 else float("nan")
 
 
-def psnr(image: Image, clean: Image, mask: Mask | None = None) -> float:
+def psnr(image: Image, clean: Image, mask: Mask | None = None, *, span: float | None = None) -> float:
     """Peak signal-to-noise ratio, 20 log₁₀(range / RMSE) in dB (Table 2).
 
     The range is that of the whole clean volume also where a mask is given, so that frame and head differ in
@@ -72,15 +73,17 @@ def psnr(image: Image, clean: Image, mask: Mask | None = None) -> float:
         image: x̂, any shape.
         clean: x, the same shape.
         mask: Only these voxels; all where None.
+        span: The range, where the images' number type has one (``Volume.span``); None takes the clean volume's.
 
     Returns:
         dB; infinite for equal images.
     """
     error = rmse(image, clean, mask)
-    return float(20 * np.log10(data_range(clean) / error)) if error > 0 else float("inf")
+    width = data_range(clean) if span is None else span
+    return float(20 * np.log10(width / error)) if error > 0 else float("inf")
 
 
-def ssim_map(image: Image, clean: Image) -> NDArray[np.float64]:
+def ssim_map(image: Image, clean: Image, *, span: float | None = None) -> NDArray[np.float64]:
     """Structural similarity at every voxel, slice by slice along the third axis.
 
     Wang et al. 2004 (10.1109/TIP.2003.819861): Gaussian weights with σ 1.5 in an 11 × 11 window, K₁ = .01,
@@ -89,6 +92,7 @@ def ssim_map(image: Image, clean: Image) -> NDArray[np.float64]:
     Args:
         image: x̂ (X, Y, Z).
         clean: x (X, Y, Z).
+        span: As in :func:`psnr`.
 
     Returns:
         (X, Y, Z), at most 1.
@@ -108,7 +112,7 @@ def ssim_map(image: Image, clean: Image) -> NDArray[np.float64]:
             f"slices of {clean.shape[0]}×{clean.shape[1]} voxels are too small for SSIM, expected at least "
             f"{_WINDOW}×{_WINDOW}"
         )
-    width = data_range(clean)
+    width = data_range(clean) if span is None else span
     maps = np.empty(clean.shape, dtype=np.float64)
     for z in range(clean.shape[2]):
         _, maps[:, :, z] = structural_similarity(

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort.images import SUFFIXES, read_sidecar, stem
+from taskgan.cohort.images import is_image_name, read_sidecar, stem
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.photos import is_photo_name
 from taskgan.errors import UserError
 from taskgan.files import checksum, read_yaml
 
@@ -38,7 +39,7 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     """Match restored images with the cases of a cohort.
 
     A folder of ``taskgan restore`` says which is which in ``restored.csv``. In any other folder an image is a
-    case's if it is called after the case (``<case>.nii.gz``) or after its degraded image.
+    case's if it is called after the case (``<case>.nii.gz``, ``<case>.png``) or after its degraded image.
 
     Args:
         folder: The folder.
@@ -63,9 +64,10 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     listed = folder / "restored.csv"
     images = _listed(listed, pairs) if listed.is_file() else _by_name(folder, pairs)
     if not images:
-        example = pairs.rows[0].case
+        first = pairs.rows[0]
+        example = first.case + (".png" if is_photo_name(first.degraded) else ".nii.gz")
         raise UserError(
-            f"{folder} holds no image of a case in {pairs.source}; expected names such as {example}.nii.gz"
+            f"{folder} holds no image of a case in {pairs.source}; expected names such as {example}"
         )
     _check_sources(images, pairs)
     return Restorations(
@@ -105,7 +107,7 @@ def _check_sources(images: dict[str, Path], pairs: Pairs) -> None:
 
 
 def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:
-    files = {stem(p): p for p in sorted(folder.iterdir()) if p.name.endswith(SUFFIXES)}
+    files = {stem(p): p for p in sorted(folder.iterdir()) if is_image_name(p)}
     stems = [stem(pair.degraded) for pair in pairs]
 
     def of(pair: Pair) -> Path | None:

@@ -128,6 +128,8 @@ def _taught(pairs: Pairs, rows: Sequence[Pair], recipe: Recipe, settings: Evalua
     """Lesion observers, where a case has the masks to use one."""
     if not any(all(map(pair.path, LESION_MASKS)) for pair in rows):
         return {}
+    if not recipe.data.condition and not input_is_comparable(pairs, recipe.data):
+        return {}  # several kinds of image that nobody told apart: one template cannot be of them all
     return teach_detectors(pairs, recipe.data.condition, settings.false_lesions)
 
 
