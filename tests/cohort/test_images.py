@@ -57,19 +57,19 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "text.nii").write_text("not an image")
     (folder / "short.nii.gz").write_bytes((folder / "whole.nii.gz").read_bytes()[:2000])
     (folder / "gz.nii.gz").write_bytes(gzip.compress(b"nothing"))
-    (folder / "image.png").write_bytes(b"")
+    (folder / "image.gif").write_bytes(b"")
     return {
         "nan": (folder / "nan.nii.gz", "2 NaN or infinite voxels"),
         "four": (folder / "four.nii.gz", "3×3×3×2, expected a 3D volume"),
         "text": (folder / "text.nii", "cannot be read as NIfTI"),
         "short": (folder / "short.nii.gz", "cannot be read as NIfTI"),
         "gz": (folder / "gz.nii.gz", "cannot be read as NIfTI"),
-        "png": (folder / "image.png", "ends in .nii or .nii.gz"),
+        "gif": (folder / "image.gif", "ends in .nii, .nii.gz, .png, .jpg"),
         "absent": (folder / "absent.nii.gz", "does not exist"),
     }
 
 
-@pytest.mark.parametrize("name", ["nan", "four", "text", "short", "gz", "png", "absent"])
+@pytest.mark.parametrize("name", ["nan", "four", "text", "short", "gz", "gif", "absent"])
 def test_what_is_no_volume_is_one_sentence_that_names_it(tmp_path: Path, name: str) -> None:
     path, expected = bad_files(tmp_path)[name]
     with pytest.raises(UserError, match=expected) as caught:

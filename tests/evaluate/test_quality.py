@@ -101,3 +101,14 @@ def test_a_constant_clean_image_and_tiny_slices_are_refused() -> None:
         psnr(CLEAN, np.zeros_like(CLEAN))
     with pytest.raises(UserError, match="at least 11×11"):
         ssim_map(CLEAN[:8], CLEAN[:8])
+
+
+def test_the_range_of_a_number_type_counts_where_there_is_one() -> None:
+    clean = np.full((16, 16, 1), 0.25, dtype=np.float32)
+    image = clean + np.float32(0.1)
+    assert psnr(image, clean, span=1.0) == pytest.approx(20.0, abs=1e-4)
+    bright = np.float32(0.5) * np.random.default_rng(0).random((16, 16, 1)).astype(np.float32)
+    assert psnr(bright + np.float32(0.1), bright, span=1.0) > psnr(bright + np.float32(0.1), bright)
+    assert ssim_map(bright + np.float32(0.1), bright, span=1.0).mean() > (
+        ssim_map(bright + np.float32(0.1), bright).mean()
+    )

@@ -1,4 +1,4 @@
-"""Volumes on disk: NIfTI in, NIfTI out, on the same grid.
+"""Volumes on disk: NIfTI in, NIfTI out, on the same grid; photos are volumes of one slice.
 
 A :class:`Volume` is in the file's own axes and units; nothing is reoriented or resampled behind the
 user's back. Networks work on slices along the third axis (axial for every common PET/MR export).
@@ -16,6 +16,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.cohort.photos import AFFINE, is_photo_name, photo_shape, read_photo
 from taskgan.errors import UserError
 from taskgan.files import atomic, write_json
 
@@ -33,12 +34,15 @@ class Volume:
     Attributes:
         data: Values (X, Y, Z), float32, in the file's units with its scaling applied.
         affine: Voxel to world (4, 4), mm.
-        header: The file's header, so that what is written keeps its units, codes and description.
+        header: The file's header, so that what is written keeps its units, codes and description; None of a photo.
+        span: Width of the values that the file's number type can hold, in the units of ``data`` (1 for a photo); None
+            where values have units of their own.
     """
 
     data: Array
     affine: NDArray[np.float64]
     header: Any = field(repr=False)
+    span: float | None = None
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:
@@ -47,8 +51,13 @@ class Volume:
         return x, y, z
 
 
+def is_image_name(path: Path) -> bool:
+    """Whether a path is called like an image that can be read: NIfTI or a photo."""
+    return path.name.endswith(SUFFIXES) or is_photo_name(path)
+
+
 def stem(path: Path) -> str:
-    """File name without ``.nii`` or ``.nii.gz``."""
+    """File name without ``.nii``, ``.nii.gz`` or a photo's suffix."""
     for suffix in SUFFIXES:
         if path.name.endswith(suffix):
             return path.name[: -len(suffix)]
@@ -61,19 +70,24 @@ def sidecar(path: Path) -> Path:
 
 
 def read_volume(path: Path, *, finite: bool = True) -> Volume:
-    """Read a 3D NIfTI file (a trailing axis of length one is dropped).
+    """Read a 3D NIfTI file (a trailing axis of length one is dropped) or a photo (its luminance).
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
+        path: A ``.nii`` or ``.nii.gz`` file, or a PNG, JPEG, TIFF or BMP (see :mod:`taskgan.cohort.photos`).
         finite: Refuse NaN and infinity.
 
     Raises:
-        UserError: If the file is missing, is not NIfTI, is not three-dimensional or holds NaN.
+        UserError: If the file is missing, is no such image, is not three-dimensional or holds NaN.
     """
+    if is_photo_name(path):
+        return Volume(read_photo(path).luminance[:, :, None], AFFINE.copy(), None, span=1.0)
     if not path.exists():
         raise UserError(f"{path} does not exist")
     if not path.name.endswith(SUFFIXES):
-        raise UserError(f"{path} is not a NIfTI image: expected a name that ends in .nii or .nii.gz")
+        raise UserError(
+            f"{path} is not a NIfTI image or a photo: expected a name that ends in .nii, .nii.gz, .png, .jpg, .tif "
+            "or .bmp"
+        )
     try:
         image: Any = nib.load(path)
         shape = tuple(int(n) for n in image.shape)
@@ -101,8 +115,10 @@ def read_shape(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     """Shape and affine from the header alone, without reading the voxels.
 
     Raises:
-        UserError: If the file is missing or not NIfTI.
+        UserError: If the file is missing or neither NIfTI nor a photo.
     """
+    if is_photo_name(path):
+        return photo_shape(path), AFFINE.copy()
     if not path.exists():
         raise UserError(f"{path} does not exist")
     try:

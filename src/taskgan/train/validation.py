@@ -74,7 +74,7 @@ class Validation:
             condition = condition_of(case.pair, self._recipe.data)
             restored = restorer.restore_inputs(case.inputs, case.intensity, condition=condition).image
             slices = case.intensity.apply(to_slices(restored))
-            psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean)))
+            psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean), case.source.span))
             if condition:
                 by_condition.setdefault(condition, []).append(psnrs[-1])
             pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
@@ -150,7 +150,7 @@ def _load(rows: list[Pair], data: Data) -> list[Case]:
     return cases
 
 
-def psnr(restored: Array, clean: Array) -> float:
+def psnr(restored: Array, clean: Array, span: float | None = None) -> float:
     """Peak signal-to-noise ratio of a volume in dB, with the range of the clean one: max − min(0, min).
 
     The definition is that of ``taskgan evaluate``.
@@ -158,8 +158,9 @@ def psnr(restored: Array, clean: Array) -> float:
     Args:
         restored: x̂, any shape.
         clean: x, the same shape and units.
+        span: The range instead, where the images' number type has one (photos).
     """
-    width = float(clean.max()) - min(0.0, float(clean.min()))
+    width = float(clean.max()) - min(0.0, float(clean.min())) if span is None else span
     error = float(np.sqrt(np.mean((restored.astype(np.float64) - clean) ** 2)))
     return 20 * math.log10(width / error) if error > 0 else math.inf
 

@@ -1,0 +1,206 @@
+"""Image files as volumes: PNG, JPEG, TIFF and BMP of 8 or 16 bits, grey or colour.
+
+A photo becomes a volume (X, Y, 1) = (columns, rows, 1), so that the first in-plane axis is left to right as in every
+other volume. Values are shares of the number type's range, 0 to 1. A restored photo goes back with the same bits,
+colour, transparency, colour profile and EXIF.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.errors import UserError
+
+Array = NDArray[np.float32]
+
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+# Columns run from the patient's right to left and rows downwards: the identity of a world whose first axes point left
+# and back (DICOM's, ITK's). In nibabel's, which point right and to the front, both have a minus.
+AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of red, green and blue, ITU-R BT.601: Y of JPEG's YCbCr."""
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")  # an MPO is opened as JPEG
+_SIMPLE = {"1": "L", "P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
+_WITH_ALPHA = {"L": "LA", "P": "RGBA", "RGB": "RGBA"}
+_BITS, _PHOTOMETRIC, _PLANES = 258, 262, 284  # tags of TIFF
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo, turned upright as its EXIF orientation says.
+
+    Attributes:
+        pixels: (X, Y, C) float32, 0 to 1; one channel (grey) or three (red, green, blue).
+        alpha: (X, Y) float32, 0 to 1, or None where there is no transparency.
+        bits: Of a channel, 8 or 16.
+        profile: ICC profile, or None.
+        exif: EXIF without the orientation, which is in the pixels; empty where there is none.
+        dpi: Resolution for print, or None.
+    """
+
+    pixels: Array = field(repr=False)
+    alpha: Array | None = field(default=None, repr=False)
+    bits: int = 8
+    profile: bytes | None = field(default=None, repr=False)
+    exif: bytes = field(default=b"", repr=False)
+    dpi: tuple[float, float] | None = None
+
+    @property
+    def luminance(self) -> Array:
+        """(X, Y): the grey values, or Y of the colours."""
+        if self.pixels.shape[2] == 1:
+            return np.ascontiguousarray(self.pixels[:, :, 0])
+        return np.ascontiguousarray(self.pixels @ LUMINANCE)
+
+
+def is_photo_name(path: Path) -> bool:
+    """Whether a path is called like an image file that is no NIfTI."""
+    return path.suffix.lower() in PHOTO_SUFFIXES
+
+
+def read_photo(path: Path) -> Photo:
+    """Read an image file.
+
+    Args:
+        path: PNG, JPEG, TIFF or BMP; the content counts, not the name. Of an MPO (two views) the first image.
+
+    Raises:
+        UserError: If it is missing, damaged, or no grey or RGB image of 8 or 16 bits.
+    """
+    with _opened(path) as image:
+        values, bits = _values(path, image)
+        values = _upright(values, _orientation(image))
+        turned = np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32) / np.float32(2**bits - 1)
+        colours = turned.shape[2] - 1 + turned.shape[2] % 2
+        dpi = image.info.get("dpi")
+        return Photo(
+            pixels=turned[:, :, :colours],
+            alpha=turned[:, :, colours] if turned.shape[2] > colours else None,
+            bits=bits,
+            profile=image.info.get("icc_profile") or None,
+            exif=_exif(image),
+            dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+        )
+
+
+def photo_shape(path: Path) -> tuple[int, int, int]:
+    """(X, Y, 1) of an image file as :func:`read_photo` turns it, from its header alone.
+
+    Raises:
+        UserError: If it is missing or no image.
+    """
+    with _opened(path) as image:
+        x, y = image.size
+        # Of a TIFF the size is that of the turned image already.
+        turned = image.format != "TIFF" and _orientation(image) >= 5
+        return (y, x, 1) if turned else (x, y, 1)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise UserError(f"{path} {'is a folder, expected an image' if path.exists() else 'does not exist'}")
+    try:
+        # A handle, not a name: of a file by name the library maps TIFFs that are turned with width for height.
+        with path.open("rb") as handle, Image.open(handle, formats=_FORMATS) as image:
+            yield image
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file makes the decoders fail in many ways
+        if isinstance(error, UnidentifiedImageError):
+            raise UserError(f"{path} cannot be read as PNG, JPEG, TIFF or BMP") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} cannot be read as an image: {reason}") from None
+
+
+def _values(path: Path, image: Any) -> tuple[NDArray[Any], int]:
+    """(rows, columns, C), whole numbers, and the bits of each; C is 1, 2 (grey, alpha), 3 or 4."""
+    tags = getattr(image, "tag_v2", {})
+    depths = set(np.atleast_1d(tags.get(_BITS, 8)).tolist())
+    if image.format == "TIFF" and image.n_frames > 1:
+        raise UserError(f"{path} holds {getattr(image, 'n_frames', 1)} images, expected one")
+    if not depths <= {1, 2, 4, 8, 16}:
+        raise UserError(f"{path} has {max(depths)} bits a channel, expected 8 or 16")
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.uint16)[:, :, None]
+        return (65535 - values if tags.get(_PHOTOMETRIC) == 0 else values), 16
+    raw = image.tile[0].args if image.tile else ""
+    raw = raw if isinstance(raw, str) else str(raw[0])
+    if ";16" in raw or (16 in depths and image.mode != "I;16"):
+        return _deep(path, image, raw), 16
+    mode = _SIMPLE.get(image.mode, image.mode)
+    if "transparency" in image.info:
+        mode = _WITH_ALPHA.get("L" if image.mode == "1" else image.mode, mode)
+    if mode not in ("L", "LA", "RGB", "RGBA"):
+        raise UserError(f"{path} is an image of the kind {image.mode}, expected grey or RGB of 8 or 16 bits")
+    values = np.asarray(image if image.mode == mode else image.convert(mode))
+    return (values if values.ndim == 3 else values[:, :, None]), 8
+
+
+def _deep(path: Path, image: Any, raw: str) -> NDArray[np.uint16]:
+    """A colour image, or grey with alpha, of 16 bits, of which the library gives only the upper eight.
+
+    Its decoders unpack bytes in the order that they are told: told the other order, they give the lower eight.
+    """
+    from PIL import Image
+
+    kind, _, order = raw.partition(";16")
+    if order not in ("B", "L", "N") or kind not in ("RGB", "RGBA", "RGBX", "LA") or len(image.tile) == 0:
+        raise UserError(
+            f"{path} is of 16 bits in a form that is not read ({image.mode}); expected PNG or plain TIFF"
+        )
+    if getattr(image, "tag_v2", {}).get(_PLANES) == 2:
+        raise UserError(f"{path} keeps its colours in separate planes of 16 bits; expected them side by side")
+    if kind == "LA":  # as long as RGBA of 8 bits: both bytes of grey, both of alpha
+        four = _unpacked(path, Image, "RGBA", "RGBA").astype(np.uint16)
+        return np.asarray(four[:, :, 0::2] << 8 | four[:, :, 1::2])
+    big = order == "B"
+    upper, lower = (_unpacked(path, Image, image.mode, f"{kind};16{o}") for o in ("BL" if big else "LB"))
+    return np.asarray(upper.astype(np.uint16) << 8 | lower)
+
+
+def _unpacked(path: Path, pillow: Any, mode: str, raw: str) -> NDArray[np.uint8]:
+    with path.open("rb") as handle, pillow.open(handle, formats=_FORMATS) as image:
+        image._mode = mode
+        image.tile = [
+            tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
+            for tile in image.tile
+        ]
+        return np.asarray(image).astype(np.uint8)
+
+
+def _orientation(image: Any) -> int:
+    """1 to 8; a TIFF is turned by the library when its pixels are read."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a damaged EXIF block is no reason to refuse the pixels
+        return 1
+
+
+def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn and mirror (rows, columns, C) as EXIF says that it is to be shown."""
+    if orientation in (5, 6, 7, 8):
+        values = np.swapaxes(values, 0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return values[::rows, ::columns]
+
+
+def _exif(image: Any) -> bytes:
+    if not image.info.get("exif"):
+        return b""
+    try:
+        found = image.getexif()
+        found.pop(_ORIENTATION, None)
+        return found.tobytes() if len(found) else b""
+    except Exception:
+        return b""

@@ -1,0 +1,163 @@
+"""A chain of degradation steps as one operator: applied to images, and asked whether a restoration agrees with it.
+
+The linear steps of the chain (blur, down-sampling) are one linear operator A from the clean image to the
+low-resolution one, ``low = A_x · image · A_yᵀ``; noise and compression act on what it gives; U, bicubic, brings the
+result up to the size of the clean image. A restored image is consistent if A gives of it what the degraded image was
+made from.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from taskgan.degrade import axis
+from taskgan.degrade.steps import Blur, Down, steps_of
+from taskgan.errors import UserError
+
+Image = NDArray[np.float64]
+Steps = tuple[Any, ...]
+
+_SIZES = 32  # lengths of an axis whose matrices are kept
+
+
+class Degradation:
+    """A chain of steps.
+
+    Images are (X, Y) or (X, Y, C), values 0 to 1.
+
+    Args:
+        steps: In the order in which they act, at least one.
+
+    Raises:
+        ValueError: If there is none.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        if not steps:
+            raise ValueError("a degradation needs at least one step")
+        self.steps = tuple(steps)
+        self._axis = lru_cache(_SIZES)(self._matrices)
+        self._inverse = lru_cache(_SIZES)(self._solver)
+
+    def as_values(self) -> list[dict[str, Any]]:
+        """The steps as plain values, for ``cohort.yaml``."""
+        return [step.model_dump(mode="json") for step in self.steps]
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> "Degradation | None":
+        """The degradation that a cohort was made by (``cohort.yaml``), or None where it does not say.
+
+        Raises:
+            UserError: If what it says is no chain of steps.
+        """
+        values = description.get("degradation")
+        if not values:
+            return None
+        try:
+            return cls(steps_of(values))
+        except (TypeError, ValueError):
+            raise UserError(
+                "cohort.yaml has a degradation that is no list of steps such as {kind: blur, sigma: 2}"
+            ) from None
+
+    def apply(self, image: NDArray[Any], rng: np.random.Generator | None = None) -> Image:
+        """Degrade an image and bring it back to its size.
+
+        Args:
+            image: Clean.
+            rng: Of the noise; may be left out where nothing is drawn.
+
+        Returns:
+            The same shape, clipped to 0 to 1.
+        """
+        found = np.asarray(image, dtype=np.float64)
+        drawn = rng or np.random.default_rng(0)
+        for step in self.steps:
+            if isinstance(step, Blur | Down):
+                found = _both([_matrix_of(step, n) for n in found.shape[:2]], found)
+            else:
+                found = step.apply(found, drawn)
+        up = [axis.bicubic(low, n) for low, n in zip(found.shape[:2], image.shape[:2], strict=True)]
+        return np.clip(_both(up, found) if found.shape[:2] != image.shape[:2] else found, 0.0, 1.0)
+
+    def forward(self, image: NDArray[Any]) -> Image:
+        """A: blur and down-sampling alone, (X, Y) to the low resolution."""
+        return _both([self._axis(n)[0] for n in image.shape[:2]], np.asarray(image, dtype=np.float64))
+
+    def adjoint(self, low: NDArray[Any], shape: tuple[int, int]) -> Image:
+        """Aᵀ: from the low resolution to images of a shape (X, Y)."""
+        return _both([self._axis(n)[0].T for n in shape], np.asarray(low, dtype=np.float64))
+
+    def matrices(self, shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A_x and A_y as dense matrices (x, X), (y, Y), from which a projection onto A·image = low can be built:
+        image + A⁺(low − A·image) with A⁺ = A_xᵀ(A_x A_xᵀ)⁻¹ along each axis.
+        """
+        a, b = (self._axis(n)[0].toarray() for n in shape)
+        return a, b
+
+    def low_resolution(self, degraded: NDArray[Any]) -> Image:
+        """The low-resolution image that a degraded one was brought up from: its least-squares inverse of U.
+
+        Exact up to the rounding and clipping of the degraded image's file.
+        """
+        found = np.asarray(degraded, dtype=np.float64)
+        for dimension in (0, 1):
+            up, solver = self._inverse(found.shape[dimension])
+            lines = np.moveaxis(found, dimension, 0)
+            right = up.T @ lines.reshape(len(lines), -1)
+            solved = solver.solve(np.ascontiguousarray(right)).reshape(-1, *lines.shape[1:])
+            found = np.moveaxis(solved, 0, dimension)
+        return found
+
+    def consistency(self, restored: NDArray[Any], degraded: NDArray[Any]) -> float:
+        """Back-projection error: RMSE of A·restored against the low-resolution image, in units of the range (0 to 1).
+
+        Of the clean image it is the noise and rounding of the input; a restoration well above that shows something
+        that the input contradicts.
+
+        Args:
+            restored: (X, Y) or (X, Y, C).
+            degraded: The image that it was restored from, the same shape.
+        """
+        error = self.forward(restored) - self.low_resolution(degraded)
+        return float(np.sqrt(np.mean(error**2)))
+
+    def _matrices(self, length: int) -> tuple[sparse.csr_array, int]:
+        """A along an axis of a length, and how many pixels it leaves."""
+        whole = sparse.eye_array(length, format="csr")
+        for step in self.steps:
+            if isinstance(step, Blur | Down):
+                whole = _matrix_of(step, whole.shape[0]) @ whole
+        return whole.tocsr(), int(whole.shape[0])
+
+    def _solver(self, length: int) -> tuple[sparse.csr_array, Any]:
+        low = self._axis(length)[1]
+        up = axis.bicubic(low, length) if low != length else sparse.eye_array(length, format="csr")
+        return up, splu((up.T @ up).tocsc())
+
+
+def low_size(length: int, factor: float) -> int:
+    """Pixels that are left of an axis."""
+    return max(1, round(length / factor))
+
+
+@lru_cache(_SIZES * 4)
+def _matrix_of(step: Blur | Down, length: int) -> sparse.csr_array:
+    if isinstance(step, Blur):
+        return axis.blur(length, step.sigma)
+    make = axis.area if step.by == "area" else axis.decimate
+    return make(length, low_size(length, step.factor))
+
+
+def _both(matrices: Sequence[Any], image: Image) -> Image:
+    """M_x along the first axis of (X, Y[, C]) and M_y along the second."""
+    first, second = matrices
+    along = (first @ image.reshape(len(image), -1)).reshape(-1, *image.shape[1:])
+    turned = np.ascontiguousarray(np.swapaxes(along, 0, 1))
+    done = (second @ turned.reshape(len(turned), -1)).reshape(-1, *turned.shape[1:])
+    return np.ascontiguousarray(np.swapaxes(done, 0, 1))
