@@ -27,8 +27,8 @@ def released_recogniser(
 ) -> Recogniser:
     """Read released weights and see how well they tell the validation subjects apart.
 
-    At most 512 images are looked at, of people with several images if there are any: VGG-Face takes a fifth of a
-    second an image on a CPU.
+    At most 512 images are looked at, of people with several images if there are any: VGG-Face takes a third of a
+    second an image on one core.
 
     Args:
         settings: ``network``, ``width`` and ``weights``; nothing else counts.
