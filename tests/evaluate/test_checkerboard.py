@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from phantom_brain import SHAPE, brain_masks, contrast_image
+from phantom_brain import SHAPE, Array, brain_masks, contrast_image
 from scipy import ndimage
 
 from taskgan.evaluate.checkerboard import GRID, LEAST, bins, checkerboard, spectrum
@@ -12,9 +12,16 @@ CLEAN = contrast_image(MASKS, "T2w", RNG)
 X, Y, _ = np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij")
 
 
-@pytest.mark.parametrize("period", [2, 4])
-def test_a_grid_raises_it_and_a_stronger_one_more(period: int) -> None:
-    wave = np.cos(2 * np.pi * X / period) + np.cos(2 * np.pi * Y / period)
+WAVES = {
+    "stripes of two": np.cos(np.pi * X) + np.cos(np.pi * Y),
+    "stripes of four": np.cos(np.pi * X / 2) + np.cos(np.pi * Y / 2),
+    "checkers of two": 2.0 * ((X + Y) % 2) - 1,
+    "checkers of four": 2.0 * ((X % 4 < 2) ^ (Y % 4 < 2)) - 1,
+}
+
+
+@pytest.mark.parametrize("wave", WAVES.values(), ids=WAVES)
+def test_a_grid_raises_it_and_a_stronger_one_more(wave: Array) -> None:
     values = [checkerboard((CLEAN + a * wave).astype(np.float32), BRAIN) for a in (0, 4, 8)]
     assert values[0] < 0.01
     assert values[1] > values[0] + 1e-3

@@ -21,9 +21,8 @@ _FAR = np.abs(_STEPS) > _PEAK
 _PARABOLA = np.stack([np.ones(len(_STEPS)), _STEPS, _STEPS**2], axis=1)
 _ACROSS_PEAK = _PARABOLA[~_FAR] @ np.linalg.pinv(_PARABOLA[_FAR])
 """From logarithms on both sides of a peak to those that a parabola through them has at the peak."""
-# In cycles per pixel, one of each pair (u, v), (−u, −v): all that periods of two and four pixels can give, without
-# the oblique ones at a quarter, where the spectrum of a head is steepest.
-GRID = ((0.5, 0.0), (0.0, 0.5), (0.5, 0.5), (0.25, 0.0), (0.0, 0.25), (0.5, 0.25), (0.25, 0.5))
+# In cycles per pixel, one of each set (±u, ±v): all that periods of two and four pixels can give.
+GRID = ((0.5, 0.0), (0.0, 0.5), (0.5, 0.5), (0.25, 0.0), (0.0, 0.25), (0.25, 0.25), (0.5, 0.25), (0.25, 0.5))
 
 
 def spectrum(image: NDArray[np.float32], region: Mask) -> Array | None:
