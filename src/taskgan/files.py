@@ -20,13 +20,14 @@ _LIBRARIES = ("torch", "lightning-fabric", "monai", "numpy", "scipy", "nibabel",
 
 
 @contextmanager
-def atomic(target: Path) -> Iterator[Path]:
+def atomic(target: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path beside ``target``; it takes the target's place only if the block succeeds.
 
     The temporary name keeps the target's suffixes, because writers such as nibabel choose the format by them.
 
     Args:
         target: The file to be written. Parent folders are made.
+        durable: Wait until the disk has it. One of thousands of small files that can be made again need not wait.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(target.suffixes[-2:])
@@ -36,8 +37,9 @@ def atomic(target: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

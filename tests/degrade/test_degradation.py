@@ -97,12 +97,12 @@ def test_steps_are_read_from_words_and_from_a_description() -> None:
         Jpeg(quality=30),
     )
     a = Degradation(steps)
-    found = Degradation.from_description({"degradation": a.as_values()})
+    found = Degradation.from_description({"degradation": {"steps": a.as_values()}})
     assert found is not None
     assert found.steps == steps
     assert Degradation.from_description({}) is None
     with pytest.raises(UserError, match=r"degradation that is no list of steps"):
-        Degradation.from_description({"degradation": [{"kind": "magic"}]})
+        Degradation.from_description({"degradation": {"steps": [{"kind": "magic"}]}})
 
 
 @pytest.mark.parametrize("text", ["", "blur", "soft:2", "blur:2,,down:4"])

@@ -21,6 +21,7 @@ Select = Annotated[
 Seed = Annotated[int, typer.Option(min=0)]
 Subjects = Annotated[int, typer.Option(min=1, help="Number of subjects.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core.")]
+Threads = Annotated[int, typer.Option("--workers", min=0, help="Threads; 0 takes every core.")]
 Anatomy = Annotated[
     Path | None,
     typer.Option(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Overwrite, Seed
+from taskgan.cli.options import NewCohort, Overwrite, Seed, Threads
 
 group = typer.Typer(help="Make a cohort from your own files.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -43,3 +43,60 @@ def prepare_mr(
 
     settings = mr_preparation(resample=resample, grid=grid, normalise=normalise, stratify=stratify, seed=seed)
     run(table, out, settings, overwrite=overwrite)
+
+
+@group.command("lfw")
+def prepare_lfw(
+    folder: Annotated[
+        Path, typer.Argument(help="LFW, LFW-a or deep-funneled: a folder for each person with their images.")
+    ],
+    out: NewCohort,
+    factor: Annotated[float, typer.Option(min=1, help="Down-sampling.")] = 8.0,
+    sigma: Annotated[
+        float | None,
+        typer.Option(min=0, help="Blur before it, pixels; default: a third of the factor; 0: none."),
+    ] = None,
+    resampler: Annotated[
+        str, typer.Option(help="area (mean over the new pixels) or decimate (value at their middle).")
+    ] = "area",
+    crop: Annotated[
+        int, typer.Option(min=0, help="Square that is cut from the middle, pixels; 0: none.")
+    ] = 0,
+    size: Annotated[int, typer.Option(min=0, help="Edge after the crop, pixels; 0: as it is.")] = 0,
+    colour: Annotated[bool, typer.Option("--colour/--grey", help="What is written.")] = False,
+    validation: Annotated[float, typer.Option(help="Share of the training people that validates.")] = 0.1,
+    train_list: Annotated[
+        Path | None, typer.Option(help="pairsDevTrain.txt; default: in FOLDER or beside it.")
+    ] = None,
+    test_list: Annotated[Path | None, typer.Option(help="pairsDevTest.txt, likewise.")] = None,
+    seed: Seed = 0,
+    workers: Threads = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Labeled Faces in the Wild: low-resolution inputs, splits of view 1, the pairs to verify."""
+    from taskgan.prepare.lfw import LfwPreparation
+    from taskgan.prepare.lfw import prepare_lfw as run
+    from taskgan.schema import validated
+
+    width = factor / 3 if sigma is None else sigma
+    steps = [{"kind": "blur", "sigma": width}] * (width > 0) + [
+        {"kind": "down", "factor": factor, "by": resampler}
+    ]
+    values = {
+        "degradation": steps,
+        "crop": crop,
+        "size": size,
+        "colour": colour,
+        "validation": validation,
+        "seed": seed,
+    }
+    settings = validated(LfwPreparation, values, "prepare lfw cannot start")
+    run(
+        folder,
+        out,
+        settings,
+        train_list=train_list,
+        test_list=test_list,
+        workers=workers,
+        overwrite=overwrite,
+    )

@@ -8,6 +8,7 @@ made from.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,9 @@ class Degradation:
         if not steps:
             raise ValueError("a degradation needs at least one step")
         self.steps = tuple(steps)
-        self._axis = lru_cache(_SIZES)(self._matrices)
-        self._inverse = lru_cache(_SIZES)(self._solver)
 
     def as_values(self) -> list[dict[str, Any]]:
-        """The steps as plain values, for ``cohort.yaml``."""
+        """The steps as plain values, for ``cohort.yaml`` (``degradation: {steps: …}``)."""
         return [step.model_dump(mode="json") for step in self.steps]
 
     @classmethod
@@ -55,12 +54,11 @@ class Degradation:
         Raises:
             UserError: If what it says is no chain of steps.
         """
-        values = description.get("degradation")
-        if not values:
+        if "degradation" not in description:
             return None
         try:
-            return cls(steps_of(values))
-        except (TypeError, ValueError):
+            return cls(steps_of(description["degradation"]["steps"]))
+        except (KeyError, TypeError, ValueError):
             raise UserError(
                 "cohort.yaml has a degradation that is no list of steps such as {kind: blur, sigma: 2}"
             ) from None
@@ -77,27 +75,30 @@ class Degradation:
         """
         found = np.asarray(image, dtype=np.float64)
         drawn = rng or np.random.default_rng(0)
-        for step in self.steps:
-            if isinstance(step, Blur | Down):
-                found = _both([_matrix_of(step, n) for n in found.shape[:2]], found)
-            else:
+        for linear, group in groupby(self.steps, lambda step: isinstance(step, Blur | Down)):
+            part = tuple(group)
+            if linear:
+                found = _both([_chain(part, n) for n in found.shape[:2]], found)
+                continue
+            for step in part:
                 found = step.apply(found, drawn)
-        up = [axis.bicubic(low, n) for low, n in zip(found.shape[:2], image.shape[:2], strict=True)]
-        return np.clip(_both(up, found) if found.shape[:2] != image.shape[:2] else found, 0.0, 1.0)
+        if found.shape[:2] != image.shape[:2]:
+            found = _both([_up(low, n) for low, n in zip(found.shape, image.shape[:2], strict=False)], found)
+        return np.clip(found, 0.0, 1.0)
 
     def forward(self, image: NDArray[Any]) -> Image:
         """A: blur and down-sampling alone, (X, Y) to the low resolution."""
-        return _both([self._axis(n)[0] for n in image.shape[:2]], np.asarray(image, dtype=np.float64))
+        return _both([self._axis(n) for n in image.shape[:2]], np.asarray(image, dtype=np.float64))
 
     def adjoint(self, low: NDArray[Any], shape: tuple[int, int]) -> Image:
         """Aᵀ: from the low resolution to images of a shape (X, Y)."""
-        return _both([self._axis(n)[0].T for n in shape], np.asarray(low, dtype=np.float64))
+        return _both([self._axis(n).T for n in shape], np.asarray(low, dtype=np.float64))
 
     def matrices(self, shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A_x and A_y as dense matrices (x, X), (y, Y), from which a projection onto A·image = low can be built:
         image + A⁺(low − A·image) with A⁺ = A_xᵀ(A_x A_xᵀ)⁻¹ along each axis.
         """
-        a, b = (self._axis(n)[0].toarray() for n in shape)
+        a, b = (self._axis(n).toarray() for n in shape)
         return a, b
 
     def low_resolution(self, degraded: NDArray[Any]) -> Image:
@@ -107,7 +108,8 @@ class Degradation:
         """
         found = np.asarray(degraded, dtype=np.float64)
         for dimension in (0, 1):
-            up, solver = self._inverse(found.shape[dimension])
+            length = found.shape[dimension]
+            up, solver = _inverse(self._axis(length).shape[0], length)
             lines = np.moveaxis(found, dimension, 0)
             right = up.T @ lines.reshape(len(lines), -1)
             solved = solver.solve(np.ascontiguousarray(right)).reshape(-1, *lines.shape[1:])
@@ -127,18 +129,9 @@ class Degradation:
         error = self.forward(restored) - self.low_resolution(degraded)
         return float(np.sqrt(np.mean(error**2)))
 
-    def _matrices(self, length: int) -> tuple[sparse.csr_array, int]:
-        """A along an axis of a length, and how many pixels it leaves."""
-        whole = sparse.eye_array(length, format="csr")
-        for step in self.steps:
-            if isinstance(step, Blur | Down):
-                whole = _matrix_of(step, whole.shape[0]) @ whole
-        return whole.tocsr(), int(whole.shape[0])
-
-    def _solver(self, length: int) -> tuple[sparse.csr_array, Any]:
-        low = self._axis(length)[1]
-        up = axis.bicubic(low, length) if low != length else sparse.eye_array(length, format="csr")
-        return up, splu((up.T @ up).tocsc())
+    def _axis(self, length: int) -> sparse.csr_array:
+        """A along an axis of a length."""
+        return _chain(tuple(step for step in self.steps if isinstance(step, Blur | Down)), length)
 
 
 def low_size(length: int, factor: float) -> int:
@@ -146,12 +139,30 @@ def low_size(length: int, factor: float) -> int:
     return max(1, round(length / factor))
 
 
-@lru_cache(_SIZES * 4)
-def _matrix_of(step: Blur | Down, length: int) -> sparse.csr_array:
-    if isinstance(step, Blur):
-        return axis.blur(length, step.sigma)
-    make = axis.area if step.by == "area" else axis.decimate
-    return make(length, low_size(length, step.factor))
+@lru_cache(_SIZES)
+def _chain(steps: Steps, length: int) -> sparse.csr_array:
+    """The product of linear steps along an axis of a length."""
+    whole = sparse.eye_array(length, format="csr")
+    for step in steps:
+        before = int(whole.shape[0])
+        if isinstance(step, Blur):
+            whole = axis.blur(before, step.sigma) @ whole
+        else:
+            make = axis.area if step.by == "area" else axis.decimate
+            whole = make(before, low_size(before, step.factor)) @ whole
+    return whole.tocsr()
+
+
+@lru_cache(_SIZES)
+def _up(low: int, length: int) -> sparse.csr_array:
+    return axis.bicubic(low, length) if low != length else sparse.eye_array(length, format="csr")
+
+
+@lru_cache(_SIZES)
+def _inverse(low: int, length: int) -> tuple[sparse.csr_array, Any]:
+    """U along an axis, and what solves its normal equations."""
+    up = _up(low, length)
+    return up, splu((up.T @ up).tocsc())
 
 
 def _both(matrices: Sequence[Any], image: Image) -> Image:

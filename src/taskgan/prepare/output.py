@@ -51,3 +51,18 @@ def whole_folder(out: Path) -> Iterator[Path]:
         made.rename(out)
     finally:
         shutil.rmtree(room, ignore_errors=True)
+
+
+def clear(out: Path, made_by: str) -> None:
+    """Remove a cohort that is to be made anew. Nothing happens where there is none.
+
+    Args:
+        out: The cohort folder.
+        made_by: The verb. Only a cohort that it made is removed.
+
+    Raises:
+        UserError: If there is something else.
+    """
+    check_output(out, made_by, overwrite=True)
+    if out.is_dir():
+        shutil.rmtree(out)

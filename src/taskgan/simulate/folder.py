@@ -1,45 +1,11 @@
-"""The cohort folder that a simulation goes on with."""
+"""What the cohort folders of all simulations have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from taskgan.cohort import bids
-from taskgan.cohort.description import read_description
-from taskgan.errors import UserError
 
 TRUTH = Path("derivatives") / "truth"
-
-
-def finished(out: Path, description: Mapping[str, Any], parts: Sequence[str]) -> bool:
-    """Whether a cohort is complete; False also where there is nothing yet.
-
-    Args:
-        out: The cohort folder.
-        description: Of the cohort that is asked for.
-        parts: Its sections that must be those that the folder was begun with.
-
-    Raises:
-        UserError: If the folder holds something else, or was begun with other settings.
-    """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder to write the cohort to")
-    if not out.is_dir() or not any(out.iterdir()):
-        return False
-    found = read_description(out)
-    if any(found.get(key) != description[key] for key in ("kind", "made_by")):
-        verb = str(description["made_by"]).removeprefix("taskgan ")
-        raise UserError(f"{out} is not empty and was not begun by {verb}; expected a new or empty folder")
-    for part in parts:
-        old, new = found.get(part) or {}, description[part]
-        changed = [name for name in new if old.get(name) != new[name]]
-        if changed:
-            name = changed[0]
-            raise UserError(
-                f"{out} was begun with {name} = {old.get(name)}, now asked for {name} = {new[name]}; "
-                "take another folder or the same settings"
-            )
-    return bool(found.get("complete"))
 
 
 def anatomies_sentence(one_template: bool, sources: Sequence[Path]) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from taskgan.cohort import mdme
+from taskgan.cohort.begun import finished
 from taskgan.cohort.description import write_description
 from taskgan.cohort.mdme import input_path, target_path
 from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
 from taskgan.files import versions
 from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
-from taskgan.simulate.folder import anatomies_sentence, finished
+from taskgan.simulate.folder import anatomies_sentence
 from taskgan.simulate.mr.bids import (
     MASKS,
     record_path,

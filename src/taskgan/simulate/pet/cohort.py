@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from taskgan.cohort.begun import finished
 from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
 from taskgan.files import versions
 from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
-from taskgan.simulate.folder import anatomies_sentence, finished
+from taskgan.simulate.folder import anatomies_sentence
 from taskgan.simulate.pet.bids import (
     dose_label,
     pet_path,

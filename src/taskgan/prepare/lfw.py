@@ -1,0 +1,191 @@
+"""``taskgan prepare lfw``: Labeled Faces in the Wild as a cohort for super-resolution, with pairs to verify."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from taskgan.cohort.begun import finished
+from taskgan.cohort.description import read_description, write_description
+from taskgan.cohort.pairs import SPLITS, write_pairs
+from taskgan.cohort.photos import is_photo_name
+from taskgan.console import say
+from taskgan.degrade.degradation import Degradation
+from taskgan.errors import UserError
+from taskgan.files import atomic, check_writable, checksum, versions
+from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
+from taskgan.prepare.output import clear
+from taskgan.prepare.photos import PhotoPreparation, Source, make_images, measure, rows_of
+
+MADE_BY = "taskgan prepare lfw"
+VERIFICATION = "verification.csv"
+
+
+class LfwPreparation(PhotoPreparation):
+    """How LFW becomes a cohort.
+
+    Attributes:
+        validation: Share of the people who are not in the test list that is split off for validation.
+    """
+
+    validation: float = Field(default=0.1, gt=0, lt=1)
+
+
+def prepare_lfw(
+    folder: Path,
+    out: Path,
+    settings: LfwPreparation,
+    *,
+    train_list: Path | None = None,
+    test_list: Path | None = None,
+    workers: int = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Make a cohort of LFW, LFW-a or its deep-funneled images, or go on with one that was interrupted.
+
+    Whoever is on a pair of ``pairsDevTest.txt`` is a test person, with all images; all others are training people, a
+    share of them for validation. ``label`` numbers the people, ``subject`` is the name. ``verification.csv`` has the
+    pairs of both lists: ``set`` (train or test), the cases ``first`` and ``second``, and ``same`` (1 or 0).
+
+    Args:
+        folder: Holds a folder for each person with images called ``<person>_<number>.jpg``, or the folder that does.
+        out: Cohort folder; absent, empty, or begun with the same settings.
+        settings: Degradation, crop, shares.
+        train_list: ``pairsDevTrain.txt``; None looks in the folder and beside it.
+        test_list: ``pairsDevTest.txt``, likewise.
+        workers: Threads; 0 takes every core.
+        overwrite: Begin anew what this verb made before.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UserError: If a folder or list cannot be read, or ``out`` holds something else.
+        Problems: If lists are malformed, name images that are missing, or share a person; or if images are damaged.
+    """
+    given = {"train": train_list, "test": test_list}
+    lists = {name: read_list(find_list(given[name], NAMES[name], folder)) for name in NAMES}
+    images = find_images(folder)
+    check_lists(lists, {path.stem: person for person, paths in images.items() for path in paths}, folder)
+    split = deal_people(list(images), lists["test"].people, settings)
+    sources = _sources(images, split)
+    description = _description(lists, settings)
+    check_writable(out, "the cohort")
+    if overwrite:
+        clear(out, MADE_BY)
+    if finished(out, description, ("settings", "degradation", "lists")) and read_description(out)[
+        "images"
+    ] == len(sources):
+        say(f"{out} is complete: {len(sources)} images of {len(images)} people; nothing to do")
+        return out
+    write_description(out, description)
+    make_images(sources, settings, out, workers)
+    write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
+    _write_verification(out / VERIFICATION, lists)
+    people = {name: sum(found == name for found in split.values()) for name in SPLITS}
+    test = [source for source in sources if source.columns["split"] == "test"]
+    measured = {"images": len(sources), "people": len(images), **people, **measure(test, settings, out)}
+    write_description(out, description | {"images": len(sources), "measured": measured, "complete": True})
+    shown = ", ".join(f"{count} {name}" for name, count in people.items())
+    pairs = sum(len(one.pairs) for one in lists.values())
+    say(
+        f"{out}: {len(sources)} images of {len(images)} people ({shown}), {pairs} pairs to verify "
+        f"(taskgan info {out})"
+    )
+    return out
+
+
+def find_images(folder: Path) -> dict[str, list[Path]]:
+    """Images of every person, both sorted by name.
+
+    Raises:
+        UserError: If the folder is missing, or neither it nor the one folder in it is laid out so.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist; expected LFW's folder, which holds one for each person")
+    found = _people(folder)
+    if found:
+        return found
+    inside = [people for place in sorted(folder.iterdir()) if place.is_dir() and (people := _people(place))]
+    if len(inside) != 1:
+        raise UserError(
+            f"{folder} holds {len(inside) or 'no'} folders of images called PERSON/PERSON_0001.jpg; expected LFW's "
+            "folder, or one that holds it alone"
+        )
+    return inside[0]
+
+
+def _people(folder: Path) -> dict[str, list[Path]]:
+    found = {}
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        start = f"{place.name}_"
+        paths = sorted(
+            path for path in place.iterdir() if is_photo_name(path) and path.name.startswith(start)
+        )
+        if paths:
+            found[place.name] = paths
+    return found
+
+
+def deal_people(people: Sequence[str], test: frozenset[str], settings: LfwPreparation) -> dict[str, str]:
+    """A split for every person.
+
+    Args:
+        people: Everybody, sorted.
+        test: Whoever is on a test pair.
+        settings: Share of validation, and seed.
+
+    Raises:
+        UserError: If fewer than two are left for training and validation.
+    """
+    others = [person for person in people if person not in test]
+    if len(others) < 2:
+        raise UserError(
+            f"{len(others)} people are not on a test pair, expected at least two: one to learn from, one to validate"
+        )
+    count = min(len(others) - 1, max(1, round(settings.validation * len(others))))
+    order = np.random.default_rng(settings.seed).permutation(len(others))
+    validation = {others[index] for index in order[:count]}
+    return {
+        person: "test" if person in test else "val" if person in validation else "train" for person in people
+    }
+
+
+def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> list[Source]:
+    return [
+        Source(
+            path.stem,
+            path,
+            Path(person) / path.stem,
+            {"subject": person, "split": split[person], "label": number},
+        )
+        for number, (person, paths) in enumerate(images.items())
+        for path in paths
+    ]
+
+
+def _description(lists: Mapping[str, PairList], settings: LfwPreparation) -> dict[str, Any]:
+    values = settings.model_dump(mode="json")
+    del values["degradation"]
+    return {
+        "kind": "faces",
+        "made_by": MADE_BY,
+        "seed": settings.seed,
+        "degradation": {"steps": Degradation(settings.degradation).as_values()},
+        "settings": values,
+        # Lists go by their content: the folder that they lie in makes no difference to the cohort.
+        "lists": {name: checksum(one.source) for name, one in lists.items()},
+        "versions": versions(),
+        "complete": False,
+    }
+
+
+def _write_verification(path: Path, lists: Mapping[str, PairList]) -> None:
+    with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["set", "first", "second", "same"])
+        for name, one in lists.items():
+            writer.writerows([name, case_of(p.first), case_of(p.second), int(p.same)] for p in one.pairs)

@@ -1,0 +1,155 @@
+"""The pair lists of LFW's view 1, ``pairsDevTrain.txt`` and ``pairsDevTest.txt``.
+
+The first line is a count n. n lines with three columns follow (a person and the numbers of two images: matched),
+then n with four (a person and a number, another person and a number: mismatched). Huang et al. 2007, UMass Amherst
+TR 07-49.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskgan.errors import Problems, UserError
+
+NAMES = {"train": "pairsDevTrain.txt", "test": "pairsDevTest.txt"}
+
+
+@dataclass(frozen=True)
+class ListedPair:
+    """Two images.
+
+    Attributes:
+        line: In the file, from 1.
+        first: Person and number.
+        second: Person and number.
+    """
+
+    line: int
+    first: tuple[str, int]
+    second: tuple[str, int]
+
+    @property
+    def same(self) -> bool:
+        """Whether they are of one person."""
+        return self.first[0] == self.second[0]
+
+
+@dataclass(frozen=True)
+class PairList:
+    """One list.
+
+    Attributes:
+        source: Its file.
+        pairs: In its order.
+    """
+
+    source: Path
+    pairs: tuple[ListedPair, ...]
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody who is on an image of it."""
+        return frozenset(person for pair in self.pairs for person, _ in (pair.first, pair.second))
+
+
+def case_of(image: tuple[str, int]) -> str:
+    """``("Aaron_Peirsol", 1)`` to ``Aaron_Peirsol_0001``, what LFW calls the file."""
+    return f"{image[0]}_{image[1]:04d}"
+
+
+def find_list(given: Path | None, name: str, folder: Path) -> Path:
+    """The list that was named, or the one of that name in LFW's folder or beside it.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if given is not None:
+        return given
+    found = next(
+        (place / name for place in (folder, folder.resolve().parent) if (place / name).is_file()), None
+    )
+    if found is None:
+        raise UserError(
+            f"there is no {name} in {folder} or beside it; expected LFW's list (or name it by the option)"
+        )
+    return found
+
+
+def read_list(source: Path) -> PairList:
+    """Read a list.
+
+    Raises:
+        UserError: If it cannot be read or does not begin with a count.
+        Problems: If lines are malformed or too few or many: all of them at once.
+    """
+    try:
+        lines = source.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{source} cannot be read as a list of pairs: {error}") from None
+    first = lines[0].split() if lines else []
+    if len(first) != 1 or not first[0].isdigit() or int(first[0]) < 1:
+        shown = repr(lines[0]) if lines else "nothing"
+        raise UserError(f"{source} begins with {shown}, expected the number of matched pairs alone")
+    wanted, problems, pairs = int(first[0]), [], []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        pair = _pair(number, line.split())
+        if isinstance(pair, str):
+            problems.append(pair)
+        else:
+            pairs.append(pair)
+    for name, count in (
+        ("matched", sum(p.same for p in pairs)),
+        ("mismatched", sum(not p.same for p in pairs)),
+    ):
+        if count != wanted and not problems:
+            problems.append(f"it has {count} {name} pairs, its first line says {wanted}")
+    if problems:
+        raise Problems(f"{source} is malformed", problems)
+    return PairList(source, tuple(pairs))
+
+
+def _pair(number: int, words: Sequence[str]) -> ListedPair | str:
+    if len(words) not in (3, 4):
+        return f"line {number} has {len(words)} columns, expected 3 (matched) or 4 (mismatched)"
+    numbers = words[1::2] if len(words) == 4 else words[1:]
+    if not all(word.isdigit() for word in numbers):
+        return f"line {number} has {' and '.join(numbers)}, expected numbers of images"
+    one, two = (int(word) for word in numbers)
+    first, second = words[0], words[0] if len(words) == 3 else words[2]
+    if len(words) == 4 and first == second:
+        return f"line {number} has {first} twice, expected two people where there are four columns"
+    if len(words) == 3 and one == two:
+        return f"line {number} has the image {one} of {first} twice, expected two images"
+    return ListedPair(number, (first, one), (second, two))
+
+
+def check_lists(lists: Mapping[str, PairList], cases: Mapping[str, str], folder: Path) -> None:
+    """See that nobody is on both sides and that every image is there.
+
+    Args:
+        lists: ``train`` and ``test``.
+        cases: Every image that was found, and whose it is.
+        folder: Where it was looked for, for messages.
+
+    Raises:
+        Problems: All of them at once.
+    """
+    both = sorted(lists["train"].people & lists["test"].people)
+    problems = [
+        f"{person} is in both {lists['train'].source.name} and {lists['test'].source.name}: a person belongs to one"
+        for person in both
+    ]
+    told: set[str] = set()
+    for one in lists.values():
+        for pair in one.pairs:
+            for image in (pair.first, pair.second):
+                case = case_of(image)
+                if case not in cases and case not in told:
+                    told.add(case)
+                    problems.append(
+                        f"{one.source.name} line {pair.line} names {image[0]}/{case}, which {folder} does not have"
+                    )
+    if problems:
+        raise Problems(f"{folder} does not fit its lists", problems)

@@ -1,0 +1,210 @@
+"""Clean photos to pairs: cropped and resized where asked, degraded, written once; an interrupted call goes on."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from taskgan.cohort.images import read_volume
+from taskgan.cohort.photos import Photo, read_photo
+from taskgan.cohort.write_photo import write_photo
+from taskgan.console import progress
+from taskgan.degrade.degradation import Degradation
+from taskgan.degrade.steps import Step
+from taskgan.errors import Problems, UserError
+from taskgan.schema import Settings
+
+Array = NDArray[np.float32]
+
+_LEAST = 16  # pixels along an edge: a smaller image has nothing to restore
+_MEASURED = 200
+
+
+class PhotoPreparation(Settings):
+    """How photos become pairs. The same files and settings make the same bytes.
+
+    Attributes:
+        degradation: Steps from the clean to the degraded image.
+        crop: Edge of the square that is cut from the middle, pixels; 0 keeps the whole image.
+        size: Shorter edge that images are brought to after the crop, pixels; 0 keeps theirs.
+        colour: Write colours; without, luminance. (Networks see luminance of either.)
+        seed: Of noise and of splits.
+    """
+
+    degradation: tuple[Step, ...] = Field(min_length=1)
+    crop: int = Field(default=0, ge=0)
+    size: int = Field(default=0, ge=0)
+    colour: bool = False
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def keeps_clean(self) -> bool:
+        """Whether the clean images are the user's own files, which are referenced, not copied."""
+        return not self.crop and not self.size
+
+
+@dataclass(frozen=True)
+class Source:
+    """One clean photo.
+
+    Attributes:
+        case: Its name in the cohort.
+        path: The file.
+        place: Where its images go below ``degraded`` and ``clean``, without a suffix.
+        columns: Of its row in ``pairs.csv``: ``subject``, ``split``, ``label`` and further ones.
+    """
+
+    case: str
+    path: Path
+    place: Path
+    columns: dict[str, object] = field(default_factory=dict)
+
+    def degraded(self, out: Path) -> Path:
+        """Where the degraded image goes."""
+        return out / "degraded" / f"{self.place}.png"
+
+    def clean(self, out: Path, settings: PhotoPreparation) -> Path:
+        """The clean image: the user's own, or where it goes."""
+        return self.path if settings.keeps_clean else out / "clean" / f"{self.place}.png"
+
+
+def make_images(sources: Sequence[Source], settings: PhotoPreparation, out: Path, workers: int) -> None:
+    """Write the images of a cohort that are not there.
+
+    An image that a killed call left is kept if it is newer than its source. Threads share the work: decoding and
+    encoding, which is most of it, runs outside of Python.
+
+    Args:
+        sources: The clean photos.
+        settings: How.
+        out: Cohort folder.
+        workers: Threads; 0 takes every core.
+
+    Raises:
+        Problems: Of all images that cannot be read or cut; the others are written.
+    """
+    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
+        left.unlink()
+    waiting = [source for source in sources if not _is_there(source, settings, out)]
+    chain, problems = Degradation(settings.degradation), {}
+    with (
+        progress("prepare", len(sources), "images", start=len(sources) - len(waiting)) as shown,
+        ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool,
+    ):
+        jobs = {pool.submit(_make, source, settings, chain, out): source for source in waiting}
+        try:
+            for job in as_completed(jobs):
+                try:
+                    job.result()
+                except UserError as error:
+                    problems[jobs[job].case] = str(error)
+                shown.advance(case=jobs[job].case)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if problems:
+        listed = [problems[source.case] for source in sources if source.case in problems]
+        raise Problems(f"{len(listed)} of {len(sources)} images cannot be prepared", listed)
+
+
+def rows_of(sources: Sequence[Source], settings: PhotoPreparation, out: Path) -> list[dict[str, object]]:
+    """The rows of ``pairs.csv``; a clean image of the user's is named as seen from the cohort."""
+    rows = []
+    for source in sources:
+        about = dict(source.columns)
+        row = {"case": source.case, "subject": about.pop("subject"), "split": about.pop("split")}
+        row["degraded"] = source.degraded(out).relative_to(out).as_posix()
+        row["clean"] = _from(source.clean(out, settings), out)
+        rows.append(row | about)
+    return rows
+
+
+def measure(sources: Sequence[Source], settings: PhotoPreparation, out: Path) -> dict[str, float]:
+    """What the degradation amounts to, over at most 200 of the images, evenly picked.
+
+    Returns:
+        ``input_psnr``: mean over the images in dB, range 1. ``clean_back_projection``: mean back-projection error of
+        the clean images (see :meth:`~taskgan.degrade.degradation.Degradation.consistency`), the least that a
+        restoration can be asked for.
+    """
+    chain = Degradation(settings.degradation)
+    picked = np.unique(np.linspace(0, len(sources) - 1, min(_MEASURED, len(sources))).round().astype(int))
+    psnr, error = [], []
+    for source in (sources[k] for k in picked):
+        clean = read_volume(source.clean(out, settings)).data[:, :, 0].astype(np.float64)
+        degraded = read_volume(source.degraded(out)).data[:, :, 0].astype(np.float64)
+        psnr.append(-10 * np.log10(max(float(np.mean((clean - degraded) ** 2)), 1e-12)))
+        error.append(chain.consistency(clean, degraded))
+    return {
+        "input_psnr": round(float(np.mean(psnr)), 2),
+        "clean_back_projection": round(float(np.mean(error)), 5),
+    }
+
+
+def _is_there(source: Source, settings: PhotoPreparation, out: Path) -> bool:
+    made = [source.degraded(out), *([] if settings.keeps_clean else [source.clean(out, settings)])]
+    if not all(path.is_file() for path in made) or not source.path.is_file():
+        return False
+    newest = source.path.stat().st_mtime
+    return all(path.stat().st_mtime >= newest for path in made)
+
+
+def _make(source: Source, settings: PhotoPreparation, chain: Degradation, out: Path) -> None:
+    """The degraded image last: where it is, the clean one is."""
+    photo = read_photo(source.path)
+    pixels = photo.pixels if settings.colour else photo.luminance[:, :, None]
+    pixels = _resized(_cropped(pixels, settings.crop, source.path), settings.size)
+    if min(pixels.shape[:2]) < _LEAST:
+        raise UserError(
+            f"{source.path} has {pixels.shape[0]}×{pixels.shape[1]} pixels, expected at least {_LEAST}×{_LEAST}"
+        )
+    if not settings.keeps_clean:
+        top = np.float32(2**photo.bits - 1)
+        pixels = np.rint(np.clip(pixels, 0, 1) * top) / top  # degraded is what is written
+        write_photo(source.clean(out, settings), _bare(photo, pixels), durable=False)
+    rng = np.random.default_rng([settings.seed, *hashlib.sha256(source.case.encode()).digest()[:8]])
+    degraded = chain.apply(pixels, rng).astype(np.float32)
+    write_photo(source.degraded(out), _bare(photo, degraded), durable=False)
+
+
+def _bare(photo: Photo, pixels: Array) -> Photo:
+    """Other pixels, the same bits and colour profile, and nothing of who, where and when."""
+    kept = photo.profile if pixels.shape[2] == photo.pixels.shape[2] else None
+    return replace(photo, pixels=pixels, alpha=None, profile=kept, exif=b"", dpi=None)
+
+
+def _cropped(pixels: Array, edge: int, path: Path) -> Array:
+    if not edge:
+        return pixels
+    if min(pixels.shape[:2]) < edge:
+        raise UserError(
+            f"{path} has {pixels.shape[0]}×{pixels.shape[1]} pixels, too few for a crop of {edge}×{edge}"
+        )
+    x, y = ((n - edge) // 2 for n in pixels.shape[:2])
+    return pixels[x : x + edge, y : y + edge]
+
+
+def _resized(pixels: Array, edge: int) -> Array:
+    """Lanczos, which takes out what the smaller image cannot hold."""
+    from PIL import Image
+
+    shape = pixels.shape[:2]
+    if not edge or min(shape) == edge:
+        return pixels
+    width, height = (max(1, round(n * edge / min(shape))) for n in shape)
+    bands = [np.ascontiguousarray(pixels[:, :, band].T) for band in range(pixels.shape[2])]
+    resized = [
+        np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS)) for band in bands
+    ]
+    return np.asarray(np.clip(np.stack([band.T for band in resized], axis=2), 0, 1), dtype=np.float32)
+
+
+def _from(path: Path, folder: Path) -> str:
+    """``path`` as seen from ``folder``, so that the two can move together."""
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
