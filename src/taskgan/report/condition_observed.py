@@ -51,7 +51,10 @@ def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: flo
     if method == "clean":
         return plain("–", tone="muted")
     found = _scaled(_mean(rows, column), scale)
-    tone = "worse" if found.excludes(0.0) else ""
+    harm = (
+        found.low > 0 if column == "checkerboard_error" else found.excludes(0.0)
+    )  # less of a grid is no harm
+    tone = "worse" if harm else ""
     return Cell(number(found.estimate, digits, sign=True), span(found, digits, sign=True), found, tone)
 
 

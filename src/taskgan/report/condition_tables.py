@@ -1,12 +1,14 @@
 """Tables by condition (an MR contrast): image quality, what the readers take it for, differences to the baseline."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import exact_rate, subject_means
-from taskgan.report.cells import Cell, Column, Table, difference, estimate, plain, rate
+from taskgan.report import paper
+from taskgan.report.cells import Cell, Column, Table, difference, estimate, number, plain, rate
 from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
 from taskgan.report.condition_observed import heading, observed_tables, once
 from taskgan.report.load import Comparison, shown
@@ -22,7 +24,7 @@ from taskgan.report.metrics import (
     Metric,
     named,
 )
-from taskgan.report.paired import family
+from taskgan.report.paired import Compared, family
 
 NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
 
@@ -57,16 +59,7 @@ def _quality(comparison: Comparison) -> Table:
             for metric in metrics:
                 compared = families[metric.key].get(method)
                 cells.append(estimate(levels[metric.key], metric.digits))
-                cells.append(
-                    difference(
-                        compared.interval,
-                        metric.digits,
-                        better=metric.better,
-                        significant=compared.verdict != "none",
-                    )
-                    if compared
-                    else plain("–", tone="muted")
-                )
+                cells.append(_gap(name, compared) if compared else plain("–", tone="muted"))
             value = levels[rmse]
             digits = 0 if value.estimate >= 1000 else 1 if value.estimate >= 10 else 3
             rows.append((*cells, estimate(value, digits)))
@@ -82,11 +75,23 @@ def _quality(comparison: Comparison) -> Table:
         f"Image quality by {comparison.condition}",
         f"Mean over test subjects {where}, interval by subject in small print; Δ is the paired difference to "
         f"{against}, marked where its interval excludes zero and its p, corrected over the methods within the "
-        f"{comparison.condition}, is below .05.",
+        f"{comparison.condition}, is below .05. In italics, where there is one, the difference that the paper "
+        "reports.",
         once(columns),
         tuple(rows),
         grouped=True,
     )
+
+
+def _gap(condition: str, compared: Compared) -> Cell:
+    """A paired difference, with the paper's beside it where it reports one (of the whole frame)."""
+    metric = compared.metric
+    cell = difference(
+        compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
+    )
+    key = metric.key.removesuffix("_head")
+    found = paper.condition_difference(condition, key, compared.method, compared.baseline)
+    return cell if found is None else replace(cell, aside=f"paper {number(found, metric.digits, sign=True)}")
 
 
 def class_names(comparison: Comparison) -> dict[float, str]:

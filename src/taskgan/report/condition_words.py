@@ -29,11 +29,12 @@ def by_condition(comparison: Comparison) -> Iterable[str]:
 
 
 def _differences(comparison: Comparison, metric: Metric) -> Iterable[str]:
+    """Of the focus method: the tables have the others."""
     families = {
         name: family(part, metric, comparison.baseline, seeds=False)
         for name, part in comparison.conditions.items()
     }
-    for method in comparison.others:
+    for method in (comparison.focus,) if comparison.focus in comparison.others else ():
         sorted_out: dict[str, list[str]] = {"better": [], "worse": []}
         for name, found in families.items():
             one = found[method]

@@ -82,9 +82,11 @@ def quality(comparison: Comparison, suffix: str) -> Table:
                 _paper_level(method) if not suffix else plain("–", tone="muted"),
             )
         )
-    if suffix:
-        columns = tuple(Column(c.key, c.heading) for c in columns[:-1])
+    if suffix or comparison.conditions:  # the paper's figures are of one kind of image
+        columns = columns[:-1]
         rows = [row[:-1] for row in rows]
+    if suffix:
+        columns = tuple(Column(c.key, c.heading) for c in columns)
     return Table(
         f"table2-quality{suffix.replace('_', '-') or '-frame'}",
         f"Table 2. Image quality {where}",
@@ -107,13 +109,13 @@ def _paper_level(method: str) -> Cell:
     return plain(text, tone="muted")
 
 
-def _difference(compared: Compared) -> Cell:
-    """Paired difference of a method to a baseline, the paper's beside it."""
+def _difference(compared: Compared, told: bool = True) -> Cell:
+    """Paired difference of a method to a baseline, the paper's beside it where it is told."""
     metric = compared.metric
     cell = difference(
         compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
     )
-    return _with_paper(cell, metric, compared.method, compared.baseline)
+    return _with_paper(cell, metric, compared.method, compared.baseline) if told else cell
 
 
 def _compared(
@@ -173,7 +175,7 @@ def paired_quality(comparison: Comparison) -> Table:
     """Paired differences in image quality, to the baseline and to the input."""
     metrics = known(comparison, QUALITY)
     rows = [
-        (_versus(*pair), *(_difference(one) for one in found))
+        (_versus(*pair), *(_difference(one, not comparison.conditions) for one in found))
         for pair, found in _compared(comparison, metrics)
     ]
     return Table(
@@ -293,7 +295,7 @@ def paired_readings(comparison: Comparison) -> Table:
     ]
     rows = []
     for (method, baseline), compared in _compared(comparison, metrics) if metrics else ():
-        cells = [_difference(one) for one in compared]
+        cells = [_difference(one, not comparison.conditions) for one in compared]
         for reader in readers:
             found = discordance(comparison, reader, method, baseline)
             text = f"{found.only_method} : {found.only_baseline}"

@@ -308,9 +308,9 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
     taught = [shown(m) for m in comparison.methods if m.startswith("task_gan")]
     if task.decisions and taught:
         them = "it" if len(taught) == 1 else "them"
+        also = " and the SUVR’s" if comparison.frame["suvr_bias"].notna().any() else ""
         yield (
-            f"T taught {joined(taught)}, so T’s own figures are no evidence for {them}; the judge’s and the SUVR’s "
-            "are."
+            f"T taught {joined(taught)}, so T’s own figures are no evidence for {them}; the judge’s{also} are."
         )
     if subjects < FEWEST:
         yield (
