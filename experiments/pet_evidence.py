@@ -91,10 +91,7 @@ def main() -> None:
     if "report" in stages:
         report(asked.work, asked.seeds, asked.method or list(METHODS))
     if "audit" in stages:
-        for seed in asked.seeds:
-            audit(asked.work, seed, f"seed{seed}", "none")
-        # Half of the test subjects calibrate the conformal intervals that the other half tests: of one seed.
-        audit(asked.work, asked.seeds[0], "conformal", "0.5")
+        audits(asked.work, asked.seeds)
     if "limit" in stages:
         from pet_limit import limit
 
@@ -149,6 +146,14 @@ def report(work: Path, seeds: Sequence[int], methods: Sequence[str]) -> None:
 
     folders = [work / "runs" / f"{m}-seed{s}" / "evaluation" for m in methods for s in seeds]
     compare(folders, work / "report", baseline="gan", overwrite=True)
+
+
+def audits(work: Path, seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        audit(work, seed, f"seed{seed}", "none")
+        # Of one seed, half of the test subjects calibrate the conformal intervals that the other half tests.
+        if seed == SEEDS[0]:
+            audit(work, seed, "conformal", "0.5")
 
 
 def audit(work: Path, seed: int, name: str, calibration: str) -> None:

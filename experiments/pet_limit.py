@@ -7,8 +7,8 @@ Two networks (T's and the judge's architecture and settings) learn to read the l
 themselves. By the data processing inequality no restoration of a slice can tell more of the label than the slice
 does, so that in a proper score (squared error of the probability) their reading is what a restorer can at best keep,
 as far as these readers find it. Beside them the same architectures, taught on clean slices, read the clean image and
-every method's restorations. Writes ``WORK/limit/slices-<split>.csv`` (one row a reader, method, seed and subject) and
-a table.
+every method's restorations, and so does the audit's second judge, which chose nothing. Writes
+``WORK/limit/slices-<split>.csv`` (one row a reader, method, seed and subject), a table and the paired differences.
 """
 
 import argparse
@@ -21,11 +21,12 @@ from typing import NamedTuple
 import numpy as np
 from pet_evidence import METHODS, RECIPE, SEEDS
 
+from taskgan.audit.judges import judge_settings
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.slices import to_slices
 from taskgan.console import say
-from taskgan.evaluate.statistics import mean_interval
+from taskgan.evaluate.statistics import Interval, crossed_interval, mean_difference, mean_interval
 from taskgan.files import atomic, write_text
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.decision import middle_slices
@@ -33,6 +34,13 @@ from taskgan.recogniser.recogniser import Recogniser
 from taskgan.recogniser.store import recogniser_for
 
 FIELDS = ("reader", "taught_on", "method", "seed", "subject", "label", "squared", "mae", "probability")
+# Whom each method is compared with: a network that sees neighbours with the GAN that does too.
+PAIRS = (
+    *((method, "gan") for method in ("l1", "cycle_gan", "task_gan", "task_gan_frozen")),
+    ("task_gan_25d", "gan_25d"),
+    ("gan_25d", "gan"),
+    ("task_gan_25d", "gan"),
+)
 
 
 class Read(NamedTuple):
@@ -71,7 +79,7 @@ def limit(work: Path, split: str) -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(FIELDS)
         writer.writerows(found)
-    text = table(found)
+    text = f"{table(found)}\n{differences(found)}"
     write_text(out / f"limit-{split}.md", text)
     say(text)
 
@@ -81,13 +89,18 @@ def readings(work: Path, split: str) -> list[Read]:
     rows = pairs.split(split)
     degraded = Pairs(pairs.source, tuple(replace(pair, clean=pair.degraded) for pair in pairs))
     found: list[Read] = []
-    for name, settings in (("task", recipe.task.pretrain), ("judge", recipe.judge)):
-        direct = recogniser_for(
-            degraded, settings, recipe.data, name=f"{name}-degraded", store=work / "limit"
-        )
-        clean = recogniser_for(pairs, settings, recipe.data, name=name)
+    judge, second = judge_settings(recipe)
+    for name, settings in (("task", recipe.task.pretrain), ("judge", judge), ("second judge", second)):
+        # Both judges are kept as judges.
+        clean = recogniser_for(pairs, settings, recipe.data, name=name.split()[-1])
+        direct = None
+        if settings is not second:
+            direct = recogniser_for(
+                degraded, settings, recipe.data, name=f"{name}-degraded", store=work / "limit"
+            )
         for pair in rows:
-            found.append(_read(direct, (name, "degraded", "input", ""), pair, pair.degraded, recipe))
+            if direct is not None:
+                found.append(_read(direct, (name, "degraded", "input", ""), pair, pair.degraded, recipe))
             found.append(_read(clean, (name, "clean", "input", ""), pair, pair.degraded, recipe))
             assert pair.clean is not None
             found.append(_read(clean, (name, "clean", "clean", ""), pair, pair.clean, recipe))
@@ -136,6 +149,48 @@ def table(found: Sequence[Read]) -> str:
             f"| {mae.estimate:.3f} [{mae.low:.3f}, {mae.high:.3f}] | {wrong} of {len(mine)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def differences(found: Sequence[Read]) -> str:
+    """Paired differences by subject, with intervals for other subjects, and for other subjects and seeds."""
+    lines = [
+        "| reader | difference | MAE of a slice, other subjects | p | other seeds too | squared error of a slice |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for reader in dict.fromkeys(r.reader for r in found):
+        for method, baseline in PAIRS:
+            mae, squared = (_paired(found, reader, method, baseline, field) for field in ("mae", "squared"))
+            if not mae.size:
+                continue
+            names = list(range(len(mae)))
+            first, second = (mean_difference(v.mean(axis=1), names) for v in (mae, squared))
+            crossed = crossed_interval(mae)
+            lines.append(
+                f"| {reader} | {method} − {baseline} | {_shown(first.interval)} | {first.p:.3f} | "
+                f"{_shown(crossed)} | {_shown(second.interval)} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _paired(found: Sequence[Read], reader: str, method: str, baseline: str, field: str) -> np.ndarray:
+    """(subjects, seeds) of the seeds that both methods have."""
+    values = {
+        (r.method, r.seed, r.subject): getattr(r, field)
+        for r in found
+        if r.reader == reader and r.taught_on == "clean"
+    }
+    seeds = [
+        seed
+        for seed in sorted({s for _, s, _ in values} - {""})
+        if all(any((m, s) == (name, seed) for m, s, _ in values) for name in (method, baseline))
+    ]
+    subjects = sorted({who for _, _, who in values})
+    table = [[values[method, seed, who] - values[baseline, seed, who] for seed in seeds] for who in subjects]
+    return np.asarray(table, dtype=np.float64)
+
+
+def _shown(interval: Interval) -> str:
+    return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]".replace("-", "−")
 
 
 if __name__ == "__main__":
