@@ -20,9 +20,12 @@ def restore(
         ),
     ],
     inputs: Annotated[
-        list[Path], typer.Argument(help="NIfTI files, folders of them, or a cohort's pairs.csv.")
+        list[Path], typer.Argument(help="NIfTI files or photos, folders of them, or a cohort's pairs.csv.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder, or a .nii.gz for a single input.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder, or a file for a single input (.nii.gz; of a photo .png)."),
+    ],
     samples: Annotated[
         int, typer.Option(min=0, help="Draw N restorations (dropout as z): writes their mean and SD.")
     ] = 0,

@@ -107,7 +107,9 @@ def _check_sources(images: dict[str, Path], pairs: Pairs) -> None:
 
 
 def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:
-    files = {stem(p): p for p in sorted(folder.iterdir()) if is_image_name(p)}
+    # A NIfTI file counts before a picture of the same name.
+    found = sorted(folder.iterdir(), key=lambda path: (not is_photo_name(path), path.name))
+    files = {stem(path): path for path in found if is_image_name(path)}
     stems = [stem(pair.degraded) for pair in pairs]
 
     def of(pair: Pair) -> Path | None:

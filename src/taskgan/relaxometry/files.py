@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taskgan.cohort.images import Volume, write_volume
+from taskgan.cohort.images import Volume, is_image_name, write_volume
 from taskgan.cohort.mdme import CONTRASTS
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
 from taskgan.console import progress, say
@@ -20,7 +20,7 @@ from taskgan.relaxometry.record import Setup, map_paths, origin_of, side_of, wri
 from taskgan.relaxometry.scans import Scan, find_scans, fit_scan
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.relaxometry.synthesis import synthesise
-from taskgan.restore.inputs import Job, find_jobs, is_image_name
+from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import Record, is_written
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from taskgan.cohort.images import write_volume
+from taskgan.cohort.images import is_image_name, write_volume
 from taskgan.cohort.slices import Case, load_case
 from taskgan.console import progress, say
-from taskgan.errors import Problems, UserError
-from taskgan.restore.inputs import Job, find_jobs, is_image_name
+from taskgan.errors import Failed, Problems, UserError
+from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Origin
+from taskgan.restore.photos import check_output_format, write_restored
 from taskgan.restore.precision import check_precision
 from taskgan.restore.record import (
     Record,
@@ -23,6 +24,7 @@ from taskgan.restore.record import (
     warnings_for,
 )
 from taskgan.restore.restorer import Restored, Restorer
+from taskgan.restore.tiles import restore_case
 
 
 def restore(
@@ -42,13 +44,17 @@ def restore(
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
 
+    Of several photos that no table lists, those that cannot be read are named and left out: the others are restored,
+    the record says what is missing, and the call fails at its end. Called again, it tries those that are missing.
+
     Called again with the same arguments after an interruption, it goes on; images that are there and were made
     by the same model, from the same source, with the same settings, are kept.
 
     Args:
         model: Model folder, or a run folder that has one.
-        inputs: NIfTI files, folders of them, or tables (``pairs.csv``, or a folder that holds one).
-        out: Folder. For a single NIfTI file it may be a ``.nii.gz`` file.
+        inputs: NIfTI files or photos, folders of them, or tables (``pairs.csv``, or a folder that holds one).
+        out: Folder. For a single image it may be a file: ``.nii.gz`` of NIfTI, ``.png``, ``.jpg``, ``.tif`` or
+            ``.bmp`` of a photo.
         samples: 0 restores once; N (at least 2) draws N restorations with dropout on and writes their mean and,
             as ``<name>_sd.nii.gz``, their standard deviation.
         seed: Of the samples.
@@ -67,9 +73,10 @@ def restore(
     Raises:
         UserError: If the model, an argument or the output does not allow it.
         Problems: If images cannot be restored: all of them, and nothing is written.
+        Failed: If photos were left out; the others are written.
     """
     if not inputs:
-        raise UserError("there is nothing to restore; expected NIfTI files, folders or a pairs.csv")
+        raise UserError("there is nothing to restore; expected NIfTI files, photos, folders or a pairs.csv")
     if threads > 0:
         torch.set_num_threads(threads)
     wanted = check_precision(precision)
@@ -89,16 +96,20 @@ def restore(
         resumes = record.check(overwrite=overwrite)
     elif not overwrite:
         refuse_existing(jobs, samples)
-    notes = _check(jobs, card)
+    notes, unread = _check(jobs, card)
     if record is not None:
         record.open()
-    kept = {job.target for job in jobs if resumes and is_written(job, Origin.of(card), settings)}
+    good = [job for job in jobs if job.target not in unread]
+    kept = {job.target for job in good if resumes and is_written(job, Origin.of(card), settings)}
     if kept:
-        say(f"{out}: going on, {len(kept)} of {len(jobs)} images are there")
-    _restore_each(jobs, kept, notes, restorer, settings)
+        say(f"{out}: going on, {len(kept)} of {len(good)} images are there")
+    _restore_each(good, kept, notes, restorer, settings)
     if record is not None:
-        record.close()
-    say(f"{out}: {len(jobs)} image{'s' * (len(jobs) != 1)} restored by {card.name}")
+        record.close(unread)
+    say(f"{out}: {len(good)} image{'s' * (len(good) != 1)} restored by {card.name}")
+    if unread:
+        listed = "; ".join(unread.values())
+        raise Failed(f"{len(unread)} of {len(jobs)} photos could not be read and are left out: {listed}")
     return out
 
 
@@ -119,9 +130,9 @@ def _restore_each(
                 continue
             # The next row is often about another contrast of the same acquisition.
             case = load_case(job.pair, card.data, clean=False, known=case)
-            restored = restorer.restore_inputs(
-                case.inputs,
-                case.intensity,
+            restored = restore_case(
+                restorer,
+                case,
                 samples=settings.samples,
                 seed=settings.seed,
                 condition=job.condition,
@@ -130,9 +141,13 @@ def _restore_each(
             shown.advance(case=job.case)
 
 
-def _check(jobs: Sequence[Job], card: ModelCard) -> dict[Path, list[str]]:
-    """Read every image once. Returns the warnings of each, by target."""
-    problems: list[str] = []
+def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]], dict[Path, str]]:
+    """Read every image once.
+
+    Returns:
+        The warnings of each, and why some were left out, by target.
+    """
+    unread: dict[Path, str] = {}
     notes: dict[Path, list[str]] = {}
     case: Case | None = None
     with progress("check", len(jobs), "images") as shown:
@@ -140,14 +155,23 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> dict[Path, list[str]]:
             try:
                 case = load_case(job.pair, card.data, clean=False, known=case)
                 notes[job.target] = warnings_for(case.source, case.intensity.scale, card)
+                if job.is_photo:
+                    check_output_format(job)
             except UserError as error:
-                problems.append(str(error))
+                unread[job.target] = str(error)
             shown.advance()
+    problems = list(unread.values())
+    if len(unread) < len(jobs) and all(
+        job.is_photo and not job.listed for job in jobs if job.target in unread
+    ):
+        for problem in problems:
+            say(f"warning: {problem}; it is left out")
+        return notes, unread
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:
         raise Problems(f"{len(problems)} of {len(jobs)} images cannot be restored", problems)
-    return notes
+    return notes, {}
 
 
 def _write(
@@ -161,6 +185,9 @@ def _write(
         images.insert(0, (job.sd, restored.sd, spread))
     for path, image, description in images:
         side = sidecar_of(job, restored, card, settings, notes, what=description)
+        if path == job.target and job.is_photo:
+            write_restored(job, image, side)
+            continue
         write_volume(
             path, image.astype(np.float32, copy=False), case.source.affine, like=case.source.header, side=side
         )

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskgan.cohort.conditions import condition_of, one_hot
-from taskgan.cohort.images import SUFFIXES, sidecar, stem
+from taskgan.cohort.images import SUFFIXES, is_image_name, sidecar, stem
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, read_pairs
+from taskgan.cohort.photos import is_photo_name
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data
 
@@ -34,14 +35,14 @@ class Job:
         return stem(self.target)
 
     @property
+    def is_photo(self) -> bool:
+        """Whether the image is a photo, whose colour, bits and metadata the restored one keeps."""
+        return is_photo_name(self.pair.degraded)
+
+    @property
     def sd(self) -> Path:
-        """Where the standard deviation over samples goes."""
+        """Where the standard deviation over samples goes: NIfTI also of photos, whose files round it."""
         return self.target.with_name(f"{stem(self.target)}_sd.nii.gz")
-
-
-def is_image_name(path: Path) -> bool:
-    """Whether a path is called like a NIfTI file."""
-    return path.name.endswith(SUFFIXES)
 
 
 def find_jobs(
@@ -54,17 +55,18 @@ def find_jobs(
     conditions: Sequence[str] = (),
     sd: bool = False,
 ) -> list[Job]:
-    """List the images of NIfTI files, folders and tables. Images are not opened here.
+    """List the images of files, folders and tables. Images are not opened here.
 
-    A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, whose places below it
-    are kept; hidden files and the output folder are left out. A table's rows go to ``<case>.nii.gz``.
+    A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, or for photos where it has
+    none, whose places below it are kept; hidden files and the output folder are left out. A table's rows go to
+    ``<case>.nii.gz``, photos to ``<case>.png``.
 
     A model of several conditions makes of each row the one that its column says. Of images without such a column it
     makes all of them, each called ``<case>_<condition>.nii.gz``.
 
     Args:
         inputs: What the user named.
-        out: Output folder, or the output file for a single NIfTI file.
+        out: Output folder, or the output file for a single NIfTI file or photo.
         data: The model's inputs and selection; where a table has the column, rows that the model was not
             made for (another dose) are left out.
         split: Only this split of a table.
@@ -97,6 +99,9 @@ def find_jobs(
         raise UserError(
             f"{out} is one file, the input is {len(jobs)} images of {inputs[0]}; expected a folder"
         )
+    if is_image_name(out) and is_photo_name(out) != jobs[0].is_photo:
+        wanted = " or ".join(SUFFIXES) if is_photo_name(out) else ".png, .jpg, .tif or .bmp"
+        raise UserError(f"{out} cannot hold what {inputs[0]} is; expected a name that ends in {wanted}")
     _refuse_collisions(jobs, sd)
     return jobs
 
@@ -113,7 +118,9 @@ def _each(jobs: list[Job], conditions: Sequence[str], out: Path) -> list[Job]:
         replace(
             job,
             condition=name,
-            target=job.target if job.target == out else job.target.with_name(f"{job.case}_{name}.nii.gz"),
+            target=job.target
+            if job.target == out
+            else job.target.with_name(f"{job.case}_{name}{_suffix(job.pair.degraded)}"),
         )
         for job in jobs
         for name in conditions
@@ -155,7 +162,7 @@ def _of_table(
     jobs = [
         Job(
             pair,
-            out / f"{pair.case}.nii.gz",
+            out / f"{pair.case}{_suffix(pair.degraded)}",
             listed=True,
             condition=condition_of(pair, data) if told else "",
         )
@@ -192,19 +199,30 @@ def _split(pairs: Pairs, split: str) -> Pairs:
 
 def _of_files(place: Path, out: Path) -> list[Job]:
     if not place.exists():
-        raise UserError(f"{place} does not exist; expected a NIfTI file, a folder or a pairs.csv")
+        raise UserError(f"{place} does not exist; expected a NIfTI file, a photo, a folder or a pairs.csv")
     if place.is_file():
-        target = out if is_image_name(out) else out / f"{stem(place)}.nii.gz"
+        target = out if is_image_name(out) else out / f"{stem(place)}{_suffix(place)}"
         return [Job(_made_up(place), target, listed=False)]
     found = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
     # Neither hidden files (a killed process's, macOS's "._…") nor what an earlier call wrote below the inputs.
     found = [path for path in found if not path.name.startswith(".") and not _within(path, out, place)]
+    # Beside volumes, pictures are figures of them.
+    found = [path for path in found if not is_photo_name(path)] or found
     if not found:
-        raise UserError(f"{place} holds no NIfTI image and no pairs.csv")
+        raise UserError(f"{place} holds no NIfTI image, no photo and no pairs.csv")
     return [
-        Job(_made_up(path), out / path.relative_to(place).with_name(f"{stem(path)}.nii.gz"), listed=False)
+        Job(
+            _made_up(path),
+            out / path.relative_to(place).with_name(f"{stem(path)}{_suffix(path)}"),
+            listed=False,
+        )
         for path in found
     ]
+
+
+def _suffix(source: Path) -> str:
+    """What a restored image ends in: nothing is lost in either."""
+    return ".png" if is_photo_name(source) else ".nii.gz"
 
 
 def _within(path: Path, out: Path, place: Path) -> bool:

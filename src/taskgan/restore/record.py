@@ -149,19 +149,23 @@ class Record:
             "step": origin.step,
             "settings": settings.as_values(),
             "images": len(jobs),
-            "inputs": digest(
-                {
-                    "jobs": [
-                        [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(folder))]
-                        + ([j.condition] if j.condition else [])
-                        for j in jobs
-                    ]
-                }
-            ),
+            "inputs": self._inputs(jobs),
             **origin.as_values(),
             **(about or {}),
             "versions": versions(),
         }
+
+    def _inputs(self, jobs: Sequence[Job]) -> str:
+        """A name for the images of a call."""
+        return digest(
+            {
+                "jobs": [
+                    [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder))]
+                    + ([j.condition] if j.condition else [])
+                    for j in jobs
+                ]
+            }
+        )
 
     def check(self, *, overwrite: bool) -> bool:
         """Whether an interrupted call is gone on with. Writes nothing.
@@ -171,12 +175,16 @@ class Record:
                 would be replaced, and ``overwrite`` is not set.
         """
         if self._folder.exists() and not self._folder.is_dir():
-            raise UserError(f"{self._folder} is a file; expected a folder, or a name that ends in .nii.gz")
+            raise UserError(
+                f"{self._folder} is a file; expected a folder, or a name that ends in .nii.gz or .png"
+            )
         check_writable(self._folder, "the restored images")
         path = self._folder / RECORD
         found = read_yaml(path) if path.is_file() else {}
-        same = ("checksum", "settings", "inputs")
-        resumes = found.get("status") == "running" and all(found.get(k) == self._values[k] for k in same)
+        same = all(found.get(k) == self._values[k] for k in ("checksum", "settings"))
+        # Images that could not be read may have been repaired or taken away.
+        images = self._values["inputs"] in (found.get("inputs"), found.get("readable"))
+        resumes = found.get("status") == "running" and same and images
         if not resumes and not overwrite:
             if found:
                 what = "a finished" if found.get("status") == "complete" else "another, unfinished"
@@ -193,8 +201,12 @@ class Record:
             left.unlink(missing_ok=True)
         write_yaml(self._folder / RECORD, self._values)
 
-    def close(self) -> None:
-        """List the images of a table and mark the folder as complete."""
+    def close(self, unread: Mapping[Path, str] | None = None) -> None:
+        """List the images of a table and mark the folder as complete.
+
+        Args:
+            unread: Why images were left out, by target: the folder stays unfinished.
+        """
         listed = [job for job in self._jobs if job.listed]
         table = self._folder / TABLE
         if listed:
@@ -209,6 +221,11 @@ class Record:
                 )
         else:
             table.unlink(missing_ok=True)
+        if unread:
+            readable = self._inputs([job for job in self._jobs if job.target not in unread])
+            about = {"unread": list(unread.values()), "readable": readable}
+            write_yaml(self._folder / RECORD, self._values | about)
+            return
         write_yaml(self._folder / RECORD, self._values | {"status": "complete"})
 
 
