@@ -34,8 +34,9 @@ METHODS: dict[str, tuple[str, ...]] = {
     "gan": ("objective=gan", "loss.lambda_gan=0.1"),
     "task_gan": ("task.training=joint",),
     "task_gan_frozen": ("task.training=frozen",),
-    # The best setting of sweep-forms: two slices on either side as further channels; and GAN with the same, because
-    # a comparison with the GAN of one slice would call the neighbours' gain Task-GAN's.
+    # The best setting of sweep-forms: two slices on either side as further channels; and GAN and L1 with the same,
+    # because a comparison with the GAN of one slice would call the neighbours' gain Task-GAN's.
+    "l1_25d": ("objective=l1", "data.neighbours=2"),
     "gan_25d": ("objective=gan", "loss.lambda_gan=0.1", "data.neighbours=2"),
     "task_gan_25d": ("task.training=joint", "data.neighbours=2"),
 }
@@ -74,7 +75,7 @@ def main() -> None:
     if asked.publish is not None:
         from publish_evidence import publish
 
-        publish(asked.work, asked.publish, [f"{m}-seed{s}" for s in asked.seeds for m in METHODS])
+        publish(asked.work, asked.publish, finished(asked.work, asked.seeds, list(METHODS)))
         return
     stages = asked.stage or STAGES
     if "cohort" in stages:
@@ -144,8 +145,17 @@ def judge(work: Path, method: str, seed: int) -> None:
 def report(work: Path, seeds: Sequence[int], methods: Sequence[str]) -> None:
     from taskgan.report.run import compare
 
-    folders = [work / "runs" / f"{m}-seed{s}" / "evaluation" for m in methods for s in seeds]
+    folders = [work / "runs" / name / "evaluation" for name in finished(work, seeds, methods)]
     compare(folders, work / "report", baseline="gan", overwrite=True)
+
+
+def finished(work: Path, seeds: Sequence[int], methods: Sequence[str]) -> list[str]:
+    """Names of the runs that were judged; those that are missing are named."""
+    names = [f"{method}-seed{seed}" for method in methods for seed in seeds]
+    there = [name for name in names if (work / "runs" / name / "evaluation" / "summary.json").is_file()]
+    if len(there) < len(names):
+        say(f"not there yet: {', '.join(name for name in names if name not in there)}")
+    return there
 
 
 def audits(work: Path, seeds: Sequence[int]) -> None:

@@ -37,7 +37,10 @@ FIELDS = ("reader", "taught_on", "method", "seed", "subject", "label", "squared"
 # Whom each method is compared with: a network that sees neighbours with the GAN that does too.
 PAIRS = (
     *((method, "gan") for method in ("l1", "cycle_gan", "task_gan", "task_gan_frozen")),
+    *((method, "l1") for method in ("task_gan", "task_gan_frozen")),
     ("task_gan_25d", "gan_25d"),
+    ("l1_25d", "gan_25d"),
+    ("task_gan_25d", "l1_25d"),
     ("gan_25d", "gan"),
     ("task_gan_25d", "gan"),
 )
