@@ -100,3 +100,42 @@ def prepare_lfw(
         workers=workers,
         overwrite=overwrite,
     )
+
+
+@group.command("folder")
+def prepare_folder(
+    folder: Annotated[Path, typer.Argument(help="Clean images (PNG, JPEG, TIFF, BMP), at any depth.")],
+    out: NewCohort,
+    degrade: Annotated[
+        str,
+        typer.Option(
+            help="Steps in their order: blur:SIGMA, down:FACTOR, decimate:FACTOR, noise:SD, poisson:PEAK, "
+            "jpeg:QUALITY, e.g. blur:2,down:4,noise:0.05. Sizes are brought back by bicubic interpolation."
+        ),
+    ],
+    table: Annotated[
+        Path | None,
+        typer.Option(help="CSV: image (path below FOLDER), subject, split, label and further columns."),
+    ] = None,
+    by_folder: Annotated[
+        bool, typer.Option("--by-folder", help="Without a table: images of one folder are of one subject.")
+    ] = False,
+    colour: Annotated[bool, typer.Option("--colour/--grey", help="What is written.")] = False,
+    seed: Seed = 0,
+    workers: Threads = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Any folder of images with a degradation of your choice."""
+    from taskgan.degrade.steps import parse_steps
+    from taskgan.prepare.folder import FolderPreparation
+    from taskgan.prepare.folder import prepare_folder as run
+    from taskgan.schema import validated
+
+    values = {
+        "degradation": parse_steps(degrade),
+        "subject": "folder" if by_folder else "image",
+        "colour": colour,
+        "seed": seed,
+    }
+    settings = validated(FolderPreparation, values, "prepare folder cannot start")
+    run(folder, out, settings, table=table, workers=workers, overwrite=overwrite)

@@ -168,8 +168,7 @@ def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> 
 
 
 def _description(lists: Mapping[str, PairList], settings: LfwPreparation) -> dict[str, Any]:
-    values = settings.model_dump(mode="json")
-    del values["degradation"]
+    values = settings.model_dump(mode="json", exclude={"degradation"})
     return {
         "kind": "faces",
         "made_by": MADE_BY,

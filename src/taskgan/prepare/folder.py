@@ -1,0 +1,201 @@
+"""``taskgan prepare folder``: any folder of images, degraded as one wishes, as a cohort."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from taskgan.cohort.begun import finished
+from taskgan.cohort.description import read_description, write_description
+from taskgan.cohort.pairs import SPLITS, write_pairs
+from taskgan.cohort.photos import is_photo_name
+from taskgan.cohort.splits import DEFAULT_SHARES
+from taskgan.console import say
+from taskgan.degrade.degradation import Degradation
+from taskgan.errors import Problems, UserError
+from taskgan.files import check_writable, checksum, versions
+from taskgan.prepare.names import deal
+from taskgan.prepare.output import clear
+from taskgan.prepare.photos import PhotoPreparation, Source, make_images, measure, rows_of
+from taskgan.prepare.table import Line, Table, read_table
+
+MADE_BY = "taskgan prepare folder"
+REQUIRED = ("image",)
+_OWN = ("image", "case", "subject", "split", "label", "degraded", "clean")
+
+
+class FolderPreparation(PhotoPreparation):
+    """How a folder of images becomes a cohort.
+
+    Attributes:
+        subject: Without a table: ``image`` takes every image for a subject of its own, ``folder`` all images of one
+            folder for one.
+        splits: Shares of train, val and test by subject, where no table says the split.
+    """
+
+    subject: Literal["image", "folder"] = "image"
+    splits: tuple[float, float, float] = DEFAULT_SHARES
+
+
+def prepare_folder(
+    folder: Path,
+    out: Path,
+    settings: FolderPreparation,
+    *,
+    table: Path | None = None,
+    workers: int = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Make a cohort of a folder of images, or go on with one that was interrupted.
+
+    Args:
+        folder: PNG, JPEG, TIFF and BMP, at any depth. They are the clean images and stay where they are.
+        out: Cohort folder; absent, empty, or begun with the same settings.
+        settings: Degradation, splits.
+        table: CSV with a row for each image: ``image`` (path below the folder) and, where known, ``subject``,
+            ``split``, ``label`` and any further columns. Only images that it names are taken.
+        workers: Threads; 0 takes every core.
+        overwrite: Begin anew what this verb made before.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UserError: If the folder or table cannot be read, or ``out`` holds something else.
+        Problems: If rows are wrong or images are damaged.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist; expected a folder of images")
+    read = read_table(table, REQUIRED) if table is not None else None
+    found = _of_folder(folder, out, settings) if read is None else _of_table(folder, read)
+    sources = _dealt(found, settings)
+    description = _description(read, settings)
+    check_writable(out, "the cohort")
+    if overwrite:
+        clear(out, MADE_BY)
+    if finished(out, description, ("settings", "degradation", "table")) and (
+        read_description(out)["measured"]["images"] == len(sources)
+    ):
+        say(f"{out} is complete: {len(sources)} images; nothing to do")
+        return out
+    write_description(out, description)
+    make_images(sources, settings, out, workers)
+    write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
+    people = {str(source.columns["subject"]): source.columns["split"] for source in sources}
+    splits = {name: sum(split == name for split in people.values()) for name in SPLITS}
+    measured = {"images": len(sources), "subjects": len(people), **splits, **measure(sources, settings, out)}
+    write_description(out, description | {"measured": measured, "complete": True})
+    shown = ", ".join(f"{count} {name}" for name, count in splits.items() if count)
+    say(f"{out}: {len(sources)} images of {len(people)} subjects ({shown}) (taskgan info {out})")
+    return out
+
+
+def _of_folder(folder: Path, out: Path, settings: FolderPreparation) -> list[Source]:
+    inside = out.resolve()
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if is_photo_name(path) and path.is_file() and not path.name.startswith(".")
+        if not path.resolve().is_relative_to(inside)
+    ]
+    if not paths:
+        raise UserError(f"{folder} holds no PNG, JPEG, TIFF or BMP image")
+    sources = []
+    for path in paths:
+        place = path.relative_to(folder).with_suffix("")
+        case = "_".join(place.parts)
+        subject = case if settings.subject == "image" else "_".join(place.parts[:-1]) or folder.resolve().name
+        sources.append(Source(case, path, place, {"subject": subject, "split": "", "label": ""}))
+    problems, seen = [], dict[str, Path]()
+    for source in sources:
+        other = seen.setdefault(source.case.lower(), source.path)
+        if other != source.path:
+            problems.append(f"{source.path} and {other} would both be the case {source.case}")
+    if problems:
+        raise Problems(f"{folder} cannot be prepared", problems)
+    return sources
+
+
+def _of_table(folder: Path, table: Table) -> list[Source]:
+    problems: list[str] = []
+    sources: dict[str, Source] = {}
+    split_of: dict[str, str] = {}
+    further = [name for name in table.columns if name not in _OWN]
+    for line in table.lines:
+        place = Path(line["image"] or "none").with_suffix("")
+        case = line["case"] or "_".join(place.parts)
+        subject = line["subject"] or case
+        wrong = _wrong(line, folder)
+        if not wrong and case.lower() in sources:
+            wrong = f"would be the case {case} like {sources[case.lower()].path}"
+        if not wrong and split_of.setdefault(subject, line["split"]) != line["split"]:
+            wrong = (
+                f"puts subject {subject} into split {line['split']!r}, another row into {split_of[subject]!r}"
+            )
+        if wrong:
+            problems.append(f"row {line.number} ({line['image'] or 'no image'}) {wrong}")
+            continue
+        about = {name: line[name] for name in further}
+        columns: dict[str, object] = {
+            "subject": subject,
+            "split": line["split"],
+            "label": line["label"],
+            **about,
+        }
+        sources[case.lower()] = Source(case, folder / line["image"], place, columns)
+    if problems:
+        raise Problems(f"{table.source} cannot be prepared", problems)
+    return list(sources.values())
+
+
+def _wrong(line: Line, folder: Path) -> str:
+    """What is wrong with a row alone, as the end of a sentence."""
+    image = Path(line["image"])
+    if not line["image"]:
+        return "names no image"
+    if image.is_absolute() or ".." in image.parts:
+        return f"lies outside of {folder}; expected a path below it"
+    if not (folder / image).is_file():
+        return f"is not in {folder}"
+    if not is_photo_name(image):
+        return "is no PNG, JPEG, TIFF or BMP"
+    if line["split"] and line["split"] not in SPLITS:
+        return f"has split {line['split']!r}, expected train, val or test"
+    try:
+        float(line["label"] or 0)
+    except ValueError:
+        return f"has label {line['label']!r}, expected a number (text may go into a column of its own)"
+    return ""
+
+
+def _dealt(sources: Sequence[Source], settings: FolderPreparation) -> list[Source]:
+    """Splits by subject where none are given; fewer than three subjects are all test subjects.
+
+    Raises:
+        UserError: If some rows have a split and others none.
+    """
+    given = {str(source.columns["split"]) for source in sources}
+    if "" not in given:
+        return list(sources)
+    if len(given) > 1:
+        raise UserError("some rows of the table have a split and others none; expected all or none")
+    split = deal(
+        {str(source.columns["subject"]): "" for source in sources}, shares=settings.splits, seed=settings.seed
+    )
+    return [
+        replace(source, columns={**source.columns, "split": split[str(source.columns["subject"])]})
+        for source in sources
+    ]
+
+
+def _description(table: Table | None, settings: FolderPreparation) -> dict[str, Any]:
+    return {
+        "kind": "photos",
+        "made_by": MADE_BY,
+        "seed": settings.seed,
+        "degradation": {"steps": Degradation(settings.degradation).as_values()},
+        "settings": settings.model_dump(mode="json", exclude={"degradation"}),
+        "table": {"sha256": checksum(table.source)} if table is not None else {"sha256": ""},
+        "versions": versions(),
+        "complete": False,
+    }
