@@ -147,7 +147,7 @@ def test_unknown_names_and_models_of_one_image_are_sentences(
         restore(plain, [cohort], tmp_path / "out", conditions=["T1w"])
     absent = cohort / "absent.csv"
     absent.write_text("case,degraded,imag,contrast\na,sub-test0_real.nii,sub-test0_imag.nii,T1w\n")
-    with pytest.raises(UserError, match="no row to restore with contrast PDw"):
+    with pytest.raises(UserError, match="contrast PDw: expected some of what its rows have, T1w"):
         restore(told, [absent], tmp_path / "out", conditions=["PDw"])
     one = save(tmp_path / "scan.nii.gz", volume(), AFFINE)
     with pytest.raises(UserError, match="is no table: the model takes degraded, imag"):

@@ -175,7 +175,11 @@ def _about(pairs: Pairs, data: Data, conditions: Sequence[str]) -> Pairs:
     """The rows of some conditions."""
     rows = tuple(pair for pair in pairs if pair.columns[data.condition] in conditions)
     if not rows:
-        raise UserError(f"{pairs.source} has no row to restore with {data.condition} {', '.join(conditions)}")
+        there = ", ".join(dict.fromkeys(pair.columns[data.condition] or "none" for pair in pairs))
+        raise UserError(
+            f"{pairs.source} has no row to restore with {data.condition} {', '.join(conditions)}: expected some of "
+            f"what its rows have, {there}"
+        )
     return Pairs(pairs.source, rows)
 
 
