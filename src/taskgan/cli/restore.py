@@ -1,7 +1,7 @@
 """``taskgan restore``: a model, or a fit of physics, applied to files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,22 +62,9 @@ def restore(
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")
-        from taskgan.recipe import read_recipe
-        from taskgan.relaxometry.files import restore_by_relaxometry
-        from taskgan.relaxometry.protocol import read_protocol
-
-        restore_by_relaxometry(
-            inputs,
-            out,
-            recipe=read_recipe(recipe or "mr"),
-            given=read_protocol(protocol) if protocol else None,
-            split=split,
-            select=pairs_of(select),
-            conditions=conditions or (),
-            maps=maps,
-            calibration=calibrate,
-            overwrite=overwrite,
-        )
+        asked: dict[str, Any] = {"split": split, "select": pairs_of(select), "conditions": conditions or ()}
+        asked |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
+        _fit(inputs, out, recipe or "mr", protocol, asked)
         return
     own = {"--maps": maps, "--protocol": protocol, "--recipe": recipe, "--calibrate": calibrate}
     if given := [option for option, value in own.items() if value]:
@@ -97,3 +84,12 @@ def restore(
         precision=precision,
         overwrite=overwrite,
     )
+
+
+def _fit(inputs: list[Path], out: Path, recipe: str, protocol: Path | None, asked: dict[str, Any]) -> None:
+    from taskgan.recipe import read_recipe
+    from taskgan.relaxometry.files import restore_by_relaxometry
+    from taskgan.relaxometry.protocol import read_protocol
+
+    given = read_protocol(protocol) if protocol else None
+    restore_by_relaxometry(inputs, out, recipe=read_recipe(recipe), given=given, **asked)

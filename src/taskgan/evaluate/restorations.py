@@ -116,7 +116,7 @@ def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:
         own = stem(pair.degraded)
         return files.get(pair.case) or (files.get(own) if stems.count(own) == 1 else None)
 
-    return {pair.case: found for pair in pairs if (found := of(pair)) is not None}
+    return {pair.case: place for pair in pairs if (place := of(pair)) is not None}
 
 
 def _number(folder: Path, origin: dict[str, Any], key: str) -> int | None:

@@ -78,14 +78,8 @@ def evaluate(
     rows, notes = _choose(pairs, found, recipe, split)
     targets = Targets.of(recipe.task.target, pairs)
     if readers is None:
-        reason = no_readers(pairs, targets.target)
-        notes += [reason] if reason else []
-        if foreign and not reason:
-            say(
-                f"note: {restored} does not say how T and the judge are trained, so the defaults are taken; "
-                "to compare with other evaluations say --recipe RUN/recipe.yaml"
-            )
-        readers = {} if reason else default_readers(pairs, recipe, store)
+        readers, reasons = _readers(pairs, recipe, targets, store, restored if foreign else None)
+        notes += reasons
     positions = Positions.of(readers, settings.slices)
     taught = _taught(_selected(pairs, recipe), rows, recipe, settings)
     comparable = input_is_comparable(pairs, recipe.data)
@@ -113,6 +107,21 @@ def evaluate(
     write_json(out / "summary.json", summary)
     _tell(out, found.method, len(rows), summary, notes)
     return out
+
+
+def _readers(
+    pairs: Pairs, recipe: Recipe, targets: Targets, store: Path | None, silent: Path | None
+) -> tuple[Mapping[str, Reader], list[str]]:
+    """T and the judge, or none and why; ``silent`` is a folder that does not say how they are trained."""
+    reason = no_readers(pairs, targets.target)
+    if reason:
+        return {}, [reason]
+    if silent is not None:
+        say(
+            f"note: {silent} does not say how T and the judge are trained, so the defaults are taken; "
+            "to compare with other evaluations say --recipe RUN/recipe.yaml"
+        )
+    return default_readers(pairs, recipe, store), []
 
 
 def _measure(rows: Sequence[Pair], bench: Bench) -> list[dict[str, Any]]:

@@ -80,8 +80,7 @@ def restore_by_relaxometry(
         found = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, wanted=wanted)
     setup = replace(setup, factors=found.factors)
     origin = origin_of(setup, recipe, data, found.seen)
-    about = {"protocol": _sources(scans)}
-    record = Record(out, origin, setup, jobs, about)
+    record = Record(out, origin, setup, jobs, {"protocol": _sources(scans)})
     resumes = record.check(overwrite=overwrite)
     if maps and not (resumes or overwrite):
         _refuse_maps(out, scans)
@@ -102,9 +101,8 @@ def restore_by_relaxometry(
                 _write(job, scan, fitted, source, setup, origin)
                 shown.advance(case=job.case)
     record.close()
-    people = len(scans)
     say(
-        f"{out}: {len(jobs)} image{'s' * (len(jobs) != 1)} of {people} acquisition{'s' * (people != 1)} synthesised "
+        f"{out}: {len(jobs)} images of {len(scans)} acquisition{'s' * (len(scans) != 1)} synthesised "
         f"(taskgan evaluate {out} COHORT -o EVALUATION)"
     )
     return out

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,14 +88,11 @@ def restore(
     if samples:
         restorer.check_samples(samples)
     settings = Settings(precision, samples, seed)
-    jobs = find_jobs(
-        inputs, out, card.data, split=split, select=select, conditions=conditions, sd=samples > 0
-    )
+    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
+    jobs = find_jobs(inputs, out, card.data, sd=samples > 0, **wished)
     record = None if is_image_name(out) else Record(out, Origin.of(card), settings, jobs)
-    resumes = False
-    if record is not None:
-        resumes = record.check(overwrite=overwrite)
-    elif not overwrite:
+    resumes = record.check(overwrite=overwrite) if record is not None else False
+    if record is None and not overwrite:
         refuse_existing(jobs, samples)
     notes, unread = _check(jobs, card)
     if record is not None:
@@ -108,8 +106,9 @@ def restore(
         record.close(unread)
     say(f"{out}: {len(good)} image{'s' * (len(good) != 1)} restored by {card.name}")
     if unread:
-        listed = "; ".join(unread.values())
-        raise Failed(f"{len(unread)} of {len(jobs)} photos could not be read and are left out: {listed}")
+        raise Failed(
+            f"{len(unread)} of {len(jobs)} photos could not be read and are left out: {'; '.join(unread.values())}"
+        )
     return out
 
 
