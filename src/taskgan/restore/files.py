@@ -46,10 +46,8 @@ def restore(
     """Apply a model to images. Everything is checked before anything is written.
 
     Of several photos that no table lists, those that cannot be read are named and left out: the others are restored,
-    the record says what is missing, and the call fails at its end. Called again, it tries those that are missing.
-
-    Called again with the same arguments after an interruption, it goes on; images that are there and were made
-    by the same model, from the same source, with the same settings, are kept.
+    the record says what is missing, and the call fails at its end. Called again with the same arguments, it goes on:
+    images that are there and were made by the same model, from the same source, with the same settings, are kept.
 
     Args:
         model: Model folder, or a run folder that has one.
