@@ -193,6 +193,8 @@ def _paired(found: Sequence[Read], reader: str, method: str, baseline: str, fiel
 
 
 def _shown(interval: Interval) -> str:
+    if np.isnan(interval.low):  # fewer than three seeds
+        return "–"
     return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]".replace("-", "−")
 
 

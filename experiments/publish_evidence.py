@@ -43,7 +43,7 @@ def publish(
         shutil.copytree(work / "report" / kind, out / kind)
         for name in beside:
             shutil.copytree(work / name / kind, out / name / kind)
-    for sweep in sorted(work.glob("sweep*")):
+    for sweep in sorted(path.parent for path in work.glob("sweep*/sweep.yaml")):
         (out / sweep.name).mkdir()
         for name in ("sweep.csv", "sweep.yaml", "sweep.png"):
             shutil.copyfile(sweep / name, out / sweep.name / name)
