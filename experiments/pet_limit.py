@@ -13,7 +13,7 @@ every method's restorations, and so does the audit's second judge, which chose n
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -82,7 +82,7 @@ def limit(work: Path, split: str) -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(FIELDS)
         writer.writerows(found)
-    text = f"{table(found)}\n{differences(found)}"
+    text = f"{table(found)}\n{differences(found)}\n{by_head(found, heads(work))}"
     write_text(out / f"limit-{split}.md", text)
     say(text)
 
@@ -172,6 +172,25 @@ def differences(found: Sequence[Read]) -> str:
                 f"| {reader} | {method} − {baseline} | {_shown(first.interval)} | {first.p:.3f} | "
                 f"{_shown(crossed)} | {_shown(second.interval)} |"
             )
+    return "\n".join(lines) + "\n"
+
+
+def heads(work: Path) -> dict[str, str]:
+    """The anatomy that each subject was made from."""
+    return {pair.subject: pair.columns["anatomy"] for pair in read_pairs(work / "cohort")}
+
+
+def by_head(found: Sequence[Read], anatomy: Mapping[str, str]) -> str:
+    """The judge's differences on each head: the intervals above do not hold for other heads."""
+    subjects = sorted({r.subject for r in found})
+    names = sorted({anatomy[who] for who in subjects})
+    lines = [f"| judge, MAE of a slice | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
+    for method, baseline in PAIRS:
+        gaps = _paired(found, "judge", method, baseline, "mae")
+        if gaps.size:
+            means = {n: gaps[[anatomy[who] == n for who in subjects]].mean() for n in names}
+            shown = " | ".join(f"{means[n]:+.3f}".replace("-", "−") for n in names)
+            lines.append(f"| {method} − {baseline} | {shown} |")
     return "\n".join(lines) + "\n"
 
 
