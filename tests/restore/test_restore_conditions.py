@@ -11,12 +11,13 @@ from small_models import AFFINE, GENERATOR, network_of, save, volume, write
 
 from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.intensity import Intensity, IntensityTransform
-from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.pairs import Pair, read_pairs
 from taskgan.cohort.slices import load_case
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data
 from taskgan.restore.files import restore
 from taskgan.restore.model_folder import read_model
+from taskgan.restore.record import source_marks
 from taskgan.restore.restorer import Restorer
 
 KNOWN = ("T2w", "T1w", "PDw")
@@ -230,3 +231,16 @@ def test_a_model_folder_remembers_its_conditions(tmp_path: Path, conditioning: s
         np.ones((1, 2, 9, 9), np.float32), "T1w"
     )
     assert restored.shape == (1, 9, 9)
+
+
+def test_a_corrected_further_input_is_noticed(tmp_path: Path) -> None:
+    for name in ("real", "imag"):
+        (tmp_path / name).write_text(name)
+    columns = {"degraded": "real", "imag": "imag"}
+    pair = Pair(2, "a", "a", "", tmp_path / "real", None, None, columns, tmp_path)
+    before, alone = source_marks(pair, DATA), source_marks(pair, SINGLE)
+    (tmp_path / "imag").write_text("corrected")
+    after = source_marks(pair, DATA)
+    assert after != before
+    assert after["SourceChecksum"] == before["SourceChecksum"]  # by which an evaluation knows the cohort
+    assert source_marks(pair, SINGLE) == alone

@@ -8,13 +8,14 @@ from typing import Any
 from taskgan import __version__
 from taskgan.cohort.images import Volume, read_sidecar, write_volume
 from taskgan.cohort.pairs import Pair
-from taskgan.files import checksum, digest
+from taskgan.files import digest
 from taskgan.recipe import Data, Recipe
 from taskgan.relaxometry.fit import Maps
 from taskgan.relaxometry.protocol import Given
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import Origin
+from taskgan.restore.record import source_marks
 from taskgan.simulate.mr.sequences import Mdme, Target
 
 METHOD = "relaxometry"
@@ -139,7 +140,7 @@ def _made(
     }
     return own | {
         "Sources": [pair.degraded.name],
-        "SourceChecksum": checksum(pair.degraded),
+        **source_marks(pair, origin.data),
         "Warnings": list(notes),
         "GeneratedBy": [*(before if isinstance(before, list) else []), done],
     }

@@ -8,8 +8,11 @@ from typing import Any
 
 from taskgan import __version__
 from taskgan.cohort.images import Volume, read_sidecar, sidecar
+from taskgan.cohort.pairs import Pair
+from taskgan.cohort.slices import input_files
 from taskgan.errors import UserError
 from taskgan.files import atomic, check_writable, checksum, digest, read_yaml, versions, write_yaml
+from taskgan.recipe import Data
 from taskgan.restore.inputs import Job
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Applied, Origin
@@ -94,7 +97,7 @@ def sidecar_of(
     }
     return own | {
         "Sources": [job.pair.degraded.name],
-        "SourceChecksum": checksum(job.pair.degraded),
+        **source_marks(job.pair, card.data),
         "IntensityScale": restored.intensity.scale,
         "Warnings": list(notes),
         "GeneratedBy": [*(before if isinstance(before, list) else []), done],
@@ -109,14 +112,30 @@ def is_written(job: Job, origin: Origin, settings: Applied) -> bool:
     steps = side.get("GeneratedBy")
     if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
         return False
-    last, wanted = steps[-1], settings.as_values()
+    last, wanted, marks = steps[-1], settings.as_values(), source_marks(job.pair, origin.data)
     done = last.get("Settings", {})
     return (
         last.get("Model", {}).get("Checksum") == origin.checksum
         and {key: done.get(key) for key in wanted} == wanted
         and done.get("condition", "") == job.condition
-        and side.get("SourceChecksum") == checksum(job.pair.degraded)
+        and {key: side.get(key) for key in marks} == marks
     )
+
+
+def source_marks(pair: Pair, data: Data) -> dict[str, str]:
+    """What a sidecar keeps of the files that an image was made from, so that a corrected one is noticed.
+
+    Args:
+        pair: The row.
+        data: Its input columns.
+    """
+    marks = {"SourceChecksum": checksum(pair.degraded)}
+    further = input_files(pair, data)[1:]
+    if further:
+        marks["FurtherInputsChecksum"] = digest(
+            {"files": [checksum(path) if path else "" for path in further]}
+        )
+    return marks
 
 
 class Record:
