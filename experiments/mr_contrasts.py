@@ -61,7 +61,7 @@ SWEEPS = {
     "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.03,0.1,0.3,1,3,10",)),
     "sweep-task-gan": (("objective=task_gan",), ("loss.lambda_gan=0.1,1", "loss.mu_task=0.01,0.1,1")),
 }
-SWEEP_STEPS = 500
+SWEEP_STEPS = 400
 # What --trial changes.
 TRIAL_COHORT: dict[str, Any] = {"subjects": 14, "pixels": 64, "slices": 4}
 TRIAL = (
