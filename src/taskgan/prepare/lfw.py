@@ -17,6 +17,7 @@ from taskgan.degrade.degradation import Degradation
 from taskgan.errors import UserError
 from taskgan.files import atomic, check_writable, checksum, versions
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
+from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
 from taskgan.prepare.output import clear
 from taskgan.prepare.photos import PhotoPreparation, Source, make_images, measure, rows_of
 
@@ -29,9 +30,11 @@ class LfwPreparation(PhotoPreparation):
 
     Attributes:
         validation: Share of the people who are not in the test list that is split off for validation.
+        subset: A part of it, for a demo; None is all.
     """
 
     validation: float = Field(default=0.1, gt=0, lt=1)
+    subset: LfwSubset | None = None
 
 
 def prepare_lfw(
@@ -70,9 +73,11 @@ def prepare_lfw(
     lists = {name: read_list(find_list(given[name], NAMES[name], folder)) for name in NAMES}
     images = find_images(folder)
     check_lists(lists, {path.stem: person for person, paths in images.items() for path in paths}, folder)
+    description = _description(lists, settings)
+    if settings.subset is not None:
+        images, lists = draw_subset(images, lists, settings.subset, settings.seed)
     split = deal_people(list(images), lists["test"].people, settings)
     sources = _sources(images, split)
-    description = _description(lists, settings)
     check_writable(out, "the cohort")
     if overwrite:
         clear(out, MADE_BY)
