@@ -1,6 +1,7 @@
 """A part of LFW for minutes: who and what is kept."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def _lists() -> dict[str, PairList]:
     def pairs(first: int) -> tuple[ListedPair, ...]:
         people = [f"P{k:02d}" for k in range(first, first + 18) if k % 6]
         matched = [ListedPair(0, (p, 1), (p, 2)) for p in people]
-        mismatched = [ListedPair(0, (p, 1), (q, 2)) for p, q in zip(people, people[1:], strict=False)]
+        mismatched = [ListedPair(0, (p, 1), (q, 2)) for p, q in pairwise(people)]
         return (*matched, *mismatched)
 
     return {"train": PairList(Path("train"), pairs(0)), "test": PairList(Path("test"), pairs(20))}

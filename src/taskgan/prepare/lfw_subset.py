@@ -17,11 +17,11 @@ class LfwSubset(Settings):
     """How much is kept. The same seed and settings keep the same.
 
     Attributes:
-        people: Training and validation people; those on kept pairs of the training list, then others who have at least
-            three images, by chance. Where the pairs have more people, all of these.
+        people: Training and validation people: those on kept pairs of the training list, then others who have at
+            least three images, by chance. Where the pairs have more people, all of these.
         images: Of one training or validation person at most; those on kept pairs first.
-        pairs: Matched, and as many mismatched, pairs of each list at most. Of test people only the images on these are
-            kept.
+        pairs: Matched, and as many mismatched, pairs of each list at most. Of test people only the images on these
+            are kept.
     """
 
     people: int = Field(ge=2)
