@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from taskgan.cohort.description import read_description
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.targets import Targets
+from taskgan.cohort.verification import ComparedPairs, read_verification_pairs
 from taskgan.console import progress, say
+from taskgan.degrade.degradation import Degradation
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
 from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.features import FILE, Positions
 from taskgan.evaluate.grids import relative
+from taskgan.evaluate.lesions.store import detectors_for
 from taskgan.evaluate.lesions.train import COLUMNS as LESION_MASKS
-from taskgan.evaluate.lesions.train import Taught, teach_detectors
+from taskgan.evaluate.lesions.train import Taught
 from taskgan.evaluate.measure import Bench, measure_case
 from taskgan.evaluate.observers import observers
 from taskgan.evaluate.outputs import write_outputs
@@ -21,7 +25,9 @@ from taskgan.evaluate.readers import default_readers, describe, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations, find_restorations
 from taskgan.evaluate.settings import Evaluation
-from taskgan.evaluate.summary import summarise
+from taskgan.evaluate.summary import plain, summarise
+from taskgan.evaluate.verification.run import Outcome, verify_cohort
+from taskgan.evaluate.verification.table import write_verification
 from taskgan.files import check_writable, versions, write_json, write_yaml
 from taskgan.recipe import Recipe, parse_recipe
 
@@ -49,11 +55,12 @@ def evaluate(
         restored: Folder of restored images (see :func:`~taskgan.evaluate.restorations.find_restorations`).
         cohort: Cohort folder or table that they were restored from.
         out: Evaluation folder to make: ``cases.csv``, ``features.npz`` (where there is a judge that tells
-            its features), ``evaluation.yaml`` and, last, ``summary.json``.
+            its features), ``verification.csv`` (where the cohort lists pairs to verify), ``evaluation.yaml`` and,
+            last, ``summary.json``.
         recipe: Says which rows count, the intensity transform and how T and the judge are trained; where None
             the recipe that ``restored.yaml`` recorded, else the defaults.
         method: Name of the method; overrides what the folder says.
-        store: Where trained recognisers are kept; where None in the cohort.
+        store: Where trained recognisers and lesion observers are kept; where None in the cohort.
         overwrite: Replace an existing evaluation.
         settings: Cut and slices.
         readers: Readers to use in place of the cohort's T and judge.
@@ -70,6 +77,7 @@ def evaluate(
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
     pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
+    asked = read_verification_pairs(pairs) if split == "test" else None
     found = find_restorations(restored, pairs, method)
     foreign = recipe is None and "recipe" not in found.origin
     recipe = recipe or _recorded_recipe(found)
@@ -81,19 +89,19 @@ def evaluate(
         readers, reasons = _readers(pairs, recipe, targets, store, restored if foreign else None)
         notes += reasons
     positions = Positions.of(readers, settings.slices)
-    taught = _taught(_selected(pairs, recipe), rows, recipe, settings)
+    taught = _taught(_selected(pairs, recipe), rows, recipe, settings, store)
     comparable = input_is_comparable(pairs, recipe.data)
     notes += [] if comparable else [_NO_INPUT]
-    seeing = observers(settings, {name: one.detector for name, one in taught.items()})
+    made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
+    seeing = observers(settings, {name: one.detector for name, one in taught.items()}, made_by)
     bench = Bench(found, recipe.data, readers, seeing, settings, out, targets, positions, comparable)
     measured = _measure(rows, bench)
-    (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
-    write_cases(out / "cases.csv", measured)
-    write_outputs(out, [output for row in measured for output in row["outputs"]])
-    (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
-    kept = positions.write(out / FILE) if positions is not None else None
-    frame = read_cases(out)
-    summary = summarise(frame)
+    verified = _verified(asked, _selected(pairs, recipe), rows, bench, store)
+    notes += verified.notes
+    kept = _write_tables(out, measured, positions, verified)
+    summary = summarise(read_cases(out))
+    for name, figures in verified.figures.items():
+        summary[name]["verification"] = plain(figures)
     record = _record(found, pairs, recipe, settings, out)
     record["property"]["measure"] = list(targets.kind.measure)
     record["readers"] = {
@@ -101,12 +109,49 @@ def evaluate(
     }
     if kept is not None:
         record["features"] = kept
+    if verified.record:
+        record["verification"] = plain(verified.record)
     if taught:
         record["lesion_observer"] = {name or "all": one.record for name, one in taught.items()}
     write_yaml(out / "evaluation.yaml", {**record, "notes": notes, "versions": versions()})
     write_json(out / "summary.json", summary)
-    _tell(out, found.method, len(rows), summary, notes)
+    _tell(out, found.method, len(rows), summary, notes, verified.lines)
     return out
+
+
+def _write_tables(
+    out: Path, measured: Sequence[Mapping[str, Any]], positions: Positions | None, verified: Outcome
+) -> dict[str, Any] | None:
+    """All that is a row a case, an output or a pair; what is known of ``features.npz``, if there is one."""
+    (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
+    write_cases(out / "cases.csv", measured)
+    write_outputs(out, [output for row in measured for output in row["outputs"]])
+    write_verification(out, verified.table)
+    (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
+    return positions.write(out / FILE) if positions is not None else None
+
+
+def _verified(
+    asked: ComparedPairs | None, pairs: Pairs, rows: Sequence[Pair], bench: Bench, store: Path | None
+) -> Outcome:
+    """Pairs of images compared, where the cohort lists any."""
+    if asked is None:
+        return Outcome()
+    restorations, targets = bench.restorations, bench.targets
+    readers = {
+        name: one for name, one in bench.readers.items() if getattr(one, "kind", targets.kind).anchored
+    }
+    return verify_cohort(
+        asked,
+        pairs,
+        rows,
+        restorations,
+        readers,
+        bench.data,
+        slices=bench.settings.slices,
+        with_input=bench.with_input,
+        store=store,
+    )
 
 
 def _readers(
@@ -133,13 +178,15 @@ def _measure(rows: Sequence[Pair], bench: Bench) -> list[dict[str, Any]]:
     return measured
 
 
-def _taught(pairs: Pairs, rows: Sequence[Pair], recipe: Recipe, settings: Evaluation) -> dict[str, Taught]:
+def _taught(
+    pairs: Pairs, rows: Sequence[Pair], recipe: Recipe, settings: Evaluation, store: Path | None
+) -> dict[str, Taught]:
     """Lesion observers, where a case has the masks to use one."""
     if not any(all(map(pair.path, LESION_MASKS)) for pair in rows):
         return {}
     if not recipe.data.condition and not input_is_comparable(pairs, recipe.data):
         return {}  # several kinds of image that nobody told apart: one template cannot be of them all
-    return teach_detectors(pairs, recipe.data.condition, settings.false_lesions)
+    return detectors_for(pairs, recipe.data.condition, settings.false_lesions, store)
 
 
 def _selected(pairs: Pairs, recipe: Recipe) -> Pairs:
@@ -147,9 +194,16 @@ def _selected(pairs: Pairs, recipe: Recipe) -> Pairs:
     return pairs.select(select) if select else pairs
 
 
-def _tell(out: Path, method: str, cases: int, summary: Mapping[str, Any], notes: Sequence[str]) -> None:
-    for note in notes:
-        say(f"note: {note}")
+def _tell(
+    out: Path,
+    method: str,
+    cases: int,
+    summary: Mapping[str, Any],
+    notes: Sequence[str],
+    lines: Sequence[str],
+) -> None:
+    for line in (*(f"note: {note}" for note in notes), *lines):
+        say(line)
     mean = summary[method]["quality"]["psnr"]["estimate"]
     before = ""
     if "input" in summary:

@@ -41,6 +41,15 @@ class Taught:
     record: dict[str, Any]
 
 
+def usable(pairs: Pairs) -> list[Pair]:
+    """The rows that an observer may learn from: training and validation, with a clean image and all masks."""
+    return [
+        pair
+        for pair in pairs
+        if pair.split in ("train", "val") and pair.clean is not None and all(map(pair.path, COLUMNS))
+    ]
+
+
 def teach_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, Taught]:
     """A detector for every condition.
 
@@ -59,11 +68,10 @@ def teach_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, Taug
         UserError: If an image or mask cannot be read or is on another grid.
     """
     groups: dict[str, dict[str, list[Pair]]] = {}
-    for pair in pairs:
-        if pair.split in ("train", "val") and pair.clean is not None and all(map(pair.path, COLUMNS)):
-            own = groups.setdefault(pair.columns.get(condition, ""), {"train": [], "val": []})
-            if all(pair.clean != other.clean for other in own[pair.split]):
-                own[pair.split].append(pair)
+    for pair in usable(pairs):
+        own = groups.setdefault(pair.columns.get(condition, ""), {"train": [], "val": []})
+        if all(pair.clean != other.clean for other in own[pair.split]):
+            own[pair.split].append(pair)
     masks = Masks()
     found: dict[str, Taught] = {}
     if not groups:
