@@ -30,20 +30,32 @@ Form = Annotated[Literal["squared", "proper"], BeforeValidator(_form)]
 
 
 class Augment(Settings):
-    """Random changes of training pairs, the same for both images and all channels of a pair.
+    """Random changes of training images, the same for both images and all channels of a pair.
 
     Attributes:
         flip: Mirror left and right (first in-plane axis) with probability 1/2.
-        shift: Largest translation in voxels along each in-plane axis (zeros come in).
+        shift: Largest translation in voxels along each in-plane axis.
         rotate: Largest rotation in degrees.
-        zoom: Largest relative change of size, e.g. 0.05. Rotation and zoom divide by the Jacobian, so that a
-            slice keeps its sum: activity is moved, counts are neither made nor lost.
+        zoom: Largest relative change of size, e.g. 0.05.
+        preserve: ``sum``, of counts: zeros come in at the frame, and rotation and zoom divide by the Jacobian, so that a
+            slice keeps its sum: activity is moved, neither made nor lost. ``value``, of photos: a pixel keeps its
+            brightness, and the edge is repeated where something comes in.
+        contrast: Largest relative change of an image's deviations from its mean.
+        brightness: Largest addition to all pixels, in network units.
+        blur: Largest SD of a Gaussian blur in pixels, so that a reader learns from coarse images too; for recognisers.
+        erase: Largest share of the frame that a rectangle of the image's mean hides, in every second image; for
+            recognisers.
     """
 
     flip: bool = True
     shift: int = Field(default=4, ge=0)
     rotate: float = Field(default=0.0, ge=0, le=45)
     zoom: float = Field(default=0.0, ge=0, lt=0.5)
+    preserve: Literal["sum", "value"] = "sum"
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    brightness: float = Field(default=0.0, ge=0, le=1)
+    blur: float = Field(default=0.0, ge=0, le=16)
+    erase: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Recogniser(Settings):

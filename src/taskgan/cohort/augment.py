@@ -1,7 +1,8 @@
 """Random changes of training images, the same for every image and channel of a pair.
 
-Activity is moved, counts are neither made nor lost: flips and shifts are exact, rotation and zoom divide by
-the Jacobian of the map. What leaves the frame is lost, as it would be in a scanner.
+Where the sum counts (PET), activity is moved, counts are neither made nor lost: flips and shifts are exact, rotation
+and zoom divide by the Jacobian of the map, and what leaves the frame is lost, as it would be in a scanner. Where
+values count (photos), a pixel keeps its brightness and the edge is repeated.
 """
 
 import math
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from taskgan.cohort.appearance import change_appearance
 from taskgan.recipe import Augment
 
 Image = TypeVar("Image", NDArray[np.float32], Tensor)
@@ -25,11 +27,11 @@ def augment(
     rng: np.random.Generator,
     masks: Sequence[Image] = (),
 ) -> list[Image]:
-    """Change all images of a sample in the same random way: flip, then rotate and zoom, then shift.
+    """Change all images of a sample in the same random way: flip, then rotate and zoom, then shift, then its look.
 
-    Rotation and zoom are one bilinear resampling about the centre. Bilinear weights sum to the Jacobian only
-    nearly (to about 1e-3), so the sum over all images is then corrected by one factor that all share: their
-    ratio, which is what a restorer learns, stays. It is found before anything is cut off at the frame, so that
+    Rotation and zoom are one bilinear resampling about the centre. With ``preserve: sum``, bilinear weights sum to the
+    Jacobian only nearly (to about 1e-3), so the sum over all images is then corrected by one factor that all share:
+    their ratio, which is what a restorer learns, stays. It is found before anything is cut off at the frame, so that
     activity that leaves is not made up for. Images with negative values (parts of complex MR) have no
     sum worth keeping and get the Jacobian alone. Pixels are taken to be square.
 
@@ -38,7 +40,7 @@ def augment(
         settings: Sizes of the changes.
         rng: The only source of randomness. Every call draws the same number of values, whatever comes out.
         masks: Class numbers of the same frame, which move with the images by their nearest neighbour and keep
-            their values; 0 comes in.
+            their values; 0 comes in, or the edge.
 
     Returns:
         New images, then masks, of the same shapes and type, contiguous; the given ones are untouched.
@@ -51,29 +53,110 @@ def augment(
         raise ValueError(
             f"images of a sample must have one height and width, got {sorted(map(tuple, frames))}"
         )
+    groups = [[torch.as_tensor(image) for image in group] for group in (images, masks)]
+    stacks = [torch.cat(group)[None] if group else None for group in groups]
+    stack, masked = stacks
+    assert stack is not None  # a sample has an image
+    changed = augment_batch(stack, settings, rng, masked)
+    parts = [
+        part
+        for group, found in zip(groups, changed, strict=True)
+        if found is not None
+        for part in torch.split(found[0], [len(tensor) for tensor in group])
+    ]
+    return [
+        # Never a view of what was given.
+        part.clone() if isinstance(image, Tensor) else part.numpy().copy()
+        for image, part in zip((*images, *masks), parts, strict=True)
+    ]
+
+
+def augment_batch(
+    images: Tensor, settings: Augment, rng: np.random.Generator, masks: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Change every sample of a batch in a random way of its own, see :func:`augment`.
+
+    With ``preserve: value`` all samples are changed at once; the draws are not those of sample after sample.
+
+    Args:
+        images: (B, C, H, W) float32.
+        settings: Sizes of the changes.
+        rng: The only source of randomness.
+        masks: (B, M, H, W) class numbers, or None.
+
+    Returns:
+        Images and masks of the same shapes.
+    """
+    if settings.preserve == "value":
+        images, masks = _moved_by_value(images, settings, rng, masks)
+        return change_appearance(images, settings, rng), masks
+    made, moved = [], []
+    for number, image in enumerate(images):
+        one, mask = _moved_by_sum(image, settings, rng, None if masks is None else masks[number])
+        made.append(change_appearance(one[None], settings, rng)[0])
+        moved.append(mask)
+    return torch.stack(made), None if masks is None else torch.stack([m for m in moved if m is not None])
+
+
+def _moved_by_sum(
+    image: Tensor, settings: Augment, rng: np.random.Generator, mask: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     mirrored = settings.flip and bool(rng.random() < 0.5)
     angle = math.radians(rng.uniform(-settings.rotate, settings.rotate)) if settings.rotate else 0.0
     zoom = 1.0 + rng.uniform(-settings.zoom, settings.zoom) if settings.zoom else 1.0
     down, right = rng.integers(-settings.shift, settings.shift + 1, size=2) if settings.shift else (0, 0)
 
-    changed: list[Image] = []
-    for group, turn in ((images, _turn), (masks, _turn_mask)):
-        if not group:
-            continue
-        tensors = [torch.as_tensor(image) for image in group]
-        stack = torch.cat(tensors)
+    def moved(stack: Tensor, masked: bool) -> Tensor:
         if mirrored:
             stack = stack.flip(1)
         height, width = stack.shape[1:]
         if angle or zoom != 1.0:
-            stack = turn(stack, angle, zoom)
-        stack = _window(stack, int(down), int(right), height, width)
-        parts = torch.split(stack, [len(t) for t in tensors])
-        changed += [
-            part.contiguous() if isinstance(image, Tensor) else np.ascontiguousarray(part.numpy())
-            for image, part in zip(group, parts, strict=True)
-        ]
-    return changed
+            stack = (_turn_mask if masked else _turn)(stack, angle, zoom)
+        return _window(stack, int(down), int(right), height, width)
+
+    return moved(image, False), None if mask is None else moved(mask, True)
+
+
+def _moved_by_value(
+    images: Tensor, settings: Augment, rng: np.random.Generator, masks: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    count, (height, width) = len(images), images.shape[2:]
+    mirrored = torch.from_numpy(rng.random(count) < 0.5) if settings.flip else None
+    limit = math.radians(settings.rotate)
+    angle = rng.uniform(-limit, limit, count) if settings.rotate else np.zeros(count)
+    zoom = 1 + rng.uniform(-settings.zoom, settings.zoom, count) if settings.zoom else np.ones(count)
+    shift = np.zeros((count, 2), dtype=np.int64)
+    if settings.shift:
+        shift = rng.integers(-settings.shift, settings.shift + 1, size=(count, 2))
+    if mirrored is not None:
+        chosen = mirrored[:, None, None, None]
+        images = torch.where(chosen, images.flip(2), images)
+        masks = None if masks is None else torch.where(chosen, masks.flip(2), masks)
+    if not settings.rotate and not settings.zoom:  # whole pixels need no interpolation
+        return _shifted(images, shift), None if masks is None else _shifted(masks, shift)
+    # In half frames, x (the last axis) before y; from where a value goes to where it comes from.
+    cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
+    to_y, to_x = 2 * shift[:, 0] / height, 2 * shift[:, 1] / width
+    maps = np.empty((count, 2, 3))
+    maps[:, 0] = np.stack([cos, -sin * height / width, -cos * to_x + sin * height / width * to_y], axis=1)
+    maps[:, 1] = np.stack([sin * width / height, cos, -sin * width / height * to_x - cos * to_y], axis=1)
+    frame = [count, 1, height, width]
+    grid = F.affine_grid(torch.from_numpy(maps).to(images.dtype), frame, align_corners=False)
+    with_edge = {"padding_mode": "border", "align_corners": False}
+    return F.grid_sample(images, grid, mode="bilinear", **with_edge), (
+        None if masks is None else F.grid_sample(masks, grid, mode="nearest", **with_edge)
+    )
+
+
+def _shifted(stack: Tensor, shift: NDArray[np.int64]) -> Tensor:
+    """Every sample of (B, C, H, W) moved by whole pixels (B, 2), down and right; the edge is repeated."""
+    moves = torch.from_numpy(shift)
+    rows, columns = (
+        (torch.arange(size)[None] - moves[:, axis, None]).clamp(0, size - 1)
+        for axis, size in enumerate(stack.shape[2:])
+    )
+    stack = stack.gather(2, rows[:, None, :, None].expand_as(stack))
+    return stack.gather(3, columns[:, None, None, :].expand_as(stack))
 
 
 def _turn(stack: Tensor, angle: float, zoom: float) -> Tensor:

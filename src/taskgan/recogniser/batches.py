@@ -1,12 +1,15 @@
 """Balanced batches of clean slices, drawn and changed at random by one seed."""
 
+import json
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from taskgan import recipe
-from taskgan.cohort.augment import augment
+from taskgan.cohort.augment import augment, augment_batch
 from taskgan.recogniser.volumes import CleanSlices, CleanVolume
 
 Array = NDArray[np.float32]
@@ -44,19 +47,40 @@ class Batches:
         # An odd place goes to any class.
         offset = int(self._rng.integers(len(self._groups)))
         groups = [self._groups[(k + offset) % len(self._groups)] for k in range(self._size)]
-        images, labels = zip(*(self._slice(group) for group in groups), strict=True)
+        if self._augment.preserve == "value":
+            return self._changed_at_once([self._slice(group) for group in groups])
+        images, labels = zip(*(self._changed(*self._slice(group)) for group in groups), strict=True)
         return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
+    def state(self) -> str:
+        """Where the drawing stands, for a checkpoint."""
+        return json.dumps(self._rng.bit_generator.state)
+
+    def go_on_from(self, state: str) -> None:
+        """Take back what :meth:`state` gave."""
+        self._rng.bit_generator.state = json.loads(state)
+
     def _slice(self, group: float) -> tuple[Array, Array]:
+        """An image (1, H, W) and its label or mask (H, W), as they are."""
         subjects = self._subjects[group]
         volumes = subjects[self._rng.integers(len(subjects))]
         volume = volumes[self._rng.integers(len(volumes))]
         number = self._rng.integers(len(volume.slices))
         label = np.asarray(volume.label, dtype=np.float32)
-        masks = [_padded(label[number][None], self._height, self._width)] if label.ndim == 3 else []
-        image = _padded(volume.slices[number][None], self._height, self._width)
+        if label.ndim == 3:
+            label = _padded(label[number][None], self._height, self._width)[0]
+        return _padded(volume.slices[number][None], self._height, self._width), label
+
+    def _changed(self, image: Array, label: Array) -> tuple[Array, Array]:
+        masks = [label[None]] if label.ndim == 2 else []
         image, *masks = augment([image], self._augment, self._rng, masks=masks)
         return image, masks[0][0] if masks else label
+
+    def _changed_at_once(self, drawn: Sequence[tuple[Array, Array]]) -> tuple[Tensor, Tensor]:
+        images, labels = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+        masks = labels[:, None] if labels.ndim == 3 else None
+        images, masks = augment_batch(images, self._augment, self._rng, masks)
+        return images, labels if masks is None else masks[:, 0]
 
 
 def _padded(image: Array, height: int, width: int) -> Array:
