@@ -7,7 +7,8 @@ import pytest
 
 from taskgan.errors import UserError
 from taskgan.files import read_yaml, write_yaml
-from taskgan.report.load import load, shown
+from taskgan.report.load import load
+from taskgan.report.names import shown
 
 
 def test_rows_of_the_cohort_are_kept_once_and_methods_are_in_order(evaluations: list[Path]) -> None:

@@ -17,7 +17,7 @@ from taskgan.audit.outcome import Outcome
 from taskgan.audit.readings import CLEAN, INPUT, Loaded, Readings
 from taskgan.report.cells import number
 from taskgan.report.images import axial, head_box
-from taskgan.report.load import shown
+from taskgan.report.names import shown
 from taskgan.report.style import canvas, look, save
 
 Array = NDArray[np.float32]

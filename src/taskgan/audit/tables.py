@@ -6,7 +6,7 @@ from taskgan.audit.readings import CLEAN
 from taskgan.audit.tables_of_certainty import coverage_table, judges_table, share, shift_table
 from taskgan.audit.words import UNIT, p_number
 from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, rate
-from taskgan.report.load import shown
+from taskgan.report.names import name_cell, shown
 
 
 def all_tables(outcome: Outcome) -> list[Table]:
@@ -44,7 +44,7 @@ def opinions_table(outcome: Outcome) -> Table:
             rows.append(
                 (
                     name,
-                    plain(shown(image), tone="" if fit else "muted"),
+                    name_cell(image, tone="" if fit else "muted"),
                     Cell("–") if clean else rate(found.flips, found.flipped, found.subjects),
                     *(ways if directed else ()),
                     share(found.errors),
@@ -126,7 +126,7 @@ def outputs_table(outcome: Outcome) -> Table:
                     (
                         plain(judge, tone="strong" if found.fit else "muted"),
                         Cell(output, "" if read else "not read", output, "" if read else "muted"),
-                        plain(shown(image)),
+                        name_cell(image),
                         rate(one.flips, one.flipped, one.subjects),
                         *(Cell(str(n), "", n) for n in _ways(one)),
                         share(clean.sensitivity),
@@ -216,7 +216,7 @@ def contrast_table(outcome: Outcome) -> Table:
         tone = "none" if c.corrected >= 0.05 else "better" if c.only_audited < c.only_other else "worse"
         counts = [Cell(str(n), "", n) for n in (c.subjects, c.only_audited, c.only_other)]
         ps = Cell(p_number(c.p), "", c.p), Cell(p_number(c.corrected), "", c.corrected, tone)
-        rows.append((plain(c.judge, tone="strong"), plain(shown(c.other)), plain(c.measure), *counts, *ps))
+        rows.append((plain(c.judge, tone="strong"), name_cell(c.other), plain(c.measure), *counts, *ps))
     columns = (
         Column("judge", "Judge"),
         Column("other", "Against"),
@@ -246,7 +246,7 @@ def agreement_table(outcome: Outcome) -> Table:
         rows.append(
             (
                 Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
-                plain(shown(image)),
+                name_cell(image),
                 estimate(found.bias, 3),
                 plain(limits),
                 estimate(found.slope, 2),
@@ -304,7 +304,7 @@ def overlap_table(outcome: Outcome) -> Table:
             rows.append(
                 (
                     Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
-                    plain(shown(image)),
+                    name_cell(image),
                     Cell(str(found.subjects), "", found.subjects),
                     estimate(found.kept, 3),
                     estimate(found.right, 3),

@@ -9,8 +9,9 @@ import numpy as np
 
 from taskgan.evaluate.summary import suvr
 from taskgan.report.cells import number, span
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, named
+from taskgan.report.names import shown
 from taskgan.report.paired import differences, family
 from taskgan.report.style import canvas, look, save
 

@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
+from taskgan.report.names import shown
 from taskgan.report.paired import by_case
 
 RULE = (

@@ -14,8 +14,9 @@ from taskgan.evaluate.statistics import (
 )
 from taskgan.report.cells import MISSING, Cell, Column, Table, difference, number, plain, span
 from taskgan.report.inference import ALPHA
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
 from taskgan.report.metrics import AUCS, OBSERVED, QUALITY, READINGS, Metric, named
+from taskgan.report.names import shown, versus
 from taskgan.report.paired import Compared, Discordance, deciders, discordance, family
 
 POWERS = (0.8, 0.9)
@@ -113,7 +114,7 @@ def _row(one: Compared, *, seeds: bool, margins: bool) -> tuple[Cell, ...]:
     claimed = one.verdict != "none"
     cells = [
         plain(metric.heading),
-        plain(f"{shown(one.method)} − {shown(one.baseline)}", tone="strong"),
+        versus(one.method, one.baseline),
         difference(one.interval, digits, better=metric.better, significant=claimed),
         Cell(p_text(one.p).removeprefix("p ").removeprefix("= ") or MISSING, "", one.p),
     ]
@@ -188,7 +189,7 @@ def _flips(
     known = p >= ALPHA and first != second
     return (
         plain(heading),
-        plain(f"{shown(method)} − {shown(comparison.baseline)}", tone="strong"),
+        versus(method, comparison.baseline),
         Cell(
             f"{table.only_method} : {table.only_baseline}",
             f"of {table.count}",

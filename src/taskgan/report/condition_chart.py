@@ -7,7 +7,8 @@ from typing import Any
 from taskgan.evaluate.statistics import Interval, mean_interval
 from taskgan.evaluate.summary import finite
 from taskgan.report.geometry_figure import mark_interval
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import shown
 from taskgan.report.style import canvas, look, save
 
 # Column, heading, factor, and whether clean images have a value that is worth a mark.

@@ -14,7 +14,8 @@ from taskgan.evaluate.checkerboard import GRID, bins, spectrum
 from taskgan.report.cells import number
 from taskgan.report.choose import choose_detail, gaps
 from taskgan.report.images import aspect_of, axial, draw_frame, head_box, show_slice
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import shown
 from taskgan.report.style import canvas, save
 
 Array = NDArray[np.float32]

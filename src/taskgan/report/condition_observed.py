@@ -8,7 +8,8 @@ import pandas as pd
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import Interval, mean_interval
 from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, span
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import name_cell
 
 TABLES = ("conditions-tissue", "conditions-lesions", "conditions-artefacts")
 _ERROR = "Minus that of the clean image; marked where the interval excludes zero."
@@ -70,7 +71,7 @@ def _tissue(comparison: Comparison) -> Table:
         rows = tuple(
             (
                 plain(name),
-                plain(shown(method), tone="strong"),
+                name_cell(method, tone="strong"),
                 *(
                     cell
                     for key, _ in known
@@ -104,7 +105,7 @@ def _lesions(comparison: Comparison) -> Table:
             rows.append(
                 (
                     plain(name),
-                    plain(shown(method), tone="strong"),
+                    name_cell(method, tone="strong"),
                     estimate(_mean(mine, "lesion_white"), 2),
                     _error(mine, "lesion_white_error", 3, method),
                     estimate(_mean(mine, "lesion_auc"), 3),
@@ -168,7 +169,7 @@ def _artefacts(comparison: Comparison) -> Table:
     rows = tuple(
         (
             plain(name),
-            plain(shown(method), tone="strong"),
+            name_cell(method, tone="strong"),
             *(
                 cell
                 for key, _, digits, scale, _ in known

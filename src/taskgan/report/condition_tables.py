@@ -11,7 +11,7 @@ from taskgan.report import paper
 from taskgan.report.cells import Cell, Column, Table, difference, estimate, number, plain, rate
 from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
 from taskgan.report.condition_observed import heading, observed_tables, once
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
 from taskgan.report.metrics import (
     OBSERVED,
     PSNR,
@@ -24,6 +24,7 @@ from taskgan.report.metrics import (
     Metric,
     named,
 )
+from taskgan.report.names import name_cell, shown, versus
 from taskgan.report.paired import Compared, family
 
 NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
@@ -55,7 +56,7 @@ def _quality(comparison: Comparison) -> Table:
             if mine.empty:
                 continue
             levels = summary.quality(mine)
-            cells = [plain(name), plain(shown(method), tone="strong")]
+            cells = [plain(name), name_cell(method, tone="strong")]
             for metric in metrics:
                 compared = families[metric.key].get(method)
                 cells.append(estimate(levels[metric.key], metric.digits))
@@ -113,7 +114,7 @@ def _read(comparison: Comparison) -> Table:
                 continue
             cells = [_right(part.rows(method), reader, names) for part in comparison.conditions.values()]
             everywhere = _right(mine, reader, {})
-            rows.append((plain(title), plain(shown(method), tone="strong"), everywhere, *cells))
+            rows.append((plain(title), name_cell(method, tone="strong"), everywhere, *cells))
     asked = f"Is the {comparison.condition} recognised?" if names else "Read rightly"
     return Table(
         NAMES[1],
@@ -161,8 +162,7 @@ def _paired(comparison: Comparison) -> Table:
                 )
                 for found in families
             ]
-            versus = plain(f"{shown(method)} − {shown(comparison.baseline)}", tone="strong")
-            rows.append((plain(name), versus, *cells))
+            rows.append((plain(name), versus(method, comparison.baseline), *cells))
     return Table(
         NAMES[-1],
         f"Paired differences by {comparison.condition}",

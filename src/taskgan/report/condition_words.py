@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from taskgan.evaluate.statistics import mean_interval
 from taskgan.evaluate.summary import finite
 from taskgan.report.cells import joined, told
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
 from taskgan.report.metrics import JUDGE, LESION, LESION_SNR, LESIONS_FALSE, PSNR, PSNR_HEAD, Metric
+from taskgan.report.names import listed, shown
 from taskgan.report.paired import family
 
 _SPOKEN = (LESION, LESION_SNR, LESIONS_FALSE, JUDGE)
@@ -63,4 +64,4 @@ def _standing_out(
                 names.append(f"{name} ({told(error, digits, sign=True, unit=unit)})")
         if names:
             found.append(f"{shown(method)} in {joined(names)}")
-    yield f"{words}: {joined(found) if found else 'shown of no method'}."
+    yield f"{words}: {listed(found) if found else 'shown of no method'}."

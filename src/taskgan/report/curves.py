@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import shown
 from taskgan.report.style import canvas, look, save
 
 # Columns of metrics.csv that are worth a panel, with what they are called.

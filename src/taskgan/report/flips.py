@@ -6,7 +6,8 @@ import pandas as pd
 
 from taskgan.evaluate.summary import flipped
 from taskgan.report.cells import Cell, Column, Table, number, plain
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import name_cell
 
 SCORES = {"suvr": "suvr_restored", "task": "task_probability", "judge": "judge_probability"}
 _HEADINGS = {"suvr": "SUVR", "task": "T", "judge": "Judge"}
@@ -30,7 +31,7 @@ def flips_table(comparison: Comparison) -> Table:
             before = clean.loc[row["case"]]
             seed = "–" if math.isnan(row["seed"]) else f"{row['seed']:.0f}"
             label = "unknown" if math.isnan(row["label"]) else _word(row["label"], binary)
-            cells = [plain(str(row["case"]), tone="strong"), plain(shown(method)), plain(seed), plain(label)]
+            cells = [plain(str(row["case"]), tone="strong"), name_cell(method), plain(seed), plain(label)]
             for reader, score in SCORES.items():
                 cells.append(_opinion(before, row, reader, score, binary))
             rows.append(tuple(cells))

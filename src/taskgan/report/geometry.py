@@ -11,8 +11,9 @@ from taskgan.evaluate import summary
 from taskgan.evaluate.features import Features, read_features
 from taskgan.evaluate.geometry import Mapping, rank_correlation, retrieval, shrinkage, standardise
 from taskgan.evaluate.statistics import Interval, exact_rate, subject_means
-from taskgan.report.cells import Cell, Column, Table, difference, number, plain, span
-from taskgan.report.load import Comparison, Evaluated, shown
+from taskgan.report.cells import Cell, Column, Table, difference, number, span
+from taskgan.report.load import Comparison, Evaluated
+from taskgan.report.names import name_cell, shown, versus
 
 Array = NDArray[np.float64]
 SHRINKAGE, SLOPE, RANKS, RETRIEVAL, FLIPS = "shrinkage", "slope", "rank_correlation", "retrieval", "flips"
@@ -154,7 +155,7 @@ def geometry_table(comparison: Comparison, found: Geometry) -> Table:
         measures = found.measures[method]
         if measures:
             count = len(found.of(method))
-            name = plain(shown(method), tone="strong")
+            name = name_cell(method, tone="strong")
             cells = (_cell(measures.get(c.key), c.key) for c in columns[2:])
             rows.append((name, Cell(str(count) if method != "input" else "–", "", count), *cells))
     return Table(
@@ -196,7 +197,7 @@ def geometry_paired(comparison: Comparison, found: Geometry) -> Table:
         text = number(values[SHRINKAGE].estimate, 2, sign=True)
         rows.append(
             (
-                plain(f"{shown(method)} − {shown(baseline)}", tone="strong"),
+                versus(method, baseline),
                 Cell(text, plainly.small, plainly.value, tone),
                 *(difference(values[name], 2, better=1) for name in (RANKS, RETRIEVAL)),
             )

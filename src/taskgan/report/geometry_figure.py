@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from taskgan.evaluate.statistics import Interval
 from taskgan.report.geometry import FLIPS, RANKS, RETRIEVAL, SHRINKAGE, SLOPE, Geometry, Run
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import shown
 from taskgan.report.style import LABELS, look, save, sheet
 
 Array = NDArray[np.float64]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.errors import UserError
 from taskgan.report.choose import Chosen, choose_detail, choose_slice
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import shown
 from taskgan.report.style import canvas, save
 
 Array = NDArray[np.float32]

@@ -15,22 +15,9 @@ from taskgan.evaluate.restorations import RESERVED
 from taskgan.files import read_yaml
 from taskgan.report.inference import Inference
 from taskgan.report.metrics import METRICS
+from taskgan.report.names import NAMES, shown
 
-NAMES = {
-    "input": "Input",
-    "clean": "Clean",
-    "relaxometry": "Relaxometry",
-    "l1": "L1 only",
-    "cycle_gan": "CycleGAN",
-    "gan": "GAN",
-    "task_gan": "Task-GAN",
-}
 _IMAGES = ("degraded", "clean", "restored", "cortex", "reference", "brain", "lesions")
-
-
-def shown(method: str) -> str:
-    """A method as a reader knows it; other tools' names are left as they are."""
-    return NAMES.get(method, method)
 
 
 @dataclass(frozen=True)

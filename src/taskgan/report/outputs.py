@@ -5,7 +5,8 @@ import pandas as pd
 from taskgan.evaluate.outputs import flipped_outputs, read_outputs
 from taskgan.evaluate.statistics import exact_rate, mean_interval, subject_means
 from taskgan.report.cells import Cell, Column, Table, estimate, plain, rate
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import name_cell
 
 _READERS = {"task": "T (task network)", "judge": "Judge (independent network)"}
 
@@ -68,7 +69,7 @@ def _row(reader: str, output: str, method: str, rows: pd.DataFrame, flips: pd.Da
     return (
         plain(_READERS[reader]),
         plain(output),
-        plain(shown(method), tone="strong"),
+        name_cell(method, tone="strong"),
         estimate(off, 3),
         told,
         flipped,

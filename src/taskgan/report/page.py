@@ -11,7 +11,8 @@ from taskgan.files import versions, write_text
 from taskgan.report.cells import Table
 from taskgan.report.condition_tables import NAMES
 from taskgan.report.inference import Inference
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
+from taskgan.report.names import shown
 from taskgan.report.template import fill
 from taskgan.report.verdict import Verdict
 

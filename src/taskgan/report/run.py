@@ -18,7 +18,8 @@ from taskgan.report.geometry import Geometry, geometry, geometry_paired, geometr
 from taskgan.report.geometry_figure import geometry_figure
 from taskgan.report.images import case_figure
 from taskgan.report.inference import Inference
-from taskgan.report.load import Comparison, load, shown
+from taskgan.report.load import Comparison, load
+from taskgan.report.names import shown
 from taskgan.report.page import Picture, write_page
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import verdict

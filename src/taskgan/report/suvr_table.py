@@ -4,8 +4,9 @@ import pandas as pd
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, span
-from taskgan.report.load import Comparison, shown
+from taskgan.report.cells import Cell, Column, Table, estimate, number, span
+from taskgan.report.load import Comparison
+from taskgan.report.names import name_cell
 
 
 def suvr_table(comparison: Comparison) -> Table:
@@ -72,7 +73,7 @@ def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
 
 
 def _name(method: str) -> Cell:
-    return plain(shown(method), tone="strong")
+    return name_cell(method, tone="strong")
 
 
 def _count(count: int) -> Cell:

@@ -21,8 +21,9 @@ from taskgan.report.cells import (
 from taskgan.report.comparisons import comparisons, p_text
 from taskgan.report.condition_tables import condition_tables
 from taskgan.report.inference import ALPHA
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
 from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
+from taskgan.report.names import name_cell, versus
 from taskgan.report.outputs import outputs_tables
 from taskgan.report.paired import Compared, auc_of, deciders, discordance, family
 from taskgan.report.suvr_table import suvr_table
@@ -72,7 +73,7 @@ def quality(comparison: Comparison, suffix: str) -> Table:
         seeds = mine["seed"].nunique()
         rows.append(
             (
-                plain(shown(method), tone="strong"),
+                name_cell(method, tone="strong"),
                 Cell(str(mine["subject"].nunique()), "", int(mine["subject"].nunique())),
                 Cell(str(seeds) if seeds else "–", "", int(seeds)),
                 estimate(figures[f"psnr{suffix}"], 2),
@@ -145,11 +146,6 @@ def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
     return [*((m, comparison.baseline) for m in comparison.others), *against_input]
 
 
-def _versus(method: str, baseline: str) -> Cell:
-    text = f"{shown(method)} − {shown(baseline)}"
-    return plain(text, tone="strong")
-
-
 def known(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """Those of the metrics that the comparison has values of."""
     return tuple(m for m in metrics if comparison.frame[m.column].notna().any())
@@ -175,7 +171,7 @@ def paired_quality(comparison: Comparison) -> Table:
     """Paired differences in image quality, to the baseline and to the input."""
     metrics = known(comparison, QUALITY)
     rows = [
-        (_versus(*pair), *(_difference(one, not comparison.conditions) for one in found))
+        (versus(*pair), *(_difference(one, not comparison.conditions) for one in found))
         for pair, found in _compared(comparison, metrics)
     ]
     return Table(
@@ -222,7 +218,7 @@ def readers(comparison: Comparison) -> Table:
             rows.append(
                 (
                     plain(name),
-                    plain(shown(method), tone="strong"),
+                    name_cell(method, tone="strong"),
                     estimate(found.mae, 3),
                     rate(found.error, found.wrong, found.decisions) if found.decisions else Cell("–"),
                     _share(found.sensitivity),
@@ -300,7 +296,7 @@ def paired_readings(comparison: Comparison) -> Table:
             found = discordance(comparison, reader, method, baseline)
             text = f"{found.only_method} : {found.only_baseline}"
             cells.append(Cell(text, p_text(found.p), found.p, "none" if found.p >= ALPHA else ""))
-        rows.append((_versus(method, baseline), *cells))
+        rows.append((versus(method, baseline), *cells))
     return Table(
         "table3-paired",
         "Paired differences in reading",

@@ -13,8 +13,9 @@ from taskgan.report.cells import joined, number, told
 from taskgan.report.comparisons import POWERS, equivalence_word, needed, p_text
 from taskgan.report.condition_words import by_condition
 from taskgan.report.flips import flips_of
-from taskgan.report.load import Comparison, shown
+from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric
+from taskgan.report.names import listed, shown
 from taskgan.report.paired import Compared, family, paired
 
 
@@ -107,7 +108,7 @@ def _compared(comparison: Comparison) -> str:
     subjects = rows.drop_duplicates("subject")
     positive = int((subjects["label"] > 0.5).sum())
     seeds = sorted({int(s) for s in comparison.frame["seed"].dropna()})
-    parts = f"{joined(shown(m) for m in comparison.methods)} on {len(subjects)} test subjects"
+    parts = f"{listed(shown(m) for m in comparison.methods)} on {len(subjects)} test subjects"
     if subjects["label"].notna().any() and comparison.kind == "binary":
         parts += f" ({positive} positive, {len(subjects) - positive} negative)"
     if len(rows) != len(subjects):
@@ -124,19 +125,19 @@ def _restores(comparison: Comparison) -> str:
         if math.isnan(gain.estimate):  # a restoration equal to the clean image has no finite PSNR
             continue
         gains.append(f"{shown(method)} {told(gain, 2, sign=True, unit=PSNR.unit)}")
-    return f"PSNR over the degraded input: {joined(gains)}."
+    return f"PSNR over the degraded input: {listed(gains)}."
 
 
 def _read_against_input(comparison: Comparison) -> Iterable[str]:
     """A higher PSNR than the input's says nothing about how the images read, so that is said beside it."""
     for metric in (JUDGE, SUVR):
-        listed = [
+        changes = [
             f"{shown(m)} {told(one.interval, metric.digits, sign=True)}{_mark(one)}"
             for m, one in family(comparison, metric, "input", seeds=False).items()
             if not math.isnan(one.interval.estimate)
         ]
-        if listed:
-            yield f"Change of {metric.words} from the degraded input, less is better: {joined(listed)}."
+        if changes:
+            yield f"Change of {metric.words} from the degraded input, less is better: {listed(changes)}."
 
 
 def _mark(one: Compared) -> str:
@@ -165,13 +166,13 @@ def _against(comparison: Comparison, method: str, compared: list[Compared]) -> s
             )
         )
     if within:
-        listed = joined(
+        measures = joined(
             f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}{_subjects(c)})" for c in within
         )
         known = any(_subjects(c) for c in within)
         # The observed size may itself be chance, so that this is a plan and no verdict on this study.
         plan = "; in brackets also how many subjects show a true difference of that size with 80 % power"
-        parts.append(f"no difference is shown in {listed}{plan if known else ''}")
+        parts.append(f"no difference is shown in {measures}{plan if known else ''}")
     return f"{text}{'. '.join(part[:1].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
 
 
@@ -236,10 +237,10 @@ def _slopes(comparison: Comparison) -> Iterable[str]:
     slopes = {m: f.slope for m, f in found.items() if f.count and not math.isnan(f.slope.estimate)}
     if not slopes:
         return
-    listed = joined(f"{shown(m)} {told(s, 2)}" for m, s in slopes.items())
+    each = listed(f"{shown(m)} {told(s, 2)}" for m, s in slopes.items())
     below = [shown(m) for m, s in slopes.items() if s.high < 1]
-    shrunk = f" {joined(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
-    yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {listed}.{shrunk}"
+    shrunk = f" {listed(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
+    yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {each}.{shrunk}"
 
 
 def _flips(comparison: Comparison) -> Iterable[str]:
@@ -278,7 +279,7 @@ def _flips(comparison: Comparison) -> Iterable[str]:
         else:
             steady.append(shown(method))
     if steady:
-        yield f"{joined(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
+        yield f"{listed(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
 
 
 def _some(cases: list[str], most: int = 6) -> str:
@@ -310,7 +311,7 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
         them = "it" if len(taught) == 1 else "them"
         also = " and the SUVR’s" if comparison.frame["suvr_bias"].notna().any() else ""
         yield (
-            f"T taught {joined(taught)}, so T’s own figures are no evidence for {them}; the judge’s{also} are."
+            f"T taught {listed(taught)}, so T’s own figures are no evidence for {them}; the judge’s{also} are."
         )
     if subjects < FEWEST:
         yield (
@@ -350,8 +351,8 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
         if spread.notna().any():
             most[metric] = float(spread.max())
     if most:
-        listed = joined(f"{m.words} by up to {number(gap, m.digits)}{m.unit}" for m, gap in most.items())
+        gaps = joined(f"{m.words} by up to {number(gap, m.digits)}{m.unit}" for m, gap in most.items())
         yield (
-            f"Between training seeds of one method the means differ: {listed}. The intervals over subjects do not "
+            f"Between training seeds of one method the means differ: {gaps}. The intervals over subjects do not "
             f"hold this."
         )
