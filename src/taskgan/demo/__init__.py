@@ -1,1 +1,1 @@
-"""Demos: every verb once, on simulated data."""
+"""Demos: every verb once, on simulated data or public images at hand."""

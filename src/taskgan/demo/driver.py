@@ -1,4 +1,4 @@
-"""What every demo does: each verb once, on simulated data, small enough for two cores and minutes.
+"""What every demo does: each verb once, on simulated data or images at hand, in minutes on two cores.
 
 The same command goes on where an interrupted one stopped: each verb resumes or recognises its finished output.
 """
@@ -34,6 +34,8 @@ class Demo:
         recipes: Of every method that is trained, in order.
         readers: The recipe of T and the judge that read the results of all methods alike.
         fitted: Methods that need no training: what restores the test subjects of a cohort into a folder.
+        teach: Name of a stage of its own that teaches T and the judge of a cohort, and what does it; None leaves them
+            to the first who asks.
     """
 
     title: str
@@ -43,6 +45,7 @@ class Demo:
     recipes: Mapping[str, Recipe]
     readers: Recipe
     fitted: Mapping[str, Callable[[Path, Path], object]] = field(default_factory=dict)
+    teach: tuple[str, Callable[[Path], object]] | None = None
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -51,7 +54,7 @@ class Demo:
 
 
 def run_demo(out: Path, demo: Demo) -> Path:
-    """Simulate a cohort, train, restore the test subjects, evaluate, report.
+    """Make a cohort, train, restore the test subjects, evaluate, report.
 
     Args:
         out: Folder; it gets ``cohort/``, ``runs/<method>/`` and ``report/``.
@@ -83,8 +86,10 @@ def run_demo(out: Path, demo: Demo) -> Path:
 def _stages(out: Path, demo: Demo) -> list[Stage]:
     cohort, runs = out / "cohort", {method: out / "runs" / method for method in demo.methods}
     name, simulate = demo.simulate
+    taught = [(demo.teach[0], partial(demo.teach[1], cohort))] if demo.teach else []
     return [
         (name, partial(simulate, cohort)),
+        *taught,
         *((f"train {m}", partial(_train, recipe, cohort, runs[m])) for m, recipe in demo.recipes.items()),
         *(
             (f"restore the test subjects with {m}", partial(_restore, demo.fitted.get(m), cohort, runs[m]))

@@ -70,8 +70,8 @@ def prepare_lfw(
         Problems: If lists are malformed, name images that are missing, or share a person; or if images are damaged.
     """
     given = {"train": train_list, "test": test_list}
-    lists = {name: read_list(find_list(given[name], NAMES[name], folder)) for name in NAMES}
     images = find_images(folder)
+    lists = {name: read_list(find_list(given[name], NAMES[name], folder)) for name in NAMES}
     check_lists(lists, {path.stem: person for person, paths in images.items() for path in paths}, folder)
     description = _description(lists, settings)
     if settings.subset is not None:

@@ -1,0 +1,340 @@
+"""Does 8x super-resolution keep the person? Labeled Faces in the Wild, from its folder to the published tables.
+
+    python experiments/lfw_faces.py WORK --data LFW                        # every stage, resumes where it was
+    python experiments/lfw_faces.py WORK --data LFW --processes 2          # the same as two processes of one thread
+    python experiments/lfw_faces.py WORK --stage train --stage judge --seeds 0 --share 1/2
+    python experiments/lfw_faces.py WORK --publish results/lfw
+    python experiments/lfw_faces.py TRIAL --data LFW --trial               # every stage once, tiny: no result
+
+People of pairsDevTest.txt are never seen in training (view 1); a tenth of all others validates. T and the judge, of
+two architectures and seeds, learn to tell the training people apart and read the results of all methods alike. λ and
+μ are chosen by ``taskgan sweep`` on the validation people before any test image is restored, GAN's λ among as many
+settings as Task-GAN's. Of test people the images on pairs of view 1 are restored and verified. Every run folder, and
+each recogniser, belongs to one process, so that several can share a stage.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
+from taskgan.errors import UserError
+from taskgan.files import read_yaml
+from taskgan.recipe import Recipe, read_recipe
+
+RECIPE = Path(__file__).with_name("lfw-faces.yaml")
+FACTOR = 8
+COHORT: dict[str, Any] = {"crop": 128}
+SEEDS = (0, 1, 2)
+STAGES = ("cohort", "recognisers", "sweep", "train", "judge", "report")
+# What several processes do together, and what waits for what.
+GROUPS = (("cohort",), ("recognisers",), ("sweep",), ("train", "judge"), ("report",))
+SHARED = ("recognisers", "sweep", "train", "judge")
+TABLE = "on-pairs.csv"
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is compared, as a change of the recipe; all have the same data, seeds and steps.
+
+    Attributes:
+        changes: Of the recipe.
+        sweep: Whose choice of weights it takes; empty where the objective has none.
+    """
+
+    changes: tuple[str, ...]
+    sweep: str = ""
+
+
+PROJECTED = "generator.projection=1"
+METHODS = {
+    "l1": Method(("objective=l1",)),
+    "gan": Method(("objective=gan",), "sweep-gan"),
+    "task_gan": Method(("objective=task_gan",), "sweep-task-gan"),
+    # The ablation: a last layer after which the restored image has the low-resolution image that was given.
+    "gan_projected": Method(("objective=gan", PROJECTED), "sweep-gan"),
+    "task_gan_projected": Method(("objective=task_gan", PROJECTED), "sweep-task-gan"),
+}
+SWEEPS = {
+    "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.003,0.01,0.03,0.1,0.3,1",)),
+    "sweep-task-gan": (
+        ("objective=task_gan",),
+        ("loss.lambda_gan=0.01,0.1", "loss.mu_task=0.003,0.01,0.03"),
+    ),
+}
+SWEEP_STEPS = 400
+# What --trial changes.
+TRIAL_COHORT: dict[str, Any] = {"size": 32, "subset": {"people": 16, "images": 4, "pairs": 6}}
+TRIAL = (
+    "generator={width: 8, max_width: 16, depth: 3, norm: instance, dropout_layers: 1, residual: true}",
+    "discriminator={widths: [8, 8, 8], norm: instance}",
+    "task.size=16",
+    *(
+        f"{reader}.{key}"
+        for reader in ("task.pretrain", "judge")
+        for key in ("steps=4", "width=4", "batch_size=8", "validate_every=4")
+    ),
+    *(
+        f"{key}=4"
+        for key in ("optimiser.steps", "optimiser.warmup", "validation.every", "validation.save_every")
+    ),
+    "validation.cases=4",
+)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Where it is, and whether it is only tried."""
+
+    work: Path
+    trial: bool = False
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        return TRIAL if self.trial else ()
+
+    @property
+    def cohort(self) -> Path:
+        return self.work / "cohort"
+
+    @property
+    def table(self) -> Path:
+        """The rows that are used: of test people the images on pairs."""
+        return self.cohort / TABLE
+
+    def run(self, method: str, seed: int) -> Path:
+        return self.work / "runs" / f"{method}-seed{seed}"
+
+    def base(self) -> Recipe:
+        """Whose T and judge read all results."""
+        return read_recipe(RECIPE, self.changes)
+
+    def recipe(self, name: str, seed: int) -> Recipe:
+        """A method's, with a seed of its own for G, D and the data order; T and judge stay the same."""
+        method = METHODS[name]
+        return read_recipe(
+            RECIPE, [*self.changes, *method.changes, *self._weights(method.sweep), f"seed={seed}"]
+        )
+
+    def pairs(self) -> Pairs:
+        if not self.table.is_file():
+            raise UserError(f"{self.table} is not there; run the stage cohort first")
+        return read_pairs(self.table)
+
+    def _weights(self, sweep: str) -> list[str]:
+        if not sweep:
+            return []
+        record = self.work / sweep / "sweep.yaml"
+        if not record.is_file() or read_yaml(record).get("status") != "complete":
+            raise UserError(f"{record} is not there or not complete; run the stage sweep first")
+        chosen = read_yaml(record)["chosen"]["values"]
+        return [f"{key}={value}" for key, value in chosen.items() if key.startswith("loss.")]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder for cohort, runs and report")
+    parser.add_argument("--data", type=Path, help="LFW's folder, with the lists of view 1 in it or beside it")
+    parser.add_argument("--trial", action="store_true", help="every stage once, tiny: shows that it runs")
+    parser.add_argument("--stage", choices=STAGES, action="append", help="only these stages")
+    parser.add_argument("--method", choices=list(METHODS), action="append", help="only these methods")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument(
+        "--share", help="K/N: every N-th recogniser and run from the K-th on; of a sweep a last call joins"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="share each stage among so many, one thread each"
+    )
+    parser.add_argument("--publish", type=Path, help="keep the results of a finished experiment here")
+    asked = parser.parse_args(words)
+    here = Experiment(asked.work, asked.trial)
+    stages, methods = asked.stage or STAGES, asked.method or list(METHODS)
+    if asked.publish is not None:
+        publish(here, asked.publish, methods, asked.seeds)
+    elif asked.processes > 1:
+        together(asked, stages, methods)
+    else:
+        make(here, stages, methods, asked)
+
+
+def make(here: Experiment, stages: Sequence[str], methods: Sequence[str], asked: argparse.Namespace) -> None:
+    """The stages, in this process."""
+    from taskgan.sweep.grid import parse_share
+
+    share = parse_share(asked.share)
+    if "cohort" in stages:
+        cohort(here, asked.data)
+    if "recognisers" in stages:
+        recognisers(here, share)
+    if "sweep" in stages:
+        sweep(here, asked.share)
+    if {"train", "judge"} & set(stages):
+        runs(here, own(made(methods, asked.seeds), share), stages)
+    if "report" in stages:
+        report(here, methods, asked.seeds)
+
+
+def together(asked: argparse.Namespace, stages: Sequence[str], methods: Sequence[str]) -> None:
+    """Every group of stages as several processes, one group after another; this process joins the sweeps."""
+    words = [sys.executable, __file__, str(asked.work), "--seeds", *map(str, asked.seeds)]
+    words += ["--trial"] if asked.trial else []
+    words += ["--data", str(asked.data)] if asked.data is not None else []
+    words += [word for name in methods for word in ("--method", name)]
+    for group in GROUPS:
+        wanted = [stage for stage in group if stage in stages]
+        if not wanted:
+            continue
+        call = [*words, *(word for stage in wanted for word in ("--stage", stage))]
+        if wanted[0] in SHARED:
+            run_all([[*call, "--share", f"{k}/{asked.processes}"] for k in range(1, asked.processes + 1)])
+        if wanted[0] not in SHARED or wanted == ["sweep"]:
+            run_all([call])
+
+
+def run_all(calls: Sequence[Sequence[str]]) -> None:
+    """Run processes at once; where one fails, or this one is interrupted, none is left behind."""
+    started = [subprocess.Popen(call, env={**os.environ, "OMP_NUM_THREADS": "1"}) for call in calls]
+    try:
+        codes = [process.wait() for process in started]
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if any(codes):
+        raise SystemExit(max(codes, key=abs))
+
+
+def made(methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """The runs, in order. Seeds outermost: an interrupted experiment has whole seeds of every method."""
+    return [(method, seed) for seed in seeds for method in methods]
+
+
+def own(items: Sequence[Item], share: tuple[int, int] | None) -> Sequence[Item]:
+    """Those of a share K/N."""
+    return items if share is None else items[share[0] - 1 :: share[1]]
+
+
+def cohort(here: Experiment, data: Path | None) -> None:
+    """Prepare the images, and the table of those that are used."""
+    import csv
+
+    from taskgan.degrade.steps import Blur, Down
+    from taskgan.prepare.lfw import VERIFICATION, LfwPreparation, prepare_lfw
+
+    if data is None:
+        raise UserError("say --data LFW, the folder of Labeled Faces in the Wild")
+    values = COHORT | (TRIAL_COHORT if here.trial else {})
+    steps = (Blur(sigma=FACTOR / 3), Down(factor=FACTOR))
+    prepare_lfw(data, here.cohort, LfwPreparation.model_validate({"degradation": steps, **values}))
+    with (here.cohort / VERIFICATION).open(newline="", encoding="utf-8") as handle:
+        named = {case for row in csv.DictReader(handle) for case in (row["first"], row["second"])}
+    rows = [dict(p.columns) for p in read_pairs(here.cohort) if p.split != "test" or p.case in named]
+    if not here.table.is_file() or len(read_pairs(here.table)) != len(rows):
+        write_pairs(here.table, rows)
+
+
+def recognisers(here: Experiment, share: tuple[int, int] | None) -> None:
+    """T and the judge, each by one process."""
+    from taskgan.recogniser.store import recogniser_for
+
+    base, pairs = here.base(), here.pairs()
+    for name, settings in own((("task", base.task.reader), ("judge", base.judge)), share):
+        recogniser_for(pairs, settings, base.data, name=name, target=base.task.target)
+
+
+def sweep(here: Experiment, share: str | None) -> None:
+    """λ of the GAN, then λ and μ of Task-GAN: six settings each, short runs."""
+    from taskgan.sweep.run import Asked, sweep
+
+    here.pairs()
+    steps = min(SWEEP_STEPS, here.base().optimiser.steps)
+    short = tuple(
+        f"{key}={steps}" for key in ("optimiser.steps", "validation.every", "validation.save_every")
+    )
+    for name, (fixed, grid) in SWEEPS.items():
+        sweep(
+            Asked(
+                recipe=str(RECIPE),
+                cohort=here.table,
+                out=here.work / name,
+                grid=grid,
+                overrides=(*here.changes, *short, *fixed),
+                only=share,
+            )
+        )
+
+
+def runs(here: Experiment, wanted: Sequence[tuple[str, int]], stages: Sequence[str]) -> None:
+    """Train and judge each run before the next."""
+    from taskgan.train.run import train
+
+    here.pairs()
+    for method, seed in wanted:
+        if "train" in stages:
+            train(here.recipe(method, seed), here.table, here.run(method, seed))
+        if "judge" in stages:
+            judge(here, method, seed)
+
+
+def judge(here: Experiment, method: str, seed: int) -> None:
+    """Restore the test images that are on pairs, read them all, verify the pairs."""
+    from taskgan.evaluate.run import evaluate
+    from taskgan.restore.files import restore
+
+    run = here.run(method, seed)
+    if not (run / "model").is_dir():
+        raise UserError(f"{run} holds no model; run the stage train first")
+    record = run / "restored" / "restored.yaml"
+    if not record.is_file() or read_yaml(record).get("status") != "complete":
+        restore(run / "model", [here.table], run / "restored", split="test", precision="32", overwrite=True)
+    if not (run / "evaluation" / "summary.json").is_file():
+        evaluate(run / "restored", here.table, run / "evaluation", recipe=here.base(), method=method)
+
+
+def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> None:
+    """Tables and figures of all runs."""
+    from taskgan.report.run import compare
+
+    folders = [here.run(method, seed) / "evaluation" for method, seed in made(methods, seeds)]
+    absent = [folder.parent.name for folder in folders if not (folder / "summary.json").is_file()]
+    if absent:
+        raise UserError(f"{', '.join(absent)} are not judged; run the stages train and judge first")
+    compare(folders, here.work / "report", baseline="gan", overwrite=True)
+
+
+def publish(here: Experiment, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
+    from publish_evidence import publish
+
+    if not (here.work / "report" / "report.yaml").is_file():
+        raise UserError(f"{here.work} holds no report; run the experiment to its end first")
+    publish(here.work, out, [here.run(m, s).name for m, s in made(methods, seeds)], about=_ABOUT)
+
+
+_ABOUT = """# 8x super-resolution of faces on LFW
+
+Commands (`LFW` is the folder of Labeled Faces in the Wild, `WORK` an empty one; all of it resumes):
+
+```
+python experiments/lfw_faces.py WORK --data LFW --processes 2
+python experiments/lfw_faces.py WORK --publish results/lfw
+```
+
+What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
+`evidence.yaml`; every case in `cases.csv`; the choice of λ and μ on validation people in `sweep-*/`.
+"""
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(str(error)) from None

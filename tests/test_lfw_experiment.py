@@ -1,0 +1,149 @@
+"""The faces experiment: what methods share, where weights come from, and every stage once on drawn faces."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from procedural_lfw import procedural_lfw
+from taskgan.cohort.pairs import read_pairs
+from taskgan.errors import UserError
+from taskgan.files import read_yaml, write_yaml
+from taskgan.recipe import dump_recipe
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("lfw_faces", FOLDER / "lfw_faces.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["lfw_faces"] = module  # dataclasses look their module up
+    sys.path.insert(0, str(FOLDER))  # publish_evidence is beside it
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(FOLDER))
+    del sys.modules["lfw_faces"]
+
+
+@pytest.fixture
+def work(script: ModuleType, tmp_path: Path) -> Path:
+    for place, values in (
+        ("sweep-gan", {"loss.lambda_gan": 3.0}),
+        ("sweep-task-gan", {"loss.lambda_gan": 0.1, "loss.mu_task": 0.5}),
+    ):
+        write_yaml(tmp_path / place / "sweep.yaml", {"status": "complete", "chosen": {"values": values}})
+    return tmp_path
+
+
+def test_every_method_has_the_same_networks_data_steps_and_seeds(script: ModuleType, work: Path) -> None:
+    recipes = {name: script.Experiment(work).recipe(name, 2) for name in script.METHODS}
+    told = []
+    for name, recipe in recipes.items():
+        values = dump_recipe(recipe)
+        assert (values["generator"].pop("projection") > 0) == name.endswith("_projected")
+        told.append({k: v for k, v in values.items() if k not in ("objective", "loss")})
+    assert all(one == told[0] for one in told)
+    assert {recipe.seed for recipe in recipes.values()} == {2}
+
+
+def test_each_objective_has_the_weights_that_its_own_sweep_of_as_many_settings_chose(
+    script: ModuleType, work: Path
+) -> None:
+    here = script.Experiment(work)
+    for name in ("gan", "gan_projected"):
+        assert here.recipe(name, 0).loss.lambda_gan == 3.0
+    for name in ("task_gan", "task_gan_projected"):
+        loss = here.recipe(name, 0).loss
+        assert (loss.lambda_gan, loss.mu_task) == (0.1, 0.5)
+    counts = []
+    for _, grid in script.SWEEPS.values():
+        counts.append(1)
+        for axis in grid:
+            counts[-1] *= len(axis.partition("=")[2].split(","))
+    assert len(set(counts)) == 1
+    (work / "sweep-gan" / "sweep.yaml").unlink()
+    with pytest.raises(UserError, match="run the stage sweep first"):
+        here.recipe("gan", 0)
+
+
+def test_shares_are_disjoint_and_together_all(script: ModuleType) -> None:
+    runs = script.made(list(script.METHODS), (0, 1, 2))
+    assert [seed for _, seed in runs] == sorted(seed for _, seed in runs)  # seeds outermost
+    halves = [script.own(runs, (k, 2)) for k in (1, 2)]
+    assert sorted(halves[0] + halves[1]) == sorted(runs)
+    assert script.own(runs, None) == runs
+
+
+def test_a_stage_that_lacks_the_one_before_says_so(script: ModuleType, tmp_path: Path) -> None:
+    place = str(tmp_path / "work")
+    for words, message in (
+        ([], "--data LFW"),
+        (["--data", str(tmp_path)], "PERSON/PERSON_0001.jpg"),
+        (["--stage", "recognisers"], "run the stage cohort first"),
+        (["--stage", "sweep"], "run the stage cohort first"),
+        (["--stage", "report"], "run the stages train and judge first"),
+        (["--publish", str(tmp_path / "out")], "run the experiment to its end first"),
+    ):
+        with pytest.raises(UserError, match=message):
+            script.main([place, *words])
+    assert not (tmp_path / "work").exists()
+
+
+def test_several_processes_share_each_stage_and_one_joins(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[list[str]]] = []
+    monkeypatch.setattr(script, "run_all", lambda made: calls.append([call[3:] for call in made]))
+    script.main(
+        [str(tmp_path), "--processes", "2", "--stage", "sweep", "--stage", "train", "--stage", "report"]
+    )
+    stages = [[call[call.index("--stage") + 1 :] for call in made] for made in calls]
+    assert stages == [
+        [["sweep", "--share", "1/2"], ["sweep", "--share", "2/2"]],
+        [["sweep"]],
+        [["train", "--share", "1/2"], ["train", "--share", "2/2"]],
+        [["report"]],
+    ]
+
+
+def test_where_one_process_fails_the_whole_fails(script: ModuleType) -> None:
+    with pytest.raises(SystemExit) as ended:
+        script.run_all([[sys.executable, "-c", f"raise SystemExit({code})"] for code in (0, 2)])
+    assert ended.value.code == 2
+
+
+def test_every_stage_once_on_drawn_faces(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lfw, work = procedural_lfw(tmp_path / "data", people=20), tmp_path / "work"
+    monkeypatch.setattr(
+        script,
+        "SWEEPS",
+        {
+            "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.1,1",)),
+            "sweep-task-gan": (("objective=task_gan",), ("loss.lambda_gan=0.1", "loss.mu_task=0.01")),
+        },
+    )
+    words = [str(work), "--data", str(lfw), "--trial", "--seeds", "0"]
+    words += ["--method", "gan", "--method", "task_gan_projected"]
+    script.main(words)
+    rows = read_pairs(work / "cohort" / script.TABLE)
+    on_pairs = (work / "cohort" / "verification.csv").read_text()
+    assert all(pair.case in on_pairs for pair in rows.split("test"))
+    for sweep in script.SWEEPS:
+        record = read_yaml(work / sweep / "sweep.yaml")
+        assert record["rule"].startswith("smallest error of the judge")  # of an identity too
+    model = read_yaml(work / "runs" / "task_gan_projected-seed0" / "model" / "model.yaml")
+    assert model["generator"]["projection"] == 1
+    before = {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()}
+    script.main(words)  # finished: nothing is made again
+    assert {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()} == before
+    script.main([*words, "--publish", str(tmp_path / "results")])
+    assert "lfw_faces.py" in (tmp_path / "results" / "README.md").read_text()
+    assert (tmp_path / "results" / "sweep-gan" / "sweep.csv").is_file()
