@@ -29,6 +29,7 @@ def evaluate(
 ) -> None:
     """Judge restorations: image quality, task network, independent judge, and what is measured by masks.
 
+    A cohort with verification.csv has the pairs in it compared: are two restored faces still of one person?
     Columns cortex and reference of the table give a SUVR; brain, white, grey, csf and lesions give tissue contrast,
     lesions found and invented, the rim at CSF and grid artefacts.
     """

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs
+from taskgan.console import say
 from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
 from taskgan.recipe import Recipe, Target
@@ -89,8 +90,13 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
     found: dict[str, Reader] = {}
     for name, settings in (("task", recipe.task.reader), ("judge", recipe.judge)):
         target = recipe.task.target
-        recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store, target=target)
         folder = recogniser_folder(pairs, settings, recipe.data, name=name, store=store, target=target)
+        if name == "task" and not recipe.task.pretrain.steps and not folder.is_dir():
+            say(
+                f"task.pretrain.steps is 0: the run's own T learnt on restored images too, so a T is taught on clean "
+                f"images for this evaluation, {settings.steps} steps at most, once for this cohort"
+            )
+        recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store, target=target)
         found[name] = Stored(recogniser, folder)
     return found
 

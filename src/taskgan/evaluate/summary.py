@@ -149,13 +149,14 @@ def summarise(frame: pd.DataFrame) -> dict[str, Any]:
         own = {name: _figures(rows[rows["condition"] == name], clean) for name in conditions(rows)}
         if own:
             found[str(method)]["conditions"] = own
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    told: dict[str, Any] = plain(found)
+    return told
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Values for JSON: None for every number that is NaN or infinite, in mappings at any depth."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

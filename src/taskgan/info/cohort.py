@@ -7,6 +7,7 @@ from typing import Any
 
 from taskgan.cohort.description import read_description
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, SPLITS, Pairs, read_pairs
+from taskgan.cohort.verification import SETS, read_verification_pairs
 from taskgan.info.kind import Kind
 from taskgan.info.lines import command, entry, figures, pick, step
 
@@ -24,6 +25,9 @@ def _read(place: Path) -> dict[str, Any]:
         "columns": own,
         "groups": _groups(pairs, own),
     }
+    listed = read_verification_pairs(pairs)
+    if listed is not None:
+        found["verification"] = {name: len(listed.of(name)) for name in SETS}
     return {**found, **{f"cohort.yaml {key}": v for key, v in read_description(pairs.folder).items()}}
 
 
@@ -37,6 +41,8 @@ def _screen(place: Path, record: Mapping[str, Any]) -> list[str]:
     grouped = record["groups"]
     lines += entry("by", "; ".join(f"{name} {text}" for name, text in grouped.items()))
     lines += entry("columns", ", ".join(name for name in record["columns"] if name not in grouped))
+    compared = record.get("verification", {})
+    lines += entry("verification", ", ".join(f"{count} {name} pairs" for name, count in compared.items()))
     lines += entry("measured", figures(about.get("measured")))
     settings = pick(about, "settings")
     if isinstance(settings, Mapping):
@@ -55,6 +61,9 @@ def _split(pairs: Pairs) -> str:
     labels: dict[str, set[str]] = {}
     for p in pairs:
         labels.setdefault(p.subject, set()).add("no label" if p.label is None else f"label {p.label:g}")
+    alone = {next(iter(own)) for own in labels.values()}
+    if len(alone) == len(labels) > _FEW:  # everybody has a label of their own: numbers of people tell nothing
+        return f"{len(labels)} subjects, {len(pairs)} pairs"
     if all(len(own) == 1 for own in labels.values()):
         return f"{len(labels)} subjects ({_counts(Counter(own.pop() for own in labels.values()))})"
     # Labels that differ within a subject, such as contrasts, are those of its pairs.

@@ -51,6 +51,7 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
     ]
     lines += [*table(rows), ""]
     lines += _readers(record, {"clean": clean, **shown})
+    lines += _verification({"clean": clean, **shown})
     lines += (each := _conditions(mine))
     lines += ["  95 % intervals by subject; flips: decisions that differ from the clean image's"]
     lines += sentences("notes", record.get("notes"), most=2 if each else 5)
@@ -71,6 +72,21 @@ def _readers(record: Mapping[str, Any], shown: Mapping[str, Any]) -> list[str]:
         if any(cell != UNKNOWN for cell in far):
             rows.append([f"{title}, {name}", *far, ""])
     return table(rows) if len(rows) > 1 else []
+
+
+def _verification(shown: Mapping[str, Any]) -> list[str]:
+    """How well each reader tells on clean, input and restored images whether two are of one person."""
+    found = [pick(one, "verification") for one in shown.values()]
+    mine = found[-1]
+    if not isinstance(mine, Mapping) or not mine:
+        return []
+    titles = {key: title for key, title in _READERS if key != "suvr"}
+    counted = next(iter(mine.values()))
+    rows = [[f"AUC of {pick(counted, 'pairs')} pairs of {pick(counted, 'people')} people", *shown]]
+    for key in mine:
+        areas = [interval(pick(one, key, "auc_by_person"), 3) for one in found]
+        rows.append([titles.get(str(key), str(key)), *areas])
+    return ["", *table(rows)]
 
 
 def _conditions(mine: Any) -> list[str]:

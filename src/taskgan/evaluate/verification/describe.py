@@ -1,0 +1,123 @@
+"""Descriptors of the images that are on pairs, by every reader, each image read once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.cohort.images import read_volume
+from taskgan.cohort.pairs import Pair
+from taskgan.cohort.photos import is_photo_name
+from taskgan.cohort.slices import to_slices
+from taskgan.console import progress
+from taskgan.evaluate.verification.kept import keep_descriptors, kept_descriptors, place_of
+from taskgan.evaluate.verification.readers import BATCH, Shown, Verifier
+from taskgan.recipe import Data
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a reader makes of some images.
+
+    Attributes:
+        places: Of each case, its row in the array.
+        values: (N, F).
+    """
+
+    places: Mapping[str, int] = field(repr=False)
+    values: Array = field(repr=False)
+
+    def of(self, cases: Sequence[str]) -> Array:
+        """(M, F) of cases, which may be named more than once."""
+        return np.asarray(self.values[[self.places[case] for case in cases]])
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Shows images to readers.
+
+    Attributes:
+        readers: By name.
+        data: Intensity transform, which is fitted on the degraded image for all images of a case.
+        slices: How many middle slices networks read; what they see depends on it.
+        folder: Where descriptors of readers are kept that have no folder of their own.
+        failed: Readers that could not describe an image, and why; they are not asked again.
+    """
+
+    readers: Mapping[str, Verifier]
+    data: Data
+    slices: int
+    folder: Path
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def own(self, rows: Sequence[Pair], image: str) -> dict[str, Described]:
+        """Descriptors of the cohort's ``clean`` or ``input`` images: those that are kept, or made and put there."""
+        places = {
+            name: place_of(name, one, rows, image, self.data, slices=self.slices, folder=self.folder)
+            for name, one in self.readers.items()
+        }
+        found = {name: kept_descriptors(place, rows) for name, place in places.items()}
+        absent = {
+            name: self.readers[name]
+            for name, held in found.items()
+            if held is None and name not in self.failed
+        }
+        made = self._read(rows, lambda row: _own_path(row, image), absent, image)
+        for name, descriptors in made.items():
+            keep_descriptors(places[name], rows, descriptors)
+        numbers = _numbers(rows)
+        together = {name: made.get(name, held) for name, held in found.items()}
+        return {name: Described(numbers, held) for name, held in together.items() if held is not None}
+
+    def restored(self, rows: Sequence[Pair], images: Mapping[str, Path], method: str) -> dict[str, Described]:
+        """Descriptors of restored images, which are kept nowhere."""
+        able = {name: one for name, one in self.readers.items() if name not in self.failed}
+        made = self._read(rows, lambda row: images[row.case], able, method)
+        return {name: Described(_numbers(rows), held) for name, held in made.items()}
+
+    def _read(
+        self,
+        rows: Sequence[Pair],
+        path_of: Callable[[Pair], Path],
+        readers: Mapping[str, Verifier],
+        title: str,
+    ) -> dict[str, Array]:
+        if not readers:
+            return {}
+        parts: dict[str, list[Array]] = {name: [] for name in readers}
+        with progress(f"describe {title}", len(rows), "images") as bar:
+            for start in range(0, len(rows), BATCH):
+                some = rows[start : start + BATCH]
+                images = [self._shown(row, path_of(row)) for row in some]
+                for name in [name for name in readers if name not in self.failed]:
+                    try:
+                        parts[name].append(readers[name].describe(images))
+                    except ValueError as error:  # such as photos of two sizes, or too small ones
+                        self.failed[name] = str(error)
+                bar.advance(len(some))
+        return {name: np.concatenate(found) for name, found in parts.items() if name not in self.failed}
+
+    def _shown(self, row: Pair, path: Path) -> Shown:
+        volume = read_volume(path)
+        intensity = self.data.intensity
+        # Photos have no scale to be found: half of the reading is saved.
+        source = volume if intensity.kind == "none" or path == row.degraded else read_volume(row.degraded)
+        scaled = intensity.fit(source.data, str(row.degraded)).apply(volume.data)
+        # Another tool may write the photo that it restored as NIfTI, and leave the range.
+        photo = np.clip(volume.data[:, :, 0], 0, 1) if is_photo_name(row.degraded) else None
+        return Shown(photo, to_slices(scaled))
+
+
+def _own_path(row: Pair, image: str) -> Path:
+    if image == "input":
+        return row.degraded
+    assert row.clean is not None  # the pairs were checked
+    return row.clean
+
+
+def _numbers(rows: Sequence[Pair]) -> dict[str, int]:
+    return {row.case: number for number, row in enumerate(rows)}
