@@ -9,6 +9,7 @@ from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
 
 _NEEDED = ("train", "val")
+_SHOWN = 10  # classes that nobody has
 _WITHOUT = " (objectives l1, gan and cycle_gan train without labels where data.balanced is false)"
 
 
@@ -78,7 +79,9 @@ def missing_classes(train: Pairs, targets: Targets) -> list[str]:
             return [f"every training row has {column} {present.pop():g}; training needs both labels"]
         absent = [str(k) for k in range(wanted) if k not in present]
         if present and absent:
-            return [f"no training row has {column} {', '.join(absent)}; training needs all {wanted} classes"]
+            shown = ", ".join(absent[:_SHOWN]) + f" and {len(absent) - _SHOWN} more" * (len(absent) > _SHOWN)
+            hint = "; names of whom or what an image shows are of kind embedding" if len(absent) > _SHOWN else ""
+            return [f"no training row has {column} {shown}; training needs all {wanted} classes{hint}"]
     if kind.several:
         both = {0.0, 1.0}
         alike = [
