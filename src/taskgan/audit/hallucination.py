@@ -251,6 +251,7 @@ def logit_of(
     network.eval()
 
     def logit(images: Tensor) -> Tensor:
+        """Logit (B,) of the property in images (B, 1, H, W): its own, or its lead over the other."""
         output: Tensor = network(images)[0]
         found = output[:, positive] if negative is None else output[:, positive] - output[:, negative]
         return found if scale == 1.0 else scale * found

@@ -189,6 +189,7 @@ class _Asked:
 
     @classmethod
     def of(cls, judge: Judge, inputs: Inputs) -> "_Asked":
+        """A judge and what it reads in these inputs' rows."""
         target = asked(judge, inputs)
         return cls(judge, property_of(target, inputs.pairs), Targets.of(target, inputs.pairs))
 

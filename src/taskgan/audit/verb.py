@@ -122,6 +122,7 @@ def _command(
     base = out.resolve().parent
 
     def seen(path: Path) -> str:
+        """A path from the folder that holds the audit."""
         return Path(os.path.relpath(path.resolve(), base)).as_posix()
 
     words = ["taskgan", "audit", seen(inputs.audited.folder)]

@@ -210,6 +210,7 @@ def _count(count: int, word: str) -> str:
 
 def _sentences(texts: Sequence[str]) -> tuple[str, ...]:
     def whole(text: str) -> str:
+        """With a capital at the start, unless a name with a digit is there, and a full stop."""
         name = any(c.isdigit() for c in text.split()[0])  # a judge is called what it is called
         return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
 
