@@ -138,6 +138,7 @@ def _looker(data: Data, targets: Targets | None) -> _Look:
 
     @cache
     def look(path: Path, role: str) -> _Seen:
+        """What one file is like in one role; read once."""
         if role == "header":
             return _header(path)
         volume = read_volume(path)

@@ -99,6 +99,7 @@ class TrainingSlices:
         self._usable = np.zeros(total, dtype=bool)
 
         def load(rows: Sequence[int]) -> int:
+            """Read rows that share an input, one after the other; gives how many."""
             case = None
             for number in rows:
                 case = load_case(self._rows[number], data, known=case)
@@ -106,6 +107,7 @@ class TrainingSlices:
             return len(rows)
 
         def keep(number: int, case: Case, *, first: bool) -> None:
+            """Put a case in its place: its inputs where it is the first that has them, its clean image always."""
             if case.clean is None:
                 raise AssertionError("load_case was asked for the clean image")
             self.scales[number], self.voxel_sizes[number] = case.intensity.scale, case.source.voxel_size

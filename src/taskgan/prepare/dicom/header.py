@@ -46,6 +46,7 @@ def finder(dataset: Any, frame: int | None) -> Find:
         places = [*([own[frame]] if own else []), *([shared[0]] if shared else [])]
 
     def find(group: str, keyword: str) -> Any:
+        """A value of the frame's own group, else the shared one's, else the data set's; None where none has it."""
         for place in places:
             items = getattr(place, group, None)
             value = getattr(items[0], keyword, None) if items else None

@@ -130,6 +130,7 @@ def _on_one_grid(images: Images, lead: Row, settings: MrPreparation, found: Find
 
 def _moved(image: Image, onto: Image, *, nearest: bool) -> tuple[Image, float]:
     def move(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        """Values on the new grid (X, Y, Z), and what share of it they cover."""
         return resample(data, image.affine, onto.data.shape, onto.affine, nearest=nearest)
 
     if np.iscomplexobj(image.data):
