@@ -186,6 +186,7 @@ def _pairwise(
     others = [_pairs(m.of(subjects), place) for m in against or ()]
 
     def statistic(index: NDArray[np.intp]) -> Array:
+        """The measure (R,), or its difference to the others, for drawn subjects (R, N)."""
         drawn = np.zeros((len(index), len(subjects)))
         np.add.at(drawn, (np.arange(len(index))[:, None], index), 1.0)
         value = _mean_of_runs(measure, ours, drawn)

@@ -113,6 +113,7 @@ def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:
     stems = [stem(pair.degraded) for pair in pairs]
 
     def of(pair: Pair) -> Path | None:
+        """The file that is called like the case, else like its degraded image where that is no other's."""
         own = stem(pair.degraded)
         return files.get(pair.case) or (files.get(own) if stems.count(own) == 1 else None)
 

@@ -25,6 +25,7 @@ def slope_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, 
     """
 
     def slope(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        """From the number of pairs and the sums of x, y, x², y² and xy."""
         spread = sxx - sx * sx / n
         return _ratio(sxy - sx * sy / n, spread, spread > 1e-12 * np.maximum(sxx, 1e-300))
 
@@ -52,6 +53,7 @@ def concordance_interval(
     """
 
     def concordance(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        """From the number of pairs and the sums of x, y, x², y² and xy."""
         gap = (sx - sy) / n
         below = (sxx + syy) / n - (sx / n) ** 2 - (sy / n) ** 2 + gap**2
         known = below > 1e-12 * np.maximum((sxx + syy) / n, 1e-300)

@@ -138,11 +138,13 @@ def _error_if(middle: float, correlation: float, positive: int, negative: int) -
     """
 
     def variance(area: float) -> float:  # 1982, 10.1148/radiology.143.1.7063747
+        """Of an AUC, by Hanley and McNeil."""
         first, second = area / (2 - area), 2 * area**2 / (1 + area)
         above = area * (1 - area) + (positive - 1) * (first - area**2) + (negative - 1) * (second - area**2)
         return max(above / (positive * negative), 0.0)
 
     def error(difference: float) -> float:
+        """Standard error of a difference of two AUCs about the same middle."""
         half = abs(difference) / 2
         centre = min(max(middle, half), 1 - half)  # both AUCs within 0 and 1
         ours, theirs = variance(centre + half), variance(centre - half)

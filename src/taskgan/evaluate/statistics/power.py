@@ -170,6 +170,7 @@ def detectable_flips(
     """
 
     def short(rate: float) -> float:
+        """What is lacking in power at a rate of flips."""
         return flips_power(rate, other, count, alpha=alpha, mid_p=mid_p) - power
 
     if count < 1 or short(1 - other) < 0:
