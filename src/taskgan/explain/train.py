@@ -145,6 +145,7 @@ def _step(method: Method, x: Tensor, y: Tensor, settings: Training) -> _Step:
     teach_G, teach_D = _adam(lr, G), _adam(lr, D)
 
     def run(degraded: Tensor, clean: Tensor, label: Tensor) -> None:
+        """One step of G and D; both losses are those of the networks before it."""
         restored, _ = G(degraded)
         adversarial = task = None
         teach_D.zero_grad()
@@ -181,10 +182,12 @@ def _cycle_step(settings: Training) -> _Step:
     teach, judge = _adam(lr, G, back), _adam(lr, D, D_degraded)
 
     def against(network: Networks, real: Tensor, made: Tensor) -> Tensor:
+        """A discriminator's least-squares loss."""
         logit, logit_made = network(real)[0].flatten(), network(made.detach())[0].flatten()
         return discriminator_loss(logit, logit_made, "least_squares").mean()
 
     def run(degraded: Tensor, clean: Tensor, label: Tensor) -> None:
+        """One step of both generators and discriminators; all losses are those of the networks before it."""
         restored, _ = G(degraded)
         worsened, _ = back(clean)
         cycle = cycle_loss(_image(back(restored)[0]), _image(degraded), _image(G(worsened)[0]), _image(clean))

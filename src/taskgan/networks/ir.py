@@ -93,6 +93,7 @@ class _Unit(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, before, H, W) to (B, after, H/stride, W/stride)."""
         found: Tensor = self.inner(x) + self.shortcut(x)
         return found
 
@@ -108,6 +109,7 @@ class _Squeeze(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same, each channel times its weight in (0, 1)."""
         found: Tensor = x * self.weigh(x.mean(dim=(2, 3)))[:, :, None, None]
         return found
 

@@ -14,34 +14,44 @@ class Target(Protocol):
     """What names a property, as a recipe does (``taskgan.recipe.Target`` says what each of these means)."""
 
     @property
-    def kind(self) -> str: ...  # noqa: D102
+    def kind(self) -> str:
+        """One of the files of ``taskgan.objective.kinds``."""
 
     @property
-    def columns(self) -> tuple[str, ...]: ...  # noqa: D102
+    def columns(self) -> tuple[str, ...]:
+        """Columns of ``pairs.csv`` that hold it."""
 
     @property
-    def classes(self) -> int: ...  # noqa: D102
+    def classes(self) -> int:
+        """How many classes; of masks, the background is one."""
 
     @property
-    def size(self) -> int: ...  # noqa: D102
+    def size(self) -> int:
+        """Length of a descriptor."""
 
     @property
-    def margin(self) -> float: ...  # noqa: D102
+    def margin(self) -> float:
+        """By which the right identity must win while T is pretrained: a cosine, or an angle in radians."""
 
     @property
-    def margin_form(self) -> Literal["cosine", "angular"]: ...  # noqa: D102
+    def margin_form(self) -> Literal["cosine", "angular"]:
+        """Whether the margin is taken off the cosine or added to the angle."""
 
     @property
-    def margin_scale(self) -> float: ...  # noqa: D102
+    def margin_scale(self) -> float:
+        """What cosines are multiplied by before the softmax."""
 
     @property
-    def centre(self) -> float | None: ...  # noqa: D102
+    def centre(self) -> float | None:
+        """Value that T calls 0; None is the mean over training subjects."""
 
     @property
-    def scale(self) -> float | None: ...  # noqa: D102
+    def scale(self) -> float | None:
+        """Difference that T calls 1; None is the SD over training subjects."""
 
     @property
-    def cut(self) -> float | None: ...  # noqa: D102
+    def cut(self) -> float | None:
+        """Value from which a case is positive, or largest distance of one identity; None decides nothing yet."""
 
 
 class Entry(NamedTuple):
