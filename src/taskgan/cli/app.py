@@ -46,6 +46,7 @@ class _Workflow(TyperGroup):
     """Lists the verbs in the order of the work; typer would put those with sub-commands first."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the verbs in the order of the work."""
         return [name for name in _VERBS if name in self.commands]
 
 

@@ -34,12 +34,14 @@ def demo_mr(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Sequence
     readers = read_recipe("mr-demo", [*changes, f"task.pretrain.steps={base.judge.steps}"])
 
     def simulate(cohort: Path) -> None:
+        """Make the cohort."""
         from taskgan.simulate.mr.cohort import simulate_mr
         from taskgan.simulate.mr.settings import mr_simulation
 
         simulate_mr(cohort, mr_simulation(subjects=subjects, seed=seed))
 
     def fit(cohort: Path, restored: Path) -> None:
+        """Restore the test subjects by the fit of the physics."""
         from taskgan.relaxometry.files import restore_by_relaxometry
 
         restore_by_relaxometry([cohort / "pairs.csv"], restored, recipe=base, split="test", overwrite=True)

@@ -27,6 +27,7 @@ def demo_pet(out: Path, *, seed: int = 0, subjects: int = 36, overrides: Sequenc
     base = read_recipe("pet-demo", [*overrides, f"seed={seed}"])
 
     def simulate(cohort: Path) -> None:
+        """Make the cohort."""
         from taskgan.simulate.pet.cohort import simulate_pet
         from taskgan.simulate.pet.settings import pet_simulation
 

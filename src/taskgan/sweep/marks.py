@@ -59,6 +59,7 @@ def ranked(results: Sequence[Result], choice: Choice) -> list[Result]:
     order = {"chosen": 0, "not eligible": 2, "reference": 3}
 
     def rank(result: Result) -> tuple[int, float]:
+        """Group of a setting, and its place within it: the best first."""
         if result.status != "finished":
             return 4, 0.0
         value = result.intervals[choice.metric].estimate

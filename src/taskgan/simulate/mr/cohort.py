@@ -121,6 +121,7 @@ class _Bench:
         self._anatomies = Anatomies(sources, template, step, detailed=True)
 
     def make(self, subject: Subject) -> Record:
+        """Write a subject's files and give its record."""
         return make_subject(subject, self._settings, self._anatomies[subject.anatomy], self._out)
 
 

@@ -162,6 +162,7 @@ def acquire_mdme(
         for e, te in enumerate(protocol.echoes, start=1):
 
             def signal(part: Part, td: float = td, te: float = te) -> NDArray[Any]:
+                """Of the voxels of one tissue at this delay and echo."""
                 return mdme_signal(
                     part.pd, part.t1, part.t2, te=te, td=td, b1=flat[part.at], protocol=protocol
                 )

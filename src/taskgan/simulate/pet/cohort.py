@@ -116,6 +116,7 @@ class _Bench:
         self._projector = Projector(settings.scanner)
 
     def make(self, subject: Subject) -> Record:
+        """Write a subject's files and give its record."""
         anatomy = self._anatomies[subject.anatomy]
         return make_subject(subject, self._settings, anatomy, self._projector, self._out)
 
