@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from taskgan.cohort.intensity import IntensityTransform
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
+from taskgan.generator import Generator as Generator
 from taskgan.limits import Limits
 from taskgan.losses import Cycle, Loss
 from taskgan.override import apply_override
@@ -101,31 +102,6 @@ class Data(Settings):
                 f"the values of {self.condition} are not known before the training rows are read"
             )
         return len(self.inputs) * (2 * self.neighbours + 1) + len(self.conditions)
-
-
-class Generator(Settings):
-    """U-Net (appendix): encoder C64-C128-C256-C512x5, decoder CD512x3-C512x2-C256-C128-C64.
-
-    Attributes:
-        width: Channels of the first layer; doubled per layer up to ``max_width``.
-        max_width: See ``width``.
-        depth: Number of down-samplings.
-        norm: Normalisation of all layers but the first and the innermost.
-        dropout: Rate of the dropout layers; this is z.
-        dropout_layers: How many decoder layers, from the innermost, have it.
-        residual: Add the degraded channel to the output before the last activation.
-        conditioning: How a generator of several conditions is told which one (``data.condition``): ``planes`` are
-            convolved like images; ``film`` modulates every normalised layer instead (10.1609/aaai.v32i1.11671).
-    """
-
-    width: int = Field(default=64, ge=1)
-    max_width: int = Field(default=512, ge=1)
-    depth: int = Field(default=8, ge=1, le=10)
-    norm: Norm = "batch"
-    dropout: float = Field(default=0.5, ge=0, lt=1)
-    dropout_layers: int = Field(default=3, ge=0)
-    residual: bool = False
-    conditioning: Literal["planes", "film"] = "planes"
 
 
 class Discriminator(Settings):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.conditions import resolved_conditions
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.projection import resolved_projection
 from taskgan.cohort.slices import AFFINE_MM, to_slices
 from taskgan.errors import UserError
 from taskgan.objective.kinds import task_kind
@@ -146,16 +147,18 @@ def number(pair: Pair, column: str) -> float:
 
 
 def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
-    """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), and the
-    conditions that it left to the training rows.
+    """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), the conditions
+    that it left to the training rows, and the steps of a projection that it left to the cohort.
 
     Args:
         recipe: As the user wrote it.
         pairs: The rows that it selects.
 
     Raises:
-        UserError: If labels are no numbers, or all the same; if there is no column of conditions.
+        UserError: If labels are no numbers, or all the same; if there is no column of conditions; if a projection is
+            wanted of inputs that were not made by blur and down-sampling.
     """
+    recipe = resolved_projection(recipe, pairs)
     data = resolved_conditions(recipe.data, pairs)
     if data != recipe.data:
         recipe = recipe.model_copy(update={"data": data})

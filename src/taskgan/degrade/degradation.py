@@ -96,10 +96,22 @@ class Degradation:
 
     def matrices(self, shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A_x and A_y as dense matrices (x, X), (y, Y), from which a projection onto A·image = low can be built:
-        image + A⁺(low − A·image) with A⁺ = A_xᵀ(A_x A_xᵀ)⁻¹ along each axis.
+        image + A⁺(low − A·image) with A⁺ = A_xᵀ(A_x A_xᵀ)⁻¹ along each axis (:mod:`taskgan.networks.projection`).
         """
         a, b = (self._axis(n).toarray() for n in shape)
         return a, b
+
+    @property
+    def linear(self) -> bool:
+        """Whether blur and down-sampling are all there is: the low-resolution image is A·clean and no more."""
+        return all(isinstance(step, Blur | Down) for step in self.steps)
+
+    def along(self, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A and U⁺ along an axis of a length L, dense, (l, L) each: what they give of a degraded image's axis is
+        what its low-resolution image has, ``A·clean = U⁺·degraded``.
+        """
+        a, up = self._axis(length), _up(self._axis(length).shape[0], length).toarray()
+        return a.toarray(), np.linalg.solve(up.T @ up, up.T)
 
     def low_resolution(self, degraded: NDArray[Any]) -> Image:
         """The low-resolution image that a degraded one was brought up from: its least-squares inverse of U.

@@ -93,6 +93,8 @@ class Jpeg(Settings):
         return np.ascontiguousarray(np.swapaxes(found, 0, 1)).reshape(image.shape)
 
 
+NOT_LINEAR = (Noise, Poisson, Jpeg)
+"""Steps after which the low-resolution image is no longer a linear operator of the clean one."""
 Step = Annotated[Blur | Down | Noise | Poisson | Jpeg, Field(discriminator="kind")]
 _KINDS: dict[str, tuple[type[Settings], str]] = {
     "blur": (Blur, "sigma"),

@@ -9,7 +9,9 @@ is one, and ``label`` what that should be (without such a decision the cohort's 
 number is in ``readings.csv``.
 
 Columns of ``OPTIONAL`` are in the file where any row has a value: ``condition`` says which of several images of a
-subject a row is about (a contrast), the others are what observers measure by masks (``docs/mr-evaluation.md``).
+subject a row is about (a contrast), the others are what observers measure, most of them by masks
+(``docs/mr-evaluation.md``). ``back_projection`` is what an image, degraded again, contradicts of its input
+(``docs/faces.md``).
 """
 
 import csv
@@ -84,6 +86,7 @@ OBSERVED = (
     "rim_error",
     "checkerboard",
     "checkerboard_error",
+    "back_projection",
 )
 OPTIONAL = ("condition", *OBSERVED, "brain", "lesions")
 QUALITY = ("psnr", "ssim", "rmse", "rmse_relative")

@@ -109,6 +109,7 @@ def measure_case(pair: Pair, bench: Bench) -> list[Row]:
             measured = _quality(image, truth, masks.get("mask"))
         except UserError as error:
             raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
+        view = View(image, truth.data, masks, truth.voxel_size, common["condition"], source.data, truth.span)
         row = {
             **common,
             "method": method,
@@ -117,7 +118,7 @@ def measure_case(pair: Pair, bench: Bench) -> list[Row]:
             "restored": relative(path, bench.out),
             **measured,
             **read_image(scaled, asked, readers, settings),
-            **observe(bench.observers, View(image, truth.data, masks, truth.voxel_size, common["condition"])),
+            **observe(bench.observers, view),
         }
         of = {"case": pair.case, "subject": pair.subject, "method": method}
         row["outputs"] = [{**of, **output} for output in row["outputs"]]

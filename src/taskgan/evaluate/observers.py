@@ -1,7 +1,8 @@
 """Observers that are not networks: what they measure of one image, for every row that names the masks they need.
 
 An observer is asked where a row has its masks, and nothing else decides: a PET cohort with ``cortex`` and
-``reference`` gets a SUVR, an MR cohort with tissue masks its contrasts, and one with both gets both.
+``reference`` gets a SUVR, an MR cohort with tissue masks its contrasts, and one with both gets both. A cohort that
+says how its inputs were made gets back-projection errors, for which no mask is needed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.checkerboard import checkerboard
 from taskgan.evaluate.lesions.detector import (
     Detector,
@@ -21,6 +23,7 @@ from taskgan.evaluate.lesions.detector import (
     signal_to_noise,
 )
 from taskgan.evaluate.lesions.places import LEAST, places
+from taskgan.evaluate.quality import data_range
 from taskgan.evaluate.regions import ratio
 from taskgan.evaluate.rim import border, rim
 from taskgan.evaluate.settings import Evaluation
@@ -41,6 +44,8 @@ class View:
         masks: Of the row, by column; those that it names.
         voxel_mm: Edges of a voxel.
         condition: Which of several images of a subject it is, e.g. the contrast; empty where there is one kind.
+        degraded: (X, Y, Z), the input of the same case; None where nobody asks for it.
+        span: Width of the values that the images can have, or None for that of the clean image.
     """
 
     image: Image = field(repr=False)
@@ -48,6 +53,8 @@ class View:
     masks: Mapping[str, Mask] = field(repr=False)
     voxel_mm: tuple[float, float, float]
     condition: str = ""
+    degraded: Image | None = field(default=None, repr=False)
+    span: float | None = None
 
 
 class Observer(Protocol):
@@ -162,13 +169,36 @@ class Lesions:
         return columns
 
 
-def observers(settings: Evaluation, detectors: Mapping[str, Detector]) -> tuple[Observer, ...]:
+@dataclass(frozen=True)
+class BackProjection:
+    """Whether an image, degraded again, gives the input, see :meth:`Degradation.consistency`.
+
+    Attributes:
+        degradation: What made the inputs of the cohort.
+    """
+
+    degradation: Degradation
+    needs: tuple[str, ...] = ()
+
+    def measure(self, view: View) -> Columns:
+        """``back_projection``: RMSE over the low-resolution pixels of all slices, as a share of the range."""
+        if view.degraded is None:
+            return {}
+        span = view.span if view.span is not None else data_range(view.clean)
+        return {"back_projection": self.degradation.consistency(view.image, view.degraded) / span}
+
+
+def observers(
+    settings: Evaluation, detectors: Mapping[str, Detector], degradation: Degradation | None = None
+) -> tuple[Observer, ...]:
     """All observers of an evaluation.
 
     Args:
         settings: The cut.
         detectors: Of lesions, by condition; may be empty.
+        degradation: What made the inputs, where the cohort says so.
     """
+    further = () if degradation is None else (BackProjection(degradation),)
     return (
         Suvr(settings.suvr_cut),
         Contrast("grey_white", "grey", "white"),
@@ -177,6 +207,7 @@ def observers(settings: Evaluation, detectors: Mapping[str, Detector]) -> tuple[
         Rim(),
         Checkerboard(),
         Lesions(detectors),
+        *further,
     )
 
 

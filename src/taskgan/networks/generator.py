@@ -1,13 +1,14 @@
 """The generator G(x̃, z): a U-Net of 4×4 convolutions with stride 2 (the paper's appendix)."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.projection import Projection
 
 Output = Literal["nonnegative", "real", "unit"]
 
@@ -56,6 +57,9 @@ class UNet(nn.Module):
             one-hot (Perez et al. 2018, 10.1609/aaai.v32i1.11671); both start at zero.
         output: ``nonnegative`` is max(0, ·), ``unit`` is cut to 0..1, ``real`` is unbounded. Where a bound
             holds the output, a tenth of the gradient passes: the output is exact and no pixel dies.
+        projection: Share of what the output contradicts of the degraded channel that a last layer takes away
+            (:mod:`taskgan.networks.projection`), after which the bounds hold again; 0 has no such layer.
+        degradation: Steps that made the degraded channel, for the projection.
 
     Raises:
         ValueError: If a setting is out of range.
@@ -76,6 +80,8 @@ class UNet(nn.Module):
         conditions: int = 0,
         conditioning: Literal["planes", "film"] = "planes",
         output: Output = "nonnegative",
+        projection: float = 0.0,
+        degradation: Sequence[Any] = (),
     ) -> None:
         super().__init__()
         if min(in_channels, out_channels, width, max_width, depth) < 1:
@@ -108,6 +114,7 @@ class UNet(nn.Module):
         )
         self.last = nn.Conv2d(widths[0], out_channels, 3, padding=1)
         self._initialise()
+        self.projection = Projection(projection, degradation) if projection else None
         if self.modulated:  # every layer but the first and the innermost of the encoder is normalised
             self.down_film = nn.ModuleList(_film(conditions, w) for w in widths[1:-1])
             self.up_film = nn.ModuleList(_film(conditions, w) for w in reversed(widths))
@@ -150,7 +157,21 @@ class UNet(nn.Module):
         raw = self.last(features.to(self.last.weight.dtype))
         if self.residual:
             raw = raw + x[:, :1]
-        return _bounded(raw, self.output)
+        return self.project(_bounded(raw, self.output), x)
+
+    def project(self, restored: Tensor, x: Tensor) -> Tensor:
+        """The last layer alone: what is restored, made to agree with the input where there is a projection.
+
+        Args:
+            restored: (B, ``out_channels``, H, W), network units, within the bounds; whole images.
+            x: The input that it was restored from, channel 0 the degraded image.
+
+        Returns:
+            The same shape, within the bounds. Pixels that they hold are why a little is still contradicted.
+        """
+        if self.projection is None:
+            return restored
+        return _bounded(self.projection(restored, x[:, :1]), self.output)
 
     def _told(self, x: Tensor) -> Tensor:
         """The one-hot (B, K) that the last planes spread over the image."""

@@ -123,6 +123,42 @@ class Restorer:
         with _evaluating(network):
             return np.concatenate([self._run(network, stack, part) for part in self._parts(network, stack)])
 
+    @property
+    def projects(self) -> bool:
+        """Whether the model has a projection (:mod:`taskgan.networks.projection`)."""
+        return isinstance(self._network, UNet) and self._network.projection is not None
+
+    @contextmanager
+    def unprojected(self) -> Iterator[None]:
+        """For the block networks do without their projection: what they are shown is parts of images, and blur and
+        down-sampling are known of whole ones. :meth:`project` makes up for it.
+        """
+        networks = [one for one in (self._network, self._small) if isinstance(one, UNet)]
+        layers = [one.projection for one in networks]
+        try:
+            for one in networks:
+                one.projection = None
+            yield
+        finally:
+            for one, layer in zip(networks, layers, strict=True):
+                one.projection = layer
+
+    def project(self, restored: Array, inputs: Array) -> Array:
+        """Make restored slices agree with their input by the model's projection; without one they stay.
+
+        Args:
+            restored: (S, H, W) float32, network units.
+            inputs: (S, I, H, W), likewise.
+        """
+        if not isinstance(self._network, UNet):
+            return restored
+        images = [
+            torch.from_numpy(np.ascontiguousarray(image)) for image in (restored[:, None], inputs[:, :1])
+        ]
+        with torch.inference_mode():
+            found = self._network.project(*(image.to(self._device) for image in images))
+        return np.asarray(found[:, 0].cpu().numpy())
+
     def check_samples(self, samples: int) -> None:
         """Refuse what :meth:`sample_slices` cannot draw.
 

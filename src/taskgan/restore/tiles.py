@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.slices import Case
+from taskgan.cohort.slices import Case, to_slices, to_volume
 from taskgan.restore.restorer import Restored, Restorer
 
 Array = NDArray[np.float32]
@@ -71,8 +71,9 @@ def restore_case(
 ) -> Restored:
     """:meth:`Restorer.restore_inputs`, in tiles where a case is one slice of more than :data:`WHOLE` pixels.
 
-    A deep generator sees all of its image, so that tiles are an approximation. Of samples, every tile has its own
-    draws, and the standard deviation where tiles overlap is the weighted mean of theirs.
+    A deep generator sees all of its image, so that tiles are an approximation. A projection is of the whole image,
+    after tiles were joined. Of samples, every tile has its own draws, and the standard deviation where tiles overlap
+    is the weighted mean of theirs, before a projection.
     """
     _, _, height, width = case.inputs.shape
     if len(case.inputs) > 1 or height * width <= WHOLE or restorer.data.neighbours:
@@ -87,11 +88,16 @@ def restore_in_tiles(
     restorer: Restorer, case: Case, tiles: Tiles, *, samples: int = 0, seed: int = 0, condition: str = ""
 ) -> Restored:
     """The one slice of a case in tiles; the tiles are the slices of what the restorer sees."""
-    found = restorer.restore_inputs(
-        tiles.cut(case.inputs[0]), case.intensity, samples=samples, seed=seed, condition=condition
-    )
+    parts = tiles.cut(case.inputs[0])
+    with restorer.unprojected():
+        found = restorer.restore_inputs(
+            parts, case.intensity, samples=samples, seed=seed, condition=condition
+        )
     sd = None if found.sd is None else tiles.join(np.moveaxis(found.sd, 2, 0))[:, :, None]
-    return replace(found, image=tiles.join(np.moveaxis(found.image, 2, 0))[:, :, None], sd=sd)
+    joined = tiles.join(to_slices(found.image))[None]
+    if restorer.projects:
+        joined = case.intensity.invert(restorer.project(case.intensity.apply(joined), case.inputs))
+    return replace(found, image=to_volume(joined), sd=sd)
 
 
 def _starts(length: int, edge: int, overlap: int) -> list[int]:

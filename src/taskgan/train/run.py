@@ -12,6 +12,7 @@ from taskgan.cohort.description import fingerprint
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
 from taskgan.cohort.people import image_marks, person_marks
+from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.console import say
@@ -74,6 +75,7 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
                 check_weights(recipe.task.pretrain, "task")
             check_cohort(pairs, recipe.data, labels=needs_labels(recipe, targets), target=recipe.task.target)
             check_size(used.split("train"), recipe)
+            check_projection(recipe, used.split("train"))
         task = _task_network(pairs, recipe, device)
         slices = TrainingSlices(
             used.split("train"), recipe.data, targets=targets, labels=needs_labels(recipe, targets)

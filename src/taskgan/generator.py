@@ -1,0 +1,49 @@
+"""The generator's section of a recipe."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from taskgan.degrade.steps import NOT_LINEAR, Step
+from taskgan.schema import Settings
+from taskgan.task import Norm
+
+
+class Generator(Settings):
+    """U-Net (appendix): encoder C64-C128-C256-C512x5, decoder CD512x3-C512x2-C256-C128-C64.
+
+    Attributes:
+        width: Channels of the first layer; doubled per layer up to ``max_width``.
+        max_width: See ``width``.
+        depth: Number of down-samplings.
+        norm: Normalisation of all layers but the first and the innermost.
+        dropout: Rate of the dropout layers; this is z.
+        dropout_layers: How many decoder layers, from the innermost, have it.
+        residual: Add the degraded channel to the output before the last activation.
+        conditioning: How a generator of several conditions is told which one (``data.condition``): ``planes`` are
+            convolved like images; ``film`` modulates every normalised layer instead (10.1609/aaai.v32i1.11671).
+        projection: Share of what a restored image, degraded again, contradicts of its input that a last layer takes
+            away, in training too; 0 has no such layer (:mod:`taskgan.networks.projection`).
+        degradation: The steps (blur, down-sampling) of the projection; empty takes those of the cohort.
+    """
+
+    width: int = Field(default=64, ge=1)
+    max_width: int = Field(default=512, ge=1)
+    depth: int = Field(default=8, ge=1, le=10)
+    norm: Norm = "batch"
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    dropout_layers: int = Field(default=3, ge=0)
+    residual: bool = False
+    conditioning: Literal["planes", "film"] = "planes"
+    projection: float = Field(default=0.0, ge=0, le=1)
+    degradation: tuple[Step, ...] = ()
+
+    @model_validator(mode="after")
+    def _projects_onto_what_is_linear(self) -> "Generator":
+        others = [step.kind for step in self.degradation if isinstance(step, NOT_LINEAR)]
+        if self.projection and others:
+            raise ValueError(
+                f"projection is {self.projection:g}, but the degradation has {', '.join(others)}: the layer would "
+                "print what that added to the input into the image; expected blur and down alone, or projection 0"
+            )
+        return self
