@@ -12,6 +12,8 @@ DENSE = ("unet", "dilated")
 """Networks that answer for every pixel."""
 RELEASED = ("vgg_face",)
 """Networks that somebody else trained."""
+CLOSED = ("gradients",)
+"""Networks that learn in closed form, without steps."""
 INSTEAD = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
 """What to do where a released network cannot be had."""
 
@@ -19,6 +21,11 @@ INSTEAD = "without that file, network: ir trains a recogniser of faces on the co
 def _form(value: object) -> object:
     """Recipes before 0.3 called the proper loss of a binary property by its name."""
     return "proper" if value == "cross_entropy" else value
+
+
+def _text(value: object) -> object:
+    """YAML reads 32 as a number; as a precision it is a name."""
+    return str(value) if type(value) is int else value
 
 
 def _names(value: object) -> object:
@@ -37,14 +44,13 @@ class Augment(Settings):
         shift: Largest translation in voxels along each in-plane axis.
         rotate: Largest rotation in degrees.
         zoom: Largest relative change of size, e.g. 0.05.
-        preserve: ``sum``, of counts: zeros come in at the frame, and rotation and zoom divide by the Jacobian, so that a
-            slice keeps its sum: activity is moved, neither made nor lost. ``value``, of photos: a pixel keeps its
-            brightness, and the edge is repeated where something comes in.
+        preserve: ``sum``, of counts: zeros come in at the frame, and rotation and zoom divide by the Jacobian, so
+            that a slice keeps its sum: activity is moved, neither made nor lost. ``value``, of photos: a pixel keeps
+            its brightness, and the edge is repeated where something comes in.
         contrast: Largest relative change of an image's deviations from its mean.
         brightness: Largest addition to all pixels, in network units.
-        blur: Largest SD of a Gaussian blur in pixels, so that a reader learns from coarse images too; for recognisers.
-        erase: Largest share of the frame that a rectangle of the image's mean hides, in every second image; for
-            recognisers.
+        blur: Largest SD of a Gaussian blur in pixels, so that a recogniser learns from coarse images too.
+        erase: Largest share of the frame that a rectangle of the image's mean hides, in every second image.
     """
 
     flip: bool = True
@@ -64,8 +70,10 @@ class Recogniser(Settings):
     Attributes:
         network: ``resnet18`` (the paper's T for PET), ``resnet10`` (half of it), ``patch`` (the paper's T for MR
             contrasts), ``convnet`` (plain strided convolutions, of another family, for the judge), ``ir`` and
-            ``ir_se`` (for faces). Of every pixel, for ``segmentation``: ``unet``, ``dilated`` (another family, for
-            the judge). ``vgg_face`` (the paper's T for faces) is read from ``weights`` and learns nothing.
+            ``ir_se`` (for faces), ``gradients`` (for faces: oriented gradients and a discriminant that is fitted in
+            closed form, so that nothing about width or steps counts). Of every pixel, for ``segmentation``: ``unet``,
+            ``dilated`` (another family, for the judge). ``vgg_face`` (the paper's T for faces) is read from
+            ``weights`` and learns nothing.
         weights: Released weights of ``vgg_face``: ``vgg_face_dag.pth``, ``vgg-face.mat`` or ``VGG_FACE.t7``, a path
             as seen from where the command is given.
         size: Length of this network's descriptor, where the property is an ``embedding``; None takes the property's
@@ -81,6 +89,12 @@ class Recogniser(Settings):
         lr: Learning rate (Adam, cosine to zero).
         weight_decay: Decoupled (AdamW).
         dropout: Before the head.
+        reduce: Edge of the squares of pixels that are averaged into one before the first layer.
+        standardise: Give every image mean 0 and SD 1 before the first layer, so that light and contrast matter less.
+        discriminant: End in a linear layer that is fitted to the trained network in closed form: where photos of one
+            training person differ, a descriptor counts for less (``embedding``; always of ``gradients``).
+        precision: Of the arithmetic while it learns: ``32``, ``bf16`` (mixed), or ``auto``, which is
+            ``bf16`` where the machine computes in it and ``32`` elsewhere. It always reads in 32 bits.
         validate_every: Steps between looks at the validation subjects.
         patience: Looks without a better validation loss before it stops; 0 never stops early.
         seed: Initial weights and order.
@@ -88,7 +102,16 @@ class Recogniser(Settings):
     """
 
     network: Literal[
-        "resnet18", "resnet10", "patch", "convnet", "ir", "ir_se", "unet", "dilated", "vgg_face"
+        "resnet18",
+        "resnet10",
+        "patch",
+        "convnet",
+        "ir",
+        "ir_se",
+        "gradients",
+        "unet",
+        "dilated",
+        "vgg_face",
     ] = "resnet18"
     weights: str | None = None
     size: int | None = Field(default=None, ge=2)
@@ -101,6 +124,10 @@ class Recogniser(Settings):
     lr: float = Field(default=5e-4, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    reduce: int = Field(default=1, ge=1, le=16)
+    standardise: bool = False
+    discriminant: bool = False
+    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(_text)] = "32"
     validate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=8, ge=0)
     seed: int = Field(default=0, ge=0)
@@ -110,6 +137,24 @@ class Recogniser(Settings):
     def released(self) -> bool:
         """Whether its weights are somebody else's, and nothing is trained."""
         return self.network in RELEASED
+
+    @property
+    def closed(self) -> bool:
+        """Whether it learns in closed form, without steps."""
+        return self.network in CLOSED
+
+    @model_validator(mode="after")
+    def _preparation_fits(self) -> "Recogniser":
+        if self.released and (self.reduce > 1 or self.standardise or self.discriminant):
+            raise ValueError(
+                f"network is {self.network}, which prepares images as its authors do; expected reduce 1, standardise "
+                "false and discriminant false"
+            )
+        if self.network in DENSE and (self.reduce > 1 or self.discriminant):
+            raise ValueError(
+                f"network is {self.network}, which answers for every pixel; expected reduce 1 and discriminant false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _weights_are_named(self) -> "Recogniser":
@@ -252,10 +297,15 @@ def check_network(network: Recogniser, target: Target, where: str) -> None:
     """
     dense = target.kind != "binary" and task_kind(target, "squared").dense
     if (network.network in DENSE) != dense:
-        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10, patch, convnet or ir"
+        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10, patch, convnet, ir or gradients"
         raise ValueError(f"{where}.network is {network.network}, expected {wanted} for kind {target.kind}")
     if target.kind == "embedding":
         return
+    if network.closed or network.discriminant:
+        what = f"network is {network.network}" if network.closed else "discriminant is true"
+        raise ValueError(
+            f"{where}.{what}, which is fitted to identities; expected task.kind embedding, found {target.kind}"
+        )
     if network.released:
         raise ValueError(
             f"{where}.network is {network.network}, which tells identities; expected task.kind embedding, found "

@@ -29,10 +29,10 @@ def augment(
 ) -> list[Image]:
     """Change all images of a sample in the same random way: flip, then rotate and zoom, then shift, then its look.
 
-    Rotation and zoom are one bilinear resampling about the centre. With ``preserve: sum``, bilinear weights sum to the
-    Jacobian only nearly (to about 1e-3), so the sum over all images is then corrected by one factor that all share:
-    their ratio, which is what a restorer learns, stays. It is found before anything is cut off at the frame, so that
-    activity that leaves is not made up for. Images with negative values (parts of complex MR) have no
+    Rotation and zoom are one bilinear resampling about the centre. With ``preserve: sum``, bilinear weights sum to
+    the Jacobian only nearly (to about 1e-3), so the sum over all images is then corrected by one factor that all
+    share: their ratio, which is what a restorer learns, stays. It is found before anything is cut off at the frame,
+    so that activity that leaves is not made up for. Images with negative values (parts of complex MR) have no
     sum worth keeping and get the Jacobian alone. Pixels are taken to be square.
 
     Args:

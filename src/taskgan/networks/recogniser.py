@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from taskgan.networks.gradients import FEATURES, OrientedGradients
 from taskgan.networks.ir import ImprovedResNet
 from taskgan.networks.norm import NormKind, norm_layer
 from taskgan.networks.patch import PatchClassifier
@@ -18,7 +19,7 @@ from taskgan.networks.segmenter import DilatedNet, PixelUNet
 from taskgan.networks.vgg_face import VggFaceRecogniser
 
 Architecture = Literal[
-    "resnet18", "resnet10", "convnet", "patch", "ir", "ir_se", "unet", "dilated", "vgg_face"
+    "resnet18", "resnet10", "convnet", "patch", "ir", "ir_se", "gradients", "unet", "dilated", "vgg_face"
 ]
 
 _BLOCKS = {"resnet18": 2, "resnet10": 1}
@@ -40,7 +41,8 @@ def recogniser_network(
             block a stage instead of two. ``convnet``: :class:`ConvNet`. ``patch``:
             :class:`~taskgan.networks.patch.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with squeeze
             and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for faces):
-            :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own. For
+            :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own.
+            ``gradients``: :class:`~taskgan.networks.gradients.OrientedGradients`, which has nothing to learn. For
             properties of pixels ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.segmenter.DilatedNet`.
         in_channels: Image channels.
@@ -180,6 +182,12 @@ class ConvNet(nn.Module):
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
 
 
+def _gradients(*, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> nn.Module:
+    if outputs != FEATURES:
+        raise ValueError(f"oriented gradients are {FEATURES} numbers, asked for {outputs}")
+    return OrientedGradients(in_channels=in_channels)
+
+
 def _vgg_face(*, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> nn.Module:
     return VggFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels)
 
@@ -190,6 +198,7 @@ _PLAIN: dict[str, Callable[..., nn.Module]] = {
     "ir": ImprovedResNet,
     "ir_se": partial(ImprovedResNet, squeeze=True),
     "vgg_face": _vgg_face,
+    "gradients": _gradients,
     "unet": PixelUNet,
     "dilated": DilatedNet,
 }

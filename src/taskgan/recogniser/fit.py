@@ -2,20 +2,25 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from taskgan import recipe
 from taskgan.console import duration, progress, say
 from taskgan.errors import UserError
 from taskgan.files import versions
+from taskgan.networks.discriminant import Discriminant
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recogniser.batches import Batches
 from taskgan.recogniser.card import Card, Figures
+from taskgan.recogniser.course import Course, Keeper, Look
+from taskgan.recogniser.discriminant import fit_discriminant
 from taskgan.recogniser.figures import figures
+from taskgan.recogniser.precision import autocast
 from taskgan.recogniser.recogniser import Recogniser, build, volume_logits
 from taskgan.recogniser.verification import THRESHOLD, verification_of
 from taskgan.recogniser.volumes import CleanSlices, labels_of
@@ -29,6 +34,7 @@ def fit_recogniser(
     title: str,
     device: str | torch.device = "cpu",
     target: recipe.Target | None = None,
+    keep: Path | None = None,
 ) -> Recogniser:
     """Train a recogniser on clean slices.
 
@@ -44,6 +50,9 @@ def fit_recogniser(
         title: What it is for, e.g. ``task``; shown and recorded.
         device: Where to train; the result stays there.
         target: The property; None is a binary one.
+        keep: File that holds a training which is under way: written at looks at the validation subjects, at most
+            once a minute. Where it is there already, that training is gone on with; on the CPU the result then equals
+            that of an uninterrupted one to the bit. It stays: whoever keeps the result removes it.
 
     Raises:
         UserError: If training lacks a class, or a subject is in both parts.
@@ -51,17 +60,13 @@ def fit_recogniser(
     target = target or recipe.Target()
     kind = task_kind(target, settings.loss)
     _check(kind, train, val, title)
-    began = time.monotonic()
     place = torch.device(device)
     with torch.random.fork_rng([place] if place.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         network = build(settings, outputs=kind.outputs).to(place)
         # A third faster on a CPU, at the widths of the demo.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        drawn = Batches(train, settings, by_class=kind.by_class)
-        head = kind.head(len({float(v.label) for v in train})) if kind.anchored else None
-        best = _learn(network, settings, kind, drawn, val, title, head)
-    network.load_state_dict(best.weights)
+        best = _taught(network, settings, kind, train, val, title, keep)
     if kind.anchored and target.cut is None:
         target = target.model_copy(update={"cut": best.figures.outputs[THRESHOLD]})
     card = Card(
@@ -76,8 +81,46 @@ def fit_recogniser(
         validation=best.figures,
         versions=versions(),
     )
-    say(_result(card, time.monotonic() - began))
+    say(_result(card, best.seconds))
     return Recogniser(network.eval(), card)
+
+
+def _taught(
+    network: nn.Module,
+    settings: recipe.Recogniser,
+    kind: TaskKind,
+    train: CleanSlices,
+    val: CleanSlices,
+    title: str,
+    keep: Path | None,
+) -> "_Taught":
+    """Teach the network in place: by steps, in closed form, or first the one and then the other."""
+    began = time.monotonic()
+    by_steps = network.network if isinstance(network, Discriminant) else network
+    step, seconds = 0, 0.0
+    found: Figures | None = None
+    if not settings.closed:
+        course = _course(by_steps, settings, kind, train, keep)
+        look = _learn(course, settings, kind, val, title, keep)
+        by_steps.load_state_dict(look.weights)
+        step, found, seconds = look.step, look.figures, course.seconds
+        began = time.monotonic()
+    if isinstance(network, Discriminant):
+        fit_discriminant(network, train, mirrored=settings.augment.flip, title=title)
+        before, found = found, validate(network, kind, val)
+        if before is not None and before.auc is not None and found.auc is not None:
+            say(f"train {title}: AUC {before.auc:.3f} before the discriminant, {found.auc:.3f} with it")
+    assert found is not None  # either way it was looked at
+    return _Taught(step, found, seconds + time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """What came of it."""
+
+    step: int
+    figures: Figures
+    seconds: float
 
 
 def validate(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> Figures:
@@ -101,64 +144,80 @@ def better(found: Figures, before: Figures, kind: TaskKind) -> bool:
     return found.loss < before.loss
 
 
-@dataclass(frozen=True)
-class _Look:
-    """One look at the validation subjects."""
-
-    step: int
-    figures: Figures
-    weights: dict[str, Tensor]
-
-
-def _learn(
-    network: nn.Module,
-    settings: recipe.Recogniser,
-    kind: TaskKind,
-    batches: Batches,
-    val: CleanSlices,
-    title: str,
-    head: nn.Module | None,
-) -> _Look:
+def _course(
+    network: nn.Module, settings: recipe.Recogniser, kind: TaskKind, train: CleanSlices, keep: Path | None
+) -> Course:
+    """A new training, or the one that was put down at ``keep``."""
+    head = kind.head(len({float(v.label) for v in train})) if kind.anchored else None
     place = next(network.parameters()).device
     learnt = [*network.parameters(), *(head.to(place).parameters() if head is not None else ())]
     optimiser = torch.optim.AdamW(learnt, lr=settings.lr, weight_decay=settings.weight_decay)
-    criterion = head if head is not None else kind.loss
     schedule = CosineAnnealingLR(optimiser, settings.steps)
-    best: _Look | None = None
-    worse = 0
-    with progress(f"train {title}", settings.steps, "steps") as shown:
-        for step in range(1, settings.steps + 1):
+    course = Course(network, head, optimiser, schedule, Batches(train, settings, by_class=kind.by_class))
+    if keep is not None and keep.is_file():
+        trouble = course.load(keep)
+        say(
+            f"{keep} cannot be gone on from ({trouble}): beginning anew"
+            if trouble
+            else f"going on with {keep} at step {course.step}"
+        )
+    return course
+
+
+def _learn(
+    course: Course,
+    settings: recipe.Recogniser,
+    kind: TaskKind,
+    val: CleanSlices,
+    title: str,
+    keep: Path | None,
+) -> Look:
+    """Steps until there are enough, or no look was better for a while."""
+    criterion = course.head if course.head is not None else kind.loss
+    network, place = course.network, course.device
+    keeper = Keeper(course, keep)
+    with progress(f"train {title}", settings.steps, "steps", start=course.step) as shown:
+        while course.step < settings.steps and not _stale(course, settings):
             network.train()
-            images, labels = batches.draw()
+            images, labels = course.batches.draw()
             images = images.to(place, memory_format=torch.channels_last)
-            loss = criterion(network(images)[0], labels.to(place)).mean()
-            optimiser.zero_grad()
+            with autocast(settings, place):
+                found = network(images)[0]
+            loss = criterion(found.float(), labels.to(place)).mean()
+            course.optimiser.zero_grad()
             torch.autograd.backward(loss)
-            optimiser.step()
-            schedule.step()
-            if step % settings.validate_every == 0 or step == settings.steps:
-                found = validate(network, kind, val)
-                if best is None or better(found, best.figures, kind):
-                    best, worse = _Look(step, found, _copy(network)), 0
-                else:
-                    worse += 1
-                if settings.patience and worse >= settings.patience:
-                    break
-            shown.advance(loss=loss.item(), validation=_shown(best, kind))
-    assert best is not None  # the last step always looks
-    return best
+            course.optimiser.step()
+            course.schedule.step()
+            course.step += 1
+            if course.step % settings.validate_every == 0 or course.step == settings.steps:
+                _look(course, kind, val)
+                keeper.look()
+            if not _stale(course, settings):
+                shown.advance(loss=loss.item(), validation=_shown(course.best, kind))
+    assert course.best is not None  # the last step always looks
+    return course.best
 
 
-def _shown(best: _Look | None, kind: TaskKind) -> float | str:
+def _look(course: Course, kind: TaskKind, val: CleanSlices) -> None:
+    """See how well the validation subjects are read, and keep the weights if never better."""
+    found = validate(course.network, kind, val)
+    if course.best is None or better(found, course.best.figures, kind):
+        weights = {key: value.detach().clone() for key, value in course.network.state_dict().items()}
+        course.best, course.worse = Look(course.step, found, weights), 0
+    else:
+        course.worse += 1
+
+
+def _stale(course: Course, settings: recipe.Recogniser) -> bool:
+    return bool(settings.patience) and course.worse >= settings.patience
+
+
+def _shown(best: Look | None, kind: TaskKind) -> float | str:
     """What the progress line tells of the best look: by what it is the best."""
     if best is None:
         return "-"
     by_auc = kind.anchored and best.figures.auc is not None
     return f"AUC {best.figures.auc:.3f}" if by_auc else best.figures.loss
-
-
-def _copy(network: nn.Module) -> dict[str, Tensor]:
-    return {key: value.detach().clone() for key, value in network.state_dict().items()}
 
 
 def _result(card: Card, seconds: float) -> str:

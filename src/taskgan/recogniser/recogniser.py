@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from taskgan import recipe
 from taskgan.errors import UserError
 from taskgan.files import write_yaml
+from taskgan.networks.discriminant import Discriminant
+from taskgan.networks.gradients import FEATURES
+from taskgan.networks.prepared import Prepared
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
@@ -29,14 +32,20 @@ _BATCH = 64
 
 def build(settings: recipe.Recogniser, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
     """The network that the settings describe, with new weights from torch's global generator."""
-    return recogniser_network(
+    length = FEATURES if settings.closed else outputs
+    network = recogniser_network(
         settings.network,
         in_channels=in_channels,
         width=settings.width,
         norm=settings.norm,
         dropout=settings.dropout,
-        outputs=outputs,
+        outputs=length,
     )
+    if settings.reduce > 1 or settings.standardise:
+        network = Prepared(network, reduce=settings.reduce, standardise=settings.standardise)
+    if settings.discriminant or settings.closed:
+        network = Discriminant(network, length, outputs)
+    return network
 
 
 class Recogniser:
@@ -147,13 +156,15 @@ def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:
 
     Of pixels (S, outputs, H, W). The network's mode is put back.
     """
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device
     trained = network.training
     network.eval()
     try:
         with torch.no_grad():
             parts = [
-                network(torch.from_numpy(slices[k : k + _BATCH, None]).to(device))[0].cpu()
+                network(torch.from_numpy(np.ascontiguousarray(slices[k : k + _BATCH, None])).to(device))[
+                    0
+                ].cpu()
                 for k in range(0, len(slices), _BATCH)
             ]
     finally:

@@ -26,7 +26,9 @@ from taskgan.task import INSTEAD, descriptor_size
 # Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
 _GENERATION = 2
 _VERIFICATION = 3  # the same for how descriptors are compared, by which an embedding's training stops
-_LATER_SETTINGS = {"weights": None, "size": None, "sampling": "subjects"}
+_LATER_SETTINGS = {"weights": None, "size": None, "sampling": "subjects", "precision": "32", "reduce": 1}
+_LATER_SETTINGS |= {"standardise": False, "discriminant": False}
+_LATER_AUGMENT = {"preserve": "sum", "contrast": 0.0, "brightness": 0.0, "blur": 0.0, "erase": 0.0}
 _LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
 
 
@@ -46,6 +48,9 @@ def recogniser_for(
     not even opened. A released one learns nothing; its figures are those of the validation subjects. Each clean
     image counts once, whatever the number of its doses; its scale comes from the degraded image of the first row
     that ``data.select`` leaves.
+
+    A training that was killed goes on from its last look at the validation subjects (a file beside the folder,
+    written at most once a minute).
 
     Two processes that ask at once both train, the first to finish puts its folder there, and the other reads
     that one: same settings and same thread count give the same weights.
@@ -81,15 +86,27 @@ def recogniser_for(
             made = released_recogniser(settings, slices("val"), title=name, device=device, target=resolved)
         else:
             made = fit_recogniser(
-                settings, slices("train"), slices("val"), title=name, device=device, target=resolved
+                settings,
+                slices("train"),
+                slices("val"),
+                title=name,
+                device=device,
+                target=resolved,
+                keep=under_way(folder),
             )
         try:
             made.save(folder)
         except UserError:
             if not (folder / CARD).is_file():
                 raise
+        under_way(folder).unlink(missing_ok=True)
         say(f"train {name}: kept in {folder}")
     return Recogniser.load(folder, device)
+
+
+def under_way(folder: Path) -> Path:
+    """The file beside a recogniser's folder that holds its training until it is done."""
+    return folder.with_name(f"{folder.name}.ckpt")
 
 
 def _writable(base: Path) -> None:
@@ -124,7 +141,7 @@ def recogniser_folder(
         UserError: If released weights are not where the settings say.
     """
     target, wanted = _own(target or recipe.Target(), settings), _wanted(pairs, data)
-    values = _told(settings, _LATER_SETTINGS)
+    values = _told(settings, _LATER_SETTINGS) | {"augment": _told(settings.augment, _LATER_AUGMENT)}
     if settings.released:
         values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
     elif target.kind == "binary" and values["loss"] == "proper":
