@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.description import read_description
+from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.targets import Targets
 from taskgan.cohort.verification import ComparedPairs, read_verification_pairs
@@ -86,7 +87,8 @@ def evaluate(
     rows, notes = _choose(pairs, found, recipe, split)
     targets = Targets.of(recipe.task.target, pairs)
     if readers is None:
-        readers, reasons = _readers(pairs, recipe, targets, store, restored if foreign else None)
+        silent = restored if foreign else None
+        readers, reasons = _readers(pairs, recipe, targets, store, silent, people=asked is not None)
         notes += reasons
     positions = Positions.of(readers, settings.slices)
     taught = _taught(_selected(pairs, recipe), rows, recipe, settings, store)
@@ -155,12 +157,20 @@ def _verified(
 
 
 def _readers(
-    pairs: Pairs, recipe: Recipe, targets: Targets, store: Path | None, silent: Path | None
+    pairs: Pairs, recipe: Recipe, targets: Targets, store: Path | None, silent: Path | None, *, people: bool
 ) -> tuple[Mapping[str, Reader], list[str]]:
-    """T and the judge, or none and why; ``silent`` is a folder that does not say how they are trained."""
+    """T and the judge, or none and why; ``silent`` is a folder that does not say how they are trained.
+
+    ``people``: the cohort is of people to be told apart, whose labels may be their numbers and answer no question.
+    """
     reason = no_readers(pairs, targets.target)
     if reason:
         return {}, [reason]
+    if silent is not None and people and (wrong := wrong_labels(pairs.split("train"), targets)):
+        return {}, [
+            f"{silent} does not say how T and the judge are trained, and the defaults do not fit ({wrong[0][1]}), so "
+            "there are none; say --recipe RUN/recipe.yaml"
+        ]
     if silent is not None:
         say(
             f"note: {silent} does not say how T and the judge are trained, so the defaults are taken; "

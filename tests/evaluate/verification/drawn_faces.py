@@ -23,7 +23,7 @@ EACH = 3
 def face(person: int, number: int) -> Array:
     """(rows, columns), 0 to 255: an oval with eyes, brows and a mouth where this person has them."""
     own, here = np.random.default_rng([1, person]), np.random.default_rng([2, person, number])
-    down, right = np.mgrid[0:EDGE, 0:EDGE] + 0.6 * here.normal(size=(2, 1, 1))
+    down, right = np.mgrid[0:EDGE, 0:EDGE] + 0.4 * here.normal(size=(2, 1, 1))
     wide, high, apart, level, mouth = own.uniform([9, 12, 3.5, 10, 20], [13, 15, 7, 14, 25])
     image = 60 * own.random() + 130.0 * (((right - 16) / wide) ** 2 + ((down - 16) / high) ** 2 < 1)
     for side in (-1, 1):
@@ -36,7 +36,7 @@ def face(person: int, number: int) -> Array:
     )
     smile = (abs(down - mouth) < own.uniform(0.6, 2)) & (abs(right - 16) < own.uniform(2, 6))
     image = np.where(brow | smile, 200 * own.random(), image)
-    image = ndimage.gaussian_filter(image, 0.6) * here.uniform(0.9, 1.1) + 3 * here.normal(size=image.shape)
+    image = ndimage.gaussian_filter(image, 0.6) * here.uniform(0.95, 1.05) + 2 * here.normal(size=image.shape)
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

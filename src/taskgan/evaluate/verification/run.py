@@ -10,6 +10,7 @@ import numpy as np
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.verification import ComparedPair, ComparedPairs
+from taskgan.errors import UserError
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.verification.curve import accuracy, best_threshold
@@ -87,7 +88,9 @@ def verify_cohort(
     if not tested:
         return Outcome(notes=notes)
     folder = (store if store is not None else cohort.folder / "derivatives") / "verification"
-    able = verifiers(readers, _plain_readers(asked, cohort, data), slices=slices)
+    plain, reason = _plain_readers(asked, cohort, data, store)
+    notes += [reason] if reason else []
+    able = verifiers(readers, plain, slices=slices)
     studio = Studio(able, data, slices, folder)
     if not able:
         what = f"no reader gives descriptors, so the pairs of {asked.source.name} were not compared"
@@ -96,14 +99,18 @@ def verify_cohort(
     return replace(found, notes=[*notes, *found.notes])
 
 
-def _plain_readers(asked: ComparedPairs, cohort: Pairs, data: Data) -> Mapping[str, DescriptorReader]:
-    """Readers of photos; none where the cohort's images are something else."""
+def _plain_readers(
+    asked: ComparedPairs, cohort: Pairs, data: Data, store: Path | None
+) -> tuple[Mapping[str, DescriptorReader], str]:
+    """Readers of photos that nobody told who is who, or none and why."""
     if not all(is_photo_name(row.degraded) for row in _cases(asked.pairs)):
-        return {}
+        return {}, "the images are no photos, so only networks compare them"
     from taskgan.evaluate.faces.readers import plain_readers
 
-    found: Mapping[str, DescriptorReader] = plain_readers(cohort, data)
-    return found
+    try:
+        return plain_readers(cohort, data, store=store), ""
+    except UserError as error:  # too small, or none to learn a space of faces from
+        return {}, f"there is no reader that is not learned: {error}"
 
 
 def _compare(

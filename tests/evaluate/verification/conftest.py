@@ -1,0 +1,42 @@
+"""One cohort of drawn faces for all tests of this room, which must not write to it but for what it keeps."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from drawn_faces import draw_cohort
+
+from taskgan.cohort.images import read_volume
+from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.photos import Photo
+from taskgan.cohort.write_photo import write_photo
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    torch.set_num_threads(1)
+    yield
+    torch.set_flush_denormal(False)  # training leaves it on
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_cohort(tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.fixture
+def restored_by(drawn: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Another tool's folder: a mixture of each test case's clean and degraded image."""
+
+    def write(share: float, name: str = "restored", without: tuple[str, ...] = ()) -> Path:
+        for pair in read_pairs(drawn).split("test"):
+            if pair.case not in without:
+                assert pair.clean is not None
+                clean, degraded = (read_volume(path).data for path in (pair.clean, pair.degraded))
+                write_photo(
+                    tmp_path / name / f"{pair.case}.png", Photo(share * clean + (1 - share) * degraded)
+                )
+        return tmp_path / name
+
+    return write
