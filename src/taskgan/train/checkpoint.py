@@ -1,5 +1,6 @@
 """``last.ckpt``: everything that a run needs to go on as if it had never stopped."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,16 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     if state.get("format") != FORMAT:
         raise UserError(f"{path} has format {state.get('format')}, this version of taskgan reads {FORMAT}")
     return state
+
+
+def weights_mark(network: torch.nn.Module) -> str:
+    """SHA-256 of a network's weights, whatever device and memory format they are in."""
+    found = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        tensor = value.detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def finite(networks: dict[str, torch.nn.Module]) -> str | None:

@@ -72,6 +72,10 @@ class Players:
         """The networks there are, by name."""
         return _named(self.generator, self.discriminator, self.task, self.back)
 
+    def frozen(self) -> dict[str, nn.Module]:
+        """The networks that learn in no step of the run, by name."""
+        return {name: network for name, network in self.networks().items() if name not in self.weights}
+
     def learning(self, names: Collection[str]) -> "Players":
         """The same players, of whom only the named ones learn."""
         return replace(self, weights={name: w for name, w in self.weights.items() if name in names})

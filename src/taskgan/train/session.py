@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from taskgan.cohort.dataset import Batch
-from taskgan.errors import Diverged
+from taskgan.errors import Diverged, UserError
 from taskgan.recipe import Recipe
 from taskgan.restore.model_folder import ModelCard
-from taskgan.train.checkpoint import NAME, finite, save_checkpoint
+from taskgan.train.checkpoint import NAME, finite, save_checkpoint, weights_mark
 from taskgan.train.device import Choice
 from taskgan.train.ema import Ema
 from taskgan.train.monitor import Monitor
@@ -54,6 +54,7 @@ class Session:
         card: The model card, but for step and figures.
         stages: Who learns when.
         standing: How far it is.
+        marks: Checksums of the networks that do not learn, once they were asked for.
     """
 
     recipe: Recipe
@@ -66,6 +67,7 @@ class Session:
     card: ModelCard
     stages: Stages
     standing: Standing = field(default_factory=Standing)
+    marks: dict[str, str] = field(default_factory=dict)
 
     def place(self, batch: Batch) -> Batch:
         """A batch on the device, in the memory format of the networks."""
@@ -82,7 +84,8 @@ class Session:
         Raises:
             Diverged: If a network holds NaN: the old checkpoint then stays.
         """
-        networks, standing = self.players.networks(), self.standing
+        standing, frozen = self.standing, self.players.frozen()
+        networks = {name: n for name, n in self.players.networks().items() if name not in frozen}
         broken = finite(networks)  # asked by every process, so that all of them stop
         if broken:
             raise self.diverged(standing.done, f"the weights of the {broken} became NaN or infinite")
@@ -94,6 +97,7 @@ class Session:
                     "standing": dict(vars(standing)),
                     "choice": self.choice.dump(),
                     "networks": {name: network.state_dict() for name, network in networks.items()},
+                    "frozen": {name: self._mark(name) for name in frozen},
                     "ema": self.ema.state_dict(),
                     "optimiser": self.players.optimiser.state_dict(),
                     "precision": self.fabric.strategy.precision.state_dict(),
@@ -104,10 +108,21 @@ class Session:
             )
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take everything back from a checkpoint."""
+        """Take everything back from a checkpoint.
+
+        Raises:
+            UserError: If a network that does not learn is another than the one that the run began with.
+        """
+        for name, mark in state.get("frozen", {}).items():
+            if mark != self._mark(name):
+                raise UserError(
+                    f"the {name} network is another than the one that {self.folder} began with (checksum "
+                    f"{self._mark(name)[:12]}, expected {mark[:12]}): put that back, or start anew with --overwrite"
+                )
         self.standing = Standing(**state["standing"])
         for name, network in self.players.networks().items():
-            network.load_state_dict(state["networks"][name])
+            if name not in state.get("frozen", {}):  # earlier versions kept them too
+                network.load_state_dict(state["networks"][name])
         self.ema.load_state_dict(state["ema"])
         self.players.optimiser.load_state_dict(state["optimiser"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
@@ -118,6 +133,12 @@ class Session:
         torch.set_rng_state(state["random"]["cpu"])
         if self.fabric.device.type == "cuda" and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"], self.fabric.device)
+
+    def _mark(self, name: str) -> str:
+        """Checksum of a network that does not learn; half a gigabyte is not summed at every save."""
+        if name not in self.marks:
+            self.marks[name] = weights_mark(self.players.networks()[name])
+        return self.marks[name]
 
     def diverged(self, step: int, what: str) -> Diverged:
         """The error that says what happened, when, and what is still good."""
