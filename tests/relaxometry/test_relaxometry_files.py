@@ -17,10 +17,13 @@ from taskgan.recipe import parse_recipe
 from taskgan.relaxometry import files, scans
 from taskgan.relaxometry.files import restore_by_relaxometry
 from taskgan.relaxometry.protocol import Given, read_protocol
+from taskgan.relaxometry.settings import Relaxometry
 
 RECIPE = parse_recipe(
     {"data": {"intensity": {"kind": "percentile"}}, "task": {"kind": "multi_class", "classes": 6}}, "test"
 )
+WHOLE = Relaxometry()
+QUICK = Relaxometry(b1="nominal")  # a twentieth of the time, where no value is looked at
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +36,13 @@ def cohort(made, tmp_path):
     return shutil.copytree(made, tmp_path / "cohort")
 
 
-def _restore(cohort, out, **options):
-    return restore_by_relaxometry([cohort], out, recipe=RECIPE, **options)
+def _restore(cohort, out, settings=QUICK, **options):
+    return restore_by_relaxometry([cohort], out, recipe=RECIPE, settings=settings, **options)
 
 
 @pytest.fixture(scope="module")
 def restored(made):
-    return _restore(made, made.parent / "restored", split="test", maps=True)
+    return _restore(made, made.parent / "restored", WHOLE, split="test", maps=True)
 
 
 def test_it_leaves_what_a_model_leaves(made, restored):
@@ -228,8 +231,8 @@ def test_factors_from_training_subjects_take_the_receivers_gain_into_account(coh
     for path in cohort.rglob("*PDw.nii.gz"):
         volume = read_volume(path)
         write_volume(path, volume.data * np.float32(7.0), volume.affine)
-    plain = _restore(cohort, tmp_path / "plain", split="test")
-    out = _restore(cohort, tmp_path / "out", split="test", calibration=3)
+    plain = _restore(cohort, tmp_path / "plain", WHOLE, split="test")
+    out = _restore(cohort, tmp_path / "out", WHOLE, split="test", calibration=3)
     record = read_yaml(out / "restored.yaml")
     assert record["settings"]["factors"] == pytest.approx({"PDw": 7.0, "T1w": 1.0, "T2-FLAIR": 1.0}, rel=0.02)
     assert record["seen"]["subjects"] == 1
@@ -245,3 +248,46 @@ def test_factors_need_training_rows(cohort, tmp_path):
     with pytest.raises(UserError, match="no row of the split 'train'"):
         _restore(cohort, tmp_path / "out", calibration=3)
     assert not (tmp_path / "out").exists()
+
+
+def _prepared(cohort):
+    """Sidecars as ``prepare mr`` writes them: the inputs have one factor, each contrast its own."""
+    for number, path in enumerate(sorted(cohort.rglob("*.json"))):
+        side = json.loads(path.read_text())
+        path.write_text(json.dumps(side | {"IntensityFactor": 50.0 if "MESE" in path.name else 7.0 + number}))
+    return cohort
+
+
+def test_contrasts_with_a_scale_of_their_own_are_warned_of_once(cohort, made, tmp_path, capsys):
+    out = _restore(_prepared(cohort), tmp_path / "out", split="test", maps=True)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning:")]
+    assert "the true images of PDw, T1w, T2-FLAIR have a scale of their own" in line
+    assert "--calibrate N" in line
+    assert read_yaml(out / "restored.yaml")["warnings"] == [line.removeprefix("warning: ")]
+    # What is synthesised is in the input's units, which its factor leads back to those of the export.
+    assert read_sidecar(out / "sub-1_T1w.nii.gz")["IntensityFactor"] == 50.0
+    assert read_sidecar(out / "maps" / "sub-1_PDmap.nii.gz")["IntensityFactor"] == 50.0
+    assert "IntensityFactor" not in read_sidecar(out / "maps" / "sub-1_T1map.nii.gz")
+    calibrated = _restore(cohort, tmp_path / "calibrated", split="test", calibration=1)
+    assert "IntensityFactor" not in read_sidecar(calibrated / "sub-1_T1w.nii.gz")
+    _restore(made, tmp_path / "simulated", split="test")
+    assert "warning" not in capsys.readouterr().out
+    for folder in (calibrated, tmp_path / "simulated"):
+        assert "warnings" not in read_yaml(folder / "restored.yaml")
+
+
+def test_a_finished_output_is_refused_before_anything_is_read_or_fitted(
+    made, restored, tmp_path, monkeypatch
+):
+    def never(*_, **__):
+        raise AssertionError("it was worked on")
+
+    monkeypatch.setattr(scans, "fit_maps", never)
+    monkeypatch.setattr(files, "find_scans", never)
+    with pytest.raises(UserError, match="holds a finished restoration by relaxometry"):
+        _restore(made, restored, split="test", calibration=1)
+    taken = tmp_path / "taken" / "sub-1_T1w.nii.gz"
+    taken.parent.mkdir()
+    taken.touch()
+    with pytest.raises(UserError, match=r"sub-1_T1w.nii.gz exists"):
+        _restore(made, taken.parent, split="test", calibration=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.images import read_volume
+from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.people import image_marks, person_marks
 from taskgan.console import progress
 from taskgan.errors import UserError
@@ -16,7 +16,8 @@ from taskgan.relaxometry.acquisition import Columns
 from taskgan.relaxometry.record import Setup
 from taskgan.relaxometry.scans import find_scans, fit_scan
 from taskgan.relaxometry.synthesis import synthesise
-from taskgan.restore.inputs import find_jobs
+from taskgan.restore.inputs import Job, find_jobs
+from taskgan.restore.record import INTENSITY_FACTOR
 
 _DARK = 0.2  # of the brightest: below it noise and partial volume decide the ratio
 
@@ -32,6 +33,26 @@ class Calibration:
 
     factors: Mapping[str, float] = field(default_factory=dict)
     seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
+
+
+def own_gains(jobs: Sequence[Job]) -> str:
+    """A warning where contrasts have units that the input's signal does not tell; empty where none has.
+
+    The sidecars of what ``taskgan prepare mr`` wrote say so: each conventional image has an ``IntensityFactor`` of
+    its own. Images of the simulator share one gain; of others nothing is known.
+    """
+    found = {
+        job.condition
+        for job in jobs
+        if job.pair.clean is not None and INTENSITY_FACTOR in read_sidecar(job.pair.clean)
+    }
+    if not found:
+        return ""
+    return (
+        f"the true images of {', '.join(sorted(found))} have a scale of their own ({INTENSITY_FACTOR} in their "
+        "sidecars), the synthesised ones have the input's: errors between them say nothing about the fit without "
+        "--calibrate N, a factor for each contrast from N training subjects"
+    )
 
 
 def calibrate(

@@ -13,7 +13,7 @@ from taskgan.console import progress, say
 from taskgan.errors import UserError
 from taskgan.recipe import Data, Recipe
 from taskgan.relaxometry.acquisition import Columns, columns_of
-from taskgan.relaxometry.calibrate import Calibration, calibrate
+from taskgan.relaxometry.calibrate import Calibration, calibrate, own_gains
 from taskgan.relaxometry.fit import Maps
 from taskgan.relaxometry.protocol import Given
 from taskgan.relaxometry.record import Setup, map_paths, origin_of, side_of, write_maps
@@ -22,7 +22,7 @@ from taskgan.relaxometry.settings import Relaxometry
 from taskgan.relaxometry.synthesis import synthesise
 from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.origin import Origin
-from taskgan.restore.record import Record, is_written
+from taskgan.restore.record import Record, check_output, is_written
 
 
 def restore_by_relaxometry(
@@ -73,17 +73,22 @@ def restore_by_relaxometry(
     setup = Setup(settings or Relaxometry(), given or Given())
     columns, data = _inputs(inputs, recipe.data, setup.given)
     jobs = find_jobs(inputs, out, data, split=split, select=select, conditions=conditions)
+    there = check_output(out, jobs, 0, overwrite=overwrite)
     scans = find_scans(jobs, columns, setup)
+    if maps and not (there or overwrite):
+        _refuse_maps(out, scans)
+    gains = "" if calibration else own_gains(jobs)
+    if gains:
+        say(f"warning: {gains}")
     found = Calibration()
     if calibration:
         wanted = sorted({job.condition for job in jobs})
         found = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, wanted=wanted)
     setup = replace(setup, factors=found.factors)
     origin = origin_of(setup, recipe, data, found.seen)
-    record = Record(out, origin, setup, jobs, {"protocol": _sources(scans)})
+    about = {"protocol": _sources(scans)} | ({"warnings": [gains]} if gains else {})
+    record = Record(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite)
-    if maps and not (resumes or overwrite):
-        _refuse_maps(out, scans)
     record.open()
     kept = {job.target for job in jobs if resumes and is_written(job, origin, setup)}
     if kept:

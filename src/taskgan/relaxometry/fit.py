@@ -87,6 +87,7 @@ def fit_maps(
         t2[part], pd[part] = decay(amplitudes(flat[..., at[part]], shape_m), shape_m, sd, protocol, settings)
 
     def volume(values: Array) -> NDArray[np.float32]:
+        """Values of the fitted voxels as an image (X, Y, Z), 0 elsewhere."""
         full = np.zeros(int(np.prod(shape)), dtype=np.float32)
         full[at] = values
         return full.reshape(shape)

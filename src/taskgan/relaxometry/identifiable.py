@@ -53,6 +53,7 @@ def bounds(protocol: Mdme, tissue: str = "white") -> dict[str, float]:
     start = np.array([0.0, np.log(own.t1), np.log(own.t2), 1.0])
 
     def signal(at: np.ndarray) -> np.ndarray:
+        """All delays and echoes (D·E,) at ln PD, ln T1, ln T2 and B1."""
         pd, t1, t2, b1 = np.exp(at[0]), np.exp(at[1]), np.exp(at[2]), at[3]
         return np.array(
             [

@@ -87,6 +87,7 @@ def _from_sidecars(
     images: Images, sides: Mapping[tuple[int, int], dict[str, Any]], delays: int, echoes: int
 ) -> tuple[Mdme, str]:
     def times(field: str, keys: list[tuple[int, int]]) -> float:
+        """A time in ms that all of these images have in common."""
         found = {_ms(sides[key], field, images[key]) for key in keys}
         if len(found) > 1:
             raise UserError(

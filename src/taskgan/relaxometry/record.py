@@ -15,7 +15,7 @@ from taskgan.relaxometry.protocol import Given
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import Origin
-from taskgan.restore.record import source_marks
+from taskgan.restore.record import INTENSITY_FACTOR, source_marks
 from taskgan.simulate.mr.sequences import Mdme, Target
 
 METHOD = "relaxometry"
@@ -93,9 +93,11 @@ def side_of(
     """The sidecar of a synthesised image: the scanner's fields, the sequence that it stands for, how it was made."""
     inversion = {} if target.ti is None else {"InversionTime": target.ti / 1000}
     settings = setup.as_values() | ({"condition": job.condition} if job.condition else {})
-    return _made(
-        job.pair, origin, settings, f"{target.name} synthesised from fitted T1, T2 and density", notes
-    ) | {
+    what = f"{target.name} synthesised from fitted T1, T2 and density"
+    made = _made(job.pair, origin, settings, what, notes)
+    if job.condition in setup.factors:
+        made.pop(INTENSITY_FACTOR, None)  # it leads to the input's units, which the image has left
+    return made | {
         "SequenceName": f"synthetic {target.name}",
         "RepetitionTime": target.tr / 1000,
         "EchoTime": target.te / 1000,
@@ -117,6 +119,8 @@ def write_maps(
     for suffix, values in maps.named().items():
         unit, factor = _UNITS[suffix]
         side = _made(pair, origin, setup.as_values(), f"{suffix} fitted to all delays and echoes", ())
+        if suffix != "PDmap":
+            side.pop(INTENSITY_FACTOR, None)  # the others have units of their own
         write_volume(
             map_paths(out, name)[suffix],
             (values * factor).astype(values.dtype),

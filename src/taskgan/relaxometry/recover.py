@@ -34,6 +34,7 @@ def fit_t1(packed: Array, b1: Array, protocol: Mdme, limits: tuple[float, float]
         log_t1[own] = grid[explained.argmax(axis=0)]
 
     def score(at: Array) -> Array:
+        """Explained energy (N,) at ln T1 (N,)."""
         return np.asarray((atoms(recovery(np.exp(at), b1, protocol)) * packed).sum(axis=0))
 
     step = float(grid[1] - grid[0])

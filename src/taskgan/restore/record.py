@@ -20,6 +20,8 @@ from taskgan.restore.restorer import Restored
 
 RECORD = "restored.yaml"
 TABLE = "restored.csv"
+INTENSITY_FACTOR = "IntensityFactor"
+"""Sidecar field of a prepared image: what its values are multiplied with to be those that were exported."""
 
 _VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
 _SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
@@ -76,6 +78,7 @@ def sidecar_of(
         what: ``restored image`` or ``standard deviation …``.
     """
     own = read_sidecar(job.pair.degraded)
+    own.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
     before = own.get("GeneratedBy", [])
     used = settings.as_values() | {"precision_used": restored.precision}
     if job.condition:
@@ -193,25 +196,13 @@ class Record:
             UserError: If it holds a finished restoration, or one by another model or settings, or images that
                 would be replaced, and ``overwrite`` is not set.
         """
-        if self._folder.exists() and not self._folder.is_dir():
-            raise UserError(
-                f"{self._folder} is a file; expected a folder, or a name that ends in .nii.gz or .png"
-            )
-        check_writable(self._folder, "the restored images")
-        path = self._folder / RECORD
-        found = read_yaml(path) if path.is_file() else {}
+        found = check_output(self._folder, self._jobs, self._samples, overwrite=overwrite)
         same = all(found.get(k) == self._values[k] for k in ("checksum", "settings"))
         # Images that could not be read may have been repaired or taken away.
         images = self._values["inputs"] in (found.get("inputs"), found.get("readable"))
         resumes = found.get("status") == "running" and same and images
-        if not resumes and not overwrite:
-            if found:
-                what = "a finished" if found.get("status") == "complete" else "another, unfinished"
-                raise UserError(
-                    f"{self._folder} holds {what} restoration by {found.get('model')}; "
-                    "choose another folder or pass --overwrite"
-                )
-            refuse_existing(self._jobs, self._samples)
+        if found and not resumes and not overwrite:
+            raise _taken(self._folder, found)
         return resumes
 
     def open(self) -> None:
@@ -246,6 +237,40 @@ class Record:
             write_yaml(self._folder / RECORD, self._values | about)
             return
         write_yaml(self._folder / RECORD, self._values | {"status": "complete"})
+
+
+def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: bool) -> dict[str, Any]:
+    """Refuse an output that no settings could go on with, so before these are known. Writes nothing.
+
+    Args:
+        folder: Output folder.
+        jobs: All images of this call.
+        samples: Draws of z; 0 is none.
+        overwrite: What is there may be replaced.
+
+    Returns:
+        What ``restored.yaml`` says; empty where there is none.
+
+    Raises:
+        UserError: If it cannot be written to, or holds a finished restoration or images that would be replaced.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; expected a folder, or a name that ends in .nii.gz or .png")
+    check_writable(folder, "the restored images")
+    path = folder / RECORD
+    found = read_yaml(path) if path.is_file() else {}
+    if not overwrite and found and found.get("status") != "running":
+        raise _taken(folder, found)
+    if not overwrite and not found:
+        refuse_existing(jobs, samples)
+    return found
+
+
+def _taken(folder: Path, found: Mapping[str, Any]) -> UserError:
+    what = "a finished" if found.get("status") == "complete" else "another, unfinished"
+    return UserError(
+        f"{folder} holds {what} restoration by {found.get('model')}; choose another folder or pass --overwrite"
+    )
 
 
 def refuse_existing(jobs: Sequence[Job], samples: int) -> None:
