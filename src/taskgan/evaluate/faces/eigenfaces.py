@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.evaluate.faces.whitening import leading
+
 Array = NDArray[np.float32]
 
 _MORE = 20  # directions beyond those asked for
-_PASSES = 3
 _AT_ONCE = 1024  # images
 
 
@@ -69,26 +70,13 @@ def fit_eigenfaces(images: Array, *, components: int = 100, whiten: bool = True,
     faces -= mean
     most = min(len(faces) - 1, faces.shape[1])
     kept = min(components, most)
-    values, axes = _decomposed(faces, kept, min(kept + _MORE, most), np.random.default_rng(seed))
+    values, axes = leading(faces, kept, min(kept + _MORE, most), np.random.default_rng(seed))
     real = values > 1e-4 * values.max(initial=0)  # what is left of a smaller space is rounding
     if not real.any():
         raise ValueError("all faces are the same, expected faces of different people")
     shape = (int(real.sum()), *images.shape[1:])
     deviations = (values[real] / np.sqrt(len(faces) - 1)).astype(np.float32)
     return Eigenfaces(mean.reshape(images.shape[1:]), axes[real].reshape(shape), deviations, whiten)
-
-
-def _decomposed(
-    faces: Array, kept: int, tried: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], Array]:
-    """Largest singular values (kept,) and right singular vectors (kept, F) of centred faces (N, F)."""
-    space = faces @ rng.standard_normal((faces.shape[1], tried), dtype=np.float32)
-    for _ in range(_PASSES):
-        space = np.linalg.qr(faces.T @ np.linalg.qr(space)[0])[0]
-        space = faces @ space
-    basis = np.linalg.qr(space)[0]
-    _, values, axes = np.linalg.svd(basis.T @ faces, full_matrices=False)
-    return values[:kept].astype(np.float64), axes[:kept].astype(np.float32)
 
 
 def _standardised(images: Array) -> Array:

@@ -99,6 +99,19 @@ def _uniform() -> NDArray[np.uint8]:
 _UNIFORM = _uniform()
 
 
+def _mirrored() -> NDArray[np.intp]:
+    """Bin that each bin becomes when the image is mirrored left to right: point k lies at the angle k · 45°."""
+    found = np.arange(PATTERNS)
+    for pattern in range(2**POINTS):
+        turned = sum(1 << ((POINTS // 2 - k) % POINTS) for k in range(POINTS) if pattern >> k & 1)
+        found[_UNIFORM[pattern]] = _UNIFORM[turned]
+    return found
+
+
+MIRRORED = _mirrored()
+"""(59,) the bin of a mirrored image that counts what each bin of the image counts."""
+
+
 def _check(images: NDArray[np.float32], radius: float, rows: int, columns: int) -> None:
     border = 2 * int(np.ceil(radius))
     if radius <= 0 or min(rows, columns) < 1:

@@ -1,0 +1,45 @@
+"""Spaces of faces on disk: one file each, without pickle, whole or absent."""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.evaluate.faces.whitening import Whitening
+from taskgan.files import atomic
+
+FILE = "space.npz"
+
+
+def keep(folder: Path, shape: tuple[int, int], space: Whitening, about: Mapping[str, Any]) -> None:
+    """Write a space and what belongs to it to ``<folder>/space.npz``.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    told = json.dumps({"shape": shape, "power": space.power, "about": dict(about)})
+    with atomic(folder / FILE) as partial:
+        np.savez(partial, mean=space.mean, axes=space.axes, deviations=space.deviations, about=np.array(told))
+
+
+def kept(folder: Path) -> tuple[tuple[int, int], Whitening, dict[str, Any]] | None:
+    """What :func:`keep` wrote; None where there is nothing or it is damaged, which is to be made again."""
+    try:
+        # A handle of one's own: of a damaged file by name the library leaves its own open.
+        with (folder / FILE).open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            mean, axes, deviations = (
+                np.asarray(file[name], dtype=np.float32) for name in ("mean", "axes", "deviations")
+            )
+            told = json.loads(str(file["about"]))
+        height, width = told["shape"]
+        space = Whitening(mean, axes, deviations, float(told["power"]))
+        about = dict(told["about"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError, zlib.error):
+        return None
+    whole = mean.ndim == deviations.ndim == 1 and axes.shape == (len(deviations), len(mean)) and len(axes) > 0
+    finite = all(np.isfinite(part).all() for part in (mean, axes, deviations))
+    return ((int(height), int(width)), space, about) if whole and finite else None
