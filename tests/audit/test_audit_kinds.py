@@ -18,7 +18,7 @@ from taskgan.audit.readings import load
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.verb import run_audit
-from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
 from taskgan.recipe import Target
@@ -84,6 +84,25 @@ def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None
     assert "Number of cases by the class on the clean image" in page
     assert "diagnosis" not in page
     assert "cut 0.5" not in page
+
+
+def test_what_several_contrasts_are_made_of_has_no_opinion_of_its_own(place: Path, tmp_path: Path) -> None:
+    with (place / "cohort" / "pairs.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    for row in rows:  # one acquisition for all contrasts of a subject
+        row |= {key: str(place / "cohort" / row[key]) for key in ("clean", "rim_mask")}
+        row["degraded"] = str(place / "cohort" / "low" / f"{row['subject']}_grey.nii.gz")
+    write_pairs(tmp_path / "pairs.csv", rows)
+    inputs = from_cohort(place / "changed", tmp_path / "pairs.csv")
+    done = audit(
+        inputs,
+        tmp_path / "a",
+        judges=[Judge("eye", Classes())],
+        settings=AuditSettings(calibration="none", figures=0),
+    )
+    assert set(done.outcome.opinions["eye"]) == {"clean", "changed"}
+    assert len(table(done, "opinions")) == 2
+    assert done.outcome.opinions["eye"]["changed"].flipped == 2
 
 
 def test_labels_that_nobody_can_read_do_not_count(place: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from taskgan.audit.overlap import Kept, kept_masks
 from taskgan.audit.properties import OBSERVER, Property
 from taskgan.audit.readings import CLEAN, INPUT, Readings
 from taskgan.audit.settings import AuditSettings
+from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.suvr import Agreement, agreement
 
 
@@ -86,7 +87,9 @@ def find_out(
 ) -> Outcome:
     """Count, compare and calibrate."""
     method = inputs.audited.method
-    images = [INPUT, CLEAN, *(r.method for r in inputs.all)]
+    # The acquisition that several contrasts are made of is none of them: a judge has nothing to read in it.
+    comparable = input_is_comparable(inputs.pairs, inputs.recipe.data)
+    images = [*([INPUT] if comparable else []), CLEAN, *(r.method for r in inputs.all)]
     fit = {judge: fitness_of(readings, judge) for judge in readings.judges}
     several = [judge for judge in readings.deciders if readings.about(judge).several]
     outputs = {
