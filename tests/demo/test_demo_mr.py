@@ -4,6 +4,7 @@ import pytest
 
 from taskgan.demo import mr
 from taskgan.demo.driver import Demo
+from taskgan.errors import UserError
 from taskgan.recipe import dump_recipe
 
 
@@ -43,3 +44,14 @@ def test_all_are_read_by_a_task_network_that_no_run_has_touched(demo: Demo) -> N
     assert demo.readers.task.pretrain.steps > 0
     assert demo.readers.judge == demo.recipes["gan"].judge
     assert demo.readers.data == demo.recipes["gan"].data
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [("seed=3", "expected --seed"), ("objective=l1", "trains gan and task_gan, expected another key")],
+)
+def test_what_the_demo_sets_itself_is_no_override(tmp_path: Path, override: str, sentence: str) -> None:
+    # The last one counts: what the user asked for would be passed over without a word.
+    with pytest.raises(UserError, match=sentence):
+        mr.demo_mr(tmp_path / "demo", overrides=[override])
+    assert not (tmp_path / "demo").exists()

@@ -7,7 +7,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -132,6 +132,24 @@ def _report(runs: list[Path], out: Path) -> None:
     from taskgan.report.run import compare
 
     compare([run / "evaluation" for run in runs], out / "report", baseline="gan", overwrite=True)
+
+
+def check_overrides(overrides: Sequence[str], methods: Sequence[str]) -> None:
+    """Refuse changes of a recipe that a demo makes itself, and would pass over in silence.
+
+    Args:
+        overrides: ``section.key=value`` each.
+        methods: What the demo trains.
+
+    Raises:
+        UserError: If one is of the seed or the objective.
+    """
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        if key == "seed":
+            raise UserError(f"--set {text}: a demo's cohort and runs have one seed, expected --seed")
+        if key == "objective":
+            raise UserError(f"--set {text}: the demo trains {' and '.join(methods)}, expected another key")
 
 
 def finished(restored: Path) -> bool:

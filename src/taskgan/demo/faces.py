@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskgan.demo.driver import Demo, run_demo
+from taskgan.demo.driver import Demo, check_overrides, run_demo
 from taskgan.errors import UserError
 from taskgan.files import checksum
 from taskgan.recipe import Objective, dump_recipe, read_recipe
@@ -57,6 +57,7 @@ def demo_faces(
         raise UserError(NO_DATA)
     find_images(data)  # said before anything is written
     lists = {name: checksum(find_list(None, file, data)) for name, file in NAMES.items()}
+    check_overrides(overrides, METHODS)
     base = read_recipe("face-demo", [*overrides, f"seed={seed}"])
     part = LfwSubset(people=people, images=images, pairs=pairs)
     preparation = LfwPreparation(

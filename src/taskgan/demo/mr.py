@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskgan.demo.driver import Demo, run_demo
+from taskgan.demo.driver import Demo, check_overrides, run_demo
 from taskgan.recipe import Objective, dump_recipe, read_recipe
 
 METHODS: tuple[Objective, ...] = ("gan", "task_gan")
@@ -26,8 +26,9 @@ def demo_mr(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Sequence
         The report page.
 
     Raises:
-        UserError: If ``out`` holds a demo with other settings.
+        UserError: If ``out`` holds a demo with other settings, or an override is of what the demo sets itself.
     """
+    check_overrides(overrides, METHODS)
     changes = [*overrides, f"seed={seed}"]
     base = read_recipe("mr-demo", changes)
     # The run teaches its own T. The one that reads the results learns as long as the judge.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskgan.demo.driver import Demo, run_demo
+from taskgan.demo.driver import Demo, check_overrides, run_demo
 from taskgan.recipe import Objective, dump_recipe, read_recipe
 
 METHODS: tuple[Objective, ...] = ("l1", "gan", "task_gan")
@@ -22,8 +22,9 @@ def demo_pet(out: Path, *, seed: int = 0, subjects: int = 36, overrides: Sequenc
         The report page.
 
     Raises:
-        UserError: If ``out`` holds a demo with other settings.
+        UserError: If ``out`` holds a demo with other settings, or an override is of what the demo sets itself.
     """
+    check_overrides(overrides, METHODS)
     base = read_recipe("pet-demo", [*overrides, f"seed={seed}"])
 
     def simulate(cohort: Path) -> None:
