@@ -48,7 +48,7 @@ def test_all_are_read_by_a_task_network_that_no_run_has_touched(demo: Demo) -> N
 
 @pytest.mark.parametrize(
     ("override", "sentence"),
-    [("seed=3", "expected --seed"), ("objective=l1", "trains gan and task_gan, expected another key")],
+    [("seed=3", "expected --seed"), ("objective=l1", "trains gan, task_gan, expected another key")],
 )
 def test_what_the_demo_sets_itself_is_no_override(tmp_path: Path, override: str, sentence: str) -> None:
     # The last one counts: what the user asked for would be passed over without a word.

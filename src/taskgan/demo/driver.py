@@ -149,7 +149,7 @@ def check_overrides(overrides: Sequence[str], methods: Sequence[str]) -> None:
         if key == "seed":
             raise UserError(f"--set {text}: a demo's cohort and runs have one seed, expected --seed")
         if key == "objective":
-            raise UserError(f"--set {text}: the demo trains {' and '.join(methods)}, expected another key")
+            raise UserError(f"--set {text}: the demo trains {', '.join(methods)}, expected another key")
 
 
 def finished(restored: Path) -> bool:
