@@ -85,6 +85,7 @@ def evaluate(
     if recipe.data.condition and recipe.data.condition not in pairs.columns:
         raise UserError(f"{pairs.source} has no column {recipe.data.condition!r} (data.condition)")
     rows, notes = _choose(pairs, found, recipe, split)
+    notes += [str(warning) for warning in found.origin.get("warnings") or ()]
     targets = Targets.of(recipe.task.target, pairs)
     if readers is None:
         silent = restored if foreign else None
@@ -104,17 +105,13 @@ def evaluate(
     summary = summarise(read_cases(out))
     for name, figures in verified.figures.items():
         summary[name]["verification"] = plain(figures)
-    record = _record(found, pairs, recipe, settings, out)
-    record["property"]["measure"] = list(targets.kind.measure)
-    record["readers"] = {
-        n: {**describe(r), "on_clean": summary["clean"]["readers"][n]} for n, r in readers.items()
+    record = _record(bench, pairs, recipe, summary)
+    further = {
+        "features": kept,
+        "verification": plain(verified.record),
+        "lesion_observer": {name or "all": one.record for name, one in taught.items()},
     }
-    if kept is not None:
-        record["features"] = kept
-    if verified.record:
-        record["verification"] = plain(verified.record)
-    if taught:
-        record["lesion_observer"] = {name or "all": one.record for name, one in taught.items()}
+    record |= {key: told for key, told in further.items() if told}
     write_yaml(out / "evaluation.yaml", {**record, "notes": notes, "versions": versions()})
     write_json(out / "summary.json", summary)
     _tell(out, found.method, len(rows), summary, notes, verified.lines)
@@ -221,10 +218,9 @@ def _tell(
     say(f"{out}: {method}, {cases} cases, PSNR {_db(mean)}{before}")
 
 
-def _record(
-    found: Restorations, pairs: Pairs, recipe: Recipe, settings: Evaluation, out: Path
-) -> dict[str, Any]:
-    """What was judged, and by which settings."""
+def _record(bench: Bench, pairs: Pairs, recipe: Recipe, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What was judged, by which settings and by whom."""
+    found, out, readers = bench.restorations, bench.out, bench.readers
     return {
         "method": found.method,
         "seed": found.seed,
@@ -233,13 +229,21 @@ def _record(
         "cohort": relative(pairs.folder, out),
         "model": found.origin.get("model"),
         "checksum": found.origin.get("checksum"),
-        "settings": settings.model_dump(mode="json"),
+        "settings": bench.settings.model_dump(mode="json"),
         "recipe": {
             "data": recipe.data.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
             "judge": recipe.judge.model_dump(mode="json"),
         },
-        "property": {"kind": recipe.task.kind, "labels": list(recipe.task.columns)},
+        "property": {
+            "kind": recipe.task.kind,
+            "labels": list(recipe.task.columns),
+            "measure": list(bench.targets.kind.measure),
+        },
+        "readers": {
+            name: {**describe(one), "on_clean": summary["clean"]["readers"][name]}
+            for name, one in readers.items()
+        },
     }
 
 
