@@ -19,7 +19,7 @@ from taskgan.files import checksum
 from taskgan.info import describe
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation, mr_preparation
-from taskgan.recipe import parse_recipe
+from taskgan.recipe import parse_recipe, read_recipe
 from taskgan.simulate.mr.sequences import TARGETS
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -69,6 +69,26 @@ def test_exports_become_a_cohort_that_can_be_checked_and_described(three, tmp_pa
     assert "taskgan prepare mr (kind mr)" in text
     assert "3 × T1w, 3 × T2-FLAIR" in text
     assert read_description(out)["contrasts"] == {"0": "T1w", "3": "T2-FLAIR"}
+
+
+def test_fewer_contrasts_than_six_are_numbered_so_that_they_can_be_learnt(three, tmp_path, capsys):
+    out = prepared(three, tmp_path / "cohort")
+    pairs = read_pairs(out)
+    assert {p.columns["contrast_number"] + p.columns["contrast"] for p in pairs} == {"0T1w", "1T2-FLAIR"}
+    [note] = [line for line in capsys.readouterr().out.splitlines() if "2 of the 6 contrasts" in line]
+    words = note.partition(" says ")[2].split()
+    changes = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
+    recipe = read_recipe("mr-demo", changes)
+    data = recipe.data.model_copy(update={"inputs": INPUTS, "conditions": ("T1w", "T2-FLAIR")})
+    check_cohort(pairs, data, labels=True, target=recipe.task.target)
+    with pytest.raises(Problems, match="no training row has label 1, 2, 4, 5"):
+        check_cohort(pairs, data, labels=True, target=read_recipe("mr-demo", []).task.target)
+    for number, contrast in enumerate(CONTRASTS):
+        if contrast not in ("T1w", "T2-FLAIR"):
+            file = three.folder / f"{number}.nii.gz"
+            save(file, np.random.default_rng(number).uniform(1, 9, SHAPE).astype(np.float32))
+            three.add("P-0", file.name, "target", name=contrast)
+    assert "contrast_number" not in read_pairs(prepared(three, tmp_path / "six")).columns
 
 
 def test_one_factor_for_all_inputs_and_one_for_each_target(three, tmp_path):

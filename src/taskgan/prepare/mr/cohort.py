@@ -13,7 +13,7 @@ from taskgan.errors import Problems
 from taskgan.files import checksum, versions
 from taskgan.prepare.mr.findings import Findings
 from taskgan.prepare.mr.load import load
-from taskgan.prepare.mr.plan import Plan, plan
+from taskgan.prepare.mr.plan import NUMBER, Plan, plan
 from taskgan.prepare.mr.rows import REQUIRED
 from taskgan.prepare.mr.settings import MrPreparation
 from taskgan.prepare.mr.write import write_subject, write_tables
@@ -134,6 +134,12 @@ def _tell(out: Path, planned: Plan, found: Sequence[Findings]) -> None:
     if resampled:
         were = "1 image was" if resampled == 1 else f"{resampled} images were"
         say(f"note: {were} resampled onto another's grid (sidecars say which)")
+    if planned.numbered:
+        count = len(planned.contrasts)
+        say(
+            f"note: {count} of the {len(mdme.CONTRASTS)} contrasts: a recipe whose T tells contrasts apart says "
+            f"--set task.labels={NUMBER} --set task.classes={count}"
+        )
     learnt = [subject for subject in planned.subjects if subject.targets]
     if planned.dealt and 0 < len(learnt) < len(SPLITS):
         say("note: fewer than three subjects with contrasts: all of them are test subjects")

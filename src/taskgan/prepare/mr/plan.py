@@ -13,7 +13,9 @@ from taskgan.prepare.mr.settings import MrPreparation
 from taskgan.prepare.names import deal, named_alike, participant
 from taskgan.prepare.table import Line, Table
 
-_OWN = {*REQUIRED, "contrast", "mask", "brain", "lesions", "tumour", "white", "grey", "csf", "participant_id"}
+NUMBER = "contrast_number"
+"""Column of ``pairs.csv``, where a cohort has some of the six contrasts: 0, 1, … without gaps, as classes are."""
+_OWN = {*REQUIRED, "contrast", NUMBER, "mask", *MASK_TYPES, "participant_id"} - {"head"}
 _OWN_INPUT = re.compile(r"delay\d+_echo\d+_\w+")
 _PAIRS = (("real", "imag"), ("magnitude", "phase"))
 
@@ -69,6 +71,16 @@ class Plan:
     protocol: Protocol
     further: tuple[str, ...]
     dealt: bool
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Those that any subject has, in the order of the six."""
+        return tuple(name for name in CONTRASTS if any(name in subject.targets for subject in self.subjects))
+
+    @property
+    def numbered(self) -> bool:
+        """Whether they have numbers of their own: labels, which are places among the six, then have gaps."""
+        return 1 < len(self.contrasts) < len(CONTRASTS)
 
 
 def plan(table: Table, settings: MrPreparation) -> Plan:

@@ -11,7 +11,7 @@ from taskgan.cohort import bids, mdme
 from taskgan.cohort.images import write_volume
 from taskgan.cohort.pairs import write_pairs
 from taskgan.prepare.mr.load import Loaded
-from taskgan.prepare.mr.plan import Plan, Protocol, Subject
+from taskgan.prepare.mr.plan import NUMBER, Plan, Protocol, Subject
 from taskgan.prepare.mr.rows import Row
 
 MASKS = Path("derivatives") / "masks"
@@ -89,7 +89,7 @@ def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
     """
     protocol = plan.protocol
     columns = mdme.input_columns(len(protocol.delays), protocol.echoes)
-    every = [name for name in mdme.CONTRASTS if any(name in subject.targets for subject in plan.subjects)]
+    every = plan.contrasts
     masks = [name for name in mdme.MASK_TYPES if any(name in subject.masks for subject in plan.subjects)]
     rows: list[dict[str, object]] = []
     for subject in plan.subjects:
@@ -99,7 +99,7 @@ def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
             for column, (delay, echo, part) in columns.items()
         }
         degraded = inputs.pop("degraded")
-        for contrast in subject.targets or every or [""]:
+        for contrast in subject.targets or every or ("",):
             rows.append(
                 {
                     "case": mdme.case_name(name, contrast) if contrast else name,
@@ -111,6 +111,7 @@ def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
                     if contrast in subject.targets
                     else "",
                     "label": mdme.CONTRASTS.index(contrast) if contrast else "",
+                    **({NUMBER: every.index(contrast)} if plan.numbered else {}),
                     **inputs,
                     **{
                         mdme.mask_column(mask): mask_path(name, mask).as_posix()
