@@ -74,3 +74,9 @@ def test_a_summary_that_is_no_evaluation_is_one_sentence(tmp_path: Path) -> None
     write_text(tmp_path / "summary.json", "[1]")
     with pytest.raises(UserError, match=r"summary.json holds list"):
         describe(tmp_path)
+
+
+def test_names_of_people_are_counted_and_not_listed(tmp_path: Path) -> None:
+    rows = "".join(f"c{k},p{k},test,x.png,y.png,{k}\n" for k in range(40))
+    write_text(tmp_path / "pairs.csv", "case,subject,split,degraded,clean,label\n" + rows)
+    assert "40 subjects (40 different labels)" in describe(tmp_path)

@@ -65,10 +65,15 @@ def _split(pairs: Pairs) -> str:
     if len(alone) == len(labels) > _FEW:  # everybody has a label of their own: numbers of people tell nothing
         return f"{len(labels)} subjects, {len(pairs)} pairs"
     if all(len(own) == 1 for own in labels.values()):
-        return f"{len(labels)} subjects ({_counts(Counter(own.pop() for own in labels.values()))})"
+        return f"{len(labels)} subjects ({_labels(Counter(own.pop() for own in labels.values()))})"
     # Labels that differ within a subject, such as contrasts, are those of its pairs.
     of_pairs = Counter("no label" if p.label is None else f"label {p.label:g}" for p in pairs)
-    return f"{len(labels)} subjects, {len(pairs)} pairs ({_counts(of_pairs)})"
+    return f"{len(labels)} subjects, {len(pairs)} pairs ({_labels(of_pairs)})"
+
+
+def _labels(counts: Mapping[str, int]) -> str:
+    """How many have which label; where labels are names, as of people, how many names there are."""
+    return _counts(counts) if len(counts) <= _FEW else f"{len(counts)} different labels"
 
 
 def _groups(pairs: Pairs, columns: list[str]) -> dict[str, str]:

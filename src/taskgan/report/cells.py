@@ -34,11 +34,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: key in the CSV, heading, and a sentence that explains it."""
+    """A column.
+
+    Attributes:
+        key: In the CSV.
+        heading: In the page.
+        meaning: A sentence that explains it.
+        hidden: Whether it is in the CSV alone.
+    """
 
     key: str
     heading: str
     meaning: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,15 @@ class Table:
     def opens(self, index: int) -> bool:
         """Whether a row is the first of its group (every row where rows are not grouped)."""
         return not self.grouped or index == 0 or self.rows[index][0] != self.rows[index - 1][0]
+
+    def visible(self, row: Sequence[Cell]) -> list[Cell]:
+        """The cells of a row that the page shows."""
+        return [cell for column, cell in zip(self.columns, row, strict=True) if not column.hidden]
+
+    @property
+    def explained(self) -> list[Column]:
+        """The columns of the page that have an explanation."""
+        return [column for column in self.columns if column.meaning and not column.hidden]
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> str:
@@ -134,6 +151,14 @@ def plain(text: str, *, tone: str = "") -> Cell:
 def figure(value: float, digits: int, *, sign: bool = False) -> Cell:
     """A cell of one number without an interval."""
     return Cell(number(value, digits, sign=sign), "", value)
+
+
+def filled(
+    columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
+) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
+    """A table's columns and rows without the columns in which no row has anything."""
+    kept = [i for i in range(len(columns)) if any(row[i].text not in ("", MISSING) for row in rows)]
+    return tuple(columns[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
 
 
 def write_table(table: Table, folder: Path) -> Path:

@@ -17,6 +17,10 @@ RULE = (
     "the positive and among the negative cases. Slice: the axial one with the most cortex (without a cortex "
     "mask, with the highest uptake). Detail: where {focus} and {baseline} differ most. Seed: the lowest."
 )
+_RULE_OF_PHOTOS = (
+    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus}. "
+    "Detail: where {focus} and {baseline} differ most. Seed: the lowest."
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Chosen:
 
 def rule(comparison: Comparison) -> str:
     """The rule in words, with the methods' names."""
-    return RULE.format(focus=shown(comparison.focus), baseline=shown(comparison.baseline))
+    words = _RULE_OF_PHOTOS if comparison.photos else RULE
+    return words.format(focus=shown(comparison.focus), baseline=shown(comparison.baseline))
 
 
 def choose_cases(comparison: Comparison) -> list[Chosen]:
@@ -44,7 +49,8 @@ def choose_cases(comparison: Comparison) -> list[Chosen]:
     gap = gaps(comparison)
     labels = comparison.frame.drop_duplicates("case").set_index("case")["label"]
     groups: list[tuple[str, pd.Series]] = []
-    for word, wanted in (("positive", True), ("negative", False)):
+    # Of photos labels are mostly names, as those of people, and not signs of a disease.
+    for word, wanted in () if comparison.photos else (("positive", True), ("negative", False)):
         cases = [c for c in gap.index if labels[c] == labels[c] and (labels[c] > 0.5) == wanted]
         groups.append((word, gap[cases]))
     if not any(len(found) for _, found in groups):

@@ -1,6 +1,7 @@
 """The table of tests: every measure against the baseline, with corrected p, equivalence and subjects needed."""
 
 import math
+from collections.abc import Sequence
 
 from taskgan.evaluate.statistics import (
     Difference,
@@ -50,15 +51,20 @@ def detectable(difference: Difference, metric: Metric, power: float) -> float:
     return detectable_mean(difference.deviation, difference.count, power=power)
 
 
-def comparisons(comparison: Comparison) -> Table:
-    """One row a measure and method: difference, test, other seeds, equivalence, and what it would take."""
+def comparisons(comparison: Comparison, further: Sequence[Compared] = ()) -> Table:
+    """One row a measure and method: difference, test, other seeds, equivalence, and what it would take.
+
+    Args:
+        comparison: What is compared.
+        further: Differences to the same baseline in measures that are not in its rows.
+    """
     frame, baseline = comparison.frame, comparison.baseline
     areas = AUCS.values() if comparison.kind == "binary" else ()  # of two classes only
     asked = (named(m, comparison.measure[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED))
     metrics = [m for m in asked if frame[m.column].notna().any()]
     # An AUC needs both labels, which a cohort may lack.
     found = [one for m in metrics for one in family(comparison, m, baseline).values()]
-    found = [one for one in found if not math.isnan(one.interval.estimate)]
+    found = [one for one in (*found, *further) if not math.isnan(one.interval.estimate)]
     seeds = any(not math.isnan(one.crossed.low) for one in found)
     margins = bool(comparison.inference.margins)
     rows = [_row(one, seeds=seeds, margins=margins) for one in found]

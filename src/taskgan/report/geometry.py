@@ -11,7 +11,7 @@ from taskgan.evaluate import summary
 from taskgan.evaluate.features import Features, read_features
 from taskgan.evaluate.geometry import Mapping, rank_correlation, retrieval, shrinkage, standardise
 from taskgan.evaluate.statistics import Interval, exact_rate, subject_means
-from taskgan.report.cells import Cell, Column, Table, difference, number, span
+from taskgan.report.cells import Cell, Column, Table, difference, filled, number, span
 from taskgan.report.load import Comparison, Evaluated
 from taskgan.report.names import name_cell, shown, versus
 
@@ -22,6 +22,12 @@ _NOTE = (
     "Distances in the judge’s features (last stage, averaged over each slice and over the middle slices, each "
     "feature on the scale of the clean images’ standard deviation), between different subjects. "
 )
+_NOTE_OF_PHOTOS = (
+    "Distances in the judge’s features (last stage, averaged over each photo, each feature on the scale of the clean "
+    "photos’ standard deviation), between different people. "
+)
+_MOST = 300  # cases: every draw of the bootstrap ranks all pairs of them
+_KEPT = 120  # subjects of more cases
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,9 @@ def geometry(comparison: Comparison) -> Geometry:
         UserError: If a features file is damaged.
     """
     held = [(one, read_features(one.folder)) for one in comparison.evaluations]
+    kept = _kept(comparison)
+    if kept is not None:
+        held = [(one, None if found is None else _part(found, kept)) for one, found in held]
     runs = _runs(comparison, [(one, found) for one, found in held if found is not None])
     methods = (*comparison.references, *comparison.methods)
     measures = {method: _measure(comparison, method, runs) for method in methods}
@@ -80,7 +89,29 @@ def geometry(comparison: Comparison) -> Geometry:
             f"{len(without)} of {len(held)} evaluations ({listed}) hold no features of a judge; where the cohort has "
             "one, evaluate them again."
         )
+    if kept is not None:
+        notes.append(
+            f"Of {len(comparison.cases)} cases the first one of {len(kept)} subjects, evenly spaced by name: pairs "
+            "of all of them would be too many."
+        )
     return Geometry(methods, runs, measures, tuple(notes))
+
+
+def _kept(comparison: Comparison) -> frozenset[str] | None:
+    """Where there are many cases, the first one of each of some subjects; None for all."""
+    if len(comparison.cases) <= _MOST:
+        return None
+    clean = (
+        comparison.rows("clean").sort_values(["subject", "case"], kind="stable").drop_duplicates("subject")
+    )
+    places = np.unique(np.linspace(0, len(clean) - 1, min(_KEPT, len(clean))).round().astype(int))
+    return frozenset(str(case) for case in clean["case"].iloc[places])
+
+
+def _part(found: Features, kept: frozenset[str]) -> Features:
+    places = [k for k, case in enumerate(found.cases) if str(case) in kept]
+    images = {name: values[places] for name, values in found.images.items()}
+    return Features(tuple(found.cases[k] for k in places), images)
 
 
 def _runs(comparison: Comparison, held: Sequence[tuple[Evaluated, Features]]) -> tuple[Run, ...]:
@@ -158,10 +189,14 @@ def geometry_table(comparison: Comparison, found: Geometry) -> Table:
             name = name_cell(method, tone="strong")
             cells = (_cell(measures.get(c.key), c.key) for c in columns[2:])
             rows.append((name, Cell(str(count) if method != "input" else "–", "", count), *cells))
+    if comparison.photos:
+        columns, rows = filled(columns, rows)
     return Table(
         "geometry",
         "Figure 4 in figures",
-        _NOTE + "Shrinkage and slope are marked where their intervals exclude 1. " + " ".join(found.notes),
+        (_NOTE_OF_PHOTOS if comparison.photos else _NOTE)
+        + "Shrinkage and slope are marked where their intervals exclude 1. "
+        + " ".join(found.notes),
         columns,
         tuple(rows),
         "The cohort has neither a judge nor masks for the SUVR.",

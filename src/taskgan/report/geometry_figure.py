@@ -24,6 +24,7 @@ _PANELS = {
     FLIPS: ("Flips", 0.0),
 }
 _MOST = 4  # mapping panels side by side
+_KINDS = 12  # labels that are told apart
 
 
 def geometry_figure(comparison: Comparison, found: Geometry, path: Path) -> Path | None:
@@ -116,6 +117,10 @@ def _square(mappings: Sequence[tuple[Array, Array]]) -> tuple[tuple[float, float
 
 def draw_mapping(axis: Any, clean: Array, restored: Array, labels: Array, size: float = 4.5) -> None:
     """Lines from clean (hollow) to restored (filled) positions (N, 2), coloured and shaped by label (N,)."""
+    if (
+        len(np.unique(labels[~np.isnan(labels)])) > _KINDS
+    ):  # names, as of people: colours could not tell them apart
+        labels = np.full(len(labels), np.nan)
     kinds = [*np.unique(labels[~np.isnan(labels)]), *([math.nan] if np.isnan(labels).any() else [])]
     for index, label in enumerate(kinds):
         mine = np.isnan(labels) if math.isnan(label) else labels == label

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from taskgan.cohort.photos import is_photo_name
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import TEXT, read_cases
 from taskgan.evaluate.restorations import RESERVED
 from taskgan.files import read_yaml
+from taskgan.report import paper
 from taskgan.report.inference import Inference
 from taskgan.report.metrics import METRICS
 from taskgan.report.names import NAMES, shown
@@ -99,11 +101,29 @@ class Comparison:
         name, words = self._property.get(
             "measure", ("slice MAE", "Mean |probability − label| over the middle slices")
         )
-        return str(name), str(words)
+        return str(name), str(words).removesuffix(" over the middle slices" if self.photos else "")
 
     @property
     def _property(self) -> dict[str, Any]:
         return dict(self.evaluations[0].record.get("property") or {})
+
+    @cached_property
+    def photos(self) -> bool:
+        """Whether the clean images are photos: shown as they are, and of no slices, heads or uptake."""
+        clean = self.rows("clean")["restored"]
+        return bool(len(clean)) and all(is_photo_name(Path(path)) for path in clean)
+
+    @property
+    def images(self) -> str:
+        """What one case is, in the plural."""
+        return "photos" if self.photos else "volumes"
+
+    @property
+    def experiment(self) -> str:
+        """The experiment of the paper that figures are set beside: of photos only that on faces can be meant."""
+        if not self.photos:
+            return paper.PET
+        return paper.LFW if self.kind == "embedding" else paper.NONE
 
     @property
     def cut(self) -> float:

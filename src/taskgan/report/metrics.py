@@ -44,6 +44,13 @@ def named(metric: Metric, measure: str) -> Metric:
     return metric if heading == metric.heading else replace(metric, heading=heading)
 
 
+def spoken(metric: Metric, kind: str) -> Metric:
+    """The metric as sentences call it where what the judge says of an image is a descriptor."""
+    if metric is JUDGE and kind == "embedding":
+        return replace(metric, words="the judge's distance from the clean image")
+    return metric
+
+
 PSNR = Metric("psnr", "PSNR (dB)", 2, 1, "PSNR", " dB")
 SSIM = Metric("ssim", "SSIM", 3, 1, "SSIM")
 RELATIVE = Metric("rmse_relative", "Relative RMSE", 3, -1, "relative RMSE")
@@ -72,10 +79,11 @@ LESION_SNR = Metric("lesion_snr", "Lesion SNR", 2, 1, "the lesions' signal-to-no
 LESIONS_FALSE = Metric("lesions_false", "False lesions", 2, -1, "the number of false lesions")
 RIM = _error_of("rim", "rim", 3, "the error of the rim at CSF")
 GRID = _error_of("checkerboard", "grid", 4, "the grid artefacts")
+BACK = Metric("back_projection", "Back-projection", 4, -1, "the back-projection error")
 
 QUALITY = (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
 READINGS = (TASK, JUDGE, SUVR)
-OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID)
+OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID, BACK)
 AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}
 # What the verdict speaks of: frame and head tell the same story, and T is no judge of Task-GAN.
 HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR, LESION, LESION_AUC, LESIONS_FALSE)

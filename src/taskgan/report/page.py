@@ -60,7 +60,8 @@ def write_page(
         cases=cases,
         charts={chart.path.stem: chart for chart in charts},
         rule=rule,
-        heading=f"Is the {'diagnosis' if comparison.kind == 'binary' else 'property'} kept?",
+        heading=f"Is the {_kept(comparison, tables)} kept?",
+        photos=comparison.photos,
         condition=comparison.condition if comparison.conditions else "",
         condition_tables=NAMES,
         commands=_commands(comparison, path.parent),
@@ -70,6 +71,12 @@ def write_page(
     )
     write_text(path, page)
     return path
+
+
+def _kept(comparison: Comparison, tables: list[Table]) -> str:
+    if any(table.name == "verification" for table in tables):
+        return "person"
+    return "diagnosis" if comparison.kind == "binary" and not comparison.photos else "property"
 
 
 def _provenance(record: dict[str, Any]) -> dict[str, str]:

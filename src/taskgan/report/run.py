@@ -13,6 +13,7 @@ from taskgan.report.choose import choose_cases, gaps, rule
 from taskgan.report.condition_chart import condition_chart
 from taskgan.report.condition_figures import choose_subject, condition_figure, figure_rule
 from taskgan.report.curves import curve_chart
+from taskgan.report.example import example_figure, example_words, examples
 from taskgan.report.flips import flips_table
 from taskgan.report.geometry import Geometry, geometry, geometry_paired, geometry_table
 from taskgan.report.geometry_figure import geometry_figure
@@ -21,6 +22,10 @@ from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison, load
 from taskgan.report.names import shown
 from taskgan.report.page import Picture, write_page
+from taskgan.report.photo_figure import photo_figure
+from taskgan.report.photo_grid import grid_rule, photo_grid
+from taskgan.report.roc import roc_chart
+from taskgan.report.study import Study, study
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import verdict
 
@@ -61,15 +66,16 @@ def compare(
     comparison = load(evaluations, baseline, inference)
     page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables
     mapped = geometry(comparison)
+    faces = study(comparison)
     tables = [
-        *all_tables(comparison),
+        *all_tables(comparison, faces),
         flips_table(comparison),
         geometry_table(comparison, mapped),
         geometry_paired(comparison, mapped),
     ]
     for table in tables:
         write_table(table, out / "tables")
-    words = verdict(comparison)
+    words = verdict(comparison, faces)
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
     write_yaml(
         out / "report.yaml",
@@ -82,7 +88,8 @@ def compare(
         },
     )
     picked = figure_rule(comparison) if comparison.conditions else rule(comparison)
-    write_page(page, comparison, words, tables, cases, _charts(comparison, mapped, out / "figures"), picked)
+    charts = [*_charts(comparison, mapped, out / "figures"), *_faces(comparison, faces, out / "figures")]
+    write_page(page, comparison, words, tables, cases, charts, picked)
     _say(tables[0], words.findings)
     say(f"report: {page}")
     return page
@@ -91,7 +98,8 @@ def compare(
 def _cases(comparison: Comparison, folder: Path) -> list[Picture]:
     pictures = []
     for letter, chosen in zip("ABCDEFGH", choose_cases(comparison), strict=False):
-        path = case_figure(comparison, chosen, folder / f"figure3-{letter.lower()}-{_file(chosen.case)}.png")
+        draw = photo_figure if comparison.photos else case_figure
+        path = draw(comparison, chosen, folder / f"figure3-{letter.lower()}-{_file(chosen.case)}.png")
         if path is not None:
             gap = f"{chosen.gap:+.2f}".replace("-", "−")
             against = f"{shown(comparison.focus)} {gap} dB"
@@ -164,6 +172,29 @@ def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Pict
         ),
     )
     return [Picture(path, title, caption) for path, title, caption in drawn if path is not None]
+
+
+def _faces(comparison: Comparison, found: Study | None, folder: Path) -> list[Picture]:
+    """Figure 2: ROC curves, pairs that methods win and lose, a grid of photos."""
+    drawn: list[tuple[Path | None, str, str]] = [
+        (
+            roc_chart(comparison, found, folder / "roc.png"),
+            "Figure 2 (a). ROC curves",
+            "Two photos are called one person up to a distance; the curves are of all distances, mean over the "
+            "seeds. Below: the same where few pairs of two people are accepted, on a logarithmic axis.",
+        )
+    ]
+    for one in examples(comparison, found):
+        heading, caption = example_words(comparison, one)
+        path = folder / f"example-{'won' if one.won else 'lost'}.png"
+        drawn.append((found and example_figure(comparison, found, one, path), heading, caption))
+    grid = "Figure 2 (c). Photos" if found is not None else "Photos"
+    drawn.append((photo_grid(comparison, folder / "grid.png"), grid, grid_rule(comparison)))
+    pictures = [Picture(path, title, caption) for path, title, caption in drawn if path is not None]
+    for name in ("roc", "example-won", "example-lost", "grid"):  # of a report that this one replaces
+        if name not in {picture.path.stem for picture in pictures}:
+            (folder / f"{name}.png").unlink(missing_ok=True)
+    return pictures
 
 
 def _say(table: Table, findings: Sequence[str]) -> None:

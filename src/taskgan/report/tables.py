@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from taskgan.evaluate import summary
-from taskgan.evaluate.statistics import Interval, exact_rate
+from taskgan.evaluate.statistics import Interval, exact_rate, mean_interval
 from taskgan.report import paper
 from taskgan.report.cells import (
     Cell,
@@ -14,6 +14,7 @@ from taskgan.report.cells import (
     difference,
     estimate,
     figure,
+    filled,
     number,
     plain,
     rate,
@@ -22,18 +23,25 @@ from taskgan.report.comparisons import comparisons, p_text
 from taskgan.report.condition_tables import condition_tables
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import AUCS, QUALITY, READINGS, Metric, named
-from taskgan.report.names import name_cell, versus
+from taskgan.report.metrics import AUCS, BACK, QUALITY, READINGS, Metric, named
+from taskgan.report.names import filed, name_cell, versus
 from taskgan.report.outputs import outputs_tables
 from taskgan.report.paired import Compared, auc_of, deciders, discordance, family
+from taskgan.report.study import Study
+from taskgan.report.study_tables import study_tables
 from taskgan.report.suvr_table import suvr_table
 
 READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
 IMAGES = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
 
 
-def all_tables(comparison: Comparison) -> list[Table]:
-    """Every table of the report, in its order (that of flips is in ``report.flips``)."""
+def all_tables(comparison: Comparison, found: Study | None = None) -> list[Table]:
+    """Every table of the report, in its order (that of flips is in ``report.flips``).
+
+    Args:
+        comparison: What is compared.
+        found: Its verification, where there is one.
+    """
     return [
         quality(comparison, ""),
         quality(comparison, "_head"),
@@ -41,29 +49,30 @@ def all_tables(comparison: Comparison) -> list[Table]:
         readers(comparison),
         paired_readings(comparison),
         *outputs_tables(comparison),
+        *study_tables(comparison, found),
         *condition_tables(comparison),
         suvr_table(comparison),
-        comparisons(comparison),
+        comparisons(comparison, _verified(comparison, found)),
+    ]
+
+
+def _verified(comparison: Comparison, found: Study | None) -> list[Compared]:
+    """What judges of faces say of every method against the baseline."""
+    if found is None:
+        return []
+    methods = comparison.others
+    return [
+        change.compared
+        for reader in found.able
+        for method in methods
+        if (change := found.change(reader, method, comparison.baseline)) is not None
     ]
 
 
 def quality(comparison: Comparison, suffix: str) -> Table:
     """Table 2 over the frame (suffix empty) or the head (``_head``)."""
     where = "inside the head mask" if suffix else "over the whole frame"
-    columns: tuple[Column, ...] = (
-        IMAGES,
-        Column(
-            "subjects", "Subjects", "Test subjects; each counts once, whatever its number of cases and seeds."
-        ),
-        Column("seeds", "Seeds", "Training runs that differ in their random numbers only."),
-        Column("psnr", "PSNR (dB)", "20 log₁₀(maximum of the clean volume / RMSE). Higher is better."),
-        Column("ssim", "SSIM", "Structural similarity by slice, Gaussian window σ 1.5. Higher is better."),
-        Column("rmse", "RMSE", "Root mean squared error in the images' own units. Lower is better."),
-        Column("rmse_relative", "Relative RMSE", "‖x̂ − x‖ / ‖x‖, the scale of the paper. Lower is better."),
-        Column(
-            "paper", "Paper", "PSNR / SSIM / relative RMSE that the paper reports for its own in-vivo data."
-        ),
-    )
+    columns = _quality_columns(comparison.photos)
     rows: list[tuple[Cell, ...]] = []
     for method in (*comparison.references, *comparison.methods):
         mine = comparison.rows(method)
@@ -80,12 +89,15 @@ def quality(comparison: Comparison, suffix: str) -> Table:
                 estimate(figures[f"ssim{suffix}"], 3),
                 estimate(figures[f"rmse{suffix}"], _digits(figures[f"rmse{suffix}"].estimate)),
                 estimate(figures[f"rmse_relative{suffix}"], 3),
-                _paper_level(method) if not suffix else plain("–", tone="muted"),
+                _paper_level(method, comparison.experiment) if not suffix else plain("–", tone="muted"),
             )
         )
-    if suffix or comparison.conditions:  # the paper's figures are of one kind of image
+    # The paper's figures are of one kind of image.
+    if suffix or comparison.conditions or comparison.experiment == paper.NONE:
         columns = columns[:-1]
         rows = [row[:-1] for row in rows]
+    if not suffix and comparison.frame[BACK.column].notna().any():
+        columns, rows = _with_back_projection(comparison, columns, rows)
     if suffix:
         columns = tuple(Column(c.key, c.heading) for c in columns)
     return Table(
@@ -98,25 +110,78 @@ def quality(comparison: Comparison, suffix: str) -> Table:
     )
 
 
+def _quality_columns(photos: bool) -> tuple[Column, ...]:
+    psnr = "range of the values" if photos else "maximum of the clean volume"
+    by_slice = "" if photos else " by slice"
+    own = "as a share of the range" if photos else "in the images' own units"
+    data = "LFW-a" if photos else "its own in-vivo data"
+    return (
+        IMAGES,
+        Column(
+            "subjects", "Subjects", "Test subjects; each counts once, whatever its number of cases and seeds."
+        ),
+        Column("seeds", "Seeds", "Training runs that differ in their random numbers only."),
+        Column("psnr", "PSNR (dB)", f"20 log₁₀({psnr} / RMSE). Higher is better."),
+        Column("ssim", "SSIM", f"Structural similarity{by_slice}, Gaussian window σ 1.5. Higher is better."),
+        Column("rmse", "RMSE", f"Root mean squared error {own}. Lower is better."),
+        Column("rmse_relative", "Relative RMSE", "‖x̂ − x‖ / ‖x‖, the scale of the paper. Lower is better."),
+        Column("paper", "Paper", f"PSNR / SSIM / relative RMSE that the paper reports for {data}."),
+    )
+
+
+def _with_back_projection(
+    comparison: Comparison, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
+) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
+    """The column before the paper's, and a row for clean images: what rounding leaves of their own."""
+    told = Column(
+        BACK.key,
+        BACK.heading,
+        "RMSE between the image, degraded again, and the low-resolution image, as a share of the range. What clean "
+        "images have of it is rounding (and noise): less cannot be asked for.",
+    )
+    place = next((i for i, column in enumerate(columns) if column.key == "paper"), len(columns))
+    methods = [m for m in (*comparison.references, *comparison.methods) if _measured(comparison, m)]
+    cells = [_mean(comparison, method) for method in methods]
+    wider = [(*row[:place], cell, *row[place:]) for row, cell in zip(rows, cells, strict=True)]
+    clean: list[Cell] = [name_cell("clean", tone="muted"), *[Cell("–", tone="muted")] * (len(columns) - 1)]
+    clean.insert(place, replace(_mean(comparison, "clean"), tone="muted"))
+    return (*columns[:place], told, *columns[place:]), [*wider, tuple(clean)]
+
+
+def _measured(comparison: Comparison, method: str) -> bool:
+    return bool(comparison.rows(method)["rmse"].notna().any())
+
+
+def _mean(comparison: Comparison, method: str) -> Cell:
+    rows = comparison.rows(method)
+    return estimate(mean_interval(summary.finite(rows[BACK.column]), list(rows["subject"])), BACK.digits)
+
+
 def _digits(value: float) -> int:
     return 3 if math.isnan(value) or value < 10 else 0 if value >= 1000 else 1
 
 
-def _paper_level(method: str) -> Cell:
-    found = paper.QUALITY.get(method)
+def _paper_level(method: str, experiment: str) -> Cell:
+    found = paper.quality(method, experiment)
     if found is None:
         return plain("–", tone="muted")
     text = f"{found['psnr']:.2f} / {found['ssim']:.3f} / {found[paper.RMSE_IS]:.3f}"
     return plain(text, tone="muted")
 
 
-def _difference(compared: Compared, told: bool = True) -> Cell:
-    """Paired difference of a method to a baseline, the paper's beside it where it is told."""
+def _difference(compared: Compared, experiment: str = paper.NONE) -> Cell:
+    """Paired difference of a method to a baseline, that of an experiment of the paper beside it."""
     metric = compared.metric
     cell = difference(
         compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
     )
-    return _with_paper(cell, metric, compared.method, compared.baseline) if told else cell
+    found = paper.difference(metric.key, compared.method, compared.baseline, experiment)
+    return cell if found is None else replace(cell, aside=f"paper {number(found, metric.digits, sign=True)}")
+
+
+def _beside(comparison: Comparison) -> str:
+    """The paper's experiment that differences are set beside: of means over several kinds of image none."""
+    return paper.NONE if comparison.conditions else comparison.experiment
 
 
 def _compared(
@@ -130,13 +195,6 @@ def _compared(
         for baseline in dict.fromkeys(b for _, b in pairs)
     }
     return [((m, b), tuple(families[metric, b][m] for metric in metrics)) for m, b in pairs]
-
-
-def _with_paper(cell: Cell, metric: Metric, method: str, baseline: str) -> Cell:
-    found = paper.difference(metric.key, method, baseline)
-    if found is None:
-        return cell
-    return replace(cell, aside=f"paper {number(found, metric.digits, sign=True)}")
 
 
 def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
@@ -171,7 +229,7 @@ def paired_quality(comparison: Comparison) -> Table:
     """Paired differences in image quality, to the baseline and to the input."""
     metrics = known(comparison, QUALITY)
     rows = [
-        (versus(*pair), *(_difference(one, not comparison.conditions) for one in found))
+        (versus(*pair), *(_difference(one, _beside(comparison)) for one in found))
         for pair, found in _compared(comparison, metrics)
     ]
     return Table(
@@ -237,18 +295,37 @@ def readers(comparison: Comparison) -> Table:
         f" The paper’s two radiologists erred in {paper.READERS_WRONG['gan']} readings of GAN’s and "
         f"{paper.READERS_WRONG['task_gan']} of Task-GAN’s images."
     )
+    if comparison.photos:
+        columns, rows = filled(columns, rows)
+        if comparison.kind == "embedding":  # what they are is nothing that they can be right or wrong about
+            rows = [row for row in rows if row[1].value != filed("clean")]
     return Table(
         "table3-readers",
         "Table 3. Is the diagnosis kept?" if binary else "Table 3. Is the property kept?",
-        "Three readers read every volume. T also teaches Task-GAN, so it is no judge of it; the judge is "
-        "another network that no generator saw; the SUVR is not learned. The rows on clean images say how good "
-        "the reader itself is: no restoration should be blamed for what its reader gets wrong on the truth."
-        + (erred if binary else ""),
+        _read_by(comparison) + (erred if binary and not comparison.photos else ""),
         columns,
         tuple(rows),
         "The cohort has no labels that a reader could be tested against.",
         grouped=True,
     )
+
+
+def _read_by(comparison: Comparison) -> str:
+    if comparison.photos and comparison.kind == "embedding":
+        return (
+            "How far each reader's descriptor of an image is from its descriptor of the clean one. T also teaches "
+            "Task-GAN, so it is no judge of it. Whether the person is recognised is for the verification to say."
+        )
+    both = (
+        "T also teaches Task-GAN, so it is no judge of it; the judge is another network that no generator saw"
+    )
+    clean = (
+        "The rows on clean images say how good the reader itself is: no restoration should be blamed for what its "
+        "reader gets wrong on the truth."
+    )
+    if comparison.photos:
+        return f"Two readers read every photo. {both}. {clean}"
+    return f"Three readers read every volume. {both}; the SUVR is not learned. {clean}"
 
 
 def _share(interval: Interval) -> Cell:
@@ -291,18 +368,20 @@ def paired_readings(comparison: Comparison) -> Table:
     ]
     rows = []
     for (method, baseline), compared in _compared(comparison, metrics) if metrics else ():
-        cells = [_difference(one, not comparison.conditions) for one in compared]
+        cells = [_difference(one, _beside(comparison)) for one in compared]
         for reader in readers:
             found = discordance(comparison, reader, method, baseline)
             text = f"{found.only_method} : {found.only_baseline}"
             cells.append(Cell(text, p_text(found.p), found.p, "none" if found.p >= ALPHA else ""))
         rows.append((versus(method, baseline), *cells))
+    counted = (
+        " Errors: subjects read wrongly with the first only : with the second only, and the exact McNemar p (not "
+        "corrected here) of the two being equally many."
+    )
     return Table(
         "table3-paired",
         "Paired differences in reading",
-        _read_difference(comparison)
-        + " Errors: subjects read wrongly with the first only : with the second only, and the exact "
-        "McNemar p (not corrected here) of the two being equally many.",
+        _read_difference(comparison) + (counted if readers or not comparison.photos else ""),
         tuple(columns),
         tuple(rows),
     )

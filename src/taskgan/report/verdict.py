@@ -14,9 +14,11 @@ from taskgan.report.comparisons import POWERS, equivalence_word, needed, p_text
 from taskgan.report.condition_words import by_condition
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric
+from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, spoken
 from taskgan.report.names import listed, shown
 from taskgan.report.paired import Compared, family, paired
+from taskgan.report.study import Study
+from taskgan.report.study_words import study_findings, study_warnings
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,14 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
-def verdict(comparison: Comparison) -> Verdict:
-    """Write the verdict of a comparison."""
-    against = _against_all(comparison, comparison.baseline)
+def verdict(comparison: Comparison, found: Study | None = None) -> Verdict:
+    """Write the verdict of a comparison.
+
+    Args:
+        comparison: What is compared.
+        found: Its verification, where there is one.
+    """
+    against = _against_all(comparison, comparison.baseline, found)
     findings = [_against(comparison, method, found) for method, found in against.items()]
     if comparison.references and comparison.baseline != "input":
         findings = [_restores(comparison), *_read_against_input(comparison), *findings]
@@ -46,18 +53,25 @@ def verdict(comparison: Comparison) -> Verdict:
         *_with_other_seeds(comparison, against),
         *_equivalences(comparison),
         *_slopes(comparison),
-        *_flips(comparison),
+        *study_findings(comparison, found),
+        *_flips(comparison, found),
         *by_condition(comparison),
     ]
-    headline = _headline(comparison, against)
-    return Verdict(_compared(comparison), headline, tuple(findings), tuple(_warnings(comparison)))
+    headline = _headline(comparison, against, found)
+    warnings = (*_warnings(comparison, found), *study_warnings(comparison, found))
+    return Verdict(_compared(comparison), headline, tuple(findings), warnings)
 
 
-def _against_all(comparison: Comparison, baseline: str) -> dict[str, list[Compared]]:
+def _against_all(comparison: Comparison, baseline: str, found: Study | None) -> dict[str, list[Compared]]:
     """Every method against one baseline, in all measures of the verdict."""
-    families = [family(comparison, metric, baseline) for metric in HEADLINE]
+    families = [family(comparison, spoken(metric, comparison.kind), baseline) for metric in HEADLINE]
     return {
-        method: [found[method] for found in families] for method in comparison.methods if method != baseline
+        method: [
+            *(compared[method] for compared in families),
+            *(found.by_judges(method, baseline) if found is not None else ()),
+        ]
+        for method in comparison.methods
+        if method != baseline
     }
 
 
@@ -70,13 +84,13 @@ def _sorted_out(compared: Iterable[Compared]) -> dict[str, list[Compared]]:
     return found
 
 
-def _headline(comparison: Comparison, against: dict[str, list[Compared]]) -> str:
+def _headline(comparison: Comparison, against: dict[str, list[Compared]], study: Study | None) -> str:
     method = comparison.focus
     baseline = comparison.counterpart
     if baseline is None:
         return f"{shown(method)} alone: there is nothing to compare it with."
     if method not in against:  # a single method that is its own baseline
-        against = _against_all(comparison, baseline)
+        against = _against_all(comparison, baseline, study)
     found = _sorted_out(against[method])
     parts = [
         f"{word} in {joined(c.metric.words for c in found[word])}"
@@ -130,7 +144,7 @@ def _restores(comparison: Comparison) -> str:
 
 def _read_against_input(comparison: Comparison) -> Iterable[str]:
     """A higher PSNR than the input's says nothing about how the images read, so that is said beside it."""
-    for metric in (JUDGE, SUVR):
+    for metric in (spoken(JUDGE, comparison.kind), SUVR):
         changes = [
             f"{shown(m)} {told(one.interval, metric.digits, sign=True)}{_mark(one)}"
             for m, one in family(comparison, metric, "input", seeds=False).items()
@@ -243,7 +257,7 @@ def _slopes(comparison: Comparison) -> Iterable[str]:
     yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {each}.{shrunk}"
 
 
-def _flips(comparison: Comparison) -> Iterable[str]:
+def _flips(comparison: Comparison, found: Study | None) -> Iterable[str]:
     clean = comparison.rows("clean")
     readers = {
         r: words
@@ -254,6 +268,8 @@ def _flips(comparison: Comparison) -> Iterable[str]:
         )
         if clean[f"{r}_decision"].notna().any()
     }
+    if not readers and found is not None:  # the verification says whether the person is recognised
+        return
     if not readers and comparison.frame["judge_mae"].notna().any():
         yield "The readers give no single decision that could flip: see what they make of each part of the property."
         return
@@ -286,19 +302,19 @@ def _some(cases: list[str], most: int = 6) -> str:
     return joined(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"
 
 
-def _warnings(comparison: Comparison) -> Iterable[str]:
+def _warnings(comparison: Comparison, found: Study | None) -> Iterable[str]:
     yield from comparison.notes
     clean = comparison.rows("clean")
-    subjects = clean["subject"].nunique()
+    subjects, photos = clean["subject"].nunique(), comparison.images
     read = reading(clean, clean, "judge")
     if read.decisions and read.wrong:
         yield (
-            f"The judge errs on {read.wrong} of {read.decisions} clean volumes: of its errors on restored images as "
+            f"The judge errs on {read.wrong} of {read.decisions} clean {photos}: of its errors on restored images as "
             f"many may be its own, and not the methods’."
         )
     task = reading(clean, clean, "task")
     if task.decisions and task.wrong:
-        yield f"T errs on {task.wrong} of {task.decisions} clean volumes: it can teach no more than it knows."
+        yield f"T errs on {task.wrong} of {task.decisions} clean {photos}: it can teach no more than it knows."
     by_suvr = reading(clean, clean, "suvr")
     if by_suvr.decisions and by_suvr.wrong:
         yield (
@@ -329,10 +345,11 @@ def _warnings(comparison: Comparison) -> Iterable[str]:
             "intervals say."
         )
     yield from _between_seeds(comparison)
-    tested = [m.words for m in HEADLINE if comparison.frame[m.column].notna().any()]
-    if subjects >= FEWEST and len(tested) > 1:
+    tested = sum(bool(comparison.frame[m.column].notna().any()) for m in HEADLINE)
+    tested += len(found.able) if found is not None else 0
+    if subjects >= FEWEST and tested > 1:
         yield (
-            f"Each of the {len(tested)} measures is tested by itself at 5 %, not corrected for the others: among so "
+            f"Each of the {tested} measures is tested by itself at 5 %, not corrected for the others: among so "
             f"many, one that is called different by chance is no rarity."
         )
 
@@ -351,7 +368,10 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
         if spread.notna().any():
             most[metric] = float(spread.max())
     if most:
-        gaps = joined(f"{m.words} by up to {number(gap, m.digits)}{m.unit}" for m, gap in most.items())
+        gaps = joined(
+            f"{spoken(m, comparison.kind).words} by up to {number(gap, m.digits)}{m.unit}"
+            for m, gap in most.items()
+        )
         yield (
             f"Between training seeds of one method the means differ: {gaps}. The intervals over subjects do not "
             f"hold this."
