@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from run_contents import contents, same
 from small_steps import flat, players_of
 
 from taskgan.cohort.dataset import Batch
@@ -205,25 +206,6 @@ def test_norms_of_two_devices_count_their_mean() -> None:
 
 
 # --- Runs ----------------------------------------------------------------------------------------------------
-
-
-def contents(run: Path) -> dict[str, Any]:
-    return {
-        "checkpoint": torch.load(run / "last.ckpt", weights_only=True),
-        "metrics": (run / "metrics.csv").read_text(),
-        "weights": (run / "model" / "generator.safetensors").read_bytes(),
-        "card": (run / "model" / "model.yaml").read_text(),
-    }
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
 
 
 def killed_at(run: Path, made: Recipe, cohort: Path, done: int, monkeypatch: pytest.MonkeyPatch) -> None:

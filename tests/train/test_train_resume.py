@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from run_contents import contents, same
 
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.train.run import train
@@ -36,25 +37,6 @@ def start(recipe: Path, cohort: Path, run: Path) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def contents(run: Path) -> dict[str, Any]:
-    return {
-        "checkpoint": torch.load(run / "last.ckpt", weights_only=True),
-        "metrics": (run / "metrics.csv").read_text(),
-        "weights": (run / "model" / "generator.safetensors").read_bytes(),
-        "card": (run / "model" / "model.yaml").read_text(),
-    }
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
 
 
 def rows(run: Path) -> int:
