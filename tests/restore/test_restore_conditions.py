@@ -138,6 +138,18 @@ def test_what_a_model_cannot_make_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_that_several_contrasts_lack_is_named_once(cohort: Path, told: Path, tmp_path: Path) -> None:
+    # Three rows name it; the other missing file is another problem.
+    for name in ("sub-test0_imag.nii", "sub-val0_imag.nii"):
+        (cohort / name).unlink()
+    with pytest.raises(UserError, match=r"sub-test0_imag.nii does not exist") as one:
+        restore(told, [cohort], tmp_path / "out", split="test", precision="32")
+    assert "\n" not in str(one.value)
+    with pytest.raises(Problems, match="6 of 18 images cannot be restored: 2 problems"):
+        restore(told, [cohort], tmp_path / "out", precision="32")
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_names_and_models_of_one_image_are_sentences(
     cohort: Path, told: Path, tmp_path: Path
 ) -> None:

@@ -157,7 +157,7 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]],
             except UserError as error:
                 unread[job.target] = str(error)
             shown.advance()
-    problems = list(unread.values())
+    problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and all(
         job.is_photo and not job.listed for job in jobs if job.target in unread
     ):
@@ -167,7 +167,7 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]],
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:
-        raise Problems(f"{len(problems)} of {len(jobs)} images cannot be restored", problems)
+        raise Problems(f"{len(unread)} of {len(jobs)} images cannot be restored", problems)
     return notes, {}
 
 
