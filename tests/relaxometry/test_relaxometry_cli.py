@@ -1,13 +1,17 @@
 """By the command line, and as evaluate takes it."""
 
+import json
+
 import pytest
 from small_mr import write_cohort
 
 from taskgan.cli.app import app
+from taskgan.cohort.images import sidecar
+from taskgan.cohort.mdme import target_path
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.run import evaluate
-from taskgan.files import write_yaml
+from taskgan.files import read_yaml, write_yaml
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,8 @@ def test_the_name_of_the_method_takes_the_place_of_a_model_and_evaluate_takes_th
     monkeypatch.chdir(place)
     (place / "relaxometry").mkdir()
     out = place / "restored"
+    own = sidecar(place / "cohort" / target_path("sub-1", "T1w"))
+    own.write_text(json.dumps({**json.loads(own.read_text()), "IntensityFactor": 3.0}))
     _run(place, "-o", out, "--split", "test", "--recipe", place / "recipe.yaml")
     evaluate(out, place / "cohort", place / "evaluation", readers={})
     cases = read_cases(place / "evaluation")
@@ -40,6 +46,9 @@ def test_the_name_of_the_method_takes_the_place_of_a_model_and_evaluate_takes_th
     assert set(rows.index) == {"T1w", "T2-FLAIR"}
     assert (rows["psnr_head"] > 25).all()
     assert rows["seed"].isna().all()
+    # What was warned of where images were made is said again beside the figures.
+    notes = read_yaml(place / "evaluation" / "evaluation.yaml")["notes"]
+    assert sum("the true images of T1w have a scale of their own" in note for note in notes) == 1
 
 
 def test_options_of_the_one_kind_are_refused_by_the_other(place):
