@@ -28,7 +28,7 @@ from taskgan.task import Target as Target
 from taskgan.task import Task as Task
 from taskgan.task import check_network
 
-Objective = Literal["l1", "gan", "task_gan", "cycle_gan"]
+Objective = Literal["l1", "gan", "task_gan", "cycle_gan", "recogniser"]
 
 
 def _text(value: object) -> object:
@@ -77,6 +77,15 @@ class Data(Settings):
         if "clean" in self.inputs or len(set(self.inputs)) < len(self.inputs):
             raise ValueError(
                 f"inputs are {', '.join(self.inputs)}: expected each once, and not the clean image"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_stay_sharp(self) -> "Data":
+        if self.augment.blur or self.augment.erase:
+            raise ValueError(
+                f"augment.blur is {self.augment.blur:g} and augment.erase {self.augment.erase:g}, which would teach "
+                "a restorer to blur and to leave out; expected 0 (they are for task.pretrain and judge)"
             )
         return self
 
@@ -197,7 +206,7 @@ class Recipe(Settings):
 
     Attributes:
         objective: ``l1`` (λ = μ = 0), ``gan`` (μ = 0), ``task_gan``, or ``cycle_gan`` (unpaired, see
-            :class:`~taskgan.losses.Cycle`).
+            :class:`~taskgan.losses.Cycle`). ``recogniser`` trains T and the judge, and no generator.
         seed: Initial weights, data order, dropout, augmentation.
         fold: Recorded with results; the split itself is in ``pairs.csv``.
         judge: How the independent judge is trained (other network, other seed, clean images only).
@@ -231,6 +240,11 @@ class Recipe(Settings):
     def mu_task(self) -> float:
         """μ as the objective uses it."""
         return self.loss.mu_task if self.objective == "task_gan" else 0.0
+
+    @property
+    def recognisers_alone(self) -> bool:
+        """Whether T and the judge are trained and nothing is restored."""
+        return self.objective == "recogniser"
 
     @property
     def unpaired(self) -> bool:

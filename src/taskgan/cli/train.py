@@ -16,12 +16,15 @@ def train(
         list[str] | None,
         typer.Option(
             "--set",
-            help="section.key=value, e.g. objective=gan (l1, gan, task_gan or cycle_gan); repeatable.",
+            help="section.key=value, e.g. objective=gan (l1, gan, task_gan, cycle_gan or recogniser); repeatable.",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a restorer. Called again on an unfinished run, it goes on exactly where it was."""
+    """Train a restorer; of objective recogniser the task network and the judge alone.
+
+    Called again on an unfinished run, it goes on exactly where it was.
+    """
     from taskgan.recipe import read_recipe
 
     settings = read_recipe(recipe, overrides or ())

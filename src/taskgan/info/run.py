@@ -25,7 +25,8 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
     status = pick(record, "outcome", "status") or run.get("status", "not begun")
     lines = [f"run {folder}: objective {recipe.get('objective')}, seed {recipe.get('seed')}, {status}"]
     lines += entry("failed", pick(record, "outcome", "message") or "")
-    lines += entry("step", f"{done} of {steps}{_best(recipe, run)}")
+    if recipe.get("objective") != "recogniser":
+        lines += entry("step", f"{done} of {steps}{_best(recipe, run)}")
     subjects = pick(run, "cohort", "subjects")
     if isinstance(subjects, Mapping):
         who = f"{subjects.get('train')} training and {subjects.get('val')} validation subjects"
@@ -37,6 +38,11 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
     device = run.get("device")
     lines += entry("device", f"{device}; {figures(run.get('machine'))}" if device else "")
     model = folder / "model"
+    if run.get("status") == "complete" and recipe.get("objective") == "recogniser":
+        lines += entry("made by", str(run.get("command", "")))
+        for name, found in run.get("result", {}).items():
+            lines += entry(name, f"{found.get('network')}, {_reads(found)}")
+        return lines + step(command("train", "RECIPE", "COHORT", "RUN"))
     if run.get("status") == "complete":
         lines += entry("made by", str(run.get("command", "")))
         lines += entry("model", command("info", model))
@@ -44,6 +50,18 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
         return lines + step(command("restore", model, *cohort, "-o", "RESTORED"))
     again = run.get("command") or command("train", folder / "recipe.yaml", "COHORT", folder)
     return lines + step(f"{again} (goes on where it was)")
+
+
+def _reads(found: Mapping[str, Any]) -> str:
+    """How well a reader that was trained alone reads clean images."""
+    area = pick(found, "clean_test_pairs", "auc_by_person")
+    if isinstance(area, Mapping):
+        values = (number(area[key], 3) for key in ("estimate", "low", "high"))
+        return "AUC {} ({} to {}) on clean test pairs".format(*values)
+    area = pick(found, "validation", "auc")
+    error = pick(found, "validation", "slice_mae")
+    shown = f"AUC {number(area, 3)}" if isinstance(area, float) else f"MAE {number(error, 3)}"
+    return f"{shown} on validation subjects"
 
 
 def _best(recipe: Mapping[str, Any], run: Mapping[str, Any]) -> str:

@@ -197,7 +197,17 @@ def _place(folder: Path) -> Path:
                 return place
     if not folder.exists():
         raise UserError(f"{folder} does not exist; expected a model folder with {CARD} and {WEIGHTS}")
+    if _trained_readers_alone(folder):
+        raise UserError(
+            f"{folder} is a run of objective recogniser, which trains readers and no restorer; expected the run of "
+            "another objective, or its model folder"
+        )
     raise UserError(f"{folder} holds no {CARD}; expected a model folder, or a run folder with model/ in it")
+
+
+def _trained_readers_alone(folder: Path) -> bool:
+    recipe = folder / "recipe.yaml"
+    return recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser"
 
 
 def _read_card(path: Path) -> ModelCard:

@@ -14,7 +14,8 @@ from taskgan.train.checkpoint import NAME
 
 RECIPE = "recipe.yaml"
 RECORD = "run.yaml"
-_OURS = (RECIPE, RECORD, NAME, "metrics.csv", "model", "tensorboard")
+ROC = "roc.png"
+_OURS = (RECIPE, RECORD, NAME, ROC, "metrics.csv", "model", "tensorboard")
 # Where a run happens may change when it goes on; what it computes may not.
 _MOVABLE = ("machine.accelerator", "machine.devices", "machine.nodes", "machine.threads", "data.workers")
 

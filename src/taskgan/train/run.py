@@ -36,7 +36,7 @@ from taskgan.train.validation import TASK_CLEAN, Validation, psnr_column
 
 
 def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = False) -> Path:
-    """Train a restorer, or go on with one.
+    """Train a restorer, or go on with one; of objective ``recogniser`` the readers alone.
 
     Called again on an unfinished run with the same recipe it goes on from the last checkpoint; on the CPU the
     result then equals that of an uninterrupted run to the bit. Called on a finished one it says so.
@@ -48,7 +48,7 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
         overwrite: Start anew where there is a run already.
 
     Returns:
-        The model folder.
+        The model folder; of recognisers the run folder.
 
     Raises:
         Problems: If the cohort cannot be trained on: everything that is wrong, at once.
@@ -57,6 +57,10 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
     """
     first = first_process()
     pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
+    if recipe.recognisers_alone:
+        from taskgan.train.recognisers import train_recognisers
+
+        return train_recognisers(recipe, pairs, run, overwrite=overwrite)
     selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
     recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))

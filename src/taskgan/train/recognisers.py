@@ -1,0 +1,197 @@
+"""``taskgan train`` of a recipe whose objective is ``recogniser``: T and the judge, and no generator.
+
+They are kept where every run of the cohort looks for them (``taskgan.recogniser.store``); the run folder holds how
+well they read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan import recipe as settings
+from taskgan.cohort.check import check_cohort
+from taskgan.cohort.description import fingerprint
+from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.targets import resolved_recipe
+from taskgan.cohort.verification import ComparedPair, read_verification_pairs
+from taskgan.console import say
+from taskgan.evaluate.readers import Stored
+from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.verification import ImagePairs, verify
+from taskgan.evaluate.verification.curve import curve
+from taskgan.evaluate.verification.describe import Studio
+from taskgan.evaluate.verification.readers import verifiers
+from taskgan.files import versions, write_yaml
+from taskgan.recipe import Recipe
+from taskgan.recogniser.card import CARD
+from taskgan.recogniser.store import check_weights, recogniser_folder, recogniser_for
+from taskgan.train.device import device_of, in_words, switches
+from taskgan.train.folder import RECORD, ROC, begin_run, command, first_process, open_run
+
+Floats = NDArray[np.float64]
+
+
+def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: bool = False) -> Path:
+    """Train T and the judge of a recipe, or go on with them, and record how well they read.
+
+    A training that was killed goes on from its last look at the validation subjects. Recognisers that are there
+    already are read, not trained again, also with ``overwrite``, which clears the run folder alone.
+
+    Args:
+        recipe: Of objective ``recogniser``.
+        pairs: The cohort's rows.
+        run: Run folder: ``recipe.yaml``, ``run.yaml`` with the figures, and ``roc.png`` where the cohort has pairs to
+            verify.
+        overwrite: Begin the run folder anew.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        Problems: If the cohort cannot be learnt from: everything that is wrong, at once.
+        UserError: If the run folder holds something else, or another run.
+    """
+    selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
+    recipe = resolved_recipe(recipe, selected)
+    used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
+    mark = fingerprint(used, recipe.task.labels)
+    record = open_run(run, recipe, mark, overwrite=overwrite) if first_process() else {}
+    folders = _folders(recipe, pairs)
+    if record.get("status") == "complete" and all((f / CARD).is_file() for f in folders.values()):
+        _say_result(run, record["result"], folders, "was already finished")
+        return run
+    device = device_of(recipe.machine)
+    with switches(recipe.machine, device):
+        for name, network in _networks(recipe).items():
+            check_weights(network, name)
+        tested = _tested(pairs)
+        check_cohort(pairs, recipe.data, labels=True, target=recipe.task.target)
+        begin_run(run, recipe, overwrite=overwrite)
+        subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
+        record = {
+            "status": "training",
+            "objective": recipe.objective,
+            "seed": recipe.seed,
+            "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
+            "device": in_words(device),
+            "command": command(),
+            "versions": versions(),
+        }
+        write_yaml(run / RECORD, record)
+        target = recipe.task.target
+        readers = {
+            name: Stored(
+                recogniser_for(pairs, network, recipe.data, name=name, device=device.type, target=target),
+                folders[name],
+            )
+            for name, network in _networks(recipe).items()
+        }
+        result = _result(recipe, pairs, readers, tested, run)
+    write_yaml(run / RECORD, {**record, "status": "complete", "result": result})
+    _say_result(run, result, folders, "is finished")
+    return run
+
+
+def _networks(recipe: Recipe) -> dict[str, settings.Recogniser]:
+    return {"task": recipe.task.reader, "judge": recipe.judge}
+
+
+def _folders(recipe: Recipe, pairs: Pairs) -> dict[str, Path]:
+    for name, network in _networks(recipe).items():
+        check_weights(network, name)
+    return {
+        name: recogniser_folder(pairs, network, recipe.data, name=name, target=recipe.task.target)
+        for name, network in _networks(recipe).items()
+    }
+
+
+def _tested(pairs: Pairs) -> tuple[ComparedPair, ...]:
+    """The cohort's test pairs, if there are some of one person and some of two."""
+    listed = read_verification_pairs(pairs)
+    found = listed.of("test") if listed is not None else ()
+    return found if len({pair.same for pair in found}) == 2 else ()
+
+
+def _result(
+    recipe: Recipe, pairs: Pairs, readers: Mapping[str, Stored], tested: tuple[ComparedPair, ...], run: Path
+) -> dict[str, Any]:
+    """Figures on the validation subjects and, of identities, on clean test pairs."""
+    cards = {name: reader.recogniser.card for name, reader in readers.items()}
+    result: dict[str, Any] = {
+        name: {
+            **{key: value for key, value in reader.description().items() if key != "training_subjects"},
+            "step": cards[name].step,
+        }
+        for name, reader in readers.items()
+    }
+    if not tested or recipe.task.kind != "embedding":
+        return result
+    slices = Evaluation().slices
+    able = verifiers(readers, {}, slices=slices)
+    studio = Studio(able, recipe.data, slices, pairs.folder / "derivatives" / "verification")
+    rows = list({one.case: one for pair in tested for one in (pair.first, pair.second)}.values())
+    listed = ImagePairs.of([p.first.subject for p in tested], [p.second.subject for p in tested])
+    apart: dict[str, Floats] = {}
+    for name, described in studio.own(rows, "clean").items():
+        one, two = (described.of([getattr(p, side).case for p in tested]) for side in ("first", "second"))
+        apart[name] = able[name].distance(one, two)
+        cut = cards[name].target.cut
+        assert cut is not None  # a trained embedding has one
+        found = asdict(verify(apart[name], listed, cut))
+        result[name]["clean_test_pairs"] = {key: found[key] for key in found if key != "thresholds"}
+    _draw(apart, listed, {n: result[n]["clean_test_pairs"]["auc_by_person"] for n in apart}, run / ROC)
+    return result
+
+
+def _draw(
+    apart: Mapping[str, Floats], pairs: ImagePairs, areas: Mapping[str, Mapping[str, float]], path: Path
+) -> None:
+    """ROC curves of both readers on clean test pairs."""
+    from taskgan.report.style import LABELS, canvas, save
+
+    with canvas(1, 1, (4.2, 4.0)) as (figure, axes):
+        place = axes[0, 0]
+        place.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
+        for (name, distances), (colour, _) in zip(apart.items(), LABELS, strict=False):
+            found = curve(distances, pairs.same)
+            shown = f"{name}: AUC {_area(areas[name])}"
+            place.plot(found.false_accepts, found.true_accepts, color=colour, label=shown, linewidth=1.5)
+        place.set(
+            xlabel="Pairs of two people taken for one",
+            ylabel="Pairs of one person recognised",
+            title=f"Clean faces, {len(pairs)} test pairs",
+            xlim=(0, 1),
+            ylim=(0, 1),
+        )
+        place.set_aspect("equal")
+        place.legend(loc="lower right")
+        save(figure, path)
+
+
+def _area(found: Mapping[str, float]) -> str:
+    if np.isnan(found["low"]):
+        return f"{found['estimate']:.3f}"
+    return f"{found['estimate']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _say_result(run: Path, result: Mapping[str, Any], folders: Mapping[str, Path], how: str) -> None:
+    told = []
+    for name, folder in folders.items():
+        found = result[name]
+        on_test = found.get("clean_test_pairs")
+        area = found["validation"]["auc"]
+        if on_test is not None:
+            what = f"AUC {_area(on_test['auc_by_person'])} on clean test pairs"
+        elif area is not None:
+            what = f"AUC {area:.3f} on validation subjects"
+        else:
+            what = f"MAE {found['validation']['slice_mae']:.3f} on validation subjects"
+        told.append(f"{name} {found['network']} {what}, kept in {folder}")
+    say(
+        f"{run} {how}: {'; '.join(told)}. Next: taskgan train RECIPE COHORT RUN: a recipe with the same data, task "
+        "and judge sections finds them there"
+    )
