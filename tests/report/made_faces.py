@@ -1,17 +1,21 @@
 """Evaluations of procedural faces, written as files: photos, cases, and distances of readers that see who is who."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
 from taskgan.evaluate.cases import write_cases
+from taskgan.evaluate.verification import bootstrap_by_person
 from taskgan.files import write_yaml
 
 Array = NDArray[Any]
@@ -101,6 +105,16 @@ def make_faces(
             write_pairs(folder / "verification.csv", method, seed, people)
         folders.append(folder)
     return folders
+
+
+@contextmanager
+def few_draws(count: int = 60) -> Iterator[None]:
+    """Bootstraps of people with few draws: their ends are not what these tests are about, and the time is."""
+    few = partial(bootstrap_by_person, resamples=count)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("taskgan.evaluate.verification.figures.bootstrap_by_person", few)
+        patch.setattr("taskgan.report.study.bootstrap_by_person", few)
+        yield
 
 
 def _case(person: int, number: int) -> str:

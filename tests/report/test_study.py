@@ -1,10 +1,11 @@
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_faces import make_faces, write_pairs
+from made_faces import few_draws, make_faces, write_pairs
 
 from taskgan.evaluate.verification import curve
 from taskgan.report.cells import Table, write_table
@@ -18,6 +19,12 @@ from taskgan.report.verdict import verdict
 from taskgan.report.verified import BOTH, PROBE
 
 RUNS = tuple((method, seed) for method in ("gan", "task_gan", "task_gan_25d") for seed in (0, 1, 2))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    with few_draws():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -202,6 +202,6 @@ def test_t_is_no_evidence_for_any_variant_that_it_taught(comparison: Comparison)
     frame = comparison.frame.replace({"method": {"task_gan": "task_gan_frozen"}})
     methods = ("l1", "gan", "task_gan_frozen")
     told = verdict(replace(comparison, frame=frame, methods=methods, focus="task_gan_frozen")).warnings
-    assert any(w.startswith("T taught task_gan_frozen, so") for w in told)
+    assert any(w.startswith("T taught Task-GAN, frozen, so") for w in told)
     untaught = verdict(replace(comparison, methods=("l1", "gan"), focus="l1")).warnings
     assert not any("T taught" in w for w in untaught)

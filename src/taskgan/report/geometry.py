@@ -199,7 +199,9 @@ def geometry_table(comparison: Comparison, found: Geometry) -> Table:
         + " ".join(found.notes),
         columns,
         tuple(rows),
-        "The cohort has neither a judge nor masks for the SUVR.",
+        "No evaluation holds features of a judge."
+        if comparison.photos
+        else "The cohort has neither a judge nor masks for the SUVR.",
     )
 
 

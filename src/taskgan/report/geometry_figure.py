@@ -117,21 +117,21 @@ def _square(mappings: Sequence[tuple[Array, Array]]) -> tuple[tuple[float, float
 
 def draw_mapping(axis: Any, clean: Array, restored: Array, labels: Array, size: float = 4.5) -> None:
     """Lines from clean (hollow) to restored (filled) positions (N, 2), coloured and shaped by label (N,)."""
-    if (
-        len(np.unique(labels[~np.isnan(labels)])) > _KINDS
-    ):  # names, as of people: colours could not tell them apart
-        labels = np.full(len(labels), np.nan)
+    # Labels that are names, as of people, no colours could tell apart.
+    several = len(np.unique(labels[~np.isnan(labels)])) <= _KINDS
+    labels = labels if several else np.full(len(labels), np.nan)
     kinds = [*np.unique(labels[~np.isnan(labels)]), *([math.nan] if np.isnan(labels).any() else [])]
     for index, label in enumerate(kinds):
         mine = np.isnan(labels) if math.isnan(label) else labels == label
         colour, marker = LABELS[index % len(LABELS)]
-        name = "no label" if math.isnan(label) else f"label {label:g}"
+        name = "no label, " if math.isnan(label) else f"label {label:g}, "
+        name = name if several else ""
         lines = np.full((3 * int(mine.sum()), 2), np.nan)
         lines[0::3], lines[1::3] = clean[mine], restored[mine]
         axis.plot(*lines.T, color=colour, linewidth=0.7, alpha=0.45)
         style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": colour}
-        axis.plot(*clean[mine].T, markerfacecolor="white", label=f"{name}, clean", **style)
-        axis.plot(*restored[mine].T, markerfacecolor=colour, label=f"{name}, image", **style)
+        axis.plot(*clean[mine].T, markerfacecolor="white", label=f"{name}clean", **style)
+        axis.plot(*restored[mine].T, markerfacecolor=colour, label=f"{name}image", **style)
 
 
 def principal(values: Array) -> Array:

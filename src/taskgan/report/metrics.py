@@ -47,7 +47,7 @@ def named(metric: Metric, measure: str) -> Metric:
 def spoken(metric: Metric, kind: str) -> Metric:
     """The metric as sentences call it where what the judge says of an image is a descriptor."""
     if metric is JUDGE and kind == "embedding":
-        return replace(metric, words="the judge's distance from the clean image")
+        return replace(metric, words="the judge's distance to the clean image")
     return metric
 
 
