@@ -93,14 +93,15 @@ class Projection(nn.Module):
             wanted = rows.read @ known @ columns.read.T
             seen = passed * (rows.basis.T @ image @ columns.basis)
             change = self.weight * passed / (passed**2 + doubt) * (wanted - seen)
-            return image + rows.basis @ change @ columns.basis.T
+            projected: Tensor = image + rows.basis @ change @ columns.basis.T
+            return projected
 
     def extra_repr(self) -> str:
         """For ``print(network)``."""
         return f"weight={self.weight}, steps={[step.kind for step in self.steps]}"
 
 
-@torch.compiler.disable  # decompositions are no part of a graph
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # decompositions are no part of a graph
 def _axis(steps: tuple[Any, ...], length: int, device: torch.device, kind: torch.dtype) -> Axis:
     return _tensors(steps, int(length), device, kind)
 
