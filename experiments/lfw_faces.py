@@ -62,13 +62,13 @@ METHODS = {
     "task_gan_projected": Method(("objective=task_gan", PROJECTED), "sweep-task-gan"),
 }
 SWEEPS = {
-    "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.003,0.01,0.03,0.1,0.3,1",)),
+    "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.01,0.03,0.1,0.3,1,3",)),
     "sweep-task-gan": (
         ("objective=task_gan",),
-        ("loss.lambda_gan=0.01,0.1", "loss.mu_task=0.003,0.01,0.03"),
+        ("loss.lambda_gan=0.03,0.3", "loss.mu_task=0.003,0.01,0.03"),
     ),
 }
-SWEEP_STEPS = 400
+SWEEP_STEPS = 600
 # What --trial changes.
 TRIAL_COHORT: dict[str, Any] = {"size": 32, "subset": {"people": 16, "images": 4, "pairs": 6}}
 TRIAL = (

@@ -19,7 +19,6 @@ def test_a_face_recipe_reads_photos_and_matches_descriptors(name: str | Path) ->
         "squared",
         "frozen",
     )
-    assert recipe.judge.sampling == "images"
     assert recipe.judge.network != task.pretrain.network
     assert recipe.judge.seed != task.pretrain.seed
 
@@ -35,3 +34,9 @@ def test_the_recipe_for_a_gpu_has_the_papers_networks() -> None:
 
 def test_the_experiment_keeps_the_grid_that_its_projection_needs() -> None:
     assert read_recipe(FACES[-1], ["generator.projection=1"]).data.augment.shift == 0
+
+
+def test_the_experiment_reads_with_the_recognisers_of_their_own_recipe() -> None:
+    ours, theirs = read_recipe(FACES[-1]), read_recipe("face-recogniser")
+    assert (ours.task, ours.judge) == (theirs.task, theirs.judge)
+    assert (ours.data.intensity, ours.data.min_signal) == (theirs.data.intensity, theirs.data.min_signal)
