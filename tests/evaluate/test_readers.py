@@ -5,10 +5,11 @@ from fake_cohort import blur, make_cohort, make_restorations
 
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.evaluate.cases import read_cases
-from taskgan.evaluate.readers import no_readers
+from taskgan.evaluate.readers import default_readers, no_readers
 from taskgan.evaluate.run import evaluate
 from taskgan.files import read_yaml
 from taskgan.recipe import Recipe, Recogniser, Task
+from taskgan.recogniser import store as room
 
 
 @pytest.fixture
@@ -46,3 +47,21 @@ def test_why_a_cohort_teaches_no_reader(cohort: Path, taught: Path) -> None:
     assert no_readers(read_pairs(taught)) == ""
     assert "no validation rows" in no_readers(read_pairs(cohort))
     assert "both labels" in no_readers(read_pairs(cohort).split("test"))
+
+
+def test_a_t_that_the_run_taught_itself_is_taught_anew_and_says_so_once(
+    taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = Recipe(
+        task=Task(pretrain=Recogniser(width=2, steps=0)), judge=Recogniser(network="convnet", seed=1)
+    )
+    monkeypatch.setattr(room, "recogniser_for", lambda *args, **named: None)
+    first = default_readers(read_pairs(taught), recipe, tmp_path)
+    told = capsys.readouterr().out
+    assert told.count("task.pretrain.steps is 0") == 1
+    assert "2000 steps at most" in told
+    first["task"].folder.mkdir()  # type: ignore[attr-defined]
+    default_readers(read_pairs(taught), recipe, tmp_path)
+    pretrained = recipe.model_copy(update={"task": Task(pretrain=Recogniser(width=2, steps=5))})
+    default_readers(read_pairs(taught), pretrained, tmp_path)
+    assert capsys.readouterr().out == ""
