@@ -11,7 +11,8 @@ from scipy.spatial.distance import pdist
 from taskgan.errors import UserError
 from taskgan.recipe import Recogniser as Settings
 from taskgan.recipe import Target, Task
-from taskgan.recogniser.discriminant import discriminant
+from taskgan.recogniser import discriminant as room
+from taskgan.recogniser.discriminant import discriminant, several
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser
 from taskgan.recogniser.volumes import CleanSlices, CleanVolume
@@ -75,7 +76,7 @@ def test_oriented_gradients_learn_in_closed_form_who_is_who(tmp_path: Path) -> N
     assert reader.read(image).shape == (1, 6)
 
 
-def test_a_network_that_learnt_by_steps_gets_a_discriminant_too(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_network_that_learns_by_steps_is_the_better_for_a_discriminant() -> None:
     settings = Settings(
         network="convnet",
         width=4,
@@ -86,11 +87,17 @@ def test_a_network_that_learnt_by_steps_gets_a_discriminant_too(capfd: pytest.Ca
         discriminant=True,
     )
     train, val = faces("t", 40, 3, 0), faces("v", 20, 3, 1)
-    with_it = auc(settings, train, val)
-    without = auc(settings.model_copy(update={"discriminant": False}), train, val)
-    assert with_it > without
-    shown = capfd.readouterr().out
-    assert f"AUC {without:.3f} before the discriminant, {with_it:.3f} with it" in shown
+    assert auc(settings, train, val) > auc(settings.model_copy(update={"discriminant": False}), train, val)
+
+
+def test_a_look_is_fitted_to_whole_people_with_several_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, together = faces("a", 5, 1, 0), faces("t", 10, 3, 1)
+    everybody = CleanSlices((*alone, *together))
+    assert several(everybody).subjects == together.subjects
+    assert several(alone).subjects == alone.subjects
+    monkeypatch.setattr(room, "_MOST", 10)
+    some = several(everybody)
+    assert len(some) == 3 * len(some.subjects) <= 12
 
 
 def test_nobody_with_two_images_is_a_sentence() -> None:

@@ -1,6 +1,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,3 +112,22 @@ def test_a_store_that_cannot_be_written_is_named(cohort: Pairs, quick: Settings,
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
         recogniser_for(cohort, quick, DATA, name="task", store=tmp_path / "file" / "store")
+
+
+def test_settings_that_came_later_do_not_rename_what_was_kept_before(
+    cohort: Pairs, quick: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    name = room.digest
+    monkeypatch.setattr(room, "digest", lambda values: told.append(values) or name(values))
+    recogniser_folder(cohort, quick, DATA, name="task")
+    kept = {"network", "width", "norm", "loss", "steps", "batch_size", "lr", "weight_decay", "dropout"}
+    kept |= {"validate_every", "patience", "seed", "augment"}
+    assert set(told[0]["settings"]) == kept
+    assert set(told[0]["settings"]["augment"]) == {"flip", "shift", "rotate", "zoom"}
+    for key, value in {"precision": "bf16", "reduce": 2, "standardise": True, "sampling": "images"}.items():
+        recogniser_folder(cohort, quick.model_copy(update={key: value}), DATA, name="task")
+        assert told[-1]["settings"][key] == value
+    other = quick.model_copy(update={"augment": quick.augment.model_copy(update={"blur": 1.0})})
+    recogniser_folder(cohort, other, DATA, name="task")
+    assert told[-1]["settings"]["augment"]["blur"] == 1.0

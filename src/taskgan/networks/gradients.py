@@ -15,7 +15,7 @@ _SCALES = (1.0, 2.5)  # SDs of the blur before the gradient, in pixels of a 128-
 _DIRECTIONS = 8  # signed: dark to bright is another direction than bright to dark
 _CELLS = 16  # on either side of the frame
 _FAINT = 1e-4  # squared gradient per pixel that counts as none, for images of 0 to 1
-_ROOT = 1e-6  # where the root's slope ends
+_ROOT = 1e-3  # added under the root, whose slope would else have no end
 _REACH = 2.5  # SDs
 
 FEATURES = len(_SCALES) * _DIRECTIONS * _CELLS**2

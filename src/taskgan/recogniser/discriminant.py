@@ -5,7 +5,9 @@ Principal axes of the outputs, then the axes in which the covariance within peop
 linear discriminant, with its length as a setting.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -21,18 +23,31 @@ from taskgan.recogniser.volumes import CleanSlices
 
 Floats = NDArray[np.float64]
 _AT_ONCE = 256  # volumes
+_MOST = 4096  # volumes that a look is fitted to
 _AXES = 800  # principal ones, of outputs that have more
 _SHRINKAGE = 0.05  # of the covariance within people, towards a sphere
 
 
-def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: bool, title: str) -> None:
+def several(train: CleanSlices) -> CleanSlices:
+    """About 4096 volumes of people with more than one, whole people, evenly picked; all where nobody has two.
+
+    Enough for a look at how well a discriminant does: the final one is fitted to everybody.
+    """
+    counts = Counter(volume.subject for volume in train)
+    people = sorted(name for name, count in counts.items() if count > 1)
+    total = sum(counts[name] for name in people)
+    picked = set(people[:: -(-total // _MOST)]) if people else set(counts)
+    return CleanSlices(tuple(v for v in train if v.subject in picked), train.fingerprint)
+
+
+def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: bool, title: str = "") -> None:
     """Fit the last layer to what the network says of the training images; the rest of it stays.
 
     Args:
         network: Changed in place.
         train: Volumes of the training people; some must have two images.
         mirrored: Whether mirror images (first in-plane axis) are photos of the same person too.
-        title: Shown.
+        title: Shown with the progress; empty shows none.
 
     Raises:
         UserError: If nobody has two images.
@@ -104,10 +119,11 @@ def _outputs(
 ) -> Iterator[NDArray[np.float32]]:
     """What the network says of every slice, volume by volume; then of their mirror images, in the same order."""
     ways = 2 if mirrored else 1
-    with progress(f"fit {title}", ways * len(train), "images") as shown:
+    with progress(f"fit {title}", ways * len(train), "images") if title else nullcontext() as shown:
         for way in range(ways):
             for start in range(0, len(train), _AT_ONCE):
                 volumes = train.volumes[start : start + _AT_ONCE]
                 images = [v.slices[:, ::-1] if way else v.slices for v in volumes]
                 yield torch.cat(volume_logits(network, images)).numpy()
-                shown.advance(len(volumes))
+                if shown is not None:
+                    shown.advance(len(volumes))

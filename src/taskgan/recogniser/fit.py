@@ -1,6 +1,7 @@
 """How a recogniser learns: on clean slices of the training subjects, until the validation subjects say stop."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from taskgan.objective.task import TaskKind
 from taskgan.recogniser.batches import Batches
 from taskgan.recogniser.card import Card, Figures
 from taskgan.recogniser.course import Course, Keeper, Look
-from taskgan.recogniser.discriminant import fit_discriminant
+from taskgan.recogniser.discriminant import fit_discriminant, several
 from taskgan.recogniser.figures import figures
 from taskgan.recogniser.precision import autocast
 from taskgan.recogniser.recogniser import Recogniser, build, volume_logits
@@ -101,15 +102,14 @@ def _taught(
     found: Figures | None = None
     if not settings.closed:
         course = _course(by_steps, settings, kind, train, keep)
-        look = _learn(course, settings, kind, val, title, keep)
+        known = several(train) if isinstance(network, Discriminant) else None
+        look = _learn(course, settings, kind, title, keep, lambda: _figures(network, kind, known, val))
         by_steps.load_state_dict(look.weights)
         step, found, seconds = look.step, look.figures, course.seconds
         began = time.monotonic()
     if isinstance(network, Discriminant):
         fit_discriminant(network, train, mirrored=settings.augment.flip, title=title)
-        before, found = found, validate(network, kind, val)
-        if before is not None and before.auc is not None and found.auc is not None:
-            say(f"train {title}: AUC {before.auc:.3f} before the discriminant, {found.auc:.3f} with it")
+        found = validate(network, kind, val)
     assert found is not None  # either way it was looked at
     return _Taught(step, found, seconds + time.monotonic() - began)
 
@@ -164,13 +164,23 @@ def _course(
     return course
 
 
+def _figures(network: nn.Module, kind: TaskKind, known: CleanSlices | None, val: CleanSlices) -> Figures:
+    """How well the validation subjects are read now; with a discriminant, by one that is fitted to what it is now.
+
+    By itself a network would be at its best at another step: its last layer takes off what it knows by heart.
+    """
+    if isinstance(network, Discriminant) and known is not None:
+        fit_discriminant(network, known, mirrored=False)
+    return validate(network, kind, val)
+
+
 def _learn(
     course: Course,
     settings: recipe.Recogniser,
     kind: TaskKind,
-    val: CleanSlices,
     title: str,
     keep: Path | None,
+    figures_now: Callable[[], Figures],
 ) -> Look:
     """Steps until there are enough, or no look was better for a while."""
     criterion = course.head if course.head is not None else kind.loss
@@ -190,7 +200,7 @@ def _learn(
             course.schedule.step()
             course.step += 1
             if course.step % settings.validate_every == 0 or course.step == settings.steps:
-                _look(course, kind, val)
+                _look(course, kind, figures_now())
                 keeper.look()
             if not _stale(course, settings):
                 shown.advance(loss=loss.item(), validation=_shown(course.best, kind))
@@ -198,9 +208,8 @@ def _learn(
     return course.best
 
 
-def _look(course: Course, kind: TaskKind, val: CleanSlices) -> None:
-    """See how well the validation subjects are read, and keep the weights if never better."""
-    found = validate(course.network, kind, val)
+def _look(course: Course, kind: TaskKind, found: Figures) -> None:
+    """Keep the weights if the validation subjects were never read better."""
     if course.best is None or better(found, course.best.figures, kind):
         weights = {key: value.detach().clone() for key, value in course.network.state_dict().items()}
         course.best, course.worse = Look(course.step, found, weights), 0
