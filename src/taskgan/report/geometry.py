@@ -158,7 +158,7 @@ def geometry_table(comparison: Comparison, found: Geometry) -> Table:
     """The five measures of every method with their intervals."""
     by = "judge" if _reader(comparison) == "judge" else "SUVR"
     chance = max((len(set(run.mapping.subjects)) for run in found.runs), default=0)
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("method", "Images"),
         Column("runs", "Runs", "Training runs (seeds, folds) whose features are there."),
         Column(
@@ -181,7 +181,7 @@ def geometry_table(comparison: Comparison, found: Geometry) -> Table:
         ),
         Column(FLIPS, "Flips", f"Share of cases that the {by} reads otherwise than their clean image."),
     )
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in found.methods:
         measures = found.measures[method]
         if measures:

@@ -225,7 +225,9 @@ def _with_other_seeds(
         shared = [(one, by_seed[seed]) for seed, one in ours.items() if seed in by_seed]
     else:
         shared = [(one, other[0]) for one in ours.values()]
-    gaps = np.array([_areas(np.stack(both), verified) for both in shared]).reshape(-1, 2) @ (1.0, -1.0)
+    gaps = np.array([_areas(np.stack(both), verified) for both in shared]).reshape(-1, 2) @ np.array(
+        [1.0, -1.0]
+    )
     count = len(gaps)
     if count < FEWEST_SEEDS or np.isnan(found.error):
         return count, UNKNOWN

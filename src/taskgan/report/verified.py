@@ -175,8 +175,8 @@ def _same_readers(tables: Sequence[tuple[Evaluated, pd.DataFrame]]) -> None:
             reader, _, image = str(column).partition("\n")
             if image not in (CLEAN, INPUT, INPUT_PROBE):
                 continue
-            both = [f.loc[shared, column].to_numpy(dtype=np.float64) for f in (first, frame)]
-            if not np.allclose(*both, rtol=1e-3, atol=1e-4, equal_nan=True):
+            ours, theirs = (f.loc[shared, column].to_numpy(dtype=np.float64) for f in (first, frame))
+            if not np.allclose(ours, theirs, rtol=1e-3, atol=1e-4, equal_nan=True):
                 raise UserError(
                     f"{reader} finds pairs of {image} images other distances apart in {place.folder} than in "
                     f"{one.folder}: they were made on different cohorts or with different recognisers; evaluate both "
