@@ -272,7 +272,8 @@ def readers(comparison: Comparison) -> Table:
             found = summary.reading(comparison.rows(method), clean, reader)
             if not found.decisions and math.isnan(found.mae.estimate):
                 continue
-            told = paper.TASK_MAE.get(method) if reader == "task" and binary else None
+            of_pet = binary and comparison.experiment == paper.PET
+            told = paper.TASK_MAE.get(method) if reader == "task" and of_pet else None
             rows.append(
                 (
                     plain(name),
