@@ -11,6 +11,12 @@ two architectures and seeds, learn to tell the training people apart and read th
 μ are chosen by ``taskgan sweep`` on the validation people before any test image is restored, GAN's λ among as many
 settings as Task-GAN's. Of test people the images on pairs of view 1 are restored and verified. Every run folder, and
 each recogniser, belongs to one process, so that several can share a stage.
+
+Planned from CPU seconds of single steps on a busy machine of two cores (an idle one is faster), in minutes of one
+core: T 60 and judge 5 (``docs/recognisers.md``); sweeps 12 × 6 (600 steps of .29 to .35 s, 960 validation images
+restored and read); training 15 × 13 (2400 steps of 8 images: G .20 s, D .09 s, T about .06 s, .31 s in the mean of
+the methods); judging 15 × 4.5 (1549 images restored, three rows each read). Together 400, of which two processes
+share all but T: 3.9 hours at most.
 """
 
 import argparse
@@ -61,6 +67,8 @@ METHODS = {
     "gan_projected": Method(("objective=gan", PROJECTED), "sweep-gan"),
     "task_gan_projected": Method(("objective=task_gan", PROJECTED), "sweep-task-gan"),
 }
+PROJECTED_METHODS = ("gan_projected", "task_gan_projected")
+PROJECTED_REPORT = "report-projected"  # these two against each other
 SWEEPS = {
     "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.01,0.03,0.1,0.3,1,3",)),
     "sweep-task-gan": (
@@ -295,7 +303,7 @@ def judge(here: Experiment, method: str, seed: int) -> None:
         raise UserError(f"{run} holds no model; run the stage train first")
     record = run / "restored" / "restored.yaml"
     if not record.is_file() or read_yaml(record).get("status") != "complete":
-        restore(run / "model", [here.table], run / "restored", split="test", precision="32", overwrite=True)
+        restore(run / "model", [here.table], run / "restored", split="test", precision="32")
     if not (run / "evaluation" / "summary.json").is_file():
         evaluate(run / "restored", here.table, run / "evaluation", recipe=here.base(), method=method)
 
@@ -309,14 +317,25 @@ def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> No
     if absent:
         raise UserError(f"{', '.join(absent)} are not judged; run the stages train and judge first")
     compare(folders, here.work / "report", baseline="gan", overwrite=True)
+    if set(PROJECTED_METHODS) <= set(methods):
+        folders = [here.run(method, seed) / "evaluation" for method, seed in made(PROJECTED_METHODS, seeds)]
+        compare(folders, here.work / PROJECTED_REPORT, baseline=PROJECTED_METHODS[0], overwrite=True)
 
 
 def publish(here: Experiment, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
     from publish_evidence import publish
+    from publishing import compact, join_distances
 
     if not (here.work / "report" / "report.yaml").is_file():
         raise UserError(f"{here.work} holds no report; run the experiment to its end first")
-    publish(here.work, out, [here.run(m, s).name for m, s in made(methods, seeds)], about=_ABOUT)
+    folders = {run: here.run(*run) for run in made(methods, seeds)}
+    beside = [PROJECTED_REPORT] if (here.work / PROJECTED_REPORT / "report.yaml").is_file() else []
+    publish(here.work, out, [folder.name for folder in folders.values()], about=_ABOUT, beside=beside)
+    compact(out / "cases.csv")
+    join_distances(
+        {run: folder / "evaluation" / "verification.csv" for run, folder in folders.items()},
+        out / "pairs.csv",
+    )
 
 
 _ABOUT = """# 8x super-resolution of faces on LFW
@@ -329,7 +348,8 @@ python experiments/lfw_faces.py WORK --publish results/lfw
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
-`evidence.yaml`; every case in `cases.csv`; the choice of λ and μ on validation people in `sweep-*/`.
+`evidence.yaml`; every image in `cases.csv`, the distances of every pair in `pairs.csv`; the choice of λ and μ on
+validation people in `sweep-*/`. `report-projected` sets Task-GAN against GAN where both end in the projection layer.
 """
 
 

@@ -118,6 +118,29 @@ def test_where_one_process_fails_the_whole_fails(script: ModuleType) -> None:
     assert ended.value.code == 2
 
 
+def test_published_tables_are_compact_and_have_every_pair_once(script: ModuleType, tmp_path: Path) -> None:
+    from publishing import compact, join_distances
+
+    cases = tmp_path / "cases.csv"
+    cases.write_text("case,psnr,suvr,seed\na,24.1234567,,0\nb,inf,,\n")
+    compact(cases)
+    assert cases.read_text() == "case,psnr,seed\na,24.123,0\nb,inf,\n"
+    tables = {}
+    for method in ("gan", "l1"):
+        tables[method, 1] = tmp_path / f"{method}.csv"
+        tables[method, 1].write_text(
+            "set,first,second,same,judge_clean,judge_restored,judge_restored_probe\n"
+            "train,x,y,0,1.0,,\ntest,a,b,1,0.5,0.512345,0.6\n"
+        )
+    join_distances(tables, tmp_path / "pairs.csv")
+    assert (tmp_path / "pairs.csv").read_text().splitlines() == [
+        "method,seed,first,second,same,judge,judge_probe",
+        "clean,,a,b,1,0.5,",
+        "gan,1,a,b,1,0.5123,0.6",
+        "l1,1,a,b,1,0.5123,0.6",
+    ]
+
+
 def test_every_stage_once_on_drawn_faces(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,3 +170,5 @@ def test_every_stage_once_on_drawn_faces(
     script.main([*words, "--publish", str(tmp_path / "results")])
     assert "lfw_faces.py" in (tmp_path / "results" / "README.md").read_text()
     assert (tmp_path / "results" / "sweep-gan" / "sweep.csv").is_file()
+    listed = (tmp_path / "results" / "pairs.csv").read_text()
+    assert all(f"{name}," in listed for name in ("clean", "input", "gan", "task_gan_projected"))
