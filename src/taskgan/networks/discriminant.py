@@ -18,7 +18,7 @@ class Discriminant(nn.Module):
             raise ValueError(f"a discriminant makes {length} numbers fewer or as many, asked for {outputs}")
         self.network = network
         # Draws nothing: the network learns the same with and without it.
-        self.last: nn.Linear = nn.utils.skip_init(nn.Linear, length, outputs)
+        self.last: nn.Linear = nn.utils.skip_init(nn.Linear, length, outputs)  # type: ignore[no-untyped-call]
         nn.init.eye_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
