@@ -7,6 +7,7 @@ values count (photos), a pixel keeps its brightness and the edge is repeated.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -64,11 +65,13 @@ def augment(
         if found is not None
         for part in torch.split(found[0], [len(tensor) for tensor in group])
     ]
-    return [
+    made: list[Image] = []
+    made += [
         # Never a view of what was given.
-        part.clone() if isinstance(image, Tensor) else part.numpy().copy()
+        part.clone() if isinstance(image, Tensor) else np.array(part.numpy())
         for image, part in zip((*images, *masks), parts, strict=True)
     ]
+    return made
 
 
 def augment_batch(
@@ -142,10 +145,8 @@ def _moved_by_value(
     maps[:, 1] = np.stack([sin * width / height, cos, -sin * width / height * to_x - cos * to_y], axis=1)
     frame = [count, 1, height, width]
     grid = F.affine_grid(torch.from_numpy(maps).to(images.dtype), frame, align_corners=False)
-    with_edge = {"padding_mode": "border", "align_corners": False}
-    return F.grid_sample(images, grid, mode="bilinear", **with_edge), (
-        None if masks is None else F.grid_sample(masks, grid, mode="nearest", **with_edge)
-    )
+    sample = partial(F.grid_sample, grid=grid, padding_mode="border", align_corners=False)
+    return sample(images, mode="bilinear"), None if masks is None else sample(masks, mode="nearest")
 
 
 def _shifted(stack: Tensor, shift: NDArray[np.int64]) -> Tensor:

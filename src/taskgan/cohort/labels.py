@@ -80,7 +80,9 @@ def missing_classes(train: Pairs, targets: Targets) -> list[str]:
         absent = [str(k) for k in range(wanted) if k not in present]
         if present and absent:
             shown = ", ".join(absent[:_SHOWN]) + f" and {len(absent) - _SHOWN} more" * (len(absent) > _SHOWN)
-            hint = "; names of whom or what an image shows are of kind embedding" if len(absent) > _SHOWN else ""
+            hint = (
+                "; names of whom or what an image shows are of kind embedding" if len(absent) > _SHOWN else ""
+            )
             return [f"no training row has {column} {shown}; training needs all {wanted} classes{hint}"]
     if kind.several:
         both = {0.0, 1.0}

@@ -167,9 +167,9 @@ def _strip(
             distances[method][one.place], place, marker, color=colour, markersize=7, markeredgewidth=1.8
         )
     axis.axvline(one.cut, color="#222222", linewidth=1)
-    ends = {"transform": axis.get_xaxis_transform(), "va": "bottom", "fontsize": 8}
-    axis.text(one.cut, 1.01, "one person ←  ", ha="right", color=_SAME, **ends)
-    axis.text(one.cut, 1.01, "  → two people", ha="left", color=_OTHER, **ends)
+    above = {"transform": axis.get_xaxis_transform(), "va": "bottom", "fontsize": 8}
+    axis.text(one.cut, 1.01, "one person ←  ", ha="right", color=_SAME, **above)
+    axis.text(one.cut, 1.01, "  → two people", ha="left", color=_OTHER, **above)
     axis.set_yticks(range(len(order)), [shown(m) for m in reversed(order)])
     axis.set_ylim(-0.6, len(order) - 0.4)
     axis.set_xlabel(f"Distance of descriptors, {title(one.reader).split(' (')[0]}")

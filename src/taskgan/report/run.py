@@ -187,7 +187,7 @@ def _faces(comparison: Comparison, found: Study | None, folder: Path) -> list[Pi
     for one in examples(comparison, found):
         heading, caption = example_words(comparison, one)
         path = folder / f"example-{'won' if one.won else 'lost'}.png"
-        drawn.append((found and example_figure(comparison, found, one, path), heading, caption))
+        drawn.append((example_figure(comparison, found, one, path) if found else None, heading, caption))
     grid = "Figure 2 (c). Photos" if found is not None else "Photos"
     drawn.append((photo_grid(comparison, folder / "grid.png"), grid, grid_rule(comparison)))
     pictures = [Picture(path, title, caption) for path, title, caption in drawn if path is not None]

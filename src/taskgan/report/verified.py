@@ -136,13 +136,14 @@ def _runs(found: Sequence[tuple[str, float, pd.DataFrame]]) -> dict[tuple[str, f
 
 
 def _alike(one: float, two: float) -> bool:
-    return one == two or (np.isnan(one) and np.isnan(two))
+    return one == two or bool(np.isnan(one) and np.isnan(two))
 
 
 def _common(indices: Sequence[pd.Index]) -> pd.Index:
     """Pairs that are in all of them, in the order of the first."""
     wanted = set(indices[0]).intersection(*map(set, indices[1:]))
-    return pd.Index([pair for pair in indices[0] if pair in wanted])
+    kept: pd.Index = indices[0][[pair in wanted for pair in indices[0]]]
+    return kept
 
 
 def _notes(

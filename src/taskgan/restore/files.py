@@ -157,7 +157,9 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]],
             except UserError as error:
                 unread[job.target] = str(error)
             shown.advance()
-    problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
+    problems = list(
+        dict.fromkeys(unread.values())
+    )  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and all(
         job.is_photo and not job.listed for job in jobs if job.target in unread
     ):

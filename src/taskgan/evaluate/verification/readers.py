@@ -96,7 +96,7 @@ class Learned:
         descriptors = np.stack([one for one in found if one is not None]).astype(np.float64)
         length = np.linalg.norm(descriptors, axis=1, keepdims=True)
         unit = np.divide(descriptors, length, out=np.zeros_like(descriptors), where=length > 0)
-        return unit.astype(np.float32)
+        return np.asarray(unit, dtype=np.float32)
 
     def distance(self, first: Array, second: Array) -> Floats:
         """Euclidean distance of unit descriptors, 0 to 2."""
