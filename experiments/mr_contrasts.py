@@ -55,6 +55,8 @@ METHODS = {
     "gan": Method(("objective=gan",), "sweep-gan"),
     "task_gan": Method(("objective=task_gan",), "sweep-task-gan"),
     "task_gan_three_step": Method(("objective=task_gan",), "sweep-task-gan", three_steps=True),
+    # What of a difference is the weight of the adversarial term, and what the task network's doing.
+    "gan_same_lambda": Method(("objective=gan",), "sweep-task-gan"),
     f"gan_{ONE}_alone": Method(("objective=gan",), "sweep-gan", contrast=ONE),
 }
 SWEEPS = {
