@@ -14,9 +14,9 @@ each recogniser, belongs to one process, so that several can share a stage.
 
 Planned from CPU seconds of single steps on a busy machine of two cores (an idle one is faster), in minutes of one
 core: T 60 and judge 5 (``docs/recognisers.md``); sweeps 12 × 6 (600 steps of .29 to .35 s, 960 validation images
-restored and read); training 15 × 13 (2400 steps of 8 images: G .20 s, D .09 s, T about .06 s, .31 s in the mean of
-the methods); judging 15 × 4.5 (1549 images restored, three rows each read). Together 400, of which two processes
-share all but T: 3.9 hours at most.
+restored and read); training 18 × 13 (2400 steps of 8 images: G .20 s, D .09 s, T about .06 s, .31 s in the mean of
+the methods); judging 18 × 4.5 (1549 images restored, three rows each read). Together 450, of which two processes
+share all but T: 4.3 hours at most.
 """
 
 import argparse
@@ -62,6 +62,8 @@ PROJECTED = "generator.projection=1"
 METHODS = {
     "l1": Method(("objective=l1",)),
     "gan": Method(("objective=gan",), "sweep-gan"),
+    # What of a difference is the weight of the adversarial term, and what the task network's doing.
+    "gan_same_lambda": Method(("objective=gan",), "sweep-task-gan"),
     "task_gan": Method(("objective=task_gan",), "sweep-task-gan"),
     # The ablation: a last layer after which the restored image has the low-resolution image that was given.
     "gan_projected": Method(("objective=gan", PROJECTED), "sweep-gan"),
