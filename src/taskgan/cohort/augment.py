@@ -8,7 +8,7 @@ values count (photos), a pixel keeps its brightness and the edge is repeated.
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -65,12 +65,10 @@ def augment(
         if found is not None
         for part in torch.split(found[0], [len(tensor) for tensor in group])
     ]
-    made: list[Image] = []
-    made += [
+    made: list[Any] = []  # of the kind of each image, which the checker cannot follow
+    for image, part in zip((*images, *masks), parts, strict=True):
         # Never a view of what was given.
-        part.clone() if isinstance(image, Tensor) else np.array(part.numpy())
-        for image, part in zip((*images, *masks), parts, strict=True)
-    ]
+        made.append(part.clone() if isinstance(image, Tensor) else np.array(part.numpy(), dtype=np.float32))
     return made
 
 
