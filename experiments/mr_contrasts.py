@@ -241,12 +241,15 @@ def _status(restored: Path) -> object:
 
 
 def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> None:
-    """All six contrasts, and the ablation: one generator for all against one for one."""
+    """All six contrasts; Task-GAN beside a GAN of its own λ; and one generator for all against one for one."""
     from taskgan.report.run import compare
 
     alone = [name for name, method in METHODS.items() if method.contrast and name in methods]
     for_all = [here.run(m, s) / "evaluation" for m, s in made(methods, seeds) if m not in alone]
     compare(for_all, here.work / "report", baseline="gan", overwrite=True)
+    same = [here.run(m, s) / "evaluation" for m in _SAME for s in seeds if m in methods]
+    if len(same) == len(_SAME) * len(seeds):
+        compare(same, here.work / "report-lambda", baseline=_SAME[0], overwrite=True)
     if alone and "gan" in methods:
         theirs = [here.run(m, s) / "evaluation" for m in alone for s in seeds]
         ours = [here.run("gan", s) / f"evaluation-{ONE}" for s in seeds]
@@ -257,9 +260,10 @@ def publish(here: Experiment, out: Path, seeds: Sequence[int]) -> None:
     from publish_evidence import publish
 
     runs = [here.run(m, s).name for m, s in made([PHYSICS, *METHODS], seeds)]
-    publish(here.work, out, runs, about=_ABOUT, beside=[f"report-{ONE}"])
+    publish(here.work, out, runs, about=_ABOUT, beside=[f"report-{ONE}", "report-lambda"])
 
 
+_SAME = ("gan_same_lambda", "task_gan")
 _ABOUT = """# Six MR contrasts from one acquisition
 
 Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
@@ -272,6 +276,7 @@ python experiments/mr_contrasts.py WORK --publish results/mr
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
 `evidence.yaml`; every case in `cases.csv`; the choice of λ and μ on validation subjects in `sweep-*/`. `report-T1w`
 is the ablation: the GAN of all six contrasts against one that learns T1w alone, with the same number of steps.
+`report-lambda` sets Task-GAN beside a GAN with the same λ, so that T is the only difference.
 """
 
 

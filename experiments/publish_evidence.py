@@ -1,10 +1,11 @@
 """Keep a finished evidence experiment under ``results/``: cases, tables, figures, sweep and versions, no images."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from publishing import join_cases, markdown
+from publishing import join_cases, markdown, small_figure
 
 from taskgan.cohort.description import read_description
 from taskgan.files import read_yaml, write_text, write_yaml
@@ -35,18 +36,22 @@ def publish(
         out: Folder under ``results/``.
         runs: Names of the run folders; those of methods that are not trained hold an evaluation alone.
         about: Beginning of the page.
-        beside: Further reports of ``work``, each into a folder of its own.
+        beside: Further reports of ``work``, the tables of each into a folder of its own.
     """
     if out.exists():
         shutil.rmtree(out)
-    for kind in ("tables", "figures"):
-        shutil.copytree(work / "report" / kind, out / kind)
-        for name in beside:
-            shutil.copytree(work / name / kind, out / name / kind)
+    shutil.copytree(work / "report" / "tables", out / "tables")
+    for name in beside:
+        shutil.copytree(work / name / "tables", out / name / "tables")
+    (out / "figures").mkdir()
+    for figure in sorted((work / "report" / "figures").glob("*.png")):
+        small_figure(figure, out / "figures" / figure.name)
     for sweep in sorted(path.parent for path in work.glob("sweep*/sweep.yaml")):
         (out / sweep.name).mkdir()
-        for name in ("sweep.csv", "sweep.yaml", "sweep.png"):
+        for name in ("sweep.csv", "sweep.png"):
             shutil.copyfile(sweep / name, out / sweep.name / name)
+        record = (sweep / "sweep.yaml").read_text(encoding="utf-8").replace(f"{work.resolve()}/", "")
+        write_text(out / sweep.name / "sweep.yaml", re.sub(r"\S*/(?=experiments/)", "", record))
     _publish_readings(work, out)
     folders = {name: work / "runs" / name for name in runs}
     join_cases([folder / "evaluation" / "cases.csv" for folder in folders.values()], out / "cases.csv")

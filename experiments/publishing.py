@@ -4,6 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from taskgan.files import atomic
 
 _PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions", "brain")  # no images
@@ -23,6 +25,15 @@ def join_cases(tables: Sequence[Path], out: Path) -> None:
         writer = csv.DictWriter(handle, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(row for _, row in sorted(rows.items()))
+
+
+def small_figure(figure: Path, out: Path, width: int = 850) -> None:
+    """Keep a figure at most so many pixels wide. (256 colours would be smaller still, but tint its greys.)"""
+    with Image.open(figure) as image:
+        found = image.convert("RGB")
+    if found.width > width:
+        found = found.resize((width, round(found.height * width / found.width)), Image.Resampling.LANCZOS)
+    found.save(out, optimize=True)
 
 
 def compact(table: Path, digits: int = 5) -> None:

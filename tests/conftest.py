@@ -1,7 +1,8 @@
 """A fabricated cohort of several contrasts from one acquisition, for the tests of any room."""
 
 import csv
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,14 @@ import numpy as np
 import pytest
 
 CONTRASTS = ("T2w", "T1w", "PDw")  # in the order of their labels, which is not the alphabet's
+
+
+@pytest.fixture(autouse=True)
+def subnormals() -> Iterator[None]:
+    """Training flushes subnormal numbers for the rest of its process, and hypothesis refuses to work like that."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 def write_contrasts(

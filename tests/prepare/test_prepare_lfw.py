@@ -1,6 +1,7 @@
 """LFW's layout and lists become a cohort; whatever is wrong with them is named before anything is written."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +168,13 @@ def test_what_is_wrong_with_a_list_is_named_and_nothing_is_written(
 
 
 def test_missing_folders_and_lists_are_named(lfw: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no pairsDevTrain.txt in .*void or beside it"):
-        (tmp_path / "deep" / "void").mkdir(parents=True)
+    (tmp_path / "deep" / "void").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"void holds no folders of images called"):
         prepare_lfw(tmp_path / "deep" / "void", tmp_path / "out", settings())
+    shutil.copytree(lfw, tmp_path / "deep" / "lfw")
+    with pytest.raises(UserError, match=r"no pairsDevTrain.txt in .*lfw or beside it"):
+        prepare_lfw(tmp_path / "deep" / "lfw", tmp_path / "out", settings())
+    shutil.rmtree(tmp_path / "deep" / "lfw")
     with pytest.raises(UserError, match=r"holds no folders of images called"):
         find_images(tmp_path / "deep")
     assert find_images(tmp_path) == find_images(lfw)

@@ -53,7 +53,8 @@ def test_each_form_of_the_identity_loss_reaches_the_generator(
 def test_people_are_no_classes_of_a_table(cohort: Path, tmp_path: Path) -> None:
     """Whoever validates is none of the people that were learnt, so that a class each cannot be trained."""
     recipe = _recipe(
-        "task={kind: multi_class, classes: 5000, training: joint, pretrain: {network: resnet10, steps: 2}}"
+        "task={kind: multi_class, classes: 5000, training: joint, pretrain: {network: resnet10, steps: 2}}",
+        "judge={network: convnet, seed: 1000}",
     )
     with pytest.raises(
         Problems, match=r"and \d+ more; training needs all 5000 classes; .* are of kind embedding"
