@@ -24,6 +24,8 @@ from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import Record, check_output, is_written
 
+_NEXT = "taskgan evaluate {out} COHORT -o EVALUATION"
+
 
 def restore_by_relaxometry(
     inputs: Sequence[Path],
@@ -66,10 +68,7 @@ def restore_by_relaxometry(
         UserError: If an argument, the table, the protocol or the output does not allow it.
         Problems: If subjects cannot be fitted: all of them, and nothing is written.
     """
-    if not inputs:
-        raise UserError("there is nothing to restore; expected a pairs.csv")
-    if is_image_name(out):
-        raise UserError(f"{out} is called like an image; relaxometry makes several, expected a folder")
+    _check_names(inputs, out)
     setup = Setup(settings or Relaxometry(), given or Given())
     columns, data = _inputs(inputs, recipe.data, setup.given)
     jobs = find_jobs(inputs, out, data, split=split, select=select, conditions=conditions)
@@ -80,9 +79,9 @@ def restore_by_relaxometry(
     gains = "" if calibration else own_gains(jobs)
     if gains:
         say(f"warning: {gains}")
+    wanted = sorted({job.condition for job in jobs})
     found = Calibration()
     if calibration:
-        wanted = sorted({job.condition for job in jobs})
         found = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, wanted=wanted)
     setup = replace(setup, factors=found.factors)
     origin = origin_of(setup, recipe, data, found.seen)
@@ -90,8 +89,7 @@ def restore_by_relaxometry(
     record = Record(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite)
     record.open()
-    kept = {job.target for job in jobs if resumes and is_written(job, origin, setup)}
-    if kept:
+    if kept := {job.target for job in jobs if resumes and is_written(job, origin, setup)}:
         say(f"{out}: going on, {len(kept)} of {len(jobs)} images are there")
     with progress("restore", len(jobs), "images", start=len(kept)) as shown:
         for scan in scans:
@@ -106,11 +104,16 @@ def restore_by_relaxometry(
                 _write(job, scan, fitted, source, setup, origin)
                 shown.advance(case=job.case)
     record.close()
-    say(
-        f"{out}: {len(jobs)} images of {len(scans)} acquisition{'s' * (len(scans) != 1)} synthesised "
-        f"(taskgan evaluate {out} COHORT -o EVALUATION)"
-    )
+    many = "s" * (len(scans) != 1)
+    say(f"{out}: {len(jobs)} images of {len(scans)} acquisition{many} synthesised ({_NEXT.format(out=out)})")
     return out
+
+
+def _check_names(inputs: Sequence[Path], out: Path) -> None:
+    if not inputs:
+        raise UserError("there is nothing to restore; expected a pairs.csv")
+    if is_image_name(out):
+        raise UserError(f"{out} is called like an image; relaxometry makes several, expected a folder")
 
 
 def _inputs(inputs: Sequence[Path], data: Data, given: Given) -> tuple[Columns, Data]:
