@@ -12,7 +12,7 @@ is kept as text and can be selected on (``dose``) or used as an extra input chan
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,12 +143,31 @@ def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
         Problems: If rows are malformed: all of them at once.
     """
     table = table_of(place)
+    raw = csv_rows(table, [*required])
+    problems: list[str] = []
+    seen: dict[str, int] = {}
+    rows = [_row(number, values, table.parent, problems, seen) for number, values in raw]
+    if problems:
+        raise Problems(f"{table} is malformed", problems)
+    return Pairs(table, tuple(rows))
+
+
+def csv_rows(table: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a table with their line numbers, as an editor counts them; header names are stripped.
+
+    Args:
+        table: CSV in UTF-8.
+        required: Columns that it has to have.
+
+    Raises:
+        UserError: If it cannot be read, lacks a column or has no rows.
+    """
     try:
         with table.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
             header = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = header
-            raw = [(reader.line_num, values) for values in reader]  # blank lines count, as in an editor
+            rows = [(reader.line_num, values) for values in reader]  # blank lines count
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table} cannot be read as CSV: {error}") from None
     missing = [name for name in required if name not in header]
@@ -157,14 +176,9 @@ def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
             f"{table} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
             f"found {', '.join(header) or 'no header'}, expected at least {', '.join(required)}"
         )
-    if not raw:
+    if not rows:
         raise UserError(f"{table} has a header but no rows")
-    problems: list[str] = []
-    seen: dict[str, int] = {}
-    rows = [_row(number, values, table.parent, problems, seen) for number, values in raw]
-    if problems:
-        raise Problems(f"{table} is malformed", problems)
-    return Pairs(table, tuple(rows))
+    return rows
 
 
 def _row(

@@ -5,13 +5,12 @@ cohort that has the file beside its table is one for verification. Pairs of ``te
 by, pairs of ``train`` choose the distance up to which two images are called one person.
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.errors import Problems, UserError
+from taskgan.cohort.pairs import Pair, Pairs, csv_rows
+from taskgan.errors import Problems
 
 FILE = "verification.csv"
 SETS = ("train", "test")
@@ -75,7 +74,8 @@ def read_verification_pairs(pairs: Pairs) -> ComparedPairs | None:
     cases = {pair.case: pair for pair in pairs}
     found: list[ComparedPair] = []
     problems: list[str] = []
-    for number, row in _rows(source):
+    for number, values in csv_rows(source, COLUMNS):
+        row = {name: (values[name] or "").strip() for name in COLUMNS}
         one = _compared(number, row, cases)
         if isinstance(one, ComparedPair):
             found.append(one)
@@ -85,26 +85,6 @@ def read_verification_pairs(pairs: Pairs) -> ComparedPairs | None:
     if problems:
         raise Problems(f"{source} cannot be verified by", problems)
     return ComparedPairs(source, tuple(found))
-
-
-def _rows(source: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with source.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, {k: (v or "").strip() for k, v in row.items() if k}) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{source} cannot be read as CSV: {error}") from None
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise UserError(
-            f"{source} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; found "
-            f"{', '.join(header) or 'no header'}, expected {', '.join(COLUMNS)}"
-        )
-    if not rows:
-        raise UserError(f"{source} has a header but no rows")
-    return rows
 
 
 def _compared(number: int, row: Mapping[str, str], cases: Mapping[str, Pair]) -> ComparedPair | str:
