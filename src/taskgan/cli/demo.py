@@ -38,7 +38,7 @@ def demo_mr(
         typer.Option("--set", help="Change the mr-demo recipe: section.key=value; repeatable."),
     ] = None,
 ) -> None:
-    """Six MR contrasts from one acquisition: gan, task_gan and relaxometry, in 15 minutes on two cores."""
+    """Six MR contrasts from one acquisition: gan, task_gan and relaxometry, in about 11 minutes on two cores."""
     from taskgan.demo.mr import demo_mr as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())

@@ -51,7 +51,7 @@ def demo_mr(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Sequence
         out,
         Demo(
             title=f"six MR contrasts from one acquisition, {subjects} simulated subjects",
-            minutes=15,
+            minutes=11,
             settings={"seed": seed, "subjects": subjects, "recipe": dump_recipe(base)},
             simulate=("simulate: tissues, lesions, signals of every sequence, coil noise", simulate),
             recipes={method: base.model_copy(update={"objective": method}) for method in METHODS},
