@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from made_faces import few_draws, make_faces, write_pairs
 
+from taskgan.errors import UserError
 from taskgan.evaluate.verification import curve
 from taskgan.report.cells import Table, write_table
+from taskgan.report.comparisons import equivalence_word
 from taskgan.report.example import example_words, examples
+from taskgan.report.inference import inference
 from taskgan.report.load import Comparison, load
 from taskgan.report.roc import mean_curve
 from taskgan.report.study import Study, study
@@ -144,6 +147,29 @@ def test_a_difference_around_zero_is_called_none(folders: list[Path], comparison
             (folder / "verification.csv").write_text(text)
 
 
+def test_equal_verification_can_be_shown_by_a_margin(folders: list[Path], comparison: Comparison) -> None:
+    stated = {
+        margin: replace(comparison, inference=inference([f"verification={margin}"]))
+        for margin in (0.9, 0.001)
+    }
+    for margin, asked in stated.items():
+        result = study(asked)
+        assert result is not None
+        one = result.changes["judge", BOTH, "gan"]["task_gan"].compared
+        assert one.equivalence is not None
+        assert one.equivalence.margin == margin
+        # Over two methods Holm's correction never makes a p smaller.
+        assert one.p_equivalent >= one.equivalence.p
+        narrow, wide = one.crossed_equivalence, one.crossed
+        assert wide.low < narrow.low < narrow.high < wide.high
+        assert (equivalence_word(one) == "equivalent") == (margin == 0.9)
+        told = [f for f in verdict(asked, result).findings if "by the margins that were stated" in f]
+        word = "verification by the judge equivalent within ±0.9" if margin == 0.9 else "not shown"
+        assert len(told) == 2
+        assert all(word in f for f in told)
+        assert not any("by T " in f for f in told)
+
+
 def test_harm_and_lonely_judges_are_warned_of(comparison: Comparison, found: Study) -> None:
     input_again = {
         (reader, method, protocol): (
@@ -196,3 +222,5 @@ def test_old_evaluations_have_no_study(folders: list[Path], tmp_path: Path) -> N
     old = make_faces(tmp_path, RUNS[:1], people=6, size=16, verification=False)
     assert study(load(old)) is None
     assert study_tables(load(old), None) == []
+    with pytest.raises(UserError, match="--margin verification: the evaluations hold no verified pairs"):
+        study(load(old, inference=inference(["verification=0.01"])))

@@ -122,6 +122,16 @@ def test_of_too_few_subjects_nothing_is_claimed(comparison: Comparison) -> None:
     assert any("With 2 test subjects there are no 95 % intervals" in w for w in told.warnings)
 
 
+def test_methods_without_a_common_image_are_not_said_to_be_alike(comparison: Comparison) -> None:
+    frame = comparison.frame
+    first = sorted(frame["subject"].unique())[:6]
+    mine, theirs = (frame["method"] == m for m in ("task_gan", "gan"))
+    apart = frame[~(mine & frame["subject"].isin(first)) & ~(theirs & ~frame["subject"].isin(first))]
+    told = verdict(replace(comparison, frame=apart))
+    assert told.headline == "Task-GAN and GAN have no image in common: there is nothing to compare."
+    assert "Task-GAN against GAN: no image in common, hence nothing to compare." in told.findings
+
+
 def test_less_error_is_better_and_less_psnr_is_worse(comparison: Comparison) -> None:
     told = {f.split(":")[0]: f for f in verdict(comparison).findings}
     assert "relative RMSE is better (−0." in told["Task-GAN against GAN"]

@@ -214,6 +214,8 @@ def test_equal_settings_are_said(
         ({"against": ("seed=1",)}, "--against seed cannot be swept"),
         ({"overrides": ("machine.devices=2",)}, "one device"),
         ({"grid": ("discriminator.widths=[4,8],[4,4,4,4,4]",)}, "too small for a discriminator of 5 layers"),
+        ({"overrides": ("objective=recogniser",)}, "trains readers and no restorer"),
+        ({"grid": ("objective=gan,recogniser",)}, "trains readers and no restorer"),
         ({"cohort": Path("nowhere")}, "nowhere does not exist"),
     ],
     ids=str,

@@ -9,6 +9,8 @@ from taskgan.evaluate.statistics import CORRECTIONS, Correction
 from taskgan.report.metrics import METRICS
 
 ALPHA = 0.05
+VERIFICATION = "verification"
+"""Name of the margin of verification AUCs: the same for every reader."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,12 @@ def inference(margins: Sequence[str] = (), correction: str = "holm") -> Inferenc
             unknown.
     """
     found: dict[str, float] = {}
+    measures = (*(metric.name for metric in METRICS), VERIFICATION)
     for text in margins:
         name, _, number = text.partition("=")
-        if name not in {metric.name for metric in METRICS}:
-            known = ", ".join(metric.name for metric in METRICS)
+        if name not in measures:
             raise UserError(
-                f"--margin {text}: expected MEASURE=NUMBER, e.g. psnr=0.5, with a measure of {known}"
+                f"--margin {text}: expected MEASURE=NUMBER, e.g. psnr=0.5, with a measure of {', '.join(measures)}"
             )
         try:
             value = float(number)

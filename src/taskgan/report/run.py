@@ -64,9 +64,9 @@ def compare(
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
     comparison = load(evaluations, baseline, inference)
-    page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables
     mapped = geometry(comparison)
     faces = study(comparison)
+    page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables
     tables = [
         *all_tables(comparison, faces),
         flips_table(comparison),

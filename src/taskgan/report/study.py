@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
-from taskgan.evaluate.statistics import LEVEL, Difference, Interval, corrected
+from taskgan.errors import UserError
+from taskgan.evaluate.statistics import LEVEL, Difference, Interval, corrected, equivalence
 from taskgan.evaluate.statistics.crossed import FEWEST_SEEDS
 from taskgan.evaluate.verification import (
     Verification,
@@ -16,6 +17,7 @@ from taskgan.evaluate.verification import (
     verification_difference,
     verify,
 )
+from taskgan.report.inference import ALPHA, VERIFICATION
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import Metric
 from taskgan.report.paired import UNKNOWN, Compared
@@ -120,10 +122,13 @@ def study(comparison: Comparison) -> Study | None:
     """Everything that tables, figures and sentences on verification show; None where nothing was verified.
 
     Raises:
-        UserError: If the evaluations' distances are damaged or contradict each other.
+        UserError: If the evaluations' distances are damaged or contradict each other, or a margin is stated and
+            there are none.
     """
     verified = read_verified(comparison)
     if verified is None:
+        if VERIFICATION in comparison.inference.margins:
+            raise UserError(f"--margin {VERIFICATION}: the evaluations hold no verified pairs")
         return None
     levels = {
         key: _level(verified, key[0], values)
@@ -190,21 +195,29 @@ def _changes(
         m: verification_difference(verified.distances[reader, m, protocol], theirs, verified.pairs)
         for m in methods
     }
-    ps = corrected([one.auc_by_person.p for one in found.values()], comparison.inference.correction)
+    how, margin = comparison.inference.correction, comparison.inference.margins.get(VERIFICATION)
+    tests = [equivalence(one.auc_by_person, margin) for one in found.values()] if margin is not None else []
+    unknown = [float("nan")] * len(found)
+    ps = corrected([one.auc_by_person.p for one in found.values()], how)
+    equivalent = corrected([test.p for test in tests], how) or unknown
+    noninferior = corrected([test.p_noninferior(+1) for test in tests], how) or unknown
     changes = {}
-    for (method, one), p in zip(found.items(), ps, strict=True):
-        count, crossed = _with_other_seeds(verified, reader, protocol, method, baseline, one.auc_by_person)
+    for k, (method, one) in enumerate(found.items()):
+        count, crossed, narrower = _with_other_seeds(
+            verified, reader, protocol, method, baseline, one.auc_by_person
+        )
         compared = Compared(
             metric_of(reader),
             method,
             baseline,
             difference=one.auc_by_person,
-            p=p,
+            p=ps[k],
             seeds=count,
             crossed=crossed,
-            equivalence=None,
-            p_equivalent=float("nan"),
-            p_noninferior=float("nan"),
+            equivalence=tests[k] if tests else None,
+            p_equivalent=equivalent[k],
+            p_noninferior=noninferior[k],
+            crossed_equivalence=narrower,
         )
         changes[method] = Change(compared, one.auc, one.equal_error_rate)
     return changes
@@ -212,8 +225,9 @@ def _changes(
 
 def _with_other_seeds(
     verified: Verified, reader: str, protocol: str, method: str, baseline: str, found: Difference
-) -> tuple[int, Interval]:
-    """Seeds that both have, and the difference with an interval for other people and another training run.
+) -> tuple[int, Interval, Interval]:
+    """Seeds that both have, and the difference with two intervals for other people and another training run: that of
+    95 %, and the narrower one that goes with a margin of equivalence.
 
     The variance is the sum of that over people and of the seeds' differences over their number, with Satterthwaite's
     degrees of freedom (1946, 10.2307/3002019). What a seed does to single pairs is in both: rather too wide.
@@ -230,10 +244,10 @@ def _with_other_seeds(
     )
     count = len(gaps)
     if count < FEWEST_SEEDS or np.isnan(found.error):
-        return count, UNKNOWN
+        return count, UNKNOWN, UNKNOWN
     of_people, of_seeds = found.error**2, float(gaps.var(ddof=1)) / count
     total = of_people + of_seeds
     freedom = total**2 / (of_people**2 / max(verified.pairs.count - 1, 1) + of_seeds**2 / (count - 1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(total))
     mean = float(gaps.mean())
-    return count, Interval(mean, mean - half, mean + half)
+    wide, narrow = (float(stats.t.ppf(one, freedom) * np.sqrt(total)) for one in ((1 + LEVEL) / 2, 1 - ALPHA))
+    return count, Interval(mean, mean - wide, mean + wide), Interval(mean, mean - narrow, mean + narrow)

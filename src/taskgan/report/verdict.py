@@ -51,7 +51,7 @@ def verdict(comparison: Comparison, found: Study | None = None) -> Verdict:
         findings = [_restores(comparison), *_read_against_input(comparison), *findings]
     findings += [
         *_with_other_seeds(comparison, against),
-        *_equivalences(comparison),
+        *_equivalences(comparison, found),
         *_slopes(comparison),
         *study_findings(comparison, found),
         *_flips(comparison, found),
@@ -68,7 +68,7 @@ def _against_all(comparison: Comparison, baseline: str, found: Study | None) -> 
     return {
         method: [
             *(compared[method] for compared in families),
-            *(found.by_judges(method, baseline) if found is not None else ()),
+            *_verified(found, method, baseline),
         ]
         for method in comparison.methods
         if method != baseline
@@ -97,6 +97,8 @@ def _headline(comparison: Comparison, against: dict[str, list[Compared]], study:
         for word in ("better", "worse")
         if found[word]
     ]
+    if not any(found.values()):
+        return f"{shown(method)} and {shown(baseline)} have no image in common: there is nothing to compare."
     if not parts and all(math.isnan(c.interval.low) for c in found["none"]):
         return f"Too few subjects to tell {shown(method)} from {shown(baseline)}: no measure has an interval."
     if not parts:
@@ -160,6 +162,8 @@ def _mark(one: Compared) -> str:
 
 def _against(comparison: Comparison, method: str, compared: list[Compared]) -> str:
     found = _sorted_out(compared)
+    if not any(found.values()):
+        return f"{shown(method)} against {shown(comparison.baseline)}: no image in common, hence nothing to compare."
     beyond = [
         f"{c.metric.words} is {word} ({told(c.interval, c.metric.digits, sign=True, unit=c.metric.unit)})"
         for word in ("better", "worse")
@@ -220,7 +224,7 @@ def _with_other_seeds(comparison: Comparison, against: dict[str, list[Compared]]
             )
 
 
-def _equivalences(comparison: Comparison) -> Iterable[str]:
+def _equivalences(comparison: Comparison, study: Study | None) -> Iterable[str]:
     words = {
         "equivalent": "{0} equivalent within ±{1}",
         "not worse": "{0} not worse by {1} or more, equivalence not shown",
@@ -236,7 +240,10 @@ def _equivalences(comparison: Comparison) -> Iterable[str]:
                 if one.equivalent_here_only
                 else ""
             )
-            for one in (found[method] for found in families)
+            for one in (
+                *(found[method] for found in families),
+                *_verified(study, method, comparison.baseline),
+            )
             if one.equivalence and (word := equivalence_word(one))
         ]
         if said:
@@ -244,6 +251,10 @@ def _equivalences(comparison: Comparison) -> Iterable[str]:
                 f"{shown(method)} and {shown(comparison.baseline)}, by the margins that were stated: "
                 f"{'; '.join(said)}."
             )
+
+
+def _verified(study: Study | None, method: str, baseline: str) -> list[Compared]:
+    return study.by_judges(method, baseline) if study is not None else []
 
 
 def _slopes(comparison: Comparison) -> Iterable[str]:

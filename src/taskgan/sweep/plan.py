@@ -87,7 +87,7 @@ def plan(
         against: Settings of the reference run.
 
     Raises:
-        UserError: If a key cannot be swept or there are too many combinations.
+        UserError: If a key cannot be swept, there are too many combinations, or a setting restores nothing.
         Problems: Every unknown key and value out of range.
     """
     _check(base, axes)
@@ -96,6 +96,11 @@ def plan(
         _sweepable(base, key, "--against")
     chosen = [combination(axes, number) for number in _numbers(axes, draw, draw_seed)]
     settings = [*_checked(base, chosen), *((_checked(base, [reference])) if reference else [])]
+    if any(recipe.recognisers_alone for recipe in settings):
+        raise UserError(
+            "objective recogniser trains readers and no restorer, so there is nothing to restore and choose by; "
+            "expected l1, gan, task_gan or cycle_gan"
+        )
     keys = [*(axis.key for axis in axes), *(key for key in reference if key not in {a.key for a in axes})]
     trials: dict[str, Trial] = {}
     merged: dict[str, str] = {}
