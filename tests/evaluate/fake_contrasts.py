@@ -40,7 +40,12 @@ class ContrastReader:
         return np.array(found, np.float32)
 
     def features(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.array([slices.mean(), slices.std(), *np.quantile(slices, (0.3, 0.6, 0.9))], np.float32)
+        parts = [
+            slices.mean(axis=(1, 2)),
+            slices.std(axis=(1, 2)),
+            *np.quantile(slices, (0.3, 0.6, 0.9), axis=(1, 2)),
+        ]
+        return np.stack(parts, axis=1).astype(np.float32)
 
     def description(self) -> dict[str, str]:
         return {"network": "stub", "checksum": "1" * 64}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from taskgan.evaluate.reading import Reading, read_case
+from taskgan.evaluate.reading import BATCH, Reading, read_case, read_volumes
 from taskgan.objective.kinds import task_kind
 from taskgan.task import Target
 
@@ -103,3 +103,19 @@ def test_an_identity_is_kept_within_the_cut() -> None:
     other = read(target, [[0, 1], [0, 1]], y)
     assert other.mae == pytest.approx((2**0.5 + (0.8**2 + 0.4**2) ** 0.5) / 2)
     assert other.entries[0].decision == 0
+
+
+def test_photos_are_read_together_and_volumes_by_themselves() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [*[(1, 3, 4)] * BATCH, (5, 3, 4), (1, 3, 4), (1, 4, 3), (1, 3, 4)]
+    volumes = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    seen = []
+
+    def read(slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(slices.shape)
+        return slices.sum(axis=(1, 2))
+
+    found = read_volumes(read, volumes)
+    assert seen == [(BATCH, 3, 4), (2, 3, 4), (5, 3, 4), (1, 4, 3)]
+    for said, volume in zip(found, volumes, strict=True):
+        assert np.array_equal(said, volume.sum(axis=(1, 2)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.slices import to_slices
 from taskgan.errors import UserError
-from taskgan.evaluate.reading import Reader
+from taskgan.evaluate.reading import Reader, read_volumes
 from taskgan.files import atomic
 from taskgan.recogniser.decision import middle_slices
 
@@ -39,11 +39,11 @@ class Positions:
     """Collects the judge's features of the images of an evaluation.
 
     Args:
-        features: Gives (F,) for the middle slices (S, H, W) of an image in network units.
+        features: Gives (S, F) for slices (S, H, W) in network units.
         slices: How many middle slices the judge looks at.
     """
 
-    def __init__(self, features: Callable[[Array], Array], slices: int) -> None:
+    def __init__(self, features: Callable[[Array], NDArray[np.floating]], slices: int) -> None:
         self._features, self._slices = features, slices
         self._found: dict[str, dict[str, Array]] = {image: {} for image in IMAGES}
 
@@ -53,9 +53,11 @@ class Positions:
         told = getattr(readers.get(JUDGE), "features", None)
         return cls(told, slices) if callable(told) else None
 
-    def add(self, case: str, image: str, volume: Array) -> None:
-        """Look at one image (X, Y, Z) of a case: ``input``, ``clean`` or ``restored``."""
-        self._found[image][case] = self._features(middle_slices(to_slices(volume), self._slices))
+    def add(self, images: Mapping[tuple[str, str], Array]) -> None:
+        """Look at images (X, Y, Z) by case and name: ``input``, ``clean`` or ``restored``."""
+        volumes = [middle_slices(to_slices(volume), self._slices) for volume in images.values()]
+        for (case, image), told in zip(images, read_volumes(self._features, volumes), strict=True):
+            self._found[image][case] = np.asarray(told.mean(axis=0), dtype=np.float32)
 
     def write(self, path: Path) -> dict[str, Any]:
         """Write the file, atomically, and tell for the record what is in it."""

@@ -1,6 +1,6 @@
 """All measures of one case: the rows of its degraded, clean and restored image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from taskgan.evaluate.features import Positions
 from taskgan.evaluate.grids import relative, same_grid
 from taskgan.evaluate.masks import Masks
 from taskgan.evaluate.observers import Observer, View, observe
-from taskgan.evaluate.read_image import questions, read_image
+from taskgan.evaluate.read_image import answers, questions, reading_columns
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.settings import Evaluation
@@ -65,11 +65,32 @@ class Bench:
         return tuple(dict.fromkeys(["mask", *asked]))
 
 
-def measure_case(pair: Pair, bench: Bench) -> list[Row]:
-    """Measure the degraded image, the clean image and the restored one.
+@dataclass(frozen=True)
+class _Opened:
+    """A case with its images.
+
+    Attributes:
+        pair: The case.
+        source: Its degraded image.
+        truth: Its clean image.
+        images: Path and image (X, Y, Z) by method: ``input`` (where it has a row), ``clean``, the restorations' own.
+        scaled: The same in network units.
+        masks: Those that it has, by column.
+    """
+
+    pair: Pair
+    source: Volume
+    truth: Volume
+    images: Mapping[str, tuple[Path, Array]]
+    scaled: Mapping[str, Array]
+    masks: Mapping[str, Mask]
+
+
+def measure_cases(pairs: Sequence[Pair], bench: Bench) -> list[Row]:
+    """Measure the degraded image, the clean image and the restored one of some cases.
 
     Args:
-        pair: The case.
+        pairs: The cases, which are held in memory and read together.
         bench: How.
 
     Returns:
@@ -79,7 +100,31 @@ def measure_case(pair: Pair, bench: Bench) -> list[Row]:
     Raises:
         UserError: If an image or mask cannot be read or is on another grid than the case.
     """
-    restorations, settings, readers = bench.restorations, bench.settings, bench.readers
+    settings, readers = bench.settings, bench.readers
+    opened = [_open(pair, bench) for pair in pairs]
+    asked = [questions(one.pair, one.source, bench.targets, readers) for one in opened]
+    said = answers(readers, asked, [one.scaled for one in opened], settings)
+    if bench.positions is not None:
+        own = bench.restorations.method
+        bench.positions.add(
+            {
+                (one.pair.case, "restored" if method == own else method): image
+                for one in opened
+                for method, image in one.scaled.items()
+            }
+        )
+    rows = []
+    for one, questioned, told in zip(opened, asked, said, strict=True):
+        held = {name: q.anchored(told.get(name, {}).get("clean")) for name, q in questioned.items()}
+        common = _common(one.pair, bench)
+        for method in one.images:
+            read = reading_columns(told, method, held, settings)
+            rows.append(_row(one, method, common, read, bench))
+    return rows
+
+
+def _open(pair: Pair, bench: Bench) -> _Opened:
+    restorations = bench.restorations
     if pair.clean is None:
         raise UserError(f"row {pair.row} (case {pair.case}) names no clean image to compare with")
     source, truth = read_volume(pair.degraded), read_volume(pair.clean)
@@ -89,41 +134,47 @@ def measure_case(pair: Pair, bench: Bench) -> list[Row]:
     restored = read_volume(restored_path)
     same_grid(restored, source, restored_path, pair)
     named = {column: bench.masks.read(pair, column, source) for column in bench.columns}
-    masks = {column: mask for column, mask in named.items() if mask is not None}
-    volumes = {
+    images = {
         "input": (pair.degraded, source.data),
         "clean": (pair.clean, truth.data),
         restorations.method: (restored_path, restored.data),
     }
     if not bench.with_input:
-        del volumes["input"]
-    common = _common(pair, bench)
-    asked = questions(pair, source, intensity.apply(truth.data), bench.targets, readers, settings)
-    rows = []
-    for method, (path, image) in volumes.items():
-        own = method == restorations.method
-        scaled = intensity.apply(image)
-        if bench.positions is not None:
-            bench.positions.add(pair.case, "restored" if own else method, scaled)
-        try:
-            measured = _quality(image, truth, masks.get("mask"))
-        except UserError as error:
-            raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
-        view = View(image, truth.data, masks, truth.voxel_size, common["condition"], source.data, truth.span)
-        row = {
-            **common,
-            "method": method,
-            "seed": restorations.seed if own else None,
-            "fold": restorations.fold if own else None,
-            "restored": relative(path, bench.out),
-            **measured,
-            **read_image(scaled, asked, readers, settings),
-            **observe(bench.observers, view),
-        }
-        of = {"case": pair.case, "subject": pair.subject, "method": method}
-        row["outputs"] = [{**of, **output} for output in row["outputs"]]
-        rows.append(row)
-    return rows
+        del images["input"]
+    return _Opened(
+        pair,
+        source,
+        truth,
+        images,
+        scaled={method: intensity.apply(image) for method, (_, image) in images.items()},
+        masks={column: mask for column, mask in named.items() if mask is not None},
+    )
+
+
+def _row(one: _Opened, method: str, common: Row, read: Row, bench: Bench) -> Row:
+    """One image of a case."""
+    (path, image), truth = one.images[method], one.truth
+    own = method == bench.restorations.method
+    try:
+        measured = _quality(image, truth, one.masks.get("mask"))
+    except UserError as error:
+        raise UserError(f"{one.pair.clean} cannot be compared with: {error}") from None
+    view = View(
+        image, truth.data, one.masks, truth.voxel_size, common["condition"], one.source.data, truth.span
+    )
+    row = {
+        **common,
+        "method": method,
+        "seed": bench.restorations.seed if own else None,
+        "fold": bench.restorations.fold if own else None,
+        "restored": relative(path, bench.out),
+        **measured,
+        **read,
+        **observe(bench.observers, view),
+    }
+    of = {"case": one.pair.case, "subject": one.pair.subject, "method": method}
+    row["outputs"] = [{**of, **output} for output in row["outputs"]]
+    return row
 
 
 def _common(pair: Pair, bench: Bench) -> Row:

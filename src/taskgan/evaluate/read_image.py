@@ -1,7 +1,7 @@
-"""What the readers of an evaluation make of one image, for every kind of property."""
+"""What the readers of an evaluation make of the images of cases, for every kind of property."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import Volume
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import to_slices
-from taskgan.evaluate.reading import Reader, read_case
+from taskgan.evaluate.reading import Reader, read_volumes, reading_of
 from taskgan.evaluate.settings import Evaluation
 from taskgan.recogniser.decision import middle_slices
 
@@ -27,36 +27,43 @@ class Asked:
 
     Attributes:
         kind: Kind of property.
-        label: y of the case, as :func:`~taskgan.evaluate.reading.read_case` wants it.
+        label: y of the case, as :func:`~taskgan.evaluate.reading.read_case` wants it; of an anchored property
+            without what the reader makes of the clean image.
     """
 
     kind: "TaskKind"
-    label: Array | None
+    label: float | Array | None
+
+    @property
+    def silent(self) -> bool:
+        """Whether an answer would be held against nothing."""
+        return self.kind.dense and self.label is None
+
+    def anchored(self, clean: Array | None) -> "Asked":
+        """With y as what the reader makes of the clean image, where the property is that."""
+        import torch
+
+        if not self.kind.anchored or self.label is None or clean is None:
+            return self
+        said = torch.from_numpy(clean)
+        label = torch.as_tensor(self.label, dtype=torch.float32)
+        return replace(self, label=self.kind.y(label.expand(len(said), *label.shape), said).numpy())
 
 
 def questions(
-    pair: Pair,
-    source: Volume,
-    clean: Array,
-    targets: "Targets",
-    readers: Mapping[str, Reader],
-    settings: Evaluation,
+    pair: Pair, source: Volume, targets: "Targets", readers: Mapping[str, Reader]
 ) -> dict[str, Asked]:
     """What each reader is asked.
 
     Args:
         pair: The case.
         source: Its degraded image.
-        clean: Its clean image (X, Y, Z) in network units: an embedding's y is what the reader makes of it.
         targets: The property; a reader that knows its own kind is asked that.
         readers: ``task`` and ``judge``, or fewer.
-        settings: Slices.
 
     Raises:
         UserError: If a label is no number, or a mask cannot be read or is on another grid.
     """
-    import torch
-
     found: dict[str, Asked] = {}
     for name, reader in readers.items():
         kind: TaskKind = getattr(reader, "kind", targets.kind)
@@ -64,33 +71,55 @@ def questions(
             label = targets.mask(pair, source) if pair.path(targets.target.columns[0]) else None
         else:
             label = targets.value(pair)
-        if kind.anchored and label is not None:
-            said = torch.from_numpy(reader.read(middle_slices(to_slices(clean), settings.slices)))
-            label = kind.y(torch.from_numpy(label).expand(len(said)), said).numpy()
         found[name] = Asked(kind, label)
     return found
 
 
-def read_image(
-    image: Array, asked: Mapping[str, Asked], readers: Mapping[str, Reader], settings: Evaluation
+def answers(
+    readers: Mapping[str, Reader],
+    asked: Sequence[Mapping[str, Asked]],
+    images: Sequence[Mapping[str, Array]],
+    settings: Evaluation,
+) -> list[dict[str, dict[str, Array]]]:
+    """What the readers say of all images of some cases, each read once.
+
+    Args:
+        readers: ``task`` and ``judge``, or fewer.
+        asked: Of each case, by reader.
+        images: Of each case, by name: (X, Y, Z) in network units.
+        settings: Slices.
+
+    Returns:
+        Of each case, by reader and image; without readers whose answer would be held against nothing.
+    """
+    found: list[dict[str, dict[str, Array]]] = [{} for _ in images]
+    for name, reader in readers.items():
+        places = [(k, image) for k, one in enumerate(images) if not asked[k][name].silent for image in one]
+        volumes = [middle_slices(to_slices(images[k][image]), settings.slices) for k, image in places]
+        for (k, image), said in zip(places, read_volumes(reader.read, volumes), strict=True):
+            found[k].setdefault(name, {})[image] = said
+    return found
+
+
+def reading_columns(
+    said: Mapping[str, Mapping[str, Array]], image: str, asked: Mapping[str, Asked], settings: Evaluation
 ) -> dict[str, Any]:
     """The columns of ``cases.csv`` that readers fill, and under ``outputs`` the rows of ``readings.csv``.
 
     Args:
-        image: (X, Y, Z) in network units.
-        asked: See :func:`questions`.
-        readers: The same.
+        said: Of the images of the case, by reader and image.
+        image: Which of them the row is about.
+        asked: Of the case, by reader; anchored.
         settings: Slices.
     """
     found: dict[str, Any] = {"outputs": []}
-    for name, reader in readers.items():
-        kind, label = asked[name].kind, asked[name].label
-        reading = read_case(reader, to_slices(image), label, settings.slices, kind)
+    for name, question in asked.items():
+        reading = reading_of(said.get(name, {}).get(image), question.label, question.kind, settings.slices)
         found[f"{name}_mae"] = reading.mae
         found[f"{name}_probability"] = reading.probability
         found[f"{name}_decision"] = reading.decision
         if reading.truth is not None:
             found["label"] = reading.truth
-        if kind.outputs > 1:
+        if question.kind.outputs > 1:
             found["outputs"] += [{"reader": name, **entry._asdict()} for entry in reading.entries]
     return found

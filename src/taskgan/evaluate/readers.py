@@ -34,11 +34,11 @@ class Stored:
         """What slices (S, H, W) show, see :class:`~taskgan.evaluate.reading.Reader`."""
         return self.recogniser.read(slices)
 
-    def features(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Features (F,) of an image's slices (S, H, W)."""
-        from taskgan.recogniser.features import image_features
+    def features(self, slices: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Features (S, F) of slices (S, H, W)."""
+        from taskgan.recogniser.features import slice_features
 
-        return image_features(self.recogniser.network, slices)
+        return slice_features(self.recogniser.network, slices)
 
     def description(self) -> dict[str, Any]:
         """Network, training and figures, for the record."""

@@ -1,7 +1,8 @@
 """How what a network says of slices becomes one reading of a volume (Table 3)."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,34 @@ class Reader(Protocol):
         labels, of classes or descriptors; (S, n, H, W) of classes in pixels.
         """
         ...
+
+
+Number = TypeVar("Number", bound=np.floating)
+BATCH = 64
+"""Photos that are read together."""
+
+
+def read_volumes(
+    read: Callable[[NDArray[np.float32]], NDArray[Number]], volumes: Sequence[NDArray[np.float32]]
+) -> list[NDArray[Number]]:
+    """Read several volumes; photos, volumes of one slice, of one size together: a call costs more than their reading.
+
+    Args:
+        read: Says something of each of the slices (S, H, W) by itself: (S, …).
+        volumes: (S, H, W) each.
+
+    Returns:
+        What was said of each volume's slices, in order.
+    """
+    found: dict[int, NDArray[Number]] = {}
+    for shape in dict.fromkeys(volume.shape for volume in volumes):
+        alike = [k for k, volume in enumerate(volumes) if volume.shape == shape]
+        together = BATCH if shape[0] == 1 else 1
+        for start in range(0, len(alike), together):
+            some = alike[start : start + together]
+            said = read(np.concatenate([volumes[k] for k in some]))
+            found |= dict(zip(some, np.split(said, len(some)), strict=True))
+    return [found[k] for k in range(len(volumes))]
 
 
 @dataclass(frozen=True)
@@ -61,16 +90,35 @@ def read_case(
         wanted: How many middle slices; the paper takes 40.
         kind: Of the property; None is binary.
     """
-    import torch
-
     from taskgan.objective.kinds import task_kind
-    from taskgan.recogniser.figures import case_error, volume_label, volume_prediction
     from taskgan.task import Target
 
-    kind, nothing = kind or task_kind(Target(), "squared"), float("nan")
-    if kind.dense and label is None:
+    kind = kind or task_kind(Target(), "squared")
+    said = None if kind.dense and label is None else reader.read(middle_slices(slices, wanted))
+    return reading_of(said, label, kind, wanted)
+
+
+def reading_of(
+    seen: NDArray[np.float32] | None,
+    label: float | NDArray[np.float32] | None,
+    kind: "TaskKind",
+    wanted: int = 40,
+) -> Reading:
+    """One reading of what a reader said.
+
+    Args:
+        seen: Of the middle slices; None where it was not asked, because there are no masks to hold it against.
+        label: See :func:`read_case`.
+        kind: Of the property.
+        wanted: How many middle slices.
+    """
+    import torch
+
+    from taskgan.recogniser.figures import case_error, volume_label, volume_prediction
+
+    nothing = float("nan")
+    if seen is None:
         return Reading(nothing, nothing, nothing, None, ())
-    seen = reader.read(middle_slices(slices, wanted))
     y = torch.as_tensor(nothing if label is None else label, dtype=torch.float32)
     if kind.dense:
         y = torch.from_numpy(middle_slices(y.numpy(), wanted))

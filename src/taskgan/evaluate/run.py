@@ -1,12 +1,15 @@
 """``taskgan evaluate``: restored images against the clean ones, read by T, by the judge and by their SUVR."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.description import read_description
+from taskgan.cohort.images import read_shape
 from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
+from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.targets import Targets
 from taskgan.cohort.verification import ComparedPairs, read_verification_pairs
 from taskgan.console import progress, say
@@ -19,7 +22,7 @@ from taskgan.evaluate.grids import relative
 from taskgan.evaluate.lesions.store import detectors_for
 from taskgan.evaluate.lesions.train import COLUMNS as LESION_MASKS
 from taskgan.evaluate.lesions.train import Taught
-from taskgan.evaluate.measure import Bench, measure_case
+from taskgan.evaluate.measure import Bench, measure_cases
 from taskgan.evaluate.observers import observers
 from taskgan.evaluate.outputs import write_outputs
 from taskgan.evaluate.readers import default_readers, describe, no_readers
@@ -32,6 +35,8 @@ from taskgan.evaluate.verification.table import write_verification
 from taskgan.files import check_writable, versions, write_json, write_yaml
 from taskgan.recipe import Recipe, parse_recipe
 
+AT_ONCE = 2**18
+"""Pixels of the photos that are held and read at once: 16 of 128×128."""
 _NO_INPUT = (
     "the degraded image is another kind of image than the clean ones, so that it has no rows of its own"
 )
@@ -179,10 +184,25 @@ def _readers(
 def _measure(rows: Sequence[Pair], bench: Bench) -> list[dict[str, Any]]:
     measured: list[dict[str, Any]] = []
     with progress(f"evaluate {bench.restorations.method}", len(rows), "cases") as bar:
-        for pair in rows:
-            measured += measure_case(pair, bench)
-            bar.advance(1, psnr=float(measured[-1]["psnr"]))
+        for some in _together(rows):
+            measured += measure_cases(some, bench)
+            bar.advance(len(some), psnr=float(measured[-1]["psnr"]))
     return measured
+
+
+def _together(rows: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Cases that are opened at once: volumes one by one; photos are read together, as far as they are small."""
+    some: list[Pair] = []
+    pixels = 0
+    for pair in rows:
+        own = math.prod(read_shape(pair.degraded)[0]) if is_photo_name(pair.degraded) else AT_ONCE
+        if some and pixels + own > AT_ONCE:
+            yield some
+            some, pixels = [], 0
+        some.append(pair)
+        pixels += own
+    if some:
+        yield some
 
 
 def _taught(

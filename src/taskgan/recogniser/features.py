@@ -8,18 +8,18 @@ from torch import nn
 _BATCH = 64
 
 
-def image_features(network: nn.Module, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features of the last stage, averaged over each slice and over the slices of an image.
+def slice_features(network: nn.Module, slices: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Features of the last stage, averaged over each slice.
 
-    The average over slices, and not their concatenation, because heads differ in height and in where the middle
-    slice falls: by position, half a slice of shift would count as a difference between subjects.
+    An image is where the mean of its slices is: not their concatenation, because heads differ in height and in where
+    the middle slice falls: by position, half a slice of shift would count as a difference between subjects.
 
     Args:
         network: ``forward(x (B, 1, H, W)) -> (output, features)``, features finest first.
         slices: (S, H, W), network units.
 
     Returns:
-        (F,), as many as the last stage has channels. Deterministic; the network's mode is put back.
+        (S, F), as many as the last stage has channels. Deterministic; the network's mode is put back.
 
     Raises:
         ValueError: If the slices have another number of axes or there are none.
@@ -31,11 +31,11 @@ def image_features(network: nn.Module, slices: NDArray[np.float32]) -> NDArray[n
     network.eval()
     try:
         with torch.no_grad():
-            total = np.float64(0.0)
+            found = []
             for k in range(0, len(slices), _BATCH):
                 part = np.ascontiguousarray(slices[k : k + _BATCH, None], dtype=np.float32)
                 last = network(torch.from_numpy(part).to(device))[1][-1]
-                total = total + last.double().mean(dim=(2, 3)).sum(dim=0).cpu().numpy()
+                found.append(last.double().mean(dim=(2, 3)).cpu().numpy())
     finally:
         network.train(trained)
-    return np.asarray(total / len(slices), dtype=np.float32)
+    return np.concatenate(found)

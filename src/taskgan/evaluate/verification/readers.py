@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.evaluate.faces.distances import unit_distance
-from taskgan.evaluate.reading import Reader
+from taskgan.evaluate.reading import Reader, read_volumes
 from taskgan.recogniser.decision import middle_slices
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
-BATCH = 64
-"""Images that are read together."""
 
 
 class DescriptorReader(Protocol):
@@ -81,19 +79,10 @@ class Learned:
     slices: int
 
     def describe(self, images: Sequence[Shown]) -> Array:
-        """Descriptors (N, F); slices of one size are read together, 64 at a time."""
+        """Descriptors (N, F); slices of one size are read together."""
         volumes = [middle_slices(image.slices, self.slices) for image in images]
-        found: list[Array | None] = [None] * len(volumes)
-        for shape in dict.fromkeys(volume.shape[1:] for volume in volumes):
-            alike = [k for k, volume in enumerate(volumes) if volume.shape[1:] == shape]
-            slices = np.concatenate([volumes[k] for k in alike])
-            read = np.concatenate(
-                [self.reader.read(slices[k : k + BATCH]) for k in range(0, len(slices), BATCH)]
-            )
-            ends = np.cumsum([len(volumes[k]) for k in alike])
-            for k, own in zip(alike, np.split(read, ends[:-1]), strict=True):
-                found[k] = own.mean(axis=0)
-        descriptors = np.stack([one for one in found if one is not None]).astype(np.float64)
+        said = read_volumes(self.reader.read, volumes)
+        descriptors = np.stack([one.mean(axis=0) for one in said]).astype(np.float64)
         length = np.linalg.norm(descriptors, axis=1, keepdims=True)
         unit = np.divide(descriptors, length, out=np.zeros_like(descriptors), where=length > 0)
         return np.asarray(unit, dtype=np.float32)
