@@ -24,38 +24,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tuning import SEEDS, Experiment, Method, Sweeps, choose_weights, made
 
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
-from taskgan.recipe import Recipe, read_recipe
+from taskgan.recipe import Recipe
 
 RECIPE = Path(__file__).with_name("lfw-faces.yaml")
 FACTOR = 8
 COHORT: dict[str, Any] = {"crop": 128}
-SEEDS = (0, 1, 2)
 STAGES = ("cohort", "recognisers", "sweep", "train", "judge", "report")
 # What several processes do together, and what waits for what.
 GROUPS = (("cohort",), ("recognisers",), ("sweep",), ("train", "judge"), ("report",))
 SHARED = ("recognisers", "sweep", "train", "judge")
 TABLE = "on-pairs.csv"
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Method:
-    """What is compared, as a change of the recipe; all have the same data, seeds and steps.
-
-    Attributes:
-        changes: Of the recipe.
-        sweep: Whose choice of weights it takes; empty where the objective has none.
-    """
-
-    changes: tuple[str, ...]
-    sweep: str = ""
 
 
 PROJECTED = "generator.projection=1"
@@ -71,11 +58,11 @@ METHODS = {
 }
 PROJECTED_METHODS = ("gan_projected", "task_gan_projected")
 PROJECTED_REPORT = "report-projected"  # these two against each other
-SWEEPS = {
+SWEEPS: Sweeps = {
     "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.01,0.03,0.1,0.3,1,3",)),
     "sweep-task-gan": (
         ("objective=task_gan",),
-        ("loss.lambda_gan=0.03,0.3", "loss.mu_task=0.003,0.01,0.03"),
+        ("loss.lambda_gan=0.03,0.3", "loss.mu_task=0.01,0.05,0.25"),
     ),
 }
 SWEEP_STEPS = 600
@@ -98,53 +85,24 @@ TRIAL = (
 )
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """Where it is, and whether it is only tried."""
+class Faces(Experiment):
+    """Its folders and recipes."""
 
-    work: Path
-    trial: bool = False
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        return TRIAL if self.trial else ()
-
-    @property
-    def cohort(self) -> Path:
-        return self.work / "cohort"
+    source = RECIPE
+    small = TRIAL
 
     @property
     def table(self) -> Path:
         """The rows that are used: of test people the images on pairs."""
         return self.cohort / TABLE
 
-    def run(self, method: str, seed: int) -> Path:
-        return self.work / "runs" / f"{method}-seed{seed}"
-
-    def base(self) -> Recipe:
-        """Whose T and judge read all results."""
-        return read_recipe(RECIPE, self.changes)
-
     def recipe(self, name: str, seed: int) -> Recipe:
-        """A method's, with a seed of its own for G, D and the data order; T and judge stay the same."""
-        method = METHODS[name]
-        return read_recipe(
-            RECIPE, [*self.changes, *method.changes, *self._weights(method.sweep), f"seed={seed}"]
-        )
+        return self.recipe_of(METHODS[name], seed)
 
     def pairs(self) -> Pairs:
         if not self.table.is_file():
             raise UserError(f"{self.table} is not there; run the stage cohort first")
         return read_pairs(self.table)
-
-    def _weights(self, sweep: str) -> list[str]:
-        if not sweep:
-            return []
-        record = self.work / sweep / "sweep.yaml"
-        if not record.is_file() or read_yaml(record).get("status") != "complete":
-            raise UserError(f"{record} is not there or not complete; run the stage sweep first")
-        chosen = read_yaml(record)["chosen"]["values"]
-        return [f"{key}={value}" for key, value in chosen.items() if key.startswith("loss.")]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -165,7 +123,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--publish", type=Path, help="keep the results of a finished experiment here")
     asked = parser.parse_args(words)
-    here = Experiment(asked.work, asked.trial)
+    here = Faces(asked.work, asked.trial)
     stages, methods = asked.stage or STAGES, asked.method or list(METHODS)
     if asked.publish is not None:
         publish(here, asked.publish, methods, asked.seeds)
@@ -175,7 +133,7 @@ def main(words: Sequence[str] | None = None) -> None:
         make(here, stages, methods, asked)
 
 
-def make(here: Experiment, stages: Sequence[str], methods: Sequence[str], asked: argparse.Namespace) -> None:
+def make(here: Faces, stages: Sequence[str], methods: Sequence[str], asked: argparse.Namespace) -> None:
     """The stages, in this process."""
     from taskgan.sweep.grid import parse_share
 
@@ -223,17 +181,12 @@ def run_all(calls: Sequence[Sequence[str]]) -> None:
         raise SystemExit(max(codes, key=abs))
 
 
-def made(methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
-    """The runs, in order. Seeds outermost: an interrupted experiment has whole seeds of every method."""
-    return [(method, seed) for seed in seeds for method in methods]
-
-
 def own(items: Sequence[Item], share: tuple[int, int] | None) -> Sequence[Item]:
     """Those of a share K/N."""
     return items if share is None else items[share[0] - 1 :: share[1]]
 
 
-def cohort(here: Experiment, data: Path | None) -> None:
+def cohort(here: Faces, data: Path | None) -> None:
     """Prepare the images, and the table of those that are used."""
     import csv
 
@@ -252,7 +205,7 @@ def cohort(here: Experiment, data: Path | None) -> None:
         write_pairs(here.table, rows)
 
 
-def recognisers(here: Experiment, share: tuple[int, int] | None) -> None:
+def recognisers(here: Faces, share: tuple[int, int] | None) -> None:
     """T and the judge, each by one process."""
     from taskgan.recogniser.store import recogniser_for
 
@@ -261,29 +214,13 @@ def recognisers(here: Experiment, share: tuple[int, int] | None) -> None:
         recogniser_for(pairs, settings, base.data, name=name, target=base.task.target)
 
 
-def sweep(here: Experiment, share: str | None) -> None:
+def sweep(here: Faces, share: str | None) -> None:
     """λ of the GAN, then λ and μ of Task-GAN: six settings each, short runs."""
-    from taskgan.sweep.run import Asked, sweep
-
     here.pairs()
-    steps = min(SWEEP_STEPS, here.base().optimiser.steps)
-    short = tuple(
-        f"{key}={steps}" for key in ("optimiser.steps", "validation.every", "validation.save_every")
-    )
-    for name, (fixed, grid) in SWEEPS.items():
-        sweep(
-            Asked(
-                recipe=str(RECIPE),
-                cohort=here.table,
-                out=here.work / name,
-                grid=grid,
-                overrides=(*here.changes, *short, *fixed),
-                only=share,
-            )
-        )
+    choose_weights(here, SWEEPS, SWEEP_STEPS, share)
 
 
-def runs(here: Experiment, wanted: Sequence[tuple[str, int]], stages: Sequence[str]) -> None:
+def runs(here: Faces, wanted: Sequence[tuple[str, int]], stages: Sequence[str]) -> None:
     """Train and judge each run before the next."""
     from taskgan.train.run import train
 
@@ -295,7 +232,7 @@ def runs(here: Experiment, wanted: Sequence[tuple[str, int]], stages: Sequence[s
             judge(here, method, seed)
 
 
-def judge(here: Experiment, method: str, seed: int) -> None:
+def judge(here: Faces, method: str, seed: int) -> None:
     """Restore the test images that are on pairs, read them all, verify the pairs."""
     from taskgan.evaluate.run import evaluate
     from taskgan.restore.files import restore
@@ -310,7 +247,7 @@ def judge(here: Experiment, method: str, seed: int) -> None:
         evaluate(run / "restored", here.table, run / "evaluation", recipe=here.base(), method=method)
 
 
-def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> None:
+def report(here: Faces, methods: Sequence[str], seeds: Sequence[int]) -> None:
     """Tables and figures of all runs."""
     from taskgan.report.run import compare
 
@@ -324,7 +261,7 @@ def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> No
         compare(folders, here.work / PROJECTED_REPORT, baseline=PROJECTED_METHODS[0], overwrite=True)
 
 
-def publish(here: Experiment, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
+def publish(here: Faces, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
     from publish_evidence import publish
     from publishing import compact, join_distances
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuning import SEEDS, Experiment, Method, Sweeps, choose_weights, made
+
 from taskgan.cohort.pairs import read_pairs
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
@@ -26,40 +28,35 @@ from taskgan.recipe import Recipe, read_recipe
 
 RECIPE = Path(__file__).with_name("mr-contrasts.yaml")
 COHORT: dict[str, Any] = {"subjects": 96, "splits": (0.51, 0.14, 0.35)}
-SEEDS = (0, 1, 2)
 STAGES = ("cohort", "sweep", "train", "judge", "report")
 PHYSICS = "relaxometry"
 ONE = "T1w"  # the contrast of the ablation, and of the paper's Table 2
 
 
 @dataclass(frozen=True)
-class Method:
-    """What is compared, as a change of the recipe; all have the same data, seeds and steps of G.
+class Contrasts(Method):
+    """A method of this experiment.
 
     Attributes:
-        changes: Of the recipe.
-        sweep: Whose choice of weights it takes; empty where the objective has none.
         three_steps: T alone, then the contrasts in turn, then mixed (the paper); without, T is pretrained and all
             networks learn from the first step, contrasts mixed.
         contrast: Learns and makes this one only.
     """
 
-    changes: tuple[str, ...]
-    sweep: str = ""
     three_steps: bool = False
     contrast: str = ""
 
 
 METHODS = {
-    "l1": Method(("objective=l1",)),
-    "gan": Method(("objective=gan",), "sweep-gan"),
-    "task_gan": Method(("objective=task_gan",), "sweep-task-gan"),
-    "task_gan_three_step": Method(("objective=task_gan",), "sweep-task-gan", three_steps=True),
+    "l1": Contrasts(("objective=l1",)),
+    "gan": Contrasts(("objective=gan",), "sweep-gan"),
+    "task_gan": Contrasts(("objective=task_gan",), "sweep-task-gan"),
+    "task_gan_three_step": Contrasts(("objective=task_gan",), "sweep-task-gan", three_steps=True),
     # What of a difference is the weight of the adversarial term, and what the task network's doing.
-    "gan_same_lambda": Method(("objective=gan",), "sweep-task-gan"),
-    f"gan_{ONE}_alone": Method(("objective=gan",), "sweep-gan", contrast=ONE),
+    "gan_same_lambda": Contrasts(("objective=gan",), "sweep-task-gan"),
+    f"gan_{ONE}_alone": Contrasts(("objective=gan",), "sweep-gan", contrast=ONE),
 }
-SWEEPS = {
+SWEEPS: Sweeps = {
     "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.03,0.1,0.3,1,3,10",)),
     "sweep-task-gan": (("objective=task_gan",), ("loss.lambda_gan=0.1,1", "loss.mu_task=0.01,0.1,1")),
 }
@@ -82,46 +79,19 @@ TRIAL = (
 )
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """Where it is, and whether it is only tried."""
+class Mr(Experiment):
+    """Its folders and recipes."""
 
-    work: Path
-    trial: bool = False
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        return TRIAL if self.trial else ()
-
-    @property
-    def cohort(self) -> Path:
-        return self.work / "cohort"
-
-    def run(self, method: str, seed: int) -> Path:
-        return self.work / "runs" / f"{method}-seed{seed}"
-
-    def base(self) -> Recipe:
-        """Whose T and judge read all results."""
-        return read_recipe(RECIPE, self.changes)
+    source = RECIPE
+    small = TRIAL
 
     def recipe(self, name: str, seed: int) -> Recipe:
-        """A method's, with a seed of its own for G, D and the data order; T and judge stay the same."""
-        method = METHODS[name]
-        changes = [*self.changes, *method.changes, *self._weights(method.sweep), f"seed={seed}"]
+        method, further = METHODS[name], []
         if method.contrast:
-            changes += ["data.condition=''", f"data.select.contrast={method.contrast}", "data.balanced=false"]
+            further += ["data.condition=''", f"data.select.contrast={method.contrast}", "data.balanced=false"]
         if method.three_steps:
-            changes += three_steps(self.base())
-        return read_recipe(RECIPE, changes)
-
-    def _weights(self, sweep: str) -> list[str]:
-        if not sweep:
-            return []
-        record = self.work / sweep / "sweep.yaml"
-        if not record.is_file() or read_yaml(record).get("status") != "complete":
-            raise UserError(f"{record} is not there or not complete; run the stage sweep first")
-        chosen = read_yaml(record)["chosen"]["values"]
-        return [f"{key}={value}" for key, value in chosen.items() if key.startswith("loss.")]
+            further += three_steps(self.base())
+        return self.recipe_of(method, seed, further)
 
 
 def main() -> None:
@@ -139,7 +109,7 @@ def main() -> None:
     )
     parser.add_argument("--publish", type=Path, help="keep the results of a finished experiment here")
     asked = parser.parse_args()
-    here, stages = Experiment(asked.work, asked.trial), asked.stage or STAGES
+    here, stages = Mr(asked.work, asked.trial), asked.stage or STAGES
     if asked.publish is not None:
         publish(here, asked.publish, asked.seeds)
         return
@@ -149,18 +119,13 @@ def main() -> None:
         sweep(here, asked.share)
     methods = asked.method or [PHYSICS, *METHODS]
     # Seeds outermost: an interrupted experiment has whole seeds of every method.
-    for method, seed in made(methods, asked.seeds):
+    for method, seed in made(methods, asked.seeds, once=[PHYSICS]):
         if "train" in stages and method != PHYSICS:
             train(here, method, seed)
         if "judge" in stages:
             judge(here, method, seed)
     if "report" in stages:
         report(here, methods, asked.seeds)
-
-
-def made(methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
-    """What is to be made, in order; the physics has nothing to draw, so once."""
-    return [(m, s) for s in seeds for m in methods if m != PHYSICS or s == seeds[0]]
 
 
 def three_steps(base: Recipe) -> list[str]:
@@ -175,7 +140,7 @@ def three_steps(base: Recipe) -> list[str]:
     return [f"schedule=[{', '.join(phases)}]", f"optimiser.steps={total}", "task.pretrain.steps=0"]
 
 
-def cohort(here: Experiment, anatomy: Path | None) -> None:
+def cohort(here: Mr, anatomy: Path | None) -> None:
     from taskgan.simulate.mr.cohort import simulate_mr
     from taskgan.simulate.mr.settings import mr_simulation
 
@@ -184,34 +149,18 @@ def cohort(here: Experiment, anatomy: Path | None) -> None:
     simulate_mr(here.cohort, mr_simulation(anatomy=anatomy, **COHORT | (TRIAL_COHORT if here.trial else {})))
 
 
-def sweep(here: Experiment, share: str | None) -> None:
+def sweep(here: Mr, share: str | None) -> None:
     """λ of the GAN, then λ and μ of Task-GAN: six settings each, short runs."""
-    from taskgan.sweep.run import Asked, sweep
-
-    steps = min(SWEEP_STEPS, here.base().optimiser.steps)
-    short = tuple(
-        f"{key}={steps}" for key in ("optimiser.steps", "validation.every", "validation.save_every")
-    )
-    for name, (fixed, grid) in SWEEPS.items():
-        sweep(
-            Asked(
-                recipe=str(RECIPE),
-                cohort=here.cohort,
-                out=here.work / name,
-                grid=grid,
-                overrides=(*here.changes, *short, *fixed),
-                only=share,
-            )
-        )
+    choose_weights(here, SWEEPS, SWEEP_STEPS, share)
 
 
-def train(here: Experiment, method: str, seed: int) -> None:
+def train(here: Mr, method: str, seed: int) -> None:
     from taskgan.train.run import train
 
     train(here.recipe(method, seed), here.cohort, here.run(method, seed))
 
 
-def judge(here: Experiment, method: str, seed: int) -> None:
+def judge(here: Mr, method: str, seed: int) -> None:
     from taskgan.evaluate.readers import default_readers
     from taskgan.evaluate.run import evaluate
     from taskgan.relaxometry.files import restore_by_relaxometry
@@ -240,12 +189,14 @@ def _status(restored: Path) -> object:
     return read_yaml(restored / "restored.yaml").get("status")
 
 
-def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> None:
+def report(here: Mr, methods: Sequence[str], seeds: Sequence[int]) -> None:
     """All six contrasts; Task-GAN beside a GAN of its own λ; and one generator for all against one for one."""
     from taskgan.report.run import compare
 
     alone = [name for name, method in METHODS.items() if method.contrast and name in methods]
-    for_all = [here.run(m, s) / "evaluation" for m, s in made(methods, seeds) if m not in alone]
+    for_all = [
+        here.run(m, s) / "evaluation" for m, s in made(methods, seeds, once=[PHYSICS]) if m not in alone
+    ]
     compare(for_all, here.work / "report", baseline="gan", overwrite=True)
     same = [here.run(m, s) / "evaluation" for m in _SAME for s in seeds if m in methods]
     if len(same) == len(_SAME) * len(seeds):
@@ -256,10 +207,10 @@ def report(here: Experiment, methods: Sequence[str], seeds: Sequence[int]) -> No
         compare([*ours, *theirs], here.work / f"report-{ONE}", baseline="gan", overwrite=True)
 
 
-def publish(here: Experiment, out: Path, seeds: Sequence[int]) -> None:
+def publish(here: Mr, out: Path, seeds: Sequence[int]) -> None:
     from publish_evidence import publish
 
-    runs = [here.run(m, s).name for m, s in made([PHYSICS, *METHODS], seeds)]
+    runs = [here.run(m, s).name for m, s in made([PHYSICS, *METHODS], seeds, once=[PHYSICS])]
     publish(here.work, out, runs, about=_ABOUT, beside=[f"report-{ONE}", "report-lambda"])
 
 

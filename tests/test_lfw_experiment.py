@@ -1,6 +1,5 @@
 """The faces experiment: what methods share, where weights come from, and every stage once on drawn faces."""
 
-import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,41 +7,27 @@ from types import ModuleType
 
 import pytest
 
+from experiment_scripts import loaded, with_choices
 from procedural_lfw import procedural_lfw
 from taskgan.cohort.pairs import read_pairs
 from taskgan.errors import UserError
-from taskgan.files import read_yaml, write_yaml
+from taskgan.files import read_yaml
 from taskgan.recipe import dump_recipe
-
-FOLDER = Path(__file__).parents[1] / "experiments"
 
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("lfw_faces", FOLDER / "lfw_faces.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["lfw_faces"] = module  # dataclasses look their module up
-    sys.path.insert(0, str(FOLDER))  # publish_evidence is beside it
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(FOLDER))
-    del sys.modules["lfw_faces"]
+    with loaded("lfw_faces") as module:
+        yield module
 
 
 @pytest.fixture
-def work(script: ModuleType, tmp_path: Path) -> Path:
-    for place, values in (
-        ("sweep-gan", {"loss.lambda_gan": 3.0}),
-        ("sweep-task-gan", {"loss.lambda_gan": 0.1, "loss.mu_task": 0.5}),
-    ):
-        write_yaml(tmp_path / place / "sweep.yaml", {"status": "complete", "chosen": {"values": values}})
-    return tmp_path
+def work(tmp_path: Path) -> Path:
+    return with_choices(tmp_path)
 
 
 def test_every_method_has_the_same_networks_data_steps_and_seeds(script: ModuleType, work: Path) -> None:
-    recipes = {name: script.Experiment(work).recipe(name, 2) for name in script.METHODS}
+    recipes = {name: script.Faces(work).recipe(name, 2) for name in script.METHODS}
     told = []
     for name, recipe in recipes.items():
         values = dump_recipe(recipe)
@@ -55,7 +40,7 @@ def test_every_method_has_the_same_networks_data_steps_and_seeds(script: ModuleT
 def test_each_objective_has_the_weights_that_its_own_sweep_of_as_many_settings_chose(
     script: ModuleType, work: Path
 ) -> None:
-    here = script.Experiment(work)
+    here = script.Faces(work)
     for name in ("gan", "gan_projected"):
         assert here.recipe(name, 0).loss.lambda_gan == 3.0
     for name in ("task_gan", "task_gan_projected"):

@@ -1,40 +1,25 @@
 """The plan of the MR experiment: what its methods share, and where their weights come from."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from experiment_scripts import loaded, with_choices
 from taskgan.errors import UserError
-from taskgan.files import write_yaml
 from taskgan.recipe import Recipe, dump_recipe
-
-SCRIPT = Path(__file__).parents[1] / "experiments" / "mr_contrasts.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("mr_contrasts", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mr_contrasts"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["mr_contrasts"]
+    with loaded("mr_contrasts") as module:
+        yield module
 
 
 @pytest.fixture
-def work(script: ModuleType, tmp_path: Path) -> Path:
-    for place, values in (
-        ("sweep-gan", {"loss.lambda_gan": 3.0}),
-        ("sweep-task-gan", {"loss.lambda_gan": 0.1, "loss.mu_task": 0.5}),
-    ):
-        write_yaml(tmp_path / place / "sweep.yaml", {"status": "complete", "chosen": {"values": values}})
-    return tmp_path
+def work(tmp_path: Path) -> Path:
+    return with_choices(tmp_path)
 
 
 def _generator_steps(recipe: Recipe) -> int:
@@ -45,7 +30,7 @@ def _generator_steps(recipe: Recipe) -> int:
 def test_every_method_gives_the_same_generator_the_same_steps_and_seeds(
     script: ModuleType, work: Path
 ) -> None:
-    recipes = [script.Experiment(work).recipe(name, 2) for name in script.METHODS]
+    recipes = [script.Mr(work).recipe(name, 2) for name in script.METHODS]
     assert {_generator_steps(recipe) for recipe in recipes} == {recipes[0].optimiser.steps}
     assert {recipe.seed for recipe in recipes} == {2}
     for part in ("generator", "discriminator", "judge"):
@@ -53,7 +38,7 @@ def test_every_method_gives_the_same_generator_the_same_steps_and_seeds(
 
 
 def test_weights_are_those_that_the_sweep_of_the_own_objective_chose(script: ModuleType, work: Path) -> None:
-    here = script.Experiment(work)
+    here = script.Mr(work)
     assert here.recipe("gan", 0).loss.lambda_gan == 3.0
     for name in ("task_gan", "task_gan_three_step"):
         loss = here.recipe(name, 0).loss
@@ -66,7 +51,7 @@ def test_weights_are_those_that_the_sweep_of_the_own_objective_chose(script: Mod
 def test_three_steps_are_the_papers_and_teach_the_task_network_as_long(
     script: ModuleType, work: Path
 ) -> None:
-    here = script.Experiment(work)
+    here = script.Mr(work)
     one, three = here.recipe("task_gan", 0), here.recipe("task_gan_three_step", 0)
     assert three.schedule[0].trains == ("task",)
     assert [phase.conditions for phase in three.schedule] == ["mixed", "in_turn", "mixed"]
@@ -95,5 +80,5 @@ def test_the_cohort_has_thirty_test_subjects_of_heads_that_nobody_trained_on(scr
 
 
 def test_the_physics_is_made_once(script: ModuleType) -> None:
-    made = script.made(["relaxometry", "gan"], [0, 1])
+    made = script.made(["relaxometry", "gan"], [0, 1], once=[script.PHYSICS])
     assert made == [("relaxometry", 0), ("gan", 0), ("gan", 1)]
