@@ -96,6 +96,10 @@ def test_the_page_of_photos_has_verification_and_nothing_of_volumes(
         "paper +0.57",
         "paper &gt; +1 %",
         "Back-projection",
+        "<h3>Readers</h3>",
+        "AUC on clean test pairs",
+        "<td><code>1111111111111111</code></td><td>0.910</td>",
+        ">Local binary patterns</td><td>none</td><td><code>2222222222222222</code></td><td>0.800</td>",
         "White is 1",
     ):
         assert words in text

@@ -38,7 +38,12 @@ def run_curves(comparison: Comparison) -> list[tuple[str, int | None, pd.DataFra
 def curve_chart(comparison: Comparison, path: Path) -> Path | None:
     """Validation PSNR and the terms of the objective over training steps, one panel a measure; None without runs."""
     runs = run_curves(comparison)
-    panels = [(key, title) for key, title in _PANELS if any(len(_points(table, key)) for _, _, table in runs)]
+    named = dict(_PANELS)
+    if runs and comparison.kind == "embedding":
+        named["val_task_mae"] = "Validation: distance by T"
+    panels = [
+        (key, title) for key, title in named.items() if any(len(_points(table, key)) for _, _, table in runs)
+    ]
     if not panels:
         return None
     with canvas(1, len(panels), (2.9 * len(panels), 2.6)) as (figure, axes):

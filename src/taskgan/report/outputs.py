@@ -33,9 +33,17 @@ def outputs_tables(comparison: Comparison) -> list[Table]:
         Column("reader", "Reader"),
         Column("output", "Output", "A label, a class, the mask of a class, or the identity."),
         Column("method", "Images"),
-        Column("error", "Error", "Mean |prediction − target|, interval by subject; of masks 1 − Dice."),
         Column(
-            "wrong", "Wrong", "Decisions that differ from the truth; exact interval, n = number of subjects."
+            "error",
+            "Error",
+            "Mean |prediction − target|, interval by subject; of masks 1 − Dice, of an identity 1 − the cosine of "
+            "the descriptors of image and clean image.",
+        ),
+        Column(
+            "wrong",
+            "Wrong",
+            "Decisions that differ from the truth; exact interval, n = number of subjects. Of an identity: further "
+            "from the clean image than two images of one person may be.",
         ),
         Column("flips", "Flips", "Decisions that differ from the same reader's on the clean image."),
     )

@@ -3,6 +3,7 @@
 import base64
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from taskgan.report.condition_tables import NAMES
 from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison
 from taskgan.report.names import shown
+from taskgan.report.study import title
 from taskgan.report.template import fill
 from taskgan.report.verdict import Verdict
 
@@ -51,6 +53,7 @@ def write_page(
         charts: All other figures, by file name in the template.
         rule: How the cases of Figure 3 were picked.
     """
+    headings, readers = _readers(comparison)
     page = fill(
         "taskgan.report",
         "report.html",
@@ -66,7 +69,8 @@ def write_page(
         condition_tables=NAMES,
         commands=_commands(comparison, path.parent),
         provenance=[_provenance(one.record) for one in comparison.evaluations],
-        readers=_readers(comparison),
+        reader_headings=headings,
+        readers=readers,
         versions=versions(),
     )
     write_text(path, page)
@@ -119,22 +123,32 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
     return lines
 
 
-def _readers(comparison: Comparison) -> list[dict[str, str]]:
-    """The recognisers that were used, each once."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
+def _readers(comparison: Comparison) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Headings of figures on clean images, and the recognisers that were used, each once."""
+    identity = comparison.kind == "embedding"
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for one in comparison.evaluations:
-        for name, told in (one.record.get("readers") or {}).items():
+        verified = (one.record.get("verification") or {}).get("readers") or {} if identity else {}
+        for name, told in (verified | (one.record.get("readers") or {})).items():
             checksum = str(told.get("checksum", "–"))
-            clean = told.get("on_clean") or {}
-            mae = (clean.get("mae") or {}).get("estimate")
+            auc = (verified.get(name) or {}).get("auc") or {}
             found.setdefault(
                 (name, checksum),
                 {
-                    "name": "T" if name == "task" else name.capitalize(),
-                    "network": str(told.get("network", "–")),
+                    "name": title(name).split(" (")[0],
+                    "network": str(told.get("network", "none" if name in verified else "–")),
                     "checksum": checksum[:16],
-                    "wrong": f"{clean.get('wrong', '–')}/{clean.get('decisions', '–')}",
-                    "mae": "–" if mae is None else f"{mae:.3f}",
+                    "figures": [_text(auc)] if identity else _on_clean(told.get("on_clean") or {}),
                 },
             )
-    return list(found.values())
+    headings = ("AUC on clean test pairs",) if identity else ("Errors on clean", "Error on clean")
+    return headings, list(found.values())
+
+
+def _on_clean(told: Mapping[str, Any]) -> list[str]:
+    return [f"{told.get('wrong', '–')}/{told.get('decisions', '–')}", _text(told.get("mae") or {})]
+
+
+def _text(interval: Mapping[str, Any]) -> str:
+    estimate = interval.get("estimate")
+    return "–" if estimate is None else f"{estimate:.3f}"

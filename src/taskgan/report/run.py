@@ -176,15 +176,21 @@ def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Pict
 
 def _faces(comparison: Comparison, found: Study | None, folder: Path) -> list[Picture]:
     """Figure 2: ROC curves, pairs that methods win and lose, a grid of photos."""
+    shown_pairs = examples(comparison, found)
     drawn: list[tuple[Path | None, str, str]] = [
         (
             roc_chart(comparison, found, folder / "roc.png"),
             "Figure 2 (a). ROC curves",
             "Two photos are called one person up to a distance; the curves are of all distances, mean over the "
-            "seeds. Below: the same where few pairs of two people are accepted, on a logarithmic axis.",
+            "seeds. Below: the same where few pairs of two people are accepted, on a logarithmic axis."
+            + (
+                ""
+                if shown_pairs
+                else " There is no Figure 2 (b): no pair that the input loses divides the methods."
+            ),
         )
     ]
-    for one in examples(comparison, found):
+    for one in shown_pairs:
         heading, caption = example_words(comparison, one)
         path = folder / f"example-{'won' if one.won else 'lost'}.png"
         drawn.append((example_figure(comparison, found, one, path) if found else None, heading, caption))
