@@ -1,6 +1,7 @@
 """One acquisition, several contrasts: a model is told which one, by a table's column or by name."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from small_models import AFFINE, GENERATOR, network_of, save, volume, write
 
-from taskgan.cohort.images import read_sidecar, read_volume
+from taskgan.cohort.images import read_sidecar, read_volume, sidecar
 from taskgan.cohort.intensity import Intensity, IntensityTransform
 from taskgan.cohort.pairs import Pair, read_pairs
 from taskgan.cohort.slices import load_case
@@ -65,6 +66,21 @@ def test_a_tables_column_says_which_condition_a_row_is_about(
         assert done["condition"] == row["condition"]
     images = [read_volume(out / row["restored"]).data for row in listed]
     assert not np.array_equal(images[0], images[1])
+
+
+def test_an_image_of_another_contrast_does_not_claim_the_acquisitions_sequence(
+    cohort: Path, told: Path, tmp_path: Path
+) -> None:
+    pairs = read_pairs(cohort).split("test")
+    kept, dropped = {"MagneticFieldStrength": 3}, {"EchoTime": 0.021, "InversionTime": 4.2, "FlipAngle": 90.0}
+    for pair in pairs:
+        sidecar(pair.degraded).write_text(json.dumps(kept | dropped))
+    out = restore(told, [cohort], tmp_path / "out", split="test", precision="32")
+    for row in rows(out):
+        own = read_sidecar(out / row["restored"])
+        assert own["MagneticFieldStrength"] == 3
+        assert not dropped.keys() & own.keys()
+        assert own["SequenceName"] == f"synthetic {row['condition']}"
 
 
 def test_rows_of_one_acquisition_are_read_once(

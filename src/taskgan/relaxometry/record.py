@@ -15,22 +15,12 @@ from taskgan.relaxometry.protocol import Given
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import Origin
-from taskgan.restore.record import INTENSITY_FACTOR, source_marks
+from taskgan.restore.record import ABOUT_SEQUENCE, INTENSITY_FACTOR, source_marks
 from taskgan.simulate.mr.sequences import Mdme, Target
 
 METHOD = "relaxometry"
 MAPS = "maps"
 """Folder of the maps, below the output."""
-_ABOUT_SEQUENCE = (
-    "SequenceName",
-    "ScanningSequence",
-    "RepetitionTime",
-    "RepetitionTimeExcitation",
-    "EchoTime",
-    "InversionTime",
-    "FlipAngle",
-    "SaturationFlipAngle",
-)
 _UNITS = {
     "T1map": ("s", 1e-3),
     "T2map": ("s", 1e-3),
@@ -133,7 +123,7 @@ def write_maps(
 def _made(
     pair: Pair, origin: Origin, settings: dict[str, Any], what: str, notes: Sequence[str]
 ) -> dict[str, Any]:
-    own = {key: value for key, value in read_sidecar(pair.degraded).items() if key not in _ABOUT_SEQUENCE}
+    own = {key: value for key, value in read_sidecar(pair.degraded).items() if key not in ABOUT_SEQUENCE}
     before = own.get("GeneratedBy", [])
     done = {
         "Name": "taskgan",

@@ -22,6 +22,17 @@ RECORD = "restored.yaml"
 TABLE = "restored.csv"
 INTENSITY_FACTOR = "IntensityFactor"
 """Sidecar field of a prepared image: what its values are multiplied with to be those that were exported."""
+ABOUT_SEQUENCE = (
+    "SequenceName",
+    "ScanningSequence",
+    "RepetitionTime",
+    "RepetitionTimeExcitation",
+    "EchoTime",
+    "InversionTime",
+    "FlipAngle",
+    "SaturationFlipAngle",
+)
+"""Fields of a sidecar that are not true of an image of another contrast."""
 
 _VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
 _SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
@@ -79,6 +90,10 @@ def sidecar_of(
     """
     own = read_sidecar(job.pair.degraded)
     own.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
+    if job.condition or len(input_files(job.pair, card.data)) > 1:
+        own = {key: value for key, value in own.items() if key not in ABOUT_SEQUENCE}
+    if job.condition:
+        own["SequenceName"] = f"synthetic {job.condition}"
     before = own.get("GeneratedBy", [])
     used = settings.as_values() | {"precision_used": restored.precision}
     if job.condition:
