@@ -293,6 +293,11 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(model: Path, tmp_path: Pa
         ([tmp_path / "nowhere.nii.gz"], tmp_path / "o", "nowhere.nii.gz does not exist"),
         ([tmp_path / "void"], tmp_path / "o", "void holds no NIfTI image, no photo and no pairs.csv"),
         ([tmp_path / "file.txt"], tmp_path / "o", "file.txt is not a NIfTI image"),
+        (
+            [tmp_path / "file.txt"],
+            tmp_path / "o.nii.gz",
+            "file.txt is no image by its name; expected one that ends in .nii",
+        ),
         ([tmp_path / "in"], tmp_path / "o.nii.gz", "is one file, the input is 2 images"),
         ([pairs], tmp_path / "o.nii.gz", "is one file, the input is 3 images"),
         ([source], source, "would be restored onto"),

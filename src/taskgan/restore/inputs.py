@@ -8,7 +8,7 @@ from pathlib import Path
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.images import SUFFIXES, is_image_name, sidecar, stem
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, read_pairs
-from taskgan.cohort.photos import is_photo_name
+from taskgan.cohort.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data
 
@@ -84,7 +84,7 @@ def find_jobs(
         one_hot(name, data)
     jobs: list[Job] = []
     for place in inputs:
-        if place.name.endswith(".csv") or (place.is_dir() and (place / "pairs.csv").is_file()):
+        if _is_table(place):
             jobs += _of_table(place, out, data, split, select or {}, conditions)
             continue
         if split or select:
@@ -95,6 +95,14 @@ def find_jobs(
                 f"{place} is no table: the model takes {wanted}; expected a pairs.csv that has them"
             )
         jobs += _each(_of_files(place, out), conditions or data.conditions, out)
+    if (
+        is_image_name(out)
+        and inputs[0].is_file()
+        and not is_image_name(inputs[0])
+        and not _is_table(inputs[0])
+    ):
+        wanted = ", ".join((*SUFFIXES, *PHOTO_SUFFIXES))
+        raise UserError(f"{inputs[0]} is no image by its name; expected one that ends in {wanted}")
     if is_image_name(out) and (len(jobs) > 1 or not is_image_name(inputs[0])):
         raise UserError(
             f"{out} is one file, the input is {len(jobs)} images of {inputs[0]}; expected a folder"
@@ -104,6 +112,10 @@ def find_jobs(
         raise UserError(f"{out} cannot hold what {inputs[0]} is; expected a name that ends in {wanted}")
     _refuse_collisions(jobs, sd)
     return jobs
+
+
+def _is_table(place: Path) -> bool:
+    return place.name.endswith(".csv") or (place.is_dir() and (place / "pairs.csv").is_file())
 
 
 def _each(jobs: list[Job], conditions: Sequence[str], out: Path) -> list[Job]:
