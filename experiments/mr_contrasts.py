@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuning import SEEDS, Experiment, Method, Sweeps, choose_weights, made
+from tuning import SEEDS, Experiment, Method, Sweep, choose_weights, made
 
 from taskgan.cohort.pairs import read_pairs
 from taskgan.errors import UserError
@@ -56,9 +56,9 @@ METHODS = {
     "gan_same_lambda": Contrasts(("objective=gan",), "sweep-task-gan"),
     f"gan_{ONE}_alone": Contrasts(("objective=gan",), "sweep-gan", contrast=ONE),
 }
-SWEEPS: Sweeps = {
-    "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.03,0.1,0.3,1,3,10",)),
-    "sweep-task-gan": (("objective=task_gan",), ("loss.lambda_gan=0.1,1", "loss.mu_task=0.01,0.1,1")),
+SWEEPS = {
+    "sweep-gan": Sweep(("objective=gan",), ("loss.lambda_gan=0.03,0.1,0.3,1,3,10",)),
+    "sweep-task-gan": Sweep(("objective=task_gan",), ("loss.lambda_gan=0.1,1", "loss.mu_task=0.01,0.1,1")),
 }
 SWEEP_STEPS = 400
 # What --trial changes.
@@ -84,6 +84,7 @@ class Mr(Experiment):
 
     source = RECIPE
     small = TRIAL
+    sweeps = SWEEPS
 
     def recipe(self, name: str, seed: int) -> Recipe:
         method, further = METHODS[name], []
@@ -151,7 +152,7 @@ def cohort(here: Mr, anatomy: Path | None) -> None:
 
 def sweep(here: Mr, share: str | None) -> None:
     """λ of the GAN, then λ and μ of Task-GAN: six settings each, short runs."""
-    choose_weights(here, SWEEPS, SWEEP_STEPS, share)
+    choose_weights(here, SWEEP_STEPS, share)
 
 
 def train(here: Mr, method: str, seed: int) -> None:

@@ -10,8 +10,6 @@ from taskgan.files import read_yaml
 from taskgan.recipe import Recipe, read_recipe
 
 SEEDS = (0, 1, 2)
-# By the sweep's folder: changes that all its settings share, and the grid.
-Sweeps = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,19 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """What is tried on validation subjects.
+
+    Attributes:
+        changes: Of the recipe, in all its settings.
+        grid: Keys with their values.
+    """
+
+    changes: tuple[str, ...]
+    grid: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Experiment:
     """Where it is, and whether it is only tried.
 
@@ -36,12 +47,14 @@ class Experiment:
         trial: Whether every stage is made once, tiny.
         source: The recipe that methods change.
         small: What a trial changes.
+        sweeps: What is tried, by the folder's name.
     """
 
     work: Path
     trial: bool = False
     source: ClassVar[Path]
     small: ClassVar[tuple[str, ...]]
+    sweeps: ClassVar[Mapping[str, Sweep]]
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -76,12 +89,11 @@ class Experiment:
         return [f"{key}={value}" for key, value in chosen.items() if key.startswith("loss.")]
 
 
-def choose_weights(here: Experiment, sweeps: Sweeps, steps: int, share: str | None) -> None:
+def choose_weights(here: Experiment, steps: int, share: str | None) -> None:
     """Sweep after sweep, as short runs.
 
     Args:
         here: The experiment.
-        sweeps: What is tried.
         steps: Of each setting, at most; a trial may have fewer.
         share: ``K/N``: every N-th run from the K-th on, a last call without joins them.
     """
@@ -91,14 +103,14 @@ def choose_weights(here: Experiment, sweeps: Sweeps, steps: int, share: str | No
     short = tuple(
         f"{key}={count}" for key in ("optimiser.steps", "validation.every", "validation.save_every")
     )
-    for name, (fixed, grid) in sweeps.items():
+    for name, tried in here.sweeps.items():
         sweep(
             Asked(
                 recipe=str(here.source),
                 cohort=here.table,
                 out=here.work / name,
-                grid=grid,
-                overrides=(*here.changes, *short, *fixed),
+                grid=tried.grid,
+                overrides=(*here.changes, *short, *tried.changes),
                 only=share,
             )
         )

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -29,11 +29,8 @@ def loaded(name: str) -> Iterator[ModuleType]:
         del sys.modules[name]
 
 
-def with_choices(work: Path) -> Path:
-    """A folder in which both sweeps chose: λ 3 for GAN, λ .1 and μ .5 for Task-GAN."""
-    for place, values in (
-        ("sweep-gan", {"loss.lambda_gan": 3.0}),
-        ("sweep-task-gan", {"loss.lambda_gan": 0.1, "loss.mu_task": 0.5}),
-    ):
-        write_yaml(work / place / "sweep.yaml", {"status": "complete", "chosen": {"values": values}})
+def with_choices(work: Path, chosen: Mapping[str, Mapping[str, float]]) -> Path:
+    """A folder in which sweeps chose values by the sweep's name."""
+    for place, values in chosen.items():
+        write_yaml(work / place / "sweep.yaml", {"status": "complete", "chosen": {"values": dict(values)}})
     return work

@@ -23,7 +23,8 @@ def script() -> Iterator[ModuleType]:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    return with_choices(tmp_path)
+    chosen = {"loss.mu_task": 0.5}
+    return with_choices(tmp_path, {"sweep-task-gan": chosen, "sweep-task-gan-strong": chosen})
 
 
 def test_every_method_has_the_same_networks_data_steps_and_seeds(script: ModuleType, work: Path) -> None:
@@ -37,24 +38,21 @@ def test_every_method_has_the_same_networks_data_steps_and_seeds(script: ModuleT
     assert {recipe.seed for recipe in recipes.values()} == {2}
 
 
-def test_each_objective_has_the_weights_that_its_own_sweep_of_as_many_settings_chose(
+def test_two_methods_that_are_set_against_each_other_differ_in_one_thing(
     script: ModuleType, work: Path
 ) -> None:
     here = script.Faces(work)
-    for name in ("gan", "gan_projected"):
-        assert here.recipe(name, 0).loss.lambda_gan == 3.0
-    for name in ("task_gan", "task_gan_projected"):
-        loss = here.recipe(name, 0).loss
-        assert (loss.lambda_gan, loss.mu_task) == (0.1, 0.5)
-    counts = []
-    for _, grid in script.SWEEPS.values():
-        counts.append(1)
-        for axis in grid:
-            counts[-1] *= len(axis.partition("=")[2].split(","))
-    assert len(set(counts)) == 1
-    (work / "sweep-gan" / "sweep.yaml").unlink()
+    loss = {name: here.recipe(name, 0).loss for name in script.METHODS}
+    for with_t, without in (("task_gan", "gan"), ("task_gan_strong", "gan_strong")):
+        assert loss[with_t].mu_task == 0.5
+        assert loss[with_t].lambda_gan == loss[without].lambda_gan
+    assert loss["gan_strong"].lambda_gan == 10 * loss["gan"].lambda_gan
+    assert loss["task_gan_projected"] == loss["task_gan"]
+    for two in script.BESIDE.values():
+        assert set(two) <= set(script.METHODS)
+    (work / "sweep-task-gan" / "sweep.yaml").unlink()
     with pytest.raises(UserError, match="run the stage sweep first"):
-        here.recipe("gan", 0)
+        here.recipe("task_gan", 0)
 
 
 def test_shares_are_disjoint_and_together_all(script: ModuleType) -> None:
@@ -131,11 +129,11 @@ def test_every_stage_once_on_drawn_faces(
 ) -> None:
     lfw, work = procedural_lfw(tmp_path / "data", people=20), tmp_path / "work"
     monkeypatch.setattr(
-        script,
-        "SWEEPS",
+        script.Faces,
+        "sweeps",
         {
-            "sweep-gan": (("objective=gan",), ("loss.lambda_gan=0.1,1",)),
-            "sweep-task-gan": (("objective=task_gan",), ("loss.lambda_gan=0.1", "loss.mu_task=0.01")),
+            "sweep-gan": script.Sweep(("objective=gan",), ("loss.lambda_gan=0.1,1",)),
+            "sweep-task-gan": script.Sweep(("objective=task_gan",), ("loss.mu_task=0.01",)),
         },
     )
     words = [str(work), "--data", str(lfw), "--trial", "--seeds", "0"]
@@ -144,9 +142,9 @@ def test_every_stage_once_on_drawn_faces(
     rows = read_pairs(work / "cohort" / script.TABLE)
     on_pairs = (work / "cohort" / "verification.csv").read_text()
     assert all(pair.case in on_pairs for pair in rows.split("test"))
-    for sweep in script.SWEEPS:
+    for sweep in script.Faces.sweeps:
         record = read_yaml(work / sweep / "sweep.yaml")
-        assert record["rule"].startswith("smallest error of the judge")  # of an identity too
+        assert record["rule"].startswith("smallest share of comparisons in which the judge finds two people")
     model = read_yaml(work / "runs" / "task_gan_projected-seed0" / "model" / "model.yaml")
     assert model["generator"]["projection"] == 1
     before = {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()}

@@ -19,7 +19,8 @@ def script() -> Iterator[ModuleType]:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    return with_choices(tmp_path)
+    theirs = {"loss.lambda_gan": 0.1, "loss.mu_task": 0.5}
+    return with_choices(tmp_path, {"sweep-gan": {"loss.lambda_gan": 3.0}, "sweep-task-gan": theirs})
 
 
 def _generator_steps(recipe: Recipe) -> int:
@@ -66,7 +67,7 @@ def test_both_objectives_are_tuned_among_as_many_settings(script: ModuleType) ->
             count *= len(axis.partition("=")[2].split(","))
         return count
 
-    assert len({settings(grid) for _, grid in script.SWEEPS.values()}) == 1
+    assert len({settings(grid) for grid in (tried.grid for tried in script.SWEEPS.values())}) == 1
 
 
 def test_the_cohort_has_thirty_test_subjects_of_heads_that_nobody_trained_on(script: ModuleType) -> None:

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from taskgan.errors import UserError
 from taskgan.evaluate.statistics import Interval, mean_interval
+from taskgan.sweep.people import MISTAKEN
 
 Rule = Literal["balanced", "psnr", "judge", "suvr"]
 RULES: tuple[Rule, ...] = ("balanced", "psnr", "judge", "suvr")
+_OF_PEOPLE = (
+    "smallest share of comparisons in which the judge finds two people nearer than one person's images"
+)
 _METRIC: Mapping[str, tuple[str, int]] = {
     "balanced": ("judge_mae", -1),
     "psnr": ("psnr", 1),
@@ -77,12 +81,13 @@ def parse_rule(name: str) -> Rule:
     raise UserError(f"--choose {name}: expected one of {', '.join(RULES)}")
 
 
-def in_words(rule: Rule, within: float) -> str:
+def in_words(rule: Rule, within: float, metric: str = "") -> str:
     """A rule as a sentence, for records."""
+    error = _OF_PEOPLE if metric == MISTAKEN else "smallest error of the judge"
     return {
-        "balanced": f"smallest error of the judge among settings whose PSNR is within {within:g} dB of the best",
+        "balanced": f"{error} among settings whose PSNR is within {within:g} dB of the best",
         "psnr": "largest PSNR",
-        "judge": "smallest error of the judge",
+        "judge": error,
         "suvr": "smallest absolute error of the SUVR",
     }[rule] + ", validation subjects"
 
@@ -104,7 +109,9 @@ def choose(candidates: Sequence[Candidate], rule: Rule = "balanced", within: flo
         raise UserError(
             "no setting of the sweep has come to an end with all its seeds, so none can be chosen"
         )
-    unknown = [one.label for one in able if not len(one.figures.get(metric, pd.Series(dtype=float)).dropna())]
+    if metric == "judge_mae" and all(_knows(one, MISTAKEN) for one in able):
+        metric = MISTAKEN  # an identity is kept where nobody is taken for somebody else
+    unknown = [one.label for one in able if not _knows(one, metric)]
     if unknown:
         raise UserError(
             f"{metric} is unknown for {unknown[0]}, so the rule {rule!r} cannot choose; say --choose psnr"
@@ -123,7 +130,7 @@ def choose(candidates: Sequence[Candidate], rule: Rule = "balanced", within: flo
     drawn = rng.multinomial(len(subjects), every[0], _RESAMPLES) / len(subjects)
     counts = np.bincount(_winners(quality, deciding, drawn, rule, within), minlength=len(able))
     return Choice(
-        rule=in_words(rule, within),
+        rule=in_words(rule, within, metric),
         metric=metric,
         chosen=chosen.label,
         eligible=frozenset(one.label for one, fits in zip(able, eligible, strict=True) if fits),
@@ -136,6 +143,10 @@ def choose(candidates: Sequence[Candidate], rule: Rule = "balanced", within: flo
         ),
         shares={one.label: float(n) / _RESAMPLES for one, n in zip(able, counts, strict=True)},
     )
+
+
+def _knows(one: Candidate, metric: str) -> bool:
+    return bool(len(one.figures.get(metric, pd.Series(dtype=float)).dropna()))
 
 
 def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from taskgan.report.style import canvas, save
 from taskgan.sweep import panels
 from taskgan.sweep.choose import Choice
 from taskgan.sweep.names import short
+from taskgan.sweep.people import MISTAKEN
 from taskgan.sweep.results import Result
 from taskgan.sweep.trade import draw_trade, write_labels
 
@@ -29,9 +30,9 @@ def draw(results: Sequence[Result], choice: Choice, path: Path, within: float | 
         within: dB below the best PSNR up to which the rule lets a setting be chosen; None where it has no such limit.
     """
     finished = [result for result in results if result.status == "finished"]
-    known = [name for name in ("judge_mae", "suvr_error") if _known(finished, name)]
+    known = [name for name in (MISTAKEN, "judge_mae", "suvr_error") if _known(finished, name)]
     error = choice.metric if choice.metric in known else next(iter(known), None)
-    measures = ["psnr", *(name for name in known if name in ("judge_mae", error))]
+    measures = ["psnr", *(name for name in known if name in (MISTAKEN, "judge_mae", error))]
     keys = varying(results)
     panel = _panel(results, keys)
     widths = [_width(panel, results, keys, first=i == 0) for i in range(len(measures))] + [4.6] * bool(error)

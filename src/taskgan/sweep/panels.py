@@ -8,12 +8,18 @@ import numpy as np
 from taskgan.sweep.choose import Choice
 from taskgan.sweep.marks import CHOSEN, OTHER, PALE, REFERENCE, Mark, mark_of, ranked
 from taskgan.sweep.names import short, text
+from taskgan.sweep.people import MISTAKEN
 from taskgan.sweep.results import Result
 
-WORDS = {"psnr": "PSNR (dB)", "judge_mae": "Judge: slice MAE", "suvr_error": "|SUVR error|"}
+WORDS = {
+    "psnr": "PSNR (dB)",
+    "judge_mae": "Judge: slice MAE",
+    MISTAKEN: "Mistaken by the judge",
+    "suvr_error": "|SUVR error|",
+}
 MOST_ROWS = 40
 ABSENT = "–"
-_DIGITS = {"psnr": 2, "judge_mae": 3, "suvr_error": 3}
+_DIGITS = {"psnr": 2, "judge_mae": 3, MISTAKEN: 4, "suvr_error": 3}
 
 
 def value_of(result: Result, key: str) -> str:

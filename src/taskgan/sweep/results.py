@@ -17,10 +17,11 @@ from taskgan.sweep.choose import Candidate
 from taskgan.sweep.effective import group, in_play
 from taskgan.sweep.folder import FAILED, Outcome, outcome_of, runs, steps_of
 from taskgan.sweep.names import label
+from taskgan.sweep.people import MISTAKEN, read_mistaken
 from taskgan.sweep.plan import Plan, shown_values
 from taskgan.train.folder import settings_of
 
-MEASURES = ("psnr", "ssim", "rmse_relative", "task_mae", "judge_mae", "suvr_error")
+MEASURES = ("psnr", "ssim", "rmse_relative", "task_mae", "judge_mae", MISTAKEN, "suvr_error")
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ def _read(folder: Path, recipe: Recipe) -> Run:
     cases = None
     if outcome.status == "finished":
         frame = read_cases(folder / "evaluation")
-        cases = frame[~frame["method"].isin(RESERVED)]
+        cases = frame[~frame["method"].isin(RESERVED)].copy()
+        cases[MISTAKEN] = cases["subject"].map(read_mistaken(folder / "evaluation")).astype(float)
     return Run(folder, recipe, outcome, cases, *steps_of(folder))
 
 

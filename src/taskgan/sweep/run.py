@@ -35,6 +35,7 @@ from taskgan.sweep.folder import (
 )
 from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share
 from taskgan.sweep.names import label, text
+from taskgan.sweep.people import write_mistaken
 from taskgan.sweep.plan import Plan, Trial, left, plan, share
 from taskgan.sweep.results import Result, collect
 from taskgan.sweep.table import legend, printed, summary, write_table
@@ -261,6 +262,8 @@ def _train_and_judge(
         restore(folder / "model", [rows.source], restored, split="val", precision="32", overwrite=anew)
     # The base recipe's T and judge read all settings alike, whatever a setting did to its own T.
     evaluate(restored, rows.source, evaluation, recipe=base, readers=readers, split="val", overwrite=True)
+    if "judge" in readers:
+        write_mistaken(restored, rows, base, readers["judge"], evaluation)
     return seconds
 
 

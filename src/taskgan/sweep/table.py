@@ -13,10 +13,16 @@ from taskgan.report.cells import MISSING, number, span
 from taskgan.sweep.choose import Choice
 from taskgan.sweep.marks import mark_of, ranked
 from taskgan.sweep.names import text
+from taskgan.sweep.people import MISTAKEN
 from taskgan.sweep.results import MEASURES, Result, Run
 from taskgan.train.folder import settings_of
 
-_PRINTED = (("psnr", "PSNR (dB)", 2), ("judge_mae", "judge MAE", 3), ("suvr_error", "|SUVR error|", 3))
+_PRINTED = (
+    ("psnr", "PSNR (dB)", 2),
+    ("judge_mae", "judge MAE", 3),
+    (MISTAKEN, "mistaken by judge", 4),
+    ("suvr_error", "|SUVR error|", 3),
+)
 _MOST_ROWS = 40
 
 
