@@ -33,6 +33,7 @@ def cases(psnr: Any, judge: Any, subjects: Sequence[str]) -> pd.DataFrame:
             "suvr_bias": 0.02,
             "suvr_reference": clean,
             "suvr_restored": clean + 0.02,
+            "judge_mistaken": np.nan,
         }
     )
 
@@ -47,8 +48,12 @@ def result(
     status: str = "finished",
     reference: bool = False,
     judge: bool = True,
+    mistaken: float | None = None,
 ) -> Result:
-    """One setting whose PSNR is 28 dB and judge error .25, each shifted; subjects spread by 0.6 dB and .05."""
+    """One setting whose PSNR is 28 dB and judge error .25, each shifted; subjects spread by 0.6 dB and .05.
+
+    Every second subject has two images, and is so often mistaken for others, where that is given.
+    """
     who = [f"sub-{i:02d}" for i in range(subjects)]
     spread = np.linspace(-1, 1, subjects)
     runs, frames = [], []
@@ -58,6 +63,8 @@ def result(
         psnr = 28 + shift[0] + 0.6 * spread + noise[0] * rng.normal(size=subjects)
         mae = 0.25 + shift[1] + 0.05 * spread[::-1] + noise[1] * rng.normal(size=subjects)
         frame = cases(psnr, mae if judge else np.nan, who) if status == "finished" else None
+        if frame is not None and mistaken is not None:
+            frame["judge_mistaken"] = np.where(np.arange(subjects) % 2, np.nan, mistaken + 0.01 * spread)
         own = recipe.model_copy(update={"seed": seed})
         runs.append(Run(Path("runs") / str(seed), own, Outcome(status, 12.0), frame, 900, 800))
         if frame is not None:

@@ -67,6 +67,25 @@ def test_it_is_drawn_without_a_judge_and_without_intervals(options: dict[str, An
     assert draw(field, chosen(field, "psnr"), tmp_path / "a.png", None).is_file()
 
 
+def test_an_identity_is_chosen_by_who_is_mistaken_not_by_the_distance(tmp_path: Path) -> None:
+    near, told_apart = (
+        result({"loss.mu_task": mu}, (0.0, shift), mistaken=share)
+        for mu, shift, share in ((0.01, -0.1, 0.3), (0.1, 0.1, 0.2))
+    )
+    found = [near, told_apart]
+    choice = choose([one.as_candidate() for one in found])
+    assert choice.chosen == told_apart.label
+    assert choice.metric == "judge_mistaken"
+    assert choice.rule.startswith("smallest share of comparisons in which the judge finds two people nearer")
+    lines = printed(found, choice)
+    assert "mistaken by judge" in lines[0]
+    assert "0.2000" in next(line for line in lines if line.startswith("*"))
+    assert draw(found, choice, tmp_path / "sweep.png", 0.3).stat().st_size > 10_000
+    # Where one run does not know it, all are compared by the error.
+    older = [near, result({"loss.mu_task": 0.1}, (0.0, 0.1))]
+    assert choose([one.as_candidate() for one in older]).chosen == near.label
+
+
 def test_the_keys_drawn_are_those_that_vary() -> None:
     assert varying(ONE) == ["loss.mu_task"]
     assert varying(TWO) == ["loss.mu_task", "loss.lambda_gan"]
