@@ -25,6 +25,7 @@ INTENSITY_FACTOR = "IntensityFactor"
 ABOUT_SEQUENCE = (
     "SequenceName",
     "ScanningSequence",
+    "SequenceVariant",
     "RepetitionTime",
     "RepetitionTimeExcitation",
     "EchoTime",
