@@ -165,12 +165,15 @@ def test_what_cannot_be_meant_is_refused(model: Path, tmp_path: Path) -> None:
         ([deep], tmp_path / "out.jpg", r"out.jpg cannot hold the 16 bits"),
         ([deep], tmp_path / "out.nii.gz", r"cannot hold what .*deep.png is; expected .*\.png"),
         ([nifti], tmp_path / "out.png", r"cannot hold what .*pet.nii.gz is; expected .*\.nii.gz"),
+        ([deep], tmp_path / "out.webp", r"out.webp is no image by its name; expected .*\.png.*, or a folder"),
         ([deep], deep, r"would be restored onto"),
         ([tmp_path / "twins"], tmp_path / "out.png", r"is one file, the input is 2 images"),
     ]
     for inputs, out, message in cases:
+        before = sorted(tmp_path.rglob("*"))
         with pytest.raises(UserError, match=message):
             restore(model, inputs, out)
+        assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(Problems, match=r"so would another input"):
         restore(model, [tmp_path / "twins"], tmp_path / "out")
     assert not list(tmp_path.glob("out*"))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.slices import to_slices
 from taskgan.errors import UserError
-from taskgan.evaluate.reading import Reader, read_volumes
+from taskgan.evaluate.reading import Reader
 from taskgan.files import atomic
 from taskgan.recogniser.decision import middle_slices
+from taskgan.recogniser.together import read_volumes
 
 Array = NDArray[np.float32]
 FILE = "features.npz"

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import Volume
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import to_slices
-from taskgan.evaluate.reading import Reader, read_volumes, reading_of
+from taskgan.evaluate.reading import Reader, reading_of
 from taskgan.evaluate.settings import Evaluation
 from taskgan.recogniser.decision import middle_slices
+from taskgan.recogniser.together import read_volumes
 
 if TYPE_CHECKING:  # they bring torch
     from taskgan.cohort.targets import Targets
@@ -27,7 +28,7 @@ class Asked:
 
     Attributes:
         kind: Kind of property.
-        label: y of the case, as :func:`~taskgan.evaluate.reading.read_case` wants it; of an anchored property
+        label: y of the case, as :func:`~taskgan.evaluate.reading.reading_of` wants it; of an anchored property
             without what the reader makes of the clean image.
     """
 

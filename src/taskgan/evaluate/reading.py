@@ -1,8 +1,7 @@
 """How what a network says of slices becomes one reading of a volume (Table 3)."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,36 +18,11 @@ class Reader(Protocol):
     def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of slices (S, H, W) in network units: probabilities of a binary property or values (S,); (S, n) of several
         labels, of classes or descriptors; (S, n, H, W) of classes in pixels.
+
+        The scale of network units is the degraded image's for every method, because a restored image that is too
+        bright must not be excused by a scale of its own.
         """
         ...
-
-
-Number = TypeVar("Number", bound=np.floating)
-BATCH = 64
-"""Photos that are read together."""
-
-
-def read_volumes(
-    read: Callable[[NDArray[np.float32]], NDArray[Number]], volumes: Sequence[NDArray[np.float32]]
-) -> list[NDArray[Number]]:
-    """Read several volumes; photos, volumes of one slice, of one size together: a call costs more than their reading.
-
-    Args:
-        read: Says something of each of the slices (S, H, W) by itself: (S, …).
-        volumes: (S, H, W) each.
-
-    Returns:
-        What was said of each volume's slices, in order.
-    """
-    found: dict[int, NDArray[Number]] = {}
-    for shape in dict.fromkeys(volume.shape for volume in volumes):
-        alike = [k for k, volume in enumerate(volumes) if volume.shape == shape]
-        together = BATCH if shape[0] == 1 else 1
-        for start in range(0, len(alike), together):
-            some = alike[start : start + together]
-            said = read(np.concatenate([volumes[k] for k in some]))
-            found |= dict(zip(some, np.split(said, len(some)), strict=True))
-    return [found[k] for k in range(len(volumes))]
 
 
 @dataclass(frozen=True)
@@ -72,32 +46,6 @@ class Reading:
     entries: "tuple[Entry, ...]"
 
 
-def read_case(
-    reader: Reader,
-    slices: NDArray[np.float32],
-    label: float | NDArray[np.float32] | None,
-    wanted: int = 40,
-    kind: "TaskKind | None" = None,
-) -> Reading:
-    """Read one volume.
-
-    Args:
-        reader: Says what each slice shows.
-        slices: (S, H, W) float32 in network units. The scale is the degraded image's for every method, because
-            a restored image that is too bright must not be excused by a scale of its own.
-        label: y of the volume, a number or (L,); masks (S, H, W); of an embedding that of the middle slices
-            (n, 1 + size). None where it is unknown.
-        wanted: How many middle slices; the paper takes 40.
-        kind: Of the property; None is binary.
-    """
-    from taskgan.objective.kinds import task_kind
-    from taskgan.task import Target
-
-    kind = kind or task_kind(Target(), "squared")
-    said = None if kind.dense and label is None else reader.read(middle_slices(slices, wanted))
-    return reading_of(said, label, kind, wanted)
-
-
 def reading_of(
     seen: NDArray[np.float32] | None,
     label: float | NDArray[np.float32] | None,
@@ -108,9 +56,10 @@ def reading_of(
 
     Args:
         seen: Of the middle slices; None where it was not asked, because there are no masks to hold it against.
-        label: See :func:`read_case`.
+        label: y of the volume, a number or (L,); masks (S, H, W); of an embedding that of the middle slices
+            (n, 1 + size). None where it is unknown.
         kind: Of the property.
-        wanted: How many middle slices.
+        wanted: How many middle slices; the paper takes 40.
     """
     import torch
 

@@ -140,6 +140,7 @@ class _Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, width, H / stride, W / stride)."""
         return torch.relu(self.inner(x) + self.shortcut(x))
 
 

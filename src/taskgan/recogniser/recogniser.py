@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from taskgan.networks.recogniser import recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recogniser.card import CARD, Card, read_card
+from taskgan.recogniser.together import BATCH, read_volumes
 
 WEIGHTS = "recogniser.safetensors"
-_BATCH = 64
 
 
 def build(settings: recipe.Recogniser, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
@@ -137,18 +137,10 @@ class Recogniser:
 def volume_logits(network: nn.Module, volumes: Sequence[NDArray[np.float32]]) -> list[Tensor]:
     """Read the slices (S, H, W) of every volume, see :func:`logits`: one tensor (S, outputs) each, in order.
 
-    Photos, volumes of one slice, are read together as far as they are of one size: ten thousand by themselves would
-    take ten thousand calls.
+    Photos are read together, see :func:`~taskgan.recogniser.together.read_volumes`.
     """
-    found: list[Tensor] = []
-    for shape, group in groupby(volumes, key=lambda volume: volume.shape):
-        alike = list(group)
-        if shape[0] > 1:
-            found += [logits(network, volume) for volume in alike]
-            continue
-        for k in range(0, len(alike), _BATCH):
-            found += torch.split(logits(network, np.concatenate(alike[k : k + _BATCH])), 1)
-    return found
+    said = read_volumes(lambda slices: logits(network, slices).numpy(), volumes)
+    return [torch.from_numpy(of_volume) for of_volume in said]
 
 
 def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:
@@ -162,10 +154,10 @@ def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:
     try:
         with torch.no_grad():
             parts = [
-                network(torch.from_numpy(np.ascontiguousarray(slices[k : k + _BATCH, None])).to(device))[
+                network(torch.from_numpy(np.ascontiguousarray(slices[k : k + BATCH, None])).to(device))[
                     0
                 ].cpu()
-                for k in range(0, len(slices), _BATCH)
+                for k in range(0, len(slices), BATCH)
             ]
     finally:
         network.train(trained)

@@ -95,23 +95,28 @@ def find_jobs(
                 f"{place} is no table: the model takes {wanted}; expected a pairs.csv that has them"
             )
         jobs += _each(_of_files(place, out), conditions or data.conditions, out)
-    if (
-        is_image_name(out)
-        and inputs[0].is_file()
-        and not is_image_name(inputs[0])
-        and not _is_table(inputs[0])
-    ):
-        wanted = ", ".join((*SUFFIXES, *PHOTO_SUFFIXES))
-        raise UserError(f"{inputs[0]} is no image by its name; expected one that ends in {wanted}")
-    if is_image_name(out) and (len(jobs) > 1 or not is_image_name(inputs[0])):
-        raise UserError(
-            f"{out} is one file, the input is {len(jobs)} images of {inputs[0]}; expected a folder"
-        )
-    if is_image_name(out) and is_photo_name(out) != jobs[0].is_photo:
-        wanted = " or ".join(SUFFIXES) if is_photo_name(out) else ".png, .jpg, .tif or .bmp"
-        raise UserError(f"{out} cannot hold what {inputs[0]} is; expected a name that ends in {wanted}")
+    _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)
     return jobs
+
+
+def _check_out(out: Path, first: Path, jobs: Sequence[Job]) -> None:
+    """Whether the output is the file, or the folder, that the inputs want."""
+    ends = " or ".join(SUFFIXES) if not jobs[0].is_photo else ".png, .jpg, .tif or .bmp"
+    if not is_image_name(out):
+        # Of one image a file is meant: a folder of that name would be a surprise.
+        if is_image_name(first) and out.suffix[1:].isalpha() and not out.exists():
+            raise UserError(
+                f"{out} is no image by its name; expected one that ends in {ends}, or a folder that is there already"
+            )
+        return
+    if first.is_file() and not is_image_name(first) and not _is_table(first):
+        wanted = ", ".join((*SUFFIXES, *PHOTO_SUFFIXES))
+        raise UserError(f"{first} is no image by its name; expected one that ends in {wanted}")
+    if len(jobs) > 1 or not is_image_name(first):
+        raise UserError(f"{out} is one file, the input is {len(jobs)} images of {first}; expected a folder")
+    if is_photo_name(out) != jobs[0].is_photo:
+        raise UserError(f"{out} cannot hold what {first} is; expected a name that ends in {ends}")
 
 
 def _is_table(place: Path) -> bool:

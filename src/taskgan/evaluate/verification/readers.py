@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.evaluate.faces.distances import unit_distance
-from taskgan.evaluate.reading import Reader, read_volumes
+from taskgan.evaluate.reading import Reader
 from taskgan.recogniser.decision import middle_slices
+from taskgan.recogniser.together import read_volumes
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]

@@ -75,6 +75,7 @@ class _Reader:
         self._known: dict[int, Any] = {}
 
     def value(self, depth: int) -> Any:
+        """The next value; ``depth`` is how many tables and objects it lies in."""
         if depth > _DEEPEST:
             raise self._broken(f"nests more than {_DEEPEST} values", "a network")
         began = self._at
