@@ -150,7 +150,20 @@ def test_every_stage_once_on_drawn_faces(
     before = {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()}
     script.main(words)  # finished: nothing is made again
     assert {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()} == before
+    with loaded("lfw_limit") as beside:
+        beside.limit(beside.Faces(work, True), ["gan"])
+    lines = (work / "limit" / "limit-test.md").read_text().splitlines()
+    told = [line.split(" | ")[:3] for line in lines if line.count(" | ") == 3][2:]
+    known = ("clean", "input", "gan", "task_gan_projected")
+    assert told == [
+        *(["| clean", name, "1"] for name in known),
+        *([f"| {name}", name, "1"] for name in ("input", "gan")),
+    ]
+    assert sum(" − " in line for line in lines) == 2 + 1 + 2
+    taught = {path.name.rsplit("-", 1)[0] for path in (work / "limit" / "recognisers").iterdir()}
+    assert taught == {"judge-input", "judge-gan"}
     script.main([*words, "--publish", str(tmp_path / "results")])
+    assert (tmp_path / "results" / "limit-test.md").is_file()
     assert "lfw_faces.py" in (tmp_path / "results" / "README.md").read_text()
     assert (tmp_path / "results" / "sweep-gan" / "sweep.csv").is_file()
     listed = (tmp_path / "results" / "pairs.csv").read_text()
