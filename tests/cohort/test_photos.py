@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,12 +112,49 @@ def test_exif_orientation_is_applied_once_and_taken_off(
     found = read_photo(path)
     np.testing.assert_array_equal(np.rint(found.luminance.T * 255), upright)
     assert photo_shape(path) == (*found.luminance.shape, 1)
-    if suffix != "tif":
-        write_photo(tmp_path / "b.png", found)
-        again = read_photo(tmp_path / "b.png")
+    for name in ("b.png", "b.jpg", "b.tif"):
+        write_photo(tmp_path / name, found)
+        again = read_photo(tmp_path / name)
         assert again.luminance.shape == found.luminance.shape
-        with Image.open(tmp_path / "b.png") as opened:
+        with Image.open(tmp_path / name) as opened:
             assert opened.getexif().get(0x010F) == "a camera"
+            assert opened.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_tiff_of_sixteen_bits_is_turned_once(tmp_path: Path, orientation: int, bands: int) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    raw, path = values(bands, 16), tmp_path / "a.tif"
+    kind = {1: "minisblack", 3: "rgb"}[bands]
+    tifffile.imwrite(path, raw, photometric=kind, extratags=[(0x0112, "H", 1, orientation, True)])
+    upper = Image.fromarray((raw >> 8).astype(np.uint8))
+    upper.getexif()[0x0112] = orientation
+    upright = np.asarray(ImageOps.exif_transpose(upper))
+    found = read_photo(path)
+    shown = np.rint(np.moveaxis(found.pixels, 0, 1) * 65535).astype(np.uint16) >> 8
+    np.testing.assert_array_equal(shown.reshape(upright.shape), upright)
+    assert photo_shape(path) == (*found.luminance.shape, 1)
+
+
+def test_what_the_camera_wrote_stays_and_a_tiffs_layout_does_not(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    exif.get_ifd(0x8769)[0x829A] = 0.5
+    exif.get_ifd(0x8825)[0x0001] = "N"
+    Image.fromarray(values(1)).save(tmp_path / "a.tif", exif=exif.tobytes())
+    write_photo(tmp_path / "b.png", read_photo(tmp_path / "a.tif"))
+    with Image.open(tmp_path / "b.png") as opened:
+        found = opened.getexif()
+        assert set(found) == {0x010F, 0x8769, 0x8825}
+        assert found.get_ifd(0x8769) == {0x829A: 0.5}
+        assert found.get_ifd(0x8825) == {0x0001: "N"}
+
+
+def test_a_format_without_a_place_for_a_colour_profile_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.bmp cannot hold the colour profile .* \.png or \.jpg"):
+        write_photo(tmp_path / "a.bmp", replace(photo(3), profile=b"a profile"))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("bits", [8, 16])

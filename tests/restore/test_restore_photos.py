@@ -156,6 +156,20 @@ def test_pictures_beside_volumes_are_no_inputs(model: Path, tmp_path: Path) -> N
     assert {p.name for p in (tmp_path / "out").glob("*.*")} == {"pet.nii.gz", "pet.json", "restored.yaml"}
 
 
+def test_a_photo_may_be_restored_beside_itself(model: Path, tmp_path: Path) -> None:
+    source, out = put(tmp_path / "me.jpg", photo(bands=1)), tmp_path / "me.png"
+    restore(model, [source], out)
+    assert (tmp_path / "me.json").is_file()
+    with pytest.raises(UserError, match=r"me\.png exists; choose another"):
+        restore(model, [source], out)
+    restore(model, [source], out, overwrite=True)
+    other = put(tmp_path / "you.jpg", photo(bands=1))
+    (tmp_path / "you.json").write_text("{}")
+    with pytest.raises(Problems, match=r"shares its sidecar with the input .*you\.jpg"):
+        restore(model, [other], tmp_path / "you.png")
+    assert (tmp_path / "you.json").read_text() == "{}"
+
+
 def test_what_cannot_be_meant_is_refused(model: Path, tmp_path: Path) -> None:
     deep = put(tmp_path / "deep.png", photo(bits=16))
     put(tmp_path / "twins" / "a.png", photo(bands=1))

@@ -30,6 +30,9 @@ _SIMPLE = {"1": "L", "P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX
 _WITH_ALPHA = {"L": "LA", "P": "RGBA", "RGB": "RGBA"}
 _BITS, _PHOTOMETRIC, _PLANES = 258, 262, 284  # tags of TIFF
 _ORIENTATION = 0x0112
+# Of a TIFF, what says something of the picture; its other tags say how the file is laid out.
+_TOLD = (270, 271, 272, 305, 306, 315, 33432)  # description, make, model, software, date, artist, copyright
+_FURTHER = (34665, 34853)  # the directories Exif and GPS
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,7 @@ def photo_shape(path: Path) -> tuple[int, int, int]:
     """
     with _opened(path) as image:
         x, y = image.size
-        # Of a TIFF the size is that of the turned image already.
-        turned = image.format != "TIFF" and _orientation(image) >= 5
-        return (y, x, 1) if turned else (x, y, 1)
+        return (y, x, 1) if _orientation(image) >= 5 else (x, y, 1)
 
 
 @contextmanager
@@ -179,7 +180,9 @@ def _unpacked(path: Path, pillow: Any, mode: str, raw: str) -> NDArray[np.uint8]
 
 
 def _orientation(image: Any) -> int:
-    """1 to 8; a TIFF is turned by the library when its pixels are read."""
+    """1 to 8. Of a TIFF always 1: the library turns pixels, and gives the size of the turned image."""
+    if image.format == "TIFF":
+        return 1
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block is no reason to refuse the pixels
@@ -196,11 +199,24 @@ def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _exif(image: Any) -> bytes:
-    if not image.info.get("exif"):
+    if image.format != "TIFF" and not image.info.get("exif"):
         return b""
     try:
-        found = image.getexif()
+        found = _of_tiff(image.getexif()) if image.format == "TIFF" else image.getexif()
         found.pop(_ORIENTATION, None)
         return found.tobytes() if len(found) else b""
     except Exception:
         return b""
+
+
+def _of_tiff(tags: Any) -> Any:
+    from PIL import Image
+
+    found = Image.Exif()
+    for tag in _TOLD:
+        if tag in tags:
+            found[tag] = tags[tag]
+    for tag in _FURTHER:
+        if inside := tags.get_ifd(tag):
+            found[tag] = dict(inside)
+    return found

@@ -1,4 +1,4 @@
-"""Photos to image files: the format that the name says, nothing lost silently."""
+"""Photos to image files: the format that the name says, no value and no colour lost silently."""
 
 import struct
 import zlib
@@ -38,7 +38,7 @@ def check_format(path: Path, photo: Photo) -> None:
     """Refuse a file format that cannot hold a photo.
 
     Raises:
-        UserError: If its transparency or half of its bits would be lost.
+        UserError: If its transparency, its colour profile or half of its bits would be lost.
     """
     kind = _NAMES[path.suffix.lower()]
     if photo.bits == 16 and (kind in ("JPEG", "BMP") or (kind == "TIFF" and _bands(photo) > 1)):
@@ -47,10 +47,16 @@ def check_format(path: Path, photo: Photo) -> None:
         raise UserError(
             f"{path} cannot hold the transparency of the input; expected a name that ends in .png"
         )
+    if photo.profile and kind == "BMP":
+        raise UserError(
+            f"{path} cannot hold the colour profile of the input; expected a name that ends in .png or .jpg"
+        )
 
 
 def write_photo(path: Path, photo: Photo, *, durable: bool = True) -> None:
     """Write a photo atomically, the same bytes for the same values. JPEG has quality 95, without subsampling.
+
+    BMP has no place for EXIF and resolution.
 
     Args:
         path: Ends in a suffix of :data:`~taskgan.cohort.photos.PHOTO_SUFFIXES`.
@@ -72,7 +78,7 @@ def write_photo(path: Path, photo: Photo, *, durable: bool = True) -> None:
     kind = _NAMES[path.suffix.lower()]
     if photo.profile:
         about["icc_profile"] = photo.profile
-    if photo.exif and kind in ("PNG", "JPEG"):
+    if photo.exif and kind != "BMP":
         about["exif"] = photo.exif
     if photo.dpi and kind != "BMP":
         about["dpi"] = photo.dpi

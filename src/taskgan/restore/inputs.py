@@ -268,17 +268,17 @@ def _made_up(path: Path) -> Pair:
 
 def _refuse_collisions(jobs: Sequence[Job], sd: bool) -> None:
     # Every image that a row names counts: the clean one of a cohort must not be replaced either. And so does
-    # its sidecar, which pet.nii and pet.nii.gz share.
+    # its sidecar, which pet.nii and pet.nii.gz share. Beside a restored photo it is that one's own.
     named = (job.pair.path(column) for job in jobs for column in job.pair.columns)
     images = {_entry(path) for path in named if path is not None and is_image_name(path)}
-    sources = {sidecar(path): path for path in images}
+    sources = {sidecar(path): path for path in images if _has_sidecar(path)}
     written = [(job, _entry(path)) for job in jobs for path in (job.target, *([job.sd] if sd else []))]
     counts = Counter(path for _, path in written)
     problems = []
     for job, path in written:
         if path in images:
             what = f"onto {path}, an image of the input"
-        elif sidecar(path) in sources:
+        elif sidecar(path) in sources and not (is_photo_name(path) and path.exists()):
             what = f"to {path}, which shares its sidecar with the input {sources[sidecar(path)]}"
         elif counts[path] > 1:
             what = f"to {path}, and so would another input"
@@ -287,6 +287,11 @@ def _refuse_collisions(jobs: Sequence[Job], sd: bool) -> None:
         problems.append(f"{job.pair.degraded} would be restored {what}")
     if problems:
         raise Problems("these inputs cannot go to this output", problems)
+
+
+def _has_sidecar(path: Path) -> bool:
+    """Of NIfTI it belongs to the name; few photos have one."""
+    return not is_photo_name(path) or sidecar(path).exists()
 
 
 def _entry(path: Path) -> Path:

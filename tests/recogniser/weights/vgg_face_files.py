@@ -158,8 +158,10 @@ def write_t7(
     kind: str = "Float",
     head: str = "nn",
 ) -> Path:
-    """An ``nn.Sequential`` with the layers that have no weights in between, as the released file."""
+    """An ``nn.Sequential`` with the layers between that have no weights; it sees blue first, as the released file."""
     writer = Torch7Writer()
+    weight, bias = layers["conv1_1"]
+    layers = layers | {"conv1_1": (weight[:, ::-1], bias)}
 
     def layer(name: str, weight: Array, bias: Array) -> Callable[[], Any]:
         four, dtype = weight.ndim == 4, {"Float": "<f4", "Double": "<f8", "Cuda": "<f4"}[kind]

@@ -1,4 +1,4 @@
-"""``VGG_FACE.t7``: a Torch7 network, whose layers have no names but an order."""
+"""``VGG_FACE.t7``: a Torch7 network, whose layers have no names but an order, and which sees blue first."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +20,9 @@ def torch7_layers(path: Path) -> dict[str, Layer]:
 
     Convolutions may be ``SpatialConvolution`` or ``SpatialConvolutionMM`` (filters flattened) of nn or cudnn.
 
+    The authors' program for this file turns red, green, blue round before the network sees them. The first filters
+    are turned round here instead, so that they are those of the other two files.
+
     Raises:
         UserError: If the file is damaged, or its layers are not in number and kind those of VGG-Face.
     """
@@ -36,7 +39,16 @@ def torch7_layers(path: Path) -> dict[str, Layer]:
         if wanted not in module.kind:
             raise UserError(f"{path} has {module.kind} in the place of {name}, expected nn.{wanted} there")
         layers[name] = Layer(*(_numbers(module, part, name, path) for part in ("weight", "bias")))
+    first = layers["conv1_1"]
+    layers["conv1_1"] = Layer(_blue_last(first.weight), first.bias)
     return layers
+
+
+def _blue_last(weight: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Filters (N, 3, 3, 3), or flattened (N, 27), with their colours turned round; of another shape as they are."""
+    if weight.size != weight.shape[0] * 27:
+        return weight  # refused by its shape later on
+    return weight.reshape(len(weight), 3, 9)[:, ::-1].reshape(weight.shape)
 
 
 def _numbers(module: Torch7Object, part: str, name: str, path: Path) -> NDArray[np.floating]:

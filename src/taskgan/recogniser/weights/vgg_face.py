@@ -22,8 +22,9 @@ _FORMATS: dict[str, Callable[[Path], dict[str, Layer]]] = {
 def load_vgg_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
     """Read weights for a :class:`~taskgan.networks.vgg_face.VggFace`. No code in the file is ever run.
 
-    All three are taken to be of one network that sees red first. A file says nothing about that, but for the mean
-    image that ``vgg-face.mat`` carries, which is checked; the card's AUC on clean pairs is what tells.
+    What comes back sees red first. So do two of the files; the third sees blue first and is turned round. A file
+    says nothing about that, but for the mean image that ``vgg-face.mat`` carries, which is checked; the card's AUC on
+    clean pairs is what tells.
 
     Args:
         path: ``vgg_face_dag.pth`` (PyTorch), ``vgg-face.mat`` (MatConvNet) or ``VGG_FACE.t7`` (Torch7); the name's
