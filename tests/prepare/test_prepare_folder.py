@@ -15,6 +15,7 @@ from taskgan.cohort.photos import read_photo
 from taskgan.degrade.degradation import Degradation
 from taskgan.degrade.steps import Noise, parse_steps
 from taskgan.errors import Problems, UserError
+from taskgan.prepare import folder as folder_module
 from taskgan.prepare.folder import FolderPreparation, prepare_folder
 from taskgan.recipe import Data
 
@@ -90,8 +91,9 @@ def test_a_table_says_who_is_where(images: Path, tmp_path: Path) -> None:
 def test_whatever_is_wrong_with_rows_is_named_at_once(images: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text(
-        "image,subject,split,label\ns0/0.png,A,train,1\ns1/1.png,A,test,1\ns0/0.png,A,train,1\nno.png,B,val,0\n"
-        "../x.png,B,val,0\ns2/2.png,C,later,0\ns3/3.png,D,val,cat\n,E,val,\n"
+        "image,subject,split,label,case\ns0/0.png,A,train,1,\ns1/1.png,A,test,1,\ns0/0.png,A,train,1,\n"
+        "no.png,B,val,0,\n../x.png,B,val,0,\ns2/2.png,C,later,0,\ns3/3.png,D,val,cat,\n,E,val,,\n.,F,val,0,\n"
+        "s3/3.png,D,val,nan,\ns0/0.png,A,train,1,again\ns3/3.png,D,val,1,a/b\n"
     )
     with pytest.raises(Problems) as caught:
         prepare_folder(images, tmp_path / "out", NOISY, table=table)
@@ -103,6 +105,10 @@ def test_whatever_is_wrong_with_rows_is_named_at_once(images: Path, tmp_path: Pa
         r"has split 'later'",
         r"has label 'cat'",
         r"names no image",
+        r"row 10 (.) is not in",
+        r"has label 'nan'",
+        r"would be written to the place of s0/0.png",
+        r"has case 'a/b'",
     ]
     assert len(caught.value.problems) == len(texts)
     for problem, text in zip(caught.value.problems, texts, strict=True):
@@ -121,3 +127,33 @@ def test_what_cannot_be_prepared_is_named(images: Path, tmp_path: Path) -> None:
     portrait(0).save(images / "s0" / "0.jpg")
     with pytest.raises(UserError, match=r"would both be the case s0_0"):
         prepare_folder(images, tmp_path / "out", NOISY)
+
+
+def test_images_of_another_folder_are_never_taken_for_those(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in a complete cohort nor in one whose making was killed."""
+    other = tmp_path / "other"
+    for k, path in enumerate(sorted(images.rglob("*.png"))):
+        (other / path.relative_to(images)).parent.mkdir(parents=True, exist_ok=True)
+        portrait(50 + k).save(other / path.relative_to(images))
+    out = prepare_folder(images, tmp_path / "out", NOISY)
+    with pytest.raises(UserError, match=r"is complete, but of other images: 8 of 8 .* such as s0_0"):
+        prepare_folder(other, out, NOISY)
+    (images / "s0" / "4.png").unlink()
+    with pytest.raises(UserError, match=r"of other images: 1 of 7 .* such as s0_4"):
+        prepare_folder(images, out, NOISY)
+
+    begun = tmp_path / "begun"
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_module, "write_pairs", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_folder(images, begun, NOISY)
+    prepare_folder(other, begun, NOISY)
+    whole = prepare_folder(other, tmp_path / "whole", NOISY)
+    for path in (whole / "degraded").rglob("*.png"):
+        assert (begun / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt

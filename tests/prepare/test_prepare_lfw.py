@@ -178,6 +178,10 @@ def test_missing_folders_and_lists_are_named(lfw: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no folders of images called"):
         find_images(tmp_path / "deep")
     assert find_images(tmp_path) == find_images(lfw)
+    portrait(3).save(lfw / "Ann_A" / "Ann_A_0001.png")
+    with pytest.raises(UserError, match=r"Ann_A holds Ann_A_0001.jpg and Ann_A_0001.png, expected one"):
+        prepare_lfw(lfw, tmp_path / "out", settings())
+    (lfw / "Ann_A" / "Ann_A_0001.png").unlink()
     (tmp_path / "pairsDevTest.txt").rename(tmp_path / "mine.txt")
     out = prepare_lfw(lfw, tmp_path / "out", settings(), test_list=tmp_path / "mine.txt")
     assert len(read_pairs(out).split("test")) == 5

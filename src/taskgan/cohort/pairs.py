@@ -152,6 +152,11 @@ def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
     return Pairs(table, tuple(rows))
 
 
+def is_case_name(text: str) -> bool:
+    """Whether files can be called after a case."""
+    return bool(text) and not text.startswith(".") and "/" not in text and "\\" not in text
+
+
 def csv_rows(table: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Rows of a table with their line numbers, as an editor counts them; header names are stripped.
 

@@ -1,13 +1,14 @@
 """``taskgan prepare folder``: any folder of images, degraded as one wishes, as a cohort."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from taskgan.cohort.begun import finished
-from taskgan.cohort.description import read_description, write_description
-from taskgan.cohort.pairs import SPLITS, write_pairs
+from taskgan.cohort.description import write_description
+from taskgan.cohort.pairs import SPLITS, is_case_name, write_pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.splits import DEFAULT_SHARES
 from taskgan.console import say
@@ -16,7 +17,8 @@ from taskgan.errors import Problems, UserError
 from taskgan.files import check_writable, checksum, versions
 from taskgan.prepare.names import deal
 from taskgan.prepare.output import clear
-from taskgan.prepare.photos import PhotoPreparation, Source, make_images, measure, rows_of
+from taskgan.prepare.photos import PhotoPreparation, make_images, measure, rows_of
+from taskgan.prepare.sources import Source, check_unchanged, marks_of
 from taskgan.prepare.table import Line, Table, read_table
 
 MADE_BY = "taskgan prepare folder"
@@ -53,7 +55,7 @@ def prepare_folder(
         out: Cohort folder; absent, empty, or begun with the same settings.
         settings: Degradation, splits.
         table: CSV with a row for each image: ``image`` (path below the folder) and, where known, ``subject``,
-            ``split``, ``label`` and any further columns. Only images that it names are taken.
+            ``case``, ``split``, ``label`` and any further columns. Only images that it names are taken.
         workers: Threads; 0 takes every core.
         overwrite: Begin anew what this verb made before.
 
@@ -73,13 +75,13 @@ def prepare_folder(
     check_writable(out, "the cohort")
     if overwrite:
         clear(out, MADE_BY)
-    if finished(out, description, ("settings", "degradation", "table")) and (
-        read_description(out)["measured"]["images"] == len(sources)
-    ):
+    marks = marks_of(sources)
+    if finished(out, description, ("settings", "degradation", "table")):
+        check_unchanged(out, marks)
         say(f"{out} is complete: {len(sources)} images; nothing to do")
         return out
     write_description(out, description)
-    make_images(sources, settings, out, workers)
+    make_images(sources, marks, settings, out, workers)
     write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
     people = {str(source.columns["subject"]): source.columns["split"] for source in sources}
     splits = {name: sum(split == name for split in people.values()) for name in SPLITS}
@@ -120,14 +122,17 @@ def _of_table(folder: Path, table: Table) -> list[Source]:
     problems: list[str] = []
     sources: dict[str, Source] = {}
     split_of: dict[str, str] = {}
+    places: dict[str, str] = {}
     further = [name for name in table.columns if name not in _OWN]
     for line in table.lines:
-        place = Path(line["image"] or "none").with_suffix("")
+        wrong = _wrong(line, folder)
+        place = Path(line["image"]).with_suffix("") if not wrong else Path()
         case = line["case"] or "_".join(place.parts)
         subject = line["subject"] or case
-        wrong = _wrong(line, folder)
         if not wrong and case.lower() in sources:
             wrong = f"would be the case {case} like {sources[case.lower()].path}"
+        if not wrong and str(place).lower() in places:
+            wrong = f"would be written to the place of {places[str(place).lower()]}"
         if not wrong and split_of.setdefault(subject, line["split"]) != line["split"]:
             wrong = (
                 f"puts subject {subject} into split {line['split']!r}, another row into {split_of[subject]!r}"
@@ -135,6 +140,7 @@ def _of_table(folder: Path, table: Table) -> list[Source]:
         if wrong:
             problems.append(f"row {line.number} ({line['image'] or 'no image'}) {wrong}")
             continue
+        places[str(place).lower()] = line["image"]
         about = {name: line[name] for name in further}
         columns: dict[str, object] = {
             "subject": subject,
@@ -161,11 +167,17 @@ def _wrong(line: Line, folder: Path) -> str:
         return "is no PNG, JPEG, TIFF or BMP"
     if line["split"] and line["split"] not in SPLITS:
         return f"has split {line['split']!r}, expected train, val or test"
+    if line["case"] and not is_case_name(line["case"]):
+        return f"has case {line['case']!r}, expected one that can be a file's name"
     try:
-        float(line["label"] or 0)
+        known = math.isfinite(float(line["label"] or 0))
     except ValueError:
-        return f"has label {line['label']!r}, expected a number (text may go into a column of its own)"
-    return ""
+        known = False
+    return (
+        ""
+        if known
+        else f"has label {line['label']!r}, expected a number (text may go into a column of its own)"
+    )
 
 
 def _dealt(sources: Sequence[Source], settings: FolderPreparation) -> list[Source]:

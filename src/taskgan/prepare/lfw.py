@@ -1,6 +1,7 @@
 """``taskgan prepare lfw``: Labeled Faces in the Wild as a cohort for super-resolution, with pairs to verify."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from taskgan.cohort.begun import finished
-from taskgan.cohort.description import read_description, write_description
+from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import SPLITS, write_pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.console import say
@@ -19,7 +20,8 @@ from taskgan.files import atomic, check_writable, checksum, versions
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
 from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
 from taskgan.prepare.output import clear
-from taskgan.prepare.photos import PhotoPreparation, Source, make_images, measure, rows_of
+from taskgan.prepare.photos import PhotoPreparation, make_images, measure, rows_of
+from taskgan.prepare.sources import Source, check_unchanged, marks_of
 
 MADE_BY = "taskgan prepare lfw"
 VERIFICATION = "verification.csv"
@@ -81,19 +83,19 @@ def prepare_lfw(
     check_writable(out, "the cohort")
     if overwrite:
         clear(out, MADE_BY)
-    if finished(out, description, ("settings", "degradation", "lists")) and read_description(out)[
-        "images"
-    ] == len(sources):
+    marks = marks_of(sources)
+    if finished(out, description, ("settings", "degradation", "lists")):
+        check_unchanged(out, marks)
         say(f"{out} is complete: {len(sources)} images of {len(images)} people; nothing to do")
         return out
     write_description(out, description)
-    make_images(sources, settings, out, workers)
+    make_images(sources, marks, settings, out, workers)
     write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
     _write_verification(out / VERIFICATION, lists)
     people = {name: sum(found == name for found in split.values()) for name in SPLITS}
     test = [source for source in sources if source.columns["split"] == "test"]
     measured = {"images": len(sources), "people": len(images), **people, **measure(test, settings, out)}
-    write_description(out, description | {"images": len(sources), "measured": measured, "complete": True})
+    write_description(out, description | {"measured": measured, "complete": True})
     shown = ", ".join(f"{count} {name}" for name, count in people.items())
     pairs = sum(len(one.pairs) for one in lists.values())
     say(
@@ -107,7 +109,8 @@ def find_images(folder: Path) -> dict[str, list[Path]]:
     """Images of every person, both sorted by name.
 
     Raises:
-        UserError: If the folder is missing, or neither it nor the one folder in it is laid out so.
+        UserError: If the folder is missing, neither it nor the one folder in it is laid out so, or an image is there
+            in two formats.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected LFW's folder, which holds one for each person")
@@ -130,6 +133,10 @@ def _people(folder: Path) -> dict[str, list[Path]]:
         paths = sorted(
             path for path in place.iterdir() if is_photo_name(path) and path.name.startswith(start)
         )
+        names = Counter(path.stem.lower() for path in paths)
+        twice = [path.name for path in paths if names[path.stem.lower()] > 1]
+        if twice:
+            raise UserError(f"{place} holds {' and '.join(twice)}, expected one image of a number")
         if paths:
             found[place.name] = paths
     return found

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from taskgan.console import progress
 from taskgan.degrade.degradation import Degradation
 from taskgan.degrade.steps import Step
 from taskgan.errors import Problems, UserError
+from taskgan.prepare.sources import Mark, Source, begin
 from taskgan.schema import Settings
 
 Array = NDArray[np.float32]
@@ -49,39 +50,21 @@ class PhotoPreparation(Settings):
         return not self.crop and not self.size
 
 
-@dataclass(frozen=True)
-class Source:
-    """One clean photo.
-
-    Attributes:
-        case: Its name in the cohort.
-        path: The file.
-        place: Where its images go below ``degraded`` and ``clean``, without a suffix.
-        columns: Of its row in ``pairs.csv``: ``subject``, ``split``, ``label`` and further ones.
-    """
-
-    case: str
-    path: Path
-    place: Path
-    columns: dict[str, object] = field(default_factory=dict)
-
-    def degraded(self, out: Path) -> Path:
-        """Where the degraded image goes."""
-        return out / "degraded" / f"{self.place}.png"
-
-    def clean(self, out: Path, settings: PhotoPreparation) -> Path:
-        """The clean image: the user's own, or where it goes."""
-        return self.path if settings.keeps_clean else out / "clean" / f"{self.place}.png"
-
-
-def make_images(sources: Sequence[Source], settings: PhotoPreparation, out: Path, workers: int) -> None:
+def make_images(
+    sources: Sequence[Source],
+    marks: Mapping[str, Mark],
+    settings: PhotoPreparation,
+    out: Path,
+    workers: int,
+) -> None:
     """Write the images of a cohort that are not there.
 
-    An image that a killed call left is kept if it is newer than its source. Threads share the work: decoding and
+    An image that a killed call left is kept if it was made from the same file. Threads share the work: decoding and
     encoding, which is most of it, runs outside of Python.
 
     Args:
         sources: The clean photos.
+        marks: What is in them, see :func:`~taskgan.prepare.sources.marks_of`.
         settings: How.
         out: Cohort folder.
         workers: Threads; 0 takes every core.
@@ -91,6 +74,7 @@ def make_images(sources: Sequence[Source], settings: PhotoPreparation, out: Path
     """
     for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
         left.unlink()
+    begin(out, marks)
     waiting = [source for source in sources if not _is_there(source, settings, out)]
     chain, problems = Degradation(settings.degradation), {}
     with (
@@ -120,7 +104,7 @@ def rows_of(sources: Sequence[Source], settings: PhotoPreparation, out: Path) ->
         about = dict(source.columns)
         row = {"case": source.case, "subject": about.pop("subject"), "split": about.pop("split")}
         row["degraded"] = source.degraded(out).relative_to(out).as_posix()
-        row["clean"] = _from(source.clean(out, settings), out)
+        row["clean"] = _from(_clean(source, settings, out), out)
         rows.append(row | about)
     return rows
 
@@ -137,7 +121,7 @@ def measure(sources: Sequence[Source], settings: PhotoPreparation, out: Path) ->
     picked = np.unique(np.linspace(0, len(sources) - 1, min(_MEASURED, len(sources))).round().astype(int))
     psnr, error = [], []
     for source in (sources[k] for k in picked):
-        clean = read_volume(source.clean(out, settings)).data[:, :, 0].astype(np.float64)
+        clean = read_volume(_clean(source, settings, out)).data[:, :, 0].astype(np.float64)
         degraded = read_volume(source.degraded(out)).data[:, :, 0].astype(np.float64)
         psnr.append(-10 * np.log10(max(float(np.mean((clean - degraded) ** 2)), 1e-12)))
         error.append(chain.consistency(clean, degraded))
@@ -148,11 +132,12 @@ def measure(sources: Sequence[Source], settings: PhotoPreparation, out: Path) ->
 
 
 def _is_there(source: Source, settings: PhotoPreparation, out: Path) -> bool:
-    made = [source.degraded(out), *([] if settings.keeps_clean else [source.clean(out, settings)])]
-    if not all(path.is_file() for path in made) or not source.path.is_file():
-        return False
-    newest = source.path.stat().st_mtime
-    return all(path.stat().st_mtime >= newest for path in made)
+    made = [source.degraded(out), *([] if settings.keeps_clean else [source.made_clean(out)])]
+    return all(path.is_file() for path in made)
+
+
+def _clean(source: Source, settings: PhotoPreparation, out: Path) -> Path:
+    return source.path if settings.keeps_clean else source.made_clean(out)
 
 
 def _make(source: Source, settings: PhotoPreparation, chain: Degradation, out: Path) -> None:
@@ -167,7 +152,7 @@ def _make(source: Source, settings: PhotoPreparation, chain: Degradation, out: P
     if not settings.keeps_clean:
         top = np.float32(2**photo.bits - 1)
         pixels = np.rint(np.clip(pixels, 0, 1) * top) / top  # degraded is what is written
-        write_photo(source.clean(out, settings), _bare(photo, pixels), durable=False)
+        write_photo(source.made_clean(out), _bare(photo, pixels), durable=False)
     rng = np.random.default_rng([settings.seed, *hashlib.sha256(source.case.encode()).digest()[:8]])
     degraded = chain.apply(pixels, rng).astype(np.float32)
     write_photo(source.degraded(out), _bare(photo, degraded), durable=False)

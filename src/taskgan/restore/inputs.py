@@ -7,7 +7,7 @@ from pathlib import Path
 
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.images import SUFFIXES, is_image_name, sidecar, stem
-from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, read_pairs
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.cohort.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data
@@ -167,7 +167,7 @@ def _of_table(
     problems = [
         f"row {pair.row} has the case name {pair.case!r}, expected one that can be a file's name"
         for pair in chosen
-        if "/" in pair.case or "\\" in pair.case or pair.case.startswith(".")
+        if not is_case_name(pair.case)
     ]
     told = bool(data.condition) and data.condition in pairs.columns
     if told and conditions:

@@ -1,0 +1,116 @@
+"""What every image of a cohort was made from, so that an image of another source is never taken for it."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from taskgan.cohort.pairs import csv_rows
+from taskgan.console import progress
+from taskgan.errors import UserError
+from taskgan.files import atomic, checksum
+
+FILE = "sources.csv"
+_COLUMNS = ("case", "image", "sha256")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One clean photo.
+
+    Attributes:
+        case: Its name in the cohort.
+        path: The file.
+        place: Where its images go below ``degraded`` and ``clean``, without a suffix.
+        columns: Of its row in ``pairs.csv``: ``subject``, ``split``, ``label`` and further ones.
+    """
+
+    case: str
+    path: Path
+    place: Path
+    columns: dict[str, object] = field(default_factory=dict)
+
+    def degraded(self, out: Path) -> Path:
+        """Where the degraded image goes."""
+        return degraded_path(out, self.place)
+
+    def made_clean(self, out: Path) -> Path:
+        """Where the clean image goes, if it is not the user's own."""
+        return clean_path(out, self.place)
+
+
+class Mark(NamedTuple):
+    """Where the images of a case are, and the SHA-256 of the file that they were made from."""
+
+    place: str
+    sha256: str
+
+
+def degraded_path(out: Path, place: Path | str) -> Path:
+    """Of a cohort."""
+    return out / "degraded" / f"{place}.png"
+
+
+def clean_path(out: Path, place: Path | str) -> Path:
+    """Of a cohort that does not refer to the user's own."""
+    return out / "clean" / f"{place}.png"
+
+
+def marks_of(sources: Sequence[Source]) -> dict[str, Mark]:
+    """What the images would be made from, by case.
+
+    Raises:
+        UserError: If a file cannot be read.
+    """
+    found = {}
+    with progress("check", len(sources), "images") as shown:
+        for source in sources:
+            try:
+                found[source.case] = Mark(source.place.as_posix(), checksum(source.path))
+            except OSError as error:
+                raise UserError(f"{source.path} cannot be read: {error.strerror}") from None
+            shown.advance()
+    return found
+
+
+def check_unchanged(out: Path, marks: Mapping[str, Mark]) -> None:
+    """Of a complete cohort: it was made of these images.
+
+    Raises:
+        UserError: If images differ, came or went. A cohort that an older version made says nothing about them.
+    """
+    held = _held(out)
+    other = [case for case in dict.fromkeys((*marks, *held)) if marks.get(case) != held.get(case)]
+    if held and other:
+        raise UserError(
+            f"{out} is complete, but of other images: {len(other)} of {len(marks)} are not those that it was made "
+            f"of, such as {other[0]}; take another folder, or --overwrite"
+        )
+
+
+def begin(out: Path, marks: Mapping[str, Mark]) -> None:
+    """Take away what an interrupted call made of other files, then write down what the images are made from.
+
+    In this order: an image that is there was made from what the file says, whenever the call is killed.
+    """
+    held = _held(out)
+    # Images of which nothing is written down may be of anything.
+    doubtful = (
+        (mark.place for case, mark in held.items() if marks.get(case) != mark)
+        if held
+        else (mark.place for mark in marks.values())
+    )
+    for place in doubtful:
+        for path in (degraded_path(out, place), clean_path(out, place)):
+            path.unlink(missing_ok=True)
+    with atomic(out / FILE) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows([case, *mark] for case, mark in marks.items())
+
+
+def _held(out: Path) -> dict[str, Mark]:
+    if not (out / FILE).is_file():
+        return {}
+    return {row["case"]: Mark(row["image"], row["sha256"]) for _, row in csv_rows(out / FILE, _COLUMNS)}
