@@ -283,13 +283,15 @@ Commands (`LFW` is the folder of Labeled Faces in the Wild, `WORK` an empty one;
 
 ```
 python experiments/lfw_faces.py WORK --data LFW --processes 2
+python experiments/lfw_limit.py WORK
 python experiments/lfw_faces.py WORK --publish results/lfw
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
-`evidence.yaml`; every image in `cases.csv`, the distances of every pair in `pairs.csv`; the choice of λ and μ on
-validation people in `sweep-*/`. `report-strong` sets Task-GAN against GAN where the adversarial term weighs more,
-`report-projected` Task-GAN that ends in the projection layer against Task-GAN.
+`evidence.yaml`; every image in `cases.csv`, the distances of every pair in `pairs.csv`; what λ costs and the choice
+of μ, on validation people, in `sweep-*/`. `report-strong` sets Task-GAN against GAN where the adversarial term weighs
+more, `report-projected` Task-GAN that ends in the projection layer against Task-GAN. `limit-test.md`: what readers
+make of degraded and of restored faces who were taught on such.
 """
 
 

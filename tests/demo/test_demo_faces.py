@@ -85,6 +85,7 @@ def test_lists_that_name_what_is_not_there_are_told_before_anything_is_written(t
     (lfw / "pairsDevTrain.txt").write_text("1\nPerson_Aa\t1\t9\nPerson_Aa\t1\tPerson_Ab\t1\n")
     with pytest.raises(Problems, match="names Person_Aa/Person_Aa_0009"):
         faces.demo_faces(tmp_path / "out", lfw)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_whole_demo_resumes_and_refuses_other_settings(lfw: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import typer
 from taskgan.errors import UserError
 
 RecipeName = Annotated[
-    str, typer.Argument(help="A YAML file or a shipped recipe: pet, pet-demo, mr, mr-demo.")
+    str,
+    typer.Argument(help="A YAML file or a shipped recipe: pet, mr, face, each with -demo; face-recogniser."),
 ]
 Cohort = Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")]
 NewCohort = Annotated[Path, typer.Argument(help="Cohort folder to make (or to go on with).")]

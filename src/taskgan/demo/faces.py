@@ -49,14 +49,13 @@ def demo_faces(
         Problems: If lists are malformed or name images that are missing.
     """
     from taskgan.degrade.steps import Blur, Down
-    from taskgan.prepare.lfw import LfwPreparation, find_images, prepare_lfw
-    from taskgan.prepare.lfw_lists import NAMES, find_list
+    from taskgan.prepare.lfw import LfwPreparation, find_data, prepare_lfw
     from taskgan.prepare.lfw_subset import LfwSubset
 
     if data is None:
         raise UserError(NO_DATA)
-    find_images(data)  # said before anything is written
-    lists = {name: checksum(find_list(None, file, data)) for name, file in NAMES.items()}
+    _, found = find_data(data, {})  # what is wrong with it is said before anything is written
+    lists = {name: checksum(one.source) for name, one in found.items()}
     check_overrides(overrides, METHODS)
     base = read_recipe("face-demo", [*overrides, f"seed={seed}"])
     part = LfwSubset(people=people, images=images, pairs=pairs)

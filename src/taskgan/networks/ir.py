@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.norm import NormKind, needs_bias, norm_layer
 
 _STAGES = (2, 2, 2, 2)  # units; the 18-layer member of the family
 _GRID = 7  # what is left of 112 pixels after four halvings
@@ -42,7 +42,7 @@ class ImprovedResNet(nn.Module):
         super().__init__()
         widths = [width * 2**k for k in range(len(_STAGES))]
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, kernel_size=3, padding=1, bias=_bias(norm)),
+            nn.Conv2d(in_channels, width, kernel_size=3, padding=1, bias=needs_bias(norm)),
             norm_layer(norm, width),
             nn.PReLU(width),
         )
@@ -76,7 +76,7 @@ class _Unit(nn.Module):
 
     def __init__(self, before: int, after: int, *, stride: int, norm: NormKind, squeeze: bool) -> None:
         super().__init__()
-        bias = _bias(norm)
+        bias = needs_bias(norm)
         self.inner = nn.Sequential(
             norm_layer(norm, before),
             nn.Conv2d(before, after, kernel_size=3, padding=1, bias=bias),
@@ -112,11 +112,6 @@ class _Squeeze(nn.Module):
         """(B, C, H, W) to the same, each channel times its weight in (0, 1)."""
         found: Tensor = x * self.weigh(x.mean(dim=(2, 3)))[:, :, None, None]
         return found
-
-
-def _bias(norm: NormKind) -> bool:
-    # A bias before a norm that subtracts each channel's mean would be a dead weight.
-    return norm in ("none", "group")
 
 
 def _start(network: nn.Module) -> None:

@@ -84,3 +84,8 @@ def statistics_kept(network: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.track_running_stats = True
+
+
+def needs_bias(kind: NormKind) -> bool:
+    """Whether a convolution before the norm has a bias: what each channel's mean takes away is a dead weight."""
+    return kind in ("none", "group")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from taskgan.networks.gradients import FEATURES, OrientedGradients
 from taskgan.networks.ir import ImprovedResNet
-from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.norm import NormKind, needs_bias, norm_layer
 from taskgan.networks.patch import PatchClassifier
 from taskgan.networks.segmenter import DilatedNet, PixelUNet
 from taskgan.networks.vgg_face import VggFaceRecogniser
@@ -94,7 +94,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=_bias(norm)),
+            nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=needs_bias(norm)),
             norm_layer(norm, width),
             nn.ReLU(),
             nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
@@ -125,7 +125,7 @@ class _Block(nn.Module):
 
     def __init__(self, before: int, after: int, *, stride: int, norm: NormKind) -> None:
         super().__init__()
-        bias = _bias(norm)
+        bias = needs_bias(norm)
         self.inner = nn.Sequential(
             nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1, bias=bias),
             norm_layer(norm, after),
@@ -165,7 +165,7 @@ class ConvNet(nn.Module):
         widths = [max(1, width // 2), *(width * 2**k for k in range(4))]
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(before, after, kernel_size=5, stride=2, padding=2, bias=_bias(norm)),
+                nn.Conv2d(before, after, kernel_size=5, stride=2, padding=2, bias=needs_bias(norm)),
                 norm_layer(norm, after),
                 nn.SiLU(),
             )
@@ -203,11 +203,6 @@ _PLAIN: dict[str, Callable[..., nn.Module]] = {
     "unet": PixelUNet,
     "dilated": DilatedNet,
 }
-
-
-def _bias(norm: NormKind) -> bool:
-    # A bias before a norm that subtracts each channel's mean would be a dead weight.
-    return norm in ("none", "group")
 
 
 def _start(network: nn.Module) -> None:

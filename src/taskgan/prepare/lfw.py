@@ -71,10 +71,7 @@ def prepare_lfw(
         UserError: If a folder or list cannot be read, or ``out`` holds something else.
         Problems: If lists are malformed, name images that are missing, or share a person; or if images are damaged.
     """
-    given = {"train": train_list, "test": test_list}
-    images = find_images(folder)
-    lists = {name: read_list(find_list(given[name], NAMES[name], folder)) for name in NAMES}
-    check_lists(lists, {path.stem: person for person, paths in images.items() for path in paths}, folder)
+    images, lists = find_data(folder, {"train": train_list, "test": test_list})
     description = _description(lists, settings)
     if settings.subset is not None:
         images, lists = draw_subset(images, lists, settings.subset, settings.seed)
@@ -103,6 +100,25 @@ def prepare_lfw(
         f"(taskgan info {out})"
     )
     return out
+
+
+def find_data(
+    folder: Path, given: Mapping[str, Path | None]
+) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
+    """Images by person and both lists, which fit each other.
+
+    Args:
+        folder: LFW's.
+        given: The lists ``train`` and ``test``; None looks in the folder and beside it.
+
+    Raises:
+        UserError: If a folder or list cannot be read.
+        Problems: If lists are malformed, name images that are missing, or share a person.
+    """
+    images = find_images(folder)
+    lists = {name: read_list(find_list(given.get(name), NAMES[name], folder)) for name in NAMES}
+    check_lists(lists, {path.stem: person for person, paths in images.items() for path in paths}, folder)
+    return images, lists
 
 
 def find_images(folder: Path) -> dict[str, list[Path]]:

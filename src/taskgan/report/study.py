@@ -17,14 +17,13 @@ from taskgan.evaluate.verification import (
     verification_difference,
     verify,
 )
+from taskgan.evaluate.verification.figures import TELLS
 from taskgan.report.inference import ALPHA, VERIFICATION
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import Metric
 from taskgan.report.paired import UNKNOWN, Compared
 from taskgan.report.verified import BOTH, PROBE, PROTOCOLS, Floats, Verified, read_verified
 
-TELLS = 0.7
-"""AUC on clean pairs below which a reader cannot tell people apart well enough to be a judge."""
 TASK = "task"
 _TITLES = {
     TASK: "T (task network)",

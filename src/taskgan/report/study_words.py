@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable
 
+from taskgan.evaluate.verification.figures import TELLS
 from taskgan.report.cells import joined, number, told
 from taskgan.report.load import Comparison
 from taskgan.report.names import listed, shown
-from taskgan.report.study import TASK, TELLS, Study, words
+from taskgan.report.study import TASK, Study, words
 from taskgan.report.verified import BOTH, PROBE
 
 

@@ -24,6 +24,7 @@ from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.verification import ImagePairs, verify
 from taskgan.evaluate.verification.curve import curve
 from taskgan.evaluate.verification.describe import Studio
+from taskgan.evaluate.verification.figures import area_in_words
 from taskgan.evaluate.verification.readers import verifiers
 from taskgan.files import versions, write_yaml
 from taskgan.recipe import Recipe
@@ -158,7 +159,7 @@ def _draw(
         place.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
         for (name, distances), (colour, _) in zip(apart.items(), LABELS, strict=False):
             found = curve(distances, pairs.same)
-            shown = f"{name}: AUC {_area(areas[name])}"
+            shown = f"{name}: AUC {area_in_words(areas[name])}"
             place.plot(found.false_accepts, found.true_accepts, color=colour, label=shown, linewidth=1.5)
         place.set(
             xlabel="Pairs of two people taken for one",
@@ -172,12 +173,6 @@ def _draw(
         save(figure, path)
 
 
-def _area(found: Mapping[str, float]) -> str:
-    if np.isnan(found["low"]):
-        return f"{found['estimate']:.3f}"
-    return f"{found['estimate']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
-
-
 def _say_result(run: Path, result: Mapping[str, Any], folders: Mapping[str, Path], how: str) -> None:
     told = []
     for name, folder in folders.items():
@@ -185,7 +180,7 @@ def _say_result(run: Path, result: Mapping[str, Any], folders: Mapping[str, Path
         on_test = found.get("clean_test_pairs")
         area = found["validation"]["auc"]
         if on_test is not None:
-            what = f"AUC {_area(on_test['auc_by_person'])} on clean test pairs"
+            what = f"AUC {area_in_words(on_test['auc_by_person'])} on clean test pairs"
         elif area is not None:
             what = f"AUC {area:.3f} on validation subjects"
         else:

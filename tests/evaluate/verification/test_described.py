@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair, read_pairs
-from taskgan.evaluate.reading import BATCH
 from taskgan.evaluate.verification.describe import Studio
 from taskgan.evaluate.verification.readers import Learned, NotLearned, Shown, verifiers
 from taskgan.recipe import Data
+from taskgan.recogniser.together import BATCH
 
 DATA = Data.model_validate({"intensity": {"kind": "none", "output": "unit"}})
 

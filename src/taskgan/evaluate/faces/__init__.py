@@ -1,7 +1,6 @@
 """Judges of faces that are told no identity: texture and eigenfaces. A descriptor an image."""
 
-from taskgan.evaluate.faces.distances import chi_square_distance, cosine_distance, unit_distance
-from taskgan.evaluate.faces.eigenfaces import Eigenfaces, fit_eigenfaces
+from taskgan.evaluate.faces.distances import chi_square_distance, unit_distance
 from taskgan.evaluate.faces.lbp import lbp_codes, lbp_histograms
 from taskgan.evaluate.faces.pixels import Pixels
 from taskgan.evaluate.faces.readers import PlainReader, plain_readers
@@ -9,14 +8,11 @@ from taskgan.evaluate.faces.texture import Texture
 from taskgan.evaluate.faces.whitening import Whitening, fit_whitening
 
 __all__ = [
-    "Eigenfaces",
     "Pixels",
     "PlainReader",
     "Texture",
     "Whitening",
     "chi_square_distance",
-    "cosine_distance",
-    "fit_eigenfaces",
     "fit_whitening",
     "lbp_codes",
     "lbp_histograms",

@@ -22,17 +22,6 @@ def unit_distance(first: ArrayLike, second: ArrayLike) -> Floats:
     return np.asarray(np.linalg.norm(_unit(first, second) - _unit(second, first), axis=1))
 
 
-def cosine_distance(first: ArrayLike, second: ArrayLike) -> Floats:
-    """1 − cos of the angle between two descriptors, 0 to 2; (N,) from (N, F) each.
-
-    Half the square of :func:`unit_distance`: both put pairs in the same order.
-
-    Raises:
-        ValueError: If the shapes differ or are not (N, F).
-    """
-    return np.asarray(1 - (_unit(first, second) * _unit(second, first)).sum(axis=1))
-
-
 def chi_square_distance(first: ArrayLike, second: ArrayLike) -> Floats:
     """Σ (a − b)² / (a + b) of histograms; bins that are empty in both count nothing.
 

@@ -63,7 +63,7 @@ def fit_whitening(features: Array, *, components: int, power: float, seed: int =
     features -= mean
     most = min(count - 1, features.shape[1])
     kept = min(components, max(1, count // IMAGES_EACH), most)
-    values, axes = leading(features, kept, min(kept + _MORE, most), np.random.default_rng(seed))
+    values, axes = _leading(features, kept, min(kept + _MORE, most), np.random.default_rng(seed))
     real = values > 1e-4 * values.max(initial=0)  # what is left of a smaller space is rounding
     if not real.any():
         raise ValueError("all faces are the same, expected faces of different people")
@@ -71,7 +71,7 @@ def fit_whitening(features: Array, *, components: int, power: float, seed: int =
     return Whitening(mean, np.ascontiguousarray(axes[real]), deviations, power)
 
 
-def leading(
+def _leading(
     centred: Array, kept: int, tried: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], Array]:
     """Largest singular values (kept,) and right singular vectors (kept, F) of centred rows (N, F).

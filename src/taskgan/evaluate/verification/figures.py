@@ -1,6 +1,6 @@
 """What is reported of a verification, and of two methods on the same pairs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from taskgan.evaluate.verification.people import (
     auc_interval_by_person,
     bootstrap_by_person,
 )
+
+TELLS = 0.7
+"""AUC on clean pairs below which a reader cannot tell people apart well enough to be a judge."""
 
 
 @dataclass(frozen=True)
@@ -113,3 +116,10 @@ def _equal(values: Floats, pairs: ImagePairs, counts: Floats | None) -> Floats:
     """Equal error rate, mean over the seeds."""
     found = [curve(v, pairs.same, counts).equal_error_rate for v in values]
     return np.asarray(np.mean(found, axis=0))
+
+
+def area_in_words(found: Mapping[str, float]) -> str:
+    """An AUC and its interval, where it has one, from a record."""
+    if np.isnan(found["low"]):
+        return f"{found['estimate']:.3f}"
+    return f"{found['estimate']:.3f} ({found['low']:.3f} to {found['high']:.3f})"

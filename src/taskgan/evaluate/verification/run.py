@@ -16,7 +16,7 @@ from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.verification.curve import accuracy, best_threshold
 from taskgan.evaluate.verification.describe import Described, Studio
 from taskgan.evaluate.verification.drawn import MOST, MOST_OF_ONE, SEED, validation_pairs
-from taskgan.evaluate.verification.figures import verify
+from taskgan.evaluate.verification.figures import TELLS, area_in_words, verify
 from taskgan.evaluate.verification.pairs import Floats, ImagePairs
 from taskgan.evaluate.verification.people import bootstrap_by_person
 from taskgan.evaluate.verification.readers import DescriptorReader, Verifier, verifiers
@@ -34,8 +34,6 @@ from taskgan.evaluate.verification.table import (
 )
 from taskgan.recipe import Data
 
-TELLS = 0.7
-"""AUC on clean pairs under which a reader is no judge of whose face was kept."""
 _CHOOSING = ("train", "val")
 _PROBES = {INPUT: INPUT_PROBE, RESTORED: RESTORED_PROBE}
 
@@ -297,15 +295,9 @@ def _lines(table: Compared, figures: Mapping[str, Any], method: str) -> list[str
     lines = []
     for reader in table.readers:
         shown = [
-            f"{name} {_area(figures[name][reader]['auc_by_person'])}"
+            f"{name} {area_in_words(figures[name][reader]['auc_by_person'])}"
             for name in (CLEAN, INPUT, method)
             if reader in figures.get(name, {})
         ]
         lines.append(f"verification by {reader}, {counted}, AUC: {', '.join(shown)}")
     return lines
-
-
-def _area(found: Mapping[str, float]) -> str:
-    if np.isnan(found["low"]):
-        return f"{found['estimate']:.3f}"
-    return f"{found['estimate']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
