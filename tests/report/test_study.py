@@ -218,6 +218,28 @@ def test_examples_are_picked_by_rank(comparison: Comparison, found: Study) -> No
     assert examples(comparison, None) == []
 
 
+def test_where_no_person_is_lost_people_who_are_taken_for_one_are_shown(
+    comparison: Comparison, found: Study
+) -> None:
+    """On photos that are all alike everybody is one person."""
+    verified = found.verified
+    near = {key: 0.2 * values if key[1] == "input" else values for key, values in verified.distances.items()}
+    picked = examples(comparison, replace(found, verified=replace(verified, distances=near)))
+    cut, same = verified.cuts["judge"]["val"], verified.pairs.same
+    first = {m: verified.distances["judge", m, BOTH][0] for m in verified.methods}
+    asked = ~same & (first["clean"] > cut)
+    assert {one.won for one in picked} == {True, False}
+    for one in picked:
+        better, worse = ("task_gan", "gan") if one.won else ("gan", "task_gan")
+        group = asked & (first[better] > cut) & (first[worse] <= cut)
+        assert not one.same
+        assert group[one.place]
+        assert one.count == group.sum()
+        heading, caption = example_words(comparison, one)
+        assert "Two people whom the input takes for one and Task-GAN" in heading
+        assert "of two people that it tells apart on clean photos" in caption
+
+
 def test_old_evaluations_have_no_study(folders: list[Path], tmp_path: Path) -> None:
     old = make_faces(tmp_path, RUNS[:1], people=6, size=16, verification=False)
     assert study(load(old)) is None

@@ -1,4 +1,4 @@
-"""Figure 2(b): pairs of one person that degraded photos lose and that one method wins back, and another does not."""
+"""Figure 2(b): pairs that are judged wrongly on degraded photos, which one method wins back, and another does not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class Example:
 
     Attributes:
         place: Among the test pairs.
+        same: Whether it is of one person.
         reader: The judge that decides.
         cut: Its threshold.
         chosen_on: The set that the threshold was chosen on, ``val`` or ``train``.
@@ -34,6 +35,7 @@ class Example:
     """
 
     place: int
+    same: bool
     reader: str
     cut: float
     chosen_on: str
@@ -48,9 +50,10 @@ def examples(comparison: Comparison, found: Study | None) -> list[Example]:
     By the first judge that can tell people apart, at the threshold of validation pairs (else of training pairs),
     with the lowest seed of each method: of all test pairs of one person that the judge recognises on clean photos
     and not on the degraded ones, those that the focus method wins back and what it is set against does not, and
-    those the other way round. Of each, the median by the difference of the two methods' ranks, a pair's rank being
-    the share of pairs of two people that are nearer. Without a counterpart beside the input: those that the focus
-    wins back, and those that it does not.
+    those the other way round. Where there are none, of the pairs of two people that it tells apart on clean photos
+    and not on the degraded ones, which may look alike because little is left of either. Of each, the median by the
+    difference of the two methods' ranks, a pair's rank being the share of pairs of two people that are nearer.
+    Without a counterpart beside the input: those that the focus wins back, and those that it does not.
     """
     if found is None or not found.able or "input" not in found.verified.methods:
         return []
@@ -62,18 +65,21 @@ def examples(comparison: Comparison, found: Study | None) -> list[Example]:
     if chosen_on is None or focus not in distances or other not in distances:
         return []
     same, cut = found.verified.pairs.same, cuts[chosen_on]
-    asked = same & (distances["clean"] <= cut) & (distances["input"] > cut)
-    ours, theirs = distances[focus] <= cut, distances[other] <= cut
+    right = {method: (values <= cut) == same for method, values in distances.items()}
+    asked = right["clean"] & ~right["input"]
+    ours, theirs = right[focus], right[other]
     gap = _ranks(distances[focus], same) - _ranks(distances[other], same)
     groups = {True: asked & ours & ~theirs, False: asked & ~ours & (theirs if other != "input" else True)}
     picked = []
-    for won, group in groups.items():
-        places = np.flatnonzero(group)
-        if len(places):
-            ordered = places[np.argsort(gap[places], kind="stable")]
-            place = int(ordered[(len(ordered) - 1) // 2])
-            against = int(groups[not won].sum())
-            picked.append(Example(place, reader, cut, chosen_on, won, len(places), against))
+    for won in (True, False):
+        for sort, one in ((same, True), (~same, False)):
+            places = np.flatnonzero(groups[won] & sort)
+            if len(places):
+                ordered = places[np.argsort(gap[places], kind="stable")]
+                place = int(ordered[(len(ordered) - 1) // 2])
+                against = int((groups[not won] & sort).sum())
+                picked.append(Example(place, one, reader, cut, chosen_on, won, len(places), against))
+                break
     return picked
 
 
@@ -93,13 +99,21 @@ def example_words(comparison: Comparison, one: Example) -> tuple[str, str]:
     """Heading, and what the figure shows with the rule."""
     focus, other = shown(comparison.focus), shown(comparison.counterpart or "input")
     beside = "" if other == shown("input") else f" and {other} does not" if one.won else f", {other} does"
-    verb = "wins back" if one.won else "does not win back"
-    heading = f"Figure 2 (b). A person whom the input loses and {focus} {verb}{beside}"
+    if one.same:
+        what = (
+            f"A person whom the input loses and {focus} {'wins' if one.won else 'does not win'} back{beside}"
+        )
+        told = ("Two photos of one person", "of one person that it recognises")
+    else:
+        what = f"Two people whom the input takes for one and {focus} {'tells' if one.won else 'does not tell'} apart"
+        what += beside
+        told = ("Photos of two people", "of two people that it tells apart")
+    heading = f"Figure 2 (b). {what}"
     many = "pair" if one.count == 1 else "pairs"
     caption = (
-        f"Two photos of one person. {title(one.reader).split(' (')[0]} calls two photos one person up to a distance "
+        f"{told[0]}. {title(one.reader).split(' (')[0]} calls two photos one person up to a distance "
         f"of {number(one.cut, 3)}, the best on clean pairs of {SETS[one.chosen_on]} people. By rule: of {one.count} "
-        f"{many} of one person that it recognises on clean photos and not on the degraded ones, and for which this "
+        f"{many} {told[1]} on clean photos and not on the degraded ones, and for which this "
         "is so, the median by the difference in rank (share of pairs of two people that are nearer); the opposite is "
         f"so for {one.other} pairs. Seed: the lowest. Below: distances; bars hold the middle 80 % of all test pairs "
         "of one person (blue) and of two (orange)."

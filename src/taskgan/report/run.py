@@ -186,7 +186,7 @@ def _faces(comparison: Comparison, found: Study | None, folder: Path) -> list[Pi
             + (
                 ""
                 if shown_pairs
-                else " There is no Figure 2 (b): no pair that the input loses divides the methods."
+                else " There is no Figure 2 (b): no pair that is judged wrongly on the input divides the methods."
             ),
         )
     ]
