@@ -234,16 +234,23 @@ def runs(here: Faces, wanted: Sequence[tuple[str, int]], stages: Sequence[str]) 
 def judge(here: Faces, method: str, seed: int) -> None:
     """Restore the test images that are on pairs, read them all, verify the pairs."""
     from taskgan.evaluate.run import evaluate
-    from taskgan.restore.files import restore
 
     run = here.run(method, seed)
-    if not (run / "model").is_dir():
-        raise UserError(f"{run} holds no model; run the stage train first")
-    record = run / "restored" / "restored.yaml"
-    if not record.is_file() or read_yaml(record).get("status") != "complete":
-        restore(run / "model", [here.table], run / "restored", split="test", precision="32")
+    restored(here, run, run / "restored", "test")
     if not (run / "evaluation" / "summary.json").is_file():
         evaluate(run / "restored", here.table, run / "evaluation", recipe=here.base(), method=method)
+
+
+def restored(here: Faces, run: Path, out: Path, split: str) -> Path:
+    """The images of a split by a run's model, once."""
+    from taskgan.restore.files import restore
+
+    if not (run / "model").is_dir():
+        raise UserError(f"{run} holds no model; run the stage train first")
+    record = out / "restored.yaml"
+    if not record.is_file() or read_yaml(record).get("status") != "complete":
+        restore(run / "model", [here.table], out, split=split, precision="32")
+    return out
 
 
 def report(here: Faces, methods: Sequence[str], seeds: Sequence[int]) -> None:

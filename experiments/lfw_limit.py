@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from lfw_faces import METHODS, Faces
+from lfw_faces import METHODS, Faces, restored
 from numpy.typing import NDArray
 from tuning import SEEDS
 
@@ -36,7 +36,6 @@ from taskgan.evaluate.verification.table import CLEAN, INPUT, RESTORED, read_ver
 from taskgan.files import write_text
 from taskgan.recipe import Recipe
 from taskgan.recogniser.store import recogniser_for
-from taskgan.restore.files import restore
 
 Floats = NDArray[np.float64]
 OWN = ("l1", "gan", "task_gan")
@@ -78,7 +77,7 @@ def limit(here: Faces, own: Sequence[str]) -> None:
     # Taught and asked one after another: a reader is not kept longer than its answers.
     found.append(taught(here, base, pairs, tested, "input", lambda pair: pair.degraded))
     for method in own:
-        images = restored(here, method)
+        images = images_by(here, method)
         found.append(taught(here, base, pairs, tested, method, lambda pair, known=images: known[pair.case]))
     text = f"{table(found, who)}\n{differences(found, who)}"
     write_text(here.work / "limit" / "limit-test.md", text)
@@ -105,14 +104,10 @@ def known(here: Faces, tested: Sequence[ComparedPair]) -> list[Told]:
     return [Told(CLEAN, name, np.stack(rows)) for name, rows in runs.items()]
 
 
-def restored(here: Faces, method: str) -> dict[str, Path]:
+def images_by(here: Faces, method: str) -> dict[str, Path]:
     """All images by a method's first seed, by case: those of people who are learnt from are restored here."""
     run, out = here.run(method, SEEDS[0]), here.work / "limit" / "restored" / method
-    if not (run / "model").is_dir():
-        raise UserError(f"{run} holds no model; run lfw_faces.py to its end first")
-    folders = [run / "restored"]
-    for split in ("train", "val"):
-        folders.append(restore(run / "model", [here.table], out / split, split=split, precision="32"))
+    folders = [run / "restored", *(restored(here, run, out / split, split) for split in ("train", "val"))]
     return {path.stem: path for folder in folders for path in folder.glob("*.png")}
 
 

@@ -152,6 +152,9 @@ def test_every_stage_once_on_drawn_faces(
     assert {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()} == before
     with loaded("lfw_limit") as beside:
         beside.limit(beside.Faces(work, True), ["gan"])
+        said = (work / "limit" / "limit-test.md").read_text()
+        beside.limit(beside.Faces(work, True), ["gan"])  # what is there is used
+        assert (work / "limit" / "limit-test.md").read_text() == said
     lines = (work / "limit" / "limit-test.md").read_text().splitlines()
     told = [line.split(" | ")[:3] for line in lines if line.count(" | ") == 3][2:]
     known = ("clean", "input", "gan", "task_gan_projected")
