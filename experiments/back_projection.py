@@ -1,16 +1,14 @@
-"""What a projection layer does to real faces: back-projection errors and PSNR of one small network, with and without.
+"""What the projection layer does to real faces: back-projection error and PSNR, added afterwards and learnt with.
 
-    taskgan prepare lfw LFW_FOLDER cohort/ --crop 128
-    python experiments/back_projection.py cohort/ work/
+    python experiments/lfw_faces.py WORK --data LFW          # or runs of your own
+    python experiments/back_projection.py WORK/cohort WORK/runs/task_gan-seed0 WORK/runs/task_gan_projected-seed0
 
-Two small networks learn Eq. 1 alone from the same images, one of them with the layer. The table is of test people:
-clean and input, both of them projected, both networks, the one without the layer projected after its training, and
-finished runs (``--model``) without and with the layer. A finished network is not trained again.
+The table is of test people: clean and input, both of them projected, every run as it is, and every run that has no
+layer with the layer put at its end after its training.
 """
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,62 +16,31 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_volume
-from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
+from taskgan.cohort.pairs import REQUIRED, Pair, read_pairs
 from taskgan.console import progress
 from taskgan.degrade.degradation import Degradation
+from taskgan.errors import UserError
 from taskgan.networks.projection import Projection
-from taskgan.recipe import Recipe, parse_recipe
 from taskgan.restore.model_folder import build_generator, read_model
 from taskgan.restore.restorer import Restorer
-from taskgan.train.run import train
-
-TRAIN, VALIDATE = 300, 10  # images, evenly picked
-
-
-def recipe(projection: float, steps: int) -> Recipe:
-    """A small U-Net that learns the difference from bicubic."""
-    return parse_recipe(
-        {
-            "objective": "l1",
-            "data": {
-                "intensity": {"kind": "none", "output": "unit"},
-                "augment": {"shift": 0},
-                "balanced": False,
-            },
-            "generator": {
-                "width": 8,
-                "max_width": 32,
-                "depth": 4,
-                "norm": "instance",
-                "dropout": 0,
-                "residual": True,
-                "projection": projection,
-            },
-            "optimiser": {"steps": steps, "batch_size": 4, "lr": 3e-3, "ema": 0.95},
-            "validation": {"every": steps, "save_every": steps},
-            "machine": {"precision": "32", "channels_last": False, "compile": False},
-        },
-        "the experiment's recipe",
-    )
 
 
 def picked(rows: list[Pair], count: int) -> list[Pair]:
     """At most so many of them, evenly."""
-    return [
-        rows[k] for k in np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
-    ]
+    places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
+    return [rows[k] for k in places]
 
 
-def before_and_after(model: Path, chain: Degradation) -> dict[str, Restorer]:
-    """A model as it is, and with the layer added to what was trained without it."""
-    state, card = read_model(model)
-    asked = {"projection": 1.0, "degradation": chain.steps}
-    late = card.model_copy(update={"generator": card.generator.model_copy(update=asked)})
-    title = f"{card.objective}, {card.step} steps"
-    return {
-        title: Restorer(build_generator(state, card), card.data),
-        f"{title}, projected afterwards": Restorer(build_generator(state, late), late.data),
-    }
+def restorers(run: Path, chain: Degradation) -> dict[str, Restorer]:
+    """A run as it is and, where it was trained without the layer, with it."""
+    state, card = read_model(run)
+    name = run.resolve().name
+    found = {name: Restorer(build_generator(state, card), card.data)}
+    if not card.generator.projection:
+        asked = {"projection": 1.0, "degradation": chain.steps}
+        late = card.model_copy(update={"generator": card.generator.model_copy(update=asked)})
+        found[f"{name}, projected afterwards"] = Restorer(build_generator(state, late), late.data)
+    return found
 
 
 def projected(
@@ -85,7 +52,9 @@ def projected(
     return np.asarray(found[0, 0, :, :, None].numpy())
 
 
-def measure(rows: list[Pair], chain: Degradation, methods: dict[str, Restorer]) -> dict[str, Any]:
+def measure(
+    rows: list[Pair], chain: Degradation, methods: dict[str, Restorer]
+) -> dict[str, NDArray[np.float64]]:
     """By method: (PSNR in dB, back-projection error) of every row, (rows, 2)."""
     found: dict[str, list[tuple[float, float]]] = {}
     with progress("measure", len(rows), "images") as shown:
@@ -94,8 +63,8 @@ def measure(rows: list[Pair], chain: Degradation, methods: dict[str, Restorer]) 
             clean, degraded = read_volume(row.clean).data, read_volume(row.degraded).data
             images = {
                 "clean": clean,
-                "input": degraded,
                 "clean, projected": projected(clean, degraded, chain),
+                "input": degraded,
                 "input, projected": projected(degraded, degraded, chain),
             }
             images |= {name: one.restore_volume(degraded).image for name, one in methods.items()}
@@ -108,29 +77,21 @@ def measure(rows: list[Pair], chain: Degradation, methods: dict[str, Restorer]) 
 
 
 def main() -> None:
-    """Train, restore, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cohort", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--steps", type=int, default=100, help="of both networks; 0 trains none")
-    parser.add_argument(
-        "--model", type=Path, action="append", default=[], help="a finished run to measure too"
+    """Restore, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--test", type=int, default=100, help="test images, evenly picked")
+    parser.add_argument("cohort", type=Path)
+    parser.add_argument("run", type=Path, nargs="*", help="finished runs, without the layer or with it")
+    parser.add_argument("--test", type=int, default=200, help="test images, evenly picked")
     asked = parser.parse_args()
     pairs = read_pairs(asked.cohort, [name for name in REQUIRED if name != "label"])
-    chain = Degradation.from_description(read_description(asked.cohort))
+    chain = Degradation.from_description(read_description(pairs.folder))
     if chain is None:
-        raise SystemExit(f"{asked.cohort} does not say how its inputs were made")
+        raise UserError(f"{pairs.folder} does not say how its inputs were made")
     methods: dict[str, Restorer] = {}
-    for model in asked.model:
-        methods |= before_and_after(model, chain)
-    if asked.steps:
-        learnt = [*picked(list(pairs.split("train")), TRAIN), *picked(list(pairs.split("val")), VALIDATE)]
-        for name, projection in (("without", 0.0), ("with", 1.0)):
-            train(recipe(projection, asked.steps), Pairs(pairs.source, tuple(learnt)), asked.work / name)
-        methods |= before_and_after(asked.work / "without", chain)
-        methods["l1, trained with the layer"] = Restorer.from_folder(asked.work / "with", precision="32")
+    for run in asked.run:
+        methods |= restorers(run, chain)
     found = measure(picked(list(pairs.split("test")), asked.test), chain, methods)
     print("| | PSNR (dB) | back-projection error | largest |\n| --- | --- | --- | --- |")
     for name, values in found.items():
@@ -139,4 +100,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(str(error)) from None
