@@ -63,7 +63,7 @@ def demo_faces(
         typer.Option("--set", help="Change the face-demo recipe: section.key=value; repeatable."),
     ] = None,
 ) -> None:
-    """8x super-resolution of faces: gan and task_gan, who is still who, in 15 minutes on two cores."""
+    """8x super-resolution of faces: gan and task_gan, who is still who, in 8 minutes on two cores."""
     from taskgan.demo.faces import demo_faces as run
 
     run(out, data, seed=seed, people=people, pairs=pairs, overrides=overrides or ())

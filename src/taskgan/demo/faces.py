@@ -76,7 +76,7 @@ def demo_faces(
         out,
         Demo(
             title=f"{FACTOR}x super-resolution of faces, {people} people, {pairs} + {pairs} pairs to verify",
-            minutes=15,
+            minutes=8,
             settings={
                 "seed": seed,
                 "subset": part.model_dump(mode="json"),

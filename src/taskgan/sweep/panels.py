@@ -13,7 +13,7 @@ from taskgan.sweep.results import Result
 
 WORDS = {
     "psnr": "PSNR (dB)",
-    "judge_mae": "Judge: slice MAE",
+    "judge_mae": "Judge: error",
     MISTAKEN: "Mistaken by the judge",
     "suvr_error": "|SUVR error|",
 }
