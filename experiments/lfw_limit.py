@@ -10,7 +10,7 @@ training people's *degraded* images, and on a method's restorations of them (fir
 inequality no restoration tells more of the person than its input, as far as such a reader finds it. Writes
 ``WORK/limit/limit-test.md``: AUCs over the test pairs, with intervals by person, and paired differences.
 
-Minutes of one core: the degraded images 5; of each method 5 to restore the training people, 5 to learn to read them.
+Minutes of one core: the degraded images 2; of each method 5 to restore the training people, 2 to learn to read them.
 """
 
 import argparse
