@@ -173,11 +173,9 @@ def _wrong(line: Line, folder: Path) -> str:
         known = math.isfinite(float(line["label"] or 0))
     except ValueError:
         known = False
-    return (
-        ""
-        if known
-        else f"has label {line['label']!r}, expected a number (text may go into a column of its own)"
-    )
+    if not known:
+        return f"has label {line['label']!r}, expected a number (text may go into a column of its own)"
+    return ""
 
 
 def _dealt(sources: Sequence[Source], settings: FolderPreparation) -> list[Source]:
