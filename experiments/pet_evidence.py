@@ -186,11 +186,11 @@ def audit(work: Path, seed: int, name: str, calibration: str) -> None:
 
 def sweep(work: Path) -> None:
     """λ and μ first, then at these the other settings; 500 steps each, because a grid is many runs."""
-    from taskgan.sweep.run import Asked, sweep
+    from taskgan.sweep.run import Asked, run_sweep
 
     short = tuple(f"{key}=250" for key in ("validation.every", "validation.save_every"))
     for name, fixed, grid, against in SWEEPS:
-        sweep(
+        run_sweep(
             Asked(
                 recipe=str(RECIPE),
                 cohort=work / "cohort",

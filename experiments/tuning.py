@@ -97,14 +97,14 @@ def choose_weights(here: Experiment, steps: int, share: str | None) -> None:
         steps: Of each setting, at most; a trial may have fewer.
         share: ``K/N``: every N-th run from the K-th on, a last call without joins them.
     """
-    from taskgan.sweep.run import Asked, sweep
+    from taskgan.sweep.run import Asked, run_sweep
 
     count = min(steps, here.base().optimiser.steps)
     short = tuple(
         f"{key}={count}" for key in ("optimiser.steps", "validation.every", "validation.save_every")
     )
     for name, tried in here.sweeps.items():
-        sweep(
+        run_sweep(
             Asked(
                 recipe=str(here.source),
                 cohort=here.table,

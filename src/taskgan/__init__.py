@@ -1,3 +1,141 @@
-"""Task-GAN: image restoration that keeps what the image means."""
+"""Task-GAN: image restoration that keeps what the image means.
+
+The front door for Python: ``import taskgan`` is cheap, and each name below is imported when it is first used. What
+``taskgan VERB`` does on the command line, ``taskgan.verb(…)`` does here, with paths as ``str`` or ``os.PathLike``;
+``docs/python.md`` is a notebook of ten lines.
+"""
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from inspect import Signature
+
+    from taskgan.audit.verb import audit as audit
+    from taskgan.cohort.pairs import Pair as Pair
+    from taskgan.cohort.pairs import Pairs as Pairs
+    from taskgan.cohort.pairs import read_pairs as read_pairs
+    from taskgan.cohort.pairs import write_pairs as write_pairs
+    from taskgan.cohort.splits import split_subjects as split_subjects
+    from taskgan.errors import UserError as UserError
+    from taskgan.evaluate.run import evaluate as evaluate
+    from taskgan.evaluate.settings import Evaluation as Evaluation
+    from taskgan.networks.discriminator import ImageDiscriminator as ImageDiscriminator
+    from taskgan.networks.generator import UNet as UNet
+    from taskgan.networks.patch import PatchClassifier as PatchClassifier
+    from taskgan.networks.recogniser import ConvNet as ConvNet
+    from taskgan.networks.recogniser import ResNet as ResNet
+    from taskgan.networks.recogniser import recogniser_network as recogniser_network
+    from taskgan.networks.segmenter import DilatedNet as DilatedNet
+    from taskgan.networks.segmenter import PixelUNet as PixelUNet
+    from taskgan.networks.vgg_face import VggFace as VggFace
+    from taskgan.objective.adversarial import discriminator_loss as discriminator_loss
+    from taskgan.objective.adversarial import feature_matching as feature_matching
+    from taskgan.objective.adversarial import generator_loss as generator_loss
+    from taskgan.objective.cycle import cycle_loss as cycle_loss
+    from taskgan.objective.cycle import identity_loss as identity_loss
+    from taskgan.objective.kinds import task_kind as task_kind
+    from taskgan.objective.pixel import pixel_loss as pixel_loss
+    from taskgan.objective.task import feature_distance as feature_distance
+    from taskgan.objective.task import task_loss as task_loss
+    from taskgan.prepare.folder import FolderPreparation as FolderPreparation
+    from taskgan.prepare.folder import prepare_folder as prepare_folder
+    from taskgan.prepare.lfw import LfwPreparation as LfwPreparation
+    from taskgan.prepare.lfw import prepare_lfw as prepare_lfw
+    from taskgan.prepare.mr.cohort import prepare_mr as prepare_mr
+    from taskgan.prepare.mr.settings import MrPreparation as MrPreparation
+    from taskgan.recipe import Recipe as Recipe
+    from taskgan.recipe import read_recipe as read_recipe
+    from taskgan.report.inference import Inference as Inference
+    from taskgan.report.run import compare as compare
+    from taskgan.restore.files import restore as restore
+    from taskgan.restore.restorer import Restored as Restored
+    from taskgan.restore.restorer import Restorer as Restorer
+    from taskgan.simulate.mr.cohort import simulate_mr as simulate_mr
+    from taskgan.simulate.mr.settings import MrSimulation as MrSimulation
+    from taskgan.simulate.pet.cohort import simulate_pet as simulate_pet
+    from taskgan.simulate.pet.settings import PetSimulation as PetSimulation
+    from taskgan.sweep.run import sweep as sweep
+    from taskgan.train.players import CustomNetworks as CustomNetworks
+    from taskgan.train.run import train as train
+
+_MODULES = {
+    "recipe": ("Recipe", "read_recipe"),
+    "simulate.pet.cohort": ("simulate_pet",),
+    "simulate.pet.settings": ("PetSimulation",),
+    "simulate.mr.cohort": ("simulate_mr",),
+    "simulate.mr.settings": ("MrSimulation",),
+    "prepare.mr.cohort": ("prepare_mr",),
+    "prepare.mr.settings": ("MrPreparation",),
+    "prepare.lfw": ("LfwPreparation", "prepare_lfw"),
+    "prepare.folder": ("FolderPreparation", "prepare_folder"),
+    "cohort.pairs": ("Pair", "Pairs", "read_pairs", "write_pairs"),
+    "cohort.splits": ("split_subjects",),
+    "train.run": ("train",),
+    "train.players": ("CustomNetworks",),
+    "restore.restorer": ("Restored", "Restorer"),
+    "restore.files": ("restore",),
+    "evaluate.run": ("evaluate",),
+    "evaluate.settings": ("Evaluation",),
+    "report.run": ("compare",),
+    "report.inference": ("Inference",),
+    "audit.verb": ("audit",),
+    "sweep.run": ("sweep",),
+    "networks.generator": ("UNet",),
+    "networks.discriminator": ("ImageDiscriminator",),
+    "networks.patch": ("PatchClassifier",),
+    "networks.recogniser": ("ConvNet", "ResNet", "recogniser_network"),
+    "networks.segmenter": ("DilatedNet", "PixelUNet"),
+    "networks.vgg_face": ("VggFace",),
+    "objective.pixel": ("pixel_loss",),
+    "objective.adversarial": ("discriminator_loss", "feature_matching", "generator_loss"),
+    "objective.task": ("feature_distance", "task_loss"),
+    "objective.kinds": ("task_kind",),
+    "objective.cycle": ("cycle_loss", "identity_loss"),
+    "errors": ("UserError",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Verb(ModuleType):
+    """A package that can be called as the function that it is named after.
+
+    ``train`` is both: the package, which Python puts into ``taskgan`` whenever a module of it is imported, and the
+    function, which a notebook wants there. So the package answers to a call, and neither hides the other in any
+    order of imports. (Python's reference names setting ``__class__`` for this: 3.3.2.1.)
+    """
+
+    @property
+    def _function(self) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        return getattr(import_module(f"{__package__}.{_HOME[name]}"), name)
+
+    @property
+    def __signature__(self) -> "Signature":
+        from inspect import signature
+
+        return signature(self._function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+
+# Each holds a docstring alone, so that nothing heavy is imported here.
+for _name in ("audit", "evaluate", "restore", "sweep", "train"):
+    import_module(f"{__name__}.{_name}").__class__ = _Verb

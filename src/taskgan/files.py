@@ -16,6 +16,9 @@ import yaml
 from taskgan import __version__
 from taskgan.errors import UserError
 
+PathLike = str | os.PathLike[str]
+"""A path as every public function takes it."""
+
 _LIBRARIES = ("torch", "lightning-fabric", "monai", "numpy", "scipy", "nibabel", "nilearn", "scikit-image")
 
 

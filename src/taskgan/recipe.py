@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from taskgan.cohort.intensity import IntensityTransform
 from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.files import PathLike, read_yaml
 from taskgan.generator import Generator as Generator
 from taskgan.limits import Limits
 from taskgan.losses import Cycle, Loss
@@ -336,7 +336,7 @@ def shipped() -> list[str]:
     )
 
 
-def read_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def read_recipe(name: PathLike, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply overrides.
 
     Args:

@@ -71,7 +71,7 @@ def test_a_sweep_with_failed_runs_ends_with_3(
         asked.append(one)
         return run.Swept(one.out, failed)
 
-    monkeypatch.setattr(run, "sweep", sweep)
+    monkeypatch.setattr(run, "run_sweep", sweep)
     words = ["sweep", "pet", "cohort", "out", "--grid", "loss.mu_task=1", "--retry"]
     monkeypatch.setattr(sys, "argv", ["taskgan", *words])
     with pytest.raises(SystemExit) as end:

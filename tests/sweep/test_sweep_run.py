@@ -12,7 +12,7 @@ from taskgan.errors import Failed, UserError
 from taskgan.files import read_yaml, write_text
 from taskgan.recipe import read_recipe
 from taskgan.sweep.effective import mark
-from taskgan.sweep.run import Asked, sweep
+from taskgan.sweep.run import Asked, run_sweep
 
 MU = ("loss.mu_task=0.01,0.1,1",)
 
@@ -30,7 +30,7 @@ def table(asked: Asked) -> list[dict[str, str]]:
 def test_a_grid_becomes_runs_a_table_a_figure_and_a_choice(
     asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweep(asked)
+    run_sweep(asked)
     assert [recipe.mu_task for recipe in workshop.trained] == [0.01, 0.1, 1.0]
     assert set(workshop.splits) == {"val"}
     rows = table(asked)
@@ -61,7 +61,7 @@ def test_a_grid_becomes_runs_a_table_a_figure_and_a_choice(
 
 def test_the_command_at_the_end_trains_the_chosen_setting(asked: Asked, workshop: Workshop) -> None:
     grid = ("loss.feature_layers=null,[1],[0,1]", "objective=gan,task_gan", "discriminator.conditional=true")
-    sweep(replace(asked, grid=grid, seeds="4,5"))
+    run_sweep(replace(asked, grid=grid, seeds="4,5"))
     words = shlex.split(read_yaml(asked.out / "sweep.yaml")["chosen"]["command"])
     assert words[:5] == ["taskgan", "train", "pet-demo", str(asked.cohort), "RUN"]
     assert set(words[5::2]) == {"--set"}
@@ -79,23 +79,23 @@ def test_a_killed_sweep_goes_on_and_finished_settings_are_kept(
 ) -> None:
     workshop.kill = 2
     with pytest.raises(KeyboardInterrupt):
-        sweep(asked)
+        run_sweep(asked)
     assert not (asked.out / "sweep.csv").exists()
     workshop.kill = 0
-    sweep(asked)
+    run_sweep(asked)
     assert [recipe.mu_task for recipe in workshop.trained] == [0.01, 0.1, 0.1, 1.0]
     assert "1 of 3 runs are there" in capsys.readouterr().out
     rows = table(asked)
     assert [bool(row["seconds"]) for row in rows] == [True, False, True]  # interrupted: no time is claimed
     again = (asked.out / "sweep.csv").read_bytes()
-    sweep(asked)
+    run_sweep(asked)
     assert len(workshop.trained) == 4
     assert again == (asked.out / "sweep.csv").read_bytes()
 
 
 def test_another_grid_adds_to_the_same_folder(asked: Asked, workshop: Workshop) -> None:
-    sweep(asked)
-    sweep(replace(asked, grid=("loss.mu_task=0.1,0.3", "loss.lambda_gan=0.3,1")))
+    run_sweep(asked)
+    run_sweep(replace(asked, grid=("loss.mu_task=0.1,0.3", "loss.lambda_gan=0.3,1")))
     made = [(recipe.mu_task, recipe.lambda_gan) for recipe in workshop.trained[3:]]
     assert made == [(0.1, 1.0), (0.3, 0.3), (0.3, 1.0)]  # μ = 0.1 at the recipe's own λ is there
     rows = table(asked)
@@ -105,8 +105,8 @@ def test_another_grid_adds_to_the_same_folder(asked: Asked, workshop: Workshop) 
 
 
 def test_seeds_are_averaged_and_add_up(asked: Asked, workshop: Workshop) -> None:
-    sweep(asked)
-    sweep(replace(asked, seeds="0,1,2"))
+    run_sweep(asked)
+    run_sweep(replace(asked, seeds="0,1,2"))
     assert len(workshop.trained) == 9
     settings = read_yaml(asked.out / "sweep.yaml")["settings"]
     assert [one["seeds"] for one in settings] == [[0, 1, 2]] * 3
@@ -114,29 +114,29 @@ def test_seeds_are_averaged_and_add_up(asked: Asked, workshop: Workshop) -> None
 
 
 def test_a_changed_recipe_is_refused_and_says_what_changed(asked: Asked, workshop: Workshop) -> None:
-    sweep(asked)
+    run_sweep(asked)
     other = replace(asked, overrides=(*asked.overrides, "optimiser.lr=1e-4", "machine.threads=2"))
     with pytest.raises(UserError, match=r"another recipe: optimiser.lr \(0.001 there, 0.0001 here\); use"):
-        sweep(other)
+        run_sweep(other)
     assert len(workshop.trained) == 3
-    sweep(replace(asked, overrides=(*asked.overrides, "machine.threads=2", "seed=0")))
+    run_sweep(replace(asked, overrides=(*asked.overrides, "machine.threads=2", "seed=0")))
 
 
 def test_a_changed_cohort_is_refused(asked: Asked, workshop: Workshop) -> None:
-    sweep(asked)
+    run_sweep(asked)
     text = (asked.cohort / "pairs.csv").read_text()
     write_text(asked.cohort / "pairs.csv", text.replace("sub-val0,val,0", "sub-val0,val,1"))
     with pytest.raises(UserError, match="the cohort has changed"):
-        sweep(asked)
+        run_sweep(asked)
     write_text(asked.cohort / "pairs.csv", text.replace("sub-test0,test,0", "sub-test0,test,1"))
-    sweep(asked)  # what a test row says is nothing to a sweep
+    run_sweep(asked)  # what a test row says is nothing to a sweep
 
 
 def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
     asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.1 and recipe.seed == 1
-    assert sweep(replace(asked, seeds="0,1")).failed == 1
+    assert run_sweep(replace(asked, seeds="0,1")).failed == 1
     assert len(workshop.trained) == 6
     rows = table(asked)
     assert [row["status"] for row in rows] == [
@@ -153,14 +153,14 @@ def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
     assert out.splitlines()[-1].startswith(f"1 of 6 runs of {asked.out} failed")
     outcome = read_yaml(asked.out / rows[3]["run"] / "outcome.yaml")
     assert outcome["message"] == rows[3]["message"] == "pixel became NaN or infinite at step 3"
-    sweep(replace(asked, seeds="0,1"))
+    run_sweep(replace(asked, seeds="0,1"))
     assert len(workshop.trained) == 6  # it would diverge again
 
 
 def test_if_everything_diverges_so_does_the_sweep(asked: Asked, workshop: Workshop) -> None:
     workshop.diverges = lambda recipe: recipe.objective != "gan"
     with pytest.raises(Failed, match="every setting"):
-        sweep(replace(asked, against=("objective=gan",)))
+        run_sweep(replace(asked, against=("objective=gan",)))
     assert [row["status"] for row in table(asked)] == ["diverged"] * 3 + ["finished"]
 
 
@@ -168,11 +168,11 @@ def test_shares_of_an_array_job_and_the_call_that_joins(
     asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (2, 1):
-        sweep(replace(asked, only=f"{number}/2"))
+        run_sweep(replace(asked, only=f"{number}/2"))
         assert not (asked.out / "sweep.csv").exists()
     assert [recipe.mu_task for recipe in workshop.trained] == [0.1, 0.01, 1.0]
     assert "share 1/2 is done" in capsys.readouterr().out
-    sweep(asked)
+    run_sweep(asked)
     assert len(workshop.trained) == 3
     assert len(table(asked)) == 3
 
@@ -181,7 +181,7 @@ def test_a_reference_is_made_and_compared_with_but_not_chosen(
     asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     against = replace(asked, grid=("loss.mu_task=0.5,1",), against=("objective=gan",), choose="psnr")
-    sweep(against)
+    run_sweep(against)
     rows = table(asked)
     assert [row["reference"] for row in rows] == ["0", "0", "1"]
     assert float(rows[2]["psnr"]) > float(rows[0]["psnr"])
@@ -194,7 +194,7 @@ def test_a_reference_is_made_and_compared_with_but_not_chosen(
 def test_equal_settings_are_said(
     asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweep(replace(asked, grid=("objective=gan,task_gan", "loss.mu_task=0.01,0.1")))
+    run_sweep(replace(asked, grid=("objective=gan,task_gan", "loss.mu_task=0.01,0.1")))
     assert len(workshop.trained) == 3
     assert (
         "note: objective=gan, mu_task=0.1 is the same run as objective=gan: trained once"
@@ -224,7 +224,7 @@ def test_misuse_is_a_sentence_and_nothing_is_written(
     asked: Asked, workshop: Workshop, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        sweep(replace(asked, **change))  # type: ignore[arg-type]
+        run_sweep(replace(asked, **change))  # type: ignore[arg-type]
     assert not asked.out.exists()
     assert not workshop.trained
 
@@ -232,16 +232,16 @@ def test_misuse_is_a_sentence_and_nothing_is_written(
 def test_a_folder_of_something_else_is_refused(asked: Asked, workshop: Workshop) -> None:
     write_text(asked.out / "notes.txt", "mine")
     with pytest.raises(UserError, match=r"is no sweep \(it holds notes.txt\)"):
-        sweep(asked)
+        run_sweep(asked)
     with pytest.raises(UserError, match="is a file, expected a folder"):
-        sweep(replace(asked, out=asked.out / "notes.txt"))
+        run_sweep(replace(asked, out=asked.out / "notes.txt"))
 
 
 def test_a_subject_in_test_and_validation_is_refused(asked: Asked, workshop: Workshop) -> None:
     text = (asked.cohort / "pairs.csv").read_text()
     write_text(asked.cohort / "pairs.csv", text.replace("sub-test0", "sub-val0"))
     with pytest.raises(UserError, match=r"both in test and in train or val \(sub-val0\)"):
-        sweep(asked)
+        run_sweep(asked)
 
 
 def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(asked: Asked, workshop: Workshop) -> None:
@@ -250,17 +250,17 @@ def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(asked: Asked, wor
     bare = [",".join(w for i, w in enumerate(line.split(",")) if i != place) for line in lines]
     write_text(asked.cohort / "pairs.csv", "\n".join(bare) + "\n")
     with pytest.raises(UserError, match=r"'balanced' needs a judge, but .*--choose psnr"):
-        sweep(asked)
+        run_sweep(asked)
     without = "\n".join(",".join(line.split(",")[:-1]) for line in bare)
     write_text(asked.cohort / "pairs.csv", without + "\n")
     with pytest.raises(UserError, match="no cortex and reference masks"):
-        sweep(replace(asked, choose="suvr"))
+        run_sweep(replace(asked, choose="suvr"))
 
 
 def test_a_removed_run_is_made_anew(asked: Asked, workshop: Workshop) -> None:
-    sweep(asked)
+    run_sweep(asked)
     shutil.rmtree(asked.out / table(asked)[1]["run"])
-    sweep(asked)
+    run_sweep(asked)
     assert [recipe.mu_task for recipe in workshop.trained[3:]] == [0.1]
 
 
@@ -289,7 +289,7 @@ def test_a_setting_that_runs_out_of_memory_is_marked_and_tried_again_on_request_
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     workshop.fails = lambda recipe: error if recipe.mu_task == 0.1 else None
-    assert sweep(asked).failed == 1
+    assert run_sweep(asked).failed == 1
     out = capsys.readouterr().out
     assert f"failed: {sentence}. The sweep goes on" in out
     assert f"mu_task=0.1   1      failed with seed 0: {sentence}\n" in out
@@ -298,10 +298,10 @@ def test_a_setting_that_runs_out_of_memory_is_marked_and_tried_again_on_request_
     assert table(asked)[1]["message"] == sentence
     record = read_yaml(asked.out / "sweep.yaml")
     assert record["settings"][1]["failed"] == [f"failed with seed 0: {sentence}"]
-    assert sweep(asked).failed == 1
+    assert run_sweep(asked).failed == 1
     assert len(workshop.trained) == 3
     workshop.fails = lambda recipe: None
-    assert sweep(replace(asked, retry=True)).failed == 0
+    assert run_sweep(replace(asked, retry=True)).failed == 0
     assert [recipe.mu_task for recipe in workshop.trained[3:]] == [0.1]
     assert workshop.anew[-1] is False  # it goes on from its last checkpoint
     assert [row["status"] for row in table(asked)] == ["finished"] * 3
@@ -309,20 +309,20 @@ def test_a_setting_that_runs_out_of_memory_is_marked_and_tried_again_on_request_
 
 def test_what_diverged_is_tried_again_from_its_beginning(asked: Asked, workshop: Workshop) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.1
-    sweep(asked)
+    run_sweep(asked)
     workshop.kill = 4
     with pytest.raises(KeyboardInterrupt):
-        sweep(replace(asked, retry=True))
+        run_sweep(replace(asked, retry=True))
     workshop.kill = 0
     workshop.diverges = lambda recipe: False
-    assert sweep(asked).failed == 0  # the interrupted second try goes on without being asked
+    assert run_sweep(asked).failed == 0  # the interrupted second try goes on without being asked
     assert workshop.anew == [False, False, False, True, False]
 
 
 def test_another_error_stops_it(asked: Asked, workshop: Workshop) -> None:
     workshop.fails = lambda recipe: RuntimeError("a bug") if recipe.mu_task == 0.1 else None
     with pytest.raises(RuntimeError, match="a bug"):
-        sweep(asked)
+        run_sweep(asked)
     assert len(workshop.trained) == 2
 
 
@@ -330,9 +330,9 @@ def test_a_share_tells_what_failed_too(
     asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.01
-    assert sweep(replace(asked, only="1/2")).failed == 1
+    assert run_sweep(replace(asked, only="1/2")).failed == 1
     assert "1 of 2 runs of " in capsys.readouterr().out.splitlines()[-1]
-    assert sweep(replace(asked, only="2/2")).failed == 0
+    assert run_sweep(replace(asked, only="2/2")).failed == 0
 
 
 def test_what_recipes_leave_to_the_data_makes_no_setting_another_one(
@@ -341,12 +341,12 @@ def test_what_recipes_leave_to_the_data_makes_no_setting_another_one(
     """Training writes centre and scale of a regression into the run's recipe."""
     regression = (*asked.overrides, "task.kind=regression", "task.labels=[label]")
     one = replace(asked, overrides=regression, against=("objective=gan",), choose="psnr")
-    sweep(one)
+    run_sweep(one)
     rows = table(one)
     assert [row["setting"] for row in rows] == ["mu_task=0.01", "mu_task=0.1", "mu_task=1", "objective=gan"]
     assert [row["reference"] for row in rows] == ["0", "0", "0", "1"]
     assert not any(key.startswith("task.") for key in rows[0])
     renamed = asked.out / "runs" / "another name"
     (asked.out / rows[1]["run"]).rename(renamed)
-    sweep(one)
+    run_sweep(one)
     assert len(workshop.trained) == 4  # it is known by what it is, not by its name

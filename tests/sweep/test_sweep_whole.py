@@ -8,7 +8,7 @@ import torch
 
 from taskgan.files import write_yaml
 from taskgan.info import describe
-from taskgan.sweep.run import Asked, sweep
+from taskgan.sweep.run import Asked, run_sweep
 
 RECIPE = {
     "data": {"augment": {"shift": 1}},
@@ -34,7 +34,7 @@ def test_from_a_recipe_to_a_choice_without_opening_a_test_image(
     write_yaml(tmp_path / "tiny.yaml", RECIPE)
     grid = ("loss.mu_task=0.1,1",)
     asked = Asked(str(tmp_path / "tiny.yaml"), cohort, tmp_path / "out", grid, against=("objective=gan",))
-    out = sweep(asked).folder
+    out = run_sweep(asked).folder
     table = pd.read_csv(out / "sweep.csv")
     assert list(table["status"]) == ["finished"] * 3
     assert list(table["subjects"]) == [7] * 3
@@ -60,5 +60,5 @@ def test_from_a_recipe_to_a_choice_without_opening_a_test_image(
     assert "chosen" in text
     assert "mu_task" in text
     capsys.readouterr()
-    sweep(asked)
+    run_sweep(asked)
     assert "3 of 3 runs are there" in capsys.readouterr().out

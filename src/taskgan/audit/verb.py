@@ -1,4 +1,4 @@
-"""The command line's call of an audit: from arguments to inputs, judges and settings."""
+"""An audit as it is called: from paths to inputs, judges and settings."""
 
 import os
 import shlex
@@ -8,70 +8,97 @@ from typing import Any
 
 from taskgan.audit.folders import from_folders
 from taskgan.audit.inputs import Inputs, from_cohort
-from taskgan.audit.run import audit
+from taskgan.audit.run import Audit
+from taskgan.audit.run import audit as audit_inputs
 from taskgan.audit.settings import audit_settings
 from taskgan.console import say
 from taskgan.errors import UserError
+from taskgan.files import PathLike
 from taskgan.recipe import Recipe, read_recipe
 
 
-def run_audit(
-    restored: Path,
-    cohort: Path | None,
-    out: Path,
+def audit(
+    restored: PathLike,
+    cohort: PathLike | None,
+    out: PathLike,
     *,
-    degraded: Path | None = None,
-    clean: Path | None = None,
-    labels: Path | None = None,
-    against: Sequence[Path] = (),
-    judges: Sequence[Path] = (),
-    recipe: str | None = None,
+    degraded: PathLike | None = None,
+    clean: PathLike | None = None,
+    labels: PathLike | None = None,
+    against: Sequence[PathLike] = (),
+    judges: Sequence[PathLike] = (),
+    recipe: PathLike | None = None,
     method: str | None = None,
-    store: Path | None = None,
-    fail_over: float | None = None,
+    store: PathLike | None = None,
     overwrite: bool = False,
     **settings: Any,
-) -> bool:
+) -> Audit:
     """Audit by a cohort, or by folders and a table of labels.
 
     Args:
         restored: Restored images.
         cohort: Their cohort; None where folders are named.
-        out: Audit folder to make.
+        out: Audit folder to make (see :func:`taskgan.audit.run.audit`).
         degraded: Folder of degraded images.
         clean: Folder of clean images.
         labels: Table with the column ``subject`` and those of the property (``label``).
         against: Further restorations.
-        judges: Folders of trained judges.
+        judges: Folders of trained judges; two are trained where none is named, and kept.
         recipe: File or name of a recipe.
         method: Name of the audited method.
         store: Where judges that are trained are kept; in the cohort, or ``out/judges`` for folders, where None.
-        fail_over: Largest rate of flips that passes.
         overwrite: Replace an existing audit.
         settings: Of :class:`~taskgan.audit.settings.AuditSettings`; None leaves the default.
 
     Returns:
-        Whether it passes: False where ``fail_over`` is given and the upper end of the interval is above it.
+        The page, all results, and the verdict in words.
 
     Raises:
-        UserError: If arguments are missing, contradict each other or name nothing.
+        UserError: If arguments are missing, contradict each other or name nothing, or an audit is already there.
+        Problems: If a judge or the restorer is not independent of the audited subjects.
     """
     chosen = audit_settings(**{k: v for k, v in settings.items() if v is not None})
-    if fail_over is not None and not 0 <= fail_over <= 1:
-        raise UserError(f"--fail-over {fail_over:g}: expected a rate between 0 and 1")
     read = read_recipe(recipe) if recipe else None
-    inputs = _inputs(restored, cohort, degraded, clean, labels, against, read, method)
-    if cohort is None and store is None:
-        store = out / "judges"
-    done = audit(
+    table, folders = _path(cohort), [Path(judge) for judge in judges]
+    others = [Path(folder) for folder in against]
+    inputs = _inputs(
+        Path(restored), table, _path(degraded), _path(clean), _path(labels), others, read, method
+    )
+    if table is None and store is None:
+        store = Path(out) / "judges"
+    changed = chosen.model_dump(exclude_defaults=True)
+    return audit_inputs(
         inputs,
-        out,
-        judges=judges,
-        store=store,
+        Path(out),
+        judges=folders,
+        store=_path(store),
         settings=chosen,
         overwrite=overwrite,
-        command=_command(inputs, cohort, out, judges, recipe, chosen.model_dump(exclude_defaults=True)),
+        command=_command(inputs, table, Path(out), folders, str(recipe) if recipe else None, changed),
     )
+
+
+def run_audit(
+    restored: Path, cohort: Path | None, out: Path, *, fail_over: float | None = None, **arguments: Any
+) -> bool:
+    """The command line's call: :func:`audit`, and whether it passes.
+
+    Args:
+        restored: Restored images.
+        cohort: Their cohort; None where folders are named.
+        out: Audit folder to make.
+        fail_over: Largest rate of flips that passes.
+        arguments: Of :func:`audit`.
+
+    Returns:
+        False where ``fail_over`` is given and the upper end of the interval is above it.
+
+    Raises:
+        UserError: See :func:`audit`; or if ``fail_over`` is no rate.
+    """
+    if fail_over is not None and not 0 <= fail_over <= 1:
+        raise UserError(f"--fail-over {fail_over:g}: expected a rate between 0 and 1")
+    done = audit(restored, cohort, out, **arguments)
     if fail_over is None or not done.over(fail_over):
         return True
     worst = done.outcome.worst
@@ -83,6 +110,10 @@ def run_audit(
         found = "nobody was fit to judge"
     say(f"failed: a rate of flips of at most {fail_over:g} was asked for, {found}")
     return False
+
+
+def _path(place: PathLike | None) -> Path | None:
+    return Path(place) if place is not None else None
 
 
 def _inputs(

@@ -40,26 +40,23 @@ def sweep(
     retry: Annotated[bool, typer.Option("--retry", help="Make runs that failed once more.")] = False,
 ) -> None:
     """Train many settings, judge them on validation subjects only, choose by a stated rule. Resumes."""
-    from taskgan.sweep.run import Asked
     from taskgan.sweep.run import sweep as run
 
     swept = run(
-        Asked(
-            recipe,
-            cohort,
-            out,
-            tuple(grid or ()),
-            overrides=tuple(overrides or ()),
-            seeds=seeds,
-            against=tuple(against or ()),
-            random=random,
-            seed=seed,
-            choose=choose,
-            within=within,
-            only=only,
-            recognisers=recognisers,
-            retry=retry,
-        )
+        recipe,
+        cohort,
+        out,
+        grid or (),
+        overrides=overrides or (),
+        seeds=seeds,
+        against=against or (),
+        random=random,
+        seed=seed,
+        choose=choose,
+        within=within,
+        only=only,
+        recognisers=recognisers,
+        retry=retry,
     )
     if swept.failed:
         raise typer.Exit(3)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskgan.errors import Problems, UserError
-from taskgan.files import atomic
+from taskgan.files import PathLike, atomic
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("case", "subject", "split", "degraded", "clean", "label")
@@ -113,12 +113,13 @@ def _same(found: str, wanted: str) -> bool:
         return found.strip() == str(wanted).strip()
 
 
-def table_of(place: Path) -> Path:
+def table_of(place: PathLike) -> Path:
     """``pairs.csv`` of a cohort folder, or the table itself where a file is given.
 
     Raises:
         UserError: If neither exists.
     """
+    place = Path(place)
     if place.is_dir():
         table = place / "pairs.csv"
         if not table.is_file():
@@ -131,7 +132,7 @@ def table_of(place: Path) -> Path:
     return place
 
 
-def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
+def read_pairs(place: PathLike, required: Iterable[str] = REQUIRED) -> Pairs:
     """Read a cohort's table. Form is checked here, images are not (see ``taskgan.cohort.check``).
 
     Args:
@@ -226,7 +227,7 @@ def _row(
     )
 
 
-def write_pairs(table: Path | str, rows: Iterable[Mapping[str, object]]) -> None:
+def write_pairs(table: PathLike, rows: Iterable[Mapping[str, object]]) -> None:
     """Write a table atomically; the columns are those of the first row, in its order."""
     listed = list(rows)
     with atomic(Path(table)) as partial, partial.open("w", newline="", encoding="utf-8") as handle:

@@ -32,8 +32,8 @@ from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.summary import plain, summarise
 from taskgan.evaluate.verification.run import Outcome, verify_cohort
 from taskgan.evaluate.verification.table import write_verification
-from taskgan.files import check_writable, versions, write_json, write_yaml
-from taskgan.recipe import Recipe, parse_recipe
+from taskgan.files import PathLike, check_writable, versions, write_json, write_yaml
+from taskgan.recipe import Recipe, parse_recipe, read_recipe
 
 AT_ONCE = 2**18
 """Pixels of the photos that are held and read at once: 16 of 128×128."""
@@ -43,13 +43,13 @@ _NO_INPUT = (
 
 
 def evaluate(
-    restored: Path,
-    cohort: Path,
-    out: Path,
+    restored: PathLike,
+    cohort: PathLike,
+    out: PathLike,
     *,
-    recipe: Recipe | None = None,
+    recipe: Recipe | PathLike | None = None,
     method: str | None = None,
-    store: Path | None = None,
+    store: PathLike | None = None,
     overwrite: bool = False,
     settings: Evaluation | None = None,
     readers: Mapping[str, Reader] | None = None,
@@ -63,8 +63,8 @@ def evaluate(
         out: Evaluation folder to make: ``cases.csv``, ``features.npz`` (where there is a judge that tells
             its features), ``verification.csv`` (where the cohort lists pairs to verify), ``evaluation.yaml`` and,
             last, ``summary.json``.
-        recipe: Says which rows count, the intensity transform and how T and the judge are trained; where None
-            the recipe that ``restored.yaml`` recorded, else the defaults.
+        recipe: A recipe, its file or its name: which rows count, the intensity transform and how T and the judge
+            are trained; where None the recipe that ``restored.yaml`` recorded, else the defaults.
         method: Name of the method; overrides what the folder says.
         store: Where trained recognisers and lesion observers are kept; where None in the cohort.
         overwrite: Replace an existing evaluation.
@@ -79,6 +79,10 @@ def evaluate(
         UserError: If something is missing, on another grid, or already there.
     """
     settings = settings or Evaluation()
+    restored, cohort, out = Path(restored), Path(cohort), Path(out)
+    store = Path(store) if store is not None else None
+    if recipe is not None and not isinstance(recipe, Recipe):
+        recipe = read_recipe(recipe)
     check_writable(out, "the evaluation")
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")

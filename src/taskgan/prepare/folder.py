@@ -14,7 +14,7 @@ from taskgan.cohort.splits import DEFAULT_SHARES
 from taskgan.console import say
 from taskgan.degrade.degradation import Degradation
 from taskgan.errors import Problems, UserError
-from taskgan.files import check_writable, checksum, versions
+from taskgan.files import PathLike, check_writable, checksum, versions
 from taskgan.prepare.names import deal
 from taskgan.prepare.output import clear
 from taskgan.prepare.photos import PhotoPreparation, make_images, measure, rows_of
@@ -40,11 +40,11 @@ class FolderPreparation(PhotoPreparation):
 
 
 def prepare_folder(
-    folder: Path,
-    out: Path,
+    folder: PathLike,
+    out: PathLike,
     settings: FolderPreparation,
     *,
-    table: Path | None = None,
+    table: PathLike | None = None,
     workers: int = 0,
     overwrite: bool = False,
 ) -> Path:
@@ -66,9 +66,10 @@ def prepare_folder(
         UserError: If the folder or table cannot be read, or ``out`` holds something else.
         Problems: If rows are wrong or images are damaged.
     """
+    folder, out = Path(folder), Path(out)
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected a folder of images")
-    read = read_table(table, REQUIRED) if table is not None else None
+    read = read_table(Path(table), REQUIRED) if table is not None else None
     found = _of_folder(folder, out, settings) if read is None else _of_table(folder, read)
     sources = _dealt(found, settings)
     description = _description(read, settings)

@@ -16,7 +16,7 @@ from taskgan.cohort.photos import is_photo_name
 from taskgan.console import say
 from taskgan.degrade.degradation import Degradation
 from taskgan.errors import UserError
-from taskgan.files import atomic, check_writable, checksum, versions
+from taskgan.files import PathLike, atomic, check_writable, checksum, versions
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
 from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
 from taskgan.prepare.output import clear
@@ -40,12 +40,12 @@ class LfwPreparation(PhotoPreparation):
 
 
 def prepare_lfw(
-    folder: Path,
-    out: Path,
+    folder: PathLike,
+    out: PathLike,
     settings: LfwPreparation,
     *,
-    train_list: Path | None = None,
-    test_list: Path | None = None,
+    train_list: PathLike | None = None,
+    test_list: PathLike | None = None,
     workers: int = 0,
     overwrite: bool = False,
 ) -> Path:
@@ -71,7 +71,9 @@ def prepare_lfw(
         UserError: If a folder or list cannot be read, or ``out`` holds something else.
         Problems: If lists are malformed, name images that are missing, or share a person; or if images are damaged.
     """
-    images, lists = find_data(folder, {"train": train_list, "test": test_list})
+    out = Path(out)
+    named = {"train": train_list, "test": test_list}
+    images, lists = find_data(Path(folder), {k: Path(v) if v is not None else None for k, v in named.items()})
     description = _description(lists, settings)
     if settings.subset is not None:
         images, lists = draw_subset(images, lists, settings.subset, settings.seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from taskgan.console import say
 from taskgan.errors import UserError
-from taskgan.files import check_writable, versions, write_yaml
+from taskgan.files import PathLike, check_writable, versions, write_yaml
 from taskgan.report.cells import Table, write_table
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
 from taskgan.report.choose import choose_cases, gaps, rule
@@ -31,8 +31,8 @@ from taskgan.report.verdict import verdict
 
 
 def compare(
-    evaluations: Sequence[Path],
-    out: Path,
+    evaluations: Sequence[PathLike],
+    out: PathLike,
     *,
     baseline: str | None = None,
     inference: Inference | None = None,
@@ -59,11 +59,12 @@ def compare(
         raise UserError(
             f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
+    out = Path(out)
     page = out / "report.html"
     check_writable(out, "the report")
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
-    comparison = load(evaluations, baseline, inference)
+    comparison = load([Path(folder) for folder in evaluations], baseline, inference)
     mapped = geometry(comparison)
     faces = study(comparison)
     page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables

@@ -1,16 +1,19 @@
 """``taskgan restore``: files in, files out, on the same grid, in the same units."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from taskgan.cohort.images import is_image_name, write_volume
 from taskgan.cohort.slices import Case, load_case
 from taskgan.console import progress, say
 from taskgan.errors import Failed, Problems, UserError
+from taskgan.files import PathLike
 from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Origin
@@ -29,10 +32,11 @@ from taskgan.restore.tiles import restore_case
 
 
 def restore(
-    model: Path,
-    inputs: Sequence[Path],
-    out: Path,
+    model: PathLike,
+    inputs: PathLike | Sequence[PathLike],
+    out: PathLike,
     *,
+    generator: nn.Module | None = None,
     samples: int = 0,
     seed: int = 0,
     split: str | None = None,
@@ -51,9 +55,11 @@ def restore(
 
     Args:
         model: Model folder, or a run folder that has one.
-        inputs: NIfTI files or photos, folders of them, or tables (``pairs.csv``, or a folder that holds one).
+        inputs: One or several: NIfTI files or photos, folders of them, or tables (``pairs.csv``, or a folder that
+            holds one).
         out: Folder. For a single image it may be a file: ``.nii.gz`` of NIfTI, ``.png``, ``.jpg``, ``.tif`` or
             ``.bmp`` of a photo.
+        generator: The module, where the model was trained with a G of the user's own.
         samples: 0 restores once; N (at least 2) draws N restorations with dropout on and writes their mean and,
             as ``<name>_sd.nii.gz``, their standard deviation.
         seed: Of the samples.
@@ -74,20 +80,24 @@ def restore(
         Problems: If images cannot be restored: all of them, and nothing is written.
         Failed: If photos were left out; the others are written.
     """
-    if not inputs:
+    out = Path(out)
+    places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
+    if not places:
         raise UserError("there is nothing to restore; expected NIfTI files, photos, folders or a pairs.csv")
     if threads > 0:
         torch.set_num_threads(threads)
     wanted = check_precision(precision)
     device = "cuda" if torch.cuda.is_available() and wanted != "bf16" else "cpu"
-    restorer = Restorer.from_folder(model, precision=wanted, batch_size=batch_size, device=device)
+    restorer = Restorer.from_folder(
+        model, generator=generator, precision=wanted, batch_size=batch_size, device=device
+    )
     card = restorer.card
     assert card is not None
     if samples:
         restorer.check_samples(samples)
     settings = Settings(precision, samples, seed)
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
-    jobs = find_jobs(inputs, out, card.data, sd=samples > 0, **wished)
+    jobs = find_jobs(places, out, card.data, sd=samples > 0, **wished)
     record = None if is_image_name(out) else Record(out, Origin.of(card), settings, jobs)
     resumes = record.check(overwrite=overwrite) if record is not None else False
     if record is None and not overwrite:
@@ -151,7 +161,7 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]],
         for job in jobs:
             try:
                 case = load_case(job.pair, card.data, clean=False, known=case)
-                notes[job.target] = warnings_for(case.source, case.intensity.scale, card)
+                notes[job.target] = warnings_for(case.source.voxel_size, case.intensity.scale, card)
                 if job.is_photo:
                     check_output_format(job)
             except UserError as error:

@@ -4,6 +4,7 @@ The folder is replaced as a whole: a reader, or a training run killed at any mom
 new one, never a mixture.
 """
 
+import copy
 import os
 import shutil
 import tempfile
@@ -14,10 +15,10 @@ import torch
 from pydantic import ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from taskgan.errors import UserError
-from taskgan.files import checksum, read_yaml, versions, write_yaml
+from taskgan.files import PathLike, checksum, read_yaml, versions, write_yaml
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, Objective, Recogniser, Task
 from taskgan.schema import Settings, validated
@@ -66,6 +67,8 @@ class ModelCard(Settings):
         fold: Cross-validation fold.
         step: Optimiser step of these weights.
         generator: Architecture.
+        custom: Class of a generator of the user's own, whose code the folder does not hold and to which
+            ``generator`` does not apply; empty for a :class:`~taskgan.networks.generator.UNet`.
         data: Inputs, neighbours, selection, intensity transform, and the conditions that it knows.
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.
@@ -86,6 +89,7 @@ class ModelCard(Settings):
     fold: int = 0
     step: int = Field(ge=0)
     generator: Generator
+    custom: str = ""
     data: Data
     task: Task
     judge: Recogniser
@@ -137,7 +141,7 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def read_model(folder: Path) -> tuple[State, ModelCard]:
+def read_model(folder: PathLike) -> tuple[State, ModelCard]:
     """Read weights and card of a model folder, or of a run folder that has one.
 
     Returns:
@@ -148,7 +152,7 @@ def read_model(folder: Path) -> tuple[State, ModelCard]:
             those that the card speaks of.
         Problems: If the card's values are not valid: all of them at once.
     """
-    place = _place(folder)
+    place = _place(Path(folder))
     card = _read_card(place / CARD)
     weights = place / WEIGHTS
     if not weights.is_file():
@@ -169,8 +173,13 @@ def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "t
     """The network of a card with its weights, in evaluation.
 
     Raises:
-        UserError: If the weights do not fit the card's architecture.
+        UserError: If the weights do not fit the card's architecture, or are of a generator of the user's own.
     """
+    if card.custom:
+        raise UserError(
+            f"the generator of {name} is of the user's own class {card.custom}, which the folder does not hold; "
+            "expected it in Python: taskgan.Restorer.from_folder(folder, generator=module)"
+        )
     with torch.device("meta"):
         network = UNet(
             **card.generator.model_dump(),
@@ -178,12 +187,35 @@ def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "t
             conditions=len(card.data.conditions),
             output=card.data.intensity.output,
         )
+    _load(network, state, f"the architecture of its {CARD}", name, assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def custom_generator(
+    network: nn.Module, state: Mapping[str, Tensor], card: ModelCard, name: str = "the model"
+) -> nn.Module:
+    """A copy of the user's own module with a model's weights, in evaluation.
+
+    Raises:
+        UserError: If the model has a generator of the recipe's, or its weights do not fit the module.
+    """
+    if not card.custom:
+        raise UserError(
+            f"{name} has a generator of its own (a U-Net), found another one ({type(network).__name__})"
+        )
+    network = copy.deepcopy(network)
+    _load(network, state, f"the module {type(network).__name__}", name)
+    return network.requires_grad_(False).eval()
+
+
+def _load(
+    network: nn.Module, state: Mapping[str, Tensor], what: str, name: str, *, assign: bool = False
+) -> None:
     try:
-        network.load_state_dict(dict(state), assign=True)
+        network.load_state_dict(dict(state), assign=assign)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"the weights of {name} do not fit the architecture of its {CARD}: {first}") from None
-    return network.requires_grad_(False).eval()
+        raise UserError(f"the weights of {name} do not fit {what}: {first}") from None
 
 
 def _previous(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.cohort.images import Volume, read_sidecar, sidecar
+from taskgan.cohort.images import read_sidecar, sidecar
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
 from taskgan.errors import UserError
@@ -59,10 +59,16 @@ class Settings:
         return values | ({"sample_seed": self.seed} if self.samples else {})
 
 
-def warnings_for(source: Volume, scale: float, card: ModelCard) -> list[str]:
-    """What an image has that the model did not see, e.g. ``voxels of 6 mm along z, the model saw 2 mm``."""
+def warnings_for(voxel_size: Sequence[float], scale: float, card: ModelCard) -> list[str]:
+    """What an image has that the model did not see, e.g. ``voxels of 6 mm along z, the model saw 2 mm``.
+
+    Args:
+        voxel_size: Edges along x, y and, of a volume, z, mm.
+        scale: Factor of its intensity transform.
+        card: The model.
+    """
     found = []
-    for axis, size, (low, high) in zip("xyz", source.voxel_size, card.seen.voxel_size, strict=True):
+    for axis, size, (low, high) in zip("xyz", voxel_size, card.seen.voxel_size, strict=False):
         if not low * (1 - _VOXEL_TOLERANCE) <= size <= high * (1 + _VOXEL_TOLERANCE):
             found.append(f"voxels of {size:.3g} mm along {axis}, the model saw {_span(low, high)} mm")
     low, high = card.seen.scale

@@ -1,10 +1,10 @@
 """A generator applied to slices and volumes: deterministic, in the input's units, whatever the batch."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -15,12 +15,14 @@ from taskgan.cohort.conditions import one_hot, with_planes
 from taskgan.cohort.intensity import Intensity
 from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
 from taskgan.errors import UserError
+from taskgan.files import PathLike
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data
-from taskgan.restore.model_folder import ModelCard, build_generator, read_model
+from taskgan.restore.model_folder import ModelCard, build_generator, custom_generator, read_model
 from taskgan.restore.precision import Precision, bf16_is_native, folded, reduced
 
 Array = NDArray[np.float32]
+Image = TypeVar("Image", NDArray[Any], torch.Tensor)
 
 BF16_TOLERANCE = 0.01  # of the restored slice's largest value
 _BF16_BATCH = (
@@ -77,7 +79,10 @@ class Restorer:
         self._device = next(network.parameters()).device
         able = isinstance(network, UNet) and self._device.type == "cpu"
         if precision == "bf16" and not able:
-            raise UserError(f"precision bf16 needs the CPU, this model is on {self._device}; use 32")
+            kind = type(network).__name__
+            raise UserError(
+                f"precision bf16 needs a U-Net on the CPU, this is a {kind} on {self._device}; use 32"
+            )
         self._small: nn.Module | None = None
         if precision == "bf16" or (precision == "auto" and able and bf16_is_native()):
             assert isinstance(network, UNet)
@@ -86,18 +91,77 @@ class Restorer:
 
     @classmethod
     def from_folder(
-        cls, folder: Path, *, precision: Precision = "auto", batch_size: int = 4, device: str = "cpu"
+        cls,
+        folder: PathLike,
+        *,
+        generator: nn.Module | None = None,
+        precision: Precision = "auto",
+        batch_size: int = 4,
+        device: str = "cpu",
     ) -> "Restorer":
         """A restorer of a model folder; its ``card`` is the model's.
 
+        Args:
+            folder: Model folder, or a run folder that has one.
+            generator: Where the model was trained with a G of the user's own: that module; a copy of it gets the
+                model's weights.
+            precision: See :class:`Restorer`.
+            batch_size: Likewise.
+            device: Where it works.
+
         Raises:
-            UserError: If the folder is no model (see :func:`~taskgan.restore.model_folder.read_model`).
+            UserError: If the folder is no model (see :func:`~taskgan.restore.model_folder.read_model`), or a
+                generator is missing or one too many.
         """
         state, card = read_model(folder)
-        network = folded(build_generator(state, card, str(folder)), in_place=True).to(device)
-        restorer = cls(network, card.data, precision=precision, batch_size=batch_size)
+        network: nn.Module
+        if generator is None:
+            network = folded(build_generator(state, card, str(folder)), in_place=True)
+        else:
+            network = custom_generator(generator, state, card, str(folder))
+        restorer = cls(network.to(device), card.data, precision=precision, batch_size=batch_size)
         restorer.card = card
         return restorer
+
+    def restore(
+        self,
+        image: Image,
+        *,
+        spacing: Sequence[float] | None = None,
+        extras: Sequence[Image] = (),
+        condition: str = "",
+    ) -> Image:
+        """Restore an array or a tensor; :meth:`restore_volume` also draws samples and says how it worked.
+
+        Args:
+            image: (X, Y, Z) or one slice (X, Y), a numpy array or a tensor of any device, in the images' own units. X
+                and Y are the axes of the NIfTI file; of a photo X is its columns.
+            spacing: Voxel edges in mm, one an axis. Nothing is resampled: where given, they and the intensity are
+                compared with what the model saw, and what differs is a ``UserWarning``.
+            extras: Further input channels on the same grid (``data.inputs``).
+            condition: Which of several images (``data.conditions``) is wanted.
+
+        Returns:
+            The restored image in the same units: an array for an array, a tensor on the same device for a tensor, of
+            the same shape and, where that is a floating one, type (float32 otherwise).
+
+        Raises:
+            UserError: If the image has not two or three axes, or see :meth:`restore_volume`.
+        """
+        if image.ndim not in (2, 3):
+            raise UserError(f"the image has shape {tuple(image.shape)}, expected (X, Y, Z) or (X, Y)")
+        degraded = _volume(image)
+        restored = self.restore_volume(degraded, [_volume(one) for one in extras], condition=condition)
+        if spacing is not None and self.card is not None:
+            from taskgan.restore.record import warnings_for
+
+            for text in warnings_for(spacing, restored.intensity.scale, self.card):
+                warnings.warn(f"the image has {text}", stacklevel=2)
+        values = restored.image.reshape(tuple(image.shape))
+        if isinstance(image, torch.Tensor):
+            kind = image.dtype if image.is_floating_point() else torch.float32
+            return torch.from_numpy(values).to(image.device, kind)
+        return values.astype(image.dtype if np.issubdtype(image.dtype, np.floating) else np.float32)
 
     def restore_slices(self, inputs: Array, condition: str = "") -> Array:
         """Restore the slices of one case.
@@ -311,6 +375,12 @@ class _Stack:
     def channels(self, index: int) -> Array:
         """What the generator sees of one slice."""
         return with_planes(with_neighbours(self.inputs, index, self.neighbours), self.told)
+
+
+def _volume(image: NDArray[Any] | torch.Tensor) -> Array:
+    """(X, Y, Z) or (X, Y) to (X, Y, Z) float32 on the CPU."""
+    values = image.detach().cpu().float().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    return np.asarray(values.reshape(*values.shape[:2], -1), dtype=np.float32)
 
 
 def _generator(seed: int, index: int, number: int) -> torch.Generator:

@@ -1,5 +1,6 @@
 """``taskgan sweep``: train every setting, restore and judge validation subjects, choose by a stated rule."""
 
+import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from taskgan.errors import Diverged, Failed, UserError
 from taskgan.evaluate.readers import default_readers, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.run import evaluate
-from taskgan.files import read_yaml, versions, write_yaml
+from taskgan.files import PathLike, read_yaml, versions, write_yaml
 from taskgan.memory import give_back, out_of_memory
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.files import restore
@@ -93,7 +94,47 @@ class Swept:
     failed: int
 
 
-def sweep(asked: Asked) -> Swept:
+def sweep(
+    recipe: PathLike,
+    cohort: PathLike,
+    out: PathLike,
+    grid: Sequence[str] = (),
+    *,
+    overrides: Sequence[str] = (),
+    seeds: str | None = None,
+    against: Sequence[str] = (),
+    random: int = 0,
+    seed: int = 0,
+    choose: str = "balanced",
+    within: float = 0.3,
+    only: str | None = None,
+    recognisers: PathLike | None = None,
+    retry: bool = False,
+) -> Swept:
+    """Train a grid of settings, judge them on validation subjects and choose one, as ``taskgan sweep`` does.
+
+    The arguments are those of :class:`Asked`; what happens and what is refused is told at :func:`run_sweep`.
+    """
+    settings = Asked(
+        os.fspath(recipe),
+        Path(cohort),
+        Path(out),
+        tuple(grid),
+        overrides=tuple(overrides),
+        seeds=seeds,
+        against=tuple(against),
+        random=random,
+        seed=seed,
+        choose=choose,
+        within=within,
+        only=only,
+        recognisers=Path(recognisers) if recognisers is not None else None,
+        retry=retry,
+    )
+    return run_sweep(settings)
+
+
+def run_sweep(asked: Asked) -> Swept:
     """Make the runs of a grid that are not there yet, and choose among all that are.
 
     Test rows are taken out of the table before anything is done with it. Called again it goes on where it was;

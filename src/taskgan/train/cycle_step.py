@@ -7,10 +7,9 @@ first and each D after them.)
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
-from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.norm import statistics_kept
 from taskgan.objective.adversarial import discriminator_loss, generator_loss
 from taskgan.objective.cycle import CycleTotal, cycle_loss, identity_loss
@@ -71,7 +70,7 @@ def cycle_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> O
 
 
 def _contest(
-    D: ImageDiscriminator, real: Tensor, generated: Tensor, history: History, recipe: Recipe, fabric: Any
+    D: nn.Module, real: Tensor, generated: Tensor, history: History, recipe: Recipe, fabric: Any
 ) -> tuple[Tensor, Tensor]:
     """One domain: the generator's loss on its newest images, D's on earlier ones; scalars."""
     form = recipe.loss.discriminator

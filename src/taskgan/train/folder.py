@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ def first_process() -> bool:
     )
 
 
-def open_run(folder: Path, recipe: Recipe, mark: str, *, overwrite: bool) -> dict[str, Any]:
+def open_run(
+    folder: Path, recipe: Recipe, mark: str, *, overwrite: bool, networks: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 
     Args:
@@ -35,6 +38,7 @@ def open_run(folder: Path, recipe: Recipe, mark: str, *, overwrite: bool) -> dic
         recipe: What is asked for.
         mark: Fingerprint of the training and validation rows.
         overwrite: What an earlier run left will be removed.
+        networks: Classes of the user's own networks.
 
     Returns:
         ``run.yaml`` of the run to go on with; empty for a new one.
@@ -62,7 +66,18 @@ def open_run(folder: Path, recipe: Recipe, mark: str, *, overwrite: bool) -> dic
             f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
             "use another run folder, or --overwrite to start anew"
         )
+    before, now = record.get("networks", {}), dict(networks or {})
+    if record and before != now:
+        raise UserError(
+            f"{folder} was started with {_own(before)}, found {_own(now)}; give the same networks, or --overwrite to "
+            "start anew"
+        )
     return record
+
+
+def _own(networks: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{name} {kind}" for name, kind in networks.items())
+    return f"networks of the user's own ({listed})" if listed else "the recipe's networks"
 
 
 def begin_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:

@@ -1,12 +1,14 @@
 """The networks of a run and the optimiser that they share."""
 
-from collections.abc import Callable, Collection
+import copy
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from taskgan.errors import UserError
 from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.generator import UNet
 from taskgan.objective.kinds import task_kind
@@ -19,6 +21,88 @@ from taskgan.train.seeds import derive
 from taskgan.train.stages import Stages
 
 _TASK_RATE = 0.1  # of G's, where the recipe names none and T is pretrained; G is not
+
+
+@dataclass(frozen=True)
+class CustomNetworks:
+    """Networks of the user's own, in place of those that the recipe describes.
+
+    Each is a plain ``nn.Module``. Its weights as given are the initial ones; training works on a copy, so that the
+    same call gives the same numbers again. B, H and W are those of the cohort's slices; images are in network units.
+    The objectives are ``l1``, ``gan`` and ``task_gan``, on one device; what is ``auto`` in ``machine`` is measured
+    with the recipe's networks.
+
+    Attributes:
+        generator: G, ``forward(x (B, C, H, W)) -> (B, 1, H, W)``: C is ``recipe.data.channels``, channel 0 the
+            degraded image. Nothing bounds what it gives; it has no samples of z and no projection.
+        discriminator: D, ``forward(x (B, 1, H, W)) -> (logit (B,), features)``, features one (B, C_k, h_k, w_k) a
+            layer, for Eq. 2; with ``discriminator.conditional`` the degraded image is a second channel. Where
+            it has batch norm, leave ``discriminator.norm: batch``: x and x̂ then go through together.
+        task: T, ``forward(x (B, 1, H, W)) -> (output (B, n), features)`` before any activation, with the n that the
+            kind of property asks for; it is not pretrained here. ``task.training`` says whether it learns.
+            ``evaluate`` reads images with the recipe's own T and judge, never with this one.
+    """
+
+    generator: nn.Module | None = None
+    discriminator: nn.Module | None = None
+    task: nn.Module | None = None
+
+    def names(self) -> dict[str, str]:
+        """The class of each that is given, by the name of its part."""
+        return {name: type(one).__name__ for name, one in vars(self).items() if one is not None}
+
+    def check(self, recipe: Recipe) -> None:
+        """See that the objective has a place for them.
+
+        Raises:
+            UserError: If it has not, or the run is on several devices.
+        """
+        given = self.names()
+        if not given:
+            return
+        if recipe.unpaired or recipe.recognisers_alone:
+            raise UserError(
+                f"objective {recipe.objective} takes no networks of your own (found {', '.join(given)}); "
+                "expected l1, gan or task_gan"
+            )
+        places = {"discriminator": recipe.lambda_gan > 0, "task": uses_task(recipe)}
+        idle = [name for name in given if not places.get(name, True)]
+        if idle:
+            raise UserError(
+                f"objective {recipe.objective} with loss.lambda_gan {recipe.lambda_gan:g} and loss.mu_task "
+                f"{recipe.mu_task:g} has no {idle[0]}, found one of your own ({given[idle[0]]})"
+            )
+        if recipe.machine.devices * recipe.machine.nodes > 1:
+            raise UserError("networks of your own train on one device; expected machine.devices 1, nodes 1")
+
+    @torch.no_grad()
+    def check_shapes(self, recipe: Recipe, size: tuple[int, int]) -> None:
+        """Call each once, on two black slices, as training will; the modules stay as they are.
+
+        Args:
+            recipe: Channels, and the kind of property.
+            size: In-plane size of the training slices (H, W).
+
+        Raises:
+            UserError: If one does not answer in the shapes of its contract.
+        """
+
+        def answer(network: nn.Module, channels: int) -> Any:
+            return copy.deepcopy(network).cpu().eval()(torch.zeros(2, channels, *size))
+
+        if self.generator is not None:
+            restored = answer(self.generator, recipe.data.channels)
+            _expect("generator", self.generator, restored, (2, 1, *size))
+        if self.discriminator is not None:
+            logit, _ = _pair(
+                "discriminator", answer(self.discriminator, 1 + recipe.discriminator.conditional)
+            )
+            _expect("discriminator", self.discriminator, logit, (2,))
+        if self.task is not None:
+            kind = task_kind(recipe.task, recipe.task.loss)
+            output, _ = _pair("task", answer(self.task, 1))
+            wanted = (2, kind.outputs, *size) if kind.dense else (2, kind.outputs)
+            _expect("task", self.task, output, wanted)
 
 
 @dataclass(frozen=True)
@@ -48,7 +132,7 @@ class Players:
     networks are updated at once: one scaler, one state, one place for the learning rate.
 
     Attributes:
-        generator: G.
+        generator: G, a :class:`UNet` or the user's own.
         restore: G as it is called (the compiled one where it is compiled).
         discriminator: D, or None where λ = 0: it is then neither built nor paid for.
         task: T in evaluation mode, or None where nothing is asked of it.
@@ -59,9 +143,9 @@ class Players:
         back: F and its D, or None where the objective has no way back.
     """
 
-    generator: UNet
+    generator: nn.Module
     restore: Callable[[Tensor], Tensor]
-    discriminator: ImageDiscriminator | None
+    discriminator: nn.Module | None
     task: nn.Module | None
     optimiser: torch.optim.Adam
     weights: dict[str, list[nn.Parameter]]
@@ -107,7 +191,13 @@ def build_task(recipe: Recipe) -> nn.Module:
         return build(recipe.task.pretrain, outputs=task_kind(recipe.task, recipe.task.loss).outputs)
 
 
-def assemble(recipe: Recipe, task: nn.Module | None, fabric: Any, choice: Choice) -> Players:
+def assemble(
+    recipe: Recipe,
+    task: nn.Module | None,
+    fabric: Any,
+    choice: Choice,
+    own: CustomNetworks = CustomNetworks(),
+) -> Players:
     """Build the networks that this objective needs, on the device, and their optimiser.
 
     T stays in evaluation mode also where it learns: its batch norms keep the statistics of the clean images
@@ -119,9 +209,12 @@ def assemble(recipe: Recipe, task: nn.Module | None, fabric: Any, choice: Choice
         task: The pretrained T, or None; it becomes part of the run (and is changed where it is joint).
         fabric: Device and precision.
         choice: Memory format and compilation.
+        own: The user's own G and D, which are copied; its T is ``task``.
     """
-    generator = build_generator(recipe)
-    discriminator = build_discriminator(recipe) if recipe.lambda_gan > 0 else None
+    generator = _copy(own.generator) or build_generator(recipe)
+    discriminator = (
+        (_copy(own.discriminator) or build_discriminator(recipe)) if recipe.lambda_gan > 0 else None
+    )
     back = _way_back(recipe, choice) if recipe.unpaired else None
     networks = _named(generator, discriminator, task, back)
     layout = torch.channels_last if choice.channels_last else torch.contiguous_format
@@ -130,7 +223,7 @@ def assemble(recipe: Recipe, task: nn.Module | None, fabric: Any, choice: Choice
     if task is not None:
         task.eval().requires_grad_(recipe.task.training == "joint")
     rates = _rates(recipe)
-    weights = {name: list(network.parameters()) for name, network in networks.items() if name in rates}
+    weights = {name: _learnt(network) for name, network in networks.items() if name in rates}
     optimiser = torch.optim.Adam(
         [{"params": weights[name], "lr": rates[name], "peak": rates[name], "name": name} for name in weights],
         betas=recipe.optimiser.betas,
@@ -155,8 +248,35 @@ def set_rate(players: Players, recipe: Recipe, stages: Stages, step: int) -> flo
     return rates["generator"]
 
 
+def _copy(network: nn.Module | None) -> nn.Module | None:
+    return copy.deepcopy(network).train() if network is not None else None
+
+
+def _learnt(network: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def _pair(name: str, answer: Any) -> tuple[Any, Sequence[Tensor]]:
+    """An answer and its features.
+
+    Raises:
+        UserError: If that is not what it is.
+    """
+    if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Sequence):
+        return answer
+    raise UserError(
+        f"your {name} gives {type(answer).__name__}, expected a tuple of its answer and its features"
+    )
+
+
+def _expect(name: str, network: nn.Module, answer: Any, wanted: tuple[int, ...]) -> None:
+    shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    if shape != wanted:
+        raise UserError(f"your {name} {type(network).__name__} gives {shape}, expected a tensor {wanted}")
+
+
 def _named(
-    generator: UNet, discriminator: ImageDiscriminator | None, task: nn.Module | None, back: WayBack | None
+    generator: nn.Module, discriminator: nn.Module | None, task: nn.Module | None, back: WayBack | None
 ) -> dict[str, nn.Module]:
     found = {
         "generator": generator,
@@ -212,7 +332,7 @@ def _discriminator(recipe: Recipe, purpose: str) -> ImageDiscriminator:
         )
 
 
-def _called(generator: UNet, choice: Choice) -> Callable[[Tensor], Tensor]:
+def _called(generator: nn.Module, choice: Choice) -> Callable[[Tensor], Tensor]:
     # Only generators are compiled: D's and T's graphs are walked by several backward passes, each for other
     # weights, and a compiled backward pass computes all gradients every time.
     called: Callable[[Tensor], Tensor] = torch.compile(generator) if choice.compile else generator

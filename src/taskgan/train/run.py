@@ -1,5 +1,6 @@
 """``taskgan train``: from a recipe and a cohort to a run folder with a model in it."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.console import say
 from taskgan.errors import UserError
-from taskgan.files import versions, write_yaml
-from taskgan.recipe import Recipe
+from taskgan.files import PathLike, versions, write_yaml
+from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.store import check_weights, recogniser_for
 from taskgan.restore.model_folder import ModelCard, Range, Seen
 from taskgan.train.checkpoint import load_checkpoint
@@ -29,22 +30,31 @@ from taskgan.train.journal import Journal
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose
 from taskgan.train.monitor import Monitor
-from taskgan.train.players import assemble, build_task, uses_task
+from taskgan.train.players import CustomNetworks, assemble, build_task, uses_task
 from taskgan.train.session import Session
 from taskgan.train.stages import Stages
 from taskgan.train.validation import TASK_CLEAN, Validation, psnr_column
 
 
-def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = False) -> Path:
+def train(
+    recipe: Recipe | PathLike,
+    cohort: Pairs | PathLike,
+    run: PathLike,
+    *,
+    networks: CustomNetworks | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Train a restorer, or go on with one; of objective ``recogniser`` the readers alone.
 
     Called again on an unfinished run with the same recipe it goes on from the last checkpoint; on the CPU the
     result then equals that of an uninterrupted run to the bit. Called on a finished one it says so.
 
     Args:
-        recipe: Every setting.
+        recipe: Every setting: a recipe, its file or its name.
         cohort: Cohort folder or its ``pairs.csv``; or rows of one, so that the others cannot even be looked at.
         run: Run folder.
+        networks: G, D or T of the user's own; the recipe's where None. They are not kept: whoever goes on with the
+            run, or restores with a G of their own, gives them again.
         overwrite: Start anew where there is a run already.
 
     Returns:
@@ -55,7 +65,9 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
         UserError: If the run folder holds something else, or the machine lacks what the recipe asks for.
         Diverged: If training went wrong.
     """
-    first = first_process()
+    first, own, run = first_process(), networks or CustomNetworks(), Path(run)
+    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    own.check(recipe)
     pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
     if recipe.recognisers_alone:
         from taskgan.train.recognisers import train_recognisers
@@ -67,7 +79,7 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
     targets = Targets.of(recipe.task.target, used)
     told = (recipe.data.condition,) if recipe.data.condition else ()
     mark = fingerprint(used, (*recipe.task.labels, *told))
-    record = open_run(run, recipe, mark, overwrite=overwrite) if first else {}
+    record = open_run(run, recipe, mark, overwrite=overwrite, networks=own.names()) if first else {}
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
         _finish(run, recipe, record, state["standing"], "was already finished")
@@ -78,21 +90,26 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
             if uses_task(recipe):
                 check_weights(recipe.task.pretrain, "task")
             check_cohort(pairs, recipe.data, labels=needs_labels(recipe, targets), target=recipe.task.target)
-            check_size(used.split("train"), recipe)
+            check_size(used.split("train"), recipe, own=own.discriminator is not None)
             check_projection(recipe, used.split("train"))
-        task = _task_network(pairs, recipe, device)
+        task = copy.deepcopy(own.task) or _task_network(pairs, recipe, device)
         slices = TrainingSlices(
             used.split("train"), recipe.data, targets=targets, labels=needs_labels(recipe, targets)
         )
+        own.check_shapes(recipe, slices.shape)
         if recipe.data.workers:
             slices.share()
         before = state["choice"] if state is not None else record.get("machine")  # measured once per run
         choice = Choice(**before) if before else choose(recipe, slices.shape)
         record = _record(pairs, used, recipe, choice, device, mark)
+        record |= {"networks": own.names()} if own.names() else {}
         if first:
             begin_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
-        session = _session(recipe, run, task, choice, _card(recipe, slices, record, used))
+        card = _card(recipe, slices, record, used).model_copy(
+            update={"custom": own.names().get("generator", "")}
+        )
+        session = _session(recipe, run, task, choice, card, own)
         if state is not None:
             session.load(state)
             say(f"going on with {run} at step {session.standing.done}")
@@ -102,7 +119,7 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
     return run / "model"
 
 
-def read_training_pairs(cohort: Path) -> Pairs:
+def read_training_pairs(cohort: PathLike) -> Pairs:
     """A cohort's table with what every training needs; a label is not one of it."""
     return read_pairs(cohort, [name for name in REQUIRED if name != "label"])
 
@@ -112,12 +129,15 @@ def needs_labels(recipe: Recipe, targets: Targets) -> bool:
     return uses_task(recipe) or (recipe.data.balanced is True and targets.kind.by_class)
 
 
-def check_size(train: Pairs, recipe: Recipe) -> None:
-    """D halves an image once a layer, and a shift must leave some of it: said before T is pretrained."""
+def check_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None:
+    """D halves an image once a layer, and a shift must leave some of it: said before T is pretrained.
+
+    ``own``: D is the user's, of any depth.
+    """
     layers = len(recipe.discriminator.widths)
     shapes = [read_shape(pair.degraded)[0] for pair in train]
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
-    if recipe.lambda_gan > 0 and min(height, width) < 2**layers:
+    if recipe.lambda_gan > 0 and not own and min(height, width) < 2**layers:
         raise UserError(
             f"the training slices of {train.source} are {height}×{width}, too small for a discriminator of {layers} "
             f"layers: expected at least {2**layers}×{2**layers}, or fewer discriminator.widths"
@@ -149,10 +169,12 @@ def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Modu
     return network
 
 
-def _session(recipe: Recipe, run: Path, task: nn.Module | None, choice: Choice, card: ModelCard) -> Session:
+def _session(
+    recipe: Recipe, run: Path, task: nn.Module | None, choice: Choice, card: ModelCard, own: CustomNetworks
+) -> Session:
     fabric = start_fabric(recipe.machine, choice.precision)
     fabric.launch()
-    players = assemble(recipe, task, fabric, choice)
+    players = assemble(recipe, task, fabric, choice, own)
     ema = Ema(players.generator, recipe.optimiser.ema)
     stages = Stages(recipe.schedule, recipe.optimiser.steps, players.weights)
     return Session(recipe, run, fabric, players, ema, Monitor(recipe), choice, card, stages)

@@ -122,7 +122,13 @@ class Session:
         self.standing = Standing(**state["standing"])
         for name, network in self.players.networks().items():
             if name not in state.get("frozen", {}):  # earlier versions kept them too
-                network.load_state_dict(state["networks"][name])
+                try:
+                    network.load_state_dict(state["networks"][name])
+                except RuntimeError as error:
+                    raise UserError(
+                        f"the {name} network does not fit {self.folder / NAME}, expected the one that the run began "
+                        f"with: {str(error).splitlines()[-1].strip()}"
+                    ) from None
         self.ema.load_state_dict(state["ema"])
         self.players.optimiser.load_state_dict(state["optimiser"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
-from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.norm import statistics_kept
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
@@ -114,7 +113,7 @@ def _judge(
 
 
 def judge(
-    D: ImageDiscriminator, real: Tensor, generated: Tensor, recipe: Recipe
+    D: nn.Module, real: Tensor, generated: Tensor, recipe: Recipe
 ) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
     """Logits (B,) and features of real and of generated images.
 

@@ -10,7 +10,7 @@ from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.console import progress, say
 from taskgan.errors import Problems
-from taskgan.files import checksum, versions
+from taskgan.files import PathLike, checksum, versions
 from taskgan.prepare.mr.findings import Findings
 from taskgan.prepare.mr.load import load
 from taskgan.prepare.mr.plan import NUMBER, Plan, plan
@@ -24,7 +24,9 @@ MADE_BY = "taskgan prepare mr"
 _NOTES = 8
 
 
-def prepare_mr(source: Path, out: Path, settings: MrPreparation, *, overwrite: bool = False) -> Path:
+def prepare_mr(
+    source: PathLike, out: PathLike, settings: MrPreparation | None = None, *, overwrite: bool = False
+) -> Path:
     """Make a cohort from a table of images.
 
     Every image is read and checked before anything is written; the cohort is built beside ``out`` and takes its
@@ -35,7 +37,7 @@ def prepare_mr(source: Path, out: Path, settings: MrPreparation, *, overwrite: b
         source: Table, one row an image: ``subject, role, path`` and, of an input, ``delay_ms, echo, part``, of a
             target or mask ``name``. Further columns go with the subject (see ``docs/prepare-mr.md``).
         out: Cohort folder to make.
-        settings: See :class:`~taskgan.prepare.mr.settings.MrPreparation`.
+        settings: See :class:`~taskgan.prepare.mr.settings.MrPreparation`; None is the defaults.
         overwrite: Replace a cohort that this verb made before.
 
     Returns:
@@ -45,6 +47,7 @@ def prepare_mr(source: Path, out: Path, settings: MrPreparation, *, overwrite: b
         UserError: If the table cannot be read or ``out`` may not be written.
         Problems: If rows or images are wrong: all of them, and nothing is written.
     """
+    source, out, settings = Path(source), Path(out), settings or MrPreparation()
     check_output(out, MADE_BY, overwrite=overwrite)
     table = read_table(source, REQUIRED)
     planned = plan(table, settings)

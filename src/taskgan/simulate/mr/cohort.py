@@ -13,7 +13,7 @@ from taskgan.cohort.description import write_description
 from taskgan.cohort.mdme import input_path, target_path
 from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
-from taskgan.files import versions
+from taskgan.files import PathLike, versions
 from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
 from taskgan.simulate.folder import anatomies_sentence
 from taskgan.simulate.mr.bids import (
@@ -30,7 +30,7 @@ from taskgan.simulate.mr.subject import make_subject
 from taskgan.simulate.workers import Anatomies, Record, default_workers, work
 
 
-def simulate_mr(out: Path, settings: MrSimulation, *, workers: int = 0) -> Path:
+def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
     The same settings give the same bytes, whatever the number of workers: every subject has its own generators
@@ -38,7 +38,7 @@ def simulate_mr(out: Path, settings: MrSimulation, *, workers: int = 0) -> Path:
 
     Args:
         out: Cohort folder; absent, empty, or begun with the same settings.
-        settings: What to simulate.
+        settings: What to simulate; None is the defaults.
         workers: Processes; 0 takes every core.
 
     Returns:
@@ -47,6 +47,7 @@ def simulate_mr(out: Path, settings: MrSimulation, *, workers: int = 0) -> Path:
     Raises:
         UserError: If ``out`` holds something else or was begun with other settings.
     """
+    out, settings = Path(out), settings or MrSimulation()
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = plan(settings, None if settings.one_template else len(sources))
     description = _description(settings, sources)

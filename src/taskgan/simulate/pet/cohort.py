@@ -11,7 +11,7 @@ from taskgan.cohort.begun import finished
 from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
-from taskgan.files import versions
+from taskgan.files import PathLike, versions
 from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
 from taskgan.simulate.folder import anatomies_sentence
 from taskgan.simulate.pet.bids import (
@@ -33,7 +33,7 @@ from taskgan.simulate.workers import Anatomies, Record, default_workers, work
 _FULL_SCALE_WORKERS = 3
 
 
-def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Path:
+def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
     The same settings give the same bytes, whatever the number of workers: every subject has its own generator
@@ -41,7 +41,7 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
 
     Args:
         out: Cohort folder; absent, empty, or begun with the same settings.
-        settings: What to simulate.
+        settings: What to simulate; None is the defaults.
         workers: Processes; 0 takes every core, at full scale three at most, which keeps memory under 8 GB.
 
     Returns:
@@ -50,6 +50,7 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     Raises:
         UserError: If ``out`` holds something else or was begun with other settings.
     """
+    out, settings = Path(out), settings or PetSimulation()
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = plan(settings, None if settings.one_template else len(sources))
     description = _description(settings, sources)
