@@ -1,9 +1,8 @@
-"""The README's lines for a user's own data, run as they stand on files that the simulator did not write."""
+"""The Python of the documents, run as it stands on files that the simulator did not write."""
 
 import csv
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import yaml
+
+from taskgan.recipe import dump_recipe, read_recipe
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -23,6 +25,10 @@ SMALL = [
     "task.pretrain.width=4",
     "task.pretrain.steps=4",
     "task.pretrain.batch_size=4",
+    "judge.network=convnet",
+    "judge.width=4",
+    "judge.steps=4",
+    "judge.batch_size=4",
     "optimiser.steps=4",
     "optimiser.batch_size=2",
     "validation.every=2",
@@ -34,10 +40,8 @@ SMALL = [
 ]
 
 
-def readme_blocks() -> tuple[str, str]:
-    after = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- own-data")[1]
-    python, shell = re.findall(r"```\w*\n(.*?)```", after, flags=re.DOTALL)[:2]
-    return python, shell
+def blocks(document: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -62,25 +66,40 @@ def exported(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_readmes_lines_train_on_a_users_own_files(exported: Path) -> None:
-    python, shell = readme_blocks()
+def test_the_documents_lines_run_on_a_users_own_files(exported: Path) -> None:
+    small = dump_recipe(read_recipe("pet-demo", SMALL))
+    for name in ("pet-demo", "pet"):  # a file of that name goes before the shipped recipe
+        (exported / name).write_text(yaml.safe_dump(small))
+    (exported / "COHORT").symlink_to(exported)
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    subprocess.run([sys.executable, "-c", python], cwd=exported, check=True, env=environment)
-    command = shlex.split(shell.strip()) + [f"--set={s}" for s in SMALL]
-    done = subprocess.run(command, cwd=exported, env=environment, capture_output=True, text=True, timeout=300)
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=exported, env=environment, capture_output=True, text=True, timeout=300
+        )
+
+    checks = """
+assert restored.shape == scan.shape and restored.dtype == "float64" and page.name == "report.html"
+assert torch.isfinite(loss) and restorer.card.custom == "Smooth"
+"""
+    done = run(sys.executable, "-c", "\n".join([*blocks("docs/python.md"), checks]))
     assert done.returncode == 0, done.stderr
-    model = exported / "runs" / "task_gan" / "model"
-    assert {p.name for p in model.iterdir()} >= {"generator.safetensors", "model.yaml"}
+    given = "import numpy as np; array = np.full((25, 31), 3, np.int16)"
+    checks = "assert restored.shape == (25, 31)"
+    done = run(sys.executable, "-c", "\n".join([given, *blocks("README.md"), checks]))
+    assert done.returncode == 0, done.stderr
+    assert (exported / "runs" / "task_gan" / "evaluation" / "summary.json").is_file()
 
     low = exported / "low" / "P03.nii.gz"
-    restored = exported / "back.nii.gz"
-    again = ["taskgan", "restore", str(model), str(low), "-o", str(restored)]
-    done = subprocess.run(again, cwd=exported, env=environment, capture_output=True, text=True, timeout=120)
+    done = run("taskgan", "restore", "run/model", str(low), "-o", "back.nii.gz")
     assert done.returncode == 0, done.stderr
-    before, after = nib.load(low), nib.load(restored)
+    before, after = nib.load(low), nib.load(exported / "back.nii.gz")
     np.testing.assert_allclose(after.affine, before.affine, atol=1e-5)
     assert after.shape == before.shape
     assert 0.7 < after.get_fdata().mean() / before.get_fdata().mean() < 1.4
+    done = run("taskgan", "restore", "own", str(low), "-o", "own.nii.gz")
+    assert done.returncode == 2
+    assert "own class Smooth" in done.stderr
