@@ -21,11 +21,16 @@ def _screen_model(folder: Path, record: Mapping[str, Any]) -> list[str]:
     inputs = pick(record, "data", "inputs")
     lines += entry("inputs", ", ".join(map(str, inputs)) if isinstance(inputs, list) else "")
     lines += entry("intensity", figures(intensity))
-    lines += entry("generator", figures(record.get("generator")))
+    lines += entry("generator", _generator(record))
     lines += entry("measured", figures(record.get("measured")))
     lines += entry("use", str(record.get("intended_use", "")))
     lines += sentences("limits", record.get("limits"), most=20)  # a limit that is not shown is none
     return lines + step(command("restore", folder, "IMAGES", "-o", "OUT"))
+
+
+def _generator(record: Mapping[str, Any]) -> str:
+    own = record.get("custom")
+    return f"{own}, the user's own (restore from Python)" if own else figures(record.get("generator"))
 
 
 def _seen(seen: Any) -> str:

@@ -124,7 +124,7 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
         previous.replace(folder)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
     try:
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator_state.items()}
+        state = {name: _own_memory(tensor) for name, tensor in generator_state.items()}
         save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / WEIGHTS).chmod(0o644)  # safetensors keeps it to its owner, a model is for colleagues
         with (fresh / WEIGHTS).open("rb") as written:
@@ -139,6 +139,11 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
         shutil.rmtree(previous, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _own_memory(tensor: Tensor) -> Tensor:
+    """A contiguous copy on the CPU: a generator may share weights between layers, safetensors may not."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def read_model(folder: PathLike) -> tuple[State, ModelCard]:
