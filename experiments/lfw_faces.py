@@ -195,7 +195,7 @@ def cohort(here: Faces, data: Path | None) -> None:
     """Prepare the images, and the table of those that are used."""
     import csv
 
-    from taskgan.degrade.steps import Blur, Down
+    from taskgan.generator import Blur, Down
     from taskgan.prepare.lfw import VERIFICATION, LfwPreparation, prepare_lfw
 
     if data is None:

@@ -23,6 +23,7 @@ from pet_evidence import METHODS, RECIPE, SEEDS
 
 from taskgan.audit.judges import judge_settings
 from taskgan.cohort.images import read_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.slices import to_slices
 from taskgan.console import say
@@ -121,7 +122,7 @@ def _read(
     reader: Recogniser, named: tuple[str, str, str, str], pair: Pair, image: Path, recipe: Recipe
 ) -> Read:
     """Scaled by the degraded image's transform, as everywhere."""
-    scale = recipe.data.intensity.fit(read_volume(pair.degraded).data)
+    scale = fit_intensity(recipe.data.intensity, read_volume(pair.degraded).data)
     said = reader.read(middle_slices(to_slices(scale.apply(read_volume(image).data))))
     off = said - float(pair.label or 0)
     return Read(

@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from taskgan.cohort.dataset import Steps, TrainingSlices, batches
-from taskgan.cohort.intensity import IntensityTransform
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.sampler import Order
 from taskgan.cohort.unpaired import Strangers, UnpairedSteps
-from taskgan.recipe import Augment, Data
+from taskgan.recipe import Augment, Data, IntensityTransform
 
 GROUPS = [[[0, 1, 2], [3, 4]], [[5, 6], [7, 8, 9], [10]]]
 OWNERS = ["a", "a", "a", "b", "b", "c", "c", "d", "d", "d", "e"]

@@ -13,8 +13,9 @@ from taskgan.cohort.description import read_description
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.photos import read_photo
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Noise, parse_steps
+from taskgan.degrade.steps import parse_steps
 from taskgan.errors import Problems, UserError
+from taskgan.generator import Noise
 from taskgan.prepare import folder as folder_module
 from taskgan.prepare.folder import FolderPreparation, prepare_folder
 from taskgan.recipe import Data

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgan.errors import Problems
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, Target, mdme_signal, null_ti, target_signal
+from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho, mdme_signal, null_ti, target_signal
 from taskgan.simulate.mr.settings import mr_simulation
 from taskgan.simulate.mr.tissues import TABLE
 
@@ -143,7 +143,7 @@ def test_signals_are_linear_in_density_and_broadcast():
         ({"mdme": {"delays": (600, 150)}}, "rising times"),
         ({"mdme": {"delays": (150, 5000)}}, "does not fit into TR 4350 ms"),
         ({"targets": ()}, "each once"),
-        ({"targets": (Target(name="T3w", tr=1, te=1),)}, "each once"),
+        ({"targets": (SpinEcho(name="T3w", tr=1, te=1),)}, "each once"),
         ({"splits": (0.5, 0.5, 0.5)}, "sum to 1"),
         ({"snr": 0}, "snr"),
         ({"colour": "red"}, "unknown key colour"),

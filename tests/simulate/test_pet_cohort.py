@@ -13,11 +13,11 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
 from taskgan.files import checksum
-from taskgan.objective.kinds import KINDS
 from taskgan.recipe import read_recipe, shipped
 from taskgan.simulate.pet import cohort as module
 from taskgan.simulate.pet.cohort import simulate_pet
 from taskgan.simulate.pet.settings import pet_simulation
+from taskgan.task import KINDS
 
 pytest.importorskip("nilearn", reason="the MNI anatomy comes with nilearn")
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")

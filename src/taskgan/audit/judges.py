@@ -12,7 +12,6 @@ from taskgan.evaluate.readers import describe, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
 from taskgan.recipe import Recipe, Recogniser, Target
-from taskgan.task import DENSE
 
 KINDS = ("binary", "multi_class", "multi_label", "regression", "segmentation")
 _NETWORKS = ("convnet", "resnet10", "resnet18")
@@ -81,7 +80,7 @@ def judge_settings(recipe: Recipe) -> tuple[Recogniser, Recogniser]:
     """
     taken = {recipe.task.pretrain.network, recipe.judge.network}
     seeds = {recipe.task.pretrain.seed, recipe.judge.seed}
-    dense = recipe.judge.network in DENSE
+    dense = recipe.judge.dense
     network = recipe.judge.network if dense else next(name for name in _NETWORKS if name not in taken)
     seed = next(s for s in range(recipe.judge.seed + 1, recipe.judge.seed + 4) if s not in seeds)
     return recipe.judge, recipe.judge.model_copy(update={"network": network, "seed": seed})

@@ -16,8 +16,8 @@ from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
 from taskgan.console import progress
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Step
 from taskgan.errors import Problems, UserError
+from taskgan.generator import Step
 from taskgan.prepare.sources import Mark, Source, begin
 from taskgan.schema import Settings
 

@@ -12,7 +12,7 @@ from taskgan.cohort.bids import write_participants as participants
 from taskgan.cohort.mdme import MASK_TYPES
 from taskgan.simulate import folder as folders
 from taskgan.simulate.folder import TRUTH
-from taskgan.simulate.mr.sequences import Mdme, Target
+from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 MASKS = MASK_TYPES
 """Masks of the truth and their ``Type``."""
@@ -74,7 +74,7 @@ def input_sidecar(protocol: Mdme, td: float, te: float, slice_mm: float) -> dict
     }
 
 
-def target_sidecar(target: Target, slice_mm: float) -> dict[str, Any]:
+def target_sidecar(target: SpinEcho, slice_mm: float) -> dict[str, Any]:
     """Sidecar of a conventional image. Times are in seconds."""
     inversion = {} if target.ti is None else {"InversionTime": target.ti / 1000}
     return {
