@@ -16,7 +16,7 @@ import yaml
 from taskgan import __version__
 from taskgan.errors import UserError
 
-_LIBRARIES = ("torch", "lightning-fabric", "monai", "numpy", "scipy", "nibabel", "nilearn", "scikit-image")
+_LIBRARIES = ("torch", "lightning-fabric", "numpy", "scipy", "nibabel", "nilearn", "scikit-image")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.inputs import Inputs
-from taskgan.audit.properties import Property, check_columns, property_of
+from taskgan.audit.properties import check_columns
 from taskgan.errors import UserError
 from taskgan.evaluate.readers import describe, no_readers
 from taskgan.evaluate.reading import Reader
@@ -166,15 +166,6 @@ def asked(judge: Judge, inputs: Inputs) -> Target:
     if own.columns != ("label",):
         check_columns(judge.name, own, inputs.pairs)
     return own
-
-
-def properties(judges: Sequence[Judge], inputs: Inputs) -> dict[str, Property]:
-    """What every judge reads, by its name.
-
-    Raises:
-        UserError: See :func:`asked`.
-    """
-    return {judge.name: property_of(asked(judge, inputs), inputs.pairs) for judge in judges}
 
 
 def _check_kind(kind: str, where: str) -> None:

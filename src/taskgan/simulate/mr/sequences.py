@@ -109,8 +109,3 @@ def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: SpinEcho)
     if target.ti is not None:
         longitudinal = 1.0 - 2.0 * np.exp(-target.ti / np.asarray(t1)) + cycle
     return np.asarray(np.asarray(pd) * np.exp(-target.te / np.asarray(t2)) * longitudinal)
-
-
-def null_ti(t1: float, tr: float) -> float:
-    """Inversion time at which a tissue gives nothing: T1 · ln(2 / (1 + e^(−TR/T1)))."""
-    return float(t1 * np.log(2.0 / (1.0 + np.exp(-tr / t1))))

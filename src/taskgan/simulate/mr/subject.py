@@ -26,8 +26,6 @@ from taskgan.simulate.mr.scan import acquire_mdme, acquire_target, draw_fields
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.tissues import Tissue, draw_tissues, effective_tissues, index
 
-Array = NDArray[np.float32]
-
 
 def draw_movement(settings: MrSimulation, rng: np.random.Generator) -> Movement:
     """How the head lies in a target against the input; exactly where it lay if the settings are zero."""

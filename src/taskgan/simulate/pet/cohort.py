@@ -167,14 +167,11 @@ def _properties(record: Record, settings: PetSimulation) -> dict[str, object]:
     """Further properties of a subject that a task network can be asked to keep.
 
     ``amyloid_grade``: 0 below the range that counts as borderline, 1 in it, 2 above. ``positive_<region>``: whether
-    a region's own SUVR reaches its cut; empty for subjects of a cohort that was begun before there were any.
+    a region's own SUVR reaches its cut.
     """
     low, high = settings.borderline_range
-    composite, regional = record["composite_suvr"], record.get("regional_suvr", {})
-    positive = {
-        f"positive_{name}": int(regional[name] >= regional_cut(name)) if name in regional else ""
-        for name in COMPOSITE
-    }
+    composite, regional = record["composite_suvr"], record["regional_suvr"]
+    positive = {f"positive_{name}": int(regional[name] >= regional_cut(name)) for name in COMPOSITE}
     return {"amyloid_grade": int(composite >= low) + int(composite > high), **positive}
 
 
