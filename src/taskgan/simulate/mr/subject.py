@@ -11,11 +11,11 @@ from taskgan.cohort.mdme import PARTS, input_path, target_path
 from taskgan.files import write_json
 from taskgan.simulate.anatomy import Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
+from taskgan.simulate.folder import record_path
 from taskgan.simulate.mr.bids import (
     MASKS,
     input_sidecar,
     mask_sidecar,
-    record_path,
     target_sidecar,
     truth_path,
 )
