@@ -22,6 +22,7 @@ from taskgan.audit.judges import Judge, train_judges
 from taskgan.audit.run import audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.images import read_volume, write_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import write_pairs
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.decision import middle_slices
@@ -76,7 +77,7 @@ def naive(inputs: Inputs, judges: list[Judge], subjects: int, slices: int) -> fl
     for pair in inputs.cases[:subjects]:
         for path in (pair.degraded, pair.clean, inputs.audited.images[pair.case]):
             for judge in judges:
-                scale = inputs.recipe.data.intensity.fit(read_volume(pair.degraded).data).scale
+                scale = fit_intensity(inputs.recipe.data.intensity, read_volume(pair.degraded).data).scale
                 image = np.moveaxis(read_volume(path).data, 2, 0) / np.float32(scale)
                 float(np.mean([judge.reader.read(one[None])[0] for one in middle_slices(image, slices)]))
     return time.perf_counter() - began

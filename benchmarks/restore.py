@@ -53,12 +53,13 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
     """
     import torch
 
+    from taskgan.cohort.intensity import fit_intensity
     from taskgan.networks.generator import UNet
     from taskgan.recipe import Generator, Recipe
     from taskgan.restore.model_folder import ModelCard, Seen, write_model
 
     recipe = Recipe()
-    scale = recipe.data.intensity.fit(noisy).scale
+    scale = fit_intensity(recipe.data.intensity, noisy).scale
     torch.manual_seed(0)
     network = UNet(**Generator().model_dump(), in_channels=1).train()
     network = network.to(memory_format=torch.channels_last)

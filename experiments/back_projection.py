@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from experiment import called
 from numpy.typing import NDArray
 
 from taskgan.cohort.description import read_description
@@ -100,7 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    called(main)

@@ -19,16 +19,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from lfw_faces import METHODS, Faces, restored
+from experiment import SEEDS, called
+from lfw_faces import METHODS, Faces
 from numpy.typing import NDArray
-from tuning import SEEDS
+from publishing import shown
 
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.verification import ComparedPair, read_verification_pairs
 from taskgan.console import say
 from taskgan.errors import UserError
 from taskgan.evaluate.settings import Evaluation
-from taskgan.evaluate.statistics import Interval
 from taskgan.evaluate.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
 from taskgan.evaluate.verification.describe import Studio
 from taskgan.evaluate.verification.readers import verifiers
@@ -107,7 +107,7 @@ def known(here: Faces, tested: Sequence[ComparedPair]) -> list[Told]:
 def images_by(here: Faces, method: str) -> dict[str, Path]:
     """All images by a method's first seed, by case: those of people who are learnt from are restored here."""
     run, out = here.run(method, SEEDS[0]), here.work / "limit" / "restored" / method
-    folders = [run / "restored", *(restored(here, run, out / split, split) for split in ("train", "val"))]
+    folders = [run / "restored", *(here.restored(run, out / split, split) for split in ("train", "val"))]
     return {path.stem: path for folder in folders for path in folder.glob("*.png")}
 
 
@@ -176,15 +176,5 @@ def named(told: Told) -> str:
     return f"{told.reads}, read by who was taught on {told.taught}"
 
 
-def shown(interval: Interval, *, signed: bool = True) -> str:
-    form = "+.3f" if signed else ".3f"
-    if np.isnan(interval.low):  # too few people
-        return format(interval.estimate, form)
-    return f"{interval.estimate:{form}} [{interval.low:{form}}, {interval.high:{form}}]".replace("-", "−")
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    called(main)

@@ -1,7 +1,6 @@
 """How much of the label one degraded slice still holds: the bound on what any restoration of it can keep.
 
-    python experiments/pet_limit.py WORK                 # after pet_evidence.py, on its test subjects
-    python experiments/pet_limit.py WORK --split val
+    python experiments/pet_evidence.py WORK --stage limit       # the last of its stages
 
 Two networks (T's and the judge's architecture and settings) learn to read the label from the *degraded* slices
 themselves. By the data processing inequality no restoration of a slice can tell more of the label than the slice
@@ -11,7 +10,6 @@ every method's restorations, and so does the audit's second judge, which chose n
 ``WORK/limit/slices-<split>.csv`` (one row a reader, method, seed and subject), a table and the paired differences.
 """
 
-import argparse
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,16 +17,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pet_evidence import METHODS, RECIPE, SEEDS
+from experiment import SEEDS, Experiment
+from publishing import shown
 
 from taskgan.audit.judges import judge_settings
 from taskgan.cohort.images import read_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.slices import to_slices
 from taskgan.console import say
-from taskgan.evaluate.statistics import Interval, crossed_interval, mean_difference, mean_interval
+from taskgan.evaluate.statistics import crossed_interval, mean_difference, mean_interval
 from taskgan.files import atomic, write_text
-from taskgan.recipe import Recipe, read_recipe
+from taskgan.recipe import Recipe
 from taskgan.recogniser.decision import middle_slices
 from taskgan.recogniser.recogniser import Recogniser
 from taskgan.recogniser.store import recogniser_for
@@ -60,20 +60,10 @@ class Read(NamedTuple):
     probability: float
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("work", type=Path, help="folder of pet_evidence.py")
-    parser.add_argument("--split", default="test", choices=("val", "test"))
-    asked = parser.parse_args()
-    limit(asked.work, asked.split)
-
-
-def limit(work: Path, split: str) -> None:
+def limit(here: Experiment, split: str) -> None:
     """Read everything there is of a split; write every reading and the table."""
-    found = readings(work, split)
-    out = work / "limit"
+    found = readings(here, split)
+    out = here.work / "limit"
     out.mkdir(exist_ok=True)
     with (
         atomic(out / f"slices-{split}.csv") as partial,
@@ -82,13 +72,13 @@ def limit(work: Path, split: str) -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(FIELDS)
         writer.writerows(found)
-    text = f"{table(found)}\n{differences(found)}\n{by_head(found, heads(work))}"
+    text = f"{table(found)}\n{differences(found)}\n{by_head(found, heads(here))}"
     write_text(out / f"limit-{split}.md", text)
     say(text)
 
 
-def readings(work: Path, split: str) -> list[Read]:
-    recipe, pairs = read_recipe(RECIPE), read_pairs(work / "cohort")
+def readings(here: Experiment, split: str) -> list[Read]:
+    recipe, pairs = here.base(), read_pairs(here.cohort)
     rows = pairs.split(split)
     degraded = Pairs(pairs.source, tuple(replace(pair, clean=pair.degraded) for pair in pairs))
     found: list[Read] = []
@@ -99,7 +89,7 @@ def readings(work: Path, split: str) -> list[Read]:
         direct = None
         if settings is not second:
             direct = recogniser_for(
-                degraded, settings, recipe.data, name=f"{name}-degraded", store=work / "limit"
+                degraded, settings, recipe.data, name=f"{name}-degraded", store=here.work / "limit"
             )
         for pair in rows:
             if direct is not None:
@@ -107,9 +97,9 @@ def readings(work: Path, split: str) -> list[Read]:
             found.append(_read(clean, (name, "clean", "input", ""), pair, pair.degraded, recipe))
             assert pair.clean is not None
             found.append(_read(clean, (name, "clean", "clean", ""), pair, pair.clean, recipe))
-        for method in METHODS:
+        for method in here.methods:
             for seed in SEEDS:
-                folder = work / "runs" / f"{method}-seed{seed}" / "restored"
+                folder = here.run(method, seed) / "restored"
                 for pair in rows:
                     image = folder / f"{pair.case}.nii.gz"
                     if image.is_file():
@@ -121,7 +111,7 @@ def _read(
     reader: Recogniser, named: tuple[str, str, str, str], pair: Pair, image: Path, recipe: Recipe
 ) -> Read:
     """Scaled by the degraded image's transform, as everywhere."""
-    scale = recipe.data.intensity.fit(read_volume(pair.degraded).data)
+    scale = fit_intensity(recipe.data.intensity, read_volume(pair.degraded).data)
     said = reader.read(middle_slices(to_slices(scale.apply(read_volume(image).data))))
     off = said - float(pair.label or 0)
     return Read(
@@ -148,8 +138,8 @@ def table(found: Sequence[Read]) -> str:
         )
         wrong = sum((r.probability > 0.5) != (r.label > 0.5) for r in mine)
         lines.append(
-            f"| {key[0]} | {key[1]} | {key[2]} | {squared.estimate:.3f} [{squared.low:.3f}, {squared.high:.3f}] "
-            f"| {mae.estimate:.3f} [{mae.low:.3f}, {mae.high:.3f}] | {wrong} of {len(mine)} |"
+            f"| {' | '.join(key)} | {shown(squared, signed=False)} | {shown(mae, signed=False)} "
+            f"| {wrong} of {len(mine)} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -169,15 +159,15 @@ def differences(found: Sequence[Read]) -> str:
             first, second = (mean_difference(v.mean(axis=1), names) for v in (mae, squared))
             crossed = crossed_interval(mae)
             lines.append(
-                f"| {reader} | {method} − {baseline} | {_shown(first.interval)} | {first.p:.3f} | "
-                f"{_shown(crossed)} | {_shown(second.interval)} |"
+                f"| {reader} | {method} − {baseline} | {shown(first.interval)} | {first.p:.3f} | "
+                f"{shown(crossed)} | {shown(second.interval)} |"
             )
     return "\n".join(lines) + "\n"
 
 
-def heads(work: Path) -> dict[str, str]:
+def heads(here: Experiment) -> dict[str, str]:
     """The anatomy that each subject was made from."""
-    return {pair.subject: pair.columns["anatomy"] for pair in read_pairs(work / "cohort")}
+    return {pair.subject: pair.columns["anatomy"] for pair in read_pairs(here.cohort)}
 
 
 def by_head(found: Sequence[Read], anatomy: Mapping[str, str]) -> str:
@@ -209,13 +199,3 @@ def _paired(found: Sequence[Read], reader: str, method: str, baseline: str, fiel
     subjects = sorted({who for _, _, who in values})
     table = [[values[method, seed, who] - values[baseline, seed, who] for seed in seeds] for who in subjects]
     return np.asarray(table, dtype=np.float64)
-
-
-def _shown(interval: Interval) -> str:
-    if np.isnan(interval.low):  # fewer than three seeds
-        return "–"
-    return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]".replace("-", "−")
-
-
-if __name__ == "__main__":
-    main()

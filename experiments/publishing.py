@@ -1,14 +1,85 @@
-"""What the publishing scripts share: tables without the images' paths, and Markdown of them."""
+"""Keep a finished experiment under ``results/``: cases, tables, figures, sweeps and versions, no images."""
 
 import csv
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from taskgan.files import atomic
+from taskgan.cohort.description import read_description
+from taskgan.evaluate.statistics import Interval
+from taskgan.files import atomic, read_yaml, write_text, write_yaml
 
 _PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions", "brain")  # no images
+
+
+def publish(work: Path, out: Path, runs: Sequence[str], *, about: str, beside: Sequence[str] = ()) -> None:
+    """Replace ``out`` with what the runs of a finished experiment show.
+
+    Args:
+        work: The experiment's folder.
+        out: Folder under ``results/``.
+        runs: Names of the run folders; those of methods that are not trained hold an evaluation alone.
+        about: Beginning of the page.
+        beside: Further reports of ``work``, the tables of each into a folder of its own.
+    """
+    if out.exists():
+        shutil.rmtree(out)
+    shutil.copytree(work / "report" / "tables", out / "tables")
+    for name in beside:
+        shutil.copytree(work / name / "tables", out / name / "tables")
+    (out / "figures").mkdir()
+    for figure in sorted((work / "report" / "figures").glob("*.png")):
+        small_figure(figure, out / "figures" / figure.name)
+    for sweep in sorted(path.parent for path in work.glob("sweep*/sweep.yaml")):
+        (out / sweep.name).mkdir()
+        for name in ("sweep.csv", "sweep.png"):
+            shutil.copyfile(sweep / name, out / sweep.name / name)
+        record = (sweep / "sweep.yaml").read_text(encoding="utf-8").replace(f"{work.resolve()}/", "")
+        write_text(out / sweep.name / "sweep.yaml", re.sub(r"\S*/(?=experiments/)", "", record))
+    _publish_readings(work, out)
+    folders = {name: work / "runs" / name for name in runs}
+    join_cases([folder / "evaluation" / "cases.csv" for folder in folders.values()], out / "cases.csv")
+    trained = {name: folder for name, folder in folders.items() if (folder / "run.yaml").is_file()}
+    first = next(iter(trained.values()))
+    records = {name: read_yaml(folder / "run.yaml") for name, folder in trained.items()}
+    write_yaml(
+        out / "evidence.yaml",
+        {
+            "device": records[first.name]["device"],
+            "cohort": read_description(work / "cohort"),
+            "readers": read_yaml(first / "evaluation" / "evaluation.yaml")["readers"],
+            "recipes": {
+                name: read_yaml(folder / "recipe.yaml")
+                for name, folder in trained.items()
+                if name.endswith("seed0")
+            },
+            "training": {name: record["result"] for name, record in records.items()},
+            "versions": {name: record["versions"] for name, record in records.items()}[first.name],
+            "verdict": read_yaml(work / "report" / "report.yaml"),
+        },
+    )
+    parts = [about, f"Device: {records[first.name]['device']}.\n"]
+    for table in sorted((out / "tables").glob("*.csv")):
+        if table.stem != "flips":  # one row a flip: too long for a page
+            parts += [f"## {table.stem}\n", markdown(table)]
+    for name in beside:
+        for table in sorted((out / name / "tables").glob("table2-*.csv")):
+            parts += [f"## {name}: {table.stem}\n", markdown(table)]
+    write_text(out / "README.md", "\n".join(parts))
+
+
+def _publish_readings(work: Path, out: Path) -> None:
+    """What audits and the reading of degraded slices found, where the experiment has them."""
+    for name in sorted(path.name for path in work.glob("audit/*") if path.is_dir()):
+        shutil.copytree(work / "audit" / name / "tables", out / "audit" / name / "tables")
+        for file in ("audit.yaml", "flips.csv"):
+            shutil.copyfile(work / "audit" / name / file, out / "audit" / name / file)
+    for table in sorted(work.glob("limit/limit-*.md")) + sorted(work.glob("limit/slices-*.csv")):
+        shutil.copyfile(table, out / table.name)
 
 
 def join_cases(tables: Sequence[Path], out: Path) -> None:
@@ -109,3 +180,11 @@ def _short(cell: str) -> str:
     except ValueError:
         return cell.replace("|", "/")
     return f"{value:.4g}"
+
+
+def shown(interval: Interval, *, signed: bool = True) -> str:
+    """An estimate with its interval, where there is one; of a difference with its sign."""
+    form = "+.3f" if signed else ".3f"
+    if np.isnan(interval.low):  # too few people
+        return format(interval.estimate, form)
+    return f"{interval.estimate:{form}} [{interval.low:{form}}, {interval.high:{form}}]".replace("-", "−")

@@ -56,7 +56,7 @@ def test_two_methods_that_are_set_against_each_other_differ_in_one_thing(
 
 
 def test_shares_are_disjoint_and_together_all(script: ModuleType) -> None:
-    runs = script.made(list(script.METHODS), (0, 1, 2))
+    runs = script.Faces(Path()).runs(list(script.METHODS), (0, 1, 2))
     assert [seed for _, seed in runs] == sorted(seed for _, seed in runs)  # seeds outermost
     halves = [script.own(runs, (k, 2)) for k in (1, 2)]
     assert sorted(halves[0] + halves[1]) == sorted(runs)
@@ -66,7 +66,7 @@ def test_shares_are_disjoint_and_together_all(script: ModuleType) -> None:
 def test_a_stage_that_lacks_the_one_before_says_so(script: ModuleType, tmp_path: Path) -> None:
     place = str(tmp_path / "work")
     for words, message in (
-        ([], "--data LFW"),
+        ([], "--data FOLDER"),
         (["--data", str(tmp_path)], "PERSON/PERSON_0001.jpg"),
         (["--stage", "recognisers"], "run the stage cohort first"),
         (["--stage", "sweep"], "run the stage cohort first"),
@@ -74,7 +74,7 @@ def test_a_stage_that_lacks_the_one_before_says_so(script: ModuleType, tmp_path:
         (["--publish", str(tmp_path / "out")], "run the experiment to its end first"),
     ):
         with pytest.raises(UserError, match=message):
-            script.main([place, *words])
+            script.Faces.main([place, *words])
     assert not (tmp_path / "work").exists()
 
 
@@ -82,8 +82,10 @@ def test_several_processes_share_each_stage_and_one_joins(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[list[list[str]]] = []
-    monkeypatch.setattr(script, "run_all", lambda made: calls.append([call[3:] for call in made]))
-    script.main(
+    import experiment
+
+    monkeypatch.setattr(experiment, "run_all", lambda made: calls.append([call[3:] for call in made]))
+    script.Faces.main(
         [str(tmp_path), "--processes", "2", "--stage", "sweep", "--stage", "train", "--stage", "report"]
     )
     stages = [[call[call.index("--stage") + 1 :] for call in made] for made in calls]
@@ -96,8 +98,10 @@ def test_several_processes_share_each_stage_and_one_joins(
 
 
 def test_where_one_process_fails_the_whole_fails(script: ModuleType) -> None:
+    from experiment import run_all
+
     with pytest.raises(SystemExit) as ended:
-        script.run_all([[sys.executable, "-c", f"raise SystemExit({code})"] for code in (0, 2)])
+        run_all([[sys.executable, "-c", f"raise SystemExit({code})"] for code in (0, 2)])
     assert ended.value.code == 2
 
 
@@ -138,7 +142,7 @@ def test_every_stage_once_on_drawn_faces(
     )
     words = [str(work), "--data", str(lfw), "--trial", "--seeds", "0"]
     words += ["--method", "gan", "--method", "task_gan_projected"]
-    script.main(words)
+    script.Faces.main(words)
     rows = read_pairs(work / "cohort" / script.TABLE)
     on_pairs = (work / "cohort" / "verification.csv").read_text()
     assert all(pair.case in on_pairs for pair in rows.split("test"))
@@ -148,7 +152,7 @@ def test_every_stage_once_on_drawn_faces(
     model = read_yaml(work / "runs" / "task_gan_projected-seed0" / "model" / "model.yaml")
     assert model["generator"]["projection"] == 1
     before = {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()}
-    script.main(words)  # finished: nothing is made again
+    script.Faces.main(words)  # finished: nothing is made again
     assert {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()} == before
     with loaded("lfw_limit") as beside:
         beside.limit(beside.Faces(work, True), ["gan"])
@@ -165,7 +169,7 @@ def test_every_stage_once_on_drawn_faces(
     assert sum(" − " in line for line in lines) == 2 + 1 + 2
     taught = {path.name.rsplit("-", 1)[0] for path in (work / "limit" / "recognisers").iterdir()}
     assert taught == {"judge-input", "judge-gan"}
-    script.main([*words, "--publish", str(tmp_path / "results")])
+    script.Faces.main([*words, "--publish", str(tmp_path / "results")])
     assert (tmp_path / "results" / "limit-test.md").is_file()
     assert "lfw_faces.py" in (tmp_path / "results" / "README.md").read_text()
     assert (tmp_path / "results" / "sweep-gan" / "sweep.csv").is_file()

@@ -81,5 +81,5 @@ def test_the_cohort_has_thirty_test_subjects_of_heads_that_nobody_trained_on(scr
 
 
 def test_the_physics_is_made_once(script: ModuleType) -> None:
-    made = script.made(["relaxometry", "gan"], [0, 1], once=[script.PHYSICS])
+    made = script.Mr(Path()).runs(["relaxometry", "gan"], [0, 1])
     assert made == [("relaxometry", 0), ("gan", 0), ("gan", 1)]

@@ -19,7 +19,7 @@ from taskgan.errors import UserError
 PathLike = str | os.PathLike[str]
 """A path as every public function takes it."""
 
-_LIBRARIES = ("torch", "lightning-fabric", "monai", "numpy", "scipy", "nibabel", "nilearn", "scikit-image")
+_LIBRARIES = ("torch", "lightning-fabric", "numpy", "scipy", "nibabel", "nilearn", "scikit-image")
 
 
 @contextmanager

@@ -1,12 +1,73 @@
-"""The generator's section of a recipe."""
+"""The generator's section of a recipe, and the steps of a degradation."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from taskgan.degrade.steps import NOT_LINEAR, Step
 from taskgan.schema import Settings
 from taskgan.task import Norm
+
+
+class Blur(Settings):
+    """Gaussian blur.
+
+    Attributes:
+        sigma: Standard deviation in pixels of the image as it is at this step.
+    """
+
+    kind: Literal["blur"] = "blur"
+    sigma: float = Field(gt=0, le=100)
+
+
+class Down(Settings):
+    """Fewer pixels.
+
+    Attributes:
+        factor: Along each axis; L pixels become L/factor, rounded, at least one.
+        by: ``area`` takes the mean over each new pixel, ``decimate`` the value at its middle.
+    """
+
+    kind: Literal["down"] = "down"
+    factor: float = Field(ge=1, le=64)
+    by: Literal["area", "decimate"] = "area"
+
+
+class Noise(Settings):
+    """Gaussian noise, of every pixel and channel its own.
+
+    Attributes:
+        sd: Standard deviation; white is 1.
+    """
+
+    kind: Literal["noise"] = "noise"
+    sd: float = Field(gt=0, le=1)
+
+
+class Poisson(Settings):
+    """Counting noise.
+
+    Attributes:
+        peak: Events in a pixel that is white (1); fewer are noisier.
+    """
+
+    kind: Literal["poisson"] = "poisson"
+    peak: float = Field(gt=0, le=1e6)
+
+
+class Jpeg(Settings):
+    """JPEG compression and back; values are clipped to 0 to 1 and rounded to eight bits.
+
+    Attributes:
+        quality: 1 to 95, as libjpeg counts it.
+    """
+
+    kind: Literal["jpeg"] = "jpeg"
+    quality: int = Field(ge=1, le=95)
+
+
+NOT_LINEAR = (Noise, Poisson, Jpeg)
+"""Steps after which the low-resolution image is no longer a linear operator of the clean one."""
+Step = Annotated[Blur | Down | Noise | Poisson | Jpeg, Field(discriminator="kind")]
 
 
 class Generator(Settings):
@@ -47,3 +108,19 @@ class Generator(Settings):
                 "print what that added to the input into the image; expected blur and down alone, or projection 0"
             )
         return self
+
+
+class Discriminator(Settings):
+    """Image classifier C64-C128-C256-C512-C512-C512 with a linear head to one logit (appendix).
+
+    Attributes:
+        widths: Channels of each stride-2 layer.
+        norm: Normalisation of all layers but the first.
+        conditional: See the degraded image too (pix2pix); the paper's does not.
+    """
+
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(64, 128, 256, 512, 512, 512), min_length=1
+    )
+    norm: Norm = "batch"
+    conditional: bool = False

@@ -12,12 +12,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
-from taskgan.cohort.intensity import IntensityTransform
 from taskgan.errors import UserError
 from taskgan.files import PathLike, read_yaml
+from taskgan.generator import Discriminator as Discriminator
 from taskgan.generator import Generator as Generator
-from taskgan.limits import Limits
-from taskgan.losses import Cycle, Loss
+from taskgan.losses import Cycle, Limits, Loss
 from taskgan.override import apply_override
 from taskgan.phases import Phase, check_phases
 from taskgan.schema import Settings, validated
@@ -39,6 +38,29 @@ def _text(value: object) -> object:
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
+class IntensityTransform(Settings):
+    """What a network sees of an image: how the scale is found that its values are divided by.
+
+    See :mod:`taskgan.cohort.intensity`.
+
+    Attributes:
+        kind: ``mean_nonzero``: mean of the voxels above zero (the paper's sister work). ``mean_foreground``:
+            mean of the voxels above a tenth of the 99th percentile, for images whose background is noise
+            rather than zero. ``percentile``: the given percentile. ``none``: 1.
+        percentile: For ``percentile``.
+        shared: Further inputs of a case are divided by the scale of its degraded image too. Real and imaginary
+            parts of one acquisition, or its echoes, mean something only beside each other; without it each
+            further input has a scale of its own, which is right for another modality.
+        output: What values an image can have, which decides the generator's last activation:
+            ``nonnegative`` (PET), ``real`` (complex MR parts), ``unit`` (0 to 1).
+    """
+
+    kind: Literal["mean_nonzero", "mean_foreground", "percentile", "none"] = "mean_nonzero"
+    percentile: float = Field(default=99.5, gt=0, le=100)
+    shared: bool = False
+    output: Literal["nonnegative", "real", "unit"] = "nonnegative"
+
+
 class Data(Settings):
     """Which columns and rows of ``pairs.csv`` become samples.
 
@@ -52,7 +74,7 @@ class Data(Settings):
             equally often, for any kind.
         workers: Loader processes; 0 loads in the main one.
         augment: See :class:`Augment`.
-        intensity: See :class:`~taskgan.cohort.intensity.IntensityTransform`.
+        intensity: See :class:`IntensityTransform`.
         condition: Column of ``pairs.csv`` that says which of several clean images (contrasts) a row is about; the
             generator is told by one-hot planes after all its other input channels. Empty: there is one.
         conditions: The column's values, in the order of the planes. Empty takes those of the training rows, in the
@@ -111,22 +133,6 @@ class Data(Settings):
                 f"the values of {self.condition} are not known before the training rows are read"
             )
         return len(self.inputs) * (2 * self.neighbours + 1) + len(self.conditions)
-
-
-class Discriminator(Settings):
-    """Image classifier C64-C128-C256-C512-C512-C512 with a linear head to one logit (appendix).
-
-    Attributes:
-        widths: Channels of each stride-2 layer.
-        norm: Normalisation of all layers but the first.
-        conditional: See the degraded image too (pix2pix); the paper's does not.
-    """
-
-    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(64, 128, 256, 512, 512, 512), min_length=1
-    )
-    norm: Norm = "batch"
-    conditional: bool = False
 
 
 class Optimiser(Settings):

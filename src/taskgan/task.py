@@ -1,26 +1,86 @@
 """Settings of the property that a restoration has to keep, and of the networks that read it."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from taskgan.objective.kinds import KINDS, task_kind
 from taskgan.schema import Settings
 
 Norm = Literal["batch", "instance", "group", "none"]
-DENSE = ("unet", "dilated")
-"""Networks that answer for every pixel."""
-RELEASED = ("vgg_face",)
-"""Networks that somebody else trained."""
-CLOSED = ("gradients",)
-"""Networks that learn in closed form, without steps."""
+Form = Literal["squared", "proper"]
+"""Of the task loss: Eq. 3, or the usual loss of the kind."""
+
+
+@dataclass(frozen=True)
+class KindFacts:
+    """What has to be known of a kind of property without computing anything.
+
+    Attributes:
+        dense: y has a value for each pixel, so T must answer for each.
+        by_class: y is one of a few classes, which sampling can balance.
+        partial: Some labels of a case may be unknown (NaN).
+        several: y has as many values as the target has columns; all others have one column.
+        anchored: y is made of T(x), not read from a table; the column holds names.
+        standardised: The target's centre and scale count, and come from the training subjects where it has none.
+    """
+
+    dense: bool = False
+    by_class: bool = False
+    partial: bool = False
+    several: bool = False
+    anchored: bool = False
+    standardised: bool = False
+
+
+KINDS = {
+    "binary": KindFacts(by_class=True),
+    "multi_class": KindFacts(by_class=True),
+    "multi_label": KindFacts(partial=True, several=True),
+    "regression": KindFacts(standardised=True),
+    "segmentation": KindFacts(dense=True),
+    "embedding": KindFacts(anchored=True),
+}
+"""Every kind of property; the class of each is in the file of its name in ``taskgan.objective.kinds``."""
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What has to be known of a network that reads the property without building it.
+
+    Attributes:
+        builder: Module of ``taskgan.networks`` and what is called in it, ``module:name``.
+        options: Arguments of the builder beside those that all have.
+        dense: It answers for every pixel.
+        released: Somebody else trained it.
+        closed: It learns in closed form, without steps.
+        descriptor: Length of its descriptor in widths, where that is the network's own.
+    """
+
+    builder: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    dense: bool = False
+    released: bool = False
+    closed: bool = False
+    descriptor: int | None = None
+
+
+NETWORKS = {
+    "resnet18": NetworkFacts("recogniser:ResNet", {"blocks": 2}),
+    "resnet10": NetworkFacts("recogniser:ResNet", {"blocks": 1}),
+    "patch": NetworkFacts("patch:PatchClassifier"),
+    "convnet": NetworkFacts("recogniser:ConvNet"),
+    "ir": NetworkFacts("ir:ImprovedResNet"),
+    "ir_se": NetworkFacts("ir:ImprovedResNet", {"squeeze": True}),
+    "gradients": NetworkFacts("recogniser:oriented_gradients", closed=True),
+    "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
+    "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
+    "vgg_face": NetworkFacts("recogniser:vgg_face", released=True, descriptor=64),
+}
+"""Every network that can be T or a judge."""
 INSTEAD = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
 """What to do where a released network cannot be had."""
-
-
-def _form(value: object) -> object:
-    """Recipes before 0.3 called the proper loss of a binary property by its name."""
-    return "proper" if value == "cross_entropy" else value
 
 
 def _text(value: object) -> object:
@@ -33,7 +93,14 @@ def _names(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Form = Annotated[Literal["squared", "proper"], BeforeValidator(_form)]
+def _known_network(name: str) -> str:
+    if name not in NETWORKS:
+        raise ValueError(f"no network of that name, expected one of {', '.join(NETWORKS)}")
+    return name
+
+
+def _one_of(names: list[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 class Augment(Settings):
@@ -101,18 +168,7 @@ class Recogniser(Settings):
         augment: Random changes of the clean slices.
     """
 
-    network: Literal[
-        "resnet18",
-        "resnet10",
-        "patch",
-        "convnet",
-        "ir",
-        "ir_se",
-        "gradients",
-        "unet",
-        "dilated",
-        "vgg_face",
-    ] = "resnet18"
+    network: Annotated[str, AfterValidator(_known_network)] = "resnet18"
     weights: str | None = None
     size: int | None = Field(default=None, ge=2)
     width: int = Field(default=64, ge=1)
@@ -136,12 +192,17 @@ class Recogniser(Settings):
     @property
     def released(self) -> bool:
         """Whether its weights are somebody else's, and nothing is trained."""
-        return self.network in RELEASED
+        return NETWORKS[self.network].released
 
     @property
     def closed(self) -> bool:
         """Whether it learns in closed form, without steps."""
-        return self.network in CLOSED
+        return NETWORKS[self.network].closed
+
+    @property
+    def dense(self) -> bool:
+        """Whether it answers for every pixel."""
+        return NETWORKS[self.network].dense
 
     @model_validator(mode="after")
     def _preparation_fits(self) -> "Recogniser":
@@ -150,7 +211,7 @@ class Recogniser(Settings):
                 f"network is {self.network}, which prepares images as its authors do; expected reduce 1, standardise "
                 "false and discriminant false"
             )
-        if self.network in DENSE and (self.reduce > 1 or self.discriminant):
+        if self.dense and (self.reduce > 1 or self.discriminant):
             raise ValueError(
                 f"network is {self.network}, which answers for every pixel; expected reduce 1 and discriminant false"
             )
@@ -166,7 +227,7 @@ class Recogniser(Settings):
         if self.weights and not self.released:
             raise ValueError(
                 f"weights is {self.weights} but network is {self.network}, which is trained here; expected network "
-                f"{' or '.join(RELEASED)}, or no weights"
+                f"{_one_of([n for n, facts in NETWORKS.items() if facts.released])}, or no weights"
             )
         return self
 
@@ -209,14 +270,24 @@ class Target(Settings):
         """The columns that hold y."""
         return self.labels or ("label",)
 
+    @property
+    def facts(self) -> KindFacts:
+        """What is known of the kind."""
+        return KINDS[self.kind]
+
     @model_validator(mode="after")
     def _kind_is_there(self) -> "Target":
         if self.kind not in KINDS:
             raise ValueError(f"task.kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"task.labels are {', '.join(self.labels)}: expected each once")
-        if self.kind != "binary" or self.labels:  # the default one needs no look, and no torch
-            task_kind(self, "squared")
+        if len(self.columns) != 1 and not self.facts.several:
+            raise ValueError(
+                f"kind {self.kind} has one column of labels, got {', '.join(self.columns)}; "
+                "several are of kind multi_label"
+            )
+        if self.facts.dense and self.columns == ("label",):  # it holds numbers
+            raise ValueError(f"kind {self.kind} needs task.labels, the image column of its masks")
         return self
 
 
@@ -281,11 +352,8 @@ class Task(Target):
 
 def descriptor_size(network: Recogniser, target: Target) -> int:
     """Length of a network's descriptor: its own, or the property's."""
-    if network.released:
-        from taskgan.networks.vgg_face import descriptor_length
-
-        return descriptor_length(network.width)
-    return network.size or target.size
+    own = NETWORKS[network.network].descriptor
+    return own * network.width if own is not None else network.size or target.size
 
 
 def check_network(network: Recogniser, target: Target, where: str) -> None:
@@ -295,9 +363,9 @@ def check_network(network: Recogniser, target: Target, where: str) -> None:
         ValueError: If the network is of the other sort, or gives descriptors that nobody asked for; ``where`` names
             its place in the recipe.
     """
-    dense = target.kind != "binary" and task_kind(target, "squared").dense
-    if (network.network in DENSE) != dense:
-        wanted = " or ".join(DENSE) if dense else "resnet18, resnet10, patch, convnet, ir or gradients"
+    dense = target.facts.dense
+    if network.dense != dense:
+        wanted = _one_of([name for name, n in NETWORKS.items() if n.dense == dense and not n.released])
         raise ValueError(f"{where}.network is {network.network}, expected {wanted} for kind {target.kind}")
     if target.kind == "embedding":
         return

@@ -9,13 +9,13 @@ import torch
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.conditions import condition_of, one_hot, resolved_conditions, with_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
-from taskgan.cohort.intensity import Intensity, IntensityTransform
+from taskgan.cohort.intensity import Intensity, fit_further
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.slices import load_case
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.errors import Problems, UserError
-from taskgan.recipe import Augment, Data, Recipe, Target, parse_recipe
+from taskgan.recipe import Augment, Data, IntensityTransform, Recipe, Target, parse_recipe
 from taskgan.recogniser.store import recogniser_folder
 from taskgan.recogniser.volumes import clean_slices
 
@@ -135,8 +135,8 @@ def test_the_shared_scale_is_the_degraded_images_for_inputs_and_clean(table: Pai
 
 def test_without_sharing_every_input_has_its_own_scale() -> None:
     first, further = Intensity(5.0), np.full((2, 2, 2), 3.0, np.float32)
-    assert IntensityTransform(kind="mean_nonzero").fit_further(first, further).scale == 3
-    assert IntensityTransform(kind="mean_nonzero", shared=True).fit_further(first, further) == first
+    assert fit_further(IntensityTransform(kind="mean_nonzero"), first, further).scale == 3
+    assert fit_further(IntensityTransform(kind="mean_nonzero", shared=True), first, further) == first
 
 
 def test_readers_see_clean_images_on_the_same_scale_and_keep_their_names(table: Pairs) -> None:

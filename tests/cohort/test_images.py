@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from taskgan.cohort.images import read_shape, read_sidecar, read_volume, stem, write_volume
-from taskgan.cohort.intensity import IntensityTransform
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
 from taskgan.errors import UserError
+from taskgan.recipe import IntensityTransform
 
 AFFINE = np.array([[-2.0, 0, 0, 90], [0, 2, 0.1, -120], [0, -0.1, 3, -70], [0, 0, 0, 1]])
 
@@ -104,14 +105,14 @@ def test_the_transform_follows_the_images_scale_and_inverts(kind: str, factor: f
     image = np.random.default_rng(1).gamma(2, size=(6, 6, 6)).astype(np.float32)
     image[:2] = 0
     transform = IntensityTransform.model_validate({"kind": kind})
-    one, scaled = transform.fit(image), transform.fit(image * np.float32(factor))
+    one, scaled = fit_intensity(transform, image), fit_intensity(transform, image * np.float32(factor))
     assert scaled.scale == pytest.approx(one.scale * factor, rel=1e-4)
     np.testing.assert_allclose(one.invert(one.apply(image)), image, rtol=1e-5)
 
 
 def test_an_empty_image_cannot_be_scaled() -> None:
     with pytest.raises(UserError, match=r"x\.nii has no positive values"):
-        IntensityTransform().fit(np.zeros((3, 3, 3), np.float32), "x.nii")
+        fit_intensity(IntensityTransform(), np.zeros((3, 3, 3), np.float32), "x.nii")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from taskgan.cohort.photos import Photo
 from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.write_photo import write_photo
-from taskgan.degrade.steps import Blur, Down
 from taskgan.errors import Problems, UserError
+from taskgan.generator import Blur, Down
 from taskgan.recipe import Recipe, parse_recipe
 
 STEPS = [{"kind": "blur", "sigma": 2.0}, {"kind": "down", "factor": 4.0}]

@@ -11,11 +11,11 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo
 from taskgan.cohort.write_photo import write_photo
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Blur, Down
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.observers import BackProjection, View, observe, observers
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.settings import Evaluation
+from taskgan.generator import Blur, Down
 
 CHAIN = Degradation((Blur(sigma=4 / 3), Down(factor=4)))
 SHAPES = {"a": (40, 32), "b": (29, 45)}

@@ -8,6 +8,7 @@ import torch
 from fake_cohort import StubReader, make_restorations, shrink
 
 from taskgan.cohort.images import read_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.slices import to_slices
 from taskgan.errors import UserError
 from taskgan.evaluate.features import FILE, Positions, read_features
@@ -46,7 +47,7 @@ def test_features_of_all_three_images_in_the_judges_slices(evaluated: Path, coho
         ("input", "clean", "restored"), (8, 9)
     )
     degraded, clean = (read_volume(cohort / "sub-03" / f"{name}.nii.gz").data for name in ("dose1", "clean"))
-    scaled = Data().intensity.fit(degraded, "x").apply(clean)
+    scaled = fit_intensity(Data().intensity, degraded, "x").apply(clean)
     assert found.images["clean"][2] == pytest.approx(StubReader().features(to_slices(scaled)).mean(axis=0))
     record = read_yaml(evaluated / "evaluation.yaml")["features"]
     assert (record["file"], record["reader"], record["count"]) == (FILE, "judge", 9)

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from taskgan.networks.discriminator import ImageDiscriminator
-from taskgan.networks.norm import NormKind
+from taskgan.task import Norm
 
-NORMS: list[NormKind] = ["batch", "instance", "group", "none"]
+NORMS: list[Norm] = ["batch", "instance", "group", "none"]
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (96, 64)])
-def test_one_logit_an_image_and_every_layer_halves_the_size(norm: NormKind, size: tuple[int, int]) -> None:
+def test_one_logit_an_image_and_every_layer_halves_the_size(norm: Norm, size: tuple[int, int]) -> None:
     network = ImageDiscriminator(in_channels=2, widths=(4, 8, 16), norm=norm)
     logit, features = network(torch.randn(3, 2, *size))
     assert logit.shape == (3,)
@@ -51,7 +51,7 @@ def test_impossible_sizes_are_refused(arguments: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_features_start_at_the_scale_of_the_images(norm: NormKind) -> None:
+def test_features_start_at_the_scale_of_the_images(norm: Norm) -> None:
     torch.manual_seed(0)
     _, features = ImageDiscriminator(in_channels=1, widths=(16, 32, 32, 32), norm=norm)(
         torch.randn(8, 1, 64, 64)

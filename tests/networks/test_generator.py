@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgan.networks.generator import Output, UNet
-from taskgan.networks.norm import NormKind, group_count, norm_layer
+from taskgan.networks.norm import group_count, norm_layer
 from taskgan.recipe import Recipe
+from taskgan.task import Norm
 
-NORMS: list[NormKind] = ["batch", "instance", "group", "none"]
+NORMS: list[Norm] = ["batch", "instance", "group", "none"]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,7 @@ def test_paper_setting_has_the_layers_and_size_of_the_appendix() -> None:
 )
 @settings(max_examples=30, deadline=None)
 def test_every_size_depth_and_norm_comes_back_in_its_size(
-    height: int, width: int, depth: int, norm: NormKind, residual: bool
+    height: int, width: int, depth: int, norm: Norm, residual: bool
 ) -> None:
     network = small(in_channels=2, depth=depth, norm=norm, residual=residual, output="real")
     x = torch.rand(2, 2, height, width)
@@ -74,7 +75,7 @@ def test_every_size_depth_and_norm_comes_back_in_its_size(
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_one_image_at_the_smallest_map_trains_every_weight(norm: NormKind) -> None:
+def test_one_image_at_the_smallest_map_trains_every_weight(norm: Norm) -> None:
     network = small(norm=norm, depth=6, dropout=0.0, output="real").train()
     network(torch.rand(1, 1, 20, 20)).square().sum().backward()
     for name, parameter in network.named_parameters():
@@ -84,7 +85,7 @@ def test_one_image_at_the_smallest_map_trains_every_weight(norm: NormKind) -> No
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_evaluation_is_deterministic_and_independent_of_the_batch(norm: NormKind) -> None:
+def test_evaluation_is_deterministic_and_independent_of_the_batch(norm: Norm) -> None:
     network = settled(small(norm=norm, residual=True))
     images = torch.rand(5, 1, 37, 30)
     with torch.no_grad():
@@ -181,7 +182,7 @@ def test_residual_starts_near_the_degraded_channel() -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_signal_keeps_its_size_at_the_start(norm: NormKind) -> None:
+def test_the_signal_keeps_its_size_at_the_start(norm: Norm) -> None:
     network = UNet(in_channels=1, width=16, max_width=64, depth=6, norm=norm, output="real").train()
     with torch.no_grad():
         restored = network(torch.randn(4, 1, 64, 64))
@@ -189,7 +190,7 @@ def test_the_signal_keeps_its_size_at_the_start(norm: NormKind) -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_few_steps_learn_to_denoise(norm: NormKind) -> None:
+def test_few_steps_learn_to_denoise(norm: Norm) -> None:
     network = small(width=8, max_width=32, norm=norm, dropout=0.0)
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
@@ -229,7 +230,7 @@ def test_the_same_seed_starts_alike() -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_norms_neither_zero_nor_crash_on_one_pixel(norm: NormKind) -> None:
+def test_norms_neither_zero_nor_crash_on_one_pixel(norm: Norm) -> None:
     layer = norm_layer(norm, 16).train()
     features = 3 * torch.randn(1, 16, 1, 1)
     normed = layer(features)

@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from taskgan.networks.norm import NormKind
 from taskgan.networks.recogniser import recogniser_network
+from taskgan.task import Norm
 
 
 def test_the_published_layout() -> None:
@@ -77,7 +77,7 @@ def test_the_end_sees_where_features_are() -> None:
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "group", "none"])
 @pytest.mark.parametrize("name", ["ir", "ir_se"])
-def test_every_norm_and_size_gives_descriptors_and_four_features(name: str, norm: NormKind) -> None:
+def test_every_norm_and_size_gives_descriptors_and_four_features(name: str, norm: Norm) -> None:
     network = recogniser_network(name, width=4, norm=norm, outputs=6)  # type: ignore[arg-type]
     for size in ((112, 112), (37, 48)):
         found, features = network(torch.randn(2, 1, *size))

@@ -1,20 +1,18 @@
 import pytest
 import torch
 
-from taskgan.networks.norm import NormKind
 from taskgan.networks.patch import PatchClassifier
 from taskgan.networks.recogniser import recogniser_network
+from taskgan.task import Norm
 
 
-def _patch(
-    width: int = 4, norm: NormKind = "none", dropout: float = 0.0, outputs: int = 6
-) -> PatchClassifier:
+def _patch(width: int = 4, norm: Norm = "none", dropout: float = 0.0, outputs: int = 6) -> PatchClassifier:
     torch.manual_seed(0)
     return PatchClassifier(in_channels=1, width=width, norm=norm, dropout=dropout, outputs=outputs)
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "group", "none"])
-def test_a_logit_for_each_class_and_the_features_of_every_layer(norm: NormKind) -> None:
+def test_a_logit_for_each_class_and_the_features_of_every_layer(norm: Norm) -> None:
     logits, features = _patch(norm=norm)(torch.randn(2, 1, 96, 75))
     assert logits.shape == (2, 6)
     assert [tuple(f.shape[1:]) for f in features] == [
@@ -79,7 +77,7 @@ def test_in_eval_mode_an_image_is_read_the_same_in_any_company() -> None:
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
-def test_every_weight_learns(norm: NormKind) -> None:
+def test_every_weight_learns(norm: Norm) -> None:
     network = _patch(norm=norm)
     network(torch.randn(4, 1, 64, 64))[0].square().sum().backward()
     for key, parameter in network.named_parameters():

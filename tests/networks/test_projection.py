@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Blur, Down, Noise, parse_steps
+from taskgan.degrade.steps import parse_steps
+from taskgan.generator import Blur, Down, Noise
 from taskgan.networks.generator import UNet
 from taskgan.networks.projection import Projection
 

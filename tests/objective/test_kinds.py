@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from taskgan.objective.kinds import KINDS, task_kind
-from taskgan.objective.task import Form, TaskKind
-from taskgan.task import Target
+from taskgan.objective.kinds import task_kind
+from taskgan.objective.task import TaskKind
+from taskgan.task import KINDS, Form, Target
 
 FORMS: list[Form] = ["squared", "proper"]
 MASK = torch.zeros(2, 6, 6)

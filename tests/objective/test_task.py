@@ -3,8 +3,8 @@ import torch
 
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.objective.kinds import task_kind
-from taskgan.objective.task import Form, TaskKind, feature_distance, task_loss
-from taskgan.task import Target
+from taskgan.objective.task import TaskKind, feature_distance, task_loss
+from taskgan.task import Form, Target
 
 FORMS: list[Form] = ["squared", "proper"]
 

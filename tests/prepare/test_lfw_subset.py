@@ -9,8 +9,8 @@ import pytest
 from small_lfw import small_lfw
 
 from taskgan.cohort.pairs import read_pairs
-from taskgan.degrade.steps import Blur, Down
 from taskgan.errors import UserError
+from taskgan.generator import Blur, Down
 from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
 from taskgan.prepare.lfw_lists import ListedPair, PairList
 from taskgan.prepare.lfw_subset import LfwSubset, draw_subset

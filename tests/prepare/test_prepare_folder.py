@@ -13,9 +13,10 @@ from taskgan.cohort.description import read_description
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.photos import read_photo
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Noise, parse_steps
+from taskgan.degrade.steps import parse_steps
 from taskgan.errors import Problems, UserError
-from taskgan.prepare import folder as folder_module
+from taskgan.generator import Noise
+from taskgan.prepare import photos as photos_module
 from taskgan.prepare.folder import FolderPreparation, prepare_folder
 from taskgan.recipe import Data
 
@@ -146,7 +147,7 @@ def test_images_of_another_folder_are_never_taken_for_those(
 
     begun = tmp_path / "begun"
     with monkeypatch.context() as patched:
-        patched.setattr(folder_module, "write_pairs", _killed)
+        patched.setattr(photos_module, "write_pairs", _killed)
         with pytest.raises(KeyboardInterrupt):
             prepare_folder(images, begun, NOISY)
     prepare_folder(other, begun, NOISY)

@@ -10,7 +10,7 @@ from taskgan.relaxometry.identifiable import bounds, check_identifiable
 from taskgan.relaxometry.protocol import Given, input_protocol, target_of
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.bids import input_sidecar, target_sidecar
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, Target
+from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
 
 FLAIR = next(target for target in TARGETS if target.name == "T2-FLAIR")
 
@@ -89,11 +89,11 @@ def test_delays_that_do_not_rise_are_refused(tmp_path):
 
 def test_a_contrast_is_what_its_own_image_says_it_is(tmp_path):
     path = tmp_path / "flair.nii.gz"
-    own = Target(name="T2-FLAIR", tr=9000, te=120, ti=2500)
+    own = SpinEcho(name="T2-FLAIR", tr=9000, te=120, ti=2500)
     write_volume(path, np.zeros((2, 2, 1), np.float32), np.eye(4), side=target_sidecar(own, 5.0))
     assert target_of("T2-FLAIR", path, Given()) == (own, "sidecar", [])
     assert target_of("T2-FLAIR", None, Given()) == (FLAIR, "default", [])
-    mine = Target(name="T2-FLAIR", tr=8000, te=90, ti=2200)
+    mine = SpinEcho(name="T2-FLAIR", tr=8000, te=90, ti=2200)
     assert target_of("T2-FLAIR", path, Given(targets=(mine,))) == (mine, "file", [])
     _change(path, InversionTime=None)  # half a FLAIR is no FLAIR
     assert target_of("T2-FLAIR", path, Given()) == (FLAIR, "default", [])

@@ -14,12 +14,11 @@ from typer.testing import CliRunner
 
 from taskgan.cli import app
 from taskgan.cohort.images import read_volume
-from taskgan.cohort.intensity import IntensityTransform
 from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
 from taskgan.errors import Failed, Problems, UserError
-from taskgan.recipe import Data
+from taskgan.recipe import Data, IntensityTransform
 from taskgan.restore.files import restore
 
 DATA = Data(intensity=IntensityTransform(kind="none", output="unit"))

@@ -5,11 +5,11 @@ import pytest
 import torch
 from small_models import GENERATOR, card_of, network_of
 
-from taskgan.cohort.intensity import Intensity, IntensityTransform
+from taskgan.cohort.intensity import Intensity
 from taskgan.cohort.slices import Case
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Blur, Down
-from taskgan.recipe import Data, Generator
+from taskgan.generator import Blur, Down
+from taskgan.recipe import Data, Generator, IntensityTransform
 from taskgan.restore import tiles as module
 from taskgan.restore.model_folder import build_generator
 from taskgan.restore.restorer import Restorer

@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import network_of, volume, write
 
-from taskgan.cohort.intensity import IntensityTransform
 from taskgan.errors import UserError
 from taskgan.networks.generator import UNet
-from taskgan.recipe import Data, Generator, Norm
+from taskgan.recipe import Data, Generator, IntensityTransform, Norm
 from taskgan.restore import restorer as module
 from taskgan.restore.precision import folded
 from taskgan.restore.restorer import Restorer

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from small_models import network_of
 from torch import nn
 
-from taskgan.cohort.intensity import Intensity, IntensityTransform
+from taskgan.cohort.intensity import Intensity
 from taskgan.cohort.slices import Case
-from taskgan.recipe import Data
+from taskgan.recipe import Data, IntensityTransform
 from taskgan.restore import tiles as module
 from taskgan.restore.restorer import Restorer
 from taskgan.restore.tiles import Tiles, restore_case, restore_in_tiles

@@ -18,7 +18,7 @@ from taskgan.evaluate.run import evaluate
 from taskgan.files import checksum
 from taskgan.info import describe
 from taskgan.recipe import parse_recipe
-from taskgan.simulate.mr import cohort as module
+from taskgan.simulate import folder as driver
 from taskgan.simulate.mr.cohort import input_columns, simulate_mr
 from taskgan.simulate.mr.sequences import TARGETS, Mdme
 from taskgan.simulate.mr.settings import mr_simulation
@@ -167,13 +167,13 @@ def test_same_bytes_after_an_interruption_and_other_settings_are_refused(
             if count == 2:
                 raise KeyboardInterrupt
 
-    module_run = module._run
-    monkeypatch.setattr(module, "_run", stop_after_two)
+    module_run = driver.work
+    monkeypatch.setattr(driver, "work", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         simulate_mr(out, settings, workers=1)
     assert not (out / "pairs.csv").exists()
     assert read_description(out)["complete"] is False
-    monkeypatch.setattr(module, "_run", module_run)
+    monkeypatch.setattr(driver, "work", module_run)
     simulate_mr(out, settings, workers=2)
     assert _sums(out) == _sums(made)
     capsys.readouterr()

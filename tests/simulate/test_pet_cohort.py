@@ -13,11 +13,11 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
 from taskgan.files import checksum
-from taskgan.objective.kinds import KINDS
 from taskgan.recipe import read_recipe, shipped
-from taskgan.simulate.pet import cohort as module
+from taskgan.simulate import folder as driver
 from taskgan.simulate.pet.cohort import simulate_pet
 from taskgan.simulate.pet.settings import pet_simulation
+from taskgan.task import KINDS
 
 pytest.importorskip("nilearn", reason="the MNI anatomy comes with nilearn")
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -136,8 +136,8 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
             if count == 2:
                 raise KeyboardInterrupt
 
-    module_run = module._run
-    monkeypatch.setattr(module, "_run", stop_after_two)
+    module_run = driver.work
+    monkeypatch.setattr(driver, "work", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         simulate_pet(out, SETTINGS, workers=1)
     assert not (out / "pairs.csv").exists()
@@ -145,7 +145,7 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
     first = (out / "sub-001/pet/sub-001_trc-FBB_rec-standard_pet.nii.gz").stat().st_mtime_ns
     (out / "sub-003/pet").mkdir(parents=True, exist_ok=True)
     (out / "sub-003/pet/.partial-killed.nii.gz").write_bytes(b"half a file")
-    monkeypatch.setattr(module, "_run", module_run)
+    monkeypatch.setattr(driver, "work", module_run)
     simulate_pet(out, SETTINGS, workers=2)
     assert (out / "sub-001/pet/sub-001_trc-FBB_rec-standard_pet.nii.gz").stat().st_mtime_ns == first
     assert _sums(out) == _sums(made)
@@ -181,7 +181,7 @@ def test_one_file_is_a_template_and_two_heads_are_too_few(tmp_path, monkeypatch)
     def stop(*_):
         raise Planned
 
-    monkeypatch.setattr(module, "_run", stop)
+    monkeypatch.setattr(driver, "work", stop)
     for name in ("a_tissue.nii", "b_tissue.nii"):
         (tmp_path / "heads").mkdir(exist_ok=True)
         (tmp_path / "heads" / name).touch()

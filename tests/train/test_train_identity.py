@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from procedural_lfw import procedural_lfw
-from taskgan.degrade.steps import Blur, Down
 from taskgan.errors import Problems
+from taskgan.generator import Blur, Down
 from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.train.run import train

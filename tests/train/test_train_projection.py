@@ -13,8 +13,8 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Blur, Down
 from taskgan.errors import Problems
+from taskgan.generator import Blur, Down
 from taskgan.recipe import Recipe
 from taskgan.restore.files import restore
 from taskgan.restore.model_folder import read_model

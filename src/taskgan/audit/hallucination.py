@@ -67,12 +67,6 @@ class Hallucination:
     change: NDArray[np.float64]
     residual: NDArray[np.float64]
 
-    @property
-    def share_against(self) -> float:
-        """Σ H over Σ E: how much of the change stands against the data (may leave 0 to 1 where signs are mixed)."""
-        total = float(self.evidence.sum(dtype=np.float64))
-        return float(self.against.sum(dtype=np.float64)) / total if abs(total) > 1e-9 else float("nan")
-
 
 def support_map(restored: Array, degraded: Array, sigma: tuple[float, ...]) -> Array:
     """z of the module's definition: how far the restoration leaves the measured image, in local standard deviations.

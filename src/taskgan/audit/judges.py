@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.inputs import Inputs
-from taskgan.audit.properties import Property, check_columns, property_of
+from taskgan.audit.properties import check_columns
 from taskgan.errors import UserError
 from taskgan.evaluate.readers import describe, no_readers
 from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
 from taskgan.recipe import Recipe, Recogniser, Target
-from taskgan.task import DENSE
 
 KINDS = ("binary", "multi_class", "multi_label", "regression", "segmentation")
 _NETWORKS = ("convnet", "resnet10", "resnet18")
@@ -81,7 +80,7 @@ def judge_settings(recipe: Recipe) -> tuple[Recogniser, Recogniser]:
     """
     taken = {recipe.task.pretrain.network, recipe.judge.network}
     seeds = {recipe.task.pretrain.seed, recipe.judge.seed}
-    dense = recipe.judge.network in DENSE
+    dense = recipe.judge.dense
     network = recipe.judge.network if dense else next(name for name in _NETWORKS if name not in taken)
     seed = next(s for s in range(recipe.judge.seed + 1, recipe.judge.seed + 4) if s not in seeds)
     return recipe.judge, recipe.judge.model_copy(update={"network": network, "seed": seed})
@@ -167,15 +166,6 @@ def asked(judge: Judge, inputs: Inputs) -> Target:
     if own.columns != ("label",):
         check_columns(judge.name, own, inputs.pairs)
     return own
-
-
-def properties(judges: Sequence[Judge], inputs: Inputs) -> dict[str, Property]:
-    """What every judge reads, by its name.
-
-    Raises:
-        UserError: See :func:`asked`.
-    """
-    return {judge.name: property_of(asked(judge, inputs), inputs.pairs) for judge in judges}
 
 
 def _check_kind(kind: str, where: str) -> None:

@@ -19,6 +19,7 @@ from taskgan.audit.properties import OBSERVER, Property, property_of
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.shift import image_statistics
 from taskgan.cohort.images import Volume, read_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import to_slices
 from taskgan.cohort.targets import Targets
@@ -232,7 +233,7 @@ def load(pair: Pair, inputs: Inputs) -> Loaded:
             volume = read_volume(place)
             same_grid(volume, source, place, pair)
             masks[column] = np.asarray(volume.data > 0.5)
-    scale = inputs.recipe.data.intensity.fit(source.data, str(pair.degraded)).scale
+    scale = fit_intensity(inputs.recipe.data.intensity, source.data, str(pair.degraded)).scale
     return Loaded(pair, source, images, masks, scale)
 
 

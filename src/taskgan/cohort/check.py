@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.conditions import problems_of_conditions
 from taskgan.cohort.images import read_shape, read_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.labels import problems_of_labels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
@@ -158,7 +159,7 @@ def _wrong_values(
     if role == "input" and data.intensity.shared:
         return ""  # scaled by the degraded image: an imaginary part may well be zero
     try:
-        data.intensity.fit(image, str(path))
+        fit_intensity(data.intensity, image, str(path))
     except UserError as error:
         return str(error)
     return ""

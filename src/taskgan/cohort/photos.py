@@ -161,17 +161,16 @@ def _deep(path: Path, image: Any, raw: str) -> NDArray[np.uint16]:
         )
     if getattr(image, "tag_v2", {}).get(_PLANES) == 2:
         raise UserError(f"{path} keeps its colours in separate planes of 16 bits; expected them side by side")
-    if kind == "LA":  # as long as RGBA of 8 bits: both bytes of grey, both of alpha
-        four = _unpacked(path, Image, "RGBA", "RGBA").astype(np.uint16)
+    if kind == "LA":  # opened as RGBA of 8 bits, which is as long: both bytes of grey, both of alpha
+        four = _unpacked(path, Image, "RGBA").astype(np.uint16)
         return np.asarray(four[:, :, 0::2] << 8 | four[:, :, 1::2])
     big = order == "B"
-    upper, lower = (_unpacked(path, Image, image.mode, f"{kind};16{o}") for o in ("BL" if big else "LB"))
+    upper, lower = (_unpacked(path, Image, f"{kind};16{o}") for o in ("BL" if big else "LB"))
     return np.asarray(upper.astype(np.uint16) << 8 | lower)
 
 
-def _unpacked(path: Path, pillow: Any, mode: str, raw: str) -> NDArray[np.uint8]:
+def _unpacked(path: Path, pillow: Any, raw: str) -> NDArray[np.uint8]:
     with path.open("rb") as handle, pillow.open(handle, formats=_FORMATS) as image:
-        image._mode = mode
         image.tile = [
             tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
             for tile in image.tile

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
-from taskgan.cohort.intensity import Intensity
+from taskgan.cohort.intensity import Intensity, fit_further, fit_intensity
 from taskgan.cohort.pairs import Pair
 from taskgan.errors import UserError
 from taskgan.recipe import Data
@@ -104,7 +104,7 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
 
 def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
     source = read_volume(pair.degraded)
-    intensity = data.intensity.fit(source.data, str(pair.degraded))
+    intensity = fit_intensity(data.intensity, source.data, str(pair.degraded))
     channels = [intensity.apply(source.data)]
     for column in data.inputs[1:]:
         path = pair.path(column)
@@ -118,7 +118,7 @@ def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
             raise UserError(
                 f"{path} has another affine than {pair.degraded.name}, expected images on one grid"
             )
-        channels.append(data.intensity.fit_further(intensity, extra.data, str(path)).apply(extra.data))
+        channels.append(fit_further(data.intensity, intensity, extra.data, str(path)).apply(extra.data))
     return np.stack([to_slices(c) for c in channels], axis=1), intensity, source
 
 

@@ -108,10 +108,6 @@ class UnpairedSteps(Steps):
             for key, groups in self._groups.items()
         }
 
-    def clean_indices(self, step: int) -> list[int]:
-        """Clean slices of a step on all devices, place by place beside ``indices``."""
-        return [self._stranger(step, *drawn) for drawn in enumerate(self.indices(step))]
-
     def _stranger(self, step: int, place: int, degraded: int) -> int:
         key, turn = self._course.at(step)
         return self._strangers[key].index(turn, place, degraded)

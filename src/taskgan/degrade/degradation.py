@@ -17,8 +17,9 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from taskgan.degrade import axis
-from taskgan.degrade.steps import Blur, Down, steps_of
+from taskgan.degrade.steps import apply_noise, steps_of
 from taskgan.errors import UserError
+from taskgan.generator import Blur, Down
 
 Image = NDArray[np.float64]
 Steps = tuple[Any, ...]
@@ -81,7 +82,7 @@ class Degradation:
                 found = _both([_chain(part, n) for n in found.shape[:2]], found)
                 continue
             for step in part:
-                found = step.apply(found, drawn)
+                found = apply_noise(step, found, drawn)
         if found.shape[:2] != image.shape[:2]:
             found = _both([_up(low, n) for low, n in zip(found.shape, image.shape[:2], strict=False)], found)
         return np.clip(found, 0.0, 1.0)

@@ -48,7 +48,7 @@ def demo_faces(
             settings.
         Problems: If lists are malformed or name images that are missing.
     """
-    from taskgan.degrade.steps import Blur, Down
+    from taskgan.generator import Blur, Down
     from taskgan.prepare.lfw import LfwPreparation, find_data, prepare_lfw
     from taskgan.prepare.lfw_subset import LfwSubset
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
@@ -129,7 +130,7 @@ def _open(pair: Pair, bench: Bench) -> _Opened:
         raise UserError(f"row {pair.row} (case {pair.case}) names no clean image to compare with")
     source, truth = read_volume(pair.degraded), read_volume(pair.clean)
     same_grid(truth, source, pair.clean, pair)
-    intensity = bench.data.intensity.fit(source.data, str(pair.degraded))
+    intensity = fit_intensity(bench.data.intensity, source.data, str(pair.degraded))
     restored_path = restorations.images[pair.case]
     restored = read_volume(restored_path)
     same_grid(restored, source, restored_path, pair)

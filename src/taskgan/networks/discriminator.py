@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.norm import norm_layer
+from taskgan.task import Norm
 
 _SLOPE = 0.2
 
@@ -30,7 +31,7 @@ class ImageDiscriminator(nn.Module):
         *,
         in_channels: int,
         widths: Sequence[int] = (64, 128, 256, 512, 512, 512),
-        norm: NormKind = "batch",
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
         if in_channels < 1:
@@ -74,7 +75,7 @@ class ImageDiscriminator(nn.Module):
         return self.head(x.mean(dim=(2, 3))).squeeze(1), features
 
 
-def _layer(before: int, width: int, norm: NormKind) -> nn.Sequential:
+def _layer(before: int, width: int, norm: Norm) -> nn.Sequential:
     # A bias before a norm that subtracts the mean would be a dead weight.
     conv = nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1, bias=norm in ("none", "group"))
     nn.init.kaiming_normal_(conv.weight, a=_SLOPE)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.norm import norm_layer
 from taskgan.networks.projection import Projection
+from taskgan.task import Norm
 
 Output = Literal["nonnegative", "real", "unit"]
 
@@ -73,7 +74,7 @@ class UNet(nn.Module):
         width: int = 64,
         max_width: int = 512,
         depth: int = 8,
-        norm: NormKind = "batch",
+        norm: Norm = "batch",
         dropout: float = 0.5,
         dropout_layers: int = 3,
         residual: bool = False,
@@ -201,12 +202,12 @@ class UNet(nn.Module):
                     nn.init.zeros_(module.bias)
 
 
-def _down(before: int, after: int, norm: NormKind) -> nn.Sequential:
+def _down(before: int, after: int, norm: Norm) -> nn.Sequential:
     convolution = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
     return nn.Sequential(convolution, norm_layer(norm, after))
 
 
-def _up(before: int, after: int, norm: NormKind) -> nn.Sequential:
+def _up(before: int, after: int, norm: Norm) -> nn.Sequential:
     convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
     return nn.Sequential(convolution, norm_layer(norm, after))
 

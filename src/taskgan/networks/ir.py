@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.norm import NormKind, needs_bias, norm_layer
+from taskgan.networks.norm import needs_bias, norm_layer
+from taskgan.task import Norm
 
 _STAGES = (2, 2, 2, 2)  # units; the 18-layer member of the family
 _GRID = 7  # what is left of 112 pixels after four halvings
@@ -34,7 +35,7 @@ class ImprovedResNet(nn.Module):
         *,
         in_channels: int,
         width: int,
-        norm: NormKind,
+        norm: Norm,
         dropout: float,
         outputs: int,
         squeeze: bool = False,
@@ -74,7 +75,7 @@ class ImprovedResNet(nn.Module):
 class _Unit(nn.Module):
     """The step is in the second convolution; the shortcut drops pixels, or is a 1×1 convolution to more channels."""
 
-    def __init__(self, before: int, after: int, *, stride: int, norm: NormKind, squeeze: bool) -> None:
+    def __init__(self, before: int, after: int, *, stride: int, norm: Norm, squeeze: bool) -> None:
         super().__init__()
         bias = needs_bias(norm)
         self.inner = nn.Sequential(

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-NormKind = Literal["batch", "instance", "group", "none"]
+from taskgan.task import Norm
 
 _MAX_GROUPS = 32  # Wu and He 2018
 _MIN_GROUP = 4  # on a 1×1 map the statistics of a group come from its channels alone
@@ -52,7 +51,7 @@ def group_count(channels: int) -> int:
     return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
 
 
-def norm_layer(kind: NormKind, channels: int) -> nn.Module:
+def norm_layer(kind: Norm, channels: int) -> nn.Module:
     """A normalisation of feature maps (B, ``channels``, H, W), with learned scale and shift.
 
     Args:
@@ -86,6 +85,6 @@ def statistics_kept(network: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
 
 
-def needs_bias(kind: NormKind) -> bool:
+def needs_bias(kind: Norm) -> bool:
     """Whether a convolution before the norm has a bias: what each channel's mean takes away is a dead weight."""
     return kind in ("none", "group")

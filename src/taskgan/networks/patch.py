@@ -3,7 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.norm import norm_layer
+from taskgan.task import Norm
 
 _SLOPE = 0.2
 _STRIDES = (2, 2, 2, 2, 1, 1)
@@ -29,7 +30,7 @@ class PatchClassifier(nn.Module):
     least_size = 48
     """Pixels along an axis from which a patch fits; smaller images are padded with zeros, which is air."""
 
-    def __init__(self, *, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> None:
+    def __init__(self, *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> None:
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         self.layers = nn.ModuleList(
@@ -62,7 +63,7 @@ class PatchClassifier(nn.Module):
         return self.head(x).mean(dim=(2, 3)), features
 
 
-def _layer(before: int, after: int, stride: int, norm: NormKind) -> nn.Sequential:
+def _layer(before: int, after: int, stride: int, norm: Norm) -> nn.Sequential:
     # A bias before a norm that subtracts the mean would be a dead weight.
     conv = nn.Conv2d(before, after, kernel_size=4, stride=stride, padding=1, bias=norm in ("none", "group"))
     nn.init.kaiming_normal_(conv.weight, a=_SLOPE)

@@ -4,33 +4,21 @@ Both return logits and the features of each stage, because the task-feature loss
 mapping (Figure 4) look inside.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Literal
+from importlib import import_module
 
 import torch
 from torch import Tensor, nn
 
-from taskgan.networks.gradients import FEATURES, OrientedGradients
-from taskgan.networks.ir import ImprovedResNet
-from taskgan.networks.norm import NormKind, needs_bias, norm_layer
-from taskgan.networks.patch import PatchClassifier
-from taskgan.networks.segmenter import DilatedNet, PixelUNet
-from taskgan.networks.vgg_face import VggFaceRecogniser
-
-Architecture = Literal[
-    "resnet18", "resnet10", "convnet", "patch", "ir", "ir_se", "gradients", "unet", "dilated", "vgg_face"
-]
-
-_BLOCKS = {"resnet18": 2, "resnet10": 1}
+from taskgan.networks.norm import needs_bias, norm_layer
+from taskgan.task import NETWORKS, Norm
 
 
 def recogniser_network(
-    name: Architecture,
+    name: str,
     *,
     in_channels: int = 1,
     width: int = 64,
-    norm: NormKind = "batch",
+    norm: Norm = "batch",
     dropout: float = 0.0,
     outputs: int = 1,
 ) -> nn.Module:
@@ -63,18 +51,14 @@ def recogniser_network(
         raise ValueError(
             f"in_channels, width and outputs must be positive, got {in_channels}, {width}, {outputs}"
         )
-    if name in _PLAIN:
-        return _PLAIN[name](in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs)
-    if name not in _BLOCKS:
-        raise ValueError(f"no recogniser network {name!r}: expected {', '.join((*_BLOCKS, *_PLAIN))}")
-    return ResNet(
-        blocks=_BLOCKS[name],
-        in_channels=in_channels,
-        width=width,
-        norm=norm,
-        dropout=dropout,
-        outputs=outputs,
+    if name not in NETWORKS:
+        raise ValueError(f"no recogniser network {name!r}: expected {', '.join(NETWORKS)}")
+    facts = NETWORKS[name]
+    module, _, builder = facts.builder.partition(":")
+    network: nn.Module = getattr(import_module(f"taskgan.networks.{module}"), builder)(
+        in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs, **facts.options
     )
+    return network
 
 
 class ResNet(nn.Module):
@@ -90,7 +74,7 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self, *, blocks: int, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int
+        self, *, blocks: int, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -123,7 +107,7 @@ class ResNet(nn.Module):
 class _Block(nn.Module):
     """Two 3×3 convolutions and a shortcut, which is a 1×1 convolution where the shape changes."""
 
-    def __init__(self, before: int, after: int, *, stride: int, norm: NormKind) -> None:
+    def __init__(self, before: int, after: int, *, stride: int, norm: Norm) -> None:
         super().__init__()
         bias = needs_bias(norm)
         self.inner = nn.Sequential(
@@ -160,7 +144,7 @@ class ConvNet(nn.Module):
         outputs: Logits an image.
     """
 
-    def __init__(self, *, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> None:
+    def __init__(self, *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> None:
         super().__init__()
         widths = [max(1, width // 2), *(width * 2**k for k in range(4))]
         self.stages = nn.ModuleList(
@@ -183,26 +167,26 @@ class ConvNet(nn.Module):
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
 
 
-def _gradients(*, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> nn.Module:
+def oriented_gradients(
+    *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int
+) -> nn.Module:
+    """:class:`~taskgan.networks.gradients.OrientedGradients`, whose width, norm and dropout count for nothing.
+
+    Raises:
+        ValueError: If ``outputs`` is not the length of its description.
+    """
+    from taskgan.networks.gradients import FEATURES, OrientedGradients
+
     if outputs != FEATURES:
         raise ValueError(f"oriented gradients are {FEATURES} numbers, asked for {outputs}")
     return OrientedGradients(in_channels=in_channels)
 
 
-def _vgg_face(*, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> nn.Module:
+def vgg_face(*, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> nn.Module:
+    """:class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own."""
+    from taskgan.networks.vgg_face import VggFaceRecogniser
+
     return VggFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels)
-
-
-_PLAIN: dict[str, Callable[..., nn.Module]] = {
-    "convnet": ConvNet,
-    "patch": PatchClassifier,
-    "ir": ImprovedResNet,
-    "ir_se": partial(ImprovedResNet, squeeze=True),
-    "vgg_face": _vgg_face,
-    "gradients": _gradients,
-    "unet": PixelUNet,
-    "dilated": DilatedNet,
-}
 
 
 def _start(network: nn.Module) -> None:

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.norm import NormKind, norm_layer
+from taskgan.networks.norm import norm_layer
+from taskgan.task import Norm
 
 _DEPTH = 3
 _DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # Yu and Koltun's context network
@@ -26,7 +27,7 @@ class PixelUNet(nn.Module):
         outputs: Logits a pixel.
     """
 
-    def __init__(self, *, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> None:
+    def __init__(self, *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> None:
         super().__init__()
         widths = [width * 2**k for k in range(_DEPTH + 1)]
         self.down = nn.ModuleList(
@@ -64,7 +65,7 @@ class DilatedNet(nn.Module):
         outputs: Logits a pixel.
     """
 
-    def __init__(self, *, in_channels: int, width: int, norm: NormKind, dropout: float, outputs: int) -> None:
+    def __init__(self, *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> None:
         super().__init__()
         befores = [in_channels, *[width] * (len(_DILATIONS) - 1)]
         self.stages = nn.ModuleList(
@@ -86,7 +87,7 @@ class DilatedNet(nn.Module):
         return self.head(x), features
 
 
-def _double(before: int, after: int, norm: NormKind) -> nn.Sequential:
+def _double(before: int, after: int, norm: Norm) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after, kernel_size=3, padding=1),
         norm_layer(norm, after),

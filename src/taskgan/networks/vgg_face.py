@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taskgan.task import NETWORKS
+
 SIZE = 224
 """Pixels on either side of what the network sees."""
 IDENTITIES = 2622
@@ -18,7 +20,7 @@ MEAN = (129.1863, 104.7624, 93.5940)
 """What is taken off red, green and blue, on 0 to 255. Data in another order want the mean in that order too."""
 
 _BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # channels in widths, convolutions
-_FULL = 64  # channels of fc6 and fc7 in widths: 4096 at the published width
+_FULL = NETWORKS["vgg_face"].descriptor or 64  # channels of fc6 and fc7 in widths: 4096 at the published one
 
 
 def descriptor_length(width: int) -> int:

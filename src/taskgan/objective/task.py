@@ -2,56 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-Form = Literal["squared", "proper"]
-
-
-class Target(Protocol):
-    """What names a property, as a recipe does (``taskgan.recipe.Target`` says what each of these means)."""
-
-    @property
-    def kind(self) -> str:
-        """One of the files of ``taskgan.objective.kinds``."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of ``pairs.csv`` that hold it."""
-
-    @property
-    def classes(self) -> int:
-        """How many classes; of masks, the background is one."""
-
-    @property
-    def size(self) -> int:
-        """Length of a descriptor."""
-
-    @property
-    def margin(self) -> float:
-        """By which the right identity must win while T is pretrained: a cosine, or an angle in radians."""
-
-    @property
-    def margin_form(self) -> Literal["cosine", "angular"]:
-        """Whether the margin is taken off the cosine or added to the angle."""
-
-    @property
-    def margin_scale(self) -> float:
-        """What cosines are multiplied by before the softmax."""
-
-    @property
-    def centre(self) -> float | None:
-        """Value that T calls 0; None is the mean over training subjects."""
-
-    @property
-    def scale(self) -> float | None:
-        """Difference that T calls 1; None is the SD over training subjects."""
-
-    @property
-    def cut(self) -> float | None:
-        """Value from which a case is positive, or largest distance of one identity; None decides nothing yet."""
+from taskgan.task import Form, Target
 
 
 class Entry(NamedTuple):
@@ -78,38 +34,25 @@ class TaskKind(ABC):
     Nothing here reduces over the cases of a batch.
 
     Attributes:
-        dense: y has a value for each pixel, so T must answer for each.
-        by_class: y is one of a few classes, which sampling can balance.
-        partial: Some labels of a case may be unknown (NaN).
-        several: y has as many values as the target has columns; all others have one column.
-        anchored: y is made of T(x), not read from a table (see :meth:`y`); the column holds names.
         measure: Name of the error and what it is, for tables.
-        standardised: The target's centre and scale count, and come from the training subjects where it has none.
+        dense, by_class, partial, several, anchored, standardised: See :class:`~taskgan.task.KindFacts`.
 
     Args:
         target: The property.
         form: ``squared`` is Eq. 3 as written; ``proper`` the usual loss of the kind.
 
     Raises:
-        ValueError: If the form is unknown, or the target names too many or too few columns.
+        ValueError: If the form is unknown.
     """
 
-    dense: ClassVar[bool] = False
-    by_class: ClassVar[bool] = False
-    partial: ClassVar[bool] = False
-    several: ClassVar[bool] = False
-    anchored: ClassVar[bool] = False
-    standardised: ClassVar[bool] = False
     measure: ClassVar[tuple[str, str]]
 
     def __init__(self, target: Target, form: Form) -> None:
         if form not in ("squared", "proper"):
             raise ValueError(f"task loss is {form!r}, expected squared or proper")
-        if len(target.columns) != 1 and not self.several:
-            raise ValueError(
-                f"kind {target.kind} has one column of labels, got {', '.join(target.columns)}; "
-                "several are of kind multi_label"
-            )
+        facts = target.facts
+        self.dense, self.by_class, self.partial = facts.dense, facts.by_class, facts.partial
+        self.several, self.anchored, self.standardised = facts.several, facts.anchored, facts.standardised
         self.target = target
         self.form = form
 

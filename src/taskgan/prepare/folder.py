@@ -6,19 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from taskgan.cohort.begun import finished
 from taskgan.cohort.description import write_description
-from taskgan.cohort.pairs import SPLITS, is_case_name, write_pairs
+from taskgan.cohort.pairs import SPLITS, is_case_name
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.splits import DEFAULT_SHARES
 from taskgan.console import say
 from taskgan.degrade.degradation import Degradation
 from taskgan.errors import Problems, UserError
-from taskgan.files import PathLike, check_writable, checksum, versions
+from taskgan.files import PathLike, checksum, versions
 from taskgan.prepare.names import deal
-from taskgan.prepare.output import clear
-from taskgan.prepare.photos import PhotoPreparation, make_images, measure, rows_of
-from taskgan.prepare.sources import Source, check_unchanged, marks_of
+from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
+from taskgan.prepare.sources import Source
 from taskgan.prepare.table import Line, Table, read_table
 
 MADE_BY = "taskgan prepare folder"
@@ -73,17 +71,9 @@ def prepare_folder(
     found = _of_folder(folder, out, settings) if read is None else _of_table(folder, read)
     sources = _dealt(found, settings)
     description = _description(read, settings)
-    check_writable(out, "the cohort")
-    if overwrite:
-        clear(out, MADE_BY)
-    marks = marks_of(sources)
-    if finished(out, description, ("settings", "degradation", "table")):
-        check_unchanged(out, marks)
+    if not begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers):
         say(f"{out} is complete: {len(sources)} images; nothing to do")
         return out
-    write_description(out, description)
-    make_images(sources, marks, settings, out, workers)
-    write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
     people = {str(source.columns["subject"]): source.columns["split"] for source in sources}
     splits = {name: sum(split == name for split in people.values()) for name in SPLITS}
     measured = {"images": len(sources), "subjects": len(people), **splits, **measure(sources, settings, out)}

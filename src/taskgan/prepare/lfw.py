@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from taskgan.cohort.begun import finished
 from taskgan.cohort.description import write_description
-from taskgan.cohort.pairs import SPLITS, write_pairs
+from taskgan.cohort.pairs import SPLITS
 from taskgan.cohort.photos import is_photo_name
 from taskgan.console import say
 from taskgan.degrade.degradation import Degradation
 from taskgan.errors import UserError
-from taskgan.files import PathLike, atomic, check_writable, checksum, versions
+from taskgan.files import PathLike, atomic, checksum, versions
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
 from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
-from taskgan.prepare.output import clear
-from taskgan.prepare.photos import PhotoPreparation, make_images, measure, rows_of
-from taskgan.prepare.sources import Source, check_unchanged, marks_of
+from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
+from taskgan.prepare.sources import Source
 
 MADE_BY = "taskgan prepare lfw"
 VERIFICATION = "verification.csv"
@@ -79,17 +77,9 @@ def prepare_lfw(
         images, lists = draw_subset(images, lists, settings.subset, settings.seed)
     split = deal_people(list(images), lists["test"].people, settings)
     sources = _sources(images, split)
-    check_writable(out, "the cohort")
-    if overwrite:
-        clear(out, MADE_BY)
-    marks = marks_of(sources)
-    if finished(out, description, ("settings", "degradation", "lists")):
-        check_unchanged(out, marks)
+    if not begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers):
         say(f"{out} is complete: {len(sources)} images of {len(images)} people; nothing to do")
         return out
-    write_description(out, description)
-    make_images(sources, marks, settings, out, workers)
-    write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
     _write_verification(out / VERIFICATION, lists)
     people = {name: sum(found == name for found in split.values()) for name in SPLITS}
     test = [source for source in sources if source.columns["split"] == "test"]

@@ -6,19 +6,25 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from taskgan.cohort.begun import finished
+from taskgan.cohort.description import write_description
 from taskgan.cohort.images import read_volume
+from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
 from taskgan.console import progress
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import Step
 from taskgan.errors import Problems, UserError
-from taskgan.prepare.sources import Mark, Source, begin
+from taskgan.files import check_writable
+from taskgan.generator import Step
+from taskgan.prepare.output import clear
+from taskgan.prepare.sources import Mark, Source, begin, check_unchanged, marks_of
 from taskgan.schema import Settings
 
 Array = NDArray[np.float32]
@@ -95,6 +101,46 @@ def make_images(
     if problems:
         listed = [problems[source.case] for source in sources if source.case in problems]
         raise Problems(f"{len(listed)} of {len(sources)} images cannot be prepared", listed)
+
+
+def begin_cohort(
+    out: Path,
+    sources: Sequence[Source],
+    settings: PhotoPreparation,
+    description: dict[str, Any],
+    *,
+    overwrite: bool,
+    workers: int,
+) -> bool:
+    """Write description, images and ``pairs.csv`` of a cohort, or go on with those that were begun.
+
+    Args:
+        out: Cohort folder.
+        sources: The clean photos.
+        settings: How.
+        description: Of the cohort; its sections after ``settings`` and ``degradation`` say what it is made from.
+        overwrite: Begin anew what this verb made before.
+        workers: Threads; 0 takes every core.
+
+    Returns:
+        Whether there was something to do; False where the cohort is complete.
+
+    Raises:
+        UserError: If ``out`` holds something else, or was made of other images or with other settings.
+        Problems: If images are damaged.
+    """
+    check_writable(out, "the cohort")
+    if overwrite:
+        clear(out, str(description["made_by"]))
+    marks = marks_of(sources)
+    parts = [name for name in ("settings", "degradation", "table", "lists") if name in description]
+    if finished(out, description, parts):
+        check_unchanged(out, marks)
+        return False
+    write_description(out, description)
+    make_images(sources, marks, settings, out, workers)
+    write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
+    return True
 
 
 def rows_of(sources: Sequence[Source], settings: PhotoPreparation, out: Path) -> list[dict[str, object]]:

@@ -78,11 +78,11 @@ def check_unchanged(out: Path, marks: Mapping[str, Mark]) -> None:
     """Of a complete cohort: it was made of these images.
 
     Raises:
-        UserError: If images differ, came or went. A cohort that an older version made says nothing about them.
+        UserError: If images differ, came or went.
     """
     held = _held(out)
     other = [case for case in dict.fromkeys((*marks, *held)) if marks.get(case) != held.get(case)]
-    if held and other:
+    if other:
         raise UserError(
             f"{out} is complete, but of other images: {len(other)} of {len(marks)} are not those that it was made "
             f"of, such as {other[0]}; take another folder, or --overwrite"
@@ -94,14 +94,7 @@ def begin(out: Path, marks: Mapping[str, Mark]) -> None:
 
     In this order: an image that is there was made from what the file says, whenever the call is killed.
     """
-    held = _held(out)
-    # Images of which nothing is written down may be of anything.
-    doubtful = (
-        (mark.place for case, mark in held.items() if marks.get(case) != mark)
-        if held
-        else (mark.place for mark in marks.values())
-    )
-    for place in doubtful:
+    for place in (mark.place for case, mark in _held(out).items() if marks.get(case) != mark):
         for path in (degraded_path(out, place), clean_path(out, place)):
             path.unlink(missing_ok=True)
     with atomic(out / FILE) as partial, partial.open("w", newline="", encoding="utf-8") as handle:

@@ -33,12 +33,6 @@ def recovery(t1: ArrayLike, b1: ArrayLike, protocol: Mdme) -> Array:
     )
 
 
-def packed(matrix: Array) -> Array:
-    """The upper triangle of symmetric matrices: (D, D, N) to (D(D+1)/2, N)."""
-    rows, columns = np.triu_indices(len(matrix))
-    return np.asarray(matrix[rows, columns])
-
-
 def gram(signal: NDArray[Any]) -> Array:
     """R of every voxel, packed.
 

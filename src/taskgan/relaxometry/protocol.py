@@ -10,7 +10,7 @@ from taskgan.cohort.images import read_sidecar, sidecar
 from taskgan.errors import Problems, UserError
 from taskgan.files import read_yaml
 from taskgan.schema import Settings, validated
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, Target
+from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
 
 _LONGEST_S = 60.0  # no sequence has such a time: it is one in milliseconds
 _GRADIENT = ("GR", "GRE")
@@ -28,7 +28,7 @@ class Given(Settings):
     """
 
     mdme: Mdme | None = None
-    targets: tuple[Target, ...] = ()
+    targets: tuple[SpinEcho, ...] = ()
 
     @model_validator(mode="after")
     def _distinct(self) -> "Given":
@@ -133,7 +133,7 @@ def _ms(side: Mapping[str, Any], field: str, image: Path) -> float:
     return round(float(value) * 1000, 4)
 
 
-def target_of(contrast: str, clean: Path | None, given: Given) -> tuple[Target, str, list[str]]:
+def target_of(contrast: str, clean: Path | None, given: Given) -> tuple[SpinEcho, str, list[str]]:
     """The sequence of a contrast, in a word where it is from, and what to warn of.
 
     Args:
@@ -163,7 +163,7 @@ def target_of(contrast: str, clean: Path | None, given: Given) -> tuple[Target, 
                 values["ti"] = _ms(side, "InversionTime", clean)
             try:
                 return (
-                    validated(Target, values, "the sequence is not valid"),
+                    validated(SpinEcho, values, "the sequence is not valid"),
                     "sidecar",
                     _notes(side, contrast),
                 )

@@ -16,7 +16,7 @@ from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import ABOUT_SEQUENCE, INTENSITY_FACTOR, source_marks
-from taskgan.simulate.mr.sequences import Mdme, Target
+from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 METHOD = "relaxometry"
 MAPS = "maps"
@@ -73,7 +73,7 @@ def origin_of(setup: Setup, recipe: Recipe, data: Data, seen: Mapping[str, Any])
 
 def side_of(
     job: Job,
-    target: Target,
+    target: SpinEcho,
     maps: Maps,
     protocol: Mdme,
     setup: Setup,

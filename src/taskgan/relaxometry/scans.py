@@ -14,7 +14,7 @@ from taskgan.relaxometry.identifiable import check_identifiable
 from taskgan.relaxometry.protocol import input_protocol, target_of
 from taskgan.relaxometry.record import Setup
 from taskgan.restore.inputs import Job
-from taskgan.simulate.mr.sequences import Mdme, Target
+from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Scan:
     jobs: tuple[Job, ...]
     protocol: Mdme
     source: str
-    targets: Mapping[str, tuple[Target, str, list[str]]]
+    targets: Mapping[str, tuple[SpinEcho, str, list[str]]]
 
 
 def find_scans(jobs: Sequence[Job], columns: Columns, setup: Setup, most: int | None = None) -> list[Scan]:

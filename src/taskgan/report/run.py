@@ -54,7 +54,7 @@ def compare(
     Raises:
         UserError: If a folder is no evaluation, they cannot be compared, or a report is already there.
     """
-    absent = [name for name in ("matplotlib", "jinja2", "statsmodels") if find_spec(name) is None]
+    absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
     if absent:
         raise UserError(
             f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"

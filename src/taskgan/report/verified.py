@@ -56,7 +56,7 @@ class Verified:
 
 
 def read_verified(comparison: Comparison) -> Verified | None:
-    """Read and join the distances; None where no evaluation has any, as those of older versions.
+    """Read and join the distances; None where no evaluation has any.
 
     Raises:
         UserError: If a file is damaged, or clean or degraded images are other distances apart in one evaluation than

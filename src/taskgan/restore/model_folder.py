@@ -42,7 +42,7 @@ class Seen(Settings):
         plane: Smallest and largest in-plane size (x, y), voxels.
         scale: Smallest and largest factor that the intensity transform found, in the images' units.
         people: Digests of the names of training and validation subjects, so that an audit can refuse them as test
-            subjects; empty in cards of earlier versions.
+            subjects.
         images: Digests of their clean images' files, likewise.
     """
 

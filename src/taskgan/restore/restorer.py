@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from taskgan.cohort.conditions import one_hot, with_planes
-from taskgan.cohort.intensity import Intensity
+from taskgan.cohort.intensity import Intensity, fit_further, fit_intensity
 from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
 from taskgan.errors import UserError
 from taskgan.files import PathLike
@@ -300,14 +300,14 @@ class Restorer:
         if len(extras) != len(self.data.inputs) - 1:
             wanted = ", ".join(self.data.inputs)
             raise UserError(f"{name} comes with {1 + len(extras)} input images, the model takes {wanted}")
-        intensity = self.data.intensity.fit(degraded, name)
+        intensity = fit_intensity(self.data.intensity, degraded, name)
         channels = [intensity.apply(degraded)]
         for extra in extras:
             if extra.shape != degraded.shape:
                 raise UserError(
                     f"{name} has shape {degraded.shape}, a further input channel has {extra.shape}"
                 )
-            channels.append(self.data.intensity.fit_further(intensity, extra, name).apply(extra))
+            channels.append(fit_further(self.data.intensity, intensity, extra, name).apply(extra))
         inputs = np.stack([to_slices(channel) for channel in channels], axis=1)
         return self.restore_inputs(inputs, intensity, samples=samples, seed=seed, condition=condition)
 

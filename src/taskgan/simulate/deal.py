@@ -1,5 +1,9 @@
 """Subjects and anatomies dealt to train, val and test, so that none is in two."""
 
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
@@ -51,3 +55,29 @@ def anatomies_by_split(count: int | None, shares: Shares, rng: np.random.Generat
     parts = sizes(count, shares)
     ends = np.cumsum(parts)
     return {name: order[end - size : end] for name, size, end in zip(SPLITS, parts, ends, strict=True)}
+
+
+def in_turn(splits: Sequence[str], owners: Mapping[str, Sequence[int]]) -> list[int]:
+    """The anatomy of every subject, in the order of their splits: those of a split one after another, over again."""
+    turn = {name: itertools.cycle(anatomies) for name, anatomies in owners.items()}
+    return [next(turn[name]) for name in splits]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A subject before it is simulated.
+
+    Attributes:
+        number: From 1.
+        split: train, val or test.
+        anatomy: Index into the cohort's anatomies.
+    """
+
+    number: int
+    split: str
+    anatomy: int
+
+    @property
+    def name(self) -> str:
+        """BIDS participant, e.g. ``sub-001``."""
+        return f"sub-{self.number:03d}"

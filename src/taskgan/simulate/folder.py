@@ -1,21 +1,111 @@
-"""What the cohort folders of all simulations have."""
+"""What all simulations do alike: a folder that is begun, filled by several processes and gone on with."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from taskgan import __version__
 from taskgan.cohort import bids
+from taskgan.cohort.begun import finished
+from taskgan.cohort.description import write_description
+from taskgan.console import progress, say
+from taskgan.files import versions
+from taskgan.schema import Settings
+from taskgan.simulate.anatomy import Anatomy, mni_anatomy
+from taskgan.simulate.workers import Bench, Record, default_workers, work
 
 TRUTH = Path("derivatives") / "truth"
 
 
-def anatomies_sentence(one_template: bool, sources: Sequence[Path]) -> str:
-    """What the subjects' heads were made from, for ``cohort.yaml``."""
-    if one_template:
-        return (
+def record_path(subject: str) -> Path:
+    """The subject's figures; written last, so it marks the subject as complete."""
+    return TRUTH / subject / f"{subject}_desc-truth_figures.json"
+
+
+def describe(
+    kind: str, settings: Any, sources: Sequence[Path], further: Mapping[str, Any], **device: Settings
+) -> dict[str, Any]:
+    """What ``cohort.yaml`` says of a simulated cohort before it is measured.
+
+    Args:
+        kind: ``pet`` or ``mr``.
+        settings: Of the simulation.
+        sources: BrainWeb files.
+        further: What only this kind says.
+        device: Its section about the scanner.
+    """
+    values = settings.model_dump(mode="json")
+    # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
+    values["anatomy"] = [path.name for path in sources] or None
+    anatomies = "BrainWeb heads, each of them in one split only, deformed per subject"
+    if settings.one_template:
+        anatomies = (
             f"one template ({sources[0].name if sources else 'MNI ICBM152 2009a'}) deformed per subject; "
             "the anatomy of a subject is its own deformation"
         )
-    return "BrainWeb heads, each of them in one split only, deformed per subject"
+    return {
+        "kind": kind,
+        "made_by": f"taskgan simulate {kind}",
+        "seed": settings.seed,
+        "anatomies": anatomies,
+        **further,
+        "settings": values,
+        **{name: section.model_dump(mode="json") for name, section in device.items()},
+        "versions": versions(),
+    }
+
+
+def make_subjects(
+    out: Path,
+    subjects: Sequence[Any],
+    bench: Callable[..., Bench],
+    settings: Any,
+    sources: Sequence[Path],
+    *,
+    description: Mapping[str, Any],
+    parts: tuple[str, str],
+    top: Mapping[str, str],
+    workers: int,
+    most: int | None = None,
+    detailed: bool = False,
+) -> list[Record] | None:
+    """Make the subjects that are not there.
+
+    Args:
+        out: The cohort folder.
+        subjects: All of the plan.
+        bench: Makes a worker's bench from the settings, the sources, the template, its resolution and ``out``.
+        settings: Of the simulation.
+        sources: BrainWeb files; empty takes the MNI template.
+        description: Of the cohort, see :func:`describe`.
+        parts: Its sections that must be those that the folder was begun with.
+        top: See :func:`write_top`.
+        workers: Processes; 0 takes every core, at most ``most``.
+        most: See ``workers``.
+        detailed: Tissues of ``anatomy.DETAILED``.
+
+    Returns:
+        The records of all subjects in order; None where the cohort is complete already.
+
+    Raises:
+        UserError: If ``out`` holds something else or was begun with other settings.
+    """
+    if finished(out, description, parts):
+        say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
+        return None
+    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
+        left.unlink()
+    write_description(out, {**description, "complete": False})
+    write_top(out, **top)
+    waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
+    count = min(workers or default_workers(most), max(1, len(waiting)))
+    step = 1.0 if settings.scale == "full" else 2.0
+    template: Anatomy | None = mni_anatomy(step, detailed=detailed) if waiting and not sources else None
+    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
+        for record in work(waiting, bench, (settings, tuple(sources), template, step, out), count, out):
+            shown.advance(subject=record["subject"])
+    return [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
 
 
 def write_top(folder: Path, *, name: str, truth: str, verb: str, readme: str) -> None:
@@ -26,12 +116,12 @@ def write_top(folder: Path, *, name: str, truth: str, verb: str, readme: str) ->
         name: Of the data set.
         truth: Name of the truth that goes with it.
         verb: Which made it, e.g. ``simulate pet``.
-        readme: Text of its README.
+        readme: Text of its README, with a place for the ``version``.
     """
     bids.write_top(
         folder,
         name=name,
-        readme=readme,
+        readme=readme.format(version=__version__),
         derivative=TRUTH,
         derivative_name=truth,
         about={"License": "CC0", "Authors": ["taskgan", verb]},

@@ -47,12 +47,9 @@ def start_fabric(machine: Machine, precision: str, *, alone: bool = False) -> An
     Raises:
         UserError: If this machine does not have what is asked for.
     """
-    try:
-        from lightning_fabric import Fabric
-    except ImportError:
-        from lightning.fabric import Fabric
-    for name in ("lightning_fabric", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # it announces what run.yaml records
+    from lightning_fabric import Fabric
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what run.yaml records
     devices, nodes = (1, 1) if alone else (machine.devices, machine.nodes)
     try:
         return Fabric(

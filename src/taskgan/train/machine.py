@@ -134,7 +134,7 @@ def _key(recipe: Recipe, size: tuple[int, int], device: torch.device) -> str:
         "code": __version__,
         "torch": torch.__version__,
         "device": in_words(device),
-        # A projection costs next to nothing, and an earlier version's measurement still counts.
+        # A projection costs next to nothing.
         "generator": recipe.generator.model_dump(exclude={"projection", "degradation"}),
         "discriminator": recipe.discriminator.model_dump(),
         "channels": recipe.data.channels,

@@ -113,7 +113,7 @@ class Session:
         Raises:
             UserError: If a network that does not learn is another than the one that the run began with.
         """
-        for name, mark in state.get("frozen", {}).items():
+        for name, mark in state["frozen"].items():
             if mark != self._mark(name):
                 raise UserError(
                     f"the {name} network is another than the one that {self.folder} began with (checksum "
@@ -121,7 +121,7 @@ class Session:
                 )
         self.standing = Standing(**state["standing"])
         for name, network in self.players.networks().items():
-            if name not in state.get("frozen", {}):  # earlier versions kept them too
+            if name not in state["frozen"]:
                 try:
                     network.load_state_dict(state["networks"][name])
                 except RuntimeError as error:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from taskgan.degrade.steps import Blur, Down
+from taskgan.generator import Blur, Down
 from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
 from taskgan.recipe import Recipe, parse_recipe
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import read_volume
+from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.slices import to_slices
@@ -107,7 +108,7 @@ class Studio:
         intensity = self.data.intensity
         # Photos have no scale to be found: half of the reading is saved.
         source = volume if intensity.kind == "none" or path == row.degraded else read_volume(row.degraded)
-        scaled = intensity.fit(source.data, str(row.degraded)).apply(volume.data)
+        scaled = fit_intensity(intensity, source.data, str(row.degraded)).apply(volume.data)
         # Another tool may write the photo that it restored as NIfTI, and leave the range.
         photo = np.clip(volume.data[:, :, 0], 0, 1) if is_photo_name(row.degraded) else None
         return Shown(photo, to_slices(scaled))

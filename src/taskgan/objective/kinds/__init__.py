@@ -1,26 +1,17 @@
 """Kinds of property. Each is one file with one class that is a ``taskgan.objective.task.TaskKind``.
 
-A new kind is a file here and a line in ``KINDS``. The files are imported when they are asked for, because recipes
-name kinds without wanting torch.
+A new kind is a file here, with a class of the same name (``multi_class`` is ``MultiClass``), and a line in
+:data:`taskgan.task.KINDS`. Only the file that is needed is imported.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from taskgan.task import KINDS
+
 if TYPE_CHECKING:
-    from taskgan.objective.task import Form, Target, TaskKind
-
-__all__ = ["KINDS", "task_kind"]
-
-KINDS = {
-    "binary": "Binary",
-    "multi_class": "MultiClass",
-    "multi_label": "MultiLabel",
-    "regression": "Regression",
-    "segmentation": "Segmentation",
-    "embedding": "Embedding",
-}
-"""File and class of every kind."""
+    from taskgan.objective.task import TaskKind
+    from taskgan.task import Form, Target
 
 
 def task_kind(target: "Target", form: "Form") -> "TaskKind":
@@ -31,9 +22,10 @@ def task_kind(target: "Target", form: "Form") -> "TaskKind":
         form: Form of its loss.
 
     Raises:
-        ValueError: If there is no such kind or form, or the kind does not go with the target's other settings.
+        ValueError: If there is no such kind or form.
     """
     if target.kind not in KINDS:
         raise ValueError(f"task kind is {target.kind!r}, expected one of {', '.join(KINDS)}")
-    made: TaskKind = getattr(import_module(f"{__name__}.{target.kind}"), KINDS[target.kind])(target, form)
+    name = target.kind.title().replace("_", "")
+    made: TaskKind = getattr(import_module(f"{__name__}.{target.kind}"), name)(target, form)
     return made

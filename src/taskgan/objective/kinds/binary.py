@@ -13,7 +13,6 @@ class Binary(TaskKind):
     sure and wrong. ``proper``: cross-entropy, whose gradient does not fade.
     """
 
-    by_class = True
     measure = ("slice MAE", "Mean |probability − label| over the middle slices")
 
     @property

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.objective.task import Entry, Form, Target, TaskKind
+from taskgan.objective.task import Entry, TaskKind
 
 _SHARPNESS = 16.0  # of the softmax over the cosines of a batch
 
@@ -24,13 +24,7 @@ class Embedding(TaskKind):
     company; images of the same identity are nobody's company.
     """
 
-    anchored = True
     measure = ("distance", "Mean distance of unit descriptors from the clean image's over the middle slices")
-
-    def __init__(self, target: Target, form: Form) -> None:
-        super().__init__(target, form)
-        if target.size < 2:
-            raise ValueError(f"kind embedding needs a size of at least 2, got {target.size}")
 
     @property
     def outputs(self) -> int:

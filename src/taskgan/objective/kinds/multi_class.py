@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import Entry, Form, Target, TaskKind
+from taskgan.objective.task import Entry, TaskKind
 
 
 class MultiClass(TaskKind):
@@ -15,13 +15,7 @@ class MultiClass(TaskKind):
     costs and the bound is 1. ``proper``: cross-entropy.
     """
 
-    by_class = True
     measure = ("slice error", "Mean of 1 − the probability of the right class over the middle slices")
-
-    def __init__(self, target: Target, form: Form) -> None:
-        super().__init__(target, form)
-        if target.classes < 2:
-            raise ValueError(f"kind multi_class needs classes of at least 2, got {target.classes}")
 
     @property
     def outputs(self) -> int:

@@ -13,8 +13,6 @@ class MultiLabel(TaskKind):
     rather than sums, so that μ does not depend on how many labels there are.
     """
 
-    partial = True
-    several = True
     measure = ("slice MAE", "Mean |probability − label| over the known labels and the middle slices")
 
     @property

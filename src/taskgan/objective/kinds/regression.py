@@ -16,7 +16,6 @@ class Regression(TaskKind):
     scale does.
     """
 
-    standardised = True
     measure = ("slice MAE", "Mean |value − label| over the middle slices, in the label's own unit")
 
     @property

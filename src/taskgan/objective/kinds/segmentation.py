@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import Entry, Form, Target, TaskKind
+from taskgan.objective.task import Entry, TaskKind
 
 
 class Segmentation(TaskKind):
@@ -16,15 +16,7 @@ class Segmentation(TaskKind):
     alone has no gradient in a slice without one.
     """
 
-    dense = True
     measure = ("1 − Dice", "1 − Dice over the middle slices as one volume, mean over the classes")
-
-    def __init__(self, target: Target, form: Form) -> None:
-        super().__init__(target, form)
-        if target.columns == ("label",):  # it holds numbers
-            raise ValueError("kind segmentation needs task.labels, the image column of its masks")
-        if target.classes < 2:
-            raise ValueError(f"kind segmentation needs classes of at least 2, got {target.classes}")
 
     @property
     def outputs(self) -> int:

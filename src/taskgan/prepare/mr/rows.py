@@ -15,8 +15,6 @@ PARTS = ("real", "imag", "magnitude", "phase")
 REQUIRED = ("subject", "role", "path")
 KNOWN = (*REQUIRED, "split", "delay_ms", "echo", "part", "name", "te_ms", "tr_ms", "phase_units", "series")
 
-Key = tuple[float, int, str]
-
 
 @dataclass(frozen=True)
 class Row:

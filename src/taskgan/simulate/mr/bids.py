@@ -3,16 +3,13 @@
 Names that every multi-contrast MR cohort shares are in :mod:`taskgan.cohort.mdme`.
 """
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.cohort.bids import write_participants as participants
 from taskgan.cohort.mdme import MASK_TYPES
-from taskgan.simulate import folder as folders
 from taskgan.simulate.folder import TRUTH
-from taskgan.simulate.mr.sequences import Mdme, Target
+from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 MASKS = MASK_TYPES
 """Masks of the truth and their ``Type``."""
@@ -25,7 +22,7 @@ _MASK_TEXT = {
     "grey": "Nearly pure healthy grey matter without striatum and thalamus",
     "csf": "Nearly pure cerebrospinal fluid",
 }
-_PARTICIPANTS = {
+PARTICIPANTS = {
     "patient": "1: patient, 0: control",
     "pathology": "control, lesions (white-matter lesions) or tumour (metastasis with oedema)",
     "lesion_count": "White-matter lesions that were drawn; some are too small for the lesion mask",
@@ -43,16 +40,17 @@ imaginary parts, which have a sign), and the conventional contrasts: T1w, acq-fl
 signal of fully relaxed water at nominal gain. derivatives/truth holds masks. pairs.csv lists one pair per subject
 and contrast, cohort.yaml the settings, seed, versions and measured figures.
 """
+TOP = {
+    "name": "Simulated multi-contrast MR",
+    "truth": "True lesions and tissues",
+    "verb": "simulate mr",
+    "readme": _README,
+}
 
 
 def truth_path(subject: str, name: str) -> Path:
     """Path of a mask of :data:`MASKS`."""
     return TRUTH / subject / "anat" / f"{subject}_desc-{name}_mask.nii.gz"
-
-
-def record_path(subject: str) -> Path:
-    """The subject's figures; written last, so it marks the subject as complete."""
-    return TRUTH / subject / f"{subject}_desc-truth_figures.json"
 
 
 def input_sidecar(protocol: Mdme, td: float, te: float, slice_mm: float) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def input_sidecar(protocol: Mdme, td: float, te: float, slice_mm: float) -> dict
     }
 
 
-def target_sidecar(target: Target, slice_mm: float) -> dict[str, Any]:
+def target_sidecar(target: SpinEcho, slice_mm: float) -> dict[str, Any]:
     """Sidecar of a conventional image. Times are in seconds."""
     inversion = {} if target.ti is None else {"InversionTime": target.ti / 1000}
     return {
@@ -104,19 +102,3 @@ def _scanner(slice_mm: float) -> dict[str, Any]:
 def mask_sidecar(name: str) -> dict[str, Any]:
     """The sidecar of a mask."""
     return {"Type": MASKS[name], "Description": _MASK_TEXT[name]}
-
-
-def write_top(folder: Path) -> None:
-    """The files of the folder that do not depend on the subjects."""
-    folders.write_top(
-        folder,
-        name="Simulated multi-contrast MR",
-        truth="True lesions and tissues",
-        verb="simulate mr",
-        readme=_README.format(version=__version__),
-    )
-
-
-def write_participants(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """``participants.tsv`` and what its columns mean."""
-    participants(folder, _PARTICIPANTS, rows)

@@ -1,33 +1,31 @@
 """``taskgan simulate mr``: subjects on every core, a cohort folder at the end."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from taskgan.cohort import mdme
-from taskgan.cohort.begun import finished
+from taskgan.cohort.bids import write_participants
 from taskgan.cohort.description import write_description
 from taskgan.cohort.mdme import input_path, target_path
 from taskgan.cohort.pairs import write_pairs
-from taskgan.console import progress, say
-from taskgan.files import PathLike, versions
-from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
-from taskgan.simulate.folder import anatomies_sentence
+from taskgan.console import say
+from taskgan.files import PathLike
+from taskgan.simulate.anatomy import Anatomy, brainweb_files
+from taskgan.simulate.folder import describe, make_subjects
 from taskgan.simulate.mr.bids import (
     MASKS,
-    record_path,
+    PARTICIPANTS,
+    TOP,
     truth_path,
-    write_participants,
-    write_top,
 )
 from taskgan.simulate.mr.plan import KINDS, Subject, plan
 from taskgan.simulate.mr.sequences import Mdme
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.subject import make_subject
-from taskgan.simulate.workers import Anatomies, Record, default_workers, work
+from taskgan.simulate.workers import Anatomies, Record
 
 
 def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
@@ -50,20 +48,25 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
     out, settings = Path(out), settings or MrSimulation()
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = plan(settings, None if settings.one_template else len(sources))
-    description = _description(settings, sources)
-    if finished(out, description, ("settings", "geometry")):
-        say(f"{out} is complete: {settings.subjects} subjects; nothing to do")
+    about = {
+        "inputs": list(input_columns(settings.mdme)),
+        "contrasts": {str(_label(target.name)): target.name for target in settings.targets},
+    }
+    description = describe("mr", settings, sources, about, geometry=settings.geometry)
+    records = make_subjects(
+        out,
+        subjects,
+        _Bench,
+        settings,
+        sources,
+        description=description,
+        parts=("settings", "geometry"),
+        top=TOP,
+        workers=workers,
+        detailed=True,
+    )
+    if records is None:
         return out
-    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
-        left.unlink()
-    write_description(out, {**description, "complete": False})
-    write_top(out)
-    waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
-    count = min(workers or default_workers(), max(1, len(waiting)))
-    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
-        for record in _run(waiting, settings, sources, out, count):
-            shown.advance(subject=record["subject"])
-    records = [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
     _write_tables(out, settings, records)
     write_description(out, {**description, "measured": _measured(records), "complete": True})
     patients = sum(r["kind"] != "control" for r in records)
@@ -77,34 +80,6 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
     """Columns of a protocol's images, see :func:`taskgan.cohort.mdme.input_columns`."""
     return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
-
-
-def _description(settings: MrSimulation, sources: Sequence[Path]) -> dict[str, Any]:
-    values = settings.model_dump(mode="json")
-    # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
-    values["anatomy"] = [path.name for path in sources] or None
-    return {
-        "kind": "mr",
-        "made_by": "taskgan simulate mr",
-        "seed": settings.seed,
-        "anatomies": anatomies_sentence(settings.one_template, sources),
-        "inputs": list(input_columns(settings.mdme)),
-        "contrasts": {str(_label(target.name)): target.name for target in settings.targets},
-        "settings": values,
-        "geometry": settings.geometry.model_dump(mode="json"),
-        "versions": versions(),
-    }
-
-
-def _run(
-    waiting: Sequence[Subject], settings: MrSimulation, sources: Sequence[Path], out: Path, workers: int
-) -> Iterator[Record]:
-    """Records as they come, in any order."""
-    if not waiting:
-        return
-    step = 1.0 if settings.scale == "full" else 2.0
-    template = None if sources else mni_anatomy(step, detailed=True)
-    yield from work(waiting, _Bench, (settings, tuple(sources), template, step, out), workers, out)
 
 
 class _Bench:
@@ -132,7 +107,7 @@ def _label(contrast: str) -> int:
 
 
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
-    write_participants(out, [{"participant_id": r["subject"], **_about(r)} for r in records])
+    write_participants(out, PARTICIPANTS, [{"participant_id": r["subject"], **_about(r)} for r in records])
     columns = input_columns(settings.mdme)
     rows = []
     for r in records:

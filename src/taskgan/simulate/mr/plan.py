@@ -6,32 +6,21 @@ import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
 from taskgan.errors import UserError
-from taskgan.simulate.deal import anatomies_by_split, deal
+from taskgan.simulate.deal import Planned, anatomies_by_split, deal, in_turn
 from taskgan.simulate.mr.settings import MrSimulation
 
 KINDS = ("control", "lesions", "tumour")
 
 
-@dataclass(frozen=True)
-class Subject:
+@dataclass(frozen=True, kw_only=True)
+class Subject(Planned):
     """One subject of the plan.
 
     Attributes:
-        number: From 1.
         kind: ``control``, ``lesions`` (white-matter lesions) or ``tumour``.
-        split: train, val or test.
-        anatomy: Index into the cohort's anatomies.
     """
 
-    number: int
     kind: str
-    split: str
-    anatomy: int
-
-    @property
-    def name(self) -> str:
-        """BIDS participant, e.g. ``sub-001``."""
-        return f"sub-{self.number:03d}"
 
 
 def plan(settings: MrSimulation, anatomies: int | None) -> list[Subject]:
@@ -64,11 +53,9 @@ def plan(settings: MrSimulation, anatomies: int | None) -> list[Subject]:
         (kind, split) for kind in KINDS if counts[kind] for split in deal(counts[kind], settings.splits, rng)
     ]
     owners = anatomies_by_split(anatomies, settings.splits, rng)
-    turn = dict.fromkeys(SPLITS, 0)
-    subjects = []
-    for number, place in enumerate(rng.permutation(len(drawn)), start=1):
-        kind, split = drawn[int(place)]
-        own = owners[split]
-        subjects.append(Subject(number, kind, split, own[turn[split] % len(own)]))
-        turn[split] += 1
-    return subjects
+    mixed = [drawn[int(place)] for place in rng.permutation(len(drawn))]
+    places = in_turn([split for _, split in mixed], owners)
+    return [
+        Subject(number=number, kind=kind, split=split, anatomy=anatomy)
+        for number, ((kind, split), anatomy) in enumerate(zip(mixed, places, strict=True), start=1)
+    ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from taskgan.simulate.deform import Grid
 from taskgan.simulate.mr.fields import smooth_field, texture, transmit_field
-from taskgan.simulate.mr.sequences import Mdme, Target, mdme_signal, target_signal
+from taskgan.simulate.mr.sequences import Mdme, SpinEcho, mdme_signal, target_signal
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.tissues import TABLE, TISSUES, Tissue
 
@@ -126,7 +126,7 @@ def reference_mdme(protocol: Mdme) -> float:
     )
 
 
-def reference_target(target: Target) -> float:
+def reference_target(target: SpinEcho) -> float:
     """Nominal white matter's magnitude, which a target's SNR refers to."""
     white = TABLE["white"]
     return abs(float(target_signal(white.pd, white.t1, white.t2, target)))
@@ -178,7 +178,7 @@ def acquire_target(
     fractions: Array,
     tissues: Mapping[str, Tissue],
     fields: Fields,
-    target: Target,
+    target: SpinEcho,
     settings: MrSimulation,
     rng: np.random.Generator,
 ) -> Array:

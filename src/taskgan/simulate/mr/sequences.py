@@ -40,7 +40,7 @@ class Mdme(Settings):
         return self
 
 
-class Target(Settings):
+class SpinEcho(Settings):
     """One conventional sequence: spin echo, or inversion-recovery spin echo where there is a TI.
 
     Attributes:
@@ -57,12 +57,12 @@ class Target(Settings):
 
 
 TARGETS = (
-    Target(name="T1w", tr=600, te=15),
-    Target(name="T1-FLAIR", tr=2500, te=20, ti=950),
-    Target(name="T2w", tr=4500, te=100),
-    Target(name="T2-FLAIR", tr=9500, te=110, ti=2400),
-    Target(name="STIR", tr=5000, te=60, ti=220),
-    Target(name="PDw", tr=2700, te=20),
+    SpinEcho(name="T1w", tr=600, te=15),
+    SpinEcho(name="T1-FLAIR", tr=2500, te=20, ti=950),
+    SpinEcho(name="T2w", tr=4500, te=100),
+    SpinEcho(name="T2-FLAIR", tr=9500, te=110, ti=2400),
+    SpinEcho(name="STIR", tr=5000, te=60, ti=220),
+    SpinEcho(name="PDw", tr=2700, te=20),
 )
 """The six contrasts; a contrast's place in this list is its label."""
 
@@ -93,7 +93,7 @@ def mdme_signal(
     return np.asarray(np.asarray(pd) * np.exp(-te / np.asarray(t2)) * np.sin(alpha) * steady)
 
 
-def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: Target) -> NDArray[Any]:
+def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: SpinEcho) -> NDArray[Any]:
     """Signed signal of a spin echo, or of an inversion-recovery spin echo with finite TR and TE ≪ TR.
 
     S = PD · e^(−TE/T2) · (1 − e^(−TR/T1)), with an inversion PD · e^(−TE/T2) · (1 − 2·e^(−TI/T1) + e^(−TR/T1)).
@@ -109,8 +109,3 @@ def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: Target) -
     if target.ti is not None:
         longitudinal = 1.0 - 2.0 * np.exp(-target.ti / np.asarray(t1)) + cycle
     return np.asarray(np.asarray(pd) * np.exp(-target.te / np.asarray(t2)) * longitudinal)
-
-
-def null_ti(t1: float, tr: float) -> float:
-    """Inversion time at which a tissue gives nothing: T1 · ln(2 / (1 + e^(−TR/T1)))."""
-    return float(t1 * np.log(2.0 / (1.0 + np.exp(-tr / t1))))

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from taskgan.schema import Settings, validated
 from taskgan.simulate.deform import Grid
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, Target
+from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
 
 Scale = Literal["demo", "full"]
 
@@ -92,7 +92,7 @@ class MrSimulation(Settings):
     difference: float = Field(default=0.02, ge=0, le=0.2)
     gain: float = Field(default=0.1, ge=0, le=0.5)
     mdme: Mdme = Mdme()
-    targets: tuple[Target, ...] = TARGETS
+    targets: tuple[SpinEcho, ...] = TARGETS
     pixels: int | None = Field(default=None, ge=16)
     slices: int | None = Field(default=None, ge=1)
 

@@ -11,11 +11,11 @@ from taskgan.cohort.mdme import PARTS, input_path, target_path
 from taskgan.files import write_json
 from taskgan.simulate.anatomy import Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
+from taskgan.simulate.folder import record_path
 from taskgan.simulate.mr.bids import (
     MASKS,
     input_sidecar,
     mask_sidecar,
-    record_path,
     target_sidecar,
     truth_path,
 )
@@ -25,8 +25,6 @@ from taskgan.simulate.mr.plan import Subject
 from taskgan.simulate.mr.scan import acquire_mdme, acquire_target, draw_fields
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.tissues import Tissue, draw_tissues, effective_tissues, index
-
-Array = NDArray[np.float32]
 
 
 def draw_movement(settings: MrSimulation, rng: np.random.Generator) -> Movement:

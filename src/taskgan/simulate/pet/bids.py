@@ -1,16 +1,13 @@
 """The cohort folder in the words of BIDS 1.10: names, sidecars, participants."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.cohort.bids import write_participants as participants
-from taskgan.simulate import folder as folders
 from taskgan.simulate.folder import TRUTH
 from taskgan.simulate.pet.scanner import Scanner
 
-_PARTICIPANTS = {
+PARTICIPANTS = {
     "amyloid": "1: composite SUVR of the true uptake above the cut, 0: not",
     "composite_suvr": "Composite cortical SUVR of the true uptake, cerebellar grey matter = 1",
     "borderline": "1: the composite was drawn from the range around the cut",
@@ -24,6 +21,12 @@ sub-*/pet holds the standard dose (rec-standard) and low doses (rec-dose01 is 1 
 to injection; every dose is in the units of the standard one. derivatives/truth holds the true uptake and masks.
 pairs.csv lists the pairs for training, cohort.yaml the settings, seed, versions and measured figures.
 """
+TOP = {
+    "name": "Simulated low-dose amyloid PET",
+    "truth": "True uptake and regions",
+    "verb": "simulate pet",
+    "readme": _README,
+}
 
 
 def dose_label(dose: float) -> str:
@@ -43,11 +46,6 @@ def truth_path(subject: str, name: str) -> Path:
     if name == "uptake":
         return folder / f"{subject}_trc-FBB_desc-truth_pet.nii.gz"
     return folder / f"{subject}_desc-{name}_mask.nii.gz"
-
-
-def record_path(subject: str) -> Path:
-    """The subject's figures; written last, so it marks the subject as complete."""
-    return TRUTH / subject / f"{subject}_desc-truth_figures.json"
 
 
 def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[str, Any]:
@@ -105,19 +103,3 @@ def truth_sidecar(name: str) -> dict[str, Any]:
             "Description": "True activity concentration, before the scanner's resolution",
         }
     return {"Type": {"head": "Face", "brain": "Brain"}.get(name, "ROI"), "Description": f"{name} mask"}
-
-
-def write_top(folder: Path) -> None:
-    """The files of the folder that do not depend on the subjects."""
-    folders.write_top(
-        folder,
-        name="Simulated low-dose amyloid PET",
-        truth="True uptake and regions",
-        verb="simulate pet",
-        readme=_README.format(version=__version__),
-    )
-
-
-def write_participants(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """``participants.tsv`` and what its columns mean."""
-    participants(folder, _PARTICIPANTS, rows)

@@ -1,26 +1,24 @@
 """``taskgan simulate pet``: subjects on every core, a cohort folder at the end."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.begun import finished
+from taskgan.cohort.bids import write_participants
 from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import write_pairs
-from taskgan.console import progress, say
-from taskgan.files import PathLike, versions
-from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
-from taskgan.simulate.folder import anatomies_sentence
+from taskgan.console import say
+from taskgan.files import PathLike
+from taskgan.simulate.anatomy import Anatomy, brainweb_files
+from taskgan.simulate.folder import describe, make_subjects
 from taskgan.simulate.pet.bids import (
+    PARTICIPANTS,
+    TOP,
     dose_label,
     pet_path,
-    record_path,
     truth_path,
-    write_participants,
-    write_top,
 )
 from taskgan.simulate.pet.plan import Subject, plan
 from taskgan.simulate.pet.projector import Projector
@@ -28,7 +26,7 @@ from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
 from taskgan.simulate.pet.uptake import regional_cut
 from taskgan.simulate.regions import COMPOSITE
-from taskgan.simulate.workers import Anatomies, Record, default_workers, work
+from taskgan.simulate.workers import Anatomies, Record
 
 _FULL_SCALE_WORKERS = 3
 
@@ -53,52 +51,26 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
     out, settings = Path(out), settings or PetSimulation()
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = plan(settings, None if settings.one_template else len(sources))
-    description = _description(settings, sources)
-    if finished(out, description, ("settings", "scanner")):
-        say(f"{out} is complete: {settings.subjects} subjects; nothing to do")
+    description = describe("pet", settings, sources, {}, scanner=settings.scanner)
+    records = make_subjects(
+        out,
+        subjects,
+        _Bench,
+        settings,
+        sources,
+        description=description,
+        parts=("settings", "scanner"),
+        top=TOP,
+        workers=workers,
+        most=_FULL_SCALE_WORKERS if settings.scale == "full" else None,
+    )
+    if records is None:
         return out
-    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
-        left.unlink()
-    write_description(out, {**description, "complete": False})
-    write_top(out)
-    waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
-    limit = _FULL_SCALE_WORKERS if settings.scale == "full" else None
-    count = min(workers or default_workers(limit), max(1, len(waiting)))
-    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
-        for record in _run(waiting, settings, sources, out, count):
-            shown.advance(subject=record["subject"])
-    records = [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
     _write_tables(out, settings, records)
     measured = _measured(settings, records)
     write_description(out, {**description, "measured": measured, "complete": True})
     say(f"{out}: {len(records)} subjects, {sum(r['label'] for r in records)} positive")
     return out
-
-
-def _description(settings: PetSimulation, sources: Sequence[Path]) -> dict[str, Any]:
-    values = settings.model_dump(mode="json")
-    # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
-    values["anatomy"] = [path.name for path in sources] or None
-    return {
-        "kind": "pet",
-        "made_by": "taskgan simulate pet",
-        "seed": settings.seed,
-        "anatomies": anatomies_sentence(settings.one_template, sources),
-        "settings": values,
-        "scanner": settings.scanner.model_dump(mode="json"),
-        "versions": versions(),
-    }
-
-
-def _run(
-    waiting: Sequence[Subject], settings: PetSimulation, sources: Sequence[Path], out: Path, workers: int
-) -> Iterator[Record]:
-    """Records as they come, in any order."""
-    if not waiting:
-        return
-    step = 1.0 if settings.scale == "full" else 2.0
-    template = None if sources else mni_anatomy(step)
-    yield from work(waiting, _Bench, (settings, tuple(sources), template, step, out), workers, out)
 
 
 class _Bench:
@@ -125,6 +97,7 @@ class _Bench:
 def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record]) -> None:
     write_participants(
         out,
+        PARTICIPANTS,
         [
             {
                 "participant_id": r["subject"],
@@ -168,14 +141,11 @@ def _properties(record: Record, settings: PetSimulation) -> dict[str, object]:
     """Further properties of a subject that a task network can be asked to keep.
 
     ``amyloid_grade``: 0 below the range that counts as borderline, 1 in it, 2 above. ``positive_<region>``: whether
-    a region's own SUVR reaches its cut; empty for subjects of a cohort that was begun before there were any.
+    a region's own SUVR reaches its cut.
     """
     low, high = settings.borderline_range
-    composite, regional = record["composite_suvr"], record.get("regional_suvr", {})
-    positive = {
-        f"positive_{name}": int(regional[name] >= regional_cut(name)) if name in regional else ""
-        for name in COMPOSITE
-    }
+    composite, regional = record["composite_suvr"], record["regional_suvr"]
+    positive = {f"positive_{name}": int(regional[name] >= regional_cut(name)) for name in COMPOSITE}
     return {"amyloid_grade": int(composite >= low) + int(composite > high), **positive}
 
 

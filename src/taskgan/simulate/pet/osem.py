@@ -72,16 +72,6 @@ def osem(
     return image
 
 
-def log_likelihood(model: Model, counts: Sequence[NDArray[Any]], image: Array, fraction: float) -> float:
-    """Poisson log-likelihood of an image, up to a term of the counts alone."""
-    blurred = model.projector.blur(image)
-    total = 0.0
-    for subset, measured in enumerate(counts):
-        mean = model.expected(blurred, subset).astype(np.float64) * fraction
-        total += float((measured * np.log(mean) - mean).sum())
-    return total
-
-
 def post_filter(volume: Array, scanner: Scanner) -> Array:
     """The three-dimensional Gaussian after reconstruction, (N, N, Z)."""
     if scanner.post_filter_mm <= 0:

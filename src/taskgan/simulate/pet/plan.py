@@ -6,35 +6,24 @@ import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
 from taskgan.errors import UserError
-from taskgan.simulate.deal import anatomies_by_split, deal
+from taskgan.simulate.deal import Planned, anatomies_by_split, deal, in_turn
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.uptake import draw_composite
 
 
-@dataclass(frozen=True)
-class Subject:
+@dataclass(frozen=True, kw_only=True)
+class Subject(Planned):
     """One subject of the plan.
 
     Attributes:
-        number: From 1.
         positive: Class by the cut.
         borderline: Composite near the cut.
         composite: The composite SUVR that the true uptake will have.
-        split: train, val or test.
-        anatomy: Index into the cohort's anatomies.
     """
 
-    number: int
     positive: bool
     borderline: bool
     composite: float
-    split: str
-    anatomy: int
-
-    @property
-    def name(self) -> str:
-        """BIDS participant, e.g. ``sub-001``."""
-        return f"sub-{self.number:03d}"
 
 
 def plan(settings: PetSimulation, anatomies: int | None) -> list[Subject]:
@@ -78,10 +67,17 @@ def plan(settings: PetSimulation, anatomies: int | None) -> list[Subject]:
     order = rng.permutation(total)
     drawn = [(kinds[i], composites[i], splits[i]) for i in order]
     owners = anatomies_by_split(anatomies, settings.splits, rng)
-    turn = dict.fromkeys(SPLITS, 0)
-    subjects = []
-    for number, ((positive, borderline), composite, split) in enumerate(drawn, start=1):
-        own = owners[split]
-        subjects.append(Subject(number, positive, borderline, composite, split, own[turn[split] % len(own)]))
-        turn[split] += 1
-    return subjects
+    places = in_turn([split for _, _, split in drawn], owners)
+    return [
+        Subject(
+            number=number,
+            positive=positive,
+            borderline=borderline,
+            composite=composite,
+            split=split,
+            anatomy=anatomy,
+        )
+        for number, (((positive, borderline), composite, split), anatomy) in enumerate(
+            zip(drawn, places, strict=True), start=1
+        )
+    ]

@@ -77,11 +77,6 @@ class Scanner(Settings):
         """TOF resolution along the ray (FWHM): c·Δt/2."""
         return 0.5 * LIGHT_MM_PER_PS * self.tof_ps
 
-    @property
-    def voxel_ml(self) -> float:
-        """Volume of a voxel."""
-        return self.pixel_mm**2 * self.slice_mm / 1000.0
-
 
 # The TOF bin of 25.4 mm is SIGNA's 27-bin one (169 ps). The demo keeps its width and the bins that meet
 # the 224 mm field of view. trues_per_kbq was found with benchmarks/simulate_pet.py --calibrate.

@@ -11,12 +11,12 @@ from taskgan.cohort.images import write_volume
 from taskgan.files import write_json
 from taskgan.simulate.anatomy import SKULL, Anatomy
 from taskgan.simulate.deform import Grid, deform
+from taskgan.simulate.folder import record_path
 from taskgan.simulate.pet.acquire import BONE_PER_CM, SOFT_PER_CM, Model, acquisition, prompts, thin
 from taskgan.simulate.pet.bids import (
     dose_label,
     pet_path,
     pet_sidecar,
-    record_path,
     truth_path,
     truth_sidecar,
 )
