@@ -139,7 +139,7 @@ class Experiment:
 
     def choose_weights(self, share: str | None) -> None:
         """Sweep after sweep, as short runs; with ``K/N`` every N-th run, and a last call without joins them."""
-        from taskgan.sweep.run import Asked
+        from taskgan.sweep.run import Asked, run_sweep
 
         count = min(self.sweep_steps, self.base().optimiser.steps)
         short = tuple(
