@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+_MAX_SHOWN = 200  # problems in a message
+
 
 class UserError(Exception):
     """Bad input. The message names the file or option, what was found and what was expected."""
@@ -19,7 +21,11 @@ class Problems(UserError):
         self.summary = summary
         self.problems = tuple(problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n".join([f"{summary}: {count}", *(f"  - {p}" for p in problems)]))
+        shown = [f"  - {p}" for p in problems[:_MAX_SHOWN]]
+        more = len(problems) - len(shown)
+        super().__init__(
+            "\n".join([f"{summary}: {count}", *shown, *([f"  … and {more} more"] if more else [])])
+        )
 
 
 class Failed(UserError):
