@@ -18,6 +18,10 @@ _MAX_BITS = 128  # of a whole number: the state of a random generator has as man
 _MAX_QUOTED = 200
 
 
+class TooDeep(UserError):
+    """Values in values, more than anything here can carry along."""
+
+
 def quoted(value: object) -> str:
     """``repr`` of a value that a message quotes, cut at 200 characters."""
     try:
@@ -81,13 +85,14 @@ def parse_json(text: str, source: str) -> Any:
     """The value of a JSON text; NaN and infinity are let through, see :func:`finite`.
 
     Raises:
-        UserError: If it is not valid or nests too deep.
+        UserError: If it is not valid.
+        TooDeep: If it nests more than 100 values.
     """
     try:
         value = json.loads(text)
         _check_depth(value)
     except RecursionError:
-        raise UserError(f"{source} nests more than {MAX_DEPTH} values, expected fewer") from None
+        raise TooDeep(f"{source} nests more than {MAX_DEPTH} values, expected fewer") from None
     except ValueError as error:
         raise UserError(f"{source} is not valid JSON: {reason(error)}") from None
     return value
