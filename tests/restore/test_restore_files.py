@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from small_models import AFFINE, save, volume, write
 
 from taskgan.cohort.images import read_sidecar, read_volume, sidecar
-from taskgan.cohort.pairs import csv_rows, read_pairs
+from taskgan.cohort.pairs import read_pairs
+from taskgan.core.tables import csv_rows
 from taskgan.errors import Failed, Problems, UserError
 from taskgan.evaluate.restorations import find_restorations
 from taskgan.files import checksum, read_yaml, write_yaml

@@ -12,10 +12,11 @@ is kept as text and can be selected on (``dose``) or used as an extra input chan
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskgan.core.tables import csv_rows
 from taskgan.errors import Problems, UserError
 from taskgan.files import atomic
 
@@ -155,35 +156,6 @@ def read_pairs(place: Path, required: Iterable[str] = REQUIRED) -> Pairs:
 def is_case_name(text: str) -> bool:
     """Whether files can be called after a case."""
     return bool(text) and not text.startswith(".") and "/" not in text and "\\" not in text
-
-
-def csv_rows(table: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a table with their line numbers, as an editor counts them; header names are stripped.
-
-    Args:
-        table: CSV in UTF-8.
-        required: Columns that it has to have.
-
-    Raises:
-        UserError: If it cannot be read, lacks a column or has no rows.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, values) for values in reader]  # blank lines count
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as CSV: {error}") from None
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise UserError(
-            f"{table} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"found {', '.join(header) or 'no header'}, expected at least {', '.join(required)}"
-        )
-    if not rows:
-        raise UserError(f"{table} has a header but no rows")
-    return rows
 
 
 def _row(

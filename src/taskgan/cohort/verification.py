@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from taskgan.cohort.pairs import Pair, Pairs, csv_rows
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.tables import csv_rows
 from taskgan.errors import Problems
 
 FILE = "verification.csv"
