@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskgan.core.parse import cut, quoted
 from taskgan.core.tables import csv_rows
 from taskgan.errors import Problems, UserError
 from taskgan.files import atomic
@@ -98,7 +99,8 @@ class Pairs:
         for column in wanted:
             if column not in self.columns:
                 raise UserError(
-                    f"{self.source} has no column {column!r} to select on; its columns are {', '.join(self.columns)}"
+                    f"{self.source} has no column {quoted(column)} to select on; its columns are "
+                    f"{cut(', '.join(self.columns))}"
                 )
         rows = tuple(p for p in self.rows if all(_same(p.columns[c], v) for c, v in wanted.items()))
         if not rows:
@@ -168,10 +170,10 @@ def _row(
     if not case:
         problems.append(f"row {number} has no case name")
     elif case in seen:
-        problems.append(f"row {number} repeats the case {case!r} of row {seen[case]}")
+        problems.append(f"row {number} repeats the case {quoted(case)} of row {seen[case]}")
     seen.setdefault(case, number)
     if "split" in columns and split not in SPLITS:
-        problems.append(f"row {number} (case {case}) has split {split!r}, expected train, val or test")
+        problems.append(f"row {number} (case {case}) has split {quoted(split)}, expected train, val or test")
     if "subject" in columns and not columns["subject"]:
         problems.append(f"row {number} (case {case}) has no subject")
     if not degraded:
@@ -183,7 +185,9 @@ def _row(
             if not math.isfinite(label):
                 raise ValueError
         except ValueError:
-            problems.append(f"row {number} (case {case}) has label {columns['label']!r}, expected a number")
+            problems.append(
+                f"row {number} (case {case}) has label {quoted(columns['label'])}, expected a number"
+            )
     clean = columns.get("clean")
     return Pair(
         row=number,

@@ -16,7 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from taskgan.errors import UserError
+from taskgan.core.parse import reason
+from taskgan.core.tensors import misfit, not_finite
+from taskgan.errors import Failed, UserError
 from taskgan.files import checksum, read_yaml, versions, write_yaml
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, Objective, Recogniser, Task
@@ -162,7 +164,7 @@ def read_model(folder: Path) -> tuple[State, ModelCard]:
     try:
         return load_file(weights), card
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{weights} cannot be read as safetensors: {error}") from None
+        raise UserError(f"{weights} cannot be read as safetensors: {reason(error)}") from None
 
 
 def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet:
@@ -170,19 +172,27 @@ def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "t
 
     Raises:
         UserError: If the weights do not fit the card's architecture.
+        Failed: If weights are NaN or infinite.
     """
-    with torch.device("meta"):
-        network = UNet(
-            **card.generator.model_dump(),
-            in_channels=card.data.channels,
-            conditions=len(card.data.conditions),
-            output=card.data.intensity.output,
-        )
     try:
-        network.load_state_dict(dict(state), assign=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"the weights of {name} do not fit the architecture of its {CARD}: {first}") from None
+        with torch.device("meta"):
+            network = UNet(
+                **card.generator.model_dump(),
+                in_channels=card.data.channels,
+                conditions=len(card.data.conditions),
+                output=card.data.intensity.output,
+            )
+    except (RuntimeError, OverflowError, ValueError) as error:  # numbers that no network has
+        raise UserError(
+            f"the architecture in the {CARD} of {name} cannot be built: {reason(error)}"
+        ) from None
+    if trouble := misfit(state, network):
+        raise UserError(f"the weights of {name} do not fit the architecture of its {CARD}: {trouble}")
+    if broken := not_finite(state):
+        raise Failed(
+            f"the weights of {name} are NaN or infinite in {broken}; it restores nothing, train it anew"
+        )
+    network.load_state_dict(dict(state), assign=True)
     return network.requires_grad_(False).eval()
 
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from taskgan.cohort import bids
+from taskgan.core.parse import parse_json, read_text
+from taskgan.errors import UserError
 
 TRUTH = Path("derivatives") / "truth"
 
@@ -16,6 +19,18 @@ def anatomies_sentence(one_template: bool, sources: Sequence[Path]) -> str:
             "the anatomy of a subject is its own deformation"
         )
     return "BrainWeb heads, each of them in one split only, deformed per subject"
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What was written of a subject.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    found = parse_json(read_text(path), str(path))
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds a {type(found).__name__}, expected the record of a subject")
+    return found
 
 
 def write_top(folder: Path, *, name: str, truth: str, verb: str, readme: str) -> None:

@@ -75,7 +75,7 @@ def split_values(text: str, where: str) -> list[str]:
             open_ += sign
         elif sign in _PAIRS.values():
             if not open_ or _PAIRS[open_[-1]] != sign:
-                raise UserError(f"{where}: {sign!r} closes nothing")
+                raise UserError(f"{where}: {quoted(sign)} closes nothing")
             open_ = open_[:-1]
         if sign == "," and not open_ and not quote:
             parts.append(current)
@@ -83,7 +83,7 @@ def split_values(text: str, where: str) -> list[str]:
         else:
             current += sign
     if open_ or quote:
-        raise UserError(f"{where}: {quote or open_[-1]!r} is never closed")
+        raise UserError(f"{where}: {quoted(quote or open_[-1])} is never closed")
     return [*parts, current]
 
 

@@ -87,7 +87,7 @@ def train(recipe: Recipe, cohort: Path | Pairs, run: Path, *, overwrite: bool = 
         if recipe.data.workers:
             slices.share()
         before = state["choice"] if state is not None else record.get("machine")  # measured once per run
-        choice = Choice(**before) if before else choose(recipe, slices.shape)
+        choice = Choice.of(before, run) if before else choose(recipe, slices.shape)
         record = _record(pairs, used, recipe, choice, device, mark)
         if first:
             begin_run(run, recipe, overwrite=overwrite)

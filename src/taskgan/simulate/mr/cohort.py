@@ -1,6 +1,5 @@
 """``taskgan simulate mr``: subjects on every core, a cohort folder at the end."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
 from taskgan.files import versions
 from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
-from taskgan.simulate.folder import anatomies_sentence
+from taskgan.simulate.folder import anatomies_sentence, read_record
 from taskgan.simulate.mr.bids import (
     MASKS,
     record_path,
@@ -62,7 +61,7 @@ def simulate_mr(out: Path, settings: MrSimulation, *, workers: int = 0) -> Path:
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
         for record in _run(waiting, settings, sources, out, count):
             shown.advance(subject=record["subject"])
-    records = [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
+    records = [read_record(out / record_path(s.name)) for s in subjects]
     _write_tables(out, settings, records)
     write_description(out, {**description, "measured": _measured(records), "complete": True})
     patients = sum(r["kind"] != "control" for r in records)

@@ -1,6 +1,5 @@
 """``taskgan simulate pet``: subjects on every core, a cohort folder at the end."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.console import progress, say
 from taskgan.files import versions
 from taskgan.simulate.anatomy import Anatomy, brainweb_files, mni_anatomy
-from taskgan.simulate.folder import anatomies_sentence
+from taskgan.simulate.folder import anatomies_sentence, read_record
 from taskgan.simulate.pet.bids import (
     dose_label,
     pet_path,
@@ -66,7 +65,7 @@ def simulate_pet(out: Path, settings: PetSimulation, *, workers: int = 0) -> Pat
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
         for record in _run(waiting, settings, sources, out, count):
             shown.advance(subject=record["subject"])
-    records = [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
+    records = [read_record(out / record_path(s.name)) for s in subjects]
     _write_tables(out, settings, records)
     measured = _measured(settings, records)
     write_description(out, {**description, "measured": measured, "complete": True})
