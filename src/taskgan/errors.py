@@ -1,10 +1,21 @@
 """What a user did wrong, in one sentence. The command line prints it and exits with 2."""
 
+import re
 from collections.abc import Sequence
+
+_LONGEST = 4000  # characters of a line
+_MAX_SHOWN = 200  # problems in a message
 
 
 class UserError(Exception):
-    """Bad input. The message names the file or option, what was found and what was expected."""
+    """Bad input. The message names the file or option, what was found and what was expected.
+
+    Args:
+        message: Lines over 4000 characters are cut: they quote something that nobody meant to be read.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(re.sub(rf"(.{{{_LONGEST}}}).+", r"\1…", message))
 
 
 class Problems(UserError):
@@ -19,7 +30,11 @@ class Problems(UserError):
         self.summary = summary
         self.problems = tuple(problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n".join([f"{summary}: {count}", *(f"  - {p}" for p in problems)]))
+        shown = [f"  - {p}" for p in problems[:_MAX_SHOWN]]
+        more = len(problems) - len(shown)
+        super().__init__(
+            "\n".join([f"{summary}: {count}", *shown, *([f"  … and {more} more"] if more else [])])
+        )
 
 
 class Failed(UserError):

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from taskgan import __version__
+from taskgan.core.parse import parse_yaml, read_text
 from taskgan.errors import UserError
 
 PathLike = str | os.PathLike[str]
@@ -87,16 +88,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UserError: If the file is missing, is not YAML, or is not a mapping at the top.
     """
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where is not None else ""
-        raise UserError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from None
+    value = parse_yaml(read_text(path), str(path))
     if not isinstance(value, dict):
         found = "nothing" if value is None else f"a {type(value).__name__}"
         raise UserError(f"{path} holds {found}, expected a mapping of settings")

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import yaml
-
+from taskgan.core.parse import cut, parse_yaml, quoted
 from taskgan.errors import UserError
 
 
@@ -19,27 +18,27 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         UserError: If it is not of that form, or names something that cannot be.
     """
     name, equals, text = override.partition("=")
+    shown = cut(override)
     if not equals or not name.strip():
-        raise UserError(f"--set {override}: expected section.key=value, e.g. loss.mu_task=0.3")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"--set {override}: {text!r} is not a YAML value") from None
+        raise UserError(f"--set {shown}: expected section.key=value, e.g. loss.mu_task=0.3")
+    value = parse_yaml(text, f"--set {shown}: {quoted(text)}")
     *parents, last = name.strip().split(".")
     place: Any = values
     for parent in parents:
         if isinstance(place, dict):
             place.setdefault(parent, {})
-        place = place[_key(place, parent, override)]
+        place = place[_key(place, parent, shown)]
         if not isinstance(place, dict | list):
-            raise UserError(f"--set {override}: {parent} is a value, not a section")
-    place[_key(place, last, override)] = value
+            raise UserError(f"--set {shown}: {cut(parent)} is a value, not a section")
+    place[_key(place, last, shown)] = value
 
 
 def _key(place: Any, name: str, override: str) -> Any:
     """The key in a section, or the place in a list, that a part of the name means."""
     if isinstance(place, dict):
         return name
-    if not name.isdecimal() or int(name) >= len(place):
-        raise UserError(f"--set {override}: {name!r} is no item of a list of {len(place)}, counted from 0")
+    if not name.isdecimal() or len(name) > 9 or int(name) >= len(place):
+        raise UserError(
+            f"--set {override}: {quoted(name)} is no item of a list of {len(place)}, counted from 0"
+        )
     return int(name)

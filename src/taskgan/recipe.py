@@ -9,9 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
+from taskgan.core.parse import parse_yaml, quoted
 from taskgan.errors import UserError
 from taskgan.files import PathLike, read_yaml
 from taskgan.generator import Discriminator as Discriminator
@@ -261,13 +261,18 @@ class Recipe(Settings):
     @classmethod
     def _steps_of_the_phases(cls, values: Any) -> Any:
         """The number of steps may be left to the phases."""
-        if not isinstance(values, dict) or not values.get("schedule"):
+        if not isinstance(values, dict) or not isinstance(values.get("schedule"), list | tuple):
             return values
         optimiser = values.get("optimiser", {})
         counts: list[Any] = [
             phase.get("steps") if isinstance(phase, dict) else None for phase in values["schedule"]
         ]
-        if isinstance(optimiser, dict) and "steps" not in optimiser and all(type(n) is int for n in counts):
+        if (
+            isinstance(optimiser, dict)
+            and "steps" not in optimiser
+            and counts
+            and all(type(n) is int for n in counts)
+        ):
             return values | {"optimiser": optimiser | {"steps": sum(counts)}}
         return values
 
@@ -358,9 +363,11 @@ def read_recipe(name: PathLike, overrides: Sequence[str] = ()) -> Recipe:
         values, source = read_yaml(path), str(path)
     elif str(name) in shipped():
         text = (resources.files("taskgan") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-        values, source = yaml.safe_load(text), f"recipe {name}"
+        values, source = parse_yaml(text, f"recipe {name}"), f"recipe {name}"
     else:
-        raise UserError(f"no recipe {str(name)!r}: expected a YAML file or one of {', '.join(shipped())}")
+        raise UserError(
+            f"no recipe {quoted(str(name))}: expected a YAML file or one of {', '.join(shipped())}"
+        )
     for override in overrides:
         apply_override(values, override)
     return parse_recipe(values, source)

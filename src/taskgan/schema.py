@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from taskgan.core.parse import cut, quoted
 from taskgan.errors import Problems
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,14 +36,14 @@ def validated(model: type[Model], values: Mapping[str, Any], summary: str) -> Mo
 
 
 def _sentence(model: type[BaseModel], error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "settings"
+    where = cut(".".join(str(part) for part in error["loc"])) or "settings"
     if error["type"] == "extra_forbidden":
         known = _known_keys(model, error["loc"][:-1])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return f"unknown key {where}; {hint}"
     found = error["input"]
-    shown = "" if isinstance(found, Mapping | BaseModel) else f" (found {found!r})"
+    shown = "" if isinstance(found, Mapping | BaseModel) else f" (found {quoted(found)})"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
 

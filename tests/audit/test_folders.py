@@ -101,13 +101,13 @@ def test_misuse_is_a_sentence(foreign: Path) -> None:
     (foreign / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty holds no NIfTI image"):
         from_folders(**of(foreign, restored=foreign / "empty"))
-    with pytest.raises(UserError, match=r"has subject, expected rows with the columns subject and label"):
+    with pytest.raises(UserError, match=r"lacks the column label; found subject"):
         from_folders(**of(foreign, labels=write_labels(foreign / "a.csv", [{"subject": "x"}])))
     (foreign / "semicolons.csv").write_text("subject;label\ntest00;0\n")
-    with pytest.raises(UserError, match=r"has subject;label, expected rows .* label, separated by commas"):
+    with pytest.raises(UserError, match=r"found subject;label, expected .* label, separated by commas"):
         from_folders(**of(foreign, labels=foreign / "semicolons.csv"))
     (foreign / "header.csv").write_text("subject,label\n")
-    with pytest.raises(UserError, match=r"has a header and no rows"):
+    with pytest.raises(UserError, match=r"has a header but no rows"):
         from_folders(**of(foreign, labels=foreign / "header.csv"))
     bad = [
         {"subject": "test00", "label": 2},

@@ -1,6 +1,8 @@
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,3 +110,26 @@ def test_damaged_features_are_named(evaluated: Path, tmp_path: Path, damage: str
         path.write_bytes(b"no features" if damage == "text" else whole[: len(whole) // 2])
     with pytest.raises(UserError, match=FILE):
         read_features(tmp_path)
+
+
+def test_damaged_features_are_a_sentence(tmp_path: Path) -> None:
+    good: dict[str, Any] = {"cases": np.array(["a"]), "clean": np.ones((1, 2)), "restored": np.ones((1, 2))}
+    path = tmp_path / FILE
+    for change in (
+        {"clean": np.full((1, 2), np.nan)},
+        {"clean": np.ones(2)},
+        {"clean": np.array(["x", "y"])},
+        {"cases": np.float64(3.0)},
+    ):
+        np.savez(path, **(good | change))
+        with pytest.raises(UserError, match=r"features\.npz"):
+            read_features(tmp_path)
+    np.savez_compressed(path, **(good | {"clean": np.zeros((1, 10**6))}))
+    with pytest.raises(UserError, match="is compressed"):
+        read_features(tmp_path)
+    np.savez(path, **good)
+    raw = path.read_bytes()
+    for at in range(0, len(raw), 7):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 255]) + raw[at + 1 :])
+        with suppress(UserError):
+            read_features(tmp_path)

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from taskgan.errors import UserError
+from taskgan.errors import Failed, UserError
 from taskgan.recipe import Recogniser as Settings
 from taskgan.recogniser.card import Card, Figures
 from taskgan.recogniser.recogniser import Recogniser, build, logits, volume_logits
@@ -132,3 +133,29 @@ def test_photos_of_one_size_are_read_together_and_volumes_by_themselves(reader: 
         torch.testing.assert_close(
             output, logits(reader.network, np.ascontiguousarray(volume)), atol=1e-6, rtol=0
         )
+
+
+def test_weights_are_held_against_the_card(reader: Recogniser, tmp_path: Path) -> None:
+    reader.save(tmp_path / "task")
+    weights = tmp_path / "task" / "recogniser.safetensors"
+    state = load_file(weights)
+    name = next(name for name, value in state.items() if value.is_floating_point())
+    for value, error, words in (
+        (state[name].double(), UserError, "has the type torch.float64, expected torch.float32"),
+        (state[name][None].contiguous(), UserError, "has the shape"),
+        (torch.full_like(state[name], float("nan")), Failed, "has NaN or infinite values in"),
+    ):
+        save_file(state | {name: value}, weights)
+        with pytest.raises(error, match=words):
+            Recogniser.load(tmp_path / "task")
+
+
+def test_weights_are_checked_without_drawing(reader: Recogniser, tmp_path: Path) -> None:
+    """Random numbers that a caller draws after loading are those that they were."""
+    reader.save(tmp_path / "task")
+    torch.manual_seed(3)
+    build(reader.card.settings)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    Recogniser.load(tmp_path / "task")
+    assert torch.equal(torch.rand(1), wanted)

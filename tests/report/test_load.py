@@ -69,7 +69,7 @@ def test_other_recognisers_or_cohorts_are_refused(
 def test_tables_without_rows_or_methods_are_refused(evaluations: list[Path], tmp_path: Path) -> None:
     lines = (evaluations[0] / "cases.csv").read_text().splitlines()
     for name, text, told in (
-        ("nothing", "", r"nothing/cases\.csv cannot be read as CSV"),
+        ("nothing", "", r"nothing/cases\.csv lacks the columns"),
         ("header", lines[0] + "\n", "has a header but no rows"),
         ("input", "\n".join(lines[:3]) + "\n", "holds no rows of a restoring method"),
     ):

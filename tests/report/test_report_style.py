@@ -1,4 +1,6 @@
-from taskgan.report.style import canvas
+from pathlib import Path
+
+from taskgan.report.style import canvas, save
 
 
 def test_values_that_hardly_differ_are_ticked_in_full() -> None:
@@ -8,3 +10,11 @@ def test_values_that_hardly_differ_are_ticked_in_full() -> None:
         axis = axes[0, 0].yaxis
         assert axis.get_offset_text().get_text() == ""
         assert all(label.get_text().startswith("0.5008") for label in axis.get_ticklabels()[1:-1])
+
+
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    with canvas(1, 1, (4, 3)) as (figure, axes):
+        axes[0, 0].plot([0, 1], [0, 1], label=r"$\frac{1}$")
+        axes[0, 0].set_title(r"$\frac{1}$ $")
+        axes[0, 0].legend()
+        assert save(figure, tmp_path / "a.png").stat().st_size > 1000

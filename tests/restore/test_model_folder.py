@@ -1,12 +1,14 @@
 """The model folder: round trip, replacement as a whole, and what is said of a broken one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from small_models import card_of, network_of, write
+from torch import Tensor
 
-from taskgan.errors import Problems, UserError
+from taskgan.errors import Failed, Problems, UserError
 from taskgan.files import read_yaml, write_yaml
 from taskgan.recipe import Data, Generator
 from taskgan.restore import model_folder
@@ -103,3 +105,23 @@ def test_weights_of_another_architecture_are_refused() -> None:
         build_generator(state, card_of(generator=Generator(width=8, max_width=16, depth=3)), "m")
     with pytest.raises(UserError, match="do not fit"):
         build_generator(state, card_of(data=Data(neighbours=1)), "m")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda t: t.double(), UserError, "has the type torch.float64, expected torch.float32"),
+        (lambda t: t[None], UserError, "has the shape"),
+        (lambda t: torch.full_like(t, float("nan")), Failed, "are NaN or infinite in"),
+        (lambda t: torch.full_like(t, float("inf")), Failed, "are NaN or infinite in"),
+    ],
+)
+def test_weights_are_held_against_the_card_before_they_are_used(
+    tmp_path: Path, change: Callable[[Tensor], Tensor], error: type[UserError], words: str
+) -> None:
+    state = network_of().state_dict()
+    name = next(name for name, value in state.items() if value.is_floating_point())
+    write_model(tmp_path / "model", state | {name: change(state[name])}, card_of())
+    with pytest.raises(error, match=words) as caught:
+        build_generator(*read_model(tmp_path / "model"))
+    assert name in str(caught.value)

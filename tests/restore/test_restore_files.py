@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_models import AFFINE, save, volume, write
 
-from taskgan.cohort.images import read_sidecar, read_volume
+from taskgan.cohort.images import read_sidecar, read_volume, sidecar
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import Problems, UserError
+from taskgan.core.tables import csv_rows
+from taskgan.errors import Failed, Problems, UserError
 from taskgan.evaluate.restorations import find_restorations
 from taskgan.files import checksum, read_yaml, write_yaml
 from taskgan.recipe import Data, Recipe
@@ -423,3 +424,36 @@ def test_a_further_input_on_another_grid_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mr1.nii.gz has another affine than low_c1.nii.gz"):
         restore(made, [source], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_case_whose_metadata_cannot_be_written_is_left_out(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = table(tmp_path / "cohort")
+    first, second = read_pairs(pairs).rows[:2]
+    sidecar(first.degraded).write_text('{"a": ' + "[" * 3000 + "]" * 3000 + "}")
+    sidecar(second.degraded).write_text('{"DecayFactor": [1.5, NaN], "Units": "Bq/mL", "Dose": Infinity}')
+    with pytest.raises(
+        Failed, match=rf"1 of 3 images cannot be restored .*case {first.case}: .* nests more than 100"
+    ):
+        restore(model, [pairs], tmp_path / "out")
+    assert "2 numbers that are NaN or infinite and are left out" in capsys.readouterr().out
+    assert not (tmp_path / "out" / f"{first.case}.nii.gz").exists()
+    assert [row["case"] for _, row in csv_rows(tmp_path / "out" / "restored.csv", ["case"])] == ["c1", "c2"]
+    side = read_sidecar(tmp_path / "out" / f"{second.case}.nii.gz")
+    assert side["Units"] == "Bq/mL"
+    assert side["DecayFactor"] == [1.5, None]
+    assert "Dose" not in side
+
+
+def test_an_affine_that_could_not_be_written_is_named_before_the_work(model: Path, tmp_path: Path) -> None:
+    image = nib.Nifti2Image(volume(), np.eye(4))
+    for row, name in zip(np.full((3, 4), 1e200), ("srow_x", "srow_y", "srow_z"), strict=True):
+        image.header[name] = row
+    image.header["sform_code"], image.header["qform_code"], image.header["vox_offset"] = 1, 0, 544
+    raw = bytes(image.header.binaryblock) + bytes(4) + volume().tobytes(order="F")
+    save(tmp_path / "in" / "good.nii", volume())
+    (tmp_path / "in" / "bad.nii").write_bytes(raw)
+    with pytest.raises(Failed, match=r"1 of 2 images .*bad\.nii has an affine that cannot be taken apart"):
+        restore(model, [tmp_path / "in"], tmp_path / "out")
+    assert (tmp_path / "out" / "good.nii.gz").is_file()

@@ -93,7 +93,7 @@ def test_a_broken_photo_is_named_and_the_rest_goes_on(
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["restore", str(model), str(tmp_path / "in"), "-o", str(out)])
     assert isinstance(done.exception, Failed)  # the command line ends with 3
-    assert "1 of 3 photos could not be read and are left out" in str(done.exception)
+    assert "1 of 3 images cannot be restored and are left out" in str(done.exception)
     assert "broken.jpg cannot be read" in str(done.exception)
     assert "2 images restored by" in done.output
     assert (out / "deep" / "b.png").is_file()

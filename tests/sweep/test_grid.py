@@ -54,7 +54,7 @@ def test_an_apostrophe_inside_a_word_is_no_quote() -> None:
         (["a.b=1]"], "closes nothing"),
         (["a.b=[1}"], "closes nothing"),
         (["a.b='x"], "never closed"),
-        (["a.b=x: y: z"], "is not a YAML value"),
+        (["a.b=x: y: z"], "is not valid YAML"),
         (["a.b=1", "a.b=2"], "is given twice"),
     ],
     ids=str,

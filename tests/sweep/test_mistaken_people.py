@@ -74,7 +74,7 @@ def test_restored_people_are_compared_with_each_other(tmp_path: Path) -> None:
     assert set(found) == {"a", "c"}
     assert found["a"] < 0.5 < found["c"]
     (tmp_path / "evaluation" / FILE).write_text(f"subject,{MISTAKEN}\na,much\n")
-    with pytest.raises(UserError, match="holds no judge_mistaken by subject"):
+    with pytest.raises(UserError, match="in the column judge_mistaken, expected a finite number"):
         read_mistaken(tmp_path / "evaluation")
 
 

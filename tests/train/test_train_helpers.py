@@ -1,8 +1,10 @@
 """Schedule, average, journal, validation: the helpers beside the loop."""
 
 import copy
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +15,13 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.errors import UserError
 from taskgan.recipe import Optimiser, Recipe
 from taskgan.train.checkpoint import load_checkpoint, save_checkpoint
+from taskgan.train.device import Choice
 from taskgan.train.ema import Ema
 from taskgan.train.journal import Journal, read_metrics
 from taskgan.train.players import build_generator
 from taskgan.train.schedule import factor
 from taskgan.train.seeds import derive
+from taskgan.train.session import Session
 from taskgan.train.validation import Validation, psnr
 
 Make = Callable[..., Recipe]
@@ -95,13 +99,40 @@ def test_rows_after_the_checkpoint_and_cut_lines_are_removed(tmp_path: Path) -> 
 
 def test_a_damaged_checkpoint_is_a_users_error(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path) is None
-    save_checkpoint(tmp_path, {"value": torch.ones(2)})
+    whole: dict[str, Any] = {key: {} for key in ("choice", "networks", "optimiser", "histories", "random")}
+    whole |= {"standing": {"finished": False}, "value": torch.ones(2)}
+    save_checkpoint(tmp_path, whole)
     loaded = load_checkpoint(tmp_path)
     assert loaded is not None
     assert loaded["value"].tolist() == [1, 1]
-    (tmp_path / "last.ckpt").write_bytes(b"PK damaged")
+    for name in whole.keys() - {"value"}:
+        save_checkpoint(tmp_path, {**whole, name: torch.ones(2)})
+        with pytest.raises(UserError, match=rf"last\.ckpt has no {name}"):
+            load_checkpoint(tmp_path)
+    path = tmp_path / "last.ckpt"
+    for value, words in (([1], "holds a list"), ({"format": "x" * 10**6}, "has format 'xxx")):
+        torch.save(value, path)
+        with pytest.raises(UserError, match=words) as caught:
+            load_checkpoint(tmp_path)
+        assert len(str(caught.value)) < len(str(path)) + 400
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:  # a bomb
+        archive.writestr("archive/data.pkl", bytes(10**6))
+    with pytest.raises(UserError, match=r"cannot be read as a checkpoint \(.* is compressed"):
+        load_checkpoint(tmp_path)
+    path.write_bytes(b"PK damaged")
     with pytest.raises(UserError, match=r"last.ckpt cannot be read as a checkpoint"):
         load_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_of_another_run_is_a_users_error(tmp_path: Path) -> None:
+    session = object.__new__(Session)
+    session.folder = tmp_path
+    for state in ({}, {"standing": {"step": 1}}, {"frozen": 3}):
+        with pytest.raises(UserError, match=r"last\.ckpt is damaged or of another run"):
+            session.load(state)
+    for values in (3, {"precision": "32"}, [1]):
+        with pytest.raises(UserError, match="was trained with machine settings"):
+            Choice.of(values, tmp_path)
 
 
 def test_psnr_takes_the_range_of_the_clean_volume() -> None:

@@ -1,6 +1,5 @@
 """Three folders and a table of labels, as another tool leaves them, read as a cohort."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from taskgan.audit.inputs import Inputs, gather, listed, recorded_recipe
 from taskgan.cohort.images import SUFFIXES, stem
 from taskgan.cohort.pairs import SPLITS, Pair, Pairs
+from taskgan.core.tables import csv_rows
 from taskgan.errors import Problems, UserError
 from taskgan.evaluate.restorations import RESERVED, Restorations
 from taskgan.files import read_yaml
@@ -90,21 +90,7 @@ def _people(table: Path, target: Target) -> dict[str, _Person]:
     wanted = f"the columns {', '.join(needed[:-1])} and {needed[-1]}"
     if not table.is_file():
         raise UserError(f"{table} does not exist; expected a table with {wanted}")
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            raw = [(reader.line_num, values) for values in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as CSV: {error}") from None
-    missing = [name for name in needed if name not in header]
-    if missing:
-        found = ", ".join(header) or "nothing"
-        hint = ", separated by commas" if any(mark in found for mark in ";\t") else ""
-        raise UserError(f"{table} has {found}, expected rows with {wanted}{hint}")
-    if not raw:
-        raise UserError(f"{table} has a header and no rows, expected a row for each subject")
+    raw = csv_rows(table, needed)
     kind = task_kind(target, "squared")
     people: dict[str, _Person] = {}
     problems = []

@@ -10,6 +10,7 @@ from taskgan.audit.inputs import Inputs, listed
 from taskgan.audit.judges import Judge
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.people import image_marks, person_mark
+from taskgan.core.parse import reason
 from taskgan.errors import Problems, UserError
 from taskgan.files import checksum
 
@@ -147,7 +148,11 @@ def _tensors(path: Path) -> dict[str, tuple[int, bytes]]:
     from safetensors.numpy import load_file
 
     found = {}
-    for name, values in load_file(path).items():
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # of another format, cut short, of a type that numpy does not have
+        raise UserError(f"{path} cannot be read as safetensors: {reason(error)}") from None
+    for name, values in tensors.items():
         if values.size >= _FEWEST_WEIGHTS and float(np.ptp(values)) > 0:
             found[name] = (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
     return found

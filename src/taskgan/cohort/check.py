@@ -17,6 +17,7 @@ from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
 from taskgan.cohort.targets import Targets
 from taskgan.console import progress
+from taskgan.core.parse import quoted
 from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data, Target
 
@@ -68,7 +69,7 @@ def _splits(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
     found = []
     for split in _NEEDED:
         if not len(selected.split(split)):
-            found.append((0, f"no {'selected ' * (len(selected) < len(pairs))}row has split {split!r}"))
+            found.append((0, f"no {'selected ' * (len(selected) < len(pairs))}row has split {quoted(split)}"))
     first: dict[str, Pair] = {}
     told: set[tuple[str, str]] = set()
     for pair in pairs:
@@ -78,8 +79,8 @@ def _splits(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
             found.append(
                 (
                     pair.row,
-                    f"row {pair.row} (case {pair.case}) puts subject {pair.subject} into split {pair.split!r}, "
-                    f"row {before.row} into {before.split!r}: a subject belongs to one split",
+                    f"row {pair.row} (case {pair.case}) puts subject {pair.subject} into split {quoted(pair.split)}, "
+                    f"row {before.row} into {quoted(before.split)}: a subject belongs to one split",
                 )
             )
     return found
@@ -87,12 +88,12 @@ def _splits(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
 
 def _columns(selected: Pairs, data: Data) -> list[tuple[int, str]]:
     found = [
-        (1, f"there is no input column {name!r}; the columns are {', '.join(selected.columns)}")
+        (1, f"there is no input column {quoted(name)}; the columns are {', '.join(selected.columns)}")
         for name in data.inputs
         if name not in selected.columns
     ]
     if isinstance(data.balanced, str) and data.balanced not in selected.columns:
-        found.append((1, f"there is no column {data.balanced!r} to balance by (data.balanced)"))
+        found.append((1, f"there is no column {quoted(data.balanced)} to balance by (data.balanced)"))
     return found + problems_of_conditions(selected, data)
 
 

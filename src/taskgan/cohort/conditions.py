@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.parse import quoted
 from taskgan.errors import UserError
 from taskgan.recipe import Data
 
@@ -59,7 +60,7 @@ def condition_of(pair: Pair, data: Data) -> str:
         raise UserError(f"{where} has no {data.condition}, expected one of {', '.join(data.conditions)}")
     if name not in data.conditions:
         raise UserError(
-            f"{where} has {data.condition} {name!r}, expected one of {', '.join(data.conditions)}"
+            f"{where} has {data.condition} {quoted(name)}, expected one of {', '.join(data.conditions)}"
         )
     return name
 
@@ -92,7 +93,7 @@ def problems_of_conditions(selected: Pairs, data: Data) -> list[tuple[int, str]]
     found += [
         (
             0,
-            f"{data.condition} {name!r} has a slash, expected what can be part of a restored image's file name",
+            f"{data.condition} {quoted(name)} has a slash, expected what can be part of a restored image's file name",
         )
         for name in data.conditions
         if "/" in name or "\\" in name
@@ -113,7 +114,9 @@ def one_hot(condition: str, data: Data) -> Array:
         return np.zeros(0, dtype=np.float32)
     if condition not in data.conditions:
         known = ", ".join(data.conditions) or "no condition at all"
-        asked = f"{data.condition or 'condition'} {condition!r}" if condition else f"no {data.condition}"
+        asked = (
+            f"{data.condition or 'condition'} {quoted(condition)}" if condition else f"no {data.condition}"
+        )
         raise UserError(f"{asked} is asked for, the model knows {known}")
     told: Array = np.zeros(len(data.conditions), dtype=np.float32)
     told[data.conditions.index(condition)] = 1
@@ -139,6 +142,6 @@ def with_planes(images: Array, told: Array) -> Array:
 def _check_column(data: Data, pairs: Pairs) -> None:
     if data.condition not in pairs.columns:
         raise UserError(
-            f"{pairs.source} has no column {data.condition!r} (data.condition); its columns are "
+            f"{pairs.source} has no column {quoted(data.condition)} (data.condition); its columns are "
             f"{', '.join(pairs.columns)}"
         )

@@ -5,8 +5,8 @@ user's back. Networks work on slices along the third axis (axial for every commo
 """
 
 import gzip
-import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.photos import AFFINE, is_photo_name, photo_shape, read_photo
+from taskgan.core.bounds import check_voxels
+from taskgan.core.parse import TooDeep, parse_json, read_text, reason
+from taskgan.core.parse import finite as without_nan
 from taskgan.errors import UserError
 from taskgan.files import atomic, write_json
 
 Array = NDArray[np.float32]
 SUFFIXES = (".nii.gz", ".nii")
+_HEADER_1, _HEADER_2 = 348, 540  # bytes
+_MOST_DEFLATED = 1032  # of zeros: deflate makes a byte of so many
+_MOST_EXTENSIONS = 64 * 2**20
 
 # It repairs headers and says so on the console, twice; what matters of it is seen in the volume.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
@@ -89,7 +95,7 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
             "or .bmp"
         )
     try:
-        image: Any = nib.load(path)
+        image = load_nifti(path)
         shape = tuple(int(n) for n in image.shape)
         while len(shape) > 3 and shape[-1] == 1:
             shape = shape[:-1]
@@ -122,15 +128,63 @@ def read_shape(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     if not path.exists():
         raise UserError(f"{path} does not exist")
     try:
-        image: Any = nib.load(path)
+        image = load_nifti(path)
         return tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
+    except UserError:
+        raise
     except Exception as error:
         raise _unreadable(path, error) from None
 
 
+def load_nifti(path: Path) -> Any:
+    """A NIfTI image of nibabel's, its voxels not yet read.
+
+    The header is held against the file first: a few bytes may tell of a terabyte, and deflate may hide it.
+
+    Raises:
+        UserError: If it says that the image is larger than the limit, or than what the file can hold.
+        Exception: Whatever nibabel and zlib raise of a damaged file.
+    """
+    packed = path.name.endswith(".gz")
+    with (gzip.open if packed else open)(path, "rb") as handle:
+        start = handle.read(_HEADER_2)
+        second = start[:4] in (_HEADER_2.to_bytes(4, "little"), _HEADER_2.to_bytes(4, "big"))
+        kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
+        size = _HEADER_2 if second else _HEADER_1
+        header = kind.header_class(start[:size])
+        shape, offset = header.get_data_shape(), int(header.get_data_offset())
+        check_voxels(path, shape)
+        wanted = math.prod(shape) * header.get_data_dtype().itemsize + max(offset, 0)
+        held = path.stat().st_size * (_MOST_DEFLATED if packed else 1)
+        if wanted > held:
+            raise UserError(
+                f"{path} ends early: its header tells of {'×'.join(map(str, shape))} voxels in {wanted} bytes, the "
+                f"file holds {'at most ' * packed}{held}"
+            )
+        _check_extensions(
+            path, start + handle.read(max(0, min(offset, _MOST_EXTENSIONS) - len(start))), header
+        )
+    return kind.from_filename(path)
+
+
+def _check_extensions(path: Path, start: bytes, header: Any) -> None:
+    """What lies between header and voxels, whose lengths nibabel believes."""
+    at, end = len(header.binaryblock), int(header.get_data_offset())
+    order: Any = "little" if header.endianness == "<" else "big"
+    if not start[at : at + 1].strip(b"\0"):  # there are none
+        return
+    at += 4
+    while at + 16 <= end or at > end:
+        length = int.from_bytes(start[at : at + 4], order, signed=True)
+        if end > _MOST_EXTENSIONS or length <= 0 or at + length > end:
+            raise UserError(
+                f"{path} has an extension of {length} bytes at byte {at}, its voxels begin at {end}"
+            )
+        at += length
+
+
 def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return UserError(f"{path} cannot be read as NIfTI: {reason}")
+    return UserError(f"{path} cannot be read as NIfTI: {reason(error)}")
 
 
 def write_volume(
@@ -171,9 +225,48 @@ def write_volume(
 
 
 def read_sidecar(path: Path) -> dict[str, Any]:
-    """The JSON sidecar of an image, or an empty mapping where there is none or it is not JSON."""
+    """The JSON sidecar of an image, or an empty mapping where there is none or it cannot be read.
+
+    Numbers that JSON does not have (NaN and infinity) are left out.
+    """
+    return sidecar_and_notes(path)[0]
+
+
+def sidecar_and_notes(path: Path, *, deep: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """The JSON sidecar of an image as :func:`read_sidecar` gives it, and what of it could not be used.
+
+    Args:
+        path: The image.
+        deep: Let :class:`~taskgan.core.parse.TooDeep` pass instead of leaving such a sidecar out.
+    """
+    side = sidecar(path)
+    if not side.is_file():
+        return {}, []
     try:
-        value = json.loads(sidecar(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        value, lost = without_nan(parse_json(read_text(side), str(side)))
+    except UserError as error:
+        if deep and isinstance(error, TooDeep):
+            raise
+        return {}, [f"a sidecar that is left out: {error}"]
+    if not isinstance(value, dict):
+        return {}, [f"a sidecar that is left out: {side} holds a {type(value).__name__}, expected an object"]
+    return value, [
+        f"a sidecar {side.name} with {lost} numbers that are NaN or infinite and are left out"
+    ] * bool(lost)
+
+
+def check_affine(path: Path, volume: Volume) -> None:
+    """Refuse, before work begins, an affine that could not be written beside the result.
+
+    Raises:
+        UserError: If NIfTI's quaternion cannot be made of it.
+    """
+    try:
+        with np.errstate(all="raise", under="ignore"):
+            like = None if volume.header is None else volume.header.copy()
+            nib.Nifti1Image(np.broadcast_to(np.float32(0), volume.data.shape), volume.affine, like)
+    except Exception:  # LinAlgError, FloatingPointError, HeaderDataError
+        raise UserError(
+            f"{path} has an affine that cannot be taken apart into directions and voxel sizes, expected three "
+            "directions with a length"
+        ) from None

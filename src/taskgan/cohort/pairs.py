@@ -12,10 +12,12 @@ is kept as text and can be selected on (``dose``) or used as an extra input chan
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskgan.core.parse import cut, quoted
+from taskgan.core.tables import csv_rows
 from taskgan.errors import Problems, UserError
 from taskgan.files import PathLike, atomic
 
@@ -97,7 +99,8 @@ class Pairs:
         for column in wanted:
             if column not in self.columns:
                 raise UserError(
-                    f"{self.source} has no column {column!r} to select on; its columns are {', '.join(self.columns)}"
+                    f"{self.source} has no column {quoted(column)} to select on; its columns are "
+                    f"{cut(', '.join(self.columns))}"
                 )
         rows = tuple(p for p in self.rows if all(_same(p.columns[c], v) for c, v in wanted.items()))
         if not rows:
@@ -158,35 +161,6 @@ def is_case_name(text: str) -> bool:
     return bool(text) and not text.startswith(".") and "/" not in text and "\\" not in text
 
 
-def csv_rows(table: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a table with their line numbers, as an editor counts them; header names are stripped.
-
-    Args:
-        table: CSV in UTF-8.
-        required: Columns that it has to have.
-
-    Raises:
-        UserError: If it cannot be read, lacks a column or has no rows.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, values) for values in reader]  # blank lines count
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as CSV: {error}") from None
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise UserError(
-            f"{table} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"found {', '.join(header) or 'no header'}, expected at least {', '.join(required)}"
-        )
-    if not rows:
-        raise UserError(f"{table} has a header but no rows")
-    return rows
-
-
 def _row(
     number: int, values: dict[str, str], folder: Path, problems: list[str], seen: dict[str, int]
 ) -> Pair:
@@ -197,10 +171,10 @@ def _row(
     if not case:
         problems.append(f"row {number} has no case name")
     elif case in seen:
-        problems.append(f"row {number} repeats the case {case!r} of row {seen[case]}")
+        problems.append(f"row {number} repeats the case {quoted(case)} of row {seen[case]}")
     seen.setdefault(case, number)
     if "split" in columns and split not in SPLITS:
-        problems.append(f"row {number} (case {case}) has split {split!r}, expected train, val or test")
+        problems.append(f"row {number} (case {case}) has split {quoted(split)}, expected train, val or test")
     if "subject" in columns and not columns["subject"]:
         problems.append(f"row {number} (case {case}) has no subject")
     if not degraded:
@@ -212,7 +186,9 @@ def _row(
             if not math.isfinite(label):
                 raise ValueError
         except ValueError:
-            problems.append(f"row {number} (case {case}) has label {columns['label']!r}, expected a number")
+            problems.append(
+                f"row {number} (case {case}) has label {quoted(columns['label'])}, expected a number"
+            )
     clean = columns.get("clean")
     return Pair(
         row=number,

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.bounds import check_voxels
+from taskgan.core.parse import reason
 from taskgan.errors import UserError
 
 Array = NDArray[np.float32]
@@ -80,7 +82,8 @@ def read_photo(path: Path) -> Photo:
     with _opened(path) as image:
         values, bits = _values(path, image)
         values = _upright(values, _orientation(image))
-        turned = np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32) / np.float32(2**bits - 1)
+        turned = np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32)
+        turned /= np.float32(2**bits - 1)
         colours = turned.shape[2] - 1 + turned.shape[2] % 2
         dpi = image.info.get("dpi")
         return Photo(
@@ -112,23 +115,25 @@ def _opened(path: Path) -> Iterator[Any]:
         raise UserError(f"{path} {'is a folder, expected an image' if path.exists() else 'does not exist'}")
     try:
         # A handle, not a name: of a file by name the library maps TIFFs that are turned with width for height.
+        Image.MAX_IMAGE_PIXELS = None  # ours is stricter, and says how to raise it
         with path.open("rb") as handle, Image.open(handle, formats=_FORMATS) as image:
+            check_voxels(path, image.size, photo=True)
             yield image
     except UserError:
         raise
     except Exception as error:  # a damaged file makes the decoders fail in many ways
         if isinstance(error, UnidentifiedImageError):
             raise UserError(f"{path} cannot be read as PNG, JPEG, TIFF or BMP") from None
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} cannot be read as an image: {reason}") from None
+        raise UserError(f"{path} cannot be read as an image: {reason(error)}") from None
 
 
 def _values(path: Path, image: Any) -> tuple[NDArray[Any], int]:
     """(rows, columns, C), whole numbers, and the bits of each; C is 1, 2 (grey, alpha), 3 or 4."""
     tags = getattr(image, "tag_v2", {})
     depths = set(np.atleast_1d(tags.get(_BITS, 8)).tolist())
-    if image.format == "TIFF" and image.n_frames > 1:
-        raise UserError(f"{path} holds {getattr(image, 'n_frames', 1)} images, expected one")
+    frames = int(getattr(image, "n_frames", 1))
+    if image.format != "MPO" and frames > 1:
+        raise UserError(f"{path} holds {frames} images, expected one")
     if not depths <= {1, 2, 4, 8, 16}:
         raise UserError(f"{path} has {max(depths)} bits a channel, expected 8 or 16")
     if image.mode.startswith("I;16"):
@@ -165,8 +170,10 @@ def _deep(path: Path, image: Any, raw: str) -> NDArray[np.uint16]:
         four = _unpacked(path, Image, "RGBA").astype(np.uint16)
         return np.asarray(four[:, :, 0::2] << 8 | four[:, :, 1::2])
     big = order == "B"
-    upper, lower = (_unpacked(path, Image, f"{kind};16{o}") for o in ("BL" if big else "LB"))
-    return np.asarray(upper.astype(np.uint16) << 8 | lower)
+    whole = _unpacked(path, Image, f"{kind};16{'B' if big else 'L'}").astype(np.uint16)
+    whole <<= 8
+    whole |= _unpacked(path, Image, f"{kind};16{'L' if big else 'B'}")
+    return whole
 
 
 def _unpacked(path: Path, pillow: Any, raw: str) -> NDArray[np.uint8]:
@@ -175,7 +182,7 @@ def _unpacked(path: Path, pillow: Any, raw: str) -> NDArray[np.uint8]:
             tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
             for tile in image.tile
         ]
-        return np.asarray(image).astype(np.uint8)
+        return np.asarray(image, dtype=np.uint8)
 
 
 def _orientation(image: Any) -> int:

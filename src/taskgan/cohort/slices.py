@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.intensity import Intensity, fit_further, fit_intensity
 from taskgan.cohort.pairs import Pair
+from taskgan.core.parse import quoted
 from taskgan.errors import UserError
 from taskgan.recipe import Data
 
@@ -110,7 +111,7 @@ def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
         path = pair.path(column)
         if path is None:
             raise UserError(
-                f"row {pair.row} (case {pair.case}) names no image in the input column {column!r}"
+                f"row {pair.row} (case {pair.case}) names no image in the input column {quoted(column)}"
             )
         extra = read_volume(path)
         _same_shape(extra, source, path, pair)

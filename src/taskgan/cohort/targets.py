@@ -12,6 +12,7 @@ from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.projection import resolved_projection
 from taskgan.cohort.slices import AFFINE_MM, to_slices
+from taskgan.core.parse import quoted
 from taskgan.errors import UserError
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
@@ -142,7 +143,7 @@ def number(pair: Pair, column: str) -> float:
     except ValueError:
         found = math.inf
     if not math.isfinite(found):
-        raise UserError(f"row {pair.row} (case {pair.case}) has {column} {text!r}, expected a number")
+        raise UserError(f"row {pair.row} (case {pair.case}) has {column} {quoted(text)}, expected a number")
     return found
 
 

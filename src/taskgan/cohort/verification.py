@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from taskgan.cohort.pairs import Pair, Pairs, csv_rows
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.parse import quoted
+from taskgan.core.tables import csv_rows
 from taskgan.errors import Problems
 
 FILE = "verification.csv"
@@ -90,17 +92,17 @@ def read_verification_pairs(pairs: Pairs) -> ComparedPairs | None:
 def _compared(number: int, row: Mapping[str, str], cases: Mapping[str, Pair]) -> ComparedPair | str:
     """A row as a pair, or what is wrong with it."""
     if row["set"] not in SETS:
-        return f"row {number} has set {row['set']!r}, expected {' or '.join(SETS)}"
+        return f"row {number} has set {quoted(row['set'])}, expected {' or '.join(SETS)}"
     for column in ("first", "second"):
         name = row[column]
         if name not in cases:
-            return f"row {number} has {column} {name!r}, which is no case of pairs.csv"
+            return f"row {number} has {column} {quoted(name)}, which is no case of pairs.csv"
         if cases[name].clean is None:
-            return f"row {number} has {column} {name!r}, which has no clean image in pairs.csv"
+            return f"row {number} has {column} {quoted(name)}, which has no clean image in pairs.csv"
     if row["first"] == row["second"]:
         return f"row {number} compares {row['first']} with itself, expected two cases"
     if row["same"] not in ("0", "1"):
-        return f"row {number} has same {row['same']!r}, expected 1 (one person) or 0 (two)"
+        return f"row {number} has same {quoted(row['same'])}, expected 1 (one person) or 0 (two)"
     found = ComparedPair(number, row["set"], cases[row["first"]], cases[row["second"]])
     if found.same != (row["same"] == "1"):
         return (

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskgan.core.tables import read_frame
 from taskgan.errors import UserError
 from taskgan.files import atomic
 
@@ -89,6 +90,7 @@ OBSERVED = (
     "back_projection",
 )
 OPTIONAL = ("condition", *OBSERVED, "brain", "lesions")
+_INFINITE = ("psnr", "psnr_head")  # of an image against itself
 QUALITY = ("psnr", "ssim", "rmse", "rmse_relative")
 READERS = ("task", "judge", "suvr")
 
@@ -119,25 +121,7 @@ def read_cases(folder: Path) -> pd.DataFrame:
     path = folder / "cases.csv"
     if not path.is_file():
         raise UserError(f"{folder} holds no cases.csv; expected a folder that taskgan evaluate made")
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' own errors of form are ValueErrors
-        raise UserError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]}") from None
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}")
-    if frame.empty:
-        raise UserError(f"{path} has a header but no rows")
-    for name in OPTIONAL:
-        if name not in frame.columns:
-            frame[name] = ""
-    for name in (*COLUMNS, *OPTIONAL):
-        if name not in TEXT:
-            try:
-                frame[name] = pd.to_numeric(frame[name].where(frame[name] != "")).astype(float)
-            except ValueError:
-                raise UserError(f"{path} has text in the column {name}, expected numbers") from None
-    return frame
+    return read_frame(path, COLUMNS, TEXT, optional=OPTIONAL, infinite=_INFINITE)
 
 
 def as_text(value: object) -> str:

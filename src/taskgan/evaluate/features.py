@@ -1,6 +1,5 @@
 """``features.npz``: where the judge puts the input, the clean and the restored image of every case."""
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.slices import to_slices
+from taskgan.core.parse import reason
+from taskgan.core.tensors import load_arrays
 from taskgan.errors import UserError
 from taskgan.evaluate.reading import Reader
 from taskgan.files import atomic
@@ -84,14 +85,17 @@ def read_features(folder: Path) -> Features | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
-            cases = tuple(str(c) for c in held["cases"])
-            images = {image: np.asarray(held[image], dtype=np.float32) for image in IMAGES if image in held}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read as the judge's features: {error}") from None
+        held = load_arrays(path)
+        cases = tuple(str(c) for c in held["cases"])
+        images = {image: np.asarray(held[image], dtype=np.float32) for image in IMAGES if image in held}
+    except Exception as error:  # zip, zlib and numpy each have their own
+        raise UserError(f"{path} cannot be read as the judge's features: {reason(error)}") from None
     if not images.keys() >= {"clean", "restored"}:
         raise UserError(f"{path} holds no features of clean and restored images")
+    if not all(np.isfinite(values).all() for values in images.values()):
+        raise UserError(f"{path} holds NaN or infinite features, expected finite ones")
     shapes = {values.shape for values in images.values()}
-    if len(shapes) != 1 or len(set(cases)) != len(cases) or {(len(cases),)} != {s[:1] for s in shapes}:
+    same = {(len(shape), *shape[:1]) for shape in shapes} == {(2, len(cases))}
+    if len(shapes) != 1 or len(set(cases)) != len(cases) or not same:
         raise UserError(f"{path} holds arrays of shapes {sorted(shapes)} for {len(cases)} cases")
     return Features(cases, images)

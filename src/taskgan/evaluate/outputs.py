@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskgan.core.tables import read_frame
 from taskgan.evaluate.cases import as_text
 from taskgan.files import atomic
 
@@ -37,16 +38,15 @@ def write_outputs(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def read_outputs(folder: Path) -> pd.DataFrame:
-    """Read an evaluation's table; without rows where the property is one number."""
+    """Read an evaluation's table; without rows where the property is one number.
+
+    Raises:
+        UserError: If it is damaged.
+    """
     path = folder / FILE
     if not path.is_file():
         return pd.DataFrame(columns=list(COLUMNS))
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys(_TEXT, str),
-        keep_default_na=False,
-        na_values={name: [""] for name in COLUMNS if name not in _TEXT},
-    )
+    return read_frame(path, COLUMNS, _TEXT)
 
 
 def flipped_outputs(outputs: pd.DataFrame) -> pd.DataFrame:

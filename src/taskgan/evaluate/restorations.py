@@ -1,6 +1,5 @@
 """Which restored image belongs to which case: our own folders, and those of any other tool."""
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from taskgan.cohort.images import is_image_name, read_sidecar, stem
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.photos import is_photo_name
+from taskgan.core.tables import read_table
 from taskgan.errors import UserError
 from taskgan.files import checksum, read_yaml
 
@@ -76,14 +76,7 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
 
 
 def _listed(table: Path, pairs: Pairs) -> dict[str, Path]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as CSV: {error}") from None
-    if not rows or not {"case", "restored"} <= set(rows[0]):
-        found = ", ".join(rows[0]) if rows else "no rows"
-        raise UserError(f"{table} has {found}, expected rows with the columns case and restored")
+    rows = [row for _, row in read_table(table, ("case", "restored"))]
     nameless = [row["case"] for row in rows if not row["restored"]]
     if nameless:
         raise UserError(f"{table} names no restored image for the case {nameless[0]}")

@@ -1,11 +1,11 @@
 """One kind of folder that taskgan makes."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from taskgan.core.parse import parse_json, read_text
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
 
@@ -43,10 +43,7 @@ def from_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: If it holds something else.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from None
+    found = parse_json(read_text(path), str(path))
     if not isinstance(found, dict):
         raise UserError(f"{path} holds {type(found).__name__}, expected an object")
     return found

@@ -1,10 +1,11 @@
 """A run folder, and images that its model restored."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from taskgan.core.tables import csv_rows
+from taskgan.errors import UserError
 from taskgan.files import read_yaml
 from taskgan.info.kind import Kind, from_yaml, if_there
 from taskgan.info.lines import command, entry, figures, number, pick, short, step
@@ -78,9 +79,12 @@ def _last_row(path: Path) -> dict[str, float | int | str]:
     if not path.is_file():
         return {}
     last: dict[str, float | int | str] = {}
-    with path.open(newline="", encoding="utf-8", errors="replace") as handle:
-        for row in csv.DictReader(handle):
-            last |= {key: _value(text) for key, text in row.items() if key and isinstance(text, str) and text}
+    try:
+        rows = csv_rows(path, empty=True)
+    except UserError:  # what else is in the folder is worth a screen
+        return {}
+    for _, row in rows:
+        last |= {key: _value(text) for key, text in row.items() if key and isinstance(text, str) and text}
     return last
 
 

@@ -11,6 +11,7 @@ from taskgan.cohort.pairs import SPLITS, is_case_name
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.splits import DEFAULT_SHARES
 from taskgan.console import say
+from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
 from taskgan.errors import Problems, UserError
 from taskgan.files import PathLike, checksum, versions
@@ -125,9 +126,8 @@ def _of_table(folder: Path, table: Table) -> list[Source]:
         if not wrong and str(place).lower() in places:
             wrong = f"would be written to the place of {places[str(place).lower()]}"
         if not wrong and split_of.setdefault(subject, line["split"]) != line["split"]:
-            wrong = (
-                f"puts subject {subject} into split {line['split']!r}, another row into {split_of[subject]!r}"
-            )
+            splits = f"{quoted(line['split'])}, another row into {quoted(split_of[subject])}"
+            wrong = f"puts subject {subject} into split {splits}"
         if wrong:
             problems.append(f"row {line.number} ({line['image'] or 'no image'}) {wrong}")
             continue
@@ -157,15 +157,15 @@ def _wrong(line: Line, folder: Path) -> str:
     if not is_photo_name(image):
         return "is no PNG, JPEG, TIFF or BMP"
     if line["split"] and line["split"] not in SPLITS:
-        return f"has split {line['split']!r}, expected train, val or test"
+        return f"has split {quoted(line['split'])}, expected train, val or test"
     if line["case"] and not is_case_name(line["case"]):
-        return f"has case {line['case']!r}, expected one that can be a file's name"
+        return f"has case {quoted(line['case'])}, expected one that can be a file's name"
     try:
         known = math.isfinite(float(line["label"] or 0))
     except ValueError:
         known = False
     if not known:
-        return f"has label {line['label']!r}, expected a number (text may go into a column of its own)"
+        return f"has label {quoted(line['label'])}, expected a number (text may go into a column of its own)"
     return ""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from taskgan.cohort.pairs import SPLITS
 from taskgan.cohort.splits import DEFAULT_SHARES, split_subjects
+from taskgan.core.parse import quoted
 
 
 def participant(name: str) -> str:
@@ -14,12 +15,16 @@ def participant(name: str) -> str:
 
 def named_alike(names: Sequence[str]) -> list[str]:
     """What is wrong with subjects' names: those without a letter or digit, and those that become one name."""
-    problems = [f"subject {name!r} has no letter or digit" for name in names if participant(name) == "sub-"]
+    problems = [
+        f"subject {quoted(name)} has no letter or digit" for name in names if participant(name) == "sub-"
+    ]
     before: dict[str, str] = {}
     for name in names:
         other = before.setdefault(participant(name).lower(), name)
         if other != name:
-            problems.append(f"subjects {other!r} and {name!r} would both be called {participant(name)}")
+            problems.append(
+                f"subjects {quoted(other)} and {quoted(name)} would both be called {participant(name)}"
+            )
     return problems
 
 

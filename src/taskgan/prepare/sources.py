@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from taskgan.cohort.pairs import csv_rows
 from taskgan.console import progress
+from taskgan.core.tables import csv_rows
 from taskgan.errors import UserError
 from taskgan.files import atomic, checksum
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskgan.core.parse import quoted
 from taskgan.errors import UserError
 
 _DELIMITERS = ",;\t"
@@ -77,7 +78,7 @@ def read_table(source: Path, required: Sequence[str]) -> Table:
         )
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"{source} has two columns {twice!r}, expected each once")
+        raise UserError(f"{source} has two columns {quoted(twice)}, expected each once")
     rows = [(number, values) for number, values in found if any(values)]
     if not rows:
         raise UserError(f"{source} has a header but no rows")

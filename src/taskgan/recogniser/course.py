@@ -1,6 +1,7 @@
 """A recogniser's training as it stands: what has to be kept to go on with it to the same bits."""
 
 import time
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from taskgan.core.parse import reason
+from taskgan.core.tensors import load_torch
 from taskgan.files import atomic
 from taskgan.recogniser.batches import Batches
 from taskgan.recogniser.card import Figures
@@ -86,21 +89,34 @@ class Course:
             Why it cannot be gone on from; empty where it can. Nothing is changed then.
         """
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = load_torch(path)
         except Exception as error:  # pickle, zip and torch each have their own
-            return str(error).splitlines()[0]
-        if state.get("format") != FORMAT:
-            return f"it has format {state.get('format')}, expected {FORMAT}"
+            return reason(error)
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            return f"it is of another format, expected {FORMAT}"
+        before = deepcopy({key: value.state_dict() for key, value in self._parts().items()})
+        drawn = self.batches.state()
+        try:
+            self._take_back(state)
+        except Exception as error:  # a part that is missing, or is another network's
+            for key, value in self._parts().items():
+                value.load_state_dict(before[key])
+            self.batches.go_on_from(drawn)
+            return f"it is damaged or another network's: {reason(error)}"
+        return ""
+
+    def _take_back(self, state: dict[str, Any]) -> None:
+        """Everything from a checkpoint; the plain values last, which cannot fail."""
+        best, further = state["best"], {key: state[key] for key in ("step", "worse", "seconds", "random")}
+        kept = best and Look(best["step"], Figures(**best["figures"]), best["weights"])
         for key, value in self._parts().items():
             value.load_state_dict(state[key])
         self.batches.go_on_from(state["drawn"])
-        if (best := state["best"]) is not None:
-            self.best = Look(best["step"], Figures(**best["figures"]), best["weights"])
-        self.step, self.worse, self.seconds = state["step"], state["worse"], state["seconds"]
-        torch.set_rng_state(state["random"])
+        torch.set_rng_state(further["random"])
+        self.best = kept or self.best
+        self.step, self.worse, self.seconds = (further[key] for key in ("step", "worse", "seconds"))
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
-        return ""
 
     def _parts(self) -> dict[str, Any]:
         parts = {"network": self.network, "optimiser": self.optimiser, "schedule": self.schedule}

@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from taskgan import recipe
-from taskgan.errors import UserError
+from taskgan.core.parse import reason
+from taskgan.core.tensors import misfit, not_finite
+from taskgan.errors import Failed, UserError
 from taskgan.files import write_yaml
 from taskgan.networks.discriminant import Discriminant
 from taskgan.networks.gradients import FEATURES
@@ -120,17 +122,28 @@ class Recogniser:
 
         Raises:
             UserError: If a file is missing or damaged, or the weights do not fit the card.
+            Failed: If weights are NaN or infinite.
         """
         card = read_card(folder)
-        network = build(card.settings, in_channels=card.in_channels, outputs=card.outputs)
         weights = folder / WEIGHTS
         if not weights.is_file():
             raise UserError(f"{weights} does not exist, expected the weights beside {CARD}")
+
+        def built() -> nn.Module:
+            return build(card.settings, in_channels=card.in_channels, outputs=card.outputs)
+
         try:
-            network.load_state_dict(load_file(weights))
+            state = load_file(weights)
+            with torch.device("meta"):
+                trouble = misfit(state, built())
         except (OSError, SafetensorError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{weights} does not hold the weights that {CARD} describes: {reason}") from None
+            trouble = reason(error)
+        if trouble:
+            raise UserError(f"{weights} does not hold the weights that {CARD} describes: {trouble}")
+        if broken := not_finite(state):
+            raise Failed(f"{weights} has NaN or infinite values in {broken}; it reads nothing, train it anew")
+        network = built()
+        network.load_state_dict(state)
         return cls(network.to(device).eval(), card)
 
 

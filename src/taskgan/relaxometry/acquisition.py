@@ -13,6 +13,7 @@ from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.mdme import PARTS, input_columns
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
+from taskgan.core.parse import quoted
 from taskgan.errors import UserError
 from taskgan.simulate.mr.sequences import Mdme, mdme_signal
 from taskgan.simulate.mr.tissues import TABLE
@@ -71,7 +72,9 @@ class Acquisition:
         for column, key in columns.items():
             path = pair.degraded if column == "degraded" else pair.path(column)
             if path is None:
-                raise UserError(f"row {pair.row} (case {pair.case}) names no image in the column {column!r}")
+                raise UserError(
+                    f"row {pair.row} (case {pair.case}) names no image in the column {quoted(column)}"
+                )
             files[key] = path
         return cls(pair.subject, files)
 

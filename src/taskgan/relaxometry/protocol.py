@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import model_validator
 
 from taskgan.cohort.images import read_sidecar, sidecar
+from taskgan.core.parse import quoted
 from taskgan.errors import Problems, UserError
 from taskgan.files import read_yaml
 from taskgan.schema import Settings, validated
@@ -126,7 +127,7 @@ def _from_sidecars(
 def _ms(side: Mapping[str, Any], field: str, image: Path) -> float:
     value = side.get(field)
     if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-        found = "no" if value is None else f"the value {value!r} as"
+        found = "no" if value is None else f"the value {quoted(value)} as"
         raise UserError(f"{sidecar(image)} has {found} {field}, expected seconds")
     if value > _LONGEST_S:
         raise UserError(f"{sidecar(image)} has the {field} {value:g}, expected seconds, not milliseconds")
@@ -173,7 +174,7 @@ def target_of(contrast: str, clean: Path | None, given: Given) -> tuple[SpinEcho
         return shipped, "default", []
     known = ", ".join(target.name for target in (*given.targets, *TARGETS))
     raise UserError(
-        f"the contrast {contrast!r} has no protocol; expected one of {known}, a clean image whose sidecar has "
+        f"the contrast {quoted(contrast)} has no protocol; expected one of {known}, a clean image whose sidecar has "
         "RepetitionTime and EchoTime, or --protocol FILE"
     )
 

@@ -1,9 +1,12 @@
 """Training curves of the runs whose folders are near their evaluations."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
 
+from taskgan.core.tables import csv_rows
+from taskgan.errors import UserError
 from taskgan.report.load import Comparison
 from taskgan.report.names import shown
 from taskgan.report.style import canvas, look, save
@@ -27,11 +30,12 @@ def run_curves(comparison: Comparison) -> list[tuple[str, int | None, pd.DataFra
         if not path.is_file():
             continue
         try:
-            table = pd.read_csv(path)
-        except (OSError, ValueError):  # another tool's file of the same name
+            rows = csv_rows(path, ("step",), whole_lines=True)
+        except UserError:  # another tool's file of the same name
             continue
-        if "step" in table.columns:
-            found.append((str(one.record.get("method")), one.record.get("seed"), table))
+        table = pd.DataFrame([{name: row[name] for name in row if name} for _, row in rows])
+        table = table.apply(pd.to_numeric, errors="coerce").replace([math.inf, -math.inf], math.nan)
+        found.append((str(one.record.get("method")), one.record.get("seed"), table))
     return found
 
 
@@ -79,5 +83,5 @@ def _points(table: pd.DataFrame, key: str) -> pd.DataFrame:
     needed = [key, "pixel"] if key == "adversarial" else [key]
     if not {"step", *needed} <= set(table.columns):
         return pd.DataFrame()
-    points: pd.DataFrame = table[["step", *needed]].apply(pd.to_numeric, errors="coerce").dropna()
+    points: pd.DataFrame = table[["step", *needed]].dropna()
     return points

@@ -24,6 +24,7 @@ LABELS = (("#0072B2", "o"), ("#C44601", "^"), ("#00795B", "s"), ("#AA4499", "D")
 _RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
+    "text.parse_math": False,  # a method or label may be called $\frac{1}$
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#444444",

@@ -14,7 +14,7 @@ from taskgan.cohort.slices import Case, load_case
 from taskgan.console import progress, say
 from taskgan.errors import Failed, Problems, UserError
 from taskgan.files import PathLike
-from taskgan.restore.inputs import Job, find_jobs
+from taskgan.restore.inputs import Job, Unfit, check_metadata, find_jobs
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Origin
 from taskgan.restore.photos import check_output_format, write_restored
@@ -49,8 +49,9 @@ def restore(
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
 
-    Of several photos that no table lists, those that cannot be read are named and left out: the others are restored,
-    the record says what is missing, and the call fails at its end. Called again with the same arguments, it goes on:
+    Of several photos that no table lists, those that cannot be read are named and left out, and so are images whose
+    affine or sidecar could not be written: the others are restored, the record says what is missing, and the call
+    fails at its end. Called again with the same arguments, it goes on:
     images that are there and were made by the same model, from the same source, with the same settings, are kept.
 
     Args:
@@ -78,7 +79,7 @@ def restore(
     Raises:
         UserError: If the model, an argument or the output does not allow it.
         Problems: If images cannot be restored: all of them, and nothing is written.
-        Failed: If photos were left out; the others are written.
+        Failed: If images were left out; the others are written.
     """
     out = Path(out)
     places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -115,7 +116,7 @@ def restore(
     say(f"{out}: {len(good)} image{'s' * (len(good) != 1)} restored by {card.name}")
     if unread:
         raise Failed(
-            f"{len(unread)} of {len(jobs)} photos could not be read and are left out: {'; '.join(unread.values())}"
+            f"{len(unread)} of {len(jobs)} images cannot be restored and are left out: {'; '.join(unread.values())}"
         )
     return out
 
@@ -155,23 +156,29 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]],
         The warnings of each, and why some were left out, by target.
     """
     unread: dict[Path, str] = {}
+    unfit: set[Path] = set()
     notes: dict[Path, list[str]] = {}
     case: Case | None = None
     with progress("check", len(jobs), "images") as shown:
         for job in jobs:
             try:
                 case = load_case(job.pair, card.data, clean=False, known=case)
-                notes[job.target] = warnings_for(case.source.voxel_size, case.intensity.scale, card)
+                carried = check_metadata(job, case.source)
+                notes[job.target] = [
+                    *warnings_for(case.source.voxel_size, case.intensity.scale, card),
+                    *carried,
+                ]
                 if job.is_photo:
                     check_output_format(job)
             except UserError as error:
                 unread[job.target] = str(error)
+                unfit |= {job.target} if isinstance(error, Unfit) else set()
             shown.advance()
     problems = list(
         dict.fromkeys(unread.values())
     )  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and all(
-        job.is_photo and not job.listed for job in jobs if job.target in unread
+        job.target in unfit or (job.is_photo and not job.listed) for job in jobs if job.target in unread
     ):
         for problem in problems:
             say(f"warning: {problem}; it is left out")

@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskgan.cohort.conditions import condition_of, one_hot
-from taskgan.cohort.images import SUFFIXES, is_image_name, sidecar, stem
+from taskgan.cohort.images import (
+    SUFFIXES,
+    Volume,
+    check_affine,
+    is_image_name,
+    sidecar,
+    sidecar_and_notes,
+    stem,
+)
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.cohort.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.errors import Problems, UserError
@@ -43,6 +51,27 @@ class Job:
     def sd(self) -> Path:
         """Where the standard deviation over samples goes: NIfTI also of photos, whose files round it."""
         return self.target.with_name(f"{stem(self.target)}_sd.nii.gz")
+
+
+class Unfit(UserError):
+    """An image whose restoration could not be written; the others of a batch are restored without it."""
+
+
+def check_metadata(job: Job, source: Volume) -> list[str]:
+    """See, before the work, whether what an image carries along can be written beside its restoration.
+
+    Returns:
+        Notes on what of its sidecar is left out.
+
+    Raises:
+        Unfit: If the affine cannot be taken apart, or the sidecar nests too deep.
+    """
+    image = job.pair.degraded
+    try:
+        check_affine(image, source)
+        return sidecar_and_notes(image, deep=True)[1]
+    except UserError as error:
+        raise Unfit(f"case {job.case}: {error}") from None
 
 
 def find_jobs(

@@ -17,7 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from taskgan.errors import UserError
+from taskgan.core.parse import reason
+from taskgan.core.tensors import misfit, not_finite
+from taskgan.errors import Failed, UserError
 from taskgan.files import PathLike, checksum, read_yaml, versions, write_yaml
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, Objective, Recogniser, Task
@@ -171,7 +173,7 @@ def read_model(folder: PathLike) -> tuple[State, ModelCard]:
     try:
         return load_file(weights), card
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{weights} cannot be read as safetensors: {error}") from None
+        raise UserError(f"{weights} cannot be read as safetensors: {reason(error)}") from None
 
 
 def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet:
@@ -179,19 +181,25 @@ def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "t
 
     Raises:
         UserError: If the weights do not fit the card's architecture, or are of a generator of the user's own.
+        Failed: If weights are NaN or infinite.
     """
     if card.custom:
         raise UserError(
             f"the generator of {name} is of the user's own class {card.custom}, which the folder does not hold; "
             "expected it in Python: taskgan.Restorer.from_folder(folder, generator=module)"
         )
-    with torch.device("meta"):
-        network = UNet(
-            **card.generator.model_dump(),
-            in_channels=card.data.channels,
-            conditions=len(card.data.conditions),
-            output=card.data.intensity.output,
-        )
+    try:
+        with torch.device("meta"):
+            network = UNet(
+                **card.generator.model_dump(),
+                in_channels=card.data.channels,
+                conditions=len(card.data.conditions),
+                output=card.data.intensity.output,
+            )
+    except (RuntimeError, OverflowError, ValueError) as error:  # numbers that no network has
+        raise UserError(
+            f"the architecture in the {CARD} of {name} cannot be built: {reason(error)}"
+        ) from None
     _load(network, state, f"the architecture of its {CARD}", name, assign=True)
     return network.requires_grad_(False).eval()
 
@@ -203,6 +211,7 @@ def custom_generator(
 
     Raises:
         UserError: If the model has a generator of the recipe's, or its weights do not fit the module.
+        Failed: If weights are NaN or infinite.
     """
     if not card.custom:
         raise UserError(
@@ -216,11 +225,13 @@ def custom_generator(
 def _load(
     network: nn.Module, state: Mapping[str, Tensor], what: str, name: str, *, assign: bool = False
 ) -> None:
-    try:
-        network.load_state_dict(dict(state), assign=assign)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"the weights of {name} do not fit {what}: {first}") from None
+    if trouble := misfit(state, network):
+        raise UserError(f"the weights of {name} do not fit {what}: {trouble}")
+    if broken := not_finite(state):
+        raise Failed(
+            f"the weights of {name} are NaN or infinite in {broken}; it restores nothing, train it anew"
+        )
+    network.load_state_dict(dict(state), assign=assign)
 
 
 def _previous(folder: Path) -> Path:

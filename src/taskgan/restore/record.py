@@ -138,9 +138,11 @@ def is_written(job: Job, origin: Origin, settings: Applied) -> bool:
     if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
         return False
     last, wanted, marks = steps[-1], settings.as_values(), source_marks(job.pair, origin.data)
-    done = last.get("Settings", {})
+    done, model = last.get("Settings"), last.get("Model")
+    if not isinstance(done, dict) or not isinstance(model, dict):
+        return False
     return (
-        last.get("Model", {}).get("Checksum") == origin.checksum
+        model.get("Checksum") == origin.checksum
         and {key: done.get(key) for key in wanted} == wanted
         and done.get("condition", "") == job.condition
         and {key: side.get(key) for key in marks} == marks
@@ -239,7 +241,7 @@ class Record:
         Args:
             unread: Why images were left out, by target: the folder stays unfinished.
         """
-        listed = [job for job in self._jobs if job.listed]
+        listed = [job for job in self._jobs if job.listed and job.target not in (unread or {})]
         table = self._folder / TABLE
         if listed:
             told = any(job.condition for job in listed)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from taskgan.cohort.images import stem
+from taskgan.cohort.images import load_nifti, stem
+from taskgan.core.parse import reason
 from taskgan.errors import UserError
 
 Array = NDArray[np.float32]
@@ -151,13 +152,13 @@ def brainweb_anatomy(path: Path, resolution_mm: float = 2.0, *, detailed: bool =
     Raises:
         UserError: If the file is not such a label map.
     """
-    import nibabel as nib
-
     try:
-        image: Any = nib.load(path)
+        image = load_nifti(path)
         labels = np.asarray(image.dataobj)
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
+        raise UserError(f"{path} cannot be read as NIfTI: {reason(error)}") from None
     if (
         labels.ndim != 3
         or labels.min() < 0

@@ -1,6 +1,5 @@
 """What all simulations do alike: a folder that is begun, filled by several processes and gone on with."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from taskgan.cohort import bids
 from taskgan.cohort.begun import finished
 from taskgan.cohort.description import write_description
 from taskgan.console import progress, say
+from taskgan.core.parse import parse_json, read_text
+from taskgan.errors import UserError
 from taskgan.files import versions
 from taskgan.schema import Settings
 from taskgan.simulate.anatomy import Anatomy, mni_anatomy
@@ -105,7 +106,19 @@ def make_subjects(
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
         for record in work(waiting, bench, (settings, tuple(sources), template, step, out), count, out):
             shown.advance(subject=record["subject"])
-    return [json.loads((out / record_path(s.name)).read_text(encoding="utf-8")) for s in subjects]
+    return [read_record(out / record_path(s.name)) for s in subjects]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What was written of a subject.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    found = parse_json(read_text(path), str(path))
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds a {type(found).__name__}, expected the record of a subject")
+    return found
 
 
 def write_top(folder: Path, *, name: str, truth: str, verb: str, readme: str) -> None:

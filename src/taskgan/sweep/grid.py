@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from taskgan.core.parse import cut, parse_yaml, quoted
 from taskgan.errors import UserError
 
 _PAIRS = {"[": "]", "{": "}"}
@@ -52,10 +51,7 @@ def _axis(text: str) -> Axis:
     for part in split_values(rest, f"--grid {text}"):
         if not part.strip():
             raise UserError(f"--grid {text}: a value is empty; expected {key}=value,value (null is a value)")
-        try:
-            values.append(yaml.safe_load(part))
-        except yaml.YAMLError:
-            raise UserError(f"--grid {text}: {part.strip()!r} is not a YAML value") from None
+        values.append(parse_yaml(part, f"--grid {cut(text)}: {quoted(part.strip())}"))
     return Axis(key, tuple(values))
 
 
@@ -79,7 +75,7 @@ def split_values(text: str, where: str) -> list[str]:
             open_ += sign
         elif sign in _PAIRS.values():
             if not open_ or _PAIRS[open_[-1]] != sign:
-                raise UserError(f"{where}: {sign!r} closes nothing")
+                raise UserError(f"{where}: {quoted(sign)} closes nothing")
             open_ = open_[:-1]
         if sign == "," and not open_ and not quote:
             parts.append(current)
@@ -87,7 +83,7 @@ def split_values(text: str, where: str) -> list[str]:
         else:
             current += sign
     if open_ or quote:
-        raise UserError(f"{where}: {quote or open_[-1]!r} is never closed")
+        raise UserError(f"{where}: {quoted(quote or open_[-1])} is never closed")
     return [*parts, current]
 
 

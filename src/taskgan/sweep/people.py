@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.verification import ComparedPair
+from taskgan.core.tables import read_table
 from taskgan.errors import UserError
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import find_restorations
@@ -91,8 +92,8 @@ def read_mistaken(evaluation: Path) -> dict[str, float]:
     path = evaluation / FILE
     if not path.is_file():
         return {}
+    rows = [row for _, row in read_table(path, ("subject", MISTAKEN), numbers=(MISTAKEN,))]
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            return {row["subject"]: float(row[MISTAKEN]) for row in csv.DictReader(handle)}
-    except (KeyError, TypeError, ValueError) as error:
+        return {row["subject"]: float(row[MISTAKEN]) for row in rows}
+    except ValueError as error:
         raise UserError(f"{path} holds no {MISTAKEN} by subject: {error}") from None

@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 
+from taskgan.core.parse import quoted, reason
+from taskgan.core.tensors import load_torch
 from taskgan.errors import UserError
 from taskgan.files import atomic
 
 NAME = "last.ckpt"
 FORMAT = 1
+_PARTS = ("standing", "choice", "networks", "optimiser", "histories", "random")
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -34,13 +37,24 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = load_torch(path)
     except Exception as error:  # pickle, zip and torch each have their own
         raise UserError(
-            f"{path} cannot be read as a checkpoint ({error}); start anew with --overwrite"
+            f"{path} cannot be read as a checkpoint ({reason(error)}); start anew with --overwrite"
         ) from None
+    if not isinstance(state, dict):
+        raise UserError(
+            f"{path} holds a {type(state).__name__}, expected a checkpoint; start anew with --overwrite"
+        )
     if state.get("format") != FORMAT:
-        raise UserError(f"{path} has format {state.get('format')}, this version of taskgan reads {FORMAT}")
+        raise UserError(
+            f"{path} has format {quoted(state.get('format'))}, this version of taskgan reads {FORMAT}"
+        )
+    for key in _PARTS:
+        if not isinstance(state.get(key), dict):
+            raise UserError(f"{path} has no {key}, expected a whole checkpoint; start anew with --overwrite")
+    if not isinstance(state["standing"].get("finished"), bool):
+        raise UserError(f"{path} does not say whether training is finished; start anew with --overwrite")
     return state
 
 

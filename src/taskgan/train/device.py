@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from taskgan.core.parse import quoted
 from taskgan.errors import UserError
 from taskgan.recipe import Machine
 
@@ -30,6 +31,20 @@ class Choice:
     precision: str
     channels_last: bool
     compile: bool
+
+    @classmethod
+    def of(cls, values: Any, run: Path) -> "Choice":
+        """What :meth:`dump` gave, from a run's record or checkpoint.
+
+        Raises:
+            UserError: If it is something else.
+        """
+        if not isinstance(values, dict) or set(values) != {"precision", "channels_last", "compile"}:
+            raise UserError(
+                f"{run} was trained with machine settings {quoted(values)}, expected precision, channels_last and "
+                "compile; start anew with --overwrite"
+            )
+        return cls(**values)
 
     def dump(self) -> dict[str, Any]:
         """As plain values."""

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.console import say
+from taskgan.core.parse import quoted
+from taskgan.core.tables import csv_rows
+from taskgan.errors import UserError
 from taskgan.files import write_text
 
 COLUMNS = (
@@ -48,7 +51,13 @@ class Journal:
     def __init__(self, folder: Path, step: int, further: Sequence[str] = ()) -> None:
         self._path = folder / "metrics.csv"
         self._columns = (*COLUMNS, *further)
-        kept = [row for row in read_metrics(self._path) if int(row["step"]) <= step] if step else []
+        rows = read_metrics(self._path) if step else []
+        kept = [row for row in rows if int(row["step"]) <= step]
+        unknown = sorted({column for row in kept for column in row} - set(self._columns))
+        if unknown:
+            raise UserError(
+                f"{self._path} has the column {quoted(unknown[0])}, which no run writes; start anew with --overwrite"
+            )
         write_text(self._path, "".join(map(self._line, ({c: c for c in self._columns}, *kept))))
         self._board = _tensorboard(folder / "tensorboard", step)
 
@@ -85,13 +94,19 @@ class Journal:
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """Rows of a ``metrics.csv``; a last line that a kill cut short is left out."""
-    if not path.is_file():
+    """Rows of a ``metrics.csv``; a last line that a kill cut short is left out.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    if not path.is_file() or b"\n" not in path.read_bytes():
         return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    rows = list(csv.DictReader(io.StringIO(whole)))
-    return [row for row in rows if (row.get("step") or "").isdigit() and None not in row.values()]
+    rows = [row for _, row in csv_rows(path, ("step",), empty=True, whole_lines=True)]
+    return [row for row in rows if _is_step(row["step"]) and None not in row and None not in row.values()]
+
+
+def _is_step(text: str | None) -> bool:
+    return text is not None and text.isdecimal() and len(text) < 10
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

@@ -153,8 +153,8 @@ def _place(key: str) -> Path:
 
 def _recall(key: str) -> Choice | None:
     try:
-        return Choice(**read_yaml(_place(key)))
-    except (UserError, TypeError):
+        return Choice.of(read_yaml(_place(key)), _place(key))
+    except UserError:
         return None
 
 

@@ -100,7 +100,7 @@ def train(
         if recipe.data.workers:
             slices.share()
         before = state["choice"] if state is not None else record.get("machine")  # measured once per run
-        choice = Choice(**before) if before else choose(recipe, slices.shape)
+        choice = Choice.of(before, run) if before else choose(recipe, slices.shape)
         record = _record(pairs, used, recipe, choice, device, mark)
         record |= {"networks": own.names()} if own.names() else {}
         if first:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from taskgan.cohort.dataset import Batch
+from taskgan.core.parse import reason
 from taskgan.errors import Diverged, UserError
 from taskgan.recipe import Recipe
 from taskgan.restore.model_folder import ModelCard
@@ -111,8 +112,17 @@ class Session:
         """Take everything back from a checkpoint.
 
         Raises:
-            UserError: If a network that does not learn is another than the one that the run began with.
+            UserError: If a network that does not learn is another than the one that the run began with, or the
+                checkpoint is damaged or of another run.
         """
+        try:
+            self._take_back(state)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
+            raise UserError(
+                f"{self.folder / NAME} is damaged or of another run ({reason(error)}); start anew with --overwrite"
+            ) from None
+
+    def _take_back(self, state: dict[str, Any]) -> None:
         for name, mark in state["frozen"].items():
             if mark != self._mark(name):
                 raise UserError(

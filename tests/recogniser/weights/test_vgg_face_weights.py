@@ -1,6 +1,7 @@
 """The three released formats give one network, and what is not one of them is called by its name."""
 
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from vgg_face_files import WIDTH, Torch7Writer, random_layers, write_mat, write_pth, write_t7
 
 from taskgan.errors import UserError
 from taskgan.networks.vgg_face import MEAN, VggFace
-from taskgan.recogniser.weights import load_vgg_face
+from taskgan.recogniser.weights import load_vgg_face, matconvnet, torch7_network
+from taskgan.recogniser.weights.torch7 import Torch7Object
 
 Layers = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -233,3 +237,82 @@ def test_garbled_torch7_bytes_never_do_more_than_say_so(files: dict[str, Path], 
         except UserError as error:
             told += "expected" in str(error)
     assert told > 10
+
+
+def test_a_changed_byte_of_a_mat_file_is_a_sentence_and_kills_nobody(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Of MATLAB's tags and sizes: some make scipy's reader die."""
+    raw, path = files["mat"].read_bytes(), tmp_path / "a.mat"
+    for at, value in ((128, 200), (136, 255), (150, 255), (180, 7), (200, 128), (260, 255)):
+        path.write_bytes(raw[:at] + bytes([value]) + raw[at + 1 :])
+        message = message_of(path)
+        assert not message or message.startswith(str(path))
+        assert len(message) < len(str(path)) + 500
+
+
+def test_a_reader_of_mat_files_that_dies_is_a_sentence(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = tmp_path / "dying.py"
+    monkeypatch.setattr(matconvnet, "__file__", str(tmp_path / "matconvnet.py"))
+    for code, words in (
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "died with signal 11"),
+        ("raise MemoryError('all of it')", "MemoryError: all of it"),
+    ):
+        dying.with_name("mat_child.py").write_text(code)
+        with pytest.raises(UserError, match=words):
+            load_vgg_face(files["mat"], width=WIDTH)
+
+
+def test_containers_that_share_or_hold_themselves_end(tmp_path: Path) -> None:
+    """2²⁰ ways lead to the innermost module."""
+    root = Torch7Object("nn.Sequential", {"modules": {}})
+    start = Torch7Object("nn.Sequential", {"modules": {1.0: root, 2.0: root}})
+    below = root
+    for _ in range(18):
+        deeper = Torch7Object("nn.Sequential", {"modules": {}})
+        below.fields["modules"] = {float(k): deeper for k in range(1, 9)} | {9.0: start}
+        below = deeper
+    below.fields["weight"] = np.zeros(1)
+    began = time.monotonic()
+    assert list(torch7_network._with_weights(start, tmp_path, 0, set())) == [below]
+    assert time.monotonic() - began < 1
+
+
+def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path: Path) -> None:
+    for value in (
+        torch.ones(1).expand(10**6, 10**6),
+        torch.eye(3).to_sparse(),
+        torch.ones(3, dtype=torch.complex64),
+        torch.ones(3, dtype=torch.int8),
+    ):
+        torch.save({"conv1_1.weight": value}, tmp_path / "a.pth")
+        with pytest.raises(UserError, match="no plain tensor of real numbers"):
+            load_vgg_face(tmp_path / "a.pth")
+
+
+def message_of(path: Path) -> str:
+    """What reading a file of weights has against it; empty where nothing. Any other error is a failure."""
+    try:
+        load_vgg_face(path, width=WIDTH)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@settings(
+    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(suffix=st.sampled_from(["pth", "pth zip", "t7"]), data=st.data())
+def test_damaged_weights_are_weights_or_a_sentence(
+    files: dict[str, Path], tmp_path: Path, suffix: str, data: st.DataObject
+) -> None:
+    raw = bytearray(files[suffix].read_bytes())
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, min(len(raw) - 1, 4000)))
+        raw[at] = data.draw(st.integers(0, 255))
+    path = tmp_path / f"a{files[suffix].suffix}"
+    path.write_bytes(raw[: data.draw(st.integers(1, len(raw)) | st.just(len(raw)))])
+    message = message_of(path)
+    assert not message or message.startswith(str(path))

@@ -1,14 +1,13 @@
 """Spaces of faces on disk: one file each, without pickle, whole or absent."""
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from taskgan.core.tensors import load_arrays
 from taskgan.evaluate.faces.whitening import Whitening
 from taskgan.files import atomic
 
@@ -29,16 +28,15 @@ def keep(folder: Path, shape: tuple[int, int], space: Whitening, about: Mapping[
 def kept(folder: Path) -> tuple[tuple[int, int], Whitening, dict[str, Any]] | None:
     """What :func:`keep` wrote; None where there is nothing or it is damaged, which is to be made again."""
     try:
-        # A handle of one's own: of a damaged file by name the library leaves its own open.
-        with (folder / FILE).open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            mean, axes, deviations = (
-                np.asarray(file[name], dtype=np.float32) for name in ("mean", "axes", "deviations")
-            )
-            told = json.loads(str(file["about"]))
+        file = load_arrays(folder / FILE)
+        mean, axes, deviations = (
+            np.asarray(file[name], dtype=np.float32) for name in ("mean", "axes", "deviations")
+        )
+        told = json.loads(str(file["about"]))
         height, width = told["shape"]
         space = Whitening(mean, axes, deviations, float(told["power"]))
         about = dict(told["about"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError, zlib.error):
+    except Exception:  # zip, zlib, numpy and json each have their own
         return None
     whole = mean.ndim == deviations.ndim == 1 and axes.shape == (len(deviations), len(mean)) and len(axes) > 0
     finite = all(np.isfinite(part).all() for part in (mean, axes, deviations))

@@ -1,6 +1,5 @@
 """Lesion observers of a cohort: taught once for the same clean images, masks and settings, then read."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import scipy
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.console import say
+from taskgan.core.parse import parse_json, read_text
+from taskgan.errors import UserError
 from taskgan.evaluate.lesions.channels import SIGMAS_MM
 from taskgan.evaluate.lesions.detector import Detector
 from taskgan.evaluate.lesions.places import LEAST, MARGIN_MM
@@ -92,11 +93,11 @@ def _values(taught: Taught) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Taught] | None:
     """What was kept; None where there is nothing, or it is not what was written."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = parse_json(read_text(path), str(path))
         if held["checksum"] != digest(held["observers"], 64):
             return None
         return {name: _taught(values) for name, values in held["observers"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (UserError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -1,7 +1,5 @@
 """Descriptors of a cohort's own images, kept beside the reader: the next method is compared with the same ones."""
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.tensors import load_arrays
 from taskgan.evaluate.verification.readers import Verifier
 from taskgan.files import atomic, digest
 from taskgan.recipe import Data
@@ -60,9 +59,9 @@ def kept_descriptors(place: Path | None, rows: Sequence[Pair]) -> Array | None:
     if place is None or not place.is_file():
         return None
     try:
-        with place.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
-            cases, found = [str(case) for case in held["cases"]], np.asarray(held["descriptors"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        held = load_arrays(place)
+        cases, found = [str(case) for case in held["cases"]], np.asarray(held["descriptors"])
+    except Exception:  # zip, zlib and numpy each have their own
         return None
     if found.ndim != 2 or found.dtype != np.float32 or not np.isfinite(found).all():
         return None

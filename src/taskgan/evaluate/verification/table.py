@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.tables import read_table
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import as_text
 from taskgan.evaluate.verification.pairs import ImagePairs
@@ -123,25 +124,12 @@ def read_verification(folder: Path) -> Compared | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle)
-            header = next(reader, [])
-            lines = [(reader.line_num, line) for line in reader if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as CSV: {error}") from None
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise UserError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
-    if not lines:
-        raise UserError(f"{path} has a header but no rows")
+    lines = read_table(path, COLUMNS)
+    header = list(lines[0][1])
     named = {name: found for name in header if (found := _reader_and_image(name)) is not None}
     rows = []
     values: dict[str, list[float]] = {name: [] for name in named}
-    for number, line in lines:
-        if len(line) != len(header):
-            raise UserError(f"{path} row {number} has {len(line)} fields, expected {len(header)}")
-        fields = dict(zip(header, line, strict=True))
+    for number, fields in lines:
         rows.append(_row(path, number, fields))
         for name in named:
             values[name].append(_number(path, number, name, fields[name]))

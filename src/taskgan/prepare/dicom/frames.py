@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.bounds import VARIABLE, check_voxels, max_voxels
+from taskgan.core.parse import quoted, reason
 from taskgan.errors import UserError
 from taskgan.prepare.dicom.header import acquisition, delay_ms, echo_ms, finder, number, part_of, scaling
 
@@ -17,6 +20,9 @@ _SUFFIXES = (".dcm", ".dicom", ".ima")
 _DIRECTORY = "1.2.840.10008.1.3.10"
 # MR images, classic and enhanced; the empty one is of a file that ends before it says what it is.
 _IMAGES = ("", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_HEADERS = 64 * 2**20  # bytes beside the pixels
+_CHUNK = 2**20
 _NEEDED = "ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
 
 
@@ -101,6 +107,15 @@ def read_frames(file: Path) -> list[Frame]:
         NotASlice: If it is in colour, or does not say where its images lie.
     """
     dataset = read_dataset(file, pixels=False)
+    try:
+        return _frames(file, dataset)
+    except UserError:
+        raise
+    except Exception as error:  # values of a damaged header fail in as many ways as there are types
+        raise UserError(f"{file} has a header that cannot be understood: {reason(error)}") from None
+
+
+def _frames(file: Path, dataset: Any) -> list[Frame]:
     kind = _text(dataset, "SOPClassUID")
     if not hasattr(dataset, "Rows"):
         directory = (
@@ -112,14 +127,13 @@ def read_frames(file: Path) -> list[Frame]:
     if int(getattr(dataset, "SamplesPerPixel", 1)) != 1:
         uid = _text(dataset, "SeriesInstanceUID")
         raise NotASlice(f"{file} is a colour image, expected grey values of a scanner", uid)
-    several = hasattr(dataset, "PerFrameFunctionalGroupsSequence")
+    groups: Any = getattr(dataset, "PerFrameFunctionalGroupsSequence", None)
+    several = groups is not None
     count = int(getattr(dataset, "NumberOfFrames", 1) or 1) if several else 1
-    try:
-        return [_frame(file, dataset, index if several else None) for index in range(count)]
-    except UserError:
-        raise
-    except Exception as error:  # values of a damaged header fail in as many ways as there are types
-        raise UserError(f"{file} has a header that cannot be understood: {_reason(error)}") from None
+    if several and count > len(groups):
+        raise UserError(f"{file} tells of {count} frames and describes {len(groups)}, expected as many")
+    check_voxels(file, (int(dataset.Rows), int(dataset.Columns), count))
+    return [_frame(file, dataset, index if several else None) for index in range(count)]
 
 
 def read_dataset(file: Path, *, pixels: bool) -> Any:
@@ -139,9 +153,33 @@ def read_dataset(file: Path, *, pixels: bool) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _check_inflated(file)
             return pydicom.dcmread(file, stop_before_pixels=not pixels)
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"{file} cannot be read as DICOM: {_reason(error)}") from None
+        raise UserError(f"{file} cannot be read as DICOM: {reason(error)}") from None
+
+
+def _check_inflated(file: Path) -> None:
+    """Refuse a deflated data set that is larger than any image may be: pydicom unpacks it at once."""
+    from pydicom.filereader import _read_file_meta_info as read_meta
+    from pydicom.filereader import read_preamble
+
+    limit = 2 * max_voxels() + _HEADERS
+    with file.open("rb") as handle:
+        if read_preamble(handle, force=True) is None:
+            return
+        meta: Any = read_meta(handle)
+        if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:
+            return
+        inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while size <= limit and (packed := inflate.unconsumed_tail or handle.read(_CHUNK)):
+            size += len(inflate.decompress(packed, _CHUNK))
+    if size > limit:
+        raise UserError(
+            f"{file} unpacks to more than {limit} bytes, expected an image; set {VARIABLE} higher if that is right"
+        )
 
 
 def read_pixels(file: Path) -> NDArray[Any]:
@@ -152,12 +190,16 @@ def read_pixels(file: Path) -> NDArray[Any]:
     """
     dataset = read_dataset(file, pixels=True)
     try:
+        shape = tuple(int(getattr(dataset, name, 1) or 1) for name in ("Rows", "Columns", "NumberOfFrames"))
+        check_voxels(file, shape)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return np.asarray(dataset.pixel_array)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(
-            f"{file}: its pixels cannot be read{_compression(dataset)}: {_reason(error)}"
+            f"{file}: its pixels cannot be read{_compression(dataset)}: {reason(error)}"
         ) from None
 
 
@@ -179,6 +221,7 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
     uid = _text(dataset, "SeriesInstanceUID")
     if position is None or orientation is None or spacing is None:
         raise NotASlice(f"{file} does not say where its image lies, expected {_NEEDED}", uid)
+    rows, columns = (float(v) for v in _values(file, "PixelSpacing", spacing, 2))
     part = part_of(dataset, find)
     slope, intercept = scaling(dataset, find, index, part)
     return Frame(
@@ -187,9 +230,9 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
         series=(uid, _text(dataset, "SeriesNumber"), _text(dataset, "SeriesDescription")),
         reference=_text(dataset, "FrameOfReferenceUID"),
         size=(int(dataset.Rows), int(dataset.Columns)),
-        position=np.array([float(v) for v in position]),
-        orientation=np.array([float(v) for v in orientation]).reshape(2, 3),
-        spacing=(float(spacing[0]), float(spacing[1])),
+        position=_values(file, "ImagePositionPatient", position, 3),
+        orientation=_values(file, "ImageOrientationPatient", orientation, 6).reshape(2, 3),
+        spacing=(rows, columns),
         thickness=number(find("PixelMeasuresSequence", "SpacingBetweenSlices"))
         or number(find("PixelMeasuresSequence", "SliceThickness")),
         slope=slope,
@@ -199,6 +242,14 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
         delay_ms=delay_ms(find),
         about=acquisition(find),
     )
+
+
+def _values(file: Path, keyword: str, found: Any, count: int) -> NDArray[np.float64]:
+    several = not isinstance(found, str | bytes) and hasattr(found, "__iter__")
+    values = [float(v) for v in found] if several else [float(found)]
+    if len(values) != count or not np.isfinite(values).all():
+        raise UserError(f"{file} has {keyword} {quoted(values)}, expected {count} finite numbers")
+    return np.array(values)
 
 
 def _text(dataset: Any, keyword: str) -> str:
@@ -212,7 +263,3 @@ def _looks_like_dicom(path: Path) -> bool:
     with path.open("rb") as handle:
         handle.seek(128)
         return handle.read(4) == b"DICM"
-
-
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -4,6 +4,7 @@ Attributes are found by their keyword. In an enhanced multi-frame file most of t
 frame or shared by all frames (DICOM PS3.3 C.7.6.16); in a classic file the same keywords are at the top.
 """
 
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -63,9 +64,10 @@ def number(value: Any) -> float | None:
     if not isinstance(value, str | bytes) and hasattr(value, "__len__"):
         value = value[0] if len(value) else None
     try:
-        return None if value is None else float(value)
+        found = None if value is None else float(value)
     except (TypeError, ValueError):
         return None
+    return found if found is None or math.isfinite(found) else None
 
 
 def part_of(dataset: Any, find: Find) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.bounds import check_voxels
+from taskgan.core.parse import quoted
 from taskgan.errors import UserError
 from taskgan.prepare.dicom.frames import Frame, NotASlice, dicom_files, read_frames, read_pixels
 
@@ -93,7 +95,7 @@ def _one_series(frames: Sequence[Frame], wanted: str, place: Path) -> list[Frame
     if wanted:
         named = {uid: found for uid, found in series.items() if wanted.lower() in _names(found[0])}
         if not named:
-            raise UserError(f"{place} holds no series {wanted!r}; it holds {_listed(series.values())}")
+            raise UserError(f"{place} holds no series {quoted(wanted)}; it holds {_listed(series.values())}")
         series = named
     if len(series) > 1:
         raise UserError(
@@ -112,7 +114,7 @@ def _listed(series: Iterable[Sequence[Frame]]) -> str:
     shown = []
     for frames in series:
         _, number, description = frames[0].series
-        shown.append(f"{number or 'without number'} {description!r} ({len(frames)} images)")
+        shown.append(f"{number or 'without number'} {quoted(description)} ({len(frames)} images)")
     return ", ".join(sorted(shown))
 
 
@@ -186,6 +188,7 @@ def _sorted(frames: Sequence[Frame], place: Path) -> list[Frame]:
 
 
 def _values(frames: Sequence[Frame]) -> NDArray[np.float32]:
+    check_voxels(frames[0].file.parent, (*frames[0].size, len(frames)))
     stored = {file: read_pixels(file) for file in dict.fromkeys(frame.file for frame in frames)}
     slices = []
     for frame in frames:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from taskgan.cohort.images import SUFFIXES
 from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
 from taskgan.cohort.pairs import REQUIRED, SPLITS
+from taskgan.core.parse import quoted
 from taskgan.errors import Problems, UserError
 from taskgan.prepare.mr.rows import KNOWN, Row, parse_row
 from taskgan.prepare.mr.settings import MrPreparation
@@ -92,7 +93,7 @@ def plan(table: Table, settings: MrPreparation) -> Plan:
     problems: list[str] = []
     further = tuple(name for name in table.columns if name not in KNOWN)
     problems += [
-        f"the column {name!r} is one that pairs.csv has by itself, expected another name"
+        f"the column {quoted(name)} is one that pairs.csv has by itself, expected another name"
         for name in further
         if name in _OWN or _OWN_INPUT.fullmatch(name)
     ]
@@ -228,7 +229,9 @@ def _splits(
     for name, own in lines.items():
         values = list(dict.fromkeys(line["split"].lower() for line in own if line["split"]))
         problems += [
-            f"subject {name} has split {v!r}, expected {', '.join(SPLITS)}" for v in values if v not in SPLITS
+            f"subject {name} has split {quoted(v)}, expected {', '.join(SPLITS)}"
+            for v in values
+            if v not in SPLITS
         ]
         if len(values) > 1:
             problems.append(
@@ -244,13 +247,13 @@ def _splits(
             f"subject {name} has no split while others have one" for name in lines if name not in given
         ]
         problems += [
-            f"subject {name} is in split {split!r} but has no target; without one it can only be in 'test'"
+            f"subject {name} is in split {quoted(split)} but has no target; without one it can only be in 'test'"
             for name, split in given.items()
             if split != "test" and name not in learnt
         ]
         return given, False
     if settings.stratify and not all(settings.stratify in own for own in about.values()):
-        problems.append(f"there is no further column {settings.stratify!r} to stratify by")
+        problems.append(f"there is no further column {quoted(settings.stratify)} to stratify by")
         return {}, True
     strata = {name: about[name].get(settings.stratify, "") for name in lines if name in learnt}
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
+from taskgan.core.parse import quoted
 from taskgan.prepare.dicom.series import Pick
 from taskgan.prepare.mr.phase import UNITS
 from taskgan.prepare.table import Line, Table
@@ -73,7 +74,7 @@ def parse_row(line: Line, table: Table, problems: list[str]) -> Row | None:
     problems += [f"{where} has no {column}" for column in REQUIRED if not line[column]]
     role = line["role"].lower()
     if role and role not in ROLES:
-        problems.append(f"{where} has role {line['role']!r}, expected {_either(ROLES)}")
+        problems.append(f"{where} has role {quoted(line['role'])}, expected {_either(ROLES)}")
     path = table.path(line["path"])
     if line["path"] and not path.exists():
         problems.append(f"{where}: {path} does not exist")
@@ -112,16 +113,20 @@ def _of_input(line: Line, values: dict[str, float | None]) -> list[str]:
         if not line[column]
     ]
     if line["part"] and line["part"].lower() not in PARTS:
-        problems.append(f"{where} has part {line['part']!r}, expected {_either(PARTS)}")
+        problems.append(f"{where} has part {quoted(line['part'])}, expected {_either(PARTS)}")
     echo, delay, units = values["echo"], values["delay_ms"], line["phase_units"].lower()
     if echo is not None and (echo != int(echo) or echo < 1):
-        problems.append(f"{where} has echo {line['echo']!r}, expected its number: 1 for the shortest, 2, …")
+        problems.append(
+            f"{where} has echo {quoted(line['echo'])}, expected its number: 1 for the shortest, 2, …"
+        )
     if delay is not None and delay <= 0:
-        problems.append(f"{where} has delay_ms {line['delay_ms']!r}, expected a time above 0")
+        problems.append(f"{where} has delay_ms {quoted(line['delay_ms'])}, expected a time above 0")
     if line["name"]:
-        problems.append(f"{where} is an input with the name {line['name']!r}, expected none")
+        problems.append(f"{where} is an input with the name {quoted(line['name'])}, expected none")
     if units and units not in UNITS:
-        problems.append(f"{where} has phase_units {line['phase_units']!r}, expected {_either(tuple(UNITS))}")
+        problems.append(
+            f"{where} has phase_units {quoted(line['phase_units'])}, expected {_either(tuple(UNITS))}"
+        )
     if units and line["part"].lower() in ("real", "imag", "magnitude"):
         problems.append(f"{where} has phase_units and is {line['part']}, expected them of a phase only")
     return problems
@@ -130,7 +135,7 @@ def _of_input(line: Line, values: dict[str, float | None]) -> list[str]:
 def _of_named(line: Line, role: str, known: tuple[str, ...]) -> list[str]:
     where = f"row {line.number}"
     problems = [
-        f"{where} is a {role} with {column} {line[column]!r}, expected none"
+        f"{where} is a {role} with {column} {quoted(line[column])}, expected none"
         for column in ("delay_ms", "echo", "part", "phase_units")
         if line[column]
     ]
@@ -140,7 +145,7 @@ def _of_named(line: Line, role: str, known: tuple[str, ...]) -> list[str]:
         return [*problems, f"{where} is a {role} without a name, expected {_either(known)}"]
     near = difflib.get_close_matches(line["name"].lower(), [name.lower() for name in known], n=1)
     hint = next((f" (did you mean {name}?)" for name in known if near and name.lower() == near[0]), "")
-    return [*problems, f"{where} is a {role} named {line['name']!r}, expected {_either(known)}{hint}"]
+    return [*problems, f"{where} is a {role} named {quoted(line['name'])}, expected {_either(known)}{hint}"]
 
 
 def _number(line: Line, column: str, problems: list[str]) -> float | None:
@@ -151,7 +156,7 @@ def _number(line: Line, column: str, problems: list[str]) -> float | None:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        problems.append(f"row {line.number} has {column} {line[column]!r}, expected a number")
+        problems.append(f"row {line.number} has {column} {quoted(line[column])}, expected a number")
         return None
     return value
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from taskgan.core.parse import cut, reason
+from taskgan.core.tensors import load_torch
 from taskgan.errors import UserError
 from taskgan.recogniser.weights.layers import Layer
 
@@ -18,12 +20,11 @@ def state_dict_layers(path: Path) -> dict[str, Layer]:
         UserError: If it cannot be read without running code, or holds something else.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_torch(path)
     except Exception as error:  # pickle, zip and torch each have their own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"{path} cannot be read as a PyTorch state dict ({reason.rstrip('.')}), expected tensors and their "
-            "names alone, whole"
+            f"{path} cannot be read as a PyTorch state dict ({reason(error).rstrip('.')}), expected tensors and "
+            "their names alone, whole"
         ) from None
     if not isinstance(state, dict) or not state:
         raise UserError(
@@ -31,9 +32,16 @@ def state_dict_layers(path: Path) -> dict[str, Layer]:
         )
     for key, value in state.items():
         if not isinstance(value, Tensor):
-            raise UserError(f"{path}: {key} is a {type(value).__name__}, expected tensors alone")
+            raise UserError(f"{path}: {cut(str(key))} is a {type(value).__name__}, expected tensors alone")
+        if value.layout != torch.strided or not value.is_floating_point() or _expanded(value):
+            kind = str(value.dtype).removeprefix("torch.")
+            raise UserError(
+                f"{path}: {cut(str(key))} is no plain tensor of real numbers ({kind}), expected float32"
+            )
         if not isinstance(key, str) or key.rpartition(".")[2] not in _PARTS:
-            raise UserError(f"{path} holds {key}, expected conv1_1.weight to fc8.bias and nothing else")
+            raise UserError(
+                f"{path} holds {cut(str(key))}, expected conv1_1.weight to fc8.bias and nothing else"
+            )
     names = dict.fromkeys(key.rpartition(".")[0] for key in state)
     for name in names:
         for part in sorted(_PARTS):
@@ -43,3 +51,8 @@ def state_dict_layers(path: Path) -> dict[str, Layer]:
         name: Layer(*(state[f"{name}.{part}"].float().numpy() for part in ("weight", "bias")))
         for name in names
     }
+
+
+def _expanded(tensor: Tensor) -> bool:
+    """Whether it has more values than are stored: a few bytes can tell of a terabyte."""
+    return tensor.is_quantized or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.parse import cut
 from taskgan.errors import UserError
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
@@ -134,7 +135,7 @@ class _Reader:
         self._known[index] = made
         fields = self.value(depth + 1)
         if not isinstance(fields, dict):
-            raise self._broken(f"has an object {name} without a table of fields", "layers of nn")
+            raise self._broken(f"has an object {cut(name)} without a table of fields", "layers of nn")
         made.fields.update(fields)
         return made
 

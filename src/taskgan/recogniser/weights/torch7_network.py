@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.parse import cut
 from taskgan.errors import UserError
 from taskgan.networks.vgg_face import layer_shapes
 from taskgan.recogniser.weights.layers import Layer
@@ -30,14 +31,16 @@ def torch7_layers(path: Path) -> dict[str, Layer]:
     if not isinstance(root, Torch7Object) or "modules" not in root.fields:
         raise UserError(f"{path} holds {_called(root)}, expected a network such as nn.Sequential")
     names = list(layer_shapes(1))
-    found = list(_with_weights(root, path, 0))
+    found = list(_with_weights(root, path, 0, set()))
     if len(found) != len(names):
         raise UserError(f"{path} has {len(found)} layers with weights, expected VGG-Face's {len(names)}")
     layers: dict[str, Layer] = {}
     for name, module in zip(names, found, strict=True):
         wanted = "SpatialConvolution" if name.startswith("conv") else "Linear"
         if wanted not in module.kind:
-            raise UserError(f"{path} has {module.kind} in the place of {name}, expected nn.{wanted} there")
+            raise UserError(
+                f"{path} has {cut(module.kind)} in the place of {name}, expected nn.{wanted} there"
+            )
         layers[name] = Layer(*(_numbers(module, part, name, path) for part in ("weight", "bias")))
     first = layers["conv1_1"]
     layers["conv1_1"] = Layer(_blue_last(first.weight), first.bias)
@@ -58,7 +61,11 @@ def _numbers(module: Torch7Object, part: str, name: str, path: Path) -> NDArray[
     return values
 
 
-def _with_weights(module: Torch7Object, path: Path, depth: int) -> Iterator[Torch7Object]:
+def _with_weights(module: Torch7Object, path: Path, depth: int, seen: set[int]) -> Iterator[Torch7Object]:
+    """Modules with weights in their order, each once: containers may share what they hold, or hold themselves."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
     if depth > _DEEPEST:
         raise UserError(f"{path} nests more than {_DEEPEST} containers, expected VGG-Face's nn.Sequential")
     if module.fields.get("weight") is not None:
@@ -68,12 +75,12 @@ def _with_weights(module: Torch7Object, path: Path, depth: int) -> Iterator[Torc
         return
     for key in sorted(k for k in inside if isinstance(k, float)):
         if isinstance(inside[key], Torch7Object):
-            yield from _with_weights(inside[key], path, depth + 1)
+            yield from _with_weights(inside[key], path, depth + 1, seen)
 
 
 def _called(value: Any) -> str:
     if isinstance(value, Torch7Object):
-        return f"an object {value.kind}"
+        return f"an object {cut(value.kind)}"
     if isinstance(value, np.ndarray):
         return f"a tensor of {value.dtype}"
     return {dict: "a table", type(None): "nothing", float: "a number"}.get(

@@ -1,0 +1,1 @@
+"""Errors, console, files and settings: what every room stands on."""

@@ -1,0 +1,82 @@
+"""Tensors and arrays from files: read without running code, and held against the network that they are for."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taskgan.core.parse import quoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+
+def load_torch(path: Path) -> Any:
+    """What ``torch.save`` wrote: tensors on the CPU and plain values, never code.
+
+    Raises:
+        Exception: Whatever pickle, zip and torch raise of a damaged file, or of one that unpacks to more than it is.
+    """
+    import torch
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _refuse_packed(archive)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_arrays(path: Path) -> "dict[str, NDArray[Any]]":
+    """The arrays of an ``.npz`` file that ``numpy.savez`` wrote, without pickle.
+
+    Raises:
+        Exception: Whatever zip and numpy raise of a damaged file, or of one that unpacks to more than it is.
+    """
+    import numpy as np
+
+    # A handle of one's own: of a damaged file by name the library leaves its own open.
+    with path.open("rb") as handle:
+        with zipfile.ZipFile(handle) as archive:
+            _refuse_packed(archive)
+        handle.seek(0)
+        with np.load(handle, allow_pickle=False) as held:
+            return {name: held[name] for name in held.files}
+
+
+def _refuse_packed(archive: zipfile.ZipFile) -> None:
+    packed = next((i.filename for i in archive.infolist() if i.file_size > i.compress_size), None)
+    if packed is not None:
+        raise ValueError(f"{packed} is compressed, which neither torch.save nor numpy.savez does")
+
+
+def misfit(state: Mapping[str, "Tensor"], network: "nn.Module") -> str:
+    """What of some weights does not fit a network: a name, a type or a shape; empty where all does.
+
+    Args:
+        state: By the names of the network's parameters and buffers.
+        network: On any device, ``meta`` too.
+    """
+    wanted = network.state_dict()
+    for name in wanted:
+        if name not in state:
+            return f"{name} is missing"
+    for name, tensor in state.items():
+        if name not in wanted:
+            return f"{quoted(name)} is unknown"
+        for what, found, expected in (
+            ("type", tensor.dtype, wanted[name].dtype),
+            ("shape", tuple(tensor.shape), tuple(wanted[name].shape)),
+        ):
+            if found != expected:
+                return f"{name} has the {what} {found}, expected {expected}"
+    return ""
+
+
+def not_finite(state: Mapping[str, "Tensor"]) -> str:
+    """Name of the first tensor with NaN or infinite values; empty where there is none."""
+    import torch
+
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            return name
+    return ""
