@@ -18,7 +18,7 @@ from taskgan.audit.properties import OBSERVER, Property
 from taskgan.audit.readings import CLEAN, INPUT, Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.evaluate.compared import input_is_comparable
-from taskgan.evaluate.suvr import Agreement, agreement
+from taskgan.metrics.suvr import Agreement, agreement
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from taskgan.cohort.slices import to_slices
 from taskgan.cohort.targets import Targets
 from taskgan.console import progress
 from taskgan.evaluate.grids import same_grid
-from taskgan.evaluate.suvr import composite
 from taskgan.files import atomic
+from taskgan.metrics.suvr import composite
 from taskgan.recipe import Target
 from taskgan.recogniser.decision import middle_slices
 

@@ -12,7 +12,6 @@ from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
-from taskgan.evaluate import quality
 from taskgan.evaluate.features import Positions
 from taskgan.evaluate.grids import relative, same_grid
 from taskgan.evaluate.masks import Masks
@@ -21,6 +20,7 @@ from taskgan.evaluate.read_image import answers, questions, reading_columns
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.settings import Evaluation
+from taskgan.metrics import quality
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]

@@ -23,11 +23,11 @@ from taskgan.evaluate.lesions.detector import (
     signal_to_noise,
 )
 from taskgan.evaluate.lesions.places import LEAST, places
-from taskgan.evaluate.quality import data_range
 from taskgan.evaluate.regions import ratio
 from taskgan.evaluate.rim import border, rim
 from taskgan.evaluate.settings import Evaluation
-from taskgan.evaluate.suvr import composite
+from taskgan.metrics.quality import data_range
+from taskgan.metrics.suvr import composite
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -72,7 +72,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Suvr:
-    """Composite SUVR against its cut, see :func:`taskgan.evaluate.suvr.composite`."""
+    """Composite SUVR against its cut, see :func:`taskgan.metrics.suvr.composite`."""
 
     cut: float
     needs: tuple[str, ...] = ("cortex", "reference")

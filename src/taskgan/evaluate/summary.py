@@ -9,7 +9,7 @@ import pandas as pd
 
 from taskgan.evaluate.cases import OBSERVED, QUALITY, READERS
 from taskgan.evaluate.statistics import Interval, auc, exact_rate, mean_interval, subject_means
-from taskgan.evaluate.suvr import Agreement, agreement
+from taskgan.metrics.suvr import Agreement, agreement
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _rate(rows: pd.DataFrame, event: pd.Series) -> Interval:
 
 
 def suvr(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
-    """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.evaluate.suvr.agreement`)."""
+    """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.metrics.suvr.agreement`)."""
     return agreement(rows["suvr_restored"], rows["suvr_reference"], list(rows["subject"]), seed=seed)
 
 

@@ -22,11 +22,11 @@ from taskgan.console import say
 from taskgan.evaluate.readers import Stored
 from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.verification import ImagePairs, verify
-from taskgan.evaluate.verification.curve import curve
 from taskgan.evaluate.verification.describe import Studio
 from taskgan.evaluate.verification.figures import area_in_words
 from taskgan.evaluate.verification.readers import verifiers
 from taskgan.files import versions, write_yaml
+from taskgan.metrics.roc import curve
 from taskgan.recipe import Recipe
 from taskgan.recogniser.card import CARD
 from taskgan.recogniser.store import check_weights, recogniser_folder, recogniser_for

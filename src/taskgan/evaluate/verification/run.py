@@ -13,7 +13,6 @@ from taskgan.cohort.verification import ComparedPair, ComparedPairs
 from taskgan.errors import UserError
 from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations
-from taskgan.evaluate.verification.curve import accuracy, best_threshold
 from taskgan.evaluate.verification.describe import Described, Studio
 from taskgan.evaluate.verification.drawn import MOST, MOST_OF_ONE, SEED, validation_pairs
 from taskgan.evaluate.verification.figures import TELLS, area_in_words, verify
@@ -32,6 +31,7 @@ from taskgan.evaluate.verification.table import (
     Row,
     distances_of,
 )
+from taskgan.metrics.roc import accuracy, best_threshold
 from taskgan.recipe import Data
 
 _CHOOSING = ("train", "val")
