@@ -162,8 +162,8 @@ def train(here: Mr, method: str, seed: int) -> None:
 
 
 def judge(here: Mr, method: str, seed: int) -> None:
-    from taskgan.evaluate.readers import default_readers
     from taskgan.evaluate.run import evaluate
+    from taskgan.judges.readers import default_readers
     from taskgan.relaxometry.files import restore_by_relaxometry
     from taskgan.restore.files import restore
 

@@ -13,7 +13,6 @@ from taskgan.audit.hallucination import sigma_of
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge
 from taskgan.audit.maps import alike
-from taskgan.audit.properties import class_names
 from taskgan.audit.readings import load
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
@@ -21,6 +20,7 @@ from taskgan.audit.verb import run_audit
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
+from taskgan.judges.properties import class_names
 from taskgan.recipe import Target
 
 # s1 loses one contrast; s2 loses two, which is one subject all the same.

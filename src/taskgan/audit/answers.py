@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.audit.properties import Property
+from taskgan.judges.properties import Property
 
 if TYPE_CHECKING:  # it brings torch
     from taskgan.objective.task import TaskKind

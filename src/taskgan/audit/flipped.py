@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from taskgan.audit.properties import Property
 from taskgan.audit.readings import CLEAN, Readings
+from taskgan.judges.properties import Property
 
 
 def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:

@@ -19,9 +19,9 @@ from taskgan.audit.hallucination import (
 )
 from taskgan.audit.judges import Judge, asked
 from taskgan.audit.outcome import Outcome
-from taskgan.audit.properties import OBSERVER
 from taskgan.audit.readings import CLEAN, INPUT, Loaded
 from taskgan.cohort.slices import to_slices
+from taskgan.judges.properties import OBSERVER
 from taskgan.recogniser.decision import middle_slices
 from taskgan.report.cells import number
 from taskgan.report.images import axial

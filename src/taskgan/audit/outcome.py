@@ -14,10 +14,10 @@ from taskgan.audit.flips import Contrast, Opinion, contrasts, family, opinion
 from taskgan.audit.inputs import Inputs
 from taskgan.audit.judges import Judge
 from taskgan.audit.overlap import Kept, kept_masks
-from taskgan.audit.properties import OBSERVER, Property
 from taskgan.audit.readings import CLEAN, INPUT, Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.evaluate.compared import input_is_comparable
+from taskgan.judges.properties import OBSERVER, Property
 from taskgan.metrics.suvr import Agreement, agreement
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from taskgan.audit.answers import Answer, Overlap, answers, masks, measured
 from taskgan.audit.inputs import Inputs
 from taskgan.audit.judges import Judge, asked
-from taskgan.audit.properties import OBSERVER, Property, property_of
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.shift import image_statistics
 from taskgan.cohort.images import Volume, read_volume
@@ -25,6 +24,7 @@ from taskgan.cohort.targets import Targets
 from taskgan.console import progress
 from taskgan.evaluate.grids import same_grid
 from taskgan.files import atomic
+from taskgan.judges.properties import OBSERVER, Property, property_of
 from taskgan.metrics.suvr import composite
 from taskgan.recipe import Target
 from taskgan.recogniser.decision import middle_slices

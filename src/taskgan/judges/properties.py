@@ -90,6 +90,8 @@ def property_of(target: Target, pairs: Pairs) -> Property:
         return Property(target.kind, outputs, math.nan)
     if target.kind == "regression":
         return Property(target.kind, target.columns, math.nan if target.cut is None else target.cut)
+    if target.kind == "embedding":
+        return Property(target.kind, ("identity",), math.nan if target.cut is None else target.cut)
     return Property(target.kind, target.columns, 0.5)
 
 
