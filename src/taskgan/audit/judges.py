@@ -8,7 +8,7 @@ from typing import Any
 from taskgan.audit.inputs import Inputs
 from taskgan.errors import UserError
 from taskgan.files import checksum
-from taskgan.judges.properties import Property, check_columns, property_of
+from taskgan.judges.properties import check_columns
 from taskgan.judges.readers import Reader, describe, no_readers
 from taskgan.recipe import Recipe, Recogniser, Target
 from taskgan.task import DENSE
@@ -166,15 +166,6 @@ def asked(judge: Judge, inputs: Inputs) -> Target:
     if own.columns != ("label",):
         check_columns(judge.name, own, inputs.pairs)
     return own
-
-
-def properties(judges: Sequence[Judge], inputs: Inputs) -> dict[str, Property]:
-    """What every judge reads, by its name.
-
-    Raises:
-        UserError: See :func:`asked`.
-    """
-    return {judge.name: property_of(asked(judge, inputs), inputs.pairs) for judge in judges}
 
 
 def _check_kind(kind: str, where: str) -> None:

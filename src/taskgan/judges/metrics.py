@@ -100,10 +100,17 @@ def flips(rows: pd.DataFrame, clean: pd.DataFrame) -> Flips:
     known = before.notna()
     change = (rows["decision"] - before)[known]
     who, cases = rows["subject"][known], rows.index.get_level_values("case")[known]
-    counts = [int(who[event].nunique()) for event in (change != 0, change > 0, change < 0)]
+    flipped_count, up, down = (int(who[event].nunique()) for event in (change != 0, change > 0, change < 0))
     subjects = int(who.nunique())
-    rate = exact_rate(counts[0], subjects)
-    return Flips(subjects, *counts, int(cases.nunique()), int(cases[change != 0].nunique()), rate)
+    return Flips(
+        subjects=subjects,
+        flipped=flipped_count,
+        to_positive=up,
+        to_negative=down,
+        cases=int(cases.nunique()),
+        flipped_cases=int(cases[change != 0].nunique()),
+        flips=exact_rate(flipped_count, subjects),
+    )
 
 
 def reader_metrics(
@@ -124,7 +131,7 @@ def reader_metrics(
     # Sensitivity is a word for two classes only; a class number has neither.
     binary = known if known["truth"].isin((0.0, 1.0)).all() else known[:0]
     parts = [binary[binary["truth"] == truth] for truth in (1.0, 0.0)]
-    one = outputs.nunique() <= 1
+    one = known.index.get_level_values("output").nunique() <= 1
     halves = [_right(part, pool) for part in parts]
     first = rows[outputs == outputs[0]] if len(rows) else rows
     return ReaderMetrics(
