@@ -25,7 +25,6 @@ from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.evaluate.faces import chi_square_distance, lbp_histograms, plain_readers
 from taskgan.evaluate.faces.readers import RECIPES, Recipe, fit_readers
-from taskgan.evaluate.statistics import auc
 from taskgan.evaluate.verification import (
     ImagePairs,
     accuracy,
@@ -35,6 +34,7 @@ from taskgan.evaluate.verification import (
     curve,
 )
 from taskgan.files import atomic, write_json
+from taskgan.metrics.roc import auc
 from taskgan.prepare.lfw import find_images
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, find_list, read_list
 from taskgan.recipe import Data

@@ -121,8 +121,8 @@ class Mr(Experiment):
 
     def judge(self, method: str, seed: int) -> None:
         """All results by contrast, and the ablation's contrast by itself beside it."""
-        from taskgan.evaluate.readers import default_readers
         from taskgan.evaluate.run import evaluate
+        from taskgan.judges.readers import default_readers
         from taskgan.relaxometry.files import restore_by_relaxometry
 
         run, base = self.run(method, seed), self.base()

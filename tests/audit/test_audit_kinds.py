@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from contrasts import Classes, Labels, Masks, Value, make_contrasts, restore
+from numpy.typing import NDArray
 
 from taskgan.audit.hallucination import sigma_of
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge
 from taskgan.audit.maps import alike
-from taskgan.audit.properties import class_names
-from taskgan.audit.readings import load
+from taskgan.audit.read import load
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.verb import run_audit
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.errors import UserError
 from taskgan.files import read_yaml
+from taskgan.judges.properties import class_names
+from taskgan.judges.read import OpenedCase
 from taskgan.recipe import Target
 
 # s1 loses one contrast; s2 loses two, which is one subject all the same.
@@ -51,7 +53,7 @@ def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None
     done = run(place, tmp_path / "a", "eye", Classes(), calibration="0.5", alpha=0.3, figures=1)
     found = done.outcome.opinions["eye"]["changed"]
     assert (found.flipped, found.subjects) == (2, 8)
-    assert found.flips.estimate == found.errors.estimate == 2 / 8  # the same count everywhere
+    assert found.flips.estimate == found.error.estimate == 2 / 8  # the same count everywhere
     [flips, errors] = done.outcome.contrasts
     assert (flips.only_audited, flips.only_other, errors.only_audited) == (2, 0, 2)
     assert done.outcome.opinions["eye"]["same"].flipped == 0
@@ -110,7 +112,7 @@ def test_labels_that_nobody_can_read_do_not_count(place: Path, tmp_path: Path) -
     assert done.outcome.fitness["eye"].unread == ("odd",)
     found = done.outcome.opinions["eye"]["changed"]
     assert (found.flipped, found.subjects) == (1, 8)  # s2_grey went dark; bright to grey stays lit
-    assert found.errors.estimate == 1 / 8  # not 5/8: half of the odd numbers are missed, which is no reading
+    assert found.error.estimate == 1 / 8  # not 5/8: half of the odd numbers are missed, which is no reading
     assert [r["output"] for r in table(done, "outputs") if r["image"] == "same"] == ["lit", "odd"]
     assert any("where it does not count" in w for w in done.verdict.warnings)
     assert "1 of 8 subjects changed in at least one label" in done.verdict.headline
@@ -191,8 +193,12 @@ def test_an_input_of_another_contrast_contradicts_nothing(place: Path) -> None:
     pair = read_pairs(place / "cohort").rows[2]  # its rim is bright
     case = load(pair, from_cohort(place / "changed", place / "cohort"))
     sigma = sigma_of(case.source.voxel_size)
-    bright = replace(case, images={**case.images, "input": 5 * case.images["input"]})
+    bright = _with_input(case, 5 * case.images["input"])
     assert alike(bright, sigma)  # a scale does not matter
     clean = case.images["clean"]
     other = np.where(clean > 0, 2 * clean.max() - clean, 0).astype(np.float32)
-    assert not alike(replace(case, images={**case.images, "input": other}), sigma)
+    assert not alike(_with_input(case, other), sigma)
+
+
+def _with_input(case: OpenedCase, image: NDArray[np.float32]) -> OpenedCase:
+    return replace(case, volumes={**case.volumes, "input": replace(case.source, data=image)})

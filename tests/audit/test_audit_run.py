@@ -18,6 +18,7 @@ from taskgan.cohort.images import read_volume, write_volume
 from taskgan.errors import UserError
 from taskgan.files import read_yaml, write_yaml
 from taskgan.info import describe
+from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe
 
 
@@ -51,9 +52,9 @@ def test_what_is_written(audited: Audit) -> None:
     assert record["opinions"]["SUVR"]["erased"]["flips"]["estimate"] == pytest.approx(0.25)
     assert {j["name"] for j in record["judges"]} == {"convnet-1000", "resnet10-1001"}
     assert len(list((out / "figures").glob("case-*.png"))) == 3
-    readings = pd.read_csv(out / "readings.csv")
+    readings = read_readings(out)
     assert set(readings["image"]) == {"input", "clean", "erased", "kept"}
-    assert set(readings["part"]) == {"test", "calibration"}
+    assert set(readings["split"]) == {"test", "val"}
     calibration = ConformalCalibration.load(out, "SUVR")
     assert calibration.subjects == 8
     low, high = calibration.interval(1.5)

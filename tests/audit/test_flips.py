@@ -5,8 +5,9 @@ from scipy import stats
 
 from taskgan.audit.fitness import fitness
 from taskgan.audit.flipped import flipped_cases
-from taskgan.audit.flips import balanced_accuracy, contrasts, family, opinion
-from taskgan.audit.readings import COLUMNS, Readings
+from taskgan.audit.flips import contrasts, family
+from taskgan.judges.metrics import balanced_accuracy, metrics_of
+from taskgan.judges.readings import Reading, Readings, table_of
 
 
 def readings(**scores: list[float]) -> Readings:
@@ -17,8 +18,8 @@ def readings(**scores: list[float]) -> Readings:
         for k, (value, label) in enumerate(zip(values, labels, strict=True)):
             decision = float(value > 0.5) if value == value else value
             key = (f"c{k}", f"s{k}", "test", image, "judge", "label")
-            rows.append((*key, label, label, value, decision, 0.5))
-    return Readings(pd.DataFrame(rows, columns=list(COLUMNS)), {}, pd.DataFrame())
+            rows.append(Reading(*key, value, label, label, decision, 0.5))
+    return Readings(table_of(rows))
 
 
 LABEL = [0.0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
@@ -28,13 +29,14 @@ THEIRS = [0.1, 0.2, 0.7, 0.3, 0.7, 0.9, 0.8, 0.9, 0.7, 0.4]  # c2 up
 
 
 def test_flips_and_errors_are_counted_apart() -> None:
-    found = opinion(readings(label=LABEL, clean=CLEAN, gan=OURS), "judge", "gan")
+    found = metrics_of(readings(label=LABEL, clean=CLEAN, gan=OURS), "judge", "gan")
     assert (found.flipped, found.to_positive, found.to_negative, found.subjects) == (4, 2, 2, 10)
     assert found.flips.estimate == pytest.approx(0.4)
     assert (found.flips.low, found.flips.high) == pytest.approx(
         stats.binomtest(4, 10).proportion_ci(method="exact"), abs=1e-9
     )
-    assert found.errors.estimate == pytest.approx(0.4)  # c1, c2, c6, c9: a flip towards the label is none
+    assert found.error.estimate == pytest.approx(0.4)  # c1, c2, c6, c9: a flip towards the label is none
+    assert (found.cases, found.flipped_cases) == (10, 4)
     assert found.sensitivity.estimate == pytest.approx(3 / 5)
     assert found.specificity.estimate == pytest.approx(3 / 5)
 
@@ -43,12 +45,12 @@ def test_a_subject_counts_once_whatever_its_cases() -> None:
     one = readings(label=LABEL, clean=CLEAN, gan=OURS)
     table = one.table.copy()
     second = table[table["case"] == "c1"].assign(case="c1b")
-    second.loc[second["image"] == "gan", ["score", "decision"]] = [
+    second.loc[second["image"] == "gan", ["prediction", "decision"]] = [
         0.1,
         0.0,
     ]  # the other dose of s1 does not flip
-    both = opinion(Readings(pd.concat([table, second]), {}, pd.DataFrame()), "judge", "gan")
-    assert (both.subjects, both.flipped) == (10, 4)
+    both = metrics_of(Readings(pd.concat([table, second])), "judge", "gan")
+    assert (both.subjects, both.flipped, both.cases, both.flipped_cases) == (10, 4, 11, 4)
     assert both.flips.estimate == pytest.approx(0.4)  # the same four of ten that McNemar counts
 
 
@@ -75,13 +77,13 @@ def test_the_list_names_direction_and_margin_largest_first() -> None:
 
 def test_nobody_flips_on_the_clean_image_itself() -> None:
     made = readings(label=LABEL, clean=CLEAN, gan=CLEAN)
-    assert opinion(made, "judge", "gan").flipped == 0
+    assert metrics_of(made, "judge", "gan").flipped == 0
     assert len(flipped_cases(made, "gan")) == 0
 
 
 def test_unknown_readings_do_not_flip() -> None:
     lost = [float("nan"), *OURS[1:]]
-    found = opinion(readings(label=LABEL, clean=CLEAN, gan=lost), "judge", "gan")
+    found = metrics_of(readings(label=LABEL, clean=CLEAN, gan=lost), "judge", "gan")
     assert (found.subjects, found.flipped) == (9, 4)
 
 
@@ -95,13 +97,13 @@ def test_unknown_readings_do_not_flip() -> None:
     ids=["good", "random", "ranks but never says positive"],
 )
 def test_a_judge_has_to_read_clean_images(clean: list[float], fit: bool, why: str) -> None:
-    found = fitness(opinion(readings(label=LABEL, clean=clean), "judge", "clean"))
+    found = fitness("judge", metrics_of(readings(label=LABEL, clean=clean), "judge", "clean"))
     assert found.fit is fit
     assert why in found.why
 
 
 def test_without_both_labels_nobody_is_a_judge() -> None:
-    found = fitness(opinion(readings(label=[0.0] * 4, clean=[0.1] * 4), "judge", "clean"))
+    found = fitness("judge", metrics_of(readings(label=[0.0] * 4, clean=[0.1] * 4), "judge", "clean"))
     assert not found.fit
     assert "do not have both labels" in found.why
 

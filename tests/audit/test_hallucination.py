@@ -14,7 +14,7 @@ from taskgan.audit.hallucination import (
     support_map,
     suvr_evidence,
 )
-from taskgan.evaluate.suvr import composite
+from taskgan.metrics.suvr import composite
 from taskgan.networks.recogniser import recogniser_network
 
 Array = NDArray[np.float32]

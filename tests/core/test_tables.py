@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from taskgan.core.tables import read_frame, read_table
 from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
-from taskgan.evaluate.outputs import read_outputs, write_outputs
+from taskgan.judges.readings import Reading, read_readings, table_of, write_readings
 from taskgan.train.journal import COLUMNS, Journal, read_metrics
 
 DAMAGED = {
@@ -58,14 +58,14 @@ def test_tables_of_an_evaluation_are_checked(tmp_path: Path) -> None:
     write_cases(tmp_path / "cases.csv", [row | {"ssim": float("inf")}])
     with pytest.raises(UserError, match=r"cases\.csv row 2 has 'inf' in the column ssim"):
         read_cases(tmp_path)
-    output = dict.fromkeys(("case", "subject", "method", "reader", "output"), "a")
-    write_outputs(tmp_path, [output | {"prediction": 0.25, "target": 1.0, "decision": None}])
-    assert read_outputs(tmp_path)["prediction"].tolist() == [0.25]
+    reading = Reading("a", "a", "test", "clean", "judge", "label", 0.25, 1.0, 1.0, 0.0, 0.5)
+    write_readings(tmp_path, table_of([reading]))
+    assert read_readings(tmp_path)["prediction"].tolist() == [0.25]
     text = (tmp_path / "readings.csv").read_text()
     for old, new in (("0.25", "a quarter"), ("prediction", "p"), (text[-5:], "")):
         (tmp_path / "readings.csv").write_text(text.replace(old, new))
         with pytest.raises(UserError, match=r"readings\.csv"):
-            read_outputs(tmp_path)
+            read_readings(tmp_path)
 
 
 def test_damaged_curves_are_gone_on_from_or_named(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.observers import BackProjection, View, observe, observers
 from taskgan.evaluate.run import evaluate
-from taskgan.evaluate.settings import Evaluation
 from taskgan.generator import Blur, Down
 
 CHAIN = Degradation((Blur(sigma=4 / 3), Down(factor=4)))
@@ -87,7 +86,7 @@ def test_slices_of_a_volume_are_measured_one_by_one() -> None:
     clean = np.stack([colours((24, 20), seed)[:, :, 0] for seed in range(3)], axis=2).astype(np.float32)
     degraded = np.stack([CHAIN.apply(clean[:, :, k]) for k in range(3)], axis=2).astype(np.float32)
     wrong = clean + np.array([0.0, 0.1, 0.2], np.float32)
-    (measure,) = observers(Evaluation(), {}, CHAIN)[-1:]
+    (measure,) = observers({}, CHAIN)[-1:]
     assert isinstance(measure, BackProjection)
 
     def error(image: np.ndarray, scale: float = 1.0, span: float | None = 1.0) -> float:

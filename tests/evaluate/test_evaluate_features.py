@@ -14,10 +14,10 @@ from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.slices import to_slices
 from taskgan.errors import UserError
 from taskgan.evaluate.features import FILE, Positions, read_features
-from taskgan.evaluate.readers import Stored
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.settings import Evaluation
 from taskgan.files import read_yaml
+from taskgan.judges.readers import StoredReader
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.recipe import Data
 
@@ -91,7 +91,7 @@ def test_the_same_evaluation_writes_the_same_bytes(
 def test_a_stored_recogniser_tells_its_features() -> None:
     torch.manual_seed(0)
     network = recogniser_network("convnet", width=2)
-    reader = Stored(SimpleNamespace(network=network), Path("nowhere"))  # type: ignore[arg-type]
+    reader = StoredReader(SimpleNamespace(network=network), Path("nowhere"))  # type: ignore[arg-type]
     positions = Positions.of({"judge": reader}, 2)
     assert positions is not None
     assert reader.features(np.ones((3, 32, 32), np.float32)).shape == (3, 16)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from taskgan.evaluate.cases import COLUMNS, TEXT
-from taskgan.evaluate.summary import flipped, reading, summarise
+from taskgan.evaluate.summary import flipped_rows, reading, summarise
 
 
 def table(*rows: dict[str, object]) -> pd.DataFrame:
@@ -30,17 +30,17 @@ def test_a_reading_counts_errors_both_ways() -> None:
     assert (found.wrong, found.decisions) == (2, 5)
     assert found.sensitivity.estimate == 0.5
     assert found.specificity.estimate == pytest.approx(2 / 3)
-    assert found.balanced_accuracy == pytest.approx((0.5 + 2 / 3) / 2)
-    assert found.auc == pytest.approx(5 / 6)
+    assert found.balanced_accuracy.estimate == pytest.approx((0.5 + 2 / 3) / 2)
+    assert found.auc.estimate == pytest.approx(5 / 6)
     assert found.mae.estimate == pytest.approx(np.mean([0.1, 0.6, 0.1, 0.2, 0.7]))
-    assert found.flips == 0
+    assert (found.flipped, found.flipped_cases) == (0, 0)
 
 
 def test_always_negative_is_right_three_times_in_four_and_balanced_at_a_half() -> None:
     rows = table(*(read(str(i), int(i < 10), 0.0) for i in range(40)))
     found = reading(rows, rows, "judge")
     assert found.error.estimate == 0.25
-    assert found.balanced_accuracy == 0.5
+    assert found.balanced_accuracy.estimate == 0.5
 
 
 def test_seeds_of_a_subject_do_not_narrow_the_exact_interval() -> None:
@@ -53,7 +53,7 @@ def test_seeds_of_a_subject_do_not_narrow_the_exact_interval() -> None:
 def test_flips_are_counted_against_the_clean_image_and_not_the_label() -> None:
     clean = table(read("a", 1, 0.2), read("b", 0, 0.2), read("c", 0, 0.1))
     rows = table(read("a", 1, 0.2), read("b", 0, 0.8), read("d", 0, 0.9))
-    assert list(flipped(rows, clean, "judge")) == [False, True, False]  # d has no clean row
+    assert list(flipped_rows(rows, clean, "judge")) == [False, True, False]  # d has no clean row
 
 
 def test_unknown_labels_leave_no_error_but_an_mae_of_nothing() -> None:

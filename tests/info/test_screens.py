@@ -28,7 +28,8 @@ def figures(psnr: float, flips: int, slope: float) -> dict[str, Any]:
         "wrong": flips,
         "error": interval(flips / 11, 0.0, 0.518),
         "mae": interval(0.082, 0.058, 0.103),
-        "flips": flips,
+        "flipped": flips,
+        "subjects": 11,
     }
     unread = {**reading, "decisions": 0, "wrong": 0, "mae": interval(0.2), "error": {}}
     return {

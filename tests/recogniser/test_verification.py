@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from taskgan.objective.kinds import task_kind
-from taskgan.recogniser.figures import area
 from taskgan.recogniser.verification import THRESHOLD, _next_of_identity, evenly, verification
 from taskgan.task import Target
 
@@ -71,11 +70,3 @@ def test_thousands_of_mostly_single_images_are_judged_by_all_pairs_of_a_person()
     assert 0.8 < found.auc < 1  # type: ignore[operator]
     assert found.auc == pytest.approx(again.auc, abs=0.02)
     assert found.slice_mae == pytest.approx(again.slice_mae, abs=0.02)
-
-
-def test_the_area_is_the_share_of_pairs_in_order() -> None:
-    rng = np.random.default_rng(0)
-    scores = np.round(rng.normal(size=300), 1)  # with ties
-    classes = (rng.random(300) < 0.3).astype(np.float64)
-    above = scores[classes == 1][:, None] - scores[classes == 0][None]
-    assert area(scores, classes) == pytest.approx(((above > 0) + 0.5 * (above == 0)).mean(), abs=1e-12)

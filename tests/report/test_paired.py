@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taskgan.evaluate.statistics import auc
+from taskgan.metrics.roc import auc
 from taskgan.report import paper
 from taskgan.report.load import Comparison, load
 from taskgan.report.metrics import JUDGE, JUDGE_AUC, PSNR, SUVR

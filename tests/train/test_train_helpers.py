@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -22,7 +21,7 @@ from taskgan.train.players import build_generator
 from taskgan.train.schedule import factor
 from taskgan.train.seeds import derive
 from taskgan.train.session import Session
-from taskgan.train.validation import Validation, psnr
+from taskgan.train.validation import Validation
 
 Make = Callable[..., Recipe]
 
@@ -133,15 +132,6 @@ def test_a_checkpoint_of_another_run_is_a_users_error(tmp_path: Path) -> None:
     for values in (3, {"precision": "32"}, [1]):
         with pytest.raises(UserError, match="was trained with machine settings"):
             Choice.of(values, tmp_path)
-
-
-def test_psnr_takes_the_range_of_the_clean_volume() -> None:
-    clean = np.array([0.0, 10.0], np.float32)
-    assert psnr(clean + 1, clean) == pytest.approx(20)
-    assert psnr(clean * 1000, clean) < 0  # a prediction cannot raise its own range
-    assert psnr(clean, clean) == np.inf
-    signed = np.array([-10.0, 10.0], np.float32)
-    assert psnr(signed + 1, signed) == pytest.approx(26.02, abs=0.01)
 
 
 def test_validation_cases_are_drawn_by_the_seed(recipe: Make, cohort: Path) -> None:

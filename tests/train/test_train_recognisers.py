@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from taskgan.errors import UserError
-from taskgan.evaluate.readers import default_readers
 from taskgan.files import read_yaml
 from taskgan.info import describe
+from taskgan.judges.readers import default_readers
 from taskgan.recipe import Recipe
 from taskgan.recogniser import store
 from taskgan.recogniser.card import CARD

@@ -12,13 +12,13 @@ from taskgan.audit.conformal import ConformalCalibration, needed, read_calibrati
 from taskgan.audit.inputs import Inputs, listed
 from taskgan.audit.judges import Judge
 from taskgan.audit.measured import Measured, first_cases, made, measure
-from taskgan.audit.readings import Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.shift import NAMES, Shift, compare
 from taskgan.audit.words import p_number
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.people import person_mark
 from taskgan.errors import UserError
+from taskgan.judges.readings import Readings
 from taskgan.report.cells import number
 
 
@@ -46,6 +46,7 @@ class Conformal:
 
 def calibrate(
     readings: Readings,
+    statistics: pd.DataFrame,
     inputs: Inputs,
     judges: Sequence[Judge],
     settings: AuditSettings,
@@ -55,6 +56,7 @@ def calibrate(
 
     Args:
         readings: All opinions.
+        statistics: What degraded images are like, a row a case.
         inputs: Cohort and method.
         judges: The networks, whose cards say by whom they were chosen.
         settings: Level, source of calibration, seed.
@@ -77,21 +79,21 @@ def calibrate(
         calibrations = [c for judge in fit for c in made(readings, judge, method, pool, settings)]
         chosen = chosen_by(inputs, judges, settings.alpha) if settings.calibration == "val" else ""
         warnings += [chosen] if chosen else []
-        statistics = first_cases(readings.statistics, pool)
+        calibrators = first_cases(statistics, pool)
         about = {
             "method": method,
             "checksum": inputs.audited.origin.get("checksum"),
             "cohort": {"name": inputs.pairs.folder.resolve().name, "fingerprint": cohort},
             "source": source,
-            "people": sorted(person_mark(s) for s in statistics["subject"]),
-            "statistics": {n: [float(v) for v in statistics[n]] for n in NAMES},
+            "people": sorted(person_mark(s) for s in calibrators["subject"]),
+            "statistics": {n: [float(v) for v in calibrators[n]] for n in NAMES},
         }
     else:
         calibrations, about = _read(file, fit, settings)
-        statistics = pd.DataFrame(about.get("statistics") or {n: [] for n in NAMES})
+        calibrators = pd.DataFrame(about.get("statistics") or {n: [] for n in NAMES})
         warnings += _strangers(about, inputs, cohort)
     measured = tuple(measure(readings, c, inputs.audited.method, tested) for c in calibrations)
-    shifts = tuple(compare(statistics, first_cases(readings.statistics, tested))) if len(statistics) else ()
+    shifts = tuple(compare(calibrators, first_cases(statistics, tested))) if len(calibrators) else ()
     warnings += [c.too_few for c in calibrations if c.too_few]
     warnings += [
         f"Exchangeability is broken: the degraded test images differ from the calibration images in their {s.name} "

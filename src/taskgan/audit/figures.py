@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from taskgan.audit.flipped import changes
 from taskgan.audit.maps import CaseMaps
 from taskgan.audit.measured import Measured
-from taskgan.audit.outcome import Outcome
-from taskgan.audit.readings import CLEAN, INPUT, Loaded, Readings
+from taskgan.audit.outcome import AuditResult
+from taskgan.judges.metrics import flipped
+from taskgan.judges.read import OpenedCase
+from taskgan.judges.readings import CLEAN, INPUT, Readings
 from taskgan.report.cells import number
 from taskgan.report.images import axial, head_box
 from taskgan.report.names import shown
@@ -24,7 +26,7 @@ Array = NDArray[np.float32]
 _INK, _WRONG, _SHADE = "#444444", "#C44601", "#f3e3d9"
 
 
-def before_after(outcome: Outcome, path: Path) -> Path:
+def before_after(outcome: AuditResult, path: Path) -> Path:
     """Restored against clean score of every judge; a case in a shaded quadrant flipped.
 
     Of several classes: how often which became which.
@@ -41,7 +43,7 @@ def before_after(outcome: Outcome, path: Path) -> Path:
             if outcome.readings.about(judge).kind == "multi_class":
                 _confusion(axis, changes(outcome.readings, judge, outcome.method))
                 continue
-            x, y = clean["score"], rows["score"]
+            x, y = clean["prediction"], rows["prediction"]
             own = judge in outcome.readings.values
             low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if own else (0.0, 1.0)
             margin = 0.04 * float(high - low) or 0.04
@@ -52,7 +54,7 @@ def before_after(outcome: Outcome, path: Path) -> Path:
                 axis.fill_between([cut, high], low, cut, color=_SHADE, linewidth=0)
                 axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
                 axis.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            _marks(axis, rows, x, y, colour, _flipped(rows, clean))
+            _marks(axis, rows, x, y, colour, flipped(rows, clean))
             axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         axes[0][0].set_ylabel(f"Restored by {shown(outcome.method)}")
         if axes[0][0].get_legend_handles_labels()[0]:
@@ -72,11 +74,6 @@ def _confusion(axis: Any, counts: pd.DataFrame) -> None:
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axis.set_yticks(range(len(names)), names)
     axis.set_xlabel("Clean image")
-
-
-def _flipped(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
-    both = rows["decision"].notna() & clean["decision"].notna()
-    return both & (rows["decision"] != clean["decision"])
 
 
 def _marks(
@@ -101,14 +98,14 @@ def _marks(
     )
 
 
-def value_shown(outcome: Outcome) -> str:
+def value_shown(outcome: AuditResult) -> str:
     """Whose values are drawn: of the fit networks that read values the first, else the observer's."""
     names = list(outcome.agreements)
     able = [name for name in names if outcome.judge_of(name) in outcome.fit]
     return (able or names)[0]
 
 
-def bland_altman(outcome: Outcome, path: Path) -> Path | None:
+def bland_altman(outcome: AuditResult, path: Path) -> Path | None:
     """Restored − clean value against their mean, with bias and limits of agreement; None where nobody reads any."""
     if not outcome.agreements:
         return None
@@ -125,8 +122,8 @@ def bland_altman(outcome: Outcome, path: Path) -> Path | None:
         axis.axhline((found.low + found.high) / 2, color=colour, linewidth=1.6)
         for limit in (found.low, found.high):
             axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
-        gap = rows["score"] - clean["score"]
-        _marks(axis, rows, (rows["score"] + clean["score"]) / 2, gap, colour, _flipped(rows, clean))
+        gap = rows["prediction"] - clean["prediction"]
+        _marks(axis, rows, (rows["prediction"] + clean["prediction"]) / 2, gap, colour, flipped(rows, clean))
         unit = outcome.readings.about(judge).unit
         axis.set_xlabel(f"Mean of the two: {unit} by {name}" if unit != name else f"Mean of the two: {name}")
         axis.set_ylabel("Restored − clean")
@@ -135,7 +132,7 @@ def bland_altman(outcome: Outcome, path: Path) -> Path | None:
         return save(figure, path)
 
 
-def interval_shown(outcome: Outcome) -> Measured | None:
+def interval_shown(outcome: AuditResult) -> Measured | None:
     """Whose conformal intervals are drawn: the first that are finite."""
     finite = [
         m for m in outcome.conformal.measured if m.calibration.kind == "interval" and np.isfinite(m.width)
@@ -143,7 +140,7 @@ def interval_shown(outcome: Outcome) -> Measured | None:
     return finite[0] if finite and finite[0].subjects else None
 
 
-def intervals(outcome: Outcome, path: Path) -> Path | None:
+def intervals(outcome: AuditResult, path: Path) -> Path | None:
     """Conformal interval and truth of every test subject, sorted by the truth; None where there are none."""
     found = interval_shown(outcome)
     if found is None:
@@ -188,7 +185,7 @@ class _Panel:
     label: str = ""
 
 
-def case_figure(case: Loaded, method: str, maps: CaseMaps, path: Path) -> Path:
+def case_figure(case: OpenedCase, method: str, maps: CaseMaps, path: Path) -> Path:
     """Input, restored, clean, error, evidence and hallucination map of one slice, side by side.
 
     Args:
@@ -258,7 +255,7 @@ def _plane(volume: Array, affine: NDArray[np.float64], z: int, box: tuple[slice,
     return plane
 
 
-def _aspect(case: Loaded) -> float:
+def _aspect(case: OpenedCase) -> float:
     turned = nib.orientations.io_orientation(case.source.affine)
     edge = {int(axis): case.source.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
     return edge[1] / edge[0]

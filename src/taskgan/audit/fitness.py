@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taskgan.audit.flips import Opinion, opinion
-from taskgan.audit.readings import CLEAN, Readings
+from taskgan.judges.metrics import ReaderMetrics, metrics_of
+from taskgan.judges.readings import CLEAN, Readings
 
 LEAST_AUC = 0.8
 LEAST_R = 0.8
@@ -44,23 +44,24 @@ def fitness_of(readings: Readings, judge: str) -> Fitness:
         return _masks(readings, judge)
     if kind == "multi_label":
         return _labels(readings, judge)
-    found = opinion(readings, judge, CLEAN)
+    found = metrics_of(readings, judge, CLEAN)
     if kind != "multi_class":
-        return fitness(found)
+        return fitness(judge, found)
     rows = readings.of(judge, CLEAN)
     classes = rows[rows["truth"] > 0.5].index.get_level_values("output").nunique()
-    return fitness(found, chance=1 / classes if classes else math.nan, several="classes")
+    return fitness(judge, found, chance=1 / classes if classes else math.nan, several="classes")
 
 
-def fitness(clean: Opinion, *, chance: float = 0.5, several: str = "labels") -> Fitness:
+def fitness(name: str, clean: ReaderMetrics, *, chance: float = 0.5, several: str = "labels") -> Fitness:
     """Decide from its reading of the audited subjects' clean images whether a judge is one.
 
     Args:
+        name: Of the judge.
         clean: That reading.
         chance: Balanced accuracy of always giving one answer.
         several: What the audited subjects must have two of.
     """
-    name, accuracy, area = clean.judge, clean.balanced_accuracy, clean.auc
+    accuracy, area = clean.balanced_accuracy, clean.auc
     if math.isnan(accuracy.low) or math.isnan(area.estimate):
         had = "both labels" if several == "labels" else "several classes"
         return Fitness(name, False, f"{name} is no judge here: the audited subjects do not have {had}")
@@ -86,7 +87,7 @@ def fitness(clean: Opinion, *, chance: float = 0.5, several: str = "labels") -> 
 def _labels(readings: Readings, judge: str) -> Fitness:
     """Of several labels, some may be read and others not."""
     names = readings.outputs(judge)
-    single = {name: fitness(opinion(readings, judge, CLEAN, name)) for name in names}
+    single = {name: fitness(judge, metrics_of(readings, judge, CLEAN, name)) for name in names}
     read = [name for name, found in single.items() if found.fit]
     unread = tuple(name for name in names if name not in read)
     if not read:
@@ -104,9 +105,9 @@ def _labels(readings: Readings, judge: str) -> Fitness:
 
 def _value(readings: Readings, judge: str) -> Fitness:
     clean = readings.of(judge, CLEAN)
-    known = clean[clean["label"].notna() & clean["score"].notna()]
-    varies = known["label"].nunique() > 1 and known["score"].nunique() > 1
-    r = float(np.corrcoef(known["score"], known["label"])[0, 1]) if varies else math.nan
+    known = clean[clean["target"].notna() & clean["prediction"].notna()]
+    varies = known["target"].nunique() > 1 and known["prediction"].nunique() > 1
+    r = float(np.corrcoef(known["prediction"], known["target"])[0, 1]) if varies else math.nan
     shown = "unknown" if math.isnan(r) else f"{r:.2f}".replace("-", "−")
     told = f"correlation with the label {shown} on the clean images"
     if not r >= LEAST_R:
@@ -117,9 +118,7 @@ def _value(readings: Readings, judge: str) -> Fitness:
 
 
 def _masks(readings: Readings, judge: str) -> Fitness:
-    table = readings.overlaps
-    clean = table[(table["judge"] == judge) & (table["image"] == CLEAN)]
-    found = clean.groupby("subject")["right"].mean().mean()
+    found = readings.of(judge, CLEAN).groupby("subject")["dice"].mean().mean()
     told = f"Dice with the table's masks {found:.2f} on the clean images"
     if math.isnan(found):
         return Fitness(judge, False, f"{judge} is no judge here: the table has no masks to hold it against")

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from taskgan.audit.properties import Property
-from taskgan.audit.readings import CLEAN, Readings
+from taskgan.judges.metrics import flipped
+from taskgan.judges.properties import Property
+from taskgan.judges.readings import CLEAN, Readings
 
 
 def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
@@ -55,13 +56,13 @@ def label_words(rows: pd.DataFrame, about: Property) -> str:
     """The truth of one case: ``positive``, a class, the labels that are there, a value; ``unknown``.
 
     Args:
-        rows: One an output, columns ``output``, ``label`` and ``truth``.
+        rows: One an output, columns ``output``, ``target`` and ``truth``.
         about: What the judge reads.
     """
     if about.several:
         there = list(rows.loc[rows["truth"] > 0.5, "output"])
         return "unknown" if rows["truth"].isna().all() else ", ".join(there) or "none"
-    label, truth = rows["label"].iloc[0], rows["truth"].iloc[0]
+    label, truth = rows["target"].iloc[0], rows["truth"].iloc[0]
     word = about.words("", truth)
     if about.kind != "regression" or label != label:
         return word
@@ -73,13 +74,13 @@ def _of_outputs(readings: Readings, judge: str, method: str, about: Property) ->
     """Of each case the output that flipped by the largest margin, else the one that moved most."""
     after, before = readings.of(judge, method), readings.of(judge, CLEAN)
     before = before.reindex(after.index)
-    flip = (after["decision"] != before["decision"]) & after["decision"].notna() & before["decision"].notna()
-    margin = (after["score"] - after["cut"]).abs()
-    moved = (after["score"] - before["score"]).abs()
+    flip = flipped(after, before)
+    margin = (after["prediction"] - after["cut"]).abs()
+    moved = (after["prediction"] - before["prediction"]).abs()
     rows = pd.DataFrame(
         {
-            "clean": before["score"],
-            "restored": after["score"],
+            "clean": before["prediction"],
+            "restored": after["prediction"],
             "margin": margin,
             "flip": flip,
             "rank": np.where(flip, 1e6 + margin, moved),
@@ -100,7 +101,7 @@ def _of_classes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
     """Of each case the class on the restored image, and that class's probability before and after."""
     after, before = readings.of(judge, method), readings.of(judge, CLEAN)
     new, old = _classes(after), _classes(before)
-    scores, were = after["score"].to_dict(), before["score"].to_dict()
+    scores, were = after["prediction"].to_dict(), before["prediction"].to_dict()
     rows = []
     for case, now in new.items():
         then = old.get(case, "")

@@ -5,10 +5,38 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.errors import UserError
 from taskgan.evaluate.restorations import Restorations, find_restorations
+from taskgan.files import read_yaml
+from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe, parse_recipe
+
+
+@dataclass(frozen=True)
+class EvaluationReadings:
+    """What an evaluation says of itself, and what it read.
+
+    Attributes:
+        folder: The evaluation.
+        record: Its ``evaluation.yaml``.
+        table: Its readings.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+    table: pd.DataFrame = field(repr=False)
+
+    @property
+    def restored(self) -> Path:
+        """The restored images that it is about."""
+        return self.folder / str(self.record["restored"])
+
+    def agrees(self, other: "EvaluationReadings") -> bool:
+        """Whether both read alike: the same slices, cut, intensities and networks."""
+        return all(self.record.get(key) == other.record.get(key) for key in ("settings", "recipe"))
 
 
 @dataclass(frozen=True)
@@ -24,6 +52,7 @@ class Inputs:
         recipe: Says how intensities are scaled and how judges are trained.
         told: Whether the restored folder or the user said so.
         notes: What makes the audit less than one, in sentences.
+        evaluations: Evaluations of these restorations, whose readings need not be made again.
     """
 
     pairs: Pairs
@@ -34,6 +63,7 @@ class Inputs:
     recipe: Recipe
     told: bool
     notes: tuple[str, ...] = field(default=())
+    evaluations: tuple[EvaluationReadings, ...] = field(default=())
 
     @property
     def all(self) -> tuple[Restorations, ...]:
@@ -65,6 +95,57 @@ def from_cohort(
     folders = [restored, *against]
     found = [find_restorations(f, pairs, _name(f, method if k == 0 else None)) for k, f in enumerate(folders)]
     return gather(pairs, found, recipe)
+
+
+def from_evaluation(evaluation: Path, *, against: Sequence[Path] = (), method: str | None = None) -> Inputs:
+    """The test cases of an evaluation, with what it has read of them.
+
+    Args:
+        evaluation: Folder that ``taskgan evaluate`` made; it says what was restored, from which cohort, and the
+            recipe.
+        against: Further evaluations, or folders of restored images. What an evaluation with other settings has
+            read is left out, and its images are read again.
+        method: Name of the audited method; where None, what the evaluation says.
+
+    Raises:
+        UserError: If a folder or table is missing, or no test case was evaluated.
+    """
+    first = read_evaluation(evaluation)
+    others = [read_evaluation(folder) if is_evaluation(folder) else folder for folder in against]
+    folders = [first.restored, *(one if isinstance(one, Path) else one.restored for one in others)]
+    recipe = recorded_recipe(first.record, evaluation, "evaluation.yaml")
+    cohort = evaluation / str(first.record.get("table") or first.record["cohort"])
+    name = method or str(first.record["method"])
+    inputs = from_cohort(folders[0], cohort, against=folders[1:], recipe=recipe, method=name)
+    names = {one.folder.resolve(): one.method for one in inputs.all}
+    alike = [first, *(one for one in others if not isinstance(one, Path) and one.agrees(first))]
+    renamed = [
+        replace(
+            one, table=one.table.replace({"image": {one.record["method"]: names[one.restored.resolve()]}})
+        )
+        for one in alike
+    ]
+    return replace(inputs, evaluations=tuple(renamed))
+
+
+def is_evaluation(folder: Path) -> bool:
+    """Whether a folder is one that ``taskgan evaluate`` made."""
+    return (folder / "evaluation.yaml").is_file()
+
+
+def read_evaluation(folder: Path) -> EvaluationReadings:
+    """Read an evaluation's record and readings.
+
+    Raises:
+        UserError: If they are not what ``taskgan evaluate`` writes.
+    """
+    record = read_yaml(folder / "evaluation.yaml")
+    missing = [key for key in ("method", "restored", "cohort") if not record.get(key)]
+    if missing:
+        raise UserError(
+            f"{folder / 'evaluation.yaml'} does not say {missing[0]}, expected what taskgan evaluate writes"
+        )
+    return EvaluationReadings(folder, record, read_readings(folder))
 
 
 def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -> Inputs:
@@ -115,18 +196,19 @@ def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -
     return Inputs(pairs, cases, validation, audited, tuple(others), recipe, told, tuple(notes))
 
 
-def recorded_recipe(origin: Mapping[str, Any], folder: Path) -> Recipe:
+def recorded_recipe(origin: Mapping[str, Any], folder: Path, file: str = "restored.yaml") -> Recipe:
     """The recipe that ``restored.yaml`` recorded, or the defaults.
 
     Args:
         origin: What the file holds; empty for another tool's folder.
         folder: Where it lies.
+        file: Its name.
     """
     recorded = origin.get("recipe")
     if not isinstance(recorded, dict):
         return Recipe()
     known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
-    return parse_recipe(known, str(folder / "restored.yaml"))
+    return parse_recipe(known, str(folder / file))
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.inputs import Inputs
-from taskgan.audit.properties import check_columns
 from taskgan.errors import UserError
-from taskgan.evaluate.readers import describe, no_readers
-from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
+from taskgan.judges.properties import check_columns
+from taskgan.judges.readers import Reader, describe, no_readers
 from taskgan.recipe import Recipe, Recogniser, Target
 
 KINDS = ("binary", "multi_class", "multi_label", "regression", "segmentation")

@@ -18,10 +18,11 @@ from taskgan.audit.hallucination import (
     suvr_evidence,
 )
 from taskgan.audit.judges import Judge, asked
-from taskgan.audit.outcome import Outcome
-from taskgan.audit.properties import OBSERVER
-from taskgan.audit.readings import CLEAN, INPUT, Loaded
+from taskgan.audit.outcome import AuditResult
 from taskgan.cohort.slices import to_slices
+from taskgan.judges.properties import OBSERVER
+from taskgan.judges.read import OpenedCase
+from taskgan.judges.readings import CLEAN, INPUT
 from taskgan.recogniser.decision import middle_slices
 from taskgan.report.cells import number
 from taskgan.report.images import axial
@@ -63,7 +64,7 @@ class CaseMaps:
         return min(int(np.argmax(axial(marker, affine).sum(axis=(0, 1)))), count - 1)
 
 
-def case_maps(outcome: Outcome, row: pd.Series, case: Loaded, steps: int) -> CaseMaps:
+def case_maps(outcome: AuditResult, row: pd.Series, case: OpenedCase, steps: int) -> CaseMaps:
     """Explain a flip: by the fit network that flipped by the largest margin, else by the observer.
 
     Args:
@@ -91,7 +92,7 @@ def case_maps(outcome: Outcome, row: pd.Series, case: Loaded, steps: int) -> Cas
     return CaseMaps(ordered[0], index, {SUPPORT: support}, "SD", words, 4.0)
 
 
-def alike(case: Loaded, sigma: tuple[float, ...]) -> bool:
+def alike(case: OpenedCase, sigma: tuple[float, ...]) -> bool:
     """Whether the measured image shows what the clean one does, up to noise, so that it can contradict at all.
 
     A synthesised image, such as an MR contrast, is of another contrast than what it was made of. Inside the head
@@ -133,7 +134,7 @@ class _Question:
         return seen[:, self.positive]
 
 
-def _question(outcome: Outcome, judge: Judge, row: pd.Series) -> _Question:
+def _question(outcome: AuditResult, judge: Judge, row: pd.Series) -> _Question:
     about, names = outcome.readings.about(judge.name), outcome.readings.outputs(judge.name)
     if about.kind == "regression":
         scale = asked(judge, outcome.inputs).scale or 1.0
@@ -149,18 +150,18 @@ def _question(outcome: Outcome, judge: Judge, row: pd.Series) -> _Question:
 
 
 def _network(
-    outcome: Outcome,
+    outcome: AuditResult,
     judge: Judge,
     row: pd.Series,
-    case: Loaded,
+    case: OpenedCase,
     support: Array | None,
     sigma: tuple[float, ...],
     steps: int,
 ) -> CaseMaps:
-    method, name = outcome.method, case.pair.case
+    method = outcome.method
     asks = _question(outcome, judge, row)
     before, after = (
-        asks.score(outcome.readings.slices[name, image, judge.name]) for image in (CLEAN, method)
+        asks.score(judge.reader.read(case.seen(image, outcome.slices))) for image in (CLEAN, method)
     )
     gap = after - before
     place = int(np.argmax(gap * np.sign(gap.mean(dtype=np.float64) or 1.0)))
@@ -195,7 +196,7 @@ def _network(
 
 
 def _observer(
-    case: Loaded, method: str, support: Array | None, sigma: tuple[float, ...], steps: int
+    case: OpenedCase, method: str, support: Array | None, sigma: tuple[float, ...], steps: int
 ) -> CaseMaps:
     evidence = suvr_evidence(
         case.images[method], case.images[CLEAN], case.masks["cortex"], case.masks["reference"], steps

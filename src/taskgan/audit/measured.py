@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.conformal import ConformalCalibration
-from taskgan.audit.readings import CLEAN, Readings
 from taskgan.audit.settings import AuditSettings
 from taskgan.evaluate.statistics import Interval, exact_rate, subject_means
+from taskgan.judges.readings import CLEAN, Readings
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ def first_cases(rows: pd.DataFrame, cases: Sequence[str], by: Sequence[str] = ("
 
 def _both(readings: Readings, judge: str, output: str, method: str) -> pd.DataFrame:
     """Score of the restored and of the clean image, and the truth: ``case, subject, truth, value, clean``."""
-    after = pd.concat([readings.of(judge, method, part, output) for part in ("test", "calibration")])
-    before = pd.concat([readings.of(judge, CLEAN, part, output) for part in ("test", "calibration")])
+    after = pd.concat([readings.of(judge, method, output, split) for split in ("test", "val")])
+    before = pd.concat([readings.of(judge, CLEAN, output, split) for split in ("test", "val")])
     rows = after[["subject", "truth"]].assign(
-        value=after["score"], clean=before["score"].reindex(after.index)
+        value=after["prediction"], clean=before["prediction"].reindex(after.index)
     )
     return rows.dropna(subset=["value", "clean"]).reset_index()
 
@@ -60,8 +60,8 @@ def _both(readings: Readings, judge: str, output: str, method: str) -> pd.DataFr
 def _classes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
     """Probability of every class of the restored image: ``case, subject, truth`` (a number) and 0, 1, …."""
     names = readings.outputs(judge)
-    rows = pd.concat([readings.of(judge, method, part) for part in ("test", "calibration")])
-    found = rows["score"].unstack("output")[names].set_axis(range(len(names)), axis=1)
+    rows = pd.concat([readings.of(judge, method, split=split) for split in ("test", "val")])
+    found = rows["prediction"].unstack("output")[names].set_axis(range(len(names)), axis=1)
     right = rows["truth"].unstack("output")[names].set_axis(range(len(names)), axis=1)
     who = rows["subject"].groupby(level="case", sort=False).first()
     truth = right.idxmax(axis=1).where(right.eq(1).any(axis=1))

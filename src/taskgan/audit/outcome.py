@@ -10,19 +10,21 @@ import pandas as pd
 from taskgan.audit.coverage import Conformal, calibrate
 from taskgan.audit.fitness import Fitness, counted, fitness_of
 from taskgan.audit.flipped import flipped_cases
-from taskgan.audit.flips import Contrast, Opinion, contrasts, family, opinion
+from taskgan.audit.flips import PairedTest, contrasts, family
 from taskgan.audit.inputs import Inputs
 from taskgan.audit.judges import Judge
-from taskgan.audit.overlap import Kept, kept_masks
-from taskgan.audit.properties import OBSERVER, Property
-from taskgan.audit.readings import CLEAN, INPUT, Readings
+from taskgan.audit.overlap import MaskOverlap, mask_overlaps
 from taskgan.audit.settings import AuditSettings
 from taskgan.evaluate.compared import input_is_comparable
-from taskgan.evaluate.suvr import Agreement, agreement
+from taskgan.evaluate.statistics import Interval
+from taskgan.judges.metrics import ReaderMetrics, metrics_of
+from taskgan.judges.properties import OBSERVER, Property
+from taskgan.judges.readings import CLEAN, INPUT, Readings
+from taskgan.metrics.suvr import Agreement, agreement
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AuditResult:
     """What an audit found.
 
     Attributes:
@@ -39,20 +41,22 @@ class Outcome:
         flipped: The list of cases (:func:`~taskgan.audit.flipped.flipped_cases`).
         conformal: Calibration and its coverage.
         notes: What makes the audit less than one.
+        slices: Middle slices that judges read.
     """
 
     inputs: Inputs
     judges: Sequence[Judge]
     readings: Readings
     fitness: dict[str, Fitness]
-    opinions: dict[str, dict[str, Opinion]]
-    outputs: dict[str, dict[str, dict[str, Opinion]]]
-    contrasts: list[Contrast]
+    opinions: dict[str, dict[str, ReaderMetrics]]
+    outputs: dict[str, dict[str, dict[str, ReaderMetrics]]]
+    contrasts: list[PairedTest]
     agreements: dict[str, dict[str, Agreement]]
-    overlaps: dict[str, dict[str, Kept]]
+    overlaps: dict[str, dict[str, MaskOverlap]]
     flipped: pd.DataFrame = field(repr=False)
     conformal: Conformal
     notes: list[str]
+    slices: int
 
     @property
     def method(self) -> str:
@@ -65,10 +69,15 @@ class Outcome:
         return [name for name, found in self.fitness.items() if found.fit]
 
     @property
-    def worst(self) -> Opinion | None:
-        """The opinion with the highest rate of flips among the fit judges."""
-        found = [self.opinions[name][self.method] for name in self.fit if name in self.opinions]
-        return max(found, key=lambda o: (o.flips.estimate, o.flips.high), default=None)
+    def worst(self) -> str | None:
+        """The fit judge with the highest rate of flips; None where none decides."""
+        rates = {name: self.opinions[name][self.method].flips for name in self.fit if name in self.opinions}
+        return max(rates, key=lambda name: (rates[name].estimate, rates[name].high), default=None)
+
+    @property
+    def worst_flips(self) -> Interval | None:
+        """The rate that :attr:`worst` sees."""
+        return None if self.worst is None else self.opinions[self.worst][self.method].flips
 
     @property
     def main(self) -> Property:
@@ -83,9 +92,14 @@ class Outcome:
 
 
 def find_out(
-    inputs: Inputs, judges: Sequence[Judge], readings: Readings, settings: AuditSettings, notes: list[str]
-) -> Outcome:
-    """Count, compare and calibrate."""
+    inputs: Inputs,
+    judges: Sequence[Judge],
+    readings: Readings,
+    statistics: pd.DataFrame,
+    settings: AuditSettings,
+    notes: list[str],
+) -> AuditResult:
+    """Count, compare and calibrate; ``statistics`` says what the degraded images are like."""
     method = inputs.audited.method
     # The acquisition that several contrasts are made of is none of them: a judge has nothing to read in it.
     comparable = input_is_comparable(inputs.pairs, inputs.recipe.data)
@@ -93,12 +107,13 @@ def find_out(
     fit = {judge: fitness_of(readings, judge) for judge in readings.judges}
     several = [judge for judge in readings.deciders if readings.about(judge).several]
     outputs = {
-        j: {o: {i: opinion(readings, j, i, o) for i in images} for o in readings.outputs(j)} for j in several
+        j: {o: {i: metrics_of(readings, j, i, o) for i in images} for o in readings.outputs(j)}
+        for j in several
     }
     readings = counted(readings, fit)
-    opinions = {j: {i: opinion(readings, j, i) for i in images} for j in readings.deciders}
+    opinions = {j: {i: metrics_of(readings, j, i) for i in images} for j in readings.deciders}
     others = [i for i in images if i != CLEAN]
-    return Outcome(
+    return AuditResult(
         inputs=inputs,
         judges=judges,
         readings=readings,
@@ -109,10 +124,13 @@ def find_out(
             [c for j in opinions for r in inputs.against for c in contrasts(readings, j, method, r.method)]
         ),
         agreements=_agreements(readings, others),
-        overlaps=kept_masks(readings, others),
+        overlaps=mask_overlaps(readings, others),
         flipped=flipped_cases(readings, method),
-        conformal=calibrate(readings, inputs, judges, settings, [n for n, found in fit.items() if found.fit]),
+        conformal=calibrate(
+            readings, statistics, inputs, judges, settings, [n for n, found in fit.items() if found.fit]
+        ),
         notes=notes,
+        slices=settings.slices,
     )
 
 
@@ -128,7 +146,7 @@ def _agreements(readings: Readings, images: Sequence[str]) -> dict[str, dict[str
 
 def _agree(readings: Readings, judge: str, image: str, output: str) -> Agreement:
     rows, clean = (readings.of(judge, one, output=output) for one in (image, CLEAN))
-    return agreement(rows["score"], clean["score"].reindex(rows.index), list(rows["subject"]))
+    return agreement(rows["prediction"], clean["prediction"].reindex(rows.index), list(rows["subject"]))
 
 
 def plain(value: Any) -> Any:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taskgan.audit.readings import Readings
+import pandas as pd
+
 from taskgan.evaluate.statistics import Interval, mean_interval
+from taskgan.judges.readings import Readings
 
 
 @dataclass(frozen=True)
-class Kept:
+class MaskOverlap:
     """Dice of a judge's masks, mean over subjects with bootstrap intervals.
 
     Attributes:
@@ -22,29 +24,29 @@ class Kept:
     right: Interval
 
 
-def kept_masks(readings: Readings, images: Sequence[str]) -> dict[str, dict[str, Kept]]:
+def mask_overlaps(readings: Readings, images: Sequence[str]) -> dict[str, dict[str, MaskOverlap]]:
     """By judge (and class, where there are several), then by image; empty where nobody draws masks.
 
     Args:
-        readings: With the overlaps of every case.
+        readings: Of every case.
         images: ``input`` and methods.
     """
-    table = readings.overlaps
-    found: dict[str, dict[str, Kept]] = {}
-    if not len(table):
-        return found
-    for judge in table["judge"].drop_duplicates():
+    found: dict[str, dict[str, MaskOverlap]] = {}
+    for judge in readings.judges:
+        if readings.about(judge).kind != "segmentation":
+            continue
         names = readings.outputs(judge)
         for name in names:
-            rows = table[(table["judge"] == judge) & (table["output"] == name)]
-            called = judge if len(names) == 1 else f"{judge} {name}"
-            found[called] = {}
-            for image in images:
-                own = rows[rows["image"] == image]
-                who = list(own["subject"])
-                found[called][image] = Kept(
-                    int(own.loc[own["kept"].notna(), "subject"].nunique()),
-                    mean_interval(own["kept"], who),
-                    mean_interval(own["right"], who),
-                )
+            found[judge if len(names) == 1 else f"{judge} {name}"] = {
+                image: _overlap(readings.of(judge, image, name)) for image in images
+            }
     return found
+
+
+def _overlap(rows: pd.DataFrame) -> MaskOverlap:
+    who = list(rows["subject"])
+    return MaskOverlap(
+        int(rows.loc[rows["dice_clean"].notna(), "subject"].nunique()),
+        mean_interval(rows["dice_clean"], who),
+        mean_interval(rows["dice"], who),
+    )

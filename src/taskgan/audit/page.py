@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskgan.audit.outcome import Outcome
+from taskgan.audit.outcome import AuditResult
 from taskgan.audit.verdict import Verdict
 from taskgan.audit.words import UNIT, towards
 from taskgan.files import versions, write_text
@@ -14,7 +14,7 @@ from taskgan.report.template import fill
 
 def write_page(
     path: Path,
-    outcome: Outcome,
+    outcome: AuditResult,
     verdict: Verdict,
     tables: Sequence[Table],
     charts: Sequence[Picture],

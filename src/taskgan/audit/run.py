@@ -23,9 +23,9 @@ from taskgan.audit.independence import check_judges, check_subjects
 from taskgan.audit.inputs import Inputs
 from taskgan.audit.judges import Judge, asked, cannot_train, load_judges, train_judges
 from taskgan.audit.maps import case_maps
-from taskgan.audit.outcome import Outcome, find_out, plain
+from taskgan.audit.outcome import AuditResult, find_out, plain
 from taskgan.audit.page import write_page
-from taskgan.audit.readings import load, read_all, write_readings
+from taskgan.audit.read import load, read_all
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.tables import all_tables
 from taskgan.audit.verdict import Verdict, verdict
@@ -34,6 +34,7 @@ from taskgan.console import progress, say
 from taskgan.errors import UserError
 from taskgan.evaluate.grids import relative
 from taskgan.files import atomic, check_writable, versions, write_yaml
+from taskgan.judges.readings import write_readings
 from taskgan.report.cells import write_table
 from taskgan.report.page import Picture
 
@@ -51,7 +52,7 @@ class Audit:
     """
 
     page: Path
-    outcome: Outcome
+    outcome: AuditResult
     verdict: Verdict
 
     def over(self, rate: float) -> bool:
@@ -59,8 +60,8 @@ class Audit:
 
         True as well where there is no judge, for then nothing is shown.
         """
-        worst = self.outcome.worst
-        return worst is None or worst.flips.high > rate
+        worst = self.outcome.worst_flips
+        return worst is None or worst.high > rate
 
 
 def audit(
@@ -95,6 +96,8 @@ def audit(
     _check_place(out, overwrite=overwrite)
     if any(out.resolve() == restored.folder.resolve() for restored in inputs.all):
         raise UserError(f"{out} holds restored images; choose another folder for the audit")
+    if any(out.resolve() == evaluation.folder.resolve() for evaluation in inputs.evaluations):
+        raise UserError(f"{out} is the evaluation itself; choose another folder for the audit")
     if settings.calibration not in ("val", "none"):
         source(settings.calibration)  # before judges are trained, and also where none turns out to be fit
     notes = [*inputs.notes, *check_subjects(inputs)]
@@ -102,11 +105,11 @@ def audit(
     for judge in found:
         asked(judge, inputs)  # refused before images are read
     notes += check_judges(found, inputs, store)
-    readings = read_all(inputs, found, settings)
-    outcome = find_out(inputs, found, readings, settings, notes)
+    readings, statistics = read_all(inputs, found, settings)
+    outcome = find_out(inputs, found, readings, statistics, settings, notes)
     words = verdict(outcome)
     (out / PAGE).unlink(missing_ok=True)  # written last: an old page must not stand beside new numbers
-    write_readings(out / "readings.csv", readings)
+    write_readings(out, readings.table)
     with atomic(out / "flips.csv") as partial:
         outcome.flipped.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     tables = all_tables(outcome)
@@ -160,7 +163,7 @@ def _judges(
     return train_judges(inputs, store)
 
 
-def _charts(outcome: Outcome, folder: Path) -> list[Picture]:
+def _charts(outcome: AuditResult, folder: Path) -> list[Picture]:
     classes = any(outcome.readings.about(judge).kind == "multi_class" for judge in outcome.readings.judges)
     points = (
         "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant flipped "
@@ -208,7 +211,7 @@ def _charts(outcome: Outcome, folder: Path) -> list[Picture]:
     return [Picture(path, title, text) for path, title, text in drawn if path is not None]
 
 
-def _cases(outcome: Outcome, folder: Path, settings: AuditSettings) -> list[Picture]:
+def _cases(outcome: AuditResult, folder: Path, settings: AuditSettings) -> list[Picture]:
     pictures: list[Picture] = []
     pairs = {pair.case: pair for pair in outcome.inputs.cases}
     rows = outcome.flipped.head(settings.figures)
@@ -225,7 +228,7 @@ def _cases(outcome: Outcome, folder: Path, settings: AuditSettings) -> list[Pict
 
 
 def _case(
-    outcome: Outcome, row: pd.Series, case: Any, number: int, folder: Path, settings: AuditSettings
+    outcome: AuditResult, row: pd.Series, case: Any, number: int, folder: Path, settings: AuditSettings
 ) -> Picture:
     maps = case_maps(outcome, row, case, settings.steps)
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in str(row["case"]))
@@ -235,7 +238,7 @@ def _case(
 
 
 def _record(
-    outcome: Outcome, words: Verdict, settings: AuditSettings, out: Path, command: str
+    outcome: AuditResult, words: Verdict, settings: AuditSettings, out: Path, command: str
 ) -> dict[str, Any]:
     inputs = outcome.inputs
     measured = [
@@ -264,7 +267,7 @@ def _record(
         "against": [r.method for r in inputs.against],
         "judges": [plain(j.description()) for j in outcome.judges],
         "fit": {name: f.fit for name, f in outcome.fitness.items()},
-        "worst": outcome.worst.judge if outcome.worst else None,
+        "worst": outcome.worst,
         "property": plain(outcome.main),
         "unit": UNIT,
         "opinions": plain(outcome.opinions),

@@ -1,15 +1,15 @@
 """Tables of the audit page: who said what, who flipped, how values agree."""
 
-from taskgan.audit.flips import Opinion
-from taskgan.audit.outcome import Outcome
-from taskgan.audit.readings import CLEAN
+from taskgan.audit.outcome import AuditResult
 from taskgan.audit.tables_of_certainty import coverage_table, judges_table, share, shift_table
 from taskgan.audit.words import UNIT, p_number
+from taskgan.judges.metrics import ReaderMetrics
+from taskgan.judges.readings import CLEAN
 from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, rate
 from taskgan.report.names import name_cell, shown
 
 
-def all_tables(outcome: Outcome) -> list[Table]:
+def all_tables(outcome: AuditResult) -> list[Table]:
     """Opinions, by class or label, flipped cases, McNemar, values, masks, coverage, exchangeability, judges."""
     return [
         opinions_table(outcome),
@@ -24,7 +24,7 @@ def all_tables(outcome: Outcome) -> list[Table]:
     ]
 
 
-def opinions_table(outcome: Outcome) -> Table:
+def opinions_table(outcome: AuditResult) -> Table:
     """A row a judge and kind of image."""
     kinds = [outcome.readings.about(judge) for judge in outcome.opinions]
     several = any(about.several for about in kinds)
@@ -47,7 +47,7 @@ def opinions_table(outcome: Outcome) -> Table:
                     name_cell(image, tone="" if fit else "muted"),
                     Cell("–") if clean else rate(found.flips, found.flipped, found.subjects),
                     *(ways if directed else ()),
-                    share(found.errors),
+                    share(found.error),
                     *((share(found.sensitivity), share(found.specificity)) if single else ()),
                     estimate(found.balanced_accuracy, 2),
                     estimate(found.auc, 2),
@@ -95,7 +95,7 @@ def _accuracies(several: bool) -> tuple[Column, Column]:
     )
 
 
-def _undecided(outcome: Outcome) -> str:
+def _undecided(outcome: AuditResult) -> str:
     """Why the table is empty, and what is reported instead."""
     if outcome.main.kind == "regression":
         return (
@@ -108,11 +108,11 @@ def _undecided(outcome: Outcome) -> str:
     return "Nobody decides."
 
 
-def _ways(found: Opinion) -> tuple[int, int]:
+def _ways(found: ReaderMetrics) -> tuple[int, int]:
     return found.to_positive, found.to_negative
 
 
-def outputs_table(outcome: Outcome) -> Table:
+def outputs_table(outcome: AuditResult) -> Table:
     """A row a judge, class or label, and restored kind of image."""
     rows = []
     for judge, by_output in outcome.outputs.items():
@@ -156,7 +156,7 @@ def outputs_table(outcome: Outcome) -> Table:
     return Table("outputs", title, note, columns, tuple(rows), empty, grouped=True)
 
 
-def flipped_table(outcome: Outcome) -> Table:
+def flipped_table(outcome: AuditResult) -> Table:
     """A row a flipped case."""
     deciders = outcome.readings.deciders
     rows = []
@@ -190,7 +190,7 @@ def flipped_table(outcome: Outcome) -> Table:
     return Table("flipped-cases", "Who flipped", note, columns, tuple(rows), empty)
 
 
-def _scores(outcome: Outcome) -> str:
+def _scores(outcome: AuditResult) -> str:
     """What the scores of the list are, and their cuts, kind by kind."""
     told = {
         "binary": "mean probability of “positive”, cut 0.5",
@@ -209,7 +209,7 @@ def _scores(outcome: Outcome) -> str:
     return "; ".join(dict.fromkeys(found))
 
 
-def contrast_table(outcome: Outcome) -> Table:
+def contrast_table(outcome: AuditResult) -> Table:
     """A row a judge, other method and measure."""
     rows = []
     for c in outcome.contrasts:
@@ -236,7 +236,7 @@ def contrast_table(outcome: Outcome) -> Table:
     return Table("against", "Against other methods", note, columns, tuple(rows), empty)
 
 
-def agreement_table(outcome: Outcome) -> Table:
+def agreement_table(outcome: AuditResult) -> Table:
     """A row a value and kind of image."""
     rows = []
     every = [(name, image, one) for name, by in outcome.agreements.items() for image, one in by.items()]
@@ -272,7 +272,7 @@ def agreement_table(outcome: Outcome) -> Table:
     return Table("agreement", title_of_values(outcome), note, columns, tuple(rows), empty, grouped=True)
 
 
-def title_of_values(outcome: Outcome) -> str:
+def title_of_values(outcome: AuditResult) -> str:
     """What the values are, where they are all of one thing."""
     units = {outcome.readings.about(name).unit for name in outcome.readings.values}
     called = {"SUVR": "Composite SUVR", "volume, ml": "Volumes"}
@@ -280,7 +280,7 @@ def title_of_values(outcome: Outcome) -> str:
     return f"{called.get(unit, unit or 'Values')} against the clean image"
 
 
-def _readers(outcome: Outcome) -> str:
+def _readers(outcome: AuditResult) -> str:
     """Who reads the values: networks, the observer, or both."""
     names = outcome.readings.values
     networks = [name for name in names if outcome.readings.about(name).kind != "observer"]
@@ -295,7 +295,7 @@ def _readers(outcome: Outcome) -> str:
     return f"; {'; '.join(told)}." if told else "."
 
 
-def overlap_table(outcome: Outcome) -> Table:
+def overlap_table(outcome: AuditResult) -> Table:
     """A row a mask and kind of image."""
     rows = []
     for name, by_image in outcome.overlaps.items():

@@ -1,7 +1,7 @@
 """Tables of the audit page: conformal coverage, exchangeability, and the networks that judged."""
 
 from taskgan.audit.measured import Measured
-from taskgan.audit.outcome import Outcome
+from taskgan.audit.outcome import AuditResult
 from taskgan.evaluate.statistics import Interval
 from taskgan.report.cells import Cell, Column, Table, figure, number, plain
 
@@ -17,7 +17,7 @@ def share(interval: Interval) -> Cell:
     )
 
 
-def coverage_table(outcome: Outcome) -> Table:
+def coverage_table(outcome: AuditResult) -> Table:
     """A row a calibration."""
     rows = []
     every = outcome.conformal.measured
@@ -96,7 +96,7 @@ def _least(measured: Measured) -> Cell:
     return Cell(f"{name}: {found.text}", found.small, f"{name}: {found.text} {found.small}")
 
 
-def shift_table(outcome: Outcome) -> Table:
+def shift_table(outcome: AuditResult) -> Table:
     """A row a statistic of the degraded images."""
     rows = [
         (
@@ -134,7 +134,7 @@ def shift_table(outcome: Outcome) -> Table:
     )
 
 
-def judges_table(outcome: Outcome) -> Table:
+def judges_table(outcome: AuditResult) -> Table:
     """A row a network."""
     rows = []
     for judge in outcome.judges:

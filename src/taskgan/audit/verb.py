@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.folders import from_folders
-from taskgan.audit.inputs import Inputs, from_cohort
+from taskgan.audit.inputs import EvaluationReadings, Inputs, from_cohort, from_evaluation, is_evaluation
 from taskgan.audit.run import Audit
 from taskgan.audit.run import audit as audit_inputs
-from taskgan.audit.settings import audit_settings
+from taskgan.audit.settings import AuditSettings, audit_settings
 from taskgan.console import say
 from taskgan.errors import UserError
 from taskgan.files import PathLike
@@ -33,16 +33,16 @@ def audit(
     overwrite: bool = False,
     **settings: Any,
 ) -> Audit:
-    """Audit by a cohort, or by folders and a table of labels.
+    """Audit an evaluation, or restored images by a cohort or by folders and a table of labels.
 
     Args:
-        restored: Restored images.
-        cohort: Their cohort; None where folders are named.
+        restored: Folder that ``taskgan evaluate`` made, or one of restored images.
+        cohort: Their cohort; None where folders are named, or an evaluation, which says its own.
         out: Audit folder to make (see :func:`taskgan.audit.run.audit`).
         degraded: Folder of degraded images.
         clean: Folder of clean images.
         labels: Table with the column ``subject`` and those of the property (``label``).
-        against: Further restorations.
+        against: Further restorations (or evaluations, beside an evaluation).
         judges: Folders of trained judges; two are trained where none is named, and kept.
         recipe: File or name of a recipe.
         method: Name of the audited method.
@@ -64,7 +64,9 @@ def audit(
     inputs = _inputs(
         Path(restored), table, _path(degraded), _path(clean), _path(labels), others, read, method
     )
-    if table is None and store is None:
+    for evaluation in inputs.evaluations[:1]:
+        _check_settings(evaluation, chosen)
+    if table is None and store is None and not inputs.evaluations:
         store = Path(out) / "judges"
     changed = chosen.model_dump(exclude_defaults=True)
     return audit_inputs(
@@ -101,9 +103,9 @@ def run_audit(
     done = audit(restored, cohort, out, **arguments)
     if fail_over is None or not done.over(fail_over):
         return True
-    worst = done.outcome.worst
+    worst = done.outcome.worst_flips
     if worst is not None:
-        found = f"it may be up to {worst.flips.high:.3f}"
+        found = f"it may be up to {worst.high:.3f}"
     elif done.outcome.fit:
         found = "but the judges decide nothing, so that nobody can flip (a value needs task.cut)"
     else:
@@ -128,6 +130,13 @@ def _inputs(
 ) -> Inputs:
     named = {"--degraded": degraded, "--clean": clean, "--labels": labels}
     given = [name for name, value in named.items() if value is not None]
+    if is_evaluation(restored):
+        told = [*([str(cohort)] if cohort is not None else []), *given, *(["--recipe"] if recipe else [])]
+        if told:
+            raise UserError(
+                f"{restored} is an evaluation, which says its cohort and recipe itself: leave out {', '.join(told)}"
+            )
+        return from_evaluation(restored, against=against, method=method)
     if cohort is not None and given:
         raise UserError(f"{cohort} and {given[0]} both say which images were restored; expected one of them")
     if cohort is not None:
@@ -139,6 +148,18 @@ def _inputs(
             f"arguments ({missing} {'is' if len(given) == 2 else 'are'} missing)"
         )
     return from_folders(restored, degraded, clean, labels, against=against, recipe=recipe, method=method)
+
+
+def _check_settings(evaluation: EvaluationReadings, settings: AuditSettings) -> None:
+    """What was read in other slices, or against another cut, cannot be audited beside what is read now."""
+    was = evaluation.record.get("settings") or {}
+    for name in ("slices", "suvr_cut"):
+        option, value = f"--{name.replace('_', '-')}", getattr(settings, name)
+        if was.get(name) != value:
+            raise UserError(
+                f"{evaluation.folder} was read with {option} {was.get(name)}, expected {value}: say {option} "
+                f"{was.get(name)}"
+            )
 
 
 def _command(
@@ -156,8 +177,16 @@ def _command(
         """A path from the folder that holds the audit."""
         return Path(os.path.relpath(path.resolve(), base)).as_posix()
 
-    words = ["taskgan", "audit", seen(inputs.audited.folder)]
-    if cohort is not None:
+    evaluated = {e.restored.resolve(): e.folder for e in inputs.evaluations}
+
+    def folder(path: Path) -> str:
+        """Of an evaluation, if these images were read there."""
+        return seen(evaluated.get(path.resolve(), path))
+
+    words = ["taskgan", "audit", folder(inputs.audited.folder)]
+    if inputs.evaluations:
+        pass  # it says the rest itself
+    elif cohort is not None:
         words.append(seen(cohort))
     else:
         first = inputs.pairs.rows[0]
@@ -165,7 +194,7 @@ def _command(
         words += ["--degraded", seen(first.degraded.parent), "--clean", seen(first.clean.parent)]
         words += ["--labels", seen(inputs.pairs.source)]
     words += ["-o", seen(out), "--method", inputs.audited.method]
-    words += [w for r in inputs.against for w in ("--against", seen(r.folder))]
+    words += [w for r in inputs.against for w in ("--against", folder(r.folder))]
     words += [w for judge in judges for w in ("--judge", seen(judge))]
     given = {"recipe": recipe, **changed} if recipe else changed
     for key, value in given.items():

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taskgan.audit.flips import Contrast, Opinion
+from taskgan.audit.flips import PairedTest
 from taskgan.audit.measured import Measured
-from taskgan.audit.outcome import Outcome
-from taskgan.audit.readings import CLEAN
+from taskgan.audit.outcome import AuditResult
 from taskgan.audit.words import definitions, p_number, question
 from taskgan.evaluate.statistics import Interval
+from taskgan.judges.readings import CLEAN
 from taskgan.report.cells import number, span, told
 
 _MOST_WAYS = 4
@@ -35,7 +35,7 @@ class Verdict:
     terms: tuple[tuple[str, str, str], ...] = ()
 
 
-def verdict(outcome: Outcome) -> Verdict:
+def verdict(outcome: AuditResult) -> Verdict:
     """Say what was found."""
     cases, subjects = len(outcome.inputs.cases), len({p.subject for p in outcome.inputs.cases})
     audited = (
@@ -58,21 +58,21 @@ def verdict(outcome: Outcome) -> Verdict:
         if outcome.judge_of(name) in outcome.fit:
             findings.append(f"{name}{_agreement(outcome, name)}")
     for other in outcome.inputs.against:
-        both = [c for c in outcome.contrasts if worst and (c.judge, c.other) == (worst.judge, other.method)]
+        both = [c for c in outcome.contrasts if worst and (c.judge, c.other) == (worst, other.method)]
         findings += [_contrast(outcome.method, other.method, both)] if both else []
     findings += [_coverage(m) for m in outcome.conformal.measured]
     headline = _headline(outcome, worst) if worst else _undecided(outcome)
     return Verdict(audited, headline, tuple(findings), _sentences(warnings), asks, terms)
 
 
-def _headline(outcome: Outcome, worst: Opinion) -> str:
-    about = outcome.readings.about(worst.judge)
+def _headline(outcome: AuditResult, judge: str) -> str:
+    about, worst = outcome.readings.about(judge), outcome.opinions[judge][outcome.method]
     able = [name for name in outcome.fit if name in outcome.opinions]
-    by = f"in the eyes of {worst.judge}" + (", the judge that sees the most" if len(able) > 1 else "")
+    by = f"in the eyes of {judge}" + (", the judge that sees the most" if len(able) > 1 else "")
     rate = f"({percent(worst.flips)})"
     who = "patient" if about.changed == "changed diagnosis" else "subject"
     if not worst.flipped:
-        eyes = "any judge" if len(able) > 1 else worst.judge
+        eyes = "any judge" if len(able) > 1 else judge
         return f"No {who} of {worst.subjects} {about.changed} {rate}, by {eyes}."
     parts = []
     if worst.to_positive and not about.several:
@@ -80,14 +80,14 @@ def _headline(outcome: Outcome, worst: Opinion) -> str:
     if worst.to_negative and not about.several:
         parts.append(f"{_count(worst.to_negative, 'positive')} became negative")
     if about.several:
-        parts = _ways(outcome, worst.judge)
+        parts = _ways(outcome, judge)
     return (
         f"{worst.flipped} of {worst.subjects} {who}s {about.changed} {by} {rate}: {', '.join(parts)}, "
         "against the same judge’s reading of the clean image."
     )
 
 
-def _ways(outcome: Outcome, judge: str) -> list[str]:
+def _ways(outcome: AuditResult, judge: str) -> list[str]:
     """Which classes became which, or which labels changed, the most frequent first."""
     told = outcome.flipped[f"{judge}_direction"]
     counts = told[told != ""].str.split("; ").explode().value_counts(sort=True)
@@ -96,7 +96,7 @@ def _ways(outcome: Outcome, judge: str) -> list[str]:
     return [*ways, f"{rest} other ways"] if rest > 0 else ways
 
 
-def _undecided(outcome: Outcome) -> str:
+def _undecided(outcome: AuditResult) -> str:
     """The headline where the judges read numbers or masks and decide nothing."""
     if outcome.overlaps:
         able = {
@@ -117,7 +117,7 @@ def _undecided(outcome: Outcome) -> str:
     )
 
 
-def _agreement(outcome: Outcome, name: str, *, short: bool = False) -> str:
+def _agreement(outcome: AuditResult, name: str, *, short: bool = False) -> str:
     """Bias, limits and slope of the audited method, after the name of who reads."""
     found = outcome.agreements[name][outcome.method]
     text = (
@@ -134,7 +134,7 @@ def _agreement(outcome: Outcome, name: str, *, short: bool = False) -> str:
     )
 
 
-def _masks(outcome: Outcome) -> list[str]:
+def _masks(outcome: AuditResult) -> list[str]:
     """Dice of the masks that fit judges draw."""
     found = []
     for name, by_image in outcome.overlaps.items():
@@ -147,15 +147,15 @@ def _masks(outcome: Outcome) -> list[str]:
     return found
 
 
-def _by_judge(outcome: Outcome, name: str) -> str:
+def _by_judge(outcome: AuditResult, name: str) -> str:
     after, clean = outcome.opinions[name][outcome.method], outcome.opinions[name][CLEAN]
     return (
         f"{name}: {after.flipped} of {_count(after.subjects, 'subject')} flipped ({percent(after.flips)}); errors "
-        f"against the label {percent(after.errors)} on restored images, {percent(clean.errors)} on clean ones."
+        f"against the label {percent(after.error)} on restored images, {percent(clean.error)} on clean ones."
     )
 
 
-def _together(outcome: Outcome) -> str:
+def _together(outcome: AuditResult) -> str:
     able = [name for name in outcome.fit if name in outcome.opinions]
     counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in able for n in by.split(", ")))
     every = outcome.flipped[counted == len(able)]["subject"].nunique()
@@ -166,7 +166,7 @@ def _together(outcome: Outcome) -> str:
     )
 
 
-def _contrast(method: str, other: str, both: Sequence[Contrast]) -> str:
+def _contrast(method: str, other: str, both: Sequence[PairedTest]) -> str:
     """Flips and errors against one method, in one sentence."""
     parts = []
     for one in both:

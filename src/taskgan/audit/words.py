@@ -1,6 +1,6 @@
 """How the audit's page speaks of each kind of property: its question, and what a flip is there."""
 
-from taskgan.audit.properties import Property
+from taskgan.judges.properties import Property
 
 _QUESTIONS = {
     "binary": "Audit: did the restoration change the diagnosis?",

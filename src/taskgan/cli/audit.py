@@ -12,7 +12,9 @@ def audit(
     restored: Restored,
     cohort: Annotated[
         Path | None,
-        typer.Argument(help="The cohort that they were restored from; or say the three folders below."),
+        typer.Argument(
+            help="The cohort that they were restored from; or say the three folders below. Not for an evaluation."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Audit folder to make.")] = Path("audit"),
     degraded: Annotated[
@@ -26,7 +28,8 @@ def audit(
         ),
     ] = None,
     against: Annotated[
-        list[Path] | None, typer.Option(help="Another method's restored images, to compare with; repeatable.")
+        list[Path] | None,
+        typer.Option(help="Another method's restored images (or evaluation) to compare with; repeatable."),
     ] = None,
     judge: Annotated[
         list[Path] | None,

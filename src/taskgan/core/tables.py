@@ -98,6 +98,7 @@ def read_frame(
     *,
     optional: Sequence[str] = (),
     infinite: Collection[str] = (),
+    empty: bool = False,
 ) -> "pd.DataFrame":
     """A table as a frame: columns of text as text, other known ones as float64 (NaN where empty), the rest as text.
 
@@ -107,6 +108,7 @@ def read_frame(
         text: Those of text.
         optional: Further known columns; empty where the file does not have them.
         infinite: See :func:`read_table`.
+        empty: It may have no rows.
 
     Raises:
         UserError: As :func:`read_table`.
@@ -115,13 +117,13 @@ def read_frame(
 
     known = [*columns, *optional]
     numbers = [name for name in known if name not in text]
-    rows = read_table(table, columns, numbers=numbers, infinite=infinite)
-    frame = pd.DataFrame([values for _, values in rows], dtype=str)
+    rows = read_table(table, columns, numbers=numbers, infinite=infinite, empty=empty)
+    frame = pd.DataFrame([values for _, values in rows], columns=None if rows else list(known), dtype=str)
     for name in known:
         if name not in frame.columns:
             frame[name] = ""
     for name in numbers:
-        frame[name] = [float(value) if value else math.nan for value in frame[name]]
+        frame[name] = pd.Series([float(value) if value else math.nan for value in frame[name]], dtype=float)
     return frame
 
 

@@ -68,7 +68,7 @@ def demo_faces(
 
     def teach(cohort: Path) -> None:
         from taskgan.cohort.pairs import read_pairs
-        from taskgan.evaluate.readers import default_readers
+        from taskgan.judges.readers import default_readers
 
         default_readers(read_pairs(cohort), base, None)
 

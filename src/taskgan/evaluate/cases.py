@@ -5,8 +5,8 @@ images) are rows like any other. An empty field is a value that the cohort gives
 
 ``task_*`` and ``judge_*`` speak of the property that the recipe names (``taskgan.recipe.Target``): ``_mae`` is its
 error per case, ``_probability`` the probability or value where it is one number, ``_decision`` the decision where it
-is one, and ``label`` what that should be (without such a decision the cohort's own ``label``). What is more than one
-number is in ``readings.csv``.
+is one, and ``label`` what that should be (without such a decision the cohort's own ``label``). These columns and
+those of the SUVR come from ``readings.csv``, which has every output of every reader.
 
 Columns of ``OPTIONAL`` are in the file where any row has a value: ``condition`` says which of several images of a
 subject a row is about (a contrast), the others are what observers measure, most of them by masks

@@ -12,8 +12,8 @@ from taskgan.cohort.slices import to_slices
 from taskgan.core.parse import reason
 from taskgan.core.tensors import load_arrays
 from taskgan.errors import UserError
-from taskgan.evaluate.reading import Reader
 from taskgan.files import atomic
+from taskgan.judges.readers import Reader
 from taskgan.recogniser.decision import middle_slices
 from taskgan.recogniser.together import read_volumes
 

@@ -1,27 +1,28 @@
 """All measures of one case: the rows of its degraded, clean and restored image."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import Volume, read_volume
-from taskgan.cohort.intensity import fit_intensity
+from taskgan.cohort.images import Volume
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
 from taskgan.errors import UserError
-from taskgan.evaluate import quality
 from taskgan.evaluate.features import Positions
-from taskgan.evaluate.grids import relative, same_grid
+from taskgan.evaluate.grids import relative
 from taskgan.evaluate.masks import Masks
 from taskgan.evaluate.observers import Observer, View, observe
-from taskgan.evaluate.read_image import answers, questions, reading_columns
-from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.settings import Evaluation
+from taskgan.judges.properties import OBSERVER
+from taskgan.judges.read import OpenedCase, PropertyReader, open_case, read_cases, read_suvr
+from taskgan.judges.readings import CLEAN, INPUT, Reading
+from taskgan.metrics import quality
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
@@ -37,11 +38,11 @@ class Bench:
         restorations: Where the restored images are.
         data: Gives the intensity transform, which is fitted on the degraded image for all images of a case, and the
             column that says which of several images of a subject a row is about.
-        readers: ``task`` and ``judge``, or fewer.
+        readers: ``task`` and ``judge``, or fewer, and what they read.
+        labels: Where the SUVR's label comes from; None where the cohort has none.
         observers: What measures by masks.
         settings: Slices.
         out: The evaluation folder; paths in the rows are relative to it.
-        targets: What the readers read.
         positions: Takes what the judge makes of the images, where the geometry is wanted.
         with_input: Whether the degraded image is another version of the clean one, so that it has a row too (see
             :func:`taskgan.evaluate.compared.input_is_comparable`).
@@ -50,11 +51,11 @@ class Bench:
 
     restorations: Restorations
     data: Data
-    readers: Mapping[str, Reader]
+    readers: Sequence[PropertyReader]
+    labels: Targets | None
     observers: tuple[Observer, ...]
     settings: Evaluation
     out: Path
-    targets: Targets
     positions: Positions | None = None
     with_input: bool = True
     masks: Masks = field(default_factory=Masks)
@@ -63,31 +64,15 @@ class Bench:
     def columns(self) -> tuple[str, ...]:
         """Masks of ``pairs.csv`` that any measure asks for."""
         asked = [name for one in self.observers for name in one.needs]
-        return tuple(dict.fromkeys(["mask", *asked]))
+        return tuple(dict.fromkeys(["mask", "cortex", "reference", *asked]))
+
+    @property
+    def skip(self) -> tuple[str, ...]:
+        """Images without rows."""
+        return () if self.with_input else (INPUT,)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A case with its images.
-
-    Attributes:
-        pair: The case.
-        source: Its degraded image.
-        truth: Its clean image.
-        images: Path and image (X, Y, Z) by method: ``input`` (where it has a row), ``clean``, the restorations' own.
-        scaled: The same in network units.
-        masks: Those that it has, by column.
-    """
-
-    pair: Pair
-    source: Volume
-    truth: Volume
-    images: Mapping[str, tuple[Path, Array]]
-    scaled: Mapping[str, Array]
-    masks: Mapping[str, Mask]
-
-
-def measure_cases(pairs: Sequence[Pair], bench: Bench) -> list[Row]:
+def measure_cases(pairs: Sequence[Pair], bench: Bench) -> tuple[list[Row], list[Reading]]:
     """Measure the degraded image, the clean image and the restored one of some cases.
 
     Args:
@@ -95,87 +80,97 @@ def measure_cases(pairs: Sequence[Pair], bench: Bench) -> list[Row]:
         bench: How.
 
     Returns:
-        Rows of ``cases.csv``: methods ``input`` (where it has a row), ``clean`` and the restorations' own. Their key
-        ``outputs`` has the rows of ``readings.csv``.
+        Rows of ``cases.csv``: methods ``input`` (where it has a row), ``clean`` and the restorations' own; and the
+        rows of ``readings.csv``, from which their columns of readers come.
 
     Raises:
         UserError: If an image or mask cannot be read or is on another grid than the case.
     """
-    settings, readers = bench.settings, bench.readers
     opened = [_open(pair, bench) for pair in pairs]
-    asked = [questions(one.pair, one.source, bench.targets, readers) for one in opened]
-    said = answers(readers, asked, [one.scaled for one in opened], settings)
+    own, settings = bench.restorations.method, bench.settings
+    readings = read_cases(bench.readers, opened, settings.slices, bench.skip)
+    for case in opened:
+        readings += read_suvr(case, settings.suvr_cut, bench.labels, bench.skip)
+    shown = [(case, name) for case in opened for name in case.volumes if name not in bench.skip]
     if bench.positions is not None:
-        own = bench.restorations.method
         bench.positions.add(
-            {
-                (one.pair.case, "restored" if method == own else method): image
-                for one in opened
-                for method, image in one.scaled.items()
-            }
+            {(case.pair.case, "restored" if name == own else name): case.scaled(name) for case, name in shown}
         )
-    rows = []
-    for one, questioned, told in zip(opened, asked, said, strict=True):
-        held = {name: q.anchored(told.get(name, {}).get("clean")) for name, q in questioned.items()}
-        common = _common(one.pair, bench)
-        for method in one.images:
-            read = reading_columns(told, method, held, settings)
-            rows.append(_row(one, method, common, read, bench))
-    return rows
+    common = {case.pair.case: _common(case.pair, bench) for case in opened}
+    read: dict[tuple[str, str], list[Reading]] = {}
+    for one in readings:
+        read.setdefault((one.case, one.image), []).append(one)
+    rows = [
+        _row(case, name, common[case.pair.case], read.get((case.pair.case, name), []), bench)
+        for case, name in shown
+    ]
+    clean = {
+        row["case"]: row["suvr_restored"] for row in rows if "suvr_restored" in row and row["method"] == CLEAN
+    }
+    for row in rows:
+        if row["case"] in clean:
+            before = row["suvr_reference"] = clean[row["case"]]
+            row["suvr_bias"] = row["suvr_restored"] - before
+    return rows, readings
 
 
-def _open(pair: Pair, bench: Bench) -> _Opened:
-    restorations = bench.restorations
+def _open(pair: Pair, bench: Bench) -> OpenedCase:
     if pair.clean is None:
         raise UserError(f"row {pair.row} (case {pair.case}) names no clean image to compare with")
-    source, truth = read_volume(pair.degraded), read_volume(pair.clean)
-    same_grid(truth, source, pair.clean, pair)
-    intensity = fit_intensity(bench.data.intensity, source.data, str(pair.degraded))
-    restored_path = restorations.images[pair.case]
-    restored = read_volume(restored_path)
-    same_grid(restored, source, restored_path, pair)
-    named = {column: bench.masks.read(pair, column, source) for column in bench.columns}
-    images = {
-        "input": (pair.degraded, source.data),
-        "clean": (pair.clean, truth.data),
-        restorations.method: (restored_path, restored.data),
-    }
-    if not bench.with_input:
-        del images["input"]
-    return _Opened(
-        pair,
-        source,
-        truth,
-        images,
-        scaled={method: intensity.apply(image) for method, (_, image) in images.items()},
-        masks={column: mask for column, mask in named.items() if mask is not None},
-    )
+    restorations = bench.restorations
+    paths = {CLEAN: pair.clean, restorations.method: restorations.images[pair.case]}
+    case = open_case(pair, paths, bench.data.intensity)
+    named = {column: bench.masks.read(pair, column, case.source) for column in bench.columns}
+    return replace(case, masks={column: mask for column, mask in named.items() if mask is not None})
 
 
-def _row(one: _Opened, method: str, common: Row, read: Row, bench: Bench) -> Row:
+def _row(case: OpenedCase, method: str, common: Row, read: Sequence[Reading], bench: Bench) -> Row:
     """One image of a case."""
-    (path, image), truth = one.images[method], one.truth
+    image, truth, pair = case.volumes[method].data, case.volumes[CLEAN], case.pair
     own = method == bench.restorations.method
     try:
-        measured = _quality(image, truth, one.masks.get("mask"))
+        measured = _quality(image, truth, case.masks.get("mask"))
     except UserError as error:
-        raise UserError(f"{one.pair.clean} cannot be compared with: {error}") from None
+        raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
     view = View(
-        image, truth.data, one.masks, truth.voxel_size, common["condition"], one.source.data, truth.span
+        image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span
     )
-    row = {
+    path = {INPUT: pair.degraded, CLEAN: pair.clean}.get(method) or bench.restorations.images[pair.case]
+    return {
         **common,
         "method": method,
         "seed": bench.restorations.seed if own else None,
         "fold": bench.restorations.fold if own else None,
         "restored": relative(path, bench.out),
         **measured,
-        **read,
+        **_read_columns(read, bench),
         **observe(bench.observers, view),
     }
-    of = {"case": one.pair.case, "subject": one.pair.subject, "method": method}
-    row["outputs"] = [{**of, **output} for output in row["outputs"]]
-    return row
+
+
+def _read_columns(readings: Sequence[Reading], bench: Bench) -> Row:
+    """The columns of ``cases.csv`` that the readings of one image fill."""
+    found: Row = {}
+    for reader in bench.readers:
+        name, kind = reader.name, reader.property.kind
+        mine = [one for one in readings if one.judge == name]
+        decided = reader.property.decides and kind in ("binary", "multi_class", "regression")
+        single = kind in ("binary", "regression")
+        found[f"{name}_mae"] = mine[0].error
+        found[f"{name}_probability"] = mine[0].prediction if single else math.nan
+        if decided:
+            decision, truth = [one.decision for one in mine], [one.truth for one in mine]
+            found[f"{name}_decision"] = decision[0] if single else _class(decision)
+            found["label"] = truth[0] if single else _class(truth)
+    for one in readings:
+        if one.judge == OBSERVER:
+            found |= {"suvr_restored": one.prediction, "suvr_decision": one.decision}
+    return found
+
+
+def _class(chosen: Sequence[float]) -> float:
+    """The number of the class that is the one; NaN where none is."""
+    return float(chosen.index(1.0)) if 1.0 in chosen else math.nan
 
 
 def _common(pair: Pair, bench: Bench) -> Row:

@@ -1,8 +1,8 @@
 """Observers that are not networks: what they measure of one image, for every row that names the masks they need.
 
-An observer is asked where a row has its masks, and nothing else decides: a PET cohort with ``cortex`` and
-``reference`` gets a SUVR, an MR cohort with tissue masks its contrasts, and one with both gets both. A cohort that
-says how its inputs were made gets back-projection errors, for which no mask is needed.
+An observer is asked where a row has its masks, and nothing else decides: a cohort with tissue masks gets its
+contrasts. A cohort that says how its inputs were made gets back-projection errors, for which no mask is needed. The
+SUVR, which decides, is read as judges read (:func:`taskgan.judges.read.read_suvr`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +23,9 @@ from taskgan.evaluate.lesions.detector import (
     signal_to_noise,
 )
 from taskgan.evaluate.lesions.places import LEAST, places
-from taskgan.evaluate.quality import data_range
 from taskgan.evaluate.regions import ratio
 from taskgan.evaluate.rim import border, rim
-from taskgan.evaluate.settings import Evaluation
-from taskgan.evaluate.suvr import composite
+from taskgan.metrics.quality import data_range
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -68,25 +66,6 @@ class Observer(Protocol):
     def measure(self, view: View) -> Columns:
         """Columns of ``cases.csv``."""
         ...
-
-
-@dataclass(frozen=True)
-class Suvr:
-    """Composite SUVR against its cut, see :func:`taskgan.evaluate.suvr.composite`."""
-
-    cut: float
-    needs: tuple[str, ...] = ("cortex", "reference")
-
-    def measure(self, view: View) -> Columns:
-        """``suvr_reference``, ``suvr_restored``, ``suvr_bias``, ``suvr_decision``."""
-        cortex, reference = (view.masks[name] for name in self.needs)
-        before, after = composite(view.clean, cortex, reference), composite(view.image, cortex, reference)
-        return {
-            "suvr_reference": before,
-            "suvr_restored": after,
-            "suvr_bias": after - before,
-            "suvr_decision": int(after >= self.cut) if np.isfinite(after) else None,
-        }
 
 
 def _with_error(name: str, view: View, measure: Callable[[Image], float]) -> Columns:
@@ -189,18 +168,16 @@ class BackProjection:
 
 
 def observers(
-    settings: Evaluation, detectors: Mapping[str, Detector], degradation: Degradation | None = None
+    detectors: Mapping[str, Detector], degradation: Degradation | None = None
 ) -> tuple[Observer, ...]:
     """All observers of an evaluation.
 
     Args:
-        settings: The cut.
         detectors: Of lesions, by condition; may be empty.
         degradation: What made the inputs, where the cohort says so.
     """
     further = () if degradation is None else (BackProjection(degradation),)
     return (
-        Suvr(settings.suvr_cut),
         Contrast("grey_white", "grey", "white"),
         Contrast("csf_white", "csf", "white"),
         Contrast("lesion_white", "lesions", "white", least=LEAST),

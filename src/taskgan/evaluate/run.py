@@ -24,15 +24,15 @@ from taskgan.evaluate.lesions.train import COLUMNS as LESION_MASKS
 from taskgan.evaluate.lesions.train import Taught
 from taskgan.evaluate.measure import Bench, measure_cases
 from taskgan.evaluate.observers import observers
-from taskgan.evaluate.outputs import write_outputs
-from taskgan.evaluate.readers import default_readers, describe, no_readers
-from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations, find_restorations
 from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.summary import plain, summarise
-from taskgan.evaluate.verification.run import Outcome, verify_cohort
+from taskgan.evaluate.verification.run import VerificationResult, verify_cohort
 from taskgan.evaluate.verification.table import write_verification
 from taskgan.files import PathLike, check_writable, versions, write_json, write_yaml
+from taskgan.judges.read import observer_targets, property_readers
+from taskgan.judges.readers import Reader, default_readers, describe, no_readers
+from taskgan.judges.readings import Reading, table_of, write_readings
 from taskgan.recipe import Recipe, parse_recipe, read_recipe
 
 AT_ONCE = 2**18
@@ -60,9 +60,9 @@ def evaluate(
     Args:
         restored: Folder of restored images (see :func:`~taskgan.evaluate.restorations.find_restorations`).
         cohort: Cohort folder or table that they were restored from.
-        out: Evaluation folder to make: ``cases.csv``, ``features.npz`` (where there is a judge that tells
-            its features), ``verification.csv`` (where the cohort lists pairs to verify), ``evaluation.yaml`` and,
-            last, ``summary.json``.
+        out: Evaluation folder to make: ``readings.csv``, ``cases.csv``, ``features.npz`` (where there is a judge that
+            tells its features), ``verification.csv`` (where the cohort lists pairs to verify), ``evaluation.yaml``
+            and, last, ``summary.json``.
         recipe: A recipe, its file or its name: which rows count, the intensity transform and how T and the judge
             are trained; where None the recipe that ``restored.yaml`` recorded, else the defaults.
         method: Name of the method; overrides what the folder says.
@@ -105,16 +105,26 @@ def evaluate(
     comparable = input_is_comparable(pairs, recipe.data)
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
-    seeing = observers(settings, {name: one.detector for name, one in taught.items()}, made_by)
-    bench = Bench(found, recipe.data, readers, seeing, settings, out, targets, positions, comparable)
-    measured = _measure(rows, bench)
+    seeing = observers({name: one.detector for name, one in taught.items()}, made_by)
+    bench = Bench(
+        found,
+        recipe.data,
+        property_readers(readers, targets, pairs),
+        observer_targets(recipe.task.target, pairs),
+        seeing,
+        settings,
+        out,
+        positions,
+        comparable,
+    )
+    measured, readings = _measure(rows, bench)
     verified = _verified(asked, _selected(pairs, recipe), rows, bench, store)
     notes += verified.notes
-    kept = _write_tables(out, measured, positions, verified)
+    kept = _write_tables(out, measured, readings, positions, verified)
     summary = summarise(read_cases(out))
     for name, figures in verified.figures.items():
         summary[name]["verification"] = plain(figures)
-    record = _record(bench, pairs, recipe, summary)
+    record = _record(bench, pairs, recipe, targets, summary)
     further = {
         "features": kept,
         "verification": plain(verified.record),
@@ -128,12 +138,16 @@ def evaluate(
 
 
 def _write_tables(
-    out: Path, measured: Sequence[Mapping[str, Any]], positions: Positions | None, verified: Outcome
+    out: Path,
+    measured: Sequence[Mapping[str, Any]],
+    readings: Sequence[Reading],
+    positions: Positions | None,
+    verified: VerificationResult,
 ) -> dict[str, Any] | None:
-    """All that is a row a case, an output or a pair; what is known of ``features.npz``, if there is one."""
+    """All that is a row a case, a reading or a pair; what is known of ``features.npz``, if there is one."""
     (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
     write_cases(out / "cases.csv", measured)
-    write_outputs(out, [output for row in measured for output in row["outputs"]])
+    write_readings(out, table_of(readings))
     write_verification(out, verified.table)
     (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
     return positions.write(out / FILE) if positions is not None else None
@@ -141,19 +155,16 @@ def _write_tables(
 
 def _verified(
     asked: ComparedPairs | None, pairs: Pairs, rows: Sequence[Pair], bench: Bench, store: Path | None
-) -> Outcome:
+) -> VerificationResult:
     """Pairs of images compared, where the cohort lists any."""
     if asked is None:
-        return Outcome()
-    restorations, targets = bench.restorations, bench.targets
-    readers = {
-        name: one for name, one in bench.readers.items() if getattr(one, "kind", targets.kind).anchored
-    }
+        return VerificationResult()
+    readers = {one.name: one.reader for one in bench.readers if one.targets.kind.anchored}
     return verify_cohort(
         asked,
         pairs,
         rows,
-        restorations,
+        bench.restorations,
         readers,
         bench.data,
         slices=bench.settings.slices,
@@ -185,13 +196,16 @@ def _readers(
     return default_readers(pairs, recipe, store), []
 
 
-def _measure(rows: Sequence[Pair], bench: Bench) -> list[dict[str, Any]]:
+def _measure(rows: Sequence[Pair], bench: Bench) -> tuple[list[dict[str, Any]], list[Reading]]:
     measured: list[dict[str, Any]] = []
+    readings: list[Reading] = []
     with progress(f"evaluate {bench.restorations.method}", len(rows), "cases") as bar:
         for some in _together(rows):
-            measured += measure_cases(some, bench)
+            cases, read = measure_cases(some, bench)
+            measured += cases
+            readings += read
             bar.advance(len(some), psnr=float(measured[-1]["psnr"]))
-    return measured
+    return measured, readings
 
 
 def _together(rows: Sequence[Pair]) -> Iterator[list[Pair]]:
@@ -242,15 +256,18 @@ def _tell(
     say(f"{out}: {method}, {cases} cases, PSNR {_db(mean)}{before}")
 
 
-def _record(bench: Bench, pairs: Pairs, recipe: Recipe, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _record(
+    bench: Bench, pairs: Pairs, recipe: Recipe, targets: Targets, summary: Mapping[str, Any]
+) -> dict[str, Any]:
     """What was judged, by which settings and by whom."""
-    found, out, readers = bench.restorations, bench.out, bench.readers
+    found, out = bench.restorations, bench.out
     return {
         "method": found.method,
         "seed": found.seed,
         "fold": found.fold,
         "restored": relative(found.folder, out),
         "cohort": relative(pairs.folder, out),
+        "table": relative(pairs.source, out),
         "model": found.origin.get("model"),
         "checksum": found.origin.get("checksum"),
         "settings": bench.settings.model_dump(mode="json"),
@@ -262,11 +279,11 @@ def _record(bench: Bench, pairs: Pairs, recipe: Recipe, summary: Mapping[str, An
         "property": {
             "kind": recipe.task.kind,
             "labels": list(recipe.task.columns),
-            "measure": list(bench.targets.kind.measure),
+            "measure": list(targets.kind.measure),
         },
         "readers": {
-            name: {**describe(one), "on_clean": summary["clean"]["readers"][name]}
-            for name, one in readers.items()
+            one.name: {**describe(one.reader), "on_clean": summary["clean"]["readers"][one.name]}
+            for one in bench.readers
         },
     }
 

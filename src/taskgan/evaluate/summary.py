@@ -1,43 +1,16 @@
 """Figures of one method from its rows of ``cases.csv``: image quality, readings, SUVR."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from taskgan.evaluate.cases import OBSERVED, QUALITY, READERS
-from taskgan.evaluate.statistics import Interval, auc, exact_rate, mean_interval, subject_means
-from taskgan.evaluate.suvr import Agreement, agreement
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How well one reader does on one method's images (Table 3).
-
-    Attributes:
-        decisions: Decisions with a known label (cases × seeds).
-        wrong: How many of them differ from the label.
-        error: Error rate over subjects, Clopper–Pearson interval with n = number of subjects.
-        sensitivity: Share of positives read as positive, likewise.
-        specificity: Share of negatives read as negative, likewise.
-        balanced_accuracy: Mean of the two (Brodersen 2010): always answering "negative" gives 1/2.
-        auc: Area under the ROC curve of the reader's score; no interval, because at the value 1, which small test
-            sets often give, every resample gives 1 too.
-        mae: Slice-wise MAE with its bootstrap interval by subject (NaN for the SUVR).
-        flips: Decisions that differ from the same reader's on the clean image.
-    """
-
-    decisions: int
-    wrong: int
-    error: Interval
-    sensitivity: Interval
-    specificity: Interval
-    balanced_accuracy: float
-    auc: float
-    mae: Interval
-    flips: int
+from taskgan.evaluate.statistics import Interval, mean_interval
+from taskgan.judges.metrics import ReaderMetrics, flipped, reader_metrics
+from taskgan.metrics.suvr import Agreement, agreement
 
 
 def quality(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
@@ -54,59 +27,42 @@ def finite(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.where(np.isfinite(array), array, np.nan)
 
 
-def flipped(rows: pd.DataFrame, clean: pd.DataFrame, reader: str) -> pd.Series:
-    """Which rows a reader decides otherwise than on the same case's clean image.
+def readings_of(rows: pd.DataFrame, reader: str) -> pd.DataFrame:
+    """What one reader read, from rows of ``cases.csv``, as :mod:`taskgan.judges.metrics` takes it.
 
     Args:
-        rows: Rows of one method.
-        clean: Rows of the method ``clean``.
+        rows: Rows of one method, of all its seeds.
         reader: ``task``, ``judge`` or ``suvr``.
-
-    Returns:
-        Boolean, indexed like ``rows``; False where either decision is unknown.
     """
-    column = f"{reader}_decision"
-    before = rows["case"].map(clean.drop_duplicates("case").set_index("case")[column])
-    known = rows[column].notna() & before.notna()
-    return known & (rows[column] != before)
+    truth, suvr = rows["label"], reader == "suvr"
+    if suvr and not truth.dropna().isin((0.0, 1.0)).all():  # its decision answers no other question
+        truth = truth * math.nan
+    return pd.DataFrame(
+        {
+            "case": rows["case"],
+            "output": reader,
+            "subject": rows["subject"],
+            "prediction": rows["suvr_restored" if suvr else f"{reader}_probability"],
+            "truth": truth,
+            "decision": rows[f"{reader}_decision"],
+            "error": math.nan if suvr else rows[f"{reader}_mae"],
+        }
+    ).set_index(["case", "output"])
 
 
-def reading(rows: pd.DataFrame, clean: pd.DataFrame, reader: str, *, seed: int = 0) -> Reading:
-    """Summarise one reader's decisions on one method's rows; see :class:`Reading`."""
-    known = rows[rows[f"{reader}_decision"].notna() & rows["label"].notna()]
-    binary = bool(known["label"].isin((0.0, 1.0)).all())
-    if reader == "suvr" and not binary:  # its decision answers no other question
-        known = known[:0]
-    wrong = known["label"] != known[f"{reader}_decision"]
-    # Sensitivity is a word for two classes only.
-    two = known if binary else known[:0]
-    truth, said = two["label"] > 0.5, two[f"{reader}_decision"] > 0.5
-    score = two["suvr_restored" if reader == "suvr" else f"{reader}_probability"]
-    sensitivity = _rate(two[truth], said[truth])
-    specificity = _rate(two[~truth], ~said[~truth])
-    slices = rows["task_mae" if reader == "suvr" else f"{reader}_mae"].to_numpy(dtype=np.float64)
-    if reader == "suvr":
-        slices = np.full(len(rows), np.nan)
-    return Reading(
-        decisions=len(known),
-        wrong=int(wrong.sum()),
-        error=_rate(known, wrong),
-        sensitivity=sensitivity,
-        specificity=specificity,
-        balanced_accuracy=(sensitivity.estimate + specificity.estimate) / 2,
-        auc=auc(score, truth) if len(known) else math.nan,
-        mae=mean_interval(slices, list(rows["subject"]), seed=seed),
-        flips=int(flipped(rows, clean, reader).sum()),
-    )
+def reading(rows: pd.DataFrame, clean: pd.DataFrame, reader: str, *, seed: int = 0) -> ReaderMetrics:
+    """Summarise one reader's decisions on one method's rows, see :class:`~taskgan.judges.metrics.ReaderMetrics`."""
+    return reader_metrics(readings_of(rows, reader), readings_of(clean, reader), seed=seed)
 
 
-def _rate(rows: pd.DataFrame, event: pd.Series) -> Interval:
-    shares, _ = subject_means(event.to_numpy(dtype=np.float64), list(rows["subject"]))
-    return exact_rate(float(shares.sum()), len(shares))
+def flipped_rows(rows: pd.DataFrame, clean: pd.DataFrame, reader: str) -> pd.Series:
+    """Which rows a reader decides otherwise than on the same case's clean image; False where unknown."""
+    found = flipped(readings_of(rows, reader), readings_of(clean, reader))
+    return pd.Series(found.to_numpy(), index=rows.index)
 
 
 def suvr(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
-    """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.evaluate.suvr.agreement`)."""
+    """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.metrics.suvr.agreement`)."""
     return agreement(rows["suvr_restored"], rows["suvr_reference"], list(rows["subject"]), seed=seed)
 
 

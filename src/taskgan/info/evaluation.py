@@ -53,7 +53,7 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
     lines += _readers(record, {"clean": clean, **shown})
     lines += _verification({"clean": clean, **shown})
     lines += (each := _conditions(mine))
-    lines += ["  95 % intervals by subject; flips: decisions that differ from the clean image's"]
+    lines += ["  95 % intervals by subject; flips: subjects decided otherwise than on the clean image"]
     lines += sentences("notes", record.get("notes"), most=2 if each else 5)
     return lines + step(command("compare", folder, "OTHER_EVALUATION", "-o", "REPORT"))
 
@@ -66,7 +66,7 @@ def _readers(record: Mapping[str, Any], shown: Mapping[str, Any]) -> list[str]:
     for key, title in _READERS:
         found = [pick(one, "readers", key) for one in shown.values()]
         if pick(found[-1], "decisions"):
-            flips = " → ".join(str(pick(one, "flips")) for one in found[1:])
+            flips = " → ".join(str(pick(one, "flipped")) for one in found[1:])
             rows.append([f"{title}, wrong", *map(_wrong, found), flips])
         far = [interval(pick(one, "mae"), 3) for one in found]
         if any(cell != UNKNOWN for cell in far):

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from taskgan.metrics.roc import auc
 from taskgan.objective.task import Entry, TaskKind
 from taskgan.recogniser.card import Figures
 from taskgan.recogniser.decision import middle_slices
@@ -88,7 +89,7 @@ def figures(
         slice_mae=float(np.mean([case_error(kind, r, y) for r, y in zip(readings, labels, strict=True)])),
         volume_error=float(1 - right.mean()) if len(right) else None,
         balanced_accuracy=float(np.mean(recalls)) if len(recalls) > 1 else None,
-        auc=area(scores, classes),
+        auc=_auc(scores, classes),
         loss=float(np.mean(losses)),
         outputs=_outputs(entries) if len(entries[0]) > 1 else {},
     )
@@ -118,14 +119,7 @@ def _outputs(entries: Sequence[Sequence[Entry]]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in known.items() if values}
 
 
-def area(scores: Floats, classes: Floats) -> float | None:
-    """Area under the ROC curve; None unless there are positives (1), negatives (0) and nothing else.
-
-    The share of pairs of a positive and a negative that are in the right order; ties count half.
-    """
-    truth = classes == 1
-    if set(np.unique(classes)) != {0.0, 1.0} or np.isnan(scores).any():
-        return None
-    negatives = np.sort(scores[~truth])
-    below, not_above = (np.searchsorted(negatives, scores[truth], side=side) for side in ("left", "right"))
-    return float((below + not_above).mean() / (2 * len(negatives)))
+def _auc(scores: Floats, classes: Floats) -> float | None:
+    """None unless there are positives (1), negatives (0) and nothing else, each with a score."""
+    known = set(np.unique(classes)) == {0.0, 1.0} and not np.isnan(scores).any()
+    return auc(scores, classes) if known else None

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from taskgan.metrics.roc import auc
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recogniser.card import Figures
-from taskgan.recogniser.figures import area
 from taskgan.recogniser.recogniser import volume_logits
 from taskgan.recogniser.volumes import CleanSlices
 
@@ -55,7 +55,7 @@ def verification(kind: TaskKind, outputs: Sequence[Tensor], identities: Sequence
         slice_mae=float(same.mean()) if len(same) else 0.0,
         volume_error=error,
         balanced_accuracy=1 - error,
-        auc=area(scores, truth),
+        auc=auc(scores, truth) if len(same) and len(other) else None,
         loss=float(task_kind(kind.target, "proper").loss(found[asked], y).mean()),
         outputs={THRESHOLD: threshold},
     )

@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from taskgan.evaluate.summary import flipped
+from taskgan.evaluate.summary import flipped_rows
+from taskgan.judges.metrics import Flips
 from taskgan.report.cells import Cell, Column, Table, number, plain
 from taskgan.report.load import Comparison
 from taskgan.report.names import name_cell
@@ -16,8 +17,14 @@ _HEADINGS = {"suvr": "SUVR", "task": "T", "judge": "Judge"}
 def flips_of(comparison: Comparison, method: str) -> pd.DataFrame:
     """Rows of a method in which a reader decides otherwise than on the clean image, one flag a reader."""
     rows, clean = comparison.rows(method), comparison.rows("clean")
-    flags = pd.DataFrame({reader: flipped(rows, clean, reader) for reader in SCORES}, index=rows.index)
+    flags = pd.DataFrame({reader: flipped_rows(rows, clean, reader) for reader in SCORES}, index=rows.index)
     return rows.join(flags.add_prefix("flip_"))[flags.any(axis=1)]
+
+
+def flips_cell(found: Flips) -> Cell:
+    """Subjects with a flip of all that were read, and the cases where they are more."""
+    cases = f"{found.flipped_cases}/{found.cases} cases" if found.cases > found.subjects else ""
+    return Cell(f"{found.flipped}/{found.subjects}", cases, found.flipped)
 
 
 def flips_table(comparison: Comparison) -> Table:

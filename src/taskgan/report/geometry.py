@@ -143,7 +143,7 @@ def _measure(comparison: Comparison, method: str, runs: Sequence[Run]) -> dict[s
     found[SLOPE] = summary.suvr(rows).slope
     reader = _reader(comparison)
     known = rows[rows[f"{reader}_decision"].notna()]
-    turned = summary.flipped(known, clean, reader).to_numpy(dtype=np.float64)
+    turned = summary.flipped_rows(known, clean, reader).to_numpy(dtype=np.float64)
     shares, _ = subject_means(turned, list(known["subject"]))
     found[FLIPS] = exact_rate(float(shares.sum()), len(shares))
     return {name: interval for name, interval in found.items() if not math.isnan(interval.estimate)}

@@ -2,9 +2,11 @@
 
 import pandas as pd
 
-from taskgan.evaluate.outputs import flipped_outputs, read_outputs
-from taskgan.evaluate.statistics import exact_rate, mean_interval, subject_means
+from taskgan.evaluate.statistics import mean_interval
+from taskgan.judges.metrics import reader_metrics
+from taskgan.judges.readings import CLEAN, FILE, INPUT, read_readings
 from taskgan.report.cells import Cell, Column, Table, estimate, plain, rate
+from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
 from taskgan.report.names import name_cell
 
@@ -13,21 +15,23 @@ _READERS = {"task": "T (task network)", "judge": "Judge (independent network)"}
 
 def outputs_tables(comparison: Comparison) -> list[Table]:
     """A table with a row for each reader, output and method; none where the property is one number."""
-    found = [read_outputs(one.folder) for one in comparison.evaluations]
-    known = [outputs for outputs in found if len(outputs)]
+    if comparison.kind in ("binary", "regression"):
+        return []
+    found = [read_readings(one.folder) for one in comparison.evaluations if (one.folder / FILE).is_file()]
+    known = [table for table in found if len(table)]
     if not known:
         return []
     frame = pd.concat(known, ignore_index=True)
-    own = frame["method"].isin(("clean", "input"))
-    key = ["case", "method", "reader", "output"]
+    own = frame["image"].isin((CLEAN, INPUT))
+    key = ["case", "image", "judge", "output"]
     frame = pd.concat([frame[own].drop_duplicates(key), frame[~own]], ignore_index=True)
-    flips = flipped_outputs(frame)
+    frame = frame.set_index(["case", "output"], drop=False)
     rows = [
-        _row(reader, output, method, rows, flips)
+        _row(reader, output, method, rows, _of(frame, reader, output, CLEAN))
         for reader in _READERS
         for output in frame["output"].drop_duplicates()
-        for method in ("clean", "input", *comparison.methods)
-        if len(rows := frame[_is(frame, reader, output, method)])
+        for method in (CLEAN, INPUT, *comparison.methods)
+        if len(rows := _of(frame, reader, output, method))
     ]
     columns = (
         Column("reader", "Reader"),
@@ -45,7 +49,11 @@ def outputs_tables(comparison: Comparison) -> list[Table]:
             "Decisions that differ from the truth; exact interval, n = number of subjects. Of an identity: further "
             "from the clean image than two images of one person may be.",
         ),
-        Column("flips", "Flips", "Decisions that differ from the same reader's on the clean image."),
+        Column(
+            "flips",
+            "Flips",
+            "Subjects with a decision that differs from the same reader's on the clean image.",
+        ),
     )
     return [
         Table(
@@ -59,26 +67,20 @@ def outputs_tables(comparison: Comparison) -> list[Table]:
     ]
 
 
-def _is(frame: pd.DataFrame, reader: str, output: str, method: str) -> pd.Series:
-    return (frame["reader"] == reader) & (frame["output"] == output) & (frame["method"] == method)
+def _of(frame: pd.DataFrame, reader: str, output: str, image: str) -> pd.DataFrame:
+    wanted = (frame["judge"] == reader) & (frame["output"] == output) & (frame["image"] == image)
+    return frame[wanted]
 
 
-def _row(reader: str, output: str, method: str, rows: pd.DataFrame, flips: pd.DataFrame) -> tuple[Cell, ...]:
-    off = mean_interval((rows["prediction"] - rows["target"]).abs(), list(rows["subject"]))
-    known = rows[rows["decision"].notna() & rows["target"].notna()]
-    wrong = known["decision"] != known["target"]
-    shares, _ = subject_means(wrong.to_numpy(dtype=float), list(known["subject"]))
-    error = exact_rate(float(shares.sum()), len(shares))
-    told = rate(error, int(wrong.sum()), len(known)) if len(known) else Cell("–")
-    turned = int(_is(flips, reader, output, method).sum())
-    flipped = (
-        Cell(str(turned), "", turned) if method != "clean" and rows["decision"].notna().any() else Cell("–")
-    )
+def _row(reader: str, output: str, method: str, rows: pd.DataFrame, clean: pd.DataFrame) -> tuple[Cell, ...]:
+    masks = rows[["dice", "dice_clean"]].notna().any(axis=None)
+    off = 1 - rows["dice"] if masks else (rows["prediction"] - rows["target"]).abs()
+    read = reader_metrics(rows, clean)
     return (
         plain(_READERS[reader]),
         plain(output),
         name_cell(method, tone="strong"),
-        estimate(off, 3),
-        told,
-        flipped,
+        estimate(mean_interval(off, list(rows["subject"])), 3),
+        rate(read.error, read.wrong, read.decisions) if read.decisions else Cell("–"),
+        flips_cell(read) if method != CLEAN and rows["decision"].notna().any() else Cell("–"),
     )

@@ -5,6 +5,7 @@ import pandas as pd
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import Interval, mean_interval
 from taskgan.report.cells import Cell, Column, Table, estimate, number, span
+from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
 from taskgan.report.names import name_cell
 
@@ -27,7 +28,9 @@ def suvr_table(comparison: Comparison) -> Table:
             "slope", "Slope", "Image on clean SUVR; below 1 pulls subjects together (Figure 4’s shrinking)."
         ),
         Column("concordance", "Concordance", "Lin’s: 1 only if every image gives the SUVR of the clean one."),
-        Column("flips", "Flips", f"Cases on the other side of {comparison.cut:g} than their clean image."),
+        Column(
+            "flips", "Flips", f"Subjects on the other side of {comparison.cut:g} than on their clean image."
+        ),
         Column("wrong", "Against label", "Decisions that differ from the label."),
         Column(
             "true",
@@ -66,7 +69,7 @@ def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
         _signed(found.limit_high),
         Cell(slope.text, slope.small, slope.value, tone),
         estimate(found.concordance, 3),
-        Cell(f"{read.flips}/{found.count}", "", read.flips),
+        flips_cell(read),
         wrong,
         _bias(_to_truth(mine), marked=False),
     )

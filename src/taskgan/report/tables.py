@@ -21,6 +21,7 @@ from taskgan.report.cells import (
 )
 from taskgan.report.comparisons import comparisons, p_text
 from taskgan.report.condition_tables import condition_tables
+from taskgan.report.flips import flips_cell
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import AUCS, BACK, QUALITY, READINGS, Metric, named
@@ -263,7 +264,11 @@ def readers(comparison: Comparison) -> Table:
             "AUC",
             "Chance that a positive scores above a negative; mean over seeds, DeLong’s interval.",
         ),
-        Column("flips", "Flips", "Decisions that differ from the same reader's on the clean image."),
+        Column(
+            "flips",
+            "Flips",
+            "Subjects with a decision that differs from the same reader's on the clean image.",
+        ),
         Column("paper", "Paper", "Slice MAE of the paper's T; it made no volume error."),
     )
     rows: list[tuple[Cell, ...]] = []
@@ -282,9 +287,9 @@ def readers(comparison: Comparison) -> Table:
                     rate(found.error, found.wrong, found.decisions) if found.decisions else Cell("–"),
                     _share(found.sensitivity),
                     _share(found.specificity),
-                    figure(found.balanced_accuracy, 2),
+                    figure(found.balanced_accuracy.estimate, 2),
                     estimate(auc_of(comparison, AUCS[reader], method), 2) if binary else Cell("–"),
-                    Cell(str(found.flips) if method != "clean" and found.decisions else "–", "", found.flips),
+                    flips_cell(found) if method != "clean" and found.decisions else Cell("–", "", 0),
                     plain("–" if told is None else f"{told:.3f}", tone="muted"),
                 )
             )

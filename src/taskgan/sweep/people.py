@@ -15,10 +15,10 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.verification import ComparedPair
 from taskgan.core.tables import read_table
 from taskgan.errors import UserError
-from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import find_restorations
 from taskgan.evaluate.settings import Evaluation
 from taskgan.files import atomic
+from taskgan.judges.readers import Reader
 from taskgan.recipe import Recipe
 
 FILE = "people.csv"

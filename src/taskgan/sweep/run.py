@@ -14,10 +14,9 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.console import duration, say
 from taskgan.errors import Diverged, Failed, UserError
-from taskgan.evaluate.readers import default_readers, no_readers
-from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.run import evaluate
 from taskgan.files import PathLike, read_yaml, versions, write_yaml
+from taskgan.judges.readers import Reader, default_readers, no_readers
 from taskgan.memory import give_back, out_of_memory
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.files import restore

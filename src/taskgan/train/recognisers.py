@@ -19,14 +19,14 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.verification import ComparedPair, read_verification_pairs
 from taskgan.console import say
-from taskgan.evaluate.readers import Stored
 from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.verification import ImagePairs, verify
-from taskgan.evaluate.verification.curve import curve
 from taskgan.evaluate.verification.describe import Studio
 from taskgan.evaluate.verification.figures import area_in_words
 from taskgan.evaluate.verification.readers import verifiers
 from taskgan.files import versions, write_yaml
+from taskgan.judges.readers import StoredReader
+from taskgan.metrics.roc import curve
 from taskgan.recipe import Recipe
 from taskgan.recogniser.card import CARD
 from taskgan.recogniser.store import check_weights, recogniser_folder, recogniser_for
@@ -85,7 +85,7 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
         write_yaml(run / RECORD, record)
         target = recipe.task.target
         readers = {
-            name: Stored(
+            name: StoredReader(
                 recogniser_for(pairs, network, recipe.data, name=name, device=device.type, target=target),
                 folders[name],
             )
@@ -118,7 +118,11 @@ def _tested(pairs: Pairs) -> tuple[ComparedPair, ...]:
 
 
 def _result(
-    recipe: Recipe, pairs: Pairs, readers: Mapping[str, Stored], tested: tuple[ComparedPair, ...], run: Path
+    recipe: Recipe,
+    pairs: Pairs,
+    readers: Mapping[str, StoredReader],
+    tested: tuple[ComparedPair, ...],
+    run: Path,
 ) -> dict[str, Any]:
     """Figures on the validation subjects and, of identities, on clean test pairs."""
     cards = {name: reader.recogniser.card for name, reader in readers.items()}

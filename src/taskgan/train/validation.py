@@ -13,6 +13,7 @@ from taskgan.cohort.conditions import condition_of
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Case, input_files, load_case, to_slices
 from taskgan.cohort.targets import Targets
+from taskgan.metrics.quality import psnr
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe import Data, Recipe
@@ -74,7 +75,7 @@ class Validation:
             condition = condition_of(case.pair, self._recipe.data)
             restored = restorer.restore_inputs(case.inputs, case.intensity, condition=condition).image
             slices = case.intensity.apply(to_slices(restored))
-            psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean), case.source.span))
+            psnrs.append(psnr(to_slices(restored), case.intensity.invert(case.clean), span=case.source.span))
             if condition:
                 by_condition.setdefault(condition, []).append(psnrs[-1])
             pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
@@ -148,21 +149,6 @@ def _load(rows: list[Pair], data: Data) -> list[Case]:
         cases.append(load_case(pair, data, known=known.get(files)))
         known.setdefault(files, cases[-1])
     return cases
-
-
-def psnr(restored: Array, clean: Array, span: float | None = None) -> float:
-    """Peak signal-to-noise ratio of a volume in dB, with the range of the clean one: max − min(0, min).
-
-    The definition is that of ``taskgan evaluate``.
-
-    Args:
-        restored: x̂, any shape.
-        clean: x, the same shape and units.
-        span: The range instead, where the images' number type has one (photos).
-    """
-    width = float(clean.max()) - min(0.0, float(clean.min())) if span is None else span
-    error = float(np.sqrt(np.mean((restored.astype(np.float64) - clean) ** 2)))
-    return 20 * math.log10(width / error) if error > 0 else math.inf
 
 
 def _drawn(pairs: Pairs, recipe: Recipe) -> list[Pair]:

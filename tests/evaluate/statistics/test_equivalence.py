@@ -10,11 +10,11 @@ from statsmodels.stats.weightstats import ttost_paired
 from taskgan.evaluate.statistics import (
     Difference,
     Interval,
-    auc,
     auc_difference,
     equivalence,
     mean_difference,
 )
+from taskgan.metrics.roc import auc
 
 
 def paired(seed: int, count: int, mean: float = 0.0) -> np.ndarray:

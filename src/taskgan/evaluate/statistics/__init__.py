@@ -8,7 +8,7 @@ means, its source and an example: ``docs/statistics.md``.
 from taskgan.evaluate.statistics.bootstrap import bootstrap, expanded_level, mean_interval
 from taskgan.evaluate.statistics.concordance import concordance_interval, slope_interval
 from taskgan.evaluate.statistics.crossed import crossed_interval
-from taskgan.evaluate.statistics.delong import auc, auc_difference, auc_interval
+from taskgan.evaluate.statistics.delong import auc_difference, auc_interval
 from taskgan.evaluate.statistics.difference import Difference, mean_difference
 from taskgan.evaluate.statistics.equivalence import Equivalence, equivalence
 from taskgan.evaluate.statistics.interval import FEWEST, LEVEL, Interval
@@ -38,7 +38,6 @@ __all__ = [
     "Equivalence",
     "Interval",
     "Limits",
-    "auc",
     "auc_difference",
     "auc_interval",
     "bootstrap",

@@ -12,25 +12,6 @@ from taskgan.evaluate.statistics.interval import FEWEST, LEVEL, Interval
 Array = NDArray[np.float64]
 
 
-def auc(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Area under the ROC curve: P(score of a positive > score of a negative), ties count one half.
-
-    Args:
-        scores: (N,).
-        labels: (N,) 0 or 1.
-
-    Returns:
-        NaN where only one label is there.
-    """
-    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64) > 0.5
-    positive, negative = values[truth], values[~truth]
-    if not positive.size or not negative.size:
-        return float("nan")
-    ranks = stats.rankdata(np.concatenate([positive, negative]))[: positive.size]
-    wins = ranks.sum() - positive.size * (positive.size + 1) / 2
-    return float(wins / (positive.size * negative.size))
-
-
 def auc_interval(
     scores: ArrayLike, labels: ArrayLike, subjects: Sequence[Hashable], *, level: float = LEVEL
 ) -> Interval:

@@ -1,6 +1,5 @@
 """Face verification: are two photos of one person? Distances of descriptors, over pairs such as LFW's view 1."""
 
-from taskgan.evaluate.verification.curve import Curve, accuracy, best_threshold, curve
 from taskgan.evaluate.verification.figures import (
     Verification,
     VerificationDifference,
@@ -13,6 +12,7 @@ from taskgan.evaluate.verification.people import (
     auc_interval_by_person,
     bootstrap_by_person,
 )
+from taskgan.metrics.roc import Curve, accuracy, best_threshold, curve
 
 __all__ = [
     "Curve",

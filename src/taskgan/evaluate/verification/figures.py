@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from taskgan.evaluate.statistics import Difference, Interval, auc_difference, auc_interval
-from taskgan.evaluate.verification.curve import accuracy, curve
 from taskgan.evaluate.verification.pairs import Floats, ImagePairs
 from taskgan.evaluate.verification.people import (
     auc_difference_by_person,
     auc_interval_by_person,
     bootstrap_by_person,
 )
+from taskgan.metrics.roc import accuracy, curve
 
 TELLS = 0.7
 """AUC on clean pairs below which a reader cannot tell people apart well enough to be a judge."""
@@ -66,7 +66,7 @@ def verify(
         distances: (N,) of each pair, or (S, N) one row a training seed: figures are then means over the seeds.
         pairs: Who is on them.
         thresholds: Distance up to which two images are called one person, one for all or one a seed
-            (:func:`~taskgan.evaluate.verification.curve.best_threshold` of other pairs, e.g. ``pairsDevTrain``).
+            (:func:`~taskgan.metrics.roc.best_threshold` of other pairs, e.g. ``pairsDevTrain``).
         seed: Of the bootstrap.
 
     Raises:

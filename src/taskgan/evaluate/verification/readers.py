@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.evaluate.faces.distances import unit_distance
-from taskgan.evaluate.reading import Reader
+from taskgan.judges.readers import Reader
 from taskgan.recogniser.decision import middle_slices
 from taskgan.recogniser.together import read_volumes
 

@@ -11,9 +11,7 @@ from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.verification import ComparedPair, ComparedPairs
 from taskgan.errors import UserError
-from taskgan.evaluate.reading import Reader
 from taskgan.evaluate.restorations import Restorations
-from taskgan.evaluate.verification.curve import accuracy, best_threshold
 from taskgan.evaluate.verification.describe import Described, Studio
 from taskgan.evaluate.verification.drawn import MOST, MOST_OF_ONE, SEED, validation_pairs
 from taskgan.evaluate.verification.figures import TELLS, area_in_words, verify
@@ -32,6 +30,8 @@ from taskgan.evaluate.verification.table import (
     Row,
     distances_of,
 )
+from taskgan.judges.readers import Reader
+from taskgan.metrics.roc import accuracy, best_threshold
 from taskgan.recipe import Data
 
 _CHOOSING = ("train", "val")
@@ -39,7 +39,7 @@ _PROBES = {INPUT: INPUT_PROBE, RESTORED: RESTORED_PROBE}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class VerificationResult:
     """What the verification adds to an evaluation.
 
     Attributes:
@@ -68,7 +68,7 @@ def verify_cohort(
     slices: int,
     with_input: bool,
     store: Path | None,
-) -> Outcome:
+) -> VerificationResult:
     """Compare the images of a cohort's pairs, by networks that give descriptors and by readers that are not learned.
 
     Args:
@@ -84,7 +84,7 @@ def verify_cohort(
     """
     tested, notes = _restored_pairs(asked, rows)
     if not tested:
-        return Outcome(notes=notes)
+        return VerificationResult(notes=notes)
     folder = (store if store is not None else cohort.folder / "derivatives") / "verification"
     plain, reason = _plain_readers(asked, cohort, data, store)
     notes += [reason] if reason else []
@@ -92,7 +92,7 @@ def verify_cohort(
     studio = Studio(able, data, slices, folder)
     if not able:
         what = f"no reader gives descriptors, so the pairs of {asked.source.name} were not compared"
-        return Outcome(notes=[*notes, what])
+        return VerificationResult(notes=[*notes, what])
     found = _compare(asked, tested, cohort, restorations, studio, with_input=with_input)
     return replace(found, notes=[*notes, *found.notes])
 
@@ -119,7 +119,7 @@ def _compare(
     studio: Studio,
     *,
     with_input: bool,
-) -> Outcome:
+) -> VerificationResult:
     """Figures of the test pairs, at thresholds of the others."""
     method = restorations.method
     compared = (*tested, *asked.of("train"), *validation_pairs(cohort))
@@ -133,11 +133,13 @@ def _compare(
     ]
     table = _table(compared, described, studio)
     if not table.readers:
-        return Outcome(notes=notes)
+        return VerificationResult(notes=notes)
     notes += _one_sort(table)
     figures = _figures(table, method)
     notes += _weak(figures)
-    return Outcome(table, figures, _record(table, figures, studio), notes, _lines(table, figures, method))
+    return VerificationResult(
+        table, figures, _record(table, figures, studio), notes, _lines(table, figures, method)
+    )
 
 
 def _restored_pairs(asked: ComparedPairs, rows: Sequence[Pair]) -> tuple[list[ComparedPair], list[str]]:

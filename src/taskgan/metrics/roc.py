@@ -1,4 +1,4 @@
-"""Receiver operating characteristic of a distance: "one person" is said up to a threshold (Figure 2)."""
+"""Receiver operating characteristic: area of a score, and the curve of a distance (Figure 2)."""
 
 from dataclasses import dataclass, field
 
@@ -6,6 +6,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+
+def auc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Area under the ROC curve: P(score of a positive > score of a negative), ties count one half.
+
+    Args:
+        scores: (N,).
+        labels: (N,) 0 or 1.
+
+    Returns:
+        NaN where only one label is there.
+    """
+    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64) > 0.5
+    positive, negative = values[truth], np.sort(values[~truth])
+    if not positive.size or not negative.size:
+        return float("nan")
+    below, not_above = (np.searchsorted(negative, positive, side=side) for side in ("left", "right"))
+    return float((below + not_above).mean() / (2 * len(negative)))
 
 
 @dataclass(frozen=True)

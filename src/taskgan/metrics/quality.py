@@ -6,6 +6,8 @@ where an image has negative values its minimum is taken in place of 0. Photos ha
 also where a clean one does not use all of it.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,7 +82,7 @@ def psnr(image: Image, clean: Image, mask: Mask | None = None, *, span: float | 
     """
     error = rmse(image, clean, mask)
     width = data_range(clean) if span is None else span
-    return float(20 * np.log10(width / error)) if error > 0 else float("inf")
+    return 20 * math.log10(width / error) if error > 0 else math.inf
 
 
 def ssim_map(image: Image, clean: Image, *, span: float | None = None) -> NDArray[np.float64]:

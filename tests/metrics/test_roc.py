@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from taskgan.evaluate.verification import accuracy, best_threshold, curve
+from taskgan.metrics.roc import accuracy, auc, best_threshold, curve
 
 PAIRS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40)
 
@@ -86,3 +86,13 @@ def test_what_does_not_fit_is_refused() -> None:
         curve([1, 2], [1, 0], [[1, 1, 1]])
     with pytest.raises(ValueError, match="no pairs"):
         best_threshold([], [])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
+def test_auc_agrees_with_scikit_learn_also_with_ties(pairs: list[tuple[int, bool]]) -> None:
+    scores, labels = [p[0] for p in pairs], [p[1] for p in pairs]
+    if len(set(labels)) < 2:
+        assert np.isnan(auc(scores, labels))
+    else:
+        assert auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores))

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.console import say
-from taskgan.evaluate.reading import Reader
 from taskgan.files import checksum
 from taskgan.recipe import Recipe, Target
 
@@ -18,8 +17,21 @@ if TYPE_CHECKING:  # they bring torch
     from taskgan.recogniser.recogniser import Recogniser
 
 
+class Reader(Protocol):
+    """What recognises the property: the task network, a judge, or anything that reads slices."""
+
+    def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of slices (S, H, W) in network units: probabilities of a binary property or values (S,); (S, n) of several
+        labels, of classes or descriptors; (S, n, H, W) of classes in pixels.
+
+        The scale of network units is the degraded image's for every method, because a restored image that is too
+        bright must not be excused by a scale of its own.
+        """
+        ...
+
+
 @dataclass(frozen=True)
-class Stored:
+class StoredReader:
     """A recogniser and the folder that it is kept in."""
 
     recogniser: "Recogniser"
@@ -31,7 +43,7 @@ class Stored:
         return self.recogniser.kind
 
     def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What slices (S, H, W) show, see :class:`~taskgan.evaluate.reading.Reader`."""
+        """What slices (S, H, W) show, see :class:`Reader`."""
         return self.recogniser.read(slices)
 
     def features(self, slices: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -97,7 +109,7 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
                 f"images for this evaluation, {settings.steps} steps at most, once for this cohort"
             )
         recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store, target=target)
-        found[name] = Stored(recogniser, folder)
+        found[name] = StoredReader(recogniser, folder)
     return found
 
 

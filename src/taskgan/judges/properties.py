@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from taskgan.cohort.pairs import REQUIRED, Pairs
 from taskgan.errors import UserError
-from taskgan.recipe import Target
+
+if TYPE_CHECKING:  # it brings torch
+    from taskgan.recipe import Target
 
 OBSERVER = "SUVR"
 VALUES = ("regression", "segmentation")
@@ -74,7 +77,7 @@ class Property:
         return f"{output} {said}" if self.kind == "multi_label" else said
 
 
-def property_of(target: Target, pairs: Pairs) -> Property:
+def property_of(target: "Target", pairs: Pairs) -> Property:
     """The property that a target names in a table.
 
     Args:
@@ -90,10 +93,12 @@ def property_of(target: Target, pairs: Pairs) -> Property:
         return Property(target.kind, outputs, math.nan)
     if target.kind == "regression":
         return Property(target.kind, target.columns, math.nan if target.cut is None else target.cut)
+    if target.kind == "embedding":
+        return Property(target.kind, ("identity",), math.nan if target.cut is None else target.cut)
     return Property(target.kind, target.columns, 0.5)
 
 
-def class_names(target: Target, pairs: Pairs) -> tuple[str, ...]:
+def class_names(target: "Target", pairs: Pairs) -> tuple[str, ...]:
     """Names of the classes: of a column of words in which each class has one of its own, else ``class 0``, ….
 
     A cohort of MR contrasts numbers them in ``label`` and names them in ``contrast``.
@@ -118,7 +123,7 @@ def class_names(target: Target, pairs: Pairs) -> tuple[str, ...]:
     return plain
 
 
-def check_columns(name: str, target: Target, pairs: Pairs) -> None:
+def check_columns(name: str, target: "Target", pairs: Pairs) -> None:
     """Refuse a judge whose property the table does not hold.
 
     Raises:

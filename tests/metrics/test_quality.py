@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.metrics import structural_similarity
 
 from taskgan.errors import UserError
-from taskgan.evaluate.quality import data_range, psnr, rmse, rmse_relative, ssim, ssim_map
+from taskgan.metrics.quality import data_range, psnr, rmse, rmse_relative, ssim, ssim_map
 
 RNG = np.random.default_rng(0)
 CLEAN = ndimage.gaussian_filter(RNG.uniform(0, 4, (30, 26, 5)), (2, 2, 0)).astype(np.float32)
@@ -112,3 +112,12 @@ def test_the_range_of_a_number_type_counts_where_there_is_one() -> None:
     assert ssim_map(bright + np.float32(0.1), bright, span=1.0).mean() > (
         ssim_map(bright + np.float32(0.1), bright).mean()
     )
+
+
+def test_psnr_takes_the_range_of_the_clean_volume() -> None:
+    clean = np.array([0.0, 10.0], np.float32)
+    assert psnr(clean + 1, clean) == pytest.approx(20)
+    assert psnr(clean * 1000, clean) < 0  # a prediction cannot raise its own range
+    assert psnr(clean, clean) == np.inf
+    signed = np.array([-10.0, 10.0], np.float32)
+    assert psnr(signed + 1, signed) == pytest.approx(26.02, abs=0.01)

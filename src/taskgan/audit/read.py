@@ -1,0 +1,164 @@
+"""What every judge reads of the audited cases: taken from evaluations where they have it, else read once."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from taskgan.audit.inputs import Inputs
+from taskgan.audit.judges import Judge, asked
+from taskgan.audit.settings import AuditSettings
+from taskgan.audit.shift import image_statistics
+from taskgan.cohort.pairs import Pair
+from taskgan.cohort.targets import Targets
+from taskgan.console import progress
+from taskgan.evaluate.compared import input_is_comparable
+from taskgan.evaluate.masks import Masks
+from taskgan.files import checksum
+from taskgan.judges.properties import OBSERVER, Property, property_of
+from taskgan.judges.read import (
+    OpenedCase,
+    PropertyReader,
+    observer_targets,
+    open_case,
+    read_cases,
+    read_suvr,
+)
+from taskgan.judges.readings import CLEAN, INPUT, Reading, Readings, table_of
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+_AHEAD = 2
+_OBSERVER_MASKS = ("cortex", "reference")
+
+
+def read_all(
+    inputs: Inputs, judges: Sequence[Judge], settings: AuditSettings
+) -> tuple[Readings, pd.DataFrame]:
+    """Read every audited case, and the validation cases where those calibrate.
+
+    Args:
+        inputs: Cases and restorations, and what evaluations have read of them.
+        judges: Networks; the SUVR observer joins where a case names ``cortex`` and ``reference``.
+        settings: Middle slices, cut, where calibration subjects come from.
+
+    Returns:
+        The readings; and one row a case that says what its degraded image is like
+        (:func:`~taskgan.audit.shift.image_statistics`), none where nothing is calibrated.
+
+    Raises:
+        UserError: If an image cannot be read or is on another grid than its case.
+    """
+    panel = [property_reader(judge, inputs) for judge in judges]
+    labels = observer_targets(inputs.recipe.task.target, inputs.pairs)
+    skip = () if input_is_comparable(inputs.pairs, inputs.recipe.data) else (INPUT,)
+    known = _known(inputs, judges, [one.name for one in panel])
+    pairs = [*inputs.cases, *(inputs.validation if settings.calibration == "val" else ())]
+    wanted = [_unread(pair, inputs, [*(one.name for one in panel), OBSERVER], known, skip) for pair in pairs]
+    rows: list[Reading] = []
+    statistics: list[dict[str, Any]] = []
+    calibrated = settings.calibration != "none"
+    jobs = [(pair, names) for pair, names in zip(pairs, wanted, strict=True) if names or calibrated]
+    with progress("audit", len(jobs), "cases") as shown:
+        opened = _ahead(lambda job: load(job[0], inputs, images=bool(job[1])), jobs)
+        for (pair, names), case in zip(jobs, opened, strict=True):
+            rows += read_cases([one for one in panel if one.name in names], [case], settings.slices, skip)
+            rows += read_suvr(case, settings.suvr_cut, labels, skip) if OBSERVER in names else []
+            if calibrated:
+                about = image_statistics(case.source.data, case.source.voxel_size, case.scale)
+                statistics.append({"case": pair.case, "subject": pair.subject, "split": pair.split, **about})
+            shown.advance(case=pair.case)
+    # A judge that lacks an image of a case reads all of them again: masks are held against the clean image's.
+    table = pd.concat([table_of(rows), known]) if len(known) else table_of(rows)
+    table = table.drop_duplicates(["case", "image", "judge", "output"])
+    order = {pair.case: number for number, pair in enumerate(pairs)}
+    table = table[table["case"].isin(list(order))]
+    order |= {name: number for number, name in enumerate([*(one.name for one in panel), OBSERVER])}
+    table = table.sort_values(
+        ["case", "judge"], key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
+    found = {one.name: one.property for one in panel}
+    found[OBSERVER] = Property("observer", (OBSERVER,), settings.suvr_cut)
+    return Readings(table, found), pd.DataFrame(statistics)
+
+
+def property_reader(judge: Judge, inputs: Inputs) -> PropertyReader:
+    """A judge and what it reads in these inputs' rows."""
+    target = asked(judge, inputs)
+    return PropertyReader(
+        judge.name, judge.reader, Targets.of(target, inputs.pairs), property_of(target, inputs.pairs)
+    )
+
+
+def load(pair: Pair, inputs: Inputs, *, images: bool = True) -> OpenedCase:
+    """Read a case: input, clean and all that was restored of it, with the masks of the SUVR.
+
+    Args:
+        pair: The case.
+        inputs: Restorations and intensity transform.
+        images: Whether more than the degraded image is wanted.
+
+    Raises:
+        UserError: If an image cannot be read or is on another grid.
+    """
+    intensity = inputs.recipe.data.intensity
+    if not images:
+        return open_case(pair, {}, intensity)
+    case = open_case(pair, _paths(pair, inputs), intensity)
+    named = {column: Masks().read(pair, column, case.source) for column in _OBSERVER_MASKS}
+    return replace(case, masks={column: mask for column, mask in named.items() if mask is not None})
+
+
+def _paths(pair: Pair, inputs: Inputs) -> dict[str, Path]:
+    assert pair.clean is not None  # inputs hold no other rows
+    return {CLEAN: pair.clean} | {r.method: r.images[pair.case] for r in inputs.all if pair.case in r.images}
+
+
+def _known(inputs: Inputs, judges: Sequence[Judge], names: Sequence[str]) -> pd.DataFrame:
+    """What evaluations have read by these judges and the observer, under the names that they have here."""
+    tables = []
+    for evaluation in inputs.evaluations:
+        own = ((evaluation.record.get("readers") or {}).get("judge") or {}).get("checksum")
+        called = {OBSERVER: OBSERVER}
+        for judge, name in zip(judges, names, strict=True):
+            if (
+                own
+                and judge.weights is not None
+                and judge.weights.is_file()
+                and checksum(judge.weights) == own
+            ):
+                called["judge"] = name
+        table = evaluation.table[evaluation.table["judge"].isin(list(called))]
+        tables.append(table.assign(judge=table["judge"].map(called)))
+    return pd.concat(tables, ignore_index=True) if tables else table_of([])
+
+
+def _unread(
+    pair: Pair, inputs: Inputs, names: Sequence[str], known: pd.DataFrame, skip: Sequence[str]
+) -> list[str]:
+    """Judges that have not read all images of a case."""
+    images = {INPUT, *_paths(pair, inputs)} - set(skip)
+    mine = known[known["case"] == pair.case]
+    found = [name for name in names if not images <= set(mine[mine["judge"] == name]["image"])]
+    observed = all(pair.path(column) for column in _OBSERVER_MASKS)
+    return [name for name in found if name != OBSERVER or observed]
+
+
+def _ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """``map`` whose next results are made while the last one is worked on (files are read beside the networks)."""
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(make, item))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

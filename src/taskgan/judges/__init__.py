@@ -1,0 +1,1 @@
+"""Who reads an image: judges, the one table of what they read, and how well they read."""

@@ -1,0 +1,1 @@
+"""Image quality, ROC and SUVR: pure functions of arrays, one copy each."""
