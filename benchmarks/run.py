@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from taskgan.files import versions, write_text
+from taskgan.core.files import versions, write_text
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {

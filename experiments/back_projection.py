@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import REQUIRED, Pair, read_pairs
-from taskgan.console import progress
+from taskgan.core.console import progress
+from taskgan.core.errors import UserError
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import UserError
 from taskgan.networks.projection import Projection
 from taskgan.restore.model_folder import build_generator, read_model
 from taskgan.restore.restorer import Restorer

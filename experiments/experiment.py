@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.recipe import Recipe, read_recipe
 
 SEEDS = (0, 1, 2)

@@ -26,7 +26,7 @@ from typing import Any
 from experiment import Experiment, Method, Sweep, called, own
 
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 FACTOR = 8
 COHORT: dict[str, Any] = {"crop": 128}

@@ -26,14 +26,14 @@ from publishing import shown
 
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.verification import ComparedPair, read_verification_pairs
-from taskgan.console import say
-from taskgan.errors import UserError
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import write_text
 from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
 from taskgan.evaluate.verification.describe import Studio
 from taskgan.evaluate.verification.readers import verifiers
 from taskgan.evaluate.verification.table import CLEAN, INPUT, RESTORED, read_verification
-from taskgan.files import write_text
 from taskgan.recipe import Recipe
 from taskgan.recogniser.store import recogniser_for
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import read_pairs
+from taskgan.core.files import atomic, write_json
 from taskgan.evaluate.faces import chi_square_distance, lbp_histograms, plain_readers
 from taskgan.evaluate.faces.readers import RECIPES, Recipe, fit_readers
 from taskgan.evaluate.verification import (
@@ -33,7 +34,6 @@ from taskgan.evaluate.verification import (
     best_threshold,
     curve,
 )
-from taskgan.files import atomic, write_json
 from taskgan.metrics.roc import auc
 from taskgan.prepare.lfw import find_images
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, find_list, read_list

@@ -25,9 +25,9 @@ from taskgan.cohort.images import read_volume
 from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.slices import to_slices
-from taskgan.console import say
+from taskgan.core.console import say
+from taskgan.core.files import atomic, write_text
 from taskgan.evaluate.statistics import crossed_interval, mean_difference, mean_interval
-from taskgan.files import atomic, write_text
 from taskgan.recipe import Recipe
 from taskgan.recogniser.decision import middle_slices
 from taskgan.recogniser.recogniser import Recogniser

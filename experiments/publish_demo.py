@@ -12,8 +12,8 @@ from pathlib import Path
 from publishing import join_cases, markdown
 
 from taskgan.cohort.description import read_description
+from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
 from taskgan.demo.pet import METHODS
-from taskgan.files import atomic, read_yaml, write_text, write_yaml
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from taskgan.cohort.description import read_description
+from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
 from taskgan.evaluate.statistics import Interval
-from taskgan.files import atomic, read_yaml, write_text, write_yaml
 
 _PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions", "brain")  # no images
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from taskgan.files import write_yaml
+from taskgan.core.files import write_yaml
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 

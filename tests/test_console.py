@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from taskgan import console
+from taskgan.core import console
 
 
 class Clock:

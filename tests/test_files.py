@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.errors import Problems, UserError
-from taskgan.files import (
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import (
     atomic,
     check_writable,
     checksum,
@@ -80,6 +80,6 @@ def test_a_place_that_cannot_hold_results_is_named_before_the_work(
     monkeypatch.chdir(tmp_path)
     check_writable(Path("a b/new"), "the run")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-    monkeypatch.setattr("taskgan.files.os.access", lambda *_: False)
+    monkeypatch.setattr("taskgan.core.files.os.access", lambda *_: False)
     with pytest.raises(UserError, match="may not be written to; choose another folder for the run"):
         check_writable(tmp_path / "new", "the run")

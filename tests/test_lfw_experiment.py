@@ -10,8 +10,8 @@ import pytest
 from experiment_scripts import loaded, with_choices
 from procedural_lfw import procedural_lfw
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.recipe import dump_recipe
 
 

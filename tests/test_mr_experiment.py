@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from experiment_scripts import loaded, with_choices
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Recipe, dump_recipe
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.errors import UserError
-from taskgan.override import apply_override
+from taskgan.core.errors import UserError
+from taskgan.core.settings import apply_override
 from taskgan.recipe import read_recipe
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
 from taskgan.recipe import dump_recipe, parse_recipe
 
 TOLD = {"condition": "contrast", "conditions": ["T1w", "T2w"]}

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe, read_recipe, shipped
 
 

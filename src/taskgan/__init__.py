@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskgan.cohort.pairs import read_pairs as read_pairs
     from taskgan.cohort.pairs import write_pairs as write_pairs
     from taskgan.cohort.splits import split_subjects as split_subjects
-    from taskgan.errors import UserError as UserError
+    from taskgan.core.errors import UserError as UserError
     from taskgan.evaluate.run import evaluate as evaluate
     from taskgan.evaluate.settings import Evaluation as Evaluation
     from taskgan.networks.discriminator import ImageDiscriminator as ImageDiscriminator

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from taskgan.schema import Settings
+from taskgan.core.settings import Settings
 
 Learner = Literal["task", "generator", "discriminator"]
 LEARNERS: tuple[Learner, ...] = ("task", "generator", "discriminator")

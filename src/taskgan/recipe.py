@@ -11,15 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike, read_yaml
 from taskgan.core.parse import parse_yaml, quoted
-from taskgan.errors import UserError
-from taskgan.files import PathLike, read_yaml
+from taskgan.core.settings import Settings, apply_override, validated
 from taskgan.generator import Discriminator as Discriminator
 from taskgan.generator import Generator as Generator
 from taskgan.losses import Cycle, Limits, Loss
-from taskgan.override import apply_override
 from taskgan.phases import Phase, check_phases
-from taskgan.schema import Settings, validated
 from taskgan.task import Augment as Augment
 from taskgan.task import Norm as Norm
 from taskgan.task import Recogniser as Recogniser

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from taskgan.schema import Settings
+from taskgan.core.settings import Settings
 
 Norm = Literal["batch", "instance", "group", "none"]
 Form = Literal["squared", "proper"]

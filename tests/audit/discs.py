@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from taskgan.cohort.images import read_volume, write_volume
 from taskgan.cohort.pairs import read_pairs, write_pairs
-from taskgan.files import write_yaml
+from taskgan.core.files import write_yaml
 from taskgan.recipe import Augment, Data, Recipe, Recogniser, Task, dump_recipe
 
 Array = NDArray[np.float32]

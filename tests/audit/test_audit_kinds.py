@@ -19,8 +19,8 @@ from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.verb import run_audit
 from taskgan.cohort.pairs import read_pairs, write_pairs
-from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.judges.properties import class_names
 from taskgan.judges.read import OpenedCase
 from taskgan.recipe import Target

@@ -15,8 +15,8 @@ from taskgan.audit.judges import Judge, judge_settings
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.images import read_volume, write_volume
-from taskgan.errors import UserError
-from taskgan.files import read_yaml, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.info import describe
 from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe

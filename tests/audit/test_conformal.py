@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from taskgan.audit.conformal import ConformalCalibration, needed, quantile, write_calibrations
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 
 def test_the_quantile_is_the_finite_sample_one() -> None:

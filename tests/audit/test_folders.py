@@ -10,7 +10,7 @@ from taskgan.audit.judges import train_judges
 from taskgan.audit.run import audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 
 
 def write_labels(path: Path, rows: list[dict[str, object]]) -> Path:

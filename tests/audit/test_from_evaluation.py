@@ -12,9 +12,9 @@ from taskgan.audit.judges import train_judges
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.verb import run_audit
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.run import evaluate
-from taskgan.files import read_yaml, write_yaml
 from taskgan.judges.readings import FILE, read_readings
 
 

@@ -13,8 +13,8 @@ from taskgan.audit.judges import Judge, load_judges
 from taskgan.audit.run import audit
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.people import image_marks, person_mark, person_marks
-from taskgan.errors import Problems
-from taskgan.files import read_yaml, write_yaml
+from taskgan.core.errors import Problems
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.recogniser.recogniser import WEIGHTS
 from taskgan.recogniser.store import recogniser_for
 

@@ -7,7 +7,7 @@ from discs import RECIPE
 
 from taskgan.audit.verb import run_audit
 from taskgan.cli import main
-from taskgan.files import read_yaml, write_yaml
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.recipe import dump_recipe
 
 

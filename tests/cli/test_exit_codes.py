@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from taskgan.cli import main
-from taskgan.errors import Diverged, Failed
+from taskgan.core.errors import Diverged, Failed
 
 
 def ends(error: BaseException | None, monkeypatch: pytest.MonkeyPatch, *, gives: object = None) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from taskgan.cli import main
-from taskgan.files import write_yaml
+from taskgan.core.files import write_yaml
 
 
 @pytest.mark.parametrize("option", ["", "--all", "--json"])

@@ -9,7 +9,7 @@ import pytest
 
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
 from taskgan.recipe import Data
 
 Row = dict[str, Any]

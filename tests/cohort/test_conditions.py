@@ -14,7 +14,7 @@ from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.slices import load_case
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Augment, Data, IntensityTransform, Recipe, Target, parse_recipe
 from taskgan.recogniser.store import recogniser_folder
 from taskgan.recogniser.volumes import clean_slices

@@ -10,7 +10,7 @@ import torch
 
 from taskgan.cohort.dataset import Batch, Steps, TrainingSlices, batches
 from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Augment, Data
 
 PLAIN = Augment(flip=False, shift=0)

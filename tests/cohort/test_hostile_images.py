@@ -28,7 +28,7 @@ from taskgan.cohort.images import (
 )
 from taskgan.cohort.photos import read_photo
 from taskgan.core.bounds import VARIABLE
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 _SPARE = 300 * 2**20  # bytes beyond what Python and its libraries take
 
@@ -57,7 +57,7 @@ def said_within_memory(path: Path) -> str:
     code = (
         "import resource, sys\nfrom pathlib import Path\n"
         "from taskgan.cohort.images import read_volume\nfrom taskgan.cohort.photos import read_photo\n"
-        "from taskgan.errors import UserError\nimport PIL.Image, nibabel\nPIL.Image.init()\n"
+        "from taskgan.core.errors import UserError\nimport PIL.Image, nibabel\nPIL.Image.init()\n"
         "now = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         f"resource.setrlimit(resource.RLIMIT_AS, (now + {_SPARE},) * 2)\n"
         "try:\n    read_volume(Path(sys.argv[1]))\nexcept UserError as error:\n    print(error)\n"

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from taskgan.cohort.images import read_shape, read_sidecar, read_volume, stem, write_volume
 from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import IntensityTransform
 
 AFFINE = np.array([[-2.0, 0, 0, 90], [0, 2, 0.1, -120], [0, -0.1, 3, -70], [0, 0, 0, 1]])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs, write_pairs
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 
 HEADER = "case,subject,split,degraded,clean,label,dose\n"
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, TiffImagePlugin
 from taskgan.cohort.images import read_shape, read_volume, stem
 from taskgan.cohort.photos import LUMINANCE, Photo, photo_shape, read_photo
 from taskgan.cohort.write_photo import with_luminance, write_photo
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 SHAPE = (7, 5)  # columns, rows
 

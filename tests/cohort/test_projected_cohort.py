@@ -12,7 +12,7 @@ from taskgan.cohort.photos import Photo
 from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.write_photo import write_photo
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.generator import Blur, Down
 from taskgan.recipe import Recipe, parse_recipe
 

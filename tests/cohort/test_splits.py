@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgan.cohort.splits import split_subjects
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 
 @given(st.integers(3, 30), st.integers(3, 30), st.integers(0, 5), st.floats(0.05, 0.9), st.floats(0.05, 0.9))

@@ -16,7 +16,7 @@ from taskgan.cohort.images import read_volume
 from taskgan.cohort.labels import cannot_teach
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.targets import Targets, resolved_recipe
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Augment, Data, Recipe, Target, Task
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

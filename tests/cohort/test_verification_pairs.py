@@ -7,7 +7,7 @@ import pytest
 
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.cohort.verification import read_verification_pairs
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 
 PEOPLE = {"Ann": "train", "Bob": "train", "Cid": "val", "Dora": "test", "Eve": "test"}
 GOOD = """set,first,second,same

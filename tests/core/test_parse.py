@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import read_yaml
 from taskgan.core.parse import cut, finite, parse_json, parse_yaml, quoted
-from taskgan.errors import Problems, UserError
-from taskgan.files import read_yaml
-from taskgan.override import apply_override
+from taskgan.core.settings import apply_override
 from taskgan.recipe import read_recipe
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from taskgan.core.errors import UserError
 from taskgan.core.tables import read_frame, read_table
-from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
 from taskgan.judges.readings import Reading, read_readings, table_of, write_readings
 from taskgan.train.journal import COLUMNS, Journal, read_metrics

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.demo import driver
 from taskgan.demo.driver import Demo, run_demo
-from taskgan.errors import UserError
-from taskgan.files import read_yaml, write_yaml
 from taskgan.recipe import Recipe
 
 

@@ -7,10 +7,10 @@ from typer.testing import CliRunner
 
 from procedural_lfw import procedural_lfw
 from taskgan.cli import app
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import read_yaml
 from taskgan.demo import faces
 from taskgan.demo.driver import Demo
-from taskgan.errors import Problems, UserError
-from taskgan.files import read_yaml
 from taskgan.recipe import dump_recipe
 
 TINY = (

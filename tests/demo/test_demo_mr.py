@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from taskgan.core.errors import UserError
 from taskgan.demo import mr
 from taskgan.demo.driver import Demo
-from taskgan.errors import UserError
 from taskgan.recipe import dump_recipe
 
 

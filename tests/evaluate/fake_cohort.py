@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from taskgan.cohort.images import write_volume
 from taskgan.cohort.pairs import write_pairs
-from taskgan.files import write_yaml
+from taskgan.core.files import write_yaml
 
 SHAPE = (36, 44, 10)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

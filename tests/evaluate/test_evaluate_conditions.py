@@ -18,13 +18,13 @@ from fake_contrasts import (
 )
 
 from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.features import read_features
 from taskgan.evaluate.lesions.train import teach_detectors
 from taskgan.evaluate.run import evaluate
-from taskgan.files import read_yaml
 from taskgan.recipe import Data, Recipe
 
 READERS = {"task": ContrastReader(), "judge": ContrastReader(20.0)}

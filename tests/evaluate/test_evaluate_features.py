@@ -12,11 +12,11 @@ from fake_cohort import StubReader, make_restorations, shrink
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.slices import to_slices
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.features import FILE, Positions, read_features
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.settings import Evaluation
-from taskgan.files import read_yaml
 from taskgan.judges.readers import StoredReader
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.recipe import Data

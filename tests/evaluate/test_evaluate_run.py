@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import read_volume, write_volume
 from taskgan.cohort.pairs import read_pairs, write_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import COLUMNS, OPTIONAL, read_cases
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.settings import Evaluation
-from taskgan.files import read_yaml
 from taskgan.recipe import Data, Recipe
 
 STUBS = {"task": StubReader(), "judge": StubReader(1.55, 5.0)}

@@ -1,6 +1,6 @@
 import pytest
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.settings import Evaluation, evaluation
 
 

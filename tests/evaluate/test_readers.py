@@ -4,9 +4,9 @@ import pytest
 from fake_cohort import blur, make_cohort, make_restorations
 
 from taskgan.cohort.pairs import read_pairs, write_pairs
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.run import evaluate
-from taskgan.files import read_yaml
 from taskgan.judges.readers import default_readers, no_readers
 from taskgan.recipe import Recipe, Recogniser, Task
 from taskgan.recogniser import store as room

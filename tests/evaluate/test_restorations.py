@@ -4,9 +4,9 @@ import pytest
 from fake_cohort import blur, make_restorations
 
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum, write_json
 from taskgan.evaluate.restorations import find_restorations
-from taskgan.files import checksum, write_json
 
 
 def test_our_own_folder_says_what_it_is(cohort: Path, tmp_path: Path) -> None:

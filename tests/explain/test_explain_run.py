@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.explain.animation import looks
 from taskgan.explain.run import explain
-from taskgan.files import read_yaml
 from taskgan.info import describe
 
 FILES = ["explain.csv", "explain.gif", "explain.yaml", "figure4.png", "figure5.png"]

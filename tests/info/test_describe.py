@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.errors import UserError
-from taskgan.files import write_text, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import write_text, write_yaml
 from taskgan.info import describe
 
 

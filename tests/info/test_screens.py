@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from taskgan.errors import UserError
-from taskgan.files import write_json, write_text, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import write_json, write_text, write_yaml
 from taskgan.info import as_json, describe
 from taskgan.info.describe import KINDS
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.metrics.quality import data_range, psnr, rmse, rmse_relative, ssim, ssim_map
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from dicom_files import write_enhanced, write_series
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.prepare.dicom.series import Pick, read_series
 from taskgan.prepare.images import read_image
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskgan.core.bounds import VARIABLE
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.prepare.images import read_image
 
 DEFLATED = "1.2.840.10008.1.2.1.99"

@@ -9,7 +9,7 @@ import pytest
 from small_lfw import small_lfw
 
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.generator import Blur, Down
 from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
 from taskgan.prepare.lfw_lists import ListedPair, PairList

@@ -6,7 +6,7 @@ from exported import save
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.phase import UNITS, polar, unit_of
 from taskgan.prepare.mr.settings import MrPreparation

@@ -12,9 +12,9 @@ from taskgan.cohort.check import check_cohort
 from taskgan.cohort.description import read_description
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.photos import read_photo
+from taskgan.core.errors import Problems, UserError
 from taskgan.degrade.degradation import Degradation
 from taskgan.degrade.steps import parse_steps
-from taskgan.errors import Problems, UserError
 from taskgan.generator import Noise
 from taskgan.prepare import photos as photos_module
 from taskgan.prepare.folder import FolderPreparation, prepare_folder

@@ -17,8 +17,8 @@ from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.photos import read_photo
+from taskgan.core.errors import Problems, UserError
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import Problems, UserError
 from taskgan.generator import Blur, Down
 from taskgan.prepare import photos as making
 from taskgan.prepare.lfw import LfwPreparation, find_images, prepare_lfw

@@ -14,8 +14,8 @@ from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.mdme import CONTRASTS, input_columns
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import Problems, UserError
-from taskgan.files import checksum
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import checksum
 from taskgan.info import describe
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation, mr_preparation

@@ -8,7 +8,7 @@ from exported import DELAYS, ECHOES, Export, save
 
 from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
 from taskgan.prepare.images import read_image
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation

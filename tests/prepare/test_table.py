@@ -1,6 +1,6 @@
 import pytest
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.prepare.names import named_alike, participant
 from taskgan.prepare.table import read_table
 

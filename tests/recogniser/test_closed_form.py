@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Recogniser as Settings
 from taskgan.recipe import Target, Task
 from taskgan.recogniser import discriminant as room

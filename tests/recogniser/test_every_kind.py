@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Data, Recogniser, Target
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser as Reader

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.objective.kinds import task_kind
 from taskgan.recipe import Recogniser as Settings
 from taskgan.recipe import Target

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from taskgan.errors import Failed, UserError
+from taskgan.core.errors import Failed, UserError
 from taskgan.recipe import Recogniser as Settings
 from taskgan.recogniser.card import Card, Figures
 from taskgan.recogniser.recogniser import Recogniser, build, logits, volume_logits

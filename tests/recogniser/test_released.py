@@ -9,8 +9,8 @@ import torch
 
 from taskgan.cohort.images import write_volume
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
-from taskgan.errors import Problems, UserError
-from taskgan.files import checksum
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import checksum
 from taskgan.networks.vgg_face import VggFaceRecogniser
 from taskgan.recipe import Data, Recipe, Recogniser, Target, parse_recipe
 from taskgan.recogniser import store as room

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from taskgan.cohort.pairs import Pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Augment, Data
 from taskgan.recipe import Recogniser as Settings
 from taskgan.recogniser import store as room

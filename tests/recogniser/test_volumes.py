@@ -5,7 +5,7 @@ import pytest
 
 from taskgan.cohort.images import read_volume, write_volume
 from taskgan.cohort.pairs import Pairs
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Data
 from taskgan.recogniser.volumes import CleanSlices, CleanVolume, clean_slices, distinct_clean
 

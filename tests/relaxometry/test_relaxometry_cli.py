@@ -8,10 +8,10 @@ from small_mr import write_cohort
 from taskgan.cli.app import app
 from taskgan.cohort.images import sidecar
 from taskgan.cohort.mdme import target_path
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.run import evaluate
-from taskgan.files import read_yaml, write_yaml
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from small_mr import read_table, write_cohort, write_table
 from taskgan.cohort.images import read_sidecar, read_volume, sidecar, write_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.people import person_mark
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.restorations import find_restorations
-from taskgan.files import read_yaml, write_yaml
 from taskgan.recipe import parse_recipe
 from taskgan.relaxometry import files, scans
 from taskgan.relaxometry.files import restore_by_relaxometry

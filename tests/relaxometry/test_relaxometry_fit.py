@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from mdme_phantom import NAMES, PROTOCOL, make_phantom
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.relaxometry.fit import decay, fit_maps
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.scan import reference_mdme

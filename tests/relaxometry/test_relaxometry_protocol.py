@@ -5,7 +5,7 @@ import pytest
 from mdme_phantom import PROTOCOL
 
 from taskgan.cohort.images import sidecar, write_volume
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.relaxometry.identifiable import bounds, check_identifiable
 from taskgan.relaxometry.protocol import Given, input_protocol, target_of
 from taskgan.relaxometry.settings import Relaxometry

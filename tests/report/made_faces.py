@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from taskgan.core.files import write_yaml
 from taskgan.evaluate.cases import write_cases
 from taskgan.evaluate.verification import bootstrap_by_person
-from taskgan.files import write_yaml
 
 Array = NDArray[Any]
 # How much of a person a reader sees (signal), and how much of it is left of each kind of image.

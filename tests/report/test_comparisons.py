@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.statistics import Interval, subjects_for_flips
 from taskgan.report.cells import Cell, Table
 from taskgan.report.comparisons import comparisons, p_text

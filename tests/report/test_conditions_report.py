@@ -17,7 +17,7 @@ from fake_contrasts import (
     soft,
 )
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.run import evaluate
 from taskgan.report.cells import Table
 from taskgan.report.condition_figures import choose_subject, figure_rule, load_condition

@@ -1,6 +1,6 @@
 import pytest
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.report.inference import Inference, inference
 from taskgan.report.metrics import METRICS
 

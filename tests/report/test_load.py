@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from taskgan.errors import UserError
-from taskgan.files import read_yaml, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.report.load import load
 from taskgan.report.names import shown
 

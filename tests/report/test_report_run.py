@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.report.choose import rule
 from taskgan.report.flips import flips_table
 from taskgan.report.load import load

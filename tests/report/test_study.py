@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_faces import few_draws, make_faces, write_pairs
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.verification import curve
 from taskgan.report.cells import Table, write_table
 from taskgan.report.comparisons import equivalence_word

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_faces import make_faces, write_pairs
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.report.load import load
 from taskgan.report.verified import BOTH, PROBE, read_verified
 

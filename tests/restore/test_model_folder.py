@@ -8,8 +8,8 @@ import torch
 from small_models import card_of, network_of, write
 from torch import Tensor
 
-from taskgan.errors import Failed, Problems, UserError
-from taskgan.files import read_yaml, write_yaml
+from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.files import read_yaml, write_yaml
 from taskgan.recipe import Data, Generator
 from taskgan.restore import model_folder
 from taskgan.restore.model_folder import build_generator, read_model, write_model

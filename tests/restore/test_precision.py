@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_models import network_of
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Generator, Norm
 from taskgan.restore import precision
 from taskgan.restore.precision import bf16_is_native, check_precision, folded, reduced

@@ -14,7 +14,7 @@ from taskgan.cohort.images import read_sidecar, read_volume, sidecar
 from taskgan.cohort.intensity import Intensity
 from taskgan.cohort.pairs import Pair, read_pairs
 from taskgan.cohort.slices import load_case
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Data, IntensityTransform
 from taskgan.restore.files import restore
 from taskgan.restore.model_folder import read_model

@@ -13,10 +13,10 @@ from small_models import AFFINE, save, volume, write
 
 from taskgan.cohort.images import read_sidecar, read_volume, sidecar
 from taskgan.cohort.pairs import read_pairs
+from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.files import checksum, read_yaml, write_yaml
 from taskgan.core.tables import csv_rows
-from taskgan.errors import Failed, Problems, UserError
 from taskgan.evaluate.restorations import find_restorations
-from taskgan.files import checksum, read_yaml, write_yaml
 from taskgan.recipe import Data, Recipe
 from taskgan.restore import files
 from taskgan.restore.files import restore

@@ -17,7 +17,7 @@ from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
-from taskgan.errors import Failed, Problems, UserError
+from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.recipe import Data, IntensityTransform
 from taskgan.restore.files import restore
 

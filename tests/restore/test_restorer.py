@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import network_of, volume, write
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, IntensityTransform, Norm
 from taskgan.restore import restorer as module

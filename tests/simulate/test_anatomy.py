@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.simulate.anatomy import (
     CSF,
     FAT,

@@ -12,10 +12,10 @@ from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_sidecar, read_volume, write_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.slices import load_case
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.run import evaluate
-from taskgan.files import checksum
 from taskgan.info import describe
 from taskgan.recipe import parse_recipe
 from taskgan.simulate import folder as driver

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.simulate.mr.plan import plan
 from taskgan.simulate.mr.settings import MrSimulation
 

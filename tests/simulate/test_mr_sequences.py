@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
 from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho, mdme_signal, target_signal
 from taskgan.simulate.mr.settings import mr_simulation
 from taskgan.simulate.mr.tissues import TABLE

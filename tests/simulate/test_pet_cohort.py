@@ -11,8 +11,8 @@ from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.targets import Targets
-from taskgan.errors import UserError
-from taskgan.files import checksum
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum
 from taskgan.recipe import read_recipe, shipped
 from taskgan.simulate import folder as driver
 from taskgan.simulate.pet.cohort import simulate_pet

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.simulate.pet.plan import plan
 from taskgan.simulate.pet.settings import PetSimulation, pet_simulation
 

@@ -3,7 +3,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.sweep.grid import Axis, combination, count, parse_grid, parse_seeds, parse_share, split_values
 
 scalars = (

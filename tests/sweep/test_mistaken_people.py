@@ -9,7 +9,7 @@ from PIL import Image
 
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.verification import ComparedPair
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import parse_recipe
 from taskgan.sweep.people import FILE, MISTAKEN, mistaken, read_mistaken, write_mistaken
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.sweep.effective import effective, group, mark
 from taskgan.sweep.grid import Axis, parse_grid

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.sweep.choose import Candidate, choose, parse_rule
 
 SUBJECTS = [f"s{i}" for i in range(10)]

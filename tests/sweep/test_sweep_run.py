@@ -8,8 +8,8 @@ import pytest
 import torch
 from workshop import Workshop
 
-from taskgan.errors import Failed, UserError
-from taskgan.files import read_yaml, write_text
+from taskgan.core.errors import Failed, UserError
+from taskgan.core.files import read_yaml, write_text
 from taskgan.recipe import read_recipe
 from taskgan.sweep.effective import mark
 from taskgan.sweep.run import Asked, run_sweep

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from taskgan.files import write_yaml
+from taskgan.core.files import write_yaml
 from taskgan.info import describe
 from taskgan.sweep.run import Asked, run_sweep
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
-from taskgan.errors import Diverged
+from taskgan.core.errors import Diverged
+from taskgan.core.files import write_json, write_text, write_yaml
 from taskgan.evaluate.cases import write_cases
-from taskgan.files import write_json, write_text, write_yaml
 from taskgan.recipe import Recipe, dump_recipe
 
 SUBJECTS = {"train": 4, "val": 7, "test": 2}

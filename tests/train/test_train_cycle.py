@@ -201,7 +201,7 @@ def test_some_steps_lower_the_cycle_loss(recipe: Make, precision: str, form: str
 
 
 def test_a_conditional_d_has_no_pairs_to_see(recipe: Make) -> None:
-    from taskgan.errors import Problems
+    from taskgan.core.errors import Problems
 
     with pytest.raises(Problems, match="cycle_gan has no such pairs, expected false"):
         recipe(objective="cycle_gan", discriminator__conditional=True)

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from taskgan.cohort.pairs import read_pairs, write_pairs
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.run import evaluate
-from taskgan.files import read_yaml
 from taskgan.judges.readings import COLUMNS, read_readings
 from taskgan.recipe import Recipe
 from taskgan.report.run import compare

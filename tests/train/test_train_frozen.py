@@ -8,7 +8,7 @@ import pytest
 import torch
 from run_contents import contents, same
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Recipe
 from taskgan.recogniser.recogniser import build
 from taskgan.train import run as room

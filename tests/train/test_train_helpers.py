@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Optimiser, Recipe
 from taskgan.train.checkpoint import load_checkpoint, save_checkpoint
 from taskgan.train.device import Choice

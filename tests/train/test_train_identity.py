@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from procedural_lfw import procedural_lfw
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
 from taskgan.generator import Blur, Down
 from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
 from taskgan.recipe import Recipe, read_recipe

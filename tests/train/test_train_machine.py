@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import Recipe
 from taskgan.train import machine
 from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches

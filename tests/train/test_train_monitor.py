@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from taskgan.errors import Diverged
+from taskgan.core.errors import Diverged
 from taskgan.recipe import Recipe
 from taskgan.train.monitor import Monitor, output_figures
 from taskgan.train.run import train

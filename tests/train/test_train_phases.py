@@ -12,7 +12,7 @@ from run_contents import contents, same
 from small_steps import flat, players_of
 
 from taskgan.cohort.dataset import Batch
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.phases import Phase
 from taskgan.recipe import Recipe
 from taskgan.restore.model_folder import read_model

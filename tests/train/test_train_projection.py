@@ -12,8 +12,8 @@ from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
+from taskgan.core.errors import Problems
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import Problems
 from taskgan.generator import Blur, Down
 from taskgan.recipe import Recipe
 from taskgan.restore.files import restore

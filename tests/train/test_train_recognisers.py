@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from taskgan.errors import UserError
-from taskgan.files import read_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.info import describe
 from taskgan.judges.readers import default_readers
 from taskgan.recipe import Recipe

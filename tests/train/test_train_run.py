@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from taskgan.errors import Problems, UserError
-from taskgan.files import read_yaml
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import read_yaml
 from taskgan.recipe import Recipe, parse_recipe
 from taskgan.restore.model_folder import read_model
 from taskgan.train.run import train

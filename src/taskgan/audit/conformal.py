@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from taskgan.errors import UserError
-from taskgan.files import read_yaml, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml, write_yaml
 
 FORMAT = 1
 _POOLED = "all"

@@ -17,7 +17,7 @@ from taskgan.audit.shift import NAMES, Shift, compare
 from taskgan.audit.words import p_number
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.people import person_mark
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.judges.readings import Readings
 from taskgan.report.cells import number
 
@@ -191,7 +191,7 @@ def _read(
 ) -> tuple[list[ConformalCalibration], dict[str, Any]]:
     from dataclasses import replace
 
-    from taskgan.files import read_yaml
+    from taskgan.core.files import read_yaml
 
     found = read_calibrations(file)
     usable = [replace(c, alpha=settings.alpha) for c in found.values() if c.judge in fit]

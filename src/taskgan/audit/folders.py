@@ -8,10 +8,10 @@ from pathlib import Path
 from taskgan.audit.inputs import Inputs, gather, listed, recorded_recipe
 from taskgan.cohort.images import SUFFIXES, stem
 from taskgan.cohort.pairs import SPLITS, Pair, Pairs
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import read_yaml
 from taskgan.core.tables import csv_rows
-from taskgan.errors import Problems, UserError
 from taskgan.evaluate.restorations import RESERVED, Restorations
-from taskgan.files import read_yaml
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe import Recipe, Target

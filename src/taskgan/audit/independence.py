@@ -10,9 +10,9 @@ from taskgan.audit.inputs import Inputs, listed
 from taskgan.audit.judges import Judge
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.people import image_marks, person_mark
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import checksum
 from taskgan.core.parse import reason
-from taskgan.errors import Problems, UserError
-from taskgan.files import checksum
 
 _FEWEST_WEIGHTS = 64  # smaller tensors (biases, scales) are alike by their start
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.restorations import Restorations, find_restorations
-from taskgan.files import read_yaml
 from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe, parse_recipe
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.inputs import Inputs
-from taskgan.errors import UserError
-from taskgan.files import checksum
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum
 from taskgan.judges.properties import check_columns
 from taskgan.judges.readers import Reader, describe, no_readers
 from taskgan.recipe import Recipe, Recogniser, Target

@@ -6,7 +6,7 @@ from pathlib import Path
 from taskgan.audit.outcome import AuditResult
 from taskgan.audit.verdict import Verdict
 from taskgan.audit.words import UNIT, towards
-from taskgan.files import versions, write_text
+from taskgan.core.files import versions, write_text
 from taskgan.report.cells import Table
 from taskgan.report.page import Picture
 from taskgan.report.template import fill

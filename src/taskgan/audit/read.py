@@ -15,10 +15,10 @@ from taskgan.audit.settings import AuditSettings
 from taskgan.audit.shift import image_statistics
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
-from taskgan.console import progress
+from taskgan.core.console import progress
+from taskgan.core.files import checksum
 from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.masks import Masks
-from taskgan.files import checksum
 from taskgan.judges.properties import OBSERVER, Property, property_of
 from taskgan.judges.read import (
     OpenedCase,

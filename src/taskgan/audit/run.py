@@ -30,10 +30,10 @@ from taskgan.audit.settings import AuditSettings
 from taskgan.audit.tables import all_tables
 from taskgan.audit.verdict import Verdict, verdict
 from taskgan.audit.words import UNIT
-from taskgan.console import progress, say
-from taskgan.errors import UserError
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic, check_writable, versions, write_yaml
 from taskgan.evaluate.grids import relative
-from taskgan.files import atomic, check_writable, versions, write_yaml
 from taskgan.judges.readings import write_readings
 from taskgan.report.cells import write_table
 from taskgan.report.page import Picture

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
+from taskgan.core.settings import validated
 from taskgan.evaluate.settings import Evaluation
-from taskgan.schema import validated
 
 
 class AuditSettings(Evaluation):

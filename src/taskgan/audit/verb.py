@@ -11,9 +11,9 @@ from taskgan.audit.inputs import EvaluationReadings, Inputs, from_cohort, from_e
 from taskgan.audit.run import Audit
 from taskgan.audit.run import audit as audit_inputs
 from taskgan.audit.settings import AuditSettings, audit_settings
-from taskgan.console import say
-from taskgan.errors import UserError
-from taskgan.files import PathLike
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike
 from taskgan.recipe import Recipe, read_recipe
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from taskgan.cli.app import app
 from taskgan.cli.usage import UsageError, is_help, sentence
-from taskgan.errors import Failed, UserError
+from taskgan.core.errors import Failed, UserError
 from taskgan.memory import out_of_memory
 
 _INTERRUPTED = 130  # what typer exits with after Ctrl-C

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 RecipeName = Annotated[
     str,

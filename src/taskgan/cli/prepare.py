@@ -74,9 +74,9 @@ def prepare_lfw(
     overwrite: Overwrite = False,
 ) -> None:
     """Labeled Faces in the Wild: low-resolution inputs, splits of view 1, the pairs to verify."""
+    from taskgan.core.settings import validated
     from taskgan.prepare.lfw import LfwPreparation
     from taskgan.prepare.lfw import prepare_lfw as run
-    from taskgan.schema import validated
 
     width = factor / 3 if sigma is None else sigma
     steps = [{"kind": "blur", "sigma": width}] * (width > 0) + [
@@ -126,10 +126,10 @@ def prepare_folder(
     overwrite: Overwrite = False,
 ) -> None:
     """Any folder of images with a degradation of your choice."""
+    from taskgan.core.settings import validated
     from taskgan.degrade.steps import parse_steps
     from taskgan.prepare.folder import FolderPreparation
     from taskgan.prepare.folder import prepare_folder as run
-    from taskgan.schema import validated
 
     values = {
         "degradation": parse_steps(degrade),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from taskgan.cli.options import Overwrite, Select, pairs_of
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 RELAXOMETRY = "relaxometry"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.description import read_description
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 
 def finished(out: Path, description: Mapping[str, Any], parts: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.files import atomic, write_json, write_text
+from taskgan.core.files import atomic, write_json, write_text
 
 BIDS_VERSION = "1.10.0"
 

@@ -16,9 +16,9 @@ from taskgan.cohort.labels import problems_of_labels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
 from taskgan.cohort.targets import Targets
-from taskgan.console import progress
+from taskgan.core.console import progress
+from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import Problems, UserError
 from taskgan.recipe import Data, Target
 
 _NEEDED = ("train", "val")

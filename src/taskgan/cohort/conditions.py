@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import UserError
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]

@@ -20,8 +20,8 @@ from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampler import Order
 from taskgan.cohort.slices import Case, input_files, load_case, with_neighbours
 from taskgan.cohort.targets import Targets
-from taskgan.console import progress
-from taskgan.errors import UserError
+from taskgan.core.console import progress
+from taskgan.core.errors import UserError
 from taskgan.phases import Phase
 from taskgan.recipe import Data, Target
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.files import digest, read_yaml, write_yaml
+from taskgan.core.files import digest, read_yaml, write_yaml
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.photos import AFFINE, is_photo_name, photo_shape, read_photo
 from taskgan.core.bounds import check_voxels
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic, write_json
 from taskgan.core.parse import TooDeep, parse_json, read_text, reason
 from taskgan.core.parse import finite as without_nan
-from taskgan.errors import UserError
-from taskgan.files import atomic, write_json
 
 Array = NDArray[np.float32]
 SUFFIXES = (".nii.gz", ".nii")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recipe import IntensityTransform
 
 

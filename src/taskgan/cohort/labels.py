@@ -6,7 +6,7 @@ import numpy as np
 
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.targets import Targets
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 _NEEDED = ("train", "val")
 _SHOWN = 10  # classes that nobody has

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import PathLike, atomic
 from taskgan.core.parse import cut, quoted
 from taskgan.core.tables import csv_rows
-from taskgan.errors import Problems, UserError
-from taskgan.files import PathLike, atomic
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("case", "subject", "split", "degraded", "clean", "label")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 from taskgan.cohort.pairs import Pair
-from taskgan.files import checksum
+from taskgan.core.files import checksum
 
 _LENGTH = 16
 

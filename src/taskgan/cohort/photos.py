@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.bounds import check_voxels
+from taskgan.core.errors import UserError
 from taskgan.core.parse import reason
-from taskgan.errors import UserError
 
 Array = NDArray[np.float32]
 

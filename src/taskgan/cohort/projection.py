@@ -3,10 +3,10 @@
 from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import Pairs
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.settings import validated
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import Problems, UserError
 from taskgan.recipe import Generator, Recipe
-from taskgan.schema import validated
 
 
 def resolved_projection(recipe: Recipe, pairs: Pairs) -> Recipe:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.intensity import Intensity, fit_further, fit_intensity
 from taskgan.cohort.pairs import Pair
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import UserError
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]

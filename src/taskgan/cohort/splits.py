@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 Subject = TypeVar("Subject", bound=Hashable)
 DEFAULT_SHARES = (0.6, 0.15, 0.25)

@@ -12,8 +12,8 @@ from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.projection import resolved_projection
 from taskgan.cohort.slices import AFFINE_MM, to_slices
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import UserError
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.phases import check_phases

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.errors import Problems
 from taskgan.core.parse import quoted
 from taskgan.core.tables import csv_rows
-from taskgan.errors import Problems
 
 FILE = "verification.csv"
 SETS = ("train", "test")

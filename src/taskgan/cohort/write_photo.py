@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.photos import Photo
-from taskgan.errors import UserError
-from taskgan.files import atomic
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 
 Array = NDArray[np.float32]
 
@@ -61,7 +61,7 @@ def write_photo(path: Path, photo: Photo, *, durable: bool = True) -> None:
     Args:
         path: Ends in a suffix of :data:`~taskgan.cohort.photos.PHOTO_SUFFIXES`.
         photo: Values outside 0 to 1 are clipped.
-        durable: See :func:`~taskgan.files.atomic`.
+        durable: See :func:`~taskgan.core.files.atomic`.
 
     Raises:
         UserError: See :func:`check_format`.

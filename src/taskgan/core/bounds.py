@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 VARIABLE = "TASKGAN_MAX_VOXELS"
 _DEFAULT = 2**28  # a whole-body PET of 512×512×1024; a GiB as float32

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 MAX_BYTES = 16 * 2**20
 """Of a file of settings or records; the longest, of 200,000 training images, are shorter."""

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskgan.core.errors import UserError
 from taskgan.core.parse import cut, quoted, reason
-from taskgan.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from taskgan.core.errors import UserError
 from taskgan.degrade import axis
 from taskgan.degrade.steps import apply_noise, steps_of
-from taskgan.errors import UserError
 from taskgan.generator import Blur, Down
 
 Image = NDArray[np.float64]

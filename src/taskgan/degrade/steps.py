@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.settings import Settings, validated
 from taskgan.generator import Blur, Down, Jpeg, Noise, Poisson, Step
-from taskgan.schema import Settings, validated
 
 Image = NDArray[np.float64]
 

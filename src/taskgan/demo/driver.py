@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from taskgan.console import duration, say
-from taskgan.errors import UserError
-from taskgan.files import read_yaml, versions, write_yaml
+from taskgan.core.console import duration, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml, versions, write_yaml
 from taskgan.recipe import Recipe
 
 _RECORD = "demo.yaml"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum
 from taskgan.demo.driver import Demo, check_overrides, run_demo
-from taskgan.errors import UserError
-from taskgan.files import checksum
 from taskgan.recipe import Objective, dump_recipe, read_recipe
 
 METHODS: tuple[Objective, ...] = ("gan", "task_gan")

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 from taskgan.core.tables import read_frame
-from taskgan.errors import UserError
-from taskgan.files import atomic
 
 TEXT = (
     "case",

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.slices import to_slices
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 from taskgan.core.parse import reason
 from taskgan.core.tensors import load_arrays
-from taskgan.errors import UserError
-from taskgan.files import atomic
 from taskgan.judges.readers import Reader
 from taskgan.recogniser.decision import middle_slices
 from taskgan.recogniser.together import read_volumes

@@ -7,7 +7,7 @@ import numpy as np
 
 from taskgan.cohort.images import Volume
 from taskgan.cohort.pairs import Pair
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 
 def same_grid(image: Volume, source: Volume, path: Path, pair: Pair) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import Volume
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.features import Positions
 from taskgan.evaluate.grids import relative
 from taskgan.evaluate.masks import Masks

@@ -7,9 +7,9 @@ from typing import Any
 from taskgan.cohort.images import is_image_name, read_sidecar, stem
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.photos import is_photo_name
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum, read_yaml
 from taskgan.core.tables import read_table
-from taskgan.errors import UserError
-from taskgan.files import checksum, read_yaml
 
 RESERVED = ("input", "clean")
 

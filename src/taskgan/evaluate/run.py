@@ -12,9 +12,10 @@ from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.targets import Targets
 from taskgan.cohort.verification import ComparedPairs, read_verification_pairs
-from taskgan.console import progress, say
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike, check_writable, versions, write_json, write_yaml
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import UserError
 from taskgan.evaluate.cases import read_cases, write_cases
 from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.features import FILE, Positions
@@ -29,7 +30,6 @@ from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.summary import plain, summarise
 from taskgan.evaluate.verification.run import VerificationResult, verify_cohort
 from taskgan.evaluate.verification.table import write_verification
-from taskgan.files import PathLike, check_writable, versions, write_json, write_yaml
 from taskgan.judges.read import observer_targets, property_readers
 from taskgan.judges.readers import Reader, default_readers, describe, no_readers
 from taskgan.judges.readings import Reading, table_of, write_readings

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from taskgan.schema import Settings, validated
+from taskgan.core.settings import Settings, validated
 
 
 class Evaluation(Settings):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from taskgan.core.files import atomic
 from taskgan.explain.figures import domain, shade
 from taskgan.explain.measures import NAMES, Outcome
 from taskgan.explain.problem import Points
 from taskgan.explain.train import METHODS, Method
-from taskgan.files import atomic
 from taskgan.report.style import LABELS, canvas, look
 
 FRAMES = 44

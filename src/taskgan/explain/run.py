@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.console import progress, say
-from taskgan.errors import UserError
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import check_writable, versions, write_yaml
 from taskgan.evaluate.statistics import Interval
 from taskgan.explain.animation import animate, looks
 from taskgan.explain.figures import figure4, figure5
 from taskgan.explain.measures import NAMES, Outcome, findings, measure
 from taskgan.explain.problem import draw
 from taskgan.explain.train import METHODS, Method, Training, train
-from taskgan.files import check_writable, versions, write_yaml
 from taskgan.report.cells import Cell, Column, Table, number, plain, span, write_table
 
 RECORD = "explain.yaml"

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from taskgan.core.settings import Settings
 from taskgan.explain.networks import Networks
 from taskgan.explain.problem import Points
 from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
@@ -23,7 +24,6 @@ from taskgan.objective.kinds import task_kind
 from taskgan.objective.pixel import pixel_loss
 from taskgan.objective.task import task_loss
 from taskgan.objective.total import Total
-from taskgan.schema import Settings
 from taskgan.task import Target
 
 Method = Literal["l1", "gan", "cycle_gan", "task_gan"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.info.cohort import COHORT
 from taskgan.info.evaluation import EVALUATION
 from taskgan.info.kind import Kind

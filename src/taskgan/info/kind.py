@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.core.parse import parse_json, read_text
-from taskgan.errors import UserError
-from taskgan.files import read_yaml
 
 
 @dataclass(frozen=True)

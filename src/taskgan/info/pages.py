@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskgan.console import duration
+from taskgan.core.console import duration
 from taskgan.info.kind import Kind, from_yaml
 from taskgan.info.lines import entry, figures, interval, number, pick, sentences, step
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.core.tables import csv_rows
-from taskgan.errors import UserError
-from taskgan.files import read_yaml
 from taskgan.info.kind import Kind, from_yaml, if_there
 from taskgan.info.lines import command, entry, figures, number, pick, short, step
 

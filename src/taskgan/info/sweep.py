@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskgan.files import read_yaml
+from taskgan.core.files import read_yaml
 from taskgan.info.kind import Kind, if_there
 from taskgan.info.lines import UNKNOWN, entry, interval, pick, sentences, short, step, table
 

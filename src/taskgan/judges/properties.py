@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskgan.cohort.pairs import REQUIRED, Pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 if TYPE_CHECKING:  # it brings torch
     from taskgan.recipe import Target

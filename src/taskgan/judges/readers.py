@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs
-from taskgan.console import say
-from taskgan.files import checksum
+from taskgan.core.console import say
+from taskgan.core.files import checksum
 from taskgan.recipe import Recipe, Target
 
 if TYPE_CHECKING:  # they bring torch

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 from taskgan.core.tables import read_frame
-from taskgan.errors import UserError
-from taskgan.files import atomic
 from taskgan.judges.properties import OBSERVER, Property
 
 FILE = "readings.csv"

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -10,11 +10,11 @@ from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import SPLITS, is_case_name
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.splits import DEFAULT_SHARES
-from taskgan.console import say
+from taskgan.core.console import say
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import PathLike, checksum, versions
 from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import Problems, UserError
-from taskgan.files import PathLike, checksum, versions
 from taskgan.prepare.names import deal
 from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
 from taskgan.prepare.sources import Source

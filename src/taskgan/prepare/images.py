@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import SUFFIXES, read_sidecar, read_volume
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.prepare.dicom.series import Pick, read_series
 
 Array = NDArray[np.float32]

@@ -12,10 +12,10 @@ from pydantic import Field
 from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.cohort.photos import is_photo_name
-from taskgan.console import say
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike, atomic, checksum, versions
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import UserError
-from taskgan.files import PathLike, atomic, checksum, versions
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
 from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
 from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 
 NAMES = {"train": "pairsDevTrain.txt", "test": "pairsDevTest.txt"}
 

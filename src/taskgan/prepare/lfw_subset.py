@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
+from taskgan.core.settings import Settings
 from taskgan.prepare.lfw_lists import ListedPair, PairList, case_of
-from taskgan.schema import Settings
 
 _TELLING = 3  # images, from which on a person shows a recogniser what stays the same
 

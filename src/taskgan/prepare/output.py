@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from taskgan.cohort.description import read_description
-from taskgan.errors import UserError
-from taskgan.files import check_writable
+from taskgan.core.errors import UserError
+from taskgan.core.files import check_writable
 
 _LOCK, _MADE, _REPLACED = "lock", "made", "replaced"
 

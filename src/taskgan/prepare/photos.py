@@ -18,14 +18,14 @@ from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
-from taskgan.console import progress
+from taskgan.core.console import progress
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import check_writable
+from taskgan.core.settings import Settings
 from taskgan.degrade.degradation import Degradation
-from taskgan.errors import Problems, UserError
-from taskgan.files import check_writable
 from taskgan.generator import Step
 from taskgan.prepare.output import clear
 from taskgan.prepare.sources import Mark, Source, begin, check_unchanged, marks_of
-from taskgan.schema import Settings
 
 Array = NDArray[np.float32]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from taskgan.console import progress
+from taskgan.core.console import progress
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic, checksum
 from taskgan.core.tables import csv_rows
-from taskgan.errors import UserError
-from taskgan.files import atomic, checksum
 
 FILE = "sources.csv"
 _COLUMNS = ("case", "image", "sha256")

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import UserError
 
 _DELIMITERS = ",;\t"
 

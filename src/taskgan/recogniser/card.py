@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from taskgan import recipe
-from taskgan.files import read_yaml
-from taskgan.schema import validated
+from taskgan.core.files import read_yaml
+from taskgan.core.settings import validated
 
 CARD = "recogniser.yaml"
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from taskgan.core.files import atomic
 from taskgan.core.parse import reason
 from taskgan.core.tensors import load_torch
-from taskgan.files import atomic
 from taskgan.recogniser.batches import Batches
 from taskgan.recogniser.card import Figures
 

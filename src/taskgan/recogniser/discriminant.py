@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from torch import nn
 
-from taskgan.console import progress
-from taskgan.errors import UserError
+from taskgan.core.console import progress
+from taskgan.core.errors import UserError
 from taskgan.networks.discriminant import Discriminant
 from taskgan.recogniser.recogniser import volume_logits
 from taskgan.recogniser.volumes import CleanSlices

@@ -10,9 +10,9 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from taskgan import recipe
-from taskgan.console import duration, progress, say
-from taskgan.errors import UserError
-from taskgan.files import versions
+from taskgan.core.console import duration, progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import versions
 from taskgan.networks.discriminant import Discriminant
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind

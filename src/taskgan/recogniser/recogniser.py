@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from taskgan import recipe
+from taskgan.core.errors import Failed, UserError
+from taskgan.core.files import write_yaml
 from taskgan.core.parse import reason
 from taskgan.core.tensors import misfit, not_finite
-from taskgan.errors import Failed, UserError
-from taskgan.files import write_yaml
 from taskgan.networks.discriminant import Discriminant
 from taskgan.networks.gradients import FEATURES
 from taskgan.networks.prepared import Prepared

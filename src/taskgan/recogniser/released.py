@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from taskgan import recipe
-from taskgan.console import say
-from taskgan.files import checksum, versions
+from taskgan.core.console import say
+from taskgan.core.files import checksum, versions
 from taskgan.networks.vgg_face import VggFaceRecogniser
 from taskgan.objective.kinds import task_kind
 from taskgan.recogniser.card import Card, Source

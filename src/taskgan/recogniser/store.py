@@ -12,9 +12,9 @@ from taskgan import recipe
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import Targets
-from taskgan.console import say
-from taskgan.errors import UserError
-from taskgan.files import checksum, digest
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum, digest
 from taskgan.recogniser.card import CARD
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser

@@ -13,8 +13,8 @@ from taskgan.cohort.labels import wrong_labels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Case, load_case
 from taskgan.cohort.targets import Targets
-from taskgan.console import progress
-from taskgan.errors import Problems, UserError
+from taskgan.core.console import progress
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Data, Target
 
 Array = NDArray[np.float32]

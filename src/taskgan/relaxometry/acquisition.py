@@ -13,8 +13,8 @@ from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.mdme import PARTS, input_columns
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import UserError
 from taskgan.simulate.mr.sequences import Mdme, mdme_signal
 from taskgan.simulate.mr.tissues import TABLE
 

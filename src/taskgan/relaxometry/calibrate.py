@@ -9,8 +9,8 @@ import numpy as np
 
 from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.people import image_marks, person_marks
-from taskgan.console import progress
-from taskgan.errors import UserError
+from taskgan.core.console import progress
+from taskgan.core.errors import UserError
 from taskgan.recipe import Data
 from taskgan.relaxometry.acquisition import Columns
 from taskgan.relaxometry.record import Setup

@@ -9,8 +9,8 @@ import numpy as np
 from taskgan.cohort.images import Volume, is_image_name, write_volume
 from taskgan.cohort.mdme import CONTRASTS
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
-from taskgan.console import progress, say
-from taskgan.errors import UserError
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
 from taskgan.recipe import Data, Recipe
 from taskgan.relaxometry.acquisition import Columns, columns_of
 from taskgan.relaxometry.calibrate import Calibration, calibrate, own_gains

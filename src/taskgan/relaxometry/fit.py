@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.relaxometry.noise import has_signal, noise_sd
 from taskgan.relaxometry.projection import Array, amplitudes, gram, recovery
 from taskgan.relaxometry.recover import fit_t1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.sequences import Mdme, mdme_signal
 from taskgan.simulate.mr.tissues import TABLE

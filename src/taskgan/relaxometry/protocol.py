@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import model_validator
 
 from taskgan.cohort.images import read_sidecar, sidecar
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import read_yaml
 from taskgan.core.parse import quoted
-from taskgan.errors import Problems, UserError
-from taskgan.files import read_yaml
-from taskgan.schema import Settings, validated
+from taskgan.core.settings import Settings, validated
 from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
 
 _LONGEST_S = 60.0  # no sequence has such a time: it is one in milliseconds

@@ -8,7 +8,7 @@ from typing import Any
 from taskgan import __version__
 from taskgan.cohort.images import Volume, read_sidecar, write_volume
 from taskgan.cohort.pairs import Pair
-from taskgan.files import digest
+from taskgan.core.files import digest
 from taskgan.recipe import Data, Recipe
 from taskgan.relaxometry.fit import Maps
 from taskgan.relaxometry.protocol import Given

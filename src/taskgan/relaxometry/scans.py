@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskgan.cohort.images import Volume, read_volume, stem
-from taskgan.console import progress
-from taskgan.errors import Problems, UserError
+from taskgan.core.console import progress
+from taskgan.core.errors import Problems, UserError
 from taskgan.relaxometry.acquisition import Acquisition, Columns, check_signed, shared
 from taskgan.relaxometry.fit import Maps, fit_maps
 from taskgan.relaxometry.identifiable import check_identifiable

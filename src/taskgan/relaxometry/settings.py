@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from taskgan.schema import Settings
+from taskgan.core.settings import Settings
 
 
 class Relaxometry(Settings):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskgan.core.files import atomic
 from taskgan.evaluate.statistics import Interval
-from taskgan.files import atomic
 
 MISSING = "–"
 MINUS = "−"

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.checkerboard import GRID, bins, spectrum
 from taskgan.report.cells import number
 from taskgan.report.choose import choose_detail, gaps

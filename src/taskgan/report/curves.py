@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskgan.core.errors import UserError
 from taskgan.core.tables import csv_rows
-from taskgan.errors import UserError
 from taskgan.report.load import Comparison
 from taskgan.report.names import shown
 from taskgan.report.style import canvas, look, save

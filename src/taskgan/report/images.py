@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.report.choose import Chosen, choose_detail, choose_slice
 from taskgan.report.load import Comparison
 from taskgan.report.names import shown

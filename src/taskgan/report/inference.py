@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.statistics import CORRECTIONS, Correction
 from taskgan.report.metrics import METRICS
 

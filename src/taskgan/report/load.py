@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from taskgan.cohort.photos import is_photo_name
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import TEXT, read_cases
 from taskgan.evaluate.restorations import RESERVED
-from taskgan.files import read_yaml
 from taskgan.report import paper
 from taskgan.report.inference import Inference
 from taskgan.report.metrics import METRICS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taskgan.files import versions, write_text
+from taskgan.core.files import versions, write_text
 from taskgan.report.cells import Table
 from taskgan.report.condition_tables import NAMES
 from taskgan.report.inference import Inference

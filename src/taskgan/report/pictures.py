@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.photos import LUMINANCE, is_photo_name, read_photo
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.report.load import Comparison
 
 Array = NDArray[np.float32]

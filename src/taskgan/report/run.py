@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from taskgan.console import say
-from taskgan.errors import UserError
-from taskgan.files import PathLike, check_writable, versions, write_yaml
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike, check_writable, versions, write_yaml
 from taskgan.report.cells import Table, write_table
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
 from taskgan.report.choose import choose_cases, gaps, rule

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.statistics import LEVEL, Difference, Interval, corrected, equivalence
 from taskgan.evaluate.statistics.crossed import FEWEST_SEEDS
 from taskgan.evaluate.verification import (

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from taskgan.files import atomic
+from taskgan.core.files import atomic
 
 # Okabe and Ito's palette; grey for what is not a method.
 _COLOURS = {

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.verification import ImagePairs, best_threshold
 from taskgan.evaluate.verification.table import (
     CLEAN,

@@ -11,9 +11,9 @@ from torch import nn
 
 from taskgan.cohort.images import is_image_name, write_volume
 from taskgan.cohort.slices import Case, load_case
-from taskgan.console import progress, say
-from taskgan.errors import Failed, Problems, UserError
-from taskgan.files import PathLike
+from taskgan.core.console import progress, say
+from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.files import PathLike
 from taskgan.restore.inputs import Job, Unfit, check_metadata, find_jobs
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Origin

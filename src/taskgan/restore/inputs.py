@@ -17,7 +17,7 @@ from taskgan.cohort.images import (
 )
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.cohort.photos import PHOTO_SUFFIXES, is_photo_name
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Data
 
 

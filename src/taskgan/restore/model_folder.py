@@ -17,13 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from taskgan.core.errors import Failed, UserError
+from taskgan.core.files import PathLike, checksum, read_yaml, versions, write_yaml
 from taskgan.core.parse import reason
+from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import misfit, not_finite
-from taskgan.errors import Failed, UserError
-from taskgan.files import PathLike, checksum, read_yaml, versions, write_yaml
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, Objective, Recogniser, Task
-from taskgan.schema import Settings, validated
 
 WEIGHTS = "generator.safetensors"
 CARD = "model.yaml"

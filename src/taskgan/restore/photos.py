@@ -5,7 +5,7 @@ from typing import Any
 from taskgan.cohort.images import sidecar
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import check_format, with_luminance, write_photo
-from taskgan.files import write_json
+from taskgan.core.files import write_json
 from taskgan.restore.inputs import Job
 from taskgan.restore.restorer import Array
 

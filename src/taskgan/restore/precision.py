@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.networks.generator import UNet
 
 Precision = Literal["auto", "32", "bf16"]

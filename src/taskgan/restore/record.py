@@ -10,8 +10,8 @@ from taskgan import __version__
 from taskgan.cohort.images import read_sidecar, sidecar
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
-from taskgan.errors import UserError
-from taskgan.files import atomic, check_writable, checksum, digest, read_yaml, versions, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic, check_writable, checksum, digest, read_yaml, versions, write_yaml
 from taskgan.recipe import Data
 from taskgan.restore.inputs import Job
 from taskgan.restore.model_folder import ModelCard

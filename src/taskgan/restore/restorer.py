@@ -14,8 +14,8 @@ from torch import nn
 from taskgan.cohort.conditions import one_hot, with_planes
 from taskgan.cohort.intensity import Intensity, fit_further, fit_intensity
 from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
-from taskgan.errors import UserError
-from taskgan.files import PathLike
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data
 from taskgan.restore.model_folder import ModelCard, build_generator, custom_generator, read_model

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from taskgan.cohort.images import load_nifti, stem
+from taskgan.core.errors import UserError
 from taskgan.core.parse import reason
-from taskgan.errors import UserError
 
 Array = NDArray[np.float32]
 

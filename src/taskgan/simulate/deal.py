@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 Shares = tuple[float, float, float]
 

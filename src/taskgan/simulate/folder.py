@@ -8,11 +8,11 @@ from taskgan import __version__
 from taskgan.cohort import bids
 from taskgan.cohort.begun import finished
 from taskgan.cohort.description import write_description
-from taskgan.console import progress, say
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import versions
 from taskgan.core.parse import parse_json, read_text
-from taskgan.errors import UserError
-from taskgan.files import versions
-from taskgan.schema import Settings
+from taskgan.core.settings import Settings
 from taskgan.simulate.anatomy import Anatomy, mni_anatomy
 from taskgan.simulate.workers import Bench, Record, default_workers, work
 

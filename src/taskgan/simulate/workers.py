@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy
 
 Record = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from taskgan.files import digest
+from taskgan.core.files import digest
 from taskgan.recipe import Recipe
 from taskgan.train.folder import settings_of
 

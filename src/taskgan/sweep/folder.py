@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taskgan.errors import UserError
-from taskgan.files import check_writable, read_yaml, versions, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import check_writable, read_yaml, versions, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.sweep.effective import mark
 from taskgan.train.folder import RECIPE, RECORD, differences

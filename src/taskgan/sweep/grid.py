@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taskgan.core.errors import UserError
 from taskgan.core.parse import cut, parse_yaml, quoted
-from taskgan.errors import UserError
 
 _PAIRS = {"[": "]", "{": "}"}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from taskgan.files import digest
+from taskgan.core.files import digest
 from taskgan.recipe import Recipe
 from taskgan.train.folder import settings_of
 

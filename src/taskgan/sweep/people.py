@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.verification import ComparedPair
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 from taskgan.core.tables import read_table
-from taskgan.errors import UserError
 from taskgan.evaluate.restorations import find_restorations
 from taskgan.evaluate.settings import Evaluation
-from taskgan.files import atomic
 from taskgan.judges.readers import Reader
 from taskgan.recipe import Recipe
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.sweep.effective import in_play, mark
 from taskgan.sweep.grid import Axis, combination, count

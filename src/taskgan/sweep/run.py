@@ -12,10 +12,10 @@ from typing import Any
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
-from taskgan.console import duration, say
-from taskgan.errors import Diverged, Failed, UserError
+from taskgan.core.console import duration, say
+from taskgan.core.errors import Diverged, Failed, UserError
+from taskgan.core.files import PathLike, read_yaml, versions, write_yaml
 from taskgan.evaluate.run import evaluate
-from taskgan.files import PathLike, read_yaml, versions, write_yaml
 from taskgan.judges.readers import Reader, default_readers, no_readers
 from taskgan.memory import give_back, out_of_memory
 from taskgan.recipe import Recipe, read_recipe

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from taskgan.core.files import atomic
 from taskgan.evaluate.statistics import Interval
-from taskgan.files import atomic
 from taskgan.report.cells import MISSING, number, span
 from taskgan.sweep.choose import Choice
 from taskgan.sweep.marks import mark_of, ranked

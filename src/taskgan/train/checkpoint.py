@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 from taskgan.core.parse import quoted, reason
 from taskgan.core.tensors import load_torch
-from taskgan.errors import UserError
-from taskgan.files import atomic
 
 NAME = "last.ckpt"
 FORMAT = 1

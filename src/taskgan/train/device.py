@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import UserError
 from taskgan.recipe import Machine
 
 _filling: Any = torch.utils.deterministic  # its switch is made at run time, so type checkers do not see it

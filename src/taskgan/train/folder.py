@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskgan.errors import UserError
-from taskgan.files import check_writable, read_yaml, write_yaml
+from taskgan.core.errors import UserError
+from taskgan.core.files import check_writable, read_yaml, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.train.checkpoint import NAME
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.console import say
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import write_text
 from taskgan.core.parse import quoted
 from taskgan.core.tables import csv_rows
-from taskgan.errors import UserError
-from taskgan.files import write_text
 
 COLUMNS = (
     "step",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taskgan.cohort.dataset import Batch
-from taskgan.console import progress
+from taskgan.core.console import progress
 from taskgan.restore.model_folder import write_model
 from taskgan.train.cycle_step import cycle_step
 from taskgan.train.journal import Journal

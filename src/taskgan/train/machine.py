@@ -14,9 +14,9 @@ import torch
 
 from taskgan import __version__
 from taskgan.cohort.dataset import Batch
-from taskgan.console import say
-from taskgan.errors import UserError
-from taskgan.files import digest, read_yaml, write_yaml
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import digest, read_yaml, write_yaml
 from taskgan.recipe import Recipe
 from taskgan.train.device import Choice, device_of, in_words, start_fabric
 from taskgan.train.players import assemble

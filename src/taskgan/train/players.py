@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.generator import UNet
 from taskgan.objective.kinds import task_kind

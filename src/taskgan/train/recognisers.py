@@ -18,13 +18,13 @@ from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.verification import ComparedPair, read_verification_pairs
-from taskgan.console import say
+from taskgan.core.console import say
+from taskgan.core.files import versions, write_yaml
 from taskgan.evaluate.settings import Evaluation
 from taskgan.evaluate.verification import ImagePairs, verify
 from taskgan.evaluate.verification.describe import Studio
 from taskgan.evaluate.verification.figures import area_in_words
 from taskgan.evaluate.verification.readers import verifiers
-from taskgan.files import versions, write_yaml
 from taskgan.judges.readers import StoredReader
 from taskgan.metrics.roc import curve
 from taskgan.recipe import Recipe

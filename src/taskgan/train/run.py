@@ -16,9 +16,9 @@ from taskgan.cohort.people import image_marks, person_marks
 from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
-from taskgan.console import say
-from taskgan.errors import UserError
-from taskgan.files import PathLike, versions, write_yaml
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.store import check_weights, recogniser_for
 from taskgan.restore.model_folder import ModelCard, Range, Seen

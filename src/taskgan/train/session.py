@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from taskgan.cohort.dataset import Batch
+from taskgan.core.errors import Diverged, UserError
 from taskgan.core.parse import reason
-from taskgan.errors import Diverged, UserError
 from taskgan.recipe import Recipe
 from taskgan.restore.model_folder import ModelCard
 from taskgan.train.checkpoint import NAME, finite, save_checkpoint, weights_mark

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from taskgan.cohort.pairs import read_pairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.faces import PlainReader, plain_readers, readers
 from taskgan.recipe import Data
 

@@ -9,10 +9,10 @@ import pytest
 from drawn_faces import faces
 
 from taskgan.cohort.pairs import read_pairs
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_cases
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.verification.table import read_verification
-from taskgan.files import read_yaml
 from taskgan.info.describe import describe
 from taskgan.restore.files import restore
 from taskgan.train.run import train

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.verification.table import (
     FILE,
     Compared,

@@ -11,12 +11,12 @@ from drawn_faces import faces
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import read_pairs, write_pairs
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
+from taskgan.core.files import read_yaml
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.statistics import auc_interval
 from taskgan.evaluate.verification import best_threshold, verify
 from taskgan.evaluate.verification.table import COLUMNS, Compared, read_verification
-from taskgan.files import read_yaml
 
 READERS = ("judge", "lbp", "eigenfaces")
 COUNTED = {"test": 30, "train": 20, "val": 18}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from vgg_face_files import Torch7Writer
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recogniser.weights.torch7 import Torch7Object, read_torch7
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from vgg_face_files import WIDTH, Torch7Writer, random_layers, write_mat, write_pth, write_t7
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.networks.vgg_face import MEAN, VggFace
 from taskgan.recogniser.weights import load_vgg_face, matconvnet, torch7_network
 from taskgan.recogniser.weights.torch7 import Torch7Object

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from taskgan.core.files import atomic
 from taskgan.core.tensors import load_arrays
 from taskgan.evaluate.faces.whitening import Whitening
-from taskgan.files import atomic
 
 FILE = "space.npz"
 

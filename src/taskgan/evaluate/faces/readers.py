@@ -13,14 +13,14 @@ from taskgan import recipe
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.images import read_shape, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.console import progress, say
-from taskgan.errors import UserError
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import digest
 from taskgan.evaluate.faces.distances import unit_distance
 from taskgan.evaluate.faces.kept import keep, kept
 from taskgan.evaluate.faces.pixels import Pixels, resized
 from taskgan.evaluate.faces.texture import Texture
 from taskgan.evaluate.faces.whitening import Whitening, fit_whitening
-from taskgan.files import digest
 
 Array = NDArray[np.float32]
 

@@ -9,14 +9,14 @@ import scipy
 
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
-from taskgan.console import say
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import digest, write_json
 from taskgan.core.parse import parse_json, read_text
-from taskgan.errors import UserError
 from taskgan.evaluate.lesions.channels import SIGMAS_MM
 from taskgan.evaluate.lesions.detector import Detector
 from taskgan.evaluate.lesions.places import LEAST, MARGIN_MM
 from taskgan.evaluate.lesions.train import COLUMNS, MOST, Taught, teach_detectors, usable
-from taskgan.files import digest, write_json
 
 FOLDER = "lesion_observers"
 # Raised when channels, template or threshold are made otherwise, so that observers kept before are not taken for new.

@@ -8,7 +8,7 @@ import numpy as np
 
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.console import progress
+from taskgan.core.console import progress
 from taskgan.evaluate.lesions.detector import (
     Detector,
     Image,

@@ -12,7 +12,7 @@ from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.slices import to_slices
-from taskgan.console import progress
+from taskgan.core.console import progress
 from taskgan.evaluate.verification.kept import keep_descriptors, kept_descriptors, place_of
 from taskgan.evaluate.verification.readers import Shown, Verifier
 from taskgan.recipe import Data

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.files import atomic, digest
 from taskgan.core.tensors import load_arrays
 from taskgan.evaluate.verification.readers import Verifier
-from taskgan.files import atomic, digest
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]

@@ -10,7 +10,7 @@ import numpy as np
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.verification import ComparedPair, ComparedPairs
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.evaluate.restorations import Restorations
 from taskgan.evaluate.verification.describe import Described, Studio
 from taskgan.evaluate.verification.drawn import MOST, MOST_OF_ONE, SEED, validation_pairs

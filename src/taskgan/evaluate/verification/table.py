@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 from taskgan.core.tables import read_table
-from taskgan.errors import UserError
 from taskgan.evaluate.cases import as_text
 from taskgan.evaluate.verification.pairs import ImagePairs
-from taskgan.files import atomic
 
 Floats = NDArray[np.float64]
 FILE = "verification.csv"

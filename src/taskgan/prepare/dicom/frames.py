@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.bounds import VARIABLE, check_voxels, max_voxels
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted, reason
-from taskgan.errors import UserError
 from taskgan.prepare.dicom.header import acquisition, delay_ms, echo_ms, finder, number, part_of, scaling
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.bounds import check_voxels
+from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import UserError
 from taskgan.prepare.dicom.frames import Frame, NotASlice, dicom_files, read_frames, read_pixels
 
 _SAME_MS = 1.0

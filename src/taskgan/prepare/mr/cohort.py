@@ -8,9 +8,9 @@ from typing import Any
 from taskgan.cohort import mdme
 from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import SPLITS
-from taskgan.console import progress, say
-from taskgan.errors import Problems
-from taskgan.files import PathLike, checksum, versions
+from taskgan.core.console import progress, say
+from taskgan.core.errors import Problems
+from taskgan.core.files import PathLike, checksum, versions
 from taskgan.prepare.mr.findings import Findings
 from taskgan.prepare.mr.load import load
 from taskgan.prepare.mr.plan import NUMBER, Plan, plan

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from taskgan.errors import Problems
+from taskgan.core.errors import Problems
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.prepare.grid import described, difference, resample
 from taskgan.prepare.images import Image
 from taskgan.prepare.mr.findings import Findings

@@ -7,7 +7,7 @@ The ratios between delays and echoes, which carry T1 and T2, stay. Value in the 
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 
 _AIR = 0.1
 

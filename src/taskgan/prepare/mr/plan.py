@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from taskgan.cohort.images import SUFFIXES
 from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
 from taskgan.cohort.pairs import REQUIRED, SPLITS
+from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
-from taskgan.errors import Problems, UserError
 from taskgan.prepare.mr.rows import KNOWN, Row, parse_row
 from taskgan.prepare.mr.settings import MrPreparation
 from taskgan.prepare.names import deal, named_alike, participant

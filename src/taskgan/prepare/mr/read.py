@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.prepare.grid import difference
 from taskgan.prepare.images import Image, read_image
 from taskgan.prepare.mr.findings import Findings

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from taskgan.cohort.splits import DEFAULT_SHARES
-from taskgan.schema import Settings, validated
+from taskgan.core.settings import Settings, validated
 
 
 class MrPreparation(Settings):

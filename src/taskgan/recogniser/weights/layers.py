@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.networks.vgg_face import layer_shapes
 
 FILES = "vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.errors import UserError
 from taskgan.core.parse import cut
-from taskgan.errors import UserError
 from taskgan.networks.vgg_face import MEAN
 from taskgan.recogniser.weights.layers import Layer
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from taskgan.core.errors import UserError
 from taskgan.core.parse import cut, reason
 from taskgan.core.tensors import load_torch
-from taskgan.errors import UserError
 from taskgan.recogniser.weights.layers import Layer
 
 _PARTS = {"weight", "bias"}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.errors import UserError
 from taskgan.core.parse import cut
-from taskgan.errors import UserError
 from taskgan.networks.vgg_face import layer_shapes
 from taskgan.recogniser.weights.layers import Layer
 from taskgan.recogniser.weights.torch7 import Torch7Object, read_torch7

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.recogniser.weights.layers import FILES, Layer, fitted
 from taskgan.recogniser.weights.matconvnet import matconvnet_layers
 from taskgan.recogniser.weights.state_dict import state_dict_layers

@@ -11,8 +11,8 @@ from taskgan.cohort.bids import write_participants
 from taskgan.cohort.description import write_description
 from taskgan.cohort.mdme import input_path, target_path
 from taskgan.cohort.pairs import write_pairs
-from taskgan.console import say
-from taskgan.files import PathLike
+from taskgan.core.console import say
+from taskgan.core.files import PathLike
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
 from taskgan.simulate.folder import describe, make_subjects
 from taskgan.simulate.mr.bids import (

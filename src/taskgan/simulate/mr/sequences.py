@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
-from taskgan.schema import Settings
+from taskgan.core.settings import Settings
 
 
 class Mdme(Settings):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from taskgan.schema import Settings, validated
+from taskgan.core.settings import Settings, validated
 from taskgan.simulate.deform import Grid
 from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import write_volume
 from taskgan.cohort.mdme import PARTS, input_path, target_path
-from taskgan.files import write_json
+from taskgan.core.files import write_json
 from taskgan.simulate.anatomy import Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
 from taskgan.simulate.folder import record_path

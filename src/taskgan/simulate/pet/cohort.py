@@ -9,8 +9,8 @@ import numpy as np
 from taskgan.cohort.bids import write_participants
 from taskgan.cohort.description import write_description
 from taskgan.cohort.pairs import write_pairs
-from taskgan.console import say
-from taskgan.files import PathLike
+from taskgan.core.console import say
+from taskgan.core.files import PathLike
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
 from taskgan.simulate.folder import describe, make_subjects
 from taskgan.simulate.pet.bids import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
-from taskgan.errors import UserError
+from taskgan.core.errors import UserError
 from taskgan.simulate.deal import Planned, anatomies_by_split, deal, in_turn
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.uptake import draw_composite

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from taskgan.schema import Settings
+from taskgan.core.settings import Settings
 
 Scale = Literal["demo", "full"]
 LIGHT_MM_PER_PS = 0.299792458

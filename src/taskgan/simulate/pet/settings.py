@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from taskgan.schema import Settings, validated
+from taskgan.core.settings import Settings, validated
 from taskgan.simulate.pet.scanner import Scale, Scanner, preset
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.images import write_volume
-from taskgan.files import write_json
+from taskgan.core.files import write_json
 from taskgan.simulate.anatomy import SKULL, Anatomy
 from taskgan.simulate.deform import Grid, deform
 from taskgan.simulate.folder import record_path

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from taskgan import __version__
+from taskgan.core.errors import UserError
 from taskgan.core.parse import parse_yaml, read_text
-from taskgan.errors import UserError
 
 PathLike = str | os.PathLike[str]
 """A path as every public function takes it."""
