@@ -1,5 +1,8 @@
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -70,16 +73,50 @@ def test_the_end_says_how_long_it_took(clock: Clock, capsys: pytest.CaptureFixtu
     assert lines(clock, capsys, [3.0], 1) == ["train gan  1/1 steps  in 0:03  pixel 0.25"]
 
 
-def test_a_live_line_is_overwritten_whole_and_closed(
+def test_a_live_line_is_drawn_in_place_and_closed(
     clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with console.progress("restore", 2, "images") as shown:
         shown.advance(case="a-long-name")
-        shown.advance(case="b")
-    first, second = capsys.readouterr().err.removeprefix("\r").split("\r")
-    assert second.endswith("\n")
-    assert len(second.rstrip("\n")) >= len(first)
+        shown.advance(case="[b]\x1b[31m")
+    drawn = capsys.readouterr().err
+    assert "restore" in drawn
+    assert "1/2 images  case a-long-name" in drawn
+    assert "case [b]\\x1b[31m" in drawn  # neither markup nor a command for the terminal
+    assert drawn.rstrip("\x1b[?25h").endswith("\n")
+
+
+def test_an_error_learns_how_far_the_work_was() -> None:
+    with pytest.raises(RuntimeError) as caught, console.progress("restore", 3, "images") as shown:
+        shown.advance()
+        raise RuntimeError
+    assert caught.value.doing == "restore: 1 of 3 images"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("redirect", ["| true", ">&-"])
+def test_a_closed_output_does_not_stop_the_work(redirect: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from taskgan.core import console\n"
+        "console.survive_any_console(); time.sleep(0.2)\n"
+        "for _ in range(9): console.say('x' * 9999)\n"
+        "Path(sys.argv[1]).touch()"
+    )
+    command = f"exec 3>&2; ('{sys.executable}' -c \"{code}\" '{tmp_path / 'end'}'; echo $? >&3) {redirect}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == "0\n"
+    assert (tmp_path / "end").exists()
+
+
+def test_a_latin_1_console_gets_every_character() -> None:
+    code = "from taskgan.core import console; console.survive_any_console(); console.say('−1 dB, µ, 名')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        check=True,
+    )
+    assert done.stdout.decode("latin-1") == "-1 dB, µ, \\u540d\n"
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (75, "1:15"), (3700, "1:01:40"), (-3, "0:00")])

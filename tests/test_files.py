@@ -1,17 +1,25 @@
+import errno
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from taskgan.core.errors import Problems, UserError
+from taskgan.core.errors import Problems, UserError, disk_sentence
 from taskgan.core.files import (
     atomic,
+    atomic_folder,
+    cell,
     check_writable,
     checksum,
     digest,
+    previous,
+    raw,
     read_yaml,
     versions,
     write_json,
+    write_rows,
     write_text,
     write_yaml,
 )
@@ -83,3 +91,61 @@ def test_a_place_that_cannot_hold_results_is_named_before_the_work(
     monkeypatch.setattr("taskgan.core.files.os.access", lambda *_: False)
     with pytest.raises(UserError, match="may not be written to; choose another folder for the run"):
         check_writable(tmp_path / "new", "the run")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_is_respected(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic(tmp_path / "x.bin") as partial:
+            partial.unlink()
+            partial.touch(0o600)  # as safetensors does
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x.bin").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError("[enforce fail at inline_container.cc:672] . PytorchStreamWriter failed writing file"),
+        ValueError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+    ids=["system", "torch", "safetensors"],
+)
+def test_a_full_disk_names_the_file_whoever_wrote_it(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, atomic(tmp_path / "last.ckpt"):
+        raise error
+    assert caught.value.filename == str(tmp_path / "last.ckpt")
+    said = disk_sentence(caught.value)
+    assert "last.ckpt cannot be written: No space left on device (" in said
+    assert "GB are free there)" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_whole_or_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    for text in ("old", "new"):
+        with atomic_folder(target) as partial:
+            (partial / "w").write_text(text)
+    with pytest.raises(RuntimeError), atomic_folder(target) as partial:
+        (partial / "w").write_text("half")
+        raise RuntimeError
+    assert (target / "w").read_text() == "new"
+    target.replace(previous(target))  # killed between the two moves
+    with pytest.raises(RuntimeError), atomic_folder(target):
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@sum", "\t=1", "'=1", "''=1", "'x", "a=b", ""])
+def test_a_field_is_no_formula_and_comes_back(text: str) -> None:
+    made = str(cell(text))
+    assert not made.startswith(("=", "+", "-", "@", "\t"))
+    assert raw(made) == text
+
+
+def test_numbers_stay_and_control_characters_are_shown(tmp_path: Path) -> None:
+    write_rows(tmp_path / "t.csv", ("a", "b"), [{"a": "-1.5e3", "b": -2}, {"a": "x\x1b[31m", "c": 1}])
+    assert (tmp_path / "t.csv").read_text() == "a,b\n-1.5e3,-2\nx\\x1b[31m,\n"

@@ -7,6 +7,7 @@ from discs import RECIPE
 
 from taskgan.audit.verb import run_audit
 from taskgan.cli import main
+from taskgan.core.artefact import verify
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.recipe import dump_recipe
 
@@ -34,7 +35,12 @@ def test_the_exit_code_says_whether_the_rate_may_be_over_what_is_allowed(
     assert (tmp_path / "a" / "audit.html").is_file()
     failed = "failed: a rate of flips of at most 0.3 was asked for, it may be up to 0.572"
     assert (failed in capsys.readouterr().out) == bool(code)
-    assert call(monkeypatch, *words) == 2  # there already
+    before = (tmp_path / "a" / "audit.yaml").stat().st_mtime_ns
+    assert call(monkeypatch, *words, "--fail-over", rate) == code  # already done, and says the same
+    assert "a: already done" in capsys.readouterr().out
+    assert call(monkeypatch, *words[:-2], "--figures", "1") == 2  # other settings
+    assert (tmp_path / "a" / "audit.yaml").stat().st_mtime_ns == before
+    assert verify(tmp_path / "a") == (1, [])
 
 
 def test_a_refusal_is_exit_code_2_and_leaves_nothing(

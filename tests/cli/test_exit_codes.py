@@ -1,10 +1,19 @@
+import errno
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from taskgan.cli import main
+from taskgan.core.console import progress
 from taskgan.core.errors import Diverged, Failed
+from taskgan.core.lock import locked
 
 
 def ends(error: BaseException | None, monkeypatch: pytest.MonkeyPatch, *, gives: object = None) -> int:
@@ -54,9 +63,69 @@ def test_ctrl_c_says_that_one_can_go_on(
     assert "interrupted; nothing half-written is left" in capsys.readouterr().err
 
 
-def test_a_bug_is_no_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RuntimeError, match="a bug"):
-        ends(RuntimeError("a bug"), monkeypatch)
+def test_a_bug_leaves_a_report_without_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Beside the output; of the message only words of the code stay."""
+    name = "htimS"[::-1]  # a word that the code does not hold
+    monkeypatch.setattr(sys, "argv", ["taskgan", "restore", f"{name}.nii.gz", "-o", str(tmp_path / "out")])
+
+    def verb(*_: object, **__: object) -> None:
+        with locked(tmp_path / "out"), progress("restore", 2, "images") as shown:
+            shown.advance()
+            values = {"case": 1}
+            values[f"{name}_{name} {1970}{101:04d} /data/{name}.nii.gz"]
+
+    monkeypatch.setattr("taskgan.cli.entry.app", verb)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 70
+    (path,) = tmp_path.glob("taskgan-crash-*.txt")
+    said = capsys.readouterr().err
+    assert said.endswith(
+        "\ntaskgan: taskgan restore failed (restore: 1 of 2 images), by an error of taskgan itself (KeyError); "
+        f"please report it with {path}, which holds no names\n"
+    )
+    text = path.read_text(encoding="utf-8")
+    assert "test_exit_codes.py" in text
+    assert "KeyError: '[…]_[…] […] [path]'" in text
+    assert not any(word in text for word in (name, "1970" + "0101", str(tmp_path)))
+
+
+def test_a_full_disk_is_exit_code_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    error = OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(tmp_path / "run" / "last.ckpt"))
+    assert ends(error, monkeypatch) == 3
+    assert "last.ckpt cannot be written: Disk quota exceeded (" in capsys.readouterr().err
+
+
+def test_sigterm_ends_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def verb(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr("taskgan.cli.entry.app", verb)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 143
+    assert "ended by SIGTERM; nothing half-written is left, call it again" in capsys.readouterr().err
+
+
+def test_the_codes_are_in_the_help_and_on_one_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
+    shown = subprocess.run(
+        [sys.executable, "-m", "taskgan", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for code in (0, 1, 2, 3, 70, 130, 143):
+        assert f"| {code} |" in page
+        assert re.search(rf"[:;] {code}\s", " ".join(shown.split()))
+
+
+def test_help_that_nobody_reads_is_no_error() -> None:
+    command = f"'{sys.executable}' -m taskgan --help | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(("failed", "code"), [(0, 0), (2, 3)])

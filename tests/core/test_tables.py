@@ -3,12 +3,13 @@
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
-from taskgan.core.tables import read_frame, read_table
+from taskgan.core.tables import read_frame, read_table, write_frame
 from taskgan.evaluate.cases import read_cases, write_cases
 from taskgan.judges.readings import Reading, read_readings, table_of, write_readings
 from taskgan.train.journal import COLUMNS, Journal, read_metrics
@@ -49,6 +50,15 @@ def test_a_frame_has_text_and_numbers(tmp_path: Path) -> None:
     assert frame["value"].isna().tolist() == [True, False]
     assert frame["more"].tolist() == ["", ""]
     assert frame["count"].dtype == frame["value"].dtype == float
+
+
+def test_text_of_a_frame_is_no_formula_and_comes_back(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"case": ["=1+1", "a"], "value": [-1.25, 2.0]})
+    write_frame(tmp_path / "mine.csv", frame, digits=8)
+    assert (tmp_path / "mine.csv").read_text() == "case,value\n'=1+1,-1.25\na,2\n"
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "mine.csv", ("case", "value"), ("case",)), frame)
+    write_frame(tmp_path / "none.csv", frame[:0], digits=8)
+    assert read_frame(tmp_path / "none.csv", ("case", "value"), ("case",), empty=True).empty
 
 
 def test_tables_of_an_evaluation_are_checked(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import read_volume, write_volume
 from taskgan.cohort.pairs import read_pairs, write_pairs
+from taskgan.core.artefact import commit, verify
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import COLUMNS, OPTIONAL, read_cases
@@ -205,10 +206,33 @@ def test_an_evaluation_is_not_overwritten_unless_asked(cohort: Path, tmp_path: P
         evaluate(restored, cohort, out, readers=STUBS)
     evaluate(restored, cohort, out, readers=STUBS, overwrite=True)
     assert (out / "cases.csv").read_bytes() == before
-    # Without its last file it is unfinished, and is made anew.
+    assert verify(out) == (1, [])
+    # Without its marker it is unfinished, and is made anew.
+    (out / "evaluation.yaml").unlink()
     (out / "summary.json").unlink()
     evaluate(restored, cohort, out, readers=STUBS)
-    assert (out / "summary.json").is_file()
+    assert (out / "evaluation.yaml").is_file()
+
+
+def test_a_finished_evaluation_says_so_and_a_changed_image_is_refused(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restored = make_restorations(tmp_path / "r", cohort, "gan", blur(0.5))
+    images = sorted(restored.rglob("*.nii*"))
+    commit(restored / "restored.yaml", {"method": "gan", "status": "complete"}, images)
+    out = evaluate(restored, cohort, tmp_path / "e", readers={})
+    before = (out / "evaluation.yaml").read_bytes()
+    evaluate(restored, cohort, out, readers={})
+    assert "already done" in capsys.readouterr().out
+    assert (out / "evaluation.yaml").read_bytes() == before
+    with pytest.raises(UserError, match="holds a result of other inputs or settings"):
+        evaluate(restored, cohort, out, readers={}, settings=Evaluation(suvr_cut=1.5))
+    (out / "cases.csv").unlink()
+    with pytest.raises(UserError, match=r"cases\.csv is missing since evaluation\.yaml was written"):
+        evaluate(restored, cohort, out, readers={})
+    images[0].write_bytes(images[1].read_bytes())
+    with pytest.raises(UserError, match="was changed since it was restored"):
+        evaluate(restored, cohort, tmp_path / "new", readers=STUBS)
 
 
 def test_a_restoration_equal_to_the_clean_image_has_no_error_at_all(cohort: Path, tmp_path: Path) -> None:

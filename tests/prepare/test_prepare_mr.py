@@ -14,6 +14,7 @@ from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.mdme import CONTRASTS, input_columns
 from taskgan.cohort.pairs import read_pairs
+from taskgan.core.artefact import verify
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
 from taskgan.info import describe
@@ -124,8 +125,11 @@ def test_same_files_same_bytes_wherever_they_lie_and_an_existing_cohort_is_kept(
     again = prepare_mr(tmp_path / "moved" / "table.csv", tmp_path / "again", MrPreparation())
     before = sums(out)
     assert sums(again) == before
-    with pytest.raises(UserError, match="holds a cohort; --overwrite replaces it"):
-        prepared(three, out)
+    prepared(three, out)  # already done
+    assert sums(out) == before
+    assert verify(out) == (1, [])
+    with pytest.raises(UserError, match="holds a result of other inputs or settings; say --overwrite"):
+        prepared(three, out, normalise=False)
     prepared(three, out, normalise=False, overwrite=True)
     assert sums(out) != before
     (tmp_path / "mine").mkdir()

@@ -10,6 +10,7 @@ from small_mr import read_table, write_cohort, write_table
 from taskgan.cohort.images import read_sidecar, read_volume, sidecar, write_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.people import person_mark
+from taskgan.core.artefact import verify
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.restorations import find_restorations
@@ -18,6 +19,7 @@ from taskgan.relaxometry import files, scans
 from taskgan.relaxometry.files import restore_by_relaxometry
 from taskgan.relaxometry.protocol import Given, read_protocol
 from taskgan.relaxometry.settings import Relaxometry
+from taskgan.restore.record import Record
 
 RECIPE = parse_recipe(
     {"data": {"intensity": {"kind": "percentile"}}, "task": {"kind": "multi_class", "classes": 6}}, "test"
@@ -122,9 +124,36 @@ def test_an_interrupted_call_goes_on_and_a_finished_one_is_kept(made, tmp_path, 
     after = {p.name: p.stat().st_mtime_ns for p in out.glob("*.nii.gz")}
     assert len(after) == 6
     assert {name: after[name] for name in before} == before
-    with pytest.raises(UserError, match="holds a finished restoration by relaxometry"):
-        _restore(made, out)
+    _restore(made, out)  # already done
+    assert {p.name: p.stat().st_mtime_ns for p in out.glob("*.nii.gz")} == after
+    with pytest.raises(UserError, match="holds a result of other inputs or settings"):
+        _restore(made, out, conditions=["PDw"])
     _restore(made, out, overwrite=True, conditions=["PDw"])
+
+
+@pytest.mark.parametrize("after", ["maps", "images"])
+def test_a_killed_overwrite_keeps_no_maps_of_other_settings(made, restored, tmp_path, monkeypatch, after):
+    """Killed before the maps, or with all images but none of the maps written anew."""
+    out = shutil.copytree(restored, tmp_path / "out")
+    write = files.write_maps
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    if after == "maps":
+        monkeypatch.setattr(files, "write_maps", stop)
+    else:
+        monkeypatch.setattr(files, "write_maps", lambda *_: None)
+        monkeypatch.setattr(Record, "close", stop)
+    with pytest.raises(KeyboardInterrupt):
+        _restore(made, out, split="test", maps=True, overwrite=True)
+    monkeypatch.undo()
+    assert files.write_maps is write
+    _restore(made, out, split="test", maps=True)
+    assert verify(out) == (1, [])
+    wanted = read_yaml(out / "restored.yaml")["checksum"]
+    for path in (out / "maps").glob("*.nii.gz"):
+        assert read_sidecar(path)["GeneratedBy"][-1]["Model"]["Checksum"] == wanted
 
 
 def test_a_table_without_contrasts_gives_all_six(cohort, tmp_path):
@@ -284,7 +313,7 @@ def test_a_finished_output_is_refused_before_anything_is_read_or_fitted(
 
     monkeypatch.setattr(scans, "fit_maps", never)
     monkeypatch.setattr(files, "find_scans", never)
-    with pytest.raises(UserError, match="holds a finished restoration by relaxometry"):
+    with pytest.raises(UserError, match="holds a result of other inputs or settings"):
         _restore(made, restored, split="test", calibration=1)
     taken = tmp_path / "taken" / "sub-1_T1w.nii.gz"
     taken.parent.mkdir()

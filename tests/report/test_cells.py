@@ -4,7 +4,17 @@ from pathlib import Path
 import pytest
 
 from taskgan.evaluate.statistics import Interval
-from taskgan.report.cells import Column, Table, difference, estimate, number, plain, rate, span, write_table
+from taskgan.report.cells import (
+    Column,
+    Table,
+    difference,
+    estimate,
+    number,
+    plain,
+    rate,
+    span,
+    write_table,
+)
 
 NAN = float("nan")
 

@@ -136,9 +136,11 @@ def test_again_gives_the_same_bytes_and_tells_the_end(
 ) -> None:
     folders = [fake_runs / n / "evaluation" for n in RUNS]
     files = {p: p.read_bytes() for p in sorted(report.parent.rglob("*")) if p.is_file()}
+    assert compare(folders, report.parent) == report
+    assert "already done" in capsys.readouterr().out
     (report.parent / "figures" / "figure3-z-other.png").touch()
     with pytest.raises(UserError, match="--overwrite"):
-        compare(folders, report.parent)
+        compare(folders[:2], report.parent)
     assert compare(folders, report.parent, overwrite=True) == report
     assert files == {p: p.read_bytes() for p in sorted(report.parent.rglob("*")) if p.is_file()}
     lines = capsys.readouterr().out.splitlines()

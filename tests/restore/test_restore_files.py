@@ -2,17 +2,22 @@
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_models import AFFINE, save, volume, write
 
 from taskgan.cohort.images import read_sidecar, read_volume, sidecar
 from taskgan.cohort.pairs import read_pairs
+from taskgan.core.artefact import verify
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import checksum, read_yaml, write_yaml
 from taskgan.core.tables import csv_rows
@@ -20,7 +25,7 @@ from taskgan.evaluate.restorations import find_restorations
 from taskgan.recipe import Data, Recipe
 from taskgan.restore import files
 from taskgan.restore.files import restore
-from taskgan.restore.model_folder import read_model
+from taskgan.restore.model_folder import read_model, write_model
 from taskgan.restore.restorer import Restorer
 
 
@@ -212,12 +217,15 @@ def test_existing_output_is_kept_unless_asked(model: Path, tmp_path: Path) -> No
     restore(model, [source], tmp_path / "out")
     restore(model, [source], tmp_path / "one.nii.gz")
     before = snapshot(tmp_path)
-    with pytest.raises(UserError, match="holds a finished restoration by gan-seed3-fold1; .*--overwrite"):
-        restore(model, [source], tmp_path / "out")
-    with pytest.raises(UserError, match=r"one\.nii\.gz exists; .*--overwrite"):
-        restore(model, [source], tmp_path / "one.nii.gz")
+    restore(model, [source], tmp_path / "out")  # already done
+    restore(model, [source], tmp_path / "one.nii.gz")
     assert snapshot(tmp_path) == before
     other = write(tmp_path / "other", seed=1)
+    with pytest.raises(UserError, match="holds a finished restoration by gan-seed3-fold1; .*--overwrite"):
+        restore(other, [source], tmp_path / "out")
+    with pytest.raises(UserError, match=r"one\.nii\.gz exists; .*--overwrite"):
+        restore(other, [source], tmp_path / "one.nii.gz")
+    assert {name: held for name, held in snapshot(tmp_path).items() if "other" not in name} == before
     restore(other, [source], tmp_path / "out", overwrite=True)
     restore(other, [source], tmp_path / "one.nii.gz", overwrite=True)
     after = snapshot(tmp_path)
@@ -256,7 +264,71 @@ def test_an_interrupted_call_goes_on(model: Path, tmp_path: Path, monkeypatch: p
     assert calls == ["c0.nii.gz", "c1.nii.gz", "c2.nii.gz", "c1.nii.gz", "c2.nii.gz", "c3.nii.gz"]
     whole, gone_on = snapshot(tmp_path / "whole"), snapshot(tmp_path / "out")
     same = [name for name in whole if whole[name][1] == gone_on[name][1]]
-    assert set(whole) - set(same) == {"c1.nii.gz", "c1.json"}
+    assert set(whole) - set(same) == {"c1.nii.gz", "c1.json", "restored.yaml"}
+
+
+def test_a_killed_overwrite_never_passes_another_models_image_for_its_own(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before and after every file of it, and called again with and without ``--overwrite``."""
+    pairs, other = table(tmp_path / "cohort", rows=2), write(tmp_path / "other", seed=1)
+    restore(other, [pairs], tmp_path / "whole")
+    names = {name for name in snapshot(tmp_path / "whole") if name.endswith((".nii.gz", ".json"))}
+    real, moments = Path.replace, []
+
+    def dies(partial: Path, target: Path) -> Path:
+        moments.append(target.name)
+        if len(moments) == moment + 1:
+            raise KeyboardInterrupt
+        return real(partial, target)
+
+    restore(model, [pairs], tmp_path / "old")
+    for moment in range(7):
+        out, again = tmp_path / f"out{moment}", moment % 2 == 0
+        shutil.copytree(tmp_path / "old", out)
+        moments.clear()
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, "replace", dies)
+            restore(other, [pairs], out, overwrite=True)
+        if moment:  # before the first write it is still the old one
+            assert read_yaml(out / "restored.yaml")["status"] == "running"
+        restore(other, [pairs], out, overwrite=again or not moment)
+        whole, found = snapshot(tmp_path / "whole"), snapshot(out)
+        assert all(whole[name][1] == found[name][1] for name in names), f"killed at {moments[-1]}"
+        assert verify(out) == (1, [])
+
+
+def test_a_restored_image_that_was_changed_is_neither_kept_nor_called_done(
+    model: Path, tmp_path: Path
+) -> None:
+    source = save(tmp_path / "pet.nii.gz", volume())
+    restore(model, [source], tmp_path / "out")
+    save(tmp_path / "out" / "pet.nii.gz", volume(seed=9))
+    assert verify(tmp_path / "out")[1] == [f"{tmp_path / 'out' / 'pet.nii.gz'} was changed"]
+    with pytest.raises(UserError, match=r"pet\.nii\.gz was changed since it was restored; pass --overwrite"):
+        restore(model, [source], tmp_path / "out")
+
+
+def test_a_model_with_nan_writes_nothing(model: Path, tmp_path: Path) -> None:
+    source, broken = save(tmp_path / "pet.nii.gz", volume()), tmp_path / "broken"
+    state, card = read_model(model)
+    name = next(name for name, value in state.items() if value.is_floating_point())
+    write_model(broken, {**state, name: torch.full_like(state[name], torch.nan, dtype=torch.float32)}, card)
+    with pytest.raises(Failed, match=f"broken hold NaN or infinite values \\({name}\\): it cannot restore"):
+        restore(broken, [source], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_case_of_which_the_model_makes_nan_is_left_out(model: Path, tmp_path: Path) -> None:
+    """Finite weights may still overflow: the case is named, the others are restored, the call fails."""
+    state, card = read_model(model)
+    huge = {k: v * 1e30 if v.is_floating_point() else v for k, v in state.items()}
+    write_model(tmp_path / "huge", huge, card)
+    pairs = table(tmp_path / "cohort", rows=2)
+    with np.errstate(all="ignore"), pytest.raises(Failed, match="2 of 2 images are left out: .* makes NaN"):
+        restore(tmp_path / "huge", [pairs], tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.nii.gz"))
+    assert read_yaml(tmp_path / "out" / "restored.yaml")["status"] == "running"
 
 
 def test_bad_images_are_all_named_and_nothing_is_written(model: Path, tmp_path: Path) -> None:
@@ -457,3 +529,22 @@ def test_an_affine_that_could_not_be_written_is_named_before_the_work(model: Pat
     with pytest.raises(Failed, match=r"1 of 2 images .*bad\.nii has an affine that cannot be taken apart"):
         restore(model, [tmp_path / "in"], tmp_path / "out")
     assert (tmp_path / "out" / "good.nii.gz").is_file()
+
+
+def test_a_folder_that_is_in_use_is_left_alone(model: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "pet.nii.gz", volume())
+    code = (
+        "import sys; from pathlib import Path; from taskgan.core.lock import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "out")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"out is in use by process {other.pid} on"):
+            restore(model, [source], tmp_path / "out")
+        other.communicate()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".partial-pet.nii.gz").touch()  # all that a killed call left
+    restore(model, [source], tmp_path / "out")
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"pet.nii.gz", "pet.json", "restored.yaml"}

@@ -1,6 +1,9 @@
 import csv
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +128,25 @@ def test_official_validator_finds_no_error(made):
     done = subprocess.run([VALIDATOR, made], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[ERROR]" not in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_stops_at_once_and_in_words(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """A terminal sends Ctrl-C to the workers too; a batch system sends SIGTERM to the first process alone."""
+    words = [sys.executable, "-m", "taskgan", "simulate", "pet", str(tmp_path / "c"), "--workers", "2"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not list(tmp_path.glob("c/sub-*")):
+        time.sleep(0.05)
+    began = time.monotonic()
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    assert time.monotonic() - began < 3
+    assert "nothing half-written is left, call it again to go on" in said
+    assert "Traceback" not in said
 
 
 def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, monkeypatch, capsys):

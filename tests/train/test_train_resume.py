@@ -15,6 +15,9 @@ import torch
 import yaml
 from run_contents import contents, same
 
+from taskgan.core.artefact import verify
+from taskgan.core.errors import UserError
+from taskgan.core.lock import locked
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.train.run import train
 
@@ -81,6 +84,47 @@ def test_killed_twice_at_random_moments_equals_uninterrupted(
     assert start(written, cohort, killed).wait(timeout=600) == 0
     assert same(contents(tmp_path / "whole"), contents(killed)), f"killed after {moments} rows"
     assert not list(killed.glob(".*"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_a_checkpoint_and_the_run_ends_as_if_it_had_not_come(
+    recipe: Make, cohort: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Also in the middle of a row of ``metrics.csv``, whose first steps go with the checkpoint."""
+    asked = recipe(objective="gan", optimiser__steps=200, validation__every=200, validation__save_every=200)
+    train(asked, cohort, tmp_path / "whole")
+    written = tmp_path / "recipe.yaml"
+    written.write_text(yaml.safe_dump(dump_recipe(asked)))
+    run = tmp_path / "run"
+    words = [sys.executable, "-m", "taskgan", "train", str(written), str(cohort), str(run)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while process.poll() is None and rows(run) < 4:
+        time.sleep(0.002)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == code, said
+    assert f"of 200; {run / 'last.ckpt'} is saved, the same command goes on from there" in said
+    train(asked, cohort, run)
+    assert same(contents(tmp_path / "whole"), contents(run))
+
+
+def test_a_second_process_is_refused_and_a_finished_run_is_checked(
+    recipe: Make, cohort: Path, tmp_path: Path
+) -> None:
+    asked, other = recipe(), recipe(seed=5)
+    with locked(tmp_path / "held"):
+        words = [sys.executable, "-m", "taskgan", "train", "pet-demo", str(cohort), str(tmp_path / "held")]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"is in use by process {os.getpid()} on" in done.stderr
+    train(asked, cohort, tmp_path / "run")
+    assert verify(tmp_path / "run") == (2, [])  # the run's record and the model's card
+    with (tmp_path / "run" / "metrics.csv").open("a") as handle:
+        handle.write("99\n")
+    with pytest.raises(UserError, match=r"metrics\.csv was changed since the run finished"):
+        train(asked, cohort, tmp_path / "run")
+    with pytest.raises(UserError, match="another recipe"):
+        train(other, cohort, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,12 @@ from taskgan.audit.settings import AuditSettings
 from taskgan.audit.tables import all_tables
 from taskgan.audit.verdict import Verdict, verdict
 from taskgan.audit.words import UNIT
+from taskgan.core.artefact import commit
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, check_writable, versions, write_yaml
+from taskgan.core.files import check_writable, versions
+from taskgan.core.lock import exclusive
+from taskgan.core.tables import write_frame
 from taskgan.evaluate.grids import relative
 from taskgan.judges.readings import write_readings
 from taskgan.report.cells import write_table
@@ -64,6 +67,7 @@ class Audit:
         return worst is None or worst.high > rate
 
 
+@exclusive("out", "the audit")
 def audit(
     inputs: Inputs,
     out: Path,
@@ -73,6 +77,7 @@ def audit(
     settings: AuditSettings | None = None,
     overwrite: bool = False,
     command: str = "",
+    request: str = "",
 ) -> Audit:
     """Audit restorations. Refusals come before anything is written.
 
@@ -80,13 +85,14 @@ def audit(
         inputs: What to audit: :func:`~taskgan.audit.inputs.from_cohort` or
             :func:`~taskgan.audit.folders.from_folders`.
         out: Folder to make: ``readings.csv``, ``flips.csv``, ``tables/``, ``figures/``, ``conformal.yaml`` (where
-            calibrated), ``audit.yaml`` and, last, ``audit.html``.
+            calibrated), ``audit.html`` and, last, ``audit.yaml``, which holds their checksums.
         judges: Trained judges, or their folders; two are trained on the table's training subjects where none is
             named, and kept.
         store: Where trained judges are kept; in the cohort where None.
         settings: Level, slices, cut, calibration.
         overwrite: Replace an existing audit.
         command: The call, for the page.
+        request: A name for the call (:func:`~taskgan.core.files.request_of`), for ``audit.yaml``.
 
     Raises:
         UserError: If there is nobody to judge, an image is unreadable, or an audit is already there.
@@ -108,10 +114,10 @@ def audit(
     readings, statistics = read_all(inputs, found, settings)
     outcome = find_out(inputs, found, readings, statistics, settings, notes)
     words = verdict(outcome)
-    (out / PAGE).unlink(missing_ok=True)  # written last: an old page must not stand beside new numbers
+    for name in (RECORD, PAGE):  # written last: old ones must not stand beside new numbers
+        (out / name).unlink(missing_ok=True)
     write_readings(out, readings.table)
-    with atomic(out / "flips.csv") as partial:
-        outcome.flipped.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    write_frame(out / "flips.csv", outcome.flipped, digits=6)
     tables = all_tables(outcome)
     for table in tables:
         write_table(table, out / "tables")
@@ -121,11 +127,13 @@ def audit(
         write_calibrations(
             conformal, [m.calibration for m in outcome.conformal.measured], outcome.conformal.about
         )
-    write_yaml(out / RECORD, _record(outcome, words, settings, out, command))
     figures = out / "figures"
     charts = _charts(outcome, figures)
     cases = _cases(outcome, figures, settings)
     page = write_page(out / PAGE, outcome, words, tables, charts, cases, command or "taskgan audit")
+    files = [out / "readings.csv", out / "flips.csv", page, *(out / "tables").glob("*.csv")]
+    files += [*figures.glob("*.png"), *[conformal] * conformal.is_file()]
+    commit(out / RECORD, {**_record(outcome, words, settings, out, command), "request": request}, files)
     say(words.headline)
     for sentence in words.warnings:
         say(f"note: {sentence}")

@@ -2,18 +2,19 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from taskgan.audit.folders import from_folders
 from taskgan.audit.inputs import EvaluationReadings, Inputs, from_cohort, from_evaluation, is_evaluation
-from taskgan.audit.run import Audit
+from taskgan.audit.run import RECORD, Audit
 from taskgan.audit.run import audit as audit_inputs
 from taskgan.audit.settings import AuditSettings, audit_settings
+from taskgan.core.artefact import is_done, request_of
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike
+from taskgan.core.files import PathLike, read_yaml
 from taskgan.recipe import Recipe, read_recipe
 
 
@@ -59,6 +60,14 @@ def audit(
     """
     chosen = audit_settings(**{k: v for k, v in settings.items() if v is not None})
     read = read_recipe(recipe) if recipe else None
+    given: dict[str, Any] = {
+        "degraded": degraded,
+        "clean": clean,
+        "labels": labels,
+        "against": against,
+        "judges": judges,
+    }
+    request = _request(restored, cohort, out, recipe=recipe, method=method, **given, **settings)
     table, folders = _path(cohort), [Path(judge) for judge in judges]
     others = [Path(folder) for folder in against]
     inputs = _inputs(
@@ -77,6 +86,7 @@ def audit(
         settings=chosen,
         overwrite=overwrite,
         command=_command(inputs, table, Path(out), folders, str(recipe) if recipe else None, changed),
+        request=request,
     )
 
 
@@ -100,17 +110,59 @@ def run_audit(
     """
     if fail_over is not None and not 0 <= fail_over <= 1:
         raise UserError(f"--fail-over {fail_over:g}: expected a rate between 0 and 1")
+    if not arguments.get("overwrite") and is_done(out / RECORD, _request(restored, cohort, out, **arguments)):
+        return _passes(_highest(read_yaml(out / RECORD)), fail_over, decided=True)
     done = audit(restored, cohort, out, **arguments)
-    if fail_over is None or not done.over(fail_over):
-        return True
     worst = done.outcome.worst_flips
-    if worst is not None:
-        found = f"it may be up to {worst.high:.3f}"
-    elif done.outcome.fit:
+    return _passes(worst.high if worst else None, fail_over, decided=not done.outcome.fit)
+
+
+def _request(
+    restored: PathLike,
+    cohort: PathLike | None,
+    out: PathLike,
+    *,
+    recipe: PathLike | None = None,
+    method: str | None = None,
+    store: PathLike | None = None,
+    overwrite: bool = False,
+    **further: Any,
+) -> str:
+    """A name for a call of :func:`audit`; where judges are kept and what is replaced changes no number."""
+    chosen = {key: value for key, value in further.items() if key in AuditSettings.model_fields}
+    given = {key: _paths(value) for key, value in further.items() if key not in chosen}
+    return request_of(
+        Path(out),
+        restored=Path(restored),
+        cohort=_path(cohort),
+        recipe=read_recipe(recipe) if recipe else None,
+        method=method,
+        settings=audit_settings(**{k: v for k, v in chosen.items() if v is not None}),
+        given=given,
+    )
+
+
+def _paths(value: PathLike | Sequence[PathLike] | None) -> Path | list[Path] | None:
+    return _path(value) if value is None or isinstance(value, str | os.PathLike) else [Path(v) for v in value]
+
+
+def _highest(record: Mapping[str, Any]) -> float | None:
+    """Upper end of the rate of flips by the worst judge, of a finished audit; None where nobody judged."""
+    worst = record.get("worst")
+    return float(record["opinions"][worst][record["method"]]["flips"]["high"]) if worst else None
+
+
+def _passes(highest: float | None, allowed: float | None, *, decided: bool) -> bool:
+    """Whether the rate is allowed; says why where it isn't. Where nobody judged, nothing is shown, so it is not."""
+    if allowed is None or (highest is not None and highest <= allowed):
+        return True
+    if highest is not None:
+        found = f"it may be up to {highest:.3f}"
+    elif not decided:
         found = "but the judges decide nothing, so that nobody can flip (a value needs task.cut)"
     else:
         found = "nobody was fit to judge"
-    say(f"failed: a rate of flips of at most {fail_over:g} was asked for, {found}")
+    say(f"failed: a rate of flips of at most {allowed:g} was asked for, {found}")
     return False
 
 

@@ -3,7 +3,7 @@
 A verb is a file of this package named like it. It holds one function: its arguments are the verb's (those
 that other verbs have too come from ``options.py``), its docstring is the help, and its body imports what it
 needs, which may be heavy, and makes one call. A verb with sub-commands (``prepare.py``) holds a ``typer.Typer``
-called ``group`` instead, with one such function each. To add one: write the file, name it in ``_VERBS`` below, and in
+called ``group`` instead, with one such function each. To add one: write the file, name it in ``VERBS`` below, and in
 ``VERBS`` of ``tests/test_cli.py``.
 """
 
@@ -27,7 +27,7 @@ from taskgan.cli.simulate import group as simulate
 from taskgan.cli.sweep import sweep
 from taskgan.cli.train import train
 
-_VERBS: dict[str, Callable[..., None] | typer.Typer] = {
+VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "simulate": simulate,
     "prepare": prepare,
     "train": train,
@@ -47,19 +47,25 @@ class _Workflow(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of the verbs in the order of the work."""
-        return [name for name in _VERBS if name in self.commands]
+        return [name for name in VERBS if name in self.commands]
 
+
+_EXIT_CODES = (
+    "Exit codes: 0 done, or already done; 1 a threshold that was asked for is exceeded; 2 bad input; 3 begun and not "
+    "all done (memory and disk too); 70 an error of taskgan itself; 130 interrupted; 143 ended by SIGTERM."
+)
 
 app = typer.Typer(
     name="taskgan",
     cls=_Workflow,
     help="Restore degraded images without changing what they mean, and show whether it worked.",
+    epilog=_EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _name, _verb in _VERBS.items():
+for _name, _verb in VERBS.items():
     if isinstance(_verb, typer.Typer):
         app.add_typer(_verb, name=_name)
     else:
@@ -75,7 +81,9 @@ def _version(show: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log messages.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show log messages and tracebacks.")
+    ] = False,
 ) -> None:
     """Restore degraded images without changing what they mean, and show whether it worked."""
     logging.basicConfig(

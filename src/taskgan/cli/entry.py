@@ -1,55 +1,87 @@
 """What ``taskgan`` runs: the app, and how what goes wrong becomes one message and an exit code."""
 
+import logging
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from taskgan.cli.app import app
 from taskgan.cli.usage import UsageError, is_help, sentence
-from taskgan.core.errors import Failed, UserError
+from taskgan.core.console import printable, silence, survive_any_console, write
+from taskgan.core.errors import Failed, Terminated, UserError, disk_error, disk_sentence
 from taskgan.memory import out_of_memory
 
-_INTERRUPTED = 130  # what typer exits with after Ctrl-C
+BAD_INPUT, UNFINISHED, OUR_FAULT, INTERRUPTED, TERMINATED = 2, 3, 70, 130, 143
 
 
 def main() -> None:
-    """Run the command line. Bad input: one message, exit code 2. Work that failed half-way: exit code 3."""
+    """Run the command line; every error ends with one message and an exit code (``docs/exit-codes.md``)."""
+    survive_any_console()
+    before = signal.signal(signal.SIGTERM, _terminate)
+    message, code = "", 0
     try:
         code = app(prog_name="taskgan", standalone_mode=False)
-    except UsageError as error:
-        sys.stderr.write(f"{error if is_help(error) else sentence(error)}\n")
-        sys.exit(2)
-    except Failed as error:
-        sys.stderr.write(f"taskgan: {error}\n")
-        sys.exit(3)
-    except UserError as error:
-        sys.stderr.write(f"taskgan: {error}\n")
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        if (error.name or "taskgan").partition(".")[0] in ("taskgan", *sys.stdlib_module_names):
+        message = _INTERRUPTED if code == INTERRUPTED else ""
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        sys.stderr.write(f"taskgan: this needs {error.name}, which is not here: pip install 'taskgan[all]'\n")
-        sys.exit(2)
-    except OSError as error:  # a folder that cannot be written to, a full disk
-        sys.stderr.write(
-            f"taskgan: {_place_of(error)} cannot be read or written: {error.strerror or error}\n"
-        )
-        sys.exit(2)
-    except (MemoryError, RuntimeError) as error:
-        full = out_of_memory(error)
-        if full is None:
-            raise
-        sys.stderr.write(
-            f"taskgan: {full}; a smaller batch or fewer workers need less. What was finished is kept: call it again\n"
-        )
-        sys.exit(3)
-    if code == _INTERRUPTED:
-        sys.stderr.write("taskgan: interrupted; nothing half-written is left, call it again to go on\n")
+        silence(sys.stdout)  # nobody reads what was asked for any more
+    except (Exception, Terminated) as error:
+        message, code = explain(error)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if message:
+        write(sys.stderr, printable(message) + "\n")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            silence(stream)
     sys.exit(code)
 
 
+_INTERRUPTED = "taskgan: interrupted; nothing half-written is left, call it again to go on"
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated("ended by SIGTERM")
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit code.
+
+    An error that nobody foresaw gets a report beside the output (:mod:`taskgan.cli.crash`).
+    """
+    if isinstance(error, Terminated):
+        return f"taskgan: {error}; nothing half-written is left, call it again to go on", TERMINATED
+    if isinstance(error, UsageError):
+        return (str(error) if is_help(error) else sentence(error)), BAD_INPUT
+    if isinstance(error, UserError):
+        return f"taskgan: {error}", UNFINISHED if isinstance(error, Failed) else BAD_INPUT
+    full = disk_error(error)
+    if full is not None:
+        return f"taskgan: {disk_sentence(full)}", UNFINISHED
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "taskgan").partition(".")[0]
+        if package not in ("taskgan", *sys.stdlib_module_names):
+            needs = f"taskgan: this needs {error.name}, which is not here: pip install 'taskgan[all]'"
+            return needs, BAD_INPUT
+    if isinstance(error, OSError) and error.filename is not None:
+        reason = error.strerror or error
+        return f"taskgan: {_place_of(error)} cannot be read or written: {reason}", BAD_INPUT
+    memory = out_of_memory(error)
+    if memory is not None:
+        return (
+            f"taskgan: {memory}; a smaller batch or fewer workers need less. What was finished is kept: call it again"
+        ), UNFINISHED
+    from taskgan.cli.crash import report
+
+    logging.getLogger("taskgan").info("unforeseen error", exc_info=error)
+    return f"taskgan: {report(error)}", OUR_FAULT
+
+
 def _place_of(error: OSError) -> str:
-    if not isinstance(error.filename, str):
-        return "a file"
-    place = Path(error.filename)
+    place = Path(str(error.filename))
     # A temporary name means nothing to the reader: the folder is what could not be written to.
     return str(place.parent if place.name.startswith(".") else place)

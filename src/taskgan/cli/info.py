@@ -15,8 +15,15 @@ def info(
     ],
     everything: Annotated[bool, typer.Option("--all", help="All that is recorded in it.")] = False,
     json: Annotated[bool, typer.Option("--json", help="All that is recorded in it, as JSON.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check all files in it against its checksums; changes nothing.")
+    ] = False,
 ) -> None:
     """What is this? A screenful about a folder that taskgan made, and what to do next."""
-    from taskgan.info import as_json, describe
+    from taskgan.core.console import say
+    from taskgan.info import as_json, check, describe
 
-    typer.echo(as_json(place) if json else describe(place, everything=everything))
+    if verify:
+        check(place)
+    else:
+        say(as_json(place) if json else describe(place, everything=everything))

@@ -6,6 +6,7 @@ from typing import Any
 
 from taskgan.cohort.description import read_description
 from taskgan.core.errors import UserError
+from taskgan.core.files import contents
 
 
 def finished(out: Path, description: Mapping[str, Any], parts: Sequence[str]) -> bool:
@@ -21,7 +22,7 @@ def finished(out: Path, description: Mapping[str, Any], parts: Sequence[str]) ->
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file, expected a folder to write the cohort to")
-    if not out.is_dir() or not any(out.iterdir()):
+    if not contents(out):
         return False
     found = read_description(out)
     if any(found.get(key) != description[key] for key in ("kind", "made_by")):

@@ -1,12 +1,12 @@
 """The files of a BIDS folder that do not depend on the modality: data sets, participants."""
 
-import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.core.files import atomic, write_json, write_text
+from taskgan.core.artefact import CHECKSUMS
+from taskgan.core.files import write_json, write_rows, write_text
 
 BIDS_VERSION = "1.10.0"
 
@@ -52,7 +52,7 @@ def write_top(
             },
         )
     write_text(folder / "README", readme)
-    write_text(folder / ".bidsignore", "pairs.csv\ncohort.yaml\n")
+    write_text(folder / ".bidsignore", f"pairs.csv\ncohort.yaml\n{CHECKSUMS}\n")
 
 
 def write_participants(
@@ -65,14 +65,5 @@ def write_participants(
         columns: Name and description of each column after ``participant_id``.
         rows: The participants.
     """
-    listed = list(rows)
     write_json(folder / "participants.json", {name: {"Description": text} for name, text in columns.items()})
-    with (
-        atomic(folder / "participants.tsv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as handle,
-    ):
-        writer = csv.DictWriter(
-            handle, fieldnames=["participant_id", *columns], delimiter="\t", lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(listed)
+    write_rows(folder / "participants.tsv", ["participant_id", *columns], rows, delimiter="\t")

@@ -5,19 +5,36 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.core.files import digest, read_yaml, write_yaml
+from taskgan.core.artefact import CHECKSUMS, commit
+from taskgan.core.files import checksum, digest, read_yaml, write_rows, write_yaml
+
+FILE = "cohort.yaml"
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:
     """Write ``cohort.yaml`` atomically. Keys by convention: ``kind``, ``made_by``, ``settings``, ``seed``,
     ``versions``, ``measured``.
     """
-    write_yaml(folder / "cohort.yaml", description)
+    write_yaml(folder / FILE, description)
+
+
+def complete(folder: Path, description: dict[str, Any]) -> None:
+    """Write ``checksums.csv`` of all files of a cohort and, last, ``cohort.yaml``, which says that it is complete."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and _counts(p.relative_to(folder))]
+    sums = [{"file": p.relative_to(folder).as_posix(), "sha256": checksum(p)} for p in files]
+    write_rows(folder / CHECKSUMS, ("file", "sha256"), sums)
+    commit(folder / FILE, {**description, "complete": True}, [folder / CHECKSUMS])
+
+
+def _counts(path: Path) -> bool:
+    """Neither what hides nor what verbs put there later."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and "recognisers" not in path.parts and path.name not in (CHECKSUMS, FILE)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
     """Read ``cohort.yaml``; empty where a user's own cohort has none."""
-    path = folder / "cohort.yaml"
+    path = folder / FILE
     return read_yaml(path) if path.is_file() else {}
 
 

@@ -10,14 +10,13 @@ table's folder (absolute ones work too). ``label`` is the property to keep (0 or
 is kept as text and can be selected on (``dose``) or used as an extra input channel (an MR image).
 """
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import PathLike, atomic
+from taskgan.core.files import PathLike, write_rows
 from taskgan.core.parse import cut, quoted
 from taskgan.core.tables import csv_rows
 
@@ -147,10 +146,10 @@ def read_pairs(place: PathLike, required: Iterable[str] = REQUIRED) -> Pairs:
         Problems: If rows are malformed: all of them at once.
     """
     table = table_of(place)
-    raw = csv_rows(table, [*required])
+    listed = csv_rows(table, [*required])
     problems: list[str] = []
     seen: dict[str, int] = {}
-    rows = [_row(number, values, table.parent, problems, seen) for number, values in raw]
+    rows = [_row(number, values, table.parent, problems, seen) for number, values in listed]
     if problems:
         raise Problems(f"{table} is malformed", problems)
     return Pairs(table, tuple(rows))
@@ -206,7 +205,4 @@ def _row(
 def write_pairs(table: PathLike, rows: Iterable[Mapping[str, object]]) -> None:
     """Write a table atomically; the columns are those of the first row, in its order."""
     listed = list(rows)
-    with atomic(Path(table)) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(listed[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(listed)
+    write_rows(Path(table), list(listed[0]), listed)

@@ -1,7 +1,16 @@
-"""What a user did wrong, in one sentence. The command line prints it and exits with 2."""
+"""What goes wrong: what a user did, in one sentence (exit code 2), and what the machine has no room for (3)."""
 
+import errno
+import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as safetensors quotes the system
+_TORCH_WRITER = re.compile(r"PytorchStreamWriter failed|file write failed|unexpected pos \d+")
 
 _LONGEST = 4000  # characters of a line
 _MAX_SHOWN = 200  # problems in a message
@@ -43,3 +52,52 @@ class Failed(UserError):
 
 class Diverged(Failed):
     """Training stopped because it went wrong; the message says how and where the last good state is."""
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM). Like Ctrl-C it is nobody's fault; the command line exits with 143."""
+
+
+def disk_error(error: BaseException | None) -> OSError | None:
+    """The disk's part in an error (full, quota, read-only, broken), also where torch or safetensors wrapped it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error
+        text = str(error)
+        number = _OS_ERROR.search(text)
+        if number and int(number[1]) in _FULL:
+            return OSError(int(number[1]), os.strerror(int(number[1])))
+        before = error.__cause__ or error.__context__
+        if before is None and isinstance(error, RuntimeError) and _TORCH_WRITER.search(text):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        error = before
+    return None
+
+
+@contextmanager
+def naming(target: Path) -> Iterator[None]:
+    """Errors of the disk in the block are OSErrors that name ``target``, whichever library wrote to it."""
+    try:
+        yield
+    except Exception as error:
+        full = disk_error(error)
+        if full is None:
+            raise
+        if full is error and isinstance(full.filename, str) and ".partial-" not in full.filename:
+            raise
+        assert full.errno is not None
+        raise OSError(full.errno, full.strerror, str(target)) from error
+
+
+def disk_sentence(error: OSError) -> str:
+    """One sentence about a disk that does not take a file, with what is free there."""
+    place = Path(error.filename) if isinstance(error.filename, str) else Path()
+    folder = next((p for p in (place, *place.absolute().parents) if p.is_dir()), Path())
+    try:
+        free = f" ({shutil.disk_usage(folder).free / 1e9:.2f} GB are free there)"
+    except OSError:
+        free = ""
+    name = str(error.filename) if isinstance(error.filename, str) else "a file"
+    return (
+        f"{name} cannot be written: {error.strerror or error}{free}; what was finished is kept: call it again"
+    )

@@ -1,11 +1,17 @@
-"""Files that are whole or absent: atomic writes, YAML and JSON with clear errors, checksums, versions."""
+"""Files that are whole or absent: atomic writes, markers with checksums, YAML, JSON and CSV, versions."""
 
+import csv
+import errno
 import hashlib
 import json
 import os
 import platform
-import tempfile
-from collections.abc import Iterator, Mapping
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +20,8 @@ from typing import Any
 import yaml
 
 from taskgan import __version__
-from taskgan.core.errors import UserError
+from taskgan.core.console import printable
+from taskgan.core.errors import UserError, naming
 from taskgan.core.parse import parse_yaml, read_text
 
 PathLike = str | os.PathLike[str]
@@ -23,30 +30,148 @@ PathLike = str | os.PathLike[str]
 _LIBRARIES = ("torch", "lightning-fabric", "numpy", "scipy", "nibabel", "nilearn", "scikit-image")
 
 
+LOCK = ".taskgan.lock"
+_DAY_S = 24 * 3600
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
 @contextmanager
 def atomic(target: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path beside ``target``; it takes the target's place only if the block succeeds.
 
-    The temporary name keeps the target's suffixes, because writers such as nibabel choose the format by them.
+    The temporary name keeps the target's suffixes, because writers such as nibabel choose the format by them, and
+    holds host and process, so that nobody takes the file of a living neighbour for litter. The file gets the
+    permissions that the umask leaves.
 
     Args:
         target: The file to be written. Parent folders are made.
-        durable: Wait until the disk has it. One of thousands of small files that can be made again need not wait.
+        durable: Wait until the disk has file and folder. One of thousands of small files that can be made again need
+            not wait.
+
+    Raises:
+        OSError: If the disk does not take it; its ``filename`` is the target.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(target)
+        partial.touch(0o666, exist_ok=False)
+        mode = stat.S_IMODE(partial.stat().st_mode)
+        try:
+            yield partial
+            partial.chmod(mode)  # some writers (safetensors) keep a file to its owner
+            if durable:
+                _sync(partial)
+            partial.replace(target)
+            if durable:
+                _sync(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Give a folder beside ``target`` to build in; it takes the target's place only if the block succeeds.
+
+    The new folder is whole on the disk before the old one moves aside (:func:`previous`), which is removed last: who
+    reads the folder finds the old or the new one under one of two names. Killed between the two moves, the next call
+    puts the old one back.
+
+    Args:
+        target: The folder to be made. Parent folders are made.
+
+    Raises:
+        OSError: If the disk does not take it; its ``filename`` is the target.
+    """
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        old = previous(target)
+        if old.exists() and not target.exists():
+            old.replace(target)
+        partial = _partial(target)
+        partial.mkdir()
+        try:
+            yield partial
+            for path in [*partial.rglob("*"), partial]:
+                _sync(path)
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                target.replace(old)
+            partial.replace(target)
+            _sync(target.parent)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def previous(folder: Path) -> Path:
+    """Where the old folder is while :func:`atomic_folder` puts a new one into its place."""
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def _partial(target: Path) -> Path:
     suffix = "".join(target.suffixes[-2:])
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=target.parent)
-    os.close(handle)
-    partial = Path(name)
+    return target.with_name(f".partial-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}")
+
+
+def _host() -> str:
+    """This machine's name, as six hex digits."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file or the entries of a folder."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        yield partial
-        partial.chmod(0o644)
-        if durable:
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
-        partial.replace(target)
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise  # some network file systems cannot sync a folder
     finally:
-        partial.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def remove_partial(folder: Path, *, deep: bool = True) -> None:
+    """Remove what killed processes had begun to write; call it while the folder's lock is held.
+
+    What a living process of this machine is writing stays, and of other machines what is less than a day old.
+
+    Args:
+        folder: Where.
+        deep: Below the folder too, not only in it.
+    """
+    for left in list(folder.rglob(".partial-*") if deep else folder.glob(".partial-*")):
+        named = re.fullmatch(r"\.partial-([0-9a-f]{6})-(\d+)-[0-9a-f]{8}.*", left.name)
+        try:
+            if named is None and not deep:  # beside an output, others' files are none of our business
+                continue
+            if named and named[1] == _host() and int(named[2]) != os.getpid() and is_running(int(named[2])):
+                continue
+            if named and named[1] != _host() and time.time() - left.stat().st_mtime < _DAY_S:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        except FileNotFoundError:  # its writer was faster
+            continue
+
+
+def is_running(pid: int) -> bool:
+    """Whether this machine has a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def contents(folder: Path) -> list[Path]:
+    """What a folder holds apart from locks and what a killed process had begun to write; empty where it is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if not p.name.startswith(".partial-") and p.name != LOCK)
 
 
 def check_writable(folder: Path, what: str) -> None:
@@ -116,3 +241,41 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def write_rows(
+    target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
+) -> None:
+    """Write a CSV table atomically; every field goes through :func:`cell`.
+
+    Args:
+        target: The file.
+        columns: Its header.
+        rows: Values by column; absent ones are empty, others are left out.
+        delimiter: Between fields.
+    """
+    with atomic(target) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n", delimiter=delimiter)
+        writer.writerow([cell(name) for name in columns])
+        writer.writerows([cell(row.get(name, "")) for name in columns] for row in rows)
+
+
+def cell(value: object) -> object:
+    """A field that no spreadsheet takes for a formula and no terminal for a command; numbers stay.
+
+    Text that begins with ``=``, ``+``, ``-`` or ``@`` gets an apostrophe before it, which :func:`raw` takes away;
+    control characters become ``\\x1b``.
+    """
+    if not isinstance(value, str):
+        return value
+    if _FORMULA.match(value):
+        try:
+            float(value)
+        except ValueError:
+            value = f"'{value}"
+    return printable(value)
+
+
+def raw(text: str) -> str:
+    """The text that :func:`cell` made a field of."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskgan.core.errors import UserError
+from taskgan.core.files import atomic, cell, raw
 from taskgan.core.parse import cut, quoted, reason
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ def csv_rows(
         text = table.read_bytes().decode("utf-8-sig")
         text = text[: text.rfind("\n") + 1] if whole_lines else text
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        header = [name.strip() for name in reader.fieldnames or ()]
+        header = [raw(name.strip()) for name in reader.fieldnames or ()]
         reader.fieldnames = header
-        rows = [(reader.line_num, values) for values in reader]  # blank lines count
+        rows = [  # blank lines count
+            (reader.line_num, {k: raw(v) if isinstance(v, str) else v for k, v in values.items()})
+            for values in reader
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table} cannot be read as CSV: {reason(error)}") from None
     missing = [name for name in required if name not in header]
@@ -125,6 +129,22 @@ def read_frame(
     for name in numbers:
         frame[name] = pd.Series([float(value) if value else math.nan for value in frame[name]], dtype=float)
     return frame
+
+
+def write_frame(target: Path, frame: "pd.DataFrame", *, digits: int) -> None:
+    """Write a frame as CSV, atomically; text is never a formula for a spreadsheet (:func:`~taskgan.core.files.cell`).
+
+    Args:
+        target: The file.
+        frame: Unknown values are empty.
+        digits: Of numbers.
+    """
+    import pandas as pd
+
+    text = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    cells = {n: pd.Series([cell(v) for v in frame[n]], frame.index, dtype=frame[n].dtype) for n in text}
+    with atomic(target) as partial:
+        frame.assign(**cells).to_csv(partial, index=False, float_format=f"%.{digits}g", lineterminator="\n")
 
 
 def _is_finite(text: str) -> bool:

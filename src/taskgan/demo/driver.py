@@ -15,7 +15,8 @@ from typing import Any
 
 from taskgan.core.console import duration, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import read_yaml, versions, write_yaml
+from taskgan.core.files import contents, read_yaml, versions, write_yaml
+from taskgan.core.lock import exclusive
 from taskgan.recipe import Recipe
 
 _RECORD = "demo.yaml"
@@ -53,6 +54,7 @@ class Demo:
         return (*self.fitted, *self.recipes)
 
 
+@exclusive("out", "the demo")
 def run_demo(out: Path, demo: Demo) -> Path:
     """Make a cohort, train, restore the test subjects, evaluate, report.
 
@@ -122,7 +124,7 @@ def _evaluate(method: str, readers: Recipe, cohort: Path, run: Path) -> None:
     from taskgan.evaluate.run import evaluate
 
     folder = run / "evaluation"
-    if (folder / "summary.json").is_file():
+    if (folder / "evaluation.yaml").is_file():
         say(f"{folder} is complete")
         return
     evaluate(run / "restored", cohort, folder, recipe=readers, method=method)
@@ -169,7 +171,7 @@ def _open_record(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
                 f"{out} holds a demo with other settings; choose another folder or remove that one"
             )
         return record
-    if out.is_dir() and any(out.iterdir()):
+    if contents(out):
         raise UserError(f"{out} exists and holds no demo; choose an empty folder")
     record = {"settings": settings, "versions": versions(), "seconds": {}, "peak_memory_mb": 0}
     write_yaml(path, record)

@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic
+from taskgan.core.files import atomic, cell
 from taskgan.core.tables import read_frame
 
 TEXT = (
@@ -128,4 +128,4 @@ def as_text(value: object) -> str:
     """A value as the table has it: NaN and None are empty, floats have eight digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.8g}" if isinstance(value, float) else str(value)
+    return f"{value:.8g}" if isinstance(value, float) else str(cell(str(value)))

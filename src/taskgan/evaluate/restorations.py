@@ -7,6 +7,7 @@ from typing import Any
 from taskgan.cohort.images import is_image_name, read_sidecar, stem
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.photos import is_photo_name
+from taskgan.core.artefact import differing
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum, read_yaml
 from taskgan.core.tables import read_table
@@ -56,6 +57,9 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     origin = read_yaml(folder / "restored.yaml") if (folder / "restored.yaml").is_file() else {}
     if origin.get("status", "complete") != "complete":
         raise UserError(f"{folder} holds an unfinished restoration; call taskgan restore again, it goes on")
+    wrong = differing(folder / "restored.yaml", origin) if origin else None
+    if wrong:
+        raise UserError(f"{wrong[0]} since it was restored; call taskgan restore with --overwrite")
     name = method or origin.get("method")
     if not name:
         raise UserError(f"{folder} has no restored.yaml that names its method; say it with --method")

@@ -12,9 +12,11 @@ from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.targets import Targets
 from taskgan.cohort.verification import ComparedPairs, read_verification_pairs
+from taskgan.core.artefact import commit, is_done, request_of
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, check_writable, versions, write_json, write_yaml
+from taskgan.core.files import PathLike, check_writable, contents, versions, write_json
+from taskgan.core.lock import exclusive
 from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_cases, write_cases
 from taskgan.evaluate.compared import input_is_comparable
@@ -35,6 +37,8 @@ from taskgan.judges.readers import Reader, default_readers, describe, no_readers
 from taskgan.judges.readings import Reading, table_of, write_readings
 from taskgan.recipe import Recipe, parse_recipe, read_recipe
 
+RECORD = "evaluation.yaml"
+_FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
 AT_ONCE = 2**18
 """Pixels of the photos that are held and read at once: 16 of 128×128."""
 _NO_INPUT = (
@@ -42,6 +46,7 @@ _NO_INPUT = (
 )
 
 
+@exclusive("out", "the evaluation")
 def evaluate(
     restored: PathLike,
     cohort: PathLike,
@@ -61,8 +66,8 @@ def evaluate(
         restored: Folder of restored images (see :func:`~taskgan.evaluate.restorations.find_restorations`).
         cohort: Cohort folder or table that they were restored from.
         out: Evaluation folder to make: ``readings.csv``, ``cases.csv``, ``features.npz`` (where there is a judge that
-            tells its features), ``verification.csv`` (where the cohort lists pairs to verify), ``evaluation.yaml``
-            and, last, ``summary.json``.
+            tells its features), ``verification.csv`` (where the cohort lists pairs to verify), ``summary.json`` and,
+            last, ``evaluation.yaml``, which holds their checksums. The same call on a finished one says so.
         recipe: A recipe, its file or its name: which rows count, the intensity transform and how T and the judge
             are trained; where None the recipe that ``restored.yaml`` recorded, else the defaults.
         method: Name of the method; overrides what the folder says.
@@ -84,6 +89,18 @@ def evaluate(
     if recipe is not None and not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
     check_writable(out, "the evaluation")
+    request = request_of(
+        out,
+        restored=restored,
+        cohort=cohort,
+        recipe=recipe,
+        method=method,
+        settings=settings,
+        readers=readers,
+        split=split,
+    )
+    if not overwrite and is_done(out / RECORD, request):
+        return out
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
     pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
@@ -131,8 +148,9 @@ def evaluate(
         "lesion_observer": {name or "all": one.record for name, one in taught.items()},
     }
     record |= {key: told for key, told in further.items() if told}
-    write_yaml(out / "evaluation.yaml", {**record, "notes": notes, "versions": versions()})
     write_json(out / "summary.json", summary)
+    files = [path for path in contents(out) if path.name in _FILES]
+    commit(out / RECORD, {**record, "notes": notes, "versions": versions(), "request": request}, files)
     _tell(out, found.method, len(rows), summary, notes, verified.lines)
     return out
 
@@ -145,7 +163,8 @@ def _write_tables(
     verified: VerificationResult,
 ) -> dict[str, Any] | None:
     """All that is a row a case, a reading or a pair; what is known of ``features.npz``, if there is one."""
-    (out / "summary.json").unlink(missing_ok=True)  # written last: the old one must not vouch for new cases
+    for name in (RECORD, "summary.json"):  # written last: the old ones must not vouch for new cases
+        (out / name).unlink(missing_ok=True)
     write_cases(out / "cases.csv", measured)
     write_readings(out, table_of(readings))
     write_verification(out, verified.table)

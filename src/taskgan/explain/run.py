@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from taskgan.core.artefact import commit, is_done, request_of
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import check_writable, versions, write_yaml
+from taskgan.core.files import check_writable, versions
+from taskgan.core.lock import exclusive
 from taskgan.evaluate.statistics import Interval
 from taskgan.explain.animation import animate, looks
 from taskgan.explain.figures import figure4, figure5
@@ -33,6 +35,7 @@ _COLUMNS = (
 )
 
 
+@exclusive("out", "the figures")
 def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bool = False) -> Path:
     """Draw Figures 4 and 5 from real training on the problem of :mod:`taskgan.explain.problem`.
 
@@ -55,9 +58,12 @@ def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bo
             f"figures need {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
     check_writable(out, "the figures")
+    settings = Training(seed=seed) if steps is None else Training(seed=seed, steps=steps)
+    request = request_of(out, settings=settings)
+    if not overwrite and is_done(out / RECORD, request):
+        return out
     if (out / RECORD).exists() and not overwrite:
         raise UserError(f"{out} already holds the figures; say --overwrite to replace them")
-    settings = Training(seed=seed) if steps is None else Training(seed=seed, steps=steps)
     rng = np.random.default_rng(seed)
     points, held_out = draw(settings.pairs, rng), draw(_HELD_OUT, rng)
     outcomes: dict[Method, Outcome] = {}
@@ -79,7 +85,8 @@ def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bo
     figure5(outcomes, held_out, out / "figure5.png")
     animate(outcomes, held_out, out / "explain.gif")
     told = findings(outcomes, held_out)
-    write_yaml(out / RECORD, _record(outcomes, settings, told))
+    files = [written, *(out / name for name in ("figure4.png", "figure5.png", "explain.gif"))]
+    commit(out / RECORD, {**_record(outcomes, settings, told), "request": request}, files)
     _say(table, told)
     say(f"explain: {out / 'figure4.png'}, figure5.png, explain.gif; the figures as numbers: {written}")
     return out

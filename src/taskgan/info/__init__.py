@@ -3,6 +3,6 @@
 Read from YAML, JSON and CSV alone, so it answers at once.
 """
 
-from taskgan.info.describe import as_json, describe
+from taskgan.info.describe import as_json, check, describe
 
-__all__ = ["as_json", "describe"]
+__all__ = ["as_json", "check", "describe"]

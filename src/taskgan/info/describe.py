@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskgan.core.errors import UserError
+from taskgan.core.artefact import verify
+from taskgan.core.console import say
+from taskgan.core.errors import Problems, UserError
 from taskgan.info.cohort import COHORT
 from taskgan.info.evaluation import EVALUATION
 from taskgan.info.kind import Kind
@@ -48,6 +50,19 @@ def as_json(place: Path) -> str:
     kind, where = _find(place)
     whole = {"info": {"kind": kind.name, "place": str(where)}, **kind.read(where)}
     return json.dumps(_plain(whole), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def check(place: Path) -> None:
+    """Compare every file that a marker in a folder vouches for with its checksum; changes nothing.
+
+    Raises:
+        Problems: Each file that is missing or was changed.
+        UserError: If there is nothing to verify.
+    """
+    count, wrong = verify(place)
+    if wrong:
+        raise Problems(f"{place} is not what was written", wrong)
+    say(f"{place}: every file is as it was written ({count} artefact{'s' * (count != 1)})")
 
 
 def _find(place: Path) -> tuple[Kind, Path]:

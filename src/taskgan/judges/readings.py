@@ -21,8 +21,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic
-from taskgan.core.tables import read_frame
+from taskgan.core.tables import read_frame, write_frame
 from taskgan.judges.properties import OBSERVER, Property
 
 FILE = "readings.csv"
@@ -63,8 +62,7 @@ def table_of(rows: Iterable[Reading]) -> pd.DataFrame:
 def write_readings(folder: Path, table: pd.DataFrame) -> None:
     """Write the table of an evaluation or audit, atomically; Dice only where there are masks."""
     columns = [name for name in COLUMNS if name not in _OPTIONAL or table[name].notna().any()]
-    with atomic(folder / FILE) as partial:
-        table[columns].to_csv(partial, index=False, float_format="%.8g", lineterminator="\n")
+    write_frame(folder / FILE, table[columns], digits=8)
 
 
 def read_readings(folder: Path) -> pd.DataFrame:

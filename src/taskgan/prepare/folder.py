@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from taskgan.cohort.description import write_description
+from taskgan.cohort.description import complete
 from taskgan.cohort.pairs import SPLITS, is_case_name
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.splits import DEFAULT_SHARES
 from taskgan.core.console import say
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import PathLike, checksum, versions
+from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
 from taskgan.prepare.names import deal
@@ -38,6 +39,7 @@ class FolderPreparation(PhotoPreparation):
     splits: tuple[float, float, float] = DEFAULT_SHARES
 
 
+@exclusive("out", "the cohort", beside=True)
 def prepare_folder(
     folder: PathLike,
     out: PathLike,
@@ -78,7 +80,7 @@ def prepare_folder(
     people = {str(source.columns["subject"]): source.columns["split"] for source in sources}
     splits = {name: sum(split == name for split in people.values()) for name in SPLITS}
     measured = {"images": len(sources), "subjects": len(people), **splits, **measure(sources, settings, out)}
-    write_description(out, description | {"measured": measured, "complete": True})
+    complete(out, description | {"measured": measured})
     shown = ", ".join(f"{count} {name}" for name, count in splits.items() if count)
     say(f"{out}: {len(sources)} images of {len(people)} subjects ({shown}) (taskgan info {out})")
     return out

@@ -1,6 +1,5 @@
 """``taskgan prepare lfw``: Labeled Faces in the Wild as a cohort for super-resolution, with pairs to verify."""
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,12 +8,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from taskgan.cohort.description import write_description
+from taskgan.cohort.description import complete
 from taskgan.cohort.pairs import SPLITS
 from taskgan.cohort.photos import is_photo_name
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, atomic, checksum, versions
+from taskgan.core.files import PathLike, checksum, versions, write_rows
+from taskgan.core.lock import exclusive
 from taskgan.degrade.degradation import Degradation
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
 from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
@@ -37,6 +37,7 @@ class LfwPreparation(PhotoPreparation):
     subset: LfwSubset | None = None
 
 
+@exclusive("out", "the cohort", beside=True)
 def prepare_lfw(
     folder: PathLike,
     out: PathLike,
@@ -84,7 +85,7 @@ def prepare_lfw(
     people = {name: sum(found == name for found in split.values()) for name in SPLITS}
     test = [source for source in sources if source.columns["split"] == "test"]
     measured = {"images": len(sources), "people": len(images), **people, **measure(test, settings, out)}
-    write_description(out, description | {"measured": measured, "complete": True})
+    complete(out, description | {"measured": measured})
     shown = ", ".join(f"{count} {name}" for name, count in people.items())
     pairs = sum(len(one.pairs) for one in lists.values())
     say(
@@ -203,8 +204,9 @@ def _description(lists: Mapping[str, PairList], settings: LfwPreparation) -> dic
 
 
 def _write_verification(path: Path, lists: Mapping[str, PairList]) -> None:
-    with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["set", "first", "second", "same"])
-        for name, one in lists.items():
-            writer.writerows([name, case_of(p.first), case_of(p.second), int(p.same)] for p in one.pairs)
+    rows = (
+        {"set": name, "first": case_of(p.first), "second": case_of(p.second), "same": int(p.same)}
+        for name, one in lists.items()
+        for p in one.pairs
+    )
+    write_rows(path, ("set", "first", "second", "same"), rows)

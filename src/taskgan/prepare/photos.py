@@ -20,7 +20,7 @@ from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import write_photo
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import check_writable
+from taskgan.core.files import check_writable, remove_partial
 from taskgan.core.settings import Settings
 from taskgan.degrade.degradation import Degradation
 from taskgan.generator import Step
@@ -78,8 +78,7 @@ def make_images(
     Raises:
         Problems: Of all images that cannot be read or cut; the others are written.
     """
-    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
-        left.unlink()
+    remove_partial(out)
     begin(out, marks)
     waiting = [source for source in sources if not _is_there(source, settings, out)]
     chain, problems = Degradation(settings.degradation), {}

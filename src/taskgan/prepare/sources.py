@@ -1,6 +1,5 @@
 """What every image of a cohort was made from, so that an image of another source is never taken for it."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, checksum
+from taskgan.core.files import checksum, write_rows
 from taskgan.core.tables import csv_rows
 
 FILE = "sources.csv"
@@ -97,10 +96,8 @@ def begin(out: Path, marks: Mapping[str, Mark]) -> None:
     for place in (mark.place for case, mark in _held(out).items() if marks.get(case) != mark):
         for path in (degraded_path(out, place), clean_path(out, place)):
             path.unlink(missing_ok=True)
-    with atomic(out / FILE) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows([case, *mark] for case, mark in marks.items())
+    rows = ({"case": case, "image": mark.place, "sha256": mark.sha256} for case, mark in marks.items())
+    write_rows(out / FILE, _COLUMNS, rows)
 
 
 def _held(out: Path) -> dict[str, Mark]:

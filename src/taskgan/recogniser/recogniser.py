@@ -1,8 +1,5 @@
 """A trained reader: reads slices, decides volumes, is saved as a folder of weights and a card."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -16,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from taskgan import recipe
-from taskgan.core.errors import Failed, UserError
-from taskgan.core.files import write_yaml
+from taskgan.core.errors import Failed, UserError, disk_error
+from taskgan.core.files import atomic, atomic_folder, write_yaml
 from taskgan.core.parse import reason
 from taskgan.core.tensors import misfit, not_finite
 from taskgan.networks.discriminant import Discriminant
@@ -98,23 +95,17 @@ class Recogniser:
             UserError: If the folder exists or its place cannot be written to.
         """
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
-        except OSError as error:
-            raise UserError(f"{folder} cannot be written: {error.strerror}") from None
-        try:
             state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
-            save_file(state, partial / WEIGHTS)
-            (partial / WEIGHTS).chmod(0o644)  # safetensors keeps it to its owner
-            write_yaml(partial / CARD, self.card.model_dump(mode="json"))
-            partial.chmod(0o755)
-            if folder.exists():
-                raise UserError(f"{folder} exists already; a recogniser is never overwritten")
-            os.rename(partial, folder)
-        except OSError as error:  # somebody else put a folder there in between
+            with atomic_folder(folder) as fresh:
+                with atomic(fresh / WEIGHTS) as partial:
+                    save_file(state, partial)
+                write_yaml(fresh / CARD, self.card.model_dump(mode="json"))
+                if folder.exists():
+                    raise UserError(f"{folder} exists already; a recogniser is never overwritten")
+        except OSError as error:
+            if disk_error(error) is not None:
+                raise
             raise UserError(f"{folder} cannot be written: {error.strerror}") from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device = "cpu") -> "Recogniser":

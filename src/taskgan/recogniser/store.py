@@ -15,6 +15,7 @@ from taskgan.cohort.targets import Targets
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum, digest
+from taskgan.core.lock import locked
 from taskgan.recogniser.card import CARD
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser
@@ -52,8 +53,7 @@ def recogniser_for(
     A training that was killed goes on from its last look at the validation subjects (a file beside the folder,
     written at most once a minute).
 
-    Two processes that ask at once both train, the first to finish puts its folder there, and the other reads
-    that one: same settings and same thread count give the same weights.
+    Of two processes that ask at once one trains; the other waits, says for whom, and reads the same folder.
 
     Args:
         pairs: All rows of the cohort.
@@ -71,11 +71,15 @@ def recogniser_for(
     """
     target = _own(target or recipe.Target(), settings)
     folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target)
-    if not (folder / CARD).is_file():
+    if (folder / CARD).is_file():
+        return Recogniser.load(folder, device)
+    _writable(folder.parent)
+    with locked(folder, "recognisers", beside=True, wait=True):
+        if (folder / CARD).is_file():  # trained by the process that held the lock
+            return Recogniser.load(folder, device)
         wanted = _wanted(pairs, data)
         mark = fingerprint(wanted, target.labels)
         resolved = Targets.of(target, wanted).resolved(wanted)
-        _writable(folder.parent)
 
         def slices(split: str) -> CleanSlices:
             # Identities of training are numbered among themselves: they are T's classes.
@@ -96,7 +100,7 @@ def recogniser_for(
             )
         try:
             made.save(folder)
-        except UserError:
+        except UserError:  # where locks do not work, another process may have been faster
             if not (folder / CARD).is_file():
                 raise
         under_way(folder).unlink(missing_ok=True)

@@ -3,26 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from taskgan.cohort.images import Volume, is_image_name, write_volume
 from taskgan.cohort.mdme import CONTRASTS
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
+from taskgan.core.artefact import is_done, request_of
 from taskgan.core.console import progress, say
-from taskgan.core.errors import UserError
+from taskgan.core.errors import Failed, UserError
+from taskgan.core.lock import locked
 from taskgan.recipe import Data, Recipe
 from taskgan.relaxometry.acquisition import Columns, columns_of
 from taskgan.relaxometry.calibrate import Calibration, calibrate, own_gains
 from taskgan.relaxometry.fit import Maps
 from taskgan.relaxometry.protocol import Given
-from taskgan.relaxometry.record import Setup, map_paths, origin_of, side_of, write_maps
+from taskgan.relaxometry.record import Setup, has_maps, map_paths, origin_of, side_of, write_maps
 from taskgan.relaxometry.scans import Scan, find_scans, fit_scan
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.relaxometry.synthesis import synthesise
 from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.origin import Origin
-from taskgan.restore.record import Record, check_output, is_written
+from taskgan.restore.record import RECORD, Record, check_output, is_written, write_side
 
 _NEXT = "taskgan evaluate {out} COHORT -o EVALUATION"
 
@@ -70,8 +73,39 @@ def restore_by_relaxometry(
     """
     _check_names(inputs, out)
     setup = Setup(settings or Relaxometry(), given or Given())
+    wished = {"split": split, "select": select, "conditions": conditions}
+    with locked(out, "the restored images"):
+        request = request_of(
+            out,
+            inputs=inputs,
+            recipe=recipe,
+            fit=setup.fit,
+            given=setup.given,
+            wished=wished,
+            maps=maps,
+            n=calibration,
+        )
+        if not overwrite and is_done(out / RECORD, request):
+            return out
+        options: dict[str, Any] = {"maps": maps, "calibration": calibration, "overwrite": overwrite}
+        return _restore(inputs, out, recipe, setup, wished, request, **options)
+
+
+def _restore(
+    inputs: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    setup: Setup,
+    wished: Mapping[str, Any],
+    request: str,
+    *,
+    maps: bool,
+    calibration: int,
+    overwrite: bool,
+) -> Path:
+    """A folder that :func:`restore_by_relaxometry` has locked and that is not done."""
     columns, data = _inputs(inputs, recipe.data, setup.given)
-    jobs = find_jobs(inputs, out, data, split=split, select=select, conditions=conditions)
+    jobs = find_jobs(inputs, out, data, **wished)
     there = check_output(out, jobs, 0, overwrite=overwrite)
     scans = find_scans(jobs, columns, setup)
     if maps and not (there or overwrite):
@@ -80,22 +114,23 @@ def restore_by_relaxometry(
     if gains:
         say(f"warning: {gains}")
     wanted = sorted({job.condition for job in jobs})
-    found = Calibration()
+    factors = Calibration()
     if calibration:
-        found = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, wanted=wanted)
-    setup = replace(setup, factors=found.factors)
-    origin = origin_of(setup, recipe, data, found.seen)
-    about = {"protocol": _sources(scans)} | ({"warnings": [gains]} if gains else {})
+        factors = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, wanted=wanted)
+    setup = replace(setup, factors=factors.factors)
+    origin = origin_of(setup, recipe, data, factors.seen)
+    about: dict[str, Any] = {"protocol": _sources(scans), "request": request} | (
+        {"warnings": [gains]} if gains else {}
+    )
     record = Record(out, origin, setup, jobs, about)
-    resumes = record.check(overwrite=overwrite)
+    resumes = record.check(overwrite=overwrite) == "unfinished"
     record.open()
     if kept := {job.target for job in jobs if resumes and is_written(job, origin, setup)}:
         say(f"{out}: going on, {len(kept)} of {len(jobs)} images are there")
     with progress("restore", len(jobs), "images", start=len(kept)) as shown:
         for scan in scans:
             left = [job for job in scan.jobs if job.target not in kept]
-            mapped = all(path.is_file() for path in map_paths(out, scan.name).values()) and resumes
-            if not left and (mapped or not maps):
+            if not left and (not maps or has_maps(out, scan.name, scan.jobs[0], setup, origin)):
                 continue
             fitted, source = fit_scan(scan, setup)
             if maps:
@@ -103,7 +138,8 @@ def restore_by_relaxometry(
             for job in left:
                 _write(job, scan, fitted, source, setup, origin)
                 shown.advance(case=job.case)
-    record.close()
+    further = [path for scan in scans if maps for path in map_paths(out, scan.name).values()]
+    record.close(further=further)
     many = "s" * (len(scans) != 1)
     say(f"{out}: {len(jobs)} images of {len(scans)} acquisition{many} synthesised ({_NEXT.format(out=out)})")
     return out
@@ -158,4 +194,7 @@ def _write(job: Job, scan: Scan, maps: Maps, source: Volume, setup: Setup, origi
         say(f"warning: {job.case} is {note}")
     side = side_of(job, target, maps, scan.protocol, setup, origin, notes)
     image = synthesise(maps, target) * np.float32(setup.factors.get(job.condition, 1.0))
-    write_volume(job.target, image, source.affine, like=source.header, side=side)
+    if not np.isfinite(image).all():
+        raise Failed(f"the fit makes NaN or infinite values of {job.pair.degraded}: nothing is written of it")
+    write_volume(job.target, image, source.affine, like=source.header)
+    write_side(job.target, side)

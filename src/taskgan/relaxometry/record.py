@@ -1,7 +1,7 @@
 """What relaxometry leaves beside its images: who did it with which settings, sidecars, maps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from taskgan.relaxometry.protocol import Given
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import Origin
-from taskgan.restore.record import ABOUT_SEQUENCE, INTENSITY_FACTOR, source_marks
+from taskgan.restore.record import ABOUT_SEQUENCE, INTENSITY_FACTOR, is_made, source_marks, write_side
 from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 METHOD = "relaxometry"
@@ -102,6 +102,12 @@ def map_paths(out: Path, name: str) -> dict[str, Path]:
     return {suffix: out / MAPS / f"{name}_{suffix}.nii.gz" for suffix in _UNITS}
 
 
+def has_maps(out: Path, name: str, job: Job, setup: Setup, origin: Origin) -> bool:
+    """Whether an interrupted call left the very maps of an acquisition, of which ``job`` is one of the images."""
+    acquisition = replace(job, condition="")
+    return all(is_made(path, acquisition, origin, setup) for path in map_paths(out, name).values())
+
+
 def write_maps(
     out: Path, name: str, pair: Pair, maps: Maps, source: Volume, setup: Setup, origin: Origin
 ) -> None:
@@ -111,13 +117,9 @@ def write_maps(
         side = _made(pair, origin, setup.as_values(), f"{suffix} fitted to all delays and echoes", ())
         if suffix != "PDmap":
             side.pop(INTENSITY_FACTOR, None)  # the others have units of their own
-        write_volume(
-            map_paths(out, name)[suffix],
-            (values * factor).astype(values.dtype),
-            source.affine,
-            like=source.header,
-            side=side | {"Units": unit, "InputNoise": maps.noise},
-        )
+        path, image = map_paths(out, name)[suffix], (values * factor).astype(values.dtype)
+        write_volume(path, image, source.affine, like=source.header)
+        write_side(path, side | {"Units": unit, "InputNoise": maps.noise})
 
 
 def _made(

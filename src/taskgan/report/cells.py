@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.core.files import atomic
+from taskgan.core.files import atomic, cell
 from taskgan.evaluate.statistics import Interval
 
 MISSING = "–"
@@ -189,4 +189,4 @@ def _fields(cell: Cell, three: bool) -> Sequence[str]:
 def _text(value: float | int | str | None) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.8g}" if isinstance(value, float) else str(value)
+    return f"{value:.8g}" if isinstance(value, float) else str(cell(str(value)))

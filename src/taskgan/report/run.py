@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from taskgan.core.artefact import commit, is_done, request_of
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, check_writable, versions, write_yaml
+from taskgan.core.files import PathLike, check_writable, versions
+from taskgan.core.lock import exclusive
 from taskgan.report.cells import Table, write_table
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
 from taskgan.report.choose import choose_cases, gaps, rule
@@ -29,7 +31,10 @@ from taskgan.report.study import Study, study
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import verdict
 
+RECORD = "report.yaml"
 
+
+@exclusive("out", "the report")
 def compare(
     evaluations: Sequence[PathLike],
     out: PathLike,
@@ -42,8 +47,8 @@ def compare(
 
     Args:
         evaluations: Folders that ``taskgan evaluate`` made: one per method, seed or fold.
-        out: Folder to make: ``tables/*.csv``, ``figures/*.png``, ``report.yaml`` (the verdict) and,
-            last, ``report.html``.
+        out: Folder to make: ``tables/*.csv``, ``figures/*.png``, ``report.html`` and, last, ``report.yaml`` (the
+            verdict, and the checksums of the others). The same call on a finished one says so.
         baseline: Method that the others are compared with; None is ``gan``, or the degraded input without it.
         inference: Margins of equivalence and the correction over methods; None is no margin and Holm's.
         overwrite: Replace an existing report.
@@ -59,38 +64,40 @@ def compare(
         raise UserError(
             f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
-    out = Path(out)
+    out, folders = Path(out), [Path(folder) for folder in evaluations]
     page = out / "report.html"
     check_writable(out, "the report")
+    request = request_of(out, evaluations=folders, baseline=baseline, inference=inference)
+    if not overwrite and is_done(out / RECORD, request):
+        return page
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
-    comparison = load([Path(folder) for folder in evaluations], baseline, inference)
+    comparison = load(folders, baseline, inference)
     mapped = geometry(comparison)
     faces = study(comparison)
-    page.unlink(missing_ok=True)  # written last: an old page must not stand beside new tables
+    for path in (out / RECORD, page):  # written last: old ones must not stand beside new tables
+        path.unlink(missing_ok=True)
     tables = [
         *all_tables(comparison, faces),
         flips_table(comparison),
         geometry_table(comparison, mapped),
         geometry_paired(comparison, mapped),
     ]
-    for table in tables:
-        write_table(table, out / "tables")
+    files = [write_table(table, out / "tables") for table in tables]
     words = verdict(comparison, faces)
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
-    write_yaml(
-        out / "report.yaml",
-        {
-            "compared": words.compared,
-            "headline": words.headline,
-            "findings": list(words.findings),
-            "warnings": list(words.warnings),
-            "versions": versions(),
-        },
-    )
     picked = figure_rule(comparison) if comparison.conditions else rule(comparison)
     charts = [*_charts(comparison, mapped, out / "figures"), *_faces(comparison, faces, out / "figures")]
     write_page(page, comparison, words, tables, cases, charts, picked)
+    record = {
+        "compared": words.compared,
+        "headline": words.headline,
+        "findings": list(words.findings),
+        "warnings": list(words.warnings),
+        "versions": versions(),
+        "request": request,
+    }
+    commit(out / RECORD, record, [*files, *(picture.path for picture in (*cases, *charts)), page])
     _say(tables[0], words.findings)
     say(f"report: {page}")
     return page

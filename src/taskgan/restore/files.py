@@ -14,18 +14,21 @@ from taskgan.cohort.slices import Case, load_case
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import PathLike
+from taskgan.core.lock import locked
 from taskgan.restore.inputs import Job, Unfit, check_metadata, find_jobs
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Origin
 from taskgan.restore.photos import check_output_format, write_restored
 from taskgan.restore.precision import check_precision
 from taskgan.restore.record import (
+    Progress,
     Record,
     Settings,
     is_written,
     refuse_existing,
     sidecar_of,
     warnings_for,
+    write_side,
 )
 from taskgan.restore.restorer import Restored, Restorer
 from taskgan.restore.tiles import restore_case
@@ -51,8 +54,9 @@ def restore(
 
     Of several photos that no table lists, those that cannot be read are named and left out, and so are images whose
     affine or sidecar could not be written: the others are restored, the record says what is missing, and the call
-    fails at its end. Called again with the same arguments, it goes on:
-    images that are there and were made by the same model, from the same source, with the same settings, are kept.
+    fails at its end. Called again with the same arguments, it goes on: images that are there and were made by the
+    same model, from the same source, with the same settings, are kept, if they have the checksums that their
+    sidecars vouch for. A finished one says so.
 
     Args:
         model: Model folder, or a run folder that has one.
@@ -77,14 +81,17 @@ def restore(
         ``out``.
 
     Raises:
-        UserError: If the model, an argument or the output does not allow it.
+        UserError: If the model, an argument or the output does not allow it, or another process writes there.
         Problems: If images cannot be restored: all of them, and nothing is written.
-        Failed: If images were left out; the others are written.
+        Failed: If the model holds NaN, or if images, or those of which it makes NaN, were left out; the others are
+            written.
     """
     out = Path(out)
     places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not places:
         raise UserError("there is nothing to restore; expected NIfTI files, photos, folders or a pairs.csv")
+    if out.exists() and not out.is_dir() and not is_image_name(out):
+        raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
     if threads > 0:
         torch.set_num_threads(threads)
     wanted = check_precision(precision)
@@ -92,33 +99,55 @@ def restore(
     restorer = Restorer.from_folder(
         model, generator=generator, precision=wanted, batch_size=batch_size, device=device
     )
-    card = restorer.card
-    assert card is not None
+    assert restorer.card is not None
     if samples:
         restorer.check_samples(samples)
-    settings = Settings(precision, samples, seed)
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
-    jobs = find_jobs(places, out, card.data, sd=samples > 0, **wished)
+    jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
+    with locked(out, "the restored images", beside=is_image_name(out)):
+        return _apply(restorer, jobs, out, Settings(precision, samples, seed), overwrite=overwrite)
+
+
+def _apply(
+    restorer: Restorer, jobs: Sequence[Job], out: Path, settings: Settings, *, overwrite: bool
+) -> Path:
+    card = restorer.card
+    assert card is not None
     record = None if is_image_name(out) else Record(out, Origin.of(card), settings, jobs)
-    resumes = record.check(overwrite=overwrite) if record is not None else False
-    if record is None and not overwrite:
-        refuse_existing(jobs, samples)
+    found = _found(record, jobs, Origin.of(card), settings, overwrite=overwrite)
+    if found == "done":
+        say(f"{out}: already done (--overwrite restores anew)")
+        return out
     notes, unread = _check(jobs, card)
     if record is not None:
         record.open()
     good = [job for job in jobs if job.target not in unread]
-    kept = {job.target for job in good if resumes and is_written(job, Origin.of(card), settings)}
+    kept = {
+        job.target for job in good if found == "unfinished" and is_written(job, Origin.of(card), settings)
+    }
     if kept:
         say(f"{out}: going on, {len(kept)} of {len(good)} images are there")
-    _restore_each(good, kept, notes, restorer, settings)
+    left_out = unread | _restore_each(good, kept, notes, restorer, settings)
     if record is not None:
-        record.close(unread)
-    say(f"{out}: {len(good)} image{'s' * (len(good) != 1)} restored by {card.name}")
-    if unread:
-        raise Failed(
-            f"{len(unread)} of {len(jobs)} images cannot be restored and are left out: {'; '.join(unread.values())}"
-        )
+        record.close(left_out)
+    count = len(jobs) - len(left_out)
+    say(f"{out}: {count} image{'s' * (count != 1)} restored by {card.name}")
+    if left_out:
+        raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {'; '.join(left_out.values())}")
     return out
+
+
+def _found(
+    record: Record | None, jobs: Sequence[Job], origin: Origin, settings: Settings, *, overwrite: bool
+) -> Progress:
+    """What an earlier call has left; of one output file the sidecar tells."""
+    if record is not None:
+        return record.check(overwrite=overwrite)
+    if not overwrite and all(is_written(job, origin, settings) for job in jobs):
+        return "done"
+    if not overwrite:
+        refuse_existing(jobs, settings.samples)
+    return "new"
 
 
 def _restore_each(
@@ -127,9 +156,11 @@ def _restore_each(
     notes: Mapping[Path, Sequence[str]],
     restorer: Restorer,
     settings: Settings,
-) -> None:
+) -> dict[Path, str]:
+    """Restore and write; gives why some were left out, by target."""
     card, case = restorer.card, None
     assert card is not None
+    left_out: dict[Path, str] = {}
     with progress("restore", len(jobs), "images", start=len(kept)) as shown:
         for job in jobs:
             if notes[job.target]:
@@ -145,8 +176,14 @@ def _restore_each(
                 seed=settings.seed,
                 condition=job.condition,
             )
-            _write(job, case, restored, card, settings, notes[job.target])
+            if not (
+                np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())
+            ):
+                left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
+            else:
+                _write(job, case, restored, card, settings, notes[job.target])
             shown.advance(case=job.case)
+    return left_out
 
 
 def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]], dict[Path, str]]:
@@ -202,8 +239,8 @@ def _write(
     for path, image, description in images:
         side = sidecar_of(job, restored, card, settings, notes, what=description)
         if path == job.target and job.is_photo:
-            write_restored(job, image, side)
-            continue
-        write_volume(
-            path, image.astype(np.float32, copy=False), case.source.affine, like=case.source.header, side=side
-        )
+            side |= write_restored(job, image)
+        else:
+            values = image.astype(np.float32, copy=False)
+            write_volume(path, values, case.source.affine, like=case.source.header)
+        write_side(path, side)

@@ -5,9 +5,6 @@ new one, never a mixture.
 """
 
 import copy
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +15,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from taskgan.core.errors import Failed, UserError
-from taskgan.core.files import PathLike, checksum, read_yaml, versions, write_yaml
+from taskgan.core.files import (
+    PathLike,
+    atomic,
+    atomic_folder,
+    checksum,
+    previous,
+    read_yaml,
+    versions,
+    write_yaml,
+)
 from taskgan.core.parse import reason
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import misfit, not_finite
@@ -120,27 +126,12 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
         generator_state: ``UNet.state_dict()``; tensors of any device.
         card: Its card; the checksum is filled in here.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    previous = _previous(folder)
-    if previous.exists() and not folder.exists():
-        previous.replace(folder)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
-    try:
-        state = {name: _own_memory(tensor) for name, tensor in generator_state.items()}
-        save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
-        (fresh / WEIGHTS).chmod(0o644)  # safetensors keeps it to its owner, a model is for colleagues
-        with (fresh / WEIGHTS).open("rb") as written:
-            os.fsync(written.fileno())
+    state = {name: _own_memory(tensor) for name, tensor in generator_state.items()}
+    with atomic_folder(folder) as fresh:
+        with atomic(fresh / WEIGHTS) as partial:
+            save_file(state, partial, metadata={"format": "pt"})
         filled = card.model_copy(update={"checksum": checksum(fresh / WEIGHTS)})
         write_yaml(fresh / CARD, filled.model_dump(mode="json"))
-        fresh.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-            folder.replace(previous)
-        fresh.replace(folder)
-        shutil.rmtree(previous, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _own_memory(tensor: Tensor) -> Tensor:
@@ -234,13 +225,9 @@ def _load(
     network.load_state_dict(dict(state), assign=assign)
 
 
-def _previous(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.previous")
-
-
 def _place(folder: Path) -> Path:
     for candidate in (folder, folder / "model"):
-        for place in (candidate, _previous(candidate)):
+        for place in (candidate, previous(candidate)):
             if (place / CARD).is_file():
                 return place
     if not folder.exists():

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from taskgan.cohort.images import sidecar
 from taskgan.cohort.photos import Photo, read_photo
 from taskgan.cohort.write_photo import check_format, with_luminance, write_photo
-from taskgan.core.files import write_json
 from taskgan.restore.inputs import Job
 from taskgan.restore.restorer import Array
 
@@ -20,17 +18,19 @@ def check_output_format(job: Job) -> None:
         check_format(job.target, read_photo(job.pair.degraded))
 
 
-def write_restored(job: Job, luminance: Array, side: dict[str, Any]) -> None:
+def write_restored(job: Job, luminance: Array) -> dict[str, Any]:
     """Write a restored photo with the input's colour differences, transparency, bits, colour profile and EXIF.
 
     Args:
         job: Which photo, and where to.
         luminance: (X, Y, 1) as the model gives it.
-        side: Its JSON sidecar, written before the image.
+
+    Returns:
+        What its sidecar says of it.
     """
     photo = read_photo(job.pair.degraded)
-    write_json(sidecar(job.target), side | {"Bits": photo.bits, "Restored": _what(photo)})
     write_photo(job.target, with_luminance(photo, luminance[:, :, 0]))
+    return {"Bits": photo.bits, "Restored": _what(photo)}
 
 
 def _what(photo: Photo) -> str:

@@ -1,27 +1,39 @@
 """What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from taskgan import __version__
 from taskgan.cohort.images import read_sidecar, sidecar
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
+from taskgan.core.artefact import commit, differing
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, check_writable, checksum, digest, read_yaml, versions, write_yaml
+from taskgan.core.files import (
+    check_writable,
+    checksum,
+    digest,
+    read_yaml,
+    versions,
+    write_json,
+    write_rows,
+    write_yaml,
+)
 from taskgan.recipe import Data
 from taskgan.restore.inputs import Job
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Applied, Origin
 from taskgan.restore.restorer import Restored
 
+Progress = Literal["new", "unfinished", "done"]
 RECORD = "restored.yaml"
 TABLE = "restored.csv"
 INTENSITY_FACTOR = "IntensityFactor"
 """Sidecar field of a prepared image: what its values are multiplied with to be those that were exported."""
+IMAGE_CHECKSUM = "ImageChecksum"
+"""Sidecar field: SHA-256 of the image that it belongs to."""
 ABOUT_SEQUENCE = (
     "SequenceName",
     "ScanningSequence",
@@ -130,10 +142,29 @@ def sidecar_of(
 
 
 def is_written(job: Job, origin: Origin, settings: Applied) -> bool:
-    """Whether an interrupted call left this very restoration: same model, settings and source."""
-    if not job.target.is_file() or (settings.samples and not job.sd.is_file()):
+    """Whether an interrupted call left this very restoration: same model, settings and source, every byte of it."""
+    return all(is_made(path, job, origin, settings) for path in images_of(job, settings.samples))
+
+
+def images_of(job: Job, samples: int) -> list[Path]:
+    """The images that a job writes: the restored one last."""
+    return [*[job.sd] * bool(samples), job.target]
+
+
+def write_side(path: Path, side: Mapping[str, Any]) -> None:
+    """Write the sidecar of an image that is there already; it vouches for the image by its checksum.
+
+    In this order a call that is killed between the two, or while it overwrites others, leaves no sidecar that speaks
+    of another image.
+    """
+    write_json(sidecar(path), {**side, IMAGE_CHECKSUM: checksum(path)})
+
+
+def is_made(path: Path, job: Job, origin: Origin, settings: Applied) -> bool:
+    """Whether a file that was made of a job's source is whole and by this model and these settings."""
+    side = read_sidecar(path)
+    if not path.is_file() or side.get(IMAGE_CHECKSUM) != checksum(path):
         return False
-    side = read_sidecar(job.target)
     steps = side.get("GeneratedBy")
     if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
         return False
@@ -184,7 +215,7 @@ class Record:
         jobs: Sequence[Job],
         about: Mapping[str, Any] | None = None,
     ) -> None:
-        self._folder, self._jobs, self._samples = folder, jobs, settings.samples
+        self._folder, self._jobs, self._samples, self._data = folder, jobs, settings.samples, origin.data
         self._values: dict[str, Any] = {
             "status": "running",
             "method": origin.method,
@@ -213,46 +244,56 @@ class Record:
             }
         )
 
-    def check(self, *, overwrite: bool) -> bool:
-        """Whether an interrupted call is gone on with. Writes nothing.
+    def check(self, *, overwrite: bool) -> Progress:
+        """Whether this very call is done, or an interrupted one is gone on with. Writes nothing.
+
+        An overwriting call that was interrupted is gone on with too, whether or not it is asked to overwrite again.
 
         Raises:
-            UserError: If it holds a finished restoration, or one by another model or settings, or images that
-                would be replaced, and ``overwrite`` is not set.
+            UserError: If it holds a restoration by another model or settings, one whose files were changed, or images
+                that would be replaced, and ``overwrite`` is not set.
         """
         found = check_output(self._folder, self._jobs, self._samples, overwrite=overwrite)
         same = all(found.get(k) == self._values[k] for k in ("checksum", "settings"))
         # Images that could not be read may have been repaired or taken away.
         images = self._values["inputs"] in (found.get("inputs"), found.get("readable"))
-        resumes = found.get("status") == "running" and same and images
-        if found and not resumes and not overwrite:
+        if found.get("status") == "running" and same and images:
+            return "unfinished"
+        if not found or overwrite:
+            return "new"
+        wrong = differing(self._folder / RECORD, found)
+        if not (same and images) or wrong is None or self._sources_changed():
             raise _taken(self._folder, found)
-        return resumes
+        if wrong:
+            raise UserError(f"{wrong[0]} since it was restored; pass --overwrite to restore all anew")
+        return "done"
+
+    def _sources_changed(self) -> bool:
+        sides = ((job, read_sidecar(job.target)) for job in self._jobs)
+        marks = ((side, source_marks(job.pair, self._data)) for job, side in sides)
+        return any(side.get(key) != value for side, own in marks for key, value in own.items())
 
     def open(self) -> None:
-        """Mark the folder as being written, and clear it of what a killed call had begun to write."""
-        for left in self._folder.rglob(".partial-*"):
-            left.unlink(missing_ok=True)
+        """Mark the folder as being written."""
         write_yaml(self._folder / RECORD, self._values)
 
-    def close(self, unread: Mapping[Path, str] | None = None) -> None:
-        """List the images of a table and mark the folder as complete.
+    def close(self, unread: Mapping[Path, str] | None = None, further: Sequence[Path] = ()) -> None:
+        """List the images of a table and mark the folder as complete, with the checksums of all files.
 
         Args:
             unread: Why images were left out, by target: the folder stays unfinished.
+            further: Images beside those of the jobs.
         """
         listed = [job for job in self._jobs if job.listed and job.target not in (unread or {})]
         table = self._folder / TABLE
         if listed:
             told = any(job.condition for job in listed)
             columns = ["case", "restored", *["sd"] * bool(self._samples), *["condition"] * told]
-            with atomic(table) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-                writer = csv.writer(handle, lineterminator="\n")
-                writer.writerow(columns)
-                writer.writerows(
-                    [job.case, job.target.name, *[job.sd.name] * bool(self._samples), *[job.condition] * told]
-                    for job in listed
-                )
+            rows = (
+                {"case": j.case, "restored": j.target.name, "sd": j.sd.name, "condition": j.condition}
+                for j in listed
+            )
+            write_rows(table, columns, rows)
         else:
             table.unlink(missing_ok=True)
         if unread:
@@ -260,7 +301,9 @@ class Record:
             about = {"unread": list(unread.values()), "readable": readable}
             write_yaml(self._folder / RECORD, self._values | about)
             return
-        write_yaml(self._folder / RECORD, self._values | {"status": "complete"})
+        images = [*further, *(path for job in self._jobs for path in images_of(job, self._samples))]
+        files = [*images, *map(sidecar, images), *[table] * bool(listed)]
+        commit(self._folder / RECORD, self._values | {"status": "complete"}, files)
 
 
 def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: bool) -> dict[str, Any]:
@@ -276,15 +319,11 @@ def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: 
         What ``restored.yaml`` says; empty where there is none.
 
     Raises:
-        UserError: If it cannot be written to, or holds a finished restoration or images that would be replaced.
+        UserError: If it cannot be written to, or holds images that would be replaced and no record of them.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; expected a folder, or a name that ends in .nii.gz or .png")
     check_writable(folder, "the restored images")
     path = folder / RECORD
     found = read_yaml(path) if path.is_file() else {}
-    if not overwrite and found and found.get("status") != "running":
-        raise _taken(folder, found)
     if not overwrite and not found:
         refuse_existing(jobs, samples)
     return found

@@ -112,6 +112,7 @@ class Restorer:
         Raises:
             UserError: If the folder is no model (see :func:`~taskgan.restore.model_folder.read_model`), or a
                 generator is missing or one too many.
+            Failed: If its weights are not finite.
         """
         state, card = read_model(folder)
         network: nn.Module

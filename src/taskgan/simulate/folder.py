@@ -95,8 +95,6 @@ def make_subjects(
     if finished(out, description, parts):
         say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
         return None
-    for left in out.rglob(".partial-*"):  # of a process that was killed while it wrote
-        left.unlink()
     write_description(out, {**description, "complete": False})
     write_top(out, **top)
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]

@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,10 +87,12 @@ def work(
         return
     # Spawned, not forked: BLAS threads of the parent do not survive a fork.
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_open_bench, initargs=(bench, setup)
     ) as pool:
-        jobs = [pool.submit(_make, subject) for subject in ordered]
+        with _without_interrupts():
+            jobs = [pool.submit(_make, subject) for subject in ordered]
         try:
             for job in as_completed(jobs):
                 yield job.result()
@@ -99,7 +103,19 @@ def work(
             ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()  # a subject takes many seconds, and is made anew
             raise
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that begin in the block never get Ctrl-C; the one that waits for them gets it after the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _single_threaded(bench: Bench, subject: Any) -> Record:

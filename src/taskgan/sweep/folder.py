@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import check_writable, read_yaml, versions, write_yaml
+from taskgan.core.files import check_writable, contents, read_yaml, versions, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.sweep.effective import mark
 from taskgan.train.folder import RECIPE, RECORD, differences
@@ -55,8 +55,7 @@ def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) 
     """
     check_writable(out, "the sweep")
     if not (out / SWEEP).is_file():
-        there = sorted(entry.name for entry in out.iterdir()) if out.is_dir() else []
-        foreign = [name for name in there if not name.startswith(".partial-")]
+        foreign = [entry.name for entry in contents(out) if not entry.name.startswith(".share-")]
         if foreign:
             raise UserError(
                 f"{out} exists and is no sweep (it holds {', '.join(foreign[:3])}); choose another folder"

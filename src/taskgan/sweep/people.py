@@ -4,7 +4,6 @@ How far a restored image's descriptor is from the clean one's says little of tha
 or each towards somebody else.
 """
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.verification import ComparedPair
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic
+from taskgan.core.files import write_rows
 from taskgan.core.tables import read_table
 from taskgan.evaluate.restorations import find_restorations
 from taskgan.evaluate.settings import Evaluation
@@ -57,10 +56,8 @@ def write_mistaken(restored: Path, rows: Pairs, base: Recipe, judge: Reader, out
         told["judge"].of([getattr(pair, side).case for pair in pairs]) for side in ("first", "second")
     )
     shares = mistaken(np.asarray(reader["judge"].distance(first, second), dtype=np.float64), pairs)
-    with atomic(out / FILE) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(("subject", MISTAKEN))
-        writer.writerows((subject, f"{share:.6f}") for subject, share in shares.items())
+    table = ({"subject": subject, MISTAKEN: f"{share:.6f}"} for subject, share in shares.items())
+    write_rows(out / FILE, ("subject", MISTAKEN), table)
 
 
 def mistaken(distances: NDArray[np.float64], pairs: Sequence[ComparedPair]) -> dict[str, float]:

@@ -14,7 +14,8 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.console import duration, say
 from taskgan.core.errors import Diverged, Failed, UserError
-from taskgan.core.files import PathLike, read_yaml, versions, write_yaml
+from taskgan.core.files import LOCK, PathLike, read_yaml, versions, write_yaml
+from taskgan.core.lock import locked
 from taskgan.evaluate.run import evaluate
 from taskgan.judges.readers import Reader, default_readers, no_readers
 from taskgan.memory import give_back, out_of_memory
@@ -172,15 +173,16 @@ def run_sweep(asked: Asked) -> Swept:
         "fingerprint": fingerprint(used, base.task.labels),
         "subjects": subjects,
     }
-    record = open_sweep(asked.out, base, asked.recipe, cohort)
-    _tell(todo, subjects, asked.out)
-    done = _make(share(todo.trials, only), rows, base, asked)
-    if only is not None:
-        say(
-            f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them"
-        )
-        return Swept(asked.out, _tell_failed(done, asked.out))
-    return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
+    # Several processes may work on shares of one sweep: each share has a lock, and each run in it has its own.
+    name = LOCK if only is None else f".share-{only[0]}-of-{only[1]}.lock"
+    with locked(asked.out, "the sweep", name=name):
+        record = open_sweep(asked.out, base, asked.recipe, cohort)
+        _tell(todo, subjects, asked.out)
+        done = _make(share(todo.trials, only), rows, base, asked)
+        if only is None:
+            return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
+    say(f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them")
+    return Swept(asked.out, _tell_failed(done, asked.out))
 
 
 def _settings(texts: Sequence[str]) -> dict[str, Any]:

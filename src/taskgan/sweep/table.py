@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from taskgan.core.files import atomic
+from taskgan.core.files import atomic, cell
 from taskgan.evaluate.statistics import Interval
 from taskgan.report.cells import MISSING, number, span
 from taskgan.sweep.choose import Choice
@@ -46,7 +46,7 @@ def write_table(path: Path, results: Sequence[Result]) -> None:
                 subjects = "" if run.cases is None else run.cases["subject"].nunique()
                 writer.writerow(
                     [
-                        result.label,
+                        cell(result.label),
                         *(text(flat[key]) if key in result.values else "" for key in keys),
                         run.recipe.seed,
                         int(result.reference),
@@ -55,7 +55,7 @@ def write_table(path: Path, results: Sequence[Result]) -> None:
                         *("" if n is None else n for n in (run.steps, run.best_step, run.outcome.seconds)),
                         run.outcome.status,
                         Path(os.path.relpath(run.folder, path.parent)).as_posix(),
-                        run.outcome.message,
+                        cell(run.outcome.message),
                     ]
                 )
 

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import check_writable, read_yaml, write_yaml
+from taskgan.core.files import check_writable, contents, read_yaml, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.train.checkpoint import NAME
 
 RECIPE = "recipe.yaml"
 RECORD = "run.yaml"
+METRICS = "metrics.csv"
 ROC = "roc.png"
-_OURS = (RECIPE, RECORD, NAME, ROC, "metrics.csv", "model", "tensorboard")
+_OURS = (RECIPE, RECORD, NAME, ROC, METRICS, "model", "tensorboard")
 # Where a run happens may change when it goes on; what it computes may not.
 _MOVABLE = ("machine.accelerator", "machine.devices", "machine.nodes", "machine.threads", "data.workers")
 
@@ -48,8 +49,7 @@ def open_run(
     """
     check_writable(folder, "the run")
     if not (folder / RECIPE).is_file():
-        left = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        foreign = [name for name in left if not name.startswith(".partial-")]
+        foreign = [entry.name for entry in contents(folder)]
         if foreign:  # also with overwrite: a folder "model" in it need not be ours
             raise UserError(
                 f"{folder} exists and is not a run (it holds {', '.join(sorted(foreign)[:3])}); choose another folder"
@@ -81,7 +81,7 @@ def _own(networks: Mapping[str, str]) -> str:
 
 
 def begin_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
-    """Make the run folder, or clear it of what a killed process was about to write.
+    """Make the run folder.
 
     Args:
         folder: The run, which :func:`open_run` has let pass.
@@ -90,7 +90,6 @@ def begin_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
     """
     if overwrite:
         remove_run(folder)
-    _sweep(folder)
     if not (folder / RECORD).is_file():
         write_yaml(folder / RECIPE, dump_recipe(recipe))
 
@@ -109,14 +108,6 @@ def command() -> str:
     """The command that was called, with the last part of absolute paths alone."""
     words = [Path(word).name if word.startswith("/") else word for word in sys.argv]
     return shlex.join(words)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process was about to write."""
-    for left in folder.glob(".partial-*"):
-        left.unlink(missing_ok=True)
-    for left in folder.glob(".model.new-*"):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _same_recipe(folder: Path, recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.console import say
-from taskgan.core.errors import UserError
+from taskgan.core.errors import UserError, naming
 from taskgan.core.files import write_text
 from taskgan.core.parse import quoted
 from taskgan.core.tables import csv_rows
@@ -65,7 +65,7 @@ class Journal:
         """Add a row; columns without a figure stay empty. Words (the name of a phase) are for the table alone."""
         values = {"step": str(step)}
         values |= {name: f"{v:.7g}" if isinstance(v, float) else str(v) for name, v in figures.items()}
-        with self._path.open("a", encoding="utf-8", newline="") as handle:
+        with naming(self._path), self._path.open("a", encoding="utf-8", newline="") as handle:
             handle.write(self._line(values))
         if self._board is not None:
             for name, value in figures.items():

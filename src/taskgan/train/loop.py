@@ -1,15 +1,21 @@
 """The training loop, from top to bottom."""
 
 import math
+import signal
+import threading
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from taskgan.cohort.dataset import Batch
-from taskgan.core.console import progress
+from taskgan.core.console import progress, say
+from taskgan.core.errors import Terminated
 from taskgan.restore.model_folder import write_model
+from taskgan.train.checkpoint import NAME
 from taskgan.train.cycle_step import cycle_step
 from taskgan.train.journal import Journal
 from taskgan.train.monitor import output_figures
@@ -40,10 +46,13 @@ def train_loop(
     recipe, standing, rank = session.recipe, session.standing, session.fabric.global_rank
     settings, stages = recipe.validation, session.stages
     standing.done = stages.next(standing.done)
-    window: list[dict[str, Tensor]] = []
+    window = session.window
     losses: dict[str, Any] = {}
     title = f"train {recipe.objective}"
-    with progress(title, recipe.optimiser.steps, "steps", standing.done) as line:
+    alone = (
+        session.fabric.world_size == 1
+    )  # of several processes, those without the signal would wait for ever
+    with _signals(alone) as signals, progress(title, recipe.optimiser.steps, "steps", standing.done) as line:
         while not standing.finished:
             stage = stages.at(standing.done)
             torch.manual_seed(derive(recipe.seed, "z", standing.done, rank))
@@ -83,6 +92,39 @@ def train_loop(
                 shown = {"phase": stage.name, **losses} if stage.name else losses
                 line.advance(1 + following - standing.done, **shown)
             standing.done = following
+            if signals and not standing.finished:
+                session.save()
+                _stop(signals[0], f"step {standing.done} of {recipe.optimiser.steps}", session.folder / NAME)
+
+
+@contextmanager
+def _signals(catch: bool) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM that came during the block, which is not interrupted; a second one interrupts it."""
+    caught: list[int] = []
+    if not catch or threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+
+    def note(number: int, _: Any) -> None:
+        if caught:
+            _stop(number, "a step", None)
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, where: str, saved: Path | None) -> NoReturn:
+    kept = f"; {saved} is saved, the same command goes on from there" if saved is not None else ""
+    if number == signal.SIGTERM:
+        raise Terminated(f"ended by SIGTERM at {where}{kept}")
+    if kept:
+        say(f"stopped at {where}{kept}")
+    raise KeyboardInterrupt
 
 
 def _figures(outcome: Outcome, batch: Batch) -> dict[str, Tensor]:

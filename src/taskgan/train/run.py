@@ -1,6 +1,7 @@
 """``taskgan train``: from a recipe and a cohort to a run folder with a model in it."""
 
 import copy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from taskgan.cohort.people import image_marks, person_marks
 from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
+from taskgan.core.artefact import commit, differing
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, versions, write_yaml
+from taskgan.core.lock import locked
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.store import check_weights, recogniser_for
 from taskgan.restore.model_folder import ModelCard, Range, Seen
 from taskgan.train.checkpoint import load_checkpoint
 from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
 from taskgan.train.ema import Ema
-from taskgan.train.folder import RECORD, begin_run, command, first_process, open_run
+from taskgan.train.folder import METRICS, RECIPE, RECORD, begin_run, command, first_process, open_run
 from taskgan.train.journal import Journal
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose
@@ -47,7 +50,8 @@ def train(
     """Train a restorer, or go on with one; of objective ``recogniser`` the readers alone.
 
     Called again on an unfinished run with the same recipe it goes on from the last checkpoint; on the CPU the
-    result then equals that of an uninterrupted run to the bit. Called on a finished one it says so.
+    result then equals that of an uninterrupted run to the bit. Called on a finished one it says so. Ctrl-C and
+    SIGTERM save a checkpoint first. One process at a time trains into a folder.
 
     Args:
         recipe: Every setting: a recipe, its file or its name.
@@ -65,7 +69,15 @@ def train(
         UserError: If the run folder holds something else, or the machine lacks what the recipe asks for.
         Diverged: If training went wrong.
     """
-    first, own, run = first_process(), networks or CustomNetworks(), Path(run)
+    run = Path(run)
+    with locked(run, "the run") if first_process() else nullcontext():
+        return _train(recipe, cohort, run, networks or CustomNetworks(), overwrite=overwrite)
+
+
+def _train(
+    recipe: Recipe | PathLike, cohort: PathLike | Pairs, run: Path, own: CustomNetworks, *, overwrite: bool
+) -> Path:
+    first = first_process()
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     own.check(recipe)
     pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
@@ -257,7 +269,10 @@ def _finish(run: Path, recipe: Recipe, record: dict[str, Any], standing: dict[st
         raise UserError(f"{run} is finished but its model folder is missing; start anew with --overwrite")
     result = {key: standing[key] for key in ("done", "best", "best_step")}
     if record.get("status") != "complete":
-        write_yaml(run / RECORD, {**record, "status": "complete", "result": result})
+        files = [run / RECIPE, run / METRICS, *(run / "model").iterdir()]
+        commit(run / RECORD, {**record, "status": "complete", "result": result}, files)
+    elif wrong := differing(run / RECORD, record):
+        raise UserError(f"{wrong[0]} since the run finished; start anew with --overwrite")
     metric = recipe.validation.metric
     value = f"PSNR {standing['best']:.2f} dB" if metric == "psnr" else f"objective {-standing['best']:.4g}"
     say(

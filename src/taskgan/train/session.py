@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from taskgan.cohort.dataset import Batch
 from taskgan.core.errors import Diverged, UserError
@@ -56,6 +57,7 @@ class Session:
         stages: Who learns when.
         standing: How far it is.
         marks: Checksums of the networks that do not learn, once they were asked for.
+        window: Figures of the steps since the last row of ``metrics.csv``.
     """
 
     recipe: Recipe
@@ -69,6 +71,7 @@ class Session:
     stages: Stages
     standing: Standing = field(default_factory=Standing)
     marks: dict[str, str] = field(default_factory=dict)
+    window: list[dict[str, Tensor]] = field(default_factory=list)
 
     def place(self, batch: Batch) -> Batch:
         """A batch on the device, in the memory format of the networks."""
@@ -105,6 +108,7 @@ class Session:
                     "monitor": self.monitor.state_dict(),
                     "histories": {n: h.state_dict() for n, h in self.players.histories().items()},
                     "random": _random_state(self.fabric.device),
+                    "window": [{name: v.detach().cpu() for name, v in f.items()} for f in self.window],
                 },
             )
 
@@ -145,6 +149,8 @@ class Session:
         self.monitor.load_state_dict(state["monitor"])
         for name, history in self.players.histories().items():
             history.load_state_dict(state["histories"][name])
+        device = self.fabric.device
+        self.window = [{name: v.to(device) for name, v in f.items()} for f in state.get("window", ())]
         # Every step seeds its own draws; the state is for whatever a later version may draw beside them.
         torch.set_rng_state(state["random"]["cpu"])
         if self.fabric.device.type == "cuda" and "cuda" in state["random"]:

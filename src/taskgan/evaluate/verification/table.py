@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic
+from taskgan.core.files import atomic, cell
 from taskgan.core.tables import read_table
 from taskgan.evaluate.cases import as_text
 from taskgan.evaluate.verification.pairs import ImagePairs
@@ -112,7 +112,7 @@ def write_verification(folder: Path, table: Compared | None) -> None:
         writer.writerow([*COLUMNS, *named])
         for k, row in enumerate(table.rows):
             about = (row.set, row.first, row.second, int(row.same), row.first_person, row.second_person)
-            writer.writerow([*about, *(as_text(float(values[k])) for values in named.values())])
+            writer.writerow([*map(cell, about), *(as_text(float(values[k])) for values in named.values())])
 
 
 def read_verification(folder: Path) -> Compared | None:

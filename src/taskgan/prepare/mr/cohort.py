@@ -6,32 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort import mdme
-from taskgan.cohort.description import write_description
+from taskgan.cohort.description import FILE, complete
 from taskgan.cohort.pairs import SPLITS
+from taskgan.core.artefact import is_done, request_of
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Problems
-from taskgan.core.files import PathLike, checksum, versions
+from taskgan.core.files import PathLike, atomic_folder, checksum, versions
+from taskgan.core.lock import exclusive
 from taskgan.prepare.mr.findings import Findings
 from taskgan.prepare.mr.load import load
 from taskgan.prepare.mr.plan import NUMBER, Plan, plan
 from taskgan.prepare.mr.rows import REQUIRED
 from taskgan.prepare.mr.settings import MrPreparation
 from taskgan.prepare.mr.write import write_subject, write_tables
-from taskgan.prepare.output import check_output, whole_folder
+from taskgan.prepare.output import check_output
 from taskgan.prepare.table import Table, read_table
 
 MADE_BY = "taskgan prepare mr"
 _NOTES = 8
 
 
+@exclusive("out", "the cohort", beside=True)
 def prepare_mr(
     source: PathLike, out: PathLike, settings: MrPreparation | None = None, *, overwrite: bool = False
 ) -> Path:
     """Make a cohort from a table of images.
 
     Every image is read and checked before anything is written; the cohort is built beside ``out`` and takes its
-    place when it is whole. Registration is assumed done: grids of a subject must agree, or share their world
-    coordinates and be resampled on request. The same files and settings give the same bytes.
+    place when it is whole. The same call on a finished one says so. Registration is assumed done: grids of a subject
+    must agree, or share their world coordinates and be resampled on request. The same files and settings give the
+    same bytes.
 
     Args:
         source: Table, one row an image: ``subject, role, path`` and, of an input, ``delay_ms, echo, part``, of a
@@ -48,20 +52,44 @@ def prepare_mr(
         Problems: If rows or images are wrong: all of them, and nothing is written.
     """
     source, out, settings = Path(source), Path(out), settings or MrPreparation()
-    check_output(out, MADE_BY, overwrite=overwrite)
+    check_output(out, MADE_BY, overwrite=True)
     table = read_table(source, REQUIRED)
     planned = plan(table, settings)
+    request = request_of(out, table=source, settings=settings, images=_files(planned))
+    if not overwrite and is_done(out / FILE, request):
+        return out
+    check_output(out, MADE_BY, overwrite=overwrite)
     found = _check(table, planned, settings)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         with progress("prepare", len(planned.subjects), "subjects") as shown:
             for subject in planned.subjects:
                 loaded = load(subject, planned.protocol, settings)
                 write_subject(folder, subject, planned.protocol, loaded)
                 shown.advance(subject=subject.name)
         write_tables(folder, planned)
-        write_description(folder, _description(table, planned, settings, found))
+        complete(folder, {**_description(table, planned, settings, found), "request": request})
     _tell(out, planned, found)
     return out
+
+
+def _files(planned: Plan) -> list[Path]:
+    """Every file that an image is read from, in the order of the table."""
+    rows = [
+        row
+        for one in planned.subjects
+        for row in (
+            *(r for pair in one.inputs.values() for r in pair),
+            *one.targets.values(),
+            *one.masks.values(),
+        )
+    ]
+    return [
+        path
+        for row in rows
+        for path in (
+            sorted(p for p in row.path.rglob("*") if p.is_file()) if row.path.is_dir() else [row.path]
+        )
+    ]
 
 
 def _check(table: Table, planned: Plan, settings: MrPreparation) -> list[Findings]:
@@ -120,7 +148,6 @@ def _description(
             **({"phase_units": units} if units else {}),
             "resampled_images": sum(one.resampled for one in found),
         },
-        "complete": True,
     }
 
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from taskgan.cohort import mdme
 from taskgan.cohort.bids import write_participants
-from taskgan.cohort.description import write_description
+from taskgan.cohort.description import complete
 from taskgan.cohort.mdme import input_path, target_path
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import say
 from taskgan.core.files import PathLike
+from taskgan.core.lock import exclusive
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
 from taskgan.simulate.folder import describe, make_subjects
 from taskgan.simulate.mr.bids import (
@@ -28,6 +29,7 @@ from taskgan.simulate.mr.subject import make_subject
 from taskgan.simulate.workers import Anatomies, Record
 
 
+@exclusive("out", "the cohort")
 def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
@@ -68,7 +70,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
     if records is None:
         return out
     _write_tables(out, settings, records)
-    write_description(out, {**description, "measured": _measured(records), "complete": True})
+    complete(out, {**description, "measured": _measured(records)})
     patients = sum(r["kind"] != "control" for r in records)
     say(
         f"{out}: {len(records)} subjects, {patients} of them patients, {len(settings.targets)} contrasts each "

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from taskgan.cohort.bids import write_participants
-from taskgan.cohort.description import write_description
+from taskgan.cohort.description import complete
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import say
 from taskgan.core.files import PathLike
+from taskgan.core.lock import exclusive
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
 from taskgan.simulate.folder import describe, make_subjects
 from taskgan.simulate.pet.bids import (
@@ -31,6 +32,7 @@ from taskgan.simulate.workers import Anatomies, Record
 _FULL_SCALE_WORKERS = 3
 
 
+@exclusive("out", "the cohort")
 def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
@@ -68,7 +70,7 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
         return out
     _write_tables(out, settings, records)
     measured = _measured(settings, records)
-    write_description(out, {**description, "measured": measured, "complete": True})
+    complete(out, {**description, "measured": measured})
     say(f"{out}: {len(records)} subjects, {sum(r['label'] for r in records)} positive")
     return out
 

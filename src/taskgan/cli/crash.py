@@ -1,0 +1,96 @@
+"""The report of an error that nobody foresaw: where in the code, with which versions, without a word of the data."""
+
+import linecache
+import platform
+import re
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from taskgan.core.files import versions
+
+_WORD = re.compile(r"[^\W\d_]+|\d{4,}")
+_PATH = re.compile(r"[^\s'\"(),:]*[/\\][^\s'\"(),:]*")
+
+
+def report(error: BaseException) -> str:
+    """Write ``taskgan-crash-….txt`` beside the output of the work that failed and say where it is.
+
+    Of messages, which may quote names of patients and files, only words stay that the code itself uses.
+
+    Returns:
+        A sentence.
+    """
+    doing = str(getattr(error, "doing", "")) or "working"
+    what = f"{_command()} failed while {doing}" if doing == "working" else f"{_command()} failed ({doing})"
+    text = "\n".join(
+        [
+            f"{_command()} failed; progress: {_without_names(doing, _vocabulary(error))}",
+            f"{platform.platform()}, " + ", ".join(f"{name} {v}" for name, v in versions().items()),
+            "",
+            *_lines(error),
+            "",
+        ]
+    )
+    path = _write(text, getattr(error, "output", None))
+    kind = type(error).__name__
+    if path is None:
+        return f"{what}, by an error of taskgan itself ({kind}); call it with -v to see it"
+    return (
+        f"{what}, by an error of taskgan itself ({kind}); please report it with {path}, which holds no names"
+    )
+
+
+def _command() -> str:
+    """Verb and sub-command, without arguments."""
+    from taskgan.cli.app import VERBS
+
+    words = [word for word in sys.argv[1:3] if not word.startswith("-")]
+    verb = [word for word in words[:1] if word in VERBS]
+    further = [word for word in words[1:2] if verb and verb[0] in ("simulate", "prepare", "demo")]
+    return " ".join(["taskgan", *verb, *further])
+
+
+def _write(text: str, output: Path | None) -> Path | None:
+    name = time.strftime("taskgan-crash-%Y%m%d-%H%M%S.txt")
+    for folder in (output.parent if output is not None else Path(), Path(), Path(tempfile.gettempdir())):
+        try:
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return folder / name
+    return None
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Every error of the chain, the first cause first: frames with their lines of code, then kind and message."""
+    lines = []
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        lines += [*_lines(before), "which led to:"]
+    for frame in traceback.extract_tb(error.__traceback__):
+        lines += [f"  {_place(frame.filename)}:{frame.lineno} in {frame.name}", f"    {frame.line}"]
+    message = _without_names(str(error), _vocabulary(error))
+    return [*lines, f"{type(error).__name__}: {message}"]
+
+
+def _place(filename: str) -> str:
+    """A file of code, as seen from the folder of its package: what is above tells whose machine it is."""
+    parts = Path(filename).parts
+    for root in ("site-packages", "src", "lib"):
+        if root in parts:
+            return "/".join(parts[len(parts) - parts[::-1].index(root) :])
+    return parts[-1]
+
+
+def _vocabulary(error: BaseException) -> set[str]:
+    """Words of the code that the error came through."""
+    files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    return {w for file in files for line in linecache.getlines(file) for w in _WORD.findall(line)}
+
+
+def _without_names(message: str, known: set[str]) -> str:
+    short = _PATH.sub("[path]", message)
+    return _WORD.sub(lambda w: w[0] if w[0] in known or w[0] == "path" else "[…]", short)

@@ -1,0 +1,154 @@
+"""One process at a time in an output folder: a lock that says who holds it."""
+
+import functools
+import inspect
+import json
+import os
+import platform
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import LOCK, check_writable, is_running, remove_partial
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_PROCESS = secrets.token_hex(8)  # this process: after a restart of a container numbers come again
+
+
+@contextmanager
+def locked(
+    place: Path,
+    what: str = "the results",
+    *,
+    beside: bool = False,
+    wait: bool = False,
+    name: str = LOCK,
+) -> Iterator[None]:
+    """Hold the lock of an output for the block. What killed processes had begun to write there is removed first.
+
+    The system lets go of the lock when its holder ends, however that ends: no file of a dead process is in the way.
+    On network file systems the lock is as good as their ``flock`` (NFS from version 4, Lustre and GPFS with ``flock``
+    mounted); where there is none, filelock takes the file's existence for the lock, and removes that of a process
+    that is dead on the same host. One process may take the same lock again inside of the block.
+
+    Args:
+        place: The output folder, made where it is absent (and removed again if it stays empty).
+        what: What will be written there, for messages.
+        beside: The lock lies beside ``place``, because that is a file or is replaced as a whole.
+        wait: Wait for the holder rather than refuse.
+        name: Of the lock's file, where several kinds of work share a folder.
+
+    Raises:
+        UserError: If somebody else holds it (the message says who), or the folder cannot be written to.
+    """
+    from filelock import FileLock, SoftFileLock
+
+    folder = place.parent if beside else place
+    file = folder / (f".{place.name}.lock" if beside else name)
+    check_writable(folder, what)
+    made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock: Any = FileLock(file)
+    try:
+        if _holder(file).get("process") == _PROCESS:
+            yield
+            return
+        _acquire(lock, file, place, wait=wait)
+        try:
+            if not isinstance(lock, SoftFileLock):  # that has a record of its own in it
+                file.write_text(json.dumps(_us()), encoding="utf-8")
+            remove_partial(folder, deep=not beside)
+            yield
+        except Exception as error:
+            if not hasattr(error, "output"):
+                error.output = place  # type: ignore[attr-defined]  # a report of a crash goes beside it
+            raise
+        finally:
+            file.unlink(missing_ok=True)  # before it is let go of: who gets an unlinked file tries again
+            lock.release()
+    finally:
+        for path in made:
+            try:
+                path.rmdir()
+            except OSError:
+                break
+
+
+def exclusive(
+    parameter: str, what: str, *, beside: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function hold the lock of its output (:func:`locked`) while it works.
+
+    Args:
+        parameter: Which of its parameters is the output.
+        what: What it writes, for messages.
+        beside: See :func:`locked`.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def work(*args: P.args, **kwargs: P.kwargs) -> R:
+            place = signature.bind(*args, **kwargs).arguments[parameter]
+            with locked(Path(place), what, beside=beside):
+                return function(*args, **kwargs)
+
+        return work
+
+    return decorate
+
+
+def _acquire(lock: Any, file: Path, place: Path, *, wait: bool) -> None:
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0.2)  # a lock that is just being let go of is free at once
+    except Timeout:
+        holder = _sentence(file)
+        if not wait:
+            raise UserError(
+                f"{place} is in use by {holder}; wait until that has ended, or take another folder"
+            ) from None
+        say(f"waiting for {place}: it is in use by {holder}")
+        lock.acquire()
+    except OSError as error:
+        raise UserError(f"{file} cannot be locked: {error.strerror or error}") from None
+
+
+def _us() -> dict[str, Any]:
+    words = [Path(word).name if word.startswith("/") else word for word in sys.argv]
+    return {
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "process": _PROCESS,
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "command": shlex.join(words),
+    }
+
+
+def _holder(file: Path) -> dict[str, Any]:
+    """What the lock's file says; empty where it says nothing."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sentence(file: Path) -> str:
+    held = _holder(file)
+    if not {"host", "pid", "since", "command"} <= held.keys():
+        return "another process"
+    here = held["host"] == platform.node()
+    gone = here and isinstance(held["pid"], int) and not is_running(held["pid"])
+    ended = ", which has ended but left workers behind" if gone else ""
+    return f"process {held['pid']} on {held['host']} since {held['since']} ({held['command']}){ended}"
