@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from taskgan.networks.convolution import Conv2d
 from taskgan.networks.norm import norm_layer
 from taskgan.task import Norm
 
@@ -77,7 +78,7 @@ class ImageDiscriminator(nn.Module):
 
 def _layer(before: int, width: int, norm: Norm) -> nn.Sequential:
     # A bias before a norm that subtracts the mean would be a dead weight.
-    conv = nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1, bias=norm in ("none", "group"))
+    conv = Conv2d(before, width, kernel_size=4, stride=2, padding=1, bias=norm in ("none", "group"))
     nn.init.kaiming_normal_(conv.weight, a=_SLOPE)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from taskgan.networks.convolution import Conv2d
 from taskgan.networks.norm import norm_layer
 from taskgan.networks.projection import Projection
 from taskgan.task import Norm
@@ -113,7 +114,7 @@ class UNet(nn.Module):
             )
             for level in reversed(range(depth))
         )
-        self.last = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        self.last = Conv2d(widths[0], out_channels, 3, padding=1)
         self._initialise()
         self.projection = Projection(projection, degradation) if projection else None
         if self.modulated:  # every layer but the first and the innermost of the encoder is normalised
@@ -203,7 +204,7 @@ class UNet(nn.Module):
 
 
 def _down(before: int, after: int, norm: Norm) -> nn.Sequential:
-    convolution = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
+    convolution = Conv2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
     return nn.Sequential(convolution, norm_layer(norm, after))
 
 

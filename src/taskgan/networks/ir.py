@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taskgan.networks.convolution import Conv2d
 from taskgan.networks.norm import needs_bias, norm_layer
 from taskgan.task import Norm
 
@@ -43,7 +44,7 @@ class ImprovedResNet(nn.Module):
         super().__init__()
         widths = [width * 2**k for k in range(len(_STAGES))]
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, kernel_size=3, padding=1, bias=needs_bias(norm)),
+            Conv2d(in_channels, width, kernel_size=3, padding=1, bias=needs_bias(norm)),
             norm_layer(norm, width),
             nn.PReLU(width),
         )
@@ -80,17 +81,17 @@ class _Unit(nn.Module):
         bias = needs_bias(norm)
         self.inner = nn.Sequential(
             norm_layer(norm, before),
-            nn.Conv2d(before, after, kernel_size=3, padding=1, bias=bias),
+            Conv2d(before, after, kernel_size=3, padding=1, bias=bias),
             norm_layer(norm, after),
             nn.PReLU(after),
-            nn.Conv2d(after, after, kernel_size=3, stride=stride, padding=1, bias=bias),
+            Conv2d(after, after, kernel_size=3, stride=stride, padding=1, bias=bias),
             norm_layer(norm, after),
             _Squeeze(after) if squeeze else nn.Identity(),
         )
         self.shortcut: nn.Module = nn.MaxPool2d(kernel_size=1, stride=stride)
         if before != after:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(before, after, kernel_size=1, stride=stride, bias=bias), norm_layer(norm, after)
+                Conv2d(before, after, kernel_size=1, stride=stride, bias=bias), norm_layer(norm, after)
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taskgan.networks.convolution import Conv2d
 from taskgan.networks.norm import norm_layer
 from taskgan.task import Norm
 
@@ -39,7 +40,7 @@ class PatchClassifier(nn.Module):
                 zip([in_channels, *widths[:-1]], widths, _STRIDES[:-1], strict=True)
             )
         )
-        last = nn.Conv2d(widths[-1], outputs, kernel_size=4, stride=_STRIDES[-1], padding=1)
+        last = Conv2d(widths[-1], outputs, kernel_size=4, stride=_STRIDES[-1], padding=1)
         nn.init.normal_(last.weight, std=(16 * widths[-1]) ** -0.5)
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         self.head = nn.Sequential(nn.Dropout2d(dropout), last)
@@ -65,7 +66,7 @@ class PatchClassifier(nn.Module):
 
 def _layer(before: int, after: int, stride: int, norm: Norm) -> nn.Sequential:
     # A bias before a norm that subtracts the mean would be a dead weight.
-    conv = nn.Conv2d(before, after, kernel_size=4, stride=stride, padding=1, bias=norm in ("none", "group"))
+    conv = Conv2d(before, after, kernel_size=4, stride=stride, padding=1, bias=norm in ("none", "group"))
     nn.init.kaiming_normal_(conv.weight, a=_SLOPE)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -9,6 +9,7 @@ from importlib import import_module
 import torch
 from torch import Tensor, nn
 
+from taskgan.networks.convolution import Conv2d
 from taskgan.networks.norm import needs_bias, norm_layer
 from taskgan.task import NETWORKS, Norm
 
@@ -78,7 +79,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=needs_bias(norm)),
+            Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=needs_bias(norm)),
             norm_layer(norm, width),
             nn.ReLU(),
             nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
@@ -111,16 +112,16 @@ class _Block(nn.Module):
         super().__init__()
         bias = needs_bias(norm)
         self.inner = nn.Sequential(
-            nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1, bias=bias),
+            Conv2d(before, after, kernel_size=3, stride=stride, padding=1, bias=bias),
             norm_layer(norm, after),
             nn.ReLU(),
-            nn.Conv2d(after, after, kernel_size=3, padding=1, bias=bias),
+            Conv2d(after, after, kernel_size=3, padding=1, bias=bias),
             norm_layer(norm, after),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != after:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(before, after, kernel_size=1, stride=stride, bias=bias), norm_layer(norm, after)
+                Conv2d(before, after, kernel_size=1, stride=stride, bias=bias), norm_layer(norm, after)
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,7 +150,7 @@ class ConvNet(nn.Module):
         widths = [max(1, width // 2), *(width * 2**k for k in range(4))]
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(before, after, kernel_size=5, stride=2, padding=2, bias=needs_bias(norm)),
+                Conv2d(before, after, kernel_size=5, stride=2, padding=2, bias=needs_bias(norm)),
                 norm_layer(norm, after),
                 nn.SiLU(),
             )

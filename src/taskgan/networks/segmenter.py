@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taskgan.networks.convolution import Conv2d
 from taskgan.networks.norm import norm_layer
 from taskgan.task import Norm
 
@@ -36,7 +37,7 @@ class PixelUNet(nn.Module):
         )
         pairs = [(widths[k + 1] + widths[k], widths[k]) for k in reversed(range(_DEPTH))]
         self.up = nn.ModuleList(_double(before, after, norm) for before, after in pairs)
-        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, outputs, kernel_size=1))
+        self.head = nn.Sequential(nn.Dropout2d(dropout), Conv2d(width, outputs, kernel_size=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to logits (B, outputs, H, W) and the four levels' features, full size first."""
@@ -70,13 +71,13 @@ class DilatedNet(nn.Module):
         befores = [in_channels, *[width] * (len(_DILATIONS) - 1)]
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(before, width, kernel_size=3, padding=dilation, dilation=dilation),
+                Conv2d(before, width, kernel_size=3, padding=dilation, dilation=dilation),
                 norm_layer(norm, width),
                 nn.SiLU(),
             )
             for before, dilation in zip(befores, _DILATIONS, strict=True)
         )
-        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, outputs, kernel_size=1))
+        self.head = nn.Sequential(nn.Dropout2d(dropout), Conv2d(width, outputs, kernel_size=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to logits (B, outputs, H, W) and the features of each layer, all of full size."""
@@ -89,10 +90,10 @@ class DilatedNet(nn.Module):
 
 def _double(before: int, after: int, norm: Norm) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, kernel_size=3, padding=1),
+        Conv2d(before, after, kernel_size=3, padding=1),
         norm_layer(norm, after),
         nn.ReLU(),
-        nn.Conv2d(after, after, kernel_size=3, padding=1),
+        Conv2d(after, after, kernel_size=3, padding=1),
         norm_layer(norm, after),
         nn.ReLU(),
     )

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taskgan.networks.convolution import Conv2d
 from taskgan.task import NETWORKS
 
 SIZE = 224
@@ -58,7 +59,7 @@ class VggFace(nn.Module):
     def __init__(self, *, width: int = 64) -> None:
         super().__init__()
         for name, before, after in convolutions(width):
-            self.add_module(name, nn.Conv2d(before, after, kernel_size=3, padding=1))
+            self.add_module(name, Conv2d(before, after, kernel_size=3, padding=1))
         for name in ("fc6", "fc7", "fc8"):
             outputs, inputs = layer_shapes(width)[name]
             self.add_module(name, nn.Linear(inputs, outputs))
