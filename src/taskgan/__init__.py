@@ -95,7 +95,7 @@ _MODULES = {
     "objective.task": ("feature_distance", "task_loss"),
     "objective.kinds": ("task_kind",),
     "objective.cycle": ("cycle_loss", "identity_loss"),
-    "errors": ("UserError",),
+    "core.errors": ("UserError",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -197,7 +197,8 @@ def test_unpaired_clean_slices_bring_their_own_condition(table: Pairs) -> None:
     slices = TrainingSlices(table.split("train"), settings)
     steps = UnpairedSteps(slices, settings, batch_size=5, seed=0)
     batch = steps[2]
-    for place, index in enumerate(steps.clean_indices(2)):
+    for place, drawn in enumerate(steps.indices(2)):
+        index = steps._stranger(2, place, drawn)
         told = one_hot(slices.conditions[index // 3], settings)
         np.testing.assert_array_equal(batch.clean[place, -3:, 0, 0], told)
         np.testing.assert_array_equal(batch.clean[place, 0], slices.sample(index)[1][0])

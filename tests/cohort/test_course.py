@@ -110,6 +110,7 @@ def test_clean_slices_of_unpaired_steps_are_of_the_same_turn(slices: tuple[Train
         held, data, batch_size=4, seed=1, phases=[phase("t", 6, conditions="in_turn", turn=2)]
     )
     for step in range(6):
-        clean, degraded = steps.clean_indices(step), steps.indices(step)
+        degraded = steps.indices(step)
+        clean = [steps._stranger(step, place, index) for place, index in enumerate(degraded)]
         assert told(held, clean) == told(held, degraded)
         assert all(held.subject(c) != held.subject(d) for c, d in zip(clean, degraded, strict=True))

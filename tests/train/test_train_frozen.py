@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from run_contents import contents, same
 
 from taskgan.core.errors import UserError
 from taskgan.recipe import Recipe
@@ -50,21 +49,6 @@ def test_a_frozen_t_is_kept_by_its_checksum_and_a_joint_one_whole(
     state = torch.load(tmp_path / "joint" / NAME, weights_only=True)
     assert set(state["networks"]) == {"generator", "discriminator", "task"}
     assert state["frozen"] == {}
-
-
-def test_it_goes_on_with_the_same_t_also_from_a_checkpoint_that_holds_it(
-    begun: tuple[Recipe, Path], cohort: Path, tmp_path: Path
-) -> None:
-    asked, run = begun
-    train(asked, cohort, tmp_path / "whole")
-    state = torch.load(run / NAME, weights_only=True)
-    state["networks"]["task"] = room._task_network(
-        room.read_training_pairs(cohort), asked, torch.device("cpu")
-    ).state_dict()
-    del state["frozen"]
-    torch.save(state, run / NAME)  # as earlier versions wrote it
-    train(asked, cohort, run)
-    assert same(contents(run), contents(tmp_path / "whole"))
 
 
 def test_another_t_is_refused_and_nothing_is_lost(

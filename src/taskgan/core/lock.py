@@ -98,7 +98,10 @@ def exclusive(
 
         @functools.wraps(function)
         def work(*args: P.args, **kwargs: P.kwargs) -> R:
-            place = signature.bind(*args, **kwargs).arguments[parameter]
+            try:
+                place = signature.bind(*args, **kwargs).arguments[parameter]
+            except TypeError:
+                return function(*args, **kwargs)  # which says what is missing, under its own name
             with locked(Path(place), what, beside=beside):
                 return function(*args, **kwargs)
 

@@ -125,7 +125,9 @@ class Recogniser:
 
         try:
             state = load_file(weights)
-            with torch.device("meta"):
+            # Without memory, but for networks with layers that are computed rather than learned.
+            computed = card.settings.closed or card.settings.discriminant
+            with torch.device("cpu" if computed else "meta"):
                 trouble = misfit(state, built())
         except (OSError, SafetensorError, RuntimeError) as error:
             trouble = reason(error)
