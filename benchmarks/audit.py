@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from taskgan.audit.inputs import Inputs, from_cohort
+from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge, train_judges
 from taskgan.audit.run import audit
 from taskgan.audit.settings import AuditSettings
@@ -71,7 +71,7 @@ def make(folder: Path, subjects: int) -> Path:
     return folder
 
 
-def naive(inputs: Inputs, judges: list[Judge], subjects: int, slices: int) -> float:
+def naive(inputs: AuditInputs, judges: list[Judge], subjects: int, slices: int) -> float:
     """Seconds of the plain loop over some subjects."""
     began = time.perf_counter()
     for pair in inputs.cases[:subjects]:

@@ -18,7 +18,7 @@ from skimage.transform import iradon, radon
 from threadpoolctl import threadpool_limits
 
 from taskgan.simulate.pet.projector import Projector
-from taskgan.simulate.pet.scanner import Scanner, preset
+from taskgan.simulate.pet.scanner import Scanner, scanner_preset
 
 
 def best(work: Callable[[], object], repeats: int) -> float:
@@ -58,7 +58,7 @@ def flat_tof(scanner: Scanner) -> list[sparse.csr_array]:
 
 
 def against_scikit_image(repeats: int) -> None:
-    scanner = preset("demo").model_copy(update={"tof_bins": 0, "depth_cells": 1})
+    scanner = scanner_preset("demo").model_copy(update={"tof_bins": 0, "depth_cells": 1})
     start = time.perf_counter()
     projector = Projector(scanner, resolution=False)
     build = time.perf_counter() - start
@@ -85,7 +85,7 @@ def against_scikit_image(repeats: int) -> None:
 
 
 def ways_to_hold_tof(repeats: int) -> None:
-    scanner = preset("demo")
+    scanner = scanner_preset("demo")
     start = time.perf_counter()
     projector = Projector(scanner)
     build = time.perf_counter() - start

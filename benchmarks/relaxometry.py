@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from taskgan.relaxometry.fit import Maps, fit_maps
+from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps
 from taskgan.relaxometry.synthesis import synthesise
 from taskgan.simulate.mr.scan import reference_mdme
 from taskgan.simulate.mr.sequences import TARGETS, Mdme, mdme_signal
@@ -104,7 +104,7 @@ def main() -> None:
     sampled = np.array([fit_voxel(images[(slice(None), slice(None), *place)]) for place in at])
     baseline = (time.process_time() - worked) / len(at) * int(truth["inside"].sum())
     began, worked = time.perf_counter(), time.process_time()
-    maps: Maps = fit_maps(images, PROTOCOL, voxel_mm=VOXEL)
+    maps: RelaxometryMaps = fit_maps(images, PROTOCOL, voxel_mm=VOXEL)
     fitted_in = time.perf_counter() - began
     for target in TARGETS:
         synthesise(maps, target)

@@ -56,7 +56,7 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
     from taskgan.cohort.intensity import fit_intensity
     from taskgan.networks.generator import UNet
     from taskgan.recipe import Generator, Recipe
-    from taskgan.restore.model_folder import ModelCard, Seen, write_model
+    from taskgan.restore.model_folder import ModelCard, TrainingDomain, write_model
 
     recipe = Recipe()
     scale = fit_intensity(recipe.data.intensity, noisy).scale
@@ -84,7 +84,7 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
         data=recipe.data,
         task=recipe.task,
         judge=recipe.judge,
-        seen=Seen(
+        seen=TrainingDomain(
             cohort="none",
             fingerprint="none",
             subjects=1,

@@ -27,8 +27,8 @@ from taskgan.simulate.pet.acquire import BONE_PER_CM, SOFT_PER_CM
 from taskgan.simulate.pet.cohort import simulate_pet
 from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import pet_simulation
-from taskgan.simulate.pet.subject import grid_of, scan
-from taskgan.simulate.pet.uptake import paint
+from taskgan.simulate.pet.subject import acquire_and_reconstruct, grid_of
+from taskgan.simulate.pet.uptake import paint_uptake
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -85,14 +85,16 @@ def one_core(repeats: int) -> None:
         anatomy = mni_anatomy(2.0)
         begin = time.process_time()
         head = deform(anatomy, grid, np.random.default_rng(0))
-        truth = paint(head, grid, 1.2, False, False, np.random.default_rng(0))
+        truth = paint_uptake(head, grid, 1.2, False, False, np.random.default_rng(0))
         subject = time.process_time() - begin
         bone = head.fractions[SKULL]
         per_cm = (SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone).astype(np.float32)
         walls, cpus = [], []
         for _ in range(repeats):
             wall, cpu = time.perf_counter(), time.process_time()
-            scan(projector, truth.suvr * np.float32(4.4), per_cm, (1.0,), np.random.SeedSequence(0))
+            acquire_and_reconstruct(
+                projector, truth.suvr * np.float32(4.4), per_cm, (1.0,), np.random.SeedSequence(0)
+            )
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
     slices = scanner.slices
@@ -113,7 +115,7 @@ def full_scale() -> None:
     from taskgan.simulate.pet import cohort, plan
 
     workers = cohort._default_workers(settings)
-    first = plan.plan(settings, None)[:workers]
+    first = plan.plan_subjects(settings, None)[:workers]
     with tempfile.TemporaryDirectory() as folder, peak_memory() as peak:
         start = time.perf_counter()
         record, *_ = cohort._run(first, settings, (), Path(folder), workers)

@@ -23,10 +23,10 @@ from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.recogniser import build
 from taskgan.train.cycle_step import cycle_step
-from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
-from taskgan.train.machine import choose
-from taskgan.train.players import Players, assemble, build_discriminator, build_generator
-from taskgan.train.step import step
+from taskgan.train.device import MachineChoice, device_name, device_of, start_fabric, torch_switches
+from taskgan.train.machine import choose_machine
+from taskgan.train.players import Networks, build_discriminator, build_generator, build_networks
+from taskgan.train.step import train_step
 
 
 def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memory_format) -> Batch:
@@ -45,13 +45,13 @@ def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memo
     )
 
 
-def ours(recipe: Recipe, size: int, choice: Choice) -> Callable[[], float]:
+def ours(recipe: Recipe, size: int, choice: MachineChoice) -> Callable[[], float]:
     fabric = start_fabric(recipe.machine, choice.precision, alone=True)
     task = build(recipe.task.pretrain) if recipe.objective == "task_gan" else None
-    players: Players = assemble(recipe, task, fabric, choice)
+    players: Networks = build_networks(recipe, task, fabric, choice)
     layout = torch.channels_last if choice.channels_last else torch.contiguous_format
     batch = batch_of(recipe, size, fabric.device, layout)
-    advance = cycle_step if recipe.unpaired else step
+    advance = cycle_step if recipe.unpaired else train_step
     return lambda: float(advance(players, batch, recipe, fabric).losses["total"])
 
 
@@ -173,12 +173,12 @@ def main() -> None:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     batch = base.optimiser.batch_size
-    print(f"{asked.recipe}, {asked.size}×{asked.size}, batch {batch}, {in_words(device)}")
-    choice = choose(base, (asked.size, asked.size))
+    print(f"{asked.recipe}, {asked.size}×{asked.size}, batch {batch}, {device_name(device)}")
+    choice = choose_machine(base, (asked.size, asked.size))
     print(f"precision {choice.precision}, channels_last {choice.channels_last}, compile {choice.compile}")
     for objective in ("l1", "gan", "task_gan", "cycle_gan"):
         recipe = base.model_copy(update={"objective": objective})
-        with switches(recipe.machine, device):
+        with torch_switches(recipe.machine, device):
             naive = plain_cycle if recipe.unpaired else plain
             steps = {"ours": ours(recipe, asked.size, choice), "plain": naive(recipe, asked.size, device)}
             found = rate(steps, asked.seconds, batch)

@@ -16,7 +16,7 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.relaxometry.fit import fit_maps
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.relaxometry.synthesis import synthesise
-from taskgan.report.style import canvas, save
+from taskgan.report.style import axes_figure, save_figure
 from taskgan.simulate.mr.sequences import TARGETS, Mdme, mdme_signal, target_signal
 from taskgan.simulate.mr.tissues import TABLE
 
@@ -62,7 +62,7 @@ def main() -> None:
         read_volume(fitted / "maps" / f"{subject}_{name}.nii.gz").data[..., SLICE]
         for name in ("T1map", "T2map", "PDmap", "TB1map")
     )
-    with canvas(2, 4, (13.0, 6.2)) as (figure, axes):
+    with axes_figure(2, 4, (13.0, 6.2)) as (figure, axes):
         show(axes[0, 0], true, "T2-FLAIR, true", 0, 2)
         show(axes[0, 1], synthetic, "T2-FLAIR, synthetic", 0, 2)
         show(axes[0, 2], synthetic - true, "synthetic − true", -1, 1, "RdBu_r")
@@ -78,7 +78,7 @@ def main() -> None:
         show(axes[1, 1], t2, "T2, s", 0, 0.3, "viridis")
         show(axes[1, 2], pd, "Density", 0, 1, "viridis")
         show(axes[1, 3], np.where(b1 > 0, b1, np.nan), "B1, % of nominal", 80, 120, "RdBu_r")
-        save(figure, out)
+        save_figure(figure, out)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ class Experiment:
 
     def choose_weights(self, share: str | None) -> None:
         """Sweep after sweep, as short runs; with ``K/N`` every N-th run, and a last call without joins them."""
-        from taskgan.sweep.run import Asked, run_sweep
+        from taskgan.sweep.run import SweepOptions, run_sweep
 
         count = min(self.sweep_steps, self.base().optimiser.steps)
         short = tuple(
@@ -148,7 +148,7 @@ class Experiment:
         for name, tried in self.sweeps.items():
             more = {} if self.within is None else {"within": self.within}
             run_sweep(
-                Asked(
+                SweepOptions(
                     recipe=str(self.source),
                     cohort=self.table,
                     out=self.work / name,

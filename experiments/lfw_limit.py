@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from publishing import shown
 
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.verification import ComparedPair, read_verification_pairs
+from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import write_text
-from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.settings import EvaluationSettings
 from taskgan.evaluate.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
-from taskgan.evaluate.verification.describe import Studio
+from taskgan.evaluate.verification.describe import DescriptorCache
 from taskgan.evaluate.verification.readers import verifiers
 from taskgan.evaluate.verification.table import CLEAN, INPUT, RESTORED, read_verification
 from taskgan.recipe import Recipe
@@ -71,8 +71,8 @@ def limit(here: Faces, own: Sequence[str]) -> None:
     """Teach who is not taught yet, read everything, write the tables."""
     base, pairs = here.base(), here.pairs()
     listed = read_verification_pairs(pairs)
-    tested = listed.of("test") if listed is not None else ()
-    who = ImagePairs.of([p.first.subject for p in tested], [p.second.subject for p in tested])
+    tested = listed.subset("test") if listed is not None else ()
+    who = ImagePairs.from_people([p.first.subject for p in tested], [p.second.subject for p in tested])
     found = known(here, tested)
     # Taught and asked one after another: a reader is not kept longer than its answers.
     found.append(taught(here, base, pairs, tested, "input", lambda pair: pair.degraded))
@@ -84,7 +84,7 @@ def limit(here: Faces, own: Sequence[str]) -> None:
     say(text)
 
 
-def known(here: Faces, tested: Sequence[ComparedPair]) -> list[Told]:
+def known(here: Faces, tested: Sequence[VerificationPair]) -> list[Told]:
     """What the judge, who was taught on clean images, has made of them in the evaluations."""
     wanted = [(p.first.case, p.second.case) for p in tested]
     runs: dict[str, list[Floats]] = {}
@@ -94,7 +94,7 @@ def known(here: Faces, tested: Sequence[ComparedPair]) -> list[Told]:
             held = read_verification(evaluation)
             if held is None:
                 continue
-            if [(row.first, row.second) for row in held.of("test")] != wanted:
+            if [(row.first, row.second) for row in held.subset("test")] != wanted:
                 raise UserError(f"{evaluation} has other test pairs than {here.table}")
             for image, name in ((CLEAN, CLEAN), (INPUT, INPUT), (RESTORED, method)):
                 if image == RESTORED or name not in runs:
@@ -115,7 +115,7 @@ def taught(
     here: Faces,
     recipe: Recipe,
     pairs: Pairs,
-    tested: Sequence[ComparedPair],
+    tested: Sequence[VerificationPair],
     name: str,
     image_of: Callable[[Pair], Path],
 ) -> Told:
@@ -129,13 +129,13 @@ def taught(
         store=here.work / "limit" / "recognisers",
         target=recipe.task.target,
     )
-    slices = Evaluation().slices
+    slices = EvaluationSettings().slices
     able = verifiers({"judge": reader}, {}, slices=slices)
     rows = {case.case: case for pair in tested for case in (pair.first, pair.second)}
     images = {case: image_of(row) for case, row in rows.items()}
-    studio = Studio(able, recipe.data, slices, here.work / "limit")
-    seen = studio.restored(list(rows.values()), images, name)["judge"]
-    one, two = (seen.of([getattr(pair, side).case for pair in tested]) for side in ("first", "second"))
+    studio = DescriptorCache(able, recipe.data, slices, here.work / "limit")
+    seen = studio.restored_descriptors(list(rows.values()), images, name)["judge"]
+    one, two = (seen.select([getattr(pair, side).case for pair in tested]) for side in ("first", "second"))
     return Told(name, name, able["judge"].distance(one, two)[None])
 
 

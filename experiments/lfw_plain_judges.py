@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.files import atomic, write_json
-from taskgan.evaluate.faces import chi_square_distance, lbp_histograms, plain_readers
-from taskgan.evaluate.faces.readers import RECIPES, Recipe, fit_readers
+from taskgan.evaluate.faces import chi_square_distance, lbp_histograms, photo_readers
+from taskgan.evaluate.faces.readers import RECIPES, ReaderRecipe, fit_photo_readers
 from taskgan.evaluate.verification import (
     ImagePairs,
     accuracy,
     auc_difference_by_person,
     auc_interval_by_person,
     best_threshold,
-    curve,
+    roc_curve,
 )
 from taskgan.metrics.roc import auc
 from taskgan.prepare.lfw import find_images
@@ -85,7 +85,7 @@ def judge(cohort: Path, out: Path) -> None:
     """The table of ``pairsDevTest``."""
     table = read_pairs(cohort)
     started = time.process_time()
-    readers = plain_readers(table, Data())
+    readers = photo_readers(table, Data())
     print(f"two readers: {time.process_time() - started:.0f} s", flush=True)
     lists = listed_of(cohort)
     paths = {row.case: {"clean": row.clean, "degraded": row.degraded} for row in table}
@@ -142,7 +142,7 @@ def figures(
         if kind != "clean":
             lost = auc_difference_by_person(distances["clean"], found, who).interval
             row |= {"lost": lost.estimate, "lost_low": lost.low, "lost_high": lost.high}
-        row["equal_error_rate"] = float(curve(found, who.same).equal_error_rate)
+        row["equal_error_rate"] = float(roc_curve(found, who.same).equal_error_rate)
         row["accuracy"] = float(accuracy(found, who.same, cut))
         rows.append(row)
     return rows
@@ -161,7 +161,7 @@ def choose(folder: Path, pairs: int, images: int, out: Path) -> None:
     rows: list[dict[str, object]] = []
     for name, setting, edge, made in variants():
         cut = {case: middle(values, edge) for case, values in whole.items()}
-        reader = fit_readers(
+        reader = fit_photo_readers(
             [partial(cut.__getitem__, case) for case in others],
             {name: made},
             (edge, edge),
@@ -174,7 +174,7 @@ def choose(folder: Path, pairs: int, images: int, out: Path) -> None:
         write(out / "settings.csv", ("reader", "setting", "auc"), rows)
 
 
-def variants() -> Iterable[tuple[str, str, int, Recipe]]:
+def variants() -> Iterable[tuple[str, str, int, ReaderRecipe]]:
     """Reader, what is another than usual, edge of the crop, how it is made."""
     for name, usual in RECIPES.items():
         yield name, "as it is", 128, usual
@@ -206,7 +206,7 @@ def listed_of(cohort: Path) -> dict[str, Listed]:
         first, second = (
             tuple(row[side] for row in rows if row["set"] == name) for side in ("first", "second")
         )
-        who = ImagePairs.of([subjects[case] for case in first], [subjects[case] for case in second])
+        who = ImagePairs.from_people([subjects[case] for case in first], [subjects[case] for case in second])
         found[name] = Listed(first, second, who)
     return found
 
@@ -218,7 +218,7 @@ def some(pairs: PairList, count: int) -> Listed:
         alike = [pair for pair in pairs.pairs if pair.same is same]
         wanted = min(count // 2, len(alike))
         chosen += [alike[k * len(alike) // wanted] for k in range(wanted)]
-    who = ImagePairs.of([pair.first[0] for pair in chosen], [pair.second[0] for pair in chosen])
+    who = ImagePairs.from_people([pair.first[0] for pair in chosen], [pair.second[0] for pair in chosen])
     return Listed(
         tuple(case_of(pair.first) for pair in chosen), tuple(case_of(pair.second) for pair in chosen), who
     )

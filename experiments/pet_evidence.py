@@ -110,7 +110,7 @@ class Pet(Experiment):
                 self.audit(seed, "conformal", "0.5")
 
     def audit(self, seed: int, name: str, calibration: str) -> None:
-        from taskgan.audit.inputs import gather
+        from taskgan.audit.inputs import select_cases
         from taskgan.audit.run import audit
         from taskgan.audit.settings import AuditSettings
         from taskgan.cohort.pairs import read_pairs
@@ -119,7 +119,7 @@ class Pet(Experiment):
         pairs = read_pairs(self.cohort)
         found = [find_restorations(self.run(one, seed) / "restored", pairs, one) for one in AUDITED]
         settings = AuditSettings(calibration=calibration)
-        inputs = gather(pairs, found, self.recipe(AUDITED[0], seed))
+        inputs = select_cases(pairs, found, self.recipe(AUDITED[0], seed))
         audit(inputs, self.work / "audit" / name, settings=settings, overwrite=True)
 
 

@@ -98,7 +98,7 @@ def test_an_error_learns_how_far_the_work_was() -> None:
 def test_a_closed_output_does_not_stop_the_work(redirect: str, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from taskgan.core import console\n"
-        "console.survive_any_console(); time.sleep(0.2)\n"
+        "console.tolerate_ascii_consoles(); time.sleep(0.2)\n"
         "for _ in range(9): console.say('x' * 9999)\n"
         "Path(sys.argv[1]).touch()"
     )
@@ -109,7 +109,7 @@ def test_a_closed_output_does_not_stop_the_work(redirect: str, tmp_path: Path) -
 
 
 def test_a_latin_1_console_gets_every_character() -> None:
-    code = "from taskgan.core import console; console.survive_any_console(); console.say('−1 dB, µ, 名')"
+    code = "from taskgan.core import console; console.tolerate_ascii_consoles(); console.say('−1 dB, µ, 名')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.core.errors import Problems, UserError, disk_sentence
+from taskgan.core.errors import Problems, UserError, disk_error_text
 from taskgan.core.files import (
     atomic,
     atomic_folder,
-    cell,
     check_writable,
     checksum,
-    digest,
-    previous,
-    raw,
+    csv_cell,
+    previous_folder,
     read_yaml,
+    unescaped_cell,
+    value_digest,
     versions,
     write_json,
     write_rows,
@@ -61,7 +61,7 @@ def test_unreadable_yaml_is_one_sentence(tmp_path: Path, text: str | None, expec
 
 
 def test_digest_ignores_order_and_sees_values() -> None:
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
+    assert value_digest({"a": 1, "b": 2}) == value_digest({"b": 2, "a": 1}) != value_digest({"a": 1, "b": 3})
 
 
 def test_checksum_is_sha256_of_the_bytes(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_full_disk_names_the_file_whoever_wrote_it(tmp_path: Path, error: Exce
     with pytest.raises(OSError, match="No space left") as caught, atomic(tmp_path / "last.ckpt"):
         raise error
     assert caught.value.filename == str(tmp_path / "last.ckpt")
-    said = disk_sentence(caught.value)
+    said = disk_error_text(caught.value)
     assert "last.ckpt cannot be written: No space left on device (" in said
     assert "GB are free there)" in said
     assert list(tmp_path.iterdir()) == []
@@ -133,7 +133,7 @@ def test_a_folder_is_whole_or_the_old_one(tmp_path: Path) -> None:
         (partial / "w").write_text("half")
         raise RuntimeError
     assert (target / "w").read_text() == "new"
-    target.replace(previous(target))  # killed between the two moves
+    target.replace(previous_folder(target))  # killed between the two moves
     with pytest.raises(RuntimeError), atomic_folder(target):
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
@@ -141,9 +141,9 @@ def test_a_folder_is_whole_or_the_old_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@sum", "\t=1", "'=1", "''=1", "'x", "a=b", ""])
 def test_a_field_is_no_formula_and_comes_back(text: str) -> None:
-    made = str(cell(text))
+    made = str(csv_cell(text))
     assert not made.startswith(("=", "+", "-", "@", "\t"))
-    assert raw(made) == text
+    assert unescaped_cell(made) == text
 
 
 def test_numbers_stay_and_control_characters_are_shown(tmp_path: Path) -> None:

@@ -71,10 +71,10 @@ def test_both_objectives_are_tuned_among_as_many_settings(script: ModuleType) ->
 
 
 def test_the_cohort_has_thirty_test_subjects_of_heads_that_nobody_trained_on(script: ModuleType) -> None:
-    from taskgan.simulate.mr.plan import plan
+    from taskgan.simulate.mr.plan import plan_subjects
     from taskgan.simulate.mr.settings import mr_simulation
 
-    subjects = plan(mr_simulation(anatomy="heads", **script.COHORT), 14)
+    subjects = plan_subjects(mr_simulation(anatomy="heads", **script.COHORT), 14)
     heads = {name: {s.anatomy for s in subjects if s.split == name} for name in ("train", "val", "test")}
     assert sum(s.split == "test" for s in subjects) >= 30
     assert not heads["test"] & (heads["train"] | heads["val"])

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from taskgan.core.errors import Problems, UserError
-from taskgan.recipe import Recipe, dump_recipe, parse_recipe, read_recipe, shipped
+from taskgan.recipe import Recipe, dump_recipe, parse_recipe, read_recipe, shipped_recipes
 
 
 def test_every_shipped_recipe_is_valid_and_survives_a_round_trip() -> None:
-    assert {"pet", "pet-demo"} <= set(shipped())
-    for name in shipped():
+    assert {"pet", "pet-demo"} <= set(shipped_recipes())
+    for name in shipped_recipes():
         recipe = read_recipe(name)
         assert parse_recipe(dump_recipe(recipe), name) == recipe
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskgan.cohort.splits import split_subjects as split_subjects
     from taskgan.core.errors import UserError as UserError
     from taskgan.evaluate.run import evaluate as evaluate
-    from taskgan.evaluate.settings import Evaluation as Evaluation
+    from taskgan.evaluate.settings import EvaluationSettings as EvaluationSettings
     from taskgan.networks.discriminator import ImageDiscriminator as ImageDiscriminator
     from taskgan.networks.generator import UNet as UNet
     from taskgan.networks.patch import PatchClassifier as PatchClassifier
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from taskgan.report.inference import Inference as Inference
     from taskgan.report.run import compare as compare
     from taskgan.restore.files import restore as restore
-    from taskgan.restore.restorer import Restored as Restored
+    from taskgan.restore.restorer import RestoredVolume as RestoredVolume
     from taskgan.restore.restorer import Restorer as Restorer
     from taskgan.simulate.mr.cohort import simulate_mr as simulate_mr
     from taskgan.simulate.mr.settings import MrSimulation as MrSimulation
@@ -63,39 +63,73 @@ if TYPE_CHECKING:
     from taskgan.train.run import train as train
 
 _MODULES = {
-    "recipe": ("Recipe", "read_recipe"),
-    "simulate.pet.cohort": ("simulate_pet",),
-    "simulate.pet.settings": ("PetSimulation",),
-    "simulate.mr.cohort": ("simulate_mr",),
-    "simulate.mr.settings": ("MrSimulation",),
+    "audit.verb": ("audit",),
+    "cohort.pairs": (
+        "Pair",
+        "Pairs",
+        "read_pairs",
+        "write_pairs",
+    ),
+    "cohort.splits": ("split_subjects",),
+    "core.errors": ("UserError",),
+    "evaluate.run": ("evaluate",),
+    "evaluate.settings": ("EvaluationSettings",),
+    "networks.discriminator": ("ImageDiscriminator",),
+    "networks.generator": ("UNet",),
+    "networks.patch": ("PatchClassifier",),
+    "networks.recogniser": (
+        "ConvNet",
+        "ResNet",
+        "recogniser_network",
+    ),
+    "networks.segmenter": (
+        "DilatedNet",
+        "PixelUNet",
+    ),
+    "networks.vgg_face": ("VggFace",),
+    "objective.adversarial": (
+        "discriminator_loss",
+        "feature_matching",
+        "generator_loss",
+    ),
+    "objective.cycle": (
+        "cycle_loss",
+        "identity_loss",
+    ),
+    "objective.kinds": ("task_kind",),
+    "objective.pixel": ("pixel_loss",),
+    "objective.task": (
+        "feature_distance",
+        "task_loss",
+    ),
+    "prepare.folder": (
+        "FolderPreparation",
+        "prepare_folder",
+    ),
+    "prepare.lfw": (
+        "LfwPreparation",
+        "prepare_lfw",
+    ),
     "prepare.mr.cohort": ("prepare_mr",),
     "prepare.mr.settings": ("MrPreparation",),
-    "prepare.lfw": ("LfwPreparation", "prepare_lfw"),
-    "prepare.folder": ("FolderPreparation", "prepare_folder"),
-    "cohort.pairs": ("Pair", "Pairs", "read_pairs", "write_pairs"),
-    "cohort.splits": ("split_subjects",),
-    "train.run": ("train",),
-    "train.players": ("CustomNetworks",),
-    "restore.restorer": ("Restored", "Restorer"),
-    "restore.files": ("restore",),
-    "evaluate.run": ("evaluate",),
-    "evaluate.settings": ("Evaluation",),
-    "report.run": ("compare",),
+    "recipe": (
+        "Recipe",
+        "read_recipe",
+    ),
     "report.inference": ("Inference",),
-    "audit.verb": ("audit",),
+    "report.run": ("compare",),
+    "restore.files": ("restore",),
+    "restore.restorer": (
+        "RestoredVolume",
+        "Restorer",
+    ),
+    "simulate.mr.cohort": ("simulate_mr",),
+    "simulate.mr.settings": ("MrSimulation",),
+    "simulate.pet.cohort": ("simulate_pet",),
+    "simulate.pet.settings": ("PetSimulation",),
     "sweep.run": ("sweep",),
-    "networks.generator": ("UNet",),
-    "networks.discriminator": ("ImageDiscriminator",),
-    "networks.patch": ("PatchClassifier",),
-    "networks.recogniser": ("ConvNet", "ResNet", "recogniser_network"),
-    "networks.segmenter": ("DilatedNet", "PixelUNet"),
-    "networks.vgg_face": ("VggFace",),
-    "objective.pixel": ("pixel_loss",),
-    "objective.adversarial": ("discriminator_loss", "feature_matching", "generator_loss"),
-    "objective.task": ("feature_distance", "task_loss"),
-    "objective.kinds": ("task_kind",),
-    "objective.cycle": ("cycle_loss", "identity_loss"),
-    "core.errors": ("UserError",),
+    "train.players": ("CustomNetworks",),
+    "train.run": ("train",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

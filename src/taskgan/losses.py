@@ -53,7 +53,7 @@ class Cycle(Settings):
     buffer: int = Field(default=50, ge=0, le=10000)
 
 
-class Limits(Settings):
+class DivergenceLimits(Settings):
     """A run is stopped where going on would be a waste. NaN and infinity always stop it.
 
     A discriminator has won when for ``discriminator_steps`` steps in a row it tells every pair apart (its loss

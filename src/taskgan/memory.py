@@ -19,11 +19,11 @@ def out_of_memory(error: BaseException) -> str | None:
     if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and _SIGNS.search(text)):
         return None
     # Torch goes on for a paragraph: how much was asked for is in the first sentences.
-    asked = re.search(r"(?:tried|unable) to allocate (?:about )?[\d.]+ ?\w+", text, re.IGNORECASE)
-    return f"out of memory ({asked[0][:1].lower()}{asked[0][1:]})" if asked else "out of memory"
+    amount = re.search(r"(?:tried|unable) to allocate (?:about )?[\d.]+ ?\w+", text, re.IGNORECASE)
+    return f"out of memory ({amount[0][:1].lower()}{amount[0][1:]})" if amount else "out of memory"
 
 
-def give_back() -> None:
+def free_memory() -> None:
     """Free what a failed run held, on a GPU too; call it where its error is no longer held."""
     gc.collect()
     torch = sys.modules.get("torch")

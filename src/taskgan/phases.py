@@ -11,12 +11,12 @@ LEARNERS: tuple[Learner, ...] = ("task", "generator", "discriminator")
 _WAYS = ("mixed", "in_turn")
 
 
-def _listed(value: object) -> object:
+def _as_tuple(value: object) -> object:
     """A single network may be written without brackets."""
     return (value,) if isinstance(value, str) else value
 
 
-def _ways(value: object) -> object:
+def _condition_mode(value: object) -> object:
     if isinstance(value, str) and value not in _WAYS:
         raise ValueError("expected mixed, in_turn or a list of conditions")
     if isinstance(value, list | tuple):
@@ -49,8 +49,8 @@ class Phase(Settings):
 
     name: str = Field(min_length=1)
     steps: int = Field(ge=1)
-    trains: Annotated[tuple[Learner, ...], BeforeValidator(_listed)] = LEARNERS
-    conditions: Annotated[str | tuple[str, ...], BeforeValidator(_ways)] = "mixed"
+    trains: Annotated[tuple[Learner, ...], BeforeValidator(_as_tuple)] = LEARNERS
+    conditions: Annotated[str | tuple[str, ...], BeforeValidator(_condition_mode)] = "mixed"
     turn: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
@@ -62,7 +62,7 @@ class Phase(Settings):
         return self
 
     @property
-    def named(self) -> tuple[str, ...]:
+    def named_conditions(self) -> tuple[str, ...]:
         """The conditions that it is about, where it names some."""
         return () if isinstance(self.conditions, str) else self.conditions
 
@@ -100,7 +100,7 @@ def check_phases(phases: tuple[Phase, ...], *, steps: int, conditions: tuple[str
                 f"phase {phase.name} tells conditions apart, but data.condition names no column, "
                 "e.g. contrast"
             )
-        strange = [name for name in phase.named if conditions and name not in conditions]
+        strange = [name for name in phase.named_conditions if conditions and name not in conditions]
         if strange:
             raise ValueError(
                 f"phase {phase.name} names the condition{'s' * (len(strange) > 1)} {', '.join(strange)}, "

@@ -17,11 +17,11 @@ from taskgan.core.parse import parse_yaml, quoted
 from taskgan.core.settings import Settings, apply_override, validated
 from taskgan.generator import Discriminator as Discriminator
 from taskgan.generator import Generator as Generator
-from taskgan.losses import Cycle, Limits, Loss
+from taskgan.losses import Cycle, DivergenceLimits, Loss
 from taskgan.phases import Phase, check_phases
 from taskgan.task import Augment as Augment
 from taskgan.task import Norm as Norm
-from taskgan.task import Recogniser as Recogniser
+from taskgan.task import RecogniserSettings as RecogniserSettings
 from taskgan.task import Target as Target
 from taskgan.task import Task as Task
 from taskgan.task import check_network
@@ -164,7 +164,7 @@ class Optimiser(Settings):
     ema: float = Field(default=0.999, ge=0, lt=1)
 
 
-class Validate(Settings):
+class ValidationSettings(Settings):
     """Looks at the validation subjects: the best look becomes the model.
 
     Attributes:
@@ -227,13 +227,13 @@ class Recipe(Settings):
     generator: Generator = Generator()
     discriminator: Discriminator = Discriminator()
     task: Task = Task()
-    judge: Recogniser = Recogniser(network="convnet", seed=1000)
+    judge: RecogniserSettings = RecogniserSettings(network="convnet", seed=1000)
     loss: Loss = Loss()
     cycle: Cycle = Cycle()
     optimiser: Optimiser = Optimiser()
     schedule: tuple[Phase, ...] = ()
-    validation: Validate = Validate()
-    monitor: Limits = Limits()
+    validation: ValidationSettings = ValidationSettings()
+    monitor: DivergenceLimits = DivergenceLimits()
     machine: Machine = Machine()
 
     @property
@@ -247,7 +247,7 @@ class Recipe(Settings):
         return self.loss.mu_task if self.objective == "task_gan" else 0.0
 
     @property
-    def recognisers_alone(self) -> bool:
+    def trains_recognisers_only(self) -> bool:
         """Whether T and the judge are trained and nothing is restored."""
         return self.objective == "recogniser"
 
@@ -338,7 +338,7 @@ class Recipe(Settings):
         return self
 
 
-def shipped() -> list[str]:
+def shipped_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
     folder = resources.files("taskgan") / "recipes"
     return sorted(
@@ -360,12 +360,12 @@ def read_recipe(name: PathLike, overrides: Sequence[str] = ()) -> Recipe:
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         values, source = read_yaml(path), str(path)
-    elif str(name) in shipped():
+    elif str(name) in shipped_recipes():
         text = (resources.files("taskgan") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
         values, source = parse_yaml(text, f"recipe {name}"), f"recipe {name}"
     else:
         raise UserError(
-            f"no recipe {quoted(str(name))}: expected a YAML file or one of {', '.join(shipped())}"
+            f"no recipe {quoted(str(name))}: expected a YAML file or one of {', '.join(shipped_recipes())}"
         )
     for override in overrides:
         apply_override(values, override)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from taskgan.core.settings import Settings
 
 Norm = Literal["batch", "instance", "group", "none"]
-Form = Literal["squared", "proper"]
+LossForm = Literal["squared", "proper"]
 """Of the task loss: Eq. 3, or the usual loss of the kind."""
 
 
@@ -54,7 +54,7 @@ class NetworkFacts:
         options: Arguments of the builder beside those that all have.
         dense: It answers for every pixel.
         released: Somebody else trained it.
-        closed: It learns in closed form, without steps.
+        closed_form: It learns in closed form, without steps.
         descriptor: Length of its descriptor in widths, where that is the network's own.
     """
 
@@ -62,7 +62,7 @@ class NetworkFacts:
     options: Mapping[str, Any] = field(default_factory=dict)
     dense: bool = False
     released: bool = False
-    closed: bool = False
+    closed_form: bool = False
     descriptor: int | None = None
 
 
@@ -73,13 +73,13 @@ NETWORKS = {
     "convnet": NetworkFacts("recogniser:ConvNet"),
     "ir": NetworkFacts("ir:ImprovedResNet"),
     "ir_se": NetworkFacts("ir:ImprovedResNet", {"squeeze": True}),
-    "gradients": NetworkFacts("recogniser:oriented_gradients", closed=True),
+    "gradients": NetworkFacts("recogniser:oriented_gradients", closed_form=True),
     "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
     "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
     "vgg_face": NetworkFacts("recogniser:vgg_face", released=True, descriptor=64),
 }
 """Every network that can be T or a judge."""
-INSTEAD = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
+IR_HINT = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
 """What to do where a released network cannot be had."""
 
 
@@ -131,7 +131,7 @@ class Augment(Settings):
     erase: float = Field(default=0.0, ge=0, lt=1)
 
 
-class Recogniser(Settings):
+class RecogniserSettings(Settings):
     """A network that reads the property from one slice: the task network T, or a judge.
 
     Attributes:
@@ -173,7 +173,7 @@ class Recogniser(Settings):
     size: int | None = Field(default=None, ge=2)
     width: int = Field(default=64, ge=1)
     norm: Norm = "batch"
-    loss: Form = "proper"
+    loss: LossForm = "proper"
     steps: int = Field(default=2000, ge=0)
     batch_size: int = Field(default=32, ge=1)
     sampling: Literal["subjects", "images"] = "subjects"
@@ -195,9 +195,9 @@ class Recogniser(Settings):
         return NETWORKS[self.network].released
 
     @property
-    def closed(self) -> bool:
+    def closed_form(self) -> bool:
         """Whether it learns in closed form, without steps."""
-        return NETWORKS[self.network].closed
+        return NETWORKS[self.network].closed_form
 
     @property
     def dense(self) -> bool:
@@ -205,7 +205,7 @@ class Recogniser(Settings):
         return NETWORKS[self.network].dense
 
     @model_validator(mode="after")
-    def _preparation_fits(self) -> "Recogniser":
+    def _preparation_fits(self) -> "RecogniserSettings":
         if self.released and (self.reduce > 1 or self.standardise or self.discriminant):
             raise ValueError(
                 f"network is {self.network}, which prepares images as its authors do; expected reduce 1, standardise "
@@ -218,11 +218,11 @@ class Recogniser(Settings):
         return self
 
     @model_validator(mode="after")
-    def _weights_are_named(self) -> "Recogniser":
+    def _weights_are_named(self) -> "RecogniserSettings":
         if self.released and not self.weights:
             raise ValueError(
                 f"network is {self.network} but weights is missing, expected the path of a released file "
-                f"(vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7); {INSTEAD}"
+                f"(vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7); {IR_HINT}"
             )
         if self.weights and not self.released:
             raise ValueError(
@@ -302,9 +302,9 @@ class Task(Target):
     """
 
     training: Literal["joint", "frozen"] = "joint"
-    loss: Form = "squared"
+    loss: LossForm = "squared"
     features: float = Field(default=0.0, ge=0)
-    pretrain: Recogniser = Recogniser()
+    pretrain: RecogniserSettings = RecogniserSettings()
 
     @property
     def target(self) -> Target:
@@ -312,11 +312,11 @@ class Task(Target):
         return Target(**{name: getattr(self, name) for name in Target.model_fields})
 
     @property
-    def reader(self) -> Recogniser:
+    def reader(self) -> RecogniserSettings:
         """How a T that only reads is trained: as it is pretrained; where the run's starts untaught, by default."""
         if self.pretrain.steps:
             return self.pretrain
-        return self.pretrain.model_copy(update={"steps": Recogniser.model_fields["steps"].default})
+        return self.pretrain.model_copy(update={"steps": RecogniserSettings.model_fields["steps"].default})
 
     @model_validator(mode="after")
     def _learns_somewhere(self) -> "Task":
@@ -350,13 +350,13 @@ class Task(Target):
         return self
 
 
-def descriptor_size(network: Recogniser, target: Target) -> int:
+def descriptor_size(network: RecogniserSettings, target: Target) -> int:
     """Length of a network's descriptor: its own, or the property's."""
     own = NETWORKS[network.network].descriptor
     return own * network.width if own is not None else network.size or target.size
 
 
-def check_network(network: Recogniser, target: Target, where: str) -> None:
+def check_network(network: RecogniserSettings, target: Target, where: str) -> None:
     """Masks want a network that answers for every pixel, all else one that answers for the image.
 
     Raises:
@@ -365,12 +365,12 @@ def check_network(network: Recogniser, target: Target, where: str) -> None:
     """
     dense = target.facts.dense
     if network.dense != dense:
-        wanted = _one_of([name for name, n in NETWORKS.items() if n.dense == dense and not n.released])
-        raise ValueError(f"{where}.network is {network.network}, expected {wanted} for kind {target.kind}")
+        expected = _one_of([name for name, n in NETWORKS.items() if n.dense == dense and not n.released])
+        raise ValueError(f"{where}.network is {network.network}, expected {expected} for kind {target.kind}")
     if target.kind == "embedding":
         return
-    if network.closed or network.discriminant:
-        what = f"network is {network.network}" if network.closed else "discriminant is true"
+    if network.closed_form or network.discriminant:
+        what = f"network is {network.network}" if network.closed_form else "discriminant is true"
         raise ValueError(
             f"{where}.{what}, which is fitted to identities; expected task.kind embedding, found {target.kind}"
         )

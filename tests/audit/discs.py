@@ -11,7 +11,7 @@ from scipy import ndimage
 from taskgan.cohort.images import read_volume, write_volume
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.files import write_yaml
-from taskgan.recipe import Augment, Data, Recipe, Recogniser, Task, dump_recipe
+from taskgan.recipe import Augment, Data, Recipe, RecogniserSettings, Task, dump_recipe
 
 Array = NDArray[np.float32]
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -25,8 +25,8 @@ _STILL = Augment(flip=True, shift=1)
 
 RECIPE = Recipe(
     data=Data(),
-    task=Task(pretrain=Recogniser(network="resnet18", seed=0, augment=_STILL, **_SMALL)),
-    judge=Recogniser(network="convnet", seed=1000, augment=_STILL, **_SMALL),
+    task=Task(pretrain=RecogniserSettings(network="resnet18", seed=0, augment=_STILL, **_SMALL)),
+    judge=RecogniserSettings(network="convnet", seed=1000, augment=_STILL, **_SMALL),
 )
 
 

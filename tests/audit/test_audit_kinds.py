@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from taskgan.audit.hallucination import sigma_of
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge
-from taskgan.audit.maps import alike
-from taskgan.audit.read import load
+from taskgan.audit.maps import same_contrast
+from taskgan.audit.read import load_case
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
-from taskgan.audit.verb import run_audit
+from taskgan.audit.verb import audit_passes
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.judges.properties import class_names
-from taskgan.judges.read import OpenedCase
+from taskgan.judges.read import LoadedCase
 from taskgan.recipe import Target
 
 # s1 loses one contrast; s2 loses two, which is one subject all the same.
@@ -51,12 +51,12 @@ def table(done: Audit, name: str) -> list[dict[str, str]]:
 
 def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None:
     done = run(place, tmp_path / "a", "eye", Classes(), calibration="0.5", alpha=0.3, figures=1)
-    found = done.outcome.opinions["eye"]["changed"]
+    found = done.outcome.metrics["eye"]["changed"]
     assert (found.flipped, found.subjects) == (2, 8)
     assert found.flips.estimate == found.error.estimate == 2 / 8  # the same count everywhere
     [flips, errors] = done.outcome.contrasts
     assert (flips.only_audited, flips.only_other, errors.only_audited) == (2, 0, 2)
-    assert done.outcome.opinions["eye"]["same"].flipped == 0
+    assert done.outcome.metrics["eye"]["same"].flipped == 0
     recalls = [
         done.outcome.outputs["eye"][name]["changed"].sensitivity.estimate for name in ("grey", "bright")
     ]
@@ -75,7 +75,7 @@ def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None
         "bright": "2",
     }
     assert {r["case"] for r in table(done, "flipped-cases")} == set(CHANGED)
-    [measured] = done.outcome.conformal.measured
+    [measured] = done.outcome.conformal.coverage
     assert [len(s) for s in measured.calibration.scores.values()] == [4, 4, 4]  # a case a subject and class
     assert 0 in measured.calibration.labels([1.0, 0.0, 0.0])
     assert measured.coverage.estimate > 0.7
@@ -102,15 +102,15 @@ def test_what_several_contrasts_are_made_of_has_no_opinion_of_its_own(place: Pat
         judges=[Judge("eye", Classes())],
         settings=AuditSettings(calibration="none", figures=0),
     )
-    assert set(done.outcome.opinions["eye"]) == {"clean", "changed"}
+    assert set(done.outcome.metrics["eye"]) == {"clean", "changed"}
     assert len(table(done, "opinions")) == 2
-    assert done.outcome.opinions["eye"]["changed"].flipped == 2
+    assert done.outcome.metrics["eye"]["changed"].flipped == 2
 
 
 def test_labels_that_nobody_can_read_do_not_count(place: Path, tmp_path: Path) -> None:
     done = run(place, tmp_path / "a", "eye", Labels())
     assert done.outcome.fitness["eye"].unread == ("odd",)
-    found = done.outcome.opinions["eye"]["changed"]
+    found = done.outcome.metrics["eye"]["changed"]
     assert (found.flipped, found.subjects) == (1, 8)  # s2_grey went dark; bright to grey stays lit
     assert found.error.estimate == 1 / 8  # not 5/8: half of the odd numbers are missed, which is no reading
     assert [r["output"] for r in table(done, "outputs") if r["image"] == "same"] == ["lit", "odd"]
@@ -121,7 +121,7 @@ def test_labels_that_nobody_can_read_do_not_count(place: Path, tmp_path: Path) -
 
 def test_a_value_with_a_cut_is_decided_and_one_without_is_not(place: Path, tmp_path: Path) -> None:
     done = run(place, tmp_path / "a", "eye", Value(1.3))
-    found = done.outcome.opinions["eye"]["changed"]
+    found = done.outcome.metrics["eye"]["changed"]
     assert (found.flipped, found.to_negative, found.subjects) == (1, 1, 8)
     assert done.outcome.contrasts[0].only_audited == 1
     assert done.verdict.headline.startswith("1 of 8 subjects crossed the cut of 1.3 in the eyes of eye")
@@ -131,7 +131,7 @@ def test_a_value_with_a_cut_is_decided_and_one_without_is_not(place: Path, tmp_p
     assert "learnt to read it (rim)" in page
     assert "The observer that is not learned" not in page
     bare = run(place, tmp_path / "b", "eye", Value(None))
-    assert bare.outcome.opinions == {}
+    assert bare.outcome.metrics == {}
     assert bare.outcome.worst is None
     assert "there is no decision to flip" in bare.verdict.headline
     assert "bias −0.0" in bare.verdict.headline
@@ -179,7 +179,7 @@ def test_other_tools_folders_hold_values_too(place: Path, tmp_path: Path) -> Non
     (tmp_path / "labels.csv").write_text("subject,rim\ns0_dark,1.1\ns1_bright,much\n")
     folders = {"degraded": place / "cohort/low", "clean": place / "cohort/clean"}
     with pytest.raises(UserError, match=r"row 3 \(s1_bright\) has rim 'much', expected a number"):
-        run_audit(
+        audit_passes(
             place / "changed",
             None,
             tmp_path / "a",
@@ -191,14 +191,14 @@ def test_other_tools_folders_hold_values_too(place: Path, tmp_path: Path) -> Non
 
 def test_an_input_of_another_contrast_contradicts_nothing(place: Path) -> None:
     pair = read_pairs(place / "cohort").rows[2]  # its rim is bright
-    case = load(pair, from_cohort(place / "changed", place / "cohort"))
+    case = load_case(pair, from_cohort(place / "changed", place / "cohort"))
     sigma = sigma_of(case.source.voxel_size)
     bright = _with_input(case, 5 * case.images["input"])
-    assert alike(bright, sigma)  # a scale does not matter
+    assert same_contrast(bright, sigma)  # a scale does not matter
     clean = case.images["clean"]
     other = np.where(clean > 0, 2 * clean.max() - clean, 0).astype(np.float32)
-    assert not alike(_with_input(case, other), sigma)
+    assert not same_contrast(_with_input(case, other), sigma)
 
 
-def _with_input(case: OpenedCase, image: NDArray[np.float32]) -> OpenedCase:
+def _with_input(case: LoadedCase, image: NDArray[np.float32]) -> LoadedCase:
     return replace(case, volumes={**case.volumes, "input": replace(case.source, data=image)})

@@ -25,9 +25,9 @@ from taskgan.recipe import Recipe
 def test_the_erased_positives_are_who_flipped(audited: Audit) -> None:
     wanted = ["test01", "test05", "test09"]
     for judge in ("convnet-1000", "SUVR"):
-        found = audited.outcome.opinions[judge]["erased"]
+        found = audited.outcome.metrics[judge]["erased"]
         assert (found.flipped, found.to_negative, found.to_positive, found.subjects) == (3, 3, 0, 12)
-        assert audited.outcome.opinions[judge]["kept"].flipped == 0
+        assert audited.outcome.metrics[judge]["kept"].flipped == 0
     with (audited.page.parent / "flips.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert sorted(row["case"] for row in rows) == wanted
@@ -73,8 +73,8 @@ def test_what_is_written(audited: Audit) -> None:
 
 
 def test_a_rate_that_passes_or_fails(audited: Audit) -> None:
-    assert audited.over(0.3)  # 3 of 12 may be up to 57 %
-    assert not audited.over(0.6)
+    assert audited.exceeds(0.3)  # 3 of 12 may be up to 57 %
+    assert not audited.exceeds(0.6)
 
 
 def test_the_default_judges_differ_from_the_task_network_and_from_each_other() -> None:
@@ -97,7 +97,7 @@ def test_who_cannot_read_clean_images_is_no_judge(discs: Path, tmp_path: Path) -
     assert done.verdict.headline.startswith("Nothing can be said")
     assert any("Blind is no judge: it cannot read the clean images" in w for w in done.verdict.warnings)
     assert done.outcome.worst is None
-    assert done.over(1.0)
+    assert done.exceeds(1.0)
 
 
 def test_the_observer_judges_alone_where_nobody_can_be_taught(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_calibration_on_a_share_of_the_test_subjects_is_not_measured_on_them(
 ) -> None:
     inputs = from_cohort(discs / "kept", discs / "cohort")
     done = audit(inputs, tmp_path / "a", judges=judges, settings=AuditSettings(calibration="0.5", alpha=0.2))
-    [suvr] = [m for m in done.outcome.conformal.measured if m.calibration.target == "SUVR"]
+    [suvr] = [m for m in done.outcome.conformal.coverage if m.calibration.target == "SUVR"]
     assert (suvr.calibration.subjects, suvr.subjects) == (6, 6)
     other = make_discs(tmp_path / "other", train=0, val=0, test=10, noise=0.8, seed=3)
     far = audit(
@@ -177,11 +177,11 @@ def test_a_judge_that_reads_a_value_is_compared_by_agreement_and_cannot_flip(
         inputs, tmp_path / "audit", judges=[Judge("ratio", Ratio())], settings=AuditSettings(alpha=0.2)
     )
     assert done.outcome.fit == ["ratio", "SUVR"]
-    assert list(done.outcome.opinions) == ["SUVR"]
+    assert list(done.outcome.metrics) == ["SUVR"]
     found, suvr = (done.outcome.agreements[judge]["erased"] for judge in ("ratio", "SUVR"))
     assert found.bias.estimate == pytest.approx(10 * suvr.bias.estimate, rel=0.02)
     assert found.slope.estimate == pytest.approx(suvr.slope.estimate, abs=0.02)
-    kinds = {m.calibration.target: m.calibration.kind for m in done.outcome.conformal.measured}
+    kinds = {m.calibration.target: m.calibration.kind for m in done.outcome.conformal.coverage}
     assert kinds == {"ratio": "interval", "SUVR": "interval"}
     assert sorted(done.outcome.flipped["flipped_by"].unique()) == ["SUVR"]
     bare = from_cohort(discs / "kept", _without_masks(discs, tmp_path))

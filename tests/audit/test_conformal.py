@@ -5,24 +5,29 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from taskgan.audit.conformal import ConformalCalibration, needed, quantile, write_calibrations
+from taskgan.audit.conformal import (
+    ConformalCalibration,
+    conformal_quantile,
+    min_calibration_subjects,
+    write_calibrations,
+)
 from taskgan.core.errors import UserError
 
 
 def test_the_quantile_is_the_finite_sample_one() -> None:
     scores = [float(k) for k in range(1, 10)]  # n = 9
-    assert quantile(scores, 0.1) == 9  # ⌈10 · .9⌉ = 9th
-    assert quantile(scores, 0.2) == 8
-    assert quantile(scores, 0.5) == 5
-    assert quantile(scores, 0.05) == math.inf  # the 10th of 9
-    assert quantile([], 0.5) == math.inf
+    assert conformal_quantile(scores, 0.1) == 9  # ⌈10 · .9⌉ = 9th
+    assert conformal_quantile(scores, 0.2) == 8
+    assert conformal_quantile(scores, 0.5) == 5
+    assert conformal_quantile(scores, 0.05) == math.inf  # the 10th of 9
+    assert conformal_quantile([], 0.5) == math.inf
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.2, 0.1, 0.05, 0.01, 1 / 3])
 def test_the_number_that_is_needed_is_the_first_that_suffices(alpha: float) -> None:
-    count = needed(alpha)
-    assert math.isfinite(quantile([0.0] * count, alpha))
-    assert quantile([0.0] * (count - 1), alpha) == math.inf
+    count = min_calibration_subjects(alpha)
+    assert math.isfinite(conformal_quantile([0.0] * count, alpha))
+    assert conformal_quantile([0.0] * (count - 1), alpha) == math.inf
 
 
 @pytest.mark.parametrize(("count", "alpha"), [(9, 0.1), (20, 0.2), (39, 0.1)])
@@ -32,7 +37,7 @@ def test_intervals_cover_exchangeable_subjects_as_promised(count: int, alpha: fl
     for _ in range(trials):
         truth = rng.gamma(2.0, size=count + 1)
         seen = 0.7 * truth + rng.standard_t(3, size=count + 1)  # biased, heavy tails: it must not matter
-        found = ConformalCalibration.of_values(seen[:-1], truth[:-1], alpha=alpha)
+        found = ConformalCalibration.from_values(seen[:-1], truth[:-1], alpha=alpha)
         low, high = found.interval(float(seen[-1]))
         hits += low <= truth[-1] <= high
     rank = math.ceil((count + 1) * (1 - alpha) - 1e-9)
@@ -49,7 +54,9 @@ def test_label_sets_cover_and_by_class_covers_the_rarer_label_too(by_class: bool
         label = rng.random(61) < 0.25
         logit = np.where(label, rng.normal(0.2, 1.0, 61), rng.normal(-1.5, 1.0, 61))  # positives read badly
         p = 1 / (1 + np.exp(-logit))
-        found = ConformalCalibration.of_labels(p[:-1], label[:-1], alpha=alpha, target="j", by_class=by_class)
+        found = ConformalCalibration.from_labels(
+            p[:-1], label[:-1], alpha=alpha, target="j", by_class=by_class
+        )
         y = int(label[-1])
         of[y] += 1
         hits[y] += y in found.labels(float(p[-1]))
@@ -62,31 +69,31 @@ def test_label_sets_cover_and_by_class_covers_the_rarer_label_too(by_class: bool
 def test_sets_abstain_where_the_judge_is_unsure_and_are_single_where_it_is_sure() -> None:
     p = np.concatenate([np.linspace(0.05, 0.6, 19), np.linspace(0.4, 0.95, 19)])
     label = np.repeat([0, 1], 19)
-    found = ConformalCalibration.of_labels(p, label, alpha=0.1, target="judge")
+    found = ConformalCalibration.from_labels(p, label, alpha=0.1, target="judge")
     assert found.labels(0.5) == {0, 1}
     assert found.labels(0.99) == {1}
     assert found.labels(0.01) == {0}
-    sure = ConformalCalibration.of_labels(np.repeat([0.1, 0.9], 19), label, alpha=0.1, target="judge")
+    sure = ConformalCalibration.from_labels(np.repeat([0.1, 0.9], 19), label, alpha=0.1, target="judge")
     assert sure.labels(0.5) == frozenset()  # like neither
 
 
 def test_too_few_subjects_exclude_nothing_and_say_how_many_would_do() -> None:
-    few = ConformalCalibration.of_values([1.0] * 8, [1.1] * 8, alpha=0.1)
+    few = ConformalCalibration.from_values([1.0] * 8, [1.1] * 8, alpha=0.1)
     assert few.interval(1.0) == (-math.inf, math.inf)
-    assert "8 calibration subjects cannot promise 90 %: at least 9 are needed" in few.too_few
-    labels = ConformalCalibration.of_labels(
+    assert "8 calibration subjects cannot promise 90 %: at least 9 are needed" in few.shortage
+    labels = ConformalCalibration.from_labels(
         [0.1] * 12 + [0.9] * 3, [0] * 12 + [1] * 3, alpha=0.1, target="judge"
     )
     assert labels.labels(0.01) == {0, 1}
-    assert "3 positive calibration subjects" in labels.too_few
-    assert "at least 9 of each label" in labels.too_few
-    assert ConformalCalibration.of_values([1.0] * 9, [1.1] * 9, alpha=0.1).too_few == ""
+    assert "3 positive calibration subjects" in labels.shortage
+    assert "at least 9 of each label" in labels.shortage
+    assert ConformalCalibration.from_values([1.0] * 9, [1.1] * 9, alpha=0.1).shortage == ""
 
 
 def test_saved_and_applied_to_a_new_image(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    values = ConformalCalibration.of_values(rng.random(30), rng.random(30), alpha=0.1)
-    labels = ConformalCalibration.of_labels(
+    values = ConformalCalibration.from_values(rng.random(30), rng.random(30), alpha=0.1)
+    labels = ConformalCalibration.from_labels(
         rng.random(30), rng.random(30) > 0.5, alpha=0.1, target="convnet-7"
     )
     write_calibrations(tmp_path / "conformal.yaml", [values, labels], {"method": "gan"})

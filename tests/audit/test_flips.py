@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from taskgan.audit.fitness import fitness
+from taskgan.audit.fitness import decision_fitness
 from taskgan.audit.flipped import flipped_cases
-from taskgan.audit.flips import contrasts, family
-from taskgan.judges.metrics import balanced_accuracy, metrics_of
-from taskgan.judges.readings import Reading, Readings, table_of
+from taskgan.audit.flips import corrected_tests, paired_tests
+from taskgan.judges.metrics import balanced_accuracy, judge_metrics
+from taskgan.judges.readings import Reading, Readings, readings_table
 
 
 def readings(**scores: list[float]) -> Readings:
@@ -19,7 +19,7 @@ def readings(**scores: list[float]) -> Readings:
             decision = float(value > 0.5) if value == value else value
             key = (f"c{k}", f"s{k}", "test", image, "judge", "label")
             rows.append(Reading(*key, value, label, label, decision, 0.5))
-    return Readings(table_of(rows))
+    return Readings(readings_table(rows))
 
 
 LABEL = [0.0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
@@ -29,7 +29,7 @@ THEIRS = [0.1, 0.2, 0.7, 0.3, 0.7, 0.9, 0.8, 0.9, 0.7, 0.4]  # c2 up
 
 
 def test_flips_and_errors_are_counted_apart() -> None:
-    found = metrics_of(readings(label=LABEL, clean=CLEAN, gan=OURS), "judge", "gan")
+    found = judge_metrics(readings(label=LABEL, clean=CLEAN, gan=OURS), "judge", "gan")
     assert (found.flipped, found.to_positive, found.to_negative, found.subjects) == (4, 2, 2, 10)
     assert found.flips.estimate == pytest.approx(0.4)
     assert (found.flips.low, found.flips.high) == pytest.approx(
@@ -49,19 +49,19 @@ def test_a_subject_counts_once_whatever_its_cases() -> None:
         0.1,
         0.0,
     ]  # the other dose of s1 does not flip
-    both = metrics_of(Readings(pd.concat([table, second])), "judge", "gan")
+    both = judge_metrics(Readings(pd.concat([table, second])), "judge", "gan")
     assert (both.subjects, both.flipped, both.cases, both.flipped_cases) == (10, 4, 11, 4)
     assert both.flips.estimate == pytest.approx(0.4)  # the same four of ten that McNemar counts
 
 
 def test_mcnemar_counts_subjects_in_whom_two_methods_differ() -> None:
     made = readings(label=LABEL, clean=CLEAN, gan=OURS, l1=THEIRS)
-    flips, errors = contrasts(made, "judge", "gan", "l1")
+    flips, errors = paired_tests(made, "judge", "gan", "l1")
     assert (flips.measure, flips.only_audited, flips.only_other) == ("flips", 3, 0)
     assert flips.p == pytest.approx(0.25)
     assert (errors.only_audited, errors.only_other) == (2, 1)  # c1 and c6; c4
     assert errors.p == 1.0
-    both = family([flips, errors, flips])
+    both = corrected_tests([flips, errors, flips])
     assert [one.corrected for one in both] == pytest.approx([0.75, 1.0, 0.75])
 
 
@@ -77,13 +77,13 @@ def test_the_list_names_direction_and_margin_largest_first() -> None:
 
 def test_nobody_flips_on_the_clean_image_itself() -> None:
     made = readings(label=LABEL, clean=CLEAN, gan=CLEAN)
-    assert metrics_of(made, "judge", "gan").flipped == 0
+    assert judge_metrics(made, "judge", "gan").flipped == 0
     assert len(flipped_cases(made, "gan")) == 0
 
 
 def test_unknown_readings_do_not_flip() -> None:
     lost = [float("nan"), *OURS[1:]]
-    found = metrics_of(readings(label=LABEL, clean=CLEAN, gan=lost), "judge", "gan")
+    found = judge_metrics(readings(label=LABEL, clean=CLEAN, gan=lost), "judge", "gan")
     assert (found.subjects, found.flipped) == (9, 4)
 
 
@@ -97,15 +97,17 @@ def test_unknown_readings_do_not_flip() -> None:
     ids=["good", "random", "ranks but never says positive"],
 )
 def test_a_judge_has_to_read_clean_images(clean: list[float], fit: bool, why: str) -> None:
-    found = fitness("judge", metrics_of(readings(label=LABEL, clean=clean), "judge", "clean"))
+    found = decision_fitness("judge", judge_metrics(readings(label=LABEL, clean=clean), "judge", "clean"))
     assert found.fit is fit
-    assert why in found.why
+    assert why in found.reason
 
 
 def test_without_both_labels_nobody_is_a_judge() -> None:
-    found = fitness("judge", metrics_of(readings(label=[0.0] * 4, clean=[0.1] * 4), "judge", "clean"))
+    found = decision_fitness(
+        "judge", judge_metrics(readings(label=[0.0] * 4, clean=[0.1] * 4), "judge", "clean")
+    )
     assert not found.fit
-    assert "do not have both labels" in found.why
+    assert "do not have both labels" in found.reason
 
 
 def test_balanced_accuracy_is_the_posterior_of_the_mean_of_two_betas() -> None:

@@ -68,7 +68,7 @@ def test_judges_of_another_cohort_need_no_training_rows(
     inputs = from_folders(**of(foreign, labels=labels), method="NLM")
     assert any("images in" in n and "belong to no subject" in n for n in inputs.notes)
     done = audit(inputs, tmp_path / "audit", judges=folders, settings=AuditSettings(figures=0))
-    assert done.outcome.opinions["resnet10-1001"]["NLM"].flipped == 3
+    assert done.outcome.metrics["resnet10-1001"]["NLM"].flipped == 3
     with pytest.raises(
         UserError, match=r"test\.csv: the training rows do not hold both labels.*--judge FOLDER"
     ):

@@ -11,11 +11,11 @@ from taskgan.audit.inputs import from_evaluation
 from taskgan.audit.judges import train_judges
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
-from taskgan.audit.verb import run_audit
+from taskgan.audit.verb import audit_passes
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.run import evaluate
-from taskgan.judges.readings import FILE, read_readings
+from taskgan.judges.readings import READINGS, read_readings
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_an_evaluation_gives_the_readings_that_an_audit_makes(
         ours.sort_values(key, ignore_index=True), theirs.sort_values(key, ignore_index=True), rtol=1e-6
     )
     assert done.outcome.flipped["case"].tolist() == audited.outcome.flipped["case"].tolist()
-    mine, before = (one.outcome.opinions["SUVR"]["erased"] for one in (done, audited))
+    mine, before = (one.outcome.metrics["SUVR"]["erased"] for one in (done, audited))
     assert (mine.flips, mine.error, mine.flipped) == (before.flips, before.error, before.flipped)
 
 
@@ -70,7 +70,7 @@ def test_the_verb_takes_an_evaluation_and_writes_the_call_down(
         record[name] = str((evaluations / "kept" / record[name]).resolve())
     write_yaml(place / "kept" / "evaluation.yaml", record)
     out = tmp_path / "audit"
-    assert run_audit(place / "kept", None, out, judges=folders, calibration="none", figures=0)
+    assert audit_passes(place / "kept", None, out, judges=folders, calibration="none", figures=0)
     command = read_yaml(out / "audit.yaml")["command"]
     assert command.startswith("taskgan audit runs/kept -o audit --method kept")
 
@@ -80,16 +80,16 @@ def test_misuse_of_an_evaluation_is_a_sentence(evaluations: Path, discs: Path, t
     with pytest.raises(
         UserError, match=r"is an evaluation, which says its cohort and recipe itself: leave out"
     ):
-        run_audit(kept, discs / "cohort", tmp_path / "a")
+        audit_passes(kept, discs / "cohort", tmp_path / "a")
     with pytest.raises(UserError, match=r"was read with --slices 40, expected 3: say --slices 40"):
-        run_audit(kept, None, tmp_path / "a", slices=3)
+        audit_passes(kept, None, tmp_path / "a", slices=3)
     with pytest.raises(UserError, match=r"is the evaluation itself"):
-        run_audit(kept, None, kept)
+        audit_passes(kept, None, kept)
     copy = tmp_path / "copy"
     shutil.copytree(kept, copy)
-    (copy / FILE).write_text("case,judge\nx,y\n")
+    (copy / READINGS).write_text("case,judge\nx,y\n")
     with pytest.raises(UserError, match=r"readings\.csv lacks the columns subject, split, image"):
-        run_audit(copy, None, tmp_path / "a")
-    (copy / FILE).unlink()
+        audit_passes(copy, None, tmp_path / "a")
+    (copy / READINGS).unlink()
     with pytest.raises(UserError, match=r"holds no readings\.csv; expected a folder that taskgan evaluate"):
-        run_audit(copy, None, tmp_path / "a")
+        audit_passes(copy, None, tmp_path / "a")

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from taskgan.audit.hallucination import (
-    Hallucination,
+    HallucinationMaps,
     contradiction,
     evidence_map,
     hallucination_map,
@@ -14,14 +14,14 @@ from taskgan.audit.hallucination import (
     support_map,
     suvr_evidence,
 )
-from taskgan.metrics.suvr import composite
+from taskgan.metrics.suvr import composite_suvr
 from taskgan.networks.recogniser import recogniser_network
 
 Array = NDArray[np.float32]
 SIGMA = (0.0, 2.0, 2.0)
 
 
-def share_against(found: Hallucination) -> float:
+def share_against(found: HallucinationMaps) -> float:
     """How much of the change stands against the data."""
     return float(found.against.sum()) / float(found.evidence.sum())
 
@@ -146,7 +146,7 @@ def test_the_observers_evidence_adds_up_to_the_change_of_the_suvr() -> None:
     cortex, region = np.zeros(clean.shape, bool), np.zeros(clean.shape, bool)
     cortex[2:6], region[8:10] = True, True
     evidence = suvr_evidence(restored, clean, cortex, region)
-    change = composite(restored, cortex, region) - composite(clean, cortex, region)
+    change = composite_suvr(restored, cortex, region) - composite_suvr(clean, cortex, region)
     assert evidence.sum() == pytest.approx(change, abs=1e-4)
     assert not evidence[~(cortex | region)].any()
     assert not suvr_evidence(clean, clean, cortex, region).any()

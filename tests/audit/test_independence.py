@@ -8,11 +8,11 @@ from discs import RECIPE, make_restored
 from safetensors.numpy import load_file, save_file
 
 from taskgan.audit.independence import check_judges, check_subjects, shared_weights
-from taskgan.audit.inputs import Inputs, from_cohort
+from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge, load_judges
 from taskgan.audit.run import audit
 from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.cohort.people import image_marks, person_mark, person_marks
+from taskgan.cohort.people import image_digests, subject_digest, subject_digests
 from taskgan.core.errors import Problems
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.recogniser.recogniser import WEIGHTS
@@ -20,12 +20,12 @@ from taskgan.recogniser.store import recogniser_for
 
 
 @pytest.fixture
-def inputs(discs: Path) -> Inputs:
+def inputs(discs: Path) -> AuditInputs:
     return from_cohort(discs / "kept", discs / "cohort")
 
 
 def test_judges_trained_for_the_audit_are_independent(
-    inputs: Inputs, judges: list[Judge], discs: Path
+    inputs: AuditInputs, judges: list[Judge], discs: Path
 ) -> None:
     assert check_judges(judges, inputs, discs / "store") == []
 
@@ -67,7 +67,7 @@ def test_the_task_network_is_refused_by_its_weights(discs: Path, task: Path, tmp
 
 
 def test_the_task_network_is_refused_by_network_and_seed_where_its_weights_are_gone(
-    inputs: Inputs, task: Path, tmp_path: Path
+    inputs: AuditInputs, task: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(
         Problems, match=r"has the network resnet18 and the seed 0 of the restorer's task network"
@@ -75,7 +75,7 @@ def test_the_task_network_is_refused_by_network_and_seed_where_its_weights_are_g
         check_judges(load_judges([task]), inputs, tmp_path / "empty")
 
 
-def test_kin_of_the_task_network_is_noted(inputs: Inputs, task: Path, tmp_path: Path) -> None:
+def test_kin_of_the_task_network_is_noted(inputs: AuditInputs, task: Path, tmp_path: Path) -> None:
     shutil.copytree(task, tmp_path / "kin")
     card = read_yaml(tmp_path / "kin" / "recogniser.yaml")
     card["settings"]["seed"] = 5
@@ -85,7 +85,7 @@ def test_kin_of_the_task_network_is_noted(inputs: Inputs, task: Path, tmp_path: 
 
 
 def test_a_judge_that_learnt_from_an_audited_subject_is_refused(
-    inputs: Inputs, folders: list[Path], tmp_path: Path
+    inputs: AuditInputs, folders: list[Path], tmp_path: Path
 ) -> None:
     for role in ("training_subjects", "validation_subjects"):
         place = tmp_path / role
@@ -100,7 +100,7 @@ def test_a_judge_that_learnt_from_an_audited_subject_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_one_judge_twice_is_refused(inputs: Inputs, folders: list[Path], tmp_path: Path) -> None:
+def test_one_judge_twice_is_refused(inputs: AuditInputs, folders: list[Path], tmp_path: Path) -> None:
     shutil.copytree(folders[0], tmp_path / "copy")
     assert shared_weights(folders[0] / WEIGHTS, folders[1] / WEIGHTS) == 0
     with pytest.raises(Problems, match=r"share 100 % of their weights, so that they are one judge"):
@@ -109,11 +109,11 @@ def test_one_judge_twice_is_refused(inputs: Inputs, folders: list[Path], tmp_pat
 
 def test_a_restorer_that_was_trained_on_an_audited_subject_is_refused(discs: Path, tmp_path: Path) -> None:
     rows = read_pairs(discs / "cohort")
-    honest = {"people": person_marks(rows.split("train")), "images": image_marks(rows.split("train"))}
+    honest = {"people": subject_digests(rows.split("train")), "images": image_digests(rows.split("train"))}
     seen = {k: list(v) for k, v in honest.items()}
     told = from_cohort(make_restored(tmp_path / "honest", discs / "cohort", seen=seen), discs / "cohort")
     assert check_subjects(told) == []
-    by_name = {"people": [*seen["people"], person_mark("test02")]}
+    by_name = {"people": [*seen["people"], subject_digest("test02")]}
     leaky = from_cohort(make_restored(tmp_path / "leaky", discs / "cohort", seen=by_name), discs / "cohort")
     with pytest.raises(Problems, match=r"leaky .* was trained on audited subjects: test02"):
         audit(leaky, tmp_path / "out")
@@ -121,7 +121,7 @@ def test_a_restorer_that_was_trained_on_an_audited_subject_is_refused(discs: Pat
     sure = from_cohort(make_restored(tmp_path / "sure", discs / "cohort", seen=both), discs / "cohort")
     with pytest.raises(Problems, match=r"was trained on audited subjects: test02"):
         check_subjects(sure)
-    by_image = {**seen, "images": [*seen["images"], *image_marks(p for p in rows if p.case == "test04")]}
+    by_image = {**seen, "images": [*seen["images"], *image_digests(p for p in rows if p.case == "test04")]}
     renamed = from_cohort(
         make_restored(tmp_path / "renamed", discs / "cohort", seen=by_image), discs / "cohort"
     )
@@ -133,7 +133,7 @@ def test_a_restorer_that_was_trained_on_an_audited_subject_is_refused(discs: Pat
 def test_namesakes_of_training_subjects_are_taken_for_other_people_and_this_is_said(
     discs: Path, tmp_path: Path
 ) -> None:
-    seen = {"people": [person_mark("test02"), person_mark("test03")], "images": ["0" * 16]}
+    seen = {"people": [subject_digest("test02"), subject_digest("test03")], "images": ["0" * 16]}
     inputs = from_cohort(make_restored(tmp_path / "r", discs / "cohort", seen=seen), discs / "cohort")
     [note] = check_subjects(inputs)
     assert "of the same name as test02, test03, but not on these images" in note
@@ -141,10 +141,12 @@ def test_namesakes_of_training_subjects_are_taken_for_other_people_and_this_is_s
 
 def _marks_of(rows: Pairs, case: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     one = [p for p in rows if p.case == case]
-    return person_marks(one), image_marks(one)
+    return subject_digests(one), image_digests(one)
 
 
-def test_who_cannot_say_on_whom_it_was_trained_is_taken_on_trust_and_this_is_said(inputs: Inputs) -> None:
+def test_who_cannot_say_on_whom_it_was_trained_is_taken_on_trust_and_this_is_said(
+    inputs: AuditInputs,
+) -> None:
     [note] = check_subjects(inputs)
     assert note.startswith("nothing says on whom kept was trained")
 
@@ -171,6 +173,6 @@ def test_a_subject_in_two_splits_is_refused(discs: Path, tmp_path: Path) -> None
 
 def test_marks_keep_names_out_and_know_bytes(discs: Path) -> None:
     rows = read_pairs(discs / "cohort").split("train")
-    assert "train00" not in "".join(person_marks(rows))
-    assert len(image_marks(rows)) == len(person_marks(rows)) == 8
-    assert image_marks([replace(rows.rows[0], clean=None)]) == ()
+    assert "train00" not in "".join(subject_digests(rows))
+    assert len(image_digests(rows)) == len(subject_digests(rows)) == 8
+    assert image_digests([replace(rows.rows[0], clean=None)]) == ()

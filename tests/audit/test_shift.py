@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from taskgan.audit.shift import compare, image_statistics
+from taskgan.audit.shift import image_shifts, image_statistics
 
 
 def statistics(noise: float, count: int, rng: np.random.Generator, smooth: float = 0.0) -> pd.DataFrame:
@@ -32,18 +32,20 @@ def test_the_same_kind_of_image_is_not_told_apart_more_often_than_the_level() ->
     raised = 0
     for _ in range(100):
         order = rng.permutation(60)
-        raised += any(s.found for s in compare(pool.iloc[order[:20]], pool.iloc[order[20:40]]))
+        raised += any(s.is_significant for s in image_shifts(pool.iloc[order[:20]], pool.iloc[order[20:40]]))
     assert raised <= 9  # 5 are expected at most; 10 or more have a chance of 3 %
 
 
 def test_noisier_and_smoother_images_are_told_apart() -> None:
     rng = np.random.default_rng(2)
     usual = statistics(0.4, 12, rng)
-    noisier = {s.name: s for s in compare(usual, statistics(0.8, 12, rng))}
-    assert noisier["noise"].found
+    noisier = {s.name: s for s in image_shifts(usual, statistics(0.8, 12, rng))}
+    assert noisier["noise"].is_significant
     assert noisier["noise"].test > 1.5 * noisier["noise"].calibration
-    assert not noisier["extent"].found
-    assert {s.name: s.found for s in compare(usual, statistics(0.4, 12, rng, smooth=1.0))}["smoothness"]
+    assert not noisier["extent"].is_significant
+    assert {s.name: s.is_significant for s in image_shifts(usual, statistics(0.4, 12, rng, smooth=1.0))}[
+        "smoothness"
+    ]
 
 
 def test_an_empty_image_has_no_statistics() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from discs import RECIPE
 
-from taskgan.audit.verb import run_audit
+from taskgan.audit.verb import audit_passes
 from taskgan.cli import main
 from taskgan.core.artefact import verify
 from taskgan.core.files import read_yaml, write_yaml
@@ -67,7 +67,7 @@ def test_the_page_names_the_call_that_makes_it_again(
     (tmp_path / "labels.csv").write_text(
         "subject,label\n" + "".join(f"test{k:02d},{k % 2}\n" for k in range(12))
     )
-    passed = run_audit(
+    passed = audit_passes(
         discs / "kept",
         None,
         tmp_path / "audit",

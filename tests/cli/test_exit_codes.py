@@ -136,9 +136,9 @@ def test_a_sweep_with_failed_runs_ends_with_3(
 
     asked = []
 
-    def sweep(one: run.Asked) -> run.Swept:
+    def sweep(one: run.SweepOptions) -> run.SweepResult:
         asked.append(one)
-        return run.Swept(one.out, failed)
+        return run.SweepResult(one.out, failed)
 
     monkeypatch.setattr(run, "run_sweep", sweep)
     words = ["sweep", "pet", "cohort", "out", "--grid", "loss.mu_task=1", "--retry"]

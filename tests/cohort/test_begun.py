@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.cohort.begun import finished
+from taskgan.cohort.begun import is_complete
 from taskgan.core.errors import UserError
 from taskgan.core.files import LOCK
 
@@ -13,7 +13,7 @@ def test_a_folder_with_nothing_but_what_a_killed_call_left_is_new(tmp_path: Path
     about = {"kind": "pet", "made_by": "taskgan simulate pet"}
     (tmp_path / ".partial-abcdefgh.yaml").touch()
     (tmp_path / LOCK).touch()
-    assert not finished(tmp_path, about, ())
+    assert not is_complete(tmp_path, about, ())
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match="is not empty and was not begun by simulate pet"):
-        finished(tmp_path, about, ())
+        is_complete(tmp_path, about, ())

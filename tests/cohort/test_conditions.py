@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.conditions import condition_of, one_hot, resolved_conditions, with_planes
+from taskgan.cohort.conditions import condition_of, one_hot, resolved_conditions, with_condition_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
 from taskgan.cohort.intensity import Intensity, fit_further
 from taskgan.cohort.pairs import Pairs, read_pairs
@@ -156,18 +156,18 @@ def test_readers_see_clean_images_on_the_same_scale_and_keep_their_names(table: 
 def _targets(target: Target, pairs: Pairs) -> Any:
     from taskgan.cohort.targets import Targets
 
-    return Targets.of(target, pairs)
+    return Targets.for_table(target, pairs)
 
 
 def test_one_hot_and_planes() -> None:
     known = data(conditions=("T2w", "T1w"))
     np.testing.assert_array_equal(one_hot("T1w", known), [0, 1])
-    planes = with_planes(np.full((2, 3, 4), 7, np.float32), one_hot("T1w", known))
+    planes = with_condition_planes(np.full((2, 3, 4), 7, np.float32), one_hot("T1w", known))
     assert planes.shape == (4, 3, 4)
     assert planes.dtype == np.float32
     np.testing.assert_array_equal(planes[:, 1, 1], [7, 7, 0, 1])
     image = np.zeros((1, 2, 2), np.float32)
-    assert with_planes(image, one_hot("", Data())) is image
+    assert with_condition_planes(image, one_hot("", Data())) is image
     for asked, said in (("", "no contrast is asked for"), ("STIR", "contrast 'STIR' is asked for")):
         with pytest.raises(UserError, match=f"{said}, the model knows T2w, T1w"):
             one_hot(asked, known)
@@ -198,7 +198,7 @@ def test_unpaired_clean_slices_bring_their_own_condition(table: Pairs) -> None:
     steps = UnpairedSteps(slices, settings, batch_size=5, seed=0)
     batch = steps[2]
     for place, drawn in enumerate(steps.indices(2)):
-        index = steps._stranger(2, place, drawn)
+        index = steps._clean_index(2, place, drawn)
         told = one_hot(slices.conditions[index // 3], settings)
         np.testing.assert_array_equal(batch.clean[place, -3:, 0, 0], told)
         np.testing.assert_array_equal(batch.clean[place, 0], slices.sample(index)[1][0])
@@ -236,7 +236,7 @@ def test_balanced_sampling_draws_contrasts_equally(table: Pairs) -> None:
     from taskgan.cohort.targets import Targets
 
     slices = TrainingSlices(
-        fewer, settings, targets=Targets.of(Target(kind="multi_class", classes=3), fewer), labels=True
+        fewer, settings, targets=Targets.for_table(Target(kind="multi_class", classes=3), fewer), labels=True
     )
     steps = Steps(slices, settings, batch_size=6, seed=0)
     drawn = torch.cat([steps[step].inputs[:, -3:, 0, 0] for step in range(4)])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from taskgan.cohort.conditions import resolved_conditions
-from taskgan.cohort.course import Course
+from taskgan.cohort.course import ConditionSchedule
 from taskgan.cohort.dataset import Steps, TrainingSlices
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.sampler import Order
+from taskgan.cohort.sampler import BalancedSampler
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.phases import Phase
 from taskgan.recipe import Augment, Data
@@ -25,20 +25,29 @@ def phase(name: str, steps: int, **changes: Any) -> Phase:
 
 
 def test_without_phases_every_step_draws_from_everything() -> None:
-    course = Course((), SIZES, 4)
+    course = ConditionSchedule((), SIZES, 4)
     assert course.keys == ((),)
-    assert [course.at(step) for step in (0, 7)] == [((), 0), ((), 7)]
+    assert [course.condition_at(step) for step in (0, 7)] == [((), 0), ((), 7)]
 
 
 def test_a_turn_is_one_epoch_of_the_conditions_slices() -> None:
-    course = Course([phase("turns", 30, conditions="in_turn")], SIZES, 4)
-    drawn = "".join(course.at(step)[0][0] for step in range(12))
+    course = ConditionSchedule([phase("turns", 30, conditions="in_turn")], SIZES, 4)
+    drawn = "".join(course.condition_at(step)[0][0] for step in range(12))
     assert drawn == "AAABCC" * 2  # 9, 4 and 5 slices in batches of 4
 
 
 def test_a_turn_can_be_given_and_is_cut_where_the_phase_ends() -> None:
-    course = Course([phase("turns", 5, conditions="in_turn", turn=2), phase("mixed", 3)], SIZES, 4)
-    assert [course.at(step)[0] for step in range(8)] == [("A",), ("A",), ("B",), ("B",), ("C",), (), (), ()]
+    course = ConditionSchedule([phase("turns", 5, conditions="in_turn", turn=2), phase("mixed", 3)], SIZES, 4)
+    assert [course.condition_at(step)[0] for step in range(8)] == [
+        ("A",),
+        ("A",),
+        ("B",),
+        ("B",),
+        ("C",),
+        (),
+        (),
+        (),
+    ]
 
 
 def test_every_key_goes_on_where_it_stopped_also_in_a_later_phase() -> None:
@@ -48,10 +57,10 @@ def test_every_key_goes_on_where_it_stopped_also_in_a_later_phase() -> None:
         phase("mixed", 4),
         phase("again", 9, conditions="in_turn"),
     ]
-    course = Course(phases, SIZES, 4)
+    course = ConditionSchedule(phases, SIZES, 4)
     seen: Counter[tuple[str, ...]] = Counter()
     for step in range(23):
-        key, turn = course.at(step)
+        key, turn = course.condition_at(step)
         if key:
             assert turn == seen[key]
         else:
@@ -76,7 +85,7 @@ def test_steps_of_a_turn_hold_one_condition_and_an_epoch_holds_all_its_slices(
     slices: tuple[TrainingSlices, Data],
 ) -> None:
     held, data = slices
-    assert held.sizes() == {"T2w": 9, "T1w": 9, "PDw": 9}
+    assert held.slices_per_condition() == {"T2w": 9, "T1w": 9, "PDw": 9}
     steps = Steps(
         held, data, batch_size=3, seed=1, phases=[phase("t", 9, conditions="in_turn"), phase("m", 9)]
     )
@@ -98,7 +107,7 @@ def test_mixed_steps_are_those_of_a_run_without_phases_and_of_the_plain_order(
     phased = Steps(
         held, data, batch_size=4, seed=1, phases=[phase("t", 5, conditions="in_turn"), phase("m", 9)]
     )
-    order = Order(held.groups(balanced=True), batch_size=4, seed=1)
+    order = BalancedSampler(held.groups(balanced=True), batch_size=4, seed=1)
     for step in range(14):
         assert plain.indices(step) == order.indices(step)
         assert (phased.indices(step) == plain.indices(step)) == (step >= 5)
@@ -111,6 +120,6 @@ def test_clean_slices_of_unpaired_steps_are_of_the_same_turn(slices: tuple[Train
     )
     for step in range(6):
         degraded = steps.indices(step)
-        clean = [steps._stranger(step, place, index) for place, index in enumerate(degraded)]
+        clean = [steps._clean_index(step, place, index) for place, index in enumerate(degraded)]
         assert told(held, clean) == told(held, degraded)
         assert all(held.subject(c) != held.subject(d) for c, d in zip(clean, degraded, strict=True))

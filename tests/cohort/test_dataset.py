@@ -8,7 +8,7 @@ import psutil
 import pytest
 import torch
 
-from taskgan.cohort.dataset import Batch, Steps, TrainingSlices, batches
+from taskgan.cohort.dataset import Batch, Steps, TrainingSlices, load_batches
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.core.errors import UserError
 from taskgan.recipe import Augment, Data
@@ -90,8 +90,8 @@ def test_a_step_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
     slices = TrainingSlices(write(tmp_path, [(6, 6, 3)] * 4), data)
     slices.share()
     steps = Steps(slices, data, batch_size=4, seed=7)
-    alone = list(batches(steps, range(2, 6), workers=0))
-    shared = list(batches(steps, range(2, 6), workers=2))
+    alone = list(load_batches(steps, range(2, 6), workers=0))
+    shared = list(load_batches(steps, range(2, 6), workers=2))
     assert len(alone) == 4
     assert all(all_equal(a, b) for a, b in zip(alone, shared, strict=True))
     assert not all_equal(alone[0], alone[1])
@@ -109,7 +109,9 @@ def test_workers_do_without_shared_memory_where_there_is_no_room(
     steps = Steps(slices, data, batch_size=2, seed=0)
     assert all(
         all_equal(a, b)
-        for a, b in zip(batches(steps, range(3), workers=0), batches(steps, range(3), workers=1), strict=True)
+        for a, b in zip(
+            load_batches(steps, range(3), workers=0), load_batches(steps, range(3), workers=1), strict=True
+        )
     )
 
 
@@ -155,7 +157,7 @@ def test_workers_share_the_images(tmp_path: Path) -> None:
     alone = _memory()
     slices.share()
     steps = Steps(slices, data, batch_size=2, seed=0)
-    drawn = batches(steps, range(40), workers=4)
+    drawn = load_batches(steps, range(40), workers=4)
     for _ in range(20):
         next(drawn)
     assert len(psutil.Process(os.getpid()).children()) >= 4

@@ -27,7 +27,7 @@ from taskgan.cohort.images import (
     write_volume,
 )
 from taskgan.cohort.photos import read_photo
-from taskgan.core.bounds import VARIABLE
+from taskgan.core.bounds import MAX_VOXELS_VARIABLE
 from taskgan.core.errors import UserError
 
 _SPARE = 300 * 2**20  # bytes beyond what Python and its libraries take
@@ -99,19 +99,19 @@ def test_a_bomb_is_refused_before_memory_is_taken(tmp_path: Path, kind: str) -> 
     said = said_within_memory(path)
     assert said.startswith(str(path))
     assert said.count("\n") == 1
-    assert VARIABLE in said or "ends early" in said
+    assert MAX_VOXELS_VARIABLE in said or "ends early" in said
 
 
 def test_the_limit_is_that_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.nii"
     path.write_bytes(nifti((4, 4, 4), bytes(64)))
-    monkeypatch.setenv(VARIABLE, "64")
+    monkeypatch.setenv(MAX_VOXELS_VARIABLE, "64")
     assert read_volume(path).data.shape == (4, 4, 4)
-    monkeypatch.setenv(VARIABLE, "63")
+    monkeypatch.setenv(MAX_VOXELS_VARIABLE, "63")
     for read in (read_volume, read_shape):
         with pytest.raises(UserError, match=r"4×4×4 voxels .* at most 63; set TASKGAN_MAX_VOXELS to 64"):
             read(path)
-    monkeypatch.setenv(VARIABLE, "many")
+    monkeypatch.setenv(MAX_VOXELS_VARIABLE, "many")
     with pytest.raises(UserError, match="TASKGAN_MAX_VOXELS is 'many'"):
         read_volume(path)
 

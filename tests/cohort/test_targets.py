@@ -13,7 +13,7 @@ from taskgan.cohort.check import check_cohort
 from taskgan.cohort.dataset import Steps, TrainingSlices
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.images import read_volume
-from taskgan.cohort.labels import cannot_teach
+from taskgan.cohort.labels import untrainable_reason
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.core.errors import Problems, UserError
@@ -74,28 +74,28 @@ def cohort(tmp_path: Path) -> Pairs:
 
 def test_every_kind_reads_its_own_columns(cohort: Pairs) -> None:
     second = cohort.rows[1]
-    assert Targets.of(Target(), cohort).value(second).tolist() == 1
-    assert Targets.of(REGRESSION, cohort).value(second).tolist() == pytest.approx(1.1)
-    several = Targets.of(LABELS, cohort).value(second)
+    assert Targets.for_table(Target(), cohort).value(second).tolist() == 1
+    assert Targets.for_table(REGRESSION, cohort).value(second).tolist() == pytest.approx(1.1)
+    several = Targets.for_table(LABELS, cohort).value(second)
     assert several[0] == 1
     assert math.isnan(several[1])
-    who = Targets.of(WHO, cohort)
+    who = Targets.for_table(WHO, cohort)
     assert [float(who.value(pair)) for pair in cohort] == [0, 1, 2, 3, 4, 5]
     source = read_volume(second.degraded)
-    mask = Targets.of(MASKS, cohort).mask(second, source)
+    mask = Targets.for_table(MASKS, cohort).mask(second, source)
     assert mask.shape == (3, 6, 5)
     assert second.clean is not None
     np.testing.assert_array_equal(mask, np.moveaxis(read_volume(second.clean).data > 1.7, 2, 0))
 
 
 def test_centre_and_scale_come_from_the_training_subjects_alone(cohort: Pairs) -> None:
-    found = Targets.of(REGRESSION, cohort).resolved(cohort)
+    found = Targets.for_table(REGRESSION, cohort).resolved(cohort)
     assert found.centre == pytest.approx(1.15)
     assert found.scale == pytest.approx(np.std([1.0, 1.1, 1.2, 1.3]), rel=1e-3)
     given = REGRESSION.model_copy(update={"scale": 0.5})
-    assert Targets.of(given, cohort).resolved(cohort).scale == 0.5
-    assert Targets.of(given, cohort).resolved(cohort).centre == pytest.approx(1.15)
-    assert Targets.of(Target(), cohort).resolved(cohort) == Target()
+    assert Targets.for_table(given, cohort).resolved(cohort).scale == 0.5
+    assert Targets.for_table(given, cohort).resolved(cohort).centre == pytest.approx(1.15)
+    assert Targets.for_table(Target(), cohort).resolved(cohort) == Target()
     recipe = Recipe(task=Task(kind="regression", labels=("suvr",)))
     once = resolved_recipe(recipe, cohort)
     assert resolved_recipe(once, cohort) == once  # the recipe that is written down is the one that is meant
@@ -106,7 +106,7 @@ def test_subjects_that_are_all_alike_teach_no_regression(tmp_path: Path) -> None
     rows = [row | {"suvr": 1.2} for row in rows_of(tmp_path)]
     pairs = table(tmp_path, rows)
     with pytest.raises(UserError, match="all training subjects have suvr 1.2"):
-        Targets.of(REGRESSION, pairs).resolved(pairs)
+        Targets.for_table(REGRESSION, pairs).resolved(pairs)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_subjects_that_are_all_alike_teach_no_regression(tmp_path: Path) -> None
 )
 def test_labels_reach_the_step(cohort: Pairs, target: Target, shape: tuple[int, ...]) -> None:
     data = Data(augment=Augment(flip=False, shift=0))
-    targets = Targets.of(target, cohort)
+    targets = Targets.for_table(target, cohort)
     slices = TrainingSlices(cohort.split("train"), data, targets=targets)
     steps = Steps(slices, data, batch_size=4, seed=0)
     batch = steps[0]
@@ -126,7 +126,7 @@ def test_labels_reach_the_step(cohort: Pairs, target: Target, shape: tuple[int, 
 
 def test_masks_move_with_their_images(cohort: Pairs) -> None:
     data = Data(augment=Augment(flip=True, shift=2))
-    slices = TrainingSlices(cohort.split("train"), data, targets=Targets.of(MASKS, cohort))
+    slices = TrainingSlices(cohort.split("train"), data, targets=Targets.for_table(MASKS, cohort))
     steps = Steps(slices, data, batch_size=8, seed=0)
     for step in range(3):
         batch = steps[step]
@@ -155,7 +155,7 @@ def test_a_turned_mask_keeps_its_classes_and_its_place() -> None:
 
 def test_who_has_no_mask_is_not_asked_for_one_where_nobody_needs_it(tmp_path: Path) -> None:
     pairs = table(tmp_path, [row | {"lesion": ""} for row in rows_of(tmp_path)])
-    targets = Targets.of(MASKS, pairs)
+    targets = Targets.for_table(MASKS, pairs)
     assert TrainingSlices(pairs, Data(), targets=targets, labels=False).sample(0)[2].shape == ()
     with pytest.raises(UserError, match="names no mask in the column lesion"):
         TrainingSlices(pairs, Data(), targets=targets)
@@ -163,7 +163,7 @@ def test_who_has_no_mask_is_not_asked_for_one_where_nobody_needs_it(tmp_path: Pa
 
 def test_classes_are_balanced_others_are_not_and_a_column_balances_any(cohort: Pairs) -> None:
     def groups(target: Target, balanced: bool | str = True) -> int:
-        slices = TrainingSlices(cohort, Data(), targets=Targets.of(target, cohort))
+        slices = TrainingSlices(cohort, Data(), targets=Targets.for_table(target, cohort))
         return len(slices.groups(balanced=balanced))
 
     assert groups(Target()) == 2
@@ -220,7 +220,7 @@ def test_what_is_wrong_is_one_sentence(name: str, tmp_path: Path) -> None:
 def test_good_cohorts_of_every_kind_pass(cohort: Pairs) -> None:
     for target in (Target(), REGRESSION, LABELS, CLASSES, MASKS, WHO):
         check_cohort(cohort, Data(), labels=True, target=target)
-        assert cannot_teach(cohort.split("train"), Targets.of(target, cohort)) == ""
+        assert untrainable_reason(cohort.split("train"), Targets.for_table(target, cohort)) == ""
 
 
 def test_what_training_lacks_is_said(tmp_path: Path, cohort: Pairs) -> None:
@@ -228,7 +228,7 @@ def test_what_training_lacks_is_said(tmp_path: Path, cohort: Pairs) -> None:
         pairs = table(tmp_path, [row | change for row in rows_of(tmp_path)])
         with pytest.raises(Problems) as caught:
             check_cohort(pairs, Data(), labels=True, target=target)
-        assert cannot_teach(pairs.split("train"), Targets.of(target, pairs))
+        assert untrainable_reason(pairs.split("train"), Targets.for_table(target, pairs))
         return caught.value.problems[0]
 
     assert "training needs all 3 classes" in lacks(CLASSES, grade=2)

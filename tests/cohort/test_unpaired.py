@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from taskgan.cohort.dataset import Steps, TrainingSlices, batches
+from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.cohort.sampler import Order
-from taskgan.cohort.unpaired import Strangers, UnpairedSteps
+from taskgan.cohort.sampler import BalancedSampler
+from taskgan.cohort.unpaired import UnpairedSampler, UnpairedSteps
 from taskgan.recipe import Augment, Data, IntensityTransform
 
 GROUPS = [[[0, 1, 2], [3, 4]], [[5, 6], [7, 8, 9], [10]]]
@@ -24,8 +24,8 @@ def walk(
     groups: list[list[list[int]]], owners: list[str], batch_size: int, steps: int, seed: int = 0
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Degraded and clean slices, step by step."""
-    order = Order(groups, batch_size=batch_size, seed=seed)
-    strangers = Strangers(groups, owners, batch_size=batch_size, seed=seed)
+    order = BalancedSampler(groups, batch_size=batch_size, seed=seed)
+    strangers = UnpairedSampler(groups, owners, batch_size=batch_size, seed=seed)
     for step in range(steps):
         degraded = order.indices(step)
         yield degraded, [strangers.index(step, place, index) for place, index in enumerate(degraded)]
@@ -96,7 +96,7 @@ def test_the_degraded_side_is_that_of_the_other_objectives_to_the_bit(tmp_path: 
     data = Data(augment=Augment(flip=True, shift=1, rotate=10, zoom=0.05))
     slices = TrainingSlices(write(tmp_path), data)
     paired, unpaired = (kind(slices, data, batch_size=4, seed=3) for kind in (Steps, UnpairedSteps))
-    for step, batch in zip(range(5), batches(unpaired, range(5), workers=workers), strict=True):
+    for step, batch in zip(range(5), load_batches(unpaired, range(5), workers=workers), strict=True):
         wanted = paired[step]
         assert torch.equal(batch.inputs, wanted.inputs)
         assert torch.equal(batch.label, wanted.label)

@@ -44,9 +44,9 @@ def listed(tmp_path: Path) -> Callable[[str], Pairs]:
 def test_pairs_of_both_sets_with_their_cases(listed: Callable[[str], Pairs]) -> None:
     found = read_verification_pairs(listed(GOOD))
     assert found is not None
-    assert [(pair.row, pair.same) for pair in found.of("train")] == [(2, True), (3, False)]
-    assert [pair.row for pair in found.of("test")] == [5, 6]  # the empty line counts, as in an editor
-    last = found.of("test")[-1]
+    assert [(pair.row, pair.same) for pair in found.subset("train")] == [(2, True), (3, False)]
+    assert [pair.row for pair in found.subset("test")] == [5, 6]  # the empty line counts, as in an editor
+    last = found.subset("test")[-1]
     assert (last.first.case, last.second.subject, last.same) == ("Eve_1", "Dora", False)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.core.artefact import commit, is_done, request_of, verify
+from taskgan.core.artefact import commit, is_done, request_digest, verify
 from taskgan.core.errors import UserError
 from taskgan.core.files import write_text
 
@@ -16,14 +16,14 @@ def test_a_marker_vouches_for_its_files(tmp_path: Path, capsys: pytest.CaptureFi
     write_text(out / "tables" / "a.csv", "1")
     write_text(out / "b.csv", "2")
     marker = out / "evaluation.yaml"
-    request = request_of(out, recipe={"a": 1}, source=out / "b.csv")
+    request = request_digest(out, recipe={"a": 1}, source=out / "b.csv")
     assert not is_done(marker, request)
     commit(marker, {"request": request}, [out / "tables" / "a.csv", out / "b.csv"])
     assert verify(tmp_path) == (1, [])
     assert is_done(marker, request)
     assert "out: already done" in capsys.readouterr().out
     with pytest.raises(UserError, match="result of other inputs or settings; say --overwrite"):
-        is_done(marker, request_of(out, recipe={"a": 2}, source=out / "b.csv"))
+        is_done(marker, request_digest(out, recipe={"a": 2}, source=out / "b.csv"))
     write_text(out / "b.csv", "3")
     (out / "tables" / "a.csv").unlink()
     assert verify(out)[1] == [f"{out / 'b.csv'} was changed", f"{out / 'tables' / 'a.csv'} is missing"]
@@ -35,9 +35,9 @@ def test_an_input_folder_that_changed_is_another_request(tmp_path: Path) -> None
     source, out = tmp_path / "in", tmp_path / "in" / "evaluation"
     write_text(source / "pairs.csv", "case\n")
     write_text(source / "sub-1" / "x.nii.gz", "x")
-    first = request_of(out, cohort=source)
+    first = request_digest(out, cohort=source)
     write_text(out / "cases.csv", "own output")
     write_text(source / "derivatives" / "recognisers" / "judge" / "w", "kept there by verbs")
-    assert request_of(out, cohort=source) == first
+    assert request_digest(out, cohort=source) == first
     write_text(source / "sub-1" / "x.nii.gz", "other")
-    assert request_of(out, cohort=source) != first
+    assert request_digest(out, cohort=source) != first

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml
-from taskgan.core.parse import cut, finite, parse_json, parse_yaml, quoted
+from taskgan.core.parse import parse_json, parse_yaml, quoted, truncated, without_nonfinite
 from taskgan.core.settings import apply_override
 from taskgan.recipe import read_recipe
 
@@ -94,7 +94,7 @@ def test_quoted_values_and_problems_are_cut() -> None:
     assert quoted("ab") == "'ab'"
     assert len(quoted(["x" * 1000] * 1000)) == 201
     assert quoted(10**5000) == "a int that cannot be shown"
-    assert cut("first\nsecond") == "first"
+    assert truncated("first\nsecond") == "first"
     assert str(Problems("all", ["wrong"] * 10**5)).count("\n") == 201
 
 
@@ -110,11 +110,11 @@ def test_json_is_bounded_in_depth() -> None:
 
 def test_numbers_that_json_does_not_have_are_taken_out_and_counted() -> None:
     nan, inf = float("nan"), float("inf")
-    assert finite({"a": nan, "b": {"c": [1, inf, [nan]], "d": 2}}) == (
+    assert without_nonfinite({"a": nan, "b": {"c": [1, inf, [nan]], "d": 2}}) == (
         {"b": {"c": [1, None, [None]], "d": 2}},
         3,
     )
-    assert finite({"a": [1, {"b": "x"}]}) == ({"a": [1, {"b": "x"}]}, 0)
+    assert without_nonfinite({"a": [1, {"b": "x"}]}) == ({"a": [1, {"b": "x"}]}, 0)
 
 
 _SCALARS = st.one_of(

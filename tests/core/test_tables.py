@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
 from taskgan.core.tables import read_frame, read_table, write_frame
-from taskgan.evaluate.cases import read_cases, write_cases
-from taskgan.judges.readings import Reading, read_readings, table_of, write_readings
-from taskgan.train.journal import COLUMNS, Journal, read_metrics
+from taskgan.evaluate.cases import read_case_table, write_case_table
+from taskgan.judges.readings import Reading, read_readings, readings_table, write_readings
+from taskgan.train.journal import COLUMNS, MetricsLogger, read_metrics
 
 DAMAGED = {
     "no header": (b"", "lacks the columns case, value; found no header"),
@@ -63,13 +63,13 @@ def test_text_of_a_frame_is_no_formula_and_comes_back(tmp_path: Path) -> None:
 
 def test_tables_of_an_evaluation_are_checked(tmp_path: Path) -> None:
     row = {"case": "a", "subject": "a", "method": "clean", "psnr": float("inf"), "ssim": 1.0}
-    write_cases(tmp_path / "cases.csv", [row])
-    assert read_cases(tmp_path)["psnr"].tolist() == [float("inf")]  # of an image against itself
-    write_cases(tmp_path / "cases.csv", [row | {"ssim": float("inf")}])
+    write_case_table(tmp_path / "cases.csv", [row])
+    assert read_case_table(tmp_path)["psnr"].tolist() == [float("inf")]  # of an image against itself
+    write_case_table(tmp_path / "cases.csv", [row | {"ssim": float("inf")}])
     with pytest.raises(UserError, match=r"cases\.csv row 2 has 'inf' in the column ssim"):
-        read_cases(tmp_path)
+        read_case_table(tmp_path)
     reading = Reading("a", "a", "test", "clean", "judge", "label", 0.25, 1.0, 1.0, 0.0, 0.5)
-    write_readings(tmp_path, table_of([reading]))
+    write_readings(tmp_path, readings_table([reading]))
     assert read_readings(tmp_path)["prediction"].tolist() == [0.25]
     text = (tmp_path / "readings.csv").read_text()
     for old, new in (("0.25", "a quarter"), ("prediction", "p"), (text[-5:], "")):
@@ -89,7 +89,7 @@ def test_damaged_curves_are_gone_on_from_or_named(tmp_path: Path) -> None:
     for raw in (b"\xff\xfe\n", b"step,what\n1,2\n", b"x,y\n1,2\n"):
         path.write_bytes(raw)
         with pytest.raises(UserError, match=r"metrics\.csv"):
-            Journal(tmp_path, 5)
+            MetricsLogger(tmp_path, 5)
 
 
 @settings(

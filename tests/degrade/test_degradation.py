@@ -98,7 +98,7 @@ def test_steps_are_read_from_words_and_from_a_description() -> None:
         Jpeg(quality=30),
     )
     a = Degradation(steps)
-    found = Degradation.from_description({"degradation": {"steps": a.as_values()}})
+    found = Degradation.from_description({"degradation": {"steps": a.to_dicts()}})
     assert found is not None
     assert found.steps == steps
     assert Degradation.from_description({}) is None

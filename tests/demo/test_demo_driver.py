@@ -38,10 +38,10 @@ def _demo(calls: list[str], **changes: object) -> Demo:
         title="nothing",
         minutes=1,
         settings={"seed": 0},
-        simulate=("simulate: nothing", lambda cohort: calls.append(f"simulate {cohort.name}")),
+        cohort_stage=("simulate: nothing", lambda cohort: calls.append(f"simulate {cohort.name}")),
         recipes={},
         readers=Recipe.model_validate({"judge": {"network": "convnet", "seed": 7}}),
-        fitted={
+        fit_methods={
             "fit": lambda cohort, folder: restored("fit", folder),
             "other": lambda cohort, folder: restored("other", folder),
         },

@@ -11,8 +11,8 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.cohort.photos import Photo
 from taskgan.cohort.write_photo import write_photo
 from taskgan.degrade.degradation import Degradation
-from taskgan.evaluate.cases import read_cases
-from taskgan.evaluate.observers import BackProjection, View, observe, observers
+from taskgan.evaluate.cases import read_case_table
+from taskgan.evaluate.observers import BackProjection, ObserverView, observe, observers
 from taskgan.evaluate.run import evaluate
 from taskgan.generator import Blur, Down
 
@@ -53,7 +53,7 @@ def photos(tmp_path: Path) -> Path:
             }
         )
     write_pairs(cohort / "pairs.csv", rows)
-    write_description(cohort, {"kind": "images", "degradation": {"steps": CHAIN.as_values()}})
+    write_description(cohort, {"kind": "images", "degradation": {"steps": CHAIN.to_dicts()}})
     return cohort
 
 
@@ -61,7 +61,7 @@ def test_every_image_of_a_cohort_that_says_how_it_was_made_gets_its_error(
     photos: Path, tmp_path: Path
 ) -> None:
     out = evaluate(tmp_path / "dark", photos, tmp_path / "out", method="dark", readers={})
-    frame = read_cases(out).set_index(["method", "case"])["back_projection"]
+    frame = read_case_table(out).set_index(["method", "case"])["back_projection"]
     assert (frame["clean"] < 0.5 / 255).all()
     assert (frame["clean"] > 0).all()
     assert (frame["input"] > 0.005).all()
@@ -71,7 +71,7 @@ def test_every_image_of_a_cohort_that_says_how_it_was_made_gets_its_error(
         frame["dark"].mean(), rel=1e-6
     )
     detail = evaluate(tmp_path / "detail", photos, tmp_path / "detailed", method="detail", readers={})
-    found = read_cases(detail).set_index(["method", "case"])["back_projection"]
+    found = read_case_table(detail).set_index(["method", "case"])["back_projection"]
     assert (found["detail"] < 0.01).all()  # a tenth of the range, at a frequency that the input cannot show
 
 
@@ -90,7 +90,7 @@ def test_slices_of_a_volume_are_measured_one_by_one() -> None:
     assert isinstance(measure, BackProjection)
 
     def error(image: np.ndarray, scale: float = 1.0, span: float | None = 1.0) -> float:
-        view = View(scale * image, scale * clean, {}, (1, 1, 1), "", scale * degraded, span)
+        view = ObserverView(scale * image, scale * clean, {}, (1, 1, 1), "", scale * degraded, span)
         found = observe((measure,), view)["back_projection"]
         assert found is not None
         return found

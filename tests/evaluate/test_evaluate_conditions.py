@@ -20,10 +20,10 @@ from fake_contrasts import (
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.cases import read_cases
+from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.features import read_features
-from taskgan.evaluate.lesions.train import teach_detectors
+from taskgan.evaluate.lesions.train import fit_detectors
 from taskgan.evaluate.run import evaluate
 from taskgan.recipe import Data, Recipe
 
@@ -47,13 +47,13 @@ def frames(contrasts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def means(folder: Path, method: str, contrast: str) -> pd.Series:
-    frame = read_cases(folder)
+    frame = read_case_table(folder)
     rows = frame[(frame["method"] == method) & (frame["condition"] == contrast)]
     return rows.select_dtypes("number").mean()
 
 
 def test_every_row_says_its_condition_and_none_is_of_the_source(frames: dict[str, Path]) -> None:
-    frame = read_cases(frames["l1"])
+    frame = read_case_table(frames["l1"])
     assert set(frame["method"]) == {"clean", "l1"}
     assert set(frame["condition"]) == set(CONTRASTS)
     assert list(frame.groupby("condition").size()) == [8, 8]
@@ -76,7 +76,7 @@ def test_what_is_done_to_an_image_shows_in_its_own_column(frames: dict[str, Path
     assert fit["rim_error"] > 0.2
     assert fit["lesion_snr"] < 0.6 * clean["lesion_snr"]
     assert abs(grid["rim_error"]) < 0.1
-    flair = read_cases(frames["fit"])
+    flair = read_case_table(frames["fit"])
     healthy = flair[flair["subject"] == "sub-04"]
     assert healthy["lesion_auc"].isna().all()
     assert (healthy["lesions_true"] == 0).all()
@@ -84,7 +84,7 @@ def test_what_is_done_to_an_image_shows_in_its_own_column(frames: dict[str, Path
 
 
 def test_readers_name_the_contrast(frames: dict[str, Path]) -> None:
-    frame = read_cases(frames["l1"])
+    frame = read_case_table(frames["l1"])
     clean = frame[frame["method"] == "clean"]
     assert (clean["judge_decision"] == clean["label"]).all()
 
@@ -106,13 +106,13 @@ def test_the_summary_is_by_condition_and_overall(frames: dict[str, Path]) -> Non
 def test_the_observer_opens_no_test_image(contrasts: Path) -> None:
     pairs = read_pairs(contrasts)
     learnt = Pairs(pairs.source, tuple(pair for pair in pairs if pair.split != "test"))
-    with_test, without = (teach_detectors(rows, "contrast", 1.0) for rows in (pairs, learnt))
+    with_test, without = (fit_detectors(rows, "contrast", 1.0) for rows in (pairs, learnt))
     assert with_test.keys() == without.keys() == set(CONTRASTS)
     for name, taught in with_test.items():
         assert (taught.detector.template == without[name].detector.template).all()
         assert taught.detector.threshold == without[name].detector.threshold
     nobody = Pairs(pairs.source, pairs.split("test").rows)
-    assert teach_detectors(nobody, "contrast", 1.0) == {}
+    assert fit_detectors(nobody, "contrast", 1.0) == {}
 
 
 def test_an_input_is_comparable_where_it_has_one_clean_image(contrasts: Path, cohort: Path) -> None:

@@ -14,9 +14,9 @@ from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.slices import to_slices
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.features import FILE, Positions, read_features
+from taskgan.evaluate.features import FILE, FeatureCollector, read_features
 from taskgan.evaluate.run import evaluate
-from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.settings import EvaluationSettings
 from taskgan.judges.readers import StoredReader
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.recipe import Data
@@ -63,7 +63,7 @@ def test_only_the_middle_slices_are_looked_at(cohort: Path, restored: Path, tmp_
             seen.append(len(slices))
             return super().features(slices)
 
-    evaluate(restored, cohort, tmp_path, readers={"judge": Watching()}, settings=Evaluation(slices=4))
+    evaluate(restored, cohort, tmp_path, readers={"judge": Watching()}, settings=EvaluationSettings(slices=4))
     assert set(seen) == {4}
 
 
@@ -92,7 +92,7 @@ def test_a_stored_recogniser_tells_its_features() -> None:
     torch.manual_seed(0)
     network = recogniser_network("convnet", width=2)
     reader = StoredReader(SimpleNamespace(network=network), Path("nowhere"))  # type: ignore[arg-type]
-    positions = Positions.of({"judge": reader}, 2)
+    positions = FeatureCollector.from_readers({"judge": reader}, 2)
     assert positions is not None
     assert reader.features(np.ones((3, 32, 32), np.float32)).shape == (3, 16)
 

@@ -22,9 +22,9 @@ from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.artefact import commit, verify
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.cases import COLUMNS, OPTIONAL, read_cases
+from taskgan.evaluate.cases import CASE_COLUMNS, OPTIONAL_COLUMNS, read_case_table
 from taskgan.evaluate.run import evaluate
-from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.settings import EvaluationSettings
 from taskgan.recipe import Data, Recipe
 
 STUBS = {"task": StubReader(), "judge": StubReader(1.55, 5.0)}
@@ -38,15 +38,15 @@ def evaluated(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(folder: Path, method: str) -> pd.DataFrame:
-    frame = read_cases(folder)
+    frame = read_case_table(folder)
     return frame[frame["method"] == method].set_index("case")
 
 
 def test_one_row_a_test_case_for_input_clean_and_method(evaluated: Path) -> None:
-    frame = read_cases(evaluated)
-    assert tuple(frame.columns) == (*COLUMNS, *OPTIONAL)
+    frame = read_case_table(evaluated)
+    assert tuple(frame.columns) == (*CASE_COLUMNS, *OPTIONAL_COLUMNS)
     with (evaluated / "cases.csv").open() as handle:  # none of the optional columns where nothing fills them
-        assert handle.readline().strip().split(",") == list(COLUMNS)
+        assert handle.readline().strip().split(",") == list(CASE_COLUMNS)
     assert list(frame["method"][:3]) == ["input", "clean", "gan"]
     assert sorted(frame["case"].unique()) == [f"sub-{i:02d}" for i in range(1, 9)]
     assert len(frame) == 24
@@ -114,7 +114,7 @@ def test_a_reader_sees_every_image_in_the_degraded_images_units(cohort: Path, tm
 def test_any_tools_folder_and_another_cut(cohort: Path, tmp_path: Path) -> None:
     restored = make_restorations(tmp_path / "r", cohort, "x", blur(0.5), described=False)
     out = evaluate(
-        restored, cohort, tmp_path / "e", method="NLM", readers={}, settings=Evaluation(suvr_cut=9.0)
+        restored, cohort, tmp_path / "e", method="NLM", readers={}, settings=EvaluationSettings(suvr_cut=9.0)
     )
     rows = rows_of(out, "NLM")
     assert (rows["suvr_decision"] == 0).all()
@@ -142,7 +142,7 @@ def test_doses_are_selected_by_the_recipe_and_missing_cases_are_said(tmp_path: P
     restored = make_restorations(tmp_path / "r", cohort, "gan", blur(0.5))
     recipe = Recipe(data=Data(select={"dose": 25}))
     out = evaluate(restored, cohort, tmp_path / "e", recipe=recipe, readers={})
-    assert set(read_cases(out)["dose"]) == {25.0}
+    assert set(read_case_table(out)["dose"]) == {25.0}
     (restored / "restored.csv").write_text(
         "case,restored\nsub-01_dose-25,images/sub-01_dose-25_restored.nii.gz\n"
     )
@@ -226,7 +226,7 @@ def test_a_finished_evaluation_says_so_and_a_changed_image_is_refused(
     assert "already done" in capsys.readouterr().out
     assert (out / "evaluation.yaml").read_bytes() == before
     with pytest.raises(UserError, match="holds a result of other inputs or settings"):
-        evaluate(restored, cohort, out, readers={}, settings=Evaluation(suvr_cut=1.5))
+        evaluate(restored, cohort, out, readers={}, settings=EvaluationSettings(suvr_cut=1.5))
     (out / "cases.csv").unlink()
     with pytest.raises(UserError, match=r"cases\.csv is missing since evaluation\.yaml was written"):
         evaluate(restored, cohort, out, readers={})

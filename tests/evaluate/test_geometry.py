@@ -4,7 +4,14 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 from scipy.stats import ortho_group, spearmanr
 
-from taskgan.evaluate.geometry import Mapping, hits, rank_correlation, retrieval, shrinkage, standardise
+from taskgan.evaluate.geometry import (
+    FeatureMapping,
+    hits,
+    rank_correlation,
+    retrieval,
+    shrinkage,
+    standardise,
+)
 
 Array = NDArray[np.float64]
 
@@ -13,8 +20,8 @@ def cloud(count: int = 20, features: int = 5, seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(size=(count, features))
 
 
-def mapping(restored: Array, clean: Array) -> Mapping:
-    return Mapping(restored, clean, tuple(f"s{k}" for k in range(len(clean))))
+def mapping(restored: Array, clean: Array) -> FeatureMapping:
+    return FeatureMapping(restored, clean, tuple(f"s{k}" for k in range(len(clean))))
 
 
 def measures(restored: Array, clean: Array) -> tuple[float, float, float]:
@@ -98,7 +105,9 @@ def test_without_an_order_there_is_none_to_keep() -> None:
 def test_further_cases_of_a_subject_are_neither_rivals_nor_pairs() -> None:
     clean, restored = cloud(8), cloud(8) + 0.5 * cloud(8, seed=1)
     once = mapping(restored, clean)
-    double = Mapping(np.repeat(restored, 2, 0), np.repeat(clean, 2, 0), tuple(np.repeat(once.subjects, 2)))
+    double = FeatureMapping(
+        np.repeat(restored, 2, 0), np.repeat(clean, 2, 0), tuple(np.repeat(once.subjects, 2))
+    )
     for measure in (shrinkage, rank_correlation):
         first, second = measure([once], resamples=50), measure([double], resamples=50)
         assert (second.low, second.high) == pytest.approx((first.low, first.high))
@@ -107,7 +116,7 @@ def test_further_cases_of_a_subject_are_neither_rivals_nor_pairs() -> None:
     far = restored.copy()
     far[0] += 50
     index = np.array([0] * 10 + list(range(1, 8)))
-    many = Mapping(far[index], clean[index], tuple(once.subjects[k] for k in index))
+    many = FeatureMapping(far[index], clean[index], tuple(once.subjects[k] for k in index))
     assert shrinkage([many], resamples=5).estimate == pytest.approx(
         shrinkage([mapping(far, clean)], resamples=5).estimate
     )
@@ -141,8 +150,8 @@ def test_paired_differences_are_of_the_common_subjects() -> None:
         assert sign * gap.estimate > 0
         assert gap.excludes(0)
         assert measure([better], against=[better]).estimate == 0
-    part = worse.of(worse.subjects[:10])
-    expected = shrinkage([better.of(part.subjects)]).estimate - shrinkage([part]).estimate
+    part = worse.subset(worse.subjects[:10])
+    expected = shrinkage([better.subset(part.subjects)]).estimate - shrinkage([part]).estimate
     assert shrinkage([better], against=[part]).estimate == pytest.approx(expected)
 
 
@@ -192,4 +201,4 @@ def test_positions_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected \(N, F\) both"):
         mapping(cloud(3), cloud(4))
     with pytest.raises(ValueError, match="2 subjects for 3 cases"):
-        Mapping(cloud(3), cloud(3), ("a", "b"))
+        FeatureMapping(cloud(3), cloud(3), ("a", "b"))

@@ -3,9 +3,9 @@ import pytest
 from phantom_brain import VOXEL, brain_masks, contrast_image
 from scipy import ndimage
 
-from taskgan.evaluate.cases import COLUMNS, OPTIONAL
+from taskgan.evaluate.cases import CASE_COLUMNS, OPTIONAL_COLUMNS
 from taskgan.evaluate.lesions.detector import Detector
-from taskgan.evaluate.observers import View, observe, observers
+from taskgan.evaluate.observers import ObserverView, observe, observers
 
 RNG = np.random.default_rng(5)
 MASKS = brain_masks(5, RNG)
@@ -15,12 +15,12 @@ ALL = observers({"T2-FLAIR": DETECTOR})
 
 
 def shown(image, masks=MASKS, condition="T2-FLAIR"):
-    return observe(ALL, View(image.astype(np.float32), CLEAN, masks, VOXEL, condition))
+    return observe(ALL, ObserverView(image.astype(np.float32), CLEAN, masks, VOXEL, condition))
 
 
 def test_a_row_gets_what_its_masks_allow_and_no_more() -> None:
     every = shown(CLEAN)
-    assert set(every) < {*COLUMNS, *OPTIONAL}
+    assert set(every) < {*CASE_COLUMNS, *OPTIONAL_COLUMNS}
     assert not any(name.startswith("suvr") for name in every)
     tissue = {name: MASKS[name] for name in ("white", "grey")}
     assert set(shown(CLEAN, tissue)) == {"grey_white", "grey_white_error"}

@@ -5,10 +5,10 @@ from fake_cohort import blur, make_cohort, make_restorations
 
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.cases import read_cases
+from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
-from taskgan.judges.readers import default_readers, no_readers
-from taskgan.recipe import Recipe, Recogniser, Task
+from taskgan.judges.readers import default_readers, no_readers_reason
+from taskgan.recipe import Recipe, RecogniserSettings, Task
 from taskgan.recogniser import store as room
 
 
@@ -26,8 +26,8 @@ def taught(tmp_path: Path) -> Path:
 def test_task_and_judge_come_from_the_cohorts_store(taught: Path, tmp_path: Path) -> None:
     quick = {"width": 2, "steps": 2, "batch_size": 2, "validate_every": 1}
     recipe = Recipe(
-        task=Task(pretrain=Recogniser(network="resnet10", seed=0, **quick)),
-        judge=Recogniser(network="convnet", seed=1000, **quick),
+        task=Task(pretrain=RecogniserSettings(network="resnet10", seed=0, **quick)),
+        judge=RecogniserSettings(network="convnet", seed=1000, **quick),
     )
     restored = make_restorations(tmp_path / "r", taught, "gan", blur(0.5))
     out = evaluate(restored, taught, tmp_path / "e", recipe=recipe, store=tmp_path / "store")
@@ -37,23 +37,24 @@ def test_task_and_judge_come_from_the_cohorts_store(taught: Path, tmp_path: Path
     assert len(told["judge"]["checksum"]) == 64
     assert told["task"]["checksum"] != told["judge"]["checksum"]
     assert (tmp_path / "store" / told["judge"]["folder"]).is_dir()
-    assert read_cases(out)["judge_mae"].between(0, 1).all()
+    assert read_case_table(out)["judge_mae"].between(0, 1).all()
     # The second evaluation reads the same networks: the same figures to the last digit.
     again = evaluate(restored, taught, tmp_path / "e2", recipe=recipe, store=tmp_path / "store")
     assert (again / "cases.csv").read_bytes() == (out / "cases.csv").read_bytes()
 
 
 def test_why_a_cohort_teaches_no_reader(cohort: Path, taught: Path) -> None:
-    assert no_readers(read_pairs(taught)) == ""
-    assert "no validation rows" in no_readers(read_pairs(cohort))
-    assert "both labels" in no_readers(read_pairs(cohort).split("test"))
+    assert no_readers_reason(read_pairs(taught)) == ""
+    assert "no validation rows" in no_readers_reason(read_pairs(cohort))
+    assert "both labels" in no_readers_reason(read_pairs(cohort).split("test"))
 
 
 def test_a_t_that_the_run_taught_itself_is_taught_anew_and_says_so_once(
     taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = Recipe(
-        task=Task(pretrain=Recogniser(width=2, steps=0)), judge=Recogniser(network="convnet", seed=1)
+        task=Task(pretrain=RecogniserSettings(width=2, steps=0)),
+        judge=RecogniserSettings(network="convnet", seed=1),
     )
     monkeypatch.setattr(room, "recogniser_for", lambda *args, **named: None)
     first = default_readers(read_pairs(taught), recipe, tmp_path)
@@ -62,6 +63,6 @@ def test_a_t_that_the_run_taught_itself_is_taught_anew_and_says_so_once(
     assert "2000 steps at most" in told
     first["task"].folder.mkdir()  # type: ignore[attr-defined]
     default_readers(read_pairs(taught), recipe, tmp_path)
-    pretrained = recipe.model_copy(update={"task": Task(pretrain=Recogniser(width=2, steps=5))})
+    pretrained = recipe.model_copy(update={"task": Task(pretrain=RecogniserSettings(width=2, steps=5))})
     default_readers(read_pairs(taught), pretrained, tmp_path)
     assert capsys.readouterr().out == ""

@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskgan.evaluate.cases import COLUMNS, TEXT
-from taskgan.evaluate.summary import flipped_rows, reading, summarise
+from taskgan.evaluate.cases import CASE_COLUMNS, TEXT_COLUMNS
+from taskgan.evaluate.summary import flipped_rows, reader_summary, summarise
 
 
 def table(*rows: dict[str, object]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows)).reindex(columns=list(COLUMNS))
-    numbers = [c for c in COLUMNS if c not in TEXT]
+    frame = pd.DataFrame(list(rows)).reindex(columns=list(CASE_COLUMNS))
+    numbers = [c for c in CASE_COLUMNS if c not in TEXT_COLUMNS]
     frame[numbers] = frame[numbers].astype(float)
     return frame
 
@@ -26,7 +26,7 @@ def test_a_reading_counts_errors_both_ways() -> None:
     rows = table(
         read("a", 1, 0.9), read("b", 1, 0.4), read("c", 0, 0.1), read("d", 0, 0.2), read("e", 0, 0.7)
     )
-    found = reading(rows, rows, "judge")
+    found = reader_summary(rows, rows, "judge")
     assert (found.wrong, found.decisions) == (2, 5)
     assert found.sensitivity.estimate == 0.5
     assert found.specificity.estimate == pytest.approx(2 / 3)
@@ -38,7 +38,7 @@ def test_a_reading_counts_errors_both_ways() -> None:
 
 def test_always_negative_is_right_three_times_in_four_and_balanced_at_a_half() -> None:
     rows = table(*(read(str(i), int(i < 10), 0.0) for i in range(40)))
-    found = reading(rows, rows, "judge")
+    found = reader_summary(rows, rows, "judge")
     assert found.error.estimate == 0.25
     assert found.balanced_accuracy.estimate == 0.5
 
@@ -46,8 +46,8 @@ def test_always_negative_is_right_three_times_in_four_and_balanced_at_a_half() -
 def test_seeds_of_a_subject_do_not_narrow_the_exact_interval() -> None:
     once = table(*(read(str(i), 0, 0.9 * (i == 0)) for i in range(8)))
     thrice = pd.concat([once.assign(seed=s) for s in range(3)], ignore_index=True)
-    assert reading(thrice, once, "judge").error == reading(once, once, "judge").error
-    assert reading(thrice, once, "judge").wrong == 3
+    assert reader_summary(thrice, once, "judge").error == reader_summary(once, once, "judge").error
+    assert reader_summary(thrice, once, "judge").wrong == 3
 
 
 def test_flips_are_counted_against_the_clean_image_and_not_the_label() -> None:
@@ -58,7 +58,7 @@ def test_flips_are_counted_against_the_clean_image_and_not_the_label() -> None:
 
 def test_unknown_labels_leave_no_error_but_an_mae_of_nothing() -> None:
     rows = table({**read("a", 0, 0.9), "label": np.nan, "judge_mae": np.nan})
-    found = reading(rows, rows, "judge")
+    found = reader_summary(rows, rows, "judge")
     assert found.decisions == 0
     assert np.isnan(found.error.estimate)
     assert np.isnan(found.mae.estimate)

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from taskgan.explain.networks import Networks
+from taskgan.explain.networks import StackedMLP
 
 
-def networks(seeds: int = 3, *, shortcut: bool = False) -> Networks:
-    return Networks((2, 8, 8, 2), seeds, torch.Generator().manual_seed(0), shortcut=shortcut)
+def networks(seeds: int = 3, *, shortcut: bool = False) -> StackedMLP:
+    return StackedMLP((2, 8, 8, 2), seeds, torch.Generator().manual_seed(0), shortcut=shortcut)
 
 
 def test_every_seed_is_a_network_of_its_own() -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.explain.animation import looks
+from taskgan.explain.animation import snapshot_steps
 from taskgan.explain.run import explain
 from taskgan.info import describe
 
@@ -48,7 +48,7 @@ def test_the_animation_is_short_and_small(made: Path) -> None:
             milliseconds += film.info["duration"]
     assert milliseconds <= 10_000
     for steps in (1, 7, 1200, 100_000):
-        seen = looks(steps)
+        seen = snapshot_steps(steps)
         assert seen[0] == 0
         assert seen[-1] == steps
         assert len(seen) * 130 + 3000 <= 10_000

@@ -6,8 +6,8 @@ import pytest
 from taskgan.cohort.images import Volume, write_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.targets import Targets
-from taskgan.judges.properties import property_of
-from taskgan.judges.read import OpenedCase, PropertyReader, read_cases, read_suvr
+from taskgan.judges.properties import target_property
+from taskgan.judges.read import LoadedCase, PropertyReader, read_cases, read_suvr
 from taskgan.judges.readings import Reading
 from taskgan.recipe import Target
 
@@ -22,7 +22,7 @@ class Said:
         return self.answers[int(slices.flat[0])][: len(slices)]
 
 
-def case(count: int, folder: Path = Path(), **columns: str) -> OpenedCase:
+def case(count: int, folder: Path = Path(), **columns: str) -> LoadedCase:
     """Images of 2×2 pixels and some slices: zeros and ones, so that the reader knows which is which."""
     label = float(columns["label"]) if columns.get("label") else None
     pair = Pair(2, "c", "s", "test", Path("d"), Path("x"), label, columns, folder)
@@ -30,14 +30,14 @@ def case(count: int, folder: Path = Path(), **columns: str) -> OpenedCase:
         name: Volume(np.full((2, 2, count), value, np.float32), np.eye(4), None)
         for name, value in (("input", 0), ("clean", 0), ("gan", 1))
     }
-    return OpenedCase(pair, volumes, 1.0, {})
+    return LoadedCase(pair, volumes, 1.0, {})
 
 
-def read(target: Target, answers: list[object], one: OpenedCase, wanted: int = 40) -> list[Reading]:
+def read(target: Target, answers: list[object], one: LoadedCase, wanted: int = 40) -> list[Reading]:
     """What a reader that gave these answers, one a slice, is understood to have said."""
     pairs = Pairs(Path("pairs.csv"), (one.pair,))
     reader = PropertyReader(
-        "eye", Said(answers, answers), Targets.of(target, pairs), property_of(target, pairs)
+        "eye", Said(answers, answers), Targets.for_table(target, pairs), target_property(target, pairs)
     )
     return [row for row in read_cases([reader], [one], wanted, skip=("input",)) if row.image == "gan"]
 
@@ -113,7 +113,7 @@ def test_an_identity_is_kept_within_the_cut() -> None:
         ([[0, 1], [0, 1]], 0, (2**0.5 + (0.8**2 + 0.4**2) ** 0.5) / 2),
     ):
         said = Said([[1, 0], [0.8, 0.6]], restored)
-        reader = PropertyReader("eye", said, Targets.of(target, pairs), property_of(target, pairs))
+        reader = PropertyReader("eye", said, Targets.for_table(target, pairs), target_property(target, pairs))
         _, row = read_cases([reader], [one], 40, skip=("input",))
         assert (row.output, row.decision, row.truth) == ("identity", decision, 1)
         assert row.error == pytest.approx(error, abs=1e-3)
@@ -124,8 +124,8 @@ def test_the_suvr_is_a_reading_where_both_masks_are() -> None:
     assert read_suvr(one, 1.38, None) == []
     masks = {"cortex": np.zeros((2, 2, 2), bool), "reference": np.ones((2, 2, 2), bool)}
     masks["cortex"][0] = True
-    masked = OpenedCase(one.pair, one.volumes, 1.0, masks)
-    labels = Targets.of(Target(), Pairs(Path("pairs.csv"), (one.pair,)))
+    masked = LoadedCase(one.pair, one.volumes, 1.0, masks)
+    labels = Targets.for_table(Target(), Pairs(Path("pairs.csv"), (one.pair,)))
     [row] = read_suvr(masked, 1.0, labels, skip=("input", "clean"))
     assert (row.image, row.judge, row.prediction, row.decision, row.truth) == ("gan", "SUVR", 1.0, 1.0, 1.0)
     assert np.isnan(read_suvr(masked, 1.0, None)[-1].truth)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fake_cohort import CORTEX, REFERENCE, brain
 
-from taskgan.metrics.suvr import agreement, composite
+from taskgan.metrics.suvr import agreement, composite_suvr
 
 # Peak expiratory flow by two meters, 17 subjects: Bland and Altman 1986, Table 1 (first readings).
 LARGE = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
@@ -11,15 +11,15 @@ MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 25
 
 def test_the_composite_of_a_known_brain_is_known() -> None:
     image = brain(1.52, np.random.default_rng(0))
-    assert composite(image, CORTEX, REFERENCE) == pytest.approx(1.52, abs=1e-5)
-    assert composite(image * np.float32(3000), CORTEX, REFERENCE) == pytest.approx(1.52, abs=1e-4)
+    assert composite_suvr(image, CORTEX, REFERENCE) == pytest.approx(1.52, abs=1e-5)
+    assert composite_suvr(image * np.float32(3000), CORTEX, REFERENCE) == pytest.approx(1.52, abs=1e-4)
 
 
 def test_empty_regions_and_an_empty_reference_have_no_composite() -> None:
     image, nothing = brain(1.2, np.random.default_rng(0)), np.zeros_like(CORTEX)
-    assert np.isnan(composite(image, nothing, REFERENCE))
-    assert np.isnan(composite(image, CORTEX, nothing))
-    assert np.isnan(composite(image * 0, CORTEX, REFERENCE))
+    assert np.isnan(composite_suvr(image, nothing, REFERENCE))
+    assert np.isnan(composite_suvr(image, CORTEX, nothing))
+    assert np.isnan(composite_suvr(image * 0, CORTEX, REFERENCE))
 
 
 def test_limits_of_agreement_are_the_published_ones() -> None:

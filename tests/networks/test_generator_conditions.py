@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from taskgan.networks.generator import UNet
-from taskgan.restore.precision import folded, reduced
+from taskgan.restore.precision import fold_batch_norms, to_bf16
 
 K = 3
 
@@ -93,11 +93,11 @@ def test_folding_and_bfloat16_keep_the_modulation(images: Tensor) -> None:
     with torch.no_grad():
         net(told(0, images))
     net.eval()
-    fast = folded(net)
+    fast = fold_batch_norms(net)
     with torch.no_grad():
         exact = net(told(1, images))
         torch.testing.assert_close(fast(told(1, images)), exact, rtol=1e-4, atol=1e-5)
-        small = reduced(fast)(told(1, images))
+        small = to_bf16(fast)(told(1, images))
     assert (small - exact).abs().max() < 0.1 * exact.abs().max() + 1e-3
 
 

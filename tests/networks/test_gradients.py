@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from taskgan.networks.discriminant import Discriminant
 from taskgan.networks.gradients import FEATURES, OrientedGradients
-from taskgan.networks.prepared import Prepared
+from taskgan.networks.prepared import PreparedNetwork
 from taskgan.networks.recogniser import recogniser_network
 
 
@@ -67,16 +67,16 @@ def test_images_are_averaged_and_standardised_before_the_first_layer() -> None:
             return x, []
 
     images = _images() + 3
-    Prepared(Seen(), reduce=2)(images)
+    PreparedNetwork(Seen(), reduce=2)(images)
     torch.testing.assert_close(seen[0], F.avg_pool2d(images, 2))
-    Prepared(Seen(), reduce=4)(torch.ones(1, 1, 10, 9))
+    PreparedNetwork(Seen(), reduce=4)(torch.ones(1, 1, 10, 9))
     assert seen[1].shape == (1, 1, 3, 3)
     assert torch.equal(seen[1], torch.ones(1, 1, 3, 3))
-    Prepared(Seen(), standardise=True)(images)
+    PreparedNetwork(Seen(), standardise=True)(images)
     torch.testing.assert_close(seen[2].mean(dim=(1, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
     wanted = images.std(dim=(1, 2, 3), correction=0)
     torch.testing.assert_close(seen[2].std(dim=(1, 2, 3), correction=0), wanted / (wanted + 0.05))
-    Prepared(Seen(), standardise=True)(torch.ones(1, 1, 4, 4))
+    PreparedNetwork(Seen(), standardise=True)(torch.ones(1, 1, 4, 4))
     assert not seen[3].any()
 
 

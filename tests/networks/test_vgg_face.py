@@ -49,7 +49,7 @@ def test_it_is_vgg_written_out(reader: VggFaceRecogniser) -> None:
 def test_red_comes_first_and_loses_reds_mean(reader: VggFaceRecogniser) -> None:
     red = torch.zeros(1, 3, 224, 224)
     red[:, 0] = 1
-    seen = reader.prepared(red)[0, :, 100, 100]
+    seen = reader.prepare(red)[0, :, 100, 100]
     torch.testing.assert_close(seen, torch.tensor([255 - 129.1863, -104.7624, -93.5940]))
 
 
@@ -58,10 +58,10 @@ def test_a_photo_as_the_cohort_gives_it_is_seen_upright(reader: VggFaceRecognise
     photo = torch.zeros(224, 224)  # rows, columns
     photo[30, 180] = 1  # high and to the right
     slices = to_slices(photo.T[:, :, None].numpy())
-    seen = reader.prepared(torch.from_numpy(slices[:, None]))[0, 0] + MEAN[0]
+    seen = reader.prepare(torch.from_numpy(slices[:, None]))[0, 0] + MEAN[0]
     torch.testing.assert_close(seen, 255 * photo, rtol=0, atol=1e-4)
     tall = torch.rand(1, 1, 200, 300)  # 200 columns, 300 rows
-    upright = reader.prepared(tall)[0, 0, 112]
+    upright = reader.prepare(tall)[0, 0, 112]
     assert (
         upright.argmax()
         == F.interpolate(tall.transpose(2, 3), size=(336, 224), mode="bilinear", antialias=True)[
@@ -81,10 +81,10 @@ def test_any_size_is_seen_at_224_around_its_middle(reader: VggFaceRecogniser, si
     images = torch.full((1, 1, *size), 0.5)
     middle = images.clone()
     middle[..., size[0] // 2, size[1] // 2] = 1
-    seen = reader.prepared(images)
+    seen = reader.prepare(images)
     assert seen.shape == (1, 3, 224, 224)
     torch.testing.assert_close(seen[0, :, 7, 9], 127.5 - torch.tensor(MEAN))
-    brightest = (reader.prepared(middle) - seen)[0, 0].flatten().argmax()
+    brightest = (reader.prepare(middle) - seen)[0, 0].flatten().argmax()
     assert abs(int(brightest) // 224 - 112) <= 3
     assert abs(int(brightest) % 224 - 112) <= 3
 
@@ -95,7 +95,7 @@ def test_reducing_does_not_lose_lines(reader: VggFaceRecogniser) -> None:
     for line in (200, 201, 202, 203):
         photo = torch.zeros(1, 1, 448, 448)
         photo[..., line, :] = 1
-        sums.append((reader.prepared(photo)[0, 0] + MEAN[0]).sum())
+        sums.append((reader.prepare(photo)[0, 0] + MEAN[0]).sum())
     torch.testing.assert_close(torch.stack(sums), sums[0].expand(4), rtol=1e-3, atol=0)
 
 

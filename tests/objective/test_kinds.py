@@ -13,9 +13,9 @@ from torch import Tensor
 
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.task import KINDS, Form, Target
+from taskgan.task import KINDS, LossForm, Target
 
-FORMS: list[Form] = ["squared", "proper"]
+FORMS: list[LossForm] = ["squared", "proper"]
 MASK = torch.zeros(2, 6, 6)
 MASK[0, 1:4, 1:4] = 1
 MASK[1, 2:5, 2:6] = 1
@@ -29,7 +29,7 @@ class Example:
     label: Tensor
     output: Callable[[float], Tensor]
 
-    def kind(self, form: Form) -> TaskKind:
+    def kind(self, form: LossForm) -> TaskKind:
         return task_kind(self.target, form)
 
 
@@ -87,7 +87,7 @@ def test_there_is_an_example_of_every_kind() -> None:
 
 @every_kind
 @every_form
-def test_nothing_is_lost_at_the_truth_and_less_the_nearer(name: str, form: Form) -> None:
+def test_nothing_is_lost_at_the_truth_and_less_the_nearer(name: str, form: LossForm) -> None:
     example = EXAMPLES[name]
     losses = torch.stack([example.kind(form).loss(example.output(n / 10), example.label) for n in range(11)])
     assert losses.shape == (11, 2)
@@ -107,7 +107,7 @@ def test_the_squared_form_is_of_order_one_where_t_knows_nothing(name: str) -> No
 
 @every_kind
 @every_form
-def test_the_gradient_reaches_a_restored_image(name: str, form: Form) -> None:
+def test_the_gradient_reaches_a_restored_image(name: str, form: LossForm) -> None:
     example = EXAMPLES[name]
     image = example.output(0.4).requires_grad_()
     example.kind(form).loss(image, example.label).sum().backward()  # type: ignore[no-untyped-call]
@@ -118,7 +118,7 @@ def test_the_gradient_reaches_a_restored_image(name: str, form: Form) -> None:
 
 @every_kind
 @every_form
-def test_cases_do_not_depend_on_their_company(name: str, form: Form) -> None:
+def test_cases_do_not_depend_on_their_company(name: str, form: LossForm) -> None:
     if (name, form) == ("embedding", "proper"):
         pytest.skip("its proper form tells an identity from the others in the batch")
     example, kind = EXAMPLES[name], EXAMPLES[name].kind(form)
@@ -147,7 +147,7 @@ def test_the_error_is_nothing_at_the_truth_and_falls_towards_it(name: str) -> No
 @every_kind
 def test_entries_name_every_output_once_and_are_right_at_the_truth(name: str) -> None:
     example, kind = EXAMPLES[name], EXAMPLES[name].kind("squared")
-    entries = kind.entries(kind.prediction(example.output(1.0))[:1], example.label[:1])
+    entries = kind.readings(kind.prediction(example.output(1.0))[:1], example.label[:1])
     assert len({entry.output for entry in entries}) == len(entries)
     for entry in entries:
         if not math.isnan(entry.target):
@@ -159,7 +159,7 @@ def test_entries_name_every_output_once_and_are_right_at_the_truth(name: str) ->
 @every_kind
 def test_right_decisions_where_there_is_one(name: str) -> None:
     example, kind = EXAMPLES[name], EXAMPLES[name].kind("squared")
-    truth = kind.truth(example.label)
+    truth = kind.true_decision(example.label)
     if truth is None:
         assert name in ("multi_label", "segmentation", "embedding")
         return
@@ -199,7 +199,7 @@ def test_settings_that_make_no_property_are_refused(values: dict[str, Any], mess
     form=st.sampled_from(FORMS),
 )
 @settings(max_examples=40, deadline=None)
-def test_two_classes_and_one_label_are_a_binary_property(p: float, y: float, form: Form) -> None:
+def test_two_classes_and_one_label_are_a_binary_property(p: float, y: float, form: LossForm) -> None:
     label = torch.tensor([y])
     binary = task_kind(Target(), form).loss(torch.tensor([[p]]), label)
     classes = task_kind(Target(kind="multi_class"), form).loss(torch.tensor([[0.0, p]]), label)
@@ -214,7 +214,7 @@ def test_two_classes_and_one_label_are_a_binary_property(p: float, y: float, for
     form=st.sampled_from(FORMS),
 )
 @settings(max_examples=60, deadline=None)
-def test_unknown_labels_count_nowhere(logits: list[float], known: list[bool], form: Form) -> None:
+def test_unknown_labels_count_nowhere(logits: list[float], known: list[bool], form: LossForm) -> None:
     kind = task_kind(Target(kind="multi_label", labels=tuple("abcd")), form)
     label = torch.tensor([[1.0 if k else math.nan for k in known]])
     output = torch.tensor([logits], requires_grad=True)
@@ -258,8 +258,8 @@ def test_an_outlier_pulls_at_hubers_loss_no_harder_than_one_scale() -> None:
 
 def test_without_a_cut_a_regression_decides_nothing() -> None:
     kind = task_kind(Target(kind="regression", labels=("v",)), "squared")
-    assert kind.truth(torch.tensor([1.0])) is None
-    assert math.isnan(kind.entries(torch.tensor([1.0]), torch.tensor([1.2]))[0].decision)
+    assert kind.true_decision(torch.tensor([1.0])) is None
+    assert math.isnan(kind.readings(torch.tensor([1.0]), torch.tensor([1.2]))[0].decision)
 
 
 def test_dice_of_known_masks() -> None:
@@ -267,11 +267,11 @@ def test_dice_of_known_masks() -> None:
     half = torch.zeros(1, 6, 6)
     half[0, 1:4, 1:3] = 1  # six of the nine voxels
     prediction = kind.prediction(_classes(half, 2, 1.0))
-    assert kind.entries(prediction, MASK[:1])[0].prediction == pytest.approx(2 * 6 / (6 + 9))
+    assert kind.readings(prediction, MASK[:1])[0].prediction == pytest.approx(2 * 6 / (6 + 9))
     assert kind.error(prediction, MASK[:1]).item() == pytest.approx(1 - 12 / 15)
     nothing = kind.prediction(_classes(torch.zeros(1, 6, 6), 2, 1.0))
     assert kind.error(nothing, torch.zeros(1, 6, 6)).item() == 0  # nothing there, nothing found
-    assert math.isnan(kind.entries(nothing, torch.zeros(1, 6, 6))[0].prediction)
+    assert math.isnan(kind.readings(nothing, torch.zeros(1, 6, 6))[0].prediction)
     assert kind.error(nothing, MASK[:1]).item() == 1
 
 
@@ -309,16 +309,19 @@ def test_an_identity_is_decided_by_the_cut() -> None:
     target = Target(kind="embedding", labels=("subject",), size=2, cut=0.5)
     kind = task_kind(target, "squared")
     y = torch.tensor([[0.0, 1.0, 0.0]])
-    near, far = (kind.entries(torch.tensor([v]), y)[0] for v in ([1.0, 0.2], [1.0, 2.0]))
+    near, far = (kind.readings(torch.tensor([v]), y)[0] for v in ([1.0, 0.2], [1.0, 2.0]))
     assert (near.decision, far.decision) == (1.0, 0.0)
     assert far.prediction == pytest.approx(1 / math.sqrt(5))
     undecided = task_kind(target.model_copy(update={"cut": None}), "squared")
-    assert math.isnan(undecided.entries(torch.tensor([[1.0, 0.2]]), y)[0].decision)
+    assert math.isnan(undecided.readings(torch.tensor([[1.0, 0.2]]), y)[0].decision)
 
 
 def test_the_margin_asks_for_more_than_being_right() -> None:
     kind = EXAMPLES["embedding"].kind("squared")
-    wide, narrow = kind.head(2), task_kind(Target(kind="embedding", size=3, margin=0.0), "squared").head(2)
+    wide, narrow = (
+        kind.pretraining_head(2),
+        task_kind(Target(kind="embedding", size=3, margin=0.0), "squared").pretraining_head(2),
+    )
     assert wide is not None
     assert narrow is not None
     narrow.load_state_dict(wide.state_dict())
@@ -326,4 +329,4 @@ def test_the_margin_asks_for_more_than_being_right() -> None:
     assert (wide(output, label) >= narrow(output, label)).all()
     assert wide(output, label).sum() > narrow(output, label).sum()
     assert sum(p.numel() for p in wide.parameters()) == 6
-    assert EXAMPLES["binary"].kind("squared").head(2) is None
+    assert EXAMPLES["binary"].kind("squared").pretraining_head(2) is None

@@ -73,10 +73,10 @@ def test_the_recipe_chooses_form_margin_and_scale() -> None:
     target = Target(
         kind="embedding", labels=("subject",), size=4, margin=0.5, margin_form="angular", margin_scale=30
     )
-    head = task_kind(target, "proper").head(7)
+    head = task_kind(target, "proper").pretraining_head(7)
     assert isinstance(head, MarginHead)
     assert (head.margin, head.form, head.scale, tuple(head.centres.shape)) == (0.5, "angular", 30, (7, 4))
-    plain = task_kind(Target(kind="embedding", labels=("subject",), size=4), "proper").head(7)
+    plain = task_kind(Target(kind="embedding", labels=("subject",), size=4), "proper").pretraining_head(7)
     assert isinstance(plain, MarginHead)
     assert (plain.margin, plain.form, plain.scale) == (0.2, "cosine", 16)
 

@@ -4,17 +4,17 @@ import torch
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind, feature_distance, task_loss
-from taskgan.task import Form, Target
+from taskgan.task import LossForm, Target
 
-FORMS: list[Form] = ["squared", "proper"]
+FORMS: list[LossForm] = ["squared", "proper"]
 
 
-def binary(form: Form = "squared") -> TaskKind:
+def binary(form: LossForm = "squared") -> TaskKind:
     return task_kind(Target(), form)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_nearer_to_the_label_costs_less(form: Form) -> None:
+def test_nearer_to_the_label_costs_less(form: LossForm) -> None:
     kind = binary(form)
     logits = torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]])
     positive = kind.loss(logits, torch.ones(5)).tolist()

@@ -5,7 +5,7 @@ import pytest
 from dicom_files import write_enhanced, write_series
 
 from taskgan.core.errors import UserError
-from taskgan.prepare.dicom.series import Pick, read_series
+from taskgan.prepare.dicom.series import SeriesFilter, read_series
 from taskgan.prepare.images import read_image
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dicom"
@@ -41,7 +41,7 @@ def test_slices_are_sorted_by_position_and_every_voxel_keeps_its_place(tmp_path)
     for index in [(0, 0, 0), (7, 0, 2), (3, 9, 4), (5, 5, 1)]:
         world = (affine @ [*index, 1])[:3]
         assert at(image, world) == data[index]
-    assert dict(image.about) == {
+    assert dict(image.metadata) == {
         "RepetitionTime": 4.35, "EchoTime": 0.021, "InversionTime": 0.15, "SliceThickness": pytest.approx(5.5)
     }  # fmt: skip
     assert image.reference.endswith(".99")
@@ -69,7 +69,7 @@ def test_rescale_and_philips_private_scale(tmp_path):
     }  # fmt: skip
     for name, (fields, private, expected) in cases.items():
         write_series(tmp_path / name, data, np.diag([2.0, 2, 5, 1]), private=private, **fields)
-        values, _, _ = read_series(tmp_path / name, Pick())
+        values, _, _ = read_series(tmp_path / name, SeriesFilter())
         np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-3)
 
 
@@ -87,11 +87,11 @@ def test_rescale_and_philips_private_scale(tmp_path):
 )
 def test_the_part_is_read_from_the_header(tmp_path, image_type, private, expected):
     write_series(tmp_path, stored(), np.diag([2.0, 2, 5, 1]), ImageType=image_type, private=private)
-    assert read_series(tmp_path, Pick())[2].part == expected
+    assert read_series(tmp_path, SeriesFilter())[2].part == expected
     if expected:
         other = "imag" if expected != "imag" else "real"
         with pytest.raises(UserError, match=f"holds {expected} by its DICOM header, expected {other}"):
-            read_series(tmp_path, Pick(part=other))
+            read_series(tmp_path, SeriesFilter(part=other))
 
 
 def test_several_series_are_named_unless_one_is_picked(tmp_path):
@@ -99,11 +99,11 @@ def test_several_series_are_named_unless_one_is_picked(tmp_path):
     write_series(tmp_path, first, affine, series=301)
     write_series(tmp_path, second, affine, series=401)
     with pytest.raises(UserError, match=r"holds 2 series: 301 'series 301' \(5 images\), 401 'series 401'"):
-        read_series(tmp_path, Pick())
+        read_series(tmp_path, SeriesFilter())
     for wanted in ("401", "Series 401"):
-        np.testing.assert_array_equal(read_series(tmp_path, Pick(series=wanted))[0], second)
+        np.testing.assert_array_equal(read_series(tmp_path, SeriesFilter(series=wanted))[0], second)
     with pytest.raises(UserError, match="holds no series '7'; it holds 301"):
-        read_series(tmp_path, Pick(series="7"))
+        read_series(tmp_path, SeriesFilter(series="7"))
 
 
 def test_one_series_with_all_delays_and_echoes_is_told_apart(tmp_path):
@@ -118,13 +118,13 @@ def test_one_series_with_all_delays_and_echoes_is_told_apart(tmp_path):
         for file in (tmp_path / "new").iterdir():
             file.rename(tmp_path / f"{number}_{file.name}")
     (tmp_path / "new").rmdir()
-    values, _, frame = read_series(tmp_path, Pick(part="phase", delay_ms=600, echo=2))
+    values, _, frame = read_series(tmp_path, SeriesFilter(part="phase", delay_ms=600, echo=2))
     np.testing.assert_array_equal(values, images[600, 95, "P"])
     assert (frame.part, frame.delay_ms, frame.echo_ms) == ("phase", 600, 95)
     with pytest.raises(UserError, match=r"holds 8 images in one series .*none of them is the one"):
-        read_series(tmp_path, Pick(part="phase", delay_ms=1950, echo=2))
+        read_series(tmp_path, SeriesFilter(part="phase", delay_ms=1950, echo=2))
     with pytest.raises(UserError, match="more than one is the one"):
-        read_series(tmp_path, Pick(part="magnitude", delay_ms=150))
+        read_series(tmp_path, SeriesFilter(part="magnitude", delay_ms=150))
 
 
 def test_enhanced_multi_frame(tmp_path):
@@ -138,12 +138,12 @@ def test_enhanced_multi_frame(tmp_path):
     write_enhanced(file, images, affine)
     for data, slope, intercept, component, delay, _ in images:
         part = component.lower()
-        values, found, frame = read_series(file, Pick(part=part, delay_ms=delay, echo=1))
+        values, found, frame = read_series(file, SeriesFilter(part=part, delay_ms=delay, echo=1))
         np.testing.assert_allclose(values, data * slope + intercept, rtol=1e-5, atol=1e-2)
         np.testing.assert_allclose(found, affine, atol=1e-4)
-        assert frame.about["RepetitionTime"] == 4.35
-        assert frame.about["EchoTime"] == 0.021
-    assert read_image(tmp_path, Pick(part="phase")).data.shape == SHAPE
+        assert frame.metadata["RepetitionTime"] == 4.35
+        assert frame.metadata["EchoTime"] == 0.021
+    assert read_image(tmp_path, SeriesFilter(part="phase")).data.shape == SHAPE
 
 
 def test_a_screen_shot_beside_the_slices_is_left_out_but_not_one_among_them(tmp_path):
@@ -151,27 +151,27 @@ def test_a_screen_shot_beside_the_slices_is_left_out_but_not_one_among_them(tmp_
     write_series(tmp_path / "shot", data[:, :, :1], affine, series=9, SamplesPerPixel=3)
     (shot,) = (tmp_path / "shot").iterdir()
     with pytest.raises(UserError, match="is a colour image"):
-        read_series(tmp_path / "shot", Pick())
+        read_series(tmp_path / "shot", SeriesFilter())
     write_series(tmp_path / "s", data, affine)
     shot.rename(tmp_path / "s" / "shot.dcm")
-    np.testing.assert_array_equal(read_series(tmp_path / "s", Pick())[0], data)
+    np.testing.assert_array_equal(read_series(tmp_path / "s", SeriesFilter())[0], data)
     write_series(tmp_path / "shot", data[:, :, :1], affine, series=1, ImagePositionPatient=None)
     (shot,) = (tmp_path / "shot").iterdir()
     shot.rename(tmp_path / "s" / "nowhere.dcm")
     with pytest.raises(UserError, match="nowhere.dcm does not say where its image lies"):
-        read_series(tmp_path / "s", Pick())
+        read_series(tmp_path / "s", SeriesFilter())
 
 
 def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     affine, data = np.diag([2.0, 2, 5, 1]), stored()
     with pytest.raises(UserError, match="does not exist"):
-        read_series(tmp_path / "nowhere", Pick())
+        read_series(tmp_path / "nowhere", SeriesFilter())
     (tmp_path / "exam" / "series1").mkdir(parents=True)
     (tmp_path / "exam" / "readme.txt").write_text("x" * 200)
     with pytest.raises(UserError, match=r"exam holds no DICOM file; it has the folders series1"):
-        read_series(tmp_path / "exam", Pick())
+        read_series(tmp_path / "exam", SeriesFilter())
     with pytest.raises(UserError, match=r"readme.txt is neither NIfTI .* nor DICOM"):
-        read_series(tmp_path / "exam" / "readme.txt", Pick())
+        read_series(tmp_path / "exam" / "readme.txt", SeriesFilter())
 
     def broken(name, change):
         write_series(tmp_path / name, data, affine)
@@ -188,13 +188,13 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     }  # fmt: skip
     for name, (change, text) in cases.items():
         with pytest.raises(UserError, match=text):
-            read_series(broken(name, change), Pick())
+            read_series(broken(name, change), SeriesFilter())
     write_series(tmp_path / "mixed", data, affine)
     write_series(tmp_path / "other", np.swapaxes(data, 0, 1), affine)
     for number, file in enumerate((tmp_path / "other").iterdir()):
         file.rename(tmp_path / "mixed" / f"y{number}.dcm")
     with pytest.raises(UserError, match="has another image size than"):
-        read_series(tmp_path / "mixed", Pick())
+        read_series(tmp_path / "mixed", SeriesFilter())
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the two real series are not here (shared/data/dicom)")
@@ -203,7 +203,7 @@ def test_two_real_series_of_one_patient():
     assert t1.data.shape == (512, 512, 22)
     assert flair.data.shape == (288, 288, 22)
     assert t1.reference == flair.reference != ""
-    assert flair.about["InversionTime"] > 1
+    assert flair.metadata["InversionTime"] > 1
     for image in (t1, flair):
         assert (np.diag(image.affine)[:3] > 0).all()
         assert image.data.min() >= 0

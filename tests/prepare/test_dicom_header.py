@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from taskgan.prepare.dicom.header import acquisition, finder, number, part_of, scaling
+from taskgan.prepare.dicom.header import complex_part, finder, first_number, scaling, sidecar_fields
 
 
 class Header(SimpleNamespace):
@@ -29,23 +29,23 @@ def test_a_frames_own_group_goes_before_the_shared_one_and_that_before_the_top()
             Header(MRTimingAndRelatedParametersSequence=[Header(RepetitionTime="4350", FlipAngle=None)])
         ],
     )
-    assert acquisition(finder(header, 0)) == {"RepetitionTime": 4.35, "EchoTime": 0.021, "FlipAngle": 60}
-    assert acquisition(finder(header, 1))["EchoTime"] == 0.005
-    assert acquisition(finder(header, None))["RepetitionTime"] == 0.001
+    assert sidecar_fields(finder(header, 0)) == {"RepetitionTime": 4.35, "EchoTime": 0.021, "FlipAngle": 60}
+    assert sidecar_fields(finder(header, 1))["EchoTime"] == 0.005
+    assert sidecar_fields(finder(header, None))["RepetitionTime"] == 0.001
 
 
 def test_nothing_of_the_person_is_kept():
     header = Header(
         PatientName="A^B", StudyDate="20200101", InstitutionName="X", Manufacturer="GE", EchoTime=""
     )
-    assert acquisition(finder(header, None)) == {"Manufacturer": "GE"}
+    assert sidecar_fields(finder(header, None)) == {"Manufacturer": "GE"}
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [("2.5", 2.5), ([3, 4], 3.0), ([], None), ("x", None), (None, None)]
 )
 def test_numbers(value, expected):
-    assert number(value) == expected
+    assert first_number(value) == expected
 
 
 def test_private_scale_as_bytes_of_unknown_type():
@@ -71,9 +71,9 @@ def test_private_scale_of_a_philips_frame():
 def test_part_of_an_image_type():
     def told(*words):
         header = Header(ImageType=list(words))
-        return part_of(header, finder(header, None))
+        return complex_part(header, finder(header, None))
 
     assert told("ORIGINAL", "PRIMARY", "M_SE", "M", "SE") == "magnitude"
     assert told("ORIGINAL", "PRIMARY", "PHASE MAP", "P", "SE") == "phase"
     assert told("DERIVED", "SECONDARY", "MPR") == ""
-    assert part_of(Header(ImageType="ORIGINAL"), finder(Header(ImageType="ORIGINAL"), None)) == ""
+    assert complex_part(Header(ImageType="ORIGINAL"), finder(Header(ImageType="ORIGINAL"), None)) == ""

@@ -10,7 +10,7 @@ from dicom_files import write_enhanced, write_series
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskgan.core.bounds import VARIABLE
+from taskgan.core.bounds import MAX_VOXELS_VARIABLE
 from taskgan.core.errors import UserError
 from taskgan.prepare.images import read_image
 
@@ -51,7 +51,7 @@ def deflated(folder: Path, extra: bytes = b"") -> Path:
         ),
         ({"ImageOrientationPatient": ["1", "0", "0"]}, "has ImageOrientationPatient .* expected 6 finite"),
         ({"PixelSpacing": "1"}, r"has PixelSpacing \[1\.0\], expected 2 finite numbers"),
-        ({"Rows": 65535, "Columns": 65535}, f"set {VARIABLE}"),
+        ({"Rows": 65535, "Columns": 65535}, f"set {MAX_VOXELS_VARIABLE}"),
     ],
 )
 def test_values_of_another_number_are_named(tmp_path: Path, header: dict[str, object], words: str) -> None:
@@ -61,11 +61,11 @@ def test_values_of_another_number_are_named(tmp_path: Path, header: dict[str, ob
 
 def test_numbers_that_are_none_do_not_reach_a_sidecar(tmp_path: Path) -> None:
     image = read_image(series(tmp_path / "s", EchoTime="20"))
-    assert image.about["EchoTime"] == 0.02
+    assert image.metadata["EchoTime"] == 0.02
     folder = series(tmp_path / "nan", EchoTime="20")
     for path in folder.iterdir():
         path.write_bytes(path.read_bytes().replace(b"DS\x02\x0020", b"DS\x04\x00nan "))
-    assert "EchoTime" not in read_image(folder).about
+    assert "EchoTime" not in read_image(folder).metadata
 
 
 def test_an_unknown_type_is_a_sentence(tmp_path: Path) -> None:
@@ -94,11 +94,11 @@ def test_frames_that_are_only_told_of_are_refused(tmp_path: Path) -> None:
 def test_deflated_files_are_read_and_bombs_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, packed = read_image(series(tmp_path / "plain")), read_image(deflated(tmp_path / "packed"))
     np.testing.assert_array_equal(plain.data, packed.data)
-    monkeypatch.setenv(VARIABLE, "1000")
+    monkeypatch.setenv(MAX_VOXELS_VARIABLE, "1000")
     bomb = deflated(tmp_path / "bomb", bytes(80 * 2**20))
     assert sum(path.stat().st_size for path in bomb.iterdir()) < 10**6
     with pytest.raises(
-        UserError, match=rf"unpacks to more than \d+ bytes, expected an image; set {VARIABLE}"
+        UserError, match=rf"unpacks to more than \d+ bytes, expected an image; set {MAX_VOXELS_VARIABLE}"
     ):
         read_image(bomb)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems
 from taskgan.prepare.mr.cohort import prepare_mr
-from taskgan.prepare.mr.phase import UNITS, polar, unit_of
+from taskgan.prepare.mr.phase import UNITS, complex_from_polar, phase_unit
 from taskgan.prepare.mr.settings import MrPreparation
 
 PI = math.pi
@@ -34,13 +34,13 @@ PI = math.pi
     ],
 )
 def test_the_range_tells_the_unit_or_nothing(low, high, expected):
-    assert unit_of(low, high) == expected
+    assert phase_unit(low, high) == expected
 
 
 @given(st.sampled_from(sorted(UNITS)), st.floats(-PI, PI))
 def test_every_unit_gives_the_same_angle_back(unit, angle):
     stored = angle / UNITS[unit].radians + UNITS[unit].zero
-    found = polar(np.ones((1,)), np.array([stored]), unit)
+    found = complex_from_polar(np.ones((1,)), np.array([stored]), unit)
     np.testing.assert_allclose(found, [np.exp(1j * angle)], atol=1e-6)
 
 

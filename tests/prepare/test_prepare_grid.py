@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgan.prepare.grid import described, difference, resample
+from taskgan.prepare.grid import describe_grid, grid_difference, resample
 
 AFFINE = np.array([[-1.8, 0.1, 0, 40], [0.1, 1.8, 0.2, -50], [0, -0.2, 3.1, -9], [0, 0, 0, 1.0]])
 
@@ -48,7 +48,7 @@ def test_it_is_linear_and_labels_stay_labels():
 def test_differences_are_sentences():
     moved = AFFINE.copy()
     moved[1, 3] += 0.25
-    assert difference((3, 4, 5), AFFINE, (3, 4, 5), AFFINE + 5e-4) == ""
-    assert difference((3, 4, 6), AFFINE, (3, 4, 5), AFFINE) == "has shape 3×4×6, expected 3×4×5"
-    assert "differ by up to 0.25 mm" in difference((3, 4, 5), moved, (3, 4, 5), AFFINE)
-    assert described((3, 4, 5), np.diag([0.9, 0.9, 5, 1])) == "3×4×5 at 0.9×0.9×5 mm"
+    assert grid_difference((3, 4, 5), AFFINE, (3, 4, 5), AFFINE + 5e-4) == ""
+    assert grid_difference((3, 4, 6), AFFINE, (3, 4, 5), AFFINE) == "has shape 3×4×6, expected 3×4×5"
+    assert "differ by up to 0.25 mm" in grid_difference((3, 4, 5), moved, (3, 4, 5), AFFINE)
+    assert describe_grid((3, 4, 5), np.diag([0.9, 0.9, 5, 1])) == "3×4×5 at 0.9×0.9×5 mm"

@@ -1,7 +1,7 @@
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.prepare.names import named_alike, participant
+from taskgan.prepare.names import name_problems, participant
 from taskgan.prepare.table import read_table
 
 
@@ -48,8 +48,8 @@ def test_missing_and_unreadable(tmp_path):
 
 def test_participants():
     assert participant("P-01") == participant("sub-P01") == "sub-P01"
-    assert named_alike(["a", "b", "sub-c"]) == []
-    assert named_alike(["A_1", "a1", "--"]) == [
+    assert name_problems(["a", "b", "sub-c"]) == []
+    assert name_problems(["A_1", "a1", "--"]) == [
         "subject '--' has no letter or digit",
         "subjects 'A_1' and 'a1' would both be called sub-a1",
     ]

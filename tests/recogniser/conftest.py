@@ -34,9 +34,9 @@ def disc(label: int, rng: np.random.Generator, size: int = 24, slices: int = 6) 
 
 
 @pytest.fixture
-def settings() -> recipe.Recogniser:
+def settings() -> recipe.RecogniserSettings:
     """Small and quick."""
-    return recipe.Recogniser(
+    return recipe.RecogniserSettings(
         network="convnet",
         width=4,
         steps=60,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from taskgan.recipe import Augment, Recogniser
-from taskgan.recogniser.batches import Batches
+from taskgan.recipe import Augment, RecogniserSettings
+from taskgan.recogniser.batches import RecogniserBatches
 from taskgan.recogniser.volumes import CleanSlices, CleanVolume
 
 STILL = Augment(flip=False, shift=0)
@@ -30,7 +30,7 @@ def _uneven() -> CleanSlices:
 
 
 def test_labels_and_subjects_within_a_label_are_drawn_equally_often() -> None:
-    batches = Batches(_uneven(), Recogniser(batch_size=16, augment=STILL))
+    batches = RecogniserBatches(_uneven(), RecogniserSettings(batch_size=16, augment=STILL))
     seen: Counter[float] = Counter()
     for _ in range(100):
         images, labels = batches.draw()
@@ -42,14 +42,14 @@ def test_labels_and_subjects_within_a_label_are_drawn_equally_often() -> None:
 
 
 def test_an_odd_batch_is_balanced_in_the_long_run() -> None:
-    batches = Batches(_uneven(), Recogniser(batch_size=1, augment=STILL))
+    batches = RecogniserBatches(_uneven(), RecogniserSettings(batch_size=1, augment=STILL))
     assert 70 < sum(batches.draw()[1].item() for _ in range(200)) < 130
 
 
 def test_every_slice_comes_up() -> None:
     slices = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((5, 4, 4), np.float32)
     volumes = CleanSlices((CleanVolume("a", 0.0, slices), _volume("p", 1.0, 10, size=4)))
-    batches = Batches(volumes, Recogniser(batch_size=32, augment=STILL))
+    batches = RecogniserBatches(volumes, RecogniserSettings(batch_size=32, augment=STILL))
     images = torch.cat([batches.draw()[0] for _ in range(5)])
     assert set(images[:, 0, 0, 0].tolist()) == {0, 1, 2, 3, 4, 10}
 
@@ -62,9 +62,9 @@ def test_the_seed_decides_everything(seed: int) -> None:
             for k, n in enumerate("ab")
         )
     )
-    settings = Recogniser(batch_size=8, seed=seed)
-    first, again = Batches(volumes, settings), Batches(volumes, settings)
-    other = Batches(volumes, settings.model_copy(update={"seed": seed + 1}))
+    settings = RecogniserSettings(batch_size=8, seed=seed)
+    first, again = RecogniserBatches(volumes, settings), RecogniserBatches(volumes, settings)
+    other = RecogniserBatches(volumes, settings.model_copy(update={"seed": seed + 1}))
     for _ in range(3):
         images = first.draw()[0]
         assert torch.equal(images, again.draw()[0])
@@ -73,7 +73,7 @@ def test_the_seed_decides_everything(seed: int) -> None:
 
 def test_smaller_volumes_are_padded_around_their_middle() -> None:
     volumes = CleanSlices((_volume("a", 0.0, 1, size=4), _volume("p", 1.0, 10, size=9)))
-    images, labels = Batches(volumes, Recogniser(batch_size=4, augment=STILL)).draw()
+    images, labels = RecogniserBatches(volumes, RecogniserSettings(batch_size=4, augment=STILL)).draw()
     small = images[labels == 0][0, 0]
     assert small.shape == (9, 9)
     assert small.sum() == 16
@@ -81,7 +81,9 @@ def test_smaller_volumes_are_padded_around_their_middle() -> None:
 
 
 def test_images_rather_than_subjects_are_drawn_equally_often_where_that_is_asked_for() -> None:
-    batches = Batches(_uneven(), Recogniser(batch_size=16, augment=STILL, sampling="images"))
+    batches = RecogniserBatches(
+        _uneven(), RecogniserSettings(batch_size=16, augment=STILL, sampling="images")
+    )
     seen: Counter[float] = Counter()
     for _ in range(200):
         seen.update(batches.draw()[0][:, 0, 0, 0].tolist())

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from taskgan.core.errors import UserError
-from taskgan.recipe import Recogniser as Settings
+from taskgan.recipe import RecogniserSettings as Settings
 from taskgan.recipe import Target, Task
 from taskgan.recogniser import discriminant as room
-from taskgan.recogniser.discriminant import discriminant, several
+from taskgan.recogniser.discriminant import repeated_subjects, solve_discriminant
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser
 from taskgan.recogniser.volumes import CleanSlices, CleanVolume
@@ -38,11 +38,11 @@ def test_directions_in_which_photos_of_one_person_differ_count_for_less() -> Non
     who = np.repeat(np.arange(60), 4).astype(float)
     own = rng.normal(size=(60, 3))[who.astype(int)]
     found = np.concatenate([own, 5 * rng.normal(size=(240, 3))], axis=1).astype(np.float32)
-    matrix, mean = discriminant(found, who, 3)
+    matrix, mean = solve_discriminant(found, who, 3)
     assert matrix.shape == (3, 6)
     np.testing.assert_allclose(mean, found.mean(axis=0), atol=1e-5)
     assert np.abs(matrix[:, 3:]).max() < 0.05 * np.abs(matrix[:, :3]).max()
-    wide, _ = discriminant(found, who, 9)
+    wide, _ = solve_discriminant(found, who, 9)
     assert not wide[6:].any()  # there are six axes
 
 
@@ -50,8 +50,8 @@ def test_more_numbers_than_images_give_the_axes_that_the_covariance_has() -> Non
     rng = np.random.default_rng(1)
     who = np.repeat(np.arange(10), 3).astype(float)
     found = (rng.normal(size=(10, 40))[who.astype(int)] + 0.3 * rng.normal(size=(30, 40))).astype(np.float32)
-    few, mean = discriminant(found, who, 5)
-    many, _ = discriminant(np.concatenate([found] * 2), np.concatenate([who] * 2), 5)
+    few, mean = solve_discriminant(found, who, 5)
+    many, _ = solve_discriminant(np.concatenate([found] * 2), np.concatenate([who] * 2), 5)
     one, two = ((found - mean) @ matrix.T for matrix in (few, many))
     own = [np.corrcoef(pdist(one), pdist(two))[0, 1]]
     assert min(own) > 0.99
@@ -93,10 +93,10 @@ def test_a_network_that_learns_by_steps_is_the_better_for_a_discriminant() -> No
 def test_a_look_is_fitted_to_whole_people_with_several_images(monkeypatch: pytest.MonkeyPatch) -> None:
     alone, together = faces("a", 5, 1, 0), faces("t", 10, 3, 1)
     everybody = CleanSlices((*alone, *together))
-    assert several(everybody).subjects == together.subjects
-    assert several(alone).subjects == alone.subjects
+    assert repeated_subjects(everybody).subjects == together.subjects
+    assert repeated_subjects(alone).subjects == alone.subjects
     monkeypatch.setattr(room, "_MOST", 10)
-    some = several(everybody)
+    some = repeated_subjects(everybody)
     assert len(some) == 3 * len(some.subjects) <= 12
 
 

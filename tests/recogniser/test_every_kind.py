@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.core.errors import UserError
-from taskgan.recipe import Data, Recogniser, Target
+from taskgan.recipe import Data, RecogniserSettings, Target
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.recogniser import Recogniser as Reader
 from taskgan.recogniser.store import recogniser_folder, recogniser_for
-from taskgan.recogniser.verification import THRESHOLD, verification
+from taskgan.recogniser.verification import THRESHOLD, verification_metrics
 from taskgan.recogniser.volumes import CleanSlices, CleanVolume
 
 SIZE = 16
@@ -61,7 +61,7 @@ ENOUGH = {
 }
 
 
-def settings_of(kind: str, **more: Any) -> Recogniser:
+def settings_of(kind: str, **more: Any) -> RecogniserSettings:
     values = {
         "network": "unet" if kind == "segmentation" else "convnet",
         "width": 4,
@@ -73,7 +73,7 @@ def settings_of(kind: str, **more: Any) -> Recogniser:
         "dropout": 0.0,
         "augment": {"flip": False, "shift": 0},
     }
-    return Recogniser.model_validate(values | more)
+    return RecogniserSettings.model_validate(values | more)
 
 
 @pytest.mark.parametrize("kind", sorted(TARGETS))
@@ -112,10 +112,14 @@ def test_verification_of_known_descriptors() -> None:
     from taskgan.objective.kinds import task_kind
 
     kind = task_kind(TARGETS["embedding"].model_copy(update={"size": 2}), "squared")
-    apart = verification(kind, [torch.tensor([[1.0, 0], [2, 0]]), torch.tensor([[0.0, 1], [0, 3]])], [0, 1])
+    apart = verification_metrics(
+        kind, [torch.tensor([[1.0, 0], [2, 0]]), torch.tensor([[0.0, 1], [0, 3]])], [0, 1]
+    )
     assert (apart.auc, apart.volume_error, apart.slice_mae) == (1.0, 0.0, 0.0)
     assert 0 < apart.outputs[THRESHOLD] < 2**0.5
-    mixed = verification(kind, [torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[1.0, 0], [0, 1]])], [0, 1])
+    mixed = verification_metrics(
+        kind, [torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[1.0, 0], [0, 1]])], [0, 1]
+    )
     assert mixed.auc == 0.25  # both of one identity are apart, half of the others are not
     assert mixed.loss > apart.loss
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from taskgan.objective.kinds import task_kind
-from taskgan.recogniser.card import Figures
-from taskgan.recogniser.figures import figures
+from taskgan.recogniser.card import RecogniserMetrics
+from taskgan.recogniser.figures import volume_metrics
 from taskgan.task import Target
 
 Array = np.ndarray[tuple[int], np.dtype[np.float32]]
@@ -16,10 +16,12 @@ def _constant(value: float, count: int = 10) -> Array:
     return np.full(count, value, dtype=np.float32)
 
 
-def _figures(readings: Sequence[Array], labels: Sequence[float], losses: Sequence[float]) -> Figures:
+def _figures(
+    readings: Sequence[Array], labels: Sequence[float], losses: Sequence[float]
+) -> RecogniserMetrics:
     """Of a binary property."""
     every = [torch.full((len(r),), float(y)) for r, y in zip(readings, labels, strict=True)]
-    return figures(task_kind(Target(), "squared"), readings, every, losses)
+    return volume_metrics(task_kind(Target(), "squared"), readings, every, losses)
 
 
 def test_figures_of_known_readings() -> None:

@@ -6,10 +6,10 @@ import torch
 
 from taskgan.core.errors import UserError
 from taskgan.objective.kinds import task_kind
-from taskgan.recipe import Recogniser as Settings
+from taskgan.recipe import RecogniserSettings as Settings
 from taskgan.recipe import Target
-from taskgan.recogniser.card import Figures
-from taskgan.recogniser.fit import better, fit_recogniser, validate
+from taskgan.recogniser.card import RecogniserMetrics
+from taskgan.recogniser.fit import fit_recogniser, improves, validate
 from taskgan.recogniser.volumes import CleanSlices
 
 Make = Callable[[str, int, int], CleanSlices]
@@ -99,8 +99,8 @@ def test_reading_leaves_the_network_in_its_mode(settings: Settings, memory: Make
 
 
 def test_a_look_is_better_by_its_loss_and_of_an_embedding_by_its_auc() -> None:
-    def look(loss: float, auc: float | None) -> Figures:
-        return Figures(
+    def look(loss: float, auc: float | None) -> RecogniserMetrics:
+        return RecogniserMetrics(
             volumes=9, slice_mae=0.5, volume_error=0.5, balanced_accuracy=0.5, auc=auc, loss=loss, outputs={}
         )
 
@@ -108,9 +108,9 @@ def test_a_look_is_better_by_its_loss_and_of_an_embedding_by_its_auc() -> None:
     binary, faces = (
         task_kind(target, "proper") for target in (Target(), Target(kind="embedding", labels=("subject",)))
     )
-    assert better(taught, untaught, faces)
-    assert not better(untaught, taught, faces)
-    assert better(untaught, taught, binary)
-    assert better(look(1.0, 0.7), look(2.0, 0.7), faces)
-    assert better(look(1.0, None), look(2.0, None), faces)  # nobody has two images
-    assert not better(taught, taught, faces)
+    assert improves(taught, untaught, faces)
+    assert not improves(untaught, taught, faces)
+    assert improves(untaught, taught, binary)
+    assert improves(look(1.0, 0.7), look(2.0, 0.7), faces)
+    assert improves(look(1.0, None), look(2.0, None), faces)  # nobody has two images
+    assert not improves(taught, taught, faces)

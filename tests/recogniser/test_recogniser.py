@@ -7,22 +7,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from taskgan.core.errors import Failed, UserError
-from taskgan.recipe import Recogniser as Settings
-from taskgan.recogniser.card import Card, Figures
+from taskgan.recipe import RecogniserSettings as Settings
+from taskgan.recogniser.card import RecogniserCard, RecogniserMetrics
 from taskgan.recogniser.recogniser import Recogniser, build, logits, volume_logits
 
 
 @pytest.fixture
 def reader(settings: Settings) -> Recogniser:
     torch.manual_seed(0)
-    card = Card(
+    card = RecogniserCard(
         title="task",
         settings=settings,
         training_subjects=("a", "b"),
         validation_subjects=("c",),
         cohort="0123",
         step=7,
-        validation=Figures(
+        validation=RecogniserMetrics(
             volumes=1, slice_mae=0.1, volume_error=0.0, balanced_accuracy=None, auc=None, loss=0.2
         ),
         versions={"torch": "0"},

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.recipe import Augment, Data, Target
-from taskgan.recipe import Recogniser as Settings
+from taskgan.recipe import RecogniserSettings as Settings
 from taskgan.recogniser import course as room
-from taskgan.recogniser.batches import Batches
+from taskgan.recogniser.batches import RecogniserBatches
 from taskgan.recogniser.fit import fit_recogniser
 from taskgan.recogniser.precision import autocast, has_bf16
 from taskgan.recogniser.recogniser import Recogniser
-from taskgan.recogniser.store import recogniser_folder, recogniser_for, under_way
+from taskgan.recogniser.store import checkpoint_path, recogniser_folder, recogniser_for
 from taskgan.recogniser.volumes import CleanSlices
 
 Make = Callable[[str, int, int], CleanSlices]
@@ -34,16 +34,16 @@ def random(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw, drawn = Batches.draw, 0
+    draw, drawn = RecogniserBatches.draw, 0
 
-    def dying(self: Batches) -> tuple[Tensor, Tensor]:
+    def dying(self: RecogniserBatches) -> tuple[Tensor, Tensor]:
         nonlocal drawn
         drawn += 1
         if drawn > step:
             raise Killed
         return draw(self)
 
-    monkeypatch.setattr(Batches, "draw", dying)
+    monkeypatch.setattr(RecogniserBatches, "draw", dying)
 
 
 def same_weights(one: Recogniser, two: Recogniser) -> bool:
@@ -112,8 +112,8 @@ def test_the_store_keeps_a_training_beside_its_folder_and_removes_it_when_done(
         killed_at(5, patched)
         with pytest.raises(Killed):
             recogniser_for(cohort, random, data, name="task")
-    assert under_way(folder).is_file()
-    assert [p.name for p in folder.parent.iterdir()] == [under_way(folder).name]
+    assert checkpoint_path(folder).is_file()
+    assert [p.name for p in folder.parent.iterdir()] == [checkpoint_path(folder).name]
     recogniser_for(cohort, random, data, name="task")
     assert [p.name for p in folder.parent.iterdir()] == [folder.name]
 

@@ -12,10 +12,10 @@ from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
 from taskgan.networks.vgg_face import VggFaceRecogniser
-from taskgan.recipe import Data, Recipe, Recogniser, Target, parse_recipe
+from taskgan.recipe import Data, Recipe, RecogniserSettings, Target, parse_recipe
 from taskgan.recogniser import store as room
 from taskgan.recogniser.recogniser import Recogniser as Reader
-from taskgan.recogniser.released import _compared, released_recogniser
+from taskgan.recogniser.released import _validation_subset, released_recogniser
 from taskgan.recogniser.store import recogniser_folder, recogniser_for
 from taskgan.recogniser.volumes import CleanSlices, CleanVolume
 
@@ -38,8 +38,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(weights: Path) -> Recogniser:
-    return Recogniser(network="vgg_face", width=WIDTH, weights=str(weights), seed=0)
+def settings(weights: Path) -> RecogniserSettings:
+    return RecogniserSettings(network="vgg_face", width=WIDTH, weights=str(weights), seed=0)
 
 
 def _photos(people: int, each: int, prefix: str = "p") -> CleanSlices:
@@ -76,7 +76,7 @@ def faces(tmp_path: Path) -> Pairs:
 
 
 def test_weights_are_kept_as_they_are_and_measured_on_validation_people(
-    settings: Recogniser, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    settings: RecogniserSettings, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = torch.random.get_rng_state()
     reader = released_recogniser(settings, _photos(4, 3), title="task", target=TARGET)
@@ -101,21 +101,21 @@ def test_weights_are_kept_as_they_are_and_measured_on_validation_people(
     np.testing.assert_allclose(np.linalg.norm(reader.read(slices), axis=1), 1, rtol=1e-5)
 
 
-def test_of_many_people_some_with_several_images_are_looked_at(settings: Recogniser) -> None:
+def test_of_many_people_some_with_several_images_are_looked_at(settings: RecogniserSettings) -> None:
     many = CleanSlices((*_photos(300, 2).volumes, *_photos(5, 1, "single").volumes))
     small = CleanSlices(
         tuple(CleanVolume(v.subject, v.label, np.ascontiguousarray(v.slices[:, :8, :8])) for v in many)
     )
-    asked = _compared(small)
+    asked = _validation_subset(small)
     assert 500 <= len(asked) <= 512
     assert not any(subject.startswith("single") for subject in asked.subjects)
     assert len(asked) == 2 * len(asked.subjects)
     alone = CleanSlices(small.volumes[-5:])
-    assert len(_compared(alone)) == 5
+    assert len(_validation_subset(alone)) == 5
 
 
 def test_the_store_reads_a_file_once_and_knows_it_by_its_bytes(
-    faces: Pairs, settings: Recogniser, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: Pairs, settings: RecogniserSettings, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = recogniser_for(faces, settings, DATA, name="task", target=TARGET)
     assert first.card.validation_subjects == ("b0", "b1", "b2")
@@ -140,7 +140,7 @@ def test_the_store_reads_a_file_once_and_knows_it_by_its_bytes(
     )
 
 
-def test_missing_weights_say_what_to_do_instead(faces: Pairs, settings: Recogniser) -> None:
+def test_missing_weights_say_what_to_do_instead(faces: Pairs, settings: RecogniserSettings) -> None:
     lost = settings.model_copy(update={"weights": "nowhere/vgg-face.mat"})
     for name, where in (("task", "task.pretrain"), ("judge", "judge")):
         with pytest.raises(
@@ -152,7 +152,7 @@ def test_missing_weights_say_what_to_do_instead(faces: Pairs, settings: Recognis
 
 
 def test_missing_weights_are_named_before_a_cohort_is_looked_at(
-    faces: Pairs, settings: Recogniser, tmp_path: Path
+    faces: Pairs, settings: RecogniserSettings, tmp_path: Path
 ) -> None:
     from taskgan.train.run import train
 
@@ -164,8 +164,8 @@ def test_missing_weights_are_named_before_a_cohort_is_looked_at(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_judge_may_have_descriptors_of_another_length(faces: Pairs, settings: Recogniser) -> None:
-    judge = Recogniser(network="ir", width=2, size=6, steps=2, batch_size=4, seed=9)
+def test_a_judge_may_have_descriptors_of_another_length(faces: Pairs, settings: RecogniserSettings) -> None:
+    judge = RecogniserSettings(network="ir", width=2, size=6, steps=2, batch_size=4, seed=9)
     reader = recogniser_for(faces, judge, DATA, name="judge", target=TARGET)
     assert reader.read(_photos(1, 1).volumes[0].slices).shape == (1, 6)
     other = recogniser_for(faces, settings, DATA, name="judge", target=TARGET.model_copy(update={"size": 16}))
@@ -214,7 +214,7 @@ def test_what_does_not_go_together_is_named(weights: Path) -> None:
 def test_it_teaches_a_generator_and_reads_what_it_restores(
     faces: Pairs, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from taskgan.evaluate.cases import read_cases
+    from taskgan.evaluate.cases import read_case_table
     from taskgan.evaluate.run import evaluate
     from taskgan.restore.files import restore
     from taskgan.train.run import train
@@ -234,7 +234,7 @@ def test_it_teaches_a_generator_and_reads_what_it_restores(
         out = evaluate(tmp_path / "restored", faces.folder, tmp_path / "evaluation", split="val")
     finally:
         torch.set_flush_denormal(False)
-    cases = read_cases(out)
+    cases = read_case_table(out)
     assert (cases.loc[cases["method"] == "clean", "task_mae"] < 1e-3).all()
     assert (cases.loc[cases["method"] == "task_gan", "task_mae"] > 1e-3).all()
     kept = sorted(p.name.split("-")[0] for p in (faces.folder / "derivatives" / "recognisers").iterdir())

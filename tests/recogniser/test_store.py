@@ -9,7 +9,7 @@ import pytest
 from taskgan.cohort.pairs import Pairs
 from taskgan.core.errors import UserError
 from taskgan.recipe import Augment, Data
-from taskgan.recipe import Recogniser as Settings
+from taskgan.recipe import RecogniserSettings as Settings
 from taskgan.recogniser import store as room
 from taskgan.recogniser.recogniser import Recogniser
 from taskgan.recogniser.store import recogniser_folder, recogniser_for
@@ -118,8 +118,8 @@ def test_settings_that_came_later_do_not_rename_what_was_kept_before(
     cohort: Pairs, quick: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, Any]] = []
-    name = room.digest
-    monkeypatch.setattr(room, "digest", lambda values: told.append(values) or name(values))
+    name = room.value_digest
+    monkeypatch.setattr(room, "value_digest", lambda values: told.append(values) or name(values))
     recogniser_folder(cohort, quick, DATA, name="task")
     kept = {"network", "width", "norm", "loss", "steps", "batch_size", "lr", "weight_decay", "dropout"}
     kept |= {"validate_every", "patience", "seed", "augment"}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from taskgan.objective.kinds import task_kind
-from taskgan.recogniser.verification import THRESHOLD, _next_of_identity, evenly, verification
+from taskgan.recogniser.verification import THRESHOLD, _next_of_identity, evenly_spaced, verification_metrics
 from taskgan.task import Target
 
 KIND = task_kind(Target(kind="embedding", labels=("subject",), size=8), "proper")
@@ -31,15 +31,15 @@ def test_the_next_image_of_the_same_person() -> None:
 
 
 def test_evenly_takes_all_of_few_and_both_ends_of_many() -> None:
-    assert evenly(torch.arange(3), 5).tolist() == [0, 1, 2]
-    assert evenly(torch.arange(9), 3).tolist() == [0, 4, 8]
-    assert evenly(torch.arange(0), 3).tolist() == []
+    assert evenly_spaced(torch.arange(3), 5).tolist() == [0, 1, 2]
+    assert evenly_spaced(torch.arange(9), 3).tolist() == [0, 4, 8]
+    assert evenly_spaced(torch.arange(0), 3).tolist() == []
 
 
 def test_people_with_one_image_are_strangers_to_all_and_companions_to_nobody() -> None:
     outputs, who = _people([3, 3, 1, 1], 0.05)
-    found = verification(KIND, outputs, who)
-    without = verification(KIND, outputs[:6], who[:6])
+    found = verification_metrics(KIND, outputs, who)
+    without = verification_metrics(KIND, outputs[:6], who[:6])
     assert found.volumes == 8
     assert found.slice_mae == pytest.approx(without.slice_mae)
     assert found.auc == 1.0
@@ -48,7 +48,7 @@ def test_people_with_one_image_are_strangers_to_all_and_companions_to_nobody() -
 
 def test_nobody_with_two_images_leaves_nothing_to_say() -> None:
     outputs, who = _people([1, 1, 1], 0.05)
-    found = verification(KIND, outputs, who)
+    found = verification_metrics(KIND, outputs, who)
     assert found.auc is None
     assert found.volume_error == 0.5
     assert np.isfinite(found.loss)
@@ -60,13 +60,13 @@ def test_thousands_of_mostly_single_images_are_judged_by_all_pairs_of_a_person()
     outputs, who = _people(counts, 0.6)
     began = time.process_time()
     tracemalloc.start()
-    found = verification(KIND, outputs, who)
+    found = verification_metrics(KIND, outputs, who)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert time.process_time() - began < 5
     assert peak < 100e6
     assert found.volumes == len(outputs) == 8800
-    again = verification(KIND, *_people(counts, 0.6, seed=1))
+    again = verification_metrics(KIND, *_people(counts, 0.6, seed=1))
     assert 0.8 < found.auc < 1  # type: ignore[operator]
     assert found.auc == pytest.approx(again.auc, abs=0.02)
     assert found.slice_mae == pytest.approx(again.slice_mae, abs=0.02)

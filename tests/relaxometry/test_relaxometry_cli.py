@@ -10,7 +10,7 @@ from taskgan.cohort.images import sidecar
 from taskgan.cohort.mdme import target_path
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
-from taskgan.evaluate.cases import read_cases
+from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
 
 
@@ -41,7 +41,7 @@ def test_the_name_of_the_method_takes_the_place_of_a_model_and_evaluate_takes_th
     own.write_text(json.dumps({**json.loads(own.read_text()), "IntensityFactor": 3.0}))
     _run(place, "-o", out, "--split", "test", "--recipe", place / "recipe.yaml")
     evaluate(out, place / "cohort", place / "evaluation", readers={})
-    cases = read_cases(place / "evaluation")
+    cases = read_case_table(place / "evaluation")
     rows = cases[cases["method"] == "relaxometry"].set_index("condition")
     assert set(rows.index) == {"T1w", "T2-FLAIR"}
     assert (rows["psnr_head"] > 25).all()

@@ -9,7 +9,7 @@ from small_mr import read_table, write_cohort, write_table
 
 from taskgan.cohort.images import read_sidecar, read_volume, sidecar, write_volume
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.people import person_mark
+from taskgan.cohort.people import subject_digest
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml, write_yaml
@@ -17,9 +17,9 @@ from taskgan.evaluate.restorations import find_restorations
 from taskgan.recipe import parse_recipe
 from taskgan.relaxometry import files, scans
 from taskgan.relaxometry.files import restore_by_relaxometry
-from taskgan.relaxometry.protocol import Given, read_protocol
+from taskgan.relaxometry.protocol import ProtocolFile, read_protocol
 from taskgan.relaxometry.settings import Relaxometry
-from taskgan.restore.record import Record
+from taskgan.restore.record import RestorationRecord
 
 RECIPE = parse_recipe(
     {"data": {"intensity": {"kind": "percentile"}}, "task": {"kind": "multi_class", "classes": 6}}, "test"
@@ -144,7 +144,7 @@ def test_a_killed_overwrite_keeps_no_maps_of_other_settings(made, restored, tmp_
         monkeypatch.setattr(files, "write_maps", stop)
     else:
         monkeypatch.setattr(files, "write_maps", lambda *_: None)
-        monkeypatch.setattr(Record, "close", stop)
+        monkeypatch.setattr(RestorationRecord, "close", stop)
     with pytest.raises(KeyboardInterrupt):
         _restore(made, out, split="test", maps=True, overwrite=True)
     monkeypatch.undo()
@@ -183,7 +183,7 @@ def test_real_parts_alone_with_their_sign_are_enough_and_magnitudes_are_not(coho
 def test_a_protocol_file_goes_before_the_sidecars(cohort, tmp_path):
     write_yaml(tmp_path / "mine.yaml", {"targets": [{"name": "T1w", "tr": 500, "te": 12}]})
     given = read_protocol(tmp_path / "mine.yaml")
-    out = _restore(cohort, tmp_path / "out", split="test", given=given)
+    out = _restore(cohort, tmp_path / "out", split="test", protocol_file=given)
     assert read_sidecar(out / "sub-1_T1w.nii.gz")["RepetitionTime"] == 0.5
     assert read_yaml(out / "restored.yaml")["protocol"]["contrasts"]["T1w"] == "file"
     write_yaml(tmp_path / "bad.yaml", {"targets": [{"name": "T1w", "te": 12}], "mdmee": {}})
@@ -252,8 +252,8 @@ def test_an_unknown_contrast_is_named(cohort, tmp_path):
         sidecar(path).write_text(json.dumps(side))
     with pytest.raises(UserError, match="the contrast 'MT' has no protocol"):
         _restore(cohort, tmp_path / "out", split="test")
-    given = Given.model_validate({"targets": [{"name": "MT", "tr": 2700, "te": 20}]})
-    _restore(cohort, tmp_path / "out", split="test", given=given)
+    given = ProtocolFile.model_validate({"targets": [{"name": "MT", "tr": 2700, "te": 20}]})
+    _restore(cohort, tmp_path / "out", split="test", protocol_file=given)
 
 
 def test_factors_from_training_subjects_take_the_receivers_gain_into_account(cohort, tmp_path):
@@ -265,7 +265,7 @@ def test_factors_from_training_subjects_take_the_receivers_gain_into_account(coh
     record = read_yaml(out / "restored.yaml")
     assert record["settings"]["factors"] == pytest.approx({"PDw": 7.0, "T1w": 1.0, "T2-FLAIR": 1.0}, rel=0.02)
     assert record["seen"]["subjects"] == 1
-    assert record["seen"]["people"] == [person_mark("sub-0")]
+    assert record["seen"]["people"] == [subject_digest("sub-0")]
     assert record["checksum"] != read_yaml(plain / "restored.yaml")["checksum"]
     for name in ("PDw", "T1w"):
         images = [read_volume(folder / f"sub-1_{name}.nii.gz").data for folder in (out, plain)]

@@ -3,7 +3,7 @@ import pytest
 from mdme_phantom import NAMES, PROTOCOL, make_phantom
 
 from taskgan.core.errors import UserError
-from taskgan.relaxometry.fit import decay, fit_maps
+from taskgan.relaxometry.fit import fit_decay, fit_maps
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.scan import reference_mdme
 from taskgan.simulate.mr.sequences import Mdme, mdme_signal
@@ -27,7 +27,7 @@ def test_without_noise_t1_t2_and_density_are_within_two_per_cent_in_every_voxel(
 
 
 def test_air_is_zero_in_every_map(phantom, maps):
-    for fitted in maps.named().values():
+    for fitted in maps.by_suffix().values():
         assert fitted.shape == phantom.t1.shape
         assert not fitted[~phantom.inside].any()
 
@@ -92,8 +92,8 @@ def test_decay_takes_the_noise_off_the_magnitude():
     sd, t2 = 0.2, 40.0
     true = np.exp(-np.array(PROTOCOL.echoes) / t2)[:, None]
     drawn = sd / 2 * (rng.standard_normal((2, 40000)) + 1j * rng.standard_normal((2, 40000)))
-    fitted, _ = decay(true + drawn, shape, sd, PROTOCOL, Relaxometry())
-    naive, _ = decay(true + drawn, shape, 0.0, PROTOCOL, Relaxometry())
+    fitted, _ = fit_decay(true + drawn, shape, sd, PROTOCOL, Relaxometry())
+    naive, _ = fit_decay(true + drawn, shape, 0.0, PROTOCOL, Relaxometry())
     assert abs(np.median(fitted) / t2 - 1) < abs(np.median(naive) / t2 - 1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from mdme_phantom import PROTOCOL, make_phantom
 
 from taskgan.relaxometry import transmit
-from taskgan.relaxometry.identifiable import bounds
+from taskgan.relaxometry.identifiable import cramer_rao_bounds
 from taskgan.relaxometry.noise import has_signal, noise_sd
 from taskgan.relaxometry.projection import amplitudes, atoms, energy, gram, recovery, vertex
 from taskgan.relaxometry.recover import fit_t1
@@ -71,7 +71,7 @@ def test_t1_is_as_precise_as_the_bound_allows():
     packed = gram(clean[..., None] + sd * _drawn((4, 2, count)))
     fitted, explained = fit_t1(packed, np.ones(count), PROTOCOL, (100.0, 6000.0))
     assert fitted.mean() == pytest.approx(t1, rel=0.005)
-    assert fitted.std() / t1 == pytest.approx(bounds(PROTOCOL)["T1"], rel=0.1)
+    assert fitted.std() / t1 == pytest.approx(cramer_rao_bounds(PROTOCOL)["T1"], rel=0.1)
     assert (explained <= energy(packed) + 1e-12).all()
 
 

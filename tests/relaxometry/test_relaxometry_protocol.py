@@ -6,8 +6,8 @@ from mdme_phantom import PROTOCOL
 
 from taskgan.cohort.images import sidecar, write_volume
 from taskgan.core.errors import Problems, UserError
-from taskgan.relaxometry.identifiable import bounds, check_identifiable
-from taskgan.relaxometry.protocol import Given, input_protocol, target_of
+from taskgan.relaxometry.identifiable import check_identifiable, cramer_rao_bounds
+from taskgan.relaxometry.protocol import ProtocolFile, contrast_sequence, input_protocol
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.bids import input_sidecar, target_sidecar
 from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
@@ -37,23 +37,23 @@ def _change(path, **fields):
 
 def test_times_and_angles_are_those_of_the_sidecars(tmp_path):
     own = Mdme(tr=5000, delays=(100, 500, 1500, 3000, 4800), echoes=(12, 50, 90), saturation_deg=115)
-    assert input_protocol(_images(tmp_path, own), Given()) == (own, "sidecars")
+    assert input_protocol(_images(tmp_path, own), ProtocolFile()) == (own, "sidecars")
 
 
 def test_a_file_goes_first_and_defaults_come_last(tmp_path):
     images = _images(tmp_path, PROTOCOL)
     given = Mdme(tr=6000)
-    assert input_protocol(images, Given(mdme=given)) == (given, "file")
+    assert input_protocol(images, ProtocolFile(mdme=given)) == (given, "file")
     for path in images.values():
         _change(path, SaturationFlipAngle=None)
-    protocol, source = input_protocol(images, Given())
+    protocol, source = input_protocol(images, ProtocolFile())
     assert (protocol, source) == (PROTOCOL, "sidecars, default SaturationFlipAngle")
     for path in images.values():
         sidecar(path).unlink()
-    assert input_protocol(images, Given()) == (PROTOCOL, "default")
+    assert input_protocol(images, ProtocolFile()) == (PROTOCOL, "default")
     del images[4, 1], images[4, 2]
     with pytest.raises(UserError, match="has 3 delays and 2 echoes, .* without times"):
-        input_protocol(images, Given())
+        input_protocol(images, ProtocolFile())
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_sidecars_lack_or_contradict_is_named(tmp_path, fields, sentence):
     images = _images(tmp_path, PROTOCOL)
     _change(images[2, 1], **fields)
     with pytest.raises(UserError, match=sentence) as caught:
-        input_protocol(images, Given())
+        input_protocol(images, ProtocolFile())
     assert "\n" not in str(caught.value)
 
 
@@ -84,28 +84,28 @@ def test_delays_that_do_not_rise_are_refused(tmp_path):
         images[1, 2],
     )
     with pytest.raises(Problems, match="rising times"):
-        input_protocol(images, Given())
+        input_protocol(images, ProtocolFile())
 
 
 def test_a_contrast_is_what_its_own_image_says_it_is(tmp_path):
     path = tmp_path / "flair.nii.gz"
     own = SpinEcho(name="T2-FLAIR", tr=9000, te=120, ti=2500)
     write_volume(path, np.zeros((2, 2, 1), np.float32), np.eye(4), side=target_sidecar(own, 5.0))
-    assert target_of("T2-FLAIR", path, Given()) == (own, "sidecar", [])
-    assert target_of("T2-FLAIR", None, Given()) == (FLAIR, "default", [])
+    assert contrast_sequence("T2-FLAIR", path, ProtocolFile()) == (own, "sidecar", [])
+    assert contrast_sequence("T2-FLAIR", None, ProtocolFile()) == (FLAIR, "default", [])
     mine = SpinEcho(name="T2-FLAIR", tr=8000, te=90, ti=2200)
-    assert target_of("T2-FLAIR", path, Given(targets=(mine,))) == (mine, "file", [])
+    assert contrast_sequence("T2-FLAIR", path, ProtocolFile(targets=(mine,))) == (mine, "file", [])
     _change(path, InversionTime=None)  # half a FLAIR is no FLAIR
-    assert target_of("T2-FLAIR", path, Given()) == (FLAIR, "default", [])
+    assert contrast_sequence("T2-FLAIR", path, ProtocolFile()) == (FLAIR, "default", [])
     _change(path, ScanningSequence=["GR", "IR"], InversionTime=0.9)
-    assert "gradient echo" in target_of("T1w", path, Given())[2][0]
+    assert "gradient echo" in contrast_sequence("T1w", path, ProtocolFile())[2][0]
     with pytest.raises(UserError, match="the contrast 'DWI' has no protocol"):
-        target_of("DWI", None, Given())
+        contrast_sequence("DWI", None, ProtocolFile())
 
 
 def test_a_contrast_is_given_once():
     with pytest.raises(ValueError, match="expected each once"):
-        Given(targets=(FLAIR, FLAIR))
+        ProtocolFile(targets=(FLAIR, FLAIR))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_with_a_nominal_field_two_delays_are_enough():
 
 
 def test_an_echo_farther_away_tells_more_of_t2_and_nothing_less_of_t1():
-    near, far = bounds(Mdme(echoes=(21, 40))), bounds(Mdme(echoes=(21, 95)))
+    near, far = cramer_rao_bounds(Mdme(echoes=(21, 40))), cramer_rao_bounds(Mdme(echoes=(21, 95)))
     assert far["T2"] < near["T2"]
-    assert bounds(Mdme(delays=(150, 600, 1950)))["B1"] > bounds(PROTOCOL)["B1"]
+    assert cramer_rao_bounds(Mdme(delays=(150, 600, 1950)))["B1"] > cramer_rao_bounds(PROTOCOL)["B1"]
 
 
 def test_ranges_of_the_fit_rise():

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from taskgan.core.files import write_yaml
-from taskgan.evaluate.cases import write_cases
+from taskgan.evaluate.cases import write_case_table
 from taskgan.evaluate.verification import bootstrap_by_person
 
 Array = NDArray[Any]
@@ -88,7 +88,7 @@ def make_faces(
             _save(folder / "restored" / f"{_case(*key)}.png", restored)
             for name, own in (("input", poor[key]), ("clean", image), (method, restored)):
                 rows.append(_row(key, name, own, image, seed if name == method else None))
-        write_cases(folder / "cases.csv", rows)
+        write_case_table(folder / "cases.csv", rows)
         _with_back_projection(folder / "cases.csv", method)
         record = {
             "method": method,

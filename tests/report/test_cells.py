@@ -7,12 +7,12 @@ from taskgan.evaluate.statistics import Interval
 from taskgan.report.cells import (
     Column,
     Table,
-    difference,
-    estimate,
+    difference_cell,
+    estimate_cell,
     number,
-    plain,
-    rate,
-    span,
+    range_text,
+    rate_cell,
+    text_cell,
     write_table,
 )
 
@@ -24,8 +24,8 @@ def test_numbers_are_typeset() -> None:
     assert number(1.2, 2, sign=True) == "+1.20"
     assert number(NAN, 2) == "–"
     assert number(float("inf"), 2) == "∞"
-    assert span(Interval(0, -0.5, 0.25), 2, sign=True) == "[−0.50, +0.25]"
-    assert span(Interval(0, NAN, NAN), 2) == ""
+    assert range_text(Interval(0, -0.5, 0.25), 2, sign=True) == "[−0.50, +0.25]"
+    assert range_text(Interval(0, NAN, NAN), 2) == ""
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,15 @@ def test_numbers_are_typeset() -> None:
     ],
 )
 def test_a_difference_inside_its_interval_is_none(low: float, high: float, better: int, tone: str) -> None:
-    cell = difference(Interval(0.2 if not low < 0 else (low + high) / 2, low, high), 2, better=better)
+    cell = difference_cell(Interval(0.2 if not low < 0 else (low + high) / 2, low, high), 2, better=better)
     assert cell.tone == tone
     assert cell.text.startswith({"better": "▲", "worse": "▼", "none": "+"}[tone])
 
 
 def test_rates_show_counts() -> None:
-    cell = rate(Interval(0.35, 0.1539, 0.5922), 7, 20)
+    cell = rate_cell(Interval(0.35, 0.1539, 0.5922), 7, 20)
     assert (cell.text, cell.small) == ("7/20", "[15 %, 59 %]")
-    assert rate(Interval(NAN, NAN, NAN), 0, 0).text == "–"
+    assert rate_cell(Interval(NAN, NAN, NAN), 0, 0).text == "–"
 
 
 def test_a_table_is_written_as_numbers(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_table_is_written_as_numbers(tmp_path: Path) -> None:
         "",
         (Column("method", "Method"), Column("psnr", "PSNR")),
         (
-            (plain("GAN"), estimate(Interval(28.123456, 27.0, 29.0), 2)),
-            (plain("x"), estimate(Interval(1.0, NAN, NAN), 2)),
+            (text_cell("GAN"), estimate_cell(Interval(28.123456, 27.0, 29.0), 2)),
+            (text_cell("x"), estimate_cell(Interval(1.0, NAN, NAN), 2)),
         ),
     )
     with write_table(table, tmp_path).open() as handle:
@@ -68,6 +68,6 @@ def test_a_table_is_written_as_numbers(tmp_path: Path) -> None:
 
 
 def test_groups_open_where_the_first_cell_changes() -> None:
-    rows = tuple((plain(n), plain("")) for n in "aab")
+    rows = tuple((text_cell(n), text_cell("")) for n in "aab")
     table = Table("t", "T", "", (Column("a", "A"), Column("b", "B")), rows, grouped=True)
     assert [table.opens(i) for i in range(3)] == [True, False, True]

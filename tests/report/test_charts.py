@@ -8,7 +8,7 @@ from PIL import Image
 
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
 from taskgan.report.curves import curve_chart, run_curves
-from taskgan.report.load import load
+from taskgan.report.load import load_comparison
 
 
 def size(path: Path | None) -> tuple[int, int]:
@@ -18,7 +18,7 @@ def size(path: Path | None) -> tuple[int, int]:
 
 
 def test_many_methods_go_into_rows_of_four(evaluations: list[Path], tmp_path: Path) -> None:
-    comparison = load(evaluations)
+    comparison = load_comparison(evaluations)
     four = size(suvr_scatter(comparison, tmp_path / "four.png"))
     gan = comparison.rows("gan")
     more = [gan.assign(method=name) for name in ("A", "B")]
@@ -31,7 +31,7 @@ def test_many_methods_go_into_rows_of_four(evaluations: list[Path], tmp_path: Pa
 
 
 def test_without_suvr_there_is_no_suvr_figure(evaluations: list[Path], tmp_path: Path) -> None:
-    comparison = load(evaluations)
+    comparison = load_comparison(evaluations)
     frame = comparison.frame.assign(suvr_restored=float("nan"), suvr_bias=float("nan"))
     bare = replace(comparison, frame=frame)
     assert suvr_scatter(bare, tmp_path / "a.png") is None
@@ -41,7 +41,7 @@ def test_without_suvr_there_is_no_suvr_figure(evaluations: list[Path], tmp_path:
 
 
 def test_curves_come_from_the_runs_around_the_evaluations(evaluations: list[Path], tmp_path: Path) -> None:
-    comparison = load(evaluations)
+    comparison = load_comparison(evaluations)
     runs = run_curves(comparison)
     assert [(method, seed) for method, seed, _ in runs] == [
         ("task_gan", 0),
@@ -64,9 +64,9 @@ def test_cycle_gan_has_a_panel_of_its_own_and_none_on_the_scale_of_eq_2(
     )
 
     def width(folders: list[Path]) -> int:
-        return size(curve_chart(load(folders), tmp_path / "curves.png"))[0]
+        return size(curve_chart(load_comparison(folders), tmp_path / "curves.png"))[0]
 
-    assert load([*evaluations, run]).methods == ("l1", "cycle_gan", "gan", "task_gan")
+    assert load_comparison([*evaluations, run]).methods == ("l1", "cycle_gan", "gan", "task_gan")
     panel = width(evaluations) / 3
     assert width([*evaluations, run]) == pytest.approx(4 * panel, abs=2)
     assert width([run]) == pytest.approx(2 * panel, abs=2)

@@ -3,34 +3,34 @@ from pathlib import Path
 
 import numpy as np
 
-from taskgan.report.choose import choose_cases, choose_detail, choose_slice, rule
-from taskgan.report.load import load
+from taskgan.report.choose import choose_cases, choose_detail, choose_slice, selection_rule
+from taskgan.report.load import load_comparison
 from taskgan.report.metrics import PSNR
-from taskgan.report.paired import differences
+from taskgan.report.paired import subject_differences
 
 
 def test_median_and_worst_of_either_label(evaluations: list[Path]) -> None:
-    comparison = load(evaluations)
-    chosen = {c.why: c for c in choose_cases(comparison)}
+    comparison = load_comparison(evaluations)
+    chosen = {c.criterion: c for c in choose_cases(comparison)}
     assert set(chosen) == {"median positive", "worst positive", "median negative", "worst negative"}
-    gap = differences(comparison, PSNR, "task_gan", "gan")
+    gap = subject_differences(comparison, PSNR, "task_gan", "gan")
     positive = gap[["sub-01", "sub-02", "sub-03"]].sort_values()
     assert chosen["worst positive"].case == positive.index[0]
     assert chosen["median positive"].case == positive.index[1]
-    assert chosen["worst negative"].gap == gap.drop(positive.index).min()
-    assert "Task-GAN and GAN differ most" in rule(comparison)
+    assert chosen["worst negative"].psnr_difference == gap.drop(positive.index).min()
+    assert "Task-GAN and GAN differ most" in selection_rule(comparison)
 
 
 def test_without_labels_all_cases_are_one_group(evaluations: list[Path]) -> None:
-    comparison = load(evaluations)
+    comparison = load_comparison(evaluations)
     unknown = replace(comparison, frame=comparison.frame.assign(label=np.nan))
-    assert [c.why for c in choose_cases(unknown)] == ["median case", "worst case"]
+    assert [c.criterion for c in choose_cases(unknown)] == ["median case", "worst case"]
 
 
 def test_one_case_is_shown_once(evaluations: list[Path]) -> None:
-    comparison = load(evaluations)
+    comparison = load_comparison(evaluations)
     alone = replace(comparison, frame=comparison.frame[comparison.frame["case"] == "sub-01"])
-    assert [c.why for c in choose_cases(alone)] == ["median positive"]
+    assert [c.criterion for c in choose_cases(alone)] == ["median positive"]
 
 
 def test_the_slice_has_the_most_cortex_and_else_the_most_uptake() -> None:

@@ -8,16 +8,16 @@ import pytest
 from taskgan.core.errors import UserError
 from taskgan.evaluate.statistics import Interval, subjects_for_flips
 from taskgan.report.cells import Cell, Table
-from taskgan.report.comparisons import comparisons, p_text
-from taskgan.report.inference import inference
-from taskgan.report.load import Comparison, load
-from taskgan.report.tables import paired_readings, readers
-from taskgan.report.verdict import verdict
+from taskgan.report.comparisons import comparisons_table, p_text
+from taskgan.report.inference import parse_inference
+from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.tables import paired_readings_table, readers_table
+from taskgan.report.verdict import report_verdict
 
 
 @pytest.fixture
 def comparison(evaluations: list[Path]) -> Comparison:
-    return load(evaluations)
+    return load_comparison(evaluations)
 
 
 def with_seeds(comparison: Comparison, shifts: tuple[float, ...]) -> Comparison:
@@ -40,7 +40,7 @@ def cell(table: Table, measure: str, key: str, difference: str = "Task-GAN − G
 
 
 def test_every_measure_and_reader_is_tested_against_the_baseline(comparison: Comparison) -> None:
-    table = comparisons(comparison)
+    table = comparisons_table(comparison)
     assert [c.key for c in table.columns] == [
         *("measure", "difference", "estimate", "p", "detectable", "subjects_80", "subjects_90"),
     ]
@@ -58,8 +58,8 @@ def test_p_values_are_corrected_over_the_methods(comparison: Comparison) -> None
     for method, gain in (("l1", 0.75), ("task_gan", 0.8), ("gan", 0.0)):
         hit = frame["method"] == method
         frame.loc[hit, "psnr"] = 20 + gain + np.resize(wave if gain else 0 * wave, hit.sum())
-    holm = comparisons(replace(comparison, frame=frame))
-    alone = comparisons(replace(comparison, frame=frame, inference=inference([], "none")))
+    holm = comparisons_table(replace(comparison, frame=frame))
+    alone = comparisons_table(replace(comparison, frame=frame, inference=parse_inference([], "none")))
     one, other = (cell(alone, "PSNR (dB)", "p", d).value for d in ("Task-GAN − GAN", "L1 only − GAN"))
     assert one < other
     assert cell(holm, "PSNR (dB)", "p").value == pytest.approx(2 * one)
@@ -76,14 +76,14 @@ def test_a_claim_needs_the_interval_and_the_corrected_p(comparison: Comparison) 
         hit = frame["method"] == method
         frame.loc[hit, "psnr"] = 20 + (0.0 if method == "gan" else 1.0) * np.resize(values + gain, hit.sum())
     changed = replace(comparison, frame=frame)
-    holm = cell(comparisons(changed), "PSNR (dB)", "estimate")
+    holm = cell(comparisons_table(changed), "PSNR (dB)", "estimate")
     assert isinstance(holm.value, Interval)
     assert holm.value.excludes(0)
     assert holm.tone == "none"
-    alone = replace(changed, inference=inference([], "none"))
-    assert cell(comparisons(alone), "PSNR (dB)", "estimate").tone == "better"
-    assert "PSNR" not in verdict(changed).headline.split(";")[0]
-    assert "PSNR" in verdict(alone).headline.split(";")[0]
+    alone = replace(changed, inference=parse_inference([], "none"))
+    assert cell(comparisons_table(alone), "PSNR (dB)", "estimate").tone == "better"
+    assert "PSNR" not in report_verdict(changed).headline.split(";")[0]
+    assert "PSNR" in report_verdict(alone).headline.split(";")[0]
 
 
 def test_what_was_not_shown_says_how_many_subjects_it_would_take(comparison: Comparison) -> None:
@@ -93,12 +93,12 @@ def test_what_was_not_shown_says_how_many_subjects_it_would_take(comparison: Com
     for method, gain in (("l1", 0.5 * deviation), ("task_gan", 0.5 * deviation), ("gan", 0.0)):
         hit = frame["method"] == method
         frame.loc[hit, "psnr"] = 20 + np.resize(values * (gain > 0) + gain, hit.sum())
-    table = comparisons(replace(comparison, frame=frame))
+    table = comparisons_table(replace(comparison, frame=frame))
     # An effect of half an SD needs 34 and 44 subjects (G*Power); eight show 1.156 SD.
     assert cell(table, "PSNR (dB)", "subjects_80").value == 34
     assert cell(table, "PSNR (dB)", "subjects_90").value == 44
     assert cell(table, "PSNR (dB)", "detectable").value == pytest.approx(1.156 * deviation, rel=1e-3)
-    told = " ".join(verdict(replace(comparison, frame=frame)).findings)
+    told = " ".join(report_verdict(replace(comparison, frame=frame)).findings)
     assert "PSNR (+0.53 dB, 34 subjects)" in told
 
 
@@ -108,7 +108,7 @@ def test_errors_of_readers_are_planned_by_mcnemar(comparison: Comparison) -> Non
     wrong = (frame["method"] == "gan") & frame["case"].isin(["sub-01", "sub-02", "sub-05"])
     other = (frame["method"] == "task_gan") & (frame["case"] == "sub-08")
     frame.loc[wrong | other, "judge_decision"] = 1 - frame["label"]
-    table = comparisons(replace(comparison, frame=frame))
+    table = comparisons_table(replace(comparison, frame=frame))
     found = cell(table, "Judge: errors", "estimate")
     assert (found.text, found.small, found.value) == ("1 : 3", "of 8", pytest.approx(-0.25))
     # Exact p of 1 : 3; Holm holds it against one method, L1 with 0 : 3 (p .25) having come first.
@@ -119,14 +119,14 @@ def test_errors_of_readers_are_planned_by_mcnemar(comparison: Comparison) -> Non
 
 
 def test_a_margin_is_tested_and_put_into_words(evaluations: list[Path]) -> None:
-    told = load(evaluations, inference=inference(["psnr=0.5", "suvr=0.5", "judge_auc=0.9"]))
-    table = comparisons(told)
+    told = load_comparison(evaluations, inference=parse_inference(["psnr=0.5", "suvr=0.5", "judge_auc=0.9"]))
+    table = comparisons_table(told)
     assert cell(table, "PSNR (dB)", "equivalence").text == "not worse"
     assert cell(table, "|SUVR error|", "equivalence").text == "equivalent"
     assert cell(table, "|SUVR error|", "equivalence").small == "±0.5, p < 0.001"
     assert cell(table, "PSNR (dB)", "equivalence", "L1 only − GAN").text == "not shown"
     assert cell(table, "SSIM", "equivalence").text == "–"
-    findings = " ".join(verdict(told).findings)
+    findings = " ".join(report_verdict(told).findings)
     assert (
         "Task-GAN and GAN, by the margins that were stated: PSNR not worse by 0.5 dB or more, equivalence not shown; "
         "the absolute SUVR error equivalent within ±0.5"
@@ -145,27 +145,27 @@ def test_a_margin_needs_values(evaluations: list[Path], tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match="--margin suvr: the evaluations hold no value of the absolute SUVR error"
     ):
-        load([folder], inference=inference(["suvr=0.02"]))
+        load_comparison([folder], inference=parse_inference(["suvr=0.02"]))
 
 
 def test_seeds_that_agree_hold_and_seeds_that_do_not_are_said(comparison: Comparison) -> None:
     steady, moody = with_seeds(comparison, (0.0, 0.05, -0.05)), with_seeds(comparison, (0.0, 1.2, -1.2))
     for told, holds in ((steady, True), (moody, False)):
-        found = cell(comparisons(told), "PSNR (dB)", "other_seeds")
+        found = cell(comparisons_table(told), "PSNR (dB)", "other_seeds")
         assert isinstance(found.value, Interval)
         assert found.value.excludes(0) == holds
         assert found.small == "3 seeds"
-        words = verdict(told)
-        assert cell(comparisons(told), "PSNR (dB)", "estimate").tone == "better"
+        words = report_verdict(told)
+        assert cell(comparisons_table(told), "PSNR (dB)", "estimate").tone == "better"
         assert ("With another training run in mind not shown: PSNR" in words.headline) != holds
-    findings = " ".join(verdict(moody).findings)
+    findings = " ".join(report_verdict(moody).findings)
     assert "also with another training run in mind (3 seeds), holds for" in findings
     assert "and is not shown for PSNR." in findings
 
 
 def test_without_three_common_seeds_there_is_no_column_of_seeds(comparison: Comparison) -> None:
     two = with_seeds(comparison, (0.0, 0.1))
-    assert "other_seeds" not in [c.key for c in comparisons(two).columns]
+    assert "other_seeds" not in [c.key for c in comparisons_table(two).columns]
 
 
 def test_nothing_to_compare_and_small_p() -> None:
@@ -180,9 +180,9 @@ def test_more_than_two_classes_have_neither_an_auc_nor_errors_of_the_suvr(compar
         replace(e, record={**e.record, "property": {"kind": "multi_class"}}) for e in comparison.evaluations
     )
     several = replace(comparison, frame=frame, evaluations=kinds)
-    measures = {row[0].text for row in comparisons(several).rows}
+    measures = {row[0].text for row in comparisons_table(several).rows}
     assert {"Judge: errors", "T: errors"} <= measures
     assert not {m for m in measures if "AUC" in m or m == "SUVR: errors"}
-    assert {"SUVR: errors", "Judge: AUC"} <= {row[0].text for row in comparisons(comparison).rows}
-    assert "mcnemar_suvr" not in [c.key for c in paired_readings(several).columns]
-    assert all(row[7].text == "–" for row in readers(several).rows)
+    assert {"SUVR: errors", "Judge: AUC"} <= {row[0].text for row in comparisons_table(comparison).rows}
+    assert "mcnemar_suvr" not in [c.key for c in paired_readings_table(several).columns]
+    assert all(row[7].text == "–" for row in readers_table(several).rows)

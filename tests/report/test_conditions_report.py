@@ -20,11 +20,11 @@ from fake_contrasts import (
 from taskgan.core.errors import UserError
 from taskgan.evaluate.run import evaluate
 from taskgan.report.cells import Table
-from taskgan.report.condition_figures import choose_subject, figure_rule, load_condition
+from taskgan.report.condition_figures import choose_subject, condition_rule, load_condition
 from taskgan.report.condition_tables import NAMES, class_names, condition_tables
-from taskgan.report.load import Comparison, load
+from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.run import compare
-from taskgan.report.verdict import verdict
+from taskgan.report.verdict import report_verdict
 
 METHODS = {"relaxometry": confused(3.0), "gan": gridded(9.0, 5.0), "task_gan": soft(0.5, 2.0)}
 
@@ -44,7 +44,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def comparison(folders: list[Path]) -> Comparison:
-    return load(folders)
+    return load_comparison(folders)
 
 
 def table_of(comparison: Comparison, name: str) -> Table:
@@ -57,18 +57,18 @@ def column(table: Table, key: str) -> list[str]:
 
 
 def test_without_an_input_there_is_still_a_baseline(folders: list[Path]) -> None:
-    found = load(folders)
+    found = load_comparison(folders)
     assert found.references == ()
     assert (found.methods, found.baseline, found.focus) == (
         ("relaxometry", "gan", "task_gan"),
         "gan",
         "task_gan",
     )
-    assert load([folders[0], folders[2]]).baseline == "relaxometry"
+    assert load_comparison([folders[0], folders[2]]).baseline == "relaxometry"
     with pytest.raises(
         UserError, match="no evaluation of the baseline 'input'; there are relaxometry, gan, task_gan$"
     ):
-        load(folders, "input")
+        load_comparison(folders, "input")
 
 
 def test_one_method_alone_has_a_report_too(folders: list[Path], tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_wrong_contrasts_are_named(comparison: Comparison) -> None:
 
 
 def test_the_verdict_speaks_of_every_contrast(comparison: Comparison) -> None:
-    told = verdict(comparison)
+    told = report_verdict(comparison)
     assert told.compared == (
         "Compared: Relaxometry, GAN and Task-GAN on 6 test subjects, 12 cases, training seed 0; baseline GAN."
     )
@@ -157,7 +157,7 @@ def test_the_subject_of_the_figures_is_picked_by_rule(comparison: Comparison) ->
     mean = {m: frame[frame["method"] == m].groupby("subject")["psnr"].mean() for m in ("task_gan", "gan")}
     gap = (mean["task_gan"] - mean["gan"]).drop("sub-06").sort_values()  # the last one has no lesion
     assert chosen == gap.index[2]
-    assert "median one among those with lesions" in figure_rule(comparison)
+    assert "median one among those with lesions" in condition_rule(comparison)
     found = load_condition(comparison.conditions["T1w"], str(chosen))
     assert found is not None
     assert list(found.slices) == ["clean", "relaxometry", "gan", "task_gan"]

@@ -8,11 +8,11 @@ from scipy.spatial.distance import pdist
 
 from taskgan.evaluate.features import FILE, read_features
 from taskgan.evaluate.statistics import Interval
-from taskgan.report.geometry import geometry, geometry_paired, geometry_table
-from taskgan.report.geometry_figure import draw_mapping, geometry_figure, principal
-from taskgan.report.load import load
+from taskgan.report.geometry import geometry_paired, geometry_table, mapping_geometry
+from taskgan.report.geometry_figure import draw_mapping, geometry_figure, principal_directions
+from taskgan.report.load import load_comparison
 from taskgan.report.run import compare
-from taskgan.report.style import canvas
+from taskgan.report.style import axes_figure
 
 
 @pytest.fixture
@@ -27,9 +27,14 @@ def old(evaluations: list[Path], tmp_path: Path) -> list[Path]:
 
 
 def test_every_method_is_measured_with_all_its_seeds(evaluations: list[Path]) -> None:
-    found = geometry(load(evaluations))
+    found = mapping_geometry(load_comparison(evaluations))
     assert found.methods == ("input", "l1", "gan", "task_gan")
-    assert {m: len(found.of(m)) for m in found.methods} == {"input": 1, "l1": 1, "gan": 2, "task_gan": 1}
+    assert {m: len(found.mappings(m)) for m in found.methods} == {
+        "input": 1,
+        "l1": 1,
+        "gan": 2,
+        "task_gan": 1,
+    }
     for method in found.methods:
         assert set(found.measures[method]) == {
             "shrinkage",
@@ -55,8 +60,8 @@ def test_every_method_is_measured_with_all_its_seeds(evaluations: list[Path]) ->
 
 
 def test_the_tables_hold_what_was_measured(evaluations: list[Path]) -> None:
-    comparison = load(evaluations)
-    found = geometry(comparison)
+    comparison = load_comparison(evaluations)
+    found = mapping_geometry(comparison)
     table = geometry_table(comparison, found)
     assert [row[0].text for row in table.rows] == ["Input", "L1 only", "GAN", "Task-GAN"]
     assert "0.12 by chance" in table.columns[5].meaning  # one of eight subjects
@@ -82,15 +87,15 @@ def test_earlier_evaluations_still_compare_and_a_note_says_what_is_missing(
     text = (out / "report.html").read_text()
     assert "4 of 4 evaluations (Task-GAN, L1 only, GAN) hold no features of a judge" in text
     assert (out / "figures" / "geometry.png").is_file()
-    found = geometry(load([evaluations[0], old[1]]))
+    found = mapping_geometry(load_comparison([evaluations[0], old[1]]))
     assert "1 of 2 evaluations (L1 only)" in found.notes[0]
-    assert found.of("task_gan")
-    assert not found.of("l1")
+    assert found.mappings("task_gan")
+    assert not found.mappings("l1")
 
 
 def test_the_figure_is_drawn_the_same_every_time(evaluations: list[Path], tmp_path: Path) -> None:
-    comparison = load(evaluations)
-    found = geometry(comparison)
+    comparison = load_comparison(evaluations)
+    found = mapping_geometry(comparison)
     first = geometry_figure(comparison, found, tmp_path / "a.png")
     second = geometry_figure(comparison, found, tmp_path / "b.png")
     assert first is not None
@@ -101,18 +106,18 @@ def test_the_figure_is_drawn_the_same_every_time(evaluations: list[Path], tmp_pa
 def test_principal_directions_are_those_of_the_largest_spread() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(200, 4)) * [0.1, 3.0, 0.1, 1.0] + 5
-    directions = principal(values)
+    directions = principal_directions(values)
     assert np.abs(directions).argmax(axis=0).tolist() == [1, 3]
     assert (directions[[1, 3], [0, 1]] > 0.9).all()
     assert directions.T @ directions == pytest.approx(np.eye(2), abs=1e-9)
     # One feature alone has no second direction.
-    assert principal(values[:, :1]).tolist() == [[1.0, 0.0]]
+    assert principal_directions(values[:, :1]).tolist() == [[1.0, 0.0]]
 
 
 def test_a_line_joins_each_image_with_its_own_clean_one() -> None:
     clean = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
     labels = np.array([0.0, 1.0, np.nan])
-    with canvas(1, 1, (3, 3)) as (_, axes):
+    with axes_figure(1, 1, (3, 3)) as (_, axes):
         draw_mapping(axes[0, 0], clean, clean + np.array([0, 1]), labels)
         lines = axes[0, 0].get_lines()
     drawn = [line.get_xydata()[:2].tolist() for line in lines[::3]]

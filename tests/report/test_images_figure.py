@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taskgan.report.choose import Chosen
-from taskgan.report.images import axial, case_figure, head_box, load_panels
-from taskgan.report.load import load
+from taskgan.report.choose import SelectedCase
+from taskgan.report.images import axial_view, case_figure, head_window, load_panels
+from taskgan.report.load import load_comparison
 
 
 @pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (1, -1, 1), (-1, -1, -1)])
@@ -14,7 +14,7 @@ def test_display_is_radiological_whatever_the_files_axes(flips: tuple[int, int, 
     ras = np.zeros((5, 6, 3), np.float32)  # x to the patient's right, y forward, z up
     ras[4, 5, 2] = 1.0  # right, anterior, top
     stored = ras[:: flips[0], :: flips[1], :: flips[2]]
-    shown = axial(np.ascontiguousarray(stored), np.diag([*(2.0 * f for f in flips), 1.0]))
+    shown = axial_view(np.ascontiguousarray(stored), np.diag([*(2.0 * f for f in flips), 1.0]))
     assert shown.shape == (6, 5, 3)
     assert np.argwhere(shown).tolist() == [[0, 0, 2]]  # first row, first column: anterior, patient's right
 
@@ -24,18 +24,18 @@ def test_display_follows_swapped_axes() -> None:
     data[2, 4, 5] = 1.0
     affine = np.zeros((4, 4))
     affine[2, 0] = affine[0, 1] = affine[1, 2] = affine[3, 3] = 1.0
-    assert np.argwhere(axial(data, affine)).tolist() == [[0, 0, 2]]
+    assert np.argwhere(axial_view(data, affine)).tolist() == [[0, 0, 2]]
 
 
 def test_the_head_box_keeps_a_margin_inside_the_image() -> None:
     image = np.zeros((40, 30), np.float32)
     image[10:20, 1:28] = 1.0
-    assert head_box(image) == (slice(7, 23), slice(0, 30))
-    assert head_box(np.zeros((4, 4), np.float32)) == (slice(None), slice(None))
+    assert head_window(image) == (slice(7, 23), slice(0, 30))
+    assert head_window(np.zeros((4, 4), np.float32)) == (slice(None), slice(None))
 
 
 def test_panels_are_in_suvr_of_the_clean_reference(evaluations: list[Path]) -> None:
-    panels = load_panels(load(evaluations), "sub-01")
+    panels = load_panels(load_comparison(evaluations), "sub-01")
     assert panels is not None
     assert list(panels.images) == ["input", "l1", "gan", "task_gan", "clean"]
     assert panels.unit == "SUVR"
@@ -47,8 +47,8 @@ def test_panels_are_in_suvr_of_the_clean_reference(evaluations: list[Path]) -> N
 def test_a_case_is_drawn_and_one_whose_images_are_gone_is_left_out(
     evaluations: list[Path], tmp_path: Path
 ) -> None:
-    comparison = load(evaluations)
-    path = case_figure(comparison, Chosen("sub-02", "median positive", 1.0), tmp_path / "a.png")
+    comparison = load_comparison(evaluations)
+    path = case_figure(comparison, SelectedCase("sub-02", "median positive", 1.0), tmp_path / "a.png")
     assert path is not None
     with Image.open(path) as image:
         assert image.width > 800
@@ -56,5 +56,5 @@ def test_a_case_is_drawn_and_one_whose_images_are_gone_is_left_out(
     red_or_blue = (np.abs(pixels[..., 0] - pixels[..., 2]) > 60).mean()
     assert 0.002 < red_or_blue < 0.5
     comparison.frame["clean"] = comparison.frame["restored"] = str(tmp_path / "gone.nii.gz")
-    assert case_figure(comparison, Chosen("sub-02", "median positive", 1.0), tmp_path / "b.png") is None
+    assert case_figure(comparison, SelectedCase("sub-02", "median positive", 1.0), tmp_path / "b.png") is None
     assert not (tmp_path / "b.png").exists()

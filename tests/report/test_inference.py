@@ -1,15 +1,15 @@
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.report.inference import Inference, inference
+from taskgan.report.inference import Inference, parse_inference
 from taskgan.report.metrics import METRICS
 
 
 def test_margins_and_correction_are_read() -> None:
-    found = inference(["psnr=0.5", "suvr=2e-2"], "benjamini-hochberg")
+    found = parse_inference(["psnr=0.5", "suvr=2e-2"], "benjamini-hochberg")
     assert found.margins == {"psnr": 0.5, "suvr": 0.02}
     assert found.correction == "benjamini-hochberg"
-    assert inference() == Inference()
+    assert parse_inference() == Inference()
 
 
 @pytest.mark.parametrize(
@@ -26,17 +26,17 @@ def test_margins_and_correction_are_read() -> None:
 )
 def test_bad_margins_are_named(text: str, expected: str) -> None:
     with pytest.raises(UserError, match="--margin") as told:
-        inference([text])
+        parse_inference([text])
     assert expected in str(told.value)
 
 
 def test_a_margin_stated_twice_and_an_unknown_correction() -> None:
     with pytest.raises(UserError, match=r"psnr already has the margin 0\.5"):
-        inference(["psnr=0.5", "psnr=1"])
+        parse_inference(["psnr=0.5", "psnr=1"])
     with pytest.raises(
         UserError, match="--correction bonferroni: expected one of holm, benjamini-hochberg, none"
     ):
-        inference([], "bonferroni")
+        parse_inference([], "bonferroni")
 
 
 def test_measures_have_names_of_their_own() -> None:

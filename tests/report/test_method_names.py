@@ -1,6 +1,6 @@
 import pytest
 
-from taskgan.report.names import filed, listed, name_cell, shown, versus
+from taskgan.report.names import csv_name, display_name, join_methods, name_cell, versus_cell
 
 
 @pytest.mark.parametrize(
@@ -23,18 +23,24 @@ from taskgan.report.names import filed, listed, name_cell, shown, versus
     ],
 )
 def test_a_known_name_is_followed_by_the_rest_in_words(method: str, words: str) -> None:
-    assert shown(method) == words
+    assert display_name(method) == words
 
 
 def test_programs_find_the_names_that_were_given() -> None:
-    assert (filed("task_gan"), filed("task_gan_25d"), filed("BM3D")) == ("Task-GAN", "task_gan_25d", "BM3D")
+    assert (csv_name("task_gan"), csv_name("task_gan_25d"), csv_name("BM3D")) == (
+        "Task-GAN",
+        "task_gan_25d",
+        "BM3D",
+    )
     cell = name_cell("gan_25d", tone="strong")
     assert (cell.text, cell.value, cell.tone) == ("GAN, 2.5D", "gan_25d", "strong")
-    cell = versus("task_gan_25d", "gan")
+    cell = versus_cell("task_gan_25d", "gan")
     assert (cell.text, cell.value) == ("Task-GAN, 2.5D − GAN", "task_gan_25d − GAN")
 
 
 def test_a_comma_in_a_name_is_not_one_between_names() -> None:
-    assert listed(["L1 only", "GAN +0.1 [0, 1]", "BM3D"]) == "L1 only, GAN +0.1 [0, 1] and BM3D"
-    assert listed(["L1, 2.5D 3", "GAN 2", "Task-GAN, frozen"]) == "L1, 2.5D 3; GAN 2; and Task-GAN, frozen"
-    assert (listed(["GAN, 2.5D"]), listed([])) == ("GAN, 2.5D", "nothing")
+    assert join_methods(["L1 only", "GAN +0.1 [0, 1]", "BM3D"]) == "L1 only, GAN +0.1 [0, 1] and BM3D"
+    assert (
+        join_methods(["L1, 2.5D 3", "GAN 2", "Task-GAN, frozen"]) == "L1, 2.5D 3; GAN 2; and Task-GAN, frozen"
+    )
+    assert (join_methods(["GAN, 2.5D"]), join_methods([])) == ("GAN, 2.5D", "nothing")

@@ -6,26 +6,26 @@ import pytest
 
 from taskgan.metrics.roc import auc
 from taskgan.report import paper
-from taskgan.report.load import Comparison, load
+from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.metrics import JUDGE, JUDGE_AUC, PSNR, SUVR
 from taskgan.report.paired import (
-    auc_of,
-    difference,
-    differences,
+    compare_methods,
     discordance,
-    family,
-    paired,
+    mean_auc,
+    method_difference,
+    paired_interval,
     seed_differences,
+    subject_differences,
 )
 
 
 @pytest.fixture
 def comparison(evaluations: list[Path]) -> Comparison:
-    return load(evaluations)
+    return load_comparison(evaluations)
 
 
 def test_seeds_are_averaged_before_subjects_are_paired(comparison: Comparison) -> None:
-    gap = differences(comparison, PSNR, "task_gan", "gan")
+    gap = subject_differences(comparison, PSNR, "task_gan", "gan")
     gan, task = comparison.rows("gan"), comparison.rows("task_gan").set_index("case")["psnr"]
     first, second = (gan[gan["seed"] == s].set_index("case")["psnr"] for s in (0, 1))
     assert len(gap) == 8
@@ -33,27 +33,27 @@ def test_seeds_are_averaged_before_subjects_are_paired(comparison: Comparison) -
 
 
 def test_a_method_does_not_differ_from_itself(comparison: Comparison) -> None:
-    found = paired(comparison, PSNR, "gan", "gan")
+    found = paired_interval(comparison, PSNR, "gan", "gan")
     assert (found.estimate, found.low, found.high) == (0, 0, 0)
     assert not found.excludes(0)
 
 
 def test_the_order_of_the_two_turns_the_sign(comparison: Comparison) -> None:
-    there, back = (paired(comparison, JUDGE, *pair) for pair in (("l1", "gan"), ("gan", "l1")))
+    there, back = (paired_interval(comparison, JUDGE, *pair) for pair in (("l1", "gan"), ("gan", "l1")))
     assert there.estimate == pytest.approx(-back.estimate)
     assert there.low == pytest.approx(-back.high, abs=0.01)
 
 
 def test_pairing_is_narrower_than_two_intervals(comparison: Comparison) -> None:
-    from taskgan.evaluate.summary import quality
+    from taskgan.evaluate.summary import quality_intervals
 
-    widths = [quality(comparison.rows(m))["psnr"] for m in ("gan", "task_gan")]
-    found = paired(comparison, PSNR, "task_gan", "gan")
+    widths = [quality_intervals(comparison.rows(m))["psnr"] for m in ("gan", "task_gan")]
+    found = paired_interval(comparison, PSNR, "task_gan", "gan")
     assert found.high - found.low < min(i.high - i.low for i in widths)
 
 
 def test_the_suvr_error_is_absolute(comparison: Comparison) -> None:
-    gap = differences(comparison, SUVR, "gan", "input")
+    gap = subject_differences(comparison, SUVR, "gan", "input")
     bias = comparison.rows("gan").groupby("case")["suvr_bias"].apply(lambda b: b.abs().mean())
     degraded = comparison.rows("input").set_index("case")["suvr_bias"].abs()
     assert np.allclose(gap, (bias - degraded)[gap.index])
@@ -83,27 +83,27 @@ def test_seeds_are_paired_by_their_number(comparison: Comparison) -> None:
     assert list(seed_differences(comparison, PSNR, "task_gan", "gan").columns) == [0.0]
     against_input = seed_differences(comparison, PSNR, "gan", "input")
     assert list(against_input.columns) == [0.0, 1.0]
-    assert np.allclose(against_input.mean(axis=1), differences(comparison, PSNR, "gan", "input"))
+    assert np.allclose(against_input.mean(axis=1), subject_differences(comparison, PSNR, "gan", "input"))
 
 
 def test_the_auc_is_the_mean_of_the_seeds_and_its_difference_is_paired(comparison: Comparison) -> None:
     gan = comparison.rows("gan")
     by_seed = [auc(rows["judge_probability"], rows["label"]) for _, rows in gan.groupby("seed")]
-    assert auc_of(comparison, JUDGE_AUC, "gan").estimate == pytest.approx(np.mean(by_seed))
+    assert mean_auc(comparison, JUDGE_AUC, "gan").estimate == pytest.approx(np.mean(by_seed))
     frame = comparison.frame.copy()
     frame["judge_probability"] = np.random.default_rng(0).uniform(size=len(frame)) + 0.2 * frame["label"]
     noisy = replace(comparison, frame=frame)
-    gap = difference(noisy, JUDGE_AUC, "task_gan", "gan")
-    means = [auc_of(noisy, JUDGE_AUC, m).estimate for m in ("task_gan", "gan")]
+    gap = method_difference(noisy, JUDGE_AUC, "task_gan", "gan")
+    means = [mean_auc(noisy, JUDGE_AUC, m).estimate for m in ("task_gan", "gan")]
     assert gap.interval.estimate == pytest.approx(means[0] - means[1])
     assert gap.interval.low < gap.interval.estimate < gap.interval.high
     assert gap.count == 8
 
 
 def test_a_family_is_all_methods_against_one_baseline(comparison: Comparison) -> None:
-    found = family(comparison, PSNR, "gan")
+    found = compare_methods(comparison, PSNR, "gan")
     assert list(found) == ["l1", "task_gan"]
     assert (found["task_gan"].verdict, found["l1"].verdict) == ("better", "worse")
     assert found["task_gan"].p >= found["task_gan"].difference.p
     assert found["l1"].equivalence is None
-    assert list(family(comparison, PSNR, "input")) == ["l1", "gan", "task_gan"]
+    assert list(compare_methods(comparison, PSNR, "input")) == ["l1", "gan", "task_gan"]

@@ -7,11 +7,11 @@ import pytest
 from made_faces import face, few_draws, make_faces
 from PIL import Image
 
-from taskgan.report.choose import Chosen, choose_cases, rule
-from taskgan.report.load import load
+from taskgan.report.choose import SelectedCase, choose_cases, selection_rule
+from taskgan.report.load import load_comparison
 from taskgan.report.photo_figure import photo_figure
-from taskgan.report.photo_grid import choose_rows, photo_grid
-from taskgan.report.pictures import case_paths, read_pictures
+from taskgan.report.photo_grid import grid_cases, photo_grid
+from taskgan.report.pictures import photo_paths, read_photos
 from taskgan.report.run import compare
 
 RUNS = (("gan", 0), ("task_gan", 0), ("gan", 1), ("task_gan", 1))
@@ -29,44 +29,44 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_pictures_are_upright_and_white_is_one(folders: list[Path]) -> None:
-    comparison = load(folders)
+    comparison = load_comparison(folders)
     assert comparison.photos
-    paths = case_paths(comparison, "Person_003_0002")
+    paths = photo_paths(comparison, "Person_003_0002")
     assert list(paths) == ["input", "gan", "task_gan", "clean"]
     assert paths["gan"].parent.parent.name == "gan-0"  # the lowest seed
-    pictures = read_pictures(paths)
+    pictures = read_photos(paths)
     assert pictures is not None
     assert pictures["clean"] == pytest.approx(face(3, 2, 24), abs=1 / 254)
     paths["input"] = paths["input"].with_name("gone.png")
-    assert read_pictures(paths) is None
+    assert read_photos(paths) is None
 
 
 def test_colour_only_where_all_are_in_colour(tmp_path: Path) -> None:
     colours = make_faces(tmp_path, RUNS[:1], people=3, size=16, colour=True)
-    paths = case_paths(load(colours), "Person_001_0001")
-    pictures = read_pictures(paths)
+    paths = photo_paths(load_comparison(colours), "Person_001_0001")
+    pictures = read_photos(paths)
     assert pictures is not None
     assert {picture.shape for picture in pictures.values()} == {(16, 16, 3)}
     with Image.open(paths["gan"]) as image:
         image.convert("L").save(paths["gan"])
-    pictures = read_pictures(paths)
+    pictures = read_photos(paths)
     assert pictures is not None
     assert {picture.shape for picture in pictures.values()} == {(16, 16)}
 
 
 def test_rows_are_quantiles_of_the_difference(folders: list[Path]) -> None:
-    comparison = load(folders)
-    rows = choose_rows(comparison)
+    comparison = load_comparison(folders)
+    rows = grid_cases(comparison)
     assert len(rows) == 7
     assert rows.is_monotonic_increasing
-    assert [chosen.why for chosen in choose_cases(comparison)] == ["median case", "worst case"]
-    assert "slice" not in rule(comparison).lower()
+    assert [chosen.criterion for chosen in choose_cases(comparison)] == ["median case", "worst case"]
+    assert "slice" not in selection_rule(comparison).lower()
 
 
 def test_photos_are_drawn_in_normal_grey(folders: list[Path], tmp_path: Path) -> None:
-    comparison = load(folders)
+    comparison = load_comparison(folders)
     drawn = photo_grid(comparison, tmp_path / "grid.png")
-    one = photo_figure(comparison, Chosen("Person_001_0001", "median", 1.0), tmp_path / "one.png")
+    one = photo_figure(comparison, SelectedCase("Person_001_0001", "median", 1.0), tmp_path / "one.png")
     assert drawn is not None
     assert one is not None
     with Image.open(drawn) as image:
@@ -75,7 +75,10 @@ def test_photos_are_drawn_in_normal_grey(folders: list[Path], tmp_path: Path) ->
     # The last column of the first row is a clean photo: dark hair above, as in the file.
     comparison.frame["restored"] = str(tmp_path / "gone.png")
     assert photo_grid(comparison, tmp_path / "none.png") is None
-    assert photo_figure(comparison, Chosen("Person_001_0001", "median", 1.0), tmp_path / "none.png") is None
+    assert (
+        photo_figure(comparison, SelectedCase("Person_001_0001", "median", 1.0), tmp_path / "none.png")
+        is None
+    )
 
 
 def test_the_page_of_photos_has_verification_and_nothing_of_volumes(

@@ -8,13 +8,13 @@ import pytest
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.report.choose import rule
+from taskgan.report.choose import selection_rule
 from taskgan.report.flips import flips_table
-from taskgan.report.load import load
+from taskgan.report.load import load_comparison
 from taskgan.report.page import write_page
 from taskgan.report.run import compare
 from taskgan.report.tables import all_tables
-from taskgan.report.verdict import verdict
+from taskgan.report.verdict import report_verdict
 
 TABLES = (
     "table2-quality-frame",
@@ -114,9 +114,17 @@ def test_the_page_says_how_to_read_it(report: Path) -> None:
 
 
 def test_names_are_escaped(fake_runs: Path, one_evaluation: Callable[..., Path], tmp_path: Path) -> None:
-    comparison = load([fake_runs / "gan-0" / "evaluation", one_evaluation("a<b>&c")])
+    comparison = load_comparison([fake_runs / "gan-0" / "evaluation", one_evaluation("a<b>&c")])
     tables = [*all_tables(comparison), flips_table(comparison)]
-    page = write_page(tmp_path / "p.html", comparison, verdict(comparison), tables, [], [], rule(comparison))
+    page = write_page(
+        tmp_path / "p.html",
+        comparison,
+        report_verdict(comparison),
+        tables,
+        [],
+        [],
+        selection_rule(comparison),
+    )
     text = page.read_text(encoding="utf-8")
     assert "a&lt;b&gt;&amp;c" in text
     assert "a<b>" not in text

@@ -6,13 +6,13 @@ import pytest
 from taskgan.evaluate.statistics import Interval
 from taskgan.report.cells import Table
 from taskgan.report.flips import flips_table
-from taskgan.report.load import Comparison, load
+from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.tables import all_tables
 
 
 @pytest.fixture
 def comparison(evaluations: list[Path]) -> Comparison:
-    return load(evaluations)
+    return load_comparison(evaluations)
 
 
 @pytest.fixture

@@ -8,17 +8,17 @@ import pytest
 from made_faces import few_draws, make_faces, write_pairs
 
 from taskgan.core.errors import UserError
-from taskgan.evaluate.verification import curve
+from taskgan.evaluate.verification import roc_curve
 from taskgan.report.cells import Table, write_table
 from taskgan.report.comparisons import equivalence_word
-from taskgan.report.example import example_words, examples
-from taskgan.report.inference import inference
-from taskgan.report.load import Comparison, load
+from taskgan.report.example import choose_examples, example_caption
+from taskgan.report.inference import parse_inference
+from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.roc import mean_curve
-from taskgan.report.study import Study, study
+from taskgan.report.study import VerificationStudy, verification_study
 from taskgan.report.study_tables import study_tables
 from taskgan.report.study_words import study_findings, study_warnings
-from taskgan.report.verdict import verdict
+from taskgan.report.verdict import report_verdict
 from taskgan.report.verified import BOTH, PROBE
 
 RUNS = tuple((method, seed) for method in ("gan", "task_gan", "task_gan_25d") for seed in (0, 1, 2))
@@ -37,55 +37,55 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def comparison(folders: list[Path]) -> Comparison:
-    return load(folders)
+    return load_comparison(folders)
 
 
 @pytest.fixture(scope="module")
-def found(comparison: Comparison) -> Study:
-    result = study(comparison)
+def found(comparison: Comparison) -> VerificationStudy:
+    result = verification_study(comparison)
     assert result is not None
     return result
 
 
 @pytest.fixture(scope="module")
-def tables(comparison: Comparison, found: Study) -> dict[str, Table]:
+def tables(comparison: Comparison, found: VerificationStudy) -> dict[str, Table]:
     return {table.name: table for table in study_tables(comparison, found)}
 
 
-def test_figures_are_means_over_the_seeds(found: Study) -> None:
+def test_figures_are_means_over_the_seeds(found: VerificationStudy) -> None:
     level = found.levels["judge", "gan", BOTH]
-    values, same = found.verified.distances["judge", "gan", BOTH], found.verified.pairs.same
+    values, same = found.data.distances["judge", "gan", BOTH], found.data.pairs.same
     by_hand = [
         np.mean([a < b for a in one[same] for b in one[~same]])  # no ties among real numbers
         for one in values
     ]
-    assert level.by_seed == pytest.approx(by_hand)
-    assert level.found.auc_by_person.estimate == pytest.approx(np.mean(by_hand))
+    assert level.auc_by_seed == pytest.approx(by_hand)
+    assert level.verification.auc_by_person.estimate == pytest.approx(np.mean(by_hand))
     assert level.accuracy["train"].estimate > 0.5
     assert found.levels["judge", "clean", PROBE] is found.levels["judge", "clean", BOTH]
 
 
-def test_differences_are_paired_and_corrected_over_the_methods(found: Study) -> None:
-    changes = found.changes["judge", BOTH, "gan"]
+def test_differences_are_paired_and_corrected_over_the_methods(found: VerificationStudy) -> None:
+    changes = found.differences["judge", BOTH, "gan"]
     assert set(changes) == {"task_gan", "task_gan_25d"}
-    one = changes["task_gan"].compared
-    areas = [found.levels["judge", m, BOTH].found.auc_by_person.estimate for m in ("task_gan", "gan")]
+    one = changes["task_gan"].auc
+    areas = [found.levels["judge", m, BOTH].verification.auc_by_person.estimate for m in ("task_gan", "gan")]
     assert one.interval.estimate == pytest.approx(areas[0] - areas[1])
     assert one.p >= one.difference.p
     assert one.seeds == 3
     assert one.crossed.estimate == pytest.approx(one.interval.estimate)
     assert one.crossed.high - one.crossed.low > one.interval.high - one.interval.low
-    assert set(found.changes["judge", PROBE, "input"]) == {"gan", "task_gan", "task_gan_25d"}
+    assert set(found.differences["judge", PROBE, "input"]) == {"gan", "task_gan", "task_gan_25d"}
 
 
-def test_t_and_readers_that_know_nobody_are_no_judges(found: Study) -> None:
+def test_t_and_readers_that_know_nobody_are_no_judges(found: VerificationStudy) -> None:
     assert found.judges == ("judge", "lbp", "eigenfaces")
-    assert found.able == ("judge", "lbp")
-    assert found.tells("task")
+    assert found.valid_judges == ("judge", "lbp")
+    assert found.identifies("task")
 
 
 def test_tables_mark_who_is_no_judge_and_hold_both_intervals(
-    tables: dict[str, Table], found: Study, tmp_path: Path
+    tables: dict[str, Table], found: VerificationStudy, tmp_path: Path
 ) -> None:
     assert list(tables) == ["verification", "verification-probe", "verification-paired"]
     for table in tables.values():
@@ -99,7 +99,7 @@ def test_tables_mark_who_is_no_judge_and_hold_both_intervals(
     assert row["auc_delong_low"] != row["auc_low"]
     low, high = float(row["difference_low"]), float(row["difference_high"])
     assert int(row["excludes_zero"]) == int(low > 0 or high < 0)
-    assert float(row["threshold_val"]) == pytest.approx(found.verified.cuts["judge"]["val"])
+    assert float(row["threshold_val"]) == pytest.approx(found.data.thresholds["judge"]["val"])
     assert rows["judge", "task_gan_25d"]["pairs"] == "150"
     shown = [tables["verification"].visible(row) for row in tables["verification"].rows]
     marks = {row[0].value: row[0].small for row in shown}
@@ -110,8 +110,10 @@ def test_tables_mark_who_is_no_judge_and_hold_both_intervals(
     assert any(cell.text == "Task-GAN, 2.5D" for row in shown for cell in row)
 
 
-def test_the_verdict_speaks_of_judges_and_never_of_t(comparison: Comparison, found: Study) -> None:
-    told = verdict(comparison, found)
+def test_the_verdict_speaks_of_judges_and_never_of_t(
+    comparison: Comparison, found: VerificationStudy
+) -> None:
+    told = report_verdict(comparison, found)
     assert "verification by the judge" in told.headline
     said = " ".join(told.findings)
     assert (
@@ -135,11 +137,13 @@ def test_a_difference_around_zero_is_called_none(folders: list[Path], comparison
             method, seed = folder.name.rsplit("-", 1)
             if method == "task_gan":
                 write_pairs(folder / "verification.csv", "gan", 9 + int(seed), 30)
-        same = study(comparison)
+        same = verification_study(comparison)
         assert same is not None
-        one = same.changes["judge", BOTH, "gan"]["task_gan"].compared
+        one = same.differences["judge", BOTH, "gan"]["task_gan"].auc
         assert one.verdict == "none"
-        told = next(f for f in verdict(comparison, same).findings if f.startswith("Task-GAN against GAN"))
+        told = next(
+            f for f in report_verdict(comparison, same).findings if f.startswith("Task-GAN against GAN")
+        )
         assert "o difference is shown in" in told
         assert told.index("verification by the judge") > told.index("o difference is shown in")
     finally:
@@ -149,13 +153,13 @@ def test_a_difference_around_zero_is_called_none(folders: list[Path], comparison
 
 def test_equal_verification_can_be_shown_by_a_margin(folders: list[Path], comparison: Comparison) -> None:
     stated = {
-        margin: replace(comparison, inference=inference([f"verification={margin}"]))
+        margin: replace(comparison, inference=parse_inference([f"verification={margin}"]))
         for margin in (0.9, 0.001)
     }
     for margin, asked in stated.items():
-        result = study(asked)
+        result = verification_study(asked)
         assert result is not None
-        one = result.changes["judge", BOTH, "gan"]["task_gan"].compared
+        one = result.differences["judge", BOTH, "gan"]["task_gan"].auc
         assert one.equivalence is not None
         assert one.equivalence.margin == margin
         # Over two methods Holm's correction never makes a p smaller.
@@ -163,86 +167,86 @@ def test_equal_verification_can_be_shown_by_a_margin(folders: list[Path], compar
         narrow, wide = one.crossed_equivalence, one.crossed
         assert wide.low < narrow.low < narrow.high < wide.high
         assert (equivalence_word(one) == "equivalent") == (margin == 0.9)
-        told = [f for f in verdict(asked, result).findings if "by the margins that were stated" in f]
+        told = [f for f in report_verdict(asked, result).findings if "by the margins that were stated" in f]
         word = "verification by the judge equivalent within ±0.9" if margin == 0.9 else "not shown"
         assert len(told) == 2
         assert all(word in f for f in told)
         assert not any("by T " in f for f in told)
 
 
-def test_harm_and_lonely_judges_are_warned_of(comparison: Comparison, found: Study) -> None:
+def test_harm_and_lonely_judges_are_warned_of(comparison: Comparison, found: VerificationStudy) -> None:
     input_again = {
         (reader, method, protocol): (
-            found.verified.distances[reader, "clean", BOTH] if method == "input" else values
+            found.data.distances[reader, "clean", BOTH] if method == "input" else values
         )
-        for (reader, method, protocol), values in found.verified.distances.items()
+        for (reader, method, protocol), values in found.data.distances.items()
     }
-    judge_only = tuple(r for r in found.verified.readers if r != "lbp")
-    verified = replace(found.verified, distances=input_again, readers=judge_only)
+    judge_only = tuple(r for r in found.data.readers if r != "lbp")
+    verified = replace(found.data, distances=input_again, readers=judge_only)
     from taskgan.report import study as module
 
     changes = module._changes(comparison, verified, "judge", BOTH, "input")
-    worse = replace(found, verified=verified, changes={("judge", BOTH, "input"): changes})
+    worse = replace(found, data=verified, differences={("judge", BOTH, "input"): changes})
     warned = " ".join(study_warnings(comparison, worse))
     assert "By the judge, people are harder to tell apart after restoring than before: GAN (−0." in warned
     assert "Only one judge (the judge) can tell people apart on clean photos" in warned
-    nobody = replace(worse, verified=replace(verified, readers=("task", "eigenfaces")))
+    nobody = replace(worse, data=replace(verified, readers=("task", "eigenfaces")))
     assert "No judge can tell people apart" in " ".join(study_warnings(comparison, nobody))
     assert list(study_findings(comparison, None)) == []
 
 
-def test_the_area_under_the_mean_curve_is_the_mean_area(found: Study) -> None:
-    values, same = found.verified.distances["judge", "gan", BOTH], found.verified.pairs.same
+def test_the_area_under_the_mean_curve_is_the_mean_area(found: VerificationStudy) -> None:
+    values, same = found.data.distances["judge", "gan", BOTH], found.data.pairs.same
     across, up = mean_curve(values, same)
     assert (across[0], up[0], across[-1], up[-1]) == (0, 0, 1, 1)
     area = float((np.diff(across) * up[:-1]).sum())
-    assert area == pytest.approx(np.mean([curve(one, same).auc for one in values]))
+    assert area == pytest.approx(np.mean([roc_curve(one, same).auc for one in values]))
 
 
-def test_examples_are_picked_by_rank(comparison: Comparison, found: Study) -> None:
-    picked = examples(comparison, found)
-    verified = found.verified
-    cut = verified.cuts["judge"]["val"]
+def test_examples_are_picked_by_rank(comparison: Comparison, found: VerificationStudy) -> None:
+    picked = choose_examples(comparison, found)
+    verified = found.data
+    cut = verified.thresholds["judge"]["val"]
     first = {m: verified.distances["judge", m, BOTH][0] for m in verified.methods}
     lost = verified.pairs.same & (first["clean"] <= cut) & (first["input"] > cut)
     ours, theirs = first["task_gan"] <= cut, first["gan"] <= cut
     counts = {True: int((lost & ours & ~theirs).sum()), False: int((lost & ~ours & theirs).sum())}
     assert counts[True]
-    assert {one.won: one.count for one in picked} == {won: n for won, n in counts.items() if n}
+    assert {one.recovered: one.count for one in picked} == {won: n for won, n in counts.items() if n}
     for one in picked:
-        assert lost[one.place]
-        assert (ours[one.place], theirs[one.place]) == (one.won, not one.won)
-        heading, caption = example_words(comparison, one)
+        assert lost[one.index]
+        assert (ours[one.index], theirs[one.index]) == (one.recovered, not one.recovered)
+        heading, caption = example_caption(comparison, one)
         assert heading.startswith("Figure 2 (b). A person whom the input loses and Task-GAN")
         assert f"of {one.count} pair" in caption
-    assert examples(comparison, None) == []
+    assert choose_examples(comparison, None) == []
 
 
 def test_where_no_person_is_lost_people_who_are_taken_for_one_are_shown(
-    comparison: Comparison, found: Study
+    comparison: Comparison, found: VerificationStudy
 ) -> None:
     """On photos that are all alike everybody is one person."""
-    verified = found.verified
+    verified = found.data
     near = {key: 0.2 * values if key[1] == "input" else values for key, values in verified.distances.items()}
-    picked = examples(comparison, replace(found, verified=replace(verified, distances=near)))
-    cut, same = verified.cuts["judge"]["val"], verified.pairs.same
+    picked = choose_examples(comparison, replace(found, data=replace(verified, distances=near)))
+    cut, same = verified.thresholds["judge"]["val"], verified.pairs.same
     first = {m: verified.distances["judge", m, BOTH][0] for m in verified.methods}
     asked = ~same & (first["clean"] > cut)
-    assert {one.won for one in picked} == {True, False}
+    assert {one.recovered for one in picked} == {True, False}
     for one in picked:
-        better, worse = ("task_gan", "gan") if one.won else ("gan", "task_gan")
+        better, worse = ("task_gan", "gan") if one.recovered else ("gan", "task_gan")
         group = asked & (first[better] > cut) & (first[worse] <= cut)
         assert not one.same
-        assert group[one.place]
+        assert group[one.index]
         assert one.count == group.sum()
-        heading, caption = example_words(comparison, one)
+        heading, caption = example_caption(comparison, one)
         assert "Two people whom the input takes for one and Task-GAN" in heading
         assert "of two people that it tells apart on clean photos" in caption
 
 
 def test_old_evaluations_have_no_study(folders: list[Path], tmp_path: Path) -> None:
     old = make_faces(tmp_path, RUNS[:1], people=6, size=16, verification=False)
-    assert study(load(old)) is None
-    assert study_tables(load(old), None) == []
+    assert verification_study(load_comparison(old)) is None
+    assert study_tables(load_comparison(old), None) == []
     with pytest.raises(UserError, match="--margin verification: the evaluations hold no verified pairs"):
-        study(load(old, inference=inference(["verification=0.01"])))
+        verification_study(load_comparison(old, inference=parse_inference(["verification=0.01"])))

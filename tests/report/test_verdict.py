@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskgan.report.inference import inference
-from taskgan.report.load import Comparison, load
-from taskgan.report.verdict import verdict
+from taskgan.report.inference import parse_inference
+from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.verdict import report_verdict
 
 
 @pytest.fixture
 def comparison(evaluations: list[Path]) -> Comparison:
-    return load(evaluations)
+    return load_comparison(evaluations)
 
 
 def test_it_says_what_was_compared(comparison: Comparison) -> None:
-    told = verdict(comparison)
+    told = report_verdict(comparison)
     assert told.compared == (
         "Compared: L1 only, GAN and Task-GAN on 8 test subjects (3 positive, 5 negative), training seeds 0, 1; "
         "baseline GAN."
@@ -33,7 +33,7 @@ def test_equal_methods_do_not_differ(comparison: Comparison) -> None:
     others = rows[rows["method"].isin(["input", "clean"])]
     frame = pd.concat([twin, gan, others], ignore_index=True)
     same = replace(comparison, frame=frame, methods=("gan", "task_gan"))
-    told = verdict(same)
+    told = report_verdict(same)
     assert told.headline == "No difference between Task-GAN and GAN is shown in any measure."
     assert any(f.startswith("Task-GAN against GAN: no difference is shown in PSNR (") for f in told.findings)
 
@@ -42,17 +42,17 @@ def test_flips_are_named_and_their_absence_too(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     for name in ("suvr", "task", "judge"):
         frame[f"{name}_decision"] = frame["label"]
-    steady = verdict(replace(comparison, frame=frame))
+    steady = report_verdict(replace(comparison, frame=frame))
     assert steady.findings[-1] == "L1 only, GAN and Task-GAN flip the reading of no case."
     hit = (frame["method"] == "gan") & frame["case"].isin(["sub-02", "sub-07"])
     frame.loc[hit, "suvr_decision"] = 1 - frame["label"]
-    told = verdict(replace(comparison, frame=frame)).findings
+    told = report_verdict(replace(comparison, frame=frame)).findings
     assert (
         "Compared with the clean image, with one of its seeds at least, GAN moves across the SUVR cut sub-02 and "
         "sub-07." in told
     )
     frame.loc[(frame["method"] == "input") & (frame["case"] == "sub-03"), "judge_decision"] = 0
-    told = verdict(replace(comparison, frame=frame)).findings
+    told = report_verdict(replace(comparison, frame=frame)).findings
     assert (
         "Of 8 cases the degraded input itself flips the reading of 0 by the SUVR, 1 by the judge and 0 by T."
         in told
@@ -62,7 +62,9 @@ def test_flips_are_named_and_their_absence_too(comparison: Comparison) -> None:
 def test_reading_worse_than_the_input_is_said_beside_a_higher_psnr(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame["suvr_bias"] = np.where(frame["method"] == "gan", 0.09 + frame["psnr"] / 1e4, 0.01)
-    told = next(f for f in verdict(replace(comparison, frame=frame)).findings if "SUVR error from" in f)
+    told = next(
+        f for f in report_verdict(replace(comparison, frame=frame)).findings if "SUVR error from" in f
+    )
     assert re.search(r"GAN \+0\.08\d \[.*\] \(worse\)", told)
     assert told.endswith("and Task-GAN +0.000 [+0.000, +0.000].")
 
@@ -70,7 +72,7 @@ def test_reading_worse_than_the_input_is_said_beside_a_higher_psnr(comparison: C
 def test_seeds_count_by_method(comparison: Comparison) -> None:
     rows = comparison.frame
     more = [rows[(rows["method"] == "gan") & (rows["seed"] == 0)].assign(seed=s) for s in (2.0, 3.0)]
-    told = verdict(replace(comparison, frame=pd.concat([rows, *more], ignore_index=True))).warnings
+    told = report_verdict(replace(comparison, frame=pd.concat([rows, *more], ignore_index=True))).warnings
     assert any("Fewer than three training seeds of a method" in w for w in told)
 
 
@@ -78,30 +80,30 @@ def test_what_another_seed_changed_is_said(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame.loc[frame["method"] == "gan", "psnr"] = 25.0
     frame.loc[(frame["method"] == "gan") & (frame["seed"] == 1), "psnr"] = 26.5
-    told = " ".join(verdict(replace(comparison, frame=frame)).warnings)
+    told = " ".join(report_verdict(replace(comparison, frame=frame)).warnings)
     assert "Between training seeds of one method the means differ: PSNR by up to 1.50 dB, the judge" in told
     frame = frame[~((frame["method"] == "gan") & (frame["seed"] == 1))]
-    assert "Between training seeds" not in " ".join(verdict(replace(comparison, frame=frame)).warnings)
+    assert "Between training seeds" not in " ".join(report_verdict(replace(comparison, frame=frame)).warnings)
 
 
 def test_a_judge_that_errs_on_clean_is_called_weak(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame["judge_decision"] = frame["label"]
-    assert not any("The judge errs" in w for w in verdict(replace(comparison, frame=frame)).warnings)
+    assert not any("The judge errs" in w for w in report_verdict(replace(comparison, frame=frame)).warnings)
     frame.loc[(frame["method"] == "clean") & (frame["case"] == "sub-01"), "judge_decision"] = 0
-    told = verdict(replace(comparison, frame=frame)).warnings
+    told = report_verdict(replace(comparison, frame=frame)).warnings
     assert any("The judge errs on 1 of 8 clean volumes: of its errors on restored images" in w for w in told)
 
 
 def test_what_weakens_the_findings_is_said(comparison: Comparison) -> None:
-    told = " ".join(verdict(comparison).warnings)
+    told = " ".join(report_verdict(comparison).warnings)
     assert "T taught Task-GAN" in told
     assert "With 8 test subjects, no error at all is still compatible with an error rate of 37 %." in told
     assert "Fewer than three training seeds" in told
 
 
 def test_the_shrinking_is_said(comparison: Comparison) -> None:
-    told = " ".join(verdict(comparison).findings)
+    told = " ".join(report_verdict(comparison).findings)
     assert re.search(r"GAN 0\.(5|6)\d \[", told)
     assert "pull subjects together" in told
 
@@ -109,13 +111,13 @@ def test_the_shrinking_is_said(comparison: Comparison) -> None:
 def test_without_readers_nothing_is_claimed_about_the_diagnosis(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame.loc[:, [c for c in frame if c.endswith(("_decision", "_mae"))]] = float("nan")
-    told = verdict(replace(comparison, frame=frame)).findings
+    told = report_verdict(replace(comparison, frame=frame)).findings
     assert told[-1].startswith("No reader was at hand")
 
 
 def test_of_too_few_subjects_nothing_is_claimed(comparison: Comparison) -> None:
     frame = comparison.frame[comparison.frame["case"].isin(["sub-01", "sub-04"])]
-    told = verdict(replace(comparison, frame=frame))
+    told = report_verdict(replace(comparison, frame=frame))
     assert told.headline == "Too few subjects to tell Task-GAN from GAN: no measure has an interval."
     assert any("without an interval, hence no claim: PSNR (+5" in f for f in told.findings)
     assert not any("(better)" in f or "is better (" in f for f in told.findings)
@@ -127,13 +129,13 @@ def test_methods_without_a_common_image_are_not_said_to_be_alike(comparison: Com
     first = sorted(frame["subject"].unique())[:6]
     mine, theirs = (frame["method"] == m for m in ("task_gan", "gan"))
     apart = frame[~(mine & frame["subject"].isin(first)) & ~(theirs & ~frame["subject"].isin(first))]
-    told = verdict(replace(comparison, frame=apart))
+    told = report_verdict(replace(comparison, frame=apart))
     assert told.headline == "Task-GAN and GAN have no image in common: there is nothing to compare."
     assert "Task-GAN against GAN: no image in common, hence nothing to compare." in told.findings
 
 
 def test_less_error_is_better_and_less_psnr_is_worse(comparison: Comparison) -> None:
-    told = {f.split(":")[0]: f for f in verdict(comparison).findings}
+    told = {f.split(":")[0]: f for f in report_verdict(comparison).findings}
     assert "relative RMSE is better (−0." in told["Task-GAN against GAN"]
     assert "PSNR is worse (−" in told["L1 only against GAN"]
     assert "relative RMSE is worse (+0." in told["L1 only against GAN"]
@@ -147,7 +149,9 @@ def test_what_the_correction_takes_back_is_not_said_to_be_inside_its_interval(co
         hit = frame["method"] == method
         frame.loc[hit, "psnr"] = 20 + (0.0 if method == "gan" else 1.0) * np.resize(values + gain, hit.sum())
     told = next(
-        f for f in verdict(replace(comparison, frame=frame)).findings if f.startswith("Task-GAN against GAN")
+        f
+        for f in report_verdict(replace(comparison, frame=frame)).findings
+        if f.startswith("Task-GAN against GAN")
     )
     assert re.search(
         r"ero is outside the interval, but .* hence no claim: PSNR \(\+0\.98 dB, p = 0\.07\d\)", told
@@ -163,9 +167,9 @@ def test_gains_over_the_input_are_marked_by_the_same_rule(comparison: Comparison
         hit = frame["method"] == method
         frame.loc[hit, "judge_mae"] = 0.3 - (method != "input") * np.resize(values + gain, hit.sum())
     changed = replace(comparison, frame=frame)
-    told = next(f for f in verdict(changed).findings if f.startswith("Change of the judge"))
+    told = next(f for f in report_verdict(changed).findings if f.startswith("Change of the judge"))
     assert "better)" not in told
-    alone = verdict(replace(changed, inference=inference([], "none")))
+    alone = report_verdict(replace(changed, inference=parse_inference([], "none")))
     assert next(f for f in alone.findings if f.startswith("Change of the judge")).count("(better)") == 3
 
 
@@ -184,34 +188,34 @@ def with_seeds(comparison: Comparison, shifts: list[float]) -> Comparison:
 
 
 def test_equivalence_that_another_seed_could_undo_is_said_to_be_of_these_runs(comparison: Comparison) -> None:
-    stated = inference(["psnr=0.5"])
-    apart = verdict(replace(with_seeds(comparison, [-0.9, 0.0, 0.9]), inference=stated))
+    stated = parse_inference(["psnr=0.5"])
+    apart = report_verdict(replace(with_seeds(comparison, [-0.9, 0.0, 0.9]), inference=stated))
     assert (
         "Task-GAN and GAN, by the margins that were stated: PSNR equivalent within ±0.5 dB (of these training runs; "
         "with another in mind not shown)." in apart.findings
     )
-    alike = verdict(replace(with_seeds(comparison, [-0.01, 0.0, 0.01]), inference=stated))
+    alike = report_verdict(replace(with_seeds(comparison, [-0.01, 0.0, 0.01]), inference=stated))
     assert any(f.endswith("PSNR equivalent within ±0.5 dB.") for f in alike.findings)
 
 
 def test_a_claim_of_few_seeds_is_of_these_runs(comparison: Comparison) -> None:
-    told = verdict(with_seeds(comparison, [1.0]))
+    told = report_verdict(with_seeds(comparison, [1.0]))
     assert told.headline.startswith("Task-GAN against GAN: better in PSNR")
     assert told.headline.endswith("Said of these training runs: too few seeds to speak of others.")
-    assert "Said of" not in verdict(with_seeds(comparison, [1.0, 1.1, 0.9])).headline
+    assert "Said of" not in report_verdict(with_seeds(comparison, [1.0, 1.1, 0.9])).headline
 
 
 def test_several_measures_are_said_not_to_be_corrected_for_each_other(comparison: Comparison) -> None:
     assert any(
         w.startswith("Each of the 5 measures is tested by itself at 5 %")
-        for w in verdict(comparison).warnings
+        for w in report_verdict(comparison).warnings
     )
 
 
 def test_t_is_no_evidence_for_any_variant_that_it_taught(comparison: Comparison) -> None:
     frame = comparison.frame.replace({"method": {"task_gan": "task_gan_frozen"}})
     methods = ("l1", "gan", "task_gan_frozen")
-    told = verdict(replace(comparison, frame=frame, methods=methods, focus="task_gan_frozen")).warnings
+    told = report_verdict(replace(comparison, frame=frame, methods=methods, focus="task_gan_frozen")).warnings
     assert any(w.startswith("T taught Task-GAN, frozen, so") for w in told)
-    untaught = verdict(replace(comparison, methods=("l1", "gan"), focus="l1")).warnings
+    untaught = report_verdict(replace(comparison, methods=("l1", "gan"), focus="l1")).warnings
     assert not any("T taught" in w for w in untaught)

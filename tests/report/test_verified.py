@@ -6,8 +6,8 @@ import pytest
 from made_faces import make_faces, write_pairs
 
 from taskgan.core.errors import UserError
-from taskgan.report.load import load
-from taskgan.report.verified import BOTH, PROBE, read_verified
+from taskgan.report.load import load_comparison
+from taskgan.report.verified import BOTH, PROBE, read_verification_data
 
 RUNS = (("gan", 0), ("gan", 1), ("task_gan", 0), ("task_gan", 1))
 
@@ -21,7 +21,7 @@ def drop(path: Path, wanted: Sequence[str], column: int) -> None:
 
 def test_seeds_are_rows_and_pairs_are_in_one_order(tmp_path: Path) -> None:
     folders = make_faces(tmp_path, RUNS[::-1], people=8, size=16)
-    found = read_verified(load(folders))
+    found = read_verification_data(load_comparison(folders))
     assert found is not None
     assert found.methods == ("clean", "input", "gan", "task_gan")
     assert found.readers == ("task", "judge", "lbp", "eigenfaces")
@@ -29,8 +29,8 @@ def test_seeds_are_rows_and_pairs_are_in_one_order(tmp_path: Path) -> None:
     assert found.distances["judge", "gan", BOTH].shape == (2, 40)
     assert found.distances["judge", "input", PROBE].shape == (1, 40)
     assert int(found.pairs.same.sum()) == 8
-    assert found.first[0].startswith("Person_000")
-    assert set(found.cuts["judge"]) == {"train", "val"}
+    assert found.first_cases[0].startswith("Person_000")
+    assert set(found.thresholds["judge"]) == {"train", "val"}
     assert found.notes == ()
     by_hand = (folders[0].parent / "gan-1" / "verification.csv").read_text().splitlines()
     column = by_hand[0].split(",").index("judge_restored")
@@ -40,11 +40,12 @@ def test_seeds_are_rows_and_pairs_are_in_one_order(tmp_path: Path) -> None:
 def test_pairs_that_a_method_lacks_are_left_out_and_said(tmp_path: Path) -> None:
     folders = make_faces(tmp_path, RUNS, people=8, size=16)
     drop(folders[3] / "verification.csv", ["Person_003_0001"], 0)
-    found = read_verified(load(folders))
+    found = read_verification_data(load_comparison(folders))
     assert found is not None
-    assert not any(one.startswith("Person_003_0001") for one in found.first)
+    assert not any(one.startswith("Person_003_0001") for one in found.first_cases)
     assert (
-        f"Verified are the {len(found.first)} of 40 pairs whose images every method restored." in found.notes
+        f"Verified are the {len(found.first_cases)} of 40 pairs whose images every method restored."
+        in found.notes
     )
 
 
@@ -52,13 +53,13 @@ def test_evaluations_without_verification_are_named_or_leave_none(tmp_path: Path
     folders = make_faces(tmp_path, RUNS, people=8, size=16)
     (folders[0] / "verification.csv").unlink()
     (folders[1] / "verification.csv").unlink()
-    found = read_verified(load(folders))
+    found = read_verification_data(load_comparison(folders))
     assert found is not None
     assert found.methods == ("clean", "input", "task_gan")
     assert found.notes == ("2 of 4 evaluations (GAN) hold no verification; evaluate them again.",)
     for folder in folders[2:]:
         (folder / "verification.csv").unlink()
-    assert read_verified(load(folders)) is None
+    assert read_verification_data(load_comparison(folders)) is None
 
 
 def test_other_recognisers_are_refused(tmp_path: Path) -> None:
@@ -71,12 +72,12 @@ def test_other_recognisers_are_refused(tmp_path: Path) -> None:
     fields[column] = "0.123"
     path.write_text("\n".join([lines[0], ",".join(fields), *lines[2:]]) + "\n")
     with pytest.raises(UserError, match="judge finds pairs of clean images other distances apart"):
-        read_verified(load([*folders, *other]))
+        read_verification_data(load_comparison([*folders, *other]))
 
 
 def test_folds_of_a_seed_stand_together(tmp_path: Path) -> None:
     folders = make_faces(tmp_path, RUNS[2:3], people=8, size=16)
-    whole = read_verified(load(folders))
+    whole = read_verification_data(load_comparison(folders))
     text = (folders[0] / "verification.csv").read_text().splitlines()
     half = tmp_path / "half"
     half.mkdir()
@@ -94,12 +95,12 @@ def test_folds_of_a_seed_stand_together(tmp_path: Path) -> None:
     rest = [line for line in text[1:] if not line.startswith("test")]
     (half / "verification.csv").write_text("\n".join([text[0], *test[::2], *rest]) + "\n")
     (folders[0] / "verification.csv").write_text("\n".join([text[0], *test[1::2], *rest]) + "\n")
-    found = read_verified(load([folders[0], half]))
+    found = read_verification_data(load_comparison([folders[0], half]))
     assert found is not None
     assert whole is not None
     assert found.seeds == {"task_gan": (0.0,)}
-    assert sorted(zip(found.first, found.second, strict=True)) == sorted(
-        zip(whole.first, whole.second, strict=True)
+    assert sorted(zip(found.first_cases, found.second_cases, strict=True)) == sorted(
+        zip(whole.first_cases, whole.second_cases, strict=True)
     )
     assert np.sort(found.distances["lbp", "task_gan", BOTH][0]) == pytest.approx(
         np.sort(whole.distances["lbp", "task_gan", BOTH][0])
@@ -114,9 +115,9 @@ def test_a_reader_that_could_not_compare_all_is_left_out(tmp_path: Path) -> None
     fields = lines[1].split(",")
     fields[column] = ""
     path.write_text("\n".join([lines[0], ",".join(fields), *lines[2:]]) + "\n")
-    found = read_verified(load(folders))
+    found = read_verification_data(load_comparison(folders))
     assert found is not None
     assert found.readers == ("task", "judge", "eigenfaces")
     assert "lbp did not compare all pairs, so it is left out of the verification." in found.notes
     write_pairs(path, "gan", 0, 8)
-    assert len(getattr(read_verified(load(folders)), "readers", ())) == 4
+    assert len(getattr(read_verification_data(load_comparison(folders)), "readers", ())) == 4

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, Recipe
-from taskgan.restore.model_folder import ModelCard, Seen, write_model
+from taskgan.restore.model_folder import ModelCard, TrainingDomain, write_model
 
 GENERATOR = Generator(width=4, max_width=16, depth=3, dropout_layers=2)
 
@@ -44,7 +44,7 @@ def card_of(data: Data | None = None, generator: Generator = GENERATOR) -> Model
         data=data or Data(),
         task=recipe.task,
         judge=recipe.judge,
-        seen=Seen(
+        seen=TrainingDomain(
             cohort="trained",
             fingerprint="abc",
             subjects=5,

@@ -7,7 +7,7 @@ from small_models import network_of
 from taskgan.core.errors import UserError
 from taskgan.recipe import Generator, Norm
 from taskgan.restore import precision
-from taskgan.restore.precision import bf16_is_native, check_precision, folded, reduced
+from taskgan.restore.precision import bf16_is_native, check_precision, fold_batch_norms, to_bf16
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "group", "none"])
@@ -15,7 +15,7 @@ from taskgan.restore.precision import bf16_is_native, check_precision, folded, r
 def test_folding_keeps_the_result(norm: Norm, residual: bool) -> None:
     network = network_of(generator=Generator(width=8, max_width=32, depth=4, norm=norm, residual=residual))
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    fast = folded(network)
+    fast = fold_batch_norms(network)
     x = torch.rand(2, 1, 21, 32)
     with torch.no_grad():
         exact, quick = network(x), fast(x)
@@ -25,8 +25,8 @@ def test_folding_keeps_the_result(norm: Norm, residual: bool) -> None:
 
 
 def test_reduced_keeps_the_last_layer_and_the_degraded_image_in_float32() -> None:
-    network = folded(network_of(generator=Generator(width=8, max_width=32, depth=4, residual=True)))
-    small = reduced(network)
+    network = fold_batch_norms(network_of(generator=Generator(width=8, max_width=32, depth=4, residual=True)))
+    small = to_bf16(network)
     assert {p.dtype for p in small.down.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in small.last.parameters()} == {torch.float32}
     assert {p.dtype for p in network.parameters()} == {torch.float32}

@@ -18,7 +18,7 @@ from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Data, IntensityTransform
 from taskgan.restore.files import restore
 from taskgan.restore.model_folder import read_model
-from taskgan.restore.record import source_marks
+from taskgan.restore.record import source_checksums
 from taskgan.restore.restorer import Restorer
 
 KNOWN = ("T2w", "T1w", "PDw")
@@ -188,7 +188,7 @@ def test_an_interrupted_restoration_does_not_keep_another_condition(
 ) -> None:
     import taskgan.restore.files as files
 
-    real, made = files._write, []
+    real, made = files._write_image, []
 
     def killed(job: Any, *rest: Any) -> None:
         if made:
@@ -197,7 +197,7 @@ def test_an_interrupted_restoration_does_not_keep_another_condition(
         real(job, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_write", killed)
+        patch.setattr(files, "_write_image", killed)
         with pytest.raises(KeyboardInterrupt):
             restore(told, [cohort], tmp_path / "out", split="test", precision="32")
     table = cohort / "pairs.csv"
@@ -238,7 +238,7 @@ def test_bfloat16_is_probed_on_the_condition_that_is_asked_for(monkeypatch: pyte
     real = restorer._run
 
     def seen(network: Any, stack: Any, part: Any, z: Any = None) -> Any:
-        told.append(tuple(stack.told.astype(int)))
+        told.append(tuple(stack.code.astype(int)))
         return real(network, stack, part, z)
 
     monkeypatch.setattr(restorer, "_run", seen)
@@ -266,9 +266,9 @@ def test_a_corrected_further_input_is_noticed(tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     columns = {"degraded": "real", "imag": "imag"}
     pair = Pair(2, "a", "a", "", tmp_path / "real", None, None, columns, tmp_path)
-    before, alone = source_marks(pair, DATA), source_marks(pair, SINGLE)
+    before, alone = source_checksums(pair, DATA), source_checksums(pair, SINGLE)
     (tmp_path / "imag").write_text("corrected")
-    after = source_marks(pair, DATA)
+    after = source_checksums(pair, DATA)
     assert after != before
     assert after["SourceChecksum"] == before["SourceChecksum"]  # by which an evaluation knows the cohort
-    assert source_marks(pair, SINGLE) == alone
+    assert source_checksums(pair, SINGLE) == alone

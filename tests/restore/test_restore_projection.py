@@ -18,7 +18,7 @@ from taskgan.restore.tiles import Tiles, restore_case, restore_in_tiles
 CHAIN = Degradation((Blur(sigma=8 / 3), Down(factor=8)))
 PHOTO = Data(intensity=IntensityTransform(kind="none", output="unit"))
 LAYERED = Generator.model_validate(
-    GENERATOR.model_dump() | {"projection": 1.0, "degradation": CHAIN.as_values()}
+    GENERATOR.model_dump() | {"projection": 1.0, "degradation": CHAIN.to_dicts()}
 )
 
 
@@ -35,7 +35,7 @@ def test_tiles_are_joined_first_and_projected_then(monkeypatch: pytest.MonkeyPat
     """A tile has other low-resolution pixels than the image, and an edge where the image has none."""
     image = degraded()
     restorer, plain = Restorer(network_of(PHOTO, LAYERED), PHOTO), Restorer(network_of(PHOTO), PHOTO)
-    tiles = Tiles.over(image.shape, edge=40, overlap=13)
+    tiles = Tiles.cover(image.shape, edge=40, overlap=13)
     assert len(tiles.corners) > 4
     joined = restore_in_tiles(plain, case_of(image), tiles).image
     found = restore_in_tiles(restorer, case_of(image), tiles).image
@@ -57,7 +57,7 @@ def test_units_go_in_and_come_out() -> None:
     image = degraded()
     data = Data(intensity=IntensityTransform(kind="mean_nonzero", output="nonnegative"))
     restorer = Restorer(network_of(data, LAYERED), data)
-    tiles = Tiles.over(image.shape, edge=40, overlap=13)
+    tiles = Tiles.cover(image.shape, edge=40, overlap=13)
     one, thousand = (restore_in_tiles(restorer, case_of(image, s), tiles).image for s in (1.0, 1000.0))
     np.testing.assert_allclose(thousand, 1000 * one, rtol=1e-5, atol=1e-3)
 

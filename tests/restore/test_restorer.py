@@ -11,7 +11,7 @@ from taskgan.core.errors import UserError
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, IntensityTransform, Norm
 from taskgan.restore import restorer as module
-from taskgan.restore.precision import folded
+from taskgan.restore.precision import fold_batch_norms
 from taskgan.restore.restorer import Restorer
 
 PRECISIONS = ("32", "bf16")
@@ -61,7 +61,7 @@ def test_a_slice_does_not_depend_on_the_other_slices(precision: str) -> None:
 def test_twice_is_the_same_to_the_bit(precision: str) -> None:
     inputs = inputs_of(4)
     first, again = (
-        Restorer(folded(network_of()), Data(), precision=precision).restore_slices(inputs)  # type: ignore[arg-type]
+        Restorer(fold_batch_norms(network_of()), Data(), precision=precision).restore_slices(inputs)  # type: ignore[arg-type]
         for _ in range(2)
     )
     assert np.array_equal(first, again)
@@ -221,7 +221,7 @@ def test_any_module_restores(tmp_path: object) -> None:
 
 
 def test_auto_takes_bf16_only_where_it_is_fast_and_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = folded(network_of())
+    network = fold_batch_norms(network_of())
     monkeypatch.setattr(module, "bf16_is_native", lambda: True)
     close = Restorer(network, Data(), precision="auto").restore_volume(volume())
     assert close.error is not None

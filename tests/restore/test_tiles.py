@@ -24,7 +24,7 @@ PHOTO = Data(intensity=IntensityTransform(kind="none", output="unit"))
 @given(st.tuples(st.integers(1, 70), st.integers(1, 70)), st.integers(9, 40), st.integers(0, 8))
 def test_tiles_of_an_image_are_that_image_again(shape: tuple[int, int], edge: int, overlap: int) -> None:
     image = np.random.default_rng(0).random(shape).astype(np.float32)
-    tiles = Tiles.over(shape, edge=edge, overlap=overlap)
+    tiles = Tiles.cover(shape, edge=edge, overlap=overlap)
     cut = tiles.cut(image[None])
     assert cut.shape[1:] == (1, min(edge, shape[0]), min(edge, shape[1]))
     np.testing.assert_allclose(tiles.join(cut[:, 0]), image, atol=1e-6)
@@ -37,7 +37,7 @@ def test_tiles_of_an_image_are_that_image_again(shape: tuple[int, int], edge: in
 
 def test_a_tile_that_is_all_overlap_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot overlap"):
-        Tiles.over((9, 9), edge=4, overlap=4)
+        Tiles.cover((9, 9), edge=4, overlap=4)
 
 
 def case_of(image: np.ndarray, data: Data = PHOTO) -> Case:
@@ -60,7 +60,7 @@ def test_a_large_slice_goes_through_a_convolution_as_if_it_were_whole() -> None:
     image = np.random.default_rng(0).random((150, 90)).astype(np.float32)
     restorer = Restorer(Smoothing(), PHOTO)
     whole = restore_case(restorer, case_of(image)).image
-    tiled = restore_in_tiles(restorer, case_of(image), Tiles.over((150, 90), edge=64, overlap=32)).image
+    tiled = restore_in_tiles(restorer, case_of(image), Tiles.cover((150, 90), edge=64, overlap=32)).image
     assert tiled.shape == whole.shape == (150, 90, 1)
     assert np.abs(tiled - whole).max() < 0.08  # of a border that halves the mean, were it not weighted down
     assert np.abs(np.diff(tiled - whole, axis=0)).max() < 0.03

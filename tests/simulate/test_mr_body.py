@@ -3,8 +3,8 @@ import pytest
 
 from taskgan.simulate.anatomy import DETAILED, FAT, SKULL, SOFT, VESSELS, WHITE, Anatomy, brainweb_anatomy
 from taskgan.simulate.deform import Grid, Head, draw_shape, rotation
-from taskgan.simulate.mr.blobs import Blob, shares
-from taskgan.simulate.mr.body import PROFILE, Movement, body, masks, scanned_head
+from taskgan.simulate.mr.blobs import Blob, replaced_fractions
+from taskgan.simulate.mr.body import PROFILE, Movement, body, scanned_head, truth_masks
 from taskgan.simulate.mr.lesions import Disease, candidates, draw_disease
 from taskgan.simulate.mr.tissues import TISSUES, index
 
@@ -39,7 +39,7 @@ def _blob(centre=(20.0, 10.0, 0.0), axes=(8.0, 8.0, 8.0), **changes):
 
 
 def _still(blobs, grid=GRID):
-    return shares(blobs, grid, PROFILE, np.eye(3), np.zeros(3))
+    return replaced_fractions(blobs, grid, PROFILE, np.eye(3), np.zeros(3))
 
 
 def test_profile_is_a_mean_about_the_middle():
@@ -61,7 +61,7 @@ def test_a_blob_has_its_volume_and_a_soft_edge():
 def test_a_blob_moves_with_the_head_and_disappears_outside():
     fine = Grid((96, 96, 48), (2.0, 2.0, 2.0))
     turn, shift = rotation(np.radians([0.0, 0.0, 20.0])), np.array([4.0, -6.0, 2.0])
-    found = shares([_blob()], fine, [(0.0, 1.0)], turn, shift)
+    found = replaced_fractions([_blob()], fine, [(0.0, 1.0)], turn, shift)
     at = np.array([(found * axis).sum() for axis in np.indices(found.shape)]) / found.sum()
     scanner = (at - 0.5 * (np.array(fine.shape) - 1)) * 2.0
     np.testing.assert_allclose(turn @ scanner + shift, [20.0, 10.0, 0.0], atol=0.1)
@@ -86,7 +86,7 @@ def test_lesions_replace_tissue_and_nothing_is_lost(head, rng):
 def test_masks_agree_with_the_fractions(head, rng):
     for kind in ("control", "lesions", "tumour"):
         fractions = body(head, draw_disease(kind, head, GRID, rng), GRID, Movement.none())
-        found = masks(fractions)
+        found = truth_masks(fractions)
         part = {name: fractions[index(name)] for name in TISSUES}
         disease = part["plaque"] + part["tumour"] + part["oedema"]
         np.testing.assert_array_equal(found["lesions"], disease >= 0.5)

@@ -14,7 +14,7 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.slices import load_case
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum
-from taskgan.evaluate.cases import read_cases
+from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
 from taskgan.info import describe
 from taskgan.recipe import parse_recipe
@@ -126,7 +126,7 @@ def test_evaluate_judges_such_a_cohort(made, tmp_path):
         clean = read_volume(pair.clean)
         write_volume(tmp_path / "restored" / f"{pair.case}.nii.gz", clean.data * 1.01, clean.affine)
     out = evaluate(tmp_path / "restored", made, tmp_path / "out", recipe=RECIPE, method="nearly", readers={})
-    cases = read_cases(out)
+    cases = read_case_table(out)
     assert len(cases[cases.method == "nearly"]) == 18
     assert (cases[cases.method == "nearly"].psnr > 30).all()
 
@@ -167,13 +167,13 @@ def test_same_bytes_after_an_interruption_and_other_settings_are_refused(
             if count == 2:
                 raise KeyboardInterrupt
 
-    module_run = driver.work
-    monkeypatch.setattr(driver, "work", stop_after_two)
+    module_run = driver.simulate_subjects
+    monkeypatch.setattr(driver, "simulate_subjects", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         simulate_mr(out, settings, workers=1)
     assert not (out / "pairs.csv").exists()
     assert read_description(out)["complete"] is False
-    monkeypatch.setattr(driver, "work", module_run)
+    monkeypatch.setattr(driver, "simulate_subjects", module_run)
     simulate_mr(out, settings, workers=2)
     assert _sums(out) == _sums(made)
     capsys.readouterr()

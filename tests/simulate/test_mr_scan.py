@@ -9,10 +9,10 @@ from taskgan.simulate.mr.scan import (
     acquire_mdme,
     acquire_target,
     draw_fields,
-    mixed,
-    parts,
+    mixed_signal,
     reference_mdme,
     reference_target,
+    tissue_voxels,
 )
 from taskgan.simulate.mr.sequences import TARGETS, mdme_signal, target_signal
 from taskgan.simulate.mr.settings import MrSimulation
@@ -146,8 +146,8 @@ def test_fields_are_smooth_bounded_and_centred(rng):
 def test_texture_changes_a_tissue_within_itself(rng):
     textures = np.zeros((3, *GRID.shape), dtype=np.float32)
     textures[2, 0] = 0.1
-    own = parts(_body(white=1.0), TABLE, textures)
-    found = mixed(own, GRID.shape, lambda part: part.pd * part.t1 / 701)
+    own = tissue_voxels(_body(white=1.0), TABLE, textures)
+    found = mixed_signal(own, GRID.shape, lambda part: part.pd * part.t1 / 701)
     np.testing.assert_allclose(found[0], 0.77, rtol=1e-5)
     np.testing.assert_allclose(found[1:], 0.70, rtol=1e-5)
 

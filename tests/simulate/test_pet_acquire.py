@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from taskgan.simulate.pet.acquire import SOFT_PER_CM, acquisition, attenuation_of, prompts, thin
+from taskgan.simulate.pet.acquire import SOFT_PER_CM, attenuation_factors, prompts, system_model, thin_counts
 from taskgan.simulate.pet.projector import Projector
 
 
 @pytest.fixture(scope="module")
 def model(projector, make_disc):
     activity = make_disc(projector.scanner, 70.0, 4.0)
-    return acquisition(projector, activity, make_disc(projector.scanner, 80.0, SOFT_PER_CM)), activity
+    return system_model(projector, activity, make_disc(projector.scanner, 80.0, SOFT_PER_CM)), activity
 
 
 def _means(model, activity):
@@ -19,7 +19,7 @@ def _means(model, activity):
 def test_attenuation_is_exponential_in_the_chord(make_scanner, make_disc):
     scanner = make_scanner(subsets=1, resolution_mm=0.0)
     projector = Projector(scanner)
-    survive = attenuation_of(projector, make_disc(scanner, 80.0, SOFT_PER_CM))[0][..., 0]
+    survive = attenuation_factors(projector, make_disc(scanner, 80.0, SOFT_PER_CM))[0][..., 0]
     middle = survive.reshape(scanner.angles, scanner.radial_bins)[:, 29:31]
     chord = 0.1 * 2 * np.sqrt(80.0**2 - 2.0**2)
     np.testing.assert_allclose(middle, np.exp(-SOFT_PER_CM * chord), rtol=0.03)
@@ -27,7 +27,7 @@ def test_attenuation_is_exponential_in_the_chord(make_scanner, make_disc):
 
 def test_nothing_in_the_way_attenuates_nothing(projector):
     air = np.zeros((48, 48, 1), dtype=np.float32)
-    assert all((a == 1).all() for a in attenuation_of(projector, air))
+    assert all((a == 1).all() for a in attenuation_factors(projector, air))
 
 
 def test_background_is_its_share_of_the_trues(model):
@@ -61,9 +61,9 @@ def test_prompts_are_poisson(model):
 def test_thinned_counts_have_binomial_mean_and_variance(keep):
     trials, bins = 200, 4000
     counts = [np.full(bins, 40, dtype=np.uint16)]
-    stack = np.stack([thin(counts, keep, np.random.default_rng(seed))[0] for seed in range(trials)]).astype(
-        float
-    )
+    stack = np.stack(
+        [thin_counts(counts, keep, np.random.default_rng(seed))[0] for seed in range(trials)]
+    ).astype(float)
     mean, variance = 40 * keep, 40 * keep * (1 - keep)
     assert stack.mean() == pytest.approx(mean, abs=5 * np.sqrt(variance / stack.size))
     assert stack.var() == pytest.approx(variance, rel=0.02)
@@ -75,8 +75,8 @@ def test_thinned_counts_have_binomial_mean_and_variance(keep):
 def test_thinning_keeps_a_part_of_the_same_counts(model, rng):
     known, activity = model
     full = prompts(known, activity, rng)
-    quarter = thin(full, 0.25, rng)
-    hundredth = thin(quarter, 0.04, rng)
+    quarter = thin_counts(full, 0.25, rng)
+    hundredth = thin_counts(quarter, 0.04, rng)
     for a, b, c in zip(full, quarter, hundredth, strict=True):
         assert (b <= a).all()
         assert (c <= b).all()
@@ -85,7 +85,7 @@ def test_thinning_keeps_a_part_of_the_same_counts(model, rng):
 
 def test_model_of_an_empty_slice_is_finite(projector):
     empty = np.zeros((48, 48, 2), dtype=np.float32)
-    known = acquisition(projector, empty, empty)
+    known = system_model(projector, empty, empty)
     means = _means(known, empty)
     assert all(np.isfinite(m).all() and (m > 0).all() for m in means)
     assert sum(float(m.sum()) for m in means) < 1.0

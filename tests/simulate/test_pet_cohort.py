@@ -11,12 +11,12 @@ import pytest
 
 from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_sidecar, read_volume
-from taskgan.cohort.labels import wrong_labels
+from taskgan.cohort.labels import invalid_labels
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.targets import Targets
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum
-from taskgan.recipe import read_recipe, shipped
+from taskgan.recipe import read_recipe, shipped_recipes
 from taskgan.simulate import folder as driver
 from taskgan.simulate.pet.cohort import simulate_pet
 from taskgan.simulate.pet.settings import pet_simulation
@@ -72,11 +72,11 @@ def test_label_is_the_cut_of_the_true_uptake_as_anyone_can_measure_it(made):
 
 def test_every_demo_recipe_finds_its_property(made):
     pairs = read_pairs(made)
-    recipes = [read_recipe(name) for name in shipped() if name.startswith("pet-demo")]
+    recipes = [read_recipe(name) for name in shipped_recipes() if name.startswith("pet-demo")]
     assert {recipe.task.kind for recipe in recipes} == set(KINDS)
     for recipe in recipes:
-        targets = Targets.of(recipe.task.target, pairs)
-        assert wrong_labels(pairs, targets) == []
+        targets = Targets.for_table(recipe.task.target, pairs)
+        assert invalid_labels(pairs, targets) == []
 
 
 def test_regions_and_grades_go_with_the_composite(made):
@@ -164,8 +164,8 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
             if count == 2:
                 raise KeyboardInterrupt
 
-    module_run = driver.work
-    monkeypatch.setattr(driver, "work", stop_after_two)
+    module_run = driver.simulate_subjects
+    monkeypatch.setattr(driver, "simulate_subjects", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         simulate_pet(out, SETTINGS, workers=1)
     assert not (out / "pairs.csv").exists()
@@ -173,7 +173,7 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
     first = (out / "sub-001/pet/sub-001_trc-FBB_rec-standard_pet.nii.gz").stat().st_mtime_ns
     (out / "sub-003/pet").mkdir(parents=True, exist_ok=True)
     (out / "sub-003/pet/.partial-killed.nii.gz").write_bytes(b"half a file")
-    monkeypatch.setattr(driver, "work", module_run)
+    monkeypatch.setattr(driver, "simulate_subjects", module_run)
     simulate_pet(out, SETTINGS, workers=2)
     assert (out / "sub-001/pet/sub-001_trc-FBB_rec-standard_pet.nii.gz").stat().st_mtime_ns == first
     assert _sums(out) == _sums(made)
@@ -209,7 +209,7 @@ def test_one_file_is_a_template_and_two_heads_are_too_few(tmp_path, monkeypatch)
     def stop(*_):
         raise Planned
 
-    monkeypatch.setattr(driver, "work", stop)
+    monkeypatch.setattr(driver, "simulate_subjects", stop)
     for name in ("a_tissue.nii", "b_tissue.nii"):
         (tmp_path / "heads").mkdir(exist_ok=True)
         (tmp_path / "heads" / name).touch()

@@ -3,19 +3,19 @@ import pytest
 from scipy import ndimage
 
 from taskgan.simulate.deform import deform
-from taskgan.simulate.pet.acquire import SOFT_PER_CM, acquisition, prompts
+from taskgan.simulate.pet.acquire import SOFT_PER_CM, prompts, system_model
 from taskgan.simulate.pet.osem import osem, post_filter, sensitivities, subset_order
 from taskgan.simulate.pet.projector import Projector
-from taskgan.simulate.pet.scanner import preset
+from taskgan.simulate.pet.scanner import scanner_preset
 from taskgan.simulate.pet.subject import grid_of
-from taskgan.simulate.pet.uptake import paint
+from taskgan.simulate.pet.uptake import paint_uptake
 from taskgan.simulate.regions import COMPOSITE, index, regions_at
 
 
 def _model(projector, make_disc, level=4.0):
     scanner = projector.scanner
     activity = make_disc(scanner, 70.0, level) + make_disc(scanner, 20.0, level)
-    return acquisition(projector, activity, make_disc(scanner, 80.0, SOFT_PER_CM)), activity
+    return system_model(projector, activity, make_disc(scanner, 80.0, SOFT_PER_CM)), activity
 
 
 def _log_likelihood(model, counts, image, fraction):
@@ -102,14 +102,14 @@ def test_post_filter_has_its_width(make_scanner):
 def noise_free(request, mni):
     """Expected counts of a head, reconstructed at the demo setting and with more iterations."""
     composite, positive = request.param
-    scanner = preset("demo").model_copy(update={"slices": 28})
+    scanner = scanner_preset("demo").model_copy(update={"slices": 28})
     grid = grid_of(scanner)
     head = deform(mni, grid, np.random.default_rng(3))
-    truth = paint(head, grid, composite, positive, False, np.random.default_rng(3))
+    truth = paint_uptake(head, grid, composite, positive, False, np.random.default_rng(3))
     projector = Projector(scanner)
     activity = np.ascontiguousarray(truth.suvr * projector.support[..., None] * np.float32(4.0))
     water = (head.fractions.sum(axis=0) * SOFT_PER_CM).astype(np.float32)
-    model = acquisition(projector, activity, water)
+    model = system_model(projector, activity, water)
     means = [model.expected(projector.blur(activity), s) for s in range(scanner.subsets)]
     sensitivity = sensitivities(model)
     images = {

@@ -6,7 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems, UserError
-from taskgan.simulate.pet.plan import plan
+from taskgan.simulate.pet.plan import plan_subjects
 from taskgan.simulate.pet.settings import PetSimulation, pet_simulation
 
 
@@ -19,7 +19,7 @@ from taskgan.simulate.pet.settings import PetSimulation, pet_simulation
 @hypothesis_settings(max_examples=80, deadline=None)
 def test_plan_keeps_its_promises(subjects, seed, positive, anatomies):
     wanted = PetSimulation(subjects=subjects, seed=seed, positive=positive)
-    made = plan(wanted, anatomies)
+    made = plan_subjects(wanted, anatomies)
     assert [s.number for s in made] == list(range(1, subjects + 1))
     assert sum(s.positive for s in made) == round(positive * subjects)
     assert all((s.composite > wanted.cut) == s.positive for s in made)
@@ -33,37 +33,39 @@ def test_plan_keeps_its_promises(subjects, seed, positive, anatomies):
         for s in made:
             by_anatomy.setdefault(s.anatomy, set()).add(s.split)
         assert all(len(splits) == 1 for splits in by_anatomy.values())
-    assert made == plan(wanted, anatomies)
+    assert made == plan_subjects(wanted, anatomies)
 
 
 def test_24_subjects_have_8_test_subjects():
-    sizes = Counter(s.split for s in plan(PetSimulation(subjects=24), None))
+    sizes = Counter(s.split for s in plan_subjects(PetSimulation(subjects=24), None))
     assert sizes == {"train": 12, "val": 4, "test": 8}
 
 
 def test_borderline_subjects_are_spread_over_splits():
-    near = Counter(s.split for s in plan(PetSimulation(subjects=60, borderline=0.3), None) if s.borderline)
+    near = Counter(
+        s.split for s in plan_subjects(PetSimulation(subjects=60, borderline=0.3), None) if s.borderline
+    )
     assert min(near[name] for name in ("train", "val", "test")) >= 2
     assert near["train"] > near["val"]
 
 
 def test_seed_changes_the_plan():
-    assert plan(PetSimulation(seed=1), None) != plan(PetSimulation(seed=2), None)
+    assert plan_subjects(PetSimulation(seed=1), None) != plan_subjects(PetSimulation(seed=2), None)
 
 
 def test_anatomies_are_all_used_and_spread():
-    used = Counter(s.anatomy for s in plan(PetSimulation(subjects=60), 14))
+    used = Counter(s.anatomy for s in plan_subjects(PetSimulation(subjects=60), 14))
     assert len(used) == 14
     assert max(used.values()) <= 8
 
 
 def test_refusals_are_sentences():
     with pytest.raises(UserError, match="make 2 positive and 6 negative; expected at least 3"):
-        plan(PetSimulation(subjects=8), None)
+        plan_subjects(PetSimulation(subjects=8), None)
     with pytest.raises(UserError, match="2 BrainWeb anatomies were found, expected at least 3"):
-        plan(PetSimulation(), 2)
+        plan_subjects(PetSimulation(), 2)
     with pytest.raises(UserError, match="1 BrainWeb anatomy was found, expected at least 3"):
-        plan(PetSimulation(), 1)
+        plan_subjects(PetSimulation(), 1)
 
 
 def test_settings_say_all_that_is_wrong_at_once():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgan.simulate.pet.projector import Projector, blur_plane, gaussian_matrix, tof_kernel
-from taskgan.simulate.pet.scanner import FWHM, preset
+from taskgan.simulate.pet.scanner import FWHM, scanner_preset
 
 VARIANTS = {
     "tof": {},
@@ -65,7 +65,7 @@ def test_forward_is_linear(projector, a, b, seed):
 @pytest.mark.parametrize("scale", ["demo", "full"])
 def test_presets_are_adjoint(scale, rng):
     """One subset of the real geometries (the full one is built with a single subset's angles)."""
-    real = preset(scale)
+    real = scanner_preset(scale)
     few = real.model_copy(update={"angles": real.angles // real.subsets, "subsets": 1})
     projector = Projector(few)
     image = rng.random((real.pixels, real.pixels, 1)).astype(np.float32)

@@ -10,7 +10,7 @@ from taskgan.simulate.pet.uptake import (
     TABLE,
     draw_composite,
     draw_regions,
-    paint,
+    paint_uptake,
     shared_variance,
 )
 from taskgan.simulate.regions import COMPOSITE, REGIONS, index, regions_at
@@ -27,7 +27,9 @@ def head(mni):
     ("composite", "positive"), [(1.1, False), (1.379, False), (1.381, True), (1.9, True)]
 )
 def test_image_has_the_wanted_composite(head, composite, positive):
-    truth = paint(head, GRID, composite, positive, abs(composite - 1.38) < 0.1, np.random.default_rng(5))
+    truth = paint_uptake(
+        head, GRID, composite, positive, abs(composite - 1.38) < 0.1, np.random.default_rng(5)
+    )
     measured = truth.suvr[truth.cortex].mean(dtype=float) / truth.suvr[truth.reference].mean(dtype=float)
     assert measured == pytest.approx(composite, abs=1e-4)
     assert truth.composite == pytest.approx(measured, abs=1e-6)
@@ -35,7 +37,7 @@ def test_image_has_the_wanted_composite(head, composite, positive):
 
 
 def test_composite_mask_weighs_the_six_regions_equally(head):
-    truth = paint(head, GRID, 1.2, False, False, np.random.default_rng(5))
+    truth = paint_uptake(head, GRID, 1.2, False, False, np.random.default_rng(5))
     regions = regions_at(head.points)
     counts = {name: int((truth.cortex & (regions == index(name))).sum()) for name in REGIONS}
     inside = [counts[name] for name in COMPOSITE]
@@ -46,8 +48,8 @@ def test_composite_mask_weighs_the_six_regions_equally(head):
 
 
 def test_tissues_rank_as_in_amyloid_pet(head):
-    negative = paint(head, GRID, 1.15, False, False, np.random.default_rng(6))
-    positive = paint(head, GRID, 1.9, True, False, np.random.default_rng(6))
+    negative = paint_uptake(head, GRID, 1.15, False, False, np.random.default_rng(6))
+    positive = paint_uptake(head, GRID, 1.9, True, False, np.random.default_rng(6))
     white = head.fractions[WHITE] > 0.95
     skull = head.fractions[SKULL] > 0.9
     for truth in (negative, positive):

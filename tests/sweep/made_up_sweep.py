@@ -9,9 +9,9 @@ import pandas as pd
 
 from taskgan.evaluate.statistics import Interval, mean_interval
 from taskgan.recipe import Recipe
-from taskgan.sweep.folder import Outcome
-from taskgan.sweep.plan import changed
-from taskgan.sweep.results import Result, Run
+from taskgan.sweep.folder import RunStatus
+from taskgan.sweep.plan import with_values
+from taskgan.sweep.results import SettingResult, TrialResult
 
 Shift = Callable[[Mapping[str, Any]], tuple[float, float]]
 
@@ -49,7 +49,7 @@ def result(
     reference: bool = False,
     judge: bool = True,
     mistaken: float | None = None,
-) -> Result:
+) -> SettingResult:
     """One setting whose PSNR is 28 dB and judge error .25, each shifted; subjects spread by 0.6 dB and .05.
 
     Every second subject has two images, and is so often mistaken for others, where that is given.
@@ -57,7 +57,7 @@ def result(
     who = [f"sub-{i:02d}" for i in range(subjects)]
     spread = np.linspace(-1, 1, subjects)
     runs, frames = [], []
-    recipe = changed(Recipe(), {k: v for k, v in values.items()})
+    recipe = with_values(Recipe(), {k: v for k, v in values.items()})
     for seed in range(seeds):
         rng = np.random.default_rng([seed, *str(sorted(values.items())).encode()])
         psnr = 28 + shift[0] + 0.6 * spread + noise[0] * rng.normal(size=subjects)
@@ -66,20 +66,20 @@ def result(
         if frame is not None and mistaken is not None:
             frame["judge_mistaken"] = np.where(np.arange(subjects) % 2, np.nan, mistaken + 0.01 * spread)
         own = recipe.model_copy(update={"seed": seed})
-        runs.append(Run(Path("runs") / str(seed), own, Outcome(status, 12.0), frame, 900, 800))
+        runs.append(TrialResult(Path("runs") / str(seed), own, RunStatus(status, 12.0), frame, 900, 800))
         if frame is not None:
             frames.append(frame)
     figures: dict[str, Any] = {}
     intervals: dict[str, Interval] = {}
     if frames:
-        from taskgan.sweep.results import by_subject, slope
+        from taskgan.sweep.results import subject_values, suvr_slope
 
-        figures = by_subject(frames)
+        figures = subject_values(frames)
         intervals = {k: mean_interval(v.to_numpy(), list(v.index)) for k, v in figures.items()}
-        intervals["suvr_slope"] = slope(frames)
-    return Result(dict(values), tuple(runs), figures, intervals, reference, not reference)
+        intervals["suvr_slope"] = suvr_slope(frames)
+    return SettingResult(dict(values), tuple(runs), figures, intervals, reference, not reference)
 
 
-def results(settings: Sequence[Mapping[str, Any]], shift: Shift, **options: Any) -> list[Result]:
+def results(settings: Sequence[Mapping[str, Any]], shift: Shift, **options: Any) -> list[SettingResult]:
     """One result for each setting."""
     return [result(values, shift(values), **options) for values in settings]

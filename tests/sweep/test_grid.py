@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
-from taskgan.sweep.grid import Axis, combination, count, parse_grid, parse_seeds, parse_share, split_values
+from taskgan.sweep.grid import (
+    GridAxis,
+    count_combinations,
+    grid_values,
+    parse_grid,
+    parse_seeds,
+    parse_share,
+    split_values,
+)
 
 scalars = (
     st.integers(-1000, 1000)
@@ -35,7 +43,9 @@ def test_without_brackets_every_comma_separates(parts: list[str]) -> None:
 
 def test_lists_quotes_and_nested_brackets_hold_together() -> None:
     (axis,) = parse_grid(["loss.feature_layers=[1,2],[2,3,4], [[1],[2,3]], 'a,b', null, {a: [1,2]}"])
-    assert axis == Axis("loss.feature_layers", ([1, 2], [2, 3, 4], [[1], [2, 3]], "a,b", None, {"a": [1, 2]}))
+    assert axis == GridAxis(
+        "loss.feature_layers", ([1, 2], [2, 3, 4], [[1], [2, 3]], "a,b", None, {"a": [1, 2]})
+    )
 
 
 def test_an_apostrophe_inside_a_word_is_no_quote() -> None:
@@ -66,9 +76,9 @@ def test_what_cannot_be_read_is_a_sentence(texts: list[str], message: str) -> No
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
 def test_every_combination_comes_exactly_once(sizes: list[int]) -> None:
-    axes = [Axis(f"k{i}", tuple(range(size))) for i, size in enumerate(sizes)]
-    found = [tuple(combination(axes, n).items()) for n in range(count(axes))]
-    assert len(set(found)) == len(found) == count(axes)
+    axes = [GridAxis(f"k{i}", tuple(range(size))) for i, size in enumerate(sizes)]
+    found = [tuple(grid_values(axes, n).items()) for n in range(count_combinations(axes))]
+    assert len(set(found)) == len(found) == count_combinations(axes)
     assert found == sorted(found)
 
 

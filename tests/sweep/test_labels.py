@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgan.sweep.labels import overlaps, place
+from taskgan.sweep.labels import overlaps, place_labels
 
 ROOM = (0.0, 0.0, 600.0, 400.0)
 
 
 def boxes(points: np.ndarray, sizes: np.ndarray, **options: object) -> list[np.ndarray]:
     half = np.full(len(points), 4.0)
-    found = place(points, sizes, ROOM, markers=half, gap=2.0, **options)  # type: ignore[arg-type]
+    found = place_labels(points, sizes, ROOM, markers=half, gap=2.0, **options)  # type: ignore[arg-type]
     return [np.array([*c, *(np.array(c) + s)]) for c, s in zip(found, sizes, strict=True) if c is not None]
 
 

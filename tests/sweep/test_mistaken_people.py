@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
-from taskgan.cohort.verification import ComparedPair
+from taskgan.cohort.verification import VerificationPair
 from taskgan.core.errors import UserError
 from taskgan.recipe import parse_recipe
-from taskgan.sweep.people import FILE, MISTAKEN, mistaken, read_mistaken, write_mistaken
+from taskgan.sweep.people import FILE, MISTAKEN, mistaken_shares, read_mistaken_shares, write_mistaken_shares
 
 FACES = {"task": {"kind": "embedding", "labels": "subject", "size": 2, "training": "frozen"}}
 FACES |= {"data": {"intensity": {"kind": "none", "output": "unit"}}}
@@ -25,9 +25,9 @@ def person(name: str, number: int) -> Pair:
 def test_it_is_one_minus_the_area_by_person_with_ties_as_halves() -> None:
     rng = np.random.default_rng(0)
     names = [("a", "a"), ("a", "a"), ("b", "b"), ("c", "c"), ("a", "b"), ("b", "c"), ("a", "c"), ("c", "d")]
-    pairs = [ComparedPair(0, "val", person(x, 1), person(y, 2)) for x, y in names]
+    pairs = [VerificationPair(0, "val", person(x, 1), person(y, 2)) for x, y in names]
     distances = np.round(rng.random(len(pairs)), 1)
-    found = mistaken(distances, pairs)
+    found = mistaken_shares(distances, pairs)
     others = distances[4:]
     by_hand = [np.mean([(o < d) + 0.5 * (o == d) for o in others]) for d in distances[:4]]
     assert found == pytest.approx({"a": np.mean(by_hand[:2]), "b": by_hand[2], "c": by_hand[3]})
@@ -69,21 +69,21 @@ def test_restored_people_are_compared_with_each_other(tmp_path: Path) -> None:
     rows = cohort(tmp_path, corners)
     (tmp_path / "evaluation").mkdir()
     base = parse_recipe(FACES, "faces")
-    write_mistaken(tmp_path / "restored", rows, base, Corner(), tmp_path / "evaluation")
-    found = read_mistaken(tmp_path / "evaluation")
+    write_mistaken_shares(tmp_path / "restored", rows, base, Corner(), tmp_path / "evaluation")
+    found = read_mistaken_shares(tmp_path / "evaluation")
     assert set(found) == {"a", "c"}
     assert found["a"] < 0.5 < found["c"]
     (tmp_path / "evaluation" / FILE).write_text(f"subject,{MISTAKEN}\na,much\n")
     with pytest.raises(UserError, match="in the column judge_mistaken, expected a finite number"):
-        read_mistaken(tmp_path / "evaluation")
+        read_mistaken_shares(tmp_path / "evaluation")
 
 
 def test_where_nobody_has_two_images_there_is_nothing_to_say(tmp_path: Path) -> None:
     rows = cohort(tmp_path, {("a", 1): (200, 10), ("b", 1): (10, 200)})
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / FILE).write_text("of a run before")
-    write_mistaken(
+    write_mistaken_shares(
         tmp_path / "restored", rows, parse_recipe(FACES, "faces"), Corner(), tmp_path / "evaluation"
     )
     assert not (tmp_path / "evaluation" / FILE).exists()
-    assert read_mistaken(tmp_path / "evaluation") == {}
+    assert read_mistaken_shares(tmp_path / "evaluation") == {}

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe
-from taskgan.sweep.effective import effective, group, mark
-from taskgan.sweep.grid import Axis, parse_grid
-from taskgan.sweep.names import folder_name, short, text
-from taskgan.sweep.plan import changed, left, plan, share
+from taskgan.sweep.effective import effective_settings, run_digest, setting_digest
+from taskgan.sweep.grid import GridAxis, parse_grid
+from taskgan.sweep.names import run_folder_name, short_key, yaml_text
+from taskgan.sweep.plan import plan_sweep, remaining_seconds, select_share, with_values
 
 BASE = Recipe()
 # Every kind of key and value, so that names meet numbers, words, switches, lists and null.
@@ -28,33 +28,36 @@ VALUES: dict[str, list[Any]] = {
 grids = st.dictionaries(st.sampled_from(sorted(VALUES)), st.integers(1, 3), min_size=1, max_size=4)
 
 
-def axes(*texts: str) -> tuple[Axis, ...]:
+def axes(*texts: str) -> tuple[GridAxis, ...]:
     return parse_grid(texts)
 
 
 @settings(max_examples=30, deadline=None)
 @given(grids, st.integers(1, 2))
 def test_names_are_unique_short_and_safe_for_file_systems(sizes: dict[str, int], seeds: int) -> None:
-    grid = [Axis(key, tuple(VALUES[key][:size])) for key, size in sizes.items()]
-    made = plan(BASE, grid, range(seeds))
+    grid = [GridAxis(key, tuple(VALUES[key][:size])) for key, size in sizes.items()]
+    made = plan_sweep(BASE, grid, range(seeds))
     names = [trial.name for trial in made.trials]
     assert len({name.lower() for name in names}) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9._=+,-]{1,160}", name) for name in names)
-    marks = {mark(trial.recipe) for trial in made.trials}
+    marks = {run_digest(trial.recipe) for trial in made.trials}
     assert len(marks) == len(names)
     asked = {
-        mark(changed(BASE, dict(zip(sizes, v, strict=True)))) for v in product(*(a.values for a in grid))
+        run_digest(with_values(BASE, dict(zip(sizes, v, strict=True))))
+        for v in product(*(a.values for a in grid))
     }
-    assert {mark(trial.recipe.model_copy(update={"seed": 0})) for trial in made.trials} == asked
+    assert {run_digest(trial.recipe.model_copy(update={"seed": 0})) for trial in made.trials} == asked
 
 
 def test_names_read_like_the_settings() -> None:
-    made = plan(BASE, axes("loss.mu_task=0.01", "generator.norm=instance", "loss.feature_layers=[1,2]"), [3])
+    made = plan_sweep(
+        BASE, axes("loss.mu_task=0.01", "generator.norm=instance", "loss.feature_layers=[1,2]"), [3]
+    )
     assert made.trials[0].name == "mu_task=0.01,generator.norm=instance,feature_layers=1+2,seed=3"
 
 
 def test_a_long_or_odd_value_gets_a_digest() -> None:
-    odd = [folder_name({"data.name": value}, 0) for value in ("a b", "a:b", "a/b", "x" * 300, "x" * 301)]
+    odd = [run_folder_name({"data.name": value}, 0) for value in ("a b", "a:b", "a/b", "x" * 300, "x" * 301)]
     assert len(set(odd)) == 5
     assert all(re.fullmatch(r"[A-Za-z0-9._=+,-]{1,140}", name) for name in odd)
 
@@ -64,18 +67,20 @@ def test_a_long_or_odd_value_gets_a_digest() -> None:
     [(0.1, "0.1"), (1.0, "1"), (1e-05, "1e-05"), (True, "true"), (None, "null"), ([1, [2.0]], "[1,[2]]")],
 )
 def test_values_are_written_so_that_yaml_reads_them(value: Any, written: str) -> None:
-    assert text(value) == written
+    assert yaml_text(value) == written
 
 
 def test_short_names_do_not_depend_on_the_grid() -> None:
-    assert short("loss.mu_task") == "mu_task"
-    assert short("generator.norm") == "generator.norm"
-    assert short("task.pretrain.lr") == "pretrain.lr"
-    assert short("no.such.key") == "no.such.key"
+    assert short_key("loss.mu_task") == "mu_task"
+    assert short_key("generator.norm") == "generator.norm"
+    assert short_key("task.pretrain.lr") == "pretrain.lr"
+    assert short_key("no.such.key") == "no.such.key"
 
 
 def test_settings_without_effect_are_trained_once_and_named() -> None:
-    made = plan(BASE, axes("objective=l1,gan,task_gan", "loss.mu_task=0.1,1", "loss.lambda_gan=0.3,1"), [0])
+    made = plan_sweep(
+        BASE, axes("objective=l1,gan,task_gan", "loss.mu_task=0.1,1", "loss.lambda_gan=0.3,1"), [0]
+    )
     by_objective = [trial.recipe.objective for trial in made.trials]
     assert [by_objective.count(name) for name in ("l1", "gan", "task_gan")] == [1, 2, 4]
     assert len(made.merged) == 5
@@ -110,28 +115,28 @@ def test_settings_without_effect_are_trained_once_and_named() -> None:
     ids=str,
 )
 def test_what_counts(first: dict[str, Any], second: dict[str, Any], same: bool) -> None:
-    assert (mark(changed(BASE, first)) == mark(changed(BASE, second))) is same
+    assert (run_digest(with_values(BASE, first)) == run_digest(with_values(BASE, second))) is same
 
 
 def test_every_setting_of_a_task_gan_counts_except_where_it_runs() -> None:
     """A key that is added to the recipe counts from the first day: it is left out by name alone."""
-    recipe = changed(BASE, {"task.training": "joint", "objective": "task_gan"})
+    recipe = with_values(BASE, {"task.training": "joint", "objective": "task_gan"})
     missing = {"machine", "judge", "cycle"}
-    sections = {key.split(".")[0] for key in effective(recipe)}
+    sections = {key.split(".")[0] for key in effective_settings(recipe)}
     assert sections | missing >= set(dump_recipe(recipe))
 
 
 def test_a_group_is_all_seeds() -> None:
-    made = plan(BASE, axes("loss.mu_task=0.1,1"), [0, 1])
+    made = plan_sweep(BASE, axes("loss.mu_task=0.1,1"), [0, 1])
     assert [trial.recipe.seed for trial in made.trials] == [0, 0, 1, 1]
-    assert len({group(trial.recipe) for trial in made.trials}) == 2
+    assert len({setting_digest(trial.recipe) for trial in made.trials}) == 2
 
 
 def test_a_reference_is_apart_unless_the_grid_holds_it() -> None:
-    made = plan(BASE, axes("loss.mu_task=0.1,1"), [0, 1], against={"objective": "gan"})
+    made = plan_sweep(BASE, axes("loss.mu_task=0.1,1"), [0, 1], against={"objective": "gan"})
     assert [trial.reference for trial in made.trials] == [False, False, True, False, False, True]
     assert made.trials[2].values == {"objective": "gan"}
-    held = plan(BASE, axes("loss.mu_task=0,1"), [0], against={"objective": "gan"})
+    held = plan_sweep(BASE, axes("loss.mu_task=0,1"), [0], against={"objective": "gan"})
     assert [trial.reference for trial in held.trials] == [False, False]
 
 
@@ -139,7 +144,7 @@ def test_a_larger_draw_holds_the_smaller_one() -> None:
     grid = axes("loss.mu_task=0.1,0.2,0.3,0.4", "loss.lambda_gan=0.1,0.2,0.3,0.4")
 
     def drawn(count: int, seed: int) -> list[str]:
-        return [trial.name for trial in plan(BASE, grid, [0], draw=count, draw_seed=seed).trials]
+        return [trial.name for trial in plan_sweep(BASE, grid, [0], draw=count, draw_seed=seed).trials]
 
     assert drawn(8, 5)[:4] == drawn(4, 5)
     assert drawn(8, 5) != drawn(8, 6)
@@ -147,15 +152,15 @@ def test_a_larger_draw_holds_the_smaller_one() -> None:
 
 
 def test_shares_are_disjoint_and_whole() -> None:
-    trials = plan(BASE, axes("loss.mu_task=0.1,0.2,0.3,0.4,0.5"), [0]).trials
-    shares = [share(trials, (k, 3)) for k in (1, 2, 3)]
+    trials = plan_sweep(BASE, axes("loss.mu_task=0.1,0.2,0.3,0.4,0.5"), [0]).trials
+    shares = [select_share(trials, (k, 3)) for k in (1, 2, 3)]
     assert sorted(t.name for s in shares for t in s) == sorted(t.name for t in trials)
     assert [len(s) for s in shares] == [2, 2, 1]
-    assert share(trials, None) == list(trials)
+    assert select_share(trials, None) == list(trials)
 
 
 def test_time_left_comes_from_what_was_done() -> None:
-    assert left([10.0, 20.0], 4) == 60.0
+    assert remaining_seconds([10.0, 20.0], 4) == 60.0
 
 
 @pytest.mark.parametrize(
@@ -182,10 +187,10 @@ def test_time_left_comes_from_what_was_done() -> None:
 )  # fmt: skip
 def test_what_cannot_be_swept_is_a_sentence(texts: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        plan(BASE, axes(*texts), [0])
+        plan_sweep(BASE, axes(*texts), [0])
 
 
 def test_every_bad_value_is_told_once() -> None:
     with pytest.raises(Problems) as found:
-        plan(BASE, axes("loss.mu_task=-1,0.1", "loss.lambda_gan=0,1,2", "optimiser.lr=0"), [0])
+        plan_sweep(BASE, axes("loss.mu_task=-1,0.1", "loss.lambda_gan=0,1,2", "optimiser.lr=0"), [0])
     assert len(found.value.problems) == 2

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from made_up_sweep import result, results
 
-from taskgan.report.style import canvas
-from taskgan.sweep.choose import Choice, choose
-from taskgan.sweep.figure import draw, varying
-from taskgan.sweep.marks import mark_of, ranked
-from taskgan.sweep.panels import ticks
-from taskgan.sweep.results import Result
-from taskgan.sweep.table import legend, printed
-from taskgan.sweep.trade import draw_trade, front, write_labels
+from taskgan.report.style import axes_figure
+from taskgan.sweep.choose import SettingChoice, choose_setting
+from taskgan.sweep.figure import draw_sweep, varying_keys
+from taskgan.sweep.marks import marker_style, ranked
+from taskgan.sweep.panels import tick_labels
+from taskgan.sweep.results import SettingResult
+from taskgan.sweep.table import legend, printed_table
+from taskgan.sweep.trade import draw_trade, pareto_front, write_labels
 
 REFERENCE = result({"objective": "gan"}, (0.05, 0.005), reference=True)
 
@@ -25,8 +25,8 @@ def shift(values: Mapping[str, Any]) -> tuple[float, float]:
     return -0.3 * mu, 0.02 * abs(math.log10(mu + 1e-3) + 1)
 
 
-def chosen(field: Sequence[Result], rule: Any = "balanced") -> Choice:
-    return choose([one.as_candidate() for one in field], rule)
+def chosen(field: Sequence[SettingResult], rule: Any = "balanced") -> SettingChoice:
+    return choose_setting([one.as_candidate() for one in field], rule)
 
 
 ONE = [
@@ -52,19 +52,19 @@ THREE = results(
 
 
 @pytest.mark.parametrize("field", [ONE, WORDS, THREE, ONE[:1]], ids=["one", "words", "three", "single"])
-def test_it_is_drawn_whatever_is_swept(field: list[Result], tmp_path: Path) -> None:
-    assert draw(field, chosen(field), tmp_path / "a.png", 0.3).read_bytes().startswith(b"\x89PNG")
+def test_it_is_drawn_whatever_is_swept(field: list[SettingResult], tmp_path: Path) -> None:
+    assert draw_sweep(field, chosen(field), tmp_path / "a.png", 0.3).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_same_sweep_is_the_same_figure(tmp_path: Path) -> None:
-    first, second = (draw(TWO, chosen(TWO), tmp_path / f"{name}.png", 0.3) for name in "ab")
+    first, second = (draw_sweep(TWO, chosen(TWO), tmp_path / f"{name}.png", 0.3) for name in "ab")
     assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("options", [{"judge": False}, {"subjects": 4}], ids=str)
 def test_it_is_drawn_without_a_judge_and_without_intervals(options: dict[str, Any], tmp_path: Path) -> None:
     field = results([{"loss.mu_task": mu} for mu in (0.01, 0.1)], shift, **options)
-    assert draw(field, chosen(field, "psnr"), tmp_path / "a.png", None).is_file()
+    assert draw_sweep(field, chosen(field, "psnr"), tmp_path / "a.png", None).is_file()
 
 
 def test_an_identity_is_chosen_by_who_is_mistaken_not_by_the_distance(tmp_path: Path) -> None:
@@ -73,28 +73,28 @@ def test_an_identity_is_chosen_by_who_is_mistaken_not_by_the_distance(tmp_path: 
         for mu, shift, share in ((0.01, -0.1, 0.3), (0.1, 0.1, 0.2))
     )
     found = [near, told_apart]
-    choice = choose([one.as_candidate() for one in found])
+    choice = choose_setting([one.as_candidate() for one in found])
     assert choice.chosen == told_apart.label
     assert choice.metric == "judge_mistaken"
     assert choice.rule.startswith("smallest share of comparisons in which the judge finds two people nearer")
-    lines = printed(found, choice)
+    lines = printed_table(found, choice)
     assert "mistaken by judge" in lines[0]
     assert "0.2000" in next(line for line in lines if line.startswith("*"))
-    assert draw(found, choice, tmp_path / "sweep.png", 0.3).stat().st_size > 10_000
+    assert draw_sweep(found, choice, tmp_path / "sweep.png", 0.3).stat().st_size > 10_000
     # Where one run does not know it, all are compared by the error.
     older = [near, result({"loss.mu_task": 0.1}, (0.0, 0.1))]
-    assert choose([one.as_candidate() for one in older]).chosen == near.label
+    assert choose_setting([one.as_candidate() for one in older]).chosen == near.label
 
 
 def test_the_keys_drawn_are_those_that_vary() -> None:
-    assert varying(ONE) == ["loss.mu_task"]
-    assert varying(TWO) == ["loss.mu_task", "loss.lambda_gan"]
-    assert varying([result({"loss.mu_task": 0.1, "optimiser.lr": 1e-3}, (0, 0))]) == ["loss.mu_task"]
+    assert varying_keys(ONE) == ["loss.mu_task"]
+    assert varying_keys(TWO) == ["loss.mu_task", "loss.lambda_gan"]
+    assert varying_keys([result({"loss.mu_task": 0.1, "optimiser.lr": 1e-3}, (0, 0))]) == ["loss.mu_task"]
 
 
 def test_values_go_by_size_and_what_says_nothing_goes_first() -> None:
     field = [result({"loss.mu_task": m}) for m in (10.0, 9.0, 0.5)] + [result({"objective": "l1"})]
-    assert ticks(field, "loss.mu_task") == ["–", "0.5", "9", "10"]
+    assert tick_labels(field, "loss.mu_task") == ["–", "0.5", "9", "10"]
 
 
 @pytest.mark.parametrize("count", [6, 30])
@@ -102,7 +102,7 @@ def test_every_setting_is_labelled_and_no_label_hides_another(count: int) -> Non
     values = [{"loss.mu_task": m / 10, "loss.lambda_gan": w} for m in range(1, 11) for w in (0.1, 1.0, 10.0)]
     field = results(values[:count], lambda _: (0.0, 0.0))
     choice = chosen(field)
-    with canvas(1, 1, (4.6, 4.0)) as (figure, axes):
+    with axes_figure(1, 1, (4.6, 4.0)) as (figure, axes):
         line = draw_trade(axes[0][0], field, choice, "judge_mae", 0.3)
         figure.draw_without_rendering()
         texts = write_labels(figure, axes[0][0], field, choice, "judge_mae", line)
@@ -120,7 +120,7 @@ def test_every_setting_is_labelled_and_no_label_hides_another(count: int) -> Non
 def test_the_front_is_what_nothing_beats_in_both() -> None:
     rng = np.random.default_rng(0)
     quality, error = rng.normal(size=50), rng.normal(size=50)
-    found = front(quality, error)
+    found = pareto_front(quality, error)
     assert all(quality[a] >= quality[b] and error[a] > error[b] for a, b in pairwise(found))
     for index in range(50):
         beaten = ((quality > quality[index]) & (error <= error[index])) | (
@@ -139,12 +139,12 @@ def test_signs_tell_ties_from_differences() -> None:
         REFERENCE,
     ]
     choice = chosen(field)
-    best = {one.label: mark_of(one, choice).sign for one in field if one.status == "finished"}
+    best = {one.label: marker_style(one, choice).sign for one in field if one.status == "finished"}
     assert best["mu_task=0.3"] == " "
     assert best["mu_task=0.4"] == "-"
     assert best["objective=gan"] == "r"
     assert {best["mu_task=0.1"], best["mu_task=0.2"]} == {"*", "="}
-    lines = printed(field, choice)
+    lines = printed_table(field, choice)
     assert [line[0] for line in lines] == [" ", "*", "=", " ", "-", "r", " "]
     assert lines[-1].endswith("diverged")
     assert "chosen" in legend(field, choice)
@@ -154,6 +154,6 @@ def test_signs_tell_ties_from_differences() -> None:
 
 def test_a_very_long_table_is_cut_and_says_so() -> None:
     field = results([{"loss.mu_task": n / 100} for n in range(1, 46)], shift)
-    lines = printed(field, chosen(field))
+    lines = printed_table(field, chosen(field))
     assert len(lines) == 42
     assert lines[-1] == "and 5 more in the table"

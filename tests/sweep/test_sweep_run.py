@@ -11,24 +11,24 @@ from workshop import Workshop
 from taskgan.core.errors import Failed, UserError
 from taskgan.core.files import read_yaml, write_text
 from taskgan.recipe import read_recipe
-from taskgan.sweep.effective import mark
-from taskgan.sweep.run import Asked, run_sweep
+from taskgan.sweep.effective import run_digest
+from taskgan.sweep.run import SweepOptions, run_sweep
 
 MU = ("loss.mu_task=0.01,0.1,1",)
 
 
 @pytest.fixture
-def asked(cohort: Path, tmp_path: Path) -> Asked:
-    return Asked("pet-demo", cohort, tmp_path / "out", MU, overrides=("discriminator.widths=[4,8]",))
+def asked(cohort: Path, tmp_path: Path) -> SweepOptions:
+    return SweepOptions("pet-demo", cohort, tmp_path / "out", MU, overrides=("discriminator.widths=[4,8]",))
 
 
-def table(asked: Asked) -> list[dict[str, str]]:
+def table(asked: SweepOptions) -> list[dict[str, str]]:
     with (asked.out / "sweep.csv").open(newline="") as handle:
         return list(csv.DictReader(handle))
 
 
 def test_a_grid_becomes_runs_a_table_a_figure_and_a_choice(
-    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_sweep(asked)
     assert [recipe.mu_task for recipe in workshop.trained] == [0.01, 0.1, 1.0]
@@ -59,7 +59,7 @@ def test_a_grid_becomes_runs_a_table_a_figure_and_a_choice(
     assert out.splitlines()[-1].startswith("chosen: mu_task=0.1. Next: taskgan train pet-demo ")
 
 
-def test_the_command_at_the_end_trains_the_chosen_setting(asked: Asked, workshop: Workshop) -> None:
+def test_the_command_at_the_end_trains_the_chosen_setting(asked: SweepOptions, workshop: Workshop) -> None:
     grid = ("loss.feature_layers=null,[1],[0,1]", "objective=gan,task_gan", "discriminator.conditional=true")
     run_sweep(replace(asked, grid=grid, seeds="4,5"))
     words = shlex.split(read_yaml(asked.out / "sweep.yaml")["chosen"]["command"])
@@ -71,11 +71,11 @@ def test_the_command_at_the_end_trains_the_chosen_setting(asked: Asked, workshop
         for row in table(asked)
         if row["setting"] == read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"]
     )
-    assert mark(recipe) == mark(read_recipe(asked.out / run["run"] / "recipe.yaml"))
+    assert run_digest(recipe) == run_digest(read_recipe(asked.out / run["run"] / "recipe.yaml"))
 
 
 def test_a_killed_sweep_goes_on_and_finished_settings_are_kept(
-    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.kill = 2
     with pytest.raises(KeyboardInterrupt):
@@ -93,7 +93,7 @@ def test_a_killed_sweep_goes_on_and_finished_settings_are_kept(
     assert again == (asked.out / "sweep.csv").read_bytes()
 
 
-def test_another_grid_adds_to_the_same_folder(asked: Asked, workshop: Workshop) -> None:
+def test_another_grid_adds_to_the_same_folder(asked: SweepOptions, workshop: Workshop) -> None:
     run_sweep(asked)
     run_sweep(replace(asked, grid=("loss.mu_task=0.1,0.3", "loss.lambda_gan=0.3,1")))
     made = [(recipe.mu_task, recipe.lambda_gan) for recipe in workshop.trained[3:]]
@@ -104,7 +104,7 @@ def test_another_grid_adds_to_the_same_folder(asked: Asked, workshop: Workshop) 
     assert all((asked.out / row["run"] / "recipe.yaml").is_file() for row in rows)
 
 
-def test_seeds_are_averaged_and_add_up(asked: Asked, workshop: Workshop) -> None:
+def test_seeds_are_averaged_and_add_up(asked: SweepOptions, workshop: Workshop) -> None:
     run_sweep(asked)
     run_sweep(replace(asked, seeds="0,1,2"))
     assert len(workshop.trained) == 9
@@ -113,7 +113,7 @@ def test_seeds_are_averaged_and_add_up(asked: Asked, workshop: Workshop) -> None
     assert len(table(asked)) == 9
 
 
-def test_a_changed_recipe_is_refused_and_says_what_changed(asked: Asked, workshop: Workshop) -> None:
+def test_a_changed_recipe_is_refused_and_says_what_changed(asked: SweepOptions, workshop: Workshop) -> None:
     run_sweep(asked)
     other = replace(asked, overrides=(*asked.overrides, "optimiser.lr=1e-4", "machine.threads=2"))
     with pytest.raises(UserError, match=r"another recipe: optimiser.lr \(0.001 there, 0.0001 here\); use"):
@@ -122,7 +122,7 @@ def test_a_changed_recipe_is_refused_and_says_what_changed(asked: Asked, worksho
     run_sweep(replace(asked, overrides=(*asked.overrides, "machine.threads=2", "seed=0")))
 
 
-def test_a_changed_cohort_is_refused(asked: Asked, workshop: Workshop) -> None:
+def test_a_changed_cohort_is_refused(asked: SweepOptions, workshop: Workshop) -> None:
     run_sweep(asked)
     text = (asked.cohort / "pairs.csv").read_text()
     write_text(asked.cohort / "pairs.csv", text.replace("sub-val0,val,0", "sub-val0,val,1"))
@@ -133,7 +133,7 @@ def test_a_changed_cohort_is_refused(asked: Asked, workshop: Workshop) -> None:
 
 
 def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
-    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.1 and recipe.seed == 1
     assert run_sweep(replace(asked, seeds="0,1")).failed == 1
@@ -157,7 +157,7 @@ def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
     assert len(workshop.trained) == 6  # it would diverge again
 
 
-def test_if_everything_diverges_so_does_the_sweep(asked: Asked, workshop: Workshop) -> None:
+def test_if_everything_diverges_so_does_the_sweep(asked: SweepOptions, workshop: Workshop) -> None:
     workshop.diverges = lambda recipe: recipe.objective != "gan"
     with pytest.raises(Failed, match="every setting"):
         run_sweep(replace(asked, against=("objective=gan",)))
@@ -165,7 +165,7 @@ def test_if_everything_diverges_so_does_the_sweep(asked: Asked, workshop: Worksh
 
 
 def test_shares_of_an_array_job_and_the_call_that_joins(
-    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (2, 1):
         run_sweep(replace(asked, only=f"{number}/2"))
@@ -178,7 +178,7 @@ def test_shares_of_an_array_job_and_the_call_that_joins(
 
 
 def test_a_reference_is_made_and_compared_with_but_not_chosen(
-    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     against = replace(asked, grid=("loss.mu_task=0.5,1",), against=("objective=gan",), choose="psnr")
     run_sweep(against)
@@ -192,7 +192,7 @@ def test_a_reference_is_made_and_compared_with_but_not_chosen(
 
 
 def test_equal_settings_are_said(
-    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_sweep(replace(asked, grid=("objective=gan,task_gan", "loss.mu_task=0.01,0.1")))
     assert len(workshop.trained) == 3
@@ -221,7 +221,7 @@ def test_equal_settings_are_said(
     ids=str,
 )
 def test_misuse_is_a_sentence_and_nothing_is_written(
-    asked: Asked, workshop: Workshop, change: dict[str, object], message: str
+    asked: SweepOptions, workshop: Workshop, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         run_sweep(replace(asked, **change))  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ def test_misuse_is_a_sentence_and_nothing_is_written(
     assert not workshop.trained
 
 
-def test_a_folder_of_something_else_is_refused(asked: Asked, workshop: Workshop) -> None:
+def test_a_folder_of_something_else_is_refused(asked: SweepOptions, workshop: Workshop) -> None:
     write_text(asked.out / "notes.txt", "mine")
     with pytest.raises(UserError, match=r"is no sweep \(it holds notes.txt\)"):
         run_sweep(asked)
@@ -237,14 +237,16 @@ def test_a_folder_of_something_else_is_refused(asked: Asked, workshop: Workshop)
         run_sweep(replace(asked, out=asked.out / "notes.txt"))
 
 
-def test_a_subject_in_test_and_validation_is_refused(asked: Asked, workshop: Workshop) -> None:
+def test_a_subject_in_test_and_validation_is_refused(asked: SweepOptions, workshop: Workshop) -> None:
     text = (asked.cohort / "pairs.csv").read_text()
     write_text(asked.cohort / "pairs.csv", text.replace("sub-test0", "sub-val0"))
     with pytest.raises(UserError, match=r"both in test and in train or val \(sub-val0\)"):
         run_sweep(asked)
 
 
-def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(asked: Asked, workshop: Workshop) -> None:
+def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(
+    asked: SweepOptions, workshop: Workshop
+) -> None:
     lines = (asked.cohort / "pairs.csv").read_text().splitlines()
     place = lines[0].split(",").index("label")
     bare = [",".join(w for i, w in enumerate(line.split(",")) if i != place) for line in lines]
@@ -257,7 +259,7 @@ def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(asked: Asked, wor
         run_sweep(replace(asked, choose="suvr"))
 
 
-def test_a_removed_run_is_made_anew(asked: Asked, workshop: Workshop) -> None:
+def test_a_removed_run_is_made_anew(asked: SweepOptions, workshop: Workshop) -> None:
     run_sweep(asked)
     shutil.rmtree(asked.out / table(asked)[1]["run"])
     run_sweep(asked)
@@ -282,7 +284,7 @@ CPU = RuntimeError(
     ids=["gpu", "cpu", "python"],
 )
 def test_a_setting_that_runs_out_of_memory_is_marked_and_tried_again_on_request_only(
-    asked: Asked,
+    asked: SweepOptions,
     workshop: Workshop,
     error: BaseException,
     sentence: str,
@@ -307,7 +309,7 @@ def test_a_setting_that_runs_out_of_memory_is_marked_and_tried_again_on_request_
     assert [row["status"] for row in table(asked)] == ["finished"] * 3
 
 
-def test_what_diverged_is_tried_again_from_its_beginning(asked: Asked, workshop: Workshop) -> None:
+def test_what_diverged_is_tried_again_from_its_beginning(asked: SweepOptions, workshop: Workshop) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.1
     run_sweep(asked)
     workshop.kill = 4
@@ -319,7 +321,7 @@ def test_what_diverged_is_tried_again_from_its_beginning(asked: Asked, workshop:
     assert workshop.anew == [False, False, False, True, False]
 
 
-def test_another_error_stops_it(asked: Asked, workshop: Workshop) -> None:
+def test_another_error_stops_it(asked: SweepOptions, workshop: Workshop) -> None:
     workshop.fails = lambda recipe: RuntimeError("a bug") if recipe.mu_task == 0.1 else None
     with pytest.raises(RuntimeError, match="a bug"):
         run_sweep(asked)
@@ -327,7 +329,7 @@ def test_another_error_stops_it(asked: Asked, workshop: Workshop) -> None:
 
 
 def test_a_share_tells_what_failed_too(
-    asked: Asked, workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.diverges = lambda recipe: recipe.mu_task == 0.01
     assert run_sweep(replace(asked, only="1/2")).failed == 1
@@ -336,7 +338,7 @@ def test_a_share_tells_what_failed_too(
 
 
 def test_what_recipes_leave_to_the_data_makes_no_setting_another_one(
-    asked: Asked, workshop: Workshop
+    asked: SweepOptions, workshop: Workshop
 ) -> None:
     """Training writes centre and scale of a regression into the run's recipe."""
     regression = (*asked.overrides, "task.kind=regression", "task.labels=[label]")

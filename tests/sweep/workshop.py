@@ -11,7 +11,7 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.errors import Diverged
 from taskgan.core.files import write_json, write_text, write_yaml
-from taskgan.evaluate.cases import write_cases
+from taskgan.evaluate.cases import write_case_table
 from taskgan.recipe import Recipe, dump_recipe
 
 SUBJECTS = {"train": 4, "val": 7, "test": 2}
@@ -79,7 +79,7 @@ class Workshop:
                 "suvr_bias": -0.1 * clean["suvr_reference"],
             }
             rows += [{**common, "method": "clean", **clean}, {**common, "method": recipe.objective, **own}]
-        write_cases(out / "cases.csv", rows)
+        write_case_table(out / "cases.csv", rows)
         write_json(out / "summary.json", {})
 
     def draw(self, asked: Any, *_: Any) -> None:

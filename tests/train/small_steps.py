@@ -11,22 +11,22 @@ from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe
 from taskgan.recogniser.recogniser import build
 from taskgan.train.cycle_step import cycle_step
-from taskgan.train.device import Choice, start_fabric
-from taskgan.train.players import Players, assemble
-from taskgan.train.step import Outcome, step
+from taskgan.train.device import MachineChoice, start_fabric
+from taskgan.train.players import Networks, build_networks
+from taskgan.train.step import StepResult, train_step
 
-PLAIN = Choice("32", False, False)
+PLAIN = MachineChoice("32", False, False)
 
 
-def players_of(recipe: Recipe) -> tuple[Players, Any]:
+def players_of(recipe: Recipe) -> tuple[Networks, Any]:
     fabric = start_fabric(recipe.machine, "32")
     torch.manual_seed(5)
     task = build(recipe.task.pretrain).eval() if recipe.objective == "task_gan" else None
-    return assemble(recipe, task, fabric, PLAIN), fabric
+    return build_networks(recipe, task, fabric, PLAIN), fabric
 
 
-def step_of(recipe: Recipe) -> Callable[..., Outcome]:
-    return cycle_step if recipe.unpaired else step
+def step_of(recipe: Recipe) -> Callable[..., StepResult]:
+    return cycle_step if recipe.unpaired else train_step
 
 
 def a_batch(size: int = 16) -> Batch:
@@ -35,7 +35,7 @@ def a_batch(size: int = 16) -> Batch:
     return Batch(images[:, :1], images[:, 1:], torch.tensor([0.0, 1.0, 0.0, 1.0]))
 
 
-def one_step(recipe: Recipe) -> tuple[Players, Players]:
+def one_step(recipe: Recipe) -> tuple[Networks, Networks]:
     """The networks before and after a step."""
     players, fabric = players_of(recipe)
     before = copy.deepcopy(players)
@@ -49,7 +49,7 @@ def flat(network: nn.Module | None) -> Tensor:
     return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 
-def gradients(recipe: Recipe) -> tuple[dict[str, list[Tensor]], Players, dict[str, Tensor]]:
+def gradients(recipe: Recipe) -> tuple[dict[str, list[Tensor]], Networks, dict[str, Tensor]]:
     """The gradients of a step, before clipping or Adam could hide their size."""
     recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"clip": 0.0})})
     players, fabric = players_of(recipe)

@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe
 from taskgan.train.cycle_step import cycle_step
-from taskgan.train.device import Choice, start_fabric
-from taskgan.train.players import Players, assemble, uses_task
+from taskgan.train.device import MachineChoice, start_fabric
+from taskgan.train.players import Networks, build_networks, uses_task
 
 Make = Callable[..., Recipe]
 NAMES = {"generator", "discriminator", "degrader", "degraded_discriminator"}
 
 
-def networks(players: Players) -> tuple[nn.Module, ...]:
-    assert players.back is not None
+def networks(players: Networks) -> tuple[nn.Module, ...]:
+    assert players.cycle is not None
     assert players.discriminator is not None
-    return players.generator, players.back.generator, players.discriminator, players.back.discriminator
+    return players.generator, players.cycle.generator, players.discriminator, players.cycle.discriminator
 
 
 @pytest.mark.parametrize("identity", [0.0, 2.5])
@@ -109,7 +109,7 @@ def test_g_starts_as_that_of_l1_and_the_others_are_not_its_copies(recipe: Make) 
     assert torch.equal(flat(D_clean), flat(rival.discriminator))
     assert not torch.equal(flat(G), flat(F))
     assert not torch.equal(flat(D_clean), flat(D_degraded))
-    assert set(ours.networks()) == set(ours.weights) == NAMES
+    assert set(ours.by_name()) == set(ours.weights) == NAMES
     assert [group["name"] for group in rival.optimiser.param_groups] == ["generator", "discriminator"]
 
 
@@ -137,7 +137,7 @@ def test_d_learns_from_earlier_images_once_there_are_some(recipe: Make) -> None:
         known = torch.cat([earlier, made[-1]])
         assert all(any(torch.equal(image, one) for one in known) for image in judged)
     assert any(not torch.equal(image, new) for image, new in zip(judged, made[-1], strict=True))
-    assert all(len(history.state_dict()["kept"]) == 4 for history in players.histories().values())
+    assert all(len(history.state_dict()["kept"]) == 4 for history in players.image_buffers().values())
 
 
 def test_neighbours_are_degraded_one_by_one_and_further_inputs_stay(recipe: Make) -> None:
@@ -155,9 +155,9 @@ def test_neighbours_are_degraded_one_by_one_and_further_inputs_stay(recipe: Make
     assert torch.equal(forward, inputs)
     assert torch.equal(same, clean)
     assert torch.equal(returning[:, 1::2], clean[:, 1::2])  # the T1 images of the clean samples
-    assert before.back is not None
+    assert before.cycle is not None
     for channel in (0, 2, 4):
-        wanted = before.back.generator(clean[:, channel : channel + 1])
+        wanted = before.cycle.generator(clean[:, channel : channel + 1])
         torch.testing.assert_close(returning[:, channel : channel + 1], wanted)
 
 
@@ -195,7 +195,7 @@ def test_some_steps_lower_the_cycle_loss(recipe: Make, precision: str, form: str
         objective="cycle_gan", optimiser__lr=1e-2, generator__dropout=0.0, loss__discriminator=form
     )
     fabric = start_fabric(asked.machine, precision)
-    players = assemble(asked, None, fabric, Choice(precision, True, False))
+    players = build_networks(asked, None, fabric, MachineChoice(precision, True, False))
     losses = [float(cycle_step(players, a_batch(), asked, fabric).losses["cycle"]) for _ in range(40)]
     assert losses[-1] < 0.7 * losses[0]
 

@@ -12,9 +12,9 @@ import pytest
 
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.cases import read_cases
+from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
-from taskgan.judges.readings import COLUMNS, read_readings
+from taskgan.judges.readings import READING_COLUMNS, read_readings
 from taskgan.recipe import Recipe
 from taskgan.report.run import compare
 from taskgan.restore.files import restore
@@ -93,7 +93,7 @@ def test_trains_restores_evaluates_and_reports(
         return  # the rest of the path does not know the form
     restore(run / "model", [labelled / "pairs.csv"], tmp_path / "restored", split="test")
     out = evaluate(tmp_path / "restored", labelled, tmp_path / "evaluation")
-    cases = read_cases(out)
+    cases = read_case_table(out)
     assert cases["task_mae"].notna().all()
     assert cases["judge_mae"].notna().all()
     _check_columns(kind, cases)
@@ -125,7 +125,7 @@ def _check_outputs(kind: str, outputs: pd.DataFrame) -> None:
         "embedding": {"identity"},
     }
     assert set(outputs["output"]) == names[kind]
-    assert tuple(outputs.columns) == COLUMNS
+    assert tuple(outputs.columns) == READING_COLUMNS
     assert len(outputs) == 3 * 3 * 2 * len(names[kind])  # cases, images, readers
 
 

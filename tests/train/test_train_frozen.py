@@ -12,7 +12,7 @@ from taskgan.recipe import Recipe
 from taskgan.recogniser.recogniser import build
 from taskgan.train import run as room
 from taskgan.train import session
-from taskgan.train.checkpoint import NAME, weights_mark
+from taskgan.train.checkpoint import CHECKPOINT, weights_checksum
 from taskgan.train.run import train
 
 Make = Callable[..., Recipe]
@@ -42,11 +42,11 @@ def begun(recipe: Make, cohort: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_frozen_t_is_kept_by_its_checksum_and_a_joint_one_whole(
     begun: tuple[Recipe, Path], recipe: Make, cohort: Path, tmp_path: Path
 ) -> None:
-    state = torch.load(begun[1] / NAME, weights_only=True)
+    state = torch.load(begun[1] / CHECKPOINT, weights_only=True)
     assert set(state["networks"]) == {"generator", "discriminator"}
     assert set(state["frozen"]) == {"task"}
     train(recipe(objective="task_gan", task__training="joint"), cohort, tmp_path / "joint")
-    state = torch.load(tmp_path / "joint" / NAME, weights_only=True)
+    state = torch.load(tmp_path / "joint" / CHECKPOINT, weights_only=True)
     assert set(state["networks"]) == {"generator", "discriminator", "task"}
     assert state["frozen"] == {}
 
@@ -55,17 +55,17 @@ def test_another_t_is_refused_and_nothing_is_lost(
     begun: tuple[Recipe, Path], cohort: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, run = begun
-    before = (run / NAME).read_bytes()
+    before = (run / CHECKPOINT).read_bytes()
     monkeypatch.setattr(room, "_task_network", lambda *_: build(asked.task.pretrain))
     with pytest.raises(UserError, match="the task network is another than the one that .*run began with"):
         train(asked, cohort, run)
-    assert (run / NAME).read_bytes() == before
+    assert (run / CHECKPOINT).read_bytes() == before
 
 
 def test_a_mark_is_of_the_weights_alone() -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-    mark = weights_mark(network)
-    assert weights_mark(network.to(memory_format=torch.channels_last)) == mark  # type: ignore[call-overload]
+    mark = weights_checksum(network)
+    assert weights_checksum(network.to(memory_format=torch.channels_last)) == mark  # type: ignore[call-overload]
     with torch.no_grad():
         network[0].weight[0, 0, 0, 0] += 1e-6
-    assert weights_mark(network) != mark
+    assert weights_checksum(network) != mark

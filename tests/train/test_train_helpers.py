@@ -14,12 +14,12 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
 from taskgan.recipe import Optimiser, Recipe
 from taskgan.train.checkpoint import load_checkpoint, save_checkpoint
-from taskgan.train.device import Choice
+from taskgan.train.device import MachineChoice
 from taskgan.train.ema import Ema
-from taskgan.train.journal import Journal, read_metrics
+from taskgan.train.journal import MetricsLogger, read_metrics
 from taskgan.train.players import build_generator
-from taskgan.train.schedule import factor
-from taskgan.train.seeds import derive
+from taskgan.train.schedule import rate_factor
+from taskgan.train.seeds import derive_seed
 from taskgan.train.session import Session
 from taskgan.train.validation import Validation
 
@@ -28,26 +28,26 @@ Make = Callable[..., Recipe]
 
 def test_constant_linear_and_cosine_schedules() -> None:
     settings = Optimiser(steps=100, decay=0.5, schedule="linear")
-    assert [factor(settings, step) for step in (0, 50, 75, 99)] == pytest.approx([1, 1, 0.5, 0.02])
+    assert [rate_factor(settings, step) for step in (0, 50, 75, 99)] == pytest.approx([1, 1, 0.5, 0.02])
     cosine = Optimiser(steps=100, decay=1.0, schedule="cosine")
-    assert factor(cosine, 0) == 1
-    assert factor(cosine, 50) == pytest.approx(0.5)
-    assert {factor(Optimiser(steps=100, schedule="constant"), step) for step in range(100)} == {1.0}
+    assert rate_factor(cosine, 0) == 1
+    assert rate_factor(cosine, 50) == pytest.approx(0.5)
+    assert {rate_factor(Optimiser(steps=100, schedule="constant"), step) for step in range(100)} == {1.0}
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_rates_rise_over_the_warmup_never_reach_zero_and_never_rise_again(schedule: str) -> None:
     settings = Optimiser(steps=50, warmup=10, schedule=schedule, decay=0.8)  # type: ignore[arg-type]
-    rates = [factor(settings, step) for step in range(50)]
+    rates = [rate_factor(settings, step) for step in range(50)]
     assert all(0 < rate <= 1 for rate in rates)
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
 def test_seeds_of_different_purposes_are_unrelated() -> None:
-    seeds = {derive(seed, name, step) for seed in range(5) for name in "zg" for step in range(20)}
+    seeds = {derive_seed(seed, name, step) for seed in range(5) for name in "zg" for step in range(20)}
     assert len(seeds) == 200
-    assert derive(0, "z", 1) == derive(0, "z", 1) < 2**63
+    assert derive_seed(0, "z", 1) == derive_seed(0, "z", 1) < 2**63
 
 
 def test_the_average_lags_behind_and_converges() -> None:
@@ -76,15 +76,15 @@ def test_no_average_is_the_network_itself() -> None:
 
 
 def test_rows_after_the_checkpoint_and_cut_lines_are_removed(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, 0)
+    journal = MetricsLogger(tmp_path, 0)
     for step in (5, 10, 15):
-        journal.row(step, {"pixel": step / 7})
+        journal.log_row(step, {"pixel": step / 7})
     journal.close()
     with (tmp_path / "metrics.csv").open("a") as handle:
         handle.write("20,0.001,0.12")  # killed while writing
     assert [row["step"] for row in read_metrics(tmp_path / "metrics.csv")] == ["5", "10", "15"]
-    journal = Journal(tmp_path, 10)
-    journal.row(15, {"pixel": 1.0})
+    journal = MetricsLogger(tmp_path, 10)
+    journal.log_row(15, {"pixel": 1.0})
     journal.close()
     rows = read_metrics(tmp_path / "metrics.csv")
     assert [(row["step"], row["pixel"]) for row in rows] == [
@@ -93,7 +93,7 @@ def test_rows_after_the_checkpoint_and_cut_lines_are_removed(tmp_path: Path) -> 
         ("15", "1"),
     ]
     with pytest.raises(ValueError, match="no columns"):
-        journal.row(20, {"surprise": 1.0})
+        journal.log_row(20, {"surprise": 1.0})
 
 
 def test_a_damaged_checkpoint_is_a_users_error(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_checkpoint_of_another_run_is_a_users_error(tmp_path: Path) -> None:
             session.load(state)
     for values in (3, {"precision": "32"}, [1]):
         with pytest.raises(UserError, match="was trained with machine settings"):
-            Choice.of(values, tmp_path)
+            MachineChoice.of(values, tmp_path)
 
 
 def test_validation_cases_are_drawn_by_the_seed(recipe: Make, cohort: Path) -> None:
@@ -139,7 +139,7 @@ def test_validation_cases_are_drawn_by_the_seed(recipe: Make, cohort: Path) -> N
 
     def drawn(seed: int) -> list[str]:
         asked = recipe(seed=seed, task__pretrain__seed=7, validation__cases=1)
-        return list(Validation(val, asked).look(build_generator(asked), None).pictures)
+        return list(Validation(val, asked).validate(build_generator(asked), None).images)
 
     assert drawn(0) == drawn(0)
     assert {name for seed in range(12) for name in drawn(seed)} == {"val0", "val1"}
@@ -150,10 +150,10 @@ def test_a_look_leaves_the_network_as_it_was_and_needs_no_t(recipe: Make, cohort
     network = build_generator(asked)
     before = copy.deepcopy(network.state_dict())
     validation = Validation(read_pairs(cohort).split("val"), asked)
-    look = validation.look(network, None)
+    look = validation.validate(network, None)
     assert network.training
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
-    assert set(look.figures) == {"val_psnr", "val_pixel", "val_objective"}
-    assert look.figures["val_objective"] == look.figures["val_pixel"]
-    assert all(p.min() >= 0 and p.max() <= 1 and p.shape == (16, 48) for p in look.pictures.values())
-    assert validation.value(look) == look.figures["val_psnr"]
+    assert set(look.metrics) == {"val_psnr", "val_pixel", "val_objective"}
+    assert look.metrics["val_objective"] == look.metrics["val_pixel"]
+    assert all(p.min() >= 0 and p.max() <= 1 and p.shape == (16, 48) for p in look.images.values())
+    assert validation.score(look) == look.metrics["val_psnr"]

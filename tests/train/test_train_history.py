@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskgan.train.history import History
+from taskgan.train.history import ImageBuffer
 
 
 def numbered(first: int, count: int) -> Tensor:
@@ -19,13 +19,13 @@ def numbers(images: Tensor) -> list[int]:
 
 
 def test_until_it_is_full_every_image_comes_back_itself() -> None:
-    history = History(6, seed=0)
+    history = ImageBuffer(6, seed=0)
     assert numbers(history.exchange(numbered(0, 4))) == [0, 1, 2, 3]
     assert numbers(history.exchange(numbered(4, 2))) == [4, 5]
 
 
 def test_then_half_of_what_it_gives_is_earlier_and_no_image_is_given_from_the_history_twice() -> None:
-    history = History(50, seed=1)
+    history = ImageBuffer(50, seed=1)
     given: Counter[int] = Counter()
     earlier = 0
     ages = []
@@ -45,14 +45,14 @@ def test_then_half_of_what_it_gives_is_earlier_and_no_image_is_given_from_the_hi
 
 def test_a_history_of_nothing_gives_back_what_it_is_given() -> None:
     images = numbered(0, 3)
-    assert numbers(History(0, seed=0).exchange(images)) == [0, 1, 2]
+    assert numbers(ImageBuffer(0, seed=0).exchange(images)) == [0, 1, 2]
 
 
 def test_it_goes_on_from_its_state_as_if_nothing_had_happened() -> None:
-    one = History(5, seed=2)
+    one = ImageBuffer(5, seed=2)
     for step in range(7):
         one.exchange(numbered(3 * step, 3))
-    other = History(5, seed=2)
+    other = ImageBuffer(5, seed=2)
     other.load_state_dict(copy.deepcopy(one.state_dict()))
     for step in range(7, 20):
         new = numbered(3 * step, 3)
@@ -61,7 +61,7 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_happened() -> None:
 
 def test_seeds_draw_differently() -> None:
     def walk(seed: int) -> list[int]:
-        history = History(4, seed)
+        history = ImageBuffer(4, seed)
         return [n for step in range(10) for n in numbers(history.exchange(numbered(4 * step, 4)))]
 
     assert walk(0) == walk(0)
@@ -69,7 +69,7 @@ def test_seeds_draw_differently() -> None:
 
 
 def test_it_keeps_no_graph_and_no_more_than_its_images() -> None:
-    history = History(2, seed=0)
+    history = ImageBuffer(2, seed=0)
     images = (numbered(0, 8) * torch.ones(1, requires_grad=True)).clone()
     assert not history.exchange(images).requires_grad
     kept = history.state_dict()["kept"]
@@ -90,7 +90,7 @@ def test_devices_that_share_a_batch_are_given_what_one_is_given() -> None:
         def all_gather(self, images: Tensor) -> Tensor:
             return self._whole.unflatten(0, (2, -1))
 
-    histories = [History(5, seed=0) for _ in range(3)]
+    histories = [ImageBuffer(5, seed=0) for _ in range(3)]
     for step in range(10):
         whole = numbered(4 * step, 4).contiguous()
         alone = histories[0].exchange(whole)

@@ -7,9 +7,9 @@ import torch
 
 from taskgan.core.errors import Diverged
 from taskgan.recipe import Recipe
-from taskgan.train.monitor import Monitor, output_figures
+from taskgan.train.monitor import Monitor, output_metrics
 from taskgan.train.run import train
-from taskgan.train.step import step
+from taskgan.train.step import train_step
 
 Make = Callable[..., Recipe]
 WELL = {"pixel": 0.5, "adversarial": 0.1, "discriminator": 0.5, "spread": 1.0, "bounds": 0.0}
@@ -17,27 +17,27 @@ WELL = {"pixel": 0.5, "adversarial": 0.1, "discriminator": 0.5, "spread": 1.0, "
 
 def test_a_run_that_goes_well_is_left_alone(recipe: Make) -> None:
     monitor = Monitor(recipe())
-    assert all(monitor.see({**WELL, "pixel": 0.5 + 0.1 * math.sin(k)}) is None for k in range(3000))
+    assert all(monitor.observe({**WELL, "pixel": 0.5 + 0.1 * math.sin(k)}) is None for k in range(3000))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_nan_and_infinity_are_named(recipe: Make, value: float) -> None:
-    assert Monitor(recipe()).see({**WELL, "adversarial": value}) == "adversarial became NaN or infinite"
+    assert Monitor(recipe()).observe({**WELL, "adversarial": value}) == "adversarial became NaN or infinite"
 
 
 def test_constant_output_stops_only_after_many_steps_in_a_row(recipe: Make) -> None:
     monitor = Monitor(recipe(monitor__constant_steps=3))
     flat = {**WELL, "spread": 0.001}
-    assert [monitor.see(one) is None for one in (flat, flat, WELL, flat, flat)] == [True] * 5
-    assert "constant for 3 steps" in str(monitor.see(flat))
+    assert [monitor.observe(one) is None for one in (flat, flat, WELL, flat, flat)] == [True] * 5
+    assert "constant for 3 steps" in str(monitor.observe(flat))
 
 
 def test_saturated_output_counts_for_bounded_images_alone(recipe: Make) -> None:
     full = {**WELL, "bounds": 1.0}
     for output, stops in {"unit": True, "nonnegative": False}.items():
         monitor = Monitor(recipe(monitor__constant_steps=2, data__intensity={"output": output}))
-        monitor.see(full)
-        assert ("saturated" in str(monitor.see(full))) == stops
+        monitor.observe(full)
+        assert ("saturated" in str(monitor.observe(full))) == stops
 
 
 def test_a_sure_discriminator_is_a_failure_only_where_g_follows_it_and_gets_nowhere(recipe: Make) -> None:
@@ -47,7 +47,7 @@ def test_a_sure_discriminator_is_a_failure_only_where_g_follows_it_and_gets_nowh
             {**WELL, "discriminator": loss, "adversarial": adversarial, "pixel": 0.5 + trend * k}
             for k in range(60)
         )
-        return next((found for figures in steps if (found := monitor.see(figures))), None)
+        return next((found for figures in steps if (found := monitor.observe(figures))), None)
 
     assert "the discriminator has won" in str(told(adversarial=100.0, trend=1e-3))
     assert "95 % of the objective" in str(told(adversarial=100.0, trend=1e-3))
@@ -63,7 +63,7 @@ def test_where_there_are_no_pairs_the_cycle_says_whether_g_gets_anywhere(recipe:
         steps = (
             {**well, "discriminator": 1e-4, "adversarial": 8.0, "cycle": cycle + trend * k} for k in range(60)
         )
-        return next((found for figures in steps if (found := monitor.see(figures))), None)
+        return next((found for figures in steps if (found := monitor.observe(figures))), None)
 
     assert "94 % of the objective, and the cycle loss did not fall" in str(told(cycle=0.25, trend=0.0))
     assert told(cycle=0.25, trend=-1e-3) is None
@@ -74,14 +74,14 @@ def test_a_discriminator_that_errs_once_has_not_won(recipe: Make) -> None:
     monitor = Monitor(recipe(monitor__discriminator_steps=40))
     for k in range(200):
         loss = 0.7 if k % 39 == 0 else 1e-4
-        assert monitor.see({**WELL, "discriminator": loss, "adversarial": 100.0}) is None
+        assert monitor.observe({**WELL, "discriminator": loss, "adversarial": 100.0}) is None
 
 
 def test_label_smoothing_moves_the_bound_because_a_perfect_d_pays_for_it(recipe: Make) -> None:
     smoothing = 0.1
     least = -0.5 * (smoothing * math.log(smoothing) + (1 - smoothing) * math.log(1 - smoothing))
     monitor = Monitor(recipe(monitor__discriminator_steps=4, loss__label_smoothing=smoothing))
-    found = [monitor.see({**WELL, "discriminator": least + 1e-4, "adversarial": 1e3}) for k in range(8)]
+    found = [monitor.observe({**WELL, "discriminator": least + 1e-4, "adversarial": 1e3}) for k in range(8)]
     assert any(found)
 
 
@@ -89,19 +89,19 @@ def test_a_resumed_monitor_stops_at_the_same_step(recipe: Make) -> None:
     asked = recipe(monitor__discriminator_steps=10)
     steps = [{**WELL, "discriminator": 1e-4, "adversarial": 1e3} for k in range(30)]
     whole = Monitor(asked)
-    first = next(k for k, figures in enumerate(steps) if whole.see(figures))
+    first = next(k for k, figures in enumerate(steps) if whole.observe(figures))
     before, after = Monitor(asked), Monitor(asked)
     for figures in steps[:6]:
-        assert before.see(figures) is None
+        assert before.observe(figures) is None
     after.load_state_dict(before.state_dict())
-    assert next(k for k, figures in enumerate(steps[6:], start=6) if after.see(figures)) == first
+    assert next(k for k, figures in enumerate(steps[6:], start=6) if after.observe(figures)) == first
 
 
 def test_output_figures_of_constant_and_saturated_images() -> None:
     x = torch.rand(2, 1, 8, 8)
-    assert output_figures(torch.full_like(x, 0.5), x)["spread"] == 0
-    assert output_figures(torch.ones_like(x), x)["bounds"] == 1
-    same = output_figures(x, x)
+    assert output_metrics(torch.full_like(x, 0.5), x)["spread"] == 0
+    assert output_metrics(torch.ones_like(x), x)["bounds"] == 1
+    same = output_metrics(x, x)
     assert same["spread"] == 1
     assert same["bounds"] == 0
 
@@ -127,9 +127,9 @@ def test_nan_stops_a_run_and_names_step_and_checkpoint(
         if calls == 13:
             with torch.no_grad():
                 arguments[0].generator.last.bias.fill_(math.nan)  # type: ignore[attr-defined]
-        return step(*arguments, **named)  # type: ignore[arg-type]
+        return train_step(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("taskgan.train.loop.step", poisoned)
+    monkeypatch.setattr("taskgan.train.loop.train_step", poisoned)
     message = stopped(asked, cohort, tmp_path / "run")
     assert "diverged at step 13" in message
     assert "NaN" in message
@@ -142,12 +142,12 @@ def test_weights_that_break_in_the_last_step_before_a_checkpoint_are_not_saved(
     recipe: Make, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*arguments: object, **named: object) -> object:
-        outcome = step(*arguments, **named)  # type: ignore[arg-type]
+        outcome = train_step(*arguments, **named)  # type: ignore[arg-type]
         with torch.no_grad():
             arguments[0].generator.last.bias.fill_(math.inf)  # type: ignore[attr-defined]
         return outcome
 
-    monkeypatch.setattr("taskgan.train.loop.step", breaks)
+    monkeypatch.setattr("taskgan.train.loop.train_step", breaks)
     asked = recipe(objective="l1", validation__save_every=1, validation__every=12)
     message = stopped(asked, cohort, tmp_path / "run")
     assert "weights of the generator" in message

@@ -19,11 +19,11 @@ from taskgan.restore.model_folder import read_model
 from taskgan.train.checkpoint import load_checkpoint
 from taskgan.train.journal import read_metrics
 from taskgan.train.parallel import average_statistics
-from taskgan.train.players import build_task, set_rate
+from taskgan.train.players import build_task, set_learning_rate
 from taskgan.train.run import train
-from taskgan.train.schedule import factor
+from taskgan.train.schedule import rate_factor
 from taskgan.train.stages import Stages
-from taskgan.train.step import step
+from taskgan.train.step import train_step
 from taskgan.train.task_step import task_step
 
 Make = Callable[..., Recipe]
@@ -75,39 +75,39 @@ def stages(*networks: str) -> Stages:
 
 def test_without_phases_everybody_learns_and_every_clock_is_the_runs() -> None:
     plain = Stages((), 10, ["generator", "task"])
-    assert plain.steps(0) == list(range(10))
-    assert plain.at(9).learners == {"generator", "task"}
-    assert [plain.clock("task", step) for step in (0, 4, 10)] == [0, 4, 10]
-    assert (plain.next(3), plain.total("generator"), plain.idle) == (3, 10, [])
+    assert plain.steps_from(0) == list(range(10))
+    assert plain.stage_at(9).learners == {"generator", "task"}
+    assert [plain.steps_learnt("task", step) for step in (0, 4, 10)] == [0, 4, 10]
+    assert (plain.next_step(3), plain.steps_in_total("generator"), plain.idle) == (3, 10, [])
 
 
 def test_clocks_count_the_steps_in_which_a_network_learns() -> None:
     all_three = stages("generator", "discriminator", "task")
-    assert all_three.at(5).task_alone
-    assert not all_three.at(6).task_alone
-    assert [all_three.clock("generator", step) for step in (0, 6, 7, 18)] == [0, 0, 1, 12]
-    assert (all_three.total("task"), all_three.total("generator")) == (18, 12)
+    assert all_three.stage_at(5).task_alone
+    assert not all_three.stage_at(6).task_alone
+    assert [all_three.steps_learnt("generator", step) for step in (0, 6, 7, 18)] == [0, 0, 1, 12]
+    assert (all_three.steps_in_total("task"), all_three.steps_in_total("generator")) == (18, 12)
 
 
 def test_a_phase_without_anybody_is_passed_over_and_steps_keep_their_numbers() -> None:
     gan = stages("generator", "discriminator")
     assert [stage.name for stage in gan.idle] == ["contrasts"]
-    assert gan.next(0) == 6
-    assert gan.steps(0) == list(range(6, 18))
-    assert gan.steps(9) == list(range(9, 18))
+    assert gan.next_step(0) == 6
+    assert gan.steps_from(0) == list(range(6, 18))
+    assert gan.steps_from(9) == list(range(9, 18))
     middle = Stages(
         [Phase(name="a", steps=2), Phase(name="b", steps=3, trains=("task",)), Phase(name="c", steps=2)],
         7,
         ["generator"],
     )
-    assert middle.steps(0) == [0, 1, 5, 6]
-    assert middle.next(2) == 5
+    assert middle.steps_from(0) == [0, 1, 5, 6]
+    assert middle.next_step(2) == 5
 
 
 def test_cycle_gans_second_pair_goes_with_the_first() -> None:
     cycle = stages("generator", "degrader", "discriminator", "degraded_discriminator")
-    assert cycle.next(0) == 6
-    assert len(cycle.at(6).learners) == 4
+    assert cycle.next_step(0) == 6
+    assert len(cycle.stage_at(6).learners) == 4
 
 
 def test_every_networks_rate_runs_over_its_own_steps(asked: Make) -> None:
@@ -117,13 +117,13 @@ def test_every_networks_rate_runs_over_its_own_steps(asked: Make) -> None:
     own = Stages(made.schedule, 18, players.weights)
     rates: dict[int, dict[str, float]] = {}
     for number in range(18):
-        given = set_rate(players, made, own, number)
+        given = set_learning_rate(players, made, own, number)
         rates[number] = {group["name"]: group["lr"] for group in players.optimiser.param_groups}
         assert given == (rates[number]["generator"] if number >= 6 else 0.0)
     assert rates[6]["generator"] == pytest.approx(0.5e-3)  # warms up when it begins
     assert rates[7]["generator"] == pytest.approx(1e-3)
-    assert rates[17]["generator"] == pytest.approx(1e-3 * factor(made.optimiser, 11, 12))
-    assert rates[17]["task"] == pytest.approx(1e-3 * factor(made.optimiser, 17, 18))
+    assert rates[17]["generator"] == pytest.approx(1e-3 * rate_factor(made.optimiser, 11, 12))
+    assert rates[17]["task"] == pytest.approx(1e-3 * rate_factor(made.optimiser, 17, 18))
 
 
 # --- Steps ---------------------------------------------------------------------------------------------------
@@ -145,10 +145,10 @@ def test_only_who_learns_changes(asked: Make, learners: set[str]) -> None:
     made = made.model_copy(update={"data": data})
     players, fabric = players_of_three(made)
     before = copy.deepcopy(players)
-    advance = task_step if learners == {"task"} else step
-    outcome = advance(players.learning(learners), a_batch(), made, fabric)
-    for name, network in players.networks().items():
-        same = torch.equal(flat(network), flat(before.networks()[name]))
+    advance = task_step if learners == {"task"} else train_step
+    outcome = advance(players.with_learners(learners), a_batch(), made, fabric)
+    for name, network in players.by_name().items():
+        same = torch.equal(flat(network), flat(before.by_name()[name]))
         assert same == (name not in learners), name
     if "generator" not in learners:  # not a statistic of a norm either
         for ours, theirs in zip(players.generator.buffers(), before.generator.buffers(), strict=True):
@@ -161,10 +161,10 @@ def players_of_three(made: Recipe) -> tuple[Any, Any]:
     from small_steps import PLAIN
 
     from taskgan.train.device import start_fabric
-    from taskgan.train.players import assemble
+    from taskgan.train.players import build_networks
 
     fabric = start_fabric(made.machine, "32")
-    return assemble(made, build_task(made), fabric, PLAIN), fabric
+    return build_networks(made, build_task(made), fabric, PLAIN), fabric
 
 
 def test_task_alone_learns_and_counts_clean_images_in_its_norms(asked: Make) -> None:
@@ -173,7 +173,7 @@ def test_task_alone_learns_and_counts_clean_images_in_its_norms(asked: Make) -> 
     players, fabric = players_of_three(made)
     statistics = [b.clone() for b in players.task.buffers() if b.is_floating_point()]
     losses = [
-        float(task_step(players.learning({"task"}), a_batch(), made, fabric).losses["task"])
+        float(task_step(players.with_learners({"task"}), a_batch(), made, fabric).losses["task"])
         for _ in range(15)
     ]
     assert losses[-1] < 0.5 * losses[0]
@@ -211,7 +211,7 @@ def test_norms_of_two_devices_count_their_mean() -> None:
 def killed_at(run: Path, made: Recipe, cohort: Path, done: int, monkeypatch: pytest.MonkeyPatch) -> None:
     import taskgan.train.loop as loop
 
-    real, made_steps = loop.set_rate, []
+    real, made_steps = loop.set_learning_rate, []
 
     def kill(players: Any, recipe: Any, own: Any, number: int) -> float:
         if number == done:
@@ -220,7 +220,7 @@ def killed_at(run: Path, made: Recipe, cohort: Path, done: int, monkeypatch: pyt
         return real(players, recipe, own, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "set_rate", kill)
+        patch.setattr(loop, "set_learning_rate", kill)
         with pytest.raises(KeyboardInterrupt):
             train(made, cohort, run)
     assert made_steps

@@ -18,10 +18,10 @@ from taskgan.generator import Blur, Down
 from taskgan.recipe import Recipe
 from taskgan.restore.files import restore
 from taskgan.restore.model_folder import read_model
-from taskgan.train.device import Choice, start_fabric
-from taskgan.train.players import assemble
+from taskgan.train.device import MachineChoice, start_fabric
+from taskgan.train.players import build_networks
 from taskgan.train.run import train
-from taskgan.train.step import step
+from taskgan.train.step import train_step
 
 CHAIN = Degradation((Blur(sigma=4 / 3), Down(factor=4)))
 
@@ -42,7 +42,7 @@ def photos(tmp_path: Path) -> Path:
         files = {kind: f"{kind}/{number}.png" for kind in ("degraded", "clean")}
         rows.append({"case": number, "subject": number, "split": split, **files, "label": number % 2})
     write_pairs(folder / "pairs.csv", rows)
-    write_description(folder, {"kind": "images", "degradation": {"steps": CHAIN.as_values()}})
+    write_description(folder, {"kind": "images", "degradation": {"steps": CHAIN.to_dicts()}})
     return folder
 
 
@@ -82,14 +82,14 @@ def test_images_of_a_step_agree_with_their_inputs_and_g_learns(recipe: Callable[
     """In training as in restoring: the restored images of a step agree with their inputs, and G learns."""
     from taskgan.cohort.dataset import Batch
 
-    asked = projecting(recipe, generator__degradation=CHAIN.as_values())
+    asked = projecting(recipe, generator__degradation=CHAIN.to_dicts())
     fabric = start_fabric(asked.machine, "32")
-    players = assemble(asked, None, fabric, Choice("32", False, False))
+    players = build_networks(asked, None, fabric, MachineChoice("32", False, False))
     clean = np.stack([blobs((32, 24), seed)[None, :, :, 0] for seed in range(4)])
     degraded = np.stack([CHAIN.apply(one[0])[None] for one in clean]).astype(np.float32)
     batch = Batch(torch.from_numpy(degraded), torch.from_numpy(clean), torch.zeros(4))
     before = [p.detach().clone() for p in players.generator.parameters()]
-    outcome = step(players, batch, asked, fabric)
+    outcome = train_step(players, batch, asked, fabric)
     assert outcome.restored is not None
     for image, known in zip(outcome.restored[:, 0].numpy(), degraded[:, 0], strict=True):
         assert CHAIN.consistency(image, known) < 0.01

@@ -139,16 +139,16 @@ def test_a_kill_between_any_two_writes_of_a_look_does_no_harm(
     places = {
         "before the model": ("taskgan.train.loop.write_model", False),
         "after the model": ("taskgan.train.loop.write_model", True),
-        "after the row": ("taskgan.train.journal.Journal.row", True),
+        "after the row": ("taskgan.train.journal.MetricsLogger.log_row", True),
         "in the checkpoint": ("torch.save", False),
     }
     target, afterwards = places[when]
     module, _, name = target.rpartition(".")
-    owner = __import__("importlib").import_module(module) if "Journal" not in module else None
+    owner = __import__("importlib").import_module(module) if "MetricsLogger" not in module else None
     if owner is None:
-        from taskgan.train.journal import Journal
+        from taskgan.train.journal import MetricsLogger
 
-        owner = Journal
+        owner = MetricsLogger
     real, calls = getattr(owner, name), 0
 
     def killed(*arguments: Any, **named: Any) -> Any:

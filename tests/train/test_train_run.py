@@ -239,7 +239,7 @@ def test_auto_is_measured_once_and_goes_with_the_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("taskgan.train.machine.seconds_a_step.__kwdefaults__", {"budget": 0.0})
+    monkeypatch.setattr("taskgan.train.machine.seconds_per_step.__kwdefaults__", {"budget": 0.0})
     auto = {"accelerator": "cpu", "precision": "auto", "channels_last": "auto", "compile": "auto"}
     for objective in ("l1", "gan"):
         train(recipe(objective=objective, machine=auto), cohort, tmp_path / objective)
@@ -251,7 +251,7 @@ def test_auto_is_measured_once_and_goes_with_the_run(
     def forbidden(*_: object) -> None:
         raise AssertionError("a run that goes on must keep its settings")
 
-    monkeypatch.setattr("taskgan.train.run.choose", forbidden)
+    monkeypatch.setattr("taskgan.train.run.choose_machine", forbidden)
     monkeypatch.setattr("taskgan.train.run.load_checkpoint", lambda run: None)  # killed before the first one
     train(recipe(objective="l1", machine=auto), cohort, tmp_path / "l1")
 

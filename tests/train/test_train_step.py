@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe
-from taskgan.train.device import Choice, start_fabric
-from taskgan.train.players import assemble
-from taskgan.train.step import step
+from taskgan.train.device import MachineChoice, start_fabric
+from taskgan.train.players import build_networks
+from taskgan.train.step import train_step
 
 Make = Callable[..., Recipe]
 
@@ -82,7 +82,7 @@ def test_gradients_are_those_of_eq_1_to_4(recipe: Make, training: str) -> None:
 def test_l1_builds_neither_d_nor_t_and_gan_no_t(recipe: Make) -> None:
     for objective, there in {"l1": {"generator"}, "gan": {"generator", "discriminator"}}.items():
         players, _ = players_of(recipe(objective=objective))
-        assert set(players.networks()) == set(players.weights) == there
+        assert set(players.by_name()) == set(players.weights) == there
 
 
 def test_all_objectives_start_from_the_same_weights_and_draw_the_same_z(recipe: Make) -> None:
@@ -90,7 +90,7 @@ def test_all_objectives_start_from_the_same_weights_and_draw_the_same_z(recipe: 
     for objective in ("l1", "gan", "task_gan"):
         players, fabric = players_of(recipe(objective=objective, generator__dropout=0.5))
         torch.manual_seed(3)
-        pixel.append(step(players, a_batch(), recipe(objective=objective), fabric).losses["pixel"])
+        pixel.append(train_step(players, a_batch(), recipe(objective=objective), fabric).losses["pixel"])
     assert pixel[0] == pixel[1] == pixel[2]
 
 
@@ -112,10 +112,10 @@ def test_batch_norm_in_d_does_not_remove_what_eq_2_measures(recipe: Make) -> Non
     players, fabric = players_of(asked)
     x = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     nn.init.zeros_(players.generator.last.weight)
-    same = step(players, Batch(x, x, torch.zeros(4)), asked, fabric).losses["adversarial"]
+    same = train_step(players, Batch(x, x, torch.zeros(4)), asked, fabric).losses["adversarial"]
     players, fabric = players_of(asked)
     nn.init.zeros_(players.generator.last.weight)
-    brighter = step(players, Batch(2 * x, x, torch.zeros(4)), asked, fabric).losses["adversarial"]
+    brighter = train_step(players, Batch(2 * x, x, torch.zeros(4)), asked, fabric).losses["adversarial"]
     assert same < 1e-10
     assert brighter > 1e-3
 
@@ -127,7 +127,7 @@ def test_a_conditional_d_sees_the_degraded_image(recipe: Make) -> None:
     assert players.discriminator is not None
     players.discriminator.register_forward_pre_hook(lambda module, images: seen.append(images[0]))
     batch = a_batch()
-    step(players, batch, asked, fabric)
+    train_step(players, batch, asked, fabric)
     assert all(torch.equal(images[:, 1:], batch.inputs) for images in seen)
     assert torch.equal(seen[0][:, :1], batch.clean)
 
@@ -135,7 +135,7 @@ def test_a_conditional_d_sees_the_degraded_image(recipe: Make) -> None:
 def test_gradients_are_clipped_network_by_network(recipe: Make) -> None:
     asked = recipe(objective="gan", optimiser__clip=1e-4)
     players, fabric = players_of(asked)
-    step(players, a_batch(), asked, fabric)
+    train_step(players, a_batch(), asked, fabric)
     for weights in players.weights.values():
         norm = torch.cat([p.grad.flatten() for p in weights if p.grad is not None]).norm()
         assert norm <= 1.01e-4
@@ -145,6 +145,6 @@ def test_gradients_are_clipped_network_by_network(recipe: Make) -> None:
 def test_a_step_lowers_the_loss_in_either_precision(recipe: Make, precision: str) -> None:
     asked = recipe(objective="l1", optimiser__lr=1e-2, generator__dropout=0.0)
     fabric = start_fabric(asked.machine, precision)
-    players = assemble(asked, None, fabric, Choice(precision, True, False))
-    losses = [float(step(players, a_batch(), asked, fabric).losses["pixel"]) for _ in range(30)]
+    players = build_networks(asked, None, fabric, MachineChoice(precision, True, False))
+    losses = [float(train_step(players, a_batch(), asked, fabric).losses["pixel"]) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]

@@ -22,7 +22,7 @@ FORMAT = 1
 _POOLED = "all"
 
 
-def quantile(scores: Sequence[float], alpha: float) -> float:
+def conformal_quantile(scores: Sequence[float], alpha: float) -> float:
     """The ⌈(n + 1)(1 − α)⌉-th smallest score; infinite where there is none, so that nothing is excluded.
 
     Args:
@@ -33,7 +33,7 @@ def quantile(scores: Sequence[float], alpha: float) -> float:
     return sorted(scores)[rank - 1] if 1 <= rank <= len(scores) else math.inf
 
 
-def needed(alpha: float) -> int:
+def min_calibration_subjects(alpha: float) -> int:
     """Fewest calibration subjects for which an interval of level 1 − α is finite: ⌈1/α⌉ − 1."""
     return math.ceil(1 / alpha - 1e-9) - 1
 
@@ -62,7 +62,7 @@ class ConformalCalibration:
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of_values(
+    def from_values(
         cls, restored: ArrayLike, truth: ArrayLike, *, alpha: float, target: str = "SUVR", **provenance: Any
     ) -> "ConformalCalibration":
         """Calibrate an interval.
@@ -75,10 +75,10 @@ class ConformalCalibration:
             provenance: Kept with it.
         """
         gap = np.abs(np.asarray(truth, dtype=np.float64) - np.asarray(restored, dtype=np.float64))
-        return cls(target, "interval", alpha, {_POOLED: _plain(gap)}, provenance)
+        return cls(target, "interval", alpha, {_POOLED: _as_floats(gap)}, provenance)
 
     @classmethod
-    def of_labels(
+    def from_labels(
         cls,
         probability: ArrayLike,
         label: ArrayLike,
@@ -100,11 +100,11 @@ class ConformalCalibration:
                 covered less.
             provenance: Kept with it.
         """
-        p = _of_every_label(probability)
+        p = _label_probabilities(probability)
         y = np.asarray(label, dtype=np.float64).round().astype(np.intp)
         score = 1 - p[np.arange(len(y)), y]
         groups = {str(k): y == k for k in range(p.shape[1])} if by_class else {_POOLED: y >= 0}
-        return cls(target, "labels", alpha, {k: _plain(score[v]) for k, v in groups.items()}, provenance)
+        return cls(target, "labels", alpha, {k: _as_floats(score[v]) for k, v in groups.items()}, provenance)
 
     def interval(self, value: float) -> tuple[float, float]:
         """Where the clean image's value lies, for the value of a restored one.
@@ -114,7 +114,7 @@ class ConformalCalibration:
         """
         if self.kind != "interval":
             raise ValueError(f"{self.target} is calibrated for labels, expected a value")
-        half = quantile(self.scores[_POOLED], self.alpha)
+        half = conformal_quantile(self.scores[_POOLED], self.alpha)
         return value - half, value + half
 
     def labels(self, probability: ArrayLike) -> frozenset[int]:
@@ -128,20 +128,20 @@ class ConformalCalibration:
         """
         if self.kind != "labels":
             raise ValueError(f"{self.target} is calibrated for values, expected labels")
-        kept = set()
+        accepted = set()
         one = np.asarray(probability, dtype=np.float64)[None]
-        for label, p in enumerate(_of_every_label(one)[0]):
+        for label, p in enumerate(_label_probabilities(one)[0]):
             group = self.scores.get(str(label), self.scores.get(_POOLED, ()))
-            if 1 - p <= quantile(group, self.alpha):
-                kept.add(label)
-        return frozenset(kept)
+            if 1 - p <= conformal_quantile(group, self.alpha):
+                accepted.add(label)
+        return frozenset(accepted)
 
     @property
     def judge(self) -> str:
         """Whose readings it is for: the target, unless that names one of several outputs."""
         return str(self.provenance.get("judge", self.target))
 
-    def name(self, label: int) -> str:
+    def label_name(self, label: int) -> str:
         """A label in words."""
         classes = self.provenance.get("classes") or ("negative", "positive")
         return str(classes[label]) if label < len(classes) else f"class {label}"
@@ -152,21 +152,21 @@ class ConformalCalibration:
         return int(self.provenance.get("subjects") or sum(len(group) for group in self.scores.values()))
 
     @property
-    def too_few(self) -> str:
+    def shortage(self) -> str:
         """Empty, or a sentence that says how many calibration subjects the level would need."""
-        least = needed(self.alpha)
+        least = min_calibration_subjects(self.alpha)
         short = {k: len(v) for k, v in self.scores.items() if len(v) < least}
         if not short:
             return ""
-        words = {k: "" if k == _POOLED else self.name(int(k)) for k in short}
-        have = " and ".join(f"{count} {words[k]}".strip() for k, count in short.items())
+        names = {k: "" if k == _POOLED else self.label_name(int(k)) for k in short}
+        have = " and ".join(f"{count} {names[k]}".strip() for k, count in short.items())
         each = " of each label" if _POOLED not in self.scores else ""
         return (
             f"{self.target}: {have} calibration subjects cannot promise {100 * (1 - self.alpha):g} %: "
             f"at least {least}{each} are needed (or a larger --alpha); until then nothing is excluded"
         )
 
-    def dump(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML."""
         return {
             "target": self.target,
@@ -177,29 +177,29 @@ class ConformalCalibration:
         }
 
     @classmethod
-    def load(cls, place: Path | str, target: str | None = None) -> "ConformalCalibration":
+    def load(cls, path: Path | str, target: str | None = None) -> "ConformalCalibration":
         """Read one calibration.
 
         Args:
-            place: ``conformal.yaml``, or the audit folder that holds it.
+            path: ``conformal.yaml``, or the audit folder that holds it.
             target: Which; the first in the file where None.
 
         Raises:
             UserError: If the file is missing, is no calibration or has no such target.
         """
-        found = read_calibrations(Path(place))
+        calibrations = read_calibrations(Path(path))
         if target is None:
-            return next(iter(found.values()))
-        if target not in found:
-            raise UserError(f"{place} calibrates {', '.join(found)}, not {target!r}")
-        return found[target]
+            return next(iter(calibrations.values()))
+        if target not in calibrations:
+            raise UserError(f"{path} calibrates {', '.join(calibrations)}, not {target!r}")
+        return calibrations[target]
 
 
 def write_calibrations(
-    path: Path, calibrations: Sequence[ConformalCalibration], about: Mapping[str, Any]
+    path: Path, calibrations: Sequence[ConformalCalibration], metadata: Mapping[str, Any]
 ) -> None:
     """Write ``conformal.yaml`` atomically; ``about`` is whom and what it was calibrated on."""
-    write_yaml(path, {"format": FORMAT, **about, "calibrations": [c.dump() for c in calibrations]})
+    write_yaml(path, {"format": FORMAT, **metadata, "calibrations": [c.to_dict() for c in calibrations]})
 
 
 def read_calibrations(place: Path) -> dict[str, ConformalCalibration]:
@@ -214,25 +214,25 @@ def read_calibrations(place: Path) -> dict[str, ConformalCalibration]:
         raise UserError(
             f"{path} holds no conformal calibration of format {FORMAT}; expected one that audit wrote"
         )
-    found = {}
+    calibrations = {}
     try:
         for one in values["calibrations"]:
             scores = {str(k): tuple(float(s) for s in v) for k, v in one["scores"].items()}
             if one["kind"] not in ("interval", "labels") or not 0 < float(one["alpha"]) < 1:
                 raise ValueError(f"kind {one['kind']!r} or alpha {one['alpha']!r}")
-            found[str(one["target"])] = ConformalCalibration(
+            calibrations[str(one["target"])] = ConformalCalibration(
                 str(one["target"]), one["kind"], float(one["alpha"]), scores, one.get("provenance") or {}
             )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is not a conformal calibration: {error!r}") from None
-    return found
+    return calibrations
 
 
-def _of_every_label(probability: ArrayLike) -> NDArray[np.float64]:
+def _label_probabilities(probability: ArrayLike) -> NDArray[np.float64]:
     """(n, labels) from (n, labels), or from (n,) probabilities of label 1."""
     p = np.asarray(probability, dtype=np.float64)
     return p if p.ndim == 2 else np.stack([1 - p, p], axis=1)
 
 
-def _plain(scores: Any) -> tuple[float, ...]:
+def _as_floats(scores: Any) -> tuple[float, ...]:
     return tuple(float(s) for s in np.sort(scores))

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from taskgan.audit.flipped import changes
+from taskgan.audit.flipped import class_changes
 from taskgan.audit.maps import CaseMaps
-from taskgan.audit.measured import Measured
+from taskgan.audit.measured import CoverageResult
 from taskgan.audit.outcome import AuditResult
-from taskgan.judges.metrics import flipped
-from taskgan.judges.read import OpenedCase
+from taskgan.judges.metrics import flip_indicator
+from taskgan.judges.read import LoadedCase
 from taskgan.judges.readings import CLEAN, INPUT, Readings
 from taskgan.report.cells import number
-from taskgan.report.images import axial, head_box
-from taskgan.report.names import shown
-from taskgan.report.style import canvas, look, save
+from taskgan.report.images import axial_view, head_window
+from taskgan.report.names import display_name
+from taskgan.report.style import axes_figure, method_style, save_figure
 
 Array = NDArray[np.float32]
 _INK, _WRONG, _SHADE = "#444444", "#C44601", "#f3e3d9"
@@ -32,19 +32,19 @@ def before_after(outcome: AuditResult, path: Path) -> Path:
     Of several classes: how often which became which.
     """
     judges = outcome.readings.judges
-    colour, _ = look(outcome.method, [outcome.method])
-    with canvas(1, len(judges), (3.3 * len(judges), 3.5)) as (figure, axes):
+    colour, _ = method_style(outcome.method, [outcome.method])
+    with axes_figure(1, len(judges), (3.3 * len(judges), 3.5)) as (figure, axes):
         for axis, judge in zip(axes[0], judges, strict=True):
-            rows = outcome.readings.of(judge, outcome.method)
-            clean = outcome.readings.of(judge, CLEAN).reindex(rows.index)
+            rows = outcome.readings.select(judge, outcome.method)
+            clean = outcome.readings.select(judge, CLEAN).reindex(rows.index)
             cut = float(rows["cut"].iloc[0])
             axis.set_title(judge if outcome.fitness[judge].fit else f"{judge} (no judge)")
-            axis.set_xlabel(f"Clean image: {outcome.readings.about(judge).unit}")
-            if outcome.readings.about(judge).kind == "multi_class":
-                _confusion(axis, changes(outcome.readings, judge, outcome.method))
+            axis.set_xlabel(f"Clean image: {outcome.readings.property_of(judge).unit}")
+            if outcome.readings.property_of(judge).kind == "multi_class":
+                _confusion(axis, class_changes(outcome.readings, judge, outcome.method))
                 continue
             x, y = clean["prediction"], rows["prediction"]
-            own = judge in outcome.readings.values
+            own = judge in outcome.readings.value_judges
             low, high = (min(x.min(), y.min()), max(x.max(), y.max())) if own else (0.0, 1.0)
             margin = 0.04 * float(high - low) or 0.04
             low, high = float(low) - margin, float(high) + margin
@@ -54,12 +54,12 @@ def before_after(outcome: AuditResult, path: Path) -> Path:
                 axis.fill_between([cut, high], low, cut, color=_SHADE, linewidth=0)
                 axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
                 axis.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            _marks(axis, rows, x, y, colour, flipped(rows, clean))
+            _plot_points(axis, rows, x, y, colour, flip_indicator(rows, clean))
             axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-        axes[0][0].set_ylabel(f"Restored by {shown(outcome.method)}")
+        axes[0][0].set_ylabel(f"Restored by {display_name(outcome.method)}")
         if axes[0][0].get_legend_handles_labels()[0]:
             axes[0][0].legend(loc="upper left")
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def _confusion(axis: Any, counts: pd.DataFrame) -> None:
@@ -76,7 +76,7 @@ def _confusion(axis: Any, counts: pd.DataFrame) -> None:
     axis.set_xlabel("Clean image")
 
 
-def _marks(
+def _plot_points(
     axis: Any, rows: pd.DataFrame, x: pd.Series, y: pd.Series, colour: str, flipped: pd.Series
 ) -> None:
     positive, negative = rows["truth"] > 0.5, rows["truth"] < 0.5
@@ -98,7 +98,7 @@ def _marks(
     )
 
 
-def value_shown(outcome: AuditResult) -> str:
+def plotted_value(outcome: AuditResult) -> str:
     """Whose values are drawn: of the fit networks that read values the first, else the observer's."""
     names = list(outcome.agreements)
     able = [name for name in names if outcome.judge_of(name) in outcome.fit]
@@ -109,46 +109,53 @@ def bland_altman(outcome: AuditResult, path: Path) -> Path | None:
     """Restored − clean value against their mean, with bias and limits of agreement; None where nobody reads any."""
     if not outcome.agreements:
         return None
-    name = value_shown(outcome)
+    name = plotted_value(outcome)
     judge = outcome.judge_of(name)
     output = name.removeprefix(judge).strip() or None
-    found = outcome.agreements[name][outcome.method]
-    rows = outcome.readings.of(judge, outcome.method, output=output)
-    clean = outcome.readings.of(judge, CLEAN, output=output).reindex(rows.index)
-    colour, _ = look(outcome.method, [outcome.method])
-    with canvas(1, 1, (5.2, 3.2)) as (figure, axes):
+    limits = outcome.agreements[name][outcome.method]
+    rows = outcome.readings.select(judge, outcome.method, output=output)
+    clean = outcome.readings.select(judge, CLEAN, output=output).reindex(rows.index)
+    colour, _ = method_style(outcome.method, [outcome.method])
+    with axes_figure(1, 1, (5.2, 3.2)) as (figure, axes):
         axis = axes[0][0]
         axis.axhline(0, color=_INK, linewidth=0.8)
-        axis.axhline((found.low + found.high) / 2, color=colour, linewidth=1.6)
-        for limit in (found.low, found.high):
+        axis.axhline((limits.low + limits.high) / 2, color=colour, linewidth=1.6)
+        for limit in (limits.low, limits.high):
             axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
         gap = rows["prediction"] - clean["prediction"]
-        _marks(axis, rows, (rows["prediction"] + clean["prediction"]) / 2, gap, colour, flipped(rows, clean))
-        unit = outcome.readings.about(judge).unit
+        _plot_points(
+            axis,
+            rows,
+            (rows["prediction"] + clean["prediction"]) / 2,
+            gap,
+            colour,
+            flip_indicator(rows, clean),
+        )
+        unit = outcome.readings.property_of(judge).unit
         axis.set_xlabel(f"Mean of the two: {unit} by {name}" if unit != name else f"Mean of the two: {name}")
         axis.set_ylabel("Restored − clean")
         if axis.get_legend_handles_labels()[0]:
             axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
-def interval_shown(outcome: AuditResult) -> Measured | None:
+def plotted_interval(outcome: AuditResult) -> CoverageResult | None:
     """Whose conformal intervals are drawn: the first that are finite."""
     finite = [
-        m for m in outcome.conformal.measured if m.calibration.kind == "interval" and np.isfinite(m.width)
+        m for m in outcome.conformal.coverage if m.calibration.kind == "interval" and np.isfinite(m.width)
     ]
     return finite[0] if finite and finite[0].subjects else None
 
 
-def intervals(outcome: AuditResult, path: Path) -> Path | None:
+def conformal_intervals(outcome: AuditResult, path: Path) -> Path | None:
     """Conformal interval and truth of every test subject, sorted by the truth; None where there are none."""
-    found = interval_shown(outcome)
-    if found is None:
+    measured = plotted_interval(outcome)
+    if measured is None:
         return None
-    judge = found.calibration.judge
-    rows = found.rows.sort_values("truth").reset_index(drop=True)
+    judge = measured.calibration.judge
+    rows = measured.rows.sort_values("truth").reset_index(drop=True)
     inside = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
-    with canvas(1, 1, (max(4.0, min(9.0, 0.16 * len(rows) + 2)), 3.0)) as (figure, axes):
+    with axes_figure(1, 1, (max(4.0, min(9.0, 0.16 * len(rows) + 2)), 3.0)) as (figure, axes):
         axis = axes[0][0]
         place = np.arange(len(rows))
         axis.vlines(place, rows["low"], rows["high"], color="#9a9a9a", linewidth=3)
@@ -164,14 +171,14 @@ def intervals(outcome: AuditResult, path: Path) -> Path | None:
                 markersize=7,
                 label="clean, outside",
             )
-        cut = float(outcome.readings.of(judge, CLEAN)["cut"].iloc[0])
+        cut = float(outcome.readings.select(judge, CLEAN)["cut"].iloc[0])
         if np.isfinite(cut):
             axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axis.set_xticks([])
         axis.set_xlabel("Test subjects, by the value of their clean image")
-        axis.set_ylabel(f"{outcome.readings.about(judge).unit} by {found.calibration.target}")
+        axis.set_ylabel(f"{outcome.readings.property_of(judge).unit} by {measured.calibration.target}")
         axis.legend(loc="upper left")
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ class _Panel:
     label: str = ""
 
 
-def case_figure(case: OpenedCase, method: str, maps: CaseMaps, path: Path) -> Path:
+def case_figure(case: LoadedCase, method: str, maps: CaseMaps, path: Path) -> Path:
     """Input, restored, clean, error, evidence and hallucination map of one slice, side by side.
 
     Args:
@@ -195,9 +202,9 @@ def case_figure(case: OpenedCase, method: str, maps: CaseMaps, path: Path) -> Pa
         path: PNG to write.
     """
     affine = case.source.affine
-    whole = axial(case.images[CLEAN], affine)
+    whole = axial_view(case.images[CLEAN], affine)
     z = maps.axial_slice(affine, whole.shape[2])
-    box = head_box(whole[:, :, z])
+    box = head_window(whole[:, :, z])
     images = {name: _plane(case.images[name], affine, z, box) for name in (INPUT, method, CLEAN)}
     panels = [
         *_images(images, method),
@@ -207,10 +214,10 @@ def case_figure(case: OpenedCase, method: str, maps: CaseMaps, path: Path) -> Pa
     clean = images[CLEAN]
     tall = clean.shape[0] / clean.shape[1] * aspect
     size = (1.8 * len(panels), 1.8 * tall + 0.75)
-    with canvas(2, len(panels), size, gridspec_kw={"height_ratios": (tall, 0.05)}) as (figure, axes):
+    with axes_figure(2, len(panels), size, gridspec_kw={"height_ratios": (tall, 0.05)}) as (figure, axes):
         for axis, below, panel in zip(axes[0], axes[1], panels, strict=True):
             low, high = panel.limits
-            drawn = axis.imshow(
+            mappable = axis.imshow(
                 panel.image, cmap=panel.colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect
             )
             axis.set_title(panel.title)
@@ -218,7 +225,7 @@ def case_figure(case: OpenedCase, method: str, maps: CaseMaps, path: Path) -> Pa
             if panel.title in maps.volumes:
                 _outline(axis, clean)
             if panel.label:
-                bar = figure.colorbar(drawn, cax=below, orientation="horizontal", label=panel.label)
+                bar = figure.colorbar(mappable, cax=below, orientation="horizontal", label=panel.label)
                 bar.ax.tick_params(labelsize=7)
                 bar.ax.locator_params(nbins=3)
             else:
@@ -226,7 +233,7 @@ def case_figure(case: OpenedCase, method: str, maps: CaseMaps, path: Path) -> Pa
         for x, side, where in ((0.02, "R", "left"), (0.98, "L", "right")):
             style = {"transform": axes[0][0].transAxes, "fontsize": 8, "color": "#555555"}
             axes[0][0].text(x, 0.02, side, ha=where, **style)
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def _images(images: Mapping[str, Array], method: str) -> list[_Panel]:
@@ -234,28 +241,28 @@ def _images(images: Mapping[str, Array], method: str) -> list[_Panel]:
     top = 1.15 * float(np.percentile(clean, 99.8)) or 1.0
     error = images[method] - clean
     worst = max(float(np.percentile(np.abs(error), 99.8)), 1e-9)
-    titles = {name: "Restored" if name == method else shown(name) for name in images}
+    titles = {name: "Restored" if name == method else display_name(name) for name in images}
     units = {CLEAN: "image units"}
-    found = [
+    panels = [
         _Panel(titles[name], image, "gray_r", (0, top), units.get(name, "")) for name, image in images.items()
     ]
-    return [*found, _Panel("Restored − clean", error, "RdBu_r", (-worst, worst), "image units")]
+    return [*panels, _Panel("Restored − clean", error, "RdBu_r", (-worst, worst), "image units")]
 
 
 def _maps(planes: Mapping[str, Array], maps: CaseMaps) -> list[_Panel]:
     """On one scale that is symmetric about zero; small numbers are shown in thousandths."""
-    limit = max(maps.least, *(float(np.abs(plane).max()) for plane in planes.values()))
+    limit = max(maps.min_limit, *(float(np.abs(plane).max()) for plane in planes.values()))
     factor, unit = (1000.0, f"10⁻³ {maps.unit}") if limit < 0.01 else (1.0, maps.unit)
     ends = (-factor * limit, factor * limit)
     return [_Panel(name, np.float32(factor) * plane, "PuOr_r", ends, unit) for name, plane in planes.items()]
 
 
 def _plane(volume: Array, affine: NDArray[np.float64], z: int, box: tuple[slice, slice]) -> Array:
-    plane: Array = axial(volume, affine)[:, :, z][box]
+    plane: Array = axial_view(volume, affine)[:, :, z][box]
     return plane
 
 
-def _aspect(case: OpenedCase) -> float:
+def _aspect(case: LoadedCase) -> float:
     turned = nib.orientations.io_orientation(case.source.affine)
     edge = {int(axis): case.source.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
     return edge[1] / edge[0]
@@ -267,13 +274,13 @@ def _outline(axis: Any, clean: Array) -> None:
         axis.contour(clean, levels=[level], colors="#999999", linewidths=0.6)
 
 
-def caption(row: pd.Series, readings: Readings) -> str:
+def case_caption(row: pd.Series, readings: Readings) -> str:
     """Both opinions of every judge on a flipped case, in words."""
     parts = []
-    for judge in readings.deciders:
+    for judge in readings.deciding_judges:
         turned = row[f"{judge}_direction"]
         before, after = float(row[f"{judge}_clean"]), float(row[f"{judge}_restored"])
-        digits = readings.about(judge).digits
+        digits = readings.property_of(judge).digits
         text = f"{number(before, digits)} → {number(after, digits)}"
         output = row.get(f"{judge}_output")
         text = f"{output} {text}" if isinstance(output, str) and output else text

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from taskgan.judges.metrics import flipped
+from taskgan.judges.metrics import flip_indicator
 from taskgan.judges.properties import Property
 from taskgan.judges.readings import CLEAN, Readings
 
@@ -17,18 +17,24 @@ def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
     are those of ``<judge>_output``: the class that the restored image is given, the label that flipped by the
     largest margin. Largest margin first.
     """
-    deciders = readings.deciders
-    people = _people(readings, (deciders or readings.judges)[0], method)
+    deciders = readings.deciding_judges
+    people = _labelled_cases(readings, (deciders or readings.judges)[0], method)
     columns: dict[str, pd.Series] = {}
     turned: dict[str, pd.Series] = {}
     for judge in deciders:
-        about = readings.about(judge)
-        found = _of_classes(readings, judge, method) if about.kind == "multi_class" else None
-        found = _of_outputs(readings, judge, method, about) if found is None else found
-        found = found.reindex(people.index)
-        turned[judge] = found["flip"].eq(True)
-        shown = ("clean", "restored", "direction", "margin", *(("output",) if about.several else ()))
-        columns |= {f"{judge}_{name}": found[name] for name in shown}
+        prop = readings.property_of(judge)
+        changed = _changed_classes(readings, judge, method) if prop.kind == "multi_class" else None
+        changed = _output_changes(readings, judge, method, prop) if changed is None else changed
+        changed = changed.reindex(people.index)
+        turned[judge] = changed["flip"].eq(True)
+        names = (
+            "clean",
+            "restored",
+            "direction",
+            "margin",
+            *(("output",) if prop.has_several_outputs else ()),
+        )
+        columns |= {f"{judge}_{name}": changed[name] for name in names}
         columns[f"{judge}_direction"] = columns[f"{judge}_direction"].fillna("")
     flags = pd.DataFrame(turned, index=people.index)
     by = flags.apply(lambda row: ", ".join(row.index[row]), axis=1)
@@ -42,39 +48,39 @@ def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
     return table.loc[order.sort_values(ascending=False, kind="stable").index].reset_index(names="case")
 
 
-def _people(readings: Readings, judge: str, method: str) -> pd.DataFrame:
+def _labelled_cases(readings: Readings, judge: str, method: str) -> pd.DataFrame:
     """Subject and label in words of every case, indexed by case."""
-    rows = readings.of(judge, method).reset_index()
-    about = readings.about(judge)
-    found = []
+    rows = readings.select(judge, method).reset_index()
+    prop = readings.property_of(judge)
+    records = []
     for case, one in rows.groupby("case", sort=False):
-        found.append({"case": case, "subject": one["subject"].iloc[0], "label": label_words(one, about)})
-    return pd.DataFrame(found).set_index("case")
+        records.append({"case": case, "subject": one["subject"].iloc[0], "label": label_text(one, prop)})
+    return pd.DataFrame(records).set_index("case")
 
 
-def label_words(rows: pd.DataFrame, about: Property) -> str:
+def label_text(rows: pd.DataFrame, prop: Property) -> str:
     """The truth of one case: ``positive``, a class, the labels that are there, a value; ``unknown``.
 
     Args:
         rows: One an output, columns ``output``, ``target`` and ``truth``.
-        about: What the judge reads.
+        prop: What the judge reads.
     """
-    if about.several:
+    if prop.has_several_outputs:
         there = list(rows.loc[rows["truth"] > 0.5, "output"])
         return "unknown" if rows["truth"].isna().all() else ", ".join(there) or "none"
     label, truth = rows["target"].iloc[0], rows["truth"].iloc[0]
-    word = about.words("", truth)
-    if about.kind != "regression" or label != label:
+    word = prop.decision_text("", truth)
+    if prop.kind != "regression" or label != label:
         return word
-    shown = f"{label:#.4g}".replace("-", "−")
-    return f"{shown} ({word})" if truth == truth else shown
+    value = f"{label:#.4g}".replace("-", "−")
+    return f"{value} ({word})" if truth == truth else value
 
 
-def _of_outputs(readings: Readings, judge: str, method: str, about: Property) -> pd.DataFrame:
+def _output_changes(readings: Readings, judge: str, method: str, prop: Property) -> pd.DataFrame:
     """Of each case the output that flipped by the largest margin, else the one that moved most."""
-    after, before = readings.of(judge, method), readings.of(judge, CLEAN)
+    after, before = readings.select(judge, method), readings.select(judge, CLEAN)
     before = before.reindex(after.index)
-    flip = flipped(after, before)
+    flip = flip_indicator(after, before)
     margin = (after["prediction"] - after["cut"]).abs()
     moved = (after["prediction"] - before["prediction"]).abs()
     rows = pd.DataFrame(
@@ -88,19 +94,22 @@ def _of_outputs(readings: Readings, judge: str, method: str, about: Property) ->
     ).reset_index()
     up = after["decision"].to_numpy() > 0.5
     turned = [
-        (f"{name} " if about.several else "") + ("negative to positive" if rose else "positive to negative")
+        (f"{name} " if prop.has_several_outputs else "")
+        + ("negative to positive" if rose else "positive to negative")
         for name, rose in zip(rows["output"], up, strict=True)
     ]
     rows["turned"] = pd.Series(turned, rows.index, dtype=object).where(rows["flip"], "")
-    told = rows.groupby("case", sort=False)["turned"].agg(lambda words: "; ".join(w for w in words if w))
+    directions = rows.groupby("case", sort=False)["turned"].agg(
+        lambda parts: "; ".join(w for w in parts if w)
+    )
     best = rows.loc[rows["rank"].fillna(-1.0).groupby(rows["case"], sort=False).idxmax()]
-    return best.set_index("case").join(told.rename("direction"))
+    return best.set_index("case").join(directions.rename("direction"))
 
 
-def _of_classes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
+def _changed_classes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
     """Of each case the class on the restored image, and that class's probability before and after."""
-    after, before = readings.of(judge, method), readings.of(judge, CLEAN)
-    new, old = _classes(after), _classes(before)
+    after, before = readings.select(judge, method), readings.select(judge, CLEAN)
+    new, old = _decided_classes(after), _decided_classes(before)
     scores, were = after["prediction"].to_dict(), before["prediction"].to_dict()
     rows = []
     for case, now in new.items():
@@ -120,16 +129,19 @@ def _of_classes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("case")
 
 
-def _classes(rows: pd.DataFrame) -> dict[str, str]:
+def _decided_classes(rows: pd.DataFrame) -> dict[str, str]:
     """The class that each case was given; empty where it is unknown."""
-    said = rows.reset_index()
-    chosen = said[said["decision"] > 0.5].set_index("case")["output"].to_dict()
-    return {str(case): str(chosen.get(case, "")) for case in said["case"].drop_duplicates()}
+    decisions = rows.reset_index()
+    chosen = decisions[decisions["decision"] > 0.5].set_index("case")["output"].to_dict()
+    return {str(case): str(chosen.get(case, "")) for case in decisions["case"].drop_duplicates()}
 
 
-def changes(readings: Readings, judge: str, image: str) -> pd.DataFrame:
+def class_changes(readings: Readings, judge: str, image: str) -> pd.DataFrame:
     """How often a class on the clean image became which on another: counts of cases, classes by classes."""
-    before, after = _classes(readings.of(judge, CLEAN)), _classes(readings.of(judge, image))
+    before, after = (
+        _decided_classes(readings.select(judge, CLEAN)),
+        _decided_classes(readings.select(judge, image)),
+    )
     names = readings.outputs(judge)
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     for case, now in after.items():

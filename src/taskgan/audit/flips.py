@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from taskgan.evaluate.statistics import corrected, mcnemar
+from taskgan.evaluate.statistics import adjusted_p_values, mcnemar
 from taskgan.judges.readings import CLEAN, Readings
 
 
@@ -19,7 +19,7 @@ class PairedTest:
         only_audited: Subjects with the event under the audited method only.
         only_other: Under the other method only.
         p: McNemar, exact, two-sided.
-        corrected: p after :func:`family`; NaN where this comparison stands alone.
+        corrected: p after :func:`corrected_tests`; NaN where this comparison stands alone.
     """
 
     judge: str
@@ -32,19 +32,19 @@ class PairedTest:
     corrected: float = float("nan")
 
 
-def family(found: Sequence[PairedTest]) -> list[PairedTest]:
+def corrected_tests(tests: Sequence[PairedTest]) -> list[PairedTest]:
     """All comparisons of one audit, corrected together (Holm): several judges, methods and measures are asked."""
-    ps = corrected([one.p for one in found])
-    return [replace(one, corrected=p) for one, p in zip(found, ps, strict=True)]
+    ps = adjusted_p_values([one.p for one in tests])
+    return [replace(one, corrected=p) for one, p in zip(tests, ps, strict=True)]
 
 
-def contrasts(readings: Readings, judge: str, audited: str, other: str) -> list[PairedTest]:
+def paired_tests(readings: Readings, judge: str, audited: str, other: str) -> list[PairedTest]:
     """McNemar of flips and of errors between two methods, on the subjects that both restored."""
-    ours, theirs = readings.of(judge, audited), readings.of(judge, other)
+    ours, theirs = readings.select(judge, audited), readings.select(judge, other)
     both = ours.index.intersection(theirs.index, sort=False)
     ours, theirs = ours.loc[both], theirs.loc[both]
-    clean = readings.of(judge, CLEAN).reindex(both)
-    found = []
+    clean = readings.select(judge, CLEAN).reindex(both)
+    tests = []
     for measure, truth in (("flips", clean["decision"]), ("errors", ours["truth"])):
         known = ours["decision"].notna() & theirs["decision"].notna() & truth.notna()
         events = [
@@ -53,7 +53,7 @@ def contrasts(readings: Readings, judge: str, audited: str, other: str) -> list[
         ]
         only_ours, only_theirs = int((events[0] & ~events[1]).sum()), int((events[1] & ~events[0]).sum())
         count = int(ours["subject"][known].nunique())
-        found.append(
+        tests.append(
             PairedTest(judge, other, measure, count, only_ours, only_theirs, mcnemar(only_ours, only_theirs))
         )
-    return found
+    return tests

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.audit.inputs import Inputs, gather, listed, recorded_recipe
+from taskgan.audit.inputs import AuditInputs, name_list, recorded_recipe, select_cases
 from taskgan.cohort.images import SUFFIXES, stem
 from taskgan.cohort.pairs import SPLITS, Pair, Pairs
 from taskgan.core.errors import Problems, UserError
@@ -26,7 +26,7 @@ def from_folders(
     against: Sequence[Path] = (),
     recipe: Recipe | None = None,
     method: str | None = None,
-) -> Inputs:
+) -> AuditInputs:
     """Match the images of three folders by subject.
 
     An image is a subject's if its name is the subject's, or begins with it and goes on with anything but a letter
@@ -51,32 +51,32 @@ def from_folders(
     """
     if recipe is None:
         recorded = restored / "restored.yaml"
-        told = recorded_recipe(read_yaml(recorded) if recorded.is_file() else {}, restored)
+        recorded_settings = recorded_recipe(read_yaml(recorded) if recorded.is_file() else {}, restored)
     else:
-        told = recipe
-    people = _people(labels, told.task.target)
-    images = {name: _images(folder) for name, folder in (("degraded", degraded), ("clean", clean))}
-    owned = {name: _owners(files, people) for name, files in images.items()}
+        recorded_settings = recipe
+    people = _labelled_subjects(labels, recorded_settings.task.target)
+    images = {name: _image_paths(folder) for name, folder in (("degraded", degraded), ("clean", clean))}
+    owned = {name: _images_by_subject(files, people) for name, files in images.items()}
     rows, notes = _pair_up(people, owned, labels)
     for name, folder in (("degraded", degraded), ("clean", clean)):
-        strangers = [f.name for f in images[name] if not _owner(f, people)]
+        strangers = [f.name for f in images[name] if not _subject_of(f, people)]
         if strangers:
             notes.append(
-                f"{len(strangers)} images in {folder} belong to no subject of {labels.name}: {listed(strangers)}"
+                f"{len(strangers)} images in {folder} belong to no subject of {labels.name}: {name_list(strangers)}"
             )
     pairs = Pairs(labels, tuple(rows))
-    found = []
+    restorations = []
     for k, folder in enumerate([restored, *against]):
         one, strangers = _restorations(folder, rows, people, method if k == 0 else None)
-        found.append(one)
+        restorations.append(one)
         if strangers:
-            notes.append(f"{len(strangers)} images in {folder} match no case: {listed(strangers)}")
-    inputs = gather(pairs, found, recipe)
-    return Inputs(**{**vars(inputs), "notes": (*inputs.notes, *notes)})
+            notes.append(f"{len(strangers)} images in {folder} match no case: {name_list(strangers)}")
+    inputs = select_cases(pairs, restorations, recipe)
+    return AuditInputs(**{**vars(inputs), "notes": (*inputs.notes, *notes)})
 
 
 @dataclass(frozen=True)
-class _Person:
+class _LabelledSubject:
     """A row of the table of labels."""
 
     row: int
@@ -85,76 +85,78 @@ class _Person:
     columns: Mapping[str, str]
 
 
-def _people(table: Path, target: Target) -> dict[str, _Person]:
+def _labelled_subjects(table: Path, target: Target) -> dict[str, _LabelledSubject]:
     needed = ("subject", *target.columns)
-    wanted = f"the columns {', '.join(needed[:-1])} and {needed[-1]}"
+    expected = f"the columns {', '.join(needed[:-1])} and {needed[-1]}"
     if not table.is_file():
-        raise UserError(f"{table} does not exist; expected a table with {wanted}")
+        raise UserError(f"{table} does not exist; expected a table with {expected}")
     raw = csv_rows(table, needed)
     kind = task_kind(target, "squared")
-    people: dict[str, _Person] = {}
+    people: dict[str, _LabelledSubject] = {}
     problems = []
     for number, values in raw:
         columns = {k: (v or "").strip() for k, v in values.items() if k is not None}
         name, split = columns["subject"], columns.get("split", "test") or "test"
         if not name or name in people:
             problems.append(f"row {number} {'repeats the' if name else 'has no'} subject {name}".rstrip())
-        problems += [f"row {number} ({name}) {text}" for text in _wrong(columns, kind)]
+        problems += [f"row {number} ({name}) {text}" for text in _value_problems(columns, kind)]
         if split not in SPLITS:
             problems.append(f"row {number} ({name}) has split {split!r}, expected train, val or test")
-        people[name] = _Person(number, split, _value(columns.get("label", "")), columns)
+        people[name] = _LabelledSubject(number, split, _finite_number(columns.get("label", "")), columns)
     if problems:
         raise Problems(f"{table} is malformed", problems)
     return people
 
 
-def _wrong(columns: Mapping[str, str], kind: TaskKind) -> list[str]:
+def _value_problems(columns: Mapping[str, str], kind: TaskKind) -> list[str]:
     """What is wrong with the property of one row, as the ends of sentences; masks are read later."""
-    found = []
-    for column in () if kind.dense or kind.anchored else kind.target.columns:
-        text, value = columns[column], _value(columns[column])
+    problems = []
+    for column in () if kind.dense or kind.label_from_clean else kind.target.columns:
+        text, value = columns[column], _finite_number(columns[column])
         if not text and kind.partial:
             continue
-        if value is None or kind.expected(value):
-            found.append(f"has {column} {text!r}, expected {kind.expected(math.nan) or 'a number'}")
-    return found
+        if value is None or kind.label_problem(value):
+            problems.append(f"has {column} {text!r}, expected {kind.label_problem(math.nan) or 'a number'}")
+    return problems
 
 
-def _value(text: str) -> float | None:
+def _finite_number(text: str) -> float | None:
     """A field as a number, None where it is none."""
     try:
-        found = float(text)
+        number = float(text)
     except ValueError:
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None
 
 
-def _images(folder: Path) -> list[Path]:
+def _image_paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected a folder of NIfTI images")
-    found = [p for p in sorted(folder.iterdir()) if p.name.endswith(SUFFIXES) and not p.name.startswith(".")]
-    if not found:
+    paths = [p for p in sorted(folder.iterdir()) if p.name.endswith(SUFFIXES) and not p.name.startswith(".")]
+    if not paths:
         raise UserError(f"{folder} holds no NIfTI image")
-    return found
+    return paths
 
 
-def _owner(image: Path, people: Mapping[str, _Person]) -> str:
+def _subject_of(image: Path, people: Mapping[str, _LabelledSubject]) -> str:
     name = stem(image)
     fits = [p for p in people if name == p or (name.startswith(p) and not name[len(p)].isalnum())]
     return max(fits, key=len, default="")
 
 
-def _owners(files: Sequence[Path], people: Mapping[str, _Person]) -> dict[str, list[Path]]:
+def _images_by_subject(
+    files: Sequence[Path], people: Mapping[str, _LabelledSubject]
+) -> dict[str, list[Path]]:
     owned: dict[str, list[Path]] = {}
     for image in files:
-        owner = _owner(image, people)
+        owner = _subject_of(image, people)
         if owner:
             owned.setdefault(owner, []).append(image)
     return owned
 
 
 def _pair_up(
-    people: Mapping[str, _Person], owned: Mapping[str, Mapping[str, list[Path]]], table: Path
+    people: Mapping[str, _LabelledSubject], owned: Mapping[str, Mapping[str, list[Path]]], table: Path
 ) -> tuple[list[Pair], list[str]]:
     rows: list[Pair] = []
     alone: list[str] = []
@@ -193,17 +195,17 @@ def _pair_up(
             f"no subject of {table} has both a degraded and a clean image; expected names such as SUBJECT.nii.gz"
         )
     notes = (
-        [f"{len(alone)} subjects of {table.name} have no pair of images: {listed(alone)}"] if alone else []
+        [f"{len(alone)} subjects of {table.name} have no pair of images: {name_list(alone)}"] if alone else []
     )
     return rows, notes
 
 
 def _restorations(
-    folder: Path, rows: Sequence[Pair], people: Mapping[str, _Person], method: str | None
+    folder: Path, rows: Sequence[Pair], people: Mapping[str, _LabelledSubject], method: str | None
 ) -> tuple[Restorations, list[str]]:
     """The restored image of every case, and the names of files that are nobody's."""
-    files = _images(folder)
-    owned = _owners(files, people)
+    files = _image_paths(folder)
+    owned = _images_by_subject(files, people)
     images: dict[str, Path] = {}
     for pair in rows:
         mine = owned.get(pair.subject, [])

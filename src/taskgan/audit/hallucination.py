@@ -40,7 +40,7 @@ from scipy import ndimage, special
 from torch import Tensor, nn
 
 Array = NDArray[np.float32]
-SCALE_MM = 4.0  # standard deviation of G_σ: about 9 mm FWHM, the width of a cortical fold and its blur
+SIGMA_MM = 4.0  # standard deviation of G_σ: about 9 mm FWHM, the width of a cortical fold and its blur
 _WIDER = 6.0
 _LEAST_SPREAD = 1e-3
 _CLIP = 2.5
@@ -50,7 +50,7 @@ _BATCH = 16
 
 
 @dataclass(frozen=True)
-class Hallucination:
+class HallucinationMaps:
     """The maps of one slice or stack of slices (S, H, W).
 
     Attributes:
@@ -91,13 +91,13 @@ def support_map(restored: Array, degraded: Array, sigma: tuple[float, ...]) -> A
         return np.zeros(restored.shape, dtype=np.float32)
     usual = departure
     for _ in range(_PASSES):
-        mean, square = _wide(usual, sigma), _wide(usual**2, sigma)
+        mean, square = _wide_average(usual, sigma), _wide_average(usual**2, sigma)
         spread = np.sqrt(np.maximum(square - mean**2, (_LEAST_SPREAD * largest) ** 2))
         usual = np.clip(departure, mean - _CLIP * spread, mean + _CLIP * spread)
     return np.asarray(departure / spread, dtype=np.float32)
 
 
-def _wide(image: NDArray[np.float64], sigma: tuple[float, ...]) -> NDArray[np.float64]:
+def _wide_average(image: NDArray[np.float64], sigma: tuple[float, ...]) -> NDArray[np.float64]:
     """G_w: three moving averages along each axis, whose time does not grow with w as a Gaussian's would."""
     for axis, narrow in enumerate(sigma):
         size = round(
@@ -111,7 +111,7 @@ def _wide(image: NDArray[np.float64], sigma: tuple[float, ...]) -> NDArray[np.fl
 
 
 def sigma_of(
-    voxel_size: tuple[float, float, float], scale_mm: float = SCALE_MM
+    voxel_size: tuple[float, float, float], scale_mm: float = SIGMA_MM
 ) -> tuple[float, float, float]:
     """G_σ in voxels of each axis. Along an axis whose voxels are wider than σ it hardly smooths."""
     x, y, z = (scale_mm / size for size in voxel_size)
@@ -150,8 +150,8 @@ def evidence_map(
         gradient = torch.zeros_like(first, dtype=torch.float64)
         for part in torch.split(points, _BATCH):
             path = (first + part[:, None, None] * step)[:, None].requires_grad_(True)
-            (found,) = torch.autograd.grad(logit(path).sum(), path)
-            gradient += found[:, 0].double().sum(dim=0)
+            (slope,) = torch.autograd.grad(logit(path).sum(), path)
+            gradient += slope[:, 0].double().sum(dim=0)
         evidence[k] = (step.double() * gradient / steps).numpy()
         with torch.no_grad():
             ends = logit(torch.stack([first + step, first])[:, None]).double()
@@ -168,7 +168,7 @@ def hallucination_map(
     *,
     support: Array | None = None,
     steps: int = 32,
-) -> Hallucination:
+) -> HallucinationMaps:
     """The maps of some slices.
 
     Args:
@@ -188,7 +188,7 @@ def hallucination_map(
     evidence, change, residual = evidence_map(logit, restored, clean, steps)
     z = support_map(restored, degraded, sigma) if support is None else support
     against = (evidence * contradiction(z)).astype(np.float32)
-    return Hallucination(evidence, z, against, change, residual)
+    return HallucinationMaps(evidence, z, against, change, residual)
 
 
 def contradiction(support: Array) -> Array:
@@ -247,7 +247,7 @@ def logit_of(
     def logit(images: Tensor) -> Tensor:
         """Logit (B,) of the property in images (B, 1, H, W): its own, or its lead over the other."""
         output: Tensor = network(images)[0]
-        found = output[:, positive] if negative is None else output[:, positive] - output[:, negative]
-        return found if scale == 1.0 else scale * found
+        score = output[:, positive] if negative is None else output[:, positive] - output[:, negative]
+        return score if scale == 1.0 else scale * score
 
     return logit

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.audit.inputs import Inputs, listed
+from taskgan.audit.inputs import AuditInputs, name_list
 from taskgan.audit.judges import Judge
 from taskgan.cohort.pairs import Pair
-from taskgan.cohort.people import image_marks, person_mark
+from taskgan.cohort.people import image_digests, subject_digest
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
-from taskgan.core.parse import reason
+from taskgan.core.parse import error_text
 
 _FEWEST_WEIGHTS = 64  # smaller tensors (biases, scales) are alike by their start
 
 
-def check_subjects(inputs: Inputs) -> list[str]:
+def check_subjects(inputs: AuditInputs) -> list[str]:
     """Refuse audited subjects that training saw: by the table, by the restorer's record, by the images' bytes.
 
     Args:
@@ -29,47 +29,49 @@ def check_subjects(inputs: Inputs) -> list[str]:
     Raises:
         Problems: All that is wrong, one sentence each.
     """
-    problems = [*_split_twice(inputs), *_same_images(inputs)]
+    problems = [*_subjects_in_two_splits(inputs), *_shared_images(inputs)]
     notes: list[str] = []
     silent: list[str] = []
-    for restorations in inputs.all:
-        seen = restorations.origin.get("seen")
-        if isinstance(seen, dict) and seen.get("subjects") == 0:  # a method that learns from nobody
+    for restorations in inputs.restorations:
+        domain = restorations.origin.get("seen")
+        if isinstance(domain, dict) and domain.get("subjects") == 0:  # a method that learns from nobody
             continue
-        people = set(seen.get("people") or ()) if isinstance(seen, dict) else set()
-        images = set(seen.get("images") or ()) if isinstance(seen, dict) else set()
+        people = set(domain.get("people") or ()) if isinstance(domain, dict) else set()
+        images = set(domain.get("images") or ()) if isinstance(domain, dict) else set()
         if not people and not images:
             silent.append(restorations.method)
             continue
-        named = {p.subject for p in inputs.cases if person_mark(p.subject) in people}
-        pictured = {p.subject for p in inputs.cases if images & set(image_marks([p]))}
+        named = {p.subject for p in inputs.cases if subject_digest(p.subject) in people}
+        pictured = {p.subject for p in inputs.cases if images & set(image_digests([p]))}
         known, renamed = sorted(named & pictured or (set() if images else named)), sorted(pictured - named)
         namesakes = sorted(named - set(known))
         if known:
             problems.append(
-                f"{restorations.method} ({restorations.folder}) was trained on audited subjects: {listed(known)}"
+                f"{restorations.method} ({restorations.folder}) was trained on audited subjects: {name_list(known)}"
             )
         if namesakes:
             notes.append(
-                f"{restorations.method} was trained on subjects of the same name as {listed(namesakes)}, but not on "
+                f"{restorations.method} was trained on subjects of the same name as "
+                f"{name_list(namesakes)}, but not on "
                 "these images: they are taken for other people"
             )
         if renamed:
             problems.append(
                 f"{restorations.method} ({restorations.folder}) was trained on the clean images of audited subjects, "
-                f"under other names: {listed(renamed)}"
+                f"under other names: {name_list(renamed)}"
             )
     if problems:
         raise Problems("this is no independent audit", problems)
     if silent:
         notes.append(
-            f"nothing says on whom {listed(silent)} {'were' if len(silent) > 1 else 'was'} trained: that the audited "
+            f"nothing says on whom {name_list(silent)} {'were' if len(silent) > 1 else 'was'} trained: "
+            "that the audited "
             "subjects are new to the restorer is taken on trust"
         )
     return notes
 
 
-def check_judges(judges: Sequence[Judge], inputs: Inputs, store: Path | None = None) -> list[str]:
+def check_judges(judges: Sequence[Judge], inputs: AuditInputs, store: Path | None = None) -> list[str]:
     """Refuse judges that are T, are each other, or learnt from audited subjects.
 
     Args:
@@ -94,22 +96,22 @@ def check_judges(judges: Sequence[Judge], inputs: Inputs, store: Path | None = N
             if both:
                 problems.append(
                     f"judge {judge.name} ({judge.folder}) learnt from audited subjects ({role.replace('_', ' ')}): "
-                    f"{listed(both)}; if these are other people of the same name, rename them in the table"
+                    f"{name_list(both)}; if these are other people of the same name, rename them in the table"
                 )
-        problems += _is_task(judge, inputs, tasks)
-        notes += _kin(judge, inputs)
-    problems += _twins(judges)
+        problems += _task_network_problems(judge, inputs, tasks)
+        notes += _same_network_notes(judge, inputs)
+    problems += _duplicate_judges(judges)
     if problems:
         raise Problems("this is no independent audit", problems)
     return notes
 
 
-def task_weights(inputs: Inputs, store: Path | None) -> list[Path]:
+def task_weights(inputs: AuditInputs, store: Path | None) -> list[Path]:
     """Weights of the task networks that the restorers were trained with, where they are still to be found."""
     from taskgan.recogniser.recogniser import WEIGHTS
     from taskgan.recogniser.store import recogniser_folder
 
-    if not inputs.told or not any(p.split in ("train", "val") for p in inputs.pairs):
+    if not inputs.has_recipe or not any(p.split in ("train", "val") for p in inputs.pairs):
         return []
     try:
         folder = recogniser_folder(
@@ -147,18 +149,18 @@ def _tensors(path: Path) -> dict[str, tuple[int, bytes]]:
 
     from safetensors.numpy import load_file
 
-    found = {}
+    digests = {}
     try:
         tensors = load_file(path)
     except Exception as error:  # of another format, cut short, of a type that numpy does not have
-        raise UserError(f"{path} cannot be read as safetensors: {reason(error)}") from None
+        raise UserError(f"{path} cannot be read as safetensors: {error_text(error)}") from None
     for name, values in tensors.items():
         if values.size >= _FEWEST_WEIGHTS and float(np.ptp(values)) > 0:
-            found[name] = (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
-    return found
+            digests[name] = (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
+    return digests
 
 
-def _is_task(judge: Judge, inputs: Inputs, tasks: Iterable[Path]) -> list[str]:
+def _task_network_problems(judge: Judge, inputs: AuditInputs, tasks: Iterable[Path]) -> list[str]:
     weights = judge.weights
     if weights is None:
         return []
@@ -170,7 +172,7 @@ def _is_task(judge: Judge, inputs: Inputs, tasks: Iterable[Path]) -> list[str]:
                 f"network that the restorer was trained with ({task.parent}): T is never its own judge"
             ]
     settings, card = inputs.recipe.task.pretrain, judge.card.get("settings")
-    if inputs.told and card is not None and _alike(card, settings.model_dump(mode="json")):
+    if inputs.has_recipe and card is not None and _same_training(card, settings.model_dump(mode="json")):
         return [
             f"judge {judge.name} ({judge.folder}) has the network {settings.network} and the seed {settings.seed} of "
             "the restorer's task network: T is never its own judge"
@@ -178,57 +180,57 @@ def _is_task(judge: Judge, inputs: Inputs, tasks: Iterable[Path]) -> list[str]:
     return []
 
 
-def _alike(card: dict[str, Any], task: dict[str, Any]) -> bool:
+def _same_training(card: dict[str, Any], task: dict[str, Any]) -> bool:
     return all(card.get(key) == task[key] for key in ("network", "width", "seed"))
 
 
-def _kin(judge: Judge, inputs: Inputs) -> list[str]:
+def _same_network_notes(judge: Judge, inputs: AuditInputs) -> list[str]:
     network = (judge.card.get("settings") or {}).get("network")
-    if inputs.told and network == inputs.recipe.task.pretrain.network:
+    if inputs.has_recipe and network == inputs.recipe.task.pretrain.network:
         return [
             f"judge {judge.name} is a {network} like the restorer's task network, of another seed: no stranger to it"
         ]
     return []
 
 
-def _twins(judges: Sequence[Judge]) -> list[str]:
-    found = []
+def _duplicate_judges(judges: Sequence[Judge]) -> list[str]:
+    problems = []
     for k, judge in enumerate(judges):
         for other in judges[:k]:
             if judge.weights is None or other.weights is None:
                 continue
             share = shared_weights(judge.weights, other.weights)
             if share > 0:
-                found.append(
+                problems.append(
                     f"judges {other.name} ({other.folder}) and {judge.name} ({judge.folder}) share "
                     f"{100 * share:.0f} % of their weights, so that they are one judge"
                 )
-    return found
+    return problems
 
 
-def _split_twice(inputs: Inputs) -> list[str]:
+def _subjects_in_two_splits(inputs: AuditInputs) -> list[str]:
     learnt = {p.subject for p in inputs.pairs if p.split in ("train", "val")}
     both = sorted(learnt & {p.subject for p in inputs.cases})
     if not both:
         return []
-    return [f"{inputs.pairs.source} has audited subjects in the split train or val too: {listed(both)}"]
+    return [f"{inputs.pairs.source} has audited subjects in the split train or val too: {name_list(both)}"]
 
 
-def _same_images(inputs: Inputs) -> list[str]:
+def _shared_images(inputs: AuditInputs) -> list[str]:
     """The same clean image under two names: files of the same size are compared by their checksum."""
     audited = {p.subject for p in inputs.cases}
     sizes: dict[int, list[Pair]] = {}
-    seen: set[Path] = set()
+    visited: set[Path] = set()
     for pair in inputs.pairs:
-        if pair.clean is None or pair.clean in seen or not pair.clean.is_file():
+        if pair.clean is None or pair.clean in visited or not pair.clean.is_file():
             continue
-        seen.add(pair.clean)
+        visited.add(pair.clean)
         sizes.setdefault(pair.clean.stat().st_size, []).append(pair)
     owners: dict[str, list[Pair]] = {}
     for group in sizes.values():
         if len({p.subject for p in group}) > 1 and any(p.subject in audited for p in group):
             for pair in group:
-                for mark in image_marks([pair]):
+                for mark in image_digests([pair]):
                     owners.setdefault(mark, []).append(pair)
     problems = []
     for group in owners.values():

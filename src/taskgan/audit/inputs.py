@@ -34,13 +34,13 @@ class EvaluationReadings:
         """The restored images that it is about."""
         return self.folder / str(self.record["restored"])
 
-    def agrees(self, other: "EvaluationReadings") -> bool:
+    def is_compatible(self, other: "EvaluationReadings") -> bool:
         """Whether both read alike: the same slices, cut, intensities and networks."""
         return all(self.record.get(key) == other.record.get(key) for key in ("settings", "recipe"))
 
 
 @dataclass(frozen=True)
-class Inputs:
+class AuditInputs:
     """What an audit works on.
 
     Attributes:
@@ -50,7 +50,7 @@ class Inputs:
         audited: The restorations that are audited.
         against: Others that they are compared with.
         recipe: Says how intensities are scaled and how judges are trained.
-        told: Whether the restored folder or the user said so.
+        has_recipe: Whether the restored folder or the user said so.
         notes: What makes the audit less than one, in sentences.
         evaluations: Evaluations of these restorations, whose readings need not be made again.
     """
@@ -61,12 +61,12 @@ class Inputs:
     audited: Restorations
     against: tuple[Restorations, ...]
     recipe: Recipe
-    told: bool
+    has_recipe: bool
     notes: tuple[str, ...] = field(default=())
     evaluations: tuple[EvaluationReadings, ...] = field(default=())
 
     @property
-    def all(self) -> tuple[Restorations, ...]:
+    def restorations(self) -> tuple[Restorations, ...]:
         """The audited restorations first, then the others."""
         return (self.audited, *self.against)
 
@@ -78,7 +78,7 @@ def from_cohort(
     against: Sequence[Path] = (),
     recipe: Recipe | None = None,
     method: str | None = None,
-) -> Inputs:
+) -> AuditInputs:
     """The restored test cases of a cohort.
 
     Args:
@@ -93,11 +93,16 @@ def from_cohort(
     """
     pairs = read_pairs(cohort, REQUIRED)
     folders = [restored, *against]
-    found = [find_restorations(f, pairs, _name(f, method if k == 0 else None)) for k, f in enumerate(folders)]
-    return gather(pairs, found, recipe)
+    restorations = [
+        find_restorations(f, pairs, _method_name(f, method if k == 0 else None))
+        for k, f in enumerate(folders)
+    ]
+    return select_cases(pairs, restorations, recipe)
 
 
-def from_evaluation(evaluation: Path, *, against: Sequence[Path] = (), method: str | None = None) -> Inputs:
+def from_evaluation(
+    evaluation: Path, *, against: Sequence[Path] = (), method: str | None = None
+) -> AuditInputs:
     """The test cases of an evaluation, with what it has read of them.
 
     Args:
@@ -117,8 +122,8 @@ def from_evaluation(evaluation: Path, *, against: Sequence[Path] = (), method: s
     cohort = evaluation / str(first.record.get("table") or first.record["cohort"])
     name = method or str(first.record["method"])
     inputs = from_cohort(folders[0], cohort, against=folders[1:], recipe=recipe, method=name)
-    names = {one.folder.resolve(): one.method for one in inputs.all}
-    alike = [first, *(one for one in others if not isinstance(one, Path) and one.agrees(first))]
+    names = {one.folder.resolve(): one.method for one in inputs.restorations}
+    alike = [first, *(one for one in others if not isinstance(one, Path) and one.is_compatible(first))]
     renamed = [
         replace(
             one, table=one.table.replace({"image": {one.record["method"]: names[one.restored.resolve()]}})
@@ -148,25 +153,25 @@ def read_evaluation(folder: Path) -> EvaluationReadings:
     return EvaluationReadings(folder, record, read_readings(folder))
 
 
-def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -> Inputs:
+def select_cases(pairs: Pairs, restorations: Sequence[Restorations], recipe: Recipe | None) -> AuditInputs:
     """Choose the cases: test rows that the recipe selects and that were restored.
 
     Args:
         pairs: The whole table.
-        found: Restorations, the audited ones first.
+        restorations: Restorations, the audited ones first.
         recipe: See :func:`from_cohort`.
 
     Raises:
         UserError: If no test case was restored, an audited case has no clean image, or a folder is compared with
             itself.
     """
-    _check_folders(found)
-    audited, *others = _distinct(found)
-    told = recipe is not None or "recipe" in audited.origin
+    _check_folders(restorations)
+    audited, *others = _with_distinct_names(restorations)
+    has_recipe = recipe is not None or "recipe" in audited.origin
     recipe = recipe or recorded_recipe(audited.origin, audited.folder)
     select = {k: str(v) for k, v in recipe.data.select.items()}
-    wanted = pairs.select(select) if select else pairs
-    cases = tuple(p for p in wanted.split("test") if p.case in audited.images)
+    selected = pairs.select(select) if select else pairs
+    cases = tuple(p for p in selected.split("test") if p.case in audited.images)
     if not cases:
         raise UserError(
             f"{audited.folder} holds no restored test case of {pairs.source}: an audit needs subjects that neither "
@@ -178,11 +183,11 @@ def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -
             f"row {bare[0].row} of {pairs.source} (case {bare[0].case}) names no clean image to audit against"
         )
     notes = []
-    missing = [p.case for p in wanted.split("test") if p.case not in audited.images]
+    missing = [p.case for p in selected.split("test") if p.case not in audited.images]
     if missing:
         notes.append(
-            f"{len(missing)} of {len(wanted.split('test'))} test cases were not restored and are not audited: "
-            f"{listed(missing)}"
+            f"{len(missing)} of {len(selected.split('test'))} test cases were not restored and are not audited: "
+            f"{name_list(missing)}"
         )
     for other in others:
         both = sum(p.case in other.images for p in cases)
@@ -192,8 +197,8 @@ def gather(pairs: Pairs, found: Sequence[Restorations], recipe: Recipe | None) -
             notes.append(
                 f"{other.method} restored {both} of the {len(cases)} audited cases; only these are compared"
             )
-    validation = tuple(p for p in wanted.split("val") if p.case in audited.images and p.clean is not None)
-    return Inputs(pairs, cases, validation, audited, tuple(others), recipe, told, tuple(notes))
+    validation = tuple(p for p in selected.split("val") if p.case in audited.images and p.clean is not None)
+    return AuditInputs(pairs, cases, validation, audited, tuple(others), recipe, has_recipe, tuple(notes))
 
 
 def recorded_recipe(origin: Mapping[str, Any], folder: Path, file: str = "restored.yaml") -> Recipe:
@@ -211,34 +216,36 @@ def recorded_recipe(origin: Mapping[str, Any], folder: Path, file: str = "restor
     return parse_recipe(known, str(folder / file))
 
 
-def listed(names: Sequence[str], most: int = 10) -> str:
+def name_list(names: Sequence[str], most: int = 10) -> str:
     """Names in a row; what is beyond ``most`` is counted."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
-def _name(folder: Path, method: str | None) -> str | None:
+def _method_name(folder: Path, method: str | None) -> str | None:
     """Another tool's folder does not say what it is called: its own name then does."""
     if method or (folder / "restored.yaml").is_file():
         return method
     return folder.resolve().name
 
 
-def _check_folders(found: Sequence[Restorations]) -> None:
+def _check_folders(restorations: Sequence[Restorations]) -> None:
     """Nobody is compared with himself: McNemar would say that there is no difference."""
-    seen: set[Path] = set()
-    for one in found:
+    folders: set[Path] = set()
+    for one in restorations:
         place = one.folder.resolve()
-        if place in seen:
-            which = "the audited folder itself" if place == found[0].folder.resolve() else "named twice"
+        if place in folders:
+            which = (
+                "the audited folder itself" if place == restorations[0].folder.resolve() else "named twice"
+            )
             raise UserError(f"--against {one.folder} is {which}, expected another method's restored images")
-        seen.add(place)
+        folders.add(place)
 
 
-def _distinct(found: Sequence[Restorations]) -> list[Restorations]:
+def _with_distinct_names(restorations: Sequence[Restorations]) -> list[Restorations]:
     """Seeds and folds of one method get names of their own."""
     named: list[Restorations] = []
-    for one in found:
+    for one in restorations:
         name = one.method
         if any(name == other.method for other in named) and one.seed is not None:
             name = f"{one.method} seed {one.seed}"

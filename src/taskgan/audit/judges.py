@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taskgan.audit.inputs import Inputs
+from taskgan.audit.inputs import AuditInputs
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum
 from taskgan.judges.properties import check_columns
-from taskgan.judges.readers import Reader, describe, no_readers
-from taskgan.recipe import Recipe, Recogniser, Target
+from taskgan.judges.readers import Reader, no_readers_reason, reader_description
+from taskgan.recipe import Recipe, RecogniserSettings, Target
 
-KINDS = ("binary", "multi_class", "multi_label", "regression", "segmentation")
+JUDGE_KINDS = ("binary", "multi_class", "multi_label", "regression", "segmentation")
 _NETWORKS = ("convnet", "resnet10", "resnet18")
 
 
@@ -33,14 +33,14 @@ class Judge:
     @property
     def card(self) -> dict[str, Any]:
         """What it says of itself, as plain values; empty for a foreign one."""
-        return describe(self.reader)
+        return reader_description(self.reader)
 
     @property
     def target(self) -> Target:
         """The property that it was taught; a reader that does not say reads a binary one in ``label``."""
-        told = self.card.get("target")
-        if isinstance(told, Mapping):
-            return Target(**told)
+        values = self.card.get("target")
+        if isinstance(values, Mapping):
+            return Target(**values)
         own = getattr(self.reader, "target", None)
         if isinstance(own, Target):
             return own
@@ -71,7 +71,7 @@ class Judge:
         }
 
 
-def judge_settings(recipe: Recipe) -> tuple[Recogniser, Recogniser]:
+def judge_settings(recipe: Recipe) -> tuple[RecogniserSettings, RecogniserSettings]:
     """Two judges whose networks and seeds differ from T's and from each other's.
 
     The first is the recipe's own judge; the second is of the remaining network, trained alike. There are only two
@@ -94,7 +94,7 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
     from taskgan.recogniser.card import read_card
     from taskgan.recogniser.recogniser import Recogniser as Network
 
-    found: list[Judge] = []
+    judges: list[Judge] = []
     for folder in folders:
         if not folder.is_dir():
             raise UserError(
@@ -102,11 +102,11 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
             )
         _check_kind(read_card(folder).target.kind, str(folder))
         reader = Network.load(folder)
-        found.append(Judge(_name(reader.card.settings, found), reader, folder))
-    return found
+        judges.append(Judge(_judge_name(reader.card.settings, judges), reader, folder))
+    return judges
 
 
-def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
+def train_judges(inputs: AuditInputs, store: Path | None) -> list[Judge]:
     """Two judges trained on clean images of the table's training subjects, from the store if they are there.
 
     Args:
@@ -118,7 +118,7 @@ def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
             would be needed.
     """
     _check_kind(inputs.recipe.task.kind, "the recipe's task")
-    reason = cannot_train(inputs)
+    reason = training_obstacle(inputs)
     if reason:
         raise UserError(
             f"{inputs.pairs.source}: {reason}; expected rows with the split train and val beside those with test, or "
@@ -127,21 +127,21 @@ def train_judges(inputs: Inputs, store: Path | None) -> list[Judge]:
     from taskgan.recogniser.store import recogniser_folder, recogniser_for
 
     target = inputs.recipe.task.target
-    found: list[Judge] = []
+    judges: list[Judge] = []
     for settings in judge_settings(inputs.recipe):
-        asked: Mapping[str, Any] = {"name": "judge", "store": store, "target": target}
-        reader = recogniser_for(inputs.pairs, settings, inputs.recipe.data, **asked)
-        folder = recogniser_folder(inputs.pairs, settings, inputs.recipe.data, **asked)
-        found.append(Judge(_name(settings, found), reader, folder))
-    return found
+        arguments: Mapping[str, Any] = {"name": "judge", "store": store, "target": target}
+        reader = recogniser_for(inputs.pairs, settings, inputs.recipe.data, **arguments)
+        folder = recogniser_folder(inputs.pairs, settings, inputs.recipe.data, **arguments)
+        judges.append(Judge(_judge_name(settings, judges), reader, folder))
+    return judges
 
 
-def cannot_train(inputs: Inputs) -> str:
+def training_obstacle(inputs: AuditInputs) -> str:
     """Why the table can teach no judge; empty where it can."""
-    return no_readers(inputs.pairs, inputs.recipe.task.target)
+    return no_readers_reason(inputs.pairs, inputs.recipe.task.target)
 
 
-def asked(judge: Judge, inputs: Inputs) -> Target:
+def audited_target(judge: Judge, inputs: AuditInputs) -> Target:
     """What a judge is asked in this audit: its own property, with the columns and the cut that the recipe names.
 
     Args:
@@ -151,16 +151,16 @@ def asked(judge: Judge, inputs: Inputs) -> Target:
     Raises:
         UserError: If the recipe's property has other classes, or the table lacks a column.
     """
-    own, wanted = judge.target, inputs.recipe.task.target
+    own, expected = judge.target, inputs.recipe.task.target
     _check_kind(own.kind, f"judge {judge.name}")
-    if inputs.told and own.kind == wanted.kind:
-        if own.kind in ("multi_class", "segmentation") and own.classes != wanted.classes:
+    if inputs.has_recipe and own.kind == expected.kind:
+        if own.kind in ("multi_class", "segmentation") and own.classes != expected.classes:
             raise UserError(
-                f"judge {judge.name} tells {own.classes} classes apart, expected {wanted.classes} (task.classes)"
+                f"judge {judge.name} tells {own.classes} classes apart, expected {expected.classes} (task.classes)"
             )
-        changed: dict[str, Any] = {"cut": own.cut if wanted.cut is None else wanted.cut}
+        changed: dict[str, Any] = {"cut": own.cut if expected.cut is None else expected.cut}
         if own.kind != "multi_label":  # whose outputs are in the order of its own columns
-            changed["labels"] = wanted.labels
+            changed["labels"] = expected.labels
         own = own.model_copy(update=changed)
     if own.columns != ("label",):
         check_columns(judge.name, own, inputs.pairs)
@@ -171,13 +171,15 @@ def _check_kind(kind: str, where: str) -> None:
     if kind == "embedding":
         raise UserError(
             f"{where} is of the kind embedding: an identity is not read from one image but verified between two, "
-            f"which an audit does not do; expected {', '.join(KINDS[:-1])} or {KINDS[-1]}"
+            f"which an audit does not do; expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}"
         )
-    if kind not in KINDS:
-        raise UserError(f"{where} is of the kind {kind}, expected {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    if kind not in JUDGE_KINDS:
+        raise UserError(
+            f"{where} is of the kind {kind}, expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}"
+        )
 
 
-def _name(settings: Recogniser, before: Sequence[Judge]) -> str:
+def _judge_name(settings: RecogniserSettings, before: Sequence[Judge]) -> str:
     name = f"{settings.network}-{settings.seed}"
     taken = {judge.name for judge in before}
     return name if name not in taken else f"{name}-{len(before) + 1}"

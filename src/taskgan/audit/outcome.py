@@ -7,17 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from taskgan.audit.coverage import Conformal, calibrate
-from taskgan.audit.fitness import Fitness, counted, fitness_of
+from taskgan.audit.coverage import ConformalResult, calibrate
+from taskgan.audit.fitness import JudgeFitness, judge_fitness, without_unread
 from taskgan.audit.flipped import flipped_cases
-from taskgan.audit.flips import PairedTest, contrasts, family
-from taskgan.audit.inputs import Inputs
+from taskgan.audit.flips import PairedTest, corrected_tests, paired_tests
+from taskgan.audit.inputs import AuditInputs
 from taskgan.audit.judges import Judge
 from taskgan.audit.overlap import MaskOverlap, mask_overlaps
 from taskgan.audit.settings import AuditSettings
 from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.statistics import Interval
-from taskgan.judges.metrics import ReaderMetrics, metrics_of
+from taskgan.judges.metrics import ReaderMetrics, judge_metrics
 from taskgan.judges.properties import OBSERVER, Property
 from taskgan.judges.readings import CLEAN, INPUT, Readings
 from taskgan.metrics.suvr import Agreement, agreement
@@ -32,7 +32,7 @@ class AuditResult:
         judges: The networks.
         readings: Every opinion that counts.
         fitness: Whether each judge is one, by name.
-        opinions: By judge, then by image.
+        metrics: By judge, then by image.
         outputs: Of judges of several classes or labels: by judge, class, image; labels that it cannot read too.
         contrasts: McNemar against the other methods.
         agreements: Values of each image against the clean one's, by what is read (a judge; of several masks judge and
@@ -44,17 +44,17 @@ class AuditResult:
         slices: Middle slices that judges read.
     """
 
-    inputs: Inputs
+    inputs: AuditInputs
     judges: Sequence[Judge]
     readings: Readings
-    fitness: dict[str, Fitness]
-    opinions: dict[str, dict[str, ReaderMetrics]]
+    fitness: dict[str, JudgeFitness]
+    metrics: dict[str, dict[str, ReaderMetrics]]
     outputs: dict[str, dict[str, dict[str, ReaderMetrics]]]
     contrasts: list[PairedTest]
     agreements: dict[str, dict[str, Agreement]]
     overlaps: dict[str, dict[str, MaskOverlap]]
     flipped: pd.DataFrame = field(repr=False)
-    conformal: Conformal
+    conformal: ConformalResult
     notes: list[str]
     slices: int
 
@@ -66,24 +66,26 @@ class AuditResult:
     @property
     def fit(self) -> list[str]:
         """Judges that are some."""
-        return [name for name, found in self.fitness.items() if found.fit]
+        return [name for name, result in self.fitness.items() if result.fit]
 
     @property
     def worst(self) -> str | None:
         """The fit judge with the highest rate of flips; None where none decides."""
-        rates = {name: self.opinions[name][self.method].flips for name in self.fit if name in self.opinions}
+        rates = {name: self.metrics[name][self.method].flips for name in self.fit if name in self.metrics}
         return max(rates, key=lambda name: (rates[name].estimate, rates[name].high), default=None)
 
     @property
     def worst_flips(self) -> Interval | None:
         """The rate that :attr:`worst` sees."""
-        return None if self.worst is None else self.opinions[self.worst][self.method].flips
+        return None if self.worst is None else self.metrics[self.worst][self.method].flips
 
     @property
-    def main(self) -> Property:
+    def main_property(self) -> Property:
         """What the audit is about: what its networks read, else the observer."""
         names = [*(judge.name for judge in self.judges), OBSERVER]
-        return next((self.readings.about(name) for name in names if name in self.readings.judges), Property())
+        return next(
+            (self.readings.property_of(name) for name in names if name in self.readings.judges), Property()
+        )
 
     def judge_of(self, name: str) -> str:
         """The judge behind a name of :attr:`agreements`, which may end in the name of a class."""
@@ -91,8 +93,8 @@ class AuditResult:
         return max(fits, key=len)
 
 
-def find_out(
-    inputs: Inputs,
+def compute_result(
+    inputs: AuditInputs,
     judges: Sequence[Judge],
     readings: Readings,
     statistics: pd.DataFrame,
@@ -103,31 +105,31 @@ def find_out(
     method = inputs.audited.method
     # The acquisition that several contrasts are made of is none of them: a judge has nothing to read in it.
     comparable = input_is_comparable(inputs.pairs, inputs.recipe.data)
-    images = [*([INPUT] if comparable else []), CLEAN, *(r.method for r in inputs.all)]
-    fit = {judge: fitness_of(readings, judge) for judge in readings.judges}
-    several = [judge for judge in readings.deciders if readings.about(judge).several]
+    images = [*([INPUT] if comparable else []), CLEAN, *(r.method for r in inputs.restorations)]
+    fit = {judge: judge_fitness(readings, judge) for judge in readings.judges}
+    several = [judge for judge in readings.deciding_judges if readings.property_of(judge).has_several_outputs]
     outputs = {
-        j: {o: {i: metrics_of(readings, j, i, o) for i in images} for o in readings.outputs(j)}
+        j: {o: {i: judge_metrics(readings, j, i, o) for i in images} for o in readings.outputs(j)}
         for j in several
     }
-    readings = counted(readings, fit)
-    opinions = {j: {i: metrics_of(readings, j, i) for i in images} for j in readings.deciders}
+    readings = without_unread(readings, fit)
+    opinions = {j: {i: judge_metrics(readings, j, i) for i in images} for j in readings.deciding_judges}
     others = [i for i in images if i != CLEAN]
     return AuditResult(
         inputs=inputs,
         judges=judges,
         readings=readings,
         fitness=fit,
-        opinions=opinions,
+        metrics=opinions,
         outputs=outputs,
-        contrasts=family(
-            [c for j in opinions for r in inputs.against for c in contrasts(readings, j, method, r.method)]
+        contrasts=corrected_tests(
+            [c for j in opinions for r in inputs.against for c in paired_tests(readings, j, method, r.method)]
         ),
         agreements=_agreements(readings, others),
         overlaps=mask_overlaps(readings, others),
         flipped=flipped_cases(readings, method),
         conformal=calibrate(
-            readings, statistics, inputs, judges, settings, [n for n, found in fit.items() if found.fit]
+            readings, statistics, inputs, judges, settings, [n for n, result in fit.items() if result.fit]
         ),
         notes=notes,
         slices=settings.slices,
@@ -135,28 +137,28 @@ def find_out(
 
 
 def _agreements(readings: Readings, images: Sequence[str]) -> dict[str, dict[str, Agreement]]:
-    found: dict[str, dict[str, Agreement]] = {}
-    for judge in readings.values:
+    agreements: dict[str, dict[str, Agreement]] = {}
+    for judge in readings.value_judges:
         names = readings.outputs(judge)
         for name in names:
             called = judge if len(names) == 1 else f"{judge} {name}"
-            found[called] = {image: _agree(readings, judge, image, name) for image in images}
-    return found
+            agreements[called] = {image: _agreement(readings, judge, image, name) for image in images}
+    return agreements
 
 
-def _agree(readings: Readings, judge: str, image: str, output: str) -> Agreement:
-    rows, clean = (readings.of(judge, one, output=output) for one in (image, CLEAN))
+def _agreement(readings: Readings, judge: str, image: str, output: str) -> Agreement:
+    rows, clean = (readings.select(judge, one, output=output) for one in (image, CLEAN))
     return agreement(rows["prediction"], clean["prediction"].reindex(rows.index), list(rows["subject"]))
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Dataclasses, numbers and containers as YAML takes them; NaN and infinity become None."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return to_plain(asdict(value))
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): to_plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [to_plain(v) for v in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

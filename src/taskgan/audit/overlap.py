@@ -31,19 +31,19 @@ def mask_overlaps(readings: Readings, images: Sequence[str]) -> dict[str, dict[s
         readings: Of every case.
         images: ``input`` and methods.
     """
-    found: dict[str, dict[str, MaskOverlap]] = {}
+    overlaps: dict[str, dict[str, MaskOverlap]] = {}
     for judge in readings.judges:
-        if readings.about(judge).kind != "segmentation":
+        if readings.property_of(judge).kind != "segmentation":
             continue
         names = readings.outputs(judge)
         for name in names:
-            found[judge if len(names) == 1 else f"{judge} {name}"] = {
-                image: _overlap(readings.of(judge, image, name)) for image in images
+            overlaps[judge if len(names) == 1 else f"{judge} {name}"] = {
+                image: _mask_overlap(readings.select(judge, image, name)) for image in images
             }
-    return found
+    return overlaps
 
 
-def _overlap(rows: pd.DataFrame) -> MaskOverlap:
+def _mask_overlap(rows: pd.DataFrame) -> MaskOverlap:
     who = list(rows["subject"])
     return MaskOverlap(
         int(rows.loc[rows["dice_clean"].notna(), "subject"].nunique()),

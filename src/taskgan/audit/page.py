@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from taskgan.audit.outcome import AuditResult
-from taskgan.audit.verdict import Verdict
-from taskgan.audit.words import UNIT, towards
+from taskgan.audit.verdict import AuditVerdict
+from taskgan.audit.words import UNIT, evidence_legend
 from taskgan.core.files import versions, write_text
 from taskgan.report.cells import Table
-from taskgan.report.page import Picture
-from taskgan.report.template import fill
+from taskgan.report.page import PageFigure
+from taskgan.report.template import render_template
 
 
 def write_page(
     path: Path,
     outcome: AuditResult,
-    verdict: Verdict,
+    verdict: AuditVerdict,
     tables: Sequence[Table],
-    charts: Sequence[Picture],
-    cases: Sequence[Picture],
+    charts: Sequence[PageFigure],
+    cases: Sequence[PageFigure],
     command: str,
 ) -> Path:
     """Fill the template and write the page.
@@ -32,15 +32,15 @@ def write_page(
         cases: Flipped cases, in the order of the table.
         command: The call that makes it again.
     """
-    page = fill(
+    page = render_template(
         "taskgan.audit",
         "audit.html",
         method=outcome.method,
         verdict=verdict,
         unit=UNIT,
-        decided=bool(outcome.opinions),
+        decided=bool(outcome.metrics),
         compared=bool(outcome.inputs.against),
-        towards=towards(outcome.main),
+        towards=evidence_legend(outcome.main_property),
         tables={table.name: table for table in tables},
         charts={chart.path.stem: chart for chart in charts},
         cases=cases,

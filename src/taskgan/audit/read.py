@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from taskgan.audit.inputs import Inputs
-from taskgan.audit.judges import Judge, asked
+from taskgan.audit.inputs import AuditInputs
+from taskgan.audit.judges import Judge, audited_target
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.shift import image_statistics
 from taskgan.cohort.pairs import Pair
@@ -18,17 +18,17 @@ from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.files import checksum
 from taskgan.evaluate.compared import input_is_comparable
-from taskgan.evaluate.masks import Masks
-from taskgan.judges.properties import OBSERVER, Property, property_of
+from taskgan.evaluate.masks import MaskCache
+from taskgan.judges.properties import OBSERVER, Property, target_property
 from taskgan.judges.read import (
-    OpenedCase,
+    LoadedCase,
     PropertyReader,
-    observer_targets,
-    open_case,
+    load_case_images,
     read_cases,
     read_suvr,
+    suvr_targets,
 )
-from taskgan.judges.readings import CLEAN, INPUT, Reading, Readings, table_of
+from taskgan.judges.readings import CLEAN, INPUT, Reading, Readings, readings_table
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -36,8 +36,8 @@ _AHEAD = 2
 _OBSERVER_MASKS = ("cortex", "reference")
 
 
-def read_all(
-    inputs: Inputs, judges: Sequence[Judge], settings: AuditSettings
+def read_cohort(
+    inputs: AuditInputs, judges: Sequence[Judge], settings: AuditSettings
 ) -> tuple[Readings, pd.DataFrame]:
     """Read every audited case, and the validation cases where those calibrate.
 
@@ -54,26 +54,28 @@ def read_all(
         UserError: If an image cannot be read or is on another grid than its case.
     """
     panel = [property_reader(judge, inputs) for judge in judges]
-    labels = observer_targets(inputs.recipe.task.target, inputs.pairs)
+    labels = suvr_targets(inputs.recipe.task.target, inputs.pairs)
     skip = () if input_is_comparable(inputs.pairs, inputs.recipe.data) else (INPUT,)
-    known = _known(inputs, judges, [one.name for one in panel])
+    known = _earlier_readings(inputs, judges, [one.name for one in panel])
     pairs = [*inputs.cases, *(inputs.validation if settings.calibration == "val" else ())]
-    wanted = [_unread(pair, inputs, [*(one.name for one in panel), OBSERVER], known, skip) for pair in pairs]
+    missing = [
+        _missing_judges(pair, inputs, [*(one.name for one in panel), OBSERVER], known, skip) for pair in pairs
+    ]
     rows: list[Reading] = []
     statistics: list[dict[str, Any]] = []
     calibrated = settings.calibration != "none"
-    jobs = [(pair, names) for pair, names in zip(pairs, wanted, strict=True) if names or calibrated]
-    with progress("audit", len(jobs), "cases") as shown:
-        opened = _ahead(lambda job: load(job[0], inputs, images=bool(job[1])), jobs)
+    jobs = [(pair, names) for pair, names in zip(pairs, missing, strict=True) if names or calibrated]
+    with progress("audit", len(jobs), "cases") as bar:
+        opened = _prefetch(lambda job: load_case(job[0], inputs, images=bool(job[1])), jobs)
         for (pair, names), case in zip(jobs, opened, strict=True):
             rows += read_cases([one for one in panel if one.name in names], [case], settings.slices, skip)
             rows += read_suvr(case, settings.suvr_cut, labels, skip) if OBSERVER in names else []
             if calibrated:
-                about = image_statistics(case.source.data, case.source.voxel_size, case.scale)
-                statistics.append({"case": pair.case, "subject": pair.subject, "split": pair.split, **about})
-            shown.advance(case=pair.case)
+                values = image_statistics(case.source.data, case.source.voxel_size, case.scale)
+                statistics.append({"case": pair.case, "subject": pair.subject, "split": pair.split, **values})
+            bar.advance(case=pair.case)
     # A judge that lacks an image of a case reads all of them again: masks are held against the clean image's.
-    table = pd.concat([table_of(rows), known]) if len(known) else table_of(rows)
+    table = pd.concat([readings_table(rows), known]) if len(known) else readings_table(rows)
     table = table.drop_duplicates(["case", "image", "judge", "output"])
     order = {pair.case: number for number, pair in enumerate(pairs)}
     table = table[table["case"].isin(list(order))]
@@ -81,20 +83,23 @@ def read_all(
     table = table.sort_values(
         ["case", "judge"], key=lambda names: names.map(order), kind="stable", ignore_index=True
     )
-    found = {one.name: one.property for one in panel}
-    found[OBSERVER] = Property("observer", (OBSERVER,), settings.suvr_cut)
-    return Readings(table, found), pd.DataFrame(statistics)
+    properties = {one.name: one.property for one in panel}
+    properties[OBSERVER] = Property("observer", (OBSERVER,), settings.suvr_cut)
+    return Readings(table, properties), pd.DataFrame(statistics)
 
 
-def property_reader(judge: Judge, inputs: Inputs) -> PropertyReader:
+def property_reader(judge: Judge, inputs: AuditInputs) -> PropertyReader:
     """A judge and what it reads in these inputs' rows."""
-    target = asked(judge, inputs)
+    target = audited_target(judge, inputs)
     return PropertyReader(
-        judge.name, judge.reader, Targets.of(target, inputs.pairs), property_of(target, inputs.pairs)
+        judge.name,
+        judge.reader,
+        Targets.for_table(target, inputs.pairs),
+        target_property(target, inputs.pairs),
     )
 
 
-def load(pair: Pair, inputs: Inputs, *, images: bool = True) -> OpenedCase:
+def load_case(pair: Pair, inputs: AuditInputs, *, images: bool = True) -> LoadedCase:
     """Read a case: input, clean and all that was restored of it, with the masks of the SUVR.
 
     Args:
@@ -107,18 +112,20 @@ def load(pair: Pair, inputs: Inputs, *, images: bool = True) -> OpenedCase:
     """
     intensity = inputs.recipe.data.intensity
     if not images:
-        return open_case(pair, {}, intensity)
-    case = open_case(pair, _paths(pair, inputs), intensity)
-    named = {column: Masks().read(pair, column, case.source) for column in _OBSERVER_MASKS}
+        return load_case_images(pair, {}, intensity)
+    case = load_case_images(pair, _paths(pair, inputs), intensity)
+    named = {column: MaskCache().read(pair, column, case.source) for column in _OBSERVER_MASKS}
     return replace(case, masks={column: mask for column, mask in named.items() if mask is not None})
 
 
-def _paths(pair: Pair, inputs: Inputs) -> dict[str, Path]:
+def _paths(pair: Pair, inputs: AuditInputs) -> dict[str, Path]:
     assert pair.clean is not None  # inputs hold no other rows
-    return {CLEAN: pair.clean} | {r.method: r.images[pair.case] for r in inputs.all if pair.case in r.images}
+    return {CLEAN: pair.clean} | {
+        r.method: r.images[pair.case] for r in inputs.restorations if pair.case in r.images
+    }
 
 
-def _known(inputs: Inputs, judges: Sequence[Judge], names: Sequence[str]) -> pd.DataFrame:
+def _earlier_readings(inputs: AuditInputs, judges: Sequence[Judge], names: Sequence[str]) -> pd.DataFrame:
     """What evaluations have read by these judges and the observer, under the names that they have here."""
     tables = []
     for evaluation in inputs.evaluations:
@@ -134,21 +141,21 @@ def _known(inputs: Inputs, judges: Sequence[Judge], names: Sequence[str]) -> pd.
                 called["judge"] = name
         table = evaluation.table[evaluation.table["judge"].isin(list(called))]
         tables.append(table.assign(judge=table["judge"].map(called)))
-    return pd.concat(tables, ignore_index=True) if tables else table_of([])
+    return pd.concat(tables, ignore_index=True) if tables else readings_table([])
 
 
-def _unread(
-    pair: Pair, inputs: Inputs, names: Sequence[str], known: pd.DataFrame, skip: Sequence[str]
+def _missing_judges(
+    pair: Pair, inputs: AuditInputs, names: Sequence[str], known: pd.DataFrame, skip: Sequence[str]
 ) -> list[str]:
     """Judges that have not read all images of a case."""
     images = {INPUT, *_paths(pair, inputs)} - set(skip)
     mine = known[known["case"] == pair.case]
-    found = [name for name in names if not images <= set(mine[mine["judge"] == name]["image"])]
+    missing = [name for name in names if not images <= set(mine[mine["judge"] == name]["image"])]
     observed = all(pair.path(column) for column in _OBSERVER_MASKS)
-    return [name for name in found if name != OBSERVER or observed]
+    return [name for name in missing if name != OBSERVER or observed]
 
 
-def _ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+def _prefetch(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
     """``map`` whose next results are made while the last one is worked on (files are read beside the networks)."""
     with ThreadPoolExecutor(_AHEAD) as pool:
         waiting: deque[Future[Made]] = deque()

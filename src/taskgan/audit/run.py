@@ -9,26 +9,26 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.conformal import write_calibrations
-from taskgan.audit.coverage import source
+from taskgan.audit.coverage import parse_calibration_source
 from taskgan.audit.figures import (
     before_after,
     bland_altman,
-    caption,
+    case_caption,
     case_figure,
-    interval_shown,
-    intervals,
-    value_shown,
+    conformal_intervals,
+    plotted_interval,
+    plotted_value,
 )
 from taskgan.audit.independence import check_judges, check_subjects
-from taskgan.audit.inputs import Inputs
-from taskgan.audit.judges import Judge, asked, cannot_train, load_judges, train_judges
+from taskgan.audit.inputs import AuditInputs
+from taskgan.audit.judges import Judge, audited_target, load_judges, train_judges, training_obstacle
 from taskgan.audit.maps import case_maps
-from taskgan.audit.outcome import AuditResult, find_out, plain
+from taskgan.audit.outcome import AuditResult, compute_result, to_plain
 from taskgan.audit.page import write_page
-from taskgan.audit.read import load, read_all
+from taskgan.audit.read import load_case, read_cohort
 from taskgan.audit.settings import AuditSettings
 from taskgan.audit.tables import all_tables
-from taskgan.audit.verdict import Verdict, verdict
+from taskgan.audit.verdict import AuditVerdict, verdict
 from taskgan.audit.words import UNIT
 from taskgan.core.artefact import commit
 from taskgan.core.console import progress, say
@@ -36,10 +36,10 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import check_writable, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.tables import write_frame
-from taskgan.evaluate.grids import relative
+from taskgan.evaluate.grids import relative_path
 from taskgan.judges.readings import write_readings
 from taskgan.report.cells import write_table
-from taskgan.report.page import Picture
+from taskgan.report.page import PageFigure
 
 PAGE, RECORD = "audit.html", "audit.yaml"
 
@@ -56,9 +56,9 @@ class Audit:
 
     page: Path
     outcome: AuditResult
-    verdict: Verdict
+    verdict: AuditVerdict
 
-    def over(self, rate: float) -> bool:
+    def exceeds(self, rate: float) -> bool:
         """Whether the rate of flips may be above ``rate``: the upper end of the worst judge's interval is.
 
         True as well where there is no judge, for then nothing is shown.
@@ -69,7 +69,7 @@ class Audit:
 
 @exclusive("out", "the audit")
 def audit(
-    inputs: Inputs,
+    inputs: AuditInputs,
     out: Path,
     *,
     judges: Sequence[Path | Judge] = (),
@@ -99,21 +99,23 @@ def audit(
         Problems: If a judge or the restorer is not independent of the audited subjects.
     """
     settings = settings or AuditSettings()
-    _check_place(out, overwrite=overwrite)
-    if any(out.resolve() == restored.folder.resolve() for restored in inputs.all):
+    _check_output(out, overwrite=overwrite)
+    if any(out.resolve() == restored.folder.resolve() for restored in inputs.restorations):
         raise UserError(f"{out} holds restored images; choose another folder for the audit")
     if any(out.resolve() == evaluation.folder.resolve() for evaluation in inputs.evaluations):
         raise UserError(f"{out} is the evaluation itself; choose another folder for the audit")
     if settings.calibration not in ("val", "none"):
-        source(settings.calibration)  # before judges are trained, and also where none turns out to be fit
+        parse_calibration_source(
+            settings.calibration
+        )  # before judges are trained, and also where none turns out to be fit
     notes = [*inputs.notes, *check_subjects(inputs)]
-    found = _judges(inputs, judges, store, notes)
-    for judge in found:
-        asked(judge, inputs)  # refused before images are read
-    notes += check_judges(found, inputs, store)
-    readings, statistics = read_all(inputs, found, settings)
-    outcome = find_out(inputs, found, readings, statistics, settings, notes)
-    words = verdict(outcome)
+    panel = _judges(inputs, judges, store, notes)
+    for judge in panel:
+        audited_target(judge, inputs)  # refused before images are read
+    notes += check_judges(panel, inputs, store)
+    readings, statistics = read_cohort(inputs, panel, settings)
+    outcome = compute_result(inputs, panel, readings, statistics, settings, notes)
+    conclusion = verdict(outcome)
     for name in (RECORD, PAGE):  # written last: old ones must not stand beside new numbers
         (out / name).unlink(missing_ok=True)
     write_readings(out, readings.table)
@@ -123,25 +125,25 @@ def audit(
         write_table(table, out / "tables")
     conformal = out / "conformal.yaml"
     conformal.unlink(missing_ok=True)
-    if outcome.conformal.about:
+    if outcome.conformal.metadata:
         write_calibrations(
-            conformal, [m.calibration for m in outcome.conformal.measured], outcome.conformal.about
+            conformal, [m.calibration for m in outcome.conformal.coverage], outcome.conformal.metadata
         )
     figures = out / "figures"
     charts = _charts(outcome, figures)
     cases = _cases(outcome, figures, settings)
-    page = write_page(out / PAGE, outcome, words, tables, charts, cases, command or "taskgan audit")
+    page = write_page(out / PAGE, outcome, conclusion, tables, charts, cases, command or "taskgan audit")
     files = [out / "readings.csv", out / "flips.csv", page, *(out / "tables").glob("*.csv")]
     files += [*figures.glob("*.png"), *[conformal] * conformal.is_file()]
-    commit(out / RECORD, {**_record(outcome, words, settings, out, command), "request": request}, files)
-    say(words.headline)
-    for sentence in words.warnings:
+    commit(out / RECORD, {**_record(outcome, conclusion, settings, out, command), "request": request}, files)
+    say(conclusion.headline)
+    for sentence in conclusion.warnings:
         say(f"note: {sentence}")
     say(f"audit: {page}")
-    return Audit(page, outcome, words)
+    return Audit(page, outcome, conclusion)
 
 
-def _check_place(out: Path, *, overwrite: bool) -> None:
+def _check_output(out: Path, *, overwrite: bool) -> None:
     absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
     if absent:
         raise UserError(
@@ -153,49 +155,55 @@ def _check_place(out: Path, *, overwrite: bool) -> None:
 
 
 def _judges(
-    inputs: Inputs, given: Sequence[Path | Judge], store: Path | None, notes: list[str]
+    inputs: AuditInputs, named: Sequence[Path | Judge], store: Path | None, notes: list[str]
 ) -> list[Judge]:
     """The judges that were named, else two that are trained; the observer alone where nobody can be taught."""
-    if given:
-        loaded = load_judges([g for g in given if isinstance(g, Path)])
-        return [*loaded, *(g for g in given if isinstance(g, Judge))]
-    reason = cannot_train(inputs)
+    if named:
+        loaded = load_judges([g for g in named if isinstance(g, Path)])
+        return [*loaded, *(g for g in named if isinstance(g, Judge))]
+    reason = training_obstacle(inputs)
     observed = all(p.path("cortex") and p.path("reference") for p in inputs.cases)
     if reason and observed:
         notes.append(f"{reason}: the SUVR observer judges alone")
         return []
-    if not inputs.told and not reason:
+    if not inputs.has_recipe and not reason:
         say(
             "note: nobody says how judges are trained, so the defaults are taken (--recipe RECIPE says otherwise)"
         )
     return train_judges(inputs, store)
 
 
-def _charts(outcome: AuditResult, folder: Path) -> list[Picture]:
-    classes = any(outcome.readings.about(judge).kind == "multi_class" for judge in outcome.readings.judges)
+def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
+    classes = any(
+        outcome.readings.property_of(judge).kind == "multi_class" for judge in outcome.readings.judges
+    )
     points = (
         "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant flipped "
         "(ring)."
-        if outcome.opinions
+        if outcome.metrics
         else "A dot is a case; on the line the restored image reads as the clean one."
     )
     squares = (
         "Number of cases by the class on the clean image (across) and on the restored one (down): off the diagonal "
         "they flipped."
     )
-    named = value_shown(outcome) if outcome.agreements else ""
-    decides = bool(named) and outcome.readings.about(outcome.judge_of(named)).decides
+    named = plotted_value(outcome) if outcome.agreements else ""
+    decides = bool(named) and outcome.readings.property_of(outcome.judge_of(named)).decides
     rings = f"; rings: flipped by {named}" if decides else ""
-    interval = interval_shown(outcome)
+    interval = plotted_interval(outcome)
     judge = interval.calibration.judge if interval else ""
-    unit = outcome.readings.about(judge).unit
-    cut = " Dashed: the cut; a bar across it is no decision." if outcome.readings.about(judge).decides else ""
-    drawn = (
+    unit = outcome.readings.property_of(judge).unit
+    cut = (
+        " Dashed: the cut; a bar across it is no decision."
+        if outcome.readings.property_of(judge).decides
+        else ""
+    )
+    charts = (
         (
             before_after(outcome, folder / "before-after.png"),
             "Restored against clean, judge by judge",
             f"{squares} Elsewhere: {points}"
-            if classes and len(outcome.readings.values)
+            if classes and len(outcome.readings.value_judges)
             else squares
             if classes
             else points,
@@ -206,30 +214,32 @@ def _charts(outcome: AuditResult, folder: Path) -> list[Picture]:
             f"Solid line: mean difference; dashed: 95 % limits of agreement of a single case{rings}.",
         ),
         (
-            intervals(outcome, folder / "intervals.png"),
+            conformal_intervals(outcome, folder / "intervals.png"),
             f"Conformal intervals of the clean image’s {unit}, made from the restored image alone",
             f"Bars: intervals; dots: the clean image’s {unit} by the same reader.{cut}",
         ),
     )
     for path, name in zip(
-        (p for p, _, _ in drawn), ("before-after", "bland-altman", "intervals"), strict=True
+        (p for p, _, _ in charts), ("before-after", "bland-altman", "intervals"), strict=True
     ):
         if path is None:
             (folder / f"{name}.png").unlink(missing_ok=True)  # of an audit that this one replaces
-    return [Picture(path, title, text) for path, title, text in drawn if path is not None]
+    return [PageFigure(path, title, text) for path, title, text in charts if path is not None]
 
 
-def _cases(outcome: AuditResult, folder: Path, settings: AuditSettings) -> list[Picture]:
-    pictures: list[Picture] = []
+def _cases(outcome: AuditResult, folder: Path, settings: AuditSettings) -> list[PageFigure]:
+    pictures: list[PageFigure] = []
     pairs = {pair.case: pair for pair in outcome.inputs.cases}
     rows = outcome.flipped.head(settings.figures)
     if len(rows):
-        with progress("draw", len(rows), "flipped cases") as shown:
+        with progress("draw", len(rows), "flipped cases") as bar:
             for number, (_, row) in enumerate(rows.iterrows(), start=1):
                 pictures.append(
-                    _case(outcome, row, load(pairs[row["case"]], outcome.inputs), number, folder, settings)
+                    _case(
+                        outcome, row, load_case(pairs[row["case"]], outcome.inputs), number, folder, settings
+                    )
                 )
-                shown.advance()
+                bar.advance()
     for stale in set(folder.glob("case-*.png")) - {picture.path for picture in pictures}:
         stale.unlink()  # of an audit that this one replaces
     return pictures
@@ -237,16 +247,16 @@ def _cases(outcome: AuditResult, folder: Path, settings: AuditSettings) -> list[
 
 def _case(
     outcome: AuditResult, row: pd.Series, case: Any, number: int, folder: Path, settings: AuditSettings
-) -> Picture:
+) -> PageFigure:
     maps = case_maps(outcome, row, case, settings.steps)
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in str(row["case"]))
     path = case_figure(case, outcome.method, maps, folder / f"case-{number:02d}-{name}.png")
-    text = f"{caption(row, outcome.readings)}. {maps.words}"
-    return Picture(path, f"{row['case']}: label {row['label']}, flipped by {row['flipped_by']}", text)
+    text = f"{case_caption(row, outcome.readings)}. {maps.caption}"
+    return PageFigure(path, f"{row['case']}: label {row['label']}, flipped by {row['flipped_by']}", text)
 
 
 def _record(
-    outcome: AuditResult, words: Verdict, settings: AuditSettings, out: Path, command: str
+    outcome: AuditResult, conclusion: AuditVerdict, settings: AuditSettings, out: Path, command: str
 ) -> dict[str, Any]:
     inputs = outcome.inputs
     measured = [
@@ -256,37 +266,37 @@ def _record(
             "alpha": m.calibration.alpha,
             "calibrated_on": {k: len(v) for k, v in m.calibration.scores.items()},
             **{
-                k: plain(getattr(m, k))
+                k: to_plain(getattr(m, k))
                 for k in ("subjects", "coverage", "by_label", "width", "abstained", "wrong")
             },
         }
-        for m in outcome.conformal.measured
+        for m in outcome.conformal.coverage
     ]
     return {
-        "headline": words.headline,
-        "findings": list(words.findings),
-        "warnings": list(words.warnings),
+        "headline": conclusion.headline,
+        "findings": list(conclusion.findings),
+        "warnings": list(conclusion.warnings),
         "method": outcome.method,
-        "restored": relative(inputs.audited.folder, out),
+        "restored": relative_path(inputs.audited.folder, out),
         "checksum": inputs.audited.origin.get("checksum"),
-        "cohort": relative(inputs.pairs.source, out),
+        "cohort": relative_path(inputs.pairs.source, out),
         "cases": len(inputs.cases),
         "subjects": len({p.subject for p in inputs.cases}),
         "against": [r.method for r in inputs.against],
-        "judges": [plain(j.description()) for j in outcome.judges],
+        "judges": [to_plain(j.description()) for j in outcome.judges],
         "fit": {name: f.fit for name, f in outcome.fitness.items()},
         "worst": outcome.worst,
-        "property": plain(outcome.main),
+        "property": to_plain(outcome.main_property),
         "unit": UNIT,
-        "opinions": plain(outcome.opinions),
-        "outputs": plain(outcome.outputs),
-        "mcnemar": plain(outcome.contrasts),
-        "agreement": plain(outcome.agreements),
-        "overlap": plain(outcome.overlaps),
+        "opinions": to_plain(outcome.metrics),
+        "outputs": to_plain(outcome.outputs),
+        "mcnemar": to_plain(outcome.contrasts),
+        "agreement": to_plain(outcome.agreements),
+        "overlap": to_plain(outcome.overlaps),
         "conformal": {
             "source": outcome.conformal.source,
             "measured": measured,
-            "shifts": plain(list(outcome.conformal.shifts)),
+            "shifts": to_plain(list(outcome.conformal.shifts)),
         },
         "settings": settings.model_dump(mode="json"),
         "command": command,

@@ -5,10 +5,10 @@ from typing import Any
 from pydantic import Field
 
 from taskgan.core.settings import validated
-from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.settings import EvaluationSettings
 
 
-class AuditSettings(Evaluation):
+class AuditSettings(EvaluationSettings):
     """How restorations are audited.
 
     Attributes:

@@ -7,15 +7,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from taskgan.evaluate.statistics import corrected
+from taskgan.evaluate.statistics import adjusted_p_values
 
 Array = NDArray[np.float32]
-NAMES = ("noise", "scale", "smoothness", "extent")
-LEVEL = 0.05
+STATISTICS = ("noise", "scale", "smoothness", "extent")
+SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Shift:
+class ImageShift:
     """A statistic whose distribution differs, or not, between calibration and test subjects.
 
     Attributes:
@@ -33,9 +33,9 @@ class Shift:
     adjusted: float
 
     @property
-    def found(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the two sets are told apart at the level of 5 %."""
-        return self.adjusted < LEVEL
+        return self.adjusted < SIGNIFICANCE
 
 
 def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale: float) -> dict[str, float]:
@@ -54,10 +54,10 @@ def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale
     inside = image > 0.1 * float(np.percentile(image, 99))
     second = ndimage.convolve1d(image, [1.0, -2.0, 1.0], axis=0) / np.float32(np.sqrt(6.0))
     flat = ndimage.binary_erosion(inside, np.ones((3, 1, 1), dtype=bool))  # the head's own edge is no noise
-    kept = second[flat]
-    if kept.size < 2:
-        return dict.fromkeys(NAMES, float("nan"))
-    noise = 1.4826 * float(np.median(np.abs(kept - np.median(kept))))
+    values = second[flat]
+    if values.size < 2:
+        return dict.fromkeys(STATISTICS, float("nan"))
+    noise = 1.4826 * float(np.median(np.abs(values - np.median(values))))
     both = flat[:, 1:] & flat[:, :-1]
     ahead, behind = second[:, 1:][both], second[:, :-1][both]
     alike = (
@@ -67,23 +67,23 @@ def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale
     return {"noise": noise / scale, "scale": scale, "smoothness": alike, "extent": litres}
 
 
-def compare(calibration: pd.DataFrame, test: pd.DataFrame) -> list[Shift]:
+def image_shifts(calibration: pd.DataFrame, test: pd.DataFrame) -> list[ImageShift]:
     """Test every statistic for a difference between calibration and test subjects.
 
     Two-sample Kolmogorov–Smirnov, p corrected by Holm (1979). A large p is no proof of likeness: with few subjects
     only gross differences are seen.
 
     Args:
-        calibration: One row a subject, columns :data:`NAMES`.
+        calibration: One row a subject, columns :data:`STATISTICS`.
         test: Likewise.
     """
-    names = [n for n in NAMES if calibration[n].notna().any() and test[n].notna().any()]
+    names = [n for n in STATISTICS if calibration[n].notna().any() and test[n].notna().any()]
     raw = []
     for name in names:
         first, second = calibration[name].dropna(), test[name].dropna()
         raw.append(float(stats.ks_2samp(first, second, method="auto").pvalue))
-    found = []
-    for name, p, adjusted in zip(names, raw, corrected(raw, "holm"), strict=True):
+    shifts = []
+    for name, p, adjusted in zip(names, raw, adjusted_p_values(raw, "holm"), strict=True):
         medians = float(calibration[name].median()), float(test[name].median())
-        found.append(Shift(name, *medians, p, adjusted))
-    return found
+        shifts.append(ImageShift(name, *medians, p, adjusted))
+    return shifts

@@ -1,18 +1,18 @@
 """Tables of the audit page: who said what, who flipped, how values agree."""
 
 from taskgan.audit.outcome import AuditResult
-from taskgan.audit.tables_of_certainty import coverage_table, judges_table, share, shift_table
-from taskgan.audit.words import UNIT, p_number
+from taskgan.audit.tables_of_certainty import coverage_table, judges_table, share_cell, shift_table
+from taskgan.audit.words import UNIT, p_value_text
 from taskgan.judges.metrics import ReaderMetrics
 from taskgan.judges.readings import CLEAN
-from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, rate
-from taskgan.report.names import name_cell, shown
+from taskgan.report.cells import Cell, Column, Table, estimate_cell, number, rate_cell, text_cell
+from taskgan.report.names import display_name, name_cell
 
 
 def all_tables(outcome: AuditResult) -> list[Table]:
     """Opinions, by class or label, flipped cases, McNemar, values, masks, coverage, exchangeability, judges."""
     return [
-        opinions_table(outcome),
+        judge_metrics_table(outcome),
         outputs_table(outcome),
         flipped_table(outcome),
         contrast_table(outcome),
@@ -24,33 +24,33 @@ def all_tables(outcome: AuditResult) -> list[Table]:
     ]
 
 
-def opinions_table(outcome: AuditResult) -> Table:
+def judge_metrics_table(outcome: AuditResult) -> Table:
     """A row a judge and kind of image."""
-    kinds = [outcome.readings.about(judge) for judge in outcome.opinions]
-    several = any(about.several for about in kinds)
-    directed = any(about.kind != "multi_class" for about in kinds)
-    single = not all(about.several for about in kinds)
+    kinds = [outcome.readings.property_of(judge) for judge in outcome.metrics]
+    several = any(prop.has_several_outputs for prop in kinds)
+    directed = any(prop.kind != "multi_class" for prop in kinds)
+    single = not all(prop.has_several_outputs for prop in kinds)
     rows = []
-    for judge, by_image in outcome.opinions.items():
+    for judge, by_image in outcome.metrics.items():
         fit = outcome.fitness[judge].fit
-        about = outcome.readings.about(judge)
-        for image, found in by_image.items():
+        prop = outcome.readings.property_of(judge)
+        for image, metrics in by_image.items():
             name = Cell(judge if fit else f"{judge} (no judge)", "", judge, "strong" if fit else "muted")
             clean = image == CLEAN
             ways = [
-                Cell("–") if clean or about.kind == "multi_class" else Cell(str(n), "", n)
-                for n in _ways(found)
+                Cell("–") if clean or prop.kind == "multi_class" else Cell(str(n), "", n)
+                for n in _flip_counts(metrics)
             ]
             rows.append(
                 (
                     name,
                     name_cell(image, tone="" if fit else "muted"),
-                    Cell("–") if clean else rate(found.flips, found.flipped, found.subjects),
+                    Cell("–") if clean else rate_cell(metrics.flips, metrics.flipped, metrics.subjects),
                     *(ways if directed else ()),
-                    share(found.error),
-                    *((share(found.sensitivity), share(found.specificity)) if single else ()),
-                    estimate(found.balanced_accuracy, 2),
-                    estimate(found.auc, 2),
+                    share_cell(metrics.error),
+                    *((share_cell(metrics.sensitivity), share_cell(metrics.specificity)) if single else ()),
+                    estimate_cell(metrics.balanced_accuracy, 2),
+                    estimate_cell(metrics.auc, 2),
                 )
             )
     ways_columns = (
@@ -68,7 +68,7 @@ def opinions_table(outcome: AuditResult) -> Table:
         *(ways_columns if directed else ()),
         Column("errors", "Errors", "Share of subjects decided otherwise than their label."),
         *(halves if single else ()),
-        *_accuracies(several),
+        *_accuracy_columns(several),
     )
     note = (
         "Flips are relative to the same judge’s reading of the clean image; errors are against the label. Intervals "
@@ -76,10 +76,10 @@ def opinions_table(outcome: AuditResult) -> Table:
     )
     title = "Every judge on every kind of image"
     note = note if rows else "What the judges decide on each image."
-    return Table("opinions", title, note, columns, tuple(rows), _undecided(outcome), grouped=True)
+    return Table("opinions", title, note, columns, tuple(rows), _no_decisions_text(outcome), grouped=True)
 
 
-def _accuracies(several: bool) -> tuple[Column, Column]:
+def _accuracy_columns(several: bool) -> tuple[Column, Column]:
     """Headings of what one decision, or several together, are measured by."""
     if several:
         mean = "Mean over classes, or over the positive and negative of every label; always giving one answer gets "
@@ -95,48 +95,48 @@ def _accuracies(several: bool) -> tuple[Column, Column]:
     )
 
 
-def _undecided(outcome: AuditResult) -> str:
+def _no_decisions_text(outcome: AuditResult) -> str:
     """Why the table is empty, and what is reported instead."""
-    if outcome.main.kind == "regression":
+    if outcome.main_property.kind == "regression":
         return (
             "The property is a value without a cut: nothing is decided, so nobody can flip and McNemar’s test has "
             "nothing to count. Bias, limits of agreement and slope are reported instead; a cut in the recipe "
             "(task.cut) makes decisions of it."
         )
-    if outcome.main.kind == "segmentation":
+    if outcome.main_property.kind == "segmentation":
         return "Masks are drawn, not decided: overlap and volumes are reported instead."
     return "Nobody decides."
 
 
-def _ways(found: ReaderMetrics) -> tuple[int, int]:
-    return found.to_positive, found.to_negative
+def _flip_counts(metrics: ReaderMetrics) -> tuple[int, int]:
+    return metrics.to_positive, metrics.to_negative
 
 
 def outputs_table(outcome: AuditResult) -> Table:
     """A row a judge, class or label, and restored kind of image."""
     rows = []
     for judge, by_output in outcome.outputs.items():
-        found = outcome.fitness[judge]
+        fitness = outcome.fitness[judge]
         for output, by_image in by_output.items():
-            read = found.fit and output not in found.unread
+            read = fitness.fit and output not in fitness.unread
             clean = by_image[CLEAN]
-            for image in [r.method for r in outcome.inputs.all]:
+            for image in [r.method for r in outcome.inputs.restorations]:
                 one = by_image[image]
                 rows.append(
                     (
-                        plain(judge, tone="strong" if found.fit else "muted"),
+                        text_cell(judge, tone="strong" if fitness.fit else "muted"),
                         Cell(output, "" if read else "not read", output, "" if read else "muted"),
                         name_cell(image),
-                        rate(one.flips, one.flipped, one.subjects),
-                        *(Cell(str(n), "", n) for n in _ways(one)),
-                        share(clean.sensitivity),
-                        share(one.sensitivity),
-                        share(clean.specificity),
-                        share(one.specificity),
-                        estimate(one.auc, 2),
+                        rate_cell(one.flips, one.flipped, one.subjects),
+                        *(Cell(str(n), "", n) for n in _flip_counts(one)),
+                        share_cell(clean.sensitivity),
+                        share_cell(one.sensitivity),
+                        share_cell(clean.specificity),
+                        share_cell(one.specificity),
+                        estimate_cell(one.auc, 2),
                     )
                 )
-    classes = any(outcome.readings.about(judge).kind == "multi_class" for judge in outcome.outputs)
+    classes = any(outcome.readings.property_of(judge).kind == "multi_class" for judge in outcome.outputs)
     columns = (
         Column("judge", "Judge"),
         Column("output", "Class" if classes else "Label"),
@@ -158,13 +158,13 @@ def outputs_table(outcome: AuditResult) -> Table:
 
 def flipped_table(outcome: AuditResult) -> Table:
     """A row a flipped case."""
-    deciders = outcome.readings.deciders
+    deciders = outcome.readings.deciding_judges
     rows = []
     for _, one in outcome.flipped.iterrows():
-        cells = [plain(str(one["case"]), tone="strong"), plain(str(one["label"]))]
+        cells = [text_cell(str(one["case"]), tone="strong"), text_cell(str(one["label"]))]
         for judge in deciders:
             before, after = float(one[f"{judge}_clean"]), float(one[f"{judge}_restored"])
-            digits = outcome.readings.about(judge).digits
+            digits = outcome.readings.property_of(judge).digits
             text = f"{number(before, digits)} → {number(after, digits)}"
             output = one.get(f"{judge}_output")
             text = f"{output}: {text}" if isinstance(output, str) and output else text
@@ -181,7 +181,7 @@ def flipped_table(outcome: AuditResult) -> Table:
         Column("label", "Label", "The truth that the table gives."),
         *(Column(judge, judge) for judge in deciders),
     )
-    note = f"Score of the clean → of the restored image ({_scores(outcome)}). Everything is in flips.csv."
+    note = f"Score of the clean → of the restored image ({_score_text(outcome)}). Everything is in flips.csv."
     empty = (
         "No judge decides otherwise on any restored image than on the clean one."
         if deciders
@@ -190,23 +190,25 @@ def flipped_table(outcome: AuditResult) -> Table:
     return Table("flipped-cases", "Who flipped", note, columns, tuple(rows), empty)
 
 
-def _scores(outcome: AuditResult) -> str:
+def _score_text(outcome: AuditResult) -> str:
     """What the scores of the list are, and their cuts, kind by kind."""
-    told = {
+    by_kind = {
         "binary": "mean probability of “positive”, cut 0.5",
         "multi_class": "mean probability of the class that the restored image is given; the most probable one is "
         "decided",
         "multi_label": "mean probability of the label named, cut 0.5",
     }
-    found = []
-    for about in dict.fromkeys(outcome.readings.about(name) for name in outcome.readings.deciders):
-        if about.kind == "observer":
-            found.append(f"the observer’s SUVR, cut {about.cut:g}")
-        elif about.kind == "regression":
-            found.append(f"mean {about.outputs[0]} over the slices, cut {about.cut:g}")
+    texts = []
+    for prop in dict.fromkeys(
+        outcome.readings.property_of(name) for name in outcome.readings.deciding_judges
+    ):
+        if prop.kind == "observer":
+            texts.append(f"the observer’s SUVR, cut {prop.cut:g}")
+        elif prop.kind == "regression":
+            texts.append(f"mean {prop.outputs[0]} over the slices, cut {prop.cut:g}")
         else:
-            found.append(told[about.kind])
-    return "; ".join(dict.fromkeys(found))
+            texts.append(by_kind[prop.kind])
+    return "; ".join(dict.fromkeys(texts))
 
 
 def contrast_table(outcome: AuditResult) -> Table:
@@ -215,14 +217,16 @@ def contrast_table(outcome: AuditResult) -> Table:
     for c in outcome.contrasts:
         tone = "none" if c.corrected >= 0.05 else "better" if c.only_audited < c.only_other else "worse"
         counts = [Cell(str(n), "", n) for n in (c.subjects, c.only_audited, c.only_other)]
-        ps = Cell(p_number(c.p), "", c.p), Cell(p_number(c.corrected), "", c.corrected, tone)
-        rows.append((plain(c.judge, tone="strong"), name_cell(c.other), plain(c.measure), *counts, *ps))
+        ps = Cell(p_value_text(c.p), "", c.p), Cell(p_value_text(c.corrected), "", c.corrected, tone)
+        rows.append(
+            (text_cell(c.judge, tone="strong"), name_cell(c.other), text_cell(c.measure), *counts, *ps)
+        )
     columns = (
         Column("judge", "Judge"),
         Column("other", "Against"),
         Column("measure", "Of"),
         Column("subjects", "Subjects"),
-        Column("only_audited", f"Only {shown(outcome.method)}"),
+        Column("only_audited", f"Only {display_name(outcome.method)}"),
         Column("only_other", "Only the other"),
         Column("p", "p", "McNemar’s exact test on the subjects in whom the two differ."),
         Column("corrected", "p, corrected", "Holm, over all rows: judges, methods, flips and errors."),
@@ -240,17 +244,17 @@ def agreement_table(outcome: AuditResult) -> Table:
     """A row a value and kind of image."""
     rows = []
     every = [(name, image, one) for name, by in outcome.agreements.items() for image, one in by.items()]
-    for name, image, found in every:
+    for name, image, agreement in every:
         fit = outcome.fitness[outcome.judge_of(name)].fit
-        limits = f"{number(found.low, 3, sign=True)} to {number(found.high, 3, sign=True)}"
+        limits = f"{number(agreement.low, 3, sign=True)} to {number(agreement.high, 3, sign=True)}"
         rows.append(
             (
                 Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
                 name_cell(image),
-                estimate(found.bias, 3),
-                plain(limits),
-                estimate(found.slope, 2),
-                estimate(found.concordance, 2),
+                estimate_cell(agreement.bias, 3),
+                text_cell(limits),
+                estimate_cell(agreement.slope, 2),
+                estimate_cell(agreement.concordance, 2),
             )
         )
     columns = (
@@ -267,32 +271,32 @@ def agreement_table(outcome: AuditResult) -> Table:
         ),
         Column("concordance", "Concordance", "Lin’s; 1 is the same value for every subject."),
     )
-    note = "The same reader’s value of the image against its value of the clean image" + _readers(outcome)
+    note = "The same reader’s value of the image against its value of the clean image" + _reader_text(outcome)
     empty = "Nobody reads a value: the networks decide, and the table names no cortex and reference masks."
-    return Table("agreement", title_of_values(outcome), note, columns, tuple(rows), empty, grouped=True)
+    return Table("agreement", value_table_title(outcome), note, columns, tuple(rows), empty, grouped=True)
 
 
-def title_of_values(outcome: AuditResult) -> str:
+def value_table_title(outcome: AuditResult) -> str:
     """What the values are, where they are all of one thing."""
-    units = {outcome.readings.about(name).unit for name in outcome.readings.values}
+    units = {outcome.readings.property_of(name).unit for name in outcome.readings.value_judges}
     called = {"SUVR": "Composite SUVR", "volume, ml": "Volumes"}
     unit = units.pop() if len(units) == 1 else ""
     return f"{called.get(unit, unit or 'Values')} against the clean image"
 
 
-def _readers(outcome: AuditResult) -> str:
+def _reader_text(outcome: AuditResult) -> str:
     """Who reads the values: networks, the observer, or both."""
-    names = outcome.readings.values
-    networks = [name for name in names if outcome.readings.about(name).kind != "observer"]
-    told = []
+    names = outcome.readings.value_judges
+    networks = [name for name in names if outcome.readings.property_of(name).kind != "observer"]
+    parts = []
     if networks:
-        unit = outcome.readings.about(networks[0]).unit
-        told.append(
+        unit = outcome.readings.property_of(networks[0]).unit
+        parts.append(
             f"{', '.join(networks)} {'have' if len(networks) > 1 else 'has'} learnt to read it ({unit})"
         )
     if len(networks) < len(names):
-        told.append("the SUVR is not learned: mean uptake of the cortex over that of the reference region")
-    return f"; {'; '.join(told)}." if told else "."
+        parts.append("the SUVR is not learned: mean uptake of the cortex over that of the reference region")
+    return f"; {'; '.join(parts)}." if parts else "."
 
 
 def overlap_table(outcome: AuditResult) -> Table:
@@ -300,14 +304,14 @@ def overlap_table(outcome: AuditResult) -> Table:
     rows = []
     for name, by_image in outcome.overlaps.items():
         fit = outcome.fitness[outcome.judge_of(name)].fit
-        for image, found in by_image.items():
+        for image, overlap in by_image.items():
             rows.append(
                 (
                     Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
                     name_cell(image),
-                    Cell(str(found.subjects), "", found.subjects),
-                    estimate(found.kept, 3),
-                    estimate(found.right, 3),
+                    Cell(str(overlap.subjects), "", overlap.subjects),
+                    estimate_cell(overlap.kept, 3),
+                    estimate_cell(overlap.right, 3),
                 )
             )
     columns = (

@@ -1,12 +1,12 @@
 """Tables of the audit page: conformal coverage, exchangeability, and the networks that judged."""
 
-from taskgan.audit.measured import Measured
+from taskgan.audit.measured import CoverageResult
 from taskgan.audit.outcome import AuditResult
 from taskgan.evaluate.statistics import Interval
-from taskgan.report.cells import Cell, Column, Table, figure, number, plain
+from taskgan.report.cells import Cell, Column, Table, number, number_cell, text_cell
 
 
-def share(interval: Interval) -> Cell:
+def share_cell(interval: Interval) -> Cell:
     """A rate in per cent above its interval."""
     if interval.estimate != interval.estimate:
         return Cell("–")
@@ -20,28 +20,28 @@ def share(interval: Interval) -> Cell:
 def coverage_table(outcome: AuditResult) -> Table:
     """A row a calibration."""
     rows = []
-    every = outcome.conformal.measured
+    every = outcome.conformal.coverage
     pairs = any(len(m.by_label) == 2 for m in every)
     more = any(len(m.by_label) > 2 for m in every)
     wide = any(m.calibration.kind == "interval" for m in every)
     sets = any(m.calibration.kind == "labels" for m in every)
     for m in every:
         c = m.calibration
-        unit = outcome.readings.about(c.judge).unit
+        unit = outcome.readings.property_of(c.judge).unit
         kind = f"interval of the {unit}" if c.kind == "interval" else "set of labels"
         width = "all" if m.width == float("inf") else number(m.width, 3)
         both = [m.by_label.get(k) if len(m.by_label) == 2 else None for k in (0, 1)]
         rows.append(
             (
-                plain(c.target, tone="strong"),
-                plain(kind),
+                text_cell(c.target, tone="strong"),
+                text_cell(kind),
                 Cell(", ".join(str(len(s)) for s in c.scores.values()), "", c.subjects),
                 Cell(f"{100 * (1 - c.alpha):g} %", "", 1 - c.alpha),
-                share(m.coverage),
-                *((Cell("–") if one is None else share(one) for one in both) if pairs else ()),
-                *((_least(m),) if more else ()),
+                share_cell(m.coverage),
+                *((Cell("–") if one is None else share_cell(one) for one in both) if pairs else ()),
+                *((_lowest_coverage(m),) if more else ()),
                 *((Cell(width, "", m.width),) if wide else ()),
-                *((share(m.abstained), share(m.wrong)) if sets else ()),
+                *((share_cell(m.abstained), share_cell(m.wrong)) if sets else ()),
             )
         )
     sides = (
@@ -77,7 +77,7 @@ def coverage_table(outcome: AuditResult) -> Table:
     )
     note = (
         (f"Calibrated on {source}. " if source else "")
-        + (f"{outcome.conformal.chosen}. " if outcome.conformal.chosen else "")
+        + (f"{outcome.conformal.selection_warning}. " if outcome.conformal.selection_warning else "")
         + f"Of a new restored image, conformal.yaml gives the same: ConformalCalibration.load(…).{call}."
     )
     return Table(
@@ -85,30 +85,30 @@ def coverage_table(outcome: AuditResult) -> Table:
     )
 
 
-def _least(measured: Measured) -> Cell:
+def _lowest_coverage(measured: CoverageResult) -> Cell:
     """The class that is covered least."""
     known = {k: v for k, v in measured.by_label.items() if v.estimate == v.estimate}
     if len(measured.by_label) <= 2 or not known:
         return Cell("–")
     worst = min(known, key=lambda k: known[k].estimate)
-    found = share(known[worst])
-    name = measured.calibration.name(worst)
-    return Cell(f"{name}: {found.text}", found.small, f"{name}: {found.text} {found.small}")
+    coverage = share_cell(known[worst])
+    name = measured.calibration.label_name(worst)
+    return Cell(f"{name}: {coverage.text}", coverage.small, f"{name}: {coverage.text} {coverage.small}")
 
 
 def shift_table(outcome: AuditResult) -> Table:
     """A row a statistic of the degraded images."""
     rows = [
         (
-            plain(s.name, tone="strong"),
-            figure(s.calibration, 3),
-            figure(s.test, 3),
-            figure(s.p, 3),
+            text_cell(s.name, tone="strong"),
+            number_cell(s.calibration, 3),
+            number_cell(s.test, 3),
+            number_cell(s.p, 3),
             Cell(
                 number(s.adjusted, 3),
-                "told apart" if s.found else "",
+                "told apart" if s.is_significant else "",
                 s.adjusted,
-                "worse" if s.found else "none",
+                "worse" if s.is_significant else "none",
             ),
         )
         for s in outcome.conformal.shifts
@@ -138,21 +138,21 @@ def judges_table(outcome: AuditResult) -> Table:
     """A row a network."""
     rows = []
     for judge in outcome.judges:
-        told = judge.description()
-        found = outcome.fitness[judge.name]
-        fit = "no" if not found.fit else f"all but {', '.join(found.unread)}" if found.unread else "yes"
+        description = judge.description()
+        fitness = outcome.fitness[judge.name]
+        fit = "no" if not fitness.fit else f"all but {', '.join(fitness.unread)}" if fitness.unread else "yes"
         rows.append(
             (
-                plain(judge.name, tone="strong"),
-                plain(str(told.get("network", "–"))),
-                plain(str(told.get("seed", "–"))),
-                plain(str(told.get("training_subjects", "–"))),
-                plain(str(told.get("checksum", "–"))[:16]),
-                Cell(fit, "", fit, "none" if found.fit else "worse"),
+                text_cell(judge.name, tone="strong"),
+                text_cell(str(description.get("network", "–"))),
+                text_cell(str(description.get("seed", "–"))),
+                text_cell(str(description.get("training_subjects", "–"))),
+                text_cell(str(description.get("checksum", "–"))[:16]),
+                Cell(fit, "", fit, "none" if fitness.fit else "worse"),
             )
         )
-    kind = outcome.main.kind
-    wanted = {
+    kind = outcome.main_property.kind
+    needed = {
         "regression": "A correlation of at least .8 with the label on the audited clean images.",
         "segmentation": "A Dice of at least .7 with the table’s masks on the audited clean images.",
     }
@@ -165,7 +165,7 @@ def judges_table(outcome: AuditResult) -> Table:
         Column(
             "fit",
             "A judge",
-            wanted.get(kind, "AUC of at least .8 and better than chance on the audited clean images."),
+            needed.get(kind, "AUC of at least .8 and better than chance on the audited clean images."),
         ),
     )
     return Table(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.folders import from_folders
-from taskgan.audit.inputs import EvaluationReadings, Inputs, from_cohort, from_evaluation, is_evaluation
+from taskgan.audit.inputs import AuditInputs, EvaluationReadings, from_cohort, from_evaluation, is_evaluation
 from taskgan.audit.run import RECORD, Audit
 from taskgan.audit.run import audit as audit_inputs
 from taskgan.audit.settings import AuditSettings, audit_settings
-from taskgan.core.artefact import is_done, request_of
+from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, read_yaml
@@ -60,14 +60,14 @@ def audit(
     """
     chosen = audit_settings(**{k: v for k, v in settings.items() if v is not None})
     read = read_recipe(recipe) if recipe else None
-    given: dict[str, Any] = {
+    sources: dict[str, Any] = {
         "degraded": degraded,
         "clean": clean,
         "labels": labels,
         "against": against,
         "judges": judges,
     }
-    request = _request(restored, cohort, out, recipe=recipe, method=method, **given, **settings)
+    request = _request(restored, cohort, out, recipe=recipe, method=method, **sources, **settings)
     table, folders = _path(cohort), [Path(judge) for judge in judges]
     others = [Path(folder) for folder in against]
     inputs = _inputs(
@@ -90,7 +90,7 @@ def audit(
     )
 
 
-def run_audit(
+def audit_passes(
     restored: Path, cohort: Path | None, out: Path, *, fail_over: float | None = None, **arguments: Any
 ) -> bool:
     """The command line's call: :func:`audit`, and whether it passes.
@@ -111,10 +111,10 @@ def run_audit(
     if fail_over is not None and not 0 <= fail_over <= 1:
         raise UserError(f"--fail-over {fail_over:g}: expected a rate between 0 and 1")
     if not arguments.get("overwrite") and is_done(out / RECORD, _request(restored, cohort, out, **arguments)):
-        return _passes(_highest(read_yaml(out / RECORD)), fail_over, decided=True)
+        return _rate_allowed(_worst_upper_limit(read_yaml(out / RECORD)), fail_over, decided=True)
     done = audit(restored, cohort, out, **arguments)
     worst = done.outcome.worst_flips
-    return _passes(worst.high if worst else None, fail_over, decided=not done.outcome.fit)
+    return _rate_allowed(worst.high if worst else None, fail_over, decided=not done.outcome.fit)
 
 
 def _request(
@@ -130,15 +130,15 @@ def _request(
 ) -> str:
     """A name for a call of :func:`audit`; where judges are kept and what is replaced changes no number."""
     chosen = {key: value for key, value in further.items() if key in AuditSettings.model_fields}
-    given = {key: _paths(value) for key, value in further.items() if key not in chosen}
-    return request_of(
+    paths = {key: _paths(value) for key, value in further.items() if key not in chosen}
+    return request_digest(
         Path(out),
         restored=Path(restored),
         cohort=_path(cohort),
         recipe=read_recipe(recipe) if recipe else None,
         method=method,
         settings=audit_settings(**{k: v for k, v in chosen.items() if v is not None}),
-        given=given,
+        given=paths,
     )
 
 
@@ -146,23 +146,23 @@ def _paths(value: PathLike | Sequence[PathLike] | None) -> Path | list[Path] | N
     return _path(value) if value is None or isinstance(value, str | os.PathLike) else [Path(v) for v in value]
 
 
-def _highest(record: Mapping[str, Any]) -> float | None:
+def _worst_upper_limit(record: Mapping[str, Any]) -> float | None:
     """Upper end of the rate of flips by the worst judge, of a finished audit; None where nobody judged."""
     worst = record.get("worst")
     return float(record["opinions"][worst][record["method"]]["flips"]["high"]) if worst else None
 
 
-def _passes(highest: float | None, allowed: float | None, *, decided: bool) -> bool:
+def _rate_allowed(highest: float | None, allowed: float | None, *, decided: bool) -> bool:
     """Whether the rate is allowed; says why where it isn't. Where nobody judged, nothing is shown, so it is not."""
     if allowed is None or (highest is not None and highest <= allowed):
         return True
     if highest is not None:
-        found = f"it may be up to {highest:.3f}"
+        reason = f"it may be up to {highest:.3f}"
     elif not decided:
-        found = "but the judges decide nothing, so that nobody can flip (a value needs task.cut)"
+        reason = "but the judges decide nothing, so that nobody can flip (a value needs task.cut)"
     else:
-        found = "nobody was fit to judge"
-    say(f"failed: a rate of flips of at most {allowed:g} was asked for, {found}")
+        reason = "nobody was fit to judge"
+    say(f"failed: a rate of flips of at most {allowed:g} was asked for, {reason}")
     return False
 
 
@@ -179,25 +179,32 @@ def _inputs(
     against: Sequence[Path],
     recipe: Recipe | None,
     method: str | None,
-) -> Inputs:
+) -> AuditInputs:
     named = {"--degraded": degraded, "--clean": clean, "--labels": labels}
-    given = [name for name, value in named.items() if value is not None]
+    options = [name for name, value in named.items() if value is not None]
     if is_evaluation(restored):
-        told = [*([str(cohort)] if cohort is not None else []), *given, *(["--recipe"] if recipe else [])]
-        if told:
+        superfluous = [
+            *([str(cohort)] if cohort is not None else []),
+            *options,
+            *(["--recipe"] if recipe else []),
+        ]
+        if superfluous:
             raise UserError(
-                f"{restored} is an evaluation, which says its cohort and recipe itself: leave out {', '.join(told)}"
+                f"{restored} is an evaluation, which says its cohort and recipe itself: leave out "
+                f"{', '.join(superfluous)}"
             )
         return from_evaluation(restored, against=against, method=method)
-    if cohort is not None and given:
-        raise UserError(f"{cohort} and {given[0]} both say which images were restored; expected one of them")
+    if cohort is not None and options:
+        raise UserError(
+            f"{cohort} and {options[0]} both say which images were restored; expected one of them"
+        )
     if cohort is not None:
         return from_cohort(restored, cohort, against=against, recipe=recipe, method=method)
     if degraded is None or clean is None or labels is None:
         missing = ", ".join(name for name, value in named.items() if value is None)
         raise UserError(
             f"nothing says what {restored} was restored from: expected a cohort, or three folders' worth of "
-            f"arguments ({missing} {'is' if len(given) == 2 else 'are'} missing)"
+            f"arguments ({missing} {'is' if len(options) == 2 else 'are'} missing)"
         )
     return from_folders(restored, degraded, clean, labels, against=against, recipe=recipe, method=method)
 
@@ -215,7 +222,7 @@ def _check_settings(evaluation: EvaluationReadings, settings: AuditSettings) -> 
 
 
 def _command(
-    inputs: Inputs,
+    inputs: AuditInputs,
     cohort: Path | None,
     out: Path,
     judges: Sequence[Path],
@@ -225,7 +232,7 @@ def _command(
     """The call that makes the audit again, with paths as seen from the folder that holds it."""
     base = out.resolve().parent
 
-    def seen(path: Path) -> str:
+    def from_base(path: Path) -> str:
         """A path from the folder that holds the audit."""
         return Path(os.path.relpath(path.resolve(), base)).as_posix()
 
@@ -233,27 +240,32 @@ def _command(
 
     def folder(path: Path) -> str:
         """Of an evaluation, if these images were read there."""
-        return seen(evaluated.get(path.resolve(), path))
+        return from_base(evaluated.get(path.resolve(), path))
 
-    words = ["taskgan", "audit", folder(inputs.audited.folder)]
+    arguments = ["taskgan", "audit", folder(inputs.audited.folder)]
     if inputs.evaluations:
         pass  # it says the rest itself
     elif cohort is not None:
-        words.append(seen(cohort))
+        arguments.append(from_base(cohort))
     else:
         first = inputs.pairs.rows[0]
         assert first.clean is not None  # folders hold whole pairs only
-        words += ["--degraded", seen(first.degraded.parent), "--clean", seen(first.clean.parent)]
-        words += ["--labels", seen(inputs.pairs.source)]
-    words += ["-o", seen(out), "--method", inputs.audited.method]
-    words += [w for r in inputs.against for w in ("--against", folder(r.folder))]
-    words += [w for judge in judges for w in ("--judge", seen(judge))]
-    given = {"recipe": recipe, **changed} if recipe else changed
-    for key, value in given.items():
+        arguments += [
+            "--degraded",
+            from_base(first.degraded.parent),
+            "--clean",
+            from_base(first.clean.parent),
+        ]
+        arguments += ["--labels", from_base(inputs.pairs.source)]
+    arguments += ["-o", from_base(out), "--method", inputs.audited.method]
+    arguments += [w for r in inputs.against for w in ("--against", folder(r.folder))]
+    arguments += [w for judge in judges for w in ("--judge", from_base(judge))]
+    options = {"recipe": recipe, **changed} if recipe else changed
+    for key, value in options.items():
         option = f"--{key.replace('_', '-')}"
-        words += (
+        arguments += (
             ["--pooled"]
             if key == "by_class"
-            else [option, seen(Path(value)) if Path(str(value)).exists() else str(value)]
+            else [option, from_base(Path(value)) if Path(str(value)).exists() else str(value)]
         )
-    return shlex.join(words)
+    return shlex.join(arguments)

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskgan.audit.flips import PairedTest
-from taskgan.audit.measured import Measured
+from taskgan.audit.measured import CoverageResult
 from taskgan.audit.outcome import AuditResult
-from taskgan.audit.words import definitions, p_number, question
+from taskgan.audit.words import audit_question, p_value_text, term_definitions
 from taskgan.evaluate.statistics import Interval
 from taskgan.judges.readings import CLEAN
-from taskgan.report.cells import number, span, told
+from taskgan.report.cells import interval_text, number, range_text
 
-_MOST_WAYS = 4
+_MAX_CHANGES = 4
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditVerdict:
     """The top of the page.
 
     Attributes:
@@ -35,7 +35,7 @@ class Verdict:
     terms: tuple[tuple[str, str, str], ...] = ()
 
 
-def verdict(outcome: AuditResult) -> Verdict:
+def verdict(outcome: AuditResult) -> AuditVerdict:
     """Say what was found."""
     cases, subjects = len(outcome.inputs.cases), len({p.subject for p in outcome.inputs.cases})
     audited = (
@@ -43,16 +43,16 @@ def verdict(outcome: AuditResult) -> Verdict:
         f"{outcome.inputs.pairs.source.name}, judged by {', '.join(outcome.readings.judges)}"
     )
     partly = [f for f in outcome.fitness.values() if f.unread and f.fit]
-    warnings = [f.why for f in [*(f for f in outcome.fitness.values() if not f.fit), *partly]]
+    warnings = [f.reason for f in [*(f for f in outcome.fitness.values() if not f.fit), *partly]]
     warnings += [*outcome.notes, *outcome.conformal.warnings]
-    asks = question(outcome.main)
-    terms = definitions(outcome.main, decided=bool(outcome.opinions))
+    asks = audit_question(outcome.main_property)
+    terms = term_definitions(outcome.main_property, decided=bool(outcome.metrics))
     worst = outcome.worst
     if worst is None and not outcome.fit:
         headline = "Nothing can be said: no judge is able to read the clean images of these subjects."
-        return Verdict(audited, headline, (), _sentences(warnings), asks, terms)
-    findings = [_by_judge(outcome, name) for name in outcome.fit if name in outcome.opinions]
-    findings += [_together(outcome)] if sum(name in outcome.opinions for name in outcome.fit) > 1 else []
+        return AuditVerdict(audited, headline, (), _sentences(warnings), asks, terms)
+    findings = [_by_judge(outcome, name) for name in outcome.fit if name in outcome.metrics]
+    findings += [_judges_summary(outcome)] if sum(name in outcome.metrics for name in outcome.fit) > 1 else []
     findings += _masks(outcome)
     for name in outcome.agreements:
         if outcome.judge_of(name) in outcome.fit:
@@ -60,43 +60,43 @@ def verdict(outcome: AuditResult) -> Verdict:
     for other in outcome.inputs.against:
         both = [c for c in outcome.contrasts if worst and (c.judge, c.other) == (worst, other.method)]
         findings += [_contrast(outcome.method, other.method, both)] if both else []
-    findings += [_coverage(m) for m in outcome.conformal.measured]
-    headline = _headline(outcome, worst) if worst else _undecided(outcome)
-    return Verdict(audited, headline, tuple(findings), _sentences(warnings), asks, terms)
+    findings += [_coverage(m) for m in outcome.conformal.coverage]
+    headline = _headline(outcome, worst) if worst else _no_decisions_headline(outcome)
+    return AuditVerdict(audited, headline, tuple(findings), _sentences(warnings), asks, terms)
 
 
 def _headline(outcome: AuditResult, judge: str) -> str:
-    about, worst = outcome.readings.about(judge), outcome.opinions[judge][outcome.method]
-    able = [name for name in outcome.fit if name in outcome.opinions]
+    prop, worst = outcome.readings.property_of(judge), outcome.metrics[judge][outcome.method]
+    able = [name for name in outcome.fit if name in outcome.metrics]
     by = f"in the eyes of {judge}" + (", the judge that sees the most" if len(able) > 1 else "")
-    rate = f"({percent(worst.flips)})"
-    who = "patient" if about.changed == "changed diagnosis" else "subject"
+    rate = f"({percent_text(worst.flips)})"
+    who = "patient" if prop.flip_text == "changed diagnosis" else "subject"
     if not worst.flipped:
         eyes = "any judge" if len(able) > 1 else judge
-        return f"No {who} of {worst.subjects} {about.changed} {rate}, by {eyes}."
+        return f"No {who} of {worst.subjects} {prop.flip_text} {rate}, by {eyes}."
     parts = []
-    if worst.to_positive and not about.several:
+    if worst.to_positive and not prop.has_several_outputs:
         parts.append(f"{_count(worst.to_positive, 'negative')} became positive")
-    if worst.to_negative and not about.several:
+    if worst.to_negative and not prop.has_several_outputs:
         parts.append(f"{_count(worst.to_negative, 'positive')} became negative")
-    if about.several:
-        parts = _ways(outcome, judge)
+    if prop.has_several_outputs:
+        parts = _change_counts(outcome, judge)
     return (
-        f"{worst.flipped} of {worst.subjects} {who}s {about.changed} {by} {rate}: {', '.join(parts)}, "
+        f"{worst.flipped} of {worst.subjects} {who}s {prop.flip_text} {by} {rate}: {', '.join(parts)}, "
         "against the same judge’s reading of the clean image."
     )
 
 
-def _ways(outcome: AuditResult, judge: str) -> list[str]:
+def _change_counts(outcome: AuditResult, judge: str) -> list[str]:
     """Which classes became which, or which labels changed, the most frequent first."""
-    told = outcome.flipped[f"{judge}_direction"]
-    counts = told[told != ""].str.split("; ").explode().value_counts(sort=True)
-    ways = [f"{way} in {_count(int(count), 'case')}" for way, count in list(counts.items())[:_MOST_WAYS]]
-    rest = len(counts) - _MOST_WAYS
+    directions = outcome.flipped[f"{judge}_direction"]
+    counts = directions[directions != ""].str.split("; ").explode().value_counts(sort=True)
+    ways = [f"{way} in {_count(int(count), 'case')}" for way, count in list(counts.items())[:_MAX_CHANGES]]
+    rest = len(counts) - _MAX_CHANGES
     return [*ways, f"{rest} other ways"] if rest > 0 else ways
 
 
-def _undecided(outcome: AuditResult) -> str:
+def _no_decisions_headline(outcome: AuditResult) -> str:
     """The headline where the judges read numbers or masks and decide nothing."""
     if outcome.overlaps:
         able = {
@@ -104,7 +104,8 @@ def _undecided(outcome: AuditResult) -> str:
         }
         name = min(able, key=lambda n: able[n].kept.estimate)
         return (
-            f"{name} finds its mask of the clean image again with a Dice of {told(able[name].kept, 2)} in the "
+            f"{name} finds its mask of the clean image again with a Dice of "
+            f"{interval_text(able[name].kept, 2)} in the "
             "restored one; there is no decision to flip."
         )
     names = [n for n in outcome.agreements if outcome.judge_of(n) in outcome.fit]
@@ -119,14 +120,15 @@ def _undecided(outcome: AuditResult) -> str:
 
 def _agreement(outcome: AuditResult, name: str, *, short: bool = False) -> str:
     """Bias, limits and slope of the audited method, after the name of who reads."""
-    found = outcome.agreements[name][outcome.method]
+    agreement = outcome.agreements[name][outcome.method]
     text = (
-        f" bias {told(found.bias, 3, sign=True)}, limits of agreement {number(found.low, 2, sign=True)} to "
-        f"{number(found.high, 2, sign=True)}, slope {told(found.slope, 2)}"
+        f" bias {interval_text(agreement.bias, 3, sign=True)}, limits of agreement "
+        f"{number(agreement.low, 2, sign=True)} to "
+        f"{number(agreement.high, 2, sign=True)}, slope {interval_text(agreement.slope, 2)}"
     )
     if short:
         return text
-    unit = outcome.readings.about(outcome.judge_of(name)).unit
+    unit = outcome.readings.property_of(outcome.judge_of(name)).unit
     what = "" if unit in name else f" ({unit})"
     return (
         f"{what} of the restored image against the clean one:{text} (1 keeps the differences between subjects, less "
@@ -136,27 +138,30 @@ def _agreement(outcome: AuditResult, name: str, *, short: bool = False) -> str:
 
 def _masks(outcome: AuditResult) -> list[str]:
     """Dice of the masks that fit judges draw."""
-    found = []
+    sentences = []
     for name, by_image in outcome.overlaps.items():
         one = by_image[outcome.method]
         if outcome.judge_of(name) in outcome.fit:
-            found.append(
-                f"{name}: Dice of the mask of the restored image with that of the clean one {told(one.kept, 3)}, "
-                f"with the table’s mask {told(one.right, 3)}."
+            sentences.append(
+                f"{name}: Dice of the mask of the restored image with that of the clean one "
+                f"{interval_text(one.kept, 3)}, "
+                f"with the table’s mask {interval_text(one.right, 3)}."
             )
-    return found
+    return sentences
 
 
 def _by_judge(outcome: AuditResult, name: str) -> str:
-    after, clean = outcome.opinions[name][outcome.method], outcome.opinions[name][CLEAN]
+    after, clean = outcome.metrics[name][outcome.method], outcome.metrics[name][CLEAN]
     return (
-        f"{name}: {after.flipped} of {_count(after.subjects, 'subject')} flipped ({percent(after.flips)}); errors "
-        f"against the label {percent(after.error)} on restored images, {percent(clean.error)} on clean ones."
+        f"{name}: {after.flipped} of {_count(after.subjects, 'subject')} flipped "
+        f"({percent_text(after.flips)}); errors "
+        f"against the label {percent_text(after.error)} on restored images, {percent_text(clean.error)} "
+        "on clean ones."
     )
 
 
-def _together(outcome: AuditResult) -> str:
-    able = [name for name in outcome.fit if name in outcome.opinions]
+def _judges_summary(outcome: AuditResult) -> str:
+    able = [name for name in outcome.fit if name in outcome.metrics]
     counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in able for n in by.split(", ")))
     every = outcome.flipped[counted == len(able)]["subject"].nunique()
     some = outcome.flipped[counted > 0]["subject"].nunique()
@@ -173,35 +178,36 @@ def _contrast(method: str, other: str, both: Sequence[PairedTest]) -> str:
         ending = "no difference is shown" if one.corrected >= 0.05 else "a difference"
         parts.append(
             f"{one.measure} in {one.only_audited} only with {method} and in {one.only_other} only with {other} "
-            f"(McNemar p {p_number(one.p)}, {p_number(one.corrected)} over all comparisons: {ending})"
+            f"(McNemar p {p_value_text(one.p)}, {p_value_text(one.corrected)} over all comparisons: {ending})"
         )
     return (
         f"Against {other}, by {both[0].judge}, of {_count(both[0].subjects, 'subject')}: {'; '.join(parts)}."
     )
 
 
-def _coverage(measured: Measured) -> str:
+def _coverage(measured: CoverageResult) -> str:
     c, goal = measured.calibration, 100 * (1 - measured.calibration.alpha)
     if not measured.subjects:
         return f"{c.target}: there was no subject to measure the conformal coverage on."
     head = (
         f"{c.target}, conformal at {goal:g} % from {c.subjects} subjects: the truth was covered in "
-        f"{percent(measured.coverage)}"
+        f"{percent_text(measured.coverage)}"
     )
     if c.kind == "interval":
         return f"{head}, mean width {number(measured.width, 2)}."
     return (
-        f"{head}; no decision was made in {percent(measured.abstained)}, and {percent(measured.wrong)} of the "
+        f"{head}; no decision was made in {percent_text(measured.abstained)}, and "
+        f"{percent_text(measured.wrong)} of the "
         "decided were wrong."
     )
 
 
-def percent(interval: Interval) -> str:
+def percent_text(interval: Interval) -> str:
     """A rate with its interval, in per cent."""
     if interval.estimate != interval.estimate:
         return "–"
     scaled = Interval(*(100 * v for v in (interval.estimate, interval.low, interval.high)))
-    return f"{number(scaled.estimate, 0)} % {span(scaled, 0)}".rstrip()
+    return f"{number(scaled.estimate, 0)} % {range_text(scaled, 0)}".rstrip()
 
 
 def _count(count: int, word: str) -> str:

@@ -13,31 +13,31 @@ _QUESTIONS = {
 UNIT = "The unit is the subject: one with several cases counts once, as flipped or wrongly read if any of them is."
 
 
-def question(about: Property) -> str:
+def audit_question(prop: Property) -> str:
     """The page's title."""
-    return _QUESTIONS[about.kind]
+    return _QUESTIONS[prop.kind]
 
 
-def definitions(about: Property, *, decided: bool) -> tuple[tuple[str, str, str], ...]:
+def term_definitions(prop: Property, *, decided: bool) -> tuple[tuple[str, str, str], ...]:
     """What the words of the verdict mean: article, term and the rest of its sentence.
 
     Args:
-        about: What the audit is about.
+        prop: What the audit is about.
         decided: Whether anybody decides, and so can flip.
     """
     ways = {
         "multi_class": "sees another class in the restored image than in the clean one",
         "multi_label": "sets or takes back a label in the restored image, against the clean one",
-        "regression": f"puts the restored image on the other side of the cut ({about.cut:g}) than the clean one",
+        "regression": f"puts the restored image on the other side of the cut ({prop.cut:g}) than the clean one",
     }
-    found: list[tuple[str, str, str]] = []
+    terms: list[tuple[str, str, str]] = []
     if decided:
-        way = ways.get(about.kind) if about.decides else None
+        way = ways.get(prop.kind) if prop.decides else None
         way = way or "decides otherwise on the restored image than on the clean one"
-        found.append(("A", "flip", f"is a judge that {way} of the same subject, whoever is right."))
-        found.append(("An", "error", "is a decision that differs from the label."))
-    if about.kind == "regression":
-        found.append(
+        terms.append(("A", "flip", f"is a judge that {way} of the same subject, whoever is right."))
+        terms.append(("An", "error", "is a decision that differs from the label."))
+    if prop.kind == "regression":
+        terms.append(
             (
                 "The",
                 "bias",
@@ -45,25 +45,25 @@ def definitions(about: Property, *, decided: bool) -> tuple[tuple[str, str, str]
                 "case lies, the slope is that of restored on clean values (1 keeps differences between subjects).",
             )
         )
-    if about.kind == "segmentation":
-        found.append(
+    if prop.kind == "segmentation":
+        terms.append(
             (
                 "The",
                 "Dice coefficient",
                 "is twice the overlap of two masks over the sum of their sizes; 1 is the same mask.",
             )
         )
-    return tuple(found)
+    return tuple(terms)
 
 
-def towards(about: Property) -> str:
+def evidence_legend(prop: Property) -> str:
     """What the colours of an evidence map stand for."""
     return {
         "multi_class": "towards the class of the restored image (orange) or away from it (purple)",
         "regression": "to a higher (orange) or lower value (purple)",
-    }.get(about.kind, "towards “positive” (orange) or “negative” (purple)")
+    }.get(prop.kind, "towards “positive” (orange) or “negative” (purple)")
 
 
-def p_number(p: float) -> str:
+def p_value_text(p: float) -> str:
     """A p-value for a cell; small ones are not shown as zero."""
     return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

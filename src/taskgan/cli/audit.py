@@ -62,9 +62,9 @@ def audit(
     overwrite: Overwrite = False,
 ) -> None:
     """Who flipped? Independent judges on restored and clean images, of any tool; refuses judges that are not."""
-    from taskgan.audit.verb import run_audit
+    from taskgan.audit.verb import audit_passes
 
-    passed = run_audit(
+    passed = audit_passes(
         restored,
         cohort,
         out,

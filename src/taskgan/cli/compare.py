@@ -29,8 +29,8 @@ def compare(
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""
-    from taskgan.report.inference import inference
+    from taskgan.report.inference import parse_inference
     from taskgan.report.run import compare as run
 
-    settings = inference(margin or (), correction)
+    settings = parse_inference(margin or (), correction)
     run(evaluations, out, baseline=baseline, inference=settings, overwrite=overwrite)

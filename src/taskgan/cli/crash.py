@@ -11,11 +11,11 @@ from pathlib import Path
 
 from taskgan.core.files import versions
 
-_WORD = re.compile(r"[^\W\d_]+|\d{4,}")
-_PATH = re.compile(r"[^\s'\"(),:]*[/\\][^\s'\"(),:]*")
+_WORD_PATTERN = re.compile(r"[^\W\d_]+|\d{4,}")
+_PATH_PATTERN = re.compile(r"[^\s'\"(),:]*[/\\][^\s'\"(),:]*")
 
 
-def report(error: BaseException) -> str:
+def write_crash_report(error: BaseException) -> str:
     """Write ``taskgan-crash-….txt`` beside the output of the work that failed and say where it is.
 
     Of messages, which may quote names of patients and files, only words stay that the code itself uses.
@@ -24,10 +24,14 @@ def report(error: BaseException) -> str:
         A sentence.
     """
     doing = str(getattr(error, "doing", "")) or "working"
-    what = f"{_command()} failed while {doing}" if doing == "working" else f"{_command()} failed ({doing})"
+    what = (
+        f"{_command_name()} failed while {doing}"
+        if doing == "working"
+        else f"{_command_name()} failed ({doing})"
+    )
     text = "\n".join(
         [
-            f"{_command()} failed; progress: {_without_names(doing, _vocabulary(error))}",
+            f"{_command_name()} failed; progress: {_without_names(doing, _vocabulary(error))}",
             f"{platform.platform()}, " + ", ".join(f"{name} {v}" for name, v in versions().items()),
             "",
             *_lines(error),
@@ -43,14 +47,16 @@ def report(error: BaseException) -> str:
     )
 
 
-def _command() -> str:
+def _command_name() -> str:
     """Verb and sub-command, without arguments."""
     from taskgan.cli.app import VERBS
 
-    words = [word for word in sys.argv[1:3] if not word.startswith("-")]
-    verb = [word for word in words[:1] if word in VERBS]
-    further = [word for word in words[1:2] if verb and verb[0] in ("simulate", "prepare", "demo")]
-    return " ".join(["taskgan", *verb, *further])
+    arguments = [word for word in sys.argv[1:3] if not word.startswith("-")]
+    command = [word for word in arguments[:1] if word in VERBS]
+    subcommand = [
+        word for word in arguments[1:2] if command and command[0] in ("simulate", "prepare", "demo")
+    ]
+    return " ".join(["taskgan", *command, *subcommand])
 
 
 def _write(text: str, output: Path | None) -> Path | None:
@@ -71,12 +77,12 @@ def _lines(error: BaseException) -> list[str]:
     if before is not None:
         lines += [*_lines(before), "which led to:"]
     for frame in traceback.extract_tb(error.__traceback__):
-        lines += [f"  {_place(frame.filename)}:{frame.lineno} in {frame.name}", f"    {frame.line}"]
+        lines += [f"  {_source_location(frame.filename)}:{frame.lineno} in {frame.name}", f"    {frame.line}"]
     message = _without_names(str(error), _vocabulary(error))
     return [*lines, f"{type(error).__name__}: {message}"]
 
 
-def _place(filename: str) -> str:
+def _source_location(filename: str) -> str:
     """A file of code, as seen from the folder of its package: what is above tells whose machine it is."""
     parts = Path(filename).parts
     for root in ("site-packages", "src", "lib"):
@@ -88,9 +94,9 @@ def _place(filename: str) -> str:
 def _vocabulary(error: BaseException) -> set[str]:
     """Words of the code that the error came through."""
     files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
-    return {w for file in files for line in linecache.getlines(file) for w in _WORD.findall(line)}
+    return {w for file in files for line in linecache.getlines(file) for w in _WORD_PATTERN.findall(line)}
 
 
 def _without_names(message: str, known: set[str]) -> str:
-    short = _PATH.sub("[path]", message)
-    return _WORD.sub(lambda w: w[0] if w[0] in known or w[0] == "path" else "[…]", short)
+    short = _PATH_PATTERN.sub("[path]", message)
+    return _WORD_PATTERN.sub(lambda w: w[0] if w[0] in known or w[0] == "path" else "[…]", short)

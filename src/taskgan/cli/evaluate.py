@@ -34,7 +34,7 @@ def evaluate(
     lesions found and invented, the rim at CSF and grid artefacts.
     """
     from taskgan.evaluate.run import evaluate as run
-    from taskgan.evaluate.settings import evaluation
+    from taskgan.evaluate.settings import evaluation_settings
     from taskgan.recipe import read_recipe
 
     run(
@@ -45,5 +45,5 @@ def evaluate(
         method=method,
         store=recognisers,
         overwrite=overwrite,
-        settings=evaluation(slices=slices, suvr_cut=suvr_cut, false_lesions=false_lesions),
+        settings=evaluation_settings(slices=slices, suvr_cut=suvr_cut, false_lesions=false_lesions),
     )

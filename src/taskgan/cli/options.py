@@ -36,16 +36,16 @@ Recognisers = Annotated[
 SuvrCut = Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")]
 
 
-def pairs_of(select: list[str] | None) -> dict[str, str]:
+def parse_select(select: list[str] | None) -> dict[str, str]:
     """``["dose=1", "split=test"]`` to a mapping.
 
     Raises:
         UserError: If an element is not COLUMN=VALUE.
     """
-    wanted = {}
+    selection = {}
     for text in select or ():
         column, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--select {text}: expected COLUMN=VALUE, e.g. dose=1")
-        wanted[column] = value
-    return wanted
+        selection[column] = value
+    return selection

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from taskgan.cli.options import Overwrite, Select, pairs_of
+from taskgan.cli.options import Overwrite, Select, parse_select
 from taskgan.core.errors import UserError
 
 RELAXOMETRY = "relaxometry"
@@ -62,13 +62,17 @@ def restore(
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")
-        asked: dict[str, Any] = {"split": split, "select": pairs_of(select), "conditions": conditions or ()}
-        asked |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
-        _fit(inputs, out, recipe or "mr", protocol, asked)
+        options: dict[str, Any] = {
+            "split": split,
+            "select": parse_select(select),
+            "conditions": conditions or (),
+        }
+        options |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
+        _fit(inputs, out, recipe or "mr", protocol, options)
         return
     own = {"--maps": maps, "--protocol": protocol, "--recipe": recipe, "--calibrate": calibrate}
-    if given := [option for option, value in own.items() if value]:
-        raise UserError(f"{given[0]} is of relaxometry; {model} is a model")
+    if specified := [option for option, value in own.items() if value]:
+        raise UserError(f"{specified[0]} is of relaxometry; {model} is a model")
     from taskgan.restore.files import restore as run
 
     run(
@@ -78,7 +82,7 @@ def restore(
         samples=samples,
         seed=seed,
         split=split,
-        select=pairs_of(select),
+        select=parse_select(select),
         conditions=conditions or (),
         batch_size=batch_size,
         precision=precision,
@@ -86,10 +90,10 @@ def restore(
     )
 
 
-def _fit(inputs: list[Path], out: Path, recipe: str, protocol: Path | None, asked: dict[str, Any]) -> None:
+def _fit(inputs: list[Path], out: Path, recipe: str, protocol: Path | None, options: dict[str, Any]) -> None:
     from taskgan.recipe import read_recipe
     from taskgan.relaxometry.files import restore_by_relaxometry
     from taskgan.relaxometry.protocol import read_protocol
 
-    given = read_protocol(protocol) if protocol else None
-    restore_by_relaxometry(inputs, out, recipe=read_recipe(recipe), given=given, **asked)
+    loaded = read_protocol(protocol) if protocol else None
+    restore_by_relaxometry(inputs, out, recipe=read_recipe(recipe), protocol_file=loaded, **options)

@@ -13,7 +13,7 @@ UsageError: type[Exception] = next(
 )
 
 
-def sentence(error: Any) -> str:
+def usage_sentence(error: Any) -> str:
     """What is wrong and where the help is, e.g. ``taskgan train: missing argument RUN (see taskgan train --help)``.
 
     Args:
@@ -56,8 +56,8 @@ def _parameter(error: Any) -> str:
         return f"missing argument{'s' * (len(absent) > 1)} {', '.join(absent)}"
     message = str(error.message).rstrip(".").partition(", unable to parse")[0]
     details = getattr(error.__cause__, "errors", None)
-    found = f", found {details()[0]['input']!r}" if details is not None else ""
-    return f"{_name(error.param)}: {message[:1].lower()}{message[1:]}{found}"
+    received = f", found {details()[0]['input']!r}" if details is not None else ""
+    return f"{_name(error.param)}: {message[:1].lower()}{message[1:]}{received}"
 
 
 def _name(param: Any) -> str:

@@ -61,17 +61,17 @@ def _hidden(images: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
     """Every second sample with a rectangle of its own mean (random erasing, Zhong et al. 2020,
     10.1609/aaai.v34i07.7000)."""
     count, _, height, width = images.shape
-    drawn = rng.random((count, 5))
-    share = min(_SMALLEST, largest) + drawn[:, 1] * (largest - min(_SMALLEST, largest))
-    aspect = np.exp(math.log(2) * (2 * drawn[:, 2] - 1))  # 1:2 to 2:1
+    uniforms = rng.random((count, 5))
+    share = min(_SMALLEST, largest) + uniforms[:, 1] * (largest - min(_SMALLEST, largest))
+    aspect = np.exp(math.log(2) * (2 * uniforms[:, 2] - 1))  # 1:2 to 2:1
     tall = np.minimum(np.sqrt(share * aspect), 1) * height
     wide = np.minimum(np.sqrt(share / aspect), 1) * width
-    top, left = drawn[:, 3] * (height - tall), drawn[:, 4] * (width - wide)
+    top, left = uniforms[:, 3] * (height - tall), uniforms[:, 4] * (width - wide)
     rows, columns = (
         (np.arange(size)[None] >= first[:, None]) & (np.arange(size)[None] < (first + length)[:, None])
         for size, first, length in ((height, top, tall), (width, left, wide))
     )
-    hide = (drawn[:, 0] < 0.5)[:, None, None] & rows[:, :, None] & columns[:, None, :]
+    hide = (uniforms[:, 0] < 0.5)[:, None, None] & rows[:, :, None] & columns[:, None, :]
     return torch.where(torch.from_numpy(hide)[:, None], images.mean(dim=(2, 3), keepdim=True), images)
 
 

@@ -61,15 +61,17 @@ def augment(
     changed = augment_batch(stack, settings, rng, masked)
     parts = [
         part
-        for group, found in zip(groups, changed, strict=True)
-        if found is not None
-        for part in torch.split(found[0], [len(tensor) for tensor in group])
+        for group, stack_out in zip(groups, changed, strict=True)
+        if stack_out is not None
+        for part in torch.split(stack_out[0], [len(tensor) for tensor in group])
     ]
-    made: list[Any] = []  # of the kind of each image, which the checker cannot follow
+    outputs: list[Any] = []  # of the kind of each image, which the checker cannot follow
     for image, part in zip((*images, *masks), parts, strict=True):
         # Never a view of what was given.
-        made.append(part.clone() if isinstance(image, Tensor) else np.array(part.numpy(), dtype=np.float32))
-    return made
+        outputs.append(
+            part.clone() if isinstance(image, Tensor) else np.array(part.numpy(), dtype=np.float32)
+        )
+    return outputs
 
 
 def augment_batch(
@@ -91,12 +93,12 @@ def augment_batch(
     if settings.preserve == "value":
         images, masks = _moved_by_value(images, settings, rng, masks)
         return change_appearance(images, settings, rng), masks
-    made, moved = [], []
+    changed, moved = [], []
     for number, image in enumerate(images):
         one, mask = _moved_by_sum(image, settings, rng, None if masks is None else masks[number])
-        made.append(change_appearance(one[None], settings, rng)[0])
+        changed.append(change_appearance(one[None], settings, rng)[0])
         moved.append(mask)
-    return torch.stack(made), None if masks is None else torch.stack([m for m in moved if m is not None])
+    return torch.stack(changed), None if masks is None else torch.stack([m for m in moved if m is not None])
 
 
 def _moved_by_sum(

@@ -6,30 +6,30 @@ from typing import Any
 
 from taskgan.cohort.description import read_description
 from taskgan.core.errors import UserError
-from taskgan.core.files import contents
+from taskgan.core.files import folder_files
 
 
-def finished(out: Path, description: Mapping[str, Any], parts: Sequence[str]) -> bool:
+def is_complete(out: Path, description: Mapping[str, Any], sections: Sequence[str]) -> bool:
     """Whether a cohort is complete; False also where there is nothing yet.
 
     Args:
         out: The cohort folder.
         description: Of the cohort that is asked for.
-        parts: Its sections that must be those that the folder was begun with.
+        sections: Its sections that must be those that the folder was begun with.
 
     Raises:
         UserError: If the folder holds something else, or was begun with other settings.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file, expected a folder to write the cohort to")
-    if not contents(out):
+    if not folder_files(out):
         return False
-    found = read_description(out)
-    if any(found.get(key) != description[key] for key in ("kind", "made_by")):
+    stored = read_description(out)
+    if any(stored.get(key) != description[key] for key in ("kind", "made_by")):
         verb = str(description["made_by"]).removeprefix("taskgan ")
         raise UserError(f"{out} is not empty and was not begun by {verb}; expected a new or empty folder")
-    for part in parts:
-        old, new = found.get(part) or {}, description[part]
+    for part in sections:
+        old, new = stored.get(part) or {}, description[part]
         changed = [name for name in new if old.get(name) != new[name]]
         if changed:
             name = changed[0]
@@ -37,4 +37,4 @@ def finished(out: Path, description: Mapping[str, Any], parts: Sequence[str]) ->
                 f"{out} was begun with {name} = {old.get(name)}, now asked for {name} = {new[name]}; "
                 "take another folder or the same settings"
             )
-    return bool(found.get("complete"))
+    return bool(stored.get("complete"))

@@ -11,14 +11,14 @@ from taskgan.core.files import write_json, write_rows, write_text
 BIDS_VERSION = "1.10.0"
 
 
-def write_top(
+def write_dataset_files(
     folder: Path,
     *,
     name: str,
     readme: str,
     derivative: Path | None = None,
     derivative_name: str = "",
-    about: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """The files of the folder that do not depend on the subjects.
 
@@ -28,7 +28,7 @@ def write_top(
         readme: Text of its README.
         derivative: Where in the cohort a data set of masks or truth lies, if there is one.
         derivative_name: What that is called.
-        about: Further fields of the data set, such as ``License`` and ``Authors``.
+        metadata: Further fields of the data set, such as ``License`` and ``Authors``.
     """
     generated = [{"Name": "taskgan", "Version": __version__}]
     write_json(
@@ -37,7 +37,7 @@ def write_top(
             "Name": name,
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "raw",
-            **(about or {}),
+            **(metadata or {}),
             "GeneratedBy": generated,
         },
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.conditions import problems_of_conditions
+from taskgan.cohort.conditions import condition_problems
 from taskgan.cohort.images import read_shape, read_volume
 from taskgan.cohort.intensity import fit_intensity
-from taskgan.cohort.labels import problems_of_labels
+from taskgan.cohort.labels import label_problems
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
 from taskgan.cohort.targets import Targets
@@ -42,62 +42,66 @@ def check_cohort(
         Problems: Each problem in one sentence with file and row, in the order of the rows.
     """
     selected = pairs.select({k: str(v) for k, v in data.select.items()})
-    found: list[tuple[int, str]] = []
-    found += _splits(pairs, selected)
-    found += _columns(selected, data)
-    targets = Targets.of(target or Target(), pairs) if labels else None
+    issues: list[tuple[int, str]] = []
+    issues += _split_problems(pairs, selected)
+    issues += _column_problems(selected, data)
+    targets = Targets.for_table(target or Target(), pairs) if labels else None
     if targets is not None:
-        found += problems_of_labels(selected, targets)
+        issues += label_problems(selected, targets)
     columns = tuple(name for name in data.inputs[1:] if name in pairs.columns)
     mask = targets.target.columns[0] if targets is not None and targets.kind.dense else None
-    look = _looker(data, targets)
+    summarise = _summariser(data, targets)
     with (
-        progress("check", len(selected), "pairs") as shown,
+        progress("check", len(selected), "pairs") as bar,
         ThreadPoolExecutor(max(1, threads)) as pool,
     ):
         for pair, problems in zip(
-            selected, pool.map(lambda p: _images(p, columns, look, mask), selected), strict=True
+            selected, pool.map(lambda p: _image_problems(p, columns, summarise, mask), selected), strict=True
         ):
-            found += [(pair.row, text) for text in problems]
-            shown.advance(case=pair.case)
-    if found:
-        found.sort(key=lambda item: item[0])
-        raise Problems(f"{pairs.source} cannot be trained on", [text for _, text in found])
+            issues += [(pair.row, text) for text in problems]
+            bar.advance(case=pair.case)
+    if issues:
+        issues.sort(key=lambda item: item[0])
+        raise Problems(f"{pairs.source} cannot be trained on", [text for _, text in issues])
 
 
-def _splits(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
-    found = []
+def _split_problems(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
+    issues = []
     for split in _NEEDED:
         if not len(selected.split(split)):
-            found.append((0, f"no {'selected ' * (len(selected) < len(pairs))}row has split {quoted(split)}"))
+            issues.append(
+                (0, f"no {'selected ' * (len(selected) < len(pairs))}row has split {quoted(split)}")
+            )
     first: dict[str, Pair] = {}
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for pair in pairs:
         before = first.setdefault(pair.subject, pair)
-        if pair.split != before.split and (pair.subject, pair.split) not in told:
-            told.add((pair.subject, pair.split))
-            found.append(
+        if pair.split != before.split and (pair.subject, pair.split) not in reported:
+            reported.add((pair.subject, pair.split))
+            issues.append(
                 (
                     pair.row,
                     f"row {pair.row} (case {pair.case}) puts subject {pair.subject} into split {quoted(pair.split)}, "
                     f"row {before.row} into {quoted(before.split)}: a subject belongs to one split",
                 )
             )
-    return found
+    return issues
 
 
-def _columns(selected: Pairs, data: Data) -> list[tuple[int, str]]:
-    found = [
+def _column_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
+    issues = [
         (1, f"there is no input column {quoted(name)}; the columns are {', '.join(selected.columns)}")
         for name in data.inputs
         if name not in selected.columns
     ]
     if isinstance(data.balanced, str) and data.balanced not in selected.columns:
-        found.append((1, f"there is no column {quoted(data.balanced)} to balance by (data.balanced)"))
-    return found + problems_of_conditions(selected, data)
+        issues.append((1, f"there is no column {quoted(data.balanced)} to balance by (data.balanced)"))
+    return issues + condition_problems(selected, data)
 
 
-def _images(pair: Pair, columns: tuple[str, ...], look: "_Look", mask: str | None) -> list[str]:
+def _image_problems(
+    pair: Pair, columns: tuple[str, ...], summarise: "_Summarise", mask: str | None
+) -> list[str]:
     """Problems of one row's images."""
     where = f"row {pair.row} (case {pair.case})"
     needed = pair.split in _NEEDED
@@ -113,47 +117,53 @@ def _images(pair: Pair, columns: tuple[str, ...], look: "_Look", mask: str | Non
         paths[mask] = path
     if paths.get("clean") == pair.degraded:
         problems.append(f"{where} names {pair.degraded} as both degraded and clean image")
-    seen: dict[str, _Seen] = {}
+    summaries: dict[str, _ImageSummary] = {}
     for name, path in paths.items():
         role = name if name in ("degraded", "clean") else "mask" if name == mask else "input"
         try:
-            seen[name] = look(path, role if needed else "header")
+            summaries[name] = summarise(path, role if needed else "header")
         except UserError as error:
             problems.append(f"{where}: {error}")
-    return problems + _compare(where, paths, seen) + [f"{where}: {s.wrong}" for s in seen.values() if s.wrong]
+    return (
+        problems
+        + _grid_problems(where, paths, summaries)
+        + [f"{where}: {s.problem}" for s in summaries.values() if s.problem]
+    )
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _ImageSummary:
     """Shape and affine, and what is wrong with the values (of a training image), a sentence or nothing."""
 
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
-    wrong: str = ""
+    problem: str = ""
 
 
-_Look = Callable[[Path, str], _Seen]
+_Summarise = Callable[[Path, str], _ImageSummary]
 
 
-def _looker(data: Data, targets: Targets | None) -> _Look:
+def _summariser(data: Data, targets: Targets | None) -> _Summarise:
     """What an image is like; one that many rows name (an acquisition of several contrasts) is read once."""
 
     @cache
-    def look(path: Path, role: str) -> _Seen:
+    def summarise(path: Path, role: str) -> _ImageSummary:
         """What one file is like in one role; read once."""
         if role == "header":
             return _header(path)
         volume = read_volume(path)
-        return _Seen(volume.data.shape, volume.affine, _wrong_values(volume.data, path, role, data, targets))
+        return _ImageSummary(
+            volume.data.shape, volume.affine, _value_problem(volume.data, path, role, data, targets)
+        )
 
-    return look
+    return summarise
 
 
-def _wrong_values(
+def _value_problem(
     image: NDArray[np.float32], path: Path, role: str, data: Data, targets: Targets | None
 ) -> str:
     if role == "mask":
-        wrong = targets.not_classes(image) if targets is not None else ""
+        wrong = targets.mask_problem(image) if targets is not None else ""
         return f"{path} {wrong}" if wrong else ""
     if role == "clean":
         return f"{path} is constant, expected an image" if float(image.min()) == float(image.max()) else ""
@@ -166,21 +176,23 @@ def _wrong_values(
     return ""
 
 
-def _header(path: Path) -> _Seen:
+def _header(path: Path) -> _ImageSummary:
     shape, affine = read_shape(path)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3:
         raise UserError(f"{path} has dimensions {_size(shape)}, expected a 3D volume")
-    return _Seen(shape, affine)
+    return _ImageSummary(shape, affine)
 
 
-def _compare(where: str, paths: Mapping[str, Path], seen: Mapping[str, _Seen]) -> list[str]:
-    reference = seen.get("degraded")
+def _grid_problems(
+    where: str, paths: Mapping[str, Path], summaries: Mapping[str, _ImageSummary]
+) -> list[str]:
+    reference = summaries.get("degraded")
     if reference is None:
         return []
     problems = []
-    for name, image in seen.items():
+    for name, image in summaries.items():
         if image.shape != reference.shape:
             problems.append(
                 f"{where}: {paths[name]} has shape {_size(image.shape)}, expected {_size(reference.shape)} "

@@ -39,7 +39,7 @@ def resolved_conditions(data: Data, pairs: Pairs) -> Data:
 
 def _in_order(labels: dict[str, set[float | None]]) -> tuple[str, ...]:
     """By label, where every value has one of its own; else by name."""
-    numbers = {name: found.pop() for name, found in labels.items() if len(found) == 1}
+    numbers = {name: values.pop() for name, values in labels.items() if len(values) == 1}
     own = {name: label for name, label in numbers.items() if label is not None}
     if len(own) == len(labels) and len(set(own.values())) == len(own):
         return tuple(sorted(own, key=lambda name: own[name]))
@@ -65,7 +65,7 @@ def condition_of(pair: Pair, data: Data) -> str:
     return name
 
 
-def problems_of_conditions(selected: Pairs, data: Data) -> list[tuple[int, str]]:
+def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
     """What is wrong with the conditions of training and validation rows: row and sentence of each problem.
 
     Args:
@@ -78,19 +78,19 @@ def problems_of_conditions(selected: Pairs, data: Data) -> list[tuple[int, str]]
         _check_column(data, selected)
     except UserError as error:
         return [(1, str(error))]
-    found: list[tuple[int, str]] = []
-    seen: set[str] = set()
+    issues: list[tuple[int, str]] = []
+    trained: set[str] = set()
     for pair in selected:
         if pair.split not in ("train", "val"):
             continue
         try:
             name = condition_of(pair, data)
         except UserError as error:
-            found.append((pair.row, str(error)))
+            issues.append((pair.row, str(error)))
             continue
         if pair.split == "train":
-            seen.add(name)
-    found += [
+            trained.add(name)
+    issues += [
         (
             0,
             f"{data.condition} {quoted(name)} has a slash, expected what can be part of a restored image's file name",
@@ -98,10 +98,10 @@ def problems_of_conditions(selected: Pairs, data: Data) -> list[tuple[int, str]]
         for name in data.conditions
         if "/" in name or "\\" in name
     ]
-    untaught = [name for name in data.conditions if name not in seen]
-    if untaught:
-        found.append((0, f"no training row has {data.condition} {', '.join(untaught)} (data.conditions)"))
-    return found
+    untrained = [name for name in data.conditions if name not in trained]
+    if untrained:
+        issues.append((0, f"no training row has {data.condition} {', '.join(untrained)} (data.conditions)"))
+    return issues
 
 
 def one_hot(condition: str, data: Data) -> Array:
@@ -114,28 +114,28 @@ def one_hot(condition: str, data: Data) -> Array:
         return np.zeros(0, dtype=np.float32)
     if condition not in data.conditions:
         known = ", ".join(data.conditions) or "no condition at all"
-        asked = (
+        requested = (
             f"{data.condition or 'condition'} {quoted(condition)}" if condition else f"no {data.condition}"
         )
-        raise UserError(f"{asked} is asked for, the model knows {known}")
-    told: Array = np.zeros(len(data.conditions), dtype=np.float32)
-    told[data.conditions.index(condition)] = 1
-    return told
+        raise UserError(f"{requested} is asked for, the model knows {known}")
+    code: Array = np.zeros(len(data.conditions), dtype=np.float32)
+    code[data.conditions.index(condition)] = 1
+    return code
 
 
-def with_planes(images: Array, told: Array) -> Array:
+def with_condition_planes(images: Array, code: Array) -> Array:
     """Input channels with the planes of a condition after them.
 
     Args:
         images: (I, H, W).
-        told: (K,), see :func:`one_hot`.
+        code: (K,), see :func:`one_hot`.
 
     Returns:
         (I + K, H, W); ``images`` itself where K is 0.
     """
-    if not len(told):
+    if not len(code):
         return images
-    planes = np.broadcast_to(told[:, None, None], (len(told), *images.shape[1:]))
+    planes = np.broadcast_to(code[:, None, None], (len(code), *images.shape[1:]))
     return np.concatenate([images, planes])
 
 

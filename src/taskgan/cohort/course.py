@@ -10,25 +10,25 @@ Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Part:
+class _PhaseSpan:
     """A phase in its place.
 
     Attributes:
         start: Its first step.
         stop: The step after its last.
         turns: Length of every condition's turn, in order; empty where it has no turns.
-        named: The conditions that it mixes where it has no turns; empty is all.
+        conditions: The conditions that it mixes where it has no turns; empty is all.
         before: Steps that each key was drawn from in earlier phases.
     """
 
     start: int
     stop: int
     turns: Mapping[str, int]
-    named: Key
+    conditions: Key
     before: Mapping[Key, int]
 
 
-class Course:
+class ConditionSchedule:
     """Says of every step which slices it draws from, and how often these were drawn from before.
 
     Steps that mix all conditions draw what a run without phases draws at the same step. Steps of some conditions
@@ -41,39 +41,39 @@ class Course:
     """
 
     def __init__(self, phases: Sequence[Phase], sizes: Mapping[str, int], batch_size: int) -> None:
-        self._parts: list[_Part] = []
+        self._parts: list[_PhaseSpan] = []
         before: dict[Key, int] = {}
         start = 0
         for phase in phases:
             turns: dict[str, int] = {}
             if phase.conditions == "in_turn":
                 turns = {name: phase.turn or max(1, -(-size // batch_size)) for name, size in sizes.items()}
-            part = _Part(start, start + phase.steps, turns, phase.named, dict(before))
+            part = _PhaseSpan(start, start + phase.steps, turns, phase.named_conditions, dict(before))
             for key in _keys(part):
-                before[key] = before.get(key, 0) + _made(part, key, phase.steps)
+                before[key] = before.get(key, 0) + _steps_of(part, key, phase.steps)
             self._parts.append(part)
             start = part.stop
 
     @property
     def keys(self) -> tuple[Key, ...]:
         """Everything that is drawn from, each once."""
-        found = [key for part in self._parts for key in _keys(part)] or [()]
-        return tuple(dict.fromkeys(found))
+        every_key = [key for part in self._parts for key in _keys(part)] or [()]
+        return tuple(dict.fromkeys(every_key))
 
-    def at(self, step: int) -> tuple[Key, int]:
+    def condition_at(self, step: int) -> tuple[Key, int]:
         """What a step draws from, and which of its steps it is, from 0."""
         part = next((part for part in self._parts if step < part.stop), None)
-        if part is None or not (part.turns or part.named):
+        if part is None or not (part.turns or part.conditions):
             return (), step
-        key = _turn(part, step - part.start) if part.turns else part.named
-        return key, part.before.get(key, 0) + _made(part, key, step - part.start)
+        key = _condition_in_turn(part, step - part.start) if part.turns else part.conditions
+        return key, part.before.get(key, 0) + _steps_of(part, key, step - part.start)
 
 
-def _keys(part: _Part) -> list[Key]:
-    return [(name,) for name in part.turns] if part.turns else [part.named]
+def _keys(part: _PhaseSpan) -> list[Key]:
+    return [(name,) for name in part.turns] if part.turns else [part.conditions]
 
 
-def _turn(part: _Part, passed: int) -> Key:
+def _condition_in_turn(part: _PhaseSpan, passed: int) -> Key:
     """Whose turn it is after some steps of the phase."""
     rest = passed % sum(part.turns.values())
     for name, length in part.turns.items():
@@ -83,7 +83,7 @@ def _turn(part: _Part, passed: int) -> Key:
     raise AssertionError("turns cover their round")
 
 
-def _made(part: _Part, key: Key, passed: int) -> int:
+def _steps_of(part: _PhaseSpan, key: Key, passed: int) -> int:
     """How many of the first ``passed`` steps of the phase drew from a key."""
     if not part.turns:
         return passed

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
-from taskgan.cohort.conditions import condition_of, one_hot, with_planes
-from taskgan.cohort.course import Course
+from taskgan.cohort.conditions import condition_of, one_hot, with_condition_planes
+from taskgan.cohort.course import ConditionSchedule
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.sampler import Order
+from taskgan.cohort.sampler import BalancedSampler
 from taskgan.cohort.slices import Case, input_files, load_case, with_neighbours
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
@@ -75,7 +75,7 @@ class TrainingSlices:
         labels: bool = True,
     ) -> None:
         self._rows = tuple(pairs)
-        targets = targets or Targets.of(Target(), pairs)
+        targets = targets or Targets.for_table(Target(), pairs)
         self._by_class = targets.kind.by_class
         self._neighbours = data.neighbours
         sizes = [read_shape(pair.degraded)[0][:3] for pair in self._rows]
@@ -87,7 +87,7 @@ class TrainingSlices:
         total = int(self._starts[-1])
         self._known = data.conditions
         self.conditions = tuple(condition_of(pair, data) for pair in self._rows)
-        self._told = [one_hot(condition, data) for condition in self.conditions]
+        self._condition_codes = [one_hot(condition, data) for condition in self.conditions]
         shared = _rows_by_inputs(self._rows, data)
         self._input_starts, held = _places(shared, [int(s[2]) for s in sizes])
         self._inputs = torch.zeros(held, len(data.inputs), *self.shape)
@@ -124,9 +124,9 @@ class TrainingSlices:
             signal = np.abs(case.clean).mean(axis=(1, 2))
             self._usable[at] = signal >= data.min_signal * signal.mean()
 
-        with progress("load", len(self._rows), "pairs") as shown, ThreadPoolExecutor(threads) as pool:
+        with progress("load", len(self._rows), "pairs") as bar, ThreadPoolExecutor(threads) as pool:
             for loaded in pool.map(load, shared):
-                shown.advance(loaded)
+                bar.advance(loaded)
         if not self._usable.any():
             raise UserError(f"{pairs.source}: no training slice passes data.min_signal = {data.min_signal:g}")
 
@@ -148,7 +148,7 @@ class TrainingSlices:
         for images in blocks:
             images.share_memory_()  # type: ignore[no-untyped-call]
 
-    def sizes(self) -> dict[str, int]:
+    def slices_per_condition(self) -> dict[str, int]:
         """Usable slices of every condition, in the order of the conditions."""
         counts = dict.fromkeys(self._known, 0)
         for number, name in enumerate(self.conditions):
@@ -157,7 +157,7 @@ class TrainingSlices:
         return counts
 
     def groups(self, *, balanced: bool | str, conditions: Sequence[str] = ()) -> list[list[list[int]]]:
-        """What :class:`~taskgan.cohort.sampler.Order` draws from: usable slices by class and subject.
+        """What :class:`~taskgan.cohort.sampler.BalancedSampler` draws from: usable slices by class and subject.
 
         Args:
             balanced: One group per class, if the property has classes, or per value of a column; otherwise all
@@ -198,9 +198,9 @@ class TrainingSlices:
         """Whose slice it is."""
         return self._rows[self._place(index)[0]].subject
 
-    def told(self, index: int) -> np.ndarray:
+    def condition_code(self, index: int) -> np.ndarray:
         """The condition of a slice as (K,) with a one in its place; (0,) where there are no conditions."""
-        return self._told[self._place(index)[0]]
+        return self._condition_codes[self._place(index)[0]]
 
     def clean_inputs(self, index: int) -> np.ndarray:
         """Input channels (I, H, W) as if the clean volume were the degraded one; channel 0 is the clean slice."""
@@ -255,24 +255,25 @@ class Steps(Dataset[Batch]):
                 f"optimiser.batch_size = {batch_size} cannot be shared evenly between {ranks} devices"
             )
         self._slices, self._augment, self._seed = slices, data.augment, seed
-        self._course = Course(phases, slices.sizes(), batch_size)
+        self._course = ConditionSchedule(phases, slices.slices_per_condition(), batch_size)
         self._groups = {
             key: slices.groups(balanced=data.balanced, conditions=key) for key in self._course.keys
         }
         self._orders = {
-            key: Order(groups, batch_size=batch_size, seed=seed) for key, groups in self._groups.items()
+            key: BalancedSampler(groups, batch_size=batch_size, seed=seed)
+            for key, groups in self._groups.items()
         }
         # A block rather than every n-th position: labels alternate, so that a stripe would hold one label.
         self._own = slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
 
     def indices(self, step: int) -> list[int]:
         """Slices of a step on all devices, in order."""
-        key, turn = self._course.at(step)
+        key, turn = self._course.condition_at(step)
         return self._orders[key].indices(turn)
 
     def __getitem__(self, step: int) -> Batch:
-        drawn = list(enumerate(self.indices(step)))[self._own]
-        inputs, clean, labels = zip(*(self._one(step, place, index) for place, index in drawn), strict=True)
+        samples = list(enumerate(self.indices(step)))[self._own]
+        inputs, clean, labels = zip(*(self._one(step, place, index) for place, index in samples), strict=True)
         return Batch(*(torch.from_numpy(np.stack(part)) for part in (inputs, clean, labels)))
 
     def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -281,15 +282,19 @@ class Steps(Dataset[Batch]):
         inputs, clean, *masks = augment(
             [inputs, clean], self._augment, rng, masks=[label] if label.ndim == 3 else []
         )
-        return with_planes(inputs, self._slices.told(index)), clean, masks[0][0] if masks else label
+        return (
+            with_condition_planes(inputs, self._slices.condition_code(index)),
+            clean,
+            masks[0][0] if masks else label,
+        )
 
 
 def _rows_by_inputs(rows: Sequence[Pair], data: Data) -> list[list[int]]:
     """Numbers of the rows that name the same input files, in the order of the rows."""
-    found: dict[tuple[Path | None, ...], list[int]] = {}
+    numbers: dict[tuple[Path | None, ...], list[int]] = {}
     for number, pair in enumerate(rows):
-        found.setdefault(input_files(pair, data), []).append(number)
-    return list(found.values())
+        numbers.setdefault(input_files(pair, data), []).append(number)
+    return list(numbers.values())
 
 
 def _places(shared: Sequence[Sequence[int]], lengths: Sequence[int]) -> tuple[list[int], int]:
@@ -302,14 +307,14 @@ def _places(shared: Sequence[Sequence[int]], lengths: Sequence[int]) -> tuple[li
     return starts, end
 
 
-def _label(pair: Pair, targets: Targets, wanted: bool) -> np.ndarray:
+def _label(pair: Pair, targets: Targets, required: bool) -> np.ndarray:
     """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
     if targets.kind.dense:
         return np.asarray(np.nan, dtype=np.float32)
     try:
         return targets.value(pair)
     except UserError:
-        if wanted:
+        if required:
             raise
         return np.asarray(np.nan, dtype=np.float32)
 
@@ -318,12 +323,14 @@ def _sortable(label: float | str) -> tuple[float, str]:
     return (0.0, label) if isinstance(label, str) else (label, "")
 
 
-def batches(steps: Steps, wanted: Sequence[int], *, workers: int, pin: bool = False) -> Iterator[Batch]:
+def load_batches(
+    steps: Steps, step_numbers: Sequence[int], *, workers: int, pin: bool = False
+) -> Iterator[Batch]:
     """The batches of some steps, in order, made by ``workers`` processes (0: in this one)."""
     loader: DataLoader[Batch] = DataLoader(
         steps,
         batch_size=None,
-        sampler=wanted,
+        sampler=step_numbers,
         num_workers=workers,
         pin_memory=pin,
         generator=torch.Generator(),  # the loader must not draw from torch's global state

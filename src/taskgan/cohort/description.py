@@ -6,7 +6,7 @@ from typing import Any
 
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.core.artefact import CHECKSUMS, commit
-from taskgan.core.files import checksum, digest, read_yaml, write_rows, write_yaml
+from taskgan.core.files import checksum, read_yaml, value_digest, write_rows, write_yaml
 
 FILE = "cohort.yaml"
 
@@ -55,7 +55,7 @@ def fingerprint(pairs: Pairs, columns: Sequence[str] = ()) -> str:
         if columns:
             row.append([_field(pair, column) for column in columns])
         rows.append(row)
-    return digest({"rows": rows})
+    return value_digest({"rows": rows})
 
 
 def _stat(path: Path) -> tuple[str, int, int]:

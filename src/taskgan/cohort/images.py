@@ -20,8 +20,8 @@ from taskgan.cohort.photos import AFFINE, is_photo_name, photo_shape, read_photo
 from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
-from taskgan.core.parse import TooDeep, parse_json, read_text, reason
-from taskgan.core.parse import finite as without_nan
+from taskgan.core.parse import NestingError, error_text, parse_json, read_text
+from taskgan.core.parse import without_nonfinite as without_nan
 
 Array = NDArray[np.float32]
 SUFFIXES = (".nii.gz", ".nii")
@@ -184,7 +184,7 @@ def _check_extensions(path: Path, start: bytes, header: Any) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} cannot be read as NIfTI: {reason(error)}")
+    return UserError(f"{path} cannot be read as NIfTI: {error_text(error)}")
 
 
 def write_volume(
@@ -237,7 +237,7 @@ def sidecar_and_notes(path: Path, *, deep: bool = False) -> tuple[dict[str, Any]
 
     Args:
         path: The image.
-        deep: Let :class:`~taskgan.core.parse.TooDeep` pass instead of leaving such a sidecar out.
+        deep: Let :class:`~taskgan.core.parse.NestingError` pass instead of leaving such a sidecar out.
     """
     side = sidecar(path)
     if not side.is_file():
@@ -245,7 +245,7 @@ def sidecar_and_notes(path: Path, *, deep: bool = False) -> tuple[dict[str, Any]
     try:
         value, lost = without_nan(parse_json(read_text(side), str(side)))
     except UserError as error:
-        if deep and isinstance(error, TooDeep):
+        if deep and isinstance(error, NestingError):
             raise
         return {}, [f"a sidecar that is left out: {error}"]
     if not isinstance(value, dict):

@@ -13,7 +13,7 @@ _SHOWN = 10  # classes that nobody has
 _WITHOUT = " (objectives l1, gan and cycle_gan train without labels where data.balanced is false)"
 
 
-def problems_of_labels(selected: Pairs, targets: Targets) -> list[tuple[int, str]]:
+def label_problems(selected: Pairs, targets: Targets) -> list[tuple[int, str]]:
     """Unknown columns, missing and impossible labels of training and validation rows, classes nobody has.
 
     Args:
@@ -28,42 +28,42 @@ def problems_of_labels(selected: Pairs, targets: Targets) -> list[tuple[int, str
     if absent:
         return [(1, f"there is no column {column}{_WITHOUT}") for column in absent]
     known = Pairs(selected.source, tuple(pair for pair in selected if pair.split in _NEEDED))
-    found = [
+    issues = [
         (row, text + (_WITHOUT if text.partition(") ")[2].startswith("has no ") else ""))
-        for row, text in wrong_labels(known, targets)
+        for row, text in invalid_labels(known, targets)
     ]
-    if found:
-        return found
+    if issues:
+        return issues
     if targets.target.kind == "binary":
-        found = _of_two_minds(known, targets)
-    return found + [(0, text) for text in missing_classes(selected.split("train"), targets)]
+        issues = _contradicting_labels(known, targets)
+    return issues + [(0, text) for text in missing_classes(selected.split("train"), targets)]
 
 
-def wrong_labels(pairs: Pairs, targets: Targets) -> list[tuple[int, str]]:
+def invalid_labels(pairs: Pairs, targets: Targets) -> list[tuple[int, str]]:
     """Rows whose labels are missing or impossible: row and sentence."""
     return [
         (pair.row, f"row {pair.row} (case {pair.case}) {text}")
         for pair in pairs
-        for text in _of_row(pair, targets)
+        for text in _row_problems(pair, targets)
     ]
 
 
-def _of_two_minds(pairs: Pairs, targets: Targets) -> list[tuple[int, str]]:
+def _contradicting_labels(pairs: Pairs, targets: Targets) -> list[tuple[int, str]]:
     """Subjects that have both labels, which a diagnosis cannot (a contrast or a value may well differ)."""
-    found = []
+    issues = []
     first: dict[str, Pair] = {}
     for pair in pairs:
         before = first.setdefault(pair.subject, pair)
         ours, theirs = float(targets.value(pair)), float(targets.value(before))
         if ours != theirs:
-            found.append(
+            issues.append(
                 (
                     pair.row,
                     f"row {pair.row} (case {pair.case}) labels subject {pair.subject} {ours:g}, row {before.row} "
                     f"labels it {theirs:g}",
                 )
             )
-    return found
+    return issues
 
 
 def missing_classes(train: Pairs, targets: Targets) -> list[str]:
@@ -74,29 +74,31 @@ def missing_classes(train: Pairs, targets: Targets) -> list[str]:
     values = [targets.value(pair) for pair in train]
     if kind.by_class:
         present = {float(value) for value in values if not np.isnan(value)}
-        wanted = max(2, kind.outputs)
-        if wanted == 2 and len(present) == 1:
+        count = max(2, kind.outputs)
+        if count == 2 and len(present) == 1:
             return [f"every training row has {column} {present.pop():g}; training needs both labels"]
-        absent = [str(k) for k in range(wanted) if k not in present]
+        absent = [str(k) for k in range(count) if k not in present]
         if present and absent:
-            shown = ", ".join(absent[:_SHOWN]) + f" and {len(absent) - _SHOWN} more" * (len(absent) > _SHOWN)
+            listing = ", ".join(absent[:_SHOWN]) + f" and {len(absent) - _SHOWN} more" * (
+                len(absent) > _SHOWN
+            )
             hint = (
                 "; names of whom or what an image shows are of kind embedding" if len(absent) > _SHOWN else ""
             )
-            return [f"no training row has {column} {shown}; training needs all {wanted} classes{hint}"]
-    if kind.several:
+            return [f"no training row has {column} {listing}; training needs all {count} classes{hint}"]
+    if kind.multiple_columns:
         both = {0.0, 1.0}
         alike = [
             name for k, name in enumerate(targets.target.columns) if not both <= {float(v[k]) for v in values}
         ]
         if alike:
             return [f"the training rows do not hold both labels of {', '.join(alike)}"]
-    if kind.anchored and len({float(value) for value in values}) < 2:
+    if kind.label_from_clean and len({float(value) for value in values}) < 2:
         return [f"the training rows hold one {column}; training needs several"]
     return []
 
 
-def cannot_teach(train: Pairs, targets: Targets) -> str:
+def untrainable_reason(train: Pairs, targets: Targets) -> str:
     """Why training rows can teach no network the property; empty where they can."""
     columns = targets.target.columns
     if targets.target.kind == "binary":
@@ -109,11 +111,11 @@ def cannot_teach(train: Pairs, targets: Targets) -> str:
     absent = [column for column in columns if column not in train.columns]
     if absent:
         return f"the training rows have no column {', '.join(absent)}"
-    wrong = wrong_labels(train, targets) or [(0, text) for text in missing_classes(train, targets)]
+    wrong = invalid_labels(train, targets) or [(0, text) for text in missing_classes(train, targets)]
     return wrong[0][1] if wrong else ""
 
 
-def _of_row(pair: Pair, targets: Targets) -> list[str]:
+def _row_problems(pair: Pair, targets: Targets) -> list[str]:
     """What is wrong with one row's labels, as the ends of sentences."""
     kind, columns = targets.kind, targets.target.columns
     if kind.dense:
@@ -128,7 +130,7 @@ def _of_row(pair: Pair, targets: Targets) -> list[str]:
     if empty and not kind.partial:
         return [f"has no {column}" for column in empty]
     return [
-        f"has {column} {value:g}, expected {kind.expected(float(value))}"
+        f"has {column} {value:g}, expected {kind.label_problem(float(value))}"
         for column, value in zip(columns, values, strict=True)
-        if not math.isnan(value) and kind.expected(float(value))
+        if not math.isnan(value) and kind.label_problem(float(value))
     ]

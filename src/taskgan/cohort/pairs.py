@@ -17,7 +17,7 @@ from pathlib import Path
 
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import PathLike, write_rows
-from taskgan.core.parse import cut, quoted
+from taskgan.core.parse import quoted, truncated
 from taskgan.core.tables import csv_rows
 
 SPLITS = ("train", "val", "test")
@@ -89,33 +89,33 @@ class Pairs:
         """The rows of one split (possibly none)."""
         return Pairs(self.source, tuple(p for p in self.rows if p.split == name))
 
-    def select(self, wanted: Mapping[str, str]) -> "Pairs":
+    def select(self, criteria: Mapping[str, str]) -> "Pairs":
         """The rows whose columns hold the wanted values (numbers compare as numbers: ``1`` is ``1.0``).
 
         Raises:
             UserError: If a column does not exist or no row is left.
         """
-        for column in wanted:
+        for column in criteria:
             if column not in self.columns:
                 raise UserError(
                     f"{self.source} has no column {quoted(column)} to select on; its columns are "
-                    f"{cut(', '.join(self.columns))}"
+                    f"{truncated(', '.join(self.columns))}"
                 )
-        rows = tuple(p for p in self.rows if all(_same(p.columns[c], v) for c, v in wanted.items()))
+        rows = tuple(p for p in self.rows if all(_same(p.columns[c], v) for c, v in criteria.items()))
         if not rows:
-            asked = ", ".join(f"{c} = {v}" for c, v in wanted.items())
-            raise UserError(f"{self.source} has no row with {asked}")
+            listed = ", ".join(f"{c} = {v}" for c, v in criteria.items())
+            raise UserError(f"{self.source} has no row with {listed}")
         return Pairs(self.source, rows)
 
 
-def _same(found: str, wanted: str) -> bool:
+def _same(text: str, value: str) -> bool:
     try:
-        return float(found) == float(wanted)
+        return float(text) == float(value)
     except ValueError:
-        return found.strip() == str(wanted).strip()
+        return text.strip() == str(value).strip()
 
 
-def table_of(place: PathLike) -> Path:
+def pairs_path(place: PathLike) -> Path:
     """``pairs.csv`` of a cohort folder, or the table itself where a file is given.
 
     Raises:
@@ -145,11 +145,11 @@ def read_pairs(place: PathLike, required: Iterable[str] = REQUIRED) -> Pairs:
         UserError: If the table is missing, empty or lacks a column.
         Problems: If rows are malformed: all of them at once.
     """
-    table = table_of(place)
+    table = pairs_path(place)
     listed = csv_rows(table, [*required])
     problems: list[str] = []
-    seen: dict[str, int] = {}
-    rows = [_row(number, values, table.parent, problems, seen) for number, values in listed]
+    row_of_case: dict[str, int] = {}
+    rows = [_row(number, values, table.parent, problems, row_of_case) for number, values in listed]
     if problems:
         raise Problems(f"{table} is malformed", problems)
     return Pairs(table, tuple(rows))
@@ -161,7 +161,7 @@ def is_case_name(text: str) -> bool:
 
 
 def _row(
-    number: int, values: dict[str, str], folder: Path, problems: list[str], seen: dict[str, int]
+    number: int, values: dict[str, str], folder: Path, problems: list[str], row_of_case: dict[str, int]
 ) -> Pair:
     columns = {k: (v or "").strip() for k, v in values.items() if k is not None}
     if None in values:
@@ -169,9 +169,9 @@ def _row(
     case, split, degraded = columns.get("case", ""), columns.get("split", ""), columns.get("degraded", "")
     if not case:
         problems.append(f"row {number} has no case name")
-    elif case in seen:
-        problems.append(f"row {number} repeats the case {quoted(case)} of row {seen[case]}")
-    seen.setdefault(case, number)
+    elif case in row_of_case:
+        problems.append(f"row {number} repeats the case {quoted(case)} of row {row_of_case[case]}")
+    row_of_case.setdefault(case, number)
     if "split" in columns and split not in SPLITS:
         problems.append(f"row {number} (case {case}) has split {quoted(split)}, expected train, val or test")
     if "subject" in columns and not columns["subject"]:

@@ -9,7 +9,7 @@ from taskgan.core.files import checksum
 _LENGTH = 16
 
 
-def person_mark(subject: str) -> str:
+def subject_digest(subject: str) -> str:
     """A digest of a subject's name, 16 hex digits.
 
     It keeps names out of a file that is passed on; it does not hide them from who can guess them.
@@ -17,12 +17,12 @@ def person_mark(subject: str) -> str:
     return hashlib.sha256(subject.encode()).hexdigest()[:_LENGTH]
 
 
-def person_marks(pairs: Iterable[Pair]) -> tuple[str, ...]:
+def subject_digests(pairs: Iterable[Pair]) -> tuple[str, ...]:
     """Marks of all subjects, each once, sorted."""
-    return tuple(sorted({person_mark(pair.subject) for pair in pairs}))
+    return tuple(sorted({subject_digest(pair.subject) for pair in pairs}))
 
 
-def image_marks(pairs: Iterable[Pair]) -> tuple[str, ...]:
+def image_digests(pairs: Iterable[Pair]) -> tuple[str, ...]:
     """Digests of the clean images' files, each once, sorted: the same image is found under another name.
 
     Bytes are compared, not voxels: an image that was written again is another one.

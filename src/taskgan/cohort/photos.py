@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
-from taskgan.core.parse import reason
+from taskgan.core.parse import error_text
 
 Array = NDArray[np.float32]
 
@@ -33,8 +33,16 @@ _WITH_ALPHA = {"L": "LA", "P": "RGBA", "RGB": "RGBA"}
 _BITS, _PHOTOMETRIC, _PLANES = 258, 262, 284  # tags of TIFF
 _ORIENTATION = 0x0112
 # Of a TIFF, what says something of the picture; its other tags say how the file is laid out.
-_TOLD = (270, 271, 272, 305, 306, 315, 33432)  # description, make, model, software, date, artist, copyright
-_FURTHER = (34665, 34853)  # the directories Exif and GPS
+_TEXT_TAGS = (
+    270,
+    271,
+    272,
+    305,
+    306,
+    315,
+    33432,
+)  # description, make, model, software, date, artist, copyright
+_TAG_GROUPS = (34665, 34853)  # the directories Exif and GPS
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except Exception as error:  # a damaged file makes the decoders fail in many ways
         if isinstance(error, UnidentifiedImageError):
             raise UserError(f"{path} cannot be read as PNG, JPEG, TIFF or BMP") from None
-        raise UserError(f"{path} cannot be read as an image: {reason(error)}") from None
+        raise UserError(f"{path} cannot be read as an image: {error_text(error)}") from None
 
 
 def _values(path: Path, image: Any) -> tuple[NDArray[Any], int]:
@@ -208,9 +216,9 @@ def _exif(image: Any) -> bytes:
     if image.format != "TIFF" and not image.info.get("exif"):
         return b""
     try:
-        found = _of_tiff(image.getexif()) if image.format == "TIFF" else image.getexif()
-        found.pop(_ORIENTATION, None)
-        return found.tobytes() if len(found) else b""
+        exif = _of_tiff(image.getexif()) if image.format == "TIFF" else image.getexif()
+        exif.pop(_ORIENTATION, None)
+        return exif.tobytes() if len(exif) else b""
     except Exception:
         return b""
 
@@ -218,11 +226,11 @@ def _exif(image: Any) -> bytes:
 def _of_tiff(tags: Any) -> Any:
     from PIL import Image
 
-    found = Image.Exif()
-    for tag in _TOLD:
+    exif = Image.Exif()
+    for tag in _TEXT_TAGS:
         if tag in tags:
-            found[tag] = tags[tag]
-    for tag in _FURTHER:
+            exif[tag] = tags[tag]
+    for tag in _TAG_GROUPS:
         if inside := tags.get_ifd(tag):
-            found[tag] = dict(inside)
-    return found
+            exif[tag] = dict(inside)
+    return exif

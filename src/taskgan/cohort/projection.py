@@ -23,14 +23,14 @@ def resolved_projection(recipe: Recipe, pairs: Pairs) -> Recipe:
     settings = recipe.generator
     if not settings.projection or settings.degradation:
         return recipe
-    found = Degradation.from_description(read_description(pairs.folder))
-    if found is None:
+    degradation = Degradation.from_description(read_description(pairs.folder))
+    if degradation is None:
         raise UserError(
             f"generator.projection is {settings.projection:g}, but {pairs.folder} does not say by which blur and "
             "down-sampling its inputs were made; expected a cohort of taskgan prepare lfw or folder, "
             "generator.degradation in the recipe, or projection 0"
         )
-    values = settings.model_dump() | {"degradation": found.as_values()}
+    values = settings.model_dump() | {"degradation": degradation.to_dicts()}
     generator = validated(Generator, values, f"{pairs.folder} cannot be trained on with a projection")
     return recipe.model_copy(update={"generator": generator})
 

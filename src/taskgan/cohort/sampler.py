@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Order:
+class BalancedSampler:
     """Draws without replacement, round after round.
 
     A *group* is drawn from as often as every other; within a group, every subject is drawn once a round; a
@@ -39,9 +39,9 @@ class Order:
     def indices(self, step: int) -> list[int]:
         """The slices of one step, ``batch_size`` of them, groups in turn."""
         first = step * self._batch_size
-        return [self.draw(number) for number in range(first, first + self._batch_size)]
+        return [self.slice_at(number) for number in range(first, first + self._batch_size)]
 
-    def draw(self, number: int) -> int:
+    def slice_at(self, number: int) -> int:
         """The slice of the run's ``number``-th draw, from 0."""
         turn, which = divmod(number, len(self._groups))
         group = self._groups[which]

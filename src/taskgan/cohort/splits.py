@@ -32,17 +32,17 @@ def split_subjects(
         raise UserError(
             f"the shares of train, val and test must be three positive numbers, found {list(shares)}"
         )
-    wanted = np.asarray(shares, dtype=float) / sum(shares)
+    fractions = np.asarray(shares, dtype=float) / sum(shares)
     rng = np.random.default_rng(seed)
     assigned: dict[Subject, str] = {}
     for label in sorted(set(labels.values()), key=str):
-        members = sorted((s for s, found in labels.items() if found == label), key=str)
+        members = sorted((s for s, own in labels.items() if own == label), key=str)
         if len(members) < len(SPLITS):
             raise UserError(
                 f"label {label} has {len(members)} subject{'s' * (len(members) != 1)}, expected at least "
                 "three: one each for train, val and test"
             )
-        counts = np.maximum(1, np.round(wanted * len(members)).astype(int))
+        counts = np.maximum(1, np.round(fractions * len(members)).astype(int))
         counts[0] = len(members) - counts[1] - counts[2]
         while counts[0] < 1:  # few subjects and a small training share: take from the larger of the others
             counts[1 + int(np.argmax(counts[1:]))] -= 1

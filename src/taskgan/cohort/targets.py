@@ -37,11 +37,11 @@ class Targets:
     identities: Mapping[str, int]
 
     @classmethod
-    def of(cls, target: Target, pairs: Pairs) -> "Targets":
+    def for_table(cls, target: Target, pairs: Pairs) -> "Targets":
         """For all rows of a table, so that an identity has one number in all its parts."""
         kind = task_kind(target, "squared")
         names: set[str] = set()
-        if kind.anchored:
+        if kind.label_from_clean:
             names = {pair.columns.get(target.columns[0], "") for pair in pairs} - {""}
         return cls(target, kind, {name: number for number, name in enumerate(sorted(names))})
 
@@ -53,11 +53,11 @@ class Targets:
         """
         if self.kind.dense:
             raise ValueError("masks are read by Targets.mask")
-        if self.kind.anchored:
+        if self.kind.label_from_clean:
             name = pair.columns.get(self.target.columns[0], "")
             return np.asarray(self.identities.get(name, math.nan), dtype=np.float32)
-        values = np.array([number(pair, column) for column in self.target.columns], dtype=np.float32)
-        return values if self.kind.several else np.asarray(values[0])
+        values = np.array([parse_number(pair, column) for column in self.target.columns], dtype=np.float32)
+        return values if self.kind.multiple_columns else np.asarray(values[0])
 
     def mask(self, pair: Pair, source: Volume) -> Array:
         """The mask of a row as slices (S, H, W) of class numbers.
@@ -73,22 +73,25 @@ class Targets:
         path = pair.path(column)
         if path is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no mask in the column {column}")
-        found = read_volume(path)
-        if found.data.shape != source.data.shape or not np.allclose(
-            found.affine, source.affine, rtol=0, atol=AFFINE_MM
+        volume = read_volume(path)
+        if volume.data.shape != source.data.shape or not np.allclose(
+            volume.affine, source.affine, rtol=0, atol=AFFINE_MM
         ):
             raise UserError(f"{path} is on another grid than {pair.degraded}, expected a mask on the same")
-        problem = self.not_classes(found.data)
+        problem = self.mask_problem(volume.data)
         if problem:
             raise UserError(f"{path} {problem}")
-        return to_slices(found.data)
+        return to_slices(volume.data)
 
-    def not_classes(self, mask: Array) -> str:
+    def mask_problem(self, mask: Array) -> str:
         """What is wrong with the values of a mask, as the end of a sentence; empty where they are class numbers."""
-        wrong = [float(v) for v in np.unique(mask) if self.kind.expected(float(v))]
+        wrong = [float(v) for v in np.unique(mask) if self.kind.label_problem(float(v))]
         if not wrong:
             return ""
-        return f"holds the values {', '.join(f'{v:g}' for v in wrong[:3])}, expected {self.kind.expected(wrong[0])}"
+        return (
+            f"holds the values {', '.join(f'{v:g}' for v in wrong[:3])}, expected "
+            f"{self.kind.label_problem(wrong[0])}"
+        )
 
     def resolved(self, pairs: Pairs) -> Target:
         """The target with what its recipe left to the training subjects: centre and scale of a regression.
@@ -105,12 +108,12 @@ class Targets:
         """
         if not self.kind.standardised or None not in (self.target.centre, self.target.scale):
             return self.target
-        found: dict[str, list[float]] = {}
+        by_subject: dict[str, list[float]] = {}
         for pair in pairs.split("train"):
             value = float(self.value(pair))
             if not math.isnan(value):
-                found.setdefault(pair.subject, []).append(value)
-        means = [float(np.mean(values)) for values in found.values()]
+                by_subject.setdefault(pair.subject, []).append(value)
+        means = [float(np.mean(values)) for values in by_subject.values()]
         if not means:
             return self.target
         centre, scale = float(f"{np.mean(means):.4g}"), float(f"{np.std(means):.4g}")
@@ -127,7 +130,7 @@ class Targets:
         )
 
 
-def number(pair: Pair, column: str) -> float:
+def parse_number(pair: Pair, column: str) -> float:
     """A field as a number; NaN where it is empty or there is no such column.
 
     Raises:
@@ -139,12 +142,12 @@ def number(pair: Pair, column: str) -> float:
     if not text:
         return math.nan
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = math.inf
-    if not math.isfinite(found):
+        value = math.inf
+    if not math.isfinite(value):
         raise UserError(f"row {pair.row} (case {pair.case}) has {column} {quoted(text)}, expected a number")
-    return found
+    return value
 
 
 def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
@@ -167,8 +170,8 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
             check_phases(recipe.schedule, steps=recipe.optimiser.steps, conditions=data.conditions)
         except ValueError as error:
             raise UserError(f"{pairs.source}: {error}") from None
-    found = Targets.of(recipe.task.target, pairs).resolved(pairs)
-    if found == recipe.task.target:
+    target = Targets.for_table(recipe.task.target, pairs).resolved(pairs)
+    if target == recipe.task.target:
         return recipe
-    task = recipe.task.model_copy(update={"centre": found.centre, "scale": found.scale})
+    task = recipe.task.model_copy(update={"centre": target.centre, "scale": target.scale})
     return recipe.model_copy(update={"task": task})

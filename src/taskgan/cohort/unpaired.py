@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from taskgan.cohort.augment import augment
-from taskgan.cohort.conditions import with_planes
+from taskgan.cohort.conditions import with_condition_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
-from taskgan.cohort.sampler import Order
+from taskgan.cohort.sampler import BalancedSampler
 from taskgan.phases import Phase
 from taskgan.recipe import Data
 
 
-class Strangers:
+class UnpairedSampler:
     """Which clean slice goes with each degraded one: a pure function of the seed and the step.
 
-    Clean slices come in an :class:`~taskgan.cohort.sampler.Order` of their own, of the same groups under
+    Clean slices come in an :class:`~taskgan.cohort.sampler.BalancedSampler` of their own, of the same groups under
     another seed: labels and subjects are spread among them as among the degraded ones, so that a generator
     gains nothing by changing how often a label occurs. A draw that falls on the degraded slice's own subject
     is made anew among the others of its group; where its group has no other, among the other groups. A cohort
@@ -37,7 +37,7 @@ class Strangers:
         seed: int,
     ) -> None:
         self._seed = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0])
-        self._order = Order(groups, batch_size=batch_size, seed=self._seed)
+        self._order = BalancedSampler(groups, batch_size=batch_size, seed=self._seed)
         self._groups = [[np.asarray(part, dtype=np.int64) for part in group] for group in groups]
         self._subjects = np.asarray(subjects)
         self._batch_size = batch_size
@@ -51,7 +51,7 @@ class Strangers:
             degraded: The degraded slice there.
         """
         number = step * self._batch_size + place
-        clean = self._order.draw(number)
+        clean = self._order.slice_at(number)
         own = self._subjects[degraded]
         if self._subjects[clean] != own:
             return clean
@@ -103,18 +103,18 @@ class UnpairedSteps(Steps):
             slices, data, batch_size=batch_size, seed=seed, rank=rank, ranks=ranks, phases=phases
         )
         subjects = [slices.subject(index) for index in range(len(slices))]
-        self._strangers = {
-            key: Strangers(groups, subjects, batch_size=batch_size, seed=seed)
+        self._samplers = {
+            key: UnpairedSampler(groups, subjects, batch_size=batch_size, seed=seed)
             for key, groups in self._groups.items()
         }
 
-    def _stranger(self, step: int, place: int, degraded: int) -> int:
-        key, turn = self._course.at(step)
-        return self._strangers[key].index(turn, place, degraded)
+    def _clean_index(self, step: int, place: int, degraded: int) -> int:
+        key, turn = self._course.condition_at(step)
+        return self._samplers[key].index(turn, place, degraded)
 
     def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs, _, label = super()._one(step, place, index)
-        stranger = self._stranger(step, place, index)
+        stranger = self._clean_index(step, place, index)
         rng = np.random.default_rng([self._seed, 1, step, place])  # 0 in this place is the degraded one's
         (clean,) = augment([self._slices.clean_inputs(stranger)], self._augment, rng)
-        return inputs, with_planes(clean, self._slices.told(stranger)), label
+        return inputs, with_condition_planes(clean, self._slices.condition_code(stranger)), label

@@ -20,7 +20,7 @@ COLUMNS = ("set", "first", "second", "same")
 
 
 @dataclass(frozen=True)
-class ComparedPair:
+class VerificationPair:
     """Two cases.
 
     Attributes:
@@ -42,7 +42,7 @@ class ComparedPair:
 
 
 @dataclass(frozen=True)
-class ComparedPairs:
+class VerificationPairs:
     """The pairs of one file, in its order.
 
     Attributes:
@@ -51,14 +51,14 @@ class ComparedPairs:
     """
 
     source: Path
-    pairs: tuple[ComparedPair, ...]
+    pairs: tuple[VerificationPair, ...]
 
-    def of(self, name: str) -> tuple[ComparedPair, ...]:
+    def subset(self, name: str) -> tuple[VerificationPair, ...]:
         """The pairs of a set, possibly none."""
         return tuple(pair for pair in self.pairs if pair.set == name)
 
 
-def read_verification_pairs(pairs: Pairs) -> ComparedPairs | None:
+def read_verification_pairs(pairs: Pairs) -> VerificationPairs | None:
     """Read and check the pairs of a cohort; None where it has no ``verification.csv``.
 
     Args:
@@ -74,22 +74,22 @@ def read_verification_pairs(pairs: Pairs) -> ComparedPairs | None:
     if not source.is_file():
         return None
     cases = {pair.case: pair for pair in pairs}
-    found: list[ComparedPair] = []
+    accepted: list[VerificationPair] = []
     problems: list[str] = []
     for number, values in csv_rows(source, COLUMNS):
         row = {name: (values[name] or "").strip() for name in COLUMNS}
-        one = _compared(number, row, cases)
-        if isinstance(one, ComparedPair):
-            found.append(one)
+        one = _parse_row(number, row, cases)
+        if isinstance(one, VerificationPair):
+            accepted.append(one)
         else:
             problems.append(one)
-    problems += _seen(found, pairs)
+    problems += _leaking_pairs(accepted, pairs)
     if problems:
         raise Problems(f"{source} cannot be verified by", problems)
-    return ComparedPairs(source, tuple(found))
+    return VerificationPairs(source, tuple(accepted))
 
 
-def _compared(number: int, row: Mapping[str, str], cases: Mapping[str, Pair]) -> ComparedPair | str:
+def _parse_row(number: int, row: Mapping[str, str], cases: Mapping[str, Pair]) -> VerificationPair | str:
     """A row as a pair, or what is wrong with it."""
     if row["set"] not in SETS:
         return f"row {number} has set {quoted(row['set'])}, expected {' or '.join(SETS)}"
@@ -103,21 +103,21 @@ def _compared(number: int, row: Mapping[str, str], cases: Mapping[str, Pair]) ->
         return f"row {number} compares {row['first']} with itself, expected two cases"
     if row["same"] not in ("0", "1"):
         return f"row {number} has same {quoted(row['same'])}, expected 1 (one person) or 0 (two)"
-    found = ComparedPair(number, row["set"], cases[row["first"]], cases[row["second"]])
-    if found.same != (row["same"] == "1"):
+    pair = VerificationPair(number, row["set"], cases[row["first"]], cases[row["second"]])
+    if pair.same != (row["same"] == "1"):
         return (
             f"row {number} says same = {row['same']} of {row['first']} and {row['second']}, but pairs.csv says that "
-            f"their subjects are {found.first.subject} and {found.second.subject}"
+            f"their subjects are {pair.first.subject} and {pair.second.subject}"
         )
-    return found
+    return pair
 
 
-def _seen(found: list[ComparedPair], pairs: Pairs) -> list[str]:
+def _leaking_pairs(listed: list[VerificationPair], pairs: Pairs) -> list[str]:
     """Test pairs of people that networks or the threshold have seen."""
     learnt_from = {pair.subject: pair for pair in pairs if pair.split in ("train", "val")}
-    tested = {case.subject for pair in found if pair.set == "test" for case in (pair.first, pair.second)}
+    tested = {case.subject for pair in listed if pair.set == "test" for case in (pair.first, pair.second)}
     problems: list[str] = []
-    for pair in found:
+    for pair in listed:
         for person in dict.fromkeys((pair.first.subject, pair.second.subject)):
             if pair.set == "test" and person in learnt_from:
                 row = learnt_from[person]

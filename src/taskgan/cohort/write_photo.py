@@ -74,24 +74,24 @@ def write_photo(path: Path, photo: Photo, *, durable: bool = True) -> None:
     whole = np.rint(values * np.float32(2**photo.bits - 1)).astype(
         np.uint16 if photo.bits == 16 else np.uint8
     )
-    about: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     kind = _NAMES[path.suffix.lower()]
     if photo.profile:
-        about["icc_profile"] = photo.profile
+        options["icc_profile"] = photo.profile
     if photo.exif and kind != "BMP":
-        about["exif"] = photo.exif
+        options["exif"] = photo.exif
     if photo.dpi and kind != "BMP":
-        about["dpi"] = photo.dpi
+        options["dpi"] = photo.dpi
     if kind == "PNG":
-        about["compress_level"] = _PNG_EFFORT
+        options["compress_level"] = _PNG_EFFORT
     if kind == "JPEG":
-        about |= {"quality": _JPEG_QUALITY, "subsampling": 0}
+        options |= {"quality": _JPEG_QUALITY, "subsampling": 0}
     with atomic(path, durable=durable) as partial:
         if photo.bits == 16 and whole.shape[2] > 1:
             partial.write_bytes(_deep_png(whole, photo))
         else:
             image = Image.fromarray(whole[:, :, 0] if whole.shape[2] == 1 else whole)
-            image.save(partial, format=kind, **about)
+            image.save(partial, format=kind, **options)
 
 
 def _bands(photo: Photo) -> int:

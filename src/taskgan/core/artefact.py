@@ -9,7 +9,7 @@ from typing import Any
 
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import checksum, digest, raw, read_yaml, write_yaml
+from taskgan.core.files import checksum, read_yaml, unescaped_cell, value_digest, write_yaml
 
 CHECKSUMS = "checksums.csv"
 """Beside a marker: name and SHA-256 of files that are too many for it."""
@@ -46,7 +46,7 @@ def differing(marker: Path, values: Mapping[str, Any] | None = None) -> list[str
     if not isinstance(sums, Mapping):
         return None
     wrong = []
-    for name, expected in _listed(marker, sums).items():
+    for name, expected in _listed_checksums(marker, sums).items():
         path = marker.parent / str(name)
         if not path.is_file():
             wrong.append(f"{path} is missing")
@@ -55,16 +55,16 @@ def differing(marker: Path, values: Mapping[str, Any] | None = None) -> list[str
     return wrong
 
 
-def _listed(marker: Path, sums: Mapping[str, Any]) -> dict[str, Any]:
+def _listed_checksums(marker: Path, sums: Mapping[str, Any]) -> dict[str, Any]:
     """Checksums with those that a list of them (:data:`CHECKSUMS`) holds in turn."""
     if CHECKSUMS not in sums or not (marker.parent / CHECKSUMS).is_file():
         return dict(sums)
     with (marker.parent / CHECKSUMS).open(newline="", encoding="utf-8", errors="replace") as handle:
         rows = [row for row in csv.reader(handle) if len(row) == 2][1:]
-    return {**sums, **{raw(name): value for name, value in rows}}
+    return {**sums, **{unescaped_cell(name): value for name, value in rows}}
 
 
-def verify(place: Path) -> tuple[int, list[str]]:
+def verify(folder: Path) -> tuple[int, list[str]]:
     """Check every artefact in a folder and below it against its marker; repairs nothing.
 
     Returns:
@@ -73,16 +73,18 @@ def verify(place: Path) -> tuple[int, list[str]]:
     Raises:
         UserError: If there is no such folder, or no marker in it.
     """
-    if not place.is_dir():
-        raise UserError(f"{place} is no folder; expected one that taskgan made")
-    found = {path: differing(path) for path in sorted(place.rglob("*.yaml")) if not path.name.startswith(".")}
-    known = {path: wrong for path, wrong in found.items() if wrong is not None}
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; expected one that taskgan made")
+    by_marker = {
+        path: differing(path) for path in sorted(folder.rglob("*.yaml")) if not path.name.startswith(".")
+    }
+    known = {path: wrong for path, wrong in by_marker.items() if wrong is not None}
     if not known:
-        raise UserError(f"{place} holds nothing finished that has checksums: there is nothing to verify")
+        raise UserError(f"{folder} holds nothing finished that has checksums: there is nothing to verify")
     return len(known), [sentence for wrong in known.values() for sentence in wrong]
 
 
-def request_of(out: Path, **arguments: Any) -> str:
+def request_digest(out: Path, **arguments: Any) -> str:
     """A name for what a verb was called with: other settings or other input files have another one.
 
     Args:
@@ -91,29 +93,29 @@ def request_of(out: Path, **arguments: Any) -> str:
             sizes and times of all files, but for recognisers that verbs put there. Objects that have no values of
             their own (a network) are never the same.
     """
-    return digest({name: _named(value, out.resolve()) for name, value in arguments.items()}, 64)
+    return value_digest({name: _digestible(value, out.resolve()) for name, value in arguments.items()}, 64)
 
 
-def _named(value: Any, out: Path) -> Any:
+def _digestible(value: Any, out: Path) -> Any:
     if isinstance(value, Path):
         if not value.is_dir():
             return checksum(value) if value.is_file() else str(value)
-        marks = {}
+        entries = {}
         for path in sorted(value.rglob("*")):
             name = path.relative_to(value)
             hidden = any(part.startswith(".") for part in name.parts)
             if hidden or "recognisers" in name.parts or not path.is_file() or out in path.resolve().parents:
                 continue
-            about = path.stat()
+            status = path.stat()
             small = len(name.parts) == 1 and path.suffix in (".yaml", ".csv", ".json")
-            marks[name.as_posix()] = checksum(path) if small else [about.st_size, about.st_mtime_ns]
-        return marks
+            entries[name.as_posix()] = checksum(path) if small else [status.st_size, status.st_mtime_ns]
+        return entries
     if isinstance(value, Mapping):
-        return {str(key): _named(item, out) for key, item in value.items()}
+        return {str(key): _digestible(item, out) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_named(item, out) for item in value]
+        return [_digestible(item, out) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return _named(vars(value), out)
+        return _digestible(vars(value), out)
     if value is None or isinstance(value, str | int | float):
         return value
     dump = getattr(value, "model_dump", None)
@@ -125,7 +127,7 @@ def is_done(marker: Path, request: str) -> bool:
 
     Args:
         marker: Written by :func:`commit` with the value ``request``.
-        request: See :func:`request_of`.
+        request: See :func:`request_digest`.
 
     Raises:
         UserError: If it was made by another request, or its files are not those that it vouches for.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from taskgan.core.errors import UserError
 
-VARIABLE = "TASKGAN_MAX_VOXELS"
+MAX_VOXELS_VARIABLE = "TASKGAN_MAX_VOXELS"
 _DEFAULT = 2**28  # a whole-body PET of 512×512×1024; a GiB as float32
-_PIXELS = 4  # a pixel of a photo takes as much memory as so many voxels
+_VOXELS_PER_PIXEL = 4  # a pixel of a photo takes as much memory as so many voxels
 
 
 def max_voxels() -> int:
@@ -18,11 +18,13 @@ def max_voxels() -> int:
     Raises:
         UserError: If the environment's is no whole number from 1.
     """
-    text = os.environ.get(VARIABLE, "").strip()
+    text = os.environ.get(MAX_VOXELS_VARIABLE, "").strip()
     if not text:
         return _DEFAULT
     if not text.isdecimal() or len(text) > 18 or not int(text):
-        raise UserError(f"{VARIABLE} is {text[:40]!r}, expected a whole number of voxels such as {_DEFAULT}")
+        raise UserError(
+            f"{MAX_VOXELS_VARIABLE} is {text[:40]!r}, expected a whole number of voxels such as {_DEFAULT}"
+        )
     return int(text)
 
 
@@ -37,12 +39,12 @@ def check_voxels(path: Path, shape: Sequence[int], *, photo: bool = False) -> No
     Raises:
         UserError: If an axis is negative or it is larger than the limit.
     """
-    limit, unit = (max_voxels() // _PIXELS, "pixels") if photo else (max_voxels(), "voxels")
+    limit, unit = (max_voxels() // _VOXELS_PER_PIXEL, "pixels") if photo else (max_voxels(), "voxels")
     count = math.prod(shape)
     if min(shape, default=0) < 0:
         raise UserError(f"{path} cannot be read: it has {'×'.join(map(str, shape))} {unit} by its header")
     if count > limit:
         raise UserError(
             f"{path} has {'×'.join(map(str, shape))} {unit} by its header, expected at most {limit}; set "
-            f"{VARIABLE} to {count * (_PIXELS if photo else 1)} or more if that is right"
+            f"{MAX_VOXELS_VARIABLE} to {count * (_VOXELS_PER_PIXEL if photo else 1)} or more if that is right"
         )

@@ -15,14 +15,14 @@ from typing import Any, TextIO
 _PLAIN_EVERY_S = 10.0
 _LIVE_EVERY_S = 0.1
 _RATE_OVER_S = 120.0  # the rate is that of about the last two minutes
-_LEAST_S = 2.0  # a rate over less time than this says nothing about the rest
+_MIN_RATE_S = 2.0  # a rate over less time than this says nothing about the rest
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_PLAIN = {"−": "-", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "…": "...", "×": "x", "∞": "inf"}
+_ASCII = {"−": "-", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "…": "...", "×": "x", "∞": "inf"}
 
 
 def printable(text: str) -> str:
     """Text without control characters but for new lines and tabs: file names can hold commands for a terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def say(line: str) -> None:
@@ -36,10 +36,10 @@ def write(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
     except (BrokenPipeError, ValueError):
-        silence(stream)
+        discard_output(stream)
 
 
-def silence(stream: TextIO) -> None:
+def discard_output(stream: TextIO) -> None:
     """Let whatever is still written to a closed stream go nowhere, at the end of the interpreter too."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -49,9 +49,9 @@ def silence(stream: TextIO) -> None:
         return
 
 
-def survive_any_console() -> None:
+def tolerate_ascii_consoles() -> None:
     """Let standard output and error take every character on any console, and be absent (``>&-``)."""
-    codecs.register_error("taskgan", _in_ascii)
+    codecs.register_error("taskgan", _ascii_replacement)
     for name in ("stdout", "stderr"):
         stream: Any = getattr(sys, name)
         if stream is None:
@@ -60,10 +60,10 @@ def survive_any_console() -> None:
             stream.reconfigure(errors="taskgan")
 
 
-def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+def _ascii_replacement(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     text = error.object[error.start : error.end]
-    return "".join(_PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text), error.end
+    return "".join(_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text), error.end
 
 
 def duration(seconds: float) -> str:
@@ -96,7 +96,7 @@ class Progress:
         self._title, self._total, self._unit, self._start = title, total, unit, start
         self._began = self._clock()
         self._first: tuple[float, int] | None = None  # when the first units were done, and how many were then
-        self._shown: float | None = None
+        self._last_shown: float | None = None
         self._live = sys.stderr.isatty()
         self._bar = Bar(
             TextColumn("{task.description}", markup=False),
@@ -123,7 +123,7 @@ class Progress:
         if self._first is None:
             self._first = (now, done)
         wait = _LIVE_EVERY_S if self._live else _PLAIN_EVERY_S
-        if self._shown is None or now - self._shown >= wait or done >= self._total:
+        if self._last_shown is None or now - self._last_shown >= wait or done >= self._total:
             self._show(now, values)
 
     @property
@@ -140,46 +140,46 @@ class Progress:
         if self._first is None:
             return None
         spanned, units = now - self._first[0], self.done - self._first[1]
-        if units < 2 or spanned < max(_LEAST_S, self._first[0] - self._began):
+        if units < 2 or spanned < max(_MIN_RATE_S, self._first[0] - self._began):
             return None
         return self._bar.tasks[0].speed
 
     def _pace(self, now: float) -> str:
         rate = self._rate(now)
-        shown = (
+        rate_text = (
             "" if rate is None else f"{rate:.1f} {self._unit}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
         )
         if self.done >= self._total:
-            return f"{shown}  in {duration(now - self._began)}".strip()
-        return "" if rate is None else f"{shown}  {duration((self._total - self.done) / rate)} left"
+            return f"{rate_text}  in {duration(now - self._began)}".strip()
+        return "" if rate is None else f"{rate_text}  {duration((self._total - self.done) / rate)} left"
 
     def _show(self, now: float, values: dict[str, float | str]) -> None:
-        shown = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
-        parts = (f"{self.done}/{self._total} {self._unit}", self._pace(now), printable(shown))
+        fields = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
+        parts = (f"{self.done}/{self._total} {self._unit}", self._pace(now), printable(fields))
         text = "  ".join(part for part in parts if part).rstrip()
         if self._live:
-            if self._shown is None:
+            if self._last_shown is None:
                 self._bar.start()
             self._bar.update(self._task, text=text, refresh=True)
         else:
             write(sys.stderr, f"{printable(self._title)}  {text}\n")
-        self._shown = now
+        self._last_shown = now
 
     def close(self) -> None:
         """End the live line, so that what follows starts on a line of its own."""
-        if self._live and self._shown is not None:
+        if self._live and self._last_shown is not None:
             self._bar.stop()
 
 
 @contextmanager
 def progress(title: str, total: int, unit: str, start: int = 0) -> Iterator[Progress]:
     """A :class:`Progress` that is closed also when the work fails; an error learns how far the work was."""
-    shown = Progress(title, total, unit, start)
+    bar = Progress(title, total, unit, start)
     try:
-        yield shown
+        yield bar
     except Exception as error:
         if not hasattr(error, "doing"):
-            error.doing = str(shown)  # type: ignore[attr-defined]
+            error.doing = str(bar)  # type: ignore[attr-defined]
         raise
     finally:
-        shown.close()
+        bar.close()

@@ -12,7 +12,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as safetensors quotes the system
 _TORCH_WRITER = re.compile(r"PytorchStreamWriter failed|file write failed|unexpected pos \d+")
 
-_LONGEST = 4000  # characters of a line
+_MAX_LINE = 4000  # characters of a line
 _MAX_SHOWN = 200  # problems in a message
 
 
@@ -24,7 +24,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(re.sub(rf"(.{{{_LONGEST}}}).+", r"\1…", message))
+        super().__init__(re.sub(rf"(.{{{_MAX_LINE}}}).+", r"\1…", message))
 
 
 class Problems(UserError):
@@ -39,10 +39,10 @@ class Problems(UserError):
         self.summary = summary
         self.problems = tuple(problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        shown = [f"  - {p}" for p in problems[:_MAX_SHOWN]]
-        more = len(problems) - len(shown)
+        lines = [f"  - {p}" for p in problems[:_MAX_SHOWN]]
+        more = len(problems) - len(lines)
         super().__init__(
-            "\n".join([f"{summary}: {count}", *shown, *([f"  … and {more} more"] if more else [])])
+            "\n".join([f"{summary}: {count}", *lines, *([f"  … and {more} more"] if more else [])])
         )
 
 
@@ -75,7 +75,7 @@ def disk_error(error: BaseException | None) -> OSError | None:
 
 
 @contextmanager
-def naming(target: Path) -> Iterator[None]:
+def name_disk_errors(target: Path) -> Iterator[None]:
     """Errors of the disk in the block are OSErrors that name ``target``, whichever library wrote to it."""
     try:
         yield
@@ -89,7 +89,7 @@ def naming(target: Path) -> Iterator[None]:
         raise OSError(full.errno, full.strerror, str(target)) from error
 
 
-def disk_sentence(error: OSError) -> str:
+def disk_error_text(error: OSError) -> str:
     """One sentence about a disk that does not take a file, with what is free there."""
     place = Path(error.filename) if isinstance(error.filename, str) else Path()
     folder = next((p for p in (place, *place.absolute().parents) if p.is_dir()), Path())

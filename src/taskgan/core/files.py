@@ -21,7 +21,7 @@ import yaml
 
 from taskgan import __version__
 from taskgan.core.console import printable
-from taskgan.core.errors import UserError, naming
+from taskgan.core.errors import UserError, name_disk_errors
 from taskgan.core.parse import parse_yaml, read_text
 
 PathLike = str | os.PathLike[str]
@@ -51,7 +51,7 @@ def atomic(target: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
         OSError: If the disk does not take it; its ``filename`` is the target.
     """
-    with naming(target):
+    with name_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = _partial(target)
         partial.touch(0o666, exist_ok=False)
@@ -60,10 +60,10 @@ def atomic(target: Path, *, durable: bool = True) -> Iterator[Path]:
             yield partial
             partial.chmod(mode)  # some writers (safetensors) keep a file to its owner
             if durable:
-                _sync(partial)
+                _sync_to_disk(partial)
             partial.replace(target)
             if durable:
-                _sync(target.parent)
+                _sync_to_disk(target.parent)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -72,9 +72,9 @@ def atomic(target: Path, *, durable: bool = True) -> Iterator[Path]:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Give a folder beside ``target`` to build in; it takes the target's place only if the block succeeds.
 
-    The new folder is whole on the disk before the old one moves aside (:func:`previous`), which is removed last: who
-    reads the folder finds the old or the new one under one of two names. Killed between the two moves, the next call
-    puts the old one back.
+    The new folder is whole on the disk before the old one moves aside (:func:`previous_folder`), which is removed
+    last: who reads the folder finds the old or the new one under one of two names. Killed between the two moves,
+    the next call puts the old one back.
 
     Args:
         target: The folder to be made. Parent folders are made.
@@ -82,9 +82,9 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     Raises:
         OSError: If the disk does not take it; its ``filename`` is the target.
     """
-    with naming(target):
+    with name_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        old = previous(target)
+        old = previous_folder(target)
         if old.exists() and not target.exists():
             old.replace(target)
         partial = _partial(target)
@@ -92,18 +92,18 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         try:
             yield partial
             for path in [*partial.rglob("*"), partial]:
-                _sync(path)
+                _sync_to_disk(path)
             if target.exists():
                 shutil.rmtree(old, ignore_errors=True)
                 target.replace(old)
             partial.replace(target)
-            _sync(target.parent)
+            _sync_to_disk(target.parent)
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def previous(folder: Path) -> Path:
+def previous_folder(folder: Path) -> Path:
     """Where the old folder is while :func:`atomic_folder` puts a new one into its place."""
     return folder.with_name(f".{folder.name}.previous")
 
@@ -118,7 +118,7 @@ def _host() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 
-def _sync(path: Path) -> None:
+def _sync_to_disk(path: Path) -> None:
     """Wait until the disk has a file or the entries of a folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -167,7 +167,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def contents(folder: Path) -> list[Path]:
+def folder_files(folder: Path) -> list[Path]:
     """What a folder holds apart from locks and what a killed process had begun to write; empty where it is none."""
     if not folder.is_dir():
         return []
@@ -215,8 +215,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     value = parse_yaml(read_text(path), str(path))
     if not isinstance(value, dict):
-        found = "nothing" if value is None else f"a {type(value).__name__}"
-        raise UserError(f"{path} holds {found}, expected a mapping of settings")
+        kind = "nothing" if value is None else f"a {type(value).__name__}"
+        raise UserError(f"{path} holds {kind}, expected a mapping of settings")
     return value
 
 
@@ -226,7 +226,7 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def digest(value: Mapping[str, Any], length: int = 12) -> str:
+def value_digest(value: Mapping[str, Any], length: int = 12) -> str:
     """A short stable name for a set of settings: SHA-256 of its canonical JSON, cut to ``length`` hex digits."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:length]
@@ -234,19 +234,19 @@ def digest(value: Mapping[str, Any], length: int = 12) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of this package, Python and the libraries that can change a number; absent ones are left out."""
-    found = {"taskgan": __version__, "python": platform.python_version()}
+    by_name = {"taskgan": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            by_name[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return by_name
 
 
 def write_rows(
     target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
 ) -> None:
-    """Write a CSV table atomically; every field goes through :func:`cell`.
+    """Write a CSV table atomically; every field goes through :func:`csv_cell`.
 
     Args:
         target: The file.
@@ -256,15 +256,15 @@ def write_rows(
     """
     with atomic(target) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n", delimiter=delimiter)
-        writer.writerow([cell(name) for name in columns])
-        writer.writerows([cell(row.get(name, "")) for name in columns] for row in rows)
+        writer.writerow([csv_cell(name) for name in columns])
+        writer.writerows([csv_cell(row.get(name, "")) for name in columns] for row in rows)
 
 
-def cell(value: object) -> object:
+def csv_cell(value: object) -> object:
     """A field that no spreadsheet takes for a formula and no terminal for a command; numbers stay.
 
-    Text that begins with ``=``, ``+``, ``-`` or ``@`` gets an apostrophe before it, which :func:`raw` takes away;
-    control characters become ``\\x1b``.
+    Text that begins with ``=``, ``+``, ``-`` or ``@`` gets an apostrophe before it, which :func:`unescaped_cell`
+    takes away; control characters become ``\\x1b``.
     """
     if not isinstance(value, str):
         return value
@@ -276,6 +276,6 @@ def cell(value: object) -> object:
     return printable(value)
 
 
-def raw(text: str) -> str:
-    """The text that :func:`cell` made a field of."""
+def unescaped_cell(text: str) -> str:
+    """The text that :func:`csv_cell` made a field of."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

@@ -54,7 +54,7 @@ def locked(
     folder = place.parent if beside else place
     file = folder / (f".{place.name}.lock" if beside else name)
     check_writable(folder, what)
-    made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
+    created = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock: Any = FileLock(file)
     try:
@@ -64,7 +64,7 @@ def locked(
         _acquire(lock, file, place, wait=wait)
         try:
             if not isinstance(lock, SoftFileLock):  # that has a record of its own in it
-                file.write_text(json.dumps(_us()), encoding="utf-8")
+                file.write_text(json.dumps(_own_process()), encoding="utf-8")
             remove_partial(folder, deep=not beside)
             yield
         except Exception as error:
@@ -75,7 +75,7 @@ def locked(
             file.unlink(missing_ok=True)  # before it is let go of: who gets an unlinked file tries again
             lock.release()
     finally:
-        for path in made:
+        for path in created:
             try:
                 path.rmdir()
             except OSError:
@@ -116,7 +116,7 @@ def _acquire(lock: Any, file: Path, place: Path, *, wait: bool) -> None:
     try:
         lock.acquire(timeout=0.2)  # a lock that is just being let go of is free at once
     except Timeout:
-        holder = _sentence(file)
+        holder = _holder_text(file)
         if not wait:
             raise UserError(
                 f"{place} is in use by {holder}; wait until that has ended, or take another folder"
@@ -127,27 +127,27 @@ def _acquire(lock: Any, file: Path, place: Path, *, wait: bool) -> None:
         raise UserError(f"{file} cannot be locked: {error.strerror or error}") from None
 
 
-def _us() -> dict[str, Any]:
-    words = [Path(word).name if word.startswith("/") else word for word in sys.argv]
+def _own_process() -> dict[str, Any]:
+    arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv]
     return {
         "host": platform.node(),
         "pid": os.getpid(),
         "process": _PROCESS,
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "command": shlex.join(words),
+        "command": shlex.join(arguments),
     }
 
 
 def _holder(file: Path) -> dict[str, Any]:
     """What the lock's file says; empty where it says nothing."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
-def _sentence(file: Path) -> str:
+def _holder_text(file: Path) -> str:
     held = _holder(file)
     if not {"host", "pid", "since", "command"} <= held.keys():
         return "another process"

@@ -18,7 +18,7 @@ _MAX_BITS = 128  # of a whole number: the state of a random generator has as man
 _MAX_QUOTED = 200
 
 
-class TooDeep(UserError):
+class NestingError(UserError):
     """Values in values, more than anything here can carry along."""
 
 
@@ -31,15 +31,15 @@ def quoted(value: object) -> str:
     return text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…"
 
 
-def cut(text: str) -> str:
+def truncated(text: str) -> str:
     """A text that a message quotes as it is, cut at 200 characters; of several lines the first."""
     line = next(iter(text.strip().splitlines()), "")
     return line if len(line) <= _MAX_QUOTED else line[:_MAX_QUOTED] + "…"
 
 
-def reason(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What a library's exception says, in at most 200 characters; the name of its class where it says nothing."""
-    return cut(str(error)) or type(error).__name__
+    return truncated(str(error)) or type(error).__name__
 
 
 def read_text(path: Path) -> str:
@@ -57,7 +57,7 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {reason(error)}") from None
+        raise UserError(f"{path} cannot be read: {error_text(error)}") from None
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -76,13 +76,13 @@ def parse_yaml(text: str, source: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise UserError(f"{source} is not valid YAML{line}: {cut(problem)}") from None
+        raise UserError(f"{source} is not valid YAML{line}: {truncated(problem)}") from None
     except Exception as error:  # dates, numbers and tags that are none raise whatever Python does
-        raise UserError(f"{source} is not valid YAML: {reason(error)}") from None
+        raise UserError(f"{source} is not valid YAML: {error_text(error)}") from None
 
 
 def parse_json(text: str, source: str) -> Any:
-    """The value of a JSON text; NaN and infinity are let through, see :func:`finite`.
+    """The value of a JSON text; NaN and infinity are let through, see :func:`without_nonfinite`.
 
     Raises:
         UserError: If it is not valid.
@@ -92,20 +92,20 @@ def parse_json(text: str, source: str) -> Any:
         value = json.loads(text)
         _check_depth(value)
     except RecursionError:
-        raise TooDeep(f"{source} nests more than {MAX_DEPTH} values, expected fewer") from None
+        raise NestingError(f"{source} nests more than {MAX_DEPTH} values, expected fewer") from None
     except ValueError as error:
-        raise UserError(f"{source} is not valid JSON: {reason(error)}") from None
+        raise UserError(f"{source} is not valid JSON: {error_text(error)}") from None
     return value
 
 
-def finite(value: Any) -> tuple[Any, int]:
+def without_nonfinite(value: Any) -> tuple[Any, int]:
     """A JSON value without its NaN and infinite numbers, and how many these were. In a list ``null`` replaces one."""
     if isinstance(value, dict):
-        parts = {key: finite(part) for key, part in value.items() if not _infinite(part)}
+        parts = {key: without_nonfinite(part) for key, part in value.items() if not _infinite(part)}
         lost = len(value) - len(parts) + sum(count for _, count in parts.values())
         return {key: part for key, (part, _) in parts.items()}, lost
     if isinstance(value, list):
-        items = [finite(None if _infinite(part) else part) for part in value]
+        items = [without_nonfinite(None if _infinite(part) else part) for part in value]
         return [part for part, _ in items], sum(map(_infinite, value)) + sum(count for _, count in items)
     return value, 0
 
@@ -156,7 +156,7 @@ class _Loader(yaml.SafeLoader):
                 problem = f"aliases that repeat more than {_MAX_ALIASED} values"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
         else:
-            self._sizes[id(node)] = 1 + sum(self._sizes[id(part)] for part in _parts(node))
+            self._sizes[id(node)] = 1 + sum(self._sizes[id(part)] for part in _child_nodes(node))
         return node
 
     def construct_whole_number(self, node: Any) -> int:
@@ -170,7 +170,7 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
 
 
-def _parts(node: Any) -> list[Any]:
+def _child_nodes(node: Any) -> list[Any]:
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []

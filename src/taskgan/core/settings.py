@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.parse import cut, parse_yaml, quoted
+from taskgan.core.parse import parse_yaml, quoted, truncated
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,20 +32,20 @@ def validated(model: type[Model], values: Mapping[str, Any], summary: str) -> Mo
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise Problems(summary, [_sentence(model, e) for e in error.errors()]) from None
+        raise Problems(summary, [_error_text(model, e) for e in error.errors()]) from None
 
 
-def _sentence(model: type[BaseModel], error: Any) -> str:
-    where = cut(".".join(str(part) for part in error["loc"])) or "settings"
+def _error_text(model: type[BaseModel], error: Any) -> str:
+    where = truncated(".".join(str(part) for part in error["loc"])) or "settings"
     if error["type"] == "extra_forbidden":
         known = _known_keys(model, error["loc"][:-1])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return f"unknown key {where}; {hint}"
-    found = error["input"]
-    shown = "" if isinstance(found, Mapping | BaseModel) else f" (found {quoted(found)})"
+    value = error["input"]
+    suffix = "" if isinstance(value, Mapping | BaseModel) else f" (found {quoted(value)})"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
+    return f"{where}: {message[:1].lower()}{message[1:]}{suffix}"
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
@@ -71,19 +71,19 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         UserError: If it is not of that form, or names something that cannot be.
     """
     name, equals, text = override.partition("=")
-    shown = cut(override)
+    excerpt = truncated(override)
     if not equals or not name.strip():
-        raise UserError(f"--set {shown}: expected section.key=value, e.g. loss.mu_task=0.3")
-    value = parse_yaml(text, f"--set {shown}: {quoted(text)}")
+        raise UserError(f"--set {excerpt}: expected section.key=value, e.g. loss.mu_task=0.3")
+    value = parse_yaml(text, f"--set {excerpt}: {quoted(text)}")
     *parents, last = name.strip().split(".")
     place: Any = values
     for parent in parents:
         if isinstance(place, dict):
             place.setdefault(parent, {})
-        place = place[_key(place, parent, shown)]
+        place = place[_key(place, parent, excerpt)]
         if not isinstance(place, dict | list):
-            raise UserError(f"--set {shown}: {cut(parent)} is a value, not a section")
-    place[_key(place, last, shown)] = value
+            raise UserError(f"--set {excerpt}: {truncated(parent)} is a value, not a section")
+    place[_key(place, last, excerpt)] = value
 
 
 def _key(place: Any, name: str, override: str) -> Any:

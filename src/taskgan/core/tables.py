@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, cell, raw
-from taskgan.core.parse import cut, quoted, reason
+from taskgan.core.files import atomic, csv_cell, unescaped_cell
+from taskgan.core.parse import error_text, quoted, truncated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,19 +37,19 @@ def csv_rows(
         text = table.read_bytes().decode("utf-8-sig")
         text = text[: text.rfind("\n") + 1] if whole_lines else text
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        header = [raw(name.strip()) for name in reader.fieldnames or ()]
+        header = [unescaped_cell(name.strip()) for name in reader.fieldnames or ()]
         reader.fieldnames = header
         rows = [  # blank lines count
-            (reader.line_num, {k: raw(v) if isinstance(v, str) else v for k, v in values.items()})
+            (reader.line_num, {k: unescaped_cell(v) if isinstance(v, str) else v for k, v in values.items()})
             for values in reader
         ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as CSV: {reason(error)}") from None
+        raise UserError(f"{table} cannot be read as CSV: {error_text(error)}") from None
     missing = [name for name in required if name not in header]
     if missing:
         raise UserError(
-            f"{table} lacks the column{'s' * (len(missing) > 1)} {cut(', '.join(missing))}; "
-            f"found {cut(', '.join(header)) or 'no header'}, expected at least {cut(', '.join(required))}"
+            f"{table} lacks the column{'s' * (len(missing) > 1)} {truncated(', '.join(missing))}; "
+            f"found {truncated(', '.join(header)) or 'no header'}, expected at least {truncated(', '.join(required))}"
             + ", separated by commas"
             * any(mark in name for name in header for mark in ";\t")
         )
@@ -132,7 +132,8 @@ def read_frame(
 
 
 def write_frame(target: Path, frame: "pd.DataFrame", *, digits: int) -> None:
-    """Write a frame as CSV, atomically; text is never a formula for a spreadsheet (:func:`~taskgan.core.files.cell`).
+    """Write a frame as CSV, atomically; text is never a formula for a spreadsheet
+    (:func:`~taskgan.core.files.csv_cell`).
 
     Args:
         target: The file.
@@ -142,7 +143,7 @@ def write_frame(target: Path, frame: "pd.DataFrame", *, digits: int) -> None:
     import pandas as pd
 
     text = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
-    cells = {n: pd.Series([cell(v) for v in frame[n]], frame.index, dtype=frame[n].dtype) for n in text}
+    cells = {n: pd.Series([csv_cell(v) for v in frame[n]], frame.index, dtype=frame[n].dtype) for n in text}
     with atomic(target) as partial:
         frame.assign(**cells).to_csv(partial, index=False, float_format=f"%.{digits}g", lineterminator="\n")
 

@@ -49,30 +49,30 @@ def _refuse_packed(archive: zipfile.ZipFile) -> None:
         raise ValueError(f"{packed} is compressed, which neither torch.save nor numpy.savez does")
 
 
-def misfit(state: Mapping[str, "Tensor"], network: "nn.Module") -> str:
+def state_mismatch(state: Mapping[str, "Tensor"], network: "nn.Module") -> str:
     """What of some weights does not fit a network: a name, a type or a shape; empty where all does.
 
     Args:
         state: By the names of the network's parameters and buffers.
         network: On any device, ``meta`` too.
     """
-    wanted = network.state_dict()
-    for name in wanted:
+    required = network.state_dict()
+    for name in required:
         if name not in state:
             return f"{name} is missing"
     for name, tensor in state.items():
-        if name not in wanted:
+        if name not in required:
             return f"{quoted(name)} is unknown"
-        for what, found, expected in (
-            ("type", tensor.dtype, wanted[name].dtype),
-            ("shape", tuple(tensor.shape), tuple(wanted[name].shape)),
+        for what, actual, expected in (
+            ("type", tensor.dtype, required[name].dtype),
+            ("shape", tuple(tensor.shape), tuple(required[name].shape)),
         ):
-            if found != expected:
-                return f"{name} has the {what} {found}, expected {expected}"
+            if actual != expected:
+                return f"{name} has the {what} {actual}, expected {expected}"
     return ""
 
 
-def not_finite(state: Mapping[str, "Tensor"]) -> str:
+def nonfinite_tensor(state: Mapping[str, "Tensor"]) -> str:
     """Name of the first tensor with NaN or infinite values; empty where there is none."""
     import torch
 

@@ -15,7 +15,7 @@ _REACH = 4.0  # standard deviations of a Gaussian, of which less than 1e-4 lies 
 _A = -0.5  # of Keys' kernel: the only value that interpolates a quadratic exactly
 
 
-def blur(length: int, sigma: float) -> Matrix:
+def blur_matrix(length: int, sigma: float) -> Matrix:
     """Gaussian blur (L, L), sampled at whole pixels and normalised, mirrored at the edges (``… b a | a b …``).
 
     Args:
@@ -33,7 +33,7 @@ def blur(length: int, sigma: float) -> Matrix:
     return _matrix(folded, np.broadcast_to(weights / weights.sum(), folded.shape), length)
 
 
-def area(length: int, size: int) -> Matrix:
+def area_matrix(length: int, size: int) -> Matrix:
     """Mean over the part of the axis that each of ``size`` pixels covers (size, L); parts of pixels count as such.
 
     Args:
@@ -50,7 +50,7 @@ def area(length: int, size: int) -> Matrix:
     return _matrix(np.minimum(places, length - 1), weights / weights.sum(axis=1, keepdims=True), length)
 
 
-def decimate(length: int, size: int) -> Matrix:
+def decimate_matrix(length: int, size: int) -> Matrix:
     """The value at the middle of each of ``size`` pixels (size, L), linear between its two neighbours.
 
     Taking every n-th pixel instead would shift the image by (n − 1)/2 pixels.
@@ -66,7 +66,7 @@ def decimate(length: int, size: int) -> Matrix:
     return _matrix(places, np.stack([1 - share, share], axis=1), length)
 
 
-def bicubic(size: int, length: int) -> Matrix:
+def bicubic_matrix(size: int, length: int) -> Matrix:
     """Cubic convolution up to ``length`` pixels (L, size), pixel centres aligned, the edge's value outside.
 
     Keys 1981 (10.1109/TASSP.1981.1163711) with a = −0.5, as Pillow and MATLAB have it.
@@ -91,6 +91,6 @@ def _keys(t: NDArray[np.float64]) -> NDArray[np.float64]:
 def _matrix(places: NDArray[np.intp], weights: NDArray[np.float64], columns: int) -> Matrix:
     """Rows of weights at places; those of one place add up."""
     rows = np.broadcast_to(np.arange(len(places))[:, None], places.shape)
-    kept = weights != 0
-    entries = (weights[kept], (rows[kept], places[kept]))
+    nonzero = weights != 0
+    entries = (weights[nonzero], (rows[nonzero], places[nonzero]))
     return sparse.coo_array(entries, shape=(len(places), columns)).tocsr()

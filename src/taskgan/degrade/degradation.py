@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 
 from taskgan.core.errors import UserError
 from taskgan.degrade import axis
-from taskgan.degrade.steps import apply_noise, steps_of
+from taskgan.degrade.steps import apply_noise, steps_from_values
 from taskgan.generator import Blur, Down
 
 Image = NDArray[np.float64]
@@ -44,7 +44,7 @@ class Degradation:
             raise ValueError("a degradation needs at least one step")
         self.steps = tuple(steps)
 
-    def as_values(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """The steps as plain values, for ``cohort.yaml`` (``degradation: {steps: …}``)."""
         return [step.model_dump(mode="json") for step in self.steps]
 
@@ -58,7 +58,7 @@ class Degradation:
         if "degradation" not in description:
             return None
         try:
-            return cls(steps_of(description["degradation"]["steps"]))
+            return cls(steps_from_values(description["degradation"]["steps"]))
         except (KeyError, TypeError, ValueError):
             raise UserError(
                 "cohort.yaml has a degradation that is no list of steps such as {kind: blur, sigma: 2}"
@@ -74,18 +74,20 @@ class Degradation:
         Returns:
             The same shape, clipped to 0 to 1.
         """
-        found = np.asarray(image, dtype=np.float64)
-        drawn = rng or np.random.default_rng(0)
+        degraded = np.asarray(image, dtype=np.float64)
+        generator = rng or np.random.default_rng(0)
         for linear, group in groupby(self.steps, lambda step: isinstance(step, Blur | Down)):
             part = tuple(group)
             if linear:
-                found = _both([_chain(part, n) for n in found.shape[:2]], found)
+                degraded = _both([_chain(part, n) for n in degraded.shape[:2]], degraded)
                 continue
             for step in part:
-                found = apply_noise(step, found, drawn)
-        if found.shape[:2] != image.shape[:2]:
-            found = _both([_up(low, n) for low, n in zip(found.shape, image.shape[:2], strict=False)], found)
-        return np.clip(found, 0.0, 1.0)
+                degraded = apply_noise(step, degraded, generator)
+        if degraded.shape[:2] != image.shape[:2]:
+            degraded = _both(
+                [_up(low, n) for low, n in zip(degraded.shape, image.shape[:2], strict=False)], degraded
+            )
+        return np.clip(degraded, 0.0, 1.0)
 
     def forward(self, image: NDArray[Any]) -> Image:
         """A: blur and down-sampling alone, (X, Y) to the low resolution."""
@@ -107,7 +109,7 @@ class Degradation:
         """Whether blur and down-sampling are all there is: the low-resolution image is A·clean and no more."""
         return all(isinstance(step, Blur | Down) for step in self.steps)
 
-    def along(self, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def axis_matrices(self, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A and U⁺ along an axis of a length L, dense, (l, L) each: what they give of a degraded image's axis is
         what its low-resolution image has, ``A·clean = U⁺·degraded``.
         """
@@ -119,15 +121,15 @@ class Degradation:
 
         Exact up to the rounding and clipping of the degraded image's file.
         """
-        found = np.asarray(degraded, dtype=np.float64)
+        values = np.asarray(degraded, dtype=np.float64)
         for dimension in (0, 1):
-            length = found.shape[dimension]
+            length = values.shape[dimension]
             up, solver = _inverse(self._axis(length).shape[0], length)
-            lines = np.moveaxis(found, dimension, 0)
+            lines = np.moveaxis(values, dimension, 0)
             right = up.T @ lines.reshape(len(lines), -1)
             solved = solver.solve(np.ascontiguousarray(right)).reshape(-1, *lines.shape[1:])
-            found = np.moveaxis(solved, 0, dimension)
-        return found
+            values = np.moveaxis(solved, 0, dimension)
+        return values
 
     def consistency(self, restored: NDArray[Any], degraded: NDArray[Any]) -> float:
         """Back-projection error: RMSE of A·restored against the low-resolution image, in units of the range (0 to 1).
@@ -147,7 +149,7 @@ class Degradation:
         return _chain(tuple(step for step in self.steps if isinstance(step, Blur | Down)), length)
 
 
-def low_size(length: int, factor: float) -> int:
+def reduced_size(length: int, factor: float) -> int:
     """Pixels that are left of an axis."""
     return max(1, round(length / factor))
 
@@ -159,16 +161,16 @@ def _chain(steps: Steps, length: int) -> sparse.csr_array:
     for step in steps:
         before = int(whole.shape[0])
         if isinstance(step, Blur):
-            whole = axis.blur(before, step.sigma) @ whole
+            whole = axis.blur_matrix(before, step.sigma) @ whole
         else:
-            make = axis.area if step.by == "area" else axis.decimate
-            whole = make(before, low_size(before, step.factor)) @ whole
+            make = axis.area_matrix if step.by == "area" else axis.decimate_matrix
+            whole = make(before, reduced_size(before, step.factor)) @ whole
     return whole.tocsr()
 
 
 @lru_cache(_SIZES)
 def _up(low: int, length: int) -> sparse.csr_array:
-    return axis.bicubic(low, length) if low != length else sparse.eye_array(length, format="csr")
+    return axis.bicubic_matrix(low, length) if low != length else sparse.eye_array(length, format="csr")
 
 
 @lru_cache(_SIZES)

@@ -32,7 +32,7 @@ def parse_steps(text: str) -> tuple[Any, ...]:
         UserError: If a step is unknown or has no number.
         Problems: If a number is out of range.
     """
-    found = []
+    steps = []
     for part in text.split(","):
         name, colon, number = part.strip().partition(":")
         if name not in _KINDS or not colon:
@@ -44,11 +44,11 @@ def parse_steps(text: str) -> tuple[Any, ...]:
         values: dict[str, Any] = {key: number.strip()}
         if name == "decimate":
             values["by"] = "decimate"
-        found.append(validated(model, values, f"--degrade {text} has a bad step {part.strip()}"))
-    return tuple(found)
+        steps.append(validated(model, values, f"--degrade {text} has a bad step {part.strip()}"))
+    return tuple(steps)
 
 
-def steps_of(values: Sequence[Any]) -> tuple[Any, ...]:
+def steps_from_values(values: Sequence[Any]) -> tuple[Any, ...]:
     """Steps as ``cohort.yaml`` has them."""
     steps: tuple[Any, ...] = _ADAPTER.validate_python(list(values))
     return steps

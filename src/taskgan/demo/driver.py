@@ -15,7 +15,7 @@ from typing import Any
 
 from taskgan.core.console import duration, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import contents, read_yaml, versions, write_yaml
+from taskgan.core.files import folder_files, read_yaml, versions, write_yaml
 from taskgan.core.lock import exclusive
 from taskgan.recipe import Recipe
 
@@ -31,27 +31,27 @@ class Demo:
         title: What it shows, in words.
         minutes: How long it takes on two idle cores.
         settings: Everything that decides it; a folder that was begun with others is refused.
-        simulate: Name of the first stage, and what makes the cohort in the folder that it is given.
+        cohort_stage: Name of the first stage, and what makes the cohort in the folder that it is given.
         recipes: Of every method that is trained, in order.
         readers: The recipe of T and the judge that read the results of all methods alike.
-        fitted: Methods that need no training: what restores the test subjects of a cohort into a folder.
-        teach: Name of a stage of its own that teaches T and the judge of a cohort, and what does it; None leaves them
-            to the first who asks.
+        fit_methods: Methods that need no training: what restores the test subjects of a cohort into a folder.
+        pretrain_stage: Name of a stage of its own that teaches T and the judge of a cohort, and what does it; None
+            leaves them to the first who asks.
     """
 
     title: str
     minutes: int
     settings: Mapping[str, Any]
-    simulate: tuple[str, Callable[[Path], object]]
+    cohort_stage: tuple[str, Callable[[Path], object]]
     recipes: Mapping[str, Recipe]
     readers: Recipe
-    fitted: Mapping[str, Callable[[Path, Path], object]] = field(default_factory=dict)
-    teach: tuple[str, Callable[[Path], object]] | None = None
+    fit_methods: Mapping[str, Callable[[Path, Path], object]] = field(default_factory=dict)
+    pretrain_stage: tuple[str, Callable[[Path], object]] | None = None
 
     @property
     def methods(self) -> tuple[str, ...]:
         """All methods: those that need no training first."""
-        return (*self.fitted, *self.recipes)
+        return (*self.fit_methods, *self.recipes)
 
 
 @exclusive("out", "the demo")
@@ -78,7 +78,7 @@ def run_demo(out: Path, demo: Demo) -> Path:
         say(f"\n[{number}/{len(stages)}] {name}")
         began = time.monotonic()
         work()
-        _note(out, record, name, time.monotonic() - began)
+        _record_stage(out, record, name, time.monotonic() - began)
     total = sum(record["seconds"].values())
     page = out / "report" / "report.html"
     say(f"\nDone in {duration(total)}, at most {record['peak_memory_mb'] / 1024:.1f} GB. Open {page}")
@@ -87,14 +87,17 @@ def run_demo(out: Path, demo: Demo) -> Path:
 
 def _stages(out: Path, demo: Demo) -> list[Stage]:
     cohort, runs = out / "cohort", {method: out / "runs" / method for method in demo.methods}
-    name, simulate = demo.simulate
-    taught = [(demo.teach[0], partial(demo.teach[1], cohort))] if demo.teach else []
+    name, simulate = demo.cohort_stage
+    pretraining = [(pretrain[0], partial(pretrain[1], cohort))] if (pretrain := demo.pretrain_stage) else []
     return [
         (name, partial(simulate, cohort)),
-        *taught,
+        *pretraining,
         *((f"train {m}", partial(_train, recipe, cohort, runs[m])) for m, recipe in demo.recipes.items()),
         *(
-            (f"restore the test subjects with {m}", partial(_restore, demo.fitted.get(m), cohort, runs[m]))
+            (
+                f"restore the test subjects with {m}",
+                partial(_restore, demo.fit_methods.get(m), cohort, runs[m]),
+            )
             for m in demo.methods
         ),
         *((f"evaluate {m}", partial(_evaluate, m, demo.readers, cohort, runs[m])) for m in demo.methods),
@@ -110,7 +113,7 @@ def _train(recipe: Recipe, cohort: Path, run: Path) -> None:
 
 def _restore(fitted: Callable[[Path, Path], object] | None, cohort: Path, run: Path) -> None:
     folder = run / "restored"
-    if finished(folder):
+    if is_complete(folder):
         say(f"{folder} is complete")
     elif fitted is not None:
         fitted(cohort, folder)
@@ -154,7 +157,7 @@ def check_overrides(overrides: Sequence[str], methods: Sequence[str]) -> None:
             raise UserError(f"--set {text}: the demo trains {', '.join(methods)}, expected another key")
 
 
-def finished(restored: Path) -> bool:
+def is_complete(restored: Path) -> bool:
     """Whether a folder of restored images is complete."""
     path = restored / "restored.yaml"
     return path.is_file() and read_yaml(path).get("status") == "complete"
@@ -171,14 +174,14 @@ def _open_record(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
                 f"{out} holds a demo with other settings; choose another folder or remove that one"
             )
         return record
-    if contents(out):
+    if folder_files(out):
         raise UserError(f"{out} exists and holds no demo; choose an empty folder")
     record = {"settings": settings, "versions": versions(), "seconds": {}, "peak_memory_mb": 0}
     write_yaml(path, record)
     return record
 
 
-def _note(out: Path, record: dict[str, Any], name: str, seconds: float) -> None:
+def _record_stage(out: Path, record: dict[str, Any], name: str, seconds: float) -> None:
     """Keep the longest time of a stage (a repeated call finds it finished) and a bound on the peak of memory.
 
     The system tells the peak of the largest child only: every core may have had one as large.

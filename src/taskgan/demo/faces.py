@@ -54,8 +54,8 @@ def demo_faces(
 
     if data is None:
         raise UserError(NO_DATA)
-    _, found = find_data(data, {})  # what is wrong with it is said before anything is written
-    lists = {name: checksum(one.source) for name, one in found.items()}
+    _, sources = find_data(data, {})  # what is wrong with it is said before anything is written
+    lists = {name: checksum(one.source) for name, one in sources.items()}
     check_overrides(overrides, METHODS)
     base = read_recipe("face-demo", [*overrides, f"seed={seed}"])
     part = LfwSubset(people=people, images=images, pairs=pairs)
@@ -83,9 +83,12 @@ def demo_faces(
                 "lists": lists,
                 "recipe": dump_recipe(base),
             },
-            simulate=("prepare: a part of LFW, cut to the face, blurred, 8x fewer pixels, bicubic", prepare),
+            cohort_stage=(
+                "prepare: a part of LFW, cut to the face, blurred, 8x fewer pixels, bicubic",
+                prepare,
+            ),
             recipes={method: base.model_copy(update={"objective": method}) for method in METHODS},
             readers=base,
-            teach=("teach T and the judge to tell people apart", teach),
+            pretrain_stage=("teach T and the judge to tell people apart", teach),
         ),
     )

@@ -53,9 +53,9 @@ def demo_mr(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Sequence
             title=f"six MR contrasts from one acquisition, {subjects} simulated subjects",
             minutes=11,
             settings={"seed": seed, "subjects": subjects, "recipe": dump_recipe(base)},
-            simulate=("simulate: tissues, lesions, signals of every sequence, coil noise", simulate),
+            cohort_stage=("simulate: tissues, lesions, signals of every sequence, coil noise", simulate),
             recipes={method: base.model_copy(update={"objective": method}) for method in METHODS},
             readers=readers,
-            fitted={PHYSICS: fit},
+            fit_methods={PHYSICS: fit},
         ),
     )

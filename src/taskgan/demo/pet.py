@@ -40,7 +40,7 @@ def demo_pet(out: Path, *, seed: int = 0, subjects: int = 36, overrides: Sequenc
             title=f"1 % low-dose amyloid PET, {subjects} simulated subjects",
             minutes=10,
             settings={"seed": seed, "subjects": subjects, "recipe": dump_recipe(base)},
-            simulate=("simulate: anatomy, uptake, TOF projection, thinning to 1 %, OSEM", simulate),
+            cohort_stage=("simulate: anatomy, uptake, TOF projection, thinning to 1 %, OSEM", simulate),
             recipes={method: base.model_copy(update={"objective": method}) for method in METHODS},
             readers=base,
         ),

@@ -22,10 +22,10 @@ from pathlib import Path
 import pandas as pd
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, cell
+from taskgan.core.files import atomic, csv_cell
 from taskgan.core.tables import read_frame
 
-TEXT = (
+TEXT_COLUMNS = (
     "case",
     "subject",
     "method",
@@ -38,7 +38,7 @@ TEXT = (
     "brain",
     "lesions",
 )
-COLUMNS = (
+CASE_COLUMNS = (
     "case",
     "subject",
     "label",
@@ -71,7 +71,7 @@ COLUMNS = (
     "cortex",
     "reference",
 )
-OBSERVED = (
+OBSERVER_COLUMNS = (
     "grey_white",
     "grey_white_error",
     "csf_white",
@@ -89,28 +89,28 @@ OBSERVED = (
     "checkerboard_error",
     "back_projection",
 )
-OPTIONAL = ("condition", *OBSERVED, "brain", "lesions")
+OPTIONAL_COLUMNS = ("condition", *OBSERVER_COLUMNS, "brain", "lesions")
 _INFINITE = ("psnr", "psnr_head")  # of an image against itself
-QUALITY = ("psnr", "ssim", "rmse", "rmse_relative")
-READERS = ("task", "judge", "suvr")
+QUALITY_METRICS = ("psnr", "ssim", "rmse", "rmse_relative")
+READER_NAMES = ("task", "judge", "suvr")
 
 
-def write_cases(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+def write_case_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write the table atomically. NaN and None become empty, numbers keep six significant digits or more.
 
     Args:
         path: The file.
         rows: One mapping a row; missing columns are left empty, optional ones that are empty in all rows left out.
     """
-    listed = [{key: as_text(row.get(key)) for key in (*COLUMNS, *OPTIONAL)} for row in rows]
-    columns = [*COLUMNS, *(key for key in OPTIONAL if any(row[key] for row in listed))]
+    listed = [{key: csv_text(row.get(key)) for key in (*CASE_COLUMNS, *OPTIONAL_COLUMNS)} for row in rows]
+    columns = [*CASE_COLUMNS, *(key for key in OPTIONAL_COLUMNS if any(row[key] for row in listed))]
     with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, fieldnames=columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(listed)
 
 
-def read_cases(folder: Path) -> pd.DataFrame:
+def read_case_table(folder: Path) -> pd.DataFrame:
     """Read an evaluation folder's table: text columns as text, all others as numbers (NaN where empty).
 
     Optional columns that the file does not have are empty.
@@ -121,11 +121,11 @@ def read_cases(folder: Path) -> pd.DataFrame:
     path = folder / "cases.csv"
     if not path.is_file():
         raise UserError(f"{folder} holds no cases.csv; expected a folder that taskgan evaluate made")
-    return read_frame(path, COLUMNS, TEXT, optional=OPTIONAL, infinite=_INFINITE)
+    return read_frame(path, CASE_COLUMNS, TEXT_COLUMNS, optional=OPTIONAL_COLUMNS, infinite=_INFINITE)
 
 
-def as_text(value: object) -> str:
+def csv_text(value: object) -> str:
     """A value as the table has it: NaN and None are empty, floats have eight digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.8g}" if isinstance(value, float) else str(cell(str(value)))
+    return f"{value:.8g}" if isinstance(value, float) else str(csv_cell(str(value)))

@@ -39,8 +39,8 @@ def spectrum(image: NDArray[np.float32], region: Mask) -> Array | None:
         (H, W), zero frequency in the middle, H and W multiples of eight; None where no slice of the region is at
         least :data:`LEAST` pixels wide and high.
     """
-    kept = np.flatnonzero(region.any(axis=(0, 1)))
-    if not len(kept):
+    slices = np.flatnonzero(region.any(axis=(0, 1)))
+    if not len(slices):
         return None
     rows, columns = (np.flatnonzero(region.any(axis=axes)) for axes in ((1, 2), (0, 2)))
     height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
@@ -49,7 +49,7 @@ def spectrum(image: NDArray[np.float32], region: Mask) -> Array | None:
     window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     shape = tuple(-(-int(n) // _STEP) * _STEP for n in (height, width))
     total = np.zeros(shape)
-    for z in kept:
+    for z in slices:
         inside = np.pad(region[*window, z], 1)
         depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
         weight = np.sin(0.5 * np.pi * np.minimum(depth / (_TAPER + 1.0), 1.0)) ** 2
@@ -85,11 +85,11 @@ def checkerboard(image: NDArray[np.float32], region: Mask) -> float:
 
 def bins(shape: tuple[int, int], frequency: tuple[float, float]) -> list[tuple[int, int]]:
     """Where a frequency and its mirror image are in a centred spectrum (H, W); once where both are the same bin."""
-    found = []
+    indices = []
     for sign in (1, -1):
         place = tuple((n // 2 + round(sign * f * n)) % n for n, f in zip(shape, frequency, strict=True))
-        found.append((place[0], place[1]))
-    return list(dict.fromkeys(found))
+        indices.append((place[0], place[1]))
+    return list(dict.fromkeys(indices))
 
 
 def _excess(power: Array, frequency: tuple[float, float]) -> float:
@@ -98,7 +98,7 @@ def _excess(power: Array, frequency: tuple[float, float]) -> float:
     shape = power.shape[0], power.shape[1]
     places = dict.fromkeys([*bins(shape, frequency), *bins(shape, mirrored)])
     steps, far = _STEPS, _FAR
-    found = 0.0
+    excess = 0.0
     for row, column in places:
         around = power[np.ix_((row + steps) % shape[0], (column + steps) % shape[1])]
         level = np.log(np.maximum(around, np.finfo(float).tiny))
@@ -107,5 +107,5 @@ def _excess(power: Array, frequency: tuple[float, float]) -> float:
             smooth = float(np.exp(_ACROSS_PEAK @ along[far][:, ~far]).sum())
         else:
             smooth = float(np.exp(level[far[:, None] | far[None, :]].mean())) * (2 * _PEAK + 1) ** 2
-        found += float(around[np.ix_(~far, ~far)].sum()) - smooth
-    return found
+        excess += float(around[np.ix_(~far, ~far)].sum()) - smooth
+    return excess

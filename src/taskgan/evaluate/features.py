@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from taskgan.cohort.slices import to_slices
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
-from taskgan.core.parse import reason
+from taskgan.core.parse import error_text
 from taskgan.core.tensors import load_arrays
 from taskgan.judges.readers import Reader
 from taskgan.recogniser.decision import middle_slices
@@ -37,7 +37,7 @@ class Features:
     images: dict[str, Array]
 
 
-class Positions:
+class FeatureCollector:
     """Collects the judge's features of the images of an evaluation.
 
     Args:
@@ -47,24 +47,28 @@ class Positions:
 
     def __init__(self, features: Callable[[Array], NDArray[np.floating]], slices: int) -> None:
         self._features, self._slices = features, slices
-        self._found: dict[str, dict[str, Array]] = {image: {} for image in IMAGES}
+        self._features_by_image: dict[str, dict[str, Array]] = {image: {} for image in IMAGES}
 
     @classmethod
-    def of(cls, readers: Mapping[str, Reader], slices: int) -> "Positions | None":
+    def from_readers(cls, readers: Mapping[str, Reader], slices: int) -> "FeatureCollector | None":
         """For a set of readers; None where there is no judge, or it is one that does not tell its features."""
-        told = getattr(readers.get(JUDGE), "features", None)
-        return cls(told, slices) if callable(told) else None
+        features = getattr(readers.get(JUDGE), "features", None)
+        return cls(features, slices) if callable(features) else None
 
     def add(self, images: Mapping[tuple[str, str], Array]) -> None:
         """Look at images (X, Y, Z) by case and name: ``input``, ``clean`` or ``restored``."""
         volumes = [middle_slices(to_slices(volume), self._slices) for volume in images.values()]
-        for (case, image), told in zip(images, read_volumes(self._features, volumes), strict=True):
-            self._found[image][case] = np.asarray(told.mean(axis=0), dtype=np.float32)
+        for (case, image), features in zip(images, read_volumes(self._features, volumes), strict=True):
+            self._features_by_image[image][case] = np.asarray(features.mean(axis=0), dtype=np.float32)
 
     def write(self, path: Path) -> dict[str, Any]:
         """Write the file, atomically, and tell for the record what is in it."""
-        cases = list(self._found["clean"])
-        arrays = {i: np.stack([found[c] for c in cases]) for i, found in self._found.items() if found}
+        cases = list(self._features_by_image["clean"])
+        arrays = {
+            i: np.stack([by_case[c] for c in cases])
+            for i, by_case in self._features_by_image.items()
+            if by_case
+        }
         with atomic(path) as partial:
             np.savez(partial, allow_pickle=False, cases=np.array(cases), **arrays)
         return {
@@ -79,7 +83,7 @@ def read_features(folder: Path) -> Features | None:
     """Read an evaluation folder's features; None where it has none.
 
     Raises:
-        UserError: If the file is not what :meth:`Positions.write` writes.
+        UserError: If the file is not what :meth:`FeatureCollector.write` writes.
     """
     path = folder / FILE
     if not path.is_file():
@@ -89,7 +93,7 @@ def read_features(folder: Path) -> Features | None:
         cases = tuple(str(c) for c in held["cases"])
         images = {image: np.asarray(held[image], dtype=np.float32) for image in IMAGES if image in held}
     except Exception as error:  # zip, zlib and numpy each have their own
-        raise UserError(f"{path} cannot be read as the judge's features: {reason(error)}") from None
+        raise UserError(f"{path} cannot be read as the judge's features: {error_text(error)}") from None
     if not images.keys() >= {"clean", "restored"}:
         raise UserError(f"{path} holds no features of clean and restored images")
     if not all(np.isfinite(values).all() for values in images.values()):

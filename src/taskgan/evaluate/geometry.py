@@ -23,7 +23,7 @@ _AT_ONCE = 100_000  # resamples × pairs: what stays in a processor's cache
 
 
 @dataclass(frozen=True)
-class Mapping:
+class FeatureMapping:
     """Where one training run takes the images of its test subjects, and where they should be.
 
     Attributes:
@@ -44,11 +44,13 @@ class Mapping:
         if len(self.subjects) != len(self.clean):
             raise ValueError(f"{len(self.subjects)} subjects for {len(self.clean)} cases")
 
-    def of(self, subjects: Sequence[str]) -> "Mapping":
+    def subset(self, subjects: Sequence[str]) -> "FeatureMapping":
         """The cases of some subjects."""
-        wanted = set(subjects)
-        kept = np.array([s in wanted for s in self.subjects], dtype=bool)
-        return Mapping(self.restored[kept], self.clean[kept], tuple(s for s in self.subjects if s in wanted))
+        chosen = set(subjects)
+        mask = np.array([s in chosen for s in self.subjects], dtype=bool)
+        return FeatureMapping(
+            self.restored[mask], self.clean[mask], tuple(s for s in self.subjects if s in chosen)
+        )
 
 
 def standardise(values: NDArray[np.floating], clean: NDArray[np.floating]) -> Array:
@@ -63,14 +65,16 @@ def standardise(values: NDArray[np.floating], clean: NDArray[np.floating]) -> Ar
     """
     reference = np.asarray(clean, dtype=np.float64)
     spread = reference.std(axis=0)
-    told = spread > 1e-6 * max(float(spread.max(initial=0.0)), float(np.abs(reference).max(initial=0.0)))
-    return np.asarray((values[:, told] - reference.mean(axis=0)[told]) / spread[told], dtype=np.float64)
+    varying = spread > 1e-6 * max(float(spread.max(initial=0.0)), float(np.abs(reference).max(initial=0.0)))
+    return np.asarray(
+        (values[:, varying] - reference.mean(axis=0)[varying]) / spread[varying], dtype=np.float64
+    )
 
 
 def shrinkage(
-    mappings: Sequence[Mapping],
+    mappings: Sequence[FeatureMapping],
     *,
-    against: Sequence[Mapping] | None = None,
+    against: Sequence[FeatureMapping] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Interval:
@@ -92,9 +96,9 @@ def shrinkage(
 
 
 def rank_correlation(
-    mappings: Sequence[Mapping],
+    mappings: Sequence[FeatureMapping],
     *,
-    against: Sequence[Mapping] | None = None,
+    against: Sequence[FeatureMapping] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Interval:
@@ -113,7 +117,7 @@ def rank_correlation(
 
 
 def retrieval(
-    mappings: Sequence[Mapping], *, against: Sequence[Mapping] | None = None, seed: int = 0
+    mappings: Sequence[FeatureMapping], *, against: Sequence[FeatureMapping] | None = None, seed: int = 0
 ) -> Interval:
     """Share of restored images whose nearest clean image is their own; by chance it is 1 / subjects.
 
@@ -126,15 +130,15 @@ def retrieval(
         The mean over subjects. A share has the exact interval of a rate with n = number of subjects, a
         difference that of the bootstrap. Neither draws the gallery of clean images anew.
     """
-    ours = _found(mappings)
+    ours = _retrieval_by_subject(mappings)
     if against is None:
         return exact_rate(sum(ours.values()), len(ours))
-    theirs = _found(against)
+    theirs = _retrieval_by_subject(against)
     common = [s for s in ours if s in theirs]
     return mean_interval([ours[s] - theirs[s] for s in common], common, seed=seed)
 
 
-def hits(mapping: Mapping) -> Array:
+def hits(mapping: FeatureMapping) -> Array:
     """For each restored image, whether its own clean image is nearer than that of any other subject.
 
     Returns:
@@ -150,7 +154,7 @@ def hits(mapping: Mapping) -> Array:
     return np.where(beaten, 0.0, 1.0 / (1.0 + level))
 
 
-def _found(mappings: Sequence[Mapping]) -> dict[str, float]:
+def _retrieval_by_subject(mappings: Sequence[FeatureMapping]) -> dict[str, float]:
     values = np.concatenate([hits(m) for m in mappings]) if mappings else np.zeros(0)
     means, subjects = subject_means(values, [s for m in mappings for s in m.subjects])
     return {str(s): float(v) for s, v in zip(subjects, means, strict=True)}
@@ -172,8 +176,8 @@ _Measure = Callable[[_Pairs, Array], Array]
 
 def _pairwise(
     measure: _Measure,
-    mappings: Sequence[Mapping],
-    against: Sequence[Mapping] | None,
+    mappings: Sequence[FeatureMapping],
+    against: Sequence[FeatureMapping] | None,
     seed: int,
     resamples: int,
 ) -> Interval:
@@ -182,28 +186,28 @@ def _pairwise(
         theirs = {s for m in against for s in m.subjects}
         subjects = [s for s in subjects if s in theirs]
     place = {s: k for k, s in enumerate(subjects)}
-    ours = [_pairs(m.of(subjects), place) for m in mappings]
-    others = [_pairs(m.of(subjects), place) for m in against or ()]
+    ours = [_pairs(m.subset(subjects), place) for m in mappings]
+    others = [_pairs(m.subset(subjects), place) for m in against or ()]
 
     def statistic(index: NDArray[np.intp]) -> Array:
         """The measure (R,), or its difference to the others, for drawn subjects (R, N)."""
-        drawn = np.zeros((len(index), len(subjects)))
-        np.add.at(drawn, (np.arange(len(index))[:, None], index), 1.0)
-        value = _mean_of_runs(measure, ours, drawn)
-        return value - _mean_of_runs(measure, others, drawn) if against is not None else value
+        counts = np.zeros((len(index), len(subjects)))
+        np.add.at(counts, (np.arange(len(index))[:, None], index), 1.0)
+        value = _mean_of_runs(measure, ours, counts)
+        return value - _mean_of_runs(measure, others, counts) if against is not None else value
 
     return bootstrap(statistic, len(subjects), seed=seed, resamples=resamples)
 
 
-def _mean_of_runs(measure: _Measure, runs: Sequence[_Pairs], drawn: Array) -> Array:
+def _mean_of_runs(measure: _Measure, runs: Sequence[_Pairs], counts: Array) -> Array:
     """Each run's measure for drawn subjects (R, S), averaged over the runs that have a value: (R,)."""
-    values = np.full((len(runs), len(drawn)), np.nan)
+    values = np.full((len(runs), len(counts)), np.nan)
     for k, pairs in enumerate(runs):
         if not pairs.clean.size:
             continue
         step = max(1, _AT_ONCE // pairs.clean.size)
-        for start in range(0, len(drawn), step):
-            part = drawn[start : start + step]
+        for start in range(0, len(counts), step):
+            part = counts[start : start + step]
             weights = part[:, pairs.first] * part[:, pairs.second] * pairs.share
             values[k, start : start + step] = measure(pairs, weights)
     known = ~np.isnan(values)
@@ -211,7 +215,7 @@ def _mean_of_runs(measure: _Measure, runs: Sequence[_Pairs], drawn: Array) -> Ar
     return np.where(count > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
-def _pairs(mapping: Mapping, place: dict[str, int]) -> _Pairs:
+def _pairs(mapping: FeatureMapping, place: dict[str, int]) -> _Pairs:
     who = np.array([place[s] for s in mapping.subjects], dtype=np.intp)
     cases = np.bincount(who, minlength=len(place))
     first, second = np.triu_indices(len(who), k=1)

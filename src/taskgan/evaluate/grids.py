@@ -10,7 +10,7 @@ from taskgan.cohort.pairs import Pair
 from taskgan.core.errors import UserError
 
 
-def same_grid(image: Volume, source: Volume, path: Path, pair: Pair) -> None:
+def check_same_grid(image: Volume, source: Volume, path: Path, pair: Pair) -> None:
     """Refuse an image whose shape or affine is not the case's (0.1 mm at the far corner is tolerated).
 
     Raises:
@@ -29,6 +29,6 @@ def same_grid(image: Volume, source: Volume, path: Path, pair: Pair) -> None:
         )
 
 
-def relative(path: Path, folder: Path) -> str:
+def relative_path(path: Path, folder: Path) -> str:
     """``path`` as seen from ``folder``, so that the two can move together."""
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.pairs import Pair
-from taskgan.evaluate.grids import same_grid
+from taskgan.evaluate.grids import check_same_grid
 
 Mask = NDArray[np.bool_]
-_KEPT = 16  # files: more than one subject's, and a few megabytes
+_CACHE_SIZE = 16  # files: more than one subject's, and a few megabytes
 
 
-class Masks:
+class MaskCache:
     """Reads masks, and keeps those of the rows before: the contrasts of a subject share theirs."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[Path, tuple[Volume, Mask]] = OrderedDict()
+        self._cache: OrderedDict[Path, tuple[Volume, Mask]] = OrderedDict()
 
     def read(self, pair: Pair, column: str, source: Volume) -> Mask | None:
         """Where a row's mask is above one half (X, Y, Z); None where the row names none.
@@ -34,11 +34,11 @@ class Masks:
         path = pair.path(column)
         if path is None:
             return None
-        if path not in self._held:
+        if path not in self._cache:
             volume = read_volume(path)
-            self._held[path] = volume, np.asarray(volume.data > 0.5)
-            if len(self._held) > _KEPT:
-                self._held.popitem(last=False)
-        volume, mask = self._held[path]
-        same_grid(volume, source, path, pair)
+            self._cache[path] = volume, np.asarray(volume.data > 0.5)
+            if len(self._cache) > _CACHE_SIZE:
+                self._cache.popitem(last=False)
+        volume, mask = self._cache[path]
+        check_same_grid(volume, source, path, pair)
         return mask

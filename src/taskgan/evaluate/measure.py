@@ -13,14 +13,14 @@ from taskgan.cohort.images import Volume
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
 from taskgan.core.errors import UserError
-from taskgan.evaluate.features import Positions
-from taskgan.evaluate.grids import relative
-from taskgan.evaluate.masks import Masks
-from taskgan.evaluate.observers import Observer, View, observe
+from taskgan.evaluate.features import FeatureCollector
+from taskgan.evaluate.grids import relative_path
+from taskgan.evaluate.masks import MaskCache
+from taskgan.evaluate.observers import Observer, ObserverView, observe
 from taskgan.evaluate.restorations import Restorations
-from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.settings import EvaluationSettings
 from taskgan.judges.properties import OBSERVER
-from taskgan.judges.read import OpenedCase, PropertyReader, open_case, read_cases, read_suvr
+from taskgan.judges.read import LoadedCase, PropertyReader, load_case_images, read_cases, read_suvr
 from taskgan.judges.readings import CLEAN, INPUT, Reading
 from taskgan.metrics import quality
 from taskgan.recipe import Data
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Bench:
+class EvaluationContext:
     """What the cases of an evaluation are measured with.
 
     Attributes:
@@ -54,30 +54,30 @@ class Bench:
     readers: Sequence[PropertyReader]
     labels: Targets | None
     observers: tuple[Observer, ...]
-    settings: Evaluation
+    settings: EvaluationSettings
     out: Path
-    positions: Positions | None = None
+    positions: FeatureCollector | None = None
     with_input: bool = True
-    masks: Masks = field(default_factory=Masks)
+    masks: MaskCache = field(default_factory=MaskCache)
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def mask_columns(self) -> tuple[str, ...]:
         """Masks of ``pairs.csv`` that any measure asks for."""
-        asked = [name for one in self.observers for name in one.needs]
-        return tuple(dict.fromkeys(["mask", "cortex", "reference", *asked]))
+        needed = [name for one in self.observers for name in one.needs]
+        return tuple(dict.fromkeys(["mask", "cortex", "reference", *needed]))
 
     @property
-    def skip(self) -> tuple[str, ...]:
+    def skipped_images(self) -> tuple[str, ...]:
         """Images without rows."""
         return () if self.with_input else (INPUT,)
 
 
-def measure_cases(pairs: Sequence[Pair], bench: Bench) -> tuple[list[Row], list[Reading]]:
+def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[list[Row], list[Reading]]:
     """Measure the degraded image, the clean image and the restored one of some cases.
 
     Args:
         pairs: The cases, which are held in memory and read together.
-        bench: How.
+        context: How.
 
     Returns:
         Rows of ``cases.csv``: methods ``input`` (where it has a row), ``clean`` and the restorations' own; and the
@@ -86,23 +86,26 @@ def measure_cases(pairs: Sequence[Pair], bench: Bench) -> tuple[list[Row], list[
     Raises:
         UserError: If an image or mask cannot be read or is on another grid than the case.
     """
-    opened = [_open(pair, bench) for pair in pairs]
-    own, settings = bench.restorations.method, bench.settings
-    readings = read_cases(bench.readers, opened, settings.slices, bench.skip)
+    opened = [_load_case(pair, context) for pair in pairs]
+    own, settings = context.restorations.method, context.settings
+    readings = read_cases(context.readers, opened, settings.slices, context.skipped_images)
     for case in opened:
-        readings += read_suvr(case, settings.suvr_cut, bench.labels, bench.skip)
-    shown = [(case, name) for case in opened for name in case.volumes if name not in bench.skip]
-    if bench.positions is not None:
-        bench.positions.add(
-            {(case.pair.case, "restored" if name == own else name): case.scaled(name) for case, name in shown}
+        readings += read_suvr(case, settings.suvr_cut, context.labels, context.skipped_images)
+    images = [(case, name) for case in opened for name in case.volumes if name not in context.skipped_images]
+    if context.positions is not None:
+        context.positions.add(
+            {
+                (case.pair.case, "restored" if name == own else name): case.scaled(name)
+                for case, name in images
+            }
         )
-    common = {case.pair.case: _common(case.pair, bench) for case in opened}
+    common = {case.pair.case: _common_columns(case.pair, context) for case in opened}
     read: dict[tuple[str, str], list[Reading]] = {}
     for one in readings:
         read.setdefault((one.case, one.image), []).append(one)
     rows = [
-        _row(case, name, common[case.pair.case], read.get((case.pair.case, name), []), bench)
-        for case, name in shown
+        _case_row(case, name, common[case.pair.case], read.get((case.pair.case, name), []), context)
+        for case, name in images
     ]
     clean = {
         row["case"]: row["suvr_restored"] for row in rows if "suvr_restored" in row and row["method"] == CLEAN
@@ -114,92 +117,94 @@ def measure_cases(pairs: Sequence[Pair], bench: Bench) -> tuple[list[Row], list[
     return rows, readings
 
 
-def _open(pair: Pair, bench: Bench) -> OpenedCase:
+def _load_case(pair: Pair, context: EvaluationContext) -> LoadedCase:
     if pair.clean is None:
         raise UserError(f"row {pair.row} (case {pair.case}) names no clean image to compare with")
-    restorations = bench.restorations
+    restorations = context.restorations
     paths = {CLEAN: pair.clean, restorations.method: restorations.images[pair.case]}
-    case = open_case(pair, paths, bench.data.intensity)
-    named = {column: bench.masks.read(pair, column, case.source) for column in bench.columns}
+    case = load_case_images(pair, paths, context.data.intensity)
+    named = {column: context.masks.read(pair, column, case.source) for column in context.mask_columns}
     return replace(case, masks={column: mask for column, mask in named.items() if mask is not None})
 
 
-def _row(case: OpenedCase, method: str, common: Row, read: Sequence[Reading], bench: Bench) -> Row:
+def _case_row(
+    case: LoadedCase, method: str, common: Row, read: Sequence[Reading], context: EvaluationContext
+) -> Row:
     """One image of a case."""
     image, truth, pair = case.volumes[method].data, case.volumes[CLEAN], case.pair
-    own = method == bench.restorations.method
+    own = method == context.restorations.method
     try:
-        measured = _quality(image, truth, case.masks.get("mask"))
+        measured = _quality_columns(image, truth, case.masks.get("mask"))
     except UserError as error:
         raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
-    view = View(
+    view = ObserverView(
         image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span
     )
-    path = {INPUT: pair.degraded, CLEAN: pair.clean}.get(method) or bench.restorations.images[pair.case]
+    path = {INPUT: pair.degraded, CLEAN: pair.clean}.get(method) or context.restorations.images[pair.case]
     return {
         **common,
         "method": method,
-        "seed": bench.restorations.seed if own else None,
-        "fold": bench.restorations.fold if own else None,
-        "restored": relative(path, bench.out),
+        "seed": context.restorations.seed if own else None,
+        "fold": context.restorations.fold if own else None,
+        "restored": relative_path(path, context.out),
         **measured,
-        **_read_columns(read, bench),
-        **observe(bench.observers, view),
+        **_reading_columns(read, context),
+        **observe(context.observers, view),
     }
 
 
-def _read_columns(readings: Sequence[Reading], bench: Bench) -> Row:
+def _reading_columns(readings: Sequence[Reading], context: EvaluationContext) -> Row:
     """The columns of ``cases.csv`` that the readings of one image fill."""
-    found: Row = {}
-    for reader in bench.readers:
+    columns: Row = {}
+    for reader in context.readers:
         name, kind = reader.name, reader.property.kind
         mine = [one for one in readings if one.judge == name]
         decided = reader.property.decides and kind in ("binary", "multi_class", "regression")
         single = kind in ("binary", "regression")
-        found[f"{name}_mae"] = mine[0].error
-        found[f"{name}_probability"] = mine[0].prediction if single else math.nan
+        columns[f"{name}_mae"] = mine[0].error
+        columns[f"{name}_probability"] = mine[0].prediction if single else math.nan
         if decided:
             decision, truth = [one.decision for one in mine], [one.truth for one in mine]
-            found[f"{name}_decision"] = decision[0] if single else _class(decision)
-            found["label"] = truth[0] if single else _class(truth)
+            columns[f"{name}_decision"] = decision[0] if single else _decided_class(decision)
+            columns["label"] = truth[0] if single else _decided_class(truth)
     for one in readings:
         if one.judge == OBSERVER:
-            found |= {"suvr_restored": one.prediction, "suvr_decision": one.decision}
-    return found
+            columns |= {"suvr_restored": one.prediction, "suvr_decision": one.decision}
+    return columns
 
 
-def _class(chosen: Sequence[float]) -> float:
+def _decided_class(chosen: Sequence[float]) -> float:
     """The number of the class that is the one; NaN where none is."""
     return float(chosen.index(1.0)) if 1.0 in chosen else math.nan
 
 
-def _common(pair: Pair, bench: Bench) -> Row:
+def _common_columns(pair: Pair, context: EvaluationContext) -> Row:
     row: Row = {"case": pair.case, "subject": pair.subject, "label": pair.label}
-    row["condition"] = pair.columns.get(bench.data.condition, "") if bench.data.condition else ""
+    row["condition"] = pair.columns.get(context.data.condition, "") if context.data.condition else ""
     for column in ("degraded", "clean", "cortex", "reference", "brain", "lesions"):
         path = pair.path(column)
-        row[column] = relative(path, bench.out) if path is not None else ""
+        row[column] = relative_path(path, context.out) if path is not None else ""
     for column, name in (("dose", "dose"), ("composite_suvr", "suvr_true")):
-        row[name] = _number(pair.columns.get(column, ""))
+        row[name] = _optional_number(pair.columns.get(column, ""))
     return row
 
 
-def _number(text: str) -> float | None:
+def _optional_number(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
         return None
 
 
-def _quality(image: Array, truth: Volume, head: Mask | None) -> Row:
+def _quality_columns(image: Array, truth: Volume, head: Mask | None) -> Row:
     clean, span = truth.data, truth.span
     similarity = np.ones(clean.shape) if image is clean else quality.ssim_map(image, clean, span=span)
-    found: Row = {}
+    metrics: Row = {}
     for suffix, mask in (("", None), ("_head", head)):
         if suffix and (mask is None or not mask.any()):
             continue
-        found[f"psnr{suffix}"] = quality.psnr(image, clean, mask, span=span)
-        found[f"ssim{suffix}"] = quality.ssim(similarity, mask)
-        found[f"rmse{suffix}"] = quality.rmse(image, clean, mask)
-        found[f"rmse_relative{suffix}"] = quality.rmse_relative(image, clean, mask)
-    return found
+        metrics[f"psnr{suffix}"] = quality.psnr(image, clean, mask, span=span)
+        metrics[f"ssim{suffix}"] = quality.ssim(similarity, mask)
+        metrics[f"rmse{suffix}"] = quality.rmse(image, clean, mask)
+        metrics[f"rmse_relative{suffix}"] = quality.rmse_relative(image, clean, mask)
+    return metrics

@@ -17,14 +17,14 @@ from taskgan.evaluate.checkerboard import checkerboard
 from taskgan.evaluate.lesions.detector import (
     Detector,
     detectability,
+    detected_lesions,
     false_lesions,
-    found_lesions,
-    see,
+    observer_image,
     signal_to_noise,
 )
-from taskgan.evaluate.lesions.places import LEAST, places
-from taskgan.evaluate.regions import ratio
-from taskgan.evaluate.rim import border, rim
+from taskgan.evaluate.lesions.places import LEAST, map_lesions
+from taskgan.evaluate.regions import region_ratio
+from taskgan.evaluate.rim import brain_csf_border, rim_ratio
 from taskgan.metrics.quality import data_range
 
 Image = NDArray[np.float32]
@@ -33,7 +33,7 @@ Columns = dict[str, float | int | None]
 
 
 @dataclass(frozen=True)
-class View:
+class ObserverView:
     """One image as it is shown to an observer.
 
     Attributes:
@@ -63,12 +63,12 @@ class Observer(Protocol):
         """Mask columns of ``pairs.csv`` without which it has nothing to say."""
         ...
 
-    def measure(self, view: View) -> Columns:
+    def measure(self, view: ObserverView) -> Columns:
         """Columns of ``cases.csv``."""
         ...
 
 
-def _with_error(name: str, view: View, measure: Callable[[Image], float]) -> Columns:
+def _with_error(name: str, view: ObserverView, measure: Callable[[Image], float]) -> Columns:
     """A value and, as ``_error``, what it is more than that of the clean image."""
     value = measure(view.image)
     truth = value if view.image is view.clean else measure(view.clean)
@@ -76,8 +76,8 @@ def _with_error(name: str, view: View, measure: Callable[[Image], float]) -> Col
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """A ratio of two regions' means (:func:`taskgan.evaluate.regions.ratio`) and its error."""
+class RegionContrast:
+    """A ratio of two regions' means (:func:`taskgan.evaluate.regions.region_ratio`) and its error."""
 
     name: str
     region: str
@@ -89,10 +89,10 @@ class Contrast:
         """Both regions."""
         return self.region, self.reference
 
-    def measure(self, view: View) -> Columns:
+    def measure(self, view: ObserverView) -> Columns:
         """The ratio, and ``_error``: minus that of the clean image."""
         here, there = view.masks[self.region], view.masks[self.reference]
-        return _with_error(self.name, view, lambda image: ratio(image, here, there, least=self.least))
+        return _with_error(self.name, view, lambda image: region_ratio(image, here, there, least=self.least))
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ class Rim:
 
     needs: tuple[str, ...] = ("brain", "csf", "white")
 
-    def measure(self, view: View) -> Columns:
+    def measure(self, view: ObserverView) -> Columns:
         """``rim`` and ``rim_error``: minus that of the clean image."""
         brain, csf, white = (view.masks[name] for name in self.needs)
-        edge = border(brain, csf, without=view.masks.get("lesions"))
-        return _with_error("rim", view, lambda image: rim(image, edge, white))
+        edge = brain_csf_border(brain, csf, without=view.masks.get("lesions"))
+        return _with_error("rim", view, lambda image: rim_ratio(image, edge, white))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Checkerboard:
 
     needs: tuple[str, ...] = ("brain",)
 
-    def measure(self, view: View) -> Columns:
+    def measure(self, view: ObserverView) -> Columns:
         """``checkerboard`` and ``checkerboard_error``: minus that of the clean image."""
         return _with_error("checkerboard", view, lambda image: checkerboard(image, view.masks["brain"]))
 
@@ -130,21 +130,25 @@ class Lesions:
     detectors: Mapping[str, Detector]
     needs: tuple[str, ...] = ("lesions", "brain", "white")
 
-    def measure(self, view: View) -> Columns:
+    def measure(self, view: ObserverView) -> Columns:
         """``lesion_auc`` and ``lesion_snr``; numbers of lesions: ``lesions_true``, ``_found`` and ``_false``."""
         lesions, brain, white = (view.masks[name] for name in self.needs)
         detector = self.detectors.get(view.condition)
-        found = places(lesions, white, view.voxel_mm)
-        columns: Columns = {"lesions_true": found.count}
-        seen = see(view.image, view.clean, brain, white, found, view.voxel_mm) if detector else None
-        if detector is None or seen is None:
+        lesion_map = map_lesions(lesions, white, view.voxel_mm)
+        columns: Columns = {"lesions_true": lesion_map.count}
+        observed = (
+            observer_image(view.image, view.clean, brain, white, lesion_map, view.voxel_mm)
+            if detector
+            else None
+        )
+        if detector is None or observed is None:
             return columns
-        response = detector.respond(seen)
-        columns["lesion_auc"] = detectability(response, found)
-        columns["lesion_snr"] = signal_to_noise(response, found)
+        response = detector.respond(observed)
+        columns["lesion_auc"] = detectability(response, lesion_map)
+        columns["lesion_snr"] = signal_to_noise(response, lesion_map)
         if np.isfinite(detector.threshold):
-            columns["lesions_found"] = found_lesions(response, found, detector.threshold)
-            columns["lesions_false"] = false_lesions(response, found, detector.threshold)
+            columns["lesions_found"] = detected_lesions(response, lesion_map, detector.threshold)
+            columns["lesions_false"] = false_lesions(response, lesion_map, detector.threshold)
         return columns
 
 
@@ -159,7 +163,7 @@ class BackProjection:
     degradation: Degradation
     needs: tuple[str, ...] = ()
 
-    def measure(self, view: View) -> Columns:
+    def measure(self, view: ObserverView) -> Columns:
         """``back_projection``: RMSE over the low-resolution pixels of all slices, as a share of the range."""
         if view.degraded is None:
             return {}
@@ -178,9 +182,9 @@ def observers(
     """
     further = () if degradation is None else (BackProjection(degradation),)
     return (
-        Contrast("grey_white", "grey", "white"),
-        Contrast("csf_white", "csf", "white"),
-        Contrast("lesion_white", "lesions", "white", least=LEAST),
+        RegionContrast("grey_white", "grey", "white"),
+        RegionContrast("csf_white", "csf", "white"),
+        RegionContrast("lesion_white", "lesions", "white", least=LEAST),
         Rim(),
         Checkerboard(),
         Lesions(detectors),
@@ -188,10 +192,10 @@ def observers(
     )
 
 
-def observe(asked: Sequence[Observer], view: View) -> Columns:
+def observe(selected: Sequence[Observer], view: ObserverView) -> Columns:
     """The columns of all observers whose masks the row has."""
-    found: Columns = {}
-    for one in asked:
+    columns: Columns = {}
+    for one in selected:
         if view.masks.keys() >= set(one.needs):
-            found |= one.measure(view)
-    return found
+            columns |= one.measure(view)
+    return columns

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def ratio(
+def region_ratio(
     image: NDArray[np.float32],
     region: NDArray[np.bool_],
     reference: NDArray[np.bool_],

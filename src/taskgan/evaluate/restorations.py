@@ -66,7 +66,7 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     if name in RESERVED:
         raise UserError(f"a method cannot be called {name!r}: that is the name of the cohort's own images")
     listed = folder / "restored.csv"
-    images = _listed(listed, pairs) if listed.is_file() else _by_name(folder, pairs)
+    images = _from_table(listed, pairs) if listed.is_file() else _by_name(folder, pairs)
     if not images:
         first = pairs.rows[0]
         example = first.case + (".png" if is_photo_name(first.degraded) else ".nii.gz")
@@ -79,7 +79,7 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     )
 
 
-def _listed(table: Path, pairs: Pairs) -> dict[str, Path]:
+def _from_table(table: Path, pairs: Pairs) -> dict[str, Path]:
     rows = [row for _, row in read_table(table, ("case", "restored"))]
     nameless = [row["case"] for row in rows if not row["restored"]]
     if nameless:
@@ -105,8 +105,8 @@ def _check_sources(images: dict[str, Path], pairs: Pairs) -> None:
 
 def _by_name(folder: Path, pairs: Pairs) -> dict[str, Path]:
     # A NIfTI file counts before a picture of the same name.
-    found = sorted(folder.iterdir(), key=lambda path: (not is_photo_name(path), path.name))
-    files = {stem(path): path for path in found if is_image_name(path)}
+    paths = sorted(folder.iterdir(), key=lambda path: (not is_photo_name(path), path.name))
+    files = {stem(path): path for path in paths if is_image_name(path)}
     stems = [stem(pair.degraded) for pair in pairs]
 
     def of(pair: Pair) -> Path | None:

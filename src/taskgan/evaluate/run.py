@@ -7,39 +7,39 @@ from typing import Any
 
 from taskgan.cohort.description import read_description
 from taskgan.cohort.images import read_shape
-from taskgan.cohort.labels import wrong_labels
+from taskgan.cohort.labels import invalid_labels
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.targets import Targets
-from taskgan.cohort.verification import ComparedPairs, read_verification_pairs
-from taskgan.core.artefact import commit, is_done, request_of
+from taskgan.cohort.verification import VerificationPairs, read_verification_pairs
+from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, check_writable, contents, versions, write_json
+from taskgan.core.files import PathLike, check_writable, folder_files, versions, write_json
 from taskgan.core.lock import exclusive
 from taskgan.degrade.degradation import Degradation
-from taskgan.evaluate.cases import read_cases, write_cases
+from taskgan.evaluate.cases import read_case_table, write_case_table
 from taskgan.evaluate.compared import input_is_comparable
-from taskgan.evaluate.features import FILE, Positions
-from taskgan.evaluate.grids import relative
+from taskgan.evaluate.features import FILE, FeatureCollector
+from taskgan.evaluate.grids import relative_path
 from taskgan.evaluate.lesions.store import detectors_for
 from taskgan.evaluate.lesions.train import COLUMNS as LESION_MASKS
-from taskgan.evaluate.lesions.train import Taught
-from taskgan.evaluate.measure import Bench, measure_cases
+from taskgan.evaluate.lesions.train import FittedDetector
+from taskgan.evaluate.measure import EvaluationContext, measure_cases
 from taskgan.evaluate.observers import observers
 from taskgan.evaluate.restorations import Restorations, find_restorations
-from taskgan.evaluate.settings import Evaluation
-from taskgan.evaluate.summary import plain, summarise
+from taskgan.evaluate.settings import EvaluationSettings
+from taskgan.evaluate.summary import summarise, to_plain_values
 from taskgan.evaluate.verification.run import VerificationResult, verify_cohort
 from taskgan.evaluate.verification.table import write_verification
-from taskgan.judges.read import observer_targets, property_readers
-from taskgan.judges.readers import Reader, default_readers, describe, no_readers
-from taskgan.judges.readings import Reading, table_of, write_readings
+from taskgan.judges.read import property_readers, suvr_targets
+from taskgan.judges.readers import Reader, default_readers, no_readers_reason, reader_description
+from taskgan.judges.readings import Reading, readings_table, write_readings
 from taskgan.recipe import Recipe, parse_recipe, read_recipe
 
 RECORD = "evaluation.yaml"
 _FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
-AT_ONCE = 2**18
+VOXELS_AT_ONCE = 2**18
 """Pixels of the photos that are held and read at once: 16 of 128×128."""
 _NO_INPUT = (
     "the degraded image is another kind of image than the clean ones, so that it has no rows of its own"
@@ -56,7 +56,7 @@ def evaluate(
     method: str | None = None,
     store: PathLike | None = None,
     overwrite: bool = False,
-    settings: Evaluation | None = None,
+    settings: EvaluationSettings | None = None,
     readers: Mapping[str, Reader] | None = None,
     split: str = "test",
 ) -> Path:
@@ -83,13 +83,13 @@ def evaluate(
     Raises:
         UserError: If something is missing, on another grid, or already there.
     """
-    settings = settings or Evaluation()
+    settings = settings or EvaluationSettings()
     restored, cohort, out = Path(restored), Path(cohort), Path(out)
     store = Path(store) if store is not None else None
     if recipe is not None and not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
     check_writable(out, "the evaluation")
-    request = request_of(
+    request = request_digest(
         out,
         restored=restored,
         cohort=cohort,
@@ -104,54 +104,54 @@ def evaluate(
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
     pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
-    asked = read_verification_pairs(pairs) if split == "test" else None
-    found = find_restorations(restored, pairs, method)
-    foreign = recipe is None and "recipe" not in found.origin
-    recipe = recipe or _recorded_recipe(found)
+    listed_pairs = read_verification_pairs(pairs) if split == "test" else None
+    restorations = find_restorations(restored, pairs, method)
+    foreign = recipe is None and "recipe" not in restorations.origin
+    recipe = recipe or _recorded_recipe(restorations)
     if recipe.data.condition and recipe.data.condition not in pairs.columns:
         raise UserError(f"{pairs.source} has no column {recipe.data.condition!r} (data.condition)")
-    rows, notes = _choose(pairs, found, recipe, split)
-    notes += [str(warning) for warning in found.origin.get("warnings") or ()]
-    targets = Targets.of(recipe.task.target, pairs)
+    rows, notes = _select_cases(pairs, restorations, recipe, split)
+    notes += [str(warning) for warning in restorations.origin.get("warnings") or ()]
+    targets = Targets.for_table(recipe.task.target, pairs)
     if readers is None:
         silent = restored if foreign else None
-        readers, reasons = _readers(pairs, recipe, targets, store, silent, people=asked is not None)
+        readers, reasons = _readers(pairs, recipe, targets, store, silent, people=listed_pairs is not None)
         notes += reasons
-    positions = Positions.of(readers, settings.slices)
-    taught = _taught(_selected(pairs, recipe), rows, recipe, settings, store)
+    positions = FeatureCollector.from_readers(readers, settings.slices)
+    detectors = _lesion_detectors(_selected_pairs(pairs, recipe), rows, recipe, settings, store)
     comparable = input_is_comparable(pairs, recipe.data)
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
-    seeing = observers({name: one.detector for name, one in taught.items()}, made_by)
-    bench = Bench(
-        found,
+    mask_observers = observers({name: one.detector for name, one in detectors.items()}, made_by)
+    context = EvaluationContext(
+        restorations,
         recipe.data,
         property_readers(readers, targets, pairs),
-        observer_targets(recipe.task.target, pairs),
-        seeing,
+        suvr_targets(recipe.task.target, pairs),
+        mask_observers,
         settings,
         out,
         positions,
         comparable,
     )
-    measured, readings = _measure(rows, bench)
-    verified = _verified(asked, _selected(pairs, recipe), rows, bench, store)
+    measured, readings = _measure_all(rows, context)
+    verified = _verify(listed_pairs, _selected_pairs(pairs, recipe), rows, context, store)
     notes += verified.notes
-    kept = _write_tables(out, measured, readings, positions, verified)
-    summary = summarise(read_cases(out))
+    features_record = _write_tables(out, measured, readings, positions, verified)
+    summary = summarise(read_case_table(out))
     for name, figures in verified.figures.items():
-        summary[name]["verification"] = plain(figures)
-    record = _record(bench, pairs, recipe, targets, summary)
-    further = {
-        "features": kept,
-        "verification": plain(verified.record),
-        "lesion_observer": {name or "all": one.record for name, one in taught.items()},
+        summary[name]["verification"] = to_plain_values(figures)
+    record = _record(context, pairs, recipe, targets, summary)
+    extra_records = {
+        "features": features_record,
+        "verification": to_plain_values(verified.record),
+        "lesion_observer": {name or "all": one.record for name, one in detectors.items()},
     }
-    record |= {key: told for key, told in further.items() if told}
+    record |= {key: value for key, value in extra_records.items() if value}
     write_json(out / "summary.json", summary)
-    files = [path for path in contents(out) if path.name in _FILES]
+    files = [path for path in folder_files(out) if path.name in _FILES]
     commit(out / RECORD, {**record, "notes": notes, "versions": versions(), "request": request}, files)
-    _tell(out, found.method, len(rows), summary, notes, verified.lines)
+    _print_summary(out, restorations.method, len(rows), summary, notes, verified.lines)
     return out
 
 
@@ -159,35 +159,39 @@ def _write_tables(
     out: Path,
     measured: Sequence[Mapping[str, Any]],
     readings: Sequence[Reading],
-    positions: Positions | None,
+    positions: FeatureCollector | None,
     verified: VerificationResult,
 ) -> dict[str, Any] | None:
     """All that is a row a case, a reading or a pair; what is known of ``features.npz``, if there is one."""
     for name in (RECORD, "summary.json"):  # written last: the old ones must not vouch for new cases
         (out / name).unlink(missing_ok=True)
-    write_cases(out / "cases.csv", measured)
-    write_readings(out, table_of(readings))
+    write_case_table(out / "cases.csv", measured)
+    write_readings(out, readings_table(readings))
     write_verification(out, verified.table)
     (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
     return positions.write(out / FILE) if positions is not None else None
 
 
-def _verified(
-    asked: ComparedPairs | None, pairs: Pairs, rows: Sequence[Pair], bench: Bench, store: Path | None
+def _verify(
+    listed: VerificationPairs | None,
+    pairs: Pairs,
+    rows: Sequence[Pair],
+    context: EvaluationContext,
+    store: Path | None,
 ) -> VerificationResult:
     """Pairs of images compared, where the cohort lists any."""
-    if asked is None:
+    if listed is None:
         return VerificationResult()
-    readers = {one.name: one.reader for one in bench.readers if one.targets.kind.anchored}
+    readers = {one.name: one.reader for one in context.readers if one.targets.kind.label_from_clean}
     return verify_cohort(
-        asked,
+        listed,
         pairs,
         rows,
-        bench.restorations,
+        context.restorations,
         readers,
-        bench.data,
-        slices=bench.settings.slices,
-        with_input=bench.with_input,
+        context.data,
+        slices=context.settings.slices,
+        with_input=context.with_input,
         store=store,
     )
 
@@ -199,10 +203,10 @@ def _readers(
 
     ``people``: the cohort is of people to be told apart, whose labels may be their numbers and answer no question.
     """
-    reason = no_readers(pairs, targets.target)
+    reason = no_readers_reason(pairs, targets.target)
     if reason:
         return {}, [reason]
-    if silent is not None and people and (wrong := wrong_labels(pairs.split("train"), targets)):
+    if silent is not None and people and (wrong := invalid_labels(pairs.split("train"), targets)):
         return {}, [
             f"{silent} does not say how T and the judge are trained, and the defaults do not fit ({wrong[0][1]}), so "
             "there are none; say --recipe RUN/recipe.yaml"
@@ -215,25 +219,27 @@ def _readers(
     return default_readers(pairs, recipe, store), []
 
 
-def _measure(rows: Sequence[Pair], bench: Bench) -> tuple[list[dict[str, Any]], list[Reading]]:
+def _measure_all(
+    rows: Sequence[Pair], context: EvaluationContext
+) -> tuple[list[dict[str, Any]], list[Reading]]:
     measured: list[dict[str, Any]] = []
     readings: list[Reading] = []
-    with progress(f"evaluate {bench.restorations.method}", len(rows), "cases") as bar:
-        for some in _together(rows):
-            cases, read = measure_cases(some, bench)
+    with progress(f"evaluate {context.restorations.method}", len(rows), "cases") as bar:
+        for some in _case_batches(rows):
+            cases, read = measure_cases(some, context)
             measured += cases
             readings += read
             bar.advance(len(some), psnr=float(measured[-1]["psnr"]))
     return measured, readings
 
 
-def _together(rows: Sequence[Pair]) -> Iterator[list[Pair]]:
+def _case_batches(rows: Sequence[Pair]) -> Iterator[list[Pair]]:
     """Cases that are opened at once: volumes one by one; photos are read together, as far as they are small."""
     some: list[Pair] = []
     pixels = 0
     for pair in rows:
-        own = math.prod(read_shape(pair.degraded)[0]) if is_photo_name(pair.degraded) else AT_ONCE
-        if some and pixels + own > AT_ONCE:
+        own = math.prod(read_shape(pair.degraded)[0]) if is_photo_name(pair.degraded) else VOXELS_AT_ONCE
+        if some and pixels + own > VOXELS_AT_ONCE:
             yield some
             some, pixels = [], 0
         some.append(pair)
@@ -242,9 +248,9 @@ def _together(rows: Sequence[Pair]) -> Iterator[list[Pair]]:
         yield some
 
 
-def _taught(
-    pairs: Pairs, rows: Sequence[Pair], recipe: Recipe, settings: Evaluation, store: Path | None
-) -> dict[str, Taught]:
+def _lesion_detectors(
+    pairs: Pairs, rows: Sequence[Pair], recipe: Recipe, settings: EvaluationSettings, store: Path | None
+) -> dict[str, FittedDetector]:
     """Lesion observers, where a case has the masks to use one."""
     if not any(all(map(pair.path, LESION_MASKS)) for pair in rows):
         return {}
@@ -253,12 +259,12 @@ def _taught(
     return detectors_for(pairs, recipe.data.condition, settings.false_lesions, store)
 
 
-def _selected(pairs: Pairs, recipe: Recipe) -> Pairs:
+def _selected_pairs(pairs: Pairs, recipe: Recipe) -> Pairs:
     select = {column: str(value) for column, value in recipe.data.select.items()}
     return pairs.select(select) if select else pairs
 
 
-def _tell(
+def _print_summary(
     out: Path,
     method: str,
     cases: int,
@@ -271,25 +277,25 @@ def _tell(
     mean = summary[method]["quality"]["psnr"]["estimate"]
     before = ""
     if "input" in summary:
-        before = f" (input {_db(summary['input']['quality']['psnr']['estimate'])})"
-    say(f"{out}: {method}, {cases} cases, PSNR {_db(mean)}{before}")
+        before = f" (input {_decibels(summary['input']['quality']['psnr']['estimate'])})"
+    say(f"{out}: {method}, {cases} cases, PSNR {_decibels(mean)}{before}")
 
 
 def _record(
-    bench: Bench, pairs: Pairs, recipe: Recipe, targets: Targets, summary: Mapping[str, Any]
+    context: EvaluationContext, pairs: Pairs, recipe: Recipe, targets: Targets, summary: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What was judged, by which settings and by whom."""
-    found, out = bench.restorations, bench.out
+    restorations, out = context.restorations, context.out
     return {
-        "method": found.method,
-        "seed": found.seed,
-        "fold": found.fold,
-        "restored": relative(found.folder, out),
-        "cohort": relative(pairs.folder, out),
-        "table": relative(pairs.source, out),
-        "model": found.origin.get("model"),
-        "checksum": found.origin.get("checksum"),
-        "settings": bench.settings.model_dump(mode="json"),
+        "method": restorations.method,
+        "seed": restorations.seed,
+        "fold": restorations.fold,
+        "restored": relative_path(restorations.folder, out),
+        "cohort": relative_path(pairs.folder, out),
+        "table": relative_path(pairs.source, out),
+        "model": restorations.origin.get("model"),
+        "checksum": restorations.origin.get("checksum"),
+        "settings": context.settings.model_dump(mode="json"),
         "recipe": {
             "data": recipe.data.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
@@ -301,59 +307,67 @@ def _record(
             "measure": list(targets.kind.measure),
         },
         "readers": {
-            one.name: {**describe(one.reader), "on_clean": summary["clean"]["readers"][one.name]}
-            for one in bench.readers
+            one.name: {**reader_description(one.reader), "on_clean": summary["clean"]["readers"][one.name]}
+            for one in context.readers
         },
     }
 
 
-def _db(value: float | None) -> str:
+def _decibels(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.2f} dB"
 
 
-def _recorded_recipe(found: Restorations) -> Recipe:
-    recorded = found.origin.get("recipe")
+def _recorded_recipe(restorations: Restorations) -> Recipe:
+    recorded = restorations.origin.get("recipe")
     if not isinstance(recorded, dict):
         return Recipe()
     known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
-    return parse_recipe(known, str(found.folder / "restored.yaml"))
+    return parse_recipe(known, str(restorations.folder / "restored.yaml"))
 
 
-def _choose(pairs: Pairs, found: Restorations, recipe: Recipe, split: str) -> tuple[list[Pair], list[str]]:
+def _select_cases(
+    pairs: Pairs, restorations: Restorations, recipe: Recipe, split: str
+) -> tuple[list[Pair], list[str]]:
     """The restored cases of a split; for the test split all restored ones, with a note, where none is a test case.
 
     What makes the figures less than a test is noted too: cases left out, subjects that training saw.
     """
-    select, wanted = recipe.data.select, _selected(pairs, recipe)
-    restored = [pair for pair in wanted if pair.case in found.images]
-    asked = wanted.split(split)
+    select, selected = recipe.data.select, _selected_pairs(pairs, recipe)
+    restored = [pair for pair in selected if pair.case in restorations.images]
+    of_split = selected.split(split)
     chosen = [pair for pair in restored if pair.split == split]
     notes = []
     if not restored:
         raise UserError(
-            f"{found.folder} holds no image of the cases that the recipe selects in {pairs.source}"
+            f"{restorations.folder} holds no image of the cases that the recipe selects in {pairs.source}"
         )
     if not chosen and split != "test":
-        raise UserError(f"{found.folder} holds no image of a case with split {split!r} in {pairs.source}")
+        raise UserError(
+            f"{restorations.folder} holds no image of a case with split {split!r} in {pairs.source}"
+        )
     if split != "test":
         notes.append(f"these are {split} cases: the figures are no test of the method")
     if not chosen:
         chosen = restored
         notes.append("none of the restored cases is a test case: these figures are no test of the method")
-    elif len(chosen) < len(asked):
-        absent = [pair.case for pair in asked if pair.case not in found.images]
+    elif len(chosen) < len(of_split):
+        absent = [pair.case for pair in of_split if pair.case not in restorations.images]
         notes.append(
-            f"{len(absent)} of {len(asked)} {split} cases were not restored: {', '.join(absent[:10])}"
+            f"{len(absent)} of {len(of_split)} {split} cases were not restored: {', '.join(absent[:10])}"
         )
-    kept = {pair.case for pair in restored}
-    others = [pair for pair in pairs.split(split) if pair.case in found.images and pair.case not in kept]
+    restored_cases = {pair.case for pair in restored}
+    others = [
+        pair
+        for pair in pairs.split(split)
+        if pair.case in restorations.images and pair.case not in restored_cases
+    ]
     if others:
         chosen_by = ", ".join(f"{column} = {value}" for column, value in select.items())
         notes.append(
             f"{len(others)} restored {split} cases were left out, because the recipe selects {chosen_by}"
         )
     seen_by_training = {pair.subject for pair in pairs if pair.split in ("train", "val")}
-    both = sorted({pair.subject for pair in asked} & seen_by_training)
+    both = sorted({pair.subject for pair in of_split} & seen_by_training)
     if both and split == "test":
         notes.append(
             f"{len(both)} test subjects have rows in train or val too, so that networks have seen them: "

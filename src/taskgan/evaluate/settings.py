@@ -5,7 +5,7 @@ from pydantic import Field
 from taskgan.core.settings import Settings, validated
 
 
-class Evaluation(Settings):
+class EvaluationSettings(Settings):
     """How restored images are judged.
 
     Attributes:
@@ -20,10 +20,10 @@ class Evaluation(Settings):
     false_lesions: float = Field(default=1.0, gt=0)
 
 
-def evaluation(**values: float) -> Evaluation:
+def evaluation_settings(**values: float) -> EvaluationSettings:
     """Settings from single values.
 
     Raises:
         Problems: Every value that is out of range.
     """
-    return validated(Evaluation, values, "evaluate cannot start")
+    return validated(EvaluationSettings, values, "evaluate cannot start")

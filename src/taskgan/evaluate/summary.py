@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.cases import OBSERVED, QUALITY, READERS
+from taskgan.evaluate.cases import OBSERVER_COLUMNS, QUALITY_METRICS, READER_NAMES
 from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.judges.metrics import ReaderMetrics, flipped, reader_metrics
+from taskgan.judges.metrics import ReaderMetrics, flip_indicator, reader_metrics
 from taskgan.metrics.suvr import Agreement, agreement
 
 
-def quality(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
+def quality_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
     """Mean and interval by subject of every image metric, frame and head, of one method's rows."""
     return {
-        name: mean_interval(finite(rows[name]), list(rows["subject"]), seed=seed)
-        for name in (*QUALITY, *(f"{q}_head" for q in QUALITY))
+        name: mean_interval(finite_values(rows[name]), list(rows["subject"]), seed=seed)
+        for name in (*QUALITY_METRICS, *(f"{q}_head" for q in QUALITY_METRICS))
     }
 
 
-def finite(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+def finite_values(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Values with infinity (PSNR of an image with itself) as NaN, so that it is left out of means."""
     array = values.to_numpy(dtype=np.float64)
     return np.where(np.isfinite(array), array, np.nan)
@@ -50,45 +50,45 @@ def readings_of(rows: pd.DataFrame, reader: str) -> pd.DataFrame:
     ).set_index(["case", "output"])
 
 
-def reading(rows: pd.DataFrame, clean: pd.DataFrame, reader: str, *, seed: int = 0) -> ReaderMetrics:
+def reader_summary(rows: pd.DataFrame, clean: pd.DataFrame, reader: str, *, seed: int = 0) -> ReaderMetrics:
     """Summarise one reader's decisions on one method's rows, see :class:`~taskgan.judges.metrics.ReaderMetrics`."""
     return reader_metrics(readings_of(rows, reader), readings_of(clean, reader), seed=seed)
 
 
 def flipped_rows(rows: pd.DataFrame, clean: pd.DataFrame, reader: str) -> pd.Series:
     """Which rows a reader decides otherwise than on the same case's clean image; False where unknown."""
-    found = flipped(readings_of(rows, reader), readings_of(clean, reader))
-    return pd.Series(found.to_numpy(), index=rows.index)
+    flips = flip_indicator(readings_of(rows, reader), readings_of(clean, reader))
+    return pd.Series(flips.to_numpy(), index=rows.index)
 
 
-def suvr(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
+def suvr_agreement(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
     """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.metrics.suvr.agreement`)."""
     return agreement(rows["suvr_restored"], rows["suvr_reference"], list(rows["subject"]), seed=seed)
 
 
-def observed(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
+def observer_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
     """Mean and interval by subject of what observers measured of one method's images; empty without masks."""
     return {
-        name: mean_interval(finite(rows[name]), list(rows["subject"]), seed=seed)
-        for name in OBSERVED
+        name: mean_interval(finite_values(rows[name]), list(rows["subject"]), seed=seed)
+        for name in OBSERVER_COLUMNS
         if name in rows and rows[name].notna().any()
     }
 
 
-def conditions(frame: pd.DataFrame) -> list[str]:
+def condition_names(frame: pd.DataFrame) -> list[str]:
     """The conditions of a table, in the order of its rows; empty where there is one kind of image."""
     return [str(name) for name in frame.get("condition", pd.Series(dtype=str)).drop_duplicates() if name]
 
 
-def _figures(rows: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
-    seen = observed(rows)
+def _method_summary(rows: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
+    intervals = observer_intervals(rows)
     return {
         "cases": len(rows),
         "subjects": int(rows["subject"].nunique()),
-        "quality": {k: asdict(v) for k, v in quality(rows).items()},
-        "readers": {r: asdict(reading(rows, clean, r)) for r in READERS},
-        "suvr": asdict(suvr(rows)),
-        **({"observed": {k: asdict(v) for k, v in seen.items()}} if seen else {}),
+        "quality": {k: asdict(v) for k, v in quality_intervals(rows).items()},
+        "readers": {r: asdict(reader_summary(rows, clean, r)) for r in READER_NAMES},
+        "suvr": asdict(suvr_agreement(rows)),
+        **({"observed": {k: asdict(v) for k, v in intervals.items()}} if intervals else {}),
     }
 
 
@@ -98,21 +98,23 @@ def summarise(frame: pd.DataFrame) -> dict[str, Any]:
     Where rows have conditions, a method's own ``conditions`` hold the same for each of them.
     """
     clean = frame[frame["method"] == "clean"]
-    found: dict[str, Any] = {}
+    by_method: dict[str, Any] = {}
     for method in frame["method"].drop_duplicates():
         rows = frame[frame["method"] == method]
-        found[str(method)] = _figures(rows, clean)
-        own = {name: _figures(rows[rows["condition"] == name], clean) for name in conditions(rows)}
+        by_method[str(method)] = _method_summary(rows, clean)
+        own = {
+            name: _method_summary(rows[rows["condition"] == name], clean) for name in condition_names(rows)
+        }
         if own:
-            found[str(method)]["conditions"] = own
-    told: dict[str, Any] = plain(found)
-    return told
+            by_method[str(method)]["conditions"] = own
+    summary: dict[str, Any] = to_plain_values(by_method)
+    return summary
 
 
-def plain(value: Any) -> Any:
+def to_plain_values(value: Any) -> Any:
     """Values for JSON: None for every number that is NaN or infinite, in mappings at any depth."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
+        return {k: to_plain_values(v) for k, v in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

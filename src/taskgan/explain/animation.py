@@ -6,45 +6,45 @@ from pathlib import Path
 import numpy as np
 
 from taskgan.core.files import atomic
-from taskgan.explain.figures import domain, shade
-from taskgan.explain.measures import NAMES, Outcome
-from taskgan.explain.problem import Points
+from taskgan.explain.figures import draw_degraded, draw_domain
+from taskgan.explain.measures import NAMES, ObjectiveResult
+from taskgan.explain.problem import PointPairs
 from taskgan.explain.train import METHODS, Method
-from taskgan.report.style import LABELS, canvas, look
+from taskgan.report.style import LABEL_STYLES, axes_figure, method_style
 
 FRAMES = 44
 _FRAME_MS, _LAST_MS = 130, 3000  # under ten seconds in all
 _DPI = 75
 
 
-def looks(steps: int) -> tuple[int, ...]:
+def snapshot_steps(steps: int) -> tuple[int, ...]:
     """Steps to look after, from 0 to the end: dense at first, when most happens."""
     spaced = np.geomspace(1, steps + 1, min(FRAMES, steps + 1)) - 1
     return tuple(int(k) for k in np.unique(spaced.round().astype(int)))
 
 
-def animate(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) -> Path:
+def animate(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs, path: Path) -> Path:
     """Write the GIF; the first seed is drawn."""
     from PIL import Image
 
     steps = outcomes["l1"].trained.steps
     frames = []
-    with canvas(1, len(METHODS), (9.6, 4.6), sharex=True, sharey=True) as (figure, axes):
+    with axes_figure(1, len(METHODS), (9.6, 4.6), sharex=True, sharey=True) as (figure, axes):
         moving = []
         for axis, method in zip(axes[0], METHODS, strict=True):
-            domain(axis)
-            shade(axis, held_out)
-            for label, (colour, marker) in enumerate(LABELS[:2]):
-                (drawn,) = axis.plot([], [], marker, color=colour, markersize=4.5)
-                moving.append((method, held_out.labels == label, drawn))
-            axis.set_title(NAMES[method], color=look(method, METHODS)[0])
+            draw_domain(axis)
+            draw_degraded(axis, held_out)
+            for label, (colour, marker) in enumerate(LABEL_STYLES[:2]):
+                (artist,) = axis.plot([], [], marker, color=colour, markersize=4.5)
+                moving.append((method, held_out.labels == label, artist))
+            axis.set_title(NAMES[method], color=method_style(method, METHODS)[0])
         title = figure.suptitle("step 0", fontsize=10)
         figure.canvas.draw()
         figure.set_layout_engine("none")  # nothing may jump between frames
         for k, step in enumerate(steps):
             title.set_text(f"step {step} of {steps[-1]}")
-            for method, mine, drawn in moving:
-                drawn.set_data(*outcomes[method].trained.restored[k][mine, 0].T)
+            for method, mine, artist in moving:
+                artist.set_data(*outcomes[method].trained.restored[k][mine, 0].T)
             figure.set_dpi(_DPI)
             figure.canvas.draw()
             pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]

@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.explain.measures import NAMES, Outcome
-from taskgan.explain.problem import Points, branch
+from taskgan.explain.measures import NAMES, ObjectiveResult
+from taskgan.explain.problem import PointPairs, branch_points
 from taskgan.explain.train import METHODS, Method
 from taskgan.report.geometry_figure import draw_mapping
-from taskgan.report.style import LABELS, canvas, look, save
+from taskgan.report.style import LABEL_STYLES, axes_figure, method_style, save_figure
 
 Array = NDArray[np.float64]
 ACROSS, UP = (-1.9, 1.9), (-4.0, 1.75)
-_DRAWN = {0.0: 9, 1.0: 6}  # arrows of Figure 5, by label
+_ARROWS = {0.0: 9, 1.0: 6}  # arrows of Figure 5, by label
 _SEED = 0  # the seed that is drawn: the first, whatever it shows
 
 
-def figure4(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) -> Path:
+def figure4(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs, path: Path) -> Path:
     """The problem, and how every objective maps it: lines from the clean to the restored point."""
-    with canvas(1, 1 + len(METHODS), (11.6, 4.8), sharex=True, sharey=True) as (figure, axes):
+    with axes_figure(1, 1 + len(METHODS), (11.6, 4.8), sharex=True, sharey=True) as (figure, axes):
         problem, *others = axes[0]
-        domain(problem)
-        for label, (colour, marker) in enumerate(LABELS[:2]):
+        draw_domain(problem)
+        for label, (colour, marker) in enumerate(LABEL_STYLES[:2]):
             mine = held_out.labels == label
             style = {"linestyle": "none", "marker": marker, "markersize": 4, "markeredgecolor": colour}
             problem.plot(*held_out.clean[mine].T, markerfacecolor="white", **style)
@@ -38,38 +38,39 @@ def figure4(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) ->
         for letter, axis, method in zip("bcde", others, METHODS, strict=True):
             outcome = outcomes[method]
             restored = outcome.trained.final[:, _SEED]
-            domain(axis)
-            shade(axis, held_out)
+            draw_domain(axis)
+            draw_degraded(axis, held_out)
             draw_mapping(axis, held_out.clean, restored, held_out.labels, size=3.4)
-            ring(axis, restored[outcome.flipped[:, _SEED] > 0.5])
-            axis.set_title(f"({letter}) {NAMES[method]}", color=look(method, METHODS)[0])
-            found = outcome.measures
+            mark_flipped(axis, restored[outcome.flipped[:, _SEED] > 0.5])
+            axis.set_title(f"({letter}) {NAMES[method]}", color=method_style(method, METHODS)[0])
+            measures = outcome.measures
             axis.set_xlabel(
-                f"shrinkage {found.shrinkage.estimate:.2f}, rank {found.rank_correlation.estimate:.2f},\n"
-                f"labels lost {100 * found.flips.estimate:.0f} % (of ▲ {100 * found.flips_minority.estimate:.0f} %)",
+                f"shrinkage {measures.shrinkage.estimate:.2f}, rank {measures.rank_correlation.estimate:.2f},\n"
+                f"labels lost {100 * measures.flips.estimate:.0f} % (of ▲ "
+                f"{100 * measures.flips_minority.estimate:.0f} %)",
                 fontsize=8,
             )
         figure.supxlabel(
             "Lines: from the clean point (hollow) to where its degraded point is restored (filled). Black ring: it "
-            f"has the other label now. Figures: {len(held_out)} held-out points, {restored_seeds(outcomes)} seeds; "
+            f"has the other label now. Figures: {len(held_out)} held-out points, {seed_count(outcomes)} seeds; "
             "drawn: the first seed.",
             fontsize=7.5,
         )
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
-def figure5(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) -> Path:
+def figure5(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs, path: Path) -> Path:
     """What an objective ties together: arrows from the degraded to the restored point, and what training knows."""
-    picked = pick(held_out)
-    with canvas(1, len(METHODS), (10.4, 5.4), sharex=True, sharey=True) as (figure, axes):
+    picked = arrow_points(held_out)
+    with axes_figure(1, len(METHODS), (10.4, 5.4), sharex=True, sharey=True) as (figure, axes):
         for axis, method in zip(axes[0], METHODS, strict=True):
             outcome = outcomes[method]
-            domain(axis)
-            shade(axis, held_out)
+            draw_domain(axis)
+            draw_degraded(axis, held_out)
             restored = outcome.trained.final[:, _SEED]
-            back = outcome.trained.returned
+            back = outcome.trained.cycled
             for k in picked:
-                colour, marker = LABELS[int(held_out.labels[k])]
+                colour, marker = LABEL_STYLES[int(held_out.labels[k])]
                 _arrow(axis, held_out.degraded[k], restored[k], colour)
                 if back is not None:
                     _arrow(axis, restored[k], back[k, _SEED], colour, bow=0.25, style=(0, (2, 2)))
@@ -78,7 +79,7 @@ def figure5(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) ->
                     axis.plot(*pair.T, color="#444444", linewidth=0.9, linestyle=(0, (1, 1.5)))
                 axis.plot(*held_out.clean[k], marker, color=colour, markerfacecolor="white", markersize=5)
                 axis.plot(*restored[k], marker, color=colour, markersize=5)
-            ring(axis, restored[[k for k in picked if outcome.flipped[k, _SEED] > 0.5]])
+            mark_flipped(axis, restored[[k for k in picked if outcome.flipped[k, _SEED] > 0.5]])
             order = (
                 "unpaired"
                 if back is not None
@@ -86,22 +87,22 @@ def figure5(outcomes: Mapping[Method, Outcome], held_out: Points, path: Path) ->
                 if method == "task_gan"
                 else "paired"
             )
-            axis.set_title(f"{NAMES[method]}\n{order}", color=look(method, METHODS)[0])
-            axis.set_xlabel(_cycle_words(outcome, held_out) if back is not None else "", fontsize=8)
+            axis.set_title(f"{NAMES[method]}\n{order}", color=method_style(method, METHODS)[0])
+            axis.set_xlabel(_cycle_caption(outcome, held_out) if back is not None else "", fontsize=8)
         figure.supxlabel(
             "Arrows: from the degraded point to where it is restored (filled). Dotted: to its clean point (hollow), "
             "which paired training pulls on. Dashed arrows: CycleGAN’s way back.\n"
             "Black ring: it has the other label now.",
             fontsize=7.5,
         )
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
-def domain(axis: Any) -> None:
+def draw_domain(axis: Any) -> None:
     """The clean domain as two bands, the line between the labels, and the common frame."""
     along = np.linspace(-1, 1, 101)
     for label in (0.0, 1.0):
-        axis.plot(*branch(along, np.full(101, label)).T, color="#dcdcdc", linewidth=7, zorder=0)
+        axis.plot(*branch_points(along, np.full(101, label)).T, color="#dcdcdc", linewidth=7, zorder=0)
     axis.plot([0, 0], [-1.6, 1.45], color="#444444", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
     axis.set_xlim(*ACROSS)
     axis.set_ylim(*UP)
@@ -111,24 +112,24 @@ def domain(axis: Any) -> None:
     axis.set_yticks([])
 
 
-def shade(axis: Any, held_out: Points) -> None:
+def draw_degraded(axis: Any, held_out: PointPairs) -> None:
     """The degraded points, faint."""
-    for label, (colour, marker) in enumerate(LABELS[:2]):
+    for label, (colour, marker) in enumerate(LABEL_STYLES[:2]):
         mine = held_out.labels == label
         axis.plot(*held_out.degraded[mine].T, marker, color=colour, markersize=2.5, alpha=0.35, zorder=0)
 
 
-def ring(axis: Any, points: Array) -> None:
+def mark_flipped(axis: Any, points: Array) -> None:
     """Mark points that have lost their label."""
     axis.plot(
         *points.T, "o", markersize=8, markerfacecolor="none", markeredgecolor="black", markeredgewidth=0.9
     )
 
 
-def pick(held_out: Points) -> list[int]:
+def arrow_points(held_out: PointPairs) -> list[int]:
     """Points that are drawn with arrows: of each label some, evenly along its branch."""
     chosen: list[int] = []
-    for label, count in _DRAWN.items():
+    for label, count in _ARROWS.items():
         mine = np.flatnonzero(held_out.labels == label)
         ordered = mine[np.argsort(held_out.clean[mine, 1])]
         places = np.unique(np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int))
@@ -136,14 +137,14 @@ def pick(held_out: Points) -> list[int]:
     return chosen
 
 
-def restored_seeds(outcomes: Mapping[Method, Outcome]) -> int:
+def seed_count(outcomes: Mapping[Method, ObjectiveResult]) -> int:
     """How many seeds were trained."""
     return int(next(iter(outcomes.values())).flipped.shape[1])
 
 
-def _cycle_words(outcome: Outcome, held_out: Points) -> str:
-    assert outcome.trained.returned is not None
-    gap = np.linalg.norm(outcome.trained.returned - held_out.degraded[:, None], axis=-1).mean()
+def _cycle_caption(outcome: ObjectiveResult, held_out: PointPairs) -> str:
+    assert outcome.trained.cycled is not None
+    gap = np.linalg.norm(outcome.trained.cycled - held_out.degraded[:, None], axis=-1).mean()
     return f"the cycle closes to {gap:.3f};\nlabels lost {100 * outcome.measures.flips.estimate:.0f} %"
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from taskgan.evaluate import geometry
 from taskgan.evaluate.statistics import Interval, exact_rate, mean_interval
-from taskgan.explain.problem import Points, nearest
-from taskgan.explain.train import Method, Trained
+from taskgan.explain.problem import PointPairs, nearest_branch
+from taskgan.explain.train import Method, TrainedObjective
 
 Array = NDArray[np.float64]
 _RESAMPLES = 500
@@ -22,7 +22,7 @@ NAMES: dict[Method, str] = {
 
 
 @dataclass(frozen=True)
-class Measures:
+class MappingMeasures:
     """What one objective did to the held-out points; intervals by point, seeds averaged.
 
     Attributes:
@@ -43,46 +43,54 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ObjectiveResult:
     """One objective's result.
 
     Attributes:
         trained: Where it took the points.
         mappings: One a seed.
         flipped: (N, seeds) 1 where the label was lost.
-        away: (N, seeds) distance to the clean domain.
+        domain_distance: (N, seeds) distance to the clean domain.
         measures: Of all seeds.
         by_seed: Estimates of each seed by itself, by measure.
     """
 
-    trained: Trained
-    mappings: list[geometry.Mapping]
+    trained: TrainedObjective
+    mappings: list[geometry.FeatureMapping]
     flipped: Array
-    away: Array
-    measures: Measures
+    domain_distance: Array
+    measures: MappingMeasures
     by_seed: dict[str, list[float]]
 
 
-def measure(trained: Trained, held_out: Points) -> Outcome:
+def measure_objective(trained: TrainedObjective, held_out: PointPairs) -> ObjectiveResult:
     """Measure one objective."""
     restored = trained.final
     names = tuple(str(k) for k in range(len(held_out)))
-    mappings = [geometry.Mapping(restored[:, s], held_out.clean, names) for s in range(restored.shape[1])]
-    labels, away = nearest(restored)
+    mappings = [
+        geometry.FeatureMapping(restored[:, s], held_out.clean, names) for s in range(restored.shape[1])
+    ]
+    labels, away = nearest_branch(restored)
     flipped = (labels != held_out.labels[:, None]).astype(np.float64)
     every = _measures(mappings, flipped, away, held_out.labels)
     single = [
         _measures([m], flipped[:, [s]], away[:, [s]], held_out.labels, resamples=1)
         for s, m in enumerate(mappings)
     ]
-    by_seed = {f.name: [float(getattr(one, f.name).estimate) for one in single] for f in fields(Measures)}
-    return Outcome(trained, mappings, flipped, away, every, by_seed)
+    by_seed = {
+        f.name: [float(getattr(one, f.name).estimate) for one in single] for f in fields(MappingMeasures)
+    }
+    return ObjectiveResult(trained, mappings, flipped, away, every, by_seed)
 
 
 def _measures(
-    mappings: list[geometry.Mapping], flipped: Array, away: Array, labels: Array, resamples: int = _RESAMPLES
-) -> Measures:
-    return Measures(
+    mappings: list[geometry.FeatureMapping],
+    flipped: Array,
+    away: Array,
+    labels: Array,
+    resamples: int = _RESAMPLES,
+) -> MappingMeasures:
+    return MappingMeasures(
         shrinkage=geometry.shrinkage(mappings, resamples=resamples),
         rank_correlation=geometry.rank_correlation(mappings, resamples=resamples),
         retrieval=geometry.retrieval(mappings),
@@ -100,18 +108,18 @@ def _mean(values: Array) -> Interval:
     return mean_interval(values.mean(axis=1), range(len(values)))
 
 
-def findings(outcomes: Mapping[Method, Outcome], held_out: Points) -> list[str]:
+def findings(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs) -> list[str]:
     """What came out, set against what Figures 4 and 5 draw; a difference inside its interval is none."""
     return [*_regression(outcomes), *_gan(outcomes), *_cycle(outcomes, held_out), *_task(outcomes)]
 
 
-def _regression(outcomes: Mapping[Method, Outcome]) -> Iterator[str]:
-    found = outcomes["l1"].measures.shrinkage
-    if found.high < 1:
-        yield f"Regression shrinks, as in Figure 4(b): {_told(found)} of the distances are left."
+def _regression(outcomes: Mapping[Method, ObjectiveResult]) -> Iterator[str]:
+    shrinkage = outcomes["l1"].measures.shrinkage
+    if shrinkage.high < 1:
+        yield f"Regression shrinks, as in Figure 4(b): {_interval_text(shrinkage)} of the distances are left."
     else:
-        yield f"Regression does not shrink as in Figure 4(b): {_told(found)} of the distances are left."
-    gap = _mean(outcomes["l1"].away - outcomes["gan"].away)
+        yield f"Regression does not shrink as in Figure 4(b): {_interval_text(shrinkage)} of the distances are left."
+    gap = _mean(outcomes["l1"].domain_distance - outcomes["gan"].domain_distance)
     yield _verdict(
         gap,
         "It leaves the clean domain, as in Figure 4(b): it ends farther from it than GAN, by {}.",
@@ -120,7 +128,7 @@ def _regression(outcomes: Mapping[Method, Outcome]) -> Iterator[str]:
     )
 
 
-def _gan(outcomes: Mapping[Method, Outcome]) -> Iterator[str]:
+def _gan(outcomes: Mapping[Method, ObjectiveResult]) -> Iterator[str]:
     yield _verdict(
         _mean(outcomes["gan"].flipped - outcomes["l1"].flipped),
         "GAN loses more labels than regression, as in Figure 4(c): difference of the shares {}.",
@@ -129,20 +137,21 @@ def _gan(outcomes: Mapping[Method, Outcome]) -> Iterator[str]:
     )
 
 
-def _cycle(outcomes: Mapping[Method, Outcome], held_out: Points) -> Iterator[str]:
-    found = outcomes["cycle_gan"]
-    if found.trained.returned is None:
+def _cycle(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs) -> Iterator[str]:
+    outcome = outcomes["cycle_gan"]
+    if outcome.trained.cycled is None:
         return
-    back = _mean(np.linalg.norm(found.trained.returned - held_out.degraded[:, None], axis=-1))
-    lost = found.measures.flips
+    back = _mean(np.linalg.norm(outcome.trained.cycled - held_out.degraded[:, None], axis=-1))
+    lost = outcome.measures.flips
     unlike = "as in Figure 5" if lost.low > 0.05 else "while the labels are kept, unlike Figure 5"
     yield (
-        f"CycleGAN’s cycle closes to {_told(back, 3)} on points that it had not seen, and {_told(lost)} of the "
+        f"CycleGAN’s cycle closes to {_interval_text(back, 3)} on points that it had not seen, and "
+        f"{_interval_text(lost)} of the "
         f"labels are lost on the way, {unlike}."
     )
 
 
-def _task(outcomes: Mapping[Method, Outcome]) -> Iterator[str]:
+def _task(outcomes: Mapping[Method, ObjectiveResult]) -> Iterator[str]:
     ours, gan = outcomes["task_gan"], outcomes["gan"]
     fewer = (ours.flipped.mean(axis=0) < gan.flipped.mean(axis=0)).sum()
     seeds = ours.flipped.shape[1]
@@ -162,7 +171,7 @@ def _task(outcomes: Mapping[Method, Outcome]) -> Iterator[str]:
         "It twists as much: its rank correlation differs from GAN’s by {}.",
     )
     yield _verdict(
-        _mean(ours.away - gan.away),
+        _mean(ours.domain_distance - gan.domain_distance),
         "It ends farther from the clean domain than GAN, unlike Figure 4(d), by {}.",
         "It ends nearer to the clean domain than GAN, by {}.",
         "It ends as near to the clean domain as GAN, as in Figure 4(d): difference {}.",
@@ -177,10 +186,10 @@ def _task(outcomes: Mapping[Method, Outcome]) -> Iterator[str]:
 
 def _verdict(gap: Interval, above: str, below: str, none: str) -> str:
     text = above if gap.low > 0 else below if gap.high < 0 else none
-    return text.format(_told(gap))
+    return text.format(_interval_text(gap))
 
 
-def _told(interval: Interval, digits: int = 2) -> str:
+def _interval_text(interval: Interval, digits: int = 2) -> str:
     parts = (f"{v:.{digits}f}".replace("-", "−") for v in (interval.estimate, interval.low, interval.high))
     estimate, low, high = parts
     return f"{estimate} [{low}, {high}]"

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Networks(nn.Module):
+class StackedMLP(nn.Module):
     """One multilayer perceptron a seed, side by side: seeds share no weights, so no gradient goes between them.
 
     Layers of so few units take the same time for one seed as for five.
@@ -30,8 +30,8 @@ class Networks(nn.Module):
         for k, (before, after) in enumerate(itertools.pairwise(sizes)):
             last = k == len(sizes) - 2
             gain = (0.1 if shortcut else 1.0) if last else math.sqrt(2)
-            drawn = torch.randn(seeds, before, after, generator=generator)
-            self.weights.append(nn.Parameter(gain / math.sqrt(before) * drawn))
+            weight = torch.randn(seeds, before, after, generator=generator)
+            self.weights.append(nn.Parameter(gain / math.sqrt(before) * weight))
             self.biases.append(nn.Parameter(torch.zeros(seeds, 1, after)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:

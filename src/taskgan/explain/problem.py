@@ -25,7 +25,7 @@ _SQUEEZE, _TURN, _SHIFT, _NOISE = 0.5, np.deg2rad(60.0), np.array([0.0, -2.6]), 
 
 
 @dataclass(frozen=True)
-class Points:
+class PointPairs:
     """Pairs of clean and degraded points.
 
     Attributes:
@@ -42,18 +42,18 @@ class Points:
         return len(self.labels)
 
 
-def draw(count: int, rng: np.random.Generator) -> Points:
+def draw_pairs(count: int, rng: np.random.Generator) -> PointPairs:
     """Draw pairs; exactly one in four (rounded) has label 1."""
     labels = (np.arange(count) < round(MINORITY * count)).astype(np.float64)
     along = rng.uniform(-1, 1, count)
-    clean = branch(along, labels) + _THICKNESS * rng.normal(size=(count, 2))
-    return Points(clean, degrade(clean, rng), labels)
+    clean = branch_points(along, labels) + _THICKNESS * rng.normal(size=(count, 2))
+    return PointPairs(clean, degrade(clean, rng), labels)
 
 
-def branch(along: Array, labels: Array) -> Array:
+def branch_points(position: Array, labels: Array) -> Array:
     """Points (N, 2) in the middle of the branches, at −1 to 1 along them: two arcs that bow apart."""
     side = np.where(labels > 0.5, 1.0, -1.0)
-    return np.stack([side * (_GAP + _BEND * (1 - along**2)), _LENGTH * along], axis=-1)
+    return np.stack([side * (_GAP + _BEND * (1 - position**2)), _LENGTH * position], axis=-1)
 
 
 def degrade(clean: Array, rng: np.random.Generator) -> Array:
@@ -62,7 +62,7 @@ def degrade(clean: Array, rng: np.random.Generator) -> Array:
     return np.asarray(_SQUEEZE * clean @ turn.T + _SHIFT + _NOISE * rng.normal(size=clean.shape))
 
 
-def nearest(points: Array) -> tuple[Array, Array]:
+def nearest_branch(points: Array) -> tuple[Array, Array]:
     """The judge that is not learned: which branch points (…, 2) lie nearest to, and how far from it.
 
     Returns:
@@ -71,6 +71,6 @@ def nearest(points: Array) -> tuple[Array, Array]:
     along = np.linspace(-1, 1, 201)
     apart = []
     for label in (0.0, 1.0):
-        middle = branch(along, np.full_like(along, label))
+        middle = branch_points(along, np.full_like(along, label))
         apart.append(np.linalg.norm(points[..., None, :] - middle, axis=-1).min(axis=-1))
     return (apart[1] < apart[0]).astype(np.float64), np.minimum(*apart)

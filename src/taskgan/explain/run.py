@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.core.artefact import commit, is_done, request_of
+from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import check_writable, versions
 from taskgan.core.lock import exclusive
 from taskgan.evaluate.statistics import Interval
-from taskgan.explain.animation import animate, looks
+from taskgan.explain.animation import animate, snapshot_steps
 from taskgan.explain.figures import figure4, figure5
-from taskgan.explain.measures import NAMES, Outcome, findings, measure
-from taskgan.explain.problem import draw
-from taskgan.explain.train import METHODS, Method, Training, train
-from taskgan.report.cells import Cell, Column, Table, number, plain, span, write_table
+from taskgan.explain.measures import NAMES, ObjectiveResult, findings, measure_objective
+from taskgan.explain.problem import draw_pairs
+from taskgan.explain.train import METHODS, ExplainSettings, Method, train_objective
+from taskgan.report.cells import Cell, Column, Table, number, range_text, text_cell, write_table
 
 RECORD = "explain.yaml"
 _HELD_OUT = 100
@@ -58,53 +58,55 @@ def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bo
             f"figures need {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
         )
     check_writable(out, "the figures")
-    settings = Training(seed=seed) if steps is None else Training(seed=seed, steps=steps)
-    request = request_of(out, settings=settings)
+    settings = ExplainSettings(seed=seed) if steps is None else ExplainSettings(seed=seed, steps=steps)
+    request = request_digest(out, settings=settings)
     if not overwrite and is_done(out / RECORD, request):
         return out
     if (out / RECORD).exists() and not overwrite:
         raise UserError(f"{out} already holds the figures; say --overwrite to replace them")
     rng = np.random.default_rng(seed)
-    points, held_out = draw(settings.pairs, rng), draw(_HELD_OUT, rng)
-    outcomes: dict[Method, Outcome] = {}
+    points, held_out = draw_pairs(settings.pairs, rng), draw_pairs(_HELD_OUT, rng)
+    outcomes: dict[Method, ObjectiveResult] = {}
     with progress("explain", len(METHODS) * settings.steps, "steps") as bar:
         for method in METHODS:
-            trained = train(
+            trained = train_objective(
                 method,
                 points,
                 held_out,
                 settings,
-                looks(settings.steps),
+                snapshot_steps(settings.steps),
                 lambda method=method: bar.advance(1, training=method),  # type: ignore[misc]
             )
-            outcomes[method] = measure(trained, held_out)
+            outcomes[method] = measure_objective(trained, held_out)
     (out / RECORD).unlink(missing_ok=True)  # written last: it vouches for the others
     table = _table(outcomes)
     written = write_table(table, out)
     figure4(outcomes, held_out, out / "figure4.png")
     figure5(outcomes, held_out, out / "figure5.png")
     animate(outcomes, held_out, out / "explain.gif")
-    told = findings(outcomes, held_out)
+    sentences = findings(outcomes, held_out)
     files = [written, *(out / name for name in ("figure4.png", "figure5.png", "explain.gif"))]
-    commit(out / RECORD, {**_record(outcomes, settings, told), "request": request}, files)
-    _say(table, told)
+    commit(out / RECORD, {**_record(outcomes, settings, sentences), "request": request}, files)
+    _print_summary(table, sentences)
     say(f"explain: {out / 'figure4.png'}, figure5.png, explain.gif; the figures as numbers: {written}")
     return out
 
 
-def _table(outcomes: Mapping[Method, Outcome]) -> Table:
+def _table(outcomes: Mapping[Method, ObjectiveResult]) -> Table:
     rows = []
     for method, outcome in outcomes.items():
-        cells = [Cell(number(i.estimate, 2), span(i, 2), i) for i in _intervals(outcome).values()]
-        rows.append((plain(NAMES[method]), *cells))
+        cells = [Cell(number(i.estimate, 2), range_text(i, 2), i) for i in _intervals(outcome).values()]
+        rows.append((text_cell(NAMES[method]), *cells))
     return Table("explain", "", "", _COLUMNS, tuple(rows))
 
 
-def _record(outcomes: Mapping[Method, Outcome], settings: Training, told: list[str]) -> dict[str, Any]:
+def _record(
+    outcomes: Mapping[Method, ObjectiveResult], settings: ExplainSettings, sentences: list[str]
+) -> dict[str, Any]:
     return {
         "settings": settings.model_dump(mode="json"),
         "held_out": _HELD_OUT,
-        "findings": told,
+        "findings": sentences,
         "measures": {
             method: {
                 name: {**_plain(value), "by_seed": [_rounded(v) for v in outcome.by_seed[name]]}
@@ -116,7 +118,7 @@ def _record(outcomes: Mapping[Method, Outcome], settings: Training, told: list[s
     }
 
 
-def _intervals(outcome: Outcome) -> dict[str, Interval]:
+def _intervals(outcome: ObjectiveResult) -> dict[str, Interval]:
     return {column.key: getattr(outcome.measures, column.key) for column in _COLUMNS[1:]}
 
 
@@ -128,11 +130,11 @@ def _rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
 
 
-def _say(table: Table, told: list[str]) -> None:
+def _print_summary(table: Table, sentences: list[str]) -> None:
     lines = [[column.heading for column in table.columns]]
     lines += [[f"{cell.text} {cell.small}".strip() for cell in row] for row in table.rows]
     widths = [max(len(line[k]) for line in lines) for k in range(len(table.columns))]
     for line in lines:
         say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-    for sentence in told:
+    for sentence in sentences:
         say(sentence)

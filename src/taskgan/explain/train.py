@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from taskgan.core.settings import Settings
-from taskgan.explain.networks import Networks
-from taskgan.explain.problem import Points
+from taskgan.explain.networks import StackedMLP
+from taskgan.explain.problem import PointPairs
 from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
 from taskgan.objective.cycle import CycleTotal, cycle_loss
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.pixel import pixel_loss
 from taskgan.objective.task import task_loss
-from taskgan.objective.total import Total
+from taskgan.objective.total import TotalLoss
 from taskgan.task import Target
 
 Method = Literal["l1", "gan", "cycle_gan", "task_gan"]
@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 _KIND = task_kind(Target(), "squared")  # Eq. 3 as written
 
 
-class Training(Settings):
+class ExplainSettings(Settings):
     """What the paper does not print, for the problem in the plane.
 
     Attributes:
@@ -63,18 +63,18 @@ class Training(Settings):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedObjective:
     """What one objective did to the held-out points.
 
     Attributes:
         steps: (K,) when it was looked at, from 0 to the end.
         restored: (K, N, seeds, 2) x̂ = G(x̃) then.
-        returned: (N, seeds, 2) F(G(x̃)) in the end; None but for CycleGAN.
+        cycled: (N, seeds, 2) F(G(x̃)) in the end; None but for CycleGAN.
     """
 
     steps: tuple[int, ...]
     restored: Array
-    returned: Array | None = None
+    cycled: Array | None = None
 
     @property
     def final(self) -> Array:
@@ -82,14 +82,14 @@ class Trained:
         return np.asarray(self.restored[-1])
 
 
-def train(
+def train_objective(
     method: Method,
-    points: Points,
-    held_out: Points,
-    settings: Training,
-    looks: Sequence[int],
+    points: PointPairs,
+    held_out: PointPairs,
+    settings: ExplainSettings,
+    snapshots: Sequence[int],
     advance: Callable[[], object] = lambda: None,
-) -> Trained:
+) -> TrainedObjective:
     """Train all seeds of one objective.
 
     Args:
@@ -97,7 +97,7 @@ def train(
         points: Training pairs.
         held_out: Whose restoration is looked at.
         settings: Sizes and weights.
-        looks: Steps after which to look, rising, the last one the number of steps.
+        snapshots: Steps after which to look, rising, the last one the number of steps.
         advance: Called after every step.
     """
     x, degraded, y = (_tensor(v) for v in (points.clean, points.degraded, points.labels))
@@ -107,7 +107,7 @@ def train(
     with _one_thread():
         step = _cycle_step(settings) if method == "cycle_gan" else _step(method, x, y, settings)
         for k in range(settings.steps + 1):
-            if k in looks:
+            if k in snapshots:
                 restored.append(_apply(step.restorer, unseen))
             if k == settings.steps:
                 break
@@ -123,25 +123,25 @@ def train(
         returned = None
         if step.degrader is not None:
             returned = _apply(step.degrader, _tensor(restored[-1]))
-    return Trained(tuple(looks), np.stack(restored), returned)
+    return TrainedObjective(tuple(snapshots), np.stack(restored), returned)
 
 
 @dataclass(frozen=True)
-class _Step:
+class _ObjectiveStep:
     """One step of an objective, called with x̃, x (B, seeds, 2) and y (B, seeds), and what it teaches."""
 
     run: Callable[[Tensor, Tensor, Tensor], None]
-    restorer: Networks
+    restorer: StackedMLP
     optimisers: tuple[torch.optim.Optimizer, ...]
-    degrader: Networks | None = None
+    degrader: StackedMLP | None = None
 
 
-def _step(method: Method, x: Tensor, y: Tensor, settings: Training) -> _Step:
+def _step(method: Method, x: Tensor, y: Tensor, settings: ExplainSettings) -> _ObjectiveStep:
     """Eq. 4 with the terms that the objective has, to be held against ``taskgan.train.step``."""
     width, lr = settings.width, settings.lr
-    G = Networks((2, width, width, 2), settings.seeds, _generator(settings, "G"), shortcut=True)
-    D = Networks((2, width, width, width, 1), settings.seeds, _generator(settings, "D"))
-    T = _taught(x, y, settings) if method == "task_gan" else None
+    G = StackedMLP((2, width, width, 2), settings.seeds, _generator(settings, "G"), shortcut=True)
+    D = StackedMLP((2, width, width, width, 1), settings.seeds, _generator(settings, "D"))
+    T = _pretrained_task(x, y, settings) if method == "task_gan" else None
     teach_G, teach_D = _adam(lr, G), _adam(lr, D)
 
     def run(degraded: Tensor, clean: Tensor, label: Tensor) -> None:
@@ -156,7 +156,7 @@ def _step(method: Method, x: Tensor, y: Tensor, settings: Training) -> _Step:
             _backward(judged, settings, D)
         if T is not None:
             task = task_loss(_KIND, T(restored)[0].flatten(), None, label.flatten()).mean()  # Eq. 3
-        objective = Total(  # Eq. 4
+        objective = TotalLoss(  # Eq. 4
             pixel_loss(_image(restored), _image(clean)).mean(),  # Eq. 1
             adversarial,
             task,
@@ -168,22 +168,22 @@ def _step(method: Method, x: Tensor, y: Tensor, settings: Training) -> _Step:
         teach_G.step()
         teach_D.step()
 
-    return _Step(run, G, (teach_G, teach_D))
+    return _ObjectiveStep(run, G, (teach_G, teach_D))
 
 
-def _cycle_step(settings: Training) -> _Step:
+def _cycle_step(settings: ExplainSettings) -> _ObjectiveStep:
     """CycleGAN: x̃ and x of a batch are of different points."""
     width, lr = settings.width, settings.lr
-    G = Networks((2, width, width, 2), settings.seeds, _generator(settings, "G"), shortcut=True)
-    back = Networks((2, width, width, 2), settings.seeds, _generator(settings, "F"), shortcut=True)
+    G = StackedMLP((2, width, width, 2), settings.seeds, _generator(settings, "G"), shortcut=True)
+    back = StackedMLP((2, width, width, 2), settings.seeds, _generator(settings, "F"), shortcut=True)
     D, D_degraded = (
-        Networks((2, width, width, width, 1), settings.seeds, _generator(settings, name)) for name in "DE"
+        StackedMLP((2, width, width, width, 1), settings.seeds, _generator(settings, name)) for name in "DE"
     )
     teach, judge = _adam(lr, G, back), _adam(lr, D, D_degraded)
 
-    def against(network: Networks, real: Tensor, made: Tensor) -> Tensor:
+    def against(network: StackedMLP, real: Tensor, generated: Tensor) -> Tensor:
         """A discriminator's least-squares loss."""
-        logit, logit_made = network(real)[0].flatten(), network(made.detach())[0].flatten()
+        logit, logit_made = network(real)[0].flatten(), network(generated.detach())[0].flatten()
         return discriminator_loss(logit, logit_made, "least_squares").mean()
 
     def run(degraded: Tensor, clean: Tensor, label: Tensor) -> None:
@@ -205,13 +205,13 @@ def _cycle_step(settings: Training) -> _Step:
         teach.step()
         judge.step()
 
-    return _Step(run, G, (teach, judge), back)
+    return _ObjectiveStep(run, G, (teach, judge), back)
 
 
-def _taught(x: Tensor, y: Tensor, settings: Training) -> Networks:
+def _pretrained_task(x: Tensor, y: Tensor, settings: ExplainSettings) -> StackedMLP:
     """T, taught on clean points and then frozen."""
     generator = _generator(settings, "T")
-    T = Networks((2, settings.width, settings.width, 1), settings.seeds, generator)
+    T = StackedMLP((2, settings.width, settings.width, 1), settings.seeds, generator)
     optimiser = _adam(settings.lr, T)
     for _ in range(settings.task_steps):
         index = torch.randint(len(x), (settings.batch, settings.seeds), generator=generator)
@@ -222,7 +222,7 @@ def _taught(x: Tensor, y: Tensor, settings: Training) -> Networks:
     return T.requires_grad_(False)
 
 
-def _backward(loss: Tensor, settings: Training, *networks: nn.Module) -> None:
+def _backward(loss: Tensor, settings: ExplainSettings, *networks: nn.Module) -> None:
     """Each seed's own gradient (the mean is over all seeds), for the weights of these networks only."""
     weights = [p for network in networks for p in network.parameters()]
     torch.autograd.backward(loss * settings.seeds, inputs=weights, retain_graph=True)
@@ -232,7 +232,7 @@ def _adam(lr: float, *networks: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam([p for n in networks for p in n.parameters()], lr, betas=(0.5, 0.999))
 
 
-def _generator(settings: Training, name: str) -> torch.Generator:
+def _generator(settings: ExplainSettings, name: str) -> torch.Generator:
     """A stream for every purpose, so that what one objective draws more does not change what all draw."""
     return torch.Generator().manual_seed(1000 * settings.seed + sum(name.encode()))
 
@@ -245,7 +245,7 @@ def _tensor(values: Array) -> Tensor:
     return torch.as_tensor(values, dtype=torch.float32)
 
 
-def _apply(network: Networks, points: Tensor) -> Array:
+def _apply(network: StackedMLP, points: Tensor) -> Array:
     with torch.no_grad():
         return np.asarray(network(points)[0].numpy(), dtype=np.float64)
 

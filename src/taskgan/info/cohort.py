@@ -8,8 +8,8 @@ from typing import Any
 from taskgan.cohort.description import read_description
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, SPLITS, Pairs, read_pairs
 from taskgan.cohort.verification import SETS, read_verification_pairs
-from taskgan.info.kind import Kind
-from taskgan.info.lines import command, entry, figures, pick, step
+from taskgan.info.kind import FolderKind
+from taskgan.info.lines import entry_lines, figures_text, lookup, next_step, taskgan_command
 
 _FEW = 8  # a column with no more values than this groups the cohort
 _OWN = {*REQUIRED_TO_RESTORE, "subject", "split", "clean", "label"}
@@ -18,7 +18,7 @@ _OWN = {*REQUIRED_TO_RESTORE, "subject", "split", "clean", "label"}
 def _read(place: Path) -> dict[str, Any]:
     pairs = read_pairs(place, REQUIRED_TO_RESTORE)
     own = [column for column in pairs.columns if column not in _OWN]
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "pairs": len(pairs),
         "subjects": len({pair.subject for pair in pairs}),
         "splits": {name: _split(pairs.split(name)) for name in SPLITS if len(pairs.split(name))},
@@ -27,34 +27,38 @@ def _read(place: Path) -> dict[str, Any]:
     }
     listed = read_verification_pairs(pairs)
     if listed is not None:
-        found["verification"] = {name: len(listed.of(name)) for name in SETS}
-    return {**found, **{f"cohort.yaml {key}": v for key, v in read_description(pairs.folder).items()}}
+        record["verification"] = {name: len(listed.subset(name)) for name in SETS}
+    return {**record, **{f"cohort.yaml {key}": v for key, v in read_description(pairs.folder).items()}}
 
 
 def _screen(place: Path, record: Mapping[str, Any]) -> list[str]:
-    about = {key.removeprefix("cohort.yaml "): value for key, value in record.items()}
+    description = {key.removeprefix("cohort.yaml "): value for key, value in record.items()}
     lines = [f"cohort {place}: {record['pairs']} pairs of {record['subjects']} subjects"]
-    if "made_by" in about or "kind" in about:
-        lines += entry("made by", f"{about.get('made_by', 'unknown')} (kind {about.get('kind', 'unknown')})")
+    if "made_by" in description or "kind" in description:
+        lines += entry_lines(
+            "made by", f"{description.get('made_by', 'unknown')} (kind {description.get('kind', 'unknown')})"
+        )
     for name, text in record["splits"].items():
-        lines += entry(name, text)
+        lines += entry_lines(name, text)
     grouped = record["groups"]
-    lines += entry("by", "; ".join(f"{name} {text}" for name, text in grouped.items()))
-    lines += entry("columns", ", ".join(name for name in record["columns"] if name not in grouped))
+    lines += entry_lines("by", "; ".join(f"{name} {text}" for name, text in grouped.items()))
+    lines += entry_lines("columns", ", ".join(name for name in record["columns"] if name not in grouped))
     compared = record.get("verification", {})
-    lines += entry("verification", ", ".join(f"{count} {name} pairs" for name, count in compared.items()))
-    lines += entry("measured", figures(about.get("measured")))
-    settings = pick(about, "settings")
+    lines += entry_lines(
+        "verification", ", ".join(f"{count} {name} pairs" for name, count in compared.items())
+    )
+    lines += entry_lines("measured", figures_text(description.get("measured")))
+    settings = lookup(description, "settings")
     if isinstance(settings, Mapping):
-        lines += entry("settings", figures({k: v for k, v in settings.items() if k != "subjects"}))
-    return lines + step(_next(place, record["splits"]))
+        lines += entry_lines("settings", figures_text({k: v for k, v in settings.items() if k != "subjects"}))
+    return lines + next_step(_next(place, record["splits"]))
 
 
 def _next(place: Path, splits: Mapping[str, str]) -> str:
     if {"train", "val"} <= splits.keys():
-        return command("train", "RECIPE", place, "RUN")
+        return taskgan_command("train", "RECIPE", place, "RUN")
     table = place / "pairs.csv" if place.is_dir() else place
-    return command("restore", "MODEL", table, "-o", "OUT")
+    return taskgan_command("restore", "MODEL", table, "-o", "OUT")
 
 
 def _split(pairs: Pairs) -> str:
@@ -78,12 +82,12 @@ def _labels(counts: Mapping[str, int]) -> str:
 
 def _groups(pairs: Pairs, columns: list[str]) -> dict[str, str]:
     """The columns with few values, such as a dose or a contrast, with how many pairs have which."""
-    found = {}
+    groups = {}
     for column in columns:
         counts = Counter(pair.columns.get(column, "") for pair in pairs)
         if len(counts) <= min(_FEW, max(1, len(pairs) - 1)) and not any(_is_file(value) for value in counts):
-            found[column] = _counts(counts)
-    return found
+            groups[column] = _counts(counts)
+    return groups
 
 
 def _is_file(value: str) -> bool:
@@ -91,8 +95,8 @@ def _is_file(value: str) -> bool:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    shown = [f"{n} × {value or 'none'}" for value, n in sorted(counts.items())]
-    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+    parts = [f"{n} × {value or 'none'}" for value, n in sorted(counts.items())]
+    return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
 
 
-COHORT = Kind("cohort", "pairs.csv", _read, _screen)
+COHORT = FolderKind("cohort", "pairs.csv", _read, _screen)

@@ -11,8 +11,8 @@ from taskgan.core.console import say
 from taskgan.core.errors import Problems, UserError
 from taskgan.info.cohort import COHORT
 from taskgan.info.evaluation import EVALUATION
-from taskgan.info.kind import Kind
-from taskgan.info.lines import nested
+from taskgan.info.kind import FolderKind
+from taskgan.info.lines import nested_lines
 from taskgan.info.model import MODEL, RECOGNISER
 from taskgan.info.pages import AUDIT, DEMO, EXPLAIN, REPORT
 from taskgan.info.run import RESTORED, RUN
@@ -24,31 +24,31 @@ KINDS = (
 )  # fmt: skip
 
 
-def describe(place: Path, *, everything: bool = False) -> str:
+def describe(path: Path, *, everything: bool = False) -> str:
     """A screenful about a folder that taskgan made: what it is, its main figures, what to do next.
 
     Args:
-        place: The folder, or the file that makes it one (``pairs.csv``, ``model.yaml``).
+        path: The folder, or the file that makes it one (``pairs.csv``, ``model.yaml``).
         everything: All that is recorded in it instead.
 
     Raises:
         UserError: If it does not exist or is nothing of ours.
     """
-    kind, where = _find(place)
-    record = kind.read(where)
+    kind, where = _find(path)
+    record = kind.read_record(where)
     if everything:
-        return "\n".join([f"{kind.name} {where}", *nested(record, "  ")])
-    return "\n".join(kind.screen(where, record))
+        return "\n".join([f"{kind.name} {where}", *nested_lines(record, "  ")])
+    return "\n".join(kind.summarise(where, record))
 
 
-def as_json(place: Path) -> str:
+def as_json(path: Path) -> str:
     """All that is recorded in a folder, as JSON; ``info`` says which kind it is. Unknown numbers are null.
 
     Raises:
         UserError: As :func:`describe`.
     """
-    kind, where = _find(place)
-    whole = {"info": {"kind": kind.name, "place": str(where)}, **kind.read(where)}
+    kind, where = _find(path)
+    whole = {"info": {"kind": kind.name, "place": str(where)}, **kind.read_record(where)}
     return json.dumps(_plain(whole), indent=2, ensure_ascii=False, allow_nan=False, default=str)
 
 
@@ -65,17 +65,17 @@ def check(place: Path) -> None:
     say(f"{place}: every file is as it was written ({count} artefact{'s' * (count != 1)})")
 
 
-def _find(place: Path) -> tuple[Kind, Path]:
-    if not place.exists():
-        raise UserError(f"{place} does not exist; expected a folder that taskgan made or a pairs.csv")
-    folder = place if place.is_dir() else place.parent
+def _find(path: Path) -> tuple[FolderKind, Path]:
+    if not path.exists():
+        raise UserError(f"{path} does not exist; expected a folder that taskgan made or a pairs.csv")
+    folder = path if path.is_dir() else path.parent
     for kind in KINDS:
-        if (folder / kind.marker).is_file() and (place.is_dir() or place.name == kind.marker):
+        if (folder / kind.marker).is_file() and (path.is_dir() or path.name == kind.marker):
             return kind, folder
-    if place.is_file() and place.suffix == ".csv":  # a table may have another name
-        return COHORT, place
+    if path.is_file() and path.suffix == ".csv":  # a table may have another name
+        return COHORT, path
     markers = ", ".join(kind.marker for kind in KINDS)
-    raise UserError(f"{place} is nothing that taskgan made; expected one of {markers} in it")
+    raise UserError(f"{path} is nothing that taskgan made; expected one of {markers} in it")
 
 
 def _plain(value: Any) -> Any:

@@ -5,8 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskgan.info.kind import Kind, from_json, if_there
-from taskgan.info.lines import UNKNOWN, command, entry, interval, number, pick, sentences, step, table
+from taskgan.info.kind import FolderKind, read_json_object, read_optional_yaml
+from taskgan.info.lines import (
+    UNKNOWN,
+    entry_lines,
+    interval_text,
+    lookup,
+    next_step,
+    number_text,
+    sentence_lines,
+    table_lines,
+    taskgan_command,
+)
 
 _QUALITY = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 3), ("rmse_relative", "relative RMSE", 3))
 _BY_CONDITION = (
@@ -21,7 +31,10 @@ _READERS = (("judge", "judge"), ("task", "T"), ("suvr", "SUVR"))
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    return {**if_there(folder / "evaluation.yaml"), "summary": from_json(folder / "summary.json")}
+    return {
+        **read_optional_yaml(folder / "evaluation.yaml"),
+        "summary": read_json_object(folder / "summary.json"),
+    }
 
 
 def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
@@ -29,15 +42,15 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
     own = [name for name in summary if name not in ("input", "clean")]
     method = str(record.get("method") or (own[0] if own else "unknown"))
     mine, before, clean = summary.get(method), summary.get("input"), summary.get("clean")
-    cases, subjects = pick(mine, "cases"), pick(mine, "subjects")
+    cases, subjects = lookup(mine, "cases"), lookup(mine, "subjects")
     seed = f", seed {record['seed']}" if record.get("seed") is not None else ""
     lines = [f"evaluation {folder}: {method}{seed}, {cases} cases of {subjects} subjects"]
     for key in ("restored", "cohort"):  # recorded as seen from the evaluation
-        lines += entry(key, os.path.normpath(folder / str(record[key])) if record.get(key) else "")
-    shown = {"input": before, method: mine} if before else {method: mine}
-    rows = [["", *shown]]
+        lines += entry_lines(key, os.path.normpath(folder / str(record[key])) if record.get(key) else "")
+    columns = {"input": before, method: mine} if before else {method: mine}
+    rows = [["", *columns]]
     for key, name, digits in _QUALITY:
-        both = [interval(pick(one, "quality", key), digits) for one in shown.values()]
+        both = [interval_text(lookup(one, "quality", key), digits) for one in columns.values()]
         rows += [[name, *both]] if any(cell != UNKNOWN for cell in both) else []
     rows += [
         [name, *both]
@@ -46,73 +59,73 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
             ("SUVR slope", "slope", 2, False),
             ("SUVR concordance", "concordance", 3, False),
         )
-        if (both := [interval(pick(one, "suvr", key), digits, sign=sign) for one in shown.values()])
-        != [UNKNOWN] * len(shown)
+        if (both := [interval_text(lookup(one, "suvr", key), digits, sign=sign) for one in columns.values()])
+        != [UNKNOWN] * len(columns)
     ]
-    lines += [*table(rows), ""]
-    lines += _readers(record, {"clean": clean, **shown})
-    lines += _verification({"clean": clean, **shown})
+    lines += [*table_lines(rows), ""]
+    lines += _readers(record, {"clean": clean, **columns})
+    lines += _verification({"clean": clean, **columns})
     lines += (each := _conditions(mine))
     lines += ["  95 % intervals by subject; flips: subjects decided otherwise than on the clean image"]
-    lines += sentences("notes", record.get("notes"), most=2 if each else 5)
-    return lines + step(command("compare", folder, "OTHER_EVALUATION", "-o", "REPORT"))
+    lines += sentence_lines("notes", record.get("notes"), most=2 if each else 5)
+    return lines + next_step(taskgan_command("compare", folder, "OTHER_EVALUATION", "-o", "REPORT"))
 
 
-def _readers(record: Mapping[str, Any], shown: Mapping[str, Any]) -> list[str]:
+def _readers(record: Mapping[str, Any], columns: Mapping[str, Any]) -> list[str]:
     """Each reader on clean, input and restored images: how often it is wrong, and how far off it is."""
-    measure = pick(record, "property", "measure")
+    measure = lookup(record, "property", "measure")
     name = str(measure[0]) if isinstance(measure, list) and measure else "slice error"
-    rows = [["reader", *shown, "flips"]]
+    rows = [["reader", *columns, "flips"]]
     for key, title in _READERS:
-        found = [pick(one, "readers", key) for one in shown.values()]
-        if pick(found[-1], "decisions"):
-            flips = " → ".join(str(pick(one, "flipped")) for one in found[1:])
-            rows.append([f"{title}, wrong", *map(_wrong, found), flips])
-        far = [interval(pick(one, "mae"), 3) for one in found]
+        readings = [lookup(one, "readers", key) for one in columns.values()]
+        if lookup(readings[-1], "decisions"):
+            flips = " → ".join(str(lookup(one, "flipped")) for one in readings[1:])
+            rows.append([f"{title}, wrong", *map(_wrong, readings), flips])
+        far = [interval_text(lookup(one, "mae"), 3) for one in readings]
         if any(cell != UNKNOWN for cell in far):
             rows.append([f"{title}, {name}", *far, ""])
-    return table(rows) if len(rows) > 1 else []
+    return table_lines(rows) if len(rows) > 1 else []
 
 
-def _verification(shown: Mapping[str, Any]) -> list[str]:
+def _verification(columns: Mapping[str, Any]) -> list[str]:
     """How well each reader tells on clean, input and restored images whether two are of one person."""
-    found = [pick(one, "verification") for one in shown.values()]
-    mine = found[-1]
+    results = [lookup(one, "verification") for one in columns.values()]
+    mine = results[-1]
     if not isinstance(mine, Mapping) or not mine:
         return []
     titles = {key: title for key, title in _READERS if key != "suvr"}
     counted = next(iter(mine.values()))
-    rows = [[f"AUC of {pick(counted, 'pairs')} pairs of {pick(counted, 'people')} people", *shown]]
+    rows = [[f"AUC of {lookup(counted, 'pairs')} pairs of {lookup(counted, 'people')} people", *columns]]
     for key in mine:
-        areas = [interval(pick(one, key, "auc_by_person"), 3) for one in found]
+        areas = [interval_text(lookup(one, key, "auc_by_person"), 3) for one in results]
         rows.append([titles.get(str(key), str(key)), *areas])
-    return ["", *table(rows)]
+    return ["", *table_lines(rows)]
 
 
 def _conditions(mine: Any) -> list[str]:
     """A line for each condition, such as an MR contrast, with what is known of all of them."""
-    found = pick(mine, "conditions")
-    if not isinstance(found, Mapping) or not found:
+    conditions = lookup(mine, "conditions")
+    if not isinstance(conditions, Mapping) or not conditions:
         return []
     known = [
         (path, name, digits)
         for path, name, digits in _BY_CONDITION
-        if any(isinstance(pick(one, *path, "estimate"), int | float) for one in found.values())
+        if any(isinstance(lookup(one, *path, "estimate"), int | float) for one in conditions.values())
     ]
     rows = [["", *(name for _, name, _ in known), "judge, wrong"]]
-    for condition, one in found.items():
-        means = (number(pick(one, *path, "estimate"), digits) for path, _, digits in known)
-        wrong, decisions = (pick(one, "readers", "judge", key) for key in ("wrong", "decisions"))
+    for condition, one in conditions.items():
+        means = (number_text(lookup(one, *path, "estimate"), digits) for path, _, digits in known)
+        wrong, decisions = (lookup(one, "readers", "judge", key) for key in ("wrong", "decisions"))
         rows.append([str(condition), *means, f"{wrong} of {decisions}" if decisions else UNKNOWN])
-    return ["", *table(rows)]
+    return ["", *table_lines(rows)]
 
 
 def _wrong(reading: Any) -> str:
     if not isinstance(reading, Mapping):
         return UNKNOWN
-    high = pick(reading, "error", "high")
-    upper = f" (up to {number(100 * high, 0)} %)" if isinstance(high, int | float) else ""
+    high = lookup(reading, "error", "high")
+    upper = f" (up to {number_text(100 * high, 0)} %)" if isinstance(high, int | float) else ""
     return f"{reading.get('wrong')} of {reading.get('decisions')}{upper}"
 
 
-EVALUATION = Kind("evaluation", "summary.json", _read, _screen)
+EVALUATION = FolderKind("evaluation", "summary.json", _read, _screen)

@@ -77,7 +77,7 @@ class ReaderMetrics(Flips):
     mae: Interval
 
 
-def decision_before(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
+def clean_decisions(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
     """The same judge's decision on the clean image of every row; NaN where it is unknown.
 
     Args:
@@ -88,15 +88,15 @@ def decision_before(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
     return before.where(rows["decision"].notna())
 
 
-def flipped(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
+def flip_indicator(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
     """Which rows are decided otherwise than the same output on the case's clean image; False where unknown."""
-    before = decision_before(rows, clean)
+    before = clean_decisions(rows, clean)
     return before.notna() & (rows["decision"] != before)
 
 
-def flips(rows: pd.DataFrame, clean: pd.DataFrame) -> Flips:
-    """Count flips by subject, with the cases beside; see :func:`decision_before` for the arguments."""
-    before = decision_before(rows, clean)
+def flip_metrics(rows: pd.DataFrame, clean: pd.DataFrame) -> Flips:
+    """Count flips by subject, with the cases beside; see :func:`clean_decisions` for the arguments."""
+    before = clean_decisions(rows, clean)
     known = before.notna()
     change = (rows["decision"] - before)[known]
     who, cases = rows["subject"][known], rows.index.get_level_values("case")[known]
@@ -132,22 +132,22 @@ def reader_metrics(
     binary = known if known["truth"].isin((0.0, 1.0)).all() else known[:0]
     parts = [binary[binary["truth"] == truth] for truth in (1.0, 0.0)]
     one = known.index.get_level_values("output").nunique() <= 1
-    halves = [_right(part, pool) for part in parts]
+    halves = [_correct_count(part, pool) for part in parts]
     first = rows[outputs == outputs[0]] if len(rows) else rows
     return ReaderMetrics(
-        **vars(flips(rows, clean)),
+        **vars(flip_metrics(rows, clean)),
         decisions=len(known),
         wrong=int(wrong.sum()),
-        error=exact_rate(*_events(wrong, known["subject"], pool)),
+        error=exact_rate(*_event_count(wrong, known["subject"], pool)),
         sensitivity=exact_rate(*halves[0]) if one else _UNKNOWN,
         specificity=exact_rate(*halves[1]) if one else _UNKNOWN,
-        balanced_accuracy=balanced_accuracy(halves if one else _groups(binary, pool, classes)),
-        auc=_area(binary),
+        balanced_accuracy=balanced_accuracy(halves if one else _accuracy_groups(binary, pool, classes)),
+        auc=_auc(binary),
         mae=mean_interval(first["error"].to_numpy(dtype=np.float64), list(first["subject"]), seed=seed),
     )
 
 
-def metrics_of(readings: Readings, judge: str, image: str, output: str | None = None) -> ReaderMetrics:
+def judge_metrics(readings: Readings, judge: str, image: str, output: str | None = None) -> ReaderMetrics:
     """A judge on the test cases of one kind of image, where any wrong decision makes a subject wrong.
 
     Args:
@@ -156,8 +156,8 @@ def metrics_of(readings: Readings, judge: str, image: str, output: str | None = 
         image: ``input``, ``clean`` or a method.
         output: One class or label, against the others; None is all of them.
     """
-    rows, clean = (readings.of(judge, name, output) for name in (image, CLEAN))
-    return reader_metrics(rows, clean, pool="any", classes=readings.about(judge).kind == "multi_class")
+    rows, clean = (readings.select(judge, name, output) for name in (image, CLEAN))
+    return reader_metrics(rows, clean, pool="any", classes=readings.property_of(judge).kind == "multi_class")
 
 
 def balanced_accuracy(groups: Sequence[tuple[float, int]]) -> Interval:
@@ -185,20 +185,20 @@ def balanced_accuracy(groups: Sequence[tuple[float, int]]) -> Interval:
     return Interval(middle, min(float(low), middle), max(float(high), middle))
 
 
-def _events(event: pd.Series, who: pd.Series, pool: Pool) -> tuple[float, int]:
+def _event_count(event: pd.Series, who: pd.Series, pool: Pool) -> tuple[float, int]:
     """Subjects with an event in any of their rows, or the sum of their shares of rows; and all subjects."""
     shares, _ = subject_means(event.to_numpy(dtype=np.float64), list(who))
     return float(shares.sum() if pool == "mean" else (shares > 0).sum()), len(shares)
 
 
-def _right(rows: pd.DataFrame, pool: Pool) -> tuple[float, int]:
+def _correct_count(rows: pd.DataFrame, pool: Pool) -> tuple[float, int]:
     """Subjects all of whose rows are right, or the sum of their shares of right rows; and all subjects."""
     right = (rows["decision"] == rows["truth"]).to_numpy(dtype=np.float64)
     shares, _ = subject_means(right, list(rows["subject"]))
     return float(shares.sum() if pool == "mean" else (shares == 1).sum()), len(shares)
 
 
-def _groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tuple[float, int]]:
+def _accuracy_groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tuple[float, int]]:
     """Right and all subjects of every class; of labels, of the positive and the negative ones of each.
 
     Classes that no subject has, and labels that all or none have, say nothing.
@@ -208,19 +208,22 @@ def _groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tuple[float,
         positive = rows["truth"] > 0.5
         if positive.any() and not positive.all():
             groups += [
-                _right(rows[part], pool) for part in ((positive,) if classes else (positive, ~positive))
+                _correct_count(rows[part], pool)
+                for part in ((positive,) if classes else (positive, ~positive))
             ]
     return groups
 
 
-def _area(known: pd.DataFrame) -> Interval:
+def _auc(known: pd.DataFrame) -> Interval:
     """AUC; of several outputs the mean over those that have both labels."""
-    found = []
+    intervals = []
     for _, rows in known.groupby(level="output", sort=False):
         if rows["truth"].nunique() == 2:
-            found.append(auc_interval(rows["prediction"], rows["truth"], list(rows["subject"])))
-    if len(found) == 1:
-        return found[0]
+            intervals.append(auc_interval(rows["prediction"], rows["truth"], list(rows["subject"])))
+    if len(intervals) == 1:
+        return intervals[0]
     return (
-        Interval(float(np.mean([one.estimate for one in found])), math.nan, math.nan) if found else _UNKNOWN
+        Interval(float(np.mean([one.estimate for one in intervals])), math.nan, math.nan)
+        if intervals
+        else _UNKNOWN
     )

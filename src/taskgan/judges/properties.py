@@ -11,9 +11,9 @@ if TYPE_CHECKING:  # it brings torch
     from taskgan.recipe import Target
 
 OBSERVER = "SUVR"
-VALUES = ("regression", "segmentation")
-_SEVERAL = ("multi_class", "multi_label")
-_FEWEST_ROWS = 2  # of a class, or a column that numbers the rows would name the classes
+VALUE_KINDS = ("regression", "segmentation")
+_SEVERAL_OUTPUTS = ("multi_class", "multi_label")
+_MIN_CLASS_ROWS = 2  # of a class, or a column that numbers the rows would name the classes
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Property:
     cut: float = 0.5
 
     @property
-    def value(self) -> bool:
+    def is_value(self) -> bool:
         """Whether it reads a number on a scale of its own rather than probabilities."""
-        return self.kind in (*VALUES, "observer")
+        return self.kind in (*VALUE_KINDS, "observer")
 
     @property
     def decides(self) -> bool:
@@ -42,17 +42,17 @@ class Property:
         return self.kind == "multi_class" or not math.isnan(self.cut)
 
     @property
-    def several(self) -> bool:
+    def has_several_outputs(self) -> bool:
         """Whether a case has several outputs that are decided: classes or labels."""
-        return self.kind in _SEVERAL
+        return self.kind in _SEVERAL_OUTPUTS
 
     @property
     def digits(self) -> int:
         """Decimals of its score in a sentence: values lie close to their cuts."""
-        return 3 if self.value else 2
+        return 3 if self.is_value else 2
 
     @property
-    def changed(self) -> str:
+    def flip_text(self) -> str:
         """What a subject did that flipped, in the past tense."""
         return {
             "multi_class": "changed class",
@@ -69,15 +69,15 @@ class Property:
             "segmentation": "volume, ml",
         }.get(self.kind, "probability")
 
-    def words(self, output: str, decision: float) -> str:
+    def decision_text(self, output: str, decision: float) -> str:
         """A decision on one output: the class or label itself, or positive and negative."""
         if math.isnan(decision):
             return "unknown"
-        said = "positive" if decision > 0.5 else "negative"
-        return f"{output} {said}" if self.kind == "multi_label" else said
+        decided = "positive" if decision > 0.5 else "negative"
+        return f"{output} {decided}" if self.kind == "multi_label" else decided
 
 
-def property_of(target: "Target", pairs: Pairs) -> Property:
+def target_property(target: "Target", pairs: Pairs) -> Property:
     """The property that a target names in a table.
 
     Args:
@@ -111,15 +111,17 @@ def class_names(target: "Target", pairs: Pairs) -> tuple[str, ...]:
     column = target.columns[0]
     numbers = [row.columns.get(column, "") for row in pairs]
     known = [k for k, text in enumerate(numbers) if text]
-    if not known or min(numbers.count(n) for n in set(numbers) if n) < _FEWEST_ROWS:
+    if not known or min(numbers.count(n) for n in set(numbers) if n) < _MIN_CLASS_ROWS:
         return plain
     for name in pairs.columns:
         if name in REQUIRED or name == column:
             continue
         both = {(numbers[k], pairs.rows[k].columns.get(name, "")) for k in known}
-        words = dict(both)
-        if len(both) == len(words) == len(set(words.values())) > 1 and all(map(_word, words.values())):
-            return tuple(_named(words, k, plain) for k in range(target.classes))
+        by_text = dict(both)
+        if len(both) == len(by_text) == len(set(by_text.values())) > 1 and all(
+            map(_is_word, by_text.values())
+        ):
+            return tuple(_class_name(by_text, k, plain) for k in range(target.classes))
     return plain
 
 
@@ -137,7 +139,7 @@ def check_columns(name: str, target: "Target", pairs: Pairs) -> None:
         )
 
 
-def _word(text: str) -> bool:
+def _is_word(text: str) -> bool:
     """A name rather than a number, nothing, or the path of an image."""
     try:
         float(text)
@@ -146,8 +148,8 @@ def _word(text: str) -> bool:
     return False
 
 
-def _named(words: dict[str, str], number: int, plain: tuple[str, ...]) -> str:
-    for text, word in words.items():
+def _class_name(by_text: dict[str, str], number: int, plain: tuple[str, ...]) -> str:
+    for text, word in by_text.items():
         if float(text) == number:
             return word
     return plain[number]

@@ -13,11 +13,11 @@ from taskgan.cohort.images import Volume, read_volume
 from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import to_slices
-from taskgan.evaluate.grids import same_grid
-from taskgan.judges.properties import OBSERVER, Property, property_of
+from taskgan.evaluate.grids import check_same_grid
+from taskgan.judges.properties import OBSERVER, Property, target_property
 from taskgan.judges.readers import Reader
 from taskgan.judges.readings import CLEAN, INPUT, Reading
-from taskgan.metrics.suvr import composite
+from taskgan.metrics.suvr import composite_suvr
 from taskgan.recipe import IntensityTransform, Target
 from taskgan.recogniser.decision import middle_slices
 from taskgan.recogniser.together import read_volumes
@@ -33,7 +33,7 @@ _LITRE = 1e-3  # ml in a mm³
 
 
 @dataclass(frozen=True)
-class OpenedCase:
+class LoadedCase:
     """A case with its images, all on the grid of its degraded one.
 
     Attributes:
@@ -59,7 +59,7 @@ class OpenedCase:
         return {name: volume.data for name, volume in self.volumes.items()}
 
     @property
-    def millilitres(self) -> float:
+    def voxel_millilitres(self) -> float:
         """Of a voxel."""
         return float(np.prod(self.source.voxel_size)) * _LITRE
 
@@ -67,12 +67,12 @@ class OpenedCase:
         """An image (X, Y, Z) in network units."""
         return np.asarray(self.volumes[name].data / np.float32(self.scale), dtype=np.float32)
 
-    def seen(self, name: str, slices: int) -> Array:
+    def reader_slices(self, name: str, slices: int) -> Array:
         """The middle slices (S, H, W) of an image in network units: what judges see."""
         return middle_slices(to_slices(self.scaled(name)), slices)
 
 
-def open_case(pair: Pair, paths: Mapping[str, Path], intensity: IntensityTransform) -> OpenedCase:
+def load_case_images(pair: Pair, paths: Mapping[str, Path], intensity: IntensityTransform) -> LoadedCase:
     """Read the degraded image of a case and others of it; masks are none.
 
     Args:
@@ -86,9 +86,9 @@ def open_case(pair: Pair, paths: Mapping[str, Path], intensity: IntensityTransfo
     volumes = {INPUT: read_volume(pair.degraded)}
     for name, path in paths.items():
         volumes[name] = read_volume(path)
-        same_grid(volumes[name], volumes[INPUT], path, pair)
+        check_same_grid(volumes[name], volumes[INPUT], path, pair)
     scale = fit_intensity(intensity, volumes[INPUT].data, str(pair.degraded)).scale
-    return OpenedCase(pair, volumes, scale, {})
+    return LoadedCase(pair, volumes, scale, {})
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class PropertyReader:
     targets: "Targets"
     property: Property
 
-    def rows(self, case: OpenedCase, predictions: Mapping[str, Array]) -> list[Reading]:
+    def readings(self, case: LoadedCase, predictions: Mapping[str, Array]) -> list[Reading]:
         """Readings of the images of a case.
 
         Args:
@@ -115,11 +115,15 @@ class PropertyReader:
             predictions: By image, what was said of its middle slices (S, …); with the clean image.
         """
         kind = self.targets.kind
-        y = self._y(case, predictions[CLEAN])
-        found = self._masks(case, predictions, y) if kind.dense else self._numbers(case, predictions, y)
-        return found
+        y = self._label(case, predictions[CLEAN])
+        readings = (
+            self._mask_readings(case, predictions, y)
+            if kind.dense
+            else self._value_readings(case, predictions, y)
+        )
+        return readings
 
-    def _y(self, case: OpenedCase, clean: Array) -> "Tensor | None":
+    def _label(self, case: LoadedCase, clean: Array) -> "Tensor | None":
         """y of every slice that was seen (S, …); None where the table has no mask."""
         import torch
 
@@ -131,54 +135,62 @@ class PropertyReader:
         y = torch.as_tensor(self.targets.value(pair), dtype=torch.float32)
         return kind.y(y.expand(len(clean), *y.shape), torch.from_numpy(clean))
 
-    def _numbers(
-        self, case: OpenedCase, predictions: Mapping[str, Array], y: "Tensor | None"
+    def _value_readings(
+        self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None"
     ) -> list[Reading]:
         from taskgan.recogniser.figures import case_error, volume_label, volume_prediction
 
         assert y is not None  # only masks can be absent
         kind = self.targets.kind
         rows = []
-        for image, said in predictions.items():
-            own = volume_label(kind, y, len(said))
-            reached = kind.truth(own) if self.property.kind == "regression" else None
-            error = case_error(kind, said, y, len(said))
-            entries = kind.entries(volume_prediction(kind, said, len(said)), own)
+        for image, outputs in predictions.items():
+            own = volume_label(kind, y, len(outputs))
+            reached = kind.true_decision(own) if self.property.kind == "regression" else None
+            error = case_error(kind, outputs, y, len(outputs))
+            entries = kind.readings(volume_prediction(kind, outputs, len(outputs)), own)
             for output, entry in zip(self.property.outputs, entries, strict=True):
                 truth = entry.target
                 if self.property.kind == "regression":
                     truth = nan if reached is None else float(reached)
                 decision = entry.decision if isfinite(entry.prediction) else nan
                 rows.append(
-                    self._row(case, image, output, entry.prediction, entry.target)._replace(
+                    self._reading(case, image, output, entry.prediction, entry.target)._replace(
                         truth=truth, decision=decision, cut=self.property.cut, error=error
                     )
                 )
         return rows
 
-    def _masks(self, case: OpenedCase, predictions: Mapping[str, Array], y: "Tensor | None") -> list[Reading]:
+    def _mask_readings(
+        self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None"
+    ) -> list[Reading]:
         from taskgan.recogniser.figures import case_error, volume_label, volume_prediction
 
         kind = self.targets.kind
         clean = kind.decision(volume_prediction(kind, predictions[CLEAN], len(predictions[CLEAN])))
         rows = []
-        for image, said in predictions.items():
-            volume = volume_prediction(kind, said, len(said))
-            mask, own = kind.decision(volume), None if y is None else volume_label(kind, y, len(said))
-            error = nan if y is None else case_error(kind, said, y, len(said))
-            kept = kind.entries(volume, clean)
-            right = [nan] * len(kept) if own is None else [e.prediction for e in kind.entries(volume, own)]
+        for image, outputs in predictions.items():
+            volume = volume_prediction(kind, outputs, len(outputs))
+            mask, own = kind.decision(volume), None if y is None else volume_label(kind, y, len(outputs))
+            error = nan if y is None else case_error(kind, outputs, y, len(outputs))
+            clean_entries = kind.readings(volume, clean)
+            right = (
+                [nan] * len(clean_entries)
+                if own is None
+                else [e.prediction for e in kind.readings(volume, own)]
+            )
             for number, output in enumerate(self.property.outputs, start=1):
-                size = float((mask == number).sum()) * case.millilitres
-                target = nan if own is None else float((own == number).sum()) * case.millilitres
+                size = float((mask == number).sum()) * case.voxel_millilitres
+                target = nan if own is None else float((own == number).sum()) * case.voxel_millilitres
                 rows.append(
-                    self._row(case, image, output, size, target)._replace(
-                        error=error, dice=right[number - 1], dice_clean=kept[number - 1].prediction
+                    self._reading(case, image, output, size, target)._replace(
+                        error=error, dice=right[number - 1], dice_clean=clean_entries[number - 1].prediction
                     )
                 )
         return rows
 
-    def _row(self, case: OpenedCase, image: str, output: str, prediction: float, target: float) -> Reading:
+    def _reading(
+        self, case: LoadedCase, image: str, output: str, prediction: float, target: float
+    ) -> Reading:
         pair = case.pair
         key = (pair.case, pair.subject, pair.split, image, self.name, output)
         return Reading(*key, prediction, target, nan, nan, nan)
@@ -192,15 +204,15 @@ def property_readers(readers: Mapping[str, Reader], targets: "Targets", pairs: P
         targets: The property.
         pairs: The whole table, which may name classes.
     """
-    found = []
+    panel = []
     for name, reader in readers.items():
         own = replace(targets, kind=getattr(reader, "kind", targets.kind))
-        found.append(PropertyReader(name, reader, own, property_of(own.kind.target, pairs)))
-    return found
+        panel.append(PropertyReader(name, reader, own, target_property(own.kind.target, pairs)))
+    return panel
 
 
 def read_cases(
-    readers: Sequence[PropertyReader], cases: Sequence[OpenedCase], slices: int, skip: Collection[str] = ()
+    readers: Sequence[PropertyReader], cases: Sequence[LoadedCase], slices: int, skip: Collection[str] = ()
 ) -> list[Reading]:
     """What judges say of the images of some cases, each image read once.
 
@@ -214,35 +226,35 @@ def read_cases(
         UserError: If a label is no number, or a mask cannot be read or is on another grid.
     """
     places = [(k, name) for k, case in enumerate(cases) for name in case.volumes if name not in skip]
-    seen = [cases[k].seen(name, slices) for k, name in places] if readers else []
-    rows: list[Reading] = []
+    slices_read = [cases[k].reader_slices(name, slices) for k, name in places] if readers else []
+    readings: list[Reading] = []
     for one in readers:
         predictions: list[dict[str, Array]] = [{} for _ in cases]
-        for (k, name), said in zip(places, read_volumes(one.reader.read, seen), strict=True):
-            predictions[k][name] = said
+        for (k, name), outputs in zip(places, read_volumes(one.reader.read, slices_read), strict=True):
+            predictions[k][name] = outputs
         for case, by_image in zip(cases, predictions, strict=True):
-            rows += one.rows(case, by_image)
-    return rows
+            readings += one.readings(case, by_image)
+    return readings
 
 
-def observer_targets(target: Target, pairs: Pairs) -> "Targets | None":
+def suvr_targets(target: Target, pairs: Pairs) -> "Targets | None":
     """Where the SUVR's label comes from: the binary property; None where ``label`` holds another one."""
     from taskgan.cohort.targets import Targets
 
     if target.kind == "binary":
-        return Targets.of(target, pairs)
-    return None if "label" in target.columns else Targets.of(Target(), pairs)
+        return Targets.for_table(target, pairs)
+    return None if "label" in target.columns else Targets.for_table(Target(), pairs)
 
 
 def read_suvr(
-    case: OpenedCase, cut: float, labels: "Targets | None", skip: Collection[str] = ()
+    case: LoadedCase, cut: float, labels: "Targets | None", skip: Collection[str] = ()
 ) -> list[Reading]:
     """The composite SUVR of every image against its cut; nothing without the masks ``cortex`` and ``reference``.
 
     Args:
         case: With its masks.
         cut: SUVR from which a case is positive.
-        labels: From :func:`observer_targets`.
+        labels: From :func:`suvr_targets`.
         skip: As in :func:`read_cases`.
     """
     if not {"cortex", "reference"} <= case.masks.keys():
@@ -253,7 +265,7 @@ def read_suvr(
     rows = []
     for image, values in case.images.items():
         if image not in skip:
-            value = composite(values, case.masks["cortex"], case.masks["reference"])
+            value = composite_suvr(values, case.masks["cortex"], case.masks["reference"])
             decision = float(value >= cut) if isfinite(value) else nan
             key = (pair.case, pair.subject, pair.split, image, OBSERVER, OBSERVER)
             rows.append(Reading(*key, value, label, label, decision, cut))

@@ -56,7 +56,7 @@ class StoredReader:
         """Network, training and figures, for the record."""
         from taskgan.recogniser.recogniser import WEIGHTS
 
-        card = describe(self.recogniser)
+        card = reader_description(self.recogniser)
         return {
             "network": card["settings"]["network"],
             "seed": card["settings"]["seed"],
@@ -67,17 +67,17 @@ class StoredReader:
         }
 
 
-def no_readers(pairs: Pairs, target: Target | None = None) -> str:
+def no_readers_reason(pairs: Pairs, target: Target | None = None) -> str:
     """Why the cohort can teach no reader; empty where it can.
 
     Args:
         pairs: Its rows.
         target: The property; None is a binary one in the column ``label``.
     """
-    from taskgan.cohort.labels import cannot_teach
+    from taskgan.cohort.labels import untrainable_reason
     from taskgan.cohort.targets import Targets
 
-    reason = cannot_teach(pairs.split("train"), Targets.of(target or Target(), pairs))
+    reason = untrainable_reason(pairs.split("train"), Targets.for_table(target or Target(), pairs))
     if not reason and not len(pairs.split("val")):
         reason = "there are no validation rows"
     return f"{reason}, so no network could be taught to read the images" if reason else ""
@@ -99,7 +99,7 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
     """
     from taskgan.recogniser.store import recogniser_folder, recogniser_for
 
-    found: dict[str, Reader] = {}
+    readers: dict[str, Reader] = {}
     for name, settings in (("task", recipe.task.reader), ("judge", recipe.judge)):
         target = recipe.task.target
         folder = recogniser_folder(pairs, settings, recipe.data, name=name, store=store, target=target)
@@ -109,11 +109,11 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
                 f"images for this evaluation, {settings.steps} steps at most, once for this cohort"
             )
         recogniser = recogniser_for(pairs, settings, recipe.data, name=name, store=store, target=target)
-        found[name] = StoredReader(recogniser, folder)
-    return found
+        readers[name] = StoredReader(recogniser, folder)
+    return readers
 
 
-def describe(reader: Reader) -> dict[str, Any]:
+def reader_description(reader: Reader) -> dict[str, Any]:
     """What a reader says of itself (network, checksum, figures), for the record; empty for a foreign one."""
-    told = getattr(reader, "description", None)
-    return dict(told()) if callable(told) else {}
+    description = getattr(reader, "description", None)
+    return dict(description()) if callable(description) else {}

@@ -24,7 +24,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.tables import read_frame, write_frame
 from taskgan.judges.properties import OBSERVER, Property
 
-FILE = "readings.csv"
+READINGS = "readings.csv"
 INPUT, CLEAN = "input", "clean"
 
 
@@ -47,22 +47,22 @@ class Reading(NamedTuple):
     dice_clean: float = nan
 
 
-COLUMNS = Reading._fields
-_TEXT = COLUMNS[:6]
+READING_COLUMNS = Reading._fields
+_TEXT = READING_COLUMNS[:6]
 _OPTIONAL = ("dice", "dice_clean")
 _KEY = ["case", "image", "judge", "output"]
 
 
-def table_of(rows: Iterable[Reading]) -> pd.DataFrame:
+def readings_table(rows: Iterable[Reading]) -> pd.DataFrame:
     """Rows as a table with all of ``COLUMNS``."""
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.astype({name: str if name in _TEXT else float for name in COLUMNS})
+    table = pd.DataFrame(rows, columns=list(READING_COLUMNS))
+    return table.astype({name: str if name in _TEXT else float for name in READING_COLUMNS})
 
 
 def write_readings(folder: Path, table: pd.DataFrame) -> None:
     """Write the table of an evaluation or audit, atomically; Dice only where there are masks."""
-    columns = [name for name in COLUMNS if name not in _OPTIONAL or table[name].notna().any()]
-    write_frame(folder / FILE, table[columns], digits=8)
+    columns = [name for name in READING_COLUMNS if name not in _OPTIONAL or table[name].notna().any()]
+    write_frame(folder / READINGS, table[columns], digits=8)
 
 
 def read_readings(folder: Path) -> pd.DataFrame:
@@ -71,11 +71,13 @@ def read_readings(folder: Path) -> pd.DataFrame:
     Raises:
         UserError: If there is no table, a column is missing or not numeric, or a reading is there twice.
     """
-    path = folder / FILE
+    path = folder / READINGS
     if not path.is_file():
-        raise UserError(f"{folder} holds no {FILE}; expected a folder that taskgan evaluate or audit made")
-    needed = [name for name in COLUMNS if name not in _OPTIONAL]
-    table = read_frame(path, needed, _TEXT, optional=_OPTIONAL, empty=True)[list(COLUMNS)]
+        raise UserError(
+            f"{folder} holds no {READINGS}; expected a folder that taskgan evaluate or audit made"
+        )
+    needed = [name for name in READING_COLUMNS if name not in _OPTIONAL]
+    table = read_frame(path, needed, _TEXT, optional=_OPTIONAL, empty=True)[list(READING_COLUMNS)]
     twice = table[table.duplicated(_KEY)]
     if len(twice):
         key = ", ".join(f"{name} {twice.iloc[0][name]}" for name in _KEY)
@@ -101,7 +103,7 @@ class Readings:
         names = list(self.table["judge"].drop_duplicates())
         return [*(n for n in names if n != OBSERVER), *(n for n in names if n == OBSERVER)]
 
-    def about(self, judge: str) -> Property:
+    def property_of(self, judge: str) -> Property:
         """What a judge reads."""
         return self.properties.get(judge, Property())
 
@@ -111,24 +113,24 @@ class Readings:
         return [str(name) for name in table[table["judge"] == judge]["output"].drop_duplicates()]
 
     @property
-    def deciders(self) -> list[str]:
+    def deciding_judges(self) -> list[str]:
         """Judges that decide, who can flip; the others read a value without a cut."""
-        return [name for name in self.judges if self.about(name).decides]
+        return [name for name in self.judges if self.property_of(name).decides]
 
     @property
-    def values(self) -> list[str]:
+    def value_judges(self) -> list[str]:
         """Judges that predict a value on a scale of its own: regressions, masks and the observer."""
-        return [name for name in self.judges if self.about(name).value]
+        return [name for name in self.judges if self.property_of(name).is_value]
 
-    def of(self, judge: str, image: str, output: str | None = None, split: str = "test") -> pd.DataFrame:
+    def select(self, judge: str, image: str, output: str | None = None, split: str = "test") -> pd.DataFrame:
         """Rows of one judge and image, indexed by case and output, in the order of the cases."""
         t = self.table
-        wanted = (t["judge"] == judge) & (t["image"] == image) & (t["split"] == split)
+        selected = (t["judge"] == judge) & (t["image"] == image) & (t["split"] == split)
         if output is not None:
-            wanted &= t["output"] == output
-        return t[wanted].set_index(["case", "output"])
+            selected &= t["output"] == output
+        return t[selected].set_index(["case", "output"])
 
-    def without(self, judge: str, outputs: Sequence[str]) -> "Readings":
+    def without_outputs(self, judge: str, outputs: Sequence[str]) -> "Readings":
         """The same, with a judge's decisions on some outputs struck out (it cannot read them)."""
         table = self.table.copy()
         struck = (table["judge"] == judge) & table["output"].isin(list(outputs))

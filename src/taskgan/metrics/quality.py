@@ -45,7 +45,7 @@ def rmse(image: Image, clean: Image, mask: Mask | None = None) -> float:
         clean: x, the same shape.
         mask: Only these voxels; all where None.
     """
-    error = _inside(image, mask).astype(np.float64) - _inside(clean, mask)
+    error = _masked_values(image, mask).astype(np.float64) - _masked_values(clean, mask)
     return float(np.sqrt(np.mean(error**2)))
 
 
@@ -60,9 +60,9 @@ def rmse_relative(image: Image, clean: Image, mask: Mask | None = None) -> float
     Returns:
         0 for equal images; NaN where the clean image is zero in the whole region.
     """
-    truth = _inside(clean, mask).astype(np.float64)
+    truth = _masked_values(clean, mask).astype(np.float64)
     size = float(np.linalg.norm(truth))
-    return float(np.linalg.norm(_inside(image, mask) - truth)) / size if size > 0 else float("nan")
+    return float(np.linalg.norm(_masked_values(image, mask) - truth)) / size if size > 0 else float("nan")
 
 
 def psnr(image: Image, clean: Image, mask: Mask | None = None, *, span: float | None = None) -> float:
@@ -143,5 +143,5 @@ def ssim(similarity: NDArray[np.float64], mask: Mask | None = None) -> float:
     return float(similarity[edge:-edge, edge:-edge].mean())
 
 
-def _inside(image: Image, mask: Mask | None) -> Image:
+def _masked_values(image: Image, mask: Mask | None) -> Image:
     return image if mask is None else image[mask]

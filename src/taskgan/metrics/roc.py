@@ -27,7 +27,7 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 @dataclass(frozen=True)
-class Curve:
+class RocCurve:
     """Rates at every threshold that makes a difference, from saying "one person" never to always.
 
     Attributes:
@@ -60,7 +60,7 @@ class Curve:
         return np.asarray((start - low / (high - low) * (end - start))[..., 0])
 
 
-def curve(distances: ArrayLike, same: ArrayLike, weights: ArrayLike | None = None) -> Curve:
+def roc_curve(distances: ArrayLike, same: ArrayLike, weights: ArrayLike | None = None) -> RocCurve:
     """The curve of some pairs.
 
     Args:
@@ -87,7 +87,7 @@ def curve(distances: ArrayLike, same: ArrayLike, weights: ArrayLike | None = Non
         with np.errstate(invalid="ignore", divide="ignore"):
             rate = sums[..., last] / sums[..., -1:]
         rates.append(np.concatenate([np.where(np.isnan(rate[..., :1]), np.nan, 0.0), rate], axis=-1))
-    return Curve(np.concatenate([[-np.inf], cuts]), *rates)
+    return RocCurve(np.concatenate([[-np.inf], cuts]), *rates)
 
 
 def best_threshold(distances: ArrayLike, same: ArrayLike) -> float:
@@ -106,10 +106,10 @@ def best_threshold(distances: ArrayLike, same: ArrayLike) -> float:
     truth = np.asarray(same, dtype=bool)
     if not truth.size:
         raise ValueError("there are no pairs to choose a threshold by")
-    found = curve(distances, truth, np.ones((1, len(truth))))
-    shares = np.nan_to_num(np.stack([found.true_accepts[0], 1 - found.false_accepts[0]]))
+    roc = roc_curve(distances, truth, np.ones((1, len(truth))))
+    shares = np.nan_to_num(np.stack([roc.true_accepts[0], 1 - roc.false_accepts[0]]))
     best = int(np.argmax(shares[0] * truth.sum() + shares[1] * (~truth).sum()))
-    cuts = found.thresholds
+    cuts = roc.thresholds
     if best == 0:
         return float(np.nextafter(cuts[1], -np.inf))
     return float((cuts[best] + cuts[min(best + 1, len(cuts) - 1)]) / 2)
@@ -118,7 +118,7 @@ def best_threshold(distances: ArrayLike, same: ArrayLike) -> float:
 def accuracy(
     distances: ArrayLike, same: ArrayLike, threshold: float, weights: ArrayLike | None = None
 ) -> Floats:
-    """Share of right decisions at a threshold (…), see :func:`curve` for the arguments."""
+    """Share of right decisions at a threshold (…), see :func:`roc_curve` for the arguments."""
     truth = np.asarray(same, dtype=bool)
     right = (np.asarray(distances, dtype=np.float64) <= threshold) == truth
     counts = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=np.float64)

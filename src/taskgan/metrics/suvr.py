@@ -15,7 +15,9 @@ from taskgan.evaluate.statistics import (
 )
 
 
-def composite(image: NDArray[np.float32], cortex: NDArray[np.bool_], reference: NDArray[np.bool_]) -> float:
+def composite_suvr(
+    image: NDArray[np.float32], cortex: NDArray[np.bool_], reference: NDArray[np.bool_]
+) -> float:
     """Standardised uptake value ratio: mean uptake in the cortex over mean uptake in the reference region.
 
     Scale free, so that SUV and Bq/ml give the same; the cut for 18F-florbetaben against cerebellar grey

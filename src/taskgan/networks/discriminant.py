@@ -24,5 +24,5 @@ class Discriminant(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to (B, outputs) and the network's features."""
-        found, features = self.network(x)
-        return self.last(found), features
+        output, features = self.network(x)
+        return self.last(output), features

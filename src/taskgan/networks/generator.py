@@ -100,10 +100,10 @@ class UNet(nn.Module):
         self.residual, self.output = residual, output
         self.modulated = conditions if conditioning == "film" else 0
         widths = [min(width * 2**level, max_width) for level in range(depth)]
-        seen = in_channels - self.modulated
+        image_channels = in_channels - self.modulated
         self.down = nn.ModuleList(
             _down(before, after, "none" if level in (0, depth - 1) else norm)
-            for level, (before, after) in enumerate(zip([seen, *widths], widths, strict=False))
+            for level, (before, after) in enumerate(zip([image_channels, *widths], widths, strict=False))
         )
         # The decoder mirrors the encoder; all its layers but the innermost see a skip connection too.
         self.up = nn.ModuleList(
@@ -135,21 +135,23 @@ class UNet(nn.Module):
         """
         if z is not None and len(z) != len(x):
             raise ValueError(f"{len(z)} generators for {len(x)} images, expected one each")
-        images, told = (x[:, : -self.modulated], self._told(x)) if self.modulated else (x, None)
+        images, condition = (
+            (x[:, : -self.modulated], self._condition_code(x)) if self.modulated else (x, None)
+        )
         features, sizes = images.to(next(self.down.parameters()).dtype), []
         skips: list[Tensor] = []
         for level, layer in enumerate(self.down):
             sizes.append(features.shape[-2:])
             features = layer(_even(features))
-            if told is not None and 0 < level < len(self.down) - 1:
-                features = _modulate(features, self.down_film[level - 1](told))
+            if condition is not None and 0 < level < len(self.down) - 1:
+                features = _modulate(features, self.down_film[level - 1](condition))
             features = F.leaky_relu(features, _LEAK)
             skips.append(features)
         skips.pop()
         for index, layer in enumerate(self.up):
             features = layer(features)
-            if told is not None:
-                features = _modulate(features, self.up_film[index](told))
+            if condition is not None:
+                features = _modulate(features, self.up_film[index](condition))
             if index < self.dropout_layers and self.dropout > 0:
                 features = self._noise(features, z)
             height, width = sizes.pop()
@@ -175,7 +177,7 @@ class UNet(nn.Module):
             return restored
         return _bounded(self.projection(restored, x[:, :1]), self.output)
 
-    def _told(self, x: Tensor) -> Tensor:
+    def _condition_code(self, x: Tensor) -> Tensor:
         """The one-hot (B, K) that the last planes spread over the image."""
         return x[:, -self.modulated :].mean(dim=(2, 3))
 
@@ -183,8 +185,8 @@ class UNet(nn.Module):
         if z is None:
             return F.dropout(features, self.dropout, self.training)
         shape = features.shape[1:]
-        kept = torch.stack([torch.rand(shape, generator=one) >= self.dropout for one in z])
-        return features * kept.to(features) / (1 - self.dropout)
+        mask = torch.stack([torch.rand(shape, generator=one) >= self.dropout for one in z])
+        return features * mask.to(features) / (1 - self.dropout)
 
     def _initialise(self) -> None:
         for module in self.modules():

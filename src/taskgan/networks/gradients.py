@@ -56,7 +56,7 @@ class OrientedGradients(nn.Module):
         return torch.cat([cells.flatten(1) for cells in features], dim=1), features
 
     def _cells(self, x: Tensor, scale: float) -> Tensor:
-        x = _blurred(x, scale * min(x.shape[2:]) / 128)
+        x = _blur(x, scale * min(x.shape[2:]) / 128)
         step = 2 if scale >= 2 and min(x.shape[2:]) >= 4 * _CELLS else 1  # a blurred image loses nothing
         x = F.pad(x[:, :, ::step, ::step], (1, 1, 1, 1), mode="replicate")
         down = (x[:, :, 2:, 1:-1] - x[:, :, :-2, 1:-1]) / 2
@@ -70,7 +70,7 @@ class OrientedGradients(nn.Module):
         return (cells / (around + _FAINT).sqrt() + _ROOT).sqrt()
 
 
-def _blurred(x: Tensor, sd: float) -> Tensor:
+def _blur(x: Tensor, sd: float) -> Tensor:
     """Gaussian blur of (B, 1, H, W); the edge is repeated."""
     reach = min(max(1, math.ceil(_REACH * sd)), min(x.shape[2:]) - 1)
     place = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)

@@ -69,8 +69,8 @@ class ImprovedResNet(nn.Module):
         for stage in self.stages:
             x = stage(x)
             features.append(x)
-        found = self.head(F.adaptive_avg_pool2d(self.norm(x), _GRID))
-        return self.last(found[:, :, None, None])[:, :, 0, 0], features
+        descriptor = self.head(F.adaptive_avg_pool2d(self.norm(x), _GRID))
+        return self.last(descriptor[:, :, None, None])[:, :, 0, 0], features
 
 
 class _Unit(nn.Module):
@@ -96,8 +96,8 @@ class _Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) to (B, after, H/stride, W/stride)."""
-        found: Tensor = self.inner(x) + self.shortcut(x)
-        return found
+        output: Tensor = self.inner(x) + self.shortcut(x)
+        return output
 
 
 class _Squeeze(nn.Module):
@@ -112,8 +112,8 @@ class _Squeeze(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same, each channel times its weight in (0, 1)."""
-        found: Tensor = x * self.weigh(x.mean(dim=(2, 3)))[:, :, None, None]
-        return found
+        output: Tensor = x * self.weigh(x.mean(dim=(2, 3)))[:, :, None, None]
+        return output
 
 
 def _start(network: nn.Module) -> None:

@@ -73,7 +73,7 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
 
 
 @contextmanager
-def statistics_kept(network: nn.Module) -> Iterator[None]:
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
     """Batch norms go on normalising by the batch, but do not take it into their running statistics."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:

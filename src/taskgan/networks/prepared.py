@@ -7,7 +7,7 @@ from torch import Tensor, nn
 _FLAT = 0.05  # SD in network units of an image that has hardly anything to enlarge
 
 
-class Prepared(nn.Module):
+class PreparedNetwork(nn.Module):
     """Coarser images, or images of one light, for a network that need not see more.
 
     Args:
@@ -29,5 +29,5 @@ class Prepared(nn.Module):
         if self.standardise:
             variance, mean = torch.var_mean(x, dim=(1, 2, 3), correction=0, keepdim=True)
             x = (x - mean) / (variance.sqrt() + _FLAT)
-        found: tuple[Tensor, list[Tensor]] = self.network(x)
-        return found
+        output: tuple[Tensor, list[Tensor]] = self.network(x)
+        return output

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import steps_of
+from taskgan.degrade.steps import steps_from_values
 
 _ROUNDING = 1 / 255 / 12**0.5
 """q: SD of what rounding to eight bits adds, as a share of the range."""
@@ -36,18 +36,18 @@ _ERROR = 0.04
 _LENGTHS = 32  # lengths of an axis whose matrices are kept
 
 
-class Axis(NamedTuple):
+class AxisFactors(NamedTuple):
     """A along an axis of L pixels with l of them left, in its singular vectors.
 
     Attributes:
         basis: V (L, l).
-        read: (l, L), what gives the coefficients of low when it is applied to the degraded image.
+        projector: (l, L), what gives the coefficients of low when it is applied to the degraded image.
         strength: s (l,).
         noise: Variance (l,) of those coefficients for a variance of one of the degraded pixels.
     """
 
     basis: Tensor
-    read: Tensor
+    projector: Tensor
     strength: Tensor
     noise: Tensor
 
@@ -67,7 +67,7 @@ class Projection(nn.Module):
         super().__init__()
         if not 0 < weight <= 1:
             raise ValueError(f"the weight of a projection is {weight}, expected above 0 to 1")
-        chain = Degradation(steps_of(degradation))
+        chain = Degradation(steps_from_values(degradation))
         if not chain.linear:
             raise ValueError(
                 "a projection is onto what blur and down-sampling leave, other steps have no inverse"
@@ -90,9 +90,9 @@ class Projection(nn.Module):
             rows, columns = (_axis(self.steps, n, image.device, kind) for n in image.shape[-2:])
             passed = torch.outer(rows.strength, columns.strength)
             doubt = torch.outer(rows.noise, columns.noise) * (_ROUNDING / _ERROR) ** 2
-            wanted = rows.read @ known @ columns.read.T
-            seen = passed * (rows.basis.T @ image @ columns.basis)
-            change = self.weight * passed / (passed**2 + doubt) * (wanted - seen)
+            measured = rows.projector @ known @ columns.projector.T
+            predicted = passed * (rows.basis.T @ image @ columns.basis)
+            change = self.weight * passed / (passed**2 + doubt) * (measured - predicted)
             projected: Tensor = image + rows.basis @ change @ columns.basis.T
             return projected
 
@@ -102,20 +102,20 @@ class Projection(nn.Module):
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # decompositions are no part of a graph
-def _axis(steps: tuple[Any, ...], length: int, device: torch.device, kind: torch.dtype) -> Axis:
+def _axis(steps: tuple[Any, ...], length: int, device: torch.device, kind: torch.dtype) -> AxisFactors:
     return _tensors(steps, int(length), device, kind)
 
 
 @lru_cache(4 * _LENGTHS)
-def _tensors(steps: tuple[Any, ...], length: int, device: torch.device, kind: torch.dtype) -> Axis:
+def _tensors(steps: tuple[Any, ...], length: int, device: torch.device, kind: torch.dtype) -> AxisFactors:
     # Made while restoring (inference), they may be wanted in training.
     with torch.inference_mode(False):
-        return Axis(*(torch.from_numpy(part).to(device, kind) for part in _decomposed(steps, length)))
+        return AxisFactors(*(torch.from_numpy(part).to(device, kind) for part in _svd_factors(steps, length)))
 
 
 @lru_cache(_LENGTHS)
-def _decomposed(steps: tuple[Any, ...], length: int) -> tuple[np.ndarray[Any, Any], ...]:
-    a, down = Degradation(steps).along(length)
+def _svd_factors(steps: tuple[Any, ...], length: int) -> tuple[np.ndarray[Any, Any], ...]:
+    a, down = Degradation(steps).axis_matrices(length)
     left, strength, right = np.linalg.svd(a, full_matrices=False)
     read = left.T @ down
     return np.ascontiguousarray(right.T), read, strength, np.square(read).sum(axis=1)

@@ -31,12 +31,12 @@ def descriptor_length(width: int) -> int:
 
 def convolutions(width: int) -> list[tuple[str, int, int]]:
     """Name, input and output channels of the convolutions, in order."""
-    found, before = [], 3
+    layers, before = [], 3
     for block, (share, count) in enumerate(_BLOCKS, start=1):
         for number in range(1, count + 1):
-            found.append((f"conv{block}_{number}", before, share * width))
+            layers.append((f"conv{block}_{number}", before, share * width))
             before = share * width
-    return found
+    return layers
 
 
 def layer_shapes(width: int) -> dict[str, tuple[int, ...]]:
@@ -86,8 +86,8 @@ class VggFace(nn.Module):
 
     def scores(self, descriptor: Tensor) -> Tensor:
         """fc8: what the 2,622 identities of its own training get, (B, 2622) from fc7 (B, 64 · width)."""
-        found: Tensor = self.get_submodule("fc8")(self.dropout(descriptor))
-        return found
+        logits: Tensor = self.get_submodule("fc8")(self.dropout(descriptor))
+        return logits
 
 
 class VggFaceRecogniser(nn.Module):
@@ -123,10 +123,10 @@ class VggFaceRecogniser(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Slices (B, 1 or 3, H, W), 0 to 1, red first, to descriptors (B, 64 · width) and five blocks' features."""
-        found: tuple[Tensor, list[Tensor]] = self.network(self.prepared(x))
-        return found
+        output: tuple[Tensor, list[Tensor]] = self.network(self.prepare(x))
+        return output
 
-    def prepared(self, x: Tensor) -> Tensor:
+    def prepare(self, x: Tensor) -> Tensor:
         """What the network sees of slices (B, 1 or 3, columns, rows) in 0 to 1: (B, 3, 224 rows, 224 columns).
 
         Raises:
@@ -134,10 +134,10 @@ class VggFaceRecogniser(nn.Module):
         """
         if x.ndim != 4 or x.shape[1] not in (1, 3):
             raise ValueError(f"VGG-Face reads (B, 1 or 3, H, W), got {tuple(x.shape)}")
-        return 255 * _fitted(x.transpose(2, 3)).expand(-1, 3, -1, -1) - self.mean
+        return 255 * _resized_square(x.transpose(2, 3)).expand(-1, 3, -1, -1) - self.mean
 
 
-def _fitted(x: Tensor) -> Tensor:
+def _resized_square(x: Tensor) -> Tensor:
     """Resized and cropped to 224×224."""
     sides: Sequence[int] = x.shape[-2:]
     if min(sides) != SIZE:

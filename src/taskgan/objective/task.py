@@ -7,10 +7,10 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from taskgan.task import Form, Target
+from taskgan.task import LossForm, Target
 
 
-class Entry(NamedTuple):
+class OutputReading(NamedTuple):
     """One output of a reader for one image, as ``readings.csv`` lists it.
 
     Attributes:
@@ -47,12 +47,16 @@ class TaskKind(ABC):
 
     measure: ClassVar[tuple[str, str]]
 
-    def __init__(self, target: Target, form: Form) -> None:
+    def __init__(self, target: Target, form: LossForm) -> None:
         if form not in ("squared", "proper"):
             raise ValueError(f"task loss is {form!r}, expected squared or proper")
         facts = target.facts
         self.dense, self.by_class, self.partial = facts.dense, facts.by_class, facts.partial
-        self.several, self.anchored, self.standardised = facts.several, facts.anchored, facts.standardised
+        self.multiple_columns, self.label_from_clean, self.standardised = (
+            facts.several,
+            facts.anchored,
+            facts.standardised,
+        )
         self.target = target
         self.form = form
 
@@ -78,7 +82,7 @@ class TaskKind(ABC):
         """What a reader would write down: classes for predictions of classes, the value itself for values."""
 
     @abstractmethod
-    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+    def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
         """The outputs of one image (or volume), one by one.
 
         Args:
@@ -87,7 +91,7 @@ class TaskKind(ABC):
         """
 
     @abstractmethod
-    def expected(self, value: float) -> str:
+    def label_problem(self, value: float) -> str:
         """What a label (a voxel of a mask) should be, where ``value`` is something else; empty where it is fine."""
 
     def y(self, label: Tensor, clean: Tensor | None) -> Tensor:
@@ -99,11 +103,11 @@ class TaskKind(ABC):
         """
         return label
 
-    def truth(self, label: Tensor) -> Tensor | None:
+    def true_decision(self, label: Tensor) -> Tensor | None:
         """What :meth:`decision` should be, (B,); None where a case has not one decision that is right or wrong."""
         return None
 
-    def head(self, identities: int) -> nn.Module | None:
+    def pretraining_head(self, identities: int) -> nn.Module | None:
         """What T is pretrained under and left without afterwards: ``forward(output, label) -> loss (B,)``.
 
         None where T learns by :meth:`loss`.

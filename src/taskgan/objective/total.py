@@ -42,7 +42,7 @@ class WeightedSum:
 
 
 @dataclass(frozen=True)
-class Total(WeightedSum):
+class TotalLoss(WeightedSum):
     """Eq. 4, L = L_pixel + λ L_GAN + μ L_task, and ν times the task-feature loss (ν = 0 in the paper).
 
     The objective ``l1`` runs no D, ``gan`` no T: their terms are None.

@@ -16,10 +16,10 @@ from taskgan.core.files import PathLike, checksum, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
-from taskgan.prepare.names import deal
+from taskgan.prepare.names import assign_splits
 from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
-from taskgan.prepare.sources import Source
-from taskgan.prepare.table import Line, Table, read_table
+from taskgan.prepare.sources import PhotoSource
+from taskgan.prepare.table import InputTable, TableRow, read_table
 
 MADE_BY = "taskgan prepare folder"
 REQUIRED = ("image",)
@@ -71,8 +71,8 @@ def prepare_folder(
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected a folder of images")
     read = read_table(Path(table), REQUIRED) if table is not None else None
-    found = _of_folder(folder, out, settings) if read is None else _of_table(folder, read)
-    sources = _dealt(found, settings)
+    unsplit = _folder_sources(folder, out, settings) if read is None else _table_sources(folder, read)
+    sources = _with_splits(unsplit, settings)
     description = _description(read, settings)
     if not begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers):
         say(f"{out} is complete: {len(sources)} images; nothing to do")
@@ -81,12 +81,12 @@ def prepare_folder(
     splits = {name: sum(split == name for split in people.values()) for name in SPLITS}
     measured = {"images": len(sources), "subjects": len(people), **splits, **measure(sources, settings, out)}
     complete(out, description | {"measured": measured})
-    shown = ", ".join(f"{count} {name}" for name, count in splits.items() if count)
-    say(f"{out}: {len(sources)} images of {len(people)} subjects ({shown}) (taskgan info {out})")
+    counts = ", ".join(f"{count} {name}" for name, count in splits.items() if count)
+    say(f"{out}: {len(sources)} images of {len(people)} subjects ({counts}) (taskgan info {out})")
     return out
 
 
-def _of_folder(folder: Path, out: Path, settings: FolderPreparation) -> list[Source]:
+def _folder_sources(folder: Path, out: Path, settings: FolderPreparation) -> list[PhotoSource]:
     inside = out.resolve()
     paths = [
         path
@@ -101,10 +101,10 @@ def _of_folder(folder: Path, out: Path, settings: FolderPreparation) -> list[Sou
         place = path.relative_to(folder).with_suffix("")
         case = "_".join(place.parts)
         subject = case if settings.subject == "image" else "_".join(place.parts[:-1]) or folder.resolve().name
-        sources.append(Source(case, path, place, {"subject": subject, "split": "", "label": ""}))
-    problems, seen = [], dict[str, Path]()
+        sources.append(PhotoSource(case, path, place, {"subject": subject, "split": "", "label": ""}))
+    problems, path_of_case = [], dict[str, Path]()
     for source in sources:
-        other = seen.setdefault(source.case.lower(), source.path)
+        other = path_of_case.setdefault(source.case.lower(), source.path)
         if other != source.path:
             problems.append(f"{source.path} and {other} would both be the case {source.case}")
     if problems:
@@ -112,14 +112,14 @@ def _of_folder(folder: Path, out: Path, settings: FolderPreparation) -> list[Sou
     return sources
 
 
-def _of_table(folder: Path, table: Table) -> list[Source]:
+def _table_sources(folder: Path, table: InputTable) -> list[PhotoSource]:
     problems: list[str] = []
-    sources: dict[str, Source] = {}
+    sources: dict[str, PhotoSource] = {}
     split_of: dict[str, str] = {}
     places: dict[str, str] = {}
     further = [name for name in table.columns if name not in _OWN]
     for line in table.lines:
-        wrong = _wrong(line, folder)
+        wrong = _row_problem(line, folder)
         place = Path(line["image"]).with_suffix("") if not wrong else Path()
         case = line["case"] or "_".join(place.parts)
         subject = line["subject"] or case
@@ -134,20 +134,20 @@ def _of_table(folder: Path, table: Table) -> list[Source]:
             problems.append(f"row {line.number} ({line['image'] or 'no image'}) {wrong}")
             continue
         places[str(place).lower()] = line["image"]
-        about = {name: line[name] for name in further}
+        extra = {name: line[name] for name in further}
         columns: dict[str, object] = {
             "subject": subject,
             "split": line["split"],
             "label": line["label"],
-            **about,
+            **extra,
         }
-        sources[case.lower()] = Source(case, folder / line["image"], place, columns)
+        sources[case.lower()] = PhotoSource(case, folder / line["image"], place, columns)
     if problems:
         raise Problems(f"{table.source} cannot be prepared", problems)
     return list(sources.values())
 
 
-def _wrong(line: Line, folder: Path) -> str:
+def _row_problem(line: TableRow, folder: Path) -> str:
     """What is wrong with a row alone, as the end of a sentence."""
     image = Path(line["image"])
     if not line["image"]:
@@ -171,18 +171,18 @@ def _wrong(line: Line, folder: Path) -> str:
     return ""
 
 
-def _dealt(sources: Sequence[Source], settings: FolderPreparation) -> list[Source]:
+def _with_splits(sources: Sequence[PhotoSource], settings: FolderPreparation) -> list[PhotoSource]:
     """Splits by subject where none are given; fewer than three subjects are all test subjects.
 
     Raises:
         UserError: If some rows have a split and others none.
     """
-    given = {str(source.columns["split"]) for source in sources}
-    if "" not in given:
+    splits = {str(source.columns["split"]) for source in sources}
+    if "" not in splits:
         return list(sources)
-    if len(given) > 1:
+    if len(splits) > 1:
         raise UserError("some rows of the table have a split and others none; expected all or none")
-    split = deal(
+    split = assign_splits(
         {str(source.columns["subject"]): "" for source in sources}, shares=settings.splits, seed=settings.seed
     )
     return [
@@ -191,12 +191,12 @@ def _dealt(sources: Sequence[Source], settings: FolderPreparation) -> list[Sourc
     ]
 
 
-def _description(table: Table | None, settings: FolderPreparation) -> dict[str, Any]:
+def _description(table: InputTable | None, settings: FolderPreparation) -> dict[str, Any]:
     return {
         "kind": "photos",
         "made_by": MADE_BY,
         "seed": settings.seed,
-        "degradation": {"steps": Degradation(settings.degradation).as_values()},
+        "degradation": {"steps": Degradation(settings.degradation).to_dicts()},
         "settings": settings.model_dump(mode="json", exclude={"degradation"}),
         "table": {"sha256": checksum(table.source)} if table is not None else {"sha256": ""},
         "versions": versions(),

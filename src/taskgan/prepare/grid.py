@@ -13,7 +13,7 @@ Affine = NDArray[np.float64]
 Shape = tuple[int, ...]
 
 
-def difference(shape: Shape, affine: Affine, other_shape: Shape, other_affine: Affine) -> str:
+def grid_difference(shape: Shape, affine: Affine, other_shape: Shape, other_affine: Affine) -> str:
     """How a grid differs from another, as the middle of a sentence; empty where they agree.
 
     Args:
@@ -23,22 +23,22 @@ def difference(shape: Shape, affine: Affine, other_shape: Shape, other_affine: A
         other_affine: Likewise. Entries may differ by 0.001 mm, what a quaternion can cost.
     """
     if shape != other_shape:
-        return f"has shape {size(shape)}, expected {size(other_shape)}"
+        return f"has shape {format_shape(shape)}, expected {format_shape(other_shape)}"
     apart = float(np.abs(affine - other_affine).max())
     if apart > AFFINE_MM:
         return f"has another affine (they differ by up to {apart:.3g} mm), expected the same"
     return ""
 
 
-def size(shape: Shape) -> str:
+def format_shape(shape: Shape) -> str:
     """``288×288×22``."""
     return "×".join(map(str, shape))
 
 
-def described(shape: Shape, affine: Affine) -> str:
+def describe_grid(shape: Shape, affine: Affine) -> str:
     """``288×288×22 at 0.8×0.8×6 mm``."""
     edges = np.linalg.norm(affine[:3, :3], axis=0)
-    return f"{size(shape)} at {'×'.join(f'{edge:.3g}' for edge in edges)} mm"
+    return f"{format_shape(shape)} at {'×'.join(f'{edge:.3g}' for edge in edges)} mm"
 
 
 def resample(

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import SUFFIXES, read_sidecar, read_volume
 from taskgan.core.errors import UserError
-from taskgan.prepare.dicom.series import Pick, read_series
+from taskgan.prepare.dicom.series import SeriesFilter, read_series
 
 Array = NDArray[np.float32]
 
 # What a sidecar keeps of the user's own: the acquisition, and nothing of who, where or when.
-_KEPT = (
+_SIDECAR_KEYS = (
     "Manufacturer",
     "ManufacturersModelName",
     "MagneticFieldStrength",
@@ -42,16 +42,16 @@ class Image:
             superior: flipped and swapped, not interpolated.
         affine: Voxel to world (RAS, mm).
         reference: DICOM frame of reference; empty where the file has none.
-        about: Fields of a BIDS sidecar that describe the acquisition.
+        metadata: Fields of a BIDS sidecar that describe the acquisition.
     """
 
     data: NDArray[Any]
     affine: NDArray[np.float64]
     reference: str = ""
-    about: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_image(path: Path, pick: Pick | None = None) -> Image:
+def read_image(path: Path, pick: SeriesFilter | None = None) -> Image:
     """Read a NIfTI file, a folder of DICOM files or a multi-frame DICOM file.
 
     Args:
@@ -64,15 +64,15 @@ def read_image(path: Path, pick: Pick | None = None) -> Image:
     if path.name.endswith(SUFFIXES):
         volume = read_volume(path)
         side = read_sidecar(path)
-        about = {key: side[key] for key in _KEPT if key in side}
+        metadata = {key: side[key] for key in _SIDECAR_KEYS if key in side}
         data, affine, reference = volume.data, volume.affine, ""
     else:
-        data, affine, frame = read_series(path, pick or Pick())
-        about, reference = dict(frame.about), frame.reference
+        data, affine, frame = read_series(path, pick or SeriesFilter())
+        metadata, reference = dict(frame.metadata), frame.reference
     if abs(float(np.linalg.det(affine[:3, :3]))) < 1e-9:
         raise UserError(f"{path} has a singular affine, expected three directions with a length")
     data, affine = _canonical(data, affine)
-    return Image(data, affine, reference, about)
+    return Image(data, affine, reference, metadata)
 
 
 def _canonical(data: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64]]:

@@ -19,7 +19,7 @@ from taskgan.degrade.degradation import Degradation
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
 from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
 from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
-from taskgan.prepare.sources import Source
+from taskgan.prepare.sources import PhotoSource
 
 MADE_BY = "taskgan prepare lfw"
 VERIFICATION = "verification.csv"
@@ -76,40 +76,40 @@ def prepare_lfw(
     description = _description(lists, settings)
     if settings.subset is not None:
         images, lists = draw_subset(images, lists, settings.subset, settings.seed)
-    split = deal_people(list(images), lists["test"].people, settings)
+    split = split_people(list(images), lists["test"].people, settings)
     sources = _sources(images, split)
     if not begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers):
         say(f"{out} is complete: {len(sources)} images of {len(images)} people; nothing to do")
         return out
     _write_verification(out / VERIFICATION, lists)
-    people = {name: sum(found == name for found in split.values()) for name in SPLITS}
+    people = {name: sum(assigned == name for assigned in split.values()) for name in SPLITS}
     test = [source for source in sources if source.columns["split"] == "test"]
     measured = {"images": len(sources), "people": len(images), **people, **measure(test, settings, out)}
     complete(out, description | {"measured": measured})
-    shown = ", ".join(f"{count} {name}" for name, count in people.items())
+    counts = ", ".join(f"{count} {name}" for name, count in people.items())
     pairs = sum(len(one.pairs) for one in lists.values())
     say(
-        f"{out}: {len(sources)} images of {len(images)} people ({shown}), {pairs} pairs to verify "
+        f"{out}: {len(sources)} images of {len(images)} people ({counts}), {pairs} pairs to verify "
         f"(taskgan info {out})"
     )
     return out
 
 
 def find_data(
-    folder: Path, given: Mapping[str, Path | None]
+    folder: Path, list_paths: Mapping[str, Path | None]
 ) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
     """Images by person and both lists, which fit each other.
 
     Args:
         folder: LFW's.
-        given: The lists ``train`` and ``test``; None looks in the folder and beside it.
+        list_paths: The lists ``train`` and ``test``; None looks in the folder and beside it.
 
     Raises:
         UserError: If a folder or list cannot be read.
         Problems: If lists are malformed, name images that are missing, or share a person.
     """
     images = find_images(folder)
-    lists = {name: read_list(find_list(given.get(name), NAMES[name], folder)) for name in NAMES}
+    lists = {name: read_list(find_list(list_paths.get(name), NAMES[name], folder)) for name in NAMES}
     check_lists(lists, {path.stem: person for person, paths in images.items() for path in paths}, folder)
     return images, lists
 
@@ -123,9 +123,9 @@ def find_images(folder: Path) -> dict[str, list[Path]]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected LFW's folder, which holds one for each person")
-    found = _people(folder)
-    if found:
-        return found
+    by_person = _people(folder)
+    if by_person:
+        return by_person
     inside = [people for place in sorted(folder.iterdir()) if place.is_dir() and (people := _people(place))]
     if len(inside) != 1:
         raise UserError(
@@ -136,7 +136,7 @@ def find_images(folder: Path) -> dict[str, list[Path]]:
 
 
 def _people(folder: Path) -> dict[str, list[Path]]:
-    found = {}
+    images = {}
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
         start = f"{place.name}_"
         paths = sorted(
@@ -147,11 +147,11 @@ def _people(folder: Path) -> dict[str, list[Path]]:
         if twice:
             raise UserError(f"{place} holds {' and '.join(twice)}, expected one image of a number")
         if paths:
-            found[place.name] = paths
-    return found
+            images[place.name] = paths
+    return images
 
 
-def deal_people(people: Sequence[str], test: frozenset[str], settings: LfwPreparation) -> dict[str, str]:
+def split_people(people: Sequence[str], test: frozenset[str], settings: LfwPreparation) -> dict[str, str]:
     """A split for every person.
 
     Args:
@@ -175,9 +175,9 @@ def deal_people(people: Sequence[str], test: frozenset[str], settings: LfwPrepar
     }
 
 
-def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> list[Source]:
+def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> list[PhotoSource]:
     return [
-        Source(
+        PhotoSource(
             path.stem,
             path,
             Path(person) / path.stem,
@@ -194,7 +194,7 @@ def _description(lists: Mapping[str, PairList], settings: LfwPreparation) -> dic
         "kind": "faces",
         "made_by": MADE_BY,
         "seed": settings.seed,
-        "degradation": {"steps": Degradation(settings.degradation).as_values()},
+        "degradation": {"steps": Degradation(settings.degradation).to_dicts()},
         "settings": values,
         # Lists go by their content: the folder that they lie in makes no difference to the cohort.
         "lists": {name: checksum(one.source) for name, one in lists.items()},

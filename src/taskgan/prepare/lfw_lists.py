@@ -57,22 +57,22 @@ def case_of(image: tuple[str, int]) -> str:
     return f"{image[0]}_{image[1]:04d}"
 
 
-def find_list(given: Path | None, name: str, folder: Path) -> Path:
+def find_list(explicit: Path | None, name: str, folder: Path) -> Path:
     """The list that was named, or the one of that name in LFW's folder or beside it.
 
     Raises:
         UserError: If there is none.
     """
-    if given is not None:
-        return given
-    found = next(
+    if explicit is not None:
+        return explicit
+    path = next(
         (place / name for place in (folder, folder.resolve().parent) if (place / name).is_file()), None
     )
-    if found is None:
+    if path is None:
         raise UserError(
             f"there is no {name} in {folder} or beside it; expected LFW's list (or name it by the option)"
         )
-    return found
+    return path
 
 
 def read_list(source: Path) -> PairList:
@@ -88,9 +88,9 @@ def read_list(source: Path) -> PairList:
         raise UserError(f"{source} cannot be read as a list of pairs: {error}") from None
     first = lines[0].split() if lines else []
     if len(first) != 1 or not first[0].isdigit() or int(first[0]) < 1:
-        shown = repr(lines[0]) if lines else "nothing"
-        raise UserError(f"{source} begins with {shown}, expected the number of matched pairs alone")
-    wanted, problems, pairs = int(first[0]), [], []
+        start = repr(lines[0]) if lines else "nothing"
+        raise UserError(f"{source} begins with {start}, expected the number of matched pairs alone")
+    declared, problems, pairs = int(first[0]), [], []
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
@@ -103,24 +103,24 @@ def read_list(source: Path) -> PairList:
         ("matched", sum(p.same for p in pairs)),
         ("mismatched", sum(not p.same for p in pairs)),
     ):
-        if count != wanted and not problems:
-            problems.append(f"it has {count} {name} pairs, its first line says {wanted}")
+        if count != declared and not problems:
+            problems.append(f"it has {count} {name} pairs, its first line says {declared}")
     if problems:
         raise Problems(f"{source} is malformed", problems)
     return PairList(source, tuple(pairs))
 
 
-def _pair(number: int, words: Sequence[str]) -> ListedPair | str:
-    if len(words) not in (3, 4):
-        return f"line {number} has {len(words)} columns, expected 3 (matched) or 4 (mismatched)"
-    numbers = words[1::2] if len(words) == 4 else words[1:]
+def _pair(number: int, fields: Sequence[str]) -> ListedPair | str:
+    if len(fields) not in (3, 4):
+        return f"line {number} has {len(fields)} columns, expected 3 (matched) or 4 (mismatched)"
+    numbers = fields[1::2] if len(fields) == 4 else fields[1:]
     if not all(word.isdigit() for word in numbers):
         return f"line {number} has {' and '.join(numbers)}, expected numbers of images"
     one, two = (int(word) for word in numbers)
-    first, second = words[0], words[0] if len(words) == 3 else words[2]
-    if len(words) == 4 and first == second:
+    first, second = fields[0], fields[0] if len(fields) == 3 else fields[2]
+    if len(fields) == 4 and first == second:
         return f"line {number} has {first} twice, expected two people where there are four columns"
-    if len(words) == 3 and one == two:
+    if len(fields) == 3 and one == two:
         return f"line {number} has the image {one} of {first} twice, expected two images"
     return ListedPair(number, (first, one), (second, two))
 
@@ -141,13 +141,13 @@ def check_lists(lists: Mapping[str, PairList], cases: Mapping[str, str], folder:
         f"{person} is in both {lists['train'].source.name} and {lists['test'].source.name}: a person belongs to one"
         for person in both
     ]
-    told: set[str] = set()
+    reported: set[str] = set()
     for one in lists.values():
         for pair in one.pairs:
             for image in (pair.first, pair.second):
                 case = case_of(image)
-                if case not in cases and case not in told:
-                    told.add(case)
+                if case not in cases and case not in reported:
+                    reported.add(case)
                     problems.append(
                         f"{one.source.name} line {pair.line} names {image[0]}/{case}, which {folder} does not have"
                     )

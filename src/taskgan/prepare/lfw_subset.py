@@ -44,24 +44,27 @@ def draw_subset(
         Images of the people that are kept, and the lists with the pairs that are kept, in their old order.
     """
     rng = np.random.default_rng(seed)
-    kept = {name: _some_pairs(lists[name], subset.pairs, rng) for name in ("test", "train")}
+    sampled = {name: _some_pairs(lists[name], subset.pairs, rng) for name in ("test", "train")}
     named = {
-        case_of(image) for one in kept.values() for pair in one.pairs for image in (pair.first, pair.second)
+        case_of(image)
+        for one in sampled.values()
+        for pair in one.pairs
+        for image in (pair.first, pair.second)
     }
-    test, train = lists["test"].people, kept["train"].people
+    test, train = lists["test"].people, sampled["train"].people
     others = [p for p, own in images.items() if p not in test | train and len(own) >= _TELLING]
     more = max(0, min(len(others), subset.people - len(train)))
     learnt = train | {others[k] for k in rng.permutation(len(others))[:more]}
-    found: dict[str, list[Path]] = {}
+    selected: dict[str, list[Path]] = {}
     for person, own in images.items():
-        wanted = [path for path in own if path.stem in named]
+        paths = [path for path in own if path.stem in named]
         if person in learnt:
             rest = [path for path in own if path.stem not in named]
-            room = max(0, subset.images - len(wanted))
-            wanted += [rest[k] for k in rng.permutation(len(rest))[:room]]
-        if wanted:
-            found[person] = sorted(wanted)
-    return found, {name: kept[name] for name in lists}
+            room = max(0, subset.images - len(paths))
+            paths += [rest[k] for k in rng.permutation(len(rest))[:room]]
+        if paths:
+            selected[person] = sorted(paths)
+    return selected, {name: sampled[name] for name in lists}
 
 
 def _some_pairs(whole: PairList, count: int, rng: np.random.Generator) -> PairList:

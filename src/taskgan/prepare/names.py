@@ -13,7 +13,7 @@ def participant(name: str) -> str:
     return "sub-" + re.sub(r"[^0-9A-Za-z]", "", name.removeprefix("sub-"))
 
 
-def named_alike(names: Sequence[str]) -> list[str]:
+def name_problems(names: Sequence[str]) -> list[str]:
     """What is wrong with subjects' names: those without a letter or digit, and those that become one name."""
     problems = [
         f"subject {quoted(name)} has no letter or digit" for name in names if participant(name) == "sub-"
@@ -28,7 +28,7 @@ def named_alike(names: Sequence[str]) -> list[str]:
     return problems
 
 
-def deal(
+def assign_splits(
     strata: Mapping[str, str], *, shares: Sequence[float] = DEFAULT_SHARES, seed: int = 0
 ) -> dict[str, str]:
     """A split for each subject; fewer than three subjects are all ``test``, as there is nothing to learn from.

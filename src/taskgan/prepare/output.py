@@ -5,7 +5,7 @@ from pathlib import Path
 
 from taskgan.cohort.description import read_description
 from taskgan.core.errors import UserError
-from taskgan.core.files import check_writable, contents
+from taskgan.core.files import check_writable, folder_files
 
 
 def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
@@ -22,7 +22,7 @@ def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
     check_writable(out.parent, "the cohort")
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"{out} is not a folder, expected a new or empty one to write the cohort to")
-    if not contents(out):
+    if not folder_files(out):
         return
     if read_description(out).get("made_by") != made_by:
         verb = made_by.removeprefix("taskgan ")
@@ -31,7 +31,7 @@ def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
         raise UserError(f"{out} holds a cohort; --overwrite replaces it")
 
 
-def clear(out: Path, made_by: str) -> None:
+def remove_cohort(out: Path, made_by: str) -> None:
     """Remove a cohort that is to be made anew. Nothing happens where there is none.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from taskgan.cohort.begun import finished
+from taskgan.cohort.begun import is_complete
 from taskgan.cohort.description import write_description
 from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import write_pairs
@@ -24,8 +24,8 @@ from taskgan.core.files import check_writable, remove_partial
 from taskgan.core.settings import Settings
 from taskgan.degrade.degradation import Degradation
 from taskgan.generator import Step
-from taskgan.prepare.output import clear
-from taskgan.prepare.sources import Mark, Source, begin, check_unchanged, marks_of
+from taskgan.prepare.output import remove_cohort
+from taskgan.prepare.sources import PhotoSource, SourceRecord, check_unchanged, reset_sources, source_records
 
 Array = NDArray[np.float32]
 
@@ -57,8 +57,8 @@ class PhotoPreparation(Settings):
 
 
 def make_images(
-    sources: Sequence[Source],
-    marks: Mapping[str, Mark],
+    sources: Sequence[PhotoSource],
+    marks: Mapping[str, SourceRecord],
     settings: PhotoPreparation,
     out: Path,
     workers: int,
@@ -70,7 +70,7 @@ def make_images(
 
     Args:
         sources: The clean photos.
-        marks: What is in them, see :func:`~taskgan.prepare.sources.marks_of`.
+        marks: What is in them, see :func:`~taskgan.prepare.sources.source_records`.
         settings: How.
         out: Cohort folder.
         workers: Threads; 0 takes every core.
@@ -79,11 +79,11 @@ def make_images(
         Problems: Of all images that cannot be read or cut; the others are written.
     """
     remove_partial(out)
-    begin(out, marks)
-    waiting = [source for source in sources if not _is_there(source, settings, out)]
+    reset_sources(out, marks)
+    waiting = [source for source in sources if not _is_written(source, settings, out)]
     chain, problems = Degradation(settings.degradation), {}
     with (
-        progress("prepare", len(sources), "images", start=len(sources) - len(waiting)) as shown,
+        progress("prepare", len(sources), "images", start=len(sources) - len(waiting)) as bar,
         ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool,
     ):
         jobs = {pool.submit(_make, source, settings, chain, out): source for source in waiting}
@@ -93,7 +93,7 @@ def make_images(
                     job.result()
                 except UserError as error:
                     problems[jobs[job].case] = str(error)
-                shown.advance(case=jobs[job].case)
+                bar.advance(case=jobs[job].case)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -104,7 +104,7 @@ def make_images(
 
 def begin_cohort(
     out: Path,
-    sources: Sequence[Source],
+    sources: Sequence[PhotoSource],
     settings: PhotoPreparation,
     description: dict[str, Any],
     *,
@@ -130,31 +130,33 @@ def begin_cohort(
     """
     check_writable(out, "the cohort")
     if overwrite:
-        clear(out, str(description["made_by"]))
-    marks = marks_of(sources)
+        remove_cohort(out, str(description["made_by"]))
+    marks = source_records(sources)
     parts = [name for name in ("settings", "degradation", "table", "lists") if name in description]
-    if finished(out, description, parts):
+    if is_complete(out, description, parts):
         check_unchanged(out, marks)
         return False
     write_description(out, description)
     make_images(sources, marks, settings, out, workers)
-    write_pairs(out / "pairs.csv", rows_of(sources, settings, out))
+    write_pairs(out / "pairs.csv", pair_rows(sources, settings, out))
     return True
 
 
-def rows_of(sources: Sequence[Source], settings: PhotoPreparation, out: Path) -> list[dict[str, object]]:
+def pair_rows(
+    sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Path
+) -> list[dict[str, object]]:
     """The rows of ``pairs.csv``; a clean image of the user's is named as seen from the cohort."""
     rows = []
     for source in sources:
-        about = dict(source.columns)
-        row = {"case": source.case, "subject": about.pop("subject"), "split": about.pop("split")}
+        columns = dict(source.columns)
+        row = {"case": source.case, "subject": columns.pop("subject"), "split": columns.pop("split")}
         row["degraded"] = source.degraded(out).relative_to(out).as_posix()
         row["clean"] = _from(_clean(source, settings, out), out)
-        rows.append(row | about)
+        rows.append(row | columns)
     return rows
 
 
-def measure(sources: Sequence[Source], settings: PhotoPreparation, out: Path) -> dict[str, float]:
+def measure(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Path) -> dict[str, float]:
     """What the degradation amounts to, over at most 200 of the images, evenly picked.
 
     Returns:
@@ -176,16 +178,16 @@ def measure(sources: Sequence[Source], settings: PhotoPreparation, out: Path) ->
     }
 
 
-def _is_there(source: Source, settings: PhotoPreparation, out: Path) -> bool:
-    made = [source.degraded(out), *([] if settings.keeps_clean else [source.made_clean(out)])]
-    return all(path.is_file() for path in made)
+def _is_written(source: PhotoSource, settings: PhotoPreparation, out: Path) -> bool:
+    paths = [source.degraded(out), *([] if settings.keeps_clean else [source.clean(out)])]
+    return all(path.is_file() for path in paths)
 
 
-def _clean(source: Source, settings: PhotoPreparation, out: Path) -> Path:
-    return source.path if settings.keeps_clean else source.made_clean(out)
+def _clean(source: PhotoSource, settings: PhotoPreparation, out: Path) -> Path:
+    return source.path if settings.keeps_clean else source.clean(out)
 
 
-def _make(source: Source, settings: PhotoPreparation, chain: Degradation, out: Path) -> None:
+def _make(source: PhotoSource, settings: PhotoPreparation, chain: Degradation, out: Path) -> None:
     """The degraded image last: where it is, the clean one is."""
     photo = read_photo(source.path)
     pixels = photo.pixels if settings.colour else photo.luminance[:, :, None]
@@ -197,16 +199,16 @@ def _make(source: Source, settings: PhotoPreparation, chain: Degradation, out: P
     if not settings.keeps_clean:
         top = np.float32(2**photo.bits - 1)
         pixels = np.rint(np.clip(pixels, 0, 1) * top) / top  # degraded is what is written
-        write_photo(source.made_clean(out), _bare(photo, pixels), durable=False)
+        write_photo(source.clean(out), _without_metadata(photo, pixels), durable=False)
     rng = np.random.default_rng([settings.seed, *hashlib.sha256(source.case.encode()).digest()[:8]])
     degraded = chain.apply(pixels, rng).astype(np.float32)
-    write_photo(source.degraded(out), _bare(photo, degraded), durable=False)
+    write_photo(source.degraded(out), _without_metadata(photo, degraded), durable=False)
 
 
-def _bare(photo: Photo, pixels: Array) -> Photo:
+def _without_metadata(photo: Photo, pixels: Array) -> Photo:
     """Other pixels, the same bits and colour profile, and nothing of who, where and when."""
-    kept = photo.profile if pixels.shape[2] == photo.pixels.shape[2] else None
-    return replace(photo, pixels=pixels, alpha=None, profile=kept, exif=b"", dpi=None)
+    profile = photo.profile if pixels.shape[2] == photo.pixels.shape[2] else None
+    return replace(photo, pixels=pixels, alpha=None, profile=profile, exif=b"", dpi=None)
 
 
 def _cropped(pixels: Array, edge: int, path: Path) -> Array:

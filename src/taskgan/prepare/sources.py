@@ -15,7 +15,7 @@ _COLUMNS = ("case", "image", "sha256")
 
 
 @dataclass(frozen=True)
-class Source:
+class PhotoSource:
     """One clean photo.
 
     Attributes:
@@ -34,12 +34,12 @@ class Source:
         """Where the degraded image goes."""
         return degraded_path(out, self.place)
 
-    def made_clean(self, out: Path) -> Path:
+    def clean(self, out: Path) -> Path:
         """Where the clean image goes, if it is not the user's own."""
         return clean_path(out, self.place)
 
 
-class Mark(NamedTuple):
+class SourceRecord(NamedTuple):
     """Where the images of a case are, and the SHA-256 of the file that they were made from."""
 
     place: str
@@ -56,30 +56,30 @@ def clean_path(out: Path, place: Path | str) -> Path:
     return out / "clean" / f"{place}.png"
 
 
-def marks_of(sources: Sequence[Source]) -> dict[str, Mark]:
+def source_records(sources: Sequence[PhotoSource]) -> dict[str, SourceRecord]:
     """What the images would be made from, by case.
 
     Raises:
         UserError: If a file cannot be read.
     """
-    found = {}
-    with progress("check", len(sources), "images") as shown:
+    records = {}
+    with progress("check", len(sources), "images") as bar:
         for source in sources:
             try:
-                found[source.case] = Mark(source.place.as_posix(), checksum(source.path))
+                records[source.case] = SourceRecord(source.place.as_posix(), checksum(source.path))
             except OSError as error:
                 raise UserError(f"{source.path} cannot be read: {error.strerror}") from None
-            shown.advance()
-    return found
+            bar.advance()
+    return records
 
 
-def check_unchanged(out: Path, marks: Mapping[str, Mark]) -> None:
+def check_unchanged(out: Path, marks: Mapping[str, SourceRecord]) -> None:
     """Of a complete cohort: it was made of these images.
 
     Raises:
         UserError: If images differ, came or went.
     """
-    held = _held(out)
+    held = _read_records(out)
     other = [case for case in dict.fromkeys((*marks, *held)) if marks.get(case) != held.get(case)]
     if other:
         raise UserError(
@@ -88,19 +88,21 @@ def check_unchanged(out: Path, marks: Mapping[str, Mark]) -> None:
         )
 
 
-def begin(out: Path, marks: Mapping[str, Mark]) -> None:
+def reset_sources(out: Path, marks: Mapping[str, SourceRecord]) -> None:
     """Take away what an interrupted call made of other files, then write down what the images are made from.
 
     In this order: an image that is there was made from what the file says, whenever the call is killed.
     """
-    for place in (mark.place for case, mark in _held(out).items() if marks.get(case) != mark):
+    for place in (mark.place for case, mark in _read_records(out).items() if marks.get(case) != mark):
         for path in (degraded_path(out, place), clean_path(out, place)):
             path.unlink(missing_ok=True)
     rows = ({"case": case, "image": mark.place, "sha256": mark.sha256} for case, mark in marks.items())
     write_rows(out / FILE, _COLUMNS, rows)
 
 
-def _held(out: Path) -> dict[str, Mark]:
+def _read_records(out: Path) -> dict[str, SourceRecord]:
     if not (out / FILE).is_file():
         return {}
-    return {row["case"]: Mark(row["image"], row["sha256"]) for _, row in csv_rows(out / FILE, _COLUMNS)}
+    return {
+        row["case"]: SourceRecord(row["image"], row["sha256"]) for _, row in csv_rows(out / FILE, _COLUMNS)
+    }

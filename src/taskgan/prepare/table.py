@@ -12,7 +12,7 @@ _DELIMITERS = ",;\t"
 
 
 @dataclass(frozen=True)
-class Line:
+class TableRow:
     """One row of a table.
 
     Attributes:
@@ -29,7 +29,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class InputTable:
     """A table.
 
     Attributes:
@@ -40,14 +40,14 @@ class Table:
 
     source: Path
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[TableRow, ...]
 
     def path(self, text: str) -> Path:
         """A file that a row names, relative to the table's folder."""
         return self.source.parent / text
 
 
-def read_table(source: Path, required: Sequence[str]) -> Table:
+def read_table(source: Path, required: Sequence[str]) -> InputTable:
     """Read a table with a header, separated by commas, semicolons or tabs (what the header has most of).
 
     Args:
@@ -67,7 +67,7 @@ def read_table(source: Path, required: Sequence[str]) -> Table:
     reader = csv.reader(text.splitlines(), delimiter=max(_DELIMITERS, key=first.count))
     try:
         header = [name.strip() for name in next(reader, [])]
-        found = [(reader.line_num, [value.strip() for value in values]) for values in reader]
+        numbered = [(reader.line_num, [value.strip() for value in values]) for values in reader]
     except csv.Error as error:
         raise UserError(f"{source} cannot be read as a table: {error}") from None
     missing = [name for name in required if name not in header]
@@ -79,11 +79,11 @@ def read_table(source: Path, required: Sequence[str]) -> Table:
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{source} has two columns {quoted(twice)}, expected each once")
-    rows = [(number, values) for number, values in found if any(values)]
+    rows = [(number, values) for number, values in numbered if any(values)]
     if not rows:
         raise UserError(f"{source} has a header but no rows")
     long = next((number for number, values in rows if len(values) > len(header)), None)
     if long is not None:
         raise UserError(f"{source}: row {long} has more fields than the header")
-    lines = tuple(Line(number, dict(zip(header, values, strict=False))) for number, values in rows)
-    return Table(source, tuple(name for name in header if name), lines)
+    lines = tuple(TableRow(number, dict(zip(header, values, strict=False))) for number, values in rows)
+    return InputTable(source, tuple(name for name in header if name), lines)

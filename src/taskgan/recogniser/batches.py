@@ -15,7 +15,7 @@ from taskgan.recogniser.volumes import CleanSlices, CleanVolume
 Array = NDArray[np.float32]
 
 
-class Batches:
+class RecogniserBatches:
     """Batches for ever: as many of each class, every subject of a class equally often, every slice of a subject.
 
     Where the property has no classes, all subjects are of one. With ``sampling: images`` every volume of a class
@@ -27,7 +27,9 @@ class Batches:
         by_class: Whether labels are classes.
     """
 
-    def __init__(self, volumes: CleanSlices, settings: recipe.Recogniser, *, by_class: bool = True) -> None:
+    def __init__(
+        self, volumes: CleanSlices, settings: recipe.RecogniserSettings, *, by_class: bool = True
+    ) -> None:
         self._size = settings.batch_size
         self._augment = settings.augment
         self._rng = np.random.default_rng([settings.seed, 1])
@@ -40,7 +42,7 @@ class Batches:
             name = f"{volume.subject}, {number}" if each else volume.subject
             subjects.setdefault(group, {}).setdefault(name, []).append(volume)
         self._groups = sorted(subjects)
-        self._subjects = {group: list(found.values()) for group, found in subjects.items()}
+        self._subjects = {group: list(by_subject.values()) for group, by_subject in subjects.items()}
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """The next batch: images (B, 1, H, W) and labels (B,), (B, L) or masks (B, H, W), float32."""
@@ -48,15 +50,15 @@ class Batches:
         offset = int(self._rng.integers(len(self._groups)))
         groups = [self._groups[(k + offset) % len(self._groups)] for k in range(self._size)]
         if self._augment.preserve == "value":
-            return self._changed_at_once([self._slice(group) for group in groups])
-        images, labels = zip(*(self._changed(*self._slice(group)) for group in groups), strict=True)
+            return self._augmented_batch([self._slice(group) for group in groups])
+        images, labels = zip(*(self._augmented(*self._slice(group)) for group in groups), strict=True)
         return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
     def state(self) -> str:
         """Where the drawing stands, for a checkpoint."""
         return json.dumps(self._rng.bit_generator.state)
 
-    def go_on_from(self, state: str) -> None:
+    def restore_state(self, state: str) -> None:
         """Take back what :meth:`state` gave."""
         self._rng.bit_generator.state = json.loads(state)
 
@@ -71,13 +73,13 @@ class Batches:
             label = _padded(label[number][None], self._height, self._width)[0]
         return _padded(volume.slices[number][None], self._height, self._width), label
 
-    def _changed(self, image: Array, label: Array) -> tuple[Array, Array]:
+    def _augmented(self, image: Array, label: Array) -> tuple[Array, Array]:
         masks = [label[None]] if label.ndim == 2 else []
         image, *masks = augment([image], self._augment, self._rng, masks=masks)
         return image, masks[0][0] if masks else label
 
-    def _changed_at_once(self, drawn: Sequence[tuple[Array, Array]]) -> tuple[Tensor, Tensor]:
-        images, labels = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+    def _augmented_batch(self, samples: Sequence[tuple[Array, Array]]) -> tuple[Tensor, Tensor]:
+        images, labels = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
         masks = labels[:, None] if labels.ndim == 3 else None
         images, masks = augment_batch(images, self._augment, self._rng, masks)
         return images, labels if masks is None else masks[:, 0]

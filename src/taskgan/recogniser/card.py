@@ -12,7 +12,7 @@ from taskgan.core.settings import validated
 CARD = "recogniser.yaml"
 
 
-class Figures(BaseModel):
+class RecogniserMetrics(BaseModel):
     """How well a recogniser reads clean images of subjects it did not learn from.
 
     Attributes:
@@ -37,7 +37,7 @@ class Figures(BaseModel):
     outputs: dict[str, float] = {}
 
 
-class Source(BaseModel):
+class WeightsSource(BaseModel):
     """Where weights came from that were not trained here.
 
     Attributes:
@@ -51,7 +51,7 @@ class Source(BaseModel):
     sha256: str
 
 
-class Card(BaseModel):
+class RecogniserCard(BaseModel):
     """The model card.
 
     Attributes:
@@ -72,7 +72,7 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
-    settings: recipe.Recogniser
+    settings: recipe.RecogniserSettings
     in_channels: int = 1
     outputs: int = 1
     target: recipe.Target = recipe.Target()
@@ -80,16 +80,16 @@ class Card(BaseModel):
     validation_subjects: tuple[str, ...]
     cohort: str
     step: int
-    validation: Figures
+    validation: RecogniserMetrics
     versions: dict[str, str]
-    source: Source | None = None
+    source: WeightsSource | None = None
 
 
-def read_card(folder: Path) -> Card:
+def read_card(folder: Path) -> RecogniserCard:
     """The card of a saved recogniser.
 
     Raises:
         UserError: If it is missing, is not YAML or is not a card.
     """
     values: dict[str, Any] = read_yaml(folder / CARD)
-    return validated(Card, values, f"{folder / CARD} is not the card of a recogniser")
+    return validated(RecogniserCard, values, f"{folder / CARD} is not the card of a recogniser")

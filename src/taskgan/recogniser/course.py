@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from taskgan.core.files import atomic
-from taskgan.core.parse import reason
+from taskgan.core.parse import error_text
 from taskgan.core.tensors import load_torch
-from taskgan.recogniser.batches import Batches
-from taskgan.recogniser.card import Figures
+from taskgan.recogniser.batches import RecogniserBatches
+from taskgan.recogniser.card import RecogniserMetrics
 
 FORMAT = 1
 _SELDOM_S = 60.0  # what is learnt in a minute need not be kept, and keeping takes time
 
 
 @dataclass(frozen=True)
-class Look:
+class WeightsSnapshot:
     """One look at the validation subjects.
 
     Attributes:
@@ -31,12 +31,12 @@ class Look:
     """
 
     step: int
-    figures: Figures
+    figures: RecogniserMetrics
     weights: dict[str, Tensor] = field(repr=False)
 
 
 @dataclass
-class Course:
+class RecogniserTrainState:
     """Everything that changes while a recogniser learns.
 
     Attributes:
@@ -55,10 +55,10 @@ class Course:
     head: nn.Module | None
     optimiser: torch.optim.Optimizer
     schedule: LRScheduler
-    batches: Batches
+    batches: RecogniserBatches
     step: int = 0
     worse: int = 0
-    best: Look | None = None
+    best: WeightsSnapshot | None = None
     seconds: float = 0.0
 
     @property
@@ -91,7 +91,7 @@ class Course:
         try:
             state: dict[str, Any] = load_torch(path)
         except Exception as error:  # pickle, zip and torch each have their own
-            return reason(error)
+            return error_text(error)
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             return f"it is of another format, expected {FORMAT}"
         before = deepcopy({key: value.state_dict() for key, value in self._parts().items()})
@@ -101,17 +101,17 @@ class Course:
         except Exception as error:  # a part that is missing, or is another network's
             for key, value in self._parts().items():
                 value.load_state_dict(before[key])
-            self.batches.go_on_from(drawn)
-            return f"it is damaged or another network's: {reason(error)}"
+            self.batches.restore_state(drawn)
+            return f"it is damaged or another network's: {error_text(error)}"
         return ""
 
     def _take_back(self, state: dict[str, Any]) -> None:
         """Everything from a checkpoint; the plain values last, which cannot fail."""
         best, further = state["best"], {key: state[key] for key in ("step", "worse", "seconds", "random")}
-        kept = best and Look(best["step"], Figures(**best["figures"]), best["weights"])
+        kept = best and WeightsSnapshot(best["step"], RecogniserMetrics(**best["figures"]), best["weights"])
         for key, value in self._parts().items():
             value.load_state_dict(state[key])
-        self.batches.go_on_from(state["drawn"])
+        self.batches.restore_state(state["drawn"])
         torch.set_rng_state(further["random"])
         self.best = kept or self.best
         self.step, self.worse, self.seconds = (further[key] for key in ("step", "worse", "seconds"))
@@ -123,7 +123,7 @@ class Course:
         return parts | ({"head": self.head} if self.head is not None else {})
 
 
-class Keeper:
+class Checkpointer:
     """Keeps a course in a file, at most once a minute, and counts the time of all sittings.
 
     Args:
@@ -131,12 +131,12 @@ class Keeper:
         path: Where; None keeps nothing.
     """
 
-    def __init__(self, course: Course, path: Path | None) -> None:
+    def __init__(self, course: RecogniserTrainState, path: Path | None) -> None:
         self._course, self._path = course, path
         self._before = course.seconds
         self._began = self._last = time.monotonic()
 
-    def look(self) -> None:
+    def save_if_due(self) -> None:
         """Called after a look at the validation subjects."""
         now = time.monotonic()
         self._course.seconds = self._before + now - self._began

@@ -28,7 +28,7 @@ _AXES = 800  # principal ones, of outputs that have more
 _SHRINKAGE = 0.05  # of the covariance within people, towards a sphere
 
 
-def several(train: CleanSlices) -> CleanSlices:
+def repeated_subjects(train: CleanSlices) -> CleanSlices:
     """About 4096 volumes of people with more than one, whole people, evenly picked; all where nobody has two.
 
     Enough for a look at how well a discriminant does: the final one is fitted to everybody.
@@ -59,28 +59,28 @@ def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: boo
             f"{title} cannot be trained: none of the {len(own)} training people has two images, which a discriminant "
             "needs"
         )
-    found = np.concatenate(list(_outputs(network.network, train, mirrored, title)))
-    matrix, mean = discriminant(
-        found, np.concatenate([who, who]) if mirrored else who, network.last.out_features
+    features = np.concatenate(list(_outputs(network.network, train, mirrored, title)))
+    matrix, mean = solve_discriminant(
+        features, np.concatenate([who, who]) if mirrored else who, network.last.out_features
     )
     with torch.no_grad():
         network.last.weight.copy_(torch.from_numpy(matrix))
         network.last.bias.copy_(torch.from_numpy(-matrix @ mean))
 
 
-def discriminant(found: NDArray[np.float32], who: Floats, size: int) -> tuple[Floats, Floats]:
+def solve_discriminant(features: NDArray[np.float32], who: Floats, size: int) -> tuple[Floats, Floats]:
     """The linear map and the point that it takes to zero.
 
     Args:
-        found: (N, F) of each image.
+        features: (N, F) of each image.
         who: (N,) whose it is.
         size: Rows wanted.
 
     Returns:
         (size, F) and (F,). Rows for which there is no axis are zero.
     """
-    mean = found.mean(axis=0, dtype=np.float64)
-    centred = found - mean.astype(np.float32)
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = features - mean.astype(np.float32)
     axes = _principal(centred)
     centred = centred @ axes.astype(np.float32)
     number, count = np.unique(who, return_inverse=True, return_counts=True)[1:]
@@ -95,7 +95,7 @@ def discriminant(found: NDArray[np.float32], who: Floats, size: int) -> tuple[Fl
     least = max(float(values.max()) * 1e-10, np.finfo(float).tiny)
     round_ = sides / np.sqrt(np.maximum(values, least))
     _, best = np.linalg.eigh(np.cov((means @ round_).T))
-    matrix = np.zeros((size, found.shape[1]))
+    matrix = np.zeros((size, features.shape[1]))
     rows = (axes @ round_ @ best[:, ::-1][:, :size]).T
     matrix[: len(rows)] = rows
     return matrix, mean
@@ -119,11 +119,11 @@ def _outputs(
 ) -> Iterator[NDArray[np.float32]]:
     """What the network says of every slice, volume by volume; then of their mirror images, in the same order."""
     ways = 2 if mirrored else 1
-    with progress(f"fit {title}", ways * len(train), "images") if title else nullcontext() as shown:
+    with progress(f"fit {title}", ways * len(train), "images") if title else nullcontext() as bar:
         for way in range(ways):
             for start in range(0, len(train), _AT_ONCE):
                 volumes = train.volumes[start : start + _AT_ONCE]
                 images = [v.slices[:, ::-1] if way else v.slices for v in volumes]
                 yield torch.cat(volume_logits(network, images)).numpy()
-                if shown is not None:
-                    shown.advance(len(volumes))
+                if bar is not None:
+                    bar.advance(len(volumes))

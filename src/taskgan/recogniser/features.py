@@ -31,11 +31,11 @@ def slice_features(network: nn.Module, slices: NDArray[np.float32]) -> NDArray[n
     network.eval()
     try:
         with torch.no_grad():
-            found = []
+            features = []
             for k in range(0, len(slices), _BATCH):
                 part = np.ascontiguousarray(slices[k : k + _BATCH, None], dtype=np.float32)
                 last = network(torch.from_numpy(part).to(device))[1][-1]
-                found.append(last.double().mean(dim=(2, 3)).cpu().numpy())
+                features.append(last.double().mean(dim=(2, 3)).cpu().numpy())
     finally:
         network.train(trained)
-    return np.concatenate(found)
+    return np.concatenate(features)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from taskgan.metrics.roc import auc
-from taskgan.objective.task import Entry, TaskKind
-from taskgan.recogniser.card import Figures
+from taskgan.objective.task import OutputReading, TaskKind
+from taskgan.recogniser.card import RecogniserMetrics
 from taskgan.recogniser.decision import middle_slices
 
 Array = NDArray[np.float32]
@@ -32,10 +32,10 @@ def volume_prediction(kind: TaskKind, predictions: Array, middle: int = 40) -> T
     """
     if not len(predictions):
         raise ValueError("a volume without slices cannot be decided")
-    seen = middle_slices(predictions, middle)
+    selected = middle_slices(predictions, middle)
     if kind.dense:
-        return torch.from_numpy(seen).double().movedim(0, 1).flatten(1, 2)[None]
-    return torch.from_numpy(np.asarray(seen.mean(axis=0, dtype=np.float64, keepdims=True)))
+        return torch.from_numpy(selected).double().movedim(0, 1).flatten(1, 2)[None]
+    return torch.from_numpy(np.asarray(selected.mean(axis=0, dtype=np.float64, keepdims=True)))
 
 
 def volume_label(kind: TaskKind, labels: Tensor, middle: int = 40) -> Tensor:
@@ -47,10 +47,10 @@ def volume_label(kind: TaskKind, labels: Tensor, middle: int = 40) -> Tensor:
         middle: How many slices.
     """
     start = max(0, (len(labels) - middle) // 2)
-    seen = labels[start : start + middle]
+    selected = labels[start : start + middle]
     if kind.dense:
-        return seen.flatten(0, 1)[None]
-    return seen.double().mean(dim=0, keepdim=True) if kind.anchored else seen[:1]
+        return selected.flatten(0, 1)[None]
+    return selected.double().mean(dim=0, keepdim=True) if kind.label_from_clean else selected[:1]
 
 
 def case_error(kind: TaskKind, predictions: Array, labels: Tensor, middle: int = 40) -> float:
@@ -63,14 +63,14 @@ def case_error(kind: TaskKind, predictions: Array, labels: Tensor, middle: int =
             kind.error(volume_prediction(kind, predictions, middle), volume_label(kind, labels, middle))
         )
     start = max(0, (len(labels) - middle) // 2)
-    seen = torch.from_numpy(middle_slices(predictions, middle)).double()
-    errors = kind.error(seen, labels[start : start + middle].double())
+    selected = torch.from_numpy(middle_slices(predictions, middle)).double()
+    errors = kind.error(selected, labels[start : start + middle].double())
     return float(errors.numpy().mean())
 
 
-def figures(
+def volume_metrics(
     kind: TaskKind, readings: Sequence[Array], labels: Sequence[Tensor], losses: Sequence[float]
-) -> Figures:
+) -> RecogniserMetrics:
     """How well volumes of known y were read.
 
     Args:
@@ -81,10 +81,10 @@ def figures(
     """
     means = [volume_prediction(kind, r) for r in readings]
     truths = [volume_label(kind, y) for y in labels]
-    entries = [kind.entries(mean, y) for mean, y in zip(means, truths, strict=True)]
+    entries = [kind.readings(mean, y) for mean, y in zip(means, truths, strict=True)]
     right, classes, scores = _decisions(kind, means, truths, entries)
     recalls = [float(right[classes == c].mean()) for c in np.unique(classes)]
-    return Figures(
+    return RecogniserMetrics(
         volumes=len(readings),
         slice_mae=float(np.mean([case_error(kind, r, y) for r, y in zip(readings, labels, strict=True)])),
         volume_error=float(1 - right.mean()) if len(right) else None,
@@ -96,26 +96,29 @@ def figures(
 
 
 def _decisions(
-    kind: TaskKind, means: Sequence[Tensor], truths: Sequence[Tensor], entries: Sequence[Sequence[Entry]]
+    kind: TaskKind,
+    means: Sequence[Tensor],
+    truths: Sequence[Tensor],
+    entries: Sequence[Sequence[OutputReading]],
 ) -> tuple[Floats, Floats, Floats]:
     """Whether each known decision is right, the class that it is about, and the score behind it."""
-    truth = kind.truth(truths[0])
+    truth = kind.true_decision(truths[0])
     if truth is not None:
-        wanted = np.array([float(t) for y in truths if (t := kind.truth(y)) is not None])
-        said = np.array([float(kind.decision(mean)) for mean in means])
+        targets = np.array([float(t) for y in truths if (t := kind.true_decision(y)) is not None])
+        decisions = np.array([float(kind.decision(mean)) for mean in means])
         one = len(entries[0]) == 1
         scores = np.array([e[0].prediction if one else np.nan for e in entries])
-        return (said == wanted).astype(np.float64), wanted, scores
+        return (decisions == targets).astype(np.float64), targets, scores
     known = [e for one in entries for e in one if not np.isnan([e.decision, e.target]).any()]
     right = np.array([float(e.decision == e.target) for e in known])
     return right, np.array([e.target for e in known]), np.array([e.prediction for e in known])
 
 
-def _outputs(entries: Sequence[Sequence[Entry]]) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
+def _outputs(entries: Sequence[Sequence[OutputReading]]) -> dict[str, float]:
+    errors: dict[str, list[float]] = {}
     for entry in (e for one in entries for e in one):
-        found.setdefault(entry.output, []).append(abs(entry.prediction - entry.target))
-    known = {name: [d for d in values if not np.isnan(d)] for name, values in found.items()}
+        errors.setdefault(entry.output, []).append(abs(entry.prediction - entry.target))
+    known = {name: [d for d in values if not np.isnan(d)] for name, values in errors.items()}
     return {name: float(np.mean(values)) for name, values in known.items() if values}
 
 

@@ -15,23 +15,23 @@ from torch import Tensor, nn
 from taskgan import recipe
 from taskgan.core.errors import Failed, UserError, disk_error
 from taskgan.core.files import atomic, atomic_folder, write_yaml
-from taskgan.core.parse import reason
-from taskgan.core.tensors import misfit, not_finite
+from taskgan.core.parse import error_text
+from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.networks.discriminant import Discriminant
 from taskgan.networks.gradients import FEATURES
-from taskgan.networks.prepared import Prepared
+from taskgan.networks.prepared import PreparedNetwork
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.recogniser.card import CARD, Card, read_card
+from taskgan.recogniser.card import CARD, RecogniserCard, read_card
 from taskgan.recogniser.together import BATCH, read_volumes
 
 WEIGHTS = "recogniser.safetensors"
 
 
-def build(settings: recipe.Recogniser, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
+def build(settings: recipe.RecogniserSettings, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
     """The network that the settings describe, with new weights from torch's global generator."""
-    length = FEATURES if settings.closed else outputs
+    length = FEATURES if settings.closed_form else outputs
     network = recogniser_network(
         settings.network,
         in_channels=in_channels,
@@ -41,8 +41,8 @@ def build(settings: recipe.Recogniser, *, in_channels: int = 1, outputs: int = 1
         outputs=length,
     )
     if settings.reduce > 1 or settings.standardise:
-        network = Prepared(network, reduce=settings.reduce, standardise=settings.standardise)
-    if settings.discriminant or settings.closed:
+        network = PreparedNetwork(network, reduce=settings.reduce, standardise=settings.standardise)
+    if settings.discriminant or settings.closed_form:
         network = Discriminant(network, length, outputs)
     return network
 
@@ -58,7 +58,7 @@ class Recogniser:
         card: What it is.
     """
 
-    def __init__(self, network: nn.Module, card: Card) -> None:
+    def __init__(self, network: nn.Module, card: RecogniserCard) -> None:
         self.network = network
         self.card = card
         self.kind: TaskKind = task_kind(card.target, card.settings.loss)
@@ -126,14 +126,14 @@ class Recogniser:
         try:
             state = load_file(weights)
             # Without memory, but for networks with layers that are computed rather than learned.
-            computed = card.settings.closed or card.settings.discriminant
+            computed = card.settings.closed_form or card.settings.discriminant
             with torch.device("cpu" if computed else "meta"):
-                trouble = misfit(state, built())
+                trouble = state_mismatch(state, built())
         except (OSError, SafetensorError, RuntimeError) as error:
-            trouble = reason(error)
+            trouble = error_text(error)
         if trouble:
             raise UserError(f"{weights} does not hold the weights that {CARD} describes: {trouble}")
-        if broken := not_finite(state):
+        if broken := nonfinite_tensor(state):
             raise Failed(f"{weights} has NaN or infinite values in {broken}; it reads nothing, train it anew")
         network = built()
         network.load_state_dict(state)
@@ -145,8 +145,8 @@ def volume_logits(network: nn.Module, volumes: Sequence[NDArray[np.float32]]) ->
 
     Photos are read together, see :func:`~taskgan.recogniser.together.read_volumes`.
     """
-    said = read_volumes(lambda slices: logits(network, slices).numpy(), volumes)
-    return [torch.from_numpy(of_volume) for of_volume in said]
+    outputs = read_volumes(lambda slices: logits(network, slices).numpy(), volumes)
+    return [torch.from_numpy(of_volume) for of_volume in outputs]
 
 
 def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:

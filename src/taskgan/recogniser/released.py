@@ -10,15 +10,15 @@ from taskgan.core.console import say
 from taskgan.core.files import checksum, versions
 from taskgan.networks.vgg_face import VggFaceRecogniser
 from taskgan.objective.kinds import task_kind
-from taskgan.recogniser.card import Card, Source
+from taskgan.recogniser.card import RecogniserCard, WeightsSource
 from taskgan.recogniser.recogniser import Recogniser, build
-from taskgan.recogniser.verification import MOST, THRESHOLD, evenly, verification_of
+from taskgan.recogniser.verification import MOST, THRESHOLD, evenly_spaced, verify_network
 from taskgan.recogniser.volumes import CleanSlices
 from taskgan.recogniser.weights import load_vgg_face
 
 
 def released_recogniser(
-    settings: recipe.Recogniser,
+    settings: recipe.RecogniserSettings,
     val: CleanSlices,
     *,
     title: str,
@@ -47,30 +47,30 @@ def released_recogniser(
     assert isinstance(network, VggFaceRecogniser)
     network.network.load_state_dict(load_vgg_face(path, width=settings.width))
     network = network.to(device).eval()
-    asked = _compared(val)
-    say(f"{title}: reading {len(asked)} validation images with the weights of {path.name}")
-    found = verification_of(network, task_kind(target, settings.loss), asked)
+    volumes = _validation_subset(val)
+    say(f"{title}: reading {len(volumes)} validation images with the weights of {path.name}")
+    metrics = verify_network(network, task_kind(target, settings.loss), volumes)
     if target.cut is None:
-        target = target.model_copy(update={"cut": found.outputs[THRESHOLD]})
-    card = Card(
+        target = target.model_copy(update={"cut": metrics.outputs[THRESHOLD]})
+    card = RecogniserCard(
         title=title,
         settings=settings,
         outputs=target.size,
         target=target,
         training_subjects=(),
-        validation_subjects=asked.subjects,
+        validation_subjects=volumes.subjects,
         cohort=val.fingerprint,
         step=0,
-        validation=found,
+        validation=metrics,
         versions=versions(),
-        source=Source(file=path.name, sha256=checksum(path)),
+        source=WeightsSource(file=path.name, sha256=checksum(path)),
     )
-    auc = "unknown (no person has two images)" if found.auc is None else f"{found.auc:.3f}"
+    auc = "unknown (no person has two images)" if metrics.auc is None else f"{metrics.auc:.3f}"
     say(f"{title}: {settings.network} tells clean validation images of people apart with AUC {auc}")
     return Recogniser(network, card)
 
 
-def _compared(val: CleanSlices) -> CleanSlices:
+def _validation_subset(val: CleanSlices) -> CleanSlices:
     """At most 512 volumes, whole people, evenly picked; those with one volume only where all have one."""
     counts = Counter(volume.subject for volume in val)
     several = [v for v in val if counts[v.subject] > 1] or list(val)
@@ -79,5 +79,5 @@ def _compared(val: CleanSlices) -> CleanSlices:
         return CleanSlices(tuple(several), val.fingerprint)
     people = list(dict.fromkeys(volume.subject for volume in several))
     mean = len(several) / len(people)
-    picked = {people[k] for k in evenly(torch.arange(len(people)), max(1, int(MOST / mean))).tolist()}
+    picked = {people[k] for k in evenly_spaced(torch.arange(len(people)), max(1, int(MOST / mean))).tolist()}
     return CleanSlices(tuple(v for v in several if v.subject in picked)[:MOST], val.fingerprint)

@@ -14,7 +14,7 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import checksum, digest
+from taskgan.core.files import checksum, value_digest
 from taskgan.core.lock import locked
 from taskgan.recogniser.card import CARD
 from taskgan.recogniser.fit import fit_recogniser
@@ -22,7 +22,7 @@ from taskgan.recogniser.recogniser import Recogniser
 from taskgan.recogniser.released import released_recogniser
 from taskgan.recogniser.volumes import CleanSlices, clean_slices, distinct_clean
 from taskgan.recogniser.weights.layers import FILES
-from taskgan.task import INSTEAD, descriptor_size
+from taskgan.task import IR_HINT, descriptor_size
 
 # Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
 _GENERATION = 2
@@ -35,7 +35,7 @@ _LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
 
 def recogniser_for(
     pairs: Pairs,
-    settings: recipe.Recogniser,
+    settings: recipe.RecogniserSettings,
     data: recipe.Data,
     *,
     name: str,
@@ -69,7 +69,7 @@ def recogniser_for(
         UserError: If rows to learn from or released weights are missing, or the store cannot be written to.
         Problems: If labels are missing or impossible.
     """
-    target = _own(target or recipe.Target(), settings)
+    target = _target_of_network(target or recipe.Target(), settings)
     folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target)
     if (folder / CARD).is_file():
         return Recogniser.load(folder, device)
@@ -77,38 +77,40 @@ def recogniser_for(
     with locked(folder, "recognisers", beside=True, wait=True):
         if (folder / CARD).is_file():  # trained by the process that held the lock
             return Recogniser.load(folder, device)
-        wanted = _wanted(pairs, data)
-        mark = fingerprint(wanted, target.labels)
-        resolved = Targets.of(target, wanted).resolved(wanted)
+        rows = _training_rows(pairs, data)
+        mark = fingerprint(rows, target.labels)
+        resolved = Targets.for_table(target, rows).resolved(rows)
 
         def slices(split: str) -> CleanSlices:
             # Identities of training are numbered among themselves: they are T's classes.
-            part = _part(wanted, split)
-            return clean_slices(part, data, mark, Targets.of(resolved, part))
+            part = _part(rows, split)
+            return clean_slices(part, data, mark, Targets.for_table(resolved, part))
 
         if settings.released:
-            made = released_recogniser(settings, slices("val"), title=name, device=device, target=resolved)
+            recogniser = released_recogniser(
+                settings, slices("val"), title=name, device=device, target=resolved
+            )
         else:
-            made = fit_recogniser(
+            recogniser = fit_recogniser(
                 settings,
                 slices("train"),
                 slices("val"),
                 title=name,
                 device=device,
                 target=resolved,
-                keep=under_way(folder),
+                keep=checkpoint_path(folder),
             )
         try:
-            made.save(folder)
+            recogniser.save(folder)
         except UserError:  # where locks do not work, another process may have been faster
             if not (folder / CARD).is_file():
                 raise
-        under_way(folder).unlink(missing_ok=True)
+        checkpoint_path(folder).unlink(missing_ok=True)
         say(f"train {name}: kept in {folder}")
     return Recogniser.load(folder, device)
 
 
-def under_way(folder: Path) -> Path:
+def checkpoint_path(folder: Path) -> Path:
     """The file beside a recogniser's folder that holds its training until it is done."""
     return folder.with_name(f"{folder.name}.ckpt")
 
@@ -128,7 +130,7 @@ def _writable(base: Path) -> None:
 
 def recogniser_folder(
     pairs: Pairs,
-    settings: recipe.Recogniser,
+    settings: recipe.RecogniserSettings,
     data: recipe.Data,
     *,
     name: str,
@@ -144,44 +146,46 @@ def recogniser_folder(
     Raises:
         UserError: If released weights are not where the settings say.
     """
-    target, wanted = _own(target or recipe.Target(), settings), _wanted(pairs, data)
-    values = _told(settings, _LATER_SETTINGS) | {"augment": _told(settings.augment, _LATER_AUGMENT)}
+    target, rows = _target_of_network(target or recipe.Target(), settings), _training_rows(pairs, data)
+    values = _settings_key(settings, _LATER_SETTINGS) | {
+        "augment": _settings_key(settings.augment, _LATER_AUGMENT)
+    }
     if settings.released:
         values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
     elif target.kind == "binary" and values["loss"] == "proper":
         values["loss"] = "cross_entropy"  # its name when the first recognisers of this generation were kept
-    told = {
+    key = {
         "generation": _GENERATION,
         "settings": values,
         "select": data.select,
         # How further inputs are scaled makes no difference to a reader, which sees none.
         "intensity": data.intensity.model_dump(mode="json", exclude={"shared"}),
         "min_signal": data.min_signal,
-        "rows": fingerprint(wanted, target.labels),
+        "rows": fingerprint(rows, target.labels),
     }
     if target != recipe.Target():
-        targets = Targets.of(target, wanted)
-        told["target"] = _told(targets.resolved(wanted), _LATER_TARGET)
-        if targets.kind.anchored:
-            told["verification"] = _VERIFICATION
-    mark = digest(told)
+        targets = Targets.for_table(target, rows)
+        key["target"] = _settings_key(targets.resolved(rows), _LATER_TARGET)
+        if targets.kind.label_from_clean:
+            key["verification"] = _VERIFICATION
+    mark = value_digest(key)
     base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
     return base / f"{name}-{mark}"
 
 
-def _own(target: recipe.Target, settings: recipe.Recogniser) -> recipe.Target:
+def _target_of_network(target: recipe.Target, settings: recipe.RecogniserSettings) -> recipe.Target:
     """The property as this network gives it: descriptors may be of another length than T's."""
     size = descriptor_size(settings, target) if target.kind == "embedding" else target.size
     return target.model_copy(update={"size": size})
 
 
-def _told(settings: BaseModel, later: Mapping[str, Any]) -> dict[str, Any]:
+def _settings_key(settings: BaseModel, later: Mapping[str, Any]) -> dict[str, Any]:
     """Settings for a digest. What came later does not rename what was kept before it did."""
     values = settings.model_dump(mode="json")
     return {key: value for key, value in values.items() if key not in later or value != later[key]}
 
 
-def check_weights(settings: recipe.Recogniser, name: str) -> None:
+def check_weights(settings: recipe.RecogniserSettings, name: str) -> None:
     """See, before a cohort is read, that released weights are there, where the settings want any.
 
     Args:
@@ -195,11 +199,11 @@ def check_weights(settings: recipe.Recogniser, name: str) -> None:
         where = "task.pretrain" if name == "task" else name
         raise UserError(
             f"{settings.weights} ({where}.weights) does not exist, expected {FILES} as {settings.network}'s authors "
-            f"released it; {INSTEAD}"
+            f"released it; {IR_HINT}"
         )
 
 
-def _weights(settings: recipe.Recogniser, name: str) -> str:
+def _weights(settings: recipe.RecogniserSettings, name: str) -> str:
     """Checksum of released weights."""
     check_weights(settings, name)
     assert settings.weights is not None  # the settings were checked
@@ -214,7 +218,7 @@ def _checksum(path: Path, size: int, modified: int) -> str:
     return checksum(path)
 
 
-def _wanted(pairs: Pairs, data: recipe.Data) -> Pairs:
+def _training_rows(pairs: Pairs, data: recipe.Data) -> Pairs:
     """The selected rows of training and validation, each clean image once."""
     selected = pairs.select({k: str(v) for k, v in data.select.items()}) if data.select else pairs
     return distinct_clean(Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val"))))

@@ -23,12 +23,12 @@ def read_volumes(
     Returns:
         What was said of each volume's slices, in order.
     """
-    found: dict[int, NDArray[Number]] = {}
+    outputs: dict[int, NDArray[Number]] = {}
     for shape in dict.fromkeys(volume.shape for volume in volumes):
         alike = [k for k, volume in enumerate(volumes) if volume.shape == shape]
         together = BATCH if shape[0] == 1 else 1
         for start in range(0, len(alike), together):
             some = alike[start : start + together]
-            said = read(np.concatenate([volumes[k] for k in some]))
-            found |= dict(zip(some, np.split(said, len(some)), strict=True))
-    return [found[k] for k in range(len(volumes))]
+            values = read(np.concatenate([volumes[k] for k in some]))
+            outputs |= dict(zip(some, np.split(values, len(some)), strict=True))
+    return [outputs[k] for k in range(len(volumes))]

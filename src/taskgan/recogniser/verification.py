@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from taskgan.metrics.roc import auc
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.recogniser.card import Figures
+from taskgan.recogniser.card import RecogniserMetrics
 from taskgan.recogniser.recogniser import volume_logits
 from taskgan.recogniser.volumes import CleanSlices
 
@@ -18,7 +18,9 @@ MOST = 512
 """Images, evenly picked, whose pairs with all others are what costs."""
 
 
-def verification(kind: TaskKind, outputs: Sequence[Tensor], identities: Sequence[float]) -> Figures:
+def verification_metrics(
+    kind: TaskKind, outputs: Sequence[Tensor], identities: Sequence[float]
+) -> RecogniserMetrics:
     """Compare every image with the next of its identity, and those of different identities with each other.
 
     All images count for the pairs of one identity; of more than 512 images, 512 are picked evenly for the pairs of
@@ -35,39 +37,39 @@ def verification(kind: TaskKind, outputs: Sequence[Tensor], identities: Sequence
         that of telling the identity from the others, whatever form T learns by.
     """
     who = torch.cat([torch.full((len(o),), number) for o, number in zip(outputs, identities, strict=True)])
-    found = torch.cat(list(outputs))
+    embeddings = torch.cat(list(outputs))
     order = torch.argsort(who, stable=True)
-    who, found = who[order], found[order]
-    descriptors = kind.prediction(found)
+    who, embeddings = who[order], embeddings[order]
+    descriptors = kind.prediction(embeddings)
     next_one = _next_of_identity(who)
     paired = torch.nonzero(next_one != torch.arange(len(who)))[:, 0]
     same = torch.linalg.vector_norm(descriptors[paired] - descriptors[next_one[paired]], dim=1).numpy()
-    picked = evenly(torch.arange(len(who)), MOST)
+    picked = evenly_spaced(torch.arange(len(who)), MOST)
     distances = _distances(descriptors[picked])
     other = distances[who[picked][:, None] < who[picked][None]].numpy()
-    asked = evenly(paired if len(paired) else torch.arange(len(who)), MOST)
-    y = torch.cat([who[asked, None], descriptors[next_one[asked]]], dim=1)
+    queries = evenly_spaced(paired if len(paired) else torch.arange(len(who)), MOST)
+    y = torch.cat([who[queries, None], descriptors[next_one[queries]]], dim=1)
     threshold, error = _threshold(same, other)
     scores = -np.concatenate([same, other]).astype(np.float64)
     truth = np.concatenate([np.ones(len(same)), np.zeros(len(other))])
-    return Figures(
+    return RecogniserMetrics(
         volumes=len(outputs),
         slice_mae=float(same.mean()) if len(same) else 0.0,
         volume_error=error,
         balanced_accuracy=1 - error,
         auc=auc(scores, truth) if len(same) and len(other) else None,
-        loss=float(task_kind(kind.target, "proper").loss(found[asked], y).mean()),
+        loss=float(task_kind(kind.target, "proper").loss(embeddings[queries], y).mean()),
         outputs={THRESHOLD: threshold},
     )
 
 
-def verification_of(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> Figures:
+def verify_network(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> RecogniserMetrics:
     """Read volumes of known identity and compare them; the network's mode is put back."""
     outputs = volume_logits(network, [volume.slices for volume in volumes])
-    return verification(kind, outputs, [float(volume.label) for volume in volumes])
+    return verification_metrics(kind, outputs, [float(volume.label) for volume in volumes])
 
 
-def evenly(numbers: Tensor, most: int) -> Tensor:
+def evenly_spaced(numbers: Tensor, most: int) -> Tensor:
     """At most ``most`` of some numbers (N,), from the first to the last at equal steps."""
     return numbers[torch.linspace(0, len(numbers) - 1, min(most, len(numbers))).round().long()]
 

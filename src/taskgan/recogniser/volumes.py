@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from taskgan.cohort.labels import wrong_labels
+from taskgan.cohort.labels import invalid_labels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Case, load_case
 from taskgan.cohort.targets import Targets
@@ -73,22 +73,22 @@ class CleanSlices:
 
 def distinct_clean(pairs: Pairs) -> Pairs:
     """One row for each clean image, the first in the table: doses of one subject share theirs."""
-    seen: set[Path] = set()
+    paths: set[Path] = set()
     rows: list[Pair] = []
     for pair in pairs:
-        if pair.clean is not None and pair.clean not in seen:
-            seen.add(pair.clean)
+        if pair.clean is not None and pair.clean not in paths:
+            paths.add(pair.clean)
             rows.append(pair)
     return Pairs(pairs.source, tuple(rows))
 
 
-def labels_of(volume: CleanVolume) -> Tensor:
+def slice_labels(volume: CleanVolume) -> Tensor:
     """y of every slice of a volume: (S,), (S, L) or (S, H, W), float32."""
     label = torch.as_tensor(volume.label, dtype=torch.float32)
     return label if label.ndim == 3 else label.expand(len(volume.slices), *label.shape)
 
 
-def _shown(pairs: Pairs) -> Iterator[Pair]:
+def _with_progress(pairs: Pairs) -> Iterator[Pair]:
     """The rows, with a line that tells how far one is where they are many."""
     if len(pairs) < _MANY:
         yield from pairs
@@ -116,21 +116,21 @@ def clean_slices(
         Problems: If labels are missing or impossible: all of them at once.
         UserError: If an image or mask cannot be read, or an image is empty.
     """
-    targets = targets or Targets.of(Target(), pairs)
-    bad = wrong_labels(pairs, targets)
+    targets = targets or Targets.for_table(Target(), pairs)
+    bad = invalid_labels(pairs, targets)
     if bad:
         raise Problems(f"{pairs.source} cannot teach a recogniser", [text for _, text in bad])
     only_degraded = data.model_copy(update={"inputs": ("degraded",)})
     volumes = []
     case: Case | None = None
-    for pair in _shown(pairs):
+    for pair in _with_progress(pairs):
         case = load_case(pair, only_degraded, known=case)
         assert case.clean is not None  # asked for
         means = np.abs(case.clean).mean(axis=(1, 2), dtype=np.float64)
         enough = means >= data.min_signal * means.mean()
-        kept = case.clean[enough]
-        if not len(kept) or not case.clean.any():
+        slices = case.clean[enough]
+        if not len(slices) or not case.clean.any():
             raise UserError(f"{pair.clean} is empty, expected a clean image with signal")
         label = targets.mask(pair, case.source)[enough] if targets.kind.dense else targets.value(pair)
-        volumes.append(CleanVolume(pair.subject, label if label.ndim else float(label), kept))
+        volumes.append(CleanVolume(pair.subject, label if label.ndim else float(label), slices))
     return CleanSlices(tuple(volumes), fingerprint)

@@ -23,7 +23,7 @@ Columns = dict[str, tuple[int, int, str]]
 """Delay and echo (from 1) and part, by column; ``degraded`` comes first."""
 
 
-def columns_of(pairs: Pairs) -> Columns:
+def acquisition_columns(pairs: Pairs) -> Columns:
     """Which columns of a table are the input: complex images, or real ones with their sign.
 
     ``degraded`` is the real part at the longest delay and the first echo; the others are called like
@@ -32,21 +32,21 @@ def columns_of(pairs: Pairs) -> Columns:
     Raises:
         UserError: If columns are missing; they are named.
     """
-    found = {(int(m[1]), int(m[2]), m[3]) for name in pairs.columns if (m := _COLUMN.fullmatch(name))}
+    keys = {(int(m[1]), int(m[2]), m[3]) for name in pairs.columns if (m := _COLUMN.fullmatch(name))}
     protocol = Mdme()
-    delays = max((d for d, _, _ in found), default=len(protocol.delays))
-    echoes = max((e for _, e, _ in found), default=len(protocol.echoes))
-    wanted = input_columns(delays, echoes)
-    if found and all(part == "real" for _, _, part in found):
-        wanted = {name: key for name, key in wanted.items() if key[2] == "real"}
-    missing = [name for name in wanted if name not in pairs.columns]
+    delays = max((d for d, _, _ in keys), default=len(protocol.delays))
+    echoes = max((e for _, e, _ in keys), default=len(protocol.echoes))
+    columns = input_columns(delays, echoes)
+    if keys and all(part == "real" for _, _, part in keys):
+        columns = {name: key for name, key in columns.items() if key[2] == "real"}
+    missing = [name for name in columns if name not in pairs.columns]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(
             f"{pairs.source} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing[:3])}{more} that "
             f"relaxometry fits ({delays} delays, {echoes} echoes); its columns are {', '.join(pairs.columns)}"
         )
-    return wanted
+    return columns
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Acquisition:
     files: dict[tuple[int, int, str], Path]
 
     @classmethod
-    def of(cls, pair: Pair, columns: Columns) -> "Acquisition":
+    def from_row(cls, pair: Pair, columns: Columns) -> "Acquisition":
         """Of a row.
 
         Raises:
@@ -141,10 +141,10 @@ def check_signed(images: NDArray[Any], protocol: Mdme, name: str) -> None:
         )
 
 
-def shared(pairs: Sequence[Pair], columns: Columns) -> list[list[int]]:
+def rows_by_input(pairs: Sequence[Pair], columns: Columns) -> list[list[int]]:
     """Numbers of the rows that name the same input, in the order of the rows."""
-    found: dict[tuple[str, ...], list[int]] = {}
+    groups: dict[tuple[str, ...], list[int]] = {}
     for number, pair in enumerate(pairs):
         key = tuple(str(pair.degraded) if c == "degraded" else pair.columns.get(c, "") for c in columns)
-        found.setdefault((str(pair.folder), *key), []).append(number)
-    return list(found.values())
+        groups.setdefault((str(pair.folder), *key), []).append(number)
+    return list(groups.values())

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from taskgan.cohort.images import read_sidecar, read_volume
-from taskgan.cohort.people import image_marks, person_marks
+from taskgan.cohort.people import image_digests, subject_digests
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
 from taskgan.recipe import Data
 from taskgan.relaxometry.acquisition import Columns
-from taskgan.relaxometry.record import Setup
+from taskgan.relaxometry.record import SynthesisSettings
 from taskgan.relaxometry.scans import find_scans, fit_scan
 from taskgan.relaxometry.synthesis import synthesise
 from taskgan.restore.inputs import Job, find_jobs
@@ -35,21 +35,21 @@ class Calibration:
     seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
 
 
-def own_gains(jobs: Sequence[Job]) -> str:
+def gain_warning(jobs: Sequence[Job]) -> str:
     """A warning where contrasts have units that the input's signal does not tell; empty where none has.
 
     The sidecars of what ``taskgan prepare mr`` wrote say so: each conventional image has an ``IntensityFactor`` of
     its own. Images of the simulator share one gain; of others nothing is known.
     """
-    found = {
+    contrasts = {
         job.condition
         for job in jobs
         if job.pair.clean is not None and INTENSITY_FACTOR in read_sidecar(job.pair.clean)
     }
-    if not found:
+    if not contrasts:
         return ""
     return (
-        f"the true images of {', '.join(sorted(found))} have a scale of their own ({INTENSITY_FACTOR} in their "
+        f"the true images of {', '.join(sorted(contrasts))} have a scale of their own ({INTENSITY_FACTOR} in their "
         "sidecars), the synthesised ones have the input's: errors between them say nothing about the fit without "
         "--calibrate N, a factor for each contrast from N training subjects"
     )
@@ -60,10 +60,10 @@ def calibrate(
     out: Path,
     columns: Columns,
     data: Data,
-    setup: Setup,
+    setup: SynthesisSettings,
     *,
     acquisitions: int,
-    wanted: Sequence[str],
+    contrasts: Sequence[str],
 ) -> Calibration:
     """Fit the first training acquisitions of a table and compare their contrasts with the true ones.
 
@@ -78,7 +78,7 @@ def calibrate(
         data: Inputs, condition and selection.
         setup: Of the fit.
         acquisitions: How many are used, at most.
-        wanted: Contrasts that need a factor.
+        contrasts: Contrasts that need a factor.
 
     Raises:
         UserError: If there are no training rows, or none with a true image of a contrast.
@@ -87,7 +87,7 @@ def calibrate(
     scans = find_scans([job for job in jobs if job.pair.clean is not None], columns, setup, most=acquisitions)
     ratios: dict[str, list[float]] = {}
     used = []
-    with progress("calibrate", len(scans), "acquisitions") as shown:
+    with progress("calibrate", len(scans), "acquisitions") as bar:
         for scan in scans:
             maps, _ = fit_scan(scan, setup)
             for job in scan.jobs:
@@ -99,17 +99,17 @@ def calibrate(
                     raise UserError(f"{job.pair.clean} is on another grid than {job.pair.degraded.name}")
                 ratios.setdefault(job.condition, []).append(float(np.median(true[bright] / image[bright])))
                 used.append(job.pair)
-            shown.advance()
-    missing = [name for name in wanted if not ratios.get(name) or not np.mean(ratios[name]) > 0]
+            bar.advance()
+    missing = [name for name in contrasts if not ratios.get(name) or not np.mean(ratios[name]) > 0]
     if missing:
         raise UserError(
             f"{place} has no training image of {', '.join(missing)} to calibrate by; expected some, or no --calibrate"
         )
     return Calibration(
-        {name: round(float(np.mean(found)), 6) for name, found in ratios.items()},
+        {name: round(float(np.mean(values)), 6) for name, values in ratios.items()},
         {
             "subjects": len({pair.subject for pair in used}),
-            "people": list(person_marks(used)),
-            "images": list(image_marks(used)),
+            "people": list(subject_digests(used)),
+            "images": list(image_digests(used)),
         },
     )

@@ -10,22 +10,29 @@ import numpy as np
 from taskgan.cohort.images import Volume, is_image_name, write_volume
 from taskgan.cohort.mdme import CONTRASTS
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
-from taskgan.core.artefact import is_done, request_of
+from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, UserError
 from taskgan.core.lock import locked
 from taskgan.recipe import Data, Recipe
-from taskgan.relaxometry.acquisition import Columns, columns_of
-from taskgan.relaxometry.calibrate import Calibration, calibrate, own_gains
-from taskgan.relaxometry.fit import Maps
-from taskgan.relaxometry.protocol import Given
-from taskgan.relaxometry.record import Setup, has_maps, map_paths, origin_of, side_of, write_maps
+from taskgan.relaxometry.acquisition import Columns, acquisition_columns
+from taskgan.relaxometry.calibrate import Calibration, calibrate, gain_warning
+from taskgan.relaxometry.fit import RelaxometryMaps
+from taskgan.relaxometry.protocol import ProtocolFile
+from taskgan.relaxometry.record import (
+    SynthesisSettings,
+    has_maps,
+    map_paths,
+    relaxometry_origin,
+    synthetic_sidecar,
+    write_maps,
+)
 from taskgan.relaxometry.scans import Scan, find_scans, fit_scan
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.relaxometry.synthesis import synthesise
 from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.origin import Origin
-from taskgan.restore.record import RECORD, Record, check_output, is_written, write_side
+from taskgan.restore.record import RECORD, RestorationRecord, check_output, is_written, write_image_sidecar
 
 _NEXT = "taskgan evaluate {out} COHORT -o EVALUATION"
 
@@ -35,7 +42,7 @@ def restore_by_relaxometry(
     out: Path,
     *,
     recipe: Recipe,
-    given: Given | None = None,
+    protocol_file: ProtocolFile | None = None,
     settings: Relaxometry | None = None,
     split: str | None = None,
     select: Mapping[str, str] | None = None,
@@ -54,7 +61,7 @@ def restore_by_relaxometry(
         inputs: Tables with the columns of :func:`taskgan.cohort.mdme.input_columns`, or folders that hold one.
         out: Folder.
         recipe: Selects rows, and says how an evaluation reads the images.
-        given: Protocol that goes before the sidecars.
+        protocol_file: Protocol that goes before the sidecars.
         settings: Of the fit.
         split: Only this split.
         select: Only rows with these values; they go before the recipe's own selection.
@@ -72,15 +79,15 @@ def restore_by_relaxometry(
         Problems: If subjects cannot be fitted: all of them, and nothing is written.
     """
     _check_names(inputs, out)
-    setup = Setup(settings or Relaxometry(), given or Given())
+    setup = SynthesisSettings(settings or Relaxometry(), protocol_file or ProtocolFile())
     wished = {"split": split, "select": select, "conditions": conditions}
     with locked(out, "the restored images"):
-        request = request_of(
+        request = request_digest(
             out,
             inputs=inputs,
             recipe=recipe,
             fit=setup.fit,
-            given=setup.given,
+            given=setup.protocol_file,
             wished=wished,
             maps=maps,
             n=calibration,
@@ -95,7 +102,7 @@ def _restore(
     inputs: Sequence[Path],
     out: Path,
     recipe: Recipe,
-    setup: Setup,
+    setup: SynthesisSettings,
     wished: Mapping[str, Any],
     request: str,
     *,
@@ -104,25 +111,25 @@ def _restore(
     overwrite: bool,
 ) -> Path:
     """A folder that :func:`restore_by_relaxometry` has locked and that is not done."""
-    columns, data = _inputs(inputs, recipe.data, setup.given)
+    columns, data = _inputs(inputs, recipe.data, setup.protocol_file)
     jobs = find_jobs(inputs, out, data, **wished)
     there = check_output(out, jobs, 0, overwrite=overwrite)
     scans = find_scans(jobs, columns, setup)
     if maps and not (there or overwrite):
         _refuse_maps(out, scans)
-    gains = "" if calibration else own_gains(jobs)
+    gains = "" if calibration else gain_warning(jobs)
     if gains:
         say(f"warning: {gains}")
     wanted = sorted({job.condition for job in jobs})
     factors = Calibration()
     if calibration:
-        factors = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, wanted=wanted)
+        factors = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, contrasts=wanted)
     setup = replace(setup, factors=factors.factors)
-    origin = origin_of(setup, recipe, data, factors.seen)
+    origin = relaxometry_origin(setup, recipe, data, factors.seen)
     about: dict[str, Any] = {"protocol": _sources(scans), "request": request} | (
         {"warnings": [gains]} if gains else {}
     )
-    record = Record(out, origin, setup, jobs, about)
+    record = RestorationRecord(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite) == "unfinished"
     record.open()
     if kept := {job.target for job in jobs if resumes and is_written(job, origin, setup)}:
@@ -152,7 +159,7 @@ def _check_names(inputs: Sequence[Path], out: Path) -> None:
         raise UserError(f"{out} is called like an image; relaxometry makes several, expected a folder")
 
 
-def _inputs(inputs: Sequence[Path], data: Data, given: Given) -> tuple[Columns, Data]:
+def _inputs(inputs: Sequence[Path], data: Data, protocol_file: ProtocolFile) -> tuple[Columns, Data]:
     """The first table's columns, and the recipe's data with them and with the contrasts that can be asked for."""
     place = inputs[0]
     if place.is_dir() and not (place / "pairs.csv").is_file():
@@ -160,10 +167,10 @@ def _inputs(inputs: Sequence[Path], data: Data, given: Given) -> tuple[Columns, 
     if place.is_file() and place.suffix != ".csv":
         raise UserError(f"{place} is no table; relaxometry needs a pairs.csv to know delays and echoes")
     pairs = read_pairs(place, REQUIRED_TO_RESTORE)
-    columns = columns_of(pairs)
+    columns = acquisition_columns(pairs)
     condition = data.condition or "contrast"
     named = {pair.columns[condition] for pair in pairs} - {""} if condition in pairs.columns else set()
-    own = (*data.conditions, *(target.name for target in given.targets), *CONTRASTS, *sorted(named))
+    own = (*data.conditions, *(target.name for target in protocol_file.targets), *CONTRASTS, *sorted(named))
     known = tuple(name for name in dict.fromkeys(own) if not named or name in named)
     return columns, data.model_copy(
         update={"inputs": tuple(columns), "condition": condition, "conditions": known}
@@ -172,13 +179,13 @@ def _inputs(inputs: Sequence[Path], data: Data, given: Given) -> tuple[Columns, 
 
 def _sources(scans: Sequence[Scan]) -> dict[str, object]:
     """For ``restored.yaml``: where times and angles are from; the numbers are in each image's sidecar."""
-    found: dict[str, set[str]] = {}
+    by_condition: dict[str, set[str]] = {}
     for scan in scans:
         for condition, (_, source, _) in scan.targets.items():
-            found.setdefault(condition, set()).add(source)
+            by_condition.setdefault(condition, set()).add(source)
     return {
         "input": ", ".join(sorted({scan.source for scan in scans})),
-        "contrasts": {name: ", ".join(sorted(sources)) for name, sources in found.items()},
+        "contrasts": {name: ", ".join(sorted(sources)) for name, sources in by_condition.items()},
     }
 
 
@@ -188,13 +195,15 @@ def _refuse_maps(out: Path, scans: Sequence[Scan]) -> None:
         raise UserError(f"{there[0]} exists; choose another output or pass --overwrite")
 
 
-def _write(job: Job, scan: Scan, maps: Maps, source: Volume, setup: Setup, origin: Origin) -> None:
+def _write(
+    job: Job, scan: Scan, maps: RelaxometryMaps, source: Volume, setup: SynthesisSettings, origin: Origin
+) -> None:
     target, _, notes = scan.targets[job.condition]
     for note in notes:
         say(f"warning: {job.case} is {note}")
-    side = side_of(job, target, maps, scan.protocol, setup, origin, notes)
+    side = synthetic_sidecar(job, target, maps, scan.protocol, setup, origin, notes)
     image = synthesise(maps, target) * np.float32(setup.factors.get(job.condition, 1.0))
     if not np.isfinite(image).all():
         raise Failed(f"the fit makes NaN or infinite values of {job.pair.degraded}: nothing is written of it")
     write_volume(job.target, image, source.affine, like=source.header)
-    write_side(job.target, side)
+    write_image_sidecar(job.target, side)

@@ -18,7 +18,7 @@ _CHUNK = 65536  # voxels at once: what a core's cache and little memory hold
 
 
 @dataclass(frozen=True)
-class Maps:
+class RelaxometryMaps:
     """What was fitted, (X, Y, Z) each; 0 in air.
 
     Attributes:
@@ -35,7 +35,7 @@ class Maps:
     b1: NDArray[np.float32]
     noise: float
 
-    def named(self) -> dict[str, NDArray[np.float32]]:
+    def by_suffix(self) -> dict[str, NDArray[np.float32]]:
         """The maps by their BIDS suffix; B1 in per cent of nominal is called TB1map."""
         return {"T1map": self.t1, "T2map": self.t2, "PDmap": self.pd, "TB1map": self.b1}
 
@@ -47,7 +47,7 @@ def fit_maps(
     voxel_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
     settings: Relaxometry | None = None,
     name: str = "the input",
-) -> Maps:
+) -> RelaxometryMaps:
     """Fit the maps of one subject.
 
     Variable projection leaves T1 and B1 to be searched. B1 is a smooth field; given it, T1 is found on a grid
@@ -84,7 +84,9 @@ def fit_maps(
         part = slice(start, start + _CHUNK)
         t1[part], _ = fit_t1(packed[:, part], b1[part], protocol, settings.t1)
         shape_m = recovery(t1[part], b1[part], protocol)
-        t2[part], pd[part] = decay(amplitudes(flat[..., at[part]], shape_m), shape_m, sd, protocol, settings)
+        t2[part], pd[part] = fit_decay(
+            amplitudes(flat[..., at[part]], shape_m), shape_m, sd, protocol, settings
+        )
 
     def volume(values: Array) -> NDArray[np.float32]:
         """Values of the fitted voxels as an image (X, Y, Z), 0 elsewhere."""
@@ -92,10 +94,10 @@ def fit_maps(
         full[at] = values
         return full.reshape(shape)
 
-    return Maps(volume(t1), volume(t2), volume(pd), volume(b1), sd)
+    return RelaxometryMaps(volume(t1), volume(t2), volume(pd), volume(b1), sd)
 
 
-def decay(
+def fit_decay(
     amplitude: NDArray[Any], shape: Array, sd: float, protocol: Mdme, settings: Relaxometry
 ) -> tuple[Array, Array]:
     """T2 and density from the echoes' amplitudes.

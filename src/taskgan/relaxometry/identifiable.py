@@ -30,7 +30,7 @@ def check_identifiable(protocol: Mdme, settings: Relaxometry, where: str) -> Non
             f"{where} has {len(protocol.delays)} delays and {len(protocol.echoes)} echoes, expected at least "
             f"{least} and 2 to fit T1, T2{' and B1' if free else ''}"
         )
-    sd = bounds(protocol)
+    sd = cramer_rao_bounds(protocol)
     wrong = [name for name in ("T1", "T2") if not sd[name] <= _MOST]
     if free and not sd["B1"] <= _MOST_B1:
         wrong.append("B1")
@@ -42,7 +42,7 @@ def check_identifiable(protocol: Mdme, settings: Relaxometry, where: str) -> Non
         )
 
 
-def bounds(protocol: Mdme, tissue: str = "white") -> dict[str, float]:
+def cramer_rao_bounds(protocol: Mdme, tissue: str = "white") -> dict[str, float]:
     """Smallest SD of an unbiased estimate from one voxel at an SNR of 40 in the largest image.
 
     Returns:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.relaxometry.projection import Array, energy, some_of
+from taskgan.relaxometry.projection import Array, energy, evenly_spaced
 
 _MOST = 40000  # voxels that are looked at; the SD is then known to better than 1 %
 _STRONG = 10.0  # signal over the rest, from which the largest eigenvalue is signal and not the largest noise
@@ -26,7 +26,7 @@ def noise_sd(packed_gram: Array, parts: int) -> float:
         In the images' units; 0 where there is no voxel.
     """
     filled = np.flatnonzero(energy(packed_gram) > 0)
-    some = packed_gram[:, filled[some_of(filled.size, _MOST)]]
+    some = packed_gram[:, filled[evenly_spaced(filled.size, _MOST)]]
     if not some.shape[1]:
         return 0.0
     count = int(np.sqrt(2 * len(some)))

@@ -97,7 +97,7 @@ def vertex(left: Array, middle: Array, right: Array) -> tuple[Array, Array]:
     return offset, middle + 0.5 * offset * (right - left) - 0.5 * offset**2 * bend
 
 
-def some_of(count: int, most: int) -> NDArray[np.intp]:
+def evenly_spaced(count: int, most: int) -> NDArray[np.intp]:
     """Numbers of at most ``most`` of ``count`` voxels, rising and the same every time.
 
     They are drawn: every n-th voxel of a stack would be that of a few of its slices.

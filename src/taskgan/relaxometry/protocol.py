@@ -20,7 +20,7 @@ Images = Mapping[tuple[int, int], Path]
 """An image of the input, its real part, by delay and echo from 1."""
 
 
-class Given(Settings):
+class ProtocolFile(Settings):
     """What ``--protocol FILE`` may hold; it goes before the sidecars. Times in ms, angles in degrees.
 
     Attributes:
@@ -32,39 +32,39 @@ class Given(Settings):
     targets: tuple[SpinEcho, ...] = ()
 
     @model_validator(mode="after")
-    def _distinct(self) -> "Given":
+    def _distinct(self) -> "ProtocolFile":
         names = [target.name for target in self.targets]
         if len(set(names)) < len(names):
             raise ValueError(f"targets are {', '.join(names)}: expected each once")
         return self
 
 
-def read_protocol(path: Path) -> Given:
+def read_protocol(path: Path) -> ProtocolFile:
     """Read a protocol file.
 
     Raises:
         UserError: If it cannot be read.
         Problems: If it has unknown keys or values out of range.
     """
-    return validated(Given, read_yaml(path), f"{path} is not a valid protocol")
+    return validated(ProtocolFile, read_yaml(path), f"{path} is not a valid protocol")
 
 
-def input_protocol(images: Images, given: Given) -> tuple[Mdme, str]:
+def input_protocol(images: Images, protocol_file: ProtocolFile) -> tuple[Mdme, str]:
     """The input's protocol, and in words where it is from.
 
     Args:
         images: One image of every delay and echo; its sidecar has ``InversionTime`` (the delay after saturation),
             ``EchoTime``, ``RepetitionTime``, ``SaturationFlipAngle`` and ``FlipAngle``. TR and angles that no
             sidecar has are the defaults.
-        given: Of ``--protocol``.
+        protocol_file: Of ``--protocol``.
 
     Raises:
         UserError: If sidecars lack times, contradict each other, or there are other numbers of delays and echoes.
     """
     delays, echoes = max(d for d, _ in images), max(e for _, e in images)
     first = images[1, 1]
-    if given.mdme is not None:
-        protocol, source = given.mdme, "file"
+    if protocol_file.mdme is not None:
+        protocol, source = protocol_file.mdme, "file"
     else:
         sides = {key: read_sidecar(path) for key, path in images.items()}
         if not any("InversionTime" in side for side in sides.values()):
@@ -89,13 +89,13 @@ def _from_sidecars(
 ) -> tuple[Mdme, str]:
     def times(field: str, keys: list[tuple[int, int]]) -> float:
         """A time in ms that all of these images have in common."""
-        found = {_ms(sides[key], field, images[key]) for key in keys}
-        if len(found) > 1:
+        common = {_ms(sides[key], field, images[key]) for key in keys}
+        if len(common) > 1:
             raise UserError(
                 f"{sidecar(images[keys[-1]])} has another {field} than {images[keys[0]].name}: "
-                f"{', '.join(f'{time:g}' for time in sorted(found))} ms, expected one"
+                f"{', '.join(f'{time:g}' for time in sorted(common))} ms, expected one"
             )
-        return found.pop()
+        return common.pop()
 
     every = list(images)
     values: dict[str, Any] = {
@@ -112,13 +112,13 @@ def _from_sidecars(
     else:
         missing.append("RepetitionTime")
     for field, name in (("SaturationFlipAngle", "saturation_deg"), ("FlipAngle", "excitation_deg")):
-        found = {side.get(field) for side in sides.values()}
-        if found == {None}:
+        angles = {side.get(field) for side in sides.values()}
+        if angles == {None}:
             missing.append(field)
-        elif len(found) > 1:
+        elif len(angles) > 1:
             raise UserError(f"{sidecar(images[1, 1])} and those beside it differ in {field}, expected one")
         else:
-            values[name] = found.pop()
+            values[name] = angles.pop()
     where = sidecar(images[1, 1])
     protocol = validated(Mdme, values, f"{where} and those beside it are no valid protocol")
     return protocol, "sidecars" + (f", default {' and '.join(missing)}" if missing else "")
@@ -127,25 +127,27 @@ def _from_sidecars(
 def _ms(side: Mapping[str, Any], field: str, image: Path) -> float:
     value = side.get(field)
     if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-        found = "no" if value is None else f"the value {quoted(value)} as"
-        raise UserError(f"{sidecar(image)} has {found} {field}, expected seconds")
+        text = "no" if value is None else f"the value {quoted(value)} as"
+        raise UserError(f"{sidecar(image)} has {text} {field}, expected seconds")
     if value > _LONGEST_S:
         raise UserError(f"{sidecar(image)} has the {field} {value:g}, expected seconds, not milliseconds")
     return round(float(value) * 1000, 4)
 
 
-def target_of(contrast: str, clean: Path | None, given: Given) -> tuple[SpinEcho, str, list[str]]:
+def contrast_sequence(
+    contrast: str, clean: Path | None, protocol_file: ProtocolFile
+) -> tuple[SpinEcho, str, list[str]]:
     """The sequence of a contrast, in a word where it is from, and what to warn of.
 
     Args:
         contrast: Name, as the table has it.
         clean: The true image, whose sidecar may say how it was acquired; its voxels are not looked at.
-        given: Of ``--protocol``.
+        protocol_file: Of ``--protocol``.
 
     Raises:
         UserError: If nothing says what the contrast is.
     """
-    for target in given.targets:
+    for target in protocol_file.targets:
         if target.name == contrast:
             return target, "file", []
     shipped = {target.name: target for target in TARGETS}.get(contrast)
@@ -172,7 +174,7 @@ def target_of(contrast: str, clean: Path | None, given: Given) -> tuple[SpinEcho
                 raise UserError(f"{sidecar(clean)}: {error.problems[0]}") from None
     if shipped is not None:
         return shipped, "default", []
-    known = ", ".join(target.name for target in (*given.targets, *TARGETS))
+    known = ", ".join(target.name for target in (*protocol_file.targets, *TARGETS))
     raise UserError(
         f"the contrast {quoted(contrast)} has no protocol; expected one of {known}, a clean image whose sidecar has "
         "RepetitionTime and EchoTime, or --protocol FILE"

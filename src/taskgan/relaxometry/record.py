@@ -8,14 +8,20 @@ from typing import Any
 from taskgan import __version__
 from taskgan.cohort.images import Volume, read_sidecar, write_volume
 from taskgan.cohort.pairs import Pair
-from taskgan.core.files import digest
+from taskgan.core.files import value_digest
 from taskgan.recipe import Data, Recipe
-from taskgan.relaxometry.fit import Maps
-from taskgan.relaxometry.protocol import Given
+from taskgan.relaxometry.fit import RelaxometryMaps
+from taskgan.relaxometry.protocol import ProtocolFile
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import Origin
-from taskgan.restore.record import ABOUT_SEQUENCE, INTENSITY_FACTOR, is_made, source_marks, write_side
+from taskgan.restore.record import (
+    INTENSITY_FACTOR,
+    SEQUENCE_FIELDS,
+    is_image_written,
+    source_checksums,
+    write_image_sidecar,
+)
 from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 METHOD = "relaxometry"
@@ -30,53 +36,58 @@ _UNITS = {
 
 
 @dataclass(frozen=True)
-class Setup:
+class SynthesisSettings:
     """What decides a number.
 
     Attributes:
         fit: Settings of the fit.
-        given: The protocol, where a file gives it.
+        protocol_file: The protocol, where a file gives it.
         factors: What contrasts are multiplied with, where they were calibrated.
         samples: None are drawn.
     """
 
     fit: Relaxometry
-    given: Given
+    protocol_file: ProtocolFile
     factors: Mapping[str, float] = field(default_factory=dict)
     samples: int = 0
 
     def as_values(self) -> dict[str, Any]:
         """Plain values."""
-        own = {"fit": self.fit.model_dump(mode="json"), "protocol": self.given.model_dump(mode="json")}
+        own = {
+            "fit": self.fit.model_dump(mode="json"),
+            "protocol": self.protocol_file.model_dump(mode="json"),
+        }
         return own | ({"factors": dict(self.factors)} if self.factors else {})
 
 
-def origin_of(setup: Setup, recipe: Recipe, data: Data, seen: Mapping[str, Any]) -> Origin:
+def relaxometry_origin(
+    setup: SynthesisSettings, recipe: Recipe, data: Data, training: Mapping[str, Any]
+) -> Origin:
     """Who restored, for ``restored.yaml``.
 
     Args:
         setup: Settings.
         recipe: Says how an evaluation reads the images.
         data: The recipe's, with the columns of the table.
-        seen: Whom the factors are from.
+        training: Whom the factors are from.
     """
     return Origin(
         method=METHOD,
         name=METHOD,
-        checksum=digest({"method": METHOD, "version": __version__, **setup.as_values()}, 64),
+        checksum=value_digest({"method": METHOD, "version": __version__, **setup.as_values()}, 64),
         data=data,
         task=recipe.task,
         judge=recipe.judge,
-        seen=seen,
+        seen=training,
     )
 
 
-def side_of(
+def synthetic_sidecar(
     job: Job,
     target: SpinEcho,
-    maps: Maps,
+    maps: RelaxometryMaps,
     protocol: Mdme,
-    setup: Setup,
+    setup: SynthesisSettings,
     origin: Origin,
     notes: Sequence[str],
 ) -> dict[str, Any]:
@@ -84,10 +95,10 @@ def side_of(
     inversion = {} if target.ti is None else {"InversionTime": target.ti / 1000}
     settings = setup.as_values() | ({"condition": job.condition} if job.condition else {})
     what = f"{target.name} synthesised from fitted T1, T2 and density"
-    made = _made(job.pair, origin, settings, what, notes)
+    fields = _base_sidecar(job.pair, origin, settings, what, notes)
     if job.condition in setup.factors:
-        made.pop(INTENSITY_FACTOR, None)  # it leads to the input's units, which the image has left
-    return made | {
+        fields.pop(INTENSITY_FACTOR, None)  # it leads to the input's units, which the image has left
+    return fields | {
         "SequenceName": f"synthetic {target.name}",
         "RepetitionTime": target.tr / 1000,
         "EchoTime": target.te / 1000,
@@ -102,30 +113,36 @@ def map_paths(out: Path, name: str) -> dict[str, Path]:
     return {suffix: out / MAPS / f"{name}_{suffix}.nii.gz" for suffix in _UNITS}
 
 
-def has_maps(out: Path, name: str, job: Job, setup: Setup, origin: Origin) -> bool:
+def has_maps(out: Path, name: str, job: Job, setup: SynthesisSettings, origin: Origin) -> bool:
     """Whether an interrupted call left the very maps of an acquisition, of which ``job`` is one of the images."""
     acquisition = replace(job, condition="")
-    return all(is_made(path, acquisition, origin, setup) for path in map_paths(out, name).values())
+    return all(is_image_written(path, acquisition, origin, setup) for path in map_paths(out, name).values())
 
 
 def write_maps(
-    out: Path, name: str, pair: Pair, maps: Maps, source: Volume, setup: Setup, origin: Origin
+    out: Path,
+    name: str,
+    pair: Pair,
+    maps: RelaxometryMaps,
+    source: Volume,
+    setup: SynthesisSettings,
+    origin: Origin,
 ) -> None:
     """Write T1 and T2 in seconds, density in the input's units and B1 in per cent of nominal, as BIDS has them."""
-    for suffix, values in maps.named().items():
+    for suffix, values in maps.by_suffix().items():
         unit, factor = _UNITS[suffix]
-        side = _made(pair, origin, setup.as_values(), f"{suffix} fitted to all delays and echoes", ())
+        side = _base_sidecar(pair, origin, setup.as_values(), f"{suffix} fitted to all delays and echoes", ())
         if suffix != "PDmap":
             side.pop(INTENSITY_FACTOR, None)  # the others have units of their own
         path, image = map_paths(out, name)[suffix], (values * factor).astype(values.dtype)
         write_volume(path, image, source.affine, like=source.header)
-        write_side(path, side | {"Units": unit, "InputNoise": maps.noise})
+        write_image_sidecar(path, side | {"Units": unit, "InputNoise": maps.noise})
 
 
-def _made(
+def _base_sidecar(
     pair: Pair, origin: Origin, settings: dict[str, Any], what: str, notes: Sequence[str]
 ) -> dict[str, Any]:
-    own = {key: value for key, value in read_sidecar(pair.degraded).items() if key not in ABOUT_SEQUENCE}
+    own = {key: value for key, value in read_sidecar(pair.degraded).items() if key not in SEQUENCE_FIELDS}
     before = own.get("GeneratedBy", [])
     done = {
         "Name": "taskgan",
@@ -136,7 +153,7 @@ def _made(
     }
     return own | {
         "Sources": [pair.degraded.name],
-        **source_marks(pair, origin.data),
+        **source_checksums(pair, origin.data),
         "Warnings": list(notes),
         "GeneratedBy": [*(before if isinstance(before, list) else []), done],
     }

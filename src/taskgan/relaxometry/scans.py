@@ -8,11 +8,11 @@ from pathlib import Path
 from taskgan.cohort.images import Volume, read_volume, stem
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
-from taskgan.relaxometry.acquisition import Acquisition, Columns, check_signed, shared
-from taskgan.relaxometry.fit import Maps, fit_maps
+from taskgan.relaxometry.acquisition import Acquisition, Columns, check_signed, rows_by_input
+from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps
 from taskgan.relaxometry.identifiable import check_identifiable
-from taskgan.relaxometry.protocol import input_protocol, target_of
-from taskgan.relaxometry.record import Setup
+from taskgan.relaxometry.protocol import contrast_sequence, input_protocol
+from taskgan.relaxometry.record import SynthesisSettings
 from taskgan.restore.inputs import Job
 from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
@@ -38,7 +38,9 @@ class Scan:
     targets: Mapping[str, tuple[SpinEcho, str, list[str]]]
 
 
-def find_scans(jobs: Sequence[Job], columns: Columns, setup: Setup, most: int | None = None) -> list[Scan]:
+def find_scans(
+    jobs: Sequence[Job], columns: Columns, setup: SynthesisSettings, most: int | None = None
+) -> list[Scan]:
     """Group images by acquisition and check each: its protocol, its targets, its files.
 
     Args:
@@ -51,11 +53,11 @@ def find_scans(jobs: Sequence[Job], columns: Columns, setup: Setup, most: int | 
         UserError: If one cannot be fitted.
         Problems: If several cannot: all of them.
     """
-    numbers = shared([job.pair for job in jobs], columns)[:most]
+    numbers = rows_by_input([job.pair for job in jobs], columns)[:most]
     groups = [[jobs[number] for number in group] for group in numbers]
     subjects = Counter(group[0].pair.subject for group in groups)
     scans, problems = [], []
-    with progress("check", len(groups), "acquisitions") as shown:
+    with progress("check", len(groups), "acquisitions") as bar:
         for group in groups:
             pair = group[0].pair
             alone = subjects[pair.subject] == 1 and "/" not in pair.subject
@@ -63,7 +65,7 @@ def find_scans(jobs: Sequence[Job], columns: Columns, setup: Setup, most: int | 
                 scans.append(_scan(group, columns, setup, pair.subject if alone else stem(pair.degraded)))
             except UserError as error:
                 problems.append(str(error))
-            shown.advance()
+            bar.advance()
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:
@@ -71,15 +73,18 @@ def find_scans(jobs: Sequence[Job], columns: Columns, setup: Setup, most: int | 
     return scans
 
 
-def _scan(group: Sequence[Job], columns: Columns, setup: Setup, name: str) -> Scan:
+def _scan(group: Sequence[Job], columns: Columns, setup: SynthesisSettings, name: str) -> Scan:
     pair = group[0].pair
-    acquisition = Acquisition.of(pair, columns)
-    protocol, source = input_protocol(acquisition.real, setup.given)
+    acquisition = Acquisition.from_row(pair, columns)
+    protocol, source = input_protocol(acquisition.real, setup.protocol_file)
     where = {"file": "the protocol file", "default": "the default protocol"}.get(
         source, f"{acquisition.name}"
     )
     check_identifiable(protocol, setup.fit, where)
-    targets = {job.condition: target_of(job.condition, _true_image(job), setup.given) for job in group}
+    targets = {
+        job.condition: contrast_sequence(job.condition, _true_image(job), setup.protocol_file)
+        for job in group
+    }
     check_signed(acquisition.read(), protocol, acquisition.name)
     return Scan(name, acquisition, tuple(group), protocol, source, targets)
 
@@ -89,7 +94,7 @@ def _true_image(job: Job) -> Path | None:
     return job.pair.clean if job.condition in job.pair.columns.values() else None
 
 
-def fit_scan(scan: Scan, setup: Setup) -> tuple[Maps, Volume]:
+def fit_scan(scan: Scan, setup: SynthesisSettings) -> tuple[RelaxometryMaps, Volume]:
     """Maps of an acquisition, and the degraded image for its grid and header.
 
     Raises:

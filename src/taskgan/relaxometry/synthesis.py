@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.relaxometry.fit import Maps
+from taskgan.relaxometry.fit import RelaxometryMaps
 from taskgan.simulate.mr.sequences import SpinEcho, target_signal
 
 
-def synthesise(maps: Maps, target: SpinEcho) -> NDArray[np.float32]:
+def synthesise(maps: RelaxometryMaps, target: SpinEcho) -> NDArray[np.float32]:
     """The magnitude image that a sequence would give (:func:`~taskgan.simulate.mr.sequences.target_signal`).
 
     One T1, T2 and density stand for a voxel, whatever is in it. Where CSF and tissue share one, the signals of

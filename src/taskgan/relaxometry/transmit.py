@@ -9,7 +9,7 @@ count little. The prior on the coefficients says that the field is near 1 and sm
 import numpy as np
 from numpy.polynomial import legendre
 
-from taskgan.relaxometry.projection import Array, atoms, energy, recovery, some_of, vertex
+from taskgan.relaxometry.projection import Array, atoms, energy, evenly_spaced, recovery, vertex
 from taskgan.relaxometry.recover import T1_STEP, fit_t1
 from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.sequences import Mdme
@@ -42,7 +42,7 @@ def transmit_field(
     if settings.b1 == "nominal" or not count:
         return np.ones(count)
     field = _Polynomial(points, settings.b1_degree)
-    some = some_of(count, _MOST)
+    some = evenly_spaced(count, _MOST)
     packed, places = packed_gram[:, some], points[:, some]
     scale = sd**2 + _MODEL**2 * energy(packed) / int(np.sqrt(2 * len(packed))) + np.finfo(float).tiny
     centres, b1, bend = _blocks(packed, places, scale, protocol, settings)

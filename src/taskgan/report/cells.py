@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.core.files import atomic, cell
+from taskgan.core.files import atomic, csv_cell
 from taskgan.evaluate.statistics import Interval
 
 MISSING = "–"
@@ -94,32 +94,30 @@ def number(value: float, digits: int, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", MINUS)
 
 
-def span(interval: Interval, digits: int, *, sign: bool = False) -> str:
+def range_text(interval: Interval, digits: int, *, sign: bool = False) -> str:
     """``[low, high]``, or empty where there is no interval."""
     if math.isnan(interval.low) or math.isnan(interval.high):
         return ""
     return f"[{number(interval.low, digits, sign=sign)}, {number(interval.high, digits, sign=sign)}]"
 
 
-def told(interval: Interval, digits: int, *, sign: bool = False, unit: str = "") -> str:
+def interval_text(interval: Interval, digits: int, *, sign: bool = False, unit: str = "") -> str:
     """An estimate and its interval in running text."""
-    return (
-        f"{number(interval.estimate, digits, sign=sign)}{unit} {span(interval, digits, sign=sign)}".rstrip()
-    )
+    return f"{number(interval.estimate, digits, sign=sign)}{unit} {range_text(interval, digits, sign=sign)}".rstrip()
 
 
-def joined(parts: Iterable[str]) -> str:
+def join_phrases(parts: Iterable[str]) -> str:
     """``a, b and c``; ``nothing`` where there is nothing."""
     *first, last = list(parts) or ["nothing"]
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def estimate(interval: Interval, digits: int) -> Cell:
+def estimate_cell(interval: Interval, digits: int) -> Cell:
     """An estimate above its interval."""
-    return Cell(number(interval.estimate, digits), span(interval, digits), interval)
+    return Cell(number(interval.estimate, digits), range_text(interval, digits), interval)
 
 
-def difference(interval: Interval, digits: int, *, better: int, significant: bool = True) -> Cell:
+def difference_cell(interval: Interval, digits: int, *, better: int, significant: bool = True) -> Cell:
     """A paired difference; called better or worse only where its interval excludes zero.
 
     Args:
@@ -133,32 +131,32 @@ def difference(interval: Interval, digits: int, *, better: int, significant: boo
         tone = "better" if interval.estimate * better > 0 else "worse"
     mark = {"better": "▲ ", "worse": "▼ ", "none": ""}[tone]
     text = mark + number(interval.estimate, digits, sign=True)
-    return Cell(text, span(interval, digits, sign=True), interval, tone)
+    return Cell(text, range_text(interval, digits, sign=True), interval, tone)
 
 
-def rate(interval: Interval, events: int, count: int) -> Cell:
+def rate_cell(interval: Interval, events: int, count: int) -> Cell:
     """``k/n`` above the exact interval in per cent."""
     if count == 0:
         return Cell(MISSING, "", interval)
     return Cell(f"{events}/{count}", f"[{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]", interval)
 
 
-def plain(text: str, *, tone: str = "") -> Cell:
+def text_cell(text: str, *, tone: str = "") -> Cell:
     """A cell of text."""
     return Cell(text, "", text, tone)
 
 
-def figure(value: float, digits: int, *, sign: bool = False) -> Cell:
+def number_cell(value: float, digits: int, *, sign: bool = False) -> Cell:
     """A cell of one number without an interval."""
     return Cell(number(value, digits, sign=sign), "", value)
 
 
-def filled(
+def without_empty_columns(
     columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
 ) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
     """A table's columns and rows without the columns in which no row has anything."""
-    kept = [i for i in range(len(columns)) if any(row[i].text not in ("", MISSING) for row in rows)]
-    return tuple(columns[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+    indices = [i for i in range(len(columns)) if any(row[i].text not in ("", MISSING) for row in rows)]
+    return tuple(columns[i] for i in indices), [tuple(row[i] for i in indices) for row in rows]
 
 
 def write_table(table: Table, folder: Path) -> Path:
@@ -189,4 +187,4 @@ def _fields(cell: Cell, three: bool) -> Sequence[str]:
 def _text(value: float | int | str | None) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.8g}" if isinstance(value, float) else str(cell(str(value)))
+    return f"{value:.8g}" if isinstance(value, float) else str(csv_cell(str(value)))

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.evaluate.summary import suvr
-from taskgan.report.cells import number, span
+from taskgan.evaluate.summary import suvr_agreement
+from taskgan.report.cells import number, range_text
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import HEADLINE, named
-from taskgan.report.names import shown
-from taskgan.report.paired import differences, family
-from taskgan.report.style import canvas, look, save
+from taskgan.report.metrics import HEADLINE, with_reader_error
+from taskgan.report.names import display_name
+from taskgan.report.paired import compare_methods, subject_differences
+from taskgan.report.style import axes_figure, method_style, save_figure
 
 _MOST = 5  # panels side by side
 
@@ -23,13 +23,19 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
     metrics = [
         m
         for m in HEADLINE
-        if any(len(differences(comparison, m, o, comparison.baseline)) for o in comparison.others)
+        if any(
+            len(subject_differences(comparison, m, o, comparison.baseline))
+            for o in comparison.compared_methods
+        )
     ]
     if not metrics:
         return None
-    count, across = len(comparison.others), min(len(metrics), _MOST)
+    count, across = len(comparison.compared_methods), min(len(metrics), _MOST)
     deep = -(-len(metrics) // across)
-    with canvas(deep, across, (2.35 * across, (1.35 + 0.42 * count) * deep), sharey=True) as (figure, axes):
+    with axes_figure(deep, across, (2.35 * across, (1.35 + 0.42 * count) * deep), sharey=True) as (
+        figure,
+        axes,
+    ):
         for axis in axes.flat[len(metrics) :]:
             axis.remove()
         for axis, metric in zip(axes.flat[: len(metrics)], metrics, strict=True):
@@ -37,10 +43,10 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
             if margin is not None:
                 axis.axvspan(-margin, margin, color="#e9edf2", linewidth=0)
             axis.axvline(0, color="#222222", linewidth=1)
-            compared = family(comparison, metric, comparison.baseline)
-            for place, method in enumerate(reversed(comparison.others)):
-                colour, marker = look(method, comparison.methods)
-                gap = differences(comparison, metric, method, comparison.baseline)
+            compared = compare_methods(comparison, metric, comparison.baseline)
+            for place, method in enumerate(reversed(comparison.compared_methods)):
+                colour, marker = method_style(method, comparison.methods)
+                gap = subject_differences(comparison, metric, method, comparison.baseline)
                 mean, wider = compared[method].interval, compared[method].crossed
                 spread = np.linspace(-0.16, 0.16, len(gap)) if len(gap) > 1 else np.zeros(len(gap))
                 axis.plot(
@@ -54,12 +60,12 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
                 )
                 axis.plot(mean.estimate, place, "|", color="black", markersize=14, markeredgewidth=1.8)
             better = "better →" if metric.better > 0 else "← better"
-            axis.set_title(named(metric, comparison.measure[0]).heading)
+            axis.set_title(with_reader_error(metric, comparison.reader_error[0]).heading)
             axis.set_xlabel(better)
             axis.locator_params(axis="x", nbins=4)
-            axis.set_yticks(range(count), [shown(m) for m in reversed(comparison.others)])
+            axis.set_yticks(range(count), [display_name(m) for m in reversed(comparison.compared_methods)])
             axis.set_ylim(-0.5, count - 0.5)
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def _suvr_methods(comparison: Comparison) -> list[str]:
@@ -73,12 +79,12 @@ def suvr_scatter(comparison: Comparison, path: Path) -> Path | None:
         return None
     values = comparison.frame[["suvr_reference", "suvr_restored"]].to_numpy()
     low, high = float(np.nanmin(values)) - 0.06, float(np.nanmax(values)) + 0.06
-    cut = comparison.cut
+    cut = comparison.suvr_cut
     with _panels(len(methods), 3.3) as (figure, axes):
         for axis, method in zip(axes, methods, strict=True):
             rows = comparison.rows(method)
-            found = suvr(rows)
-            colour, marker = look(method, comparison.methods)
+            agreement = suvr_agreement(rows)
+            colour, marker = method_style(method, comparison.methods)
             axis.fill_between([low, cut], cut, high, color="#f3e3d9", linewidth=0)
             axis.fill_between([cut, high], low, cut, color="#f3e3d9", linewidth=0)
             axis.plot([low, high], [low, high], color="#444444", linewidth=0.8)
@@ -87,15 +93,18 @@ def suvr_scatter(comparison: Comparison, path: Path) -> Path | None:
             _by_label(axis, rows, rows["suvr_reference"], rows["suvr_restored"], colour, marker)
             mean_x, mean_y = rows["suvr_reference"].mean(), rows["suvr_restored"].mean()
             ends = np.array([rows["suvr_reference"].min(), rows["suvr_reference"].max()])
-            axis.plot(ends, mean_y + found.slope.estimate * (ends - mean_x), color=colour, linewidth=1.6)
-            axis.set_title(f"{shown(method)}: slope {number(found.slope.estimate, 2)} {span(found.slope, 2)}")
+            axis.plot(ends, mean_y + agreement.slope.estimate * (ends - mean_x), color=colour, linewidth=1.6)
+            axis.set_title(
+                f"{display_name(method)}: slope {number(agreement.slope.estimate, 2)} "
+                f"{range_text(agreement.slope, 2)}"
+            )
             axis.set_xlim(low, high)
             axis.set_ylim(low, high)
             axis.set_aspect("equal")
             axis.set_xlabel("SUVR of the clean image")
         axes[0].set_ylabel("SUVR of the image")
         axes[0].legend(loc="upper left")
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def bland_altman(comparison: Comparison, path: Path) -> Path | None:
@@ -106,22 +115,23 @@ def bland_altman(comparison: Comparison, path: Path) -> Path | None:
     with _panels(len(methods), 2.7) as (figure, axes):
         for axis, method in zip(axes, methods, strict=True):
             rows = comparison.rows(method)
-            found = suvr(rows)
-            colour, marker = look(method, comparison.methods)
+            agreement = suvr_agreement(rows)
+            colour, marker = method_style(method, comparison.methods)
             axis.axhline(0, color="#444444", linewidth=0.8)
             middle = (rows["suvr_reference"] + rows["suvr_restored"]) / 2
             _by_label(axis, rows, middle, rows["suvr_bias"], colour, marker)
-            axis.axhline((found.low + found.high) / 2, color=colour, linewidth=1.6)
-            for limit in (found.low, found.high):
+            axis.axhline((agreement.low + agreement.high) / 2, color=colour, linewidth=1.6)
+            for limit in (agreement.low, agreement.high):
                 if np.isfinite(limit):
                     axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
-            limits = f"[{number(found.low, 2, sign=True)}, {number(found.high, 2, sign=True)}]"
+            limits = f"[{number(agreement.low, 2, sign=True)}, {number(agreement.high, 2, sign=True)}]"
             axis.set_title(
-                f"{shown(method)}: {number(found.bias.estimate, 3, sign=True)}, LoA {limits}", fontsize=9
+                f"{display_name(method)}: {number(agreement.bias.estimate, 3, sign=True)}, LoA {limits}",
+                fontsize=9,
             )
             axis.set_xlabel("Mean of the two SUVR")
         axes[0].set_ylabel("Image − clean")
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 @contextmanager
@@ -129,7 +139,10 @@ def _panels(count: int, height: float, most: int = 4) -> Iterator[tuple[Any, lis
     """``count`` panels with common axes, at most ``most`` side by side; those left over are not drawn."""
     columns = min(count, most)
     rows = -(-count // columns)
-    with canvas(rows, columns, (2.9 * columns, height * rows), sharey=True, sharex=True) as (figure, axes):
+    with axes_figure(rows, columns, (2.9 * columns, height * rows), sharey=True, sharex=True) as (
+        figure,
+        axes,
+    ):
         for axis in axes.flat[count:]:
             axis.remove()
         yield figure, list(axes.flat[:count])

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
-from taskgan.report.names import shown
+from taskgan.report.names import display_name
 from taskgan.report.paired import by_case
 
 RULE = (
@@ -24,53 +24,53 @@ _RULE_OF_PHOTOS = (
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedCase:
     """A case of Figure 3.
 
     Attributes:
         case: Its name.
-        why: The rule that picked it, e.g. ``median positive``.
-        gap: PSNR difference of the focus method to the baseline, dB.
+        criterion: The rule that picked it, e.g. ``median positive``.
+        psnr_difference: PSNR difference of the focus method to the baseline, dB.
     """
 
     case: str
-    why: str
-    gap: float
+    criterion: str
+    psnr_difference: float
 
 
-def rule(comparison: Comparison) -> str:
+def selection_rule(comparison: Comparison) -> str:
     """The rule in words, with the methods' names."""
-    words = _RULE_OF_PHOTOS if comparison.photos else RULE
-    return words.format(focus=shown(comparison.focus), baseline=shown(comparison.baseline))
+    template = _RULE_OF_PHOTOS if comparison.photos else RULE
+    return template.format(focus=display_name(comparison.focus), baseline=display_name(comparison.baseline))
 
 
-def choose_cases(comparison: Comparison) -> list[Chosen]:
+def choose_cases(comparison: Comparison) -> list[SelectedCase]:
     """Median and worst case of each label (of all cases where labels are unknown), each case once."""
-    gap = gaps(comparison)
+    gap = psnr_differences(comparison)
     labels = comparison.frame.drop_duplicates("case").set_index("case")["label"]
     groups: list[tuple[str, pd.Series]] = []
     # Of photos labels are mostly names, as those of people, and not signs of a disease.
-    for word, wanted in () if comparison.photos else (("positive", True), ("negative", False)):
-        cases = [c for c in gap.index if labels[c] == labels[c] and (labels[c] > 0.5) == wanted]
+    for word, positive in () if comparison.photos else (("positive", True), ("negative", False)):
+        cases = [c for c in gap.index if labels[c] == labels[c] and (labels[c] > 0.5) == positive]
         groups.append((word, gap[cases]))
-    if not any(len(found) for _, found in groups):
+    if not any(len(differences) for _, differences in groups):
         groups = [("case", gap)]
-    chosen: dict[str, Chosen] = {}
-    for word, found in groups:
-        ordered = found.sort_values(kind="stable")
+    chosen: dict[str, SelectedCase] = {}
+    for word, differences in groups:
+        ordered = differences.sort_values(kind="stable")
         if not len(ordered):
             continue
         for why, place in (("median", (len(ordered) - 1) // 2), ("worst", 0)):
             case = str(ordered.index[place])
-            chosen.setdefault(case, Chosen(case, f"{why} {word}", float(ordered.iloc[place])))
+            chosen.setdefault(case, SelectedCase(case, f"{why} {word}", float(ordered.iloc[place])))
     return list(chosen.values())
 
 
-def gaps(comparison: Comparison) -> pd.Series:
+def psnr_differences(comparison: Comparison) -> pd.Series:
     """PSNR of the focus method minus that of what it is set against, by case; its own where there is nothing."""
     own = by_case(comparison, comparison.focus, PSNR)
-    if comparison.counterpart is not None:
-        own = own - by_case(comparison, comparison.counterpart, PSNR)
+    if comparison.contrast_method is not None:
+        own = own - by_case(comparison, comparison.contrast_method, PSNR)
     return own.dropna()
 
 
@@ -80,19 +80,19 @@ def choose_slice(clean: NDArray[np.float32], cortex: NDArray[np.bool_] | None) -
     return int(np.argmax(amount))
 
 
-def choose_detail(gap: NDArray[np.float32], share: float = 0.36) -> tuple[slice, slice]:
+def choose_detail(difference: NDArray[np.float32], share: float = 0.36) -> tuple[slice, slice]:
     """The square window in which |gap| is largest.
 
     Args:
-        gap: Difference of two images (H, W).
+        psnr_difference: Difference of two images (H, W).
         share: Side of the window over the shorter side of the image.
 
     Returns:
         Slices of rows and columns, inside the image.
     """
-    side = max(4, round(share * min(gap.shape)))
-    mass = ndimage.uniform_filter(np.abs(gap).astype(np.float64), side, mode="constant")
+    side = max(4, round(share * min(difference.shape)))
+    mass = ndimage.uniform_filter(np.abs(difference).astype(np.float64), side, mode="constant")
     half = side // 2
-    inside = mass[half : gap.shape[0] - side + half + 1, half : gap.shape[1] - side + half + 1]
+    inside = mass[half : difference.shape[0] - side + half + 1, half : difference.shape[1] - side + half + 1]
     row, column = (int(i) for i in np.unravel_index(int(np.argmax(inside)), inside.shape))
     return slice(row, row + side), slice(column, column + side)

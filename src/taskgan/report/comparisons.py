@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from taskgan.evaluate.statistics import (
     Difference,
-    corrected,
+    adjusted_p_values,
     detectable_auc,
     detectable_flips,
     detectable_mean,
@@ -13,12 +13,18 @@ from taskgan.evaluate.statistics import (
     subjects_for_flips,
     subjects_for_mean,
 )
-from taskgan.report.cells import MISSING, Cell, Column, Table, difference, number, plain, span
+from taskgan.report.cells import MISSING, Cell, Column, Table, difference_cell, number, range_text, text_cell
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import AUCS, OBSERVED, QUALITY, READINGS, Metric, named
-from taskgan.report.names import shown, versus
-from taskgan.report.paired import Compared, Discordance, deciders, discordance, family
+from taskgan.report.metrics import AUCS, OBSERVED, QUALITY, READINGS, Metric, with_reader_error
+from taskgan.report.names import display_name, versus_cell
+from taskgan.report.paired import (
+    Discordance,
+    MetricComparison,
+    compare_methods,
+    deciding_readers,
+    discordance,
+)
 
 POWERS = (0.8, 0.9)
 _ERRORS = {"task": "T: errors", "judge": "Judge: errors", "suvr": "SUVR: errors"}
@@ -32,7 +38,7 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def needed(difference: Difference, metric: Metric, power: float) -> int | None:
+def subjects_needed(difference: Difference, metric: Metric, power: float) -> int | None:
     """Subjects with which the observed difference would be seen with the power; None where no number is."""
     estimate = difference.interval.estimate
     if math.isnan(difference.error) or math.isnan(estimate):
@@ -42,7 +48,7 @@ def needed(difference: Difference, metric: Metric, power: float) -> int | None:
     return subjects_for_mean(estimate, difference.deviation, power=power)
 
 
-def detectable(difference: Difference, metric: Metric, power: float) -> float:
+def detectable_difference(difference: Difference, metric: Metric, power: float) -> float:
     """Smallest difference that the present subjects would have shown with the power."""
     if math.isnan(difference.error):
         return math.nan
@@ -51,23 +57,25 @@ def detectable(difference: Difference, metric: Metric, power: float) -> float:
     return detectable_mean(difference.deviation, difference.count, power=power)
 
 
-def comparisons(comparison: Comparison, further: Sequence[Compared] = ()) -> Table:
+def comparisons_table(comparison: Comparison, extra: Sequence[MetricComparison] = ()) -> Table:
     """One row a measure and method: difference, test, other seeds, equivalence, and what it would take.
 
     Args:
         comparison: What is compared.
-        further: Differences to the same baseline in measures that are not in its rows.
+        extra: Differences to the same baseline in measures that are not in its rows.
     """
     frame, baseline = comparison.frame, comparison.baseline
     areas = AUCS.values() if comparison.kind == "binary" else ()  # of two classes only
-    asked = (named(m, comparison.measure[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED))
-    metrics = [m for m in asked if frame[m.column].notna().any()]
+    candidates = (
+        with_reader_error(m, comparison.reader_error[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED)
+    )
+    metrics = [m for m in candidates if frame[m.column].notna().any()]
     # An AUC needs both labels, which a cohort may lack.
-    found = [one for m in metrics for one in family(comparison, m, baseline).values()]
-    found = [one for one in (*found, *further) if not math.isnan(one.interval.estimate)]
-    seeds = any(not math.isnan(one.crossed.low) for one in found)
+    results = [one for m in metrics for one in compare_methods(comparison, m, baseline).values()]
+    results = [one for one in (*results, *extra) if not math.isnan(one.interval.estimate)]
+    seeds = any(not math.isnan(one.crossed.low) for one in results)
     margins = bool(comparison.inference.margins)
-    rows = [_row(one, seeds=seeds, margins=margins) for one in found]
+    rows = [_row(one, seeds=seeds, margins=margins) for one in results]
     rows += _errors(comparison, seeds=seeds, margins=margins)
     columns = [
         Column("measure", "Measure"),
@@ -104,42 +112,42 @@ def comparisons(comparison: Comparison, further: Sequence[Compared] = ()) -> Tab
     present = {"other_seeds": seeds, "equivalence": margins}
     return Table(
         "comparisons",
-        f"Every comparison with {shown(baseline)}",
+        f"Every comparison with {display_name(baseline)}",
         "Each measure against the baseline. Where no difference is shown, the last columns say what the study was "
         "able to show: no difference found is no proof of none, which is what a margin of equivalence is for "
         "(taskgan compare … --margin psnr=0.5).",
         tuple(c for c in columns if present.get(c.key, True)),
         tuple(rows),
-        f"No method is set against {shown(baseline)}.",
+        f"No method is set against {display_name(baseline)}.",
         grouped=True,
     )
 
 
-def _row(one: Compared, *, seeds: bool, margins: bool) -> tuple[Cell, ...]:
+def _row(one: MetricComparison, *, seeds: bool, margins: bool) -> tuple[Cell, ...]:
     metric, digits = one.metric, one.metric.digits
     claimed = one.verdict != "none"
     cells = [
-        plain(metric.heading),
-        versus(one.method, one.baseline),
-        difference(one.interval, digits, better=metric.better, significant=claimed),
+        text_cell(metric.heading),
+        versus_cell(one.method, one.baseline),
+        difference_cell(one.interval, digits, better=metric.better, significant=claimed),
         Cell(p_text(one.p).removeprefix("p ").removeprefix("= ") or MISSING, "", one.p),
     ]
     if seeds:
-        ends = span(one.crossed, digits, sign=True)
+        ends = range_text(one.crossed, digits, sign=True)
         small = f"{one.seeds} seeds" if ends else ""
         cells.append(Cell(ends or MISSING, small, one.crossed, "" if one.crossed.excludes(0.0) else "none"))
     if margins:
         cells.append(_equivalence(one))
-    smallest = detectable(one.difference, metric, POWERS[0])
+    smallest = detectable_difference(one.difference, metric, POWERS[0])
     cells.append(Cell(number(smallest, digits), "", smallest))
     known = not claimed and one.interval.estimate != 0 and not math.isnan(smallest)
     return (
         *cells,
-        *(_count(needed(one.difference, metric, power), "> 100 000", known) for power in POWERS),
+        *(_count(subjects_needed(one.difference, metric, power), "> 100 000", known) for power in POWERS),
     )
 
 
-def equivalence_word(one: Compared) -> str:
+def equivalence_word(one: MetricComparison) -> str:
     """``equivalent``, ``not worse``, ``not shown``, or empty without a margin or a test."""
     if one.equivalence is None or math.isnan(one.p_equivalent):
         return ""
@@ -148,13 +156,13 @@ def equivalence_word(one: Compared) -> str:
     return "not worse" if one.p_noninferior < ALPHA else "not shown"
 
 
-def _equivalence(one: Compared) -> Cell:
+def _equivalence(one: MetricComparison) -> Cell:
     word = equivalence_word(one)
     if one.equivalence is None or not word:
         return Cell(MISSING)
     p = one.p_noninferior if word == "not worse" else one.p_equivalent
     tone = "none" if word == "not shown" else ""
-    here = "; these seeds only" if word == "equivalent" and one.equivalent_here_only else ""
+    here = "; these seeds only" if word == "equivalent" and one.equivalent_for_trained_seeds else ""
     return Cell(word, f"±{one.equivalence.margin:g}, {p_text(p)}{here}", word, tone)
 
 
@@ -168,11 +176,13 @@ def _count(count: int | None, beyond: str, known: bool) -> Cell:
 def _errors(comparison: Comparison, *, seeds: bool, margins: bool) -> list[tuple[Cell, ...]]:
     rows = []
     for reader, heading in _ERRORS.items():
-        if reader not in deciders(comparison):
+        if reader not in deciding_readers(comparison):
             continue
-        tables = [discordance(comparison, reader, m, comparison.baseline) for m in comparison.others]
-        ps = corrected([t.p for t in tables], comparison.inference.correction)
-        for method, table, p in zip(comparison.others, tables, ps, strict=True):
+        tables = [
+            discordance(comparison, reader, m, comparison.baseline) for m in comparison.compared_methods
+        ]
+        ps = adjusted_p_values([t.p for t in tables], comparison.inference.correction)
+        for method, table, p in zip(comparison.compared_methods, tables, ps, strict=True):
             if table.count:
                 rows.append(_flips(comparison, heading, method, table, p, seeds=seeds, margins=margins))
     return rows
@@ -194,8 +204,8 @@ def _flips(
     text = MISSING if math.isnan(smallest) else f"{100 * smallest:.0f} %"
     known = p >= ALPHA and first != second
     return (
-        plain(heading),
-        versus(method, comparison.baseline),
+        text_cell(heading),
+        versus_cell(method, comparison.baseline),
         Cell(
             f"{table.only_method} : {table.only_baseline}",
             f"of {table.count}",

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.evaluate.summary import finite
+from taskgan.evaluate.summary import finite_values
 from taskgan.report.geometry_figure import mark_interval
 from taskgan.report.load import Comparison
-from taskgan.report.names import shown
-from taskgan.report.style import canvas, look, save
+from taskgan.report.names import display_name
+from taskgan.report.style import axes_figure, method_style, save_figure
 
 # Column, heading, factor, and whether clean images have a value that is worth a mark.
 _PANELS = (
@@ -37,7 +37,7 @@ def condition_chart(comparison: Comparison, path: Path) -> Path | None:
     across, names = min(_ACROSS, len(panels)), list(comparison.conditions)
     deep = -(-len(panels) // across)
     height = 1.0 + len(names) * (0.14 + 0.1 * (len(comparison.methods) + 1))
-    with canvas(deep, across, (2.6 * across, height * deep), sharey=True) as (figure, axes):
+    with axes_figure(deep, across, (2.6 * across, height * deep), sharey=True) as (figure, axes):
         for axis in axes.flat[len(panels) :]:
             axis.remove()
         for axis, panel in zip(axes.flat[: len(panels)], panels, strict=True):
@@ -47,7 +47,7 @@ def condition_chart(comparison: Comparison, path: Path) -> Path | None:
             row[0].set_ylim(-0.6, len(names) - 0.4)
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def _panel(axis: Any, comparison: Comparison, panel: tuple[str, str, float, bool]) -> None:
@@ -61,15 +61,17 @@ def _panel(axis: Any, comparison: Comparison, panel: tuple[str, str, float, bool
             axis.axhline(place - 0.5, color="#e3e3e3", linewidth=0.8)
         for method in methods:
             rows = part.rows(method)
-            found = mean_interval(finite(rows[column]), list(rows["subject"]))
-            if math.isnan(found.estimate):
+            interval = mean_interval(finite_values(rows[column]), list(rows["subject"]))
+            if math.isnan(interval.estimate):
                 continue
-            scaled = Interval(found.estimate * factor, found.low * factor, found.high * factor)
+            scaled = Interval(interval.estimate * factor, interval.low * factor, interval.high * factor)
             offset = 0.36 - 0.72 * every.index(method) / max(1, len(every) - 1)
-            mark_interval(axis, scaled, place + offset, *look(method, comparison.methods))
+            mark_interval(axis, scaled, place + offset, *method_style(method, comparison.methods))
     for method in comparison.methods:
-        colour, marker = look(method, comparison.methods)
-        axis.plot([], [], marker, color=colour, label=shown(method))
-    axis.plot([], [], look("clean", ())[1], color=look("clean", ())[0], label=shown("clean"))
+        colour, marker = method_style(method, comparison.methods)
+        axis.plot([], [], marker, color=colour, label=display_name(method))
+    axis.plot(
+        [], [], method_style("clean", ())[1], color=method_style("clean", ())[0], label=display_name("clean")
+    )
     axis.set_title(title)
     axis.locator_params(axis="x", nbins=4)

@@ -12,11 +12,11 @@ from taskgan.cohort.images import Volume, read_volume
 from taskgan.core.errors import UserError
 from taskgan.evaluate.checkerboard import GRID, bins, spectrum
 from taskgan.report.cells import number
-from taskgan.report.choose import choose_detail, gaps
-from taskgan.report.images import aspect_of, axial, draw_frame, head_box, show_slice
+from taskgan.report.choose import choose_detail, psnr_differences
+from taskgan.report.images import axial_view, draw_frame, head_window, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
-from taskgan.report.names import shown
-from taskgan.report.style import canvas, save
+from taskgan.report.names import display_name
+from taskgan.report.style import axes_figure, save_figure
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -31,7 +31,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Shown:
+class ConditionPanels:
     """What the figure of one condition shows.
 
     Attributes:
@@ -47,15 +47,15 @@ class Shown:
     aspect: float
 
 
-def figure_rule(comparison: Comparison) -> str:
+def condition_rule(comparison: Comparison) -> str:
     """How subject, slice and detail are picked, in words."""
-    other = shown(comparison.counterpart) if comparison.counterpart else "nothing"
-    return RULE.format(condition=comparison.condition, focus=shown(comparison.focus), other=other)
+    other = display_name(comparison.contrast_method) if comparison.contrast_method else "nothing"
+    return RULE.format(condition=comparison.condition, focus=display_name(comparison.focus), other=other)
 
 
 def choose_subject(comparison: Comparison) -> str | None:
     """The subject of all figures by the rule; None where no PSNR is finite."""
-    gap = gaps(comparison)
+    gap = psnr_differences(comparison)
     who = comparison.cases["subject"]
     by_subject = gap.groupby([str(who[case]) for case in gap.index], sort=True).mean()
     sick = comparison.frame.loc[comparison.frame["lesions_true"] > 0, "subject"].astype(str).unique()
@@ -64,11 +64,13 @@ def choose_subject(comparison: Comparison) -> str | None:
     return str(ordered.index[(len(ordered) - 1) // 2]) if len(ordered) else None
 
 
-def load_condition(part: Comparison, subject: str) -> Shown | None:
+def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | None:
     """Read the images of a subject in one condition; None where one is gone."""
-    rows = part.frame[part.frame["subject"].astype(str) == subject].sort_values("seed", kind="stable")
-    order = ("clean", *part.references, *part.methods)
-    firsts = {m: found.iloc[0] for m in order if len(found := rows[rows["method"] == m])}
+    rows = comparison.frame[comparison.frame["subject"].astype(str) == subject].sort_values(
+        "seed", kind="stable"
+    )
+    order = ("clean", *comparison.references, *comparison.methods)
+    firsts = {m: matches.iloc[0] for m in order if len(matches := rows[rows["method"] == m])}
     if "clean" not in firsts:
         return None
     try:
@@ -77,23 +79,27 @@ def load_condition(part: Comparison, subject: str) -> Shown | None:
     except UserError:
         return None
     truth = volumes["clean"]
-    images = {m: axial(v.data, v.affine) for m, v in volumes.items()}
-    sick = None if lesions is None else _seen(lesions, truth)
+    images = {m: axial_view(v.data, v.affine) for m, v in volumes.items()}
+    sick = None if lesions is None else _displayed_mask(lesions, truth)
     z = _slice(images["clean"], sick)
-    box = head_box(images["clean"][:, :, z])
+    box = head_window(images["clean"][:, :, z])
     slices = {m: image[*box, z] for m, image in images.items()}
-    window = _window(slices, None if sick is None else sick[*box, z], part)
-    spectra = {} if brain is None else {m: _log(image, _seen(brain, truth)) for m, image in images.items()}
+    window = _window(slices, None if sick is None else sick[*box, z], comparison)
+    spectra = (
+        {}
+        if brain is None
+        else {m: _log(image, _displayed_mask(brain, truth)) for m, image in images.items()}
+    )
     known = {m: power for m, power in spectra.items() if power is not None}
-    return Shown(slices, window, known, aspect_of(truth))
+    return ConditionPanels(slices, window, known, voxel_aspect(truth))
 
 
 def _mask(row: "pd.Series[Any]", column: str) -> Mask | None:
     return np.asarray(read_volume(Path(row[column])).data > 0.5) if row[column] else None
 
 
-def _seen(mask: Mask, truth: Volume) -> Mask:
-    return np.asarray(axial(mask.astype(np.float32), truth.affine) > 0.5)
+def _displayed_mask(mask: Mask, truth: Volume) -> Mask:
+    return np.asarray(axial_view(mask.astype(np.float32), truth.affine) > 0.5)
 
 
 def _slice(clean: Array, lesions: Mask | None) -> int:
@@ -106,7 +112,9 @@ def _window(slices: dict[str, Array], lesions: Mask | None, part: Comparison) ->
     """Around the largest lesion; without one where the focus differs most from what it is set against."""
     clean = slices["clean"]
     if lesions is None or not lesions.any():
-        return choose_detail(slices.get(part.focus, clean) - slices.get(part.counterpart or "clean", clean))
+        return choose_detail(
+            slices.get(part.focus, clean) - slices.get(part.contrast_method or "clean", clean)
+        )
     from scipy import ndimage
 
     labels, count = ndimage.label(lesions)
@@ -126,41 +134,43 @@ def _log(image: Array, brain: Mask) -> NDArray[np.float64] | None:
     return np.asarray(np.log10(np.maximum(power / power.sum(), 1e-12)))
 
 
-def condition_figure(part: Comparison, name: str, subject: str, path: Path) -> Path | None:
+def condition_figure(comparison: Comparison, name: str, subject: str, path: Path) -> Path | None:
     """Draw one condition of a subject; None where its images are gone.
 
     Args:
-        part: The comparison of the condition.
+        comparison: The comparison of the condition.
         name: What it is called.
         subject: From :func:`choose_subject`.
         path: The PNG.
     """
-    found = load_condition(part, subject)
-    if found is None:
+    panels = load_condition(comparison, subject)
+    if panels is None:
         return None
-    clean = found.slices["clean"]
+    clean = panels.slices["clean"]
     top = 1.05 * max(float(np.percentile(clean, 99.8)), 1e-6)
-    errors = {m: image - clean for m, image in found.slices.items() if m != "clean"}
+    errors = {m: image - clean for m, image in panels.slices.items() if m != "clean"}
     worst = max(max(float(np.percentile(np.abs(e), 99.5)) for e in errors.values()), 1e-6)
-    rows = 3 + bool(found.spectra)
-    tall = clean.shape[0] / clean.shape[1] * found.aspect
-    heights = (tall, found.aspect, tall, 1.0)[:rows]
-    count = len(found.slices)
+    rows = 3 + bool(panels.spectra)
+    tall = clean.shape[0] / clean.shape[1] * panels.aspect
+    heights = (tall, panels.aspect, tall, 1.0)[:rows]
+    count = len(panels.slices)
     ratios = {"height_ratios": heights, "width_ratios": (*(1,) * count, 0.07)}
-    with canvas(rows, count + 1, (1.75 * count + 0.8, 1.75 * sum(heights) + 0.5), gridspec_kw=ratios) as (
+    with axes_figure(
+        rows, count + 1, (1.75 * count + 0.8, 1.75 * sum(heights) + 0.5), gridspec_kw=ratios
+    ) as (
         figure,
         axes,
     ):
-        for column, (method, image) in enumerate(found.slices.items()):
-            grey = show_slice(axes[0][column], image, "gray", (0, top), found.aspect)
-            axes[0][column].set_title(shown(method))
-            draw_frame(axes[0][column], found.window)
-            show_slice(axes[1][column], image[found.window], "gray", (0, top), found.aspect)
+        for column, (method, image) in enumerate(panels.slices.items()):
+            grey = show_slice(axes[0][column], image, "gray", (0, top), panels.aspect)
+            axes[0][column].set_title(display_name(method))
+            draw_frame(axes[0][column], panels.window)
+            show_slice(axes[1][column], image[panels.window], "gray", (0, top), panels.aspect)
             axes[2][column].set_axis_off()
             if method != "clean":
-                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), found.aspect)
-            if found.spectra:
-                _spectrum(axes[3][column], found.spectra.get(method), part, subject, method)
+                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
+            if panels.spectra:
+                _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
         for row, title in enumerate(("Slice", "Detail", "Image − clean", "Spectrum")[:rows]):
             beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
             axes[row][0].text(-0.06, 0.5, title, ha="right", va="center", **beside)
@@ -172,7 +182,7 @@ def condition_figure(part: Comparison, name: str, subject: str, path: Path) -> P
         axes[0][0].text(
             0.02, 0.98, name, transform=axes[0][0].transAxes, color="white", va="top", fontweight="bold"
         )
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def _spectrum(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.report.cells import Cell, Column, Table, estimate, number, plain, span
+from taskgan.report.cells import Cell, Column, Table, estimate_cell, number, range_text, text_cell
 from taskgan.report.load import Comparison
 from taskgan.report.names import name_cell
 
@@ -15,24 +15,26 @@ TABLES = ("conditions-tissue", "conditions-lesions", "conditions-artefacts")
 _ERROR = "Minus that of the clean image; marked where the interval excludes zero."
 
 
-def observed_tables(comparison: Comparison) -> list[Table]:
+def observer_tables(comparison: Comparison) -> list[Table]:
     """All three; without rows where the cohort has no masks for them."""
     return [_tissue(comparison), _lesions(comparison), _artefacts(comparison)]
 
 
-def heading(comparison: Comparison) -> Column:
+def condition_column(comparison: Comparison) -> Column:
     """The column that says which condition a row is of."""
     return Column(comparison.condition, comparison.condition.capitalize())
 
 
-def once(columns: Sequence[Column]) -> tuple[Column, ...]:
+def unique_meanings(columns: Sequence[Column]) -> tuple[Column, ...]:
     """Each explanation once: the page lists them below the table."""
-    seen: set[str] = set()
-    kept = []
+    meanings: set[str] = set()
+    unique = []
     for column in columns:
-        kept.append(Column(column.key, column.heading, "" if column.meaning in seen else column.meaning))
-        seen.add(column.meaning)
-    return tuple(kept)
+        unique.append(
+            Column(column.key, column.heading, "" if column.meaning in meanings else column.meaning)
+        )
+        meanings.add(column.meaning)
+    return tuple(unique)
 
 
 def _measured(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -45,18 +47,20 @@ def _measured(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]
 
 
 def _mean(rows: pd.DataFrame, column: str) -> Interval:
-    return mean_interval(summary.finite(rows[column]), list(rows["subject"]))
+    return mean_interval(summary.finite_values(rows[column]), list(rows["subject"]))
 
 
 def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: float = 1.0) -> Cell:
     if method == "clean":
-        return plain("–", tone="muted")
-    found = _scaled(_mean(rows, column), scale)
+        return text_cell("–", tone="muted")
+    interval = _scaled(_mean(rows, column), scale)
     harm = (
-        found.low > 0 if column == "checkerboard_error" else found.excludes(0.0)
+        interval.low > 0 if column == "checkerboard_error" else interval.excludes(0.0)
     )  # less of a grid is no harm
     tone = "worse" if harm else ""
-    return Cell(number(found.estimate, digits, sign=True), span(found, digits, sign=True), found, tone)
+    return Cell(
+        number(interval.estimate, digits, sign=True), range_text(interval, digits, sign=True), interval, tone
+    )
 
 
 def _scaled(interval: Interval, scale: float) -> Interval:
@@ -64,30 +68,30 @@ def _scaled(interval: Interval, scale: float) -> Interval:
 
 
 def _tissue(comparison: Comparison) -> Table:
-    wanted = (("grey_white", "Grey/white"), ("csf_white", "CSF/white"))
-    known = [one for one in wanted if comparison.frame[one[0]].notna().any()]
+    ratios = (("grey_white", "Grey/white"), ("csf_white", "CSF/white"))
+    known = [one for one in ratios if comparison.frame[one[0]].notna().any()]
     rows: tuple[tuple[Cell, ...], ...] = ()
     if known:
         rows = tuple(
             (
-                plain(name),
+                text_cell(name),
                 name_cell(method, tone="strong"),
                 *(
                     cell
                     for key, _ in known
-                    for cell in (estimate(_mean(mine, key), 2), _error(mine, f"{key}_error", 3, method))
+                    for cell in (estimate_cell(_mean(mine, key), 2), _error(mine, f"{key}_error", 3, method))
                 ),
             )
             for name, method, mine in _measured(comparison)
         )
-    columns = [heading(comparison), Column("method", "Images")]
+    columns = [condition_column(comparison), Column("method", "Images")]
     for key, title in known:
         columns += [Column(key, title), Column(f"{key}_error", "Error", _ERROR)]
     return Table(
         TABLES[0],
         "Tissue contrast",
         "Mean signal of grey matter and of CSF over that of white matter, in pure voxels of the true anatomy.",
-        once(columns),
+        unique_meanings(columns),
         rows,
         grouped=True,
     )
@@ -98,20 +102,20 @@ def _lesions(comparison: Comparison) -> Table:
     if comparison.frame["lesions_true"].notna().any():
         for name, method, mine in _measured(comparison):
             searched = mine[mine["lesions_found"].notna()]
-            true, found = (int(searched[c].sum()) for c in ("lesions_true", "lesions_found"))
+            true, detected = (int(searched[c].sum()) for c in ("lesions_true", "lesions_found"))
             sick = searched[searched["lesions_true"] > 0]
             share = mean_interval(sick["lesions_found"] / sick["lesions_true"], list(sick["subject"]))
-            hit = Cell(f"{found}/{true}", _percent(share), share) if true else Cell("–", "", share)
+            hit = Cell(f"{detected}/{true}", _percent(share), share) if true else Cell("–", "", share)
             rows.append(
                 (
-                    plain(name),
+                    text_cell(name),
                     name_cell(method, tone="strong"),
-                    estimate(_mean(mine, "lesion_white"), 2),
+                    estimate_cell(_mean(mine, "lesion_white"), 2),
                     _error(mine, "lesion_white_error", 3, method),
-                    estimate(_mean(mine, "lesion_auc"), 3),
-                    estimate(_mean(mine, "lesion_snr"), 2),
+                    estimate_cell(_mean(mine, "lesion_auc"), 3),
+                    estimate_cell(_mean(mine, "lesion_snr"), 2),
                     hit,
-                    estimate(_mean(mine, "lesions_false"), 2),
+                    estimate_cell(_mean(mine, "lesions_false"), 2),
                 )
             )
     rates = {e.record.get("settings", {}).get("false_lesions") for e in comparison.evaluations}
@@ -123,7 +127,7 @@ def _lesions(comparison: Comparison) -> Table:
         f"images of training subjects, its threshold gives {stated} false lesions an image on clean validation "
         "images. It never saw a restored image.",
         (
-            heading(comparison),
+            condition_column(comparison),
             Column("method", "Images"),
             Column("lesion_white", "Lesion/white", "Mean signal of lesions over that of white matter."),
             Column("lesion_white_error", "Error", _ERROR),
@@ -155,7 +159,7 @@ def _percent(interval: Interval) -> str:
 
 
 def _artefacts(comparison: Comparison) -> Table:
-    wanted = (
+    measures = (
         ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
         (
             "checkerboard",
@@ -165,23 +169,23 @@ def _artefacts(comparison: Comparison) -> Table:
             "Share of the brain’s spectral energy in peaks of a pixel grid.",
         ),
     )
-    known = [one for one in wanted if comparison.frame[one[0]].notna().any()]
+    known = [one for one in measures if comparison.frame[one[0]].notna().any()]
     rows = tuple(
         (
-            plain(name),
+            text_cell(name),
             name_cell(method, tone="strong"),
             *(
                 cell
                 for key, _, digits, scale, _ in known
                 for cell in (
-                    estimate(_scaled(_mean(mine, key), scale), digits),
+                    estimate_cell(_scaled(_mean(mine, key), scale), digits),
                     _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
                 )
             ),
         )
         for name, method, mine in (_measured(comparison) if known else ())
     )
-    columns = [heading(comparison), Column("method", "Images")]
+    columns = [condition_column(comparison), Column("method", "Images")]
     for key, title, _, _, meaning in known:
         columns += [Column(key, title, meaning), Column(f"{key}_error", "Error", _ERROR)]
     return Table(
@@ -189,7 +193,7 @@ def _artefacts(comparison: Comparison) -> Table:
         "Rim and grid artefacts",
         "A fit of one tissue a voxel makes a bright rim where CSF should be dark; up-sampling layers leave a grid of "
         "two or four pixels. A clean head has some energy at the grid’s frequencies too: what counts is the error.",
-        once(columns),
+        unique_meanings(columns),
         rows,
         grouped=True,
     )

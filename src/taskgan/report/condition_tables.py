@@ -8,9 +8,18 @@ import pandas as pd
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import exact_rate, subject_means
 from taskgan.report import paper
-from taskgan.report.cells import Cell, Column, Table, difference, estimate, number, plain, rate
+from taskgan.report.cells import (
+    Cell,
+    Column,
+    Table,
+    difference_cell,
+    estimate_cell,
+    number,
+    rate_cell,
+    text_cell,
+)
 from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
-from taskgan.report.condition_observed import heading, observed_tables, once
+from taskgan.report.condition_observed import condition_column, observer_tables, unique_meanings
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import (
     OBSERVED,
@@ -22,10 +31,10 @@ from taskgan.report.metrics import (
     SSIM,
     SSIM_HEAD,
     Metric,
-    named,
+    with_reader_error,
 )
-from taskgan.report.names import name_cell, shown, versus
-from taskgan.report.paired import Compared, family
+from taskgan.report.names import display_name, name_cell, versus_cell
+from taskgan.report.paired import MetricComparison, compare_methods
 
 NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
 
@@ -37,7 +46,7 @@ def condition_tables(comparison: Comparison) -> list[Table]:
     tables = [
         _quality(comparison),
         _read(comparison),
-        *observed_tables(comparison),
+        *observer_tables(comparison),
         _paired(comparison),
     ]
     return [table for table in tables if table.rows]
@@ -50,22 +59,24 @@ def _quality(comparison: Comparison) -> Table:
     rmse = "rmse_head" if head else "rmse"
     rows = []
     for name, part in comparison.conditions.items():
-        families = {metric.key: family(part, metric, comparison.baseline, seeds=False) for metric in metrics}
+        families = {
+            metric.key: compare_methods(part, metric, comparison.baseline, seeds=False) for metric in metrics
+        }
         for method in comparison.methods:
             mine = part.rows(method)
             if mine.empty:
                 continue
-            levels = summary.quality(mine)
-            cells = [plain(name), name_cell(method, tone="strong")]
+            levels = summary.quality_intervals(mine)
+            cells = [text_cell(name), name_cell(method, tone="strong")]
             for metric in metrics:
                 compared = families[metric.key].get(method)
-                cells.append(estimate(levels[metric.key], metric.digits))
-                cells.append(_gap(name, compared) if compared else plain("–", tone="muted"))
+                cells.append(estimate_cell(levels[metric.key], metric.digits))
+                cells.append(_gap(name, compared) if compared else text_cell("–", tone="muted"))
             value = levels[rmse]
             digits = 0 if value.estimate >= 1000 else 1 if value.estimate >= 10 else 3
-            rows.append((*cells, estimate(value, digits)))
-    against = shown(comparison.baseline)
-    columns = [heading(comparison), Column("method", "Images")]
+            rows.append((*cells, estimate_cell(value, digits)))
+    against = display_name(comparison.baseline)
+    columns = [condition_column(comparison), Column("method", "Images")]
     for metric in metrics:
         columns.append(Column(metric.key, metric.heading.replace(", head", "")))
         columns.append(Column(f"{metric.key}_difference", "Δ", f"Minus {against}, on the same subjects."))
@@ -78,21 +89,25 @@ def _quality(comparison: Comparison) -> Table:
         f"{against}, marked where its interval excludes zero and its p, corrected over the methods within the "
         f"{comparison.condition}, is below .05. In italics, where there is one, the difference that the paper "
         "reports.",
-        once(columns),
+        unique_meanings(columns),
         tuple(rows),
         grouped=True,
     )
 
 
-def _gap(condition: str, compared: Compared) -> Cell:
+def _gap(condition: str, compared: MetricComparison) -> Cell:
     """A paired difference, with the paper's beside it where it reports one (of the whole frame)."""
     metric = compared.metric
-    cell = difference(
+    cell = difference_cell(
         compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
     )
     key = metric.key.removesuffix("_head")
-    found = paper.condition_difference(condition, key, compared.method, compared.baseline)
-    return cell if found is None else replace(cell, aside=f"paper {number(found, metric.digits, sign=True)}")
+    paper_value = paper.condition_difference(condition, key, compared.method, compared.baseline)
+    return (
+        cell
+        if paper_value is None
+        else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
+    )
 
 
 def class_names(comparison: Comparison) -> dict[float, str]:
@@ -114,11 +129,11 @@ def _read(comparison: Comparison) -> Table:
                 continue
             cells = [_right(part.rows(method), reader, names) for part in comparison.conditions.values()]
             everywhere = _right(mine, reader, {})
-            rows.append((plain(title), name_cell(method, tone="strong"), everywhere, *cells))
-    asked = f"Is the {comparison.condition} recognised?" if names else "Read rightly"
+            rows.append((text_cell(title), name_cell(method, tone="strong"), everywhere, *cells))
+    question = f"Is the {comparison.condition} recognised?" if names else "Read rightly"
     return Table(
         NAMES[1],
-        f"{asked} By {comparison.condition}",
+        f"{question} By {comparison.condition}",
         "Right decisions of all, exact interval with n = number of subjects, and what the wrong ones said. The rows "
         "on clean images say how good the reader itself is. T also teaches the methods that have it in their "
         "objective, so it is no judge of them.",
@@ -134,11 +149,11 @@ def _read(comparison: Comparison) -> Table:
 
 
 def _right(rows: pd.DataFrame, reader: str, names: dict[float, str]) -> Cell:
-    said = rows[rows[f"{reader}_decision"].notna() & rows["label"].notna()]
-    right = said[f"{reader}_decision"] == said["label"]
-    shares, _ = subject_means(right.to_numpy(dtype=float), list(said["subject"]))
-    cell = rate(exact_rate(float(shares.sum()), len(shares)), int(right.sum()), len(said))
-    wrong = Counter(float(k) for k in said.loc[~right, f"{reader}_decision"])
+    decided = rows[rows[f"{reader}_decision"].notna() & rows["label"].notna()]
+    right = decided[f"{reader}_decision"] == decided["label"]
+    shares, _ = subject_means(right.to_numpy(dtype=float), list(decided["subject"]))
+    cell = rate_cell(exact_rate(float(shares.sum()), len(shares)), int(right.sum()), len(decided))
+    wrong = Counter(float(k) for k in decided.loc[~right, f"{reader}_decision"])
     taken = ", ".join(f"{count} as {names.get(k, str(k))}" for k, count in wrong.most_common())
     tone = "worse" if taken and names else ""
     return Cell(cell.text, cell.small, cell.value, tone, taken if names else "")
@@ -151,18 +166,18 @@ def _paired(comparison: Comparison) -> Table:
     )
     rows = []
     for name, part in comparison.conditions.items():
-        families = [family(part, metric, comparison.baseline, seeds=False) for metric in metrics]
-        for method in comparison.others:
+        families = [compare_methods(part, metric, comparison.baseline, seeds=False) for metric in metrics]
+        for method in comparison.compared_methods:
             cells = [
-                difference(
-                    found[method].interval,
-                    found[method].metric.digits,
-                    better=found[method].metric.better,
-                    significant=found[method].verdict != "none",
+                difference_cell(
+                    comparisons[method].interval,
+                    comparisons[method].metric.digits,
+                    better=comparisons[method].metric.better,
+                    significant=comparisons[method].verdict != "none",
                 )
-                for found in families
+                for comparisons in families
             ]
-            rows.append((plain(name), versus(method, comparison.baseline), *cells))
+            rows.append((text_cell(name), versus_cell(method, comparison.baseline), *cells))
     return Table(
         NAMES[-1],
         f"Paired differences by {comparison.condition}",
@@ -170,9 +185,9 @@ def _paired(comparison: Comparison) -> Table:
         "worse: the 95 % interval excludes zero and the p, corrected over the methods, is below .05. Each measure "
         f"and {comparison.condition} is tested by itself.",
         (
-            heading(comparison),
+            condition_column(comparison),
             Column("difference", "Difference"),
-            *(Column(m.key, named(m, comparison.measure[0]).heading) for m in metrics),
+            *(Column(m.key, with_reader_error(m, comparison.reader_error[0]).heading) for m in metrics),
         ),
         tuple(rows) if metrics else (),
         grouped=True,

@@ -8,8 +8,8 @@ import pandas as pd
 from taskgan.core.errors import UserError
 from taskgan.core.tables import csv_rows
 from taskgan.report.load import Comparison
-from taskgan.report.names import shown
-from taskgan.report.style import canvas, look, save
+from taskgan.report.names import display_name
+from taskgan.report.style import axes_figure, method_style, save_figure
 
 # Columns of metrics.csv that are worth a panel, with what they are called.
 _PANELS = (
@@ -24,7 +24,7 @@ _PANELS = (
 
 def run_curves(comparison: Comparison) -> list[tuple[str, int | None, pd.DataFrame]]:
     """``metrics.csv`` of every run that is the parent folder of its evaluation: method, seed, table by step."""
-    found = []
+    curves = []
     for one in comparison.evaluations:
         path = one.folder.resolve().parent / "metrics.csv"
         if not path.is_file():
@@ -35,8 +35,8 @@ def run_curves(comparison: Comparison) -> list[tuple[str, int | None, pd.DataFra
             continue
         table = pd.DataFrame([{name: row[name] for name in row if name} for _, row in rows])
         table = table.apply(pd.to_numeric, errors="coerce").replace([math.inf, -math.inf], math.nan)
-        found.append((str(one.record.get("method")), one.record.get("seed"), table))
-    return found
+        curves.append((str(one.record.get("method")), one.record.get("seed"), table))
+    return curves
 
 
 def curve_chart(comparison: Comparison, path: Path) -> Path | None:
@@ -50,15 +50,15 @@ def curve_chart(comparison: Comparison, path: Path) -> Path | None:
     ]
     if not panels:
         return None
-    with canvas(1, len(panels), (2.9 * len(panels), 2.6)) as (figure, axes):
+    with axes_figure(1, len(panels), (2.9 * len(panels), 2.6)) as (figure, axes):
         for axis, (key, title) in zip(axes[0], panels, strict=True):
             labelled: set[str] = set()
             for method, _, table in runs:
                 known = _points(table, key)
                 if known.empty:
                     continue
-                colour, marker = look(method, comparison.methods)
-                label = None if method in labelled else shown(method)
+                colour, marker = method_style(method, comparison.methods)
+                label = None if method in labelled else display_name(method)
                 labelled.add(method)
                 sparse = marker if len(known) <= 15 else ""
                 axis.plot(
@@ -74,7 +74,7 @@ def curve_chart(comparison: Comparison, path: Path) -> Path | None:
             axis.set_xlabel("Step")
             axis.locator_params(axis="x", nbins=4)
         axes[0][0].legend()
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def _points(table: pd.DataFrame, key: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from taskgan.evaluate.summary import flipped_rows
 from taskgan.judges.metrics import Flips
-from taskgan.report.cells import Cell, Column, Table, number, plain
+from taskgan.report.cells import Cell, Column, Table, number, text_cell
 from taskgan.report.load import Comparison
 from taskgan.report.names import name_cell
 
@@ -37,10 +37,15 @@ def flips_table(comparison: Comparison) -> Table:
         for _, row in flips_of(comparison, method).iterrows():
             before = clean.loc[row["case"]]
             seed = "–" if math.isnan(row["seed"]) else f"{row['seed']:.0f}"
-            label = "unknown" if math.isnan(row["label"]) else _word(row["label"], binary)
-            cells = [plain(str(row["case"]), tone="strong"), name_cell(method), plain(seed), plain(label)]
+            label = "unknown" if math.isnan(row["label"]) else _decision_text(row["label"], binary)
+            cells = [
+                text_cell(str(row["case"]), tone="strong"),
+                name_cell(method),
+                text_cell(seed),
+                text_cell(label),
+            ]
             for reader, score in SCORES.items():
-                cells.append(_opinion(before, row, reader, score, binary))
+                cells.append(_reading_cell(before, row, reader, score, binary))
             rows.append(tuple(cells))
     columns = (
         Column("case", "Case"),
@@ -62,13 +67,13 @@ def flips_table(comparison: Comparison) -> Table:
     )
 
 
-def _word(decision: float, binary: bool) -> str:
+def _decision_text(decision: float, binary: bool) -> str:
     if not binary:
         return f"class {decision:.0f}"
     return "positive" if decision > 0.5 else "negative"
 
 
-def _opinion(before: pd.Series, after: pd.Series, reader: str, score: str, binary: bool) -> Cell:
+def _reading_cell(before: pd.Series, after: pd.Series, reader: str, score: str, binary: bool) -> Cell:
     decision = f"{reader}_decision"
     if math.isnan(after[decision]) or math.isnan(before[decision]):
         return Cell("–")
@@ -76,11 +81,11 @@ def _opinion(before: pd.Series, after: pd.Series, reader: str, score: str, binar
     if math.isnan(before[score]):  # classes have no one number behind them
         text = f"{before[decision]:.0f} → {after[decision]:.0f}"
     binary = binary or reader == "suvr"
-    small = f"{_word(before[decision], binary)} → {_word(after[decision], binary)}"
+    small = f"{_decision_text(before[decision], binary)} → {_decision_text(after[decision], binary)}"
     turned = bool(after[f"flip_{reader}"])
     return Cell(
         text,
-        small if turned else _word(after[decision], binary),
+        small if turned else _decision_text(after[decision], binary),
         f"{text} ({small})",
         "worse" if turned else "none",
     )

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.evaluate.statistics import Interval
-from taskgan.report.geometry import FLIPS, RANKS, RETRIEVAL, SHRINKAGE, SLOPE, Geometry, Run
+from taskgan.report.geometry import FLIPS, RANKS, RETRIEVAL, SHRINKAGE, SLOPE, MappingGeometry, MethodMapping
 from taskgan.report.load import Comparison
-from taskgan.report.names import shown
-from taskgan.report.style import LABELS, look, save, sheet
+from taskgan.report.names import display_name
+from taskgan.report.style import LABEL_STYLES, blank_figure, method_style, save_figure
 
 Array = NDArray[np.float64]
 # Heading and the value of a mapping that changes nothing.
@@ -23,51 +23,51 @@ _PANELS = {
     RETRIEVAL: ("Retrieval", 1.0),
     FLIPS: ("Flips", 0.0),
 }
-_MOST = 4  # mapping panels side by side
+_MAX_PANELS = 4  # mapping panels side by side
 _KINDS = 12  # labels that are told apart
 
 
-def geometry_figure(comparison: Comparison, found: Geometry, path: Path) -> Path | None:
+def geometry_figure(comparison: Comparison, geometry: MappingGeometry, path: Path) -> Path | None:
     """Draw the measures and, where evaluations hold features, one mapping of every method.
 
     Args:
         comparison: For the look of its methods.
-        found: What was measured.
+        geometry: What was measured.
         path: The PNG.
 
     Returns:
         The path; None where nothing is known.
     """
-    panels = [name for name in _PANELS if any(name in m for m in found.measures.values())]
+    panels = [name for name in _PANELS if any(name in m for m in geometry.measures.values())]
     if not panels:
         return None
-    methods = [m for m in found.methods if found.measures[m]]
-    drawn = [next(r for r in found.runs if r.method == m) for m in methods if found.of(m)]
-    columns = min(len(drawn), _MOST)
-    deep = -(-len(drawn) // columns) if drawn else 0
-    heights = [0.95 + 0.3 * len(methods), *([2.75 * deep] if drawn else [])]
-    with sheet((10.4, sum(heights))) as figure:
+    methods = [m for m in geometry.methods if geometry.measures[m]]
+    runs = [next(r for r in geometry.mapped_runs if r.method == m) for m in methods if geometry.mappings(m)]
+    columns = min(len(runs), _MAX_PANELS)
+    deep = -(-len(runs) // columns) if runs else 0
+    heights = [0.95 + 0.3 * len(methods), *([2.75 * deep] if runs else [])]
+    with blank_figure((10.4, sum(heights))) as figure:
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         top = parts[0].subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, name in zip(top, panels, strict=True):
-            _measure_panel(axis, comparison, found, methods, name)
-        if drawn:
+            _measure_panel(axis, comparison, geometry, methods, name)
+        if runs:
             axes = parts[1].subplots(deep, columns, squeeze=False)
-            _mappings(list(axes.flat), comparison, drawn)
-        return save(figure, path)
+            _mappings(list(axes.flat), comparison, runs)
+        return save_figure(figure, path)
 
 
 def _measure_panel(
-    axis: Any, comparison: Comparison, found: Geometry, methods: Sequence[str], name: str
+    axis: Any, comparison: Comparison, geometry: MappingGeometry, methods: Sequence[str], name: str
 ) -> None:
-    title, kept = _PANELS[name]
-    axis.axvline(kept, color="#222222", linewidth=1)
+    title, identity = _PANELS[name]
+    axis.axvline(identity, color="#222222", linewidth=1)
     for place, method in enumerate(reversed(methods)):
-        interval = found.measures[method].get(name)
+        interval = geometry.measures[method].get(name)
         if interval is not None:
-            mark_interval(axis, interval, place, *look(method, comparison.methods))
+            mark_interval(axis, interval, place, *method_style(method, comparison.methods))
     axis.set_title(title)
-    axis.set_yticks(range(len(methods)), [shown(m) for m in reversed(methods)])
+    axis.set_yticks(range(len(methods)), [display_name(m) for m in reversed(methods)])
     axis.set_ylim(-0.6, len(methods) - 0.4)
     axis.locator_params(axis="x", nbins=4)
 
@@ -79,27 +79,29 @@ def mark_interval(axis: Any, interval: Interval, place: float, colour: str, mark
     axis.plot(interval.estimate, place, marker, color=colour, markersize=6, markeredgewidth=1.6)
 
 
-def _mappings(axes: list[Any], comparison: Comparison, drawn: Sequence[Run]) -> None:
+def _mappings(axes: list[Any], comparison: Comparison, runs: Sequence[MethodMapping]) -> None:
     """Lines from clean (hollow) to restored (filled), in the first two principal components of clean features."""
     projected = []
-    for run in drawn:
-        directions = principal(run.mapping.clean)
+    for run in runs:
+        directions = principal_directions(run.mapping.clean)
         projected.append((run.mapping.clean @ directions, run.mapping.restored @ directions))
-    for axis in axes[len(drawn) :]:
+    for axis in axes[len(runs) :]:
         axis.remove()
-    methods = [both for run, both in zip(drawn, projected, strict=True) if run.method != "input"]
+    methods = [both for run, both in zip(runs, projected, strict=True) if run.method != "input"]
     common = _square(methods)
-    for axis, run, (clean, restored) in zip(axes, drawn, projected, strict=False):
+    for axis, run, (clean, restored) in zip(axes, runs, projected, strict=False):
         draw_mapping(axis, clean, restored, run.labels)
         # The input is so far from all clean images that its scale would leave nothing to see of the others.
-        told = (
+        suffix = (
             " (own scale)" if run.method == "input" else "" if run.seed is None else f" (seed {run.seed:g})"
         )
         across, up = common if run.method != "input" else _square([(clean, restored)])
         axis.set_xlim(*across)
         axis.set_ylim(*up)
         axis.set_aspect("equal")
-        axis.set_title(shown(run.method) + told, color=look(run.method, comparison.methods)[0])
+        axis.set_title(
+            display_name(run.method) + suffix, color=method_style(run.method, comparison.methods)[0]
+        )
         axis.set_xlabel("Component 1")
     axes[0].set_ylabel("Component 2")
     axes[0].legend(loc="best", fontsize=7, handletextpad=0.1)
@@ -123,7 +125,7 @@ def draw_mapping(axis: Any, clean: Array, restored: Array, labels: Array, size: 
     kinds = [*np.unique(labels[~np.isnan(labels)]), *([math.nan] if np.isnan(labels).any() else [])]
     for index, label in enumerate(kinds):
         mine = np.isnan(labels) if math.isnan(label) else labels == label
-        colour, marker = LABELS[index % len(LABELS)]
+        colour, marker = LABEL_STYLES[index % len(LABEL_STYLES)]
         name = "no label, " if math.isnan(label) else f"label {label:g}, "
         name = name if several else ""
         lines = np.full((3 * int(mine.sum()), 2), np.nan)
@@ -134,12 +136,12 @@ def draw_mapping(axis: Any, clean: Array, restored: Array, labels: Array, size: 
         axis.plot(*restored[mine].T, markerfacecolor=colour, label=f"{name}image", **style)
 
 
-def principal(values: Array) -> Array:
+def principal_directions(values: Array) -> Array:
     """The first two principal directions (F, 2) of centred values (N, F), each with its largest entry positive."""
     _, _, directions = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
     two = np.zeros((values.shape[1], 2))
-    kept = directions[:2].T
-    two[:, : kept.shape[1]] = kept
+    leading = directions[:2].T
+    two[:, : leading.shape[1]] = leading
     largest = np.abs(two).argmax(axis=0)
     signs = np.sign(two[largest, [0, 1]])
     return np.asarray(two * np.where(signs == 0, 1.0, signs))

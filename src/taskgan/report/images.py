@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.images import Volume, read_volume
 from taskgan.core.errors import UserError
-from taskgan.report.choose import Chosen, choose_detail, choose_slice
+from taskgan.report.choose import SelectedCase, choose_detail, choose_slice
 from taskgan.report.load import Comparison
-from taskgan.report.names import shown
-from taskgan.report.style import canvas, save
+from taskgan.report.names import display_name
+from taskgan.report.style import axes_figure, save_figure
 
 Array = NDArray[np.float32]
 
@@ -33,7 +33,7 @@ class Panels:
     aspect: float
 
 
-def axial(data: Array, affine: NDArray[np.float64]) -> Array:
+def axial_view(data: Array, affine: NDArray[np.float64]) -> Array:
     """A volume as it is displayed (H, W, Z): anterior up, the patient's right on the left (radiological).
 
     Args:
@@ -52,7 +52,7 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     """
     rows = comparison.frame[comparison.frame["case"] == case].sort_values("seed", kind="stable")
     order = ["input", *comparison.methods, "clean"]
-    paths = {m: Path(found.iloc[0]["restored"]) for m in order if len(found := rows[rows["method"] == m])}
+    paths = {m: Path(matches.iloc[0]["restored"]) for m in order if len(matches := rows[rows["method"] == m])}
     try:
         volumes = {m: read_volume(path) for m, path in paths.items()}
         first = rows.iloc[0]
@@ -67,37 +67,37 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     if reference is not None and reference.any():
         scale, unit = float(truth.data[reference].mean()), "SUVR"
     cortex = masks["cortex"]
-    seen = axial(cortex.astype(np.float32), truth.affine) > 0.5 if cortex is not None else None
-    whole = axial(truth.data, truth.affine)
-    z = choose_slice(whole, seen)
-    rows_shown, columns_shown = head_box(whole[:, :, z])
+    cortex_mask = axial_view(cortex.astype(np.float32), truth.affine) > 0.5 if cortex is not None else None
+    whole = axial_view(truth.data, truth.affine)
+    z = choose_slice(whole, cortex_mask)
+    rows_shown, columns_shown = head_window(whole[:, :, z])
     images = {
-        m: axial(v.data, v.affine)[rows_shown, columns_shown, z] / np.float32(scale)
+        m: axial_view(v.data, v.affine)[rows_shown, columns_shown, z] / np.float32(scale)
         for m, v in volumes.items()
     }
-    return Panels(images, unit, aspect_of(truth))
+    return Panels(images, unit, voxel_aspect(truth))
 
 
-def aspect_of(volume: Volume) -> float:
-    """Height over width of a voxel as :func:`axial` shows it."""
+def voxel_aspect(volume: Volume) -> float:
+    """Height over width of a voxel as :func:`axial_view` shows it."""
     turned = nib.orientations.io_orientation(volume.affine)
     edge = {int(axis): volume.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
     return edge[1] / edge[0]
 
 
-def head_box(image: Array, margin: int = 3) -> tuple[slice, slice]:
+def head_window(image: Array, margin: int = 3) -> tuple[slice, slice]:
     """The window of a slice (H, W) that holds what is brighter than a tenth of its 99th percentile."""
     bright = image > 0.1 * float(np.percentile(image, 99))
     if not bright.any():
         return slice(None), slice(None)
-    found = []
+    window = []
     for axis, size in ((1, image.shape[0]), (0, image.shape[1])):
         places = np.flatnonzero(bright.any(axis=axis))
-        found.append(slice(max(0, int(places[0]) - margin), min(size, int(places[-1]) + margin + 1)))
-    return found[0], found[1]
+        window.append(slice(max(0, int(places[0]) - margin), min(size, int(places[-1]) + margin + 1)))
+    return window[0], window[1]
 
 
-def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | None:
+def case_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Path | None:
     """Draw one case: whole slice, detail, error; None where its images are gone.
 
     Intensities are inverse grey, as readers of PET use it, 0 to 1.15 times the clean slice's 99.8th percentile
@@ -108,7 +108,7 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
     if panels is None:
         return None
     images, truth = panels.images, panels.images["clean"]
-    window = choose_detail(images[comparison.focus] - images[comparison.counterpart or "clean"])
+    window = choose_detail(images[comparison.focus] - images[comparison.contrast_method or "clean"])
     top = 1.15 * float(np.percentile(truth, 99.8))
     errors = {m: image - truth for m, image in images.items() if m != "clean"}
     restored = np.stack([errors[m] for m in errors if m != "input"])
@@ -116,10 +116,10 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
     tall = truth.shape[0] / truth.shape[1] * panels.aspect
     ratios = {"height_ratios": (tall, panels.aspect, tall), "width_ratios": (*(1,) * len(images), 0.07)}
     size = (1.75 * len(images) + 0.8, 1.75 * (2 * tall + panels.aspect) + 0.5)
-    with canvas(3, len(images) + 1, size, gridspec_kw=ratios) as (figure, axes):
+    with axes_figure(3, len(images) + 1, size, gridspec_kw=ratios) as (figure, axes):
         for column, (method, image) in enumerate(images.items()):
             grey = show_slice(axes[0][column], image, "gray_r", (0, top), panels.aspect)
-            axes[0][column].set_title(shown(method))
+            axes[0][column].set_title(display_name(method))
             draw_frame(axes[0][column], window)
             show_slice(axes[1][column], image[window], "gray_r", (0, top), panels.aspect)
             if method != "clean":
@@ -134,15 +134,15 @@ def case_figure(comparison: Comparison, chosen: Chosen, path: Path) -> Path | No
         axes[1][-1].axis("off")
         figure.colorbar(grey, cax=axes[0][-1], label=panels.unit)
         figure.colorbar(error, cax=axes[2][-1], label=f"error ({panels.unit})")
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def show_slice(axis: Any, image: Array, colours: str, limits: tuple[float, float], aspect: float) -> Any:
     """An image (H, W) without axes; what a colour bar needs."""
     low, high = limits
-    drawn = axis.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
+    artist = axis.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
     axis.set_axis_off()
-    return drawn
+    return artist
 
 
 def draw_frame(axis: Any, window: tuple[slice, slice]) -> None:

@@ -26,7 +26,7 @@ class Inference:
     correction: Correction = "holm"
 
 
-def inference(margins: Sequence[str] = (), correction: str = "holm") -> Inference:
+def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> Inference:
     """Settings from the command line.
 
     Args:
@@ -37,7 +37,7 @@ def inference(margins: Sequence[str] = (), correction: str = "holm") -> Inferenc
         UserError: If a measure is unknown or named twice, a margin is no positive number, or the correction is
             unknown.
     """
-    found: dict[str, float] = {}
+    parsed: dict[str, float] = {}
     measures = (*(metric.name for metric in METRICS), VERIFICATION)
     for text in margins:
         name, _, number = text.partition("=")
@@ -51,10 +51,10 @@ def inference(margins: Sequence[str] = (), correction: str = "holm") -> Inferenc
             value = math.nan
         if not 0 < value < math.inf:
             raise UserError(f"--margin {text}: found {number!r}, expected a positive number")
-        if name in found:
-            raise UserError(f"--margin {text}: {name} already has the margin {found[name]:g}")
-        found[name] = value
+        if name in parsed:
+            raise UserError(f"--margin {text}: {name} already has the margin {parsed[name]:g}")
+        parsed[name] = value
     for known_correction in CORRECTIONS:
         if known_correction == correction:
-            return Inference(found, known_correction)
+            return Inference(parsed, known_correction)
     raise UserError(f"--correction {correction}: expected one of {', '.join(CORRECTIONS)}")

@@ -12,18 +12,18 @@ import pandas as pd
 from taskgan.cohort.photos import is_photo_name
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.cases import TEXT, read_cases
+from taskgan.evaluate.cases import TEXT_COLUMNS, read_case_table
 from taskgan.evaluate.restorations import RESERVED
 from taskgan.report import paper
 from taskgan.report.inference import Inference
 from taskgan.report.metrics import METRICS
-from taskgan.report.names import NAMES, shown
+from taskgan.report.names import NAMES, display_name
 
 _IMAGES = ("degraded", "clean", "restored", "cortex", "reference", "brain", "lesions")
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationFolder:
     """One evaluation folder and its ``evaluation.yaml``."""
 
     folder: Path
@@ -49,7 +49,7 @@ class Comparison:
     methods: tuple[str, ...]
     baseline: str
     focus: str
-    evaluations: tuple[Evaluated, ...]
+    evaluations: tuple[EvaluationFolder, ...]
     notes: tuple[str, ...]
     inference: Inference = field(default_factory=Inference)
 
@@ -72,7 +72,7 @@ class Comparison:
         return ("input",) if len(self.rows("input")) else ()
 
     @property
-    def counterpart(self) -> str | None:
+    def contrast_method(self) -> str | None:
         """What the focus method is set against: the baseline, else (where it is itself) the input, else nothing."""
         if self.baseline != self.focus:
             return self.baseline
@@ -96,12 +96,12 @@ class Comparison:
         return str(self._property.get("kind", "binary"))
 
     @property
-    def measure(self) -> tuple[str, str]:
+    def reader_error(self) -> tuple[str, str]:
         """Name of the readers' error, and what it is."""
-        name, words = self._property.get(
+        name, description = self._property.get(
             "measure", ("slice MAE", "Mean |probability − label| over the middle slices")
         )
-        return str(name), str(words).removesuffix(" over the middle slices" if self.photos else "")
+        return str(name), str(description).removesuffix(" over the middle slices" if self.photos else "")
 
     @property
     def _property(self) -> dict[str, Any]:
@@ -126,17 +126,17 @@ class Comparison:
         return paper.LFW if self.kind == "embedding" else paper.NONE
 
     @property
-    def cut(self) -> float:
+    def suvr_cut(self) -> float:
         """The SUVR cut that the evaluations used."""
         return float(self.evaluations[0].record.get("settings", {}).get("suvr_cut", 1.38))
 
     @property
-    def others(self) -> tuple[str, ...]:
+    def compared_methods(self) -> tuple[str, ...]:
         """Methods that are set against the baseline."""
         return tuple(m for m in self.methods if m != self.baseline)
 
 
-def load(
+def load_comparison(
     folders: Sequence[Path], baseline: str | None = None, inference: Inference | None = None
 ) -> Comparison:
     """Read evaluation folders and join them.
@@ -154,20 +154,20 @@ def load(
     """
     if not folders:
         raise UserError("no evaluation folder given; expected at least one that taskgan evaluate made")
-    evaluations = tuple(Evaluated(Path(f), _record(Path(f))) for f in folders)
+    evaluations = tuple(EvaluationFolder(Path(f), _record(Path(f))) for f in folders)
     cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
     if len(cuts) > 1:
         raise UserError(
             f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one"
         )
     frame = pd.concat([_rows(e.folder) for e in evaluations], ignore_index=True)
-    frame = _once(frame)
-    found = [m for m in frame["method"].drop_duplicates() if m not in RESERVED]
-    if not found:
+    frame = _without_duplicates(frame)
+    restoring = [m for m in frame["method"].drop_duplicates() if m not in RESERVED]
+    if not restoring:
         raise UserError(f"{folders[0]} holds no rows of a restoring method, only of the cohort's own images")
-    known = [m for m in NAMES if m in found]
-    methods = (*known, *sorted(m for m in found if m not in NAMES))
-    notes = [*_own_notes(evaluations), *_coverage(frame, methods), *_doses(frame)]
+    known = [m for m in NAMES if m in restoring]
+    methods = (*known, *sorted(m for m in restoring if m not in NAMES))
+    notes = [*_evaluation_notes(evaluations), *_coverage(frame, methods), *_doses(frame)]
     references = ["input"] if (frame["method"] == "input").any() else []
     if baseline is None:
         baseline = "gan" if "gan" in methods else (*references, methods[0])[0]
@@ -184,7 +184,7 @@ def load(
     inference = inference or Inference()
     for metric in METRICS:
         if metric.name in inference.margins and frame[metric.column].isna().all():
-            raise UserError(f"--margin {metric.name}: the evaluations hold no value of {metric.words}")
+            raise UserError(f"--margin {metric.name}: the evaluations hold no value of {metric.phrase}")
     return Comparison(frame, methods, baseline, focus, evaluations, tuple(notes), inference)
 
 
@@ -194,17 +194,17 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _rows(folder: Path) -> pd.DataFrame:
-    frame = read_cases(folder)
+    frame = read_case_table(folder)
     for column in _IMAGES:
         frame[column] = [str(folder / text) if text else "" for text in frame[column]]
     frame["evaluation"] = str(folder)
     return frame
 
 
-def _once(frame: pd.DataFrame) -> pd.DataFrame:
+def _without_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
     """Each ``input`` and ``clean`` row once, after a check that its copies agree."""
     own = frame["method"].isin(RESERVED)
-    numbers = [c for c in frame.columns if c not in (*TEXT, "evaluation", "seed", "fold")]
+    numbers = [c for c in frame.columns if c not in (*TEXT_COLUMNS, "evaluation", "seed", "fold")]
     for (case, method), copies in frame[own].groupby(["case", "method"], sort=False):
         values = copies[numbers].to_numpy(dtype=np.float64)
         agree = np.isclose(values, values[0], rtol=1e-3, atol=1e-4, equal_nan=True)
@@ -228,26 +228,26 @@ def _once(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame[own].drop_duplicates(["case", "method"]), restored], ignore_index=True)
 
 
-def _own_notes(evaluations: Sequence[Evaluated]) -> list[str]:
+def _evaluation_notes(evaluations: Sequence[EvaluationFolder]) -> list[str]:
     """The evaluations' own notes, each once, with the methods that it is about unless it is about all."""
-    found: dict[str, list[str]] = {}
+    methods_by_note: dict[str, list[str]] = {}
     for one in evaluations:
         for note in one.record.get("notes") or ():
-            found.setdefault(str(note), []).append(shown(str(one.record.get("method"))))
+            methods_by_note.setdefault(str(note), []).append(display_name(str(one.record.get("method"))))
     notes = []
-    for note, methods in found.items():
-        about = "" if len(methods) == len(evaluations) else f"{', '.join(dict.fromkeys(methods))}: "
-        text = f"{about}{note}."
-        notes.append(text[0].upper() + text[1:] if not about else text)
+    for note, methods in methods_by_note.items():
+        prefix = "" if len(methods) == len(evaluations) else f"{', '.join(dict.fromkeys(methods))}: "
+        text = f"{prefix}{note}."
+        notes.append(text[0].upper() + text[1:] if not prefix else text)
     return notes
 
 
 def _coverage(frame: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     cases = {m: set(frame[frame["method"] == m]["case"]) for m in methods}
     common = set.intersection(*cases.values())
-    if all(found == common for found in cases.values()):
+    if all(method_cases == common for method_cases in cases.values()):
         return []
-    counts = ", ".join(f"{shown(m)} {len(found)}" for m, found in cases.items())
+    counts = ", ".join(f"{display_name(m)} {len(method_cases)}" for m, method_cases in cases.items())
     return [
         f"The methods were not evaluated on the same cases ({counts}): means are over each method's own cases, "
         f"differences over the cases that two methods share ({len(common)} are common to all)."

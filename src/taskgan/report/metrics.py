@@ -12,42 +12,42 @@ class Metric:
         heading: Short name.
         digits: Decimals shown.
         better: +1 if more is better, −1 if less is.
-        words: Name in a sentence.
+        phrase: Name in a sentence.
         unit: Unit with a leading space, or empty.
         scores: Column of the scores whose AUC this is; empty for a mean over subjects.
-        size_of: Column whose size, whatever its sign, is the measure; empty for the column ``key`` itself.
+        magnitude_of: Column whose size, whatever its sign, is the measure; empty for the column ``key`` itself.
     """
 
     key: str
     heading: str
     digits: int
     better: int
-    words: str
+    phrase: str
     unit: str = ""
     scores: str = ""
-    size_of: str = ""
+    magnitude_of: str = ""
 
     @property
     def column(self) -> str:
         """The column of ``cases.csv`` that has to be known."""
-        return self.size_of or self.scores or self.key
+        return self.magnitude_of or self.scores or self.key
 
     @property
     def name(self) -> str:
         """What a user calls it, e.g. in ``--margin suvr=0.02``."""
-        return self.key.removesuffix("_error") if self.size_of else self.key
+        return self.key.removesuffix("_error") if self.magnitude_of else self.key
 
 
-def named(metric: Metric, measure: str) -> Metric:
+def with_reader_error(metric: Metric, measure: str) -> Metric:
     """The metric as it is called where the readers' error is another than a slice MAE."""
     heading = metric.heading.replace("slice MAE", measure)
     return metric if heading == metric.heading else replace(metric, heading=heading)
 
 
-def spoken(metric: Metric, kind: str) -> Metric:
+def with_kind_phrase(metric: Metric, kind: str) -> Metric:
     """The metric as sentences call it where what the judge says of an image is a descriptor."""
     if metric is JUDGE and kind == "embedding":
-        return replace(metric, words="the judge's distance to the clean image")
+        return replace(metric, phrase="the judge's distance to the clean image")
     return metric
 
 
@@ -59,16 +59,16 @@ SSIM_HEAD = Metric("ssim_head", "SSIM, head", 3, 1, "SSIM inside the head")
 RELATIVE_HEAD = Metric("rmse_relative_head", "Relative RMSE, head", 3, -1, "relative RMSE inside the head")
 TASK = Metric("task_mae", "T: slice MAE", 3, -1, "the error of T")
 JUDGE = Metric("judge_mae", "Judge: slice MAE", 3, -1, "the judge's error")
-SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error", size_of="suvr_bias")
+SUVR = Metric("suvr_error", "|SUVR error|", 3, -1, "the absolute SUVR error", magnitude_of="suvr_bias")
 TASK_AUC = Metric("task_auc", "T: AUC", 3, 1, "the AUC of T", scores="task_probability")
 JUDGE_AUC = Metric("judge_auc", "Judge: AUC", 3, 1, "the judge's AUC", scores="judge_probability")
 SUVR_AUC = Metric("suvr_auc", "SUVR: AUC", 3, 1, "the SUVR's AUC", scores="suvr_restored")
 
 
-def _error_of(measure: str, heading: str, digits: int, words: str) -> Metric:
+def _error_of(measure: str, heading: str, digits: int, phrase: str) -> Metric:
     """\\|value − value of the clean image\\|."""
     column = f"{measure}_error"
-    return Metric(column, f"|{heading} error|", digits, -1, words, size_of=column)
+    return Metric(column, f"|{heading} error|", digits, -1, phrase, magnitude_of=column)
 
 
 GREY = _error_of("grey_white", "grey/white", 3, "the error of grey over white matter")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from taskgan.report.cells import Cell, joined
+from taskgan.report.cells import Cell, join_phrases
 
 NAMES = {
     "input": "Input",
@@ -14,11 +14,11 @@ NAMES = {
     "gan": "GAN",
     "task_gan": "Task-GAN",
 }
-_BEFORE_MORE = {"l1": "L1"}  # "L1 only, 2.5D" would contradict itself
+_SHORT_NAMES = {"l1": "L1"}  # "L1 only, 2.5D" would contradict itself
 _DIMENSIONS = re.compile(r"(\d)(\d)?d")
 
 
-def shown(method: str) -> str:
+def display_name(method: str) -> str:
     """A method as a reader knows it.
 
     A known name is followed by what stands behind it in words: ``task_gan_three_step`` is "Task-GAN, three step",
@@ -30,39 +30,39 @@ def shown(method: str) -> str:
     if not known:
         return method
     name = max(known, key=len)
-    words = [_word(word) for word in method[len(name) + 1 :].split("_") if word]
-    return f"{_BEFORE_MORE.get(name, NAMES[name])}, {' '.join(words)}" if words else method
+    suffixes = [_suffix_text(word) for word in method[len(name) + 1 :].split("_") if word]
+    return f"{_SHORT_NAMES.get(name, NAMES[name])}, {' '.join(suffixes)}" if suffixes else method
 
 
-def _word(word: str) -> str:
-    found = _DIMENSIONS.fullmatch(word)
-    return f"{'.'.join(d for d in found.groups() if d)}D" if found else word
+def _suffix_text(word: str) -> str:
+    match = _DIMENSIONS.fullmatch(word)
+    return f"{'.'.join(d for d in match.groups() if d)}D" if match else word
 
 
-def filed(method: str) -> str:
+def csv_name(method: str) -> str:
     """A method as tables for programs name it: the plain name, but for those that always stood there in words."""
     return NAMES.get(method, method)
 
 
 def name_cell(method: str, *, tone: str = "") -> Cell:
     """A cell with a method's name."""
-    return Cell(shown(method), "", filed(method), tone)
+    return Cell(display_name(method), "", csv_name(method), tone)
 
 
-def versus(method: str, baseline: str) -> Cell:
+def versus_cell(method: str, baseline: str) -> Cell:
     """The cell that names a difference."""
-    text = f"{shown(method)} − {shown(baseline)}"
-    return Cell(text, "", f"{filed(method)} − {filed(baseline)}", "strong")
+    text = f"{display_name(method)} − {display_name(baseline)}"
+    return Cell(text, "", f"{csv_name(method)} − {csv_name(baseline)}", "strong")
 
 
-def listed(parts: Iterable[str]) -> str:
+def join_methods(parts: Iterable[str]) -> str:
     """``a, b and c`` of parts that begin with methods' names; with semicolons where a name has a comma in it."""
     every = list(parts)
     if any(
-        part.startswith(f"{_BEFORE_MORE.get(name, words)}, ")
+        part.startswith(f"{_SHORT_NAMES.get(name, title)}, ")
         for part in every
-        for name, words in NAMES.items()
+        for name, title in NAMES.items()
     ):
         *first, last = every
         return f"{'; '.join(first)}; and {last}" if first else last
-    return joined(every)
+    return join_phrases(every)

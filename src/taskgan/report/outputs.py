@@ -4,8 +4,8 @@ import pandas as pd
 
 from taskgan.evaluate.statistics import mean_interval
 from taskgan.judges.metrics import reader_metrics
-from taskgan.judges.readings import CLEAN, FILE, INPUT, read_readings
-from taskgan.report.cells import Cell, Column, Table, estimate, plain, rate
+from taskgan.judges.readings import CLEAN, INPUT, READINGS, read_readings
+from taskgan.report.cells import Cell, Column, Table, estimate_cell, rate_cell, text_cell
 from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
 from taskgan.report.names import name_cell
@@ -17,8 +17,10 @@ def outputs_tables(comparison: Comparison) -> list[Table]:
     """A table with a row for each reader, output and method; none where the property is one number."""
     if comparison.kind in ("binary", "regression"):
         return []
-    found = [read_readings(one.folder) for one in comparison.evaluations if (one.folder / FILE).is_file()]
-    known = [table for table in found if len(table)]
+    frames = [
+        read_readings(one.folder) for one in comparison.evaluations if (one.folder / READINGS).is_file()
+    ]
+    known = [table for table in frames if len(table)]
     if not known:
         return []
     frame = pd.concat(known, ignore_index=True)
@@ -77,10 +79,10 @@ def _row(reader: str, output: str, method: str, rows: pd.DataFrame, clean: pd.Da
     off = 1 - rows["dice"] if masks else (rows["prediction"] - rows["target"]).abs()
     read = reader_metrics(rows, clean)
     return (
-        plain(_READERS[reader]),
-        plain(output),
+        text_cell(_READERS[reader]),
+        text_cell(output),
         name_cell(method, tone="strong"),
-        estimate(mean_interval(off, list(rows["subject"])), 3),
-        rate(read.error, read.wrong, read.decisions) if read.decisions else Cell("–"),
+        estimate_cell(mean_interval(off, list(rows["subject"])), 3),
+        rate_cell(read.error, read.wrong, read.decisions) if read.decisions else Cell("–"),
         flips_cell(read) if method != CLEAN and rows["decision"].notna().any() else Cell("–"),
     )

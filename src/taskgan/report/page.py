@@ -13,14 +13,14 @@ from taskgan.report.cells import Table
 from taskgan.report.condition_tables import NAMES
 from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison
-from taskgan.report.names import shown
-from taskgan.report.study import title
-from taskgan.report.template import fill
-from taskgan.report.verdict import Verdict
+from taskgan.report.names import display_name
+from taskgan.report.study import reader_title
+from taskgan.report.template import render_template
+from taskgan.report.verdict import ReportVerdict
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageFigure:
     """A figure of the page: its file, a heading, and what it shows."""
 
     path: Path
@@ -36,10 +36,10 @@ class Picture:
 def write_page(
     path: Path,
     comparison: Comparison,
-    verdict: Verdict,
+    verdict: ReportVerdict,
     tables: list[Table],
-    cases: list[Picture],
-    charts: list[Picture],
+    cases: list[PageFigure],
+    charts: list[PageFigure],
     rule: str,
 ) -> Path:
     """Fill the template and write the page.
@@ -54,16 +54,16 @@ def write_page(
         rule: How the cases of Figure 3 were picked.
     """
     headings, readers = _readers(comparison)
-    page = fill(
+    page = render_template(
         "taskgan.report",
         "report.html",
-        title=" · ".join(shown(m) for m in comparison.methods),
+        title=" · ".join(display_name(m) for m in comparison.methods),
         verdict=verdict,
         tables={table.name: table for table in tables},
         cases=cases,
         charts={chart.path.stem: chart for chart in charts},
         rule=rule,
-        heading=f"Is the {_kept(comparison, tables)} kept?",
+        heading=f"Is the {_kept_quantity(comparison, tables)} kept?",
         photos=comparison.photos,
         condition=comparison.condition if comparison.conditions else "",
         condition_tables=NAMES,
@@ -77,7 +77,7 @@ def write_page(
     return path
 
 
-def _kept(comparison: Comparison, tables: list[Table]) -> str:
+def _kept_quantity(comparison: Comparison, tables: list[Table]) -> str:
     if any(table.name == "verification" for table in tables):
         return "person"
     return "diagnosis" if comparison.kind == "binary" and not comparison.photos else "property"
@@ -89,7 +89,7 @@ def _provenance(record: dict[str, Any]) -> dict[str, str]:
         return "–" if value is None else str(value)
 
     return {
-        "method": shown(text("method")),
+        "method": display_name(text("method")),
         "seed": text("seed"),
         "fold": text("fold"),
         "model": text("model"),
@@ -126,27 +126,27 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
 def _readers(comparison: Comparison) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
     """Headings of figures on clean images, and the recognisers that were used, each once."""
     identity = comparison.kind == "embedding"
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
     for one in comparison.evaluations:
         verified = (one.record.get("verification") or {}).get("readers") or {} if identity else {}
-        for name, told in (verified | (one.record.get("readers") or {})).items():
-            checksum = str(told.get("checksum", "–"))
+        for name, record in (verified | (one.record.get("readers") or {})).items():
+            checksum = str(record.get("checksum", "–"))
             auc = (verified.get(name) or {}).get("auc") or {}
-            found.setdefault(
+            entries.setdefault(
                 (name, checksum),
                 {
-                    "name": title(name).split(" (")[0],
-                    "network": str(told.get("network", "none" if name in verified else "–")),
+                    "name": reader_title(name).split(" (")[0],
+                    "network": str(record.get("network", "none" if name in verified else "–")),
                     "checksum": checksum[:16],
-                    "figures": [_text(auc)] if identity else _on_clean(told.get("on_clean") or {}),
+                    "figures": [_text(auc)] if identity else _clean_errors(record.get("on_clean") or {}),
                 },
             )
     headings = ("AUC on clean test pairs",) if identity else ("Errors on clean", "Error on clean")
-    return headings, list(found.values())
+    return headings, list(entries.values())
 
 
-def _on_clean(told: Mapping[str, Any]) -> list[str]:
-    return [f"{told.get('wrong', '–')}/{told.get('decisions', '–')}", _text(told.get("mae") or {})]
+def _clean_errors(record: Mapping[str, Any]) -> list[str]:
+    return [f"{record.get('wrong', '–')}/{record.get('decisions', '–')}", _text(record.get("mae") or {})]
 
 
 def _text(interval: Mapping[str, Any]) -> str:

@@ -10,16 +10,16 @@ from taskgan.evaluate.statistics import (
     Difference,
     Equivalence,
     Interval,
+    adjusted_p_values,
     auc_difference,
     auc_interval,
-    corrected,
     crossed_interval,
     equivalence,
     mcnemar,
     mean_difference,
     subject_means,
 )
-from taskgan.evaluate.summary import finite
+from taskgan.evaluate.summary import finite_values
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import Metric
@@ -28,8 +28,8 @@ UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def _values(rows: pd.DataFrame, metric: Metric) -> pd.Series:
-    values = finite(rows[metric.column])
-    return pd.Series(np.abs(values) if metric.size_of else values, index=rows.index)
+    values = finite_values(rows[metric.column])
+    return pd.Series(np.abs(values) if metric.magnitude_of else values, index=rows.index)
 
 
 def by_case(comparison: Comparison, method: str, metric: Metric) -> pd.Series:
@@ -44,7 +44,7 @@ def by_seed(comparison: Comparison, method: str, metric: Metric) -> pd.DataFrame
     return _values(rows, metric).groupby([rows["case"], rows["seed"]], sort=False).mean().unstack()
 
 
-def differences(comparison: Comparison, metric: Metric, method: str, baseline: str) -> pd.Series:
+def subject_differences(comparison: Comparison, metric: Metric, method: str, baseline: str) -> pd.Series:
     """Method − baseline for every subject that both have, indexed by subject.
 
     Seeds are averaged within a case, cases within a subject: one number a subject.
@@ -71,27 +71,32 @@ def seed_differences(comparison: Comparison, metric: Metric, method: str, baseli
     return gap.groupby([str(who[case]) for case in gap.index], sort=False).mean()
 
 
-def difference(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Difference:
+def method_difference(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Difference:
     """Method − baseline with interval, standard error and p: a mean over subjects, or an AUC by DeLong."""
     if metric.scores:
         return _auc_difference(comparison, metric, method, baseline)
-    gap = differences(comparison, metric, method, baseline)
+    gap = subject_differences(comparison, metric, method, baseline)
     return mean_difference(gap.to_numpy(), list(gap.index))
 
 
-def paired(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Interval:
-    """The interval of :func:`difference`."""
-    return difference(comparison, metric, method, baseline).interval
+def paired_interval(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Interval:
+    """The interval of :func:`method_difference`."""
+    return method_difference(comparison, metric, method, baseline).interval
 
 
 def _scores(comparison: Comparison, metric: Metric, method: str) -> pd.DataFrame:
     """Scores, a row a case and a column a seed (one column where seeds are unknown)."""
     rows = comparison.rows(method)
     seeds = rows["seed"].fillna(-1)  # input and other tools' images have none
-    return pd.Series(finite(rows[metric.scores]), rows.index).groupby([rows["case"], seeds]).mean().unstack()
+    return (
+        pd.Series(finite_values(rows[metric.scores]), rows.index)
+        .groupby([rows["case"], seeds])
+        .mean()
+        .unstack()
+    )
 
 
-def auc_of(comparison: Comparison, metric: Metric, method: str) -> Interval:
+def mean_auc(comparison: Comparison, metric: Metric, method: str) -> Interval:
     """Mean of the seeds' AUCs of one method with its interval."""
     scores = _scores(comparison, metric, method)
     cases = comparison.cases.loc[scores.index]
@@ -107,7 +112,7 @@ def _auc_difference(comparison: Comparison, metric: Metric, method: str, baselin
 
 
 @dataclass(frozen=True)
-class Compared:
+class MetricComparison:
     """One method against a baseline in one measure, as one of several methods.
 
     Attributes:
@@ -149,7 +154,7 @@ class Compared:
         return "better" if self.interval.estimate * self.metric.better > 0 else "worse"
 
     @property
-    def equivalent_here_only(self) -> bool:
+    def equivalent_for_trained_seeds(self) -> bool:
         """Whether equivalence is shown for the seeds that were trained, and not with others in mind."""
         ends = self.crossed_equivalence
         if self.equivalence is None or not self.p_equivalent < ALPHA or math.isnan(ends.low):
@@ -157,9 +162,9 @@ class Compared:
         return max(-ends.low, ends.high) >= self.equivalence.margin
 
 
-def family(
+def compare_methods(
     comparison: Comparison, metric: Metric, baseline: str, *, seeds: bool = True
-) -> dict[str, Compared]:
+) -> dict[str, MetricComparison]:
     """Every method against one baseline in one measure: the family over which p-values are corrected.
 
     Args:
@@ -169,14 +174,14 @@ def family(
         seeds: Whether to work out the interval over subjects and seeds too.
     """
     names = [m for m in comparison.methods if m != baseline]
-    found = [difference(comparison, metric, name, baseline) for name in names]
+    estimates = [method_difference(comparison, metric, name, baseline) for name in names]
     how = comparison.inference.correction
     margin = comparison.inference.margins.get(metric.name)
-    tests = [equivalence(d, margin) if margin is not None else None for d in found]
+    tests = [equivalence(d, margin) if margin is not None else None for d in estimates]
     nothing = [float("nan")] * len(names)
-    equivalent = corrected([t.p for t in tests if t], how) or nothing
-    noninferior = corrected([t.p_noninferior(metric.better) for t in tests if t], how) or nothing
-    ps = corrected([d.p for d in found], how)
+    equivalent = adjusted_p_values([t.p for t in tests if t], how) or nothing
+    noninferior = adjusted_p_values([t.p_noninferior(metric.better) for t in tests if t], how) or nothing
+    ps = adjusted_p_values([d.p for d in estimates], how)
     compared = {}
     for i, name in enumerate(names):
         count, crossed, narrower = 0, UNKNOWN, UNKNOWN
@@ -185,11 +190,11 @@ def family(
             values = table.to_numpy(dtype=float)
             count, crossed = table.shape[1], crossed_interval(values)
             narrower = crossed_interval(values, level=1 - 2 * ALPHA)
-        compared[name] = Compared(
+        compared[name] = MetricComparison(
             metric,
             name,
             baseline,
-            difference=found[i],
+            difference=estimates[i],
             p=ps[i],
             seeds=count,
             crossed=crossed,
@@ -218,7 +223,7 @@ class Discordance:
     p: float
 
 
-def deciders(comparison: Comparison) -> list[str]:
+def deciding_readers(comparison: Comparison) -> list[str]:
     """Readers whose decision can be right or wrong: that of the SUVR answers a question of two classes only."""
     return [
         reader

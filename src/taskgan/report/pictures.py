@@ -15,25 +15,25 @@ from taskgan.report.load import Comparison
 Array = NDArray[np.float32]
 
 
-def case_paths(comparison: Comparison, case: str) -> dict[str, Path]:
+def photo_paths(comparison: Comparison, case: str) -> dict[str, Path]:
     """The images of a case in the order of the figures: input, methods (the lowest seed of each), clean."""
     rows = comparison.frame[comparison.frame["case"] == case].sort_values("seed", kind="stable")
     order = (*comparison.references, *comparison.methods, "clean")
-    return {m: Path(found.iloc[0]["restored"]) for m in order if len(found := rows[rows["method"] == m])}
+    return {m: Path(matches.iloc[0]["restored"]) for m in order if len(matches := rows[rows["method"] == m])}
 
 
-def read_pictures(paths: Mapping[str, Path]) -> dict[str, Array] | None:
+def read_photos(paths: Mapping[str, Path]) -> dict[str, Array] | None:
     """Images (H, W), or (H, W, 3) where all are in colour, 0 to 1; None where one cannot be read."""
     try:
-        found = {name: _read(path) for name, path in paths.items()}
+        pictures = {name: _read(path) for name, path in paths.items()}
     except UserError:
         return None
-    if all(picture.ndim == 3 for picture in found.values()):
-        return found
-    return {name: grey(picture) for name, picture in found.items()}
+    if all(picture.ndim == 3 for picture in pictures.values()):
+        return pictures
+    return {name: luminance(picture) for name, picture in pictures.items()}
 
 
-def grey(picture: Array) -> Array:
+def luminance(picture: Array) -> Array:
     """Luminance (H, W) of a picture in grey or colour."""
     return picture if picture.ndim == 2 else np.asarray(picture @ LUMINANCE, dtype=np.float32)
 
@@ -46,7 +46,7 @@ def _read(path: Path) -> Array:
     return np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def show_picture(axis: Any, picture: Array) -> None:
+def show_photo(axis: Any, picture: Array) -> None:
     """A picture without axes: black is 0, white 1."""
     axis.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axis.set_axis_off()

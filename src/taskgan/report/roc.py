@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from taskgan.evaluate.verification import curve
+from taskgan.evaluate.verification import roc_curve
 from taskgan.report.cells import number
 from taskgan.report.load import Comparison
-from taskgan.report.names import shown
-from taskgan.report.study import TASK, Study, title
-from taskgan.report.style import canvas, look, save
+from taskgan.report.names import display_name
+from taskgan.report.study import TASK, VerificationStudy, reader_title
+from taskgan.report.style import axes_figure, method_style, save_figure
 from taskgan.report.verified import BOTH, Floats
 
 _FEW = 0.1  # false accepts below which the second panel looks
@@ -19,22 +19,24 @@ _DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (1, 1)), (0, 
 _WIDE = 4  # columns, at most
 
 
-def roc_chart(comparison: Comparison, found: Study | None, path: Path) -> Path | None:
+def roc_chart(comparison: Comparison, study: VerificationStudy | None, path: Path) -> Path | None:
     """Draw it; None where nothing was verified.
 
     Curves of several seeds are averaged at equal false accepts, so that the area under what is drawn is the mean of
     theirs. Judges that cannot tell people apart on clean images are drawn, and called so; T only without a judge.
     """
-    if found is None:
+    if study is None:
         return None
-    readers = (*found.able, *(r for r in found.judges if r not in found.able))[:_WIDE] or (TASK,)
+    readers = (*study.valid_judges, *(r for r in study.judges if r not in study.valid_judges))[:_WIDE] or (
+        TASK,
+    )
     size = (3.45 * len(readers) + 0.2, 6.4)
-    with canvas(2, len(readers), size, gridspec_kw={"height_ratios": (1.15, 1)}) as (figure, axes):
+    with axes_figure(2, len(readers), size, gridspec_kw={"height_ratios": (1.15, 1)}) as (figure, axes):
         for column, reader in enumerate(readers):
-            _panels(axes[0][column], axes[1][column], comparison, found, reader)
+            _panels(axes[0][column], axes[1][column], comparison, study, reader)
         axes[0][0].set_ylabel("True accepts")
         axes[1][0].set_ylabel("True accepts")
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def mean_curve(distances: Floats, same: ArrayLike) -> tuple[Floats, Floats]:
@@ -47,33 +49,33 @@ def mean_curve(distances: Floats, same: ArrayLike) -> tuple[Floats, Floats]:
     grid = np.arange(negatives + 1) / negatives
     up = np.zeros(len(grid))
     for one in distances:
-        rates = curve(one, same)
+        rates = roc_curve(one, same)
         last = np.searchsorted(rates.false_accepts, grid + 1e-9, side="right") - 1
         up += rates.true_accepts[last] / len(distances)
     return np.concatenate([[0.0], grid]), np.concatenate([[0.0], up])
 
 
-def _panels(above: Any, below: Any, comparison: Comparison, found: Study, reader: str) -> None:
-    pairs = found.verified.pairs
+def _panels(above: Any, below: Any, comparison: Comparison, study: VerificationStudy, reader: str) -> None:
+    pairs = study.data.pairs
     least = 1 / int((~pairs.same).sum())
     above.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
-    for place, method in enumerate(found.verified.methods):
-        level = found.levels.get((reader, method, BOTH))
+    for place, method in enumerate(study.data.methods):
+        level = study.levels.get((reader, method, BOTH))
         if level is None:
             continue
-        across, up = mean_curve(found.verified.distances[reader, method, BOTH], pairs.same)
-        colour = look(method, comparison.methods)[0]
+        across, up = mean_curve(study.data.distances[reader, method, BOTH], pairs.same)
+        colour = method_style(method, comparison.methods)[0]
         style = {
             "color": colour,
             "linewidth": 1.5,
             "linestyle": _DASHES[place % len(_DASHES)],
             "drawstyle": "steps-post",
         }
-        label = f"{shown(method)} {number(level.found.auc_by_person.estimate, 3)}"
+        label = f"{display_name(method)} {number(level.verification.auc_by_person.estimate, 3)}"
         above.plot(across, up, label=label, **style)
         below.plot(np.maximum(across, least / 2), up, **style)
-    name = title(reader).split(" (")[0]
-    note = "" if reader in found.able else " (no judge)"
+    name = reader_title(reader).split(" (")[0]
+    note = "" if reader in study.valid_judges else " (no judge)"
     above.set_title(f"{name}{note}")
     above.legend(title="AUC", loc="lower right", fontsize=7.5, title_fontsize=7.5, handlelength=2.8)
     above.set_xlim(0, 1)

@@ -4,32 +4,32 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from taskgan.core.artefact import commit, is_done, request_of
+from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, check_writable, versions
 from taskgan.core.lock import exclusive
 from taskgan.report.cells import Table, write_table
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
-from taskgan.report.choose import choose_cases, gaps, rule
+from taskgan.report.choose import choose_cases, psnr_differences, selection_rule
 from taskgan.report.condition_chart import condition_chart
-from taskgan.report.condition_figures import choose_subject, condition_figure, figure_rule
+from taskgan.report.condition_figures import choose_subject, condition_figure, condition_rule
 from taskgan.report.curves import curve_chart
-from taskgan.report.example import example_figure, example_words, examples
+from taskgan.report.example import choose_examples, example_caption, example_figure
 from taskgan.report.flips import flips_table
-from taskgan.report.geometry import Geometry, geometry, geometry_paired, geometry_table
+from taskgan.report.geometry import MappingGeometry, geometry_paired, geometry_table, mapping_geometry
 from taskgan.report.geometry_figure import geometry_figure
 from taskgan.report.images import case_figure
 from taskgan.report.inference import Inference
-from taskgan.report.load import Comparison, load
-from taskgan.report.names import shown
-from taskgan.report.page import Picture, write_page
+from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.names import display_name
+from taskgan.report.page import PageFigure, write_page
 from taskgan.report.photo_figure import photo_figure
 from taskgan.report.photo_grid import grid_rule, photo_grid
 from taskgan.report.roc import roc_chart
-from taskgan.report.study import Study, study
+from taskgan.report.study import VerificationStudy, verification_study
 from taskgan.report.tables import all_tables
-from taskgan.report.verdict import verdict
+from taskgan.report.verdict import report_verdict
 
 RECORD = "report.yaml"
 
@@ -67,14 +67,14 @@ def compare(
     out, folders = Path(out), [Path(folder) for folder in evaluations]
     page = out / "report.html"
     check_writable(out, "the report")
-    request = request_of(out, evaluations=folders, baseline=baseline, inference=inference)
+    request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference)
     if not overwrite and is_done(out / RECORD, request):
         return page
     if page.exists() and not overwrite:
         raise UserError(f"{page} already exists; say --overwrite to replace it")
-    comparison = load(folders, baseline, inference)
-    mapped = geometry(comparison)
-    faces = study(comparison)
+    comparison = load_comparison(folders, baseline, inference)
+    mapped = mapping_geometry(comparison)
+    faces = verification_study(comparison)
     for path in (out / RECORD, page):  # written last: old ones must not stand beside new tables
         path.unlink(missing_ok=True)
     tables = [
@@ -84,52 +84,55 @@ def compare(
         geometry_paired(comparison, mapped),
     ]
     files = [write_table(table, out / "tables") for table in tables]
-    words = verdict(comparison, faces)
+    statements = report_verdict(comparison, faces)
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
-    picked = figure_rule(comparison) if comparison.conditions else rule(comparison)
-    charts = [*_charts(comparison, mapped, out / "figures"), *_faces(comparison, faces, out / "figures")]
-    write_page(page, comparison, words, tables, cases, charts, picked)
+    picked = condition_rule(comparison) if comparison.conditions else selection_rule(comparison)
+    charts = [
+        *_charts(comparison, mapped, out / "figures"),
+        *_face_figures(comparison, faces, out / "figures"),
+    ]
+    write_page(page, comparison, statements, tables, cases, charts, picked)
     record = {
-        "compared": words.compared,
-        "headline": words.headline,
-        "findings": list(words.findings),
-        "warnings": list(words.warnings),
+        "compared": statements.compared,
+        "headline": statements.headline,
+        "findings": list(statements.findings),
+        "warnings": list(statements.warnings),
         "versions": versions(),
         "request": request,
     }
     commit(out / RECORD, record, [*files, *(picture.path for picture in (*cases, *charts)), page])
-    _say(tables[0], words.findings)
+    _print_summary(tables[0], statements.findings)
     say(f"report: {page}")
     return page
 
 
-def _cases(comparison: Comparison, folder: Path) -> list[Picture]:
+def _cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
     pictures = []
     for letter, chosen in zip("ABCDEFGH", choose_cases(comparison), strict=False):
         draw = photo_figure if comparison.photos else case_figure
         path = draw(comparison, chosen, folder / f"figure3-{letter.lower()}-{_file(chosen.case)}.png")
         if path is not None:
-            gap = f"{chosen.gap:+.2f}".replace("-", "−")
-            against = f"{shown(comparison.focus)} {gap} dB"
-            pictures.append(Picture(path, f"{letter}. {chosen.case}, {chosen.why}", against))
-    return _only(pictures, folder)
+            gap = f"{chosen.psnr_difference:+.2f}".replace("-", "−")
+            against = f"{display_name(comparison.focus)} {gap} dB"
+            pictures.append(PageFigure(path, f"{letter}. {chosen.case}, {chosen.criterion}", against))
+    return _remove_stale(pictures, folder)
 
 
-def _condition_cases(comparison: Comparison, folder: Path) -> list[Picture]:
+def _condition_cases(comparison: Comparison, folder: Path) -> list[PageFigure]:
     """A figure for each condition, of one subject; none where there is one kind of image or no image file."""
     subject = choose_subject(comparison) if comparison.conditions else None
     pictures = []
     for name, part in comparison.conditions.items() if subject is not None else ():
         path = condition_figure(part, name, str(subject), folder / f"figure3-{_file(name)}.png")
         if path is not None:
-            gap = gaps(part)
+            gap = psnr_differences(part)
             mine = gap[[str(part.cases["subject"][case]) == subject for case in gap.index]]
-            told = f"{shown(comparison.focus)} {mine.mean():+.2f} dB".replace("-", "−")
-            pictures.append(Picture(path, f"{name}, {subject}", told))
-    return _only(pictures, folder) if pictures else []
+            caption = f"{display_name(comparison.focus)} {mine.mean():+.2f} dB".replace("-", "−")
+            pictures.append(PageFigure(path, f"{name}, {subject}", caption))
+    return _remove_stale(pictures, folder) if pictures else []
 
 
-def _only(pictures: list[Picture], folder: Path) -> list[Picture]:
+def _remove_stale(pictures: list[PageFigure], folder: Path) -> list[PageFigure]:
     """The pictures, without files of a report that this one replaces, with other cases."""
     for stale in set(folder.glob("figure3-*.png")) - {picture.path for picture in pictures}:
         stale.unlink()
@@ -140,11 +143,11 @@ def _file(case: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in case)
 
 
-def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Picture]:
-    drawn = (
+def _charts(comparison: Comparison, mapped: MappingGeometry, folder: Path) -> list[PageFigure]:
+    figures = (
         (
             difference_chart(comparison, folder / "differences.png"),
-            f"Paired differences to {shown(comparison.baseline)}",
+            f"Paired differences to {display_name(comparison.baseline)}",
             "One faint marker a subject; the bar is the 95 % interval of the mean (tick). A bar that crosses the "
             "line at zero shows no difference. Thin line: with another training run in mind too (three seeds or "
             "more). Shaded: the margin of equivalence, where one was stated.",
@@ -152,7 +155,8 @@ def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Pict
         (
             suvr_scatter(comparison, folder / "suvr-scatter.png"),
             "Composite SUVR of image and truth",
-            f"Filled markers are positive, hollow ones negative cases. Dashed: the cut of {comparison.cut:g}; a case "
+            "Filled markers are positive, hollow ones negative cases. Dashed: the cut of "
+            f"{comparison.suvr_cut:g}; a case "
             "in a shaded quadrant has changed its side. Thin line: identity; coloured line: regression.",
         ),
         (
@@ -179,15 +183,15 @@ def _charts(comparison: Comparison, mapped: Geometry, folder: Path) -> list[Pict
             "As logged by the runs beside the evaluations.",
         ),
     )
-    return [Picture(path, title, caption) for path, title, caption in drawn if path is not None]
+    return [PageFigure(path, title, caption) for path, title, caption in figures if path is not None]
 
 
-def _faces(comparison: Comparison, found: Study | None, folder: Path) -> list[Picture]:
+def _face_figures(comparison: Comparison, study: VerificationStudy | None, folder: Path) -> list[PageFigure]:
     """Figure 2: ROC curves, pairs that methods win and lose, a grid of photos."""
-    shown_pairs = examples(comparison, found)
-    drawn: list[tuple[Path | None, str, str]] = [
+    shown_pairs = choose_examples(comparison, study)
+    figures: list[tuple[Path | None, str, str]] = [
         (
-            roc_chart(comparison, found, folder / "roc.png"),
+            roc_chart(comparison, study, folder / "roc.png"),
             "Figure 2 (a). ROC curves",
             "Two photos are called one person up to a distance; the curves are of all distances, mean over the "
             "seeds. Below: the same where few pairs of two people are accepted, on a logarithmic axis."
@@ -199,19 +203,19 @@ def _faces(comparison: Comparison, found: Study | None, folder: Path) -> list[Pi
         )
     ]
     for one in shown_pairs:
-        heading, caption = example_words(comparison, one)
-        path = folder / f"example-{'won' if one.won else 'lost'}.png"
-        drawn.append((example_figure(comparison, found, one, path) if found else None, heading, caption))
-    grid = "Figure 2 (c). Photos" if found is not None else "Photos"
-    drawn.append((photo_grid(comparison, folder / "grid.png"), grid, grid_rule(comparison)))
-    pictures = [Picture(path, title, caption) for path, title, caption in drawn if path is not None]
+        heading, caption = example_caption(comparison, one)
+        path = folder / f"example-{'won' if one.recovered else 'lost'}.png"
+        figures.append((example_figure(comparison, study, one, path) if study else None, heading, caption))
+    grid = "Figure 2 (c). Photos" if study is not None else "Photos"
+    figures.append((photo_grid(comparison, folder / "grid.png"), grid, grid_rule(comparison)))
+    pictures = [PageFigure(path, title, caption) for path, title, caption in figures if path is not None]
     for name in ("roc", "example-won", "example-lost", "grid"):  # of a report that this one replaces
         if name not in {picture.path.stem for picture in pictures}:
             (folder / f"{name}.png").unlink(missing_ok=True)
     return pictures
 
 
-def _say(table: Table, findings: Sequence[str]) -> None:
+def _print_summary(table: Table, findings: Sequence[str]) -> None:
     keys = ("method", "psnr", "ssim", "rmse_relative")
     places = [i for i, column in enumerate(table.columns) if column.key in keys]
     lines = [[table.columns[i].heading for i in places]]

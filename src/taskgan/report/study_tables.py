@@ -4,12 +4,21 @@ from dataclasses import replace
 
 from taskgan.evaluate.statistics import Interval
 from taskgan.report import paper
-from taskgan.report.cells import MISSING, Cell, Column, Table, difference, estimate, number, span
+from taskgan.report.cells import (
+    MISSING,
+    Cell,
+    Column,
+    Table,
+    difference_cell,
+    estimate_cell,
+    number,
+    range_text,
+)
 from taskgan.report.comparisons import p_text
 from taskgan.report.load import Comparison
-from taskgan.report.names import name_cell, shown, versus
+from taskgan.report.names import display_name, name_cell, versus_cell
 from taskgan.report.paired import UNKNOWN
-from taskgan.report.study import TASK, Change, Level, Study, title
+from taskgan.report.study import TASK, MethodVerification, ReaderDifference, VerificationStudy, reader_title
 from taskgan.report.verified import BOTH, PROBE, THRESHOLDS
 
 TABLES = ("verification", "verification-probe", "verification-paired")
@@ -19,38 +28,38 @@ _READERS = (
 )
 
 
-def study_tables(comparison: Comparison, found: Study | None) -> list[Table]:
+def study_tables(comparison: Comparison, study: VerificationStudy | None) -> list[Table]:
     """The three of ``TABLES``; none where nothing was verified."""
-    if found is None:
+    if study is None:
         return []
     tables = [
-        _levels(comparison, found, BOTH),
-        _levels(comparison, found, PROBE),
-        _differences(comparison, found),
+        _levels(comparison, study, BOTH),
+        _levels(comparison, study, PROBE),
+        _differences(comparison, study),
     ]
     return [table for table in tables if table.rows]
 
 
-def reader_cell(found: Study, reader: str) -> Cell:
+def reader_cell(study: VerificationStudy, reader: str) -> Cell:
     """A reader, and why its figures are no evidence."""
     if reader == TASK:
-        return Cell(title(reader), "no judge: it taught the generator", reader, "muted")
-    if not found.tells(reader):
-        area = number(found.clean(reader).estimate, 2)
-        return Cell(title(reader), f"no judge: AUC {area} on clean images", reader, "muted")
-    return Cell(title(reader), "", reader)
+        return Cell(reader_title(reader), "no judge: it taught the generator", reader, "muted")
+    if not study.identifies(reader):
+        area = number(study.clean_auc(reader).estimate, 2)
+        return Cell(reader_title(reader), f"no judge: AUC {area} on clean images", reader, "muted")
+    return Cell(reader_title(reader), "", reader)
 
 
-def _levels(comparison: Comparison, found: Study, protocol: str) -> Table:
+def _levels(comparison: Comparison, study: VerificationStudy, protocol: str) -> Table:
     """Every reader and kind of image by one protocol."""
-    verified = found.verified
+    verified = study.data
     rows = [
-        _row(comparison, found, reader, method, protocol)
+        _row(comparison, study, reader, method, protocol)
         for reader in verified.readers
         for method in verified.methods
-        if (reader, method, protocol) in found.levels
+        if (reader, method, protocol) in study.levels
     ]
-    against = shown(comparison.baseline)
+    against = display_name(comparison.baseline)
     how = {
         BOTH: "Both images of a pair are of the kind that the row names.",
         PROBE: "The first image of a pair is of the kind that the row names, the second is clean: a degraded "
@@ -61,7 +70,7 @@ def _levels(comparison: Comparison, found: Study, protocol: str) -> Table:
         "Verification: is it the same person?"
         if protocol == BOTH
         else "Verification against a clean gallery",
-        f"{_counted(found)} {how[protocol]} {_READERS}"
+        f"{_pair_counts(study)} {how[protocol]} {_READERS}"
         "Intervals know which pairs share a person; figures are means over the training seeds.",
         _level_columns(against, first=protocol == BOTH),
         tuple(rows),
@@ -69,8 +78,8 @@ def _levels(comparison: Comparison, found: Study, protocol: str) -> Table:
     )
 
 
-def _counted(found: Study) -> str:
-    pairs = found.verified.pairs
+def _pair_counts(study: VerificationStudy) -> str:
+    pairs = study.data.pairs
     same = int(pairs.same.sum())
     return f"{same} pairs of one person and {len(pairs) - same} of two, {pairs.count} people, test set."
 
@@ -120,26 +129,28 @@ def _level_columns(against: str, *, first: bool) -> tuple[Column, ...]:
     return columns if first else tuple(replace(column, meaning="") for column in columns)
 
 
-def _row(comparison: Comparison, found: Study, reader: str, method: str, protocol: str) -> tuple[Cell, ...]:
-    level = found.levels[reader, method, protocol]
-    change = found.change(reader, method, comparison.baseline, protocol)
-    cuts = found.verified.cuts[reader]
-    trusted = reader in found.able
+def _row(
+    comparison: Comparison, study: VerificationStudy, reader: str, method: str, protocol: str
+) -> tuple[Cell, ...]:
+    level = study.levels[reader, method, protocol]
+    change = study.difference(reader, method, comparison.baseline, protocol)
+    cuts = study.data.thresholds[reader]
+    trusted = reader in study.valid_judges
     cells = [
-        reader_cell(found, reader),
+        reader_cell(study, reader),
         name_cell(method, tone="strong" if trusted else "muted"),
-        _toned(estimate(level.found.auc_by_person, 3), trusted),
-        estimate(level.found.auc, 3),
+        _muted_unless(estimate_cell(level.verification.auc_by_person, 3), trusted),
+        estimate_cell(level.verification.auc, 3),
         *_change_cells(change, trusted, paper_too=trusted and protocol == BOTH),
         *_seed_cells(level),
-        _toned(_percent(level.found.equal_error_rate), trusted),
+        _muted_unless(_percent(level.verification.equal_error_rate), trusted),
         *(
-            _toned(_percent(level.accuracy[s]), trusted) if s in level.accuracy else _nothing()
+            _muted_unless(_percent(level.accuracy[s]), trusted) if s in level.accuracy else _nothing()
             for s in THRESHOLDS
         ),
         *(Cell("", "", cuts.get(s, float("nan"))) for s in THRESHOLDS),
-        Cell("", "", level.found.pairs),
-        Cell("", "", level.found.people),
+        Cell("", "", level.verification.pairs),
+        Cell("", "", level.verification.people),
     ]
     return tuple(cells)
 
@@ -148,44 +159,46 @@ def _nothing() -> Cell:
     return Cell(MISSING, "", UNKNOWN)
 
 
-def _toned(cell: Cell, trusted: bool) -> Cell:
+def _muted_unless(cell: Cell, trusted: bool) -> Cell:
     return cell if trusted else replace(cell, tone="muted")
 
 
 def _percent(interval: Interval) -> Cell:
     scaled = Interval(*(100 * value for value in (interval.estimate, interval.low, interval.high)))
-    return Cell(f"{number(scaled.estimate, 1)} %", span(scaled, 1), interval)
+    return Cell(f"{number(scaled.estimate, 1)} %", range_text(scaled, 1), interval)
 
 
-def _change_cells(change: Change | None, trusted: bool, *, paper_too: bool) -> tuple[Cell, Cell, Cell]:
+def _change_cells(
+    change: ReaderDifference | None, trusted: bool, *, paper_too: bool
+) -> tuple[Cell, Cell, Cell]:
     """Difference, whether zero is outside of its interval, and p."""
     if change is None:
         return _nothing(), Cell(MISSING), Cell(MISSING)
-    compared = change.compared
+    compared = change.auc
     cell = _difference(change, trusted)
-    told = paper.verification(compared.method, compared.baseline)
-    if told and paper_too:
-        cell = replace(cell, aside=f"paper {told}")
+    paper_text = paper.verification(compared.method, compared.baseline)
+    if paper_text and paper_too:
+        cell = replace(cell, aside=f"paper {paper_text}")
     outside = int(compared.interval.excludes(0.0))
     return cell, Cell("", "", outside), Cell("", "", compared.p)
 
 
-def _difference(change: Change, trusted: bool) -> Cell:
+def _difference(change: ReaderDifference, trusted: bool) -> Cell:
     """The AUC's difference; a reader that is no judge makes nothing better or worse."""
-    compared = change.compared
-    cell = difference(compared.interval, 3, better=1, significant=trusted and compared.verdict != "none")
-    return _toned(cell, trusted)
+    compared = change.auc
+    cell = difference_cell(compared.interval, 3, better=1, significant=trusted and compared.verdict != "none")
+    return _muted_unless(cell, trusted)
 
 
-def _seed_cells(level: Level) -> tuple[Cell, Cell, Cell]:
-    if len(level.by_seed) < 2:
+def _seed_cells(level: MethodVerification) -> tuple[Cell, Cell, Cell]:
+    if len(level.auc_by_seed) < 2:
         return Cell(MISSING), Cell(MISSING), Cell(MISSING)
-    low, high = min(level.by_seed), max(level.by_seed)
+    low, high = min(level.auc_by_seed), max(level.auc_by_seed)
     return (
         Cell(
             f"{number(low, 3)} to {number(high, 3)}",
-            f"{len(level.by_seed)} seeds",
-            len(level.by_seed),
+            f"{len(level.auc_by_seed)} seeds",
+            len(level.auc_by_seed),
             "muted",
         ),
         Cell("", "", low),
@@ -193,17 +206,17 @@ def _seed_cells(level: Level) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _differences(comparison: Comparison, found: Study) -> Table:
+def _differences(comparison: Comparison, study: VerificationStudy) -> Table:
     """Every method against the baseline and against the input, by both protocols."""
     baselines = list(dict.fromkeys((comparison.baseline, *comparison.references)))
     rows = []
-    for reader in found.verified.readers:
+    for reader in study.data.readers:
         for baseline in baselines:
-            for method in found.verified.methods:
-                change = found.change(reader, method, baseline)
+            for method in study.data.methods:
+                change = study.difference(reader, method, baseline)
                 if change is not None:
-                    probe = found.change(reader, method, baseline, PROBE)
-                    rows.append(_difference_row(found, reader, change, probe))
+                    probe = study.difference(reader, method, baseline, PROBE)
+                    rows.append(_difference_row(study, reader, change, probe))
     columns = (
         Column("reader", "Reader"),
         Column("difference", "Difference"),
@@ -237,10 +250,12 @@ def _differences(comparison: Comparison, found: Study) -> Table:
     )
 
 
-def _difference_row(found: Study, reader: str, change: Change, probe: Change | None) -> tuple[Cell, ...]:
-    compared, trusted = change.compared, reader in found.able
+def _difference_row(
+    study: VerificationStudy, reader: str, change: ReaderDifference, probe: ReaderDifference | None
+) -> tuple[Cell, ...]:
+    compared, trusted = change.auc, reader in study.valid_judges
     crossed = compared.crossed
-    ends = span(crossed, 3, sign=True)
+    ends = range_text(crossed, 3, sign=True)
     seeds = Cell(
         ends or MISSING,
         f"{compared.seeds} seeds" if ends else "",
@@ -249,22 +264,22 @@ def _difference_row(found: Study, reader: str, change: Change, probe: Change | N
     )
     equal = change.equal_error_rate
     scaled = Interval(*(100 * value for value in (equal.estimate, equal.low, equal.high)))
-    marked = difference(scaled, 1, better=-1, significant=trusted)
+    marked = difference_cell(scaled, 1, better=-1, significant=trusted)
     return (
-        reader_cell(found, reader),
-        replace(versus(compared.method, compared.baseline), tone="strong" if trusted else "muted"),
+        reader_cell(study, reader),
+        replace(versus_cell(compared.method, compared.baseline), tone="strong" if trusted else "muted"),
         *_auc_cells(change, trusted),
         Cell(p_text(compared.p).removeprefix("p ").removeprefix("= ") or MISSING, "", compared.p),
         seeds,
         replace(marked, value=equal),
         *(_auc_cells(probe, trusted) if probe is not None else (_nothing(), _nothing(), Cell(MISSING))),
-        Cell("", "", probe.compared.p if probe is not None else float("nan")),
+        Cell("", "", probe.auc.p if probe is not None else float("nan")),
     )
 
 
-def _auc_cells(change: Change, trusted: bool) -> tuple[Cell, Cell, Cell]:
+def _auc_cells(change: ReaderDifference, trusted: bool) -> tuple[Cell, Cell, Cell]:
     return (
         _difference(change, trusted),
         Cell("", "", change.delong.interval),
-        Cell("", "", int(change.compared.interval.excludes(0.0))),
+        Cell("", "", int(change.auc.interval.excludes(0.0))),
     )

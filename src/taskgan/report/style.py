@@ -20,7 +20,7 @@ _SPARE = ("#8A6D00", "#332288", "#117733", "#882255")
 _MARKERS = {"input": "x", "clean": "+", "l1": "s", "gan": "^", "task_gan": "o", "cycle_gan": "D"}
 _SPARE_MARKERS = ("v", "P", "*", "h")
 # A label of the property, where colour tells labels and not methods.
-LABELS = (("#0072B2", "o"), ("#C44601", "^"), ("#00795B", "s"), ("#AA4499", "D"), ("#8A6D00", "v"))
+LABEL_STYLES = (("#0072B2", "o"), ("#C44601", "^"), ("#00795B", "s"), ("#AA4499", "D"), ("#8A6D00", "v"))
 _RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -39,7 +39,7 @@ _RC: Any = {
 }
 
 
-def look(method: str, methods: Sequence[str]) -> tuple[str, str]:
+def method_style(method: str, methods: Sequence[str]) -> tuple[str, str]:
     """Colour and marker of a method, the same in every figure of a report."""
     if method in _COLOURS:
         return _COLOURS[method], _MARKERS[method]
@@ -49,7 +49,9 @@ def look(method: str, methods: Sequence[str]) -> tuple[str, str]:
 
 
 @contextmanager
-def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -> Iterator[tuple[Any, Any]]:
+def axes_figure(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> Iterator[tuple[Any, Any]]:
     """A figure and its axes (rows, columns) that is closed in the end; drawn without a display.
 
     Args:
@@ -58,12 +60,12 @@ def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -
         size: Width and height in inches.
         options: For ``Figure.subplots``.
     """
-    with sheet(size) as figure:
+    with blank_figure(size) as figure:
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 @contextmanager
-def sheet(size: tuple[float, float]) -> Iterator[Any]:
+def blank_figure(size: tuple[float, float]) -> Iterator[Any]:
     """A figure without axes, of a width and height in inches, for those that divide it themselves."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -75,7 +77,7 @@ def sheet(size: tuple[float, float]) -> Iterator[Any]:
         yield figure
 
 
-def save(figure: Any, path: Path, dpi: int = 130) -> Path:
+def save_figure(figure: Any, path: Path, dpi: int = 130) -> Path:
     """Write a PNG atomically, without a time stamp or a version in it: the same figure, the same bytes."""
     with atomic(path) as partial:
         figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})

@@ -4,7 +4,7 @@ import pandas as pd
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.report.cells import Cell, Column, Table, estimate, number, span
+from taskgan.report.cells import Cell, Column, Table, estimate_cell, number, range_text
 from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
 from taskgan.report.names import name_cell
@@ -29,7 +29,9 @@ def suvr_table(comparison: Comparison) -> Table:
         ),
         Column("concordance", "Concordance", "Lin’s: 1 only if every image gives the SUVR of the clean one."),
         Column(
-            "flips", "Flips", f"Subjects on the other side of {comparison.cut:g} than on their clean image."
+            "flips",
+            "Flips",
+            f"Subjects on the other side of {comparison.suvr_cut:g} than on their clean image.",
         ),
         Column("wrong", "Against label", "Decisions that differ from the label."),
         Column(
@@ -42,7 +44,8 @@ def suvr_table(comparison: Comparison) -> Table:
     return Table(
         "suvr",
         "Agreement with the clean image",
-        f"Composite SUVR, cortex over reference region; positive from {comparison.cut:g}. Bias and slope are marked "
+        f"Composite SUVR, cortex over reference region; positive from {comparison.suvr_cut:g}. Bias and "
+        "slope are marked "
         "where their intervals exclude 0 and 1.",
         columns if known else columns[:-1],
         tuple(row if known else row[:-1] for row in rows if row),
@@ -52,23 +55,26 @@ def suvr_table(comparison: Comparison) -> Table:
 
 def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
     mine = comparison.rows(method)
-    found, read = summary.suvr(mine), summary.reading(mine, comparison.rows("clean"), "suvr")
-    if not found.count:
+    agreement, read = (
+        summary.suvr_agreement(mine),
+        summary.reader_summary(mine, comparison.rows("clean"), "suvr"),
+    )
+    if not agreement.count:
         return ()
     wrong = Cell(f"{read.wrong}/{read.decisions}", "", read.wrong)
     if method == "clean":
         nothing = (Cell("–"),) * 6
-        return (_name(method), _count(found.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
-    slope = estimate(found.slope, 2)
-    tone = "worse" if found.slope.excludes(1.0) else ""
+        return (_name(method), _count(agreement.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
+    slope = estimate_cell(agreement.slope, 2)
+    tone = "worse" if agreement.slope.excludes(1.0) else ""
     return (
         _name(method),
-        _count(found.count),
-        _bias(found.bias),
-        _signed(found.limit_low),
-        _signed(found.limit_high),
+        _count(agreement.count),
+        _bias(agreement.bias),
+        _signed(agreement.limit_low),
+        _signed(agreement.limit_high),
         Cell(slope.text, slope.small, slope.value, tone),
-        estimate(found.concordance, 3),
+        estimate_cell(agreement.concordance, 3),
         flips_cell(read),
         wrong,
         _bias(_to_truth(mine), marked=False),
@@ -92,4 +98,4 @@ def _bias(interval: Interval, *, marked: bool = True) -> Cell:
 
 
 def _signed(interval: Interval, tone: str = "") -> Cell:
-    return Cell(number(interval.estimate, 3, sign=True), span(interval, 3, sign=True), interval, tone)
+    return Cell(number(interval.estimate, 3, sign=True), range_text(interval, 3, sign=True), interval, tone)

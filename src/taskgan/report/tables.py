@@ -11,24 +11,24 @@ from taskgan.report.cells import (
     Cell,
     Column,
     Table,
-    difference,
-    estimate,
-    figure,
-    filled,
+    difference_cell,
+    estimate_cell,
     number,
-    plain,
-    rate,
+    number_cell,
+    rate_cell,
+    text_cell,
+    without_empty_columns,
 )
-from taskgan.report.comparisons import comparisons, p_text
+from taskgan.report.comparisons import comparisons_table, p_text
 from taskgan.report.condition_tables import condition_tables
 from taskgan.report.flips import flips_cell
 from taskgan.report.inference import ALPHA
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import AUCS, BACK, QUALITY, READINGS, Metric, named
-from taskgan.report.names import filed, name_cell, versus
+from taskgan.report.metrics import AUCS, BACK, QUALITY, READINGS, Metric, with_reader_error
+from taskgan.report.names import csv_name, name_cell, versus_cell
 from taskgan.report.outputs import outputs_tables
-from taskgan.report.paired import Compared, auc_of, deciders, discordance, family
-from taskgan.report.study import Study
+from taskgan.report.paired import MetricComparison, compare_methods, deciding_readers, discordance, mean_auc
+from taskgan.report.study import VerificationStudy
 from taskgan.report.study_tables import study_tables
 from taskgan.report.suvr_table import suvr_table
 
@@ -36,48 +36,48 @@ READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "
 IMAGES = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
 
 
-def all_tables(comparison: Comparison, found: Study | None = None) -> list[Table]:
+def all_tables(comparison: Comparison, study: VerificationStudy | None = None) -> list[Table]:
     """Every table of the report, in its order (that of flips is in ``report.flips``).
 
     Args:
         comparison: What is compared.
-        found: Its verification, where there is one.
+        study: Its verification, where there is one.
     """
     return [
-        quality(comparison, ""),
-        quality(comparison, "_head"),
-        paired_quality(comparison),
-        readers(comparison),
-        paired_readings(comparison),
+        quality_table(comparison, ""),
+        quality_table(comparison, "_head"),
+        paired_quality_table(comparison),
+        readers_table(comparison),
+        paired_readings_table(comparison),
         *outputs_tables(comparison),
-        *study_tables(comparison, found),
+        *study_tables(comparison, study),
         *condition_tables(comparison),
         suvr_table(comparison),
-        comparisons(comparison, _verified(comparison, found)),
+        comparisons_table(comparison, _verified(comparison, study)),
     ]
 
 
-def _verified(comparison: Comparison, found: Study | None) -> list[Compared]:
+def _verified(comparison: Comparison, study: VerificationStudy | None) -> list[MetricComparison]:
     """What judges of faces say of every method against the baseline."""
-    if found is None:
+    if study is None:
         return []
-    methods = comparison.others
+    methods = comparison.compared_methods
     return [
-        change.compared
-        for reader in found.able
+        change.auc
+        for reader in study.valid_judges
         for method in methods
-        if (change := found.change(reader, method, comparison.baseline)) is not None
+        if (change := study.difference(reader, method, comparison.baseline)) is not None
     ]
 
 
-def quality(comparison: Comparison, suffix: str) -> Table:
+def quality_table(comparison: Comparison, suffix: str) -> Table:
     """Table 2 over the frame (suffix empty) or the head (``_head``)."""
     where = "inside the head mask" if suffix else "over the whole frame"
     columns = _quality_columns(comparison.photos)
     rows: list[tuple[Cell, ...]] = []
     for method in (*comparison.references, *comparison.methods):
         mine = comparison.rows(method)
-        figures = summary.quality(mine)
+        figures = summary.quality_intervals(mine)
         if math.isnan(figures[f"rmse{suffix}"].estimate):
             continue
         seeds = mine["seed"].nunique()
@@ -86,11 +86,11 @@ def quality(comparison: Comparison, suffix: str) -> Table:
                 name_cell(method, tone="strong"),
                 Cell(str(mine["subject"].nunique()), "", int(mine["subject"].nunique())),
                 Cell(str(seeds) if seeds else "–", "", int(seeds)),
-                estimate(figures[f"psnr{suffix}"], 2),
-                estimate(figures[f"ssim{suffix}"], 3),
-                estimate(figures[f"rmse{suffix}"], _digits(figures[f"rmse{suffix}"].estimate)),
-                estimate(figures[f"rmse_relative{suffix}"], 3),
-                _paper_level(method, comparison.experiment) if not suffix else plain("–", tone="muted"),
+                estimate_cell(figures[f"psnr{suffix}"], 2),
+                estimate_cell(figures[f"ssim{suffix}"], 3),
+                estimate_cell(figures[f"rmse{suffix}"], _digits(figures[f"rmse{suffix}"].estimate)),
+                estimate_cell(figures[f"rmse_relative{suffix}"], 3),
+                _paper_level(method, comparison.experiment) if not suffix else text_cell("–", tone="muted"),
             )
         )
     # The paper's figures are of one kind of image.
@@ -134,7 +134,7 @@ def _with_back_projection(
     comparison: Comparison, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
 ) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
     """The column before the paper's, and a row for clean images: what rounding leaves of their own."""
-    told = Column(
+    added = Column(
         BACK.key,
         BACK.heading,
         "RMSE between the image, degraded again, and the low-resolution image, as a share of the range. What clean "
@@ -146,7 +146,7 @@ def _with_back_projection(
     wider = [(*row[:place], cell, *row[place:]) for row, cell in zip(rows, cells, strict=True)]
     clean: list[Cell] = [name_cell("clean", tone="muted"), *[Cell("–", tone="muted")] * (len(columns) - 1)]
     clean.insert(place, replace(_mean(comparison, "clean"), tone="muted"))
-    return (*columns[:place], told, *columns[place:]), [*wider, tuple(clean)]
+    return (*columns[:place], added, *columns[place:]), [*wider, tuple(clean)]
 
 
 def _measured(comparison: Comparison, method: str) -> bool:
@@ -155,7 +155,9 @@ def _measured(comparison: Comparison, method: str) -> bool:
 
 def _mean(comparison: Comparison, method: str) -> Cell:
     rows = comparison.rows(method)
-    return estimate(mean_interval(summary.finite(rows[BACK.column]), list(rows["subject"])), BACK.digits)
+    return estimate_cell(
+        mean_interval(summary.finite_values(rows[BACK.column]), list(rows["subject"])), BACK.digits
+    )
 
 
 def _digits(value: float) -> int:
@@ -163,21 +165,25 @@ def _digits(value: float) -> int:
 
 
 def _paper_level(method: str, experiment: str) -> Cell:
-    found = paper.quality(method, experiment)
-    if found is None:
-        return plain("–", tone="muted")
-    text = f"{found['psnr']:.2f} / {found['ssim']:.3f} / {found[paper.RMSE_IS]:.3f}"
-    return plain(text, tone="muted")
+    levels = paper.quality(method, experiment)
+    if levels is None:
+        return text_cell("–", tone="muted")
+    text = f"{levels['psnr']:.2f} / {levels['ssim']:.3f} / {levels[paper.RMSE_IS]:.3f}"
+    return text_cell(text, tone="muted")
 
 
-def _difference(compared: Compared, experiment: str = paper.NONE) -> Cell:
+def _difference(compared: MetricComparison, experiment: str = paper.NONE) -> Cell:
     """Paired difference of a method to a baseline, that of an experiment of the paper beside it."""
     metric = compared.metric
-    cell = difference(
+    cell = difference_cell(
         compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
     )
-    found = paper.difference(metric.key, compared.method, compared.baseline, experiment)
-    return cell if found is None else replace(cell, aside=f"paper {number(found, metric.digits, sign=True)}")
+    paper_value = paper.difference(metric.key, compared.method, compared.baseline, experiment)
+    return (
+        cell
+        if paper_value is None
+        else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
+    )
 
 
 def _beside(comparison: Comparison) -> str:
@@ -187,11 +193,11 @@ def _beside(comparison: Comparison) -> str:
 
 def _compared(
     comparison: Comparison, metrics: Sequence[Metric]
-) -> list[tuple[tuple[str, str], tuple[Compared, ...]]]:
+) -> list[tuple[tuple[str, str], tuple[MetricComparison, ...]]]:
     """Every pair of :func:`_pairs` with its difference in each of the metrics."""
     pairs = _pairs(comparison)
     families = {
-        (metric, baseline): family(comparison, metric, baseline, seeds=False)
+        (metric, baseline): compare_methods(comparison, metric, baseline, seeds=False)
         for metric in metrics
         for baseline in dict.fromkeys(b for _, b in pairs)
     }
@@ -202,10 +208,10 @@ def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
     against_input = [(m, name) for name in comparison.references for m in comparison.methods]
     if comparison.baseline == "input":
         return against_input
-    return [*((m, comparison.baseline) for m in comparison.others), *against_input]
+    return [*((m, comparison.baseline) for m in comparison.compared_methods), *against_input]
 
 
-def known(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+def known_metrics(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """Those of the metrics that the comparison has values of."""
     return tuple(m for m in metrics if comparison.frame[m.column].notna().any())
 
@@ -226,12 +232,12 @@ def _read_difference(comparison: Comparison) -> str:
     )
 
 
-def paired_quality(comparison: Comparison) -> Table:
+def paired_quality_table(comparison: Comparison) -> Table:
     """Paired differences in image quality, to the baseline and to the input."""
-    metrics = known(comparison, QUALITY)
+    metrics = known_metrics(comparison, QUALITY)
     rows = [
-        (versus(*pair), *(_difference(one, _beside(comparison)) for one in found))
-        for pair, found in _compared(comparison, metrics)
+        (versus_cell(*pair), *(_difference(one, _beside(comparison)) for one in compared))
+        for pair, compared in _compared(comparison, metrics)
     ]
     return Table(
         "table2-paired",
@@ -242,15 +248,15 @@ def paired_quality(comparison: Comparison) -> Table:
     )
 
 
-def readers(comparison: Comparison) -> Table:
+def readers_table(comparison: Comparison) -> Table:
     """Table 3: every reader on clean images, the input and each method; always-negative for comparison."""
     clean = comparison.rows("clean")
-    error, words = comparison.measure
+    error, description = comparison.reader_error
     binary = comparison.kind == "binary"
     columns: tuple[Column, ...] = (
         Column("reader", "Reader", "Who decides positive or negative." if binary else "Who reads."),
         Column("method", "Images", "What is read."),
-        Column("mae", f"{error[0].upper()}{error[1:]}", f"{words}, interval by subject."),
+        Column("mae", f"{error[0].upper()}{error[1:]}", f"{description}, interval by subject."),
         Column(
             "error",
             "Volume error",
@@ -274,23 +280,25 @@ def readers(comparison: Comparison) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for reader, name in READERS.items():
         for method in ("clean", *comparison.references, *comparison.methods):
-            found = summary.reading(comparison.rows(method), clean, reader)
-            if not found.decisions and math.isnan(found.mae.estimate):
+            reading = summary.reader_summary(comparison.rows(method), clean, reader)
+            if not reading.decisions and math.isnan(reading.mae.estimate):
                 continue
             of_pet = binary and comparison.experiment == paper.PET
-            told = paper.TASK_MAE.get(method) if reader == "task" and of_pet else None
+            paper_mae = paper.TASK_MAE.get(method) if reader == "task" and of_pet else None
             rows.append(
                 (
-                    plain(name),
+                    text_cell(name),
                     name_cell(method, tone="strong"),
-                    estimate(found.mae, 3),
-                    rate(found.error, found.wrong, found.decisions) if found.decisions else Cell("–"),
-                    _share(found.sensitivity),
-                    _share(found.specificity),
-                    figure(found.balanced_accuracy.estimate, 2),
-                    estimate(auc_of(comparison, AUCS[reader], method), 2) if binary else Cell("–"),
-                    flips_cell(found) if method != "clean" and found.decisions else Cell("–", "", 0),
-                    plain("–" if told is None else f"{told:.3f}", tone="muted"),
+                    estimate_cell(reading.mae, 3),
+                    rate_cell(reading.error, reading.wrong, reading.decisions)
+                    if reading.decisions
+                    else Cell("–"),
+                    _share(reading.sensitivity),
+                    _share(reading.specificity),
+                    number_cell(reading.balanced_accuracy.estimate, 2),
+                    estimate_cell(mean_auc(comparison, AUCS[reader], method), 2) if binary else Cell("–"),
+                    flips_cell(reading) if method != "clean" and reading.decisions else Cell("–", "", 0),
+                    text_cell("–" if paper_mae is None else f"{paper_mae:.3f}", tone="muted"),
                 )
             )
     if rows and binary:
@@ -302,9 +310,9 @@ def readers(comparison: Comparison) -> Table:
         f"{paper.READERS_WRONG['task_gan']} of Task-GAN’s images."
     )
     if comparison.photos:
-        columns, rows = filled(columns, rows)
+        columns, rows = without_empty_columns(columns, rows)
         if comparison.kind == "embedding":  # what they are is nothing that they can be right or wrong about
-            rows = [row for row in rows if row[1].value != filed("clean")]
+            rows = [row for row in rows if row[1].value != csv_name("clean")]
     return Table(
         "table3-readers",
         "Table 3. Is the diagnosis kept?" if binary else "Table 3. Is the property kept?",
@@ -346,8 +354,8 @@ def _always_negative(comparison: Comparison) -> tuple[Cell, ...]:
     known = comparison.rows("clean").dropna(subset=["label"]).drop_duplicates("subject")
     positive = int((known["label"] > 0.5).sum())
     return (
-        plain("No reader", tone="muted"),
-        plain("always “negative”", tone="muted"),
+        text_cell("No reader", tone="muted"),
+        text_cell("always “negative”", tone="muted"),
         Cell("–"),
         Cell(f"{positive}/{len(known)}", "", exact_rate(positive, len(known)), "muted"),
         Cell("0 %", "", 0.0, "muted"),
@@ -359,13 +367,13 @@ def _always_negative(comparison: Comparison) -> tuple[Cell, ...]:
     )
 
 
-def paired_readings(comparison: Comparison) -> Table:
+def paired_readings_table(comparison: Comparison) -> Table:
     """Paired differences in what readers make of the images, with McNemar's test of their errors."""
-    metrics = known(comparison, READINGS)
-    readers = deciders(comparison)
+    metrics = known_metrics(comparison, READINGS)
+    readers = deciding_readers(comparison)
     columns = [
         _VERSUS,
-        *(Column(m.key, named(m, comparison.measure[0]).heading, "") for m in metrics),
+        *(Column(m.key, with_reader_error(m, comparison.reader_error[0]).heading, "") for m in metrics),
         *(
             Column(f"mcnemar_{r}", f"Errors: {short}")
             for r, short in (("task", "T"), ("judge", "judge"), ("suvr", "SUVR"))
@@ -376,10 +384,12 @@ def paired_readings(comparison: Comparison) -> Table:
     for (method, baseline), compared in _compared(comparison, metrics) if metrics else ():
         cells = [_difference(one, _beside(comparison)) for one in compared]
         for reader in readers:
-            found = discordance(comparison, reader, method, baseline)
-            text = f"{found.only_method} : {found.only_baseline}"
-            cells.append(Cell(text, p_text(found.p), found.p, "none" if found.p >= ALPHA else ""))
-        rows.append((versus(method, baseline), *cells))
+            discordant = discordance(comparison, reader, method, baseline)
+            text = f"{discordant.only_method} : {discordant.only_baseline}"
+            cells.append(
+                Cell(text, p_text(discordant.p), discordant.p, "none" if discordant.p >= ALPHA else "")
+            )
+        rows.append((versus_cell(method, baseline), *cells))
     counted = (
         " Errors: subjects read wrongly with the first only : with the second only, and the exact McNemar p (not "
         "corrected here) of the two being equally many."

@@ -4,7 +4,7 @@ from importlib import resources
 from typing import Any
 
 
-def fill(package: str, name: str, **values: object) -> str:
+def render_template(package: str, name: str, **values: object) -> str:
     """A page as text.
 
     Args:

@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 
 from taskgan.evaluate.statistics import FEWEST
-from taskgan.evaluate.summary import finite, reading, suvr
-from taskgan.report.cells import joined, number, told
-from taskgan.report.comparisons import POWERS, equivalence_word, needed, p_text
-from taskgan.report.condition_words import by_condition
+from taskgan.evaluate.summary import finite_values, reader_summary, suvr_agreement
+from taskgan.report.cells import interval_text, join_phrases, number
+from taskgan.report.comparisons import POWERS, equivalence_word, p_text, subjects_needed
+from taskgan.report.condition_words import condition_findings
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, spoken
-from taskgan.report.names import listed, shown
-from taskgan.report.paired import Compared, family, paired
-from taskgan.report.study import Study
+from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, with_kind_phrase
+from taskgan.report.names import display_name, join_methods
+from taskgan.report.paired import MetricComparison, compare_methods, paired_interval
+from taskgan.report.study import VerificationStudy
 from taskgan.report.study_words import study_findings, study_warnings
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReportVerdict:
     """What stands at the top of the page: one paragraph each.
 
     Attributes:
@@ -38,154 +38,174 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
-def verdict(comparison: Comparison, found: Study | None = None) -> Verdict:
+def report_verdict(comparison: Comparison, study: VerificationStudy | None = None) -> ReportVerdict:
     """Write the verdict of a comparison.
 
     Args:
         comparison: What is compared.
-        found: Its verification, where there is one.
+        study: Its verification, where there is one.
     """
-    against = _against_all(comparison, comparison.baseline, found)
-    findings = [_against(comparison, method, found) for method, found in against.items()]
+    against = _against_all(comparison, comparison.baseline, study)
+    findings = [_against(comparison, method, study) for method, study in against.items()]
     if comparison.references and comparison.baseline != "input":
-        findings = [_restores(comparison), *_read_against_input(comparison), *findings]
+        findings = [_gain_over_input(comparison), *_read_against_input(comparison), *findings]
     findings += [
         *_with_other_seeds(comparison, against),
-        *_equivalences(comparison, found),
+        *_equivalences(comparison, study),
         *_slopes(comparison),
-        *study_findings(comparison, found),
-        *_flips(comparison, found),
-        *by_condition(comparison),
+        *study_findings(comparison, study),
+        *_flips(comparison, study),
+        *condition_findings(comparison),
     ]
-    headline = _headline(comparison, against, found)
-    warnings = (*_warnings(comparison, found), *study_warnings(comparison, found))
-    return Verdict(_compared(comparison), headline, tuple(findings), warnings)
+    headline = _headline(comparison, against, study)
+    warnings = (*_warnings(comparison, study), *study_warnings(comparison, study))
+    return ReportVerdict(_scope(comparison), headline, tuple(findings), warnings)
 
 
-def _against_all(comparison: Comparison, baseline: str, found: Study | None) -> dict[str, list[Compared]]:
+def _against_all(
+    comparison: Comparison, baseline: str, study: VerificationStudy | None
+) -> dict[str, list[MetricComparison]]:
     """Every method against one baseline, in all measures of the verdict."""
-    families = [family(comparison, spoken(metric, comparison.kind), baseline) for metric in HEADLINE]
+    families = [
+        compare_methods(comparison, with_kind_phrase(metric, comparison.kind), baseline)
+        for metric in HEADLINE
+    ]
     return {
         method: [
             *(compared[method] for compared in families),
-            *_verified(found, method, baseline),
+            *_verified(study, method, baseline),
         ]
         for method in comparison.methods
         if method != baseline
     }
 
 
-def _sorted_out(compared: Iterable[Compared]) -> dict[str, list[Compared]]:
+def _by_verdict(compared: Iterable[MetricComparison]) -> dict[str, list[MetricComparison]]:
     """Measures of one method by what interval and corrected p say: ``better``, ``worse`` or ``none``."""
-    found: dict[str, list[Compared]] = {"better": [], "worse": [], "none": []}
+    groups: dict[str, list[MetricComparison]] = {"better": [], "worse": [], "none": []}
     for one in compared:
         if not math.isnan(one.interval.estimate):
-            found[one.verdict].append(one)
-    return found
+            groups[one.verdict].append(one)
+    return groups
 
 
-def _headline(comparison: Comparison, against: dict[str, list[Compared]], study: Study | None) -> str:
+def _headline(
+    comparison: Comparison, against: dict[str, list[MetricComparison]], study: VerificationStudy | None
+) -> str:
     method = comparison.focus
-    baseline = comparison.counterpart
+    baseline = comparison.contrast_method
     if baseline is None:
-        return f"{shown(method)} alone: there is nothing to compare it with."
+        return f"{display_name(method)} alone: there is nothing to compare it with."
     if method not in against:  # a single method that is its own baseline
         against = _against_all(comparison, baseline, study)
-    found = _sorted_out(against[method])
+    groups = _by_verdict(against[method])
     parts = [
-        f"{word} in {joined(c.metric.words for c in found[word])}"
+        f"{word} in {join_phrases(c.metric.phrase for c in groups[word])}"
         for word in ("better", "worse")
-        if found[word]
+        if groups[word]
     ]
-    if not any(found.values()):
-        return f"{shown(method)} and {shown(baseline)} have no image in common: there is nothing to compare."
-    if not parts and all(math.isnan(c.interval.low) for c in found["none"]):
-        return f"Too few subjects to tell {shown(method)} from {shown(baseline)}: no measure has an interval."
+    if not any(groups.values()):
+        return (
+            f"{display_name(method)} and {display_name(baseline)} have no image in common: there is "
+            "nothing to compare."
+        )
+    if not parts and all(math.isnan(c.interval.low) for c in groups["none"]):
+        return (
+            f"Too few subjects to tell {display_name(method)} from {display_name(baseline)}: no measure "
+            "has an interval."
+        )
     if not parts:
-        return f"No difference between {shown(method)} and {shown(baseline)} is shown in any measure."
+        return f"No difference between {display_name(method)} and {display_name(baseline)} is shown in any measure."
     rest = (
-        f"; no difference shown in {joined(c.metric.words for c in found['none'])}" if found["none"] else ""
+        f"; no difference shown in {join_phrases(c.metric.phrase for c in groups['none'])}"
+        if groups["none"]
+        else ""
     )
-    claimed = [*found["better"], *found["worse"]]
-    unsure = [c.metric.words for c in claimed if _needs_these_seeds(c)]
-    caveat = f" With another training run in mind not shown: {joined(unsure)}." if unsure else ""
+    claimed = [*groups["better"], *groups["worse"]]
+    unsure = [c.metric.phrase for c in claimed if _needs_these_seeds(c)]
+    caveat = f" With another training run in mind not shown: {join_phrases(unsure)}." if unsure else ""
     if all(math.isnan(c.crossed.low) for c in claimed):
         caveat = " Said of these training runs: too few seeds to speak of others."
-    return f"{shown(method)} against {shown(baseline)}: {', '.join(parts)}{rest}.{caveat}"
+    return f"{display_name(method)} against {display_name(baseline)}: {', '.join(parts)}{rest}.{caveat}"
 
 
-def _needs_these_seeds(one: Compared) -> bool:
+def _needs_these_seeds(one: MetricComparison) -> bool:
     """Whether a claim rests on the runs that were trained: with the seeds drawn too, zero is inside."""
     return not math.isnan(one.crossed.low) and not one.crossed.excludes(0.0)
 
 
-def _compared(comparison: Comparison) -> str:
+def _scope(comparison: Comparison) -> str:
     rows = comparison.rows("clean")
     subjects = rows.drop_duplicates("subject")
     positive = int((subjects["label"] > 0.5).sum())
     seeds = sorted({int(s) for s in comparison.frame["seed"].dropna()})
-    parts = f"{listed(shown(m) for m in comparison.methods)} on {len(subjects)} test subjects"
+    parts = f"{join_methods(display_name(m) for m in comparison.methods)} on {len(subjects)} test subjects"
     if subjects["label"].notna().any() and comparison.kind == "binary":
         parts += f" ({positive} positive, {len(subjects) - positive} negative)"
     if len(rows) != len(subjects):
         parts += f", {len(rows)} cases"
     if seeds:
         parts += f", training seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    return f"Compared: {parts}; baseline {shown(comparison.baseline)}."
+    return f"Compared: {parts}; baseline {display_name(comparison.baseline)}."
 
 
-def _restores(comparison: Comparison) -> str:
+def _gain_over_input(comparison: Comparison) -> str:
     gains = []
     for method in comparison.methods:
-        gain = paired(comparison, PSNR, method, "input")
+        gain = paired_interval(comparison, PSNR, method, "input")
         if math.isnan(gain.estimate):  # a restoration equal to the clean image has no finite PSNR
             continue
-        gains.append(f"{shown(method)} {told(gain, 2, sign=True, unit=PSNR.unit)}")
-    return f"PSNR over the degraded input: {listed(gains)}."
+        gains.append(f"{display_name(method)} {interval_text(gain, 2, sign=True, unit=PSNR.unit)}")
+    return f"PSNR over the degraded input: {join_methods(gains)}."
 
 
 def _read_against_input(comparison: Comparison) -> Iterable[str]:
     """A higher PSNR than the input's says nothing about how the images read, so that is said beside it."""
-    for metric in (spoken(JUDGE, comparison.kind), SUVR):
+    for metric in (with_kind_phrase(JUDGE, comparison.kind), SUVR):
         changes = [
-            f"{shown(m)} {told(one.interval, metric.digits, sign=True)}{_mark(one)}"
-            for m, one in family(comparison, metric, "input", seeds=False).items()
+            f"{display_name(m)} {interval_text(one.interval, metric.digits, sign=True)}{_mark(one)}"
+            for m, one in compare_methods(comparison, metric, "input", seeds=False).items()
             if not math.isnan(one.interval.estimate)
         ]
         if changes:
-            yield f"Change of {metric.words} from the degraded input, less is better: {listed(changes)}."
+            yield f"Change of {metric.phrase} from the degraded input, less is better: {join_methods(changes)}."
 
 
-def _mark(one: Compared) -> str:
+def _mark(one: MetricComparison) -> str:
     return "" if one.verdict == "none" else f" ({one.verdict})"
 
 
-def _against(comparison: Comparison, method: str, compared: list[Compared]) -> str:
-    found = _sorted_out(compared)
-    if not any(found.values()):
-        return f"{shown(method)} against {shown(comparison.baseline)}: no image in common, hence nothing to compare."
+def _against(comparison: Comparison, method: str, compared: list[MetricComparison]) -> str:
+    groups = _by_verdict(compared)
+    if not any(groups.values()):
+        return (
+            f"{display_name(method)} against {display_name(comparison.baseline)}: no image in common, "
+            "hence nothing to compare."
+        )
     beyond = [
-        f"{c.metric.words} is {word} ({told(c.interval, c.metric.digits, sign=True, unit=c.metric.unit)})"
+        f"{c.metric.phrase} is {word} ({interval_text(c.interval, c.metric.digits, sign=True, unit=c.metric.unit)})"
         for word in ("better", "worse")
-        for c in found[word]
+        for c in groups[word]
     ]
-    text = f"{shown(method)} against {shown(comparison.baseline)}: "
-    if found["none"] and not beyond and all(math.isnan(c.interval.low) for c in found["none"]):
-        bare = joined(f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)})" for c in found["none"])
+    text = f"{display_name(method)} against {display_name(comparison.baseline)}: "
+    if groups["none"] and not beyond and all(math.isnan(c.interval.low) for c in groups["none"]):
+        bare = join_phrases(
+            f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)})" for c in groups["none"]
+        )
         return f"{text}without an interval, hence no claim: {bare}."
-    within = [c for c in found["none"] if not c.interval.excludes(0.0)]
-    beside = [c for c in found["none"] if c not in within]
-    parts = [joined(beyond)] if beyond else []
+    within = [c for c in groups["none"] if not c.interval.excludes(0.0)]
+    beside = [c for c in groups["none"] if c not in within]
+    parts = [join_phrases(beyond)] if beyond else []
     if beside:
         parts.append(
             "zero is outside the interval, but the p corrected over the methods is not below .05, hence no claim: "
-            + joined(
-                f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}, {p_text(c.p)})" for c in beside
+            + join_phrases(
+                f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)}, {p_text(c.p)})" for c in beside
             )
         )
     if within:
-        measures = joined(
-            f"{c.metric.words} ({_gap(c.metric, c.interval.estimate)}{_subjects(c)})" for c in within
+        measures = join_phrases(
+            f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)}{_subjects(c)})" for c in within
         )
         known = any(_subjects(c) for c in within)
         # The observed size may itself be chance, so that this is a plan and no verdict on this study.
@@ -194,9 +214,9 @@ def _against(comparison: Comparison, method: str, compared: list[Compared]) -> s
     return f"{text}{'. '.join(part[:1].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
 
 
-def _subjects(one: Compared) -> str:
+def _subjects(one: MetricComparison) -> str:
     """How many subjects a true difference of the observed size would take, where that is more than there are."""
-    count = needed(one.difference, one.metric, POWERS[0])
+    count = subjects_needed(one.difference, one.metric, POWERS[0])
     return f", {count} subjects" if count and count > one.difference.count else ""
 
 
@@ -204,82 +224,83 @@ def _gap(metric: Metric, value: float) -> str:
     return number(value, metric.digits, sign=True) + metric.unit
 
 
-def _with_other_seeds(comparison: Comparison, against: dict[str, list[Compared]]) -> Iterable[str]:
+def _with_other_seeds(comparison: Comparison, against: dict[str, list[MetricComparison]]) -> Iterable[str]:
     """Whether the differences would be there again after another training run."""
     for method, compared in against.items():
         claimed = [c for c in compared if c.verdict != "none" and not math.isnan(c.crossed.low)]
         holds = [c for c in claimed if not _needs_these_seeds(c)]
-        said = [
-            f"{verb} {joined(c.metric.words for c in some)}"
+        parts = [
+            f"{verb} {join_phrases(c.metric.phrase for c in some)}"
             for verb, some in (
                 ("holds for", holds),
                 ("is not shown for", [c for c in claimed if c not in holds]),
             )
             if some
         ]
-        if said:
+        if parts:
             yield (
-                f"That {shown(method)} differs from {shown(comparison.baseline)}, also with another training run in "
-                f"mind ({claimed[0].seeds} seeds), {' and '.join(said)}."
+                f"That {display_name(method)} differs from {display_name(comparison.baseline)}, also with "
+                "another training run in "
+                f"mind ({claimed[0].seeds} seeds), {' and '.join(parts)}."
             )
 
 
-def _equivalences(comparison: Comparison, study: Study | None) -> Iterable[str]:
-    words = {
+def _equivalences(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
+    templates = {
         "equivalent": "{0} equivalent within ±{1}",
         "not worse": "{0} not worse by {1} or more, equivalence not shown",
         "not shown": "equivalence of {0} within ±{1} not shown",
     }
     stated = [m for m in METRICS if m.name in comparison.inference.margins]
-    families = [family(comparison, metric, comparison.baseline) for metric in stated]
-    for method in comparison.others:
-        said = [
-            words[word].format(one.metric.words, f"{one.equivalence.margin:g}{one.metric.unit}")
+    families = [compare_methods(comparison, metric, comparison.baseline) for metric in stated]
+    for method in comparison.compared_methods:
+        parts = [
+            templates[word].format(one.metric.phrase, f"{one.equivalence.margin:g}{one.metric.unit}")
             + (
                 " (of these training runs; with another in mind not shown)"
-                if one.equivalent_here_only
+                if one.equivalent_for_trained_seeds
                 else ""
             )
             for one in (
-                *(found[method] for found in families),
+                *(comparisons[method] for comparisons in families),
                 *_verified(study, method, comparison.baseline),
             )
             if one.equivalence and (word := equivalence_word(one))
         ]
-        if said:
+        if parts:
             yield (
-                f"{shown(method)} and {shown(comparison.baseline)}, by the margins that were stated: "
-                f"{'; '.join(said)}."
+                f"{display_name(method)} and {display_name(comparison.baseline)}, by the margins that were stated: "
+                f"{'; '.join(parts)}."
             )
 
 
-def _verified(study: Study | None, method: str, baseline: str) -> list[Compared]:
-    return study.by_judges(method, baseline) if study is not None else []
+def _verified(study: VerificationStudy | None, method: str, baseline: str) -> list[MetricComparison]:
+    return study.judge_differences(method, baseline) if study is not None else []
 
 
 def _slopes(comparison: Comparison) -> Iterable[str]:
-    found = {m: suvr(comparison.rows(m)) for m in comparison.methods}
-    slopes = {m: f.slope for m, f in found.items() if f.count and not math.isnan(f.slope.estimate)}
+    agreements = {m: suvr_agreement(comparison.rows(m)) for m in comparison.methods}
+    slopes = {m: f.slope for m, f in agreements.items() if f.count and not math.isnan(f.slope.estimate)}
     if not slopes:
         return
-    each = listed(f"{shown(m)} {told(s, 2)}" for m, s in slopes.items())
-    below = [shown(m) for m, s in slopes.items() if s.high < 1]
-    shrunk = f" {listed(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
+    each = join_methods(f"{display_name(m)} {interval_text(s, 2)}" for m, s in slopes.items())
+    below = [display_name(m) for m, s in slopes.items() if s.high < 1]
+    shrunk = f" {join_methods(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
     yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {each}.{shrunk}"
 
 
-def _flips(comparison: Comparison, found: Study | None) -> Iterable[str]:
+def _flips(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
     clean = comparison.rows("clean")
     readers = {
-        r: words
-        for r, words in (
+        r: phrase
+        for r, phrase in (
             ("suvr", "moves across the SUVR cut"),
             ("judge", "turns the judge on"),
             ("task", "turns T on"),
         )
         if clean[f"{r}_decision"].notna().any()
     }
-    if not readers and found is not None:  # the verification says whether the person is recognised
+    if not readers and study is not None:  # the verification says whether the person is recognised
         return
     if not readers and comparison.frame["judge_mae"].notna().any():
         yield "The readers give no single decision that could flip: see what they make of each part of the property."
@@ -291,54 +312,58 @@ def _flips(comparison: Comparison, found: Study | None) -> Iterable[str]:
         before = flips_of(comparison, "input")
         who = {"suvr": "by the SUVR", "judge": "by the judge", "task": "by T"}
         counts = [f"{int(before[f'flip_{reader}'].sum())} {who[reader]}" for reader in readers]
-        yield f"Of {len(clean)} cases the degraded input itself flips the reading of {joined(counts)}."
+        yield f"Of {len(clean)} cases the degraded input itself flips the reading of {join_phrases(counts)}."
     steady = []
     for method in comparison.methods:
         several = " with one of its seeds at least," if comparison.rows(method)["seed"].nunique() > 1 else ""
         rows = flips_of(comparison, method)
         turned = []
-        for reader, words in readers.items():
+        for reader, phrase in readers.items():
             cases = [str(c) for c in dict.fromkeys(rows[rows[f"flip_{reader}"]]["case"])]
             if cases:
-                turned.append(f"{words} {_some(cases)}")
+                turned.append(f"{phrase} {_shortened(cases)}")
         if turned:
-            yield f"Compared with the clean image,{several} {shown(method)} {'; '.join(turned)}."
+            yield f"Compared with the clean image,{several} {display_name(method)} {'; '.join(turned)}."
         else:
-            steady.append(shown(method))
+            steady.append(display_name(method))
     if steady:
-        yield f"{listed(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
+        yield f"{join_methods(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
 
 
-def _some(cases: list[str], most: int = 6) -> str:
-    return joined(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"
+def _shortened(cases: list[str], most: int = 6) -> str:
+    return (
+        join_phrases(cases)
+        if len(cases) <= most
+        else f"{', '.join(cases[:most])} and {len(cases) - most} more"
+    )
 
 
-def _warnings(comparison: Comparison, found: Study | None) -> Iterable[str]:
+def _warnings(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
     yield from comparison.notes
     clean = comparison.rows("clean")
     subjects, photos = clean["subject"].nunique(), comparison.images
-    read = reading(clean, clean, "judge")
+    read = reader_summary(clean, clean, "judge")
     if read.decisions and read.wrong:
         yield (
             f"The judge errs on {read.wrong} of {read.decisions} clean {photos}: of its errors on restored images as "
             f"many may be its own, and not the methods’."
         )
-    task = reading(clean, clean, "task")
+    task = reader_summary(clean, clean, "task")
     if task.decisions and task.wrong:
         yield f"T errs on {task.wrong} of {task.decisions} clean {photos}: it can teach no more than it knows."
-    by_suvr = reading(clean, clean, "suvr")
+    by_suvr = reader_summary(clean, clean, "suvr")
     if by_suvr.decisions and by_suvr.wrong:
         yield (
             f"The SUVR of the clean image contradicts the label in {by_suvr.wrong} of {by_suvr.decisions} cases "
             f"(noise and partial volume near the cut): flips are counted against the clean image, not the label."
         )
     # Variants are told apart by what follows the name, as in task_gan_frozen.
-    taught = [shown(m) for m in comparison.methods if m.startswith("task_gan")]
-    if task.decisions and taught:
-        them = "it" if len(taught) == 1 else "them"
+    methods = [display_name(m) for m in comparison.methods if m.startswith("task_gan")]
+    if task.decisions and methods:
+        them = "it" if len(methods) == 1 else "them"
         also = " and the SUVR’s" if comparison.frame["suvr_bias"].notna().any() else ""
         yield (
-            f"T taught {listed(taught)}, so T’s own figures are no evidence for {them}; the judge’s{also} are."
+            f"T taught {join_methods(methods)}, so T’s own figures are no evidence for {them}; the judge’s{also} are."
         )
     if subjects < FEWEST:
         yield (
@@ -357,7 +382,7 @@ def _warnings(comparison: Comparison, found: Study | None) -> Iterable[str]:
         )
     yield from _between_seeds(comparison)
     tested = sum(bool(comparison.frame[m.column].notna().any()) for m in HEADLINE)
-    tested += len(found.able) if found is not None else 0
+    tested += len(study.valid_judges) if study is not None else 0
     if subjects >= FEWEST and tested > 1:
         yield (
             f"Each of the {tested} measures is tested by itself at 5 %, not corrected for the others: among so "
@@ -372,15 +397,15 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
         column = "suvr_bias" if metric is SUVR else metric.key
         rows = comparison.frame[comparison.frame["method"].isin(comparison.methods)]
         values = pd.Series(
-            np.abs(finite(rows[column])) if metric is SUVR else finite(rows[column]), rows.index
+            np.abs(finite_values(rows[column])) if metric is SUVR else finite_values(rows[column]), rows.index
         )
         means = values.groupby([rows["method"], rows["seed"]]).mean().groupby(level=0)
         spread = (means.max() - means.min())[means.count() > 1]
         if spread.notna().any():
             most[metric] = float(spread.max())
     if most:
-        gaps = joined(
-            f"{spoken(m, comparison.kind).words} by up to {number(gap, m.digits)}{m.unit}"
+        gaps = join_phrases(
+            f"{with_kind_phrase(m, comparison.kind).phrase} by up to {number(gap, m.digits)}{m.unit}"
             for m, gap in most.items()
         )
         yield (

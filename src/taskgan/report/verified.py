@@ -15,11 +15,11 @@ from taskgan.evaluate.verification.table import (
     INPUT_PROBE,
     RESTORED,
     RESTORED_PROBE,
-    Compared,
+    DistanceTable,
     read_verification,
 )
-from taskgan.report.load import Comparison, Evaluated
-from taskgan.report.names import shown
+from taskgan.report.load import Comparison, EvaluationFolder
+from taskgan.report.names import display_name
 
 Floats = NDArray[np.float64]
 BOTH, PROBE = "both", "probe"
@@ -29,33 +29,33 @@ THRESHOLDS = ("train", "val")
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerificationData:
     """What is verified, and how far apart everything is.
 
     Attributes:
-        first: (N) cases of the test pairs.
-        second: (N) likewise.
+        first_cases: (N) cases of the test pairs.
+        second_cases: (N) likewise.
         pairs: Who is on them.
         readers: In the order of the files: T and the judge before those that are not learned.
         methods: ``clean``, ``input`` where it is known, and the restoring methods.
         seeds: Of each restoring method's distances, lowest first; (nan,) for images without seeds.
         distances: (S, N) by reader, method and protocol.
-        cuts: Thresholds of each reader, chosen on clean pairs of ``train`` and ``val``; those that could be.
+        thresholds: Thresholds of each reader, chosen on clean pairs of ``train`` and ``val``; those that could be.
         notes: What has to be said, a sentence each.
     """
 
-    first: tuple[str, ...]
-    second: tuple[str, ...]
+    first_cases: tuple[str, ...]
+    second_cases: tuple[str, ...]
     pairs: ImagePairs
     readers: tuple[str, ...]
     methods: tuple[str, ...]
     seeds: Mapping[str, tuple[float, ...]]
     distances: Mapping[tuple[str, str, str], Floats] = field(repr=False)
-    cuts: Mapping[str, Mapping[str, float]]
+    thresholds: Mapping[str, Mapping[str, float]]
     notes: tuple[str, ...]
 
 
-def read_verified(comparison: Comparison) -> Verified | None:
+def read_verification_data(comparison: Comparison) -> VerificationData | None:
     """Read and join the distances; None where no evaluation has any.
 
     Raises:
@@ -74,8 +74,8 @@ def read_verified(comparison: Comparison) -> Verified | None:
         return None
     notes = _notes(comparison, held, runs, len(common))
     runs = {key: frame.loc[common] for key, frame in runs.items()}
-    about = next(iter(runs.values()))
-    if (about["first_person"] == about["second_person"]).nunique() < 2:
+    rows = next(iter(runs.values()))
+    if (rows["first_person"] == rows["second_person"]).nunique() < 2:
         return None
     _same_readers(tables)
     methods = tuple(m for m in comparison.methods if any(method == m for method, _ in runs))
@@ -87,27 +87,27 @@ def read_verified(comparison: Comparison) -> Verified | None:
         return None
     distances, with_input = _distances(runs, readers, methods)
     table = held[0][1]
-    return Verified(
-        first=tuple(about["first"]),
-        second=tuple(about["second"]),
-        pairs=ImagePairs.of(list(about["first_person"]), list(about["second_person"])),
+    return VerificationData(
+        first_cases=tuple(rows["first"]),
+        second_cases=tuple(rows["second"]),
+        pairs=ImagePairs.from_people(list(rows["first_person"]), list(rows["second_person"])),
         readers=readers,
         methods=("clean", *(("input",) if with_input else ()), *methods),
         seeds={m: tuple(seed for method, seed in runs if method == m) for m in methods},
         distances=distances,
-        cuts={reader: _cuts(table, reader) for reader in readers},
+        thresholds={reader: _thresholds(table, reader) for reader in readers},
         notes=tuple(notes),
     )
 
 
-def _seed(one: Evaluated) -> float:
+def _seed(one: EvaluationFolder) -> float:
     seed = one.record.get("seed")
     return float("nan") if seed is None else float(seed)
 
 
-def _frame(table: Compared) -> pd.DataFrame:
+def _frame(table: DistanceTable) -> pd.DataFrame:
     """The test pairs, indexed by their cases, a column a reader and sort of image."""
-    rows = table.of("test")
+    rows = table.subset("test")
     frame = pd.DataFrame(
         {
             _column(reader, image): table.distance(reader, image)
@@ -125,30 +125,30 @@ def _column(reader: str, image: str) -> str:
     return f"{reader}\n{image}"
 
 
-def _runs(found: Sequence[tuple[str, float, pd.DataFrame]]) -> dict[tuple[str, float], pd.DataFrame]:
+def _runs(tables: Sequence[tuple[str, float, pd.DataFrame]]) -> dict[tuple[str, float], pd.DataFrame]:
     """A table for each method and seed, by seed: folds of one seed are of different pairs and stand together."""
     parts: dict[tuple[str, float], list[pd.DataFrame]] = {}
-    for method, seed, frame in sorted(found, key=lambda one: (np.isnan(one[1]), one[1])):
-        key = next((k for k in parts if k[0] == method and _alike(k[1], seed)), (method, seed))
+    for method, seed, frame in sorted(tables, key=lambda one: (np.isnan(one[1]), one[1])):
+        key = next((k for k in parts if k[0] == method and _same_seed(k[1], seed)), (method, seed))
         parts.setdefault(key, []).append(frame)
     joined = {key: pd.concat(frames) for key, frames in parts.items()}
     return {key: frame[~frame.index.duplicated()] for key, frame in joined.items()}
 
 
-def _alike(one: float, two: float) -> bool:
+def _same_seed(one: float, two: float) -> bool:
     return one == two or bool(np.isnan(one) and np.isnan(two))
 
 
 def _common(indices: Sequence[pd.Index]) -> pd.Index:
     """Pairs that are in all of them, in the order of the first."""
-    wanted = set(indices[0]).intersection(*map(set, indices[1:]))
-    kept: pd.Index = indices[0][[pair in wanted for pair in indices[0]]]
-    return kept
+    shared = set(indices[0]).intersection(*map(set, indices[1:]))
+    pairs: pd.Index = indices[0][[pair in shared for pair in indices[0]]]
+    return pairs
 
 
 def _notes(
     comparison: Comparison,
-    held: Sequence[tuple[Evaluated, Compared]],
+    held: Sequence[tuple[EvaluationFolder, DistanceTable]],
     runs: Mapping[tuple[str, float], pd.DataFrame],
     common: int,
 ) -> list[str]:
@@ -156,7 +156,9 @@ def _notes(
     without = len(comparison.evaluations) - len(held)
     if without:
         have = {one.folder for one, _ in held}
-        names = [shown(str(e.record.get("method"))) for e in comparison.evaluations if e.folder not in have]
+        names = [
+            display_name(str(e.record.get("method"))) for e in comparison.evaluations if e.folder not in have
+        ]
         notes.append(
             f"{without} of {len(comparison.evaluations)} evaluations ({'; '.join(dict.fromkeys(names))}) hold no "
             "verification; evaluate them again."
@@ -167,7 +169,7 @@ def _notes(
     return notes
 
 
-def _same_readers(tables: Sequence[tuple[Evaluated, pd.DataFrame]]) -> None:
+def _same_readers(tables: Sequence[tuple[EvaluationFolder, pd.DataFrame]]) -> None:
     """Clean and degraded images are the same in all evaluations, and so must be their distances."""
     (place, first), *others = tables
     for one, frame in others:
@@ -206,28 +208,28 @@ def _distances(
 ) -> tuple[dict[tuple[str, str, str], Floats], bool]:
     """(S, N) by reader, method and protocol, and whether the degraded images have theirs by all readers."""
     own = next(iter(runs.values()))
-    found: dict[tuple[str, str, str], Floats] = {}
+    distances: dict[tuple[str, str, str], Floats] = {}
     for reader in readers:
         for protocol, (of_input, of_restored) in PROTOCOLS.items():
-            wanted = [("clean", CLEAN, [own]), ("input", of_input, [own])]
+            sources = [("clean", CLEAN, [own]), ("input", of_input, [own])]
             for method in methods:
                 frames = [frame for (name, _), frame in runs.items() if name == method]
-                wanted.append((method, of_restored, frames))
-            for method, image, frames in wanted:
+                sources.append((method, of_restored, frames))
+            for method, image, frames in sources:
                 column = _column(reader, image)
                 if all(column in frame for frame in frames):
                     values = np.stack([frame[column].to_numpy(dtype=np.float64) for frame in frames])
                     if np.isfinite(values).all():
-                        found[reader, method, protocol] = values
-    return found, all((reader, "input", BOTH) in found for reader in readers)
+                        distances[reader, method, protocol] = values
+    return distances, all((reader, "input", BOTH) in distances for reader in readers)
 
 
-def _cuts(table: Compared, reader: str) -> dict[str, float]:
-    found = {}
+def _thresholds(table: DistanceTable, reader: str) -> dict[str, float]:
+    thresholds = {}
     for name in THRESHOLDS:
-        same = [row.same for row in table.of(name)]
+        same = [row.same for row in table.subset(name)]
         if len(set(same)) == 2:
             values = table.distance(reader, CLEAN, name)
             if np.isfinite(values).all():
-                found[name] = best_threshold(values, same)
-    return found
+                thresholds[name] = best_threshold(values, same)
+    return thresholds

@@ -15,22 +15,22 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
-from taskgan.restore.inputs import Job, Unfit, check_metadata, find_jobs
+from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
 from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import Origin
 from taskgan.restore.photos import check_output_format, write_restored
 from taskgan.restore.precision import check_precision
 from taskgan.restore.record import (
-    Progress,
-    Record,
-    Settings,
+    RestorationProgress,
+    RestorationRecord,
+    RestoreSettings,
+    domain_warnings,
     is_written,
     refuse_existing,
-    sidecar_of,
-    warnings_for,
-    write_side,
+    restored_sidecar,
+    write_image_sidecar,
 )
-from taskgan.restore.restorer import Restored, Restorer
+from taskgan.restore.restorer import RestoredVolume, Restorer
 from taskgan.restore.tiles import restore_case
 
 
@@ -94,10 +94,10 @@ def restore(
         raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
     if threads > 0:
         torch.set_num_threads(threads)
-    wanted = check_precision(precision)
-    device = "cuda" if torch.cuda.is_available() and wanted != "bf16" else "cpu"
+    mode = check_precision(precision)
+    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
     restorer = Restorer.from_folder(
-        model, generator=generator, precision=wanted, batch_size=batch_size, device=device
+        model, generator=generator, precision=mode, batch_size=batch_size, device=device
     )
     assert restorer.card is not None
     if samples:
@@ -105,29 +105,33 @@ def restore(
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
     jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
     with locked(out, "the restored images", beside=is_image_name(out)):
-        return _apply(restorer, jobs, out, Settings(precision, samples, seed), overwrite=overwrite)
+        return _restore_jobs(
+            restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite
+        )
 
 
-def _apply(
-    restorer: Restorer, jobs: Sequence[Job], out: Path, settings: Settings, *, overwrite: bool
+def _restore_jobs(
+    restorer: Restorer, jobs: Sequence[Job], out: Path, settings: RestoreSettings, *, overwrite: bool
 ) -> Path:
     card = restorer.card
     assert card is not None
-    record = None if is_image_name(out) else Record(out, Origin.of(card), settings, jobs)
-    found = _found(record, jobs, Origin.of(card), settings, overwrite=overwrite)
-    if found == "done":
+    record = None if is_image_name(out) else RestorationRecord(out, Origin.from_card(card), settings, jobs)
+    status = _earlier_progress(record, jobs, Origin.from_card(card), settings, overwrite=overwrite)
+    if status == "done":
         say(f"{out}: already done (--overwrite restores anew)")
         return out
-    notes, unread = _check(jobs, card)
+    notes, unread = _check_images(jobs, card)
     if record is not None:
         record.open()
     good = [job for job in jobs if job.target not in unread]
-    kept = {
-        job.target for job in good if found == "unfinished" and is_written(job, Origin.of(card), settings)
+    written = {
+        job.target
+        for job in good
+        if status == "unfinished" and is_written(job, Origin.from_card(card), settings)
     }
-    if kept:
-        say(f"{out}: going on, {len(kept)} of {len(good)} images are there")
-    left_out = unread | _restore_each(good, kept, notes, restorer, settings)
+    if written:
+        say(f"{out}: going on, {len(written)} of {len(good)} images are there")
+    left_out = unread | _restore_each(good, written, notes, restorer, settings)
     if record is not None:
         record.close(left_out)
     count = len(jobs) - len(left_out)
@@ -137,9 +141,14 @@ def _apply(
     return out
 
 
-def _found(
-    record: Record | None, jobs: Sequence[Job], origin: Origin, settings: Settings, *, overwrite: bool
-) -> Progress:
+def _earlier_progress(
+    record: RestorationRecord | None,
+    jobs: Sequence[Job],
+    origin: Origin,
+    settings: RestoreSettings,
+    *,
+    overwrite: bool,
+) -> RestorationProgress:
     """What an earlier call has left; of one output file the sidecar tells."""
     if record is not None:
         return record.check(overwrite=overwrite)
@@ -152,20 +161,20 @@ def _found(
 
 def _restore_each(
     jobs: Sequence[Job],
-    kept: Collection[Path],
+    written: Collection[Path],
     notes: Mapping[Path, Sequence[str]],
     restorer: Restorer,
-    settings: Settings,
+    settings: RestoreSettings,
 ) -> dict[Path, str]:
     """Restore and write; gives why some were left out, by target."""
     card, case = restorer.card, None
     assert card is not None
     left_out: dict[Path, str] = {}
-    with progress("restore", len(jobs), "images", start=len(kept)) as shown:
+    with progress("restore", len(jobs), "images", start=len(written)) as bar:
         for job in jobs:
             if notes[job.target]:
                 say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
-            if job.target in kept:
+            if job.target in written:
                 continue
             # The next row is often about another contrast of the same acquisition.
             case = load_case(job.pair, card.data, clean=False, known=case)
@@ -181,12 +190,12 @@ def _restore_each(
             ):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
             else:
-                _write(job, case, restored, card, settings, notes[job.target])
-            shown.advance(case=job.case)
+                _write_image(job, case, restored, card, settings, notes[job.target])
+            bar.advance(case=job.case)
     return left_out
 
 
-def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]], dict[Path, str]]:
+def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]], dict[Path, str]]:
     """Read every image once.
 
     Returns:
@@ -196,26 +205,26 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]],
     unfit: set[Path] = set()
     notes: dict[Path, list[str]] = {}
     case: Case | None = None
-    with progress("check", len(jobs), "images") as shown:
+    with progress("check", len(jobs), "images") as bar:
         for job in jobs:
             try:
                 case = load_case(job.pair, card.data, clean=False, known=case)
                 carried = check_metadata(job, case.source)
                 notes[job.target] = [
-                    *warnings_for(case.source.voxel_size, case.intensity.scale, card),
+                    *domain_warnings(case.source.voxel_size, case.intensity.scale, card),
                     *carried,
                 ]
                 if job.is_photo:
                     check_output_format(job)
             except UserError as error:
                 unread[job.target] = str(error)
-                unfit |= {job.target} if isinstance(error, Unfit) else set()
-            shown.advance()
+                unfit |= {job.target} if isinstance(error, UnfitInputError) else set()
+            bar.advance()
     problems = list(
         dict.fromkeys(unread.values())
     )  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and all(
-        job.target in unfit or (job.is_photo and not job.listed) for job in jobs if job.target in unread
+        job.target in unfit or (job.is_photo and not job.from_table) for job in jobs if job.target in unread
     ):
         for problem in problems:
             say(f"warning: {problem}; it is left out")
@@ -227,8 +236,13 @@ def _check(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]],
     return notes, {}
 
 
-def _write(
-    job: Job, case: Case, restored: Restored, card: ModelCard, settings: Settings, notes: Sequence[str]
+def _write_image(
+    job: Job,
+    case: Case,
+    restored: RestoredVolume,
+    card: ModelCard,
+    settings: RestoreSettings,
+    notes: Sequence[str],
 ) -> None:
     """The mean last: where it exists, all that belongs to it does."""
     what = f"mean of {settings.samples} restored images" if settings.samples else "restored image"
@@ -237,10 +251,10 @@ def _write(
         spread = f"standard deviation over {settings.samples} restored images"
         images.insert(0, (job.sd, restored.sd, spread))
     for path, image, description in images:
-        side = sidecar_of(job, restored, card, settings, notes, what=description)
+        side = restored_sidecar(job, restored, card, settings, notes, what=description)
         if path == job.target and job.is_photo:
             side |= write_restored(job, image)
         else:
             values = image.astype(np.float32, copy=False)
             write_volume(path, values, case.source.affine, like=case.source.header)
-        write_side(path, side)
+        write_image_sidecar(path, side)

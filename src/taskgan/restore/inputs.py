@@ -28,13 +28,13 @@ class Job:
     Attributes:
         pair: Its row; an image that comes from no table has one made up.
         target: Where the restored image goes.
-        listed: Whether it comes from a table and so belongs in ``restored.csv``.
+        from_table: Whether it comes from a table and so belongs in ``restored.csv``.
         condition: Which of several images (contrasts) is wanted; empty where the model makes one.
     """
 
     pair: Pair
     target: Path
-    listed: bool
+    from_table: bool
     condition: str = ""
 
     @property
@@ -53,7 +53,7 @@ class Job:
         return self.target.with_name(f"{stem(self.target)}_sd.nii.gz")
 
 
-class Unfit(UserError):
+class UnfitInputError(UserError):
     """An image whose restoration could not be written; the others of a batch are restored without it."""
 
 
@@ -71,7 +71,7 @@ def check_metadata(job: Job, source: Volume) -> list[str]:
         check_affine(image, source)
         return sidecar_and_notes(image, deep=True)[1]
     except UserError as error:
-        raise Unfit(f"case {job.case}: {error}") from None
+        raise UnfitInputError(f"case {job.case}: {error}") from None
 
 
 def find_jobs(
@@ -114,16 +114,16 @@ def find_jobs(
     jobs: list[Job] = []
     for place in inputs:
         if _is_table(place):
-            jobs += _of_table(place, out, data, split, select or {}, conditions)
+            jobs += _table_jobs(place, out, data, split, select or {}, conditions)
             continue
         if split or select:
             raise UserError(f"{place} is no table: split and select need a pairs.csv")
         if len(data.inputs) > 1:
-            wanted = ", ".join(data.inputs)
+            columns = ", ".join(data.inputs)
             raise UserError(
-                f"{place} is no table: the model takes {wanted}; expected a pairs.csv that has them"
+                f"{place} is no table: the model takes {columns}; expected a pairs.csv that has them"
             )
-        jobs += _each(_of_files(place, out), conditions or data.conditions, out)
+        jobs += _per_condition(_file_jobs(place, out), conditions or data.conditions, out)
     _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)
     return jobs
@@ -140,8 +140,8 @@ def _check_out(out: Path, first: Path, jobs: Sequence[Job]) -> None:
             )
         return
     if first.is_file() and not is_image_name(first) and not _is_table(first):
-        wanted = ", ".join((*SUFFIXES, *PHOTO_SUFFIXES))
-        raise UserError(f"{first} is no image by its name; expected one that ends in {wanted}")
+        endings = ", ".join((*SUFFIXES, *PHOTO_SUFFIXES))
+        raise UserError(f"{first} is no image by its name; expected one that ends in {endings}")
     if len(jobs) > 1 or not is_image_name(first):
         raise UserError(f"{out} is one file, the input is {len(jobs)} images of {first}; expected a folder")
     if is_photo_name(out) != jobs[0].is_photo:
@@ -152,7 +152,7 @@ def _is_table(place: Path) -> bool:
     return place.name.endswith(".csv") or (place.is_dir() and (place / "pairs.csv").is_file())
 
 
-def _each(jobs: list[Job], conditions: Sequence[str], out: Path) -> list[Job]:
+def _per_condition(jobs: list[Job], conditions: Sequence[str], out: Path) -> list[Job]:
     """The same images once for every condition, called after it; one named output file keeps its name."""
     if not conditions:
         return jobs
@@ -173,7 +173,7 @@ def _each(jobs: list[Job], conditions: Sequence[str], out: Path) -> list[Job]:
     ]
 
 
-def _of_table(
+def _table_jobs(
     place: Path,
     out: Path,
     data: Data,
@@ -189,19 +189,19 @@ def _of_table(
             f"that the model takes; its columns are {', '.join(pairs.columns)}"
         )
     own = {column: str(value) for column, value in data.select.items() if column in pairs.columns}
-    wanted = own | dict(select)
-    chosen = pairs.select(wanted) if wanted else pairs
+    criteria = own | dict(select)
+    chosen = pairs.select(criteria) if criteria else pairs
     if split is not None:
-        chosen = _split(chosen, split)
+        chosen = _rows_of_split(chosen, split)
     problems = [
         f"row {pair.row} has the case name {pair.case!r}, expected one that can be a file's name"
         for pair in chosen
         if not is_case_name(pair.case)
     ]
-    told = bool(data.condition) and data.condition in pairs.columns
-    if told and conditions:
-        chosen = _about(chosen, data, conditions)
-    if told:
+    has_condition = bool(data.condition) and data.condition in pairs.columns
+    if has_condition and conditions:
+        chosen = _rows_of_conditions(chosen, data, conditions)
+    if has_condition:
         problems += _unknown_conditions(chosen, data)
     if problems:
         raise Problems(f"{pairs.source} cannot be restored", problems)
@@ -209,15 +209,15 @@ def _of_table(
         Job(
             pair,
             out / f"{pair.case}{_suffix(pair.degraded)}",
-            listed=True,
-            condition=condition_of(pair, data) if told else "",
+            from_table=True,
+            condition=condition_of(pair, data) if has_condition else "",
         )
         for pair in chosen
     ]
-    return jobs if told else _each(jobs, conditions or data.conditions, out)
+    return jobs if has_condition else _per_condition(jobs, conditions or data.conditions, out)
 
 
-def _about(pairs: Pairs, data: Data, conditions: Sequence[str]) -> Pairs:
+def _rows_of_conditions(pairs: Pairs, data: Data, conditions: Sequence[str]) -> Pairs:
     """The rows of some conditions."""
     rows = tuple(pair for pair in pairs if pair.columns[data.condition] in conditions)
     if not rows:
@@ -230,43 +230,43 @@ def _about(pairs: Pairs, data: Data, conditions: Sequence[str]) -> Pairs:
 
 
 def _unknown_conditions(pairs: Pairs, data: Data) -> list[str]:
-    found = []
+    problems = []
     for pair in pairs:
         try:
             condition_of(pair, data)
         except UserError as error:
-            found.append(str(error))
-    return found
+            problems.append(str(error))
+    return problems
 
 
-def _split(pairs: Pairs, split: str) -> Pairs:
+def _rows_of_split(pairs: Pairs, split: str) -> Pairs:
     chosen = pairs.split(split)
     if not chosen.rows:
-        found = ", ".join(sorted({pair.split for pair in pairs if pair.split})) or "none"
-        raise UserError(f"{pairs.source} has no row of the split {split!r}; its splits are {found}")
+        names = ", ".join(sorted({pair.split for pair in pairs if pair.split})) or "none"
+        raise UserError(f"{pairs.source} has no row of the split {split!r}; its splits are {names}")
     return chosen
 
 
-def _of_files(place: Path, out: Path) -> list[Job]:
+def _file_jobs(place: Path, out: Path) -> list[Job]:
     if not place.exists():
         raise UserError(f"{place} does not exist; expected a NIfTI file, a photo, a folder or a pairs.csv")
     if place.is_file():
         target = out if is_image_name(out) else out / f"{stem(place)}{_suffix(place)}"
-        return [Job(_made_up(place), target, listed=False)]
-    found = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
+        return [Job(_pair_of_file(place), target, from_table=False)]
+    paths = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
     # Neither hidden files (a killed process's, macOS's "._…") nor what an earlier call wrote below the inputs.
-    found = [path for path in found if not path.name.startswith(".") and not _within(path, out, place)]
+    paths = [path for path in paths if not path.name.startswith(".") and not _within(path, out, place)]
     # Beside volumes, pictures are figures of them.
-    found = [path for path in found if not is_photo_name(path)] or found
-    if not found:
+    paths = [path for path in paths if not is_photo_name(path)] or paths
+    if not paths:
         raise UserError(f"{place} holds no NIfTI image, no photo and no pairs.csv")
     return [
         Job(
-            _made_up(path),
+            _pair_of_file(path),
             out / path.relative_to(place).with_name(f"{stem(path)}{_suffix(path)}"),
-            listed=False,
+            from_table=False,
         )
-        for path in found
+        for path in paths
     ]
 
 
@@ -281,7 +281,7 @@ def _within(path: Path, out: Path, place: Path) -> bool:
     return place.resolve() in folder.parents and folder in path.resolve().parents
 
 
-def _made_up(path: Path) -> Pair:
+def _pair_of_file(path: Path) -> Pair:
     return Pair(
         row=0,
         case=stem(path),

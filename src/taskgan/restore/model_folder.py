@@ -20,16 +20,16 @@ from taskgan.core.files import (
     atomic,
     atomic_folder,
     checksum,
-    previous,
+    previous_folder,
     read_yaml,
     versions,
     write_yaml,
 )
-from taskgan.core.parse import reason
+from taskgan.core.parse import error_text
 from taskgan.core.settings import Settings, validated
-from taskgan.core.tensors import misfit, not_finite
+from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.networks.generator import UNet
-from taskgan.recipe import Data, Generator, Objective, Recogniser, Task
+from taskgan.recipe import Data, Generator, Objective, RecogniserSettings, Task
 
 WEIGHTS = "generator.safetensors"
 CARD = "model.yaml"
@@ -39,7 +39,7 @@ Range = tuple[float, float]
 State = dict[str, Tensor]
 
 
-class Seen(Settings):
+class TrainingDomain(Settings):
     """What the model saw in training; an image outside of it is restored with a warning.
 
     Attributes:
@@ -100,8 +100,8 @@ class ModelCard(Settings):
     custom: str = ""
     data: Data
     task: Task
-    judge: Recogniser
-    seen: Seen
+    judge: RecogniserSettings
+    seen: TrainingDomain
     measured: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     intended_use: str = (
@@ -150,21 +150,21 @@ def read_model(folder: PathLike) -> tuple[State, ModelCard]:
             those that the card speaks of.
         Problems: If the card's values are not valid: all of them at once.
     """
-    place = _place(Path(folder))
+    place = _find_model(Path(folder))
     card = _read_card(place / CARD)
     weights = place / WEIGHTS
     if not weights.is_file():
         raise UserError(f"{place} has a {CARD} but no {WEIGHTS}")
-    found = checksum(weights)
-    if found != card.checksum:
+    actual = checksum(weights)
+    if actual != card.checksum:
         raise UserError(
-            f"{weights} has checksum {found[:12]}, its card expects {card.checksum[:12] or 'none'}: "
+            f"{weights} has checksum {actual[:12]}, its card expects {card.checksum[:12] or 'none'}: "
             "the file is damaged or not this model's"
         )
     try:
         return load_file(weights), card
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{weights} cannot be read as safetensors: {reason(error)}") from None
+        raise UserError(f"{weights} cannot be read as safetensors: {error_text(error)}") from None
 
 
 def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet:
@@ -189,7 +189,7 @@ def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "t
             )
     except (RuntimeError, OverflowError, ValueError) as error:  # numbers that no network has
         raise UserError(
-            f"the architecture in the {CARD} of {name} cannot be built: {reason(error)}"
+            f"the architecture in the {CARD} of {name} cannot be built: {error_text(error)}"
         ) from None
     _load(network, state, f"the architecture of its {CARD}", name, assign=True)
     return network.requires_grad_(False).eval()
@@ -216,23 +216,23 @@ def custom_generator(
 def _load(
     network: nn.Module, state: Mapping[str, Tensor], what: str, name: str, *, assign: bool = False
 ) -> None:
-    if trouble := misfit(state, network):
+    if trouble := state_mismatch(state, network):
         raise UserError(f"the weights of {name} do not fit {what}: {trouble}")
-    if broken := not_finite(state):
+    if broken := nonfinite_tensor(state):
         raise Failed(
             f"the weights of {name} are NaN or infinite in {broken}; it restores nothing, train it anew"
         )
     network.load_state_dict(dict(state), assign=assign)
 
 
-def _place(folder: Path) -> Path:
+def _find_model(folder: Path) -> Path:
     for candidate in (folder, folder / "model"):
-        for place in (candidate, previous(candidate)):
+        for place in (candidate, previous_folder(candidate)):
             if (place / CARD).is_file():
                 return place
     if not folder.exists():
         raise UserError(f"{folder} does not exist; expected a model folder with {CARD} and {WEIGHTS}")
-    if _trained_readers_alone(folder):
+    if _has_recognisers_only(folder):
         raise UserError(
             f"{folder} is a run of objective recogniser, which trains readers and no restorer; expected the run of "
             "another objective, or its model folder"
@@ -240,7 +240,7 @@ def _place(folder: Path) -> Path:
     raise UserError(f"{folder} holds no {CARD}; expected a model folder, or a run folder with model/ in it")
 
 
-def _trained_readers_alone(folder: Path) -> bool:
+def _has_recognisers_only(folder: Path) -> bool:
     recipe = folder / "recipe.yaml"
     return recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser"
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from taskgan.recipe import Data, Recogniser, Task
+from taskgan.recipe import Data, RecogniserSettings, Task
 from taskgan.restore.model_folder import ModelCard
 
 
-class Applied(Protocol):
+class AppliedSettings(Protocol):
     """How a method was applied: what decides a restored number, besides who restored."""
 
     @property
@@ -33,8 +33,8 @@ class Origin:
         seed: Training seed, or None where nothing is drawn.
         fold: Cross-validation fold, or None where nothing is trained.
         step: Optimiser step of the weights.
-        seen: Whom it learnt from: ``people`` and ``images`` as :class:`~taskgan.restore.model_folder.Seen` has
-            them, or ``subjects: 0``.
+        seen: Whom it learnt from: ``people`` and ``images`` as
+            :class:`~taskgan.restore.model_folder.TrainingDomain` has them, or ``subjects: 0``.
     """
 
     method: str
@@ -42,16 +42,16 @@ class Origin:
     checksum: str
     data: Data
     task: Task
-    judge: Recogniser
+    judge: RecogniserSettings
     seed: int | None = None
     fold: int | None = None
     step: int = 0
     seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
 
     @classmethod
-    def of(cls, card: ModelCard) -> "Origin":
+    def from_card(cls, card: ModelCard) -> "Origin":
         """A model by its card."""
-        seen = card.seen
+        domain = card.seen
         return cls(
             method=card.objective,
             name=card.name,
@@ -63,10 +63,10 @@ class Origin:
             fold=card.fold,
             step=card.step,
             seen={
-                "cohort": seen.cohort,
-                "fingerprint": seen.fingerprint,
-                "people": list(seen.people),
-                "images": list(seen.images),
+                "cohort": domain.cohort,
+                "fingerprint": domain.fingerprint,
+                "people": list(domain.people),
+                "images": list(domain.images),
             },
         )
 

@@ -30,10 +30,10 @@ def write_restored(job: Job, luminance: Array) -> dict[str, Any]:
     """
     photo = read_photo(job.pair.degraded)
     write_photo(job.target, with_luminance(photo, luminance[:, :, 0]))
-    return {"Bits": photo.bits, "Restored": _what(photo)}
+    return {"Bits": photo.bits, "Restored": _photo_kind(photo)}
 
 
-def _what(photo: Photo) -> str:
+def _photo_kind(photo: Photo) -> str:
     if photo.pixels.shape[2] == 1:
         return "grey values"
     return "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"

@@ -37,7 +37,7 @@ def bf16_is_native() -> bool:
     return any(capabilities.get(name, False) for name in _NATIVE)
 
 
-def folded(network: UNet, *, in_place: bool = False) -> UNet:
+def fold_batch_norms(network: UNet, *, in_place: bool = False) -> UNet:
     """The network in evaluation, its batch norms part of the convolutions before them, channels last.
 
     The result is the same up to rounding; other norms depend on the image and stay.
@@ -58,7 +58,7 @@ def folded(network: UNet, *, in_place: bool = False) -> UNet:
     return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def reduced(network: UNet) -> UNet:
+def to_bf16(network: UNet) -> UNet:
     """A copy of a folded network in bfloat16, all but the last layer: the output keeps float32's digits."""
     small = copy.deepcopy(network)
     for layers in (small.down, small.up):

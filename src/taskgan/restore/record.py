@@ -14,8 +14,8 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import (
     check_writable,
     checksum,
-    digest,
     read_yaml,
+    value_digest,
     versions,
     write_json,
     write_rows,
@@ -24,17 +24,17 @@ from taskgan.core.files import (
 from taskgan.recipe import Data
 from taskgan.restore.inputs import Job
 from taskgan.restore.model_folder import ModelCard
-from taskgan.restore.origin import Applied, Origin
-from taskgan.restore.restorer import Restored
+from taskgan.restore.origin import AppliedSettings, Origin
+from taskgan.restore.restorer import RestoredVolume
 
-Progress = Literal["new", "unfinished", "done"]
+RestorationProgress = Literal["new", "unfinished", "done"]
 RECORD = "restored.yaml"
 TABLE = "restored.csv"
 INTENSITY_FACTOR = "IntensityFactor"
 """Sidecar field of a prepared image: what its values are multiplied with to be those that were exported."""
 IMAGE_CHECKSUM = "ImageChecksum"
 """Sidecar field: SHA-256 of the image that it belongs to."""
-ABOUT_SEQUENCE = (
+SEQUENCE_FIELDS = (
     "SequenceName",
     "ScanningSequence",
     "SequenceVariant",
@@ -52,7 +52,7 @@ _SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
 
 
 @dataclass(frozen=True)
-class Settings:
+class RestoreSettings:
     """What decides a restored number, besides the model.
 
     Attributes:
@@ -71,7 +71,7 @@ class Settings:
         return values | ({"sample_seed": self.seed} if self.samples else {})
 
 
-def warnings_for(voxel_size: Sequence[float], scale: float, card: ModelCard) -> list[str]:
+def domain_warnings(voxel_size: Sequence[float], scale: float, card: ModelCard) -> list[str]:
     """What an image has that the model did not see, e.g. ``voxels of 6 mm along z, the model saw 2 mm``.
 
     Args:
@@ -79,23 +79,31 @@ def warnings_for(voxel_size: Sequence[float], scale: float, card: ModelCard) -> 
         scale: Factor of its intensity transform.
         card: The model.
     """
-    found = []
+    warnings = []
     for axis, size, (low, high) in zip("xyz", voxel_size, card.seen.voxel_size, strict=False):
         if not low * (1 - _VOXEL_TOLERANCE) <= size <= high * (1 + _VOXEL_TOLERANCE):
-            found.append(f"voxels of {size:.3g} mm along {axis}, the model saw {_span(low, high)} mm")
+            warnings.append(
+                f"voxels of {size:.3g} mm along {axis}, the model saw {_range_text(low, high)} mm"
+            )
     low, high = card.seen.scale
     if not low * (1 - _SCALE_TOLERANCE) <= scale <= high * (1 + _SCALE_TOLERANCE):
         kind = card.data.intensity.kind
-        found.append(f"an intensity ({kind}) of {scale:.4g}, the model saw {_span(low, high)}")
-    return found
+        warnings.append(f"an intensity ({kind}) of {scale:.4g}, the model saw {_range_text(low, high)}")
+    return warnings
 
 
-def _span(low: float, high: float) -> str:
+def _range_text(low: float, high: float) -> str:
     return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
 
 
-def sidecar_of(
-    job: Job, restored: Restored, card: ModelCard, settings: Settings, notes: Sequence[str], *, what: str
+def restored_sidecar(
+    job: Job,
+    restored: RestoredVolume,
+    card: ModelCard,
+    settings: RestoreSettings,
+    notes: Sequence[str],
+    *,
+    what: str,
 ) -> dict[str, Any]:
     """The JSON sidecar of a restored image: the input's own fields, then what was done to it.
 
@@ -110,7 +118,7 @@ def sidecar_of(
     own = read_sidecar(job.pair.degraded)
     own.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
     if job.condition or len(input_files(job.pair, card.data)) > 1:
-        own = {key: value for key, value in own.items() if key not in ABOUT_SEQUENCE}
+        own = {key: value for key, value in own.items() if key not in SEQUENCE_FIELDS}
     if job.condition:
         own["SequenceName"] = f"synthetic {job.condition}"
     before = own.get("GeneratedBy", [])
@@ -134,16 +142,16 @@ def sidecar_of(
     }
     return own | {
         "Sources": [job.pair.degraded.name],
-        **source_marks(job.pair, card.data),
+        **source_checksums(job.pair, card.data),
         "IntensityScale": restored.intensity.scale,
         "Warnings": list(notes),
         "GeneratedBy": [*(before if isinstance(before, list) else []), done],
     }
 
 
-def is_written(job: Job, origin: Origin, settings: Applied) -> bool:
+def is_written(job: Job, origin: Origin, settings: AppliedSettings) -> bool:
     """Whether an interrupted call left this very restoration: same model, settings and source, every byte of it."""
-    return all(is_made(path, job, origin, settings) for path in images_of(job, settings.samples))
+    return all(is_image_written(path, job, origin, settings) for path in images_of(job, settings.samples))
 
 
 def images_of(job: Job, samples: int) -> list[Path]:
@@ -151,16 +159,16 @@ def images_of(job: Job, samples: int) -> list[Path]:
     return [*[job.sd] * bool(samples), job.target]
 
 
-def write_side(path: Path, side: Mapping[str, Any]) -> None:
+def write_image_sidecar(path: Path, values: Mapping[str, Any]) -> None:
     """Write the sidecar of an image that is there already; it vouches for the image by its checksum.
 
     In this order a call that is killed between the two, or while it overwrites others, leaves no sidecar that speaks
     of another image.
     """
-    write_json(sidecar(path), {**side, IMAGE_CHECKSUM: checksum(path)})
+    write_json(sidecar(path), {**values, IMAGE_CHECKSUM: checksum(path)})
 
 
-def is_made(path: Path, job: Job, origin: Origin, settings: Applied) -> bool:
+def is_image_written(path: Path, job: Job, origin: Origin, settings: AppliedSettings) -> bool:
     """Whether a file that was made of a job's source is whole and by this model and these settings."""
     side = read_sidecar(path)
     if not path.is_file() or side.get(IMAGE_CHECKSUM) != checksum(path):
@@ -168,19 +176,19 @@ def is_made(path: Path, job: Job, origin: Origin, settings: Applied) -> bool:
     steps = side.get("GeneratedBy")
     if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
         return False
-    last, wanted, marks = steps[-1], settings.as_values(), source_marks(job.pair, origin.data)
+    last, expected, marks = steps[-1], settings.as_values(), source_checksums(job.pair, origin.data)
     done, model = last.get("Settings"), last.get("Model")
     if not isinstance(done, dict) or not isinstance(model, dict):
         return False
     return (
         model.get("Checksum") == origin.checksum
-        and {key: done.get(key) for key in wanted} == wanted
+        and {key: done.get(key) for key in expected} == expected
         and done.get("condition", "") == job.condition
         and {key: side.get(key) for key in marks} == marks
     )
 
 
-def source_marks(pair: Pair, data: Data) -> dict[str, str]:
+def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
     """What a sidecar keeps of the files that an image was made from, so that a corrected one is noticed.
 
     Args:
@@ -190,13 +198,13 @@ def source_marks(pair: Pair, data: Data) -> dict[str, str]:
     marks = {"SourceChecksum": checksum(pair.degraded)}
     further = input_files(pair, data)[1:]
     if further:
-        marks["FurtherInputsChecksum"] = digest(
+        marks["FurtherInputsChecksum"] = value_digest(
             {"files": [checksum(path) if path else "" for path in further]}
         )
     return marks
 
 
-class Record:
+class RestorationRecord:
     """``restored.yaml`` of an output folder: its status, and all that ``evaluate`` needs to know.
 
     Args:
@@ -204,16 +212,16 @@ class Record:
         origin: Who restores.
         settings: How it is applied.
         jobs: All images of this call.
-        about: Further values that are worth knowing.
+        metadata: Further values that are worth knowing.
     """
 
     def __init__(
         self,
         folder: Path,
         origin: Origin,
-        settings: Applied,
+        settings: AppliedSettings,
         jobs: Sequence[Job],
-        about: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self._folder, self._jobs, self._samples, self._data = folder, jobs, settings.samples, origin.data
         self._values: dict[str, Any] = {
@@ -228,13 +236,13 @@ class Record:
             "images": len(jobs),
             "inputs": self._inputs(jobs),
             **origin.as_values(),
-            **(about or {}),
+            **(metadata or {}),
             "versions": versions(),
         }
 
     def _inputs(self, jobs: Sequence[Job]) -> str:
         """A name for the images of a call."""
-        return digest(
+        return value_digest(
             {
                 "jobs": [
                     [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder))]
@@ -244,7 +252,7 @@ class Record:
             }
         )
 
-    def check(self, *, overwrite: bool) -> Progress:
+    def check(self, *, overwrite: bool) -> RestorationProgress:
         """Whether this very call is done, or an interrupted one is gone on with. Writes nothing.
 
         An overwriting call that was interrupted is gone on with too, whether or not it is asked to overwrite again.
@@ -253,24 +261,24 @@ class Record:
             UserError: If it holds a restoration by another model or settings, one whose files were changed, or images
                 that would be replaced, and ``overwrite`` is not set.
         """
-        found = check_output(self._folder, self._jobs, self._samples, overwrite=overwrite)
-        same = all(found.get(k) == self._values[k] for k in ("checksum", "settings"))
+        stored = check_output(self._folder, self._jobs, self._samples, overwrite=overwrite)
+        same = all(stored.get(k) == self._values[k] for k in ("checksum", "settings"))
         # Images that could not be read may have been repaired or taken away.
-        images = self._values["inputs"] in (found.get("inputs"), found.get("readable"))
-        if found.get("status") == "running" and same and images:
+        images = self._values["inputs"] in (stored.get("inputs"), stored.get("readable"))
+        if stored.get("status") == "running" and same and images:
             return "unfinished"
-        if not found or overwrite:
+        if not stored or overwrite:
             return "new"
-        wrong = differing(self._folder / RECORD, found)
+        wrong = differing(self._folder / RECORD, stored)
         if not (same and images) or wrong is None or self._sources_changed():
-            raise _taken(self._folder, found)
+            raise _output_taken(self._folder, stored)
         if wrong:
             raise UserError(f"{wrong[0]} since it was restored; pass --overwrite to restore all anew")
         return "done"
 
     def _sources_changed(self) -> bool:
         sides = ((job, read_sidecar(job.target)) for job in self._jobs)
-        marks = ((side, source_marks(job.pair, self._data)) for job, side in sides)
+        marks = ((side, source_checksums(job.pair, self._data)) for job, side in sides)
         return any(side.get(key) != value for side, own in marks for key, value in own.items())
 
     def open(self) -> None:
@@ -284,11 +292,11 @@ class Record:
             unread: Why images were left out, by target: the folder stays unfinished.
             further: Images beside those of the jobs.
         """
-        listed = [job for job in self._jobs if job.listed and job.target not in (unread or {})]
+        listed = [job for job in self._jobs if job.from_table and job.target not in (unread or {})]
         table = self._folder / TABLE
         if listed:
-            told = any(job.condition for job in listed)
-            columns = ["case", "restored", *["sd"] * bool(self._samples), *["condition"] * told]
+            with_condition = any(job.condition for job in listed)
+            columns = ["case", "restored", *["sd"] * bool(self._samples), *["condition"] * with_condition]
             rows = (
                 {"case": j.case, "restored": j.target.name, "sd": j.sd.name, "condition": j.condition}
                 for j in listed
@@ -298,8 +306,8 @@ class Record:
             table.unlink(missing_ok=True)
         if unread:
             readable = self._inputs([job for job in self._jobs if job.target not in unread])
-            about = {"unread": list(unread.values()), "readable": readable}
-            write_yaml(self._folder / RECORD, self._values | about)
+            extra = {"unread": list(unread.values()), "readable": readable}
+            write_yaml(self._folder / RECORD, self._values | extra)
             return
         images = [*further, *(path for job in self._jobs for path in images_of(job, self._samples))]
         files = [*images, *map(sidecar, images), *[table] * bool(listed)]
@@ -323,16 +331,16 @@ def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: 
     """
     check_writable(folder, "the restored images")
     path = folder / RECORD
-    found = read_yaml(path) if path.is_file() else {}
-    if not overwrite and not found:
+    stored = read_yaml(path) if path.is_file() else {}
+    if not overwrite and not stored:
         refuse_existing(jobs, samples)
-    return found
+    return stored
 
 
-def _taken(folder: Path, found: Mapping[str, Any]) -> UserError:
-    what = "a finished" if found.get("status") == "complete" else "another, unfinished"
+def _output_taken(folder: Path, stored: Mapping[str, Any]) -> UserError:
+    what = "a finished" if stored.get("status") == "complete" else "another, unfinished"
     return UserError(
-        f"{folder} holds {what} restoration by {found.get('model')}; choose another folder or pass --overwrite"
+        f"{folder} holds {what} restoration by {stored.get('model')}; choose another folder or pass --overwrite"
     )
 
 

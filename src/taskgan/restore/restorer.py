@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from taskgan.cohort.conditions import one_hot, with_planes
+from taskgan.cohort.conditions import one_hot, with_condition_planes
 from taskgan.cohort.intensity import Intensity, fit_further, fit_intensity
 from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
 from taskgan.core.errors import UserError
@@ -19,7 +19,7 @@ from taskgan.core.files import PathLike
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data
 from taskgan.restore.model_folder import ModelCard, build_generator, custom_generator, read_model
-from taskgan.restore.precision import Precision, bf16_is_native, folded, reduced
+from taskgan.restore.precision import Precision, bf16_is_native, fold_batch_norms, to_bf16
 
 Array = NDArray[np.float32]
 Image = TypeVar("Image", NDArray[Any], torch.Tensor)
@@ -31,7 +31,7 @@ _BF16_BATCH = (
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredVolume:
     """A restored volume or stack of slices.
 
     Attributes:
@@ -86,7 +86,7 @@ class Restorer:
         self._small: nn.Module | None = None
         if precision == "bf16" or (precision == "auto" and able and bf16_is_native()):
             assert isinstance(network, UNet)
-            self._small = reduced(network)
+            self._small = to_bf16(network)
         self._probe = precision == "auto" and self._small is not None
 
     @classmethod
@@ -117,7 +117,7 @@ class Restorer:
         state, card = read_model(folder)
         network: nn.Module
         if generator is None:
-            network = folded(build_generator(state, card, str(folder)), in_place=True)
+            network = fold_batch_norms(build_generator(state, card, str(folder)), in_place=True)
         else:
             network = custom_generator(generator, state, card, str(folder))
         restorer = cls(network.to(device), card.data, precision=precision, batch_size=batch_size)
@@ -154,9 +154,9 @@ class Restorer:
         degraded = _volume(image)
         restored = self.restore_volume(degraded, [_volume(one) for one in extras], condition=condition)
         if spacing is not None and self.card is not None:
-            from taskgan.restore.record import warnings_for
+            from taskgan.restore.record import domain_warnings
 
-            for text in warnings_for(spacing, restored.intensity.scale, self.card):
+            for text in domain_warnings(spacing, restored.intensity.scale, self.card):
                 warnings.warn(f"the image has {text}", stacklevel=2)
         values = restored.image.reshape(tuple(image.shape))
         if isinstance(image, torch.Tensor):
@@ -221,8 +221,8 @@ class Restorer:
             torch.from_numpy(np.ascontiguousarray(image)) for image in (restored[:, None], inputs[:, :1])
         ]
         with torch.inference_mode():
-            found = self._network.project(*(image.to(self._device) for image in images))
-        return np.asarray(found[:, 0].cpu().numpy())
+            outputs = self._network.project(*(image.to(self._device) for image in images))
+        return np.asarray(outputs[:, 0].cpu().numpy())
 
     def check_samples(self, samples: int) -> None:
         """Refuse what :meth:`sample_slices` cannot draw.
@@ -266,11 +266,11 @@ class Restorer:
             for part in self._parts(network, stack):
                 for number in range(samples):
                     z = [_generator(seed, index, number) for index in part]
-                    drawn = self._run(network, stack, part, z)
+                    sample = self._run(network, stack, part, z)
                     # Welford's update: exact for equal samples, unlike a difference of two large sums.
-                    step = drawn - mean[part.start : part.stop]
+                    step = sample - mean[part.start : part.stop]
                     mean[part.start : part.stop] += step / (number + 1)
-                    spread[part.start : part.stop] += step * (drawn - mean[part.start : part.stop])
+                    spread[part.start : part.stop] += step * (sample - mean[part.start : part.stop])
         return mean.astype(np.float32), np.sqrt(spread / (samples - 1)).astype(np.float32)
 
     def restore_volume(
@@ -282,7 +282,7 @@ class Restorer:
         seed: int = 0,
         name: str = "the image",
         condition: str = "",
-    ) -> Restored:
+    ) -> RestoredVolume:
         """Restore a volume in its own units: ``restore(3·x) = 3·restore(x)``.
 
         Args:
@@ -299,8 +299,8 @@ class Restorer:
                 model does not know the condition.
         """
         if len(extras) != len(self.data.inputs) - 1:
-            wanted = ", ".join(self.data.inputs)
-            raise UserError(f"{name} comes with {1 + len(extras)} input images, the model takes {wanted}")
+            columns = ", ".join(self.data.inputs)
+            raise UserError(f"{name} comes with {1 + len(extras)} input images, the model takes {columns}")
         intensity = fit_intensity(self.data.intensity, degraded, name)
         channels = [intensity.apply(degraded)]
         for extra in extras:
@@ -314,7 +314,7 @@ class Restorer:
 
     def restore_inputs(
         self, inputs: Array, intensity: Intensity, *, samples: int = 0, seed: int = 0, condition: str = ""
-    ) -> Restored:
+    ) -> RestoredVolume:
         """:meth:`restore_volume` for what :func:`~taskgan.cohort.slices.load_case` gives: (S, I, H, W)."""
         if samples:
             self.check_samples(samples)
@@ -325,7 +325,7 @@ class Restorer:
             image, sd = self._sample(network, stack, samples, seed)
         else:
             image = self._restore(network, stack)
-        return Restored(
+        return RestoredVolume(
             image=to_volume(intensity.invert(image)),
             sd=None if sd is None else to_volume(intensity.invert(sd)),
             intensity=intensity,
@@ -371,11 +371,11 @@ class _Stack:
 
     inputs: Array
     neighbours: int
-    told: Array
+    code: Array
 
     def channels(self, index: int) -> Array:
         """What the generator sees of one slice."""
-        return with_planes(with_neighbours(self.inputs, index, self.neighbours), self.told)
+        return with_condition_planes(with_neighbours(self.inputs, index, self.neighbours), self.code)
 
 
 def _volume(image: NDArray[Any] | torch.Tensor) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.slices import Case, to_slices, to_volume
-from taskgan.restore.restorer import Restored, Restorer
+from taskgan.restore.restorer import RestoredVolume, Restorer
 
 Array = NDArray[np.float32]
 
@@ -33,7 +33,7 @@ class Tiles:
     overlap: int = OVERLAP
 
     @classmethod
-    def over(cls, shape: tuple[int, int], *, edge: int = TILE, overlap: int = OVERLAP) -> "Tiles":
+    def cover(cls, shape: tuple[int, int], *, edge: int = TILE, overlap: int = OVERLAP) -> "Tiles":
         """Spread tiles evenly.
 
         Args:
@@ -68,7 +68,7 @@ class Tiles:
 
 def restore_case(
     restorer: Restorer, case: Case, *, samples: int = 0, seed: int = 0, condition: str = ""
-) -> Restored:
+) -> RestoredVolume:
     """:meth:`Restorer.restore_inputs`, in tiles where a case is one slice of more than :data:`WHOLE` pixels.
 
     A deep generator sees all of its image, so that tiles are an approximation. A projection is of the whole image,
@@ -80,24 +80,24 @@ def restore_case(
         return restorer.restore_inputs(
             case.inputs, case.intensity, samples=samples, seed=seed, condition=condition
         )
-    tiles = Tiles.over((height, width))
+    tiles = Tiles.cover((height, width))
     return restore_in_tiles(restorer, case, tiles, samples=samples, seed=seed, condition=condition)
 
 
 def restore_in_tiles(
     restorer: Restorer, case: Case, tiles: Tiles, *, samples: int = 0, seed: int = 0, condition: str = ""
-) -> Restored:
+) -> RestoredVolume:
     """The one slice of a case in tiles; the tiles are the slices of what the restorer sees."""
     parts = tiles.cut(case.inputs[0])
     with restorer.unprojected():
-        found = restorer.restore_inputs(
+        restored = restorer.restore_inputs(
             parts, case.intensity, samples=samples, seed=seed, condition=condition
         )
-    sd = None if found.sd is None else tiles.join(np.moveaxis(found.sd, 2, 0))[:, :, None]
-    joined = tiles.join(to_slices(found.image))[None]
+    sd = None if restored.sd is None else tiles.join(np.moveaxis(restored.sd, 2, 0))[:, :, None]
+    joined = tiles.join(to_slices(restored.image))[None]
     if restorer.projects:
         joined = case.intensity.invert(restorer.project(case.intensity.apply(joined), case.inputs))
-    return replace(found, image=to_volume(joined), sd=sd)
+    return replace(restored, image=to_volume(joined), sd=sd)
 
 
 def _starts(length: int, edge: int, overlap: int) -> list[int]:

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from taskgan.cohort.images import load_nifti, stem
 from taskgan.core.errors import UserError
-from taskgan.core.parse import reason
+from taskgan.core.parse import error_text
 
 Array = NDArray[np.float32]
 
@@ -135,10 +135,10 @@ def brainweb_files(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError(f"{place} does not exist; expected a BrainWeb tissue file or a folder of them")
-    found = sorted(place.glob(_BRAINWEB_NAME))
-    if not found:
+    paths = sorted(place.glob(_BRAINWEB_NAME))
+    if not paths:
         raise UserError(f"{place} holds no file named {_BRAINWEB_NAME}, expected BrainWeb tissue labels")
-    return found
+    return paths
 
 
 def brainweb_anatomy(path: Path, resolution_mm: float = 2.0, *, detailed: bool = False) -> Anatomy:
@@ -158,7 +158,7 @@ def brainweb_anatomy(path: Path, resolution_mm: float = 2.0, *, detailed: bool =
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path} cannot be read as NIfTI: {reason(error)}") from None
+        raise UserError(f"{path} cannot be read as NIfTI: {error_text(error)}") from None
     if (
         labels.ndim != 3
         or labels.min() < 0

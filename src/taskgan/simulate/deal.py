@@ -12,22 +12,22 @@ from taskgan.core.errors import UserError
 Shares = tuple[float, float, float]
 
 
-def sizes(count: int, shares: Shares) -> list[int]:
+def split_sizes(count: int, shares: Shares) -> list[int]:
     """Whole numbers near the shares, at least one each: largest remainder, ties to the test split."""
-    wanted = [share * count for share in shares]
-    found = [max(1, int(w)) for w in wanted]
-    while sum(found) < count:
-        found[max(range(3), key=lambda i: (wanted[i] - found[i], i))] += 1
-    while sum(found) > count:
-        found[max((i for i in range(3) if found[i] > 1), key=lambda i: found[i] - wanted[i])] -= 1
-    return found
+    exact = [share * count for share in shares]
+    counts = [max(1, int(w)) for w in exact]
+    while sum(counts) < count:
+        counts[max(range(3), key=lambda i: (exact[i] - counts[i], i))] += 1
+    while sum(counts) > count:
+        counts[max((i for i in range(3) if counts[i] > 1), key=lambda i: counts[i] - exact[i])] -= 1
+    return counts
 
 
-def deal(count: int, shares: Shares, rng: np.random.Generator) -> list[str]:
+def interleaved_splits(count: int, shares: Shares, rng: np.random.Generator) -> list[str]:
     """Splits in an order that spreads each of them evenly, so that whoever is at the front is spread too."""
     keys = [
         ((k + rng.uniform(0.05, 0.95)) / size, name)
-        for name, size in zip(SPLITS, sizes(count, shares), strict=True)
+        for name, size in zip(SPLITS, split_sizes(count, shares), strict=True)
         for k in range(size)
     ]
     return [name for _, name in sorted(keys)]
@@ -52,7 +52,7 @@ def anatomies_by_split(count: int | None, shares: Shares, rng: np.random.Generat
             "an anatomy is in one split only"
         )
     order = [int(i) for i in rng.permutation(count)]
-    parts = sizes(count, shares)
+    parts = split_sizes(count, shares)
     ends = np.cumsum(parts)
     return {name: order[end - size : end] for name, size, end in zip(SPLITS, parts, ends, strict=True)}
 

@@ -54,7 +54,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Shape:
+class HeadShape:
     """What makes one head of a template's: drawn once, sampled as often as the head is scanned.
 
     Attributes:
@@ -69,7 +69,7 @@ class Shape:
     knots: Array
     atrophy: float
 
-    def moved(self, rotation: NDArray[np.float64], shift: NDArray[np.float64]) -> "Shape":
+    def moved(self, rotation: NDArray[np.float64], shift: NDArray[np.float64]) -> "HeadShape":
         """The head after it moved: scanner coordinates r are the head's ``rotation @ r + shift``.
 
         The warp stays with the scanner. It varies over centimetres, so that for movements of a millimetre this
@@ -78,7 +78,7 @@ class Shape:
         return replace(self, matrix=self.matrix @ rotation, shift=self.shift + self.matrix @ shift)
 
 
-def draw_shape(rng: np.random.Generator, centre_mm: tuple[float, float, float] = _CENTRE_MM) -> Shape:
+def draw_shape(rng: np.random.Generator, centre_mm: tuple[float, float, float] = _CENTRE_MM) -> HeadShape:
     """Draw a subject.
 
     Size is 0.94 (SD .025, and .015 per axis: the MNI template is larger than most brains), rotation has an SD
@@ -93,7 +93,7 @@ def draw_shape(rng: np.random.Generator, centre_mm: tuple[float, float, float] =
     matrix = rotation(np.radians(rng.normal(0.0, 2.0, 3))) @ np.diag(1.0 / np.clip(size, 0.85, 1.03))
     shift = np.asarray(centre_mm) + rng.normal(0.0, 1.5, 3) * (1.0, 1.0, 0.7)
     knots = rng.normal(0.0, 2.5, (3, *_KNOTS)).astype(np.float32)
-    return Shape(matrix, shift, knots, float(rng.uniform(0.0, 0.3)))
+    return HeadShape(matrix, shift, knots, float(rng.uniform(0.0, 0.3)))
 
 
 def deform(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> Head:
@@ -135,7 +135,7 @@ class Interpolation:
 
 
 def sample(
-    anatomy: Anatomy | Interpolation, grid: Grid, shape: Shape, profile: Sequence[tuple[float, float]]
+    anatomy: Anatomy | Interpolation, grid: Grid, shape: HeadShape, profile: Sequence[tuple[float, float]]
 ) -> Head:
     """One head on the scanner's grid.
 
@@ -203,14 +203,14 @@ def _trilinear(maps: Array, voxel: NDArray[np.float64], some: NDArray[np.bool_] 
     share = (where[:, inside] - low).astype(np.float32)
     x, y, z = ((1 - one, one) for one in share)
     flat = maps.reshape(-1, channels)
-    found = np.zeros((len(base), channels), dtype=np.float32)
+    values = np.zeros((len(base), channels), dtype=np.float32)
     for corner in np.ndindex(2, 2, 2):
         i, j, k = corner
         rows = flat.take(base + int(strides @ np.array(corner)), axis=0)
         rows *= (x[i] * y[j] * z[k])[:, None]
-        found += rows
+        values += rows
     sampled = np.zeros((channels, where.shape[1]), dtype=np.float32)
-    sampled[:, inside] = found.T
+    sampled[:, inside] = values.T
     return sampled.reshape(channels, *voxel.shape[1:])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from taskgan import __version__
 from taskgan.cohort import bids
-from taskgan.cohort.begun import finished
+from taskgan.cohort.begun import is_complete
 from taskgan.cohort.description import write_description
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
@@ -14,17 +14,17 @@ from taskgan.core.files import versions
 from taskgan.core.parse import parse_json, read_text
 from taskgan.core.settings import Settings
 from taskgan.simulate.anatomy import Anatomy, mni_anatomy
-from taskgan.simulate.workers import Bench, Record, default_workers, work
+from taskgan.simulate.workers import Record, SubjectSimulator, default_workers, simulate_subjects
 
-TRUTH = Path("derivatives") / "truth"
+TRUTH_FOLDER = Path("derivatives") / "truth"
 
 
 def record_path(subject: str) -> Path:
     """The subject's figures; written last, so it marks the subject as complete."""
-    return TRUTH / subject / f"{subject}_desc-truth_figures.json"
+    return TRUTH_FOLDER / subject / f"{subject}_desc-truth_figures.json"
 
 
-def describe(
+def describe_cohort(
     kind: str, settings: Any, sources: Sequence[Path], further: Mapping[str, Any], **device: Settings
 ) -> dict[str, Any]:
     """What ``cohort.yaml`` says of a simulated cohort before it is measured.
@@ -57,18 +57,18 @@ def describe(
     }
 
 
-def make_subjects(
+def simulate_missing(
     out: Path,
     subjects: Sequence[Any],
-    bench: Callable[..., Bench],
+    simulator: Callable[..., SubjectSimulator],
     settings: Any,
     sources: Sequence[Path],
     *,
     description: Mapping[str, Any],
-    parts: tuple[str, str],
-    top: Mapping[str, str],
+    sections: tuple[str, str],
+    dataset_files: Mapping[str, str],
     workers: int,
-    most: int | None = None,
+    max_workers: int | None = None,
     detailed: bool = False,
 ) -> list[Record] | None:
     """Make the subjects that are not there.
@@ -76,14 +76,14 @@ def make_subjects(
     Args:
         out: The cohort folder.
         subjects: All of the plan.
-        bench: Makes a worker's bench from the settings, the sources, the template, its resolution and ``out``.
+        simulator: Makes a worker's bench from the settings, the sources, the template, its resolution and ``out``.
         settings: Of the simulation.
         sources: BrainWeb files; empty takes the MNI template.
-        description: Of the cohort, see :func:`describe`.
-        parts: Its sections that must be those that the folder was begun with.
-        top: See :func:`write_top`.
+        description: Of the cohort, see :func:`describe_cohort`.
+        sections: Its sections that must be those that the folder was begun with.
+        dataset_files: See :func:`write_dataset_files`.
         workers: Processes; 0 takes every core, at most ``most``.
-        most: See ``workers``.
+        max_workers: See ``workers``.
         detailed: Tissues of ``anatomy.DETAILED``.
 
     Returns:
@@ -92,18 +92,20 @@ def make_subjects(
     Raises:
         UserError: If ``out`` holds something else or was begun with other settings.
     """
-    if finished(out, description, parts):
+    if is_complete(out, description, sections):
         say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
         return None
     write_description(out, {**description, "complete": False})
-    write_top(out, **top)
+    write_dataset_files(out, **dataset_files)
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
-    count = min(workers or default_workers(most), max(1, len(waiting)))
+    count = min(workers or default_workers(max_workers), max(1, len(waiting)))
     step = 1.0 if settings.scale == "full" else 2.0
     template: Anatomy | None = mni_anatomy(step, detailed=detailed) if waiting and not sources else None
-    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as shown:
-        for record in work(waiting, bench, (settings, tuple(sources), template, step, out), count, out):
-            shown.advance(subject=record["subject"])
+    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as bar:
+        for record in simulate_subjects(
+            waiting, simulator, (settings, tuple(sources), template, step, out), count, out
+        ):
+            bar.advance(subject=record["subject"])
     return [read_record(out / record_path(s.name)) for s in subjects]
 
 
@@ -113,27 +115,27 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         UserError: If it is missing or damaged.
     """
-    found = parse_json(read_text(path), str(path))
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds a {type(found).__name__}, expected the record of a subject")
-    return found
+    record = parse_json(read_text(path), str(path))
+    if not isinstance(record, dict):
+        raise UserError(f"{path} holds a {type(record).__name__}, expected the record of a subject")
+    return record
 
 
-def write_top(folder: Path, *, name: str, truth: str, verb: str, readme: str) -> None:
+def write_dataset_files(folder: Path, *, name: str, truth: str, command: str, readme: str) -> None:
     """The files of the folder that do not depend on the subjects.
 
     Args:
         folder: The cohort.
         name: Of the data set.
         truth: Name of the truth that goes with it.
-        verb: Which made it, e.g. ``simulate pet``.
+        command: Which made it, e.g. ``simulate pet``.
         readme: Text of its README, with a place for the ``version``.
     """
-    bids.write_top(
+    bids.write_dataset_files(
         folder,
         name=name,
         readme=readme.format(version=__version__),
-        derivative=TRUTH,
+        derivative=TRUTH_FOLDER,
         derivative_name=truth,
-        about={"License": "CC0", "Authors": ["taskgan", verb]},
+        metadata={"License": "CC0", "Authors": ["taskgan", command]},
     )

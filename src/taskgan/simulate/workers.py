@@ -17,10 +17,10 @@ from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy
 Record = dict[str, Any]
 
 
-class Bench(Protocol):
+class SubjectSimulator(Protocol):
     """What a worker keeps between subjects."""
 
-    def make(self, subject: Any) -> Record:
+    def simulate(self, subject: Any) -> Record:
         """Simulate one subject, write its files, give its record."""
         ...
 
@@ -57,9 +57,9 @@ def default_workers(limit: int | None = None) -> int:
     return cores if limit is None else min(cores, limit)
 
 
-def work(
+def simulate_subjects(
     waiting: Sequence[Any],
-    bench: Callable[..., Bench],
+    simulator: Callable[..., SubjectSimulator],
     setup: tuple[Any, ...],
     workers: int,
     out: Path,
@@ -68,7 +68,7 @@ def work(
 
     Args:
         waiting: Subjects to make; each says the number of its ``anatomy``.
-        bench: Makes a worker's bench from ``setup``; a class or function of a module, because it travels to
+        simulator: Makes a worker's bench from ``setup``; a class or function of a module, because it travels to
             other processes.
         setup: Its arguments.
         workers: Processes; 1 stays in this one.
@@ -81,18 +81,18 @@ def work(
         return
     ordered = sorted(waiting, key=lambda subject: subject.anatomy)  # a head is read once for all its subjects
     if workers == 1:
-        one = bench(*setup)
+        one = simulator(*setup)
         for subject in ordered:
-            yield _single_threaded(one, subject)
+            yield _simulate_single_threaded(one, subject)
         return
     # Spawned, not forked: BLAS threads of the parent do not survive a fork.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_open_bench, initargs=(bench, setup)
+        workers, mp_context=context, initializer=_start_worker, initargs=(simulator, setup)
     ) as pool:
         with _without_interrupts():
-            jobs = [pool.submit(_make, subject) for subject in ordered]
+            jobs = [pool.submit(_simulate_one, subject) for subject in ordered]
         try:
             for job in as_completed(jobs):
                 yield job.result()
@@ -118,31 +118,31 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _single_threaded(bench: Bench, subject: Any) -> Record:
+def _simulate_single_threaded(simulator: SubjectSimulator, subject: Any) -> Record:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
     with threadpool_limits(1):
-        return bench.make(subject)
+        return simulator.simulate(subject)
 
 
-_bench: Bench | None = None
+_bench: SubjectSimulator | None = None
 
 
-def _open_bench(bench: Callable[..., Bench], setup: tuple[Any, ...]) -> None:
+def _start_worker(simulator: Callable[..., SubjectSimulator], setup: tuple[Any, ...]) -> None:
     global _bench
     parent = multiprocessing.parent_process()
     if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _bench = bench(*setup)
+        threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+    _bench = simulator(*setup)
 
 
-def _end_with(parent: Any) -> None:
+def _exit_with_parent(parent: Any) -> None:
     parent.join()
     os._exit(1)
 
 
-def _make(subject: Any) -> Record:
+def _simulate_one(subject: Any) -> Record:
     if _bench is None:
         raise RuntimeError("a worker was given a subject before it was set up")
-    return _single_threaded(_bench, subject)
+    return _simulate_single_threaded(_bench, subject)

@@ -33,19 +33,19 @@ class Candidate:
 
     Attributes:
         label: What it is called; unique.
-        figures: By measure one value a subject (seeds and cases averaged), indexed by subject.
+        subject_values: By measure one value a subject (seeds and cases averaged), indexed by subject.
         complete: Whether every one of its runs came to an end; a setting that failed with any seed is no choice.
         reference: Compared with, not chosen.
     """
 
     label: str
-    figures: Mapping[str, "pd.Series[float]"] = field(repr=False)
+    subject_values: Mapping[str, "pd.Series[float]"] = field(repr=False)
     complete: bool = True
     reference: bool = False
 
 
 @dataclass(frozen=True)
-class Choice:
+class SettingChoice:
     """What a rule chose, all by label.
 
     Attributes:
@@ -54,9 +54,9 @@ class Choice:
         chosen: The setting.
         eligible: The settings among which the metric decided.
         differences: Setting − chosen of the metric, paired by subject.
-        psnr: The same of the PSNR.
+        psnr_differences: The same of the PSNR.
         ties: Settings whose interval of the difference holds 0, or has no ends (too few subjects to tell).
-        shares: How often the rule would choose each setting if the subjects were drawn anew.
+        selection_rates: How often the rule would choose each setting if the subjects were drawn anew.
     """
 
     rule: str
@@ -64,9 +64,9 @@ class Choice:
     chosen: str
     eligible: frozenset[str]
     differences: Mapping[str, Interval]
-    psnr: Mapping[str, Interval]
+    psnr_differences: Mapping[str, Interval]
     ties: frozenset[str]
-    shares: Mapping[str, float]
+    selection_rates: Mapping[str, float]
 
 
 def parse_rule(name: str) -> Rule:
@@ -81,7 +81,7 @@ def parse_rule(name: str) -> Rule:
     raise UserError(f"--choose {name}: expected one of {', '.join(RULES)}")
 
 
-def in_words(rule: Rule, within: float, metric: str = "") -> str:
+def rule_text(rule: Rule, within: float, metric: str = "") -> str:
     """A rule as a sentence, for records."""
     error = _OF_PEOPLE if metric == MISTAKEN else "smallest error of the judge"
     return {
@@ -92,12 +92,14 @@ def in_words(rule: Rule, within: float, metric: str = "") -> str:
     }[rule] + ", validation subjects"
 
 
-def choose(candidates: Sequence[Candidate], rule: Rule = "balanced", within: float = 0.3) -> Choice:
+def choose_setting(
+    candidates: Sequence[Candidate], rule: Rule = "balanced", within: float = 0.3
+) -> SettingChoice:
     """Apply a rule.
 
     Args:
         candidates: The settings, a reference among them if there is one.
-        rule: ``balanced``, ``psnr``, ``judge`` or ``suvr`` (see :func:`in_words`).
+        rule: ``balanced``, ``psnr``, ``judge`` or ``suvr`` (see :func:`rule_text`).
         within: For ``balanced``: how many dB below the best PSNR a setting may be.
 
     Raises:
@@ -109,44 +111,44 @@ def choose(candidates: Sequence[Candidate], rule: Rule = "balanced", within: flo
         raise UserError(
             "no setting of the sweep has come to an end with all its seeds, so none can be chosen"
         )
-    if metric == "judge_mae" and all(_knows(one, MISTAKEN) for one in able):
+    if metric == "judge_mae" and all(_has_metric(one, MISTAKEN) for one in able):
         metric = MISTAKEN  # an identity is kept where nobody is taken for somebody else
-    unknown = [one.label for one in able if not _knows(one, metric)]
+    unknown = [one.label for one in able if not _has_metric(one, metric)]
     if unknown:
         raise UserError(
             f"{metric} is unknown for {unknown[0]}, so the rule {rule!r} cannot choose; say --choose psnr"
         )
     subjects = _common(able, ("psnr", metric))
     quality, deciding = (
-        np.array([one.figures[name].loc[subjects].to_numpy() for one in able], dtype=np.float64)
+        np.array([one.subject_values[name].loc[subjects].to_numpy() for one in able], dtype=np.float64)
         for name in ("psnr", metric)
     )
     every = np.full((1, len(subjects)), 1 / len(subjects))
     winner = int(_winners(quality, deciding, every, rule, within)[0])
     eligible = _eligible(quality.mean(axis=1)[:, None], rule, within)[:, 0]
     chosen = able[winner]
-    gaps = {one.label: _gap(one, chosen, metric) for one in candidates}
+    gaps = {one.label: _difference(one, chosen, metric) for one in candidates}
     rng = np.random.default_rng(0)
-    drawn = rng.multinomial(len(subjects), every[0], _RESAMPLES) / len(subjects)
-    counts = np.bincount(_winners(quality, deciding, drawn, rule, within), minlength=len(able))
-    return Choice(
-        rule=in_words(rule, within, metric),
+    weights = rng.multinomial(len(subjects), every[0], _RESAMPLES) / len(subjects)
+    counts = np.bincount(_winners(quality, deciding, weights, rule, within), minlength=len(able))
+    return SettingChoice(
+        rule=rule_text(rule, within, metric),
         metric=metric,
         chosen=chosen.label,
         eligible=frozenset(one.label for one, fits in zip(able, eligible, strict=True) if fits),
         differences=gaps,
-        psnr={one.label: _gap(one, chosen, "psnr") for one in candidates},
+        psnr_differences={one.label: _difference(one, chosen, "psnr") for one in candidates},
         ties=frozenset(
             name
             for name, gap in gaps.items()
             if name != chosen.label and not gap.excludes(0.0) and not math.isnan(gap.estimate)
         ),
-        shares={one.label: float(n) / _RESAMPLES for one, n in zip(able, counts, strict=True)},
+        selection_rates={one.label: float(n) / _RESAMPLES for one, n in zip(able, counts, strict=True)},
     )
 
 
-def _knows(one: Candidate, metric: str) -> bool:
-    return bool(len(one.figures.get(metric, pd.Series(dtype=float)).dropna()))
+def _has_metric(one: Candidate, metric: str) -> bool:
+    return bool(len(one.subject_values.get(metric, pd.Series(dtype=float)).dropna()))
 
 
 def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str]:
@@ -154,8 +156,10 @@ def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str
     shared: list[str] | None = None
     for one in candidates:
         for metric in metrics:
-            known = set(one.figures[metric].dropna().index)
-            shared = [s for s in (shared if shared is not None else one.figures[metric].index) if s in known]
+            known = set(one.subject_values[metric].dropna().index)
+            shared = [
+                s for s in (shared if shared is not None else one.subject_values[metric].index) if s in known
+            ]
     if not shared:
         raise UserError("the settings of the sweep share no validation subject with all figures")
     return shared
@@ -182,7 +186,7 @@ def _winners(
         deciding: The metric, likewise.
         weights: Of the subjects in each draw (draws, subjects); a row sums to 1.
         rule: The rule.
-        within: See :func:`choose`.
+        within: See :func:`choose_setting`.
     """
     _, better = _METRIC[rule]
     values = better * (deciding @ weights.T)
@@ -190,8 +194,8 @@ def _winners(
     return np.asarray(np.where(fits, values, -np.inf).argmax(axis=0))
 
 
-def _gap(one: Candidate, chosen: Candidate, metric: str) -> Interval:
+def _difference(one: Candidate, chosen: Candidate, metric: str) -> Interval:
     """One − chosen by subject, with its interval."""
     empty: pd.Series[float] = pd.Series(dtype=float)
-    gap = (one.figures.get(metric, empty) - chosen.figures.get(metric, empty)).dropna()
+    gap = (one.subject_values.get(metric, empty) - chosen.subject_values.get(metric, empty)).dropna()
     return mean_interval(gap.to_numpy(), list(gap.index))

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from taskgan.core.files import digest
+from taskgan.core.files import value_digest
 from taskgan.recipe import Recipe
-from taskgan.train.folder import settings_of
+from taskgan.train.folder import run_settings
 
 _ADVERSARY = (
     "discriminator.",
@@ -16,7 +16,7 @@ _ADVERSARY = (
 _TASK = ("loss.mu_task", "task.training", "task.loss", "task.features", "task.pretrain.", "optimiser.lr_task")
 
 
-def effective(recipe: Recipe) -> dict[str, Any]:
+def effective_settings(recipe: Recipe) -> dict[str, Any]:
     """The settings that reach the result of a training run, by dotted key.
 
     Left out are those of a part that the objective does without (λ, D and its losses where there is no
@@ -27,7 +27,7 @@ def effective(recipe: Recipe) -> dict[str, Any]:
     Readers of the results are the base recipe's for all settings, so T and the judge do not count here beyond
     what they teach.
     """
-    adversary, task = recipe.lambda_gan > 0, _asks_task(recipe)
+    adversary, task = recipe.lambda_gan > 0, _uses_task(recipe)
     without: tuple[str, ...] = ("judge.",)
     if not recipe.unpaired:
         without += ("cycle.",)
@@ -43,37 +43,39 @@ def effective(recipe: Recipe) -> dict[str, Any]:
         without += ("loss.label_smoothing",)
     if recipe.optimiser.schedule == "constant":
         without += ("optimiser.decay",)
-    found = {key: value for key, value in settings_of(recipe).items() if not key.startswith(without)}
+    settings = {key: value for key, value in run_settings(recipe).items() if not key.startswith(without)}
     if not recipe.unpaired:
-        found["objective"] = "task_gan" if task else "gan" if adversary else "l1"
-    if "loss.feature_layers" in found:
+        settings["objective"] = "task_gan" if task else "gan" if adversary else "l1"
+    if "loss.feature_layers" in settings:
         layers = recipe.loss.feature_layers
         picked = range(1, len(recipe.discriminator.widths)) if layers is None else layers
-        found["loss.feature_layers"] = sorted(set(picked))
-    if found.get("optimiser.lr_discriminator", 0.0) is None:
-        found["optimiser.lr_discriminator"] = recipe.optimiser.lr
-    return found
+        settings["loss.feature_layers"] = sorted(set(picked))
+    if settings.get("optimiser.lr_discriminator", 0.0) is None:
+        settings["optimiser.lr_discriminator"] = recipe.optimiser.lr
+    return settings
 
 
-def mark(recipe: Recipe) -> str:
+def run_digest(recipe: Recipe) -> str:
     """A name that two recipes share exactly if they are the same run."""
-    return digest(effective(recipe), 16)
+    return value_digest(effective_settings(recipe), 16)
 
 
-def group(recipe: Recipe) -> str:
+def setting_digest(recipe: Recipe) -> str:
     """A name that two recipes share exactly if they differ in the seed alone."""
-    return digest({key: value for key, value in effective(recipe).items() if key != "seed"}, 16)
+    return value_digest(
+        {key: value for key, value in effective_settings(recipe).items() if key != "seed"}, 16
+    )
 
 
-def in_play(recipe: Recipe, key: str) -> bool:
+def has_effect(recipe: Recipe, key: str) -> bool:
     """Whether a key says something about this recipe, if only that a weight is zero.
 
     λ of ``l1`` says nothing and is not shown; μ = 0 of ``task_gan`` does, though the run is that of ``gan``.
     """
     loss = recipe.loss
     awake = loss.model_copy(update={"lambda_gan": loss.lambda_gan or 1.0, "mu_task": loss.mu_task or 1.0})
-    return key in effective(recipe.model_copy(update={"loss": awake}))
+    return key in effective_settings(recipe.model_copy(update={"loss": awake}))
 
 
-def _asks_task(recipe: Recipe) -> bool:
+def _uses_task(recipe: Recipe) -> bool:
     return recipe.objective == "task_gan" and (recipe.mu_task > 0 or recipe.task.features > 0)

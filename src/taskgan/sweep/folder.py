@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import check_writable, contents, read_yaml, versions, write_yaml
+from taskgan.core.files import check_writable, folder_files, read_yaml, versions, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
-from taskgan.sweep.effective import mark
-from taskgan.train.folder import RECIPE, RECORD, differences
+from taskgan.sweep.effective import run_digest
+from taskgan.train.folder import RECIPE, RECORD, setting_differences
 
 SWEEP = "sweep.yaml"
 TABLE = "sweep.csv"
 FIGURE = "sweep.png"
-OUTCOME = "outcome.yaml"
+STATUS_FILE = "outcome.yaml"
 FAILED = ("diverged", "out of memory")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunStatus:
     """How a run of a sweep ended.
 
     Attributes:
@@ -55,7 +55,7 @@ def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) 
     """
     check_writable(out, "the sweep")
     if not (out / SWEEP).is_file():
-        foreign = [entry.name for entry in contents(out) if not entry.name.startswith(".share-")]
+        foreign = [entry.name for entry in folder_files(out) if not entry.name.startswith(".share-")]
         if foreign:
             raise UserError(
                 f"{out} exists and is no sweep (it holds {', '.join(foreign[:3])}); choose another folder"
@@ -82,51 +82,51 @@ def _same_base(out: Path, record: Mapping[str, Any], base: Recipe) -> None:
         raise UserError(f"{out / SWEEP} names no base recipe; it was not written by taskgan sweep")
     before = parse_recipe(values, str(out / SWEEP))
     # Every run has a seed of its own, so the recipe's counts for nothing.
-    found = differences(before.model_copy(update={"seed": base.seed}), base)
-    if found:
+    changes = setting_differences(before.model_copy(update={"seed": base.seed}), base)
+    if changes:
         raise UserError(
-            f"{out} holds a sweep of another recipe: {', '.join(found)}; use another folder, or sweep the key "
+            f"{out} holds a sweep of another recipe: {', '.join(changes)}; use another folder, or sweep the key "
             "with --grid"
         )
 
 
-def runs(out: Path) -> dict[str, tuple[Path, Recipe]]:
-    """The run folders of a sweep by what decides them (:func:`~taskgan.sweep.effective.mark`).
+def find_runs(out: Path) -> dict[str, tuple[Path, Recipe]]:
+    """The run folders of a sweep by what decides them (:func:`~taskgan.sweep.effective.run_digest`).
 
     Raises:
         UserError: If a recipe there cannot be read: the message names it.
     """
-    found: dict[str, tuple[Path, Recipe]] = {}
+    by_digest: dict[str, tuple[Path, Recipe]] = {}
     for path in sorted((out / "runs").glob(f"*/{RECIPE}")):
         recipe = parse_recipe(read_yaml(path), str(path))
-        found.setdefault(mark(recipe), (path.parent, recipe))
-    return found
+        by_digest.setdefault(run_digest(recipe), (path.parent, recipe))
+    return by_digest
 
 
-def outcome_of(folder: Path) -> Outcome:
+def read_status(folder: Path) -> RunStatus:
     """How the run in a folder ended."""
-    path = folder / OUTCOME
+    path = folder / STATUS_FILE
     if not path.is_file():
-        return Outcome("unfinished")
+        return RunStatus("unfinished")
     record = read_yaml(path)
     seconds = record.get("seconds")
     known = float(seconds) if isinstance(seconds, int | float) else None
-    return Outcome(str(record.get("status", "unfinished")), known, str(record.get("message", "")))
+    return RunStatus(str(record.get("status", "unfinished")), known, str(record.get("message", "")))
 
 
-def write_outcome(folder: Path, outcome: Outcome) -> None:
+def write_status(folder: Path, run_status: RunStatus) -> None:
     """Say how a run ended; it is made again only where that is asked for."""
-    seconds = None if outcome.seconds is None else round(outcome.seconds, 2)
-    record: dict[str, Any] = {"status": outcome.status, "seconds": seconds}
-    write_yaml(folder / OUTCOME, record | ({"message": outcome.message} if outcome.message else {}))
+    seconds = None if run_status.seconds is None else round(run_status.seconds, 2)
+    record: dict[str, Any] = {"status": run_status.status, "seconds": seconds}
+    write_yaml(folder / STATUS_FILE, record | ({"message": run_status.message} if run_status.message else {}))
 
 
-def forget_outcome(folder: Path) -> None:
+def clear_status(folder: Path) -> None:
     """Take a run that failed for an unfinished one."""
-    (folder / OUTCOME).unlink(missing_ok=True)
+    (folder / STATUS_FILE).unlink(missing_ok=True)
 
 
-def steps_of(folder: Path) -> tuple[int | None, int | None]:
+def read_steps(folder: Path) -> tuple[int | None, int | None]:
     """Steps that a run made and the step of its best look; None where it did not come to an end."""
     record = read_yaml(folder / RECORD) if (folder / RECORD).is_file() else {}
     result = record.get("result", {})

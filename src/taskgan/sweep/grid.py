@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskgan.core.errors import UserError
-from taskgan.core.parse import cut, parse_yaml, quoted
+from taskgan.core.parse import parse_yaml, quoted, truncated
 
 _PAIRS = {"[": "]", "{": "}"}
 
 
 @dataclass(frozen=True)
-class Axis:
+class GridAxis:
     """One swept key and its values, in the order given."""
 
     key: str
     values: tuple[Any, ...]
 
 
-def parse_grid(texts: Sequence[str]) -> tuple[Axis, ...]:
+def parse_grid(texts: Sequence[str]) -> tuple[GridAxis, ...]:
     """Read every ``--grid``.
 
     Args:
@@ -42,7 +42,7 @@ def parse_grid(texts: Sequence[str]) -> tuple[Axis, ...]:
     return axes
 
 
-def _axis(text: str) -> Axis:
+def _axis(text: str) -> GridAxis:
     key, equals, rest = text.partition("=")
     key = key.strip()
     if not equals or not key:
@@ -51,8 +51,8 @@ def _axis(text: str) -> Axis:
     for part in split_values(rest, f"--grid {text}"):
         if not part.strip():
             raise UserError(f"--grid {text}: a value is empty; expected {key}=value,value (null is a value)")
-        values.append(parse_yaml(part, f"--grid {cut(text)}: {quoted(part.strip())}"))
-    return Axis(key, tuple(values))
+        values.append(parse_yaml(part, f"--grid {truncated(text)}: {quoted(part.strip())}"))
+    return GridAxis(key, tuple(values))
 
 
 def split_values(text: str, where: str) -> list[str]:
@@ -87,18 +87,18 @@ def split_values(text: str, where: str) -> list[str]:
     return [*parts, current]
 
 
-def count(axes: Sequence[Axis]) -> int:
+def count_combinations(axes: Sequence[GridAxis]) -> int:
     """Number of combinations."""
     return math.prod(len(axis.values) for axis in axes)
 
 
-def combination(axes: Sequence[Axis], number: int) -> dict[str, Any]:
+def grid_values(axes: Sequence[GridAxis], number: int) -> dict[str, Any]:
     """The ``number``-th combination (from 0); the last key changes fastest."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for axis in reversed(axes):
         number, place = divmod(number, len(axis.values))
-        found[axis.key] = axis.values[place]
-    return {axis.key: found[axis.key] for axis in axes}
+        values[axis.key] = axis.values[place]
+    return {axis.key: values[axis.key] for axis in axes}
 
 
 def parse_seeds(text: str | None, default: int) -> tuple[int, ...]:
@@ -123,7 +123,7 @@ def parse_share(text: str | None) -> tuple[int, int] | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
+    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UserError(f"--only {text}: expected K/N with K from 1 to N, e.g. 2/8")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])

@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 _DIRECTIONS = np.deg2rad([0, 180, 90, 270, 45, 135, 315, 225, 22, 158, 202, 338, 68, 112, 248, 292])
 
 
-def place(
+def place_labels(
     points: Array,
     sizes: Array,
     bounds: tuple[float, float, float, float],
@@ -34,7 +34,7 @@ def place(
     count = len(points)
     taken = [np.array([*(p - half), *(p + half)]) for p, half in zip(points, markers, strict=True)]
     taken += [np.array([*p, *p]) for p in (obstacles if obstacles is not None else ())]
-    found: list[tuple[float, float] | None] = [None] * count
+    positions: list[tuple[float, float] | None] = [None] * count
     apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
     crowd = (apart < 2 * sizes.max(initial=0.0)).sum(axis=1)
     reach = max(bounds[2] - bounds[0], bounds[3] - bounds[1])
@@ -44,9 +44,9 @@ def place(
             inside = (box[:2] >= bounds[:2]).all() and (box[2:] <= bounds[2:]).all()
             if inside and not overlaps(box, others, gap):
                 taken.append(box)
-                found[index] = (float(box[0]), float(box[1]))
+                positions[index] = (float(box[0]), float(box[1]))
                 break
-    return found
+    return positions
 
 
 def overlaps(box: Array, others: Array, gap: float = 0.0) -> bool:

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taskgan.sweep.choose import Choice
-from taskgan.sweep.results import Result
+from taskgan.sweep.choose import SettingChoice
+from taskgan.sweep.results import SettingResult
 
 CHOSEN, OTHER, PALE, REFERENCE = "#C44601", "#0072B2", "#767676", "#000000"
 
 
 @dataclass(frozen=True)
-class Mark:
+class MarkerStyle:
     """How one kind of setting looks.
 
     Attributes:
@@ -31,18 +31,18 @@ class Mark:
     size: float
 
 
-MARKS = (
-    Mark("chosen", "*", "*", CHOSEN, "white", 15),
-    Mark("tie with the chosen", "=", "o", OTHER, OTHER, 6),
-    Mark("differs from the chosen", " ", "o", "white", OTHER, 6),
-    Mark("not eligible", "-", "s", "white", PALE, 5),
-    Mark("reference", "r", "D", REFERENCE, REFERENCE, 5.5),
+MARKER_STYLES = (
+    MarkerStyle("chosen", "*", "*", CHOSEN, "white", 15),
+    MarkerStyle("tie with the chosen", "=", "o", OTHER, OTHER, 6),
+    MarkerStyle("differs from the chosen", " ", "o", "white", OTHER, 6),
+    MarkerStyle("not eligible", "-", "s", "white", PALE, 5),
+    MarkerStyle("reference", "r", "D", REFERENCE, REFERENCE, 5.5),
 )
 
 
-def mark_of(result: Result, choice: Choice) -> Mark:
+def marker_style(result: SettingResult, choice: SettingChoice) -> MarkerStyle:
     """What a finished setting is to the choice. A tie that is not eligible is not eligible."""
-    chosen, tie, differs, barred, reference = MARKS
+    chosen, tie, differs, barred, reference = MARKER_STYLES
     if result.label == choice.chosen:
         return chosen
     if not result.candidate:
@@ -52,18 +52,18 @@ def mark_of(result: Result, choice: Choice) -> Mark:
     return tie if result.label in choice.ties else differs
 
 
-def ranked(results: Sequence[Result], choice: Choice) -> list[Result]:
+def ranked(results: Sequence[SettingResult], choice: SettingChoice) -> list[SettingResult]:
     """The chosen setting first, then the eligible by the measure that decided, the others, the reference, and what
     came to no end.
     """
     order = {"chosen": 0, "not eligible": 2, "reference": 3}
 
-    def rank(result: Result) -> tuple[int, float]:
+    def rank(result: SettingResult) -> tuple[int, float]:
         """Group of a setting, and its place within it: the best first."""
         if result.status != "finished":
             return 4, 0.0
         value = result.intervals[choice.metric].estimate
         value = -value if choice.metric == "psnr" else value
-        return order.get(mark_of(result, choice).name, 1), math.inf if math.isnan(value) else value
+        return order.get(marker_style(result, choice).name, 1), math.inf if math.isnan(value) else value
 
     return sorted(results, key=rank)

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.sweep.choose import Choice
-from taskgan.sweep.marks import CHOSEN, OTHER, PALE, REFERENCE, Mark, mark_of, ranked
-from taskgan.sweep.names import short, text
+from taskgan.sweep.choose import SettingChoice
+from taskgan.sweep.marks import CHOSEN, OTHER, PALE, REFERENCE, MarkerStyle, marker_style, ranked
+from taskgan.sweep.names import short_key, yaml_text
 from taskgan.sweep.people import MISTAKEN
-from taskgan.sweep.results import Result
+from taskgan.sweep.results import SettingResult
 
-WORDS = {
+MEASURE_TITLES = {
     "psnr": "PSNR (dB)",
     "judge_mae": "Judge: error",
     MISTAKEN: "Mistaken by the judge",
@@ -22,29 +22,31 @@ ABSENT = "–"
 _DIGITS = {"psnr": 2, "judge_mae": 3, MISTAKEN: 4, "suvr_error": 3}
 
 
-def value_of(result: Result, key: str) -> str:
+def value_text(result: SettingResult, key: str) -> str:
     """A setting's value of a key as shown; a dash where the key says nothing about it."""
-    return text(result.values[key]) if key in result.values else ABSENT
+    return yaml_text(result.values[key]) if key in result.values else ABSENT
 
 
-def values_of(result: Result) -> str:
+def values_text(result: SettingResult) -> str:
     """All values of a setting, which is what it is called in figures."""
-    return "/".join(text(value) for value in result.values.values()) or result.label
+    return "/".join(yaml_text(value) for value in result.values.values()) or result.label
 
 
-def ticks(results: Sequence[Result], key: str) -> list[str]:
+def tick_labels(results: Sequence[SettingResult], key: str) -> list[str]:
     """Values of a key, numbers by size; where it says nothing comes first."""
-    found = {value_of(r, key): r.values.get(key) for r in results if r.candidate}
-    numbers = all(_number(value) for name, value in found.items() if name != ABSENT)
-    return sorted(found, key=lambda k: (k != ABSENT, found[k] if numbers and k != ABSENT else 0))
+    values = {value_text(r, key): r.values.get(key) for r in results if r.candidate}
+    numbers = all(_number(value) for name, value in values.items() if name != ABSENT)
+    return sorted(values, key=lambda k: (k != ABSENT, values[k] if numbers and k != ABSENT else 0))
 
 
-def curve(axis: Any, results: Sequence[Result], choice: Choice, measure: str, keys: Sequence[str]) -> None:
+def draw_curve(
+    axis: Any, results: Sequence[SettingResult], choice: SettingChoice, measure: str, keys: Sequence[str]
+) -> None:
     """One key. Numbers are joined by a line in a band of 95 % intervals by subject; seeds are small dots."""
-    key, names = keys[0], ticks(results, keys[0])
+    key, names = keys[0], tick_labels(results, keys[0])
     own = [r for r in results if r.candidate and r.status == "finished"]
-    own.sort(key=lambda r: names.index(value_of(r, key)))
-    x = np.array([names.index(value_of(r, key)) for r in own], dtype=float)
+    own.sort(key=lambda r: names.index(value_text(r, key)))
+    x = np.array([names.index(value_text(r, key)) for r in own], dtype=float)
     y, low, high = (
         np.array([getattr(r.intervals[measure], end) for r in own]) for end in ("estimate", "low", "high")
     )
@@ -61,26 +63,28 @@ def curve(axis: Any, results: Sequence[Result], choice: Choice, measure: str, ke
         axis.errorbar(x, y, bars, fmt="none", ecolor=OTHER, alpha=0.4, elinewidth=2, label="95 %, by subject")
     for place, result in zip(x, own, strict=True):
         if len(result.runs) > 1:
-            seeds = [run.figures()[measure] for run in result.runs]
+            seeds = [run.metric_means()[measure] for run in result.runs]
             axis.plot([place + 0.14] * len(seeds), seeds, ".", color=PALE, markersize=4, label="single seeds")
-        point(axis, place, result.intervals[measure].estimate, mark_of(result, choice))
+        draw_point(axis, place, result.intervals[measure].estimate, marker_style(result, choice))
     for result in results:
         if result.candidate and result.status != "finished":
             options = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 8, "color": PALE}
-            place = names.index(value_of(result, key))
+            place = names.index(value_text(result, key))
             axis.text(place, 0.03, result.status, transform=axis.get_xaxis_transform(), **options)
-    axis.set_xticks(range(len(names)), names, **_turned(names))
+    axis.set_xticks(range(len(names)), names, **_tick_rotation(names))
     axis.set_xlim(-0.5, len(names) - 0.5)
-    axis.set_xlabel(short(key))
-    axis.set_title(WORDS[measure])
+    axis.set_xlabel(short_key(key))
+    axis.set_title(MEASURE_TITLES[measure])
 
 
-def heat(axis: Any, results: Sequence[Result], choice: Choice, measure: str, keys: Sequence[str]) -> None:
+def draw_heat_map(
+    axis: Any, results: Sequence[SettingResult], choice: SettingChoice, measure: str, keys: Sequence[str]
+) -> None:
     """Two keys: a cell a setting with its number; brighter is better."""
-    down, right = (ticks(results, key) for key in keys)
+    down, right = (tick_labels(results, key) for key in keys)
     grid = np.full((len(down), len(right)), np.nan)
     own = [result for result in results if result.candidate]
-    cells = [(down.index(value_of(r, keys[0])), right.index(value_of(r, keys[1]))) for r in own]
+    cells = [(down.index(value_text(r, keys[0])), right.index(value_text(r, keys[1]))) for r in own]
     for cell, result in zip(cells, own, strict=True):
         if result.status == "finished":
             grid[cell] = result.intervals[measure].estimate
@@ -93,41 +97,43 @@ def heat(axis: Any, results: Sequence[Result], choice: Choice, measure: str, key
         if result.status != "finished":
             axis.text(cell[1], cell[0], result.status, color=PALE, **middle)
             continue
-        name = mark_of(result, choice).name
+        name = marker_style(result, choice).name
         sign = {"chosen": "\n★", "tie with the chosen": "\n=", "not eligible": "\n×"}.get(name, "")
-        words = f"{grid[cell]:.{_DIGITS[measure]}f}{sign}"
-        axis.text(cell[1], cell[0], words, color="black" if share[cell] > 0.5 else "white", **middle)
+        cell_text = f"{grid[cell]:.{_DIGITS[measure]}f}{sign}"
+        axis.text(cell[1], cell[0], cell_text, color="black" if share[cell] > 0.5 else "white", **middle)
         if name == "chosen":
             axis.add_patch(_frame(cell))
-    axis.set_xticks(range(len(right)), right, **_turned(right))
+    axis.set_xticks(range(len(right)), right, **_tick_rotation(right))
     axis.set_yticks(range(len(down)), down)
-    axis.set_xlabel(short(keys[1]))
-    axis.set_ylabel(short(keys[0]) if measure == "psnr" else "")
-    axis.set_title(WORDS[measure])
+    axis.set_xlabel(short_key(keys[1]))
+    axis.set_ylabel(short_key(keys[0]) if measure == "psnr" else "")
+    axis.set_title(MEASURE_TITLES[measure])
     axis.tick_params(length=0)
     for spine in axis.spines.values():
         spine.set_visible(False)
 
 
-def rows(axis: Any, results: Sequence[Result], choice: Choice, measure: str, keys: Sequence[str]) -> None:
+def draw_rows(
+    axis: Any, results: Sequence[SettingResult], choice: SettingChoice, measure: str, keys: Sequence[str]
+) -> None:
     """More keys: a row a setting with its 95 % interval by subject, in the order of the printed table."""
     own = [r for r in ranked(results, choice) if r.status == "finished"][:MOST_ROWS][::-1]
     for place, result in enumerate(own):
-        interval, kind = result.intervals[measure], mark_of(result, choice)
+        interval, kind = result.intervals[measure], marker_style(result, choice)
         colour = kind.face if kind.face != "white" else kind.edge
         axis.plot([interval.low, interval.high], [place, place], color=colour, alpha=0.45, linewidth=2)
-        point(axis, interval.estimate, place, kind)
-    axis.set_yticks(range(len(own)), [values_of(r) for r in own] if measure == "psnr" else [""] * len(own))
+        draw_point(axis, interval.estimate, place, kind)
+    axis.set_yticks(range(len(own)), [values_text(r) for r in own] if measure == "psnr" else [""] * len(own))
     axis.tick_params(axis="y", labelsize=7.5)
     axis.set_ylim(-0.7, len(own) - 0.3)
     axis.grid(axis="y", color="#EEEEEE", linewidth=0.8)
     axis.set_axisbelow(True)
     axis.locator_params(axis="x", nbins=4)
-    axis.set_title(WORDS[measure])
+    axis.set_title(MEASURE_TITLES[measure])
     axis.set_xlabel("better →" if measure == "psnr" else "← better")
 
 
-def point(axis: Any, x: float, y: float, kind: Mark) -> None:
+def draw_point(axis: Any, x: float, y: float, kind: MarkerStyle) -> None:
     """A setting as it looks in every panel."""
     axis.plot(
         x,
@@ -146,7 +152,7 @@ def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _turned(names: Sequence[str]) -> dict[str, Any]:
+def _tick_rotation(names: Sequence[str]) -> dict[str, Any]:
     return {} if max(map(len, names)) < 7 else {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
-from taskgan.sweep.effective import in_play, mark
-from taskgan.sweep.grid import Axis, combination, count
-from taskgan.sweep.names import folder_name, label
-from taskgan.train.folder import settings_of
+from taskgan.sweep.effective import has_effect, run_digest
+from taskgan.sweep.grid import GridAxis, count_combinations, grid_values
+from taskgan.sweep.names import run_folder_name, setting_label
+from taskgan.train.folder import run_settings
 
 _MOST = 20_000
 _REFUSED = {
@@ -45,7 +45,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """All runs in the order in which they are made: every setting once, then again with the next seed.
 
     Attributes:
@@ -60,21 +60,21 @@ class Plan:
     reference: Recipe | None
     merged: tuple[tuple[str, str], ...]
 
-    def settled(self, settle: Callable[[Recipe], Recipe]) -> "Plan":
+    def resolved(self, settle: Callable[[Recipe], Recipe]) -> "SweepPlan":
         """The plan with what recipes left to the data, as training will write it into the run folders."""
         trials = tuple(replace(trial, recipe=settle(trial.recipe)) for trial in self.trials)
         return replace(self, trials=trials, reference=self.reference and settle(self.reference))
 
 
-def plan(
+def plan_sweep(
     base: Recipe,
-    axes: Sequence[Axis],
+    axes: Sequence[GridAxis],
     seeds: Sequence[int],
     *,
     draw: int = 0,
     draw_seed: int = 0,
     against: dict[str, Any] | None = None,
-) -> Plan:
+) -> SweepPlan:
     """Combine, check and name the settings.
 
     Args:
@@ -94,9 +94,9 @@ def plan(
     reference = against or {}
     for key in reference:
         _sweepable(base, key, "--against")
-    chosen = [combination(axes, number) for number in _numbers(axes, draw, draw_seed)]
-    settings = [*_checked(base, chosen), *((_checked(base, [reference])) if reference else [])]
-    if any(recipe.recognisers_alone for recipe in settings):
+    chosen = [grid_values(axes, number) for number in _combination_numbers(axes, draw, draw_seed)]
+    settings = [*_parse_recipes(base, chosen), *((_parse_recipes(base, [reference])) if reference else [])]
+    if any(recipe.trains_recognisers_only for recipe in settings):
         raise UserError(
             "objective recogniser trains readers and no restorer, so there is nothing to restore and choose by; "
             "expected l1, gan, task_gan or cycle_gan"
@@ -107,26 +107,26 @@ def plan(
     for seed in seeds:
         for place, recipe in enumerate(settings):
             apart = bool(reference) and place == len(chosen)
-            asked = reference if apart else chosen[place]
+            setting = reference if apart else chosen[place]
             own = recipe.model_copy(update={"seed": seed})
-            values = shown_values(own, [key for key in keys if key in asked])
-            trial = Trial(own, values, folder_name(values, seed), reference=apart)
-            first = trials.setdefault(mark(own), trial)
+            values = effective_values(own, [key for key in keys if key in setting])
+            trial = Trial(own, values, run_folder_name(values, seed), reference=apart)
+            first = trials.setdefault(run_digest(own), trial)
             if first is not trial and not apart:
-                flat = settings_of(own)
-                merged[label({key: flat[key] for key in asked})] = label(first.values)
+                flat = run_settings(own)
+                merged[setting_label({key: flat[key] for key in setting})] = setting_label(first.values)
     apart_recipe = settings[-1] if reference else None
-    return Plan(tuple(trials.values()), reference, apart_recipe, tuple(merged.items()))
+    return SweepPlan(tuple(trials.values()), reference, apart_recipe, tuple(merged.items()))
 
 
-def shown_values(recipe: Recipe, keys: Sequence[str]) -> dict[str, Any]:
+def effective_values(recipe: Recipe, keys: Sequence[str]) -> dict[str, Any]:
     """The recipe's values of the keys that say something about it."""
-    flat = settings_of(recipe)
-    return {key: flat[key] for key in keys if key in flat and in_play(recipe, key)}
+    flat = run_settings(recipe)
+    return {key: flat[key] for key in keys if key in flat and has_effect(recipe, key)}
 
 
-def _numbers(axes: Sequence[Axis], draw: int, seed: int) -> Iterator[int]:
-    total = count(axes)
+def _combination_numbers(axes: Sequence[GridAxis], draw: int, seed: int) -> Iterator[int]:
+    total = count_combinations(axes)
     if total > _MOST:
         raise UserError(f"the grid has {total:,} combinations, expected at most {_MOST:,}; take fewer values")
     if not draw or draw >= total:
@@ -135,22 +135,22 @@ def _numbers(axes: Sequence[Axis], draw: int, seed: int) -> Iterator[int]:
     return iter(int(number) for number in order)
 
 
-def _check(base: Recipe, axes: Sequence[Axis]) -> None:
+def _check(base: Recipe, axes: Sequence[GridAxis]) -> None:
     """Every value by itself, so that a message names it once and not once a combination."""
     problems: list[str] = []
     for axis in axes:
         _sweepable(base, axis.key, "--grid")
         for value in axis.values:
             try:
-                changed(base, {axis.key: value})
+                with_values(base, {axis.key: value})
             except Problems as error:
                 # A value that only goes with another key's is judged in the combinations.
-                problems += [p for p in error.problems if _about(p, axis.key) and p not in problems]
+                problems += [p for p in error.problems if _concerns_key(p, axis.key) and p not in problems]
     if problems:
         raise Problems("the grid cannot be swept", problems)
 
 
-def _about(problem: str, key: str) -> bool:
+def _concerns_key(problem: str, key: str) -> bool:
     """Whether a sentence is about this very key (pydantic names it), not about how settings go together."""
     parts = key.split(".")
     names = {".".join(parts[: i + 1]) for i in range(len(parts))}
@@ -170,12 +170,12 @@ def _sweepable(base: Recipe, key: str, option: str) -> None:
         raise UserError(
             f"{option} {key} is a section of the recipe, expected one of its settings, e.g. {inside}"
         )
-    known = key in settings_of(base)
+    known = key in run_settings(base)
     if not known and place is not None:
         raise UserError(f"{option} {key} says where a run happens, which changes no result")
 
 
-def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
+def with_values(base: Recipe, values: dict[str, Any]) -> Recipe:
     """The recipe with some of its settings replaced.
 
     Raises:
@@ -193,21 +193,21 @@ def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
     return parse_recipe(new, "the recipe with these settings")
 
 
-def _checked(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recipe]:
+def _parse_recipes(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recipe]:
     recipes, problems = [], []
     for values in chosen:
         try:
-            recipes.append(changed(base, values))
+            recipes.append(with_values(base, values))
         except Problems as error:
-            problems += [f"{label(values)}: {problem}" for problem in error.problems]
+            problems += [f"{setting_label(values)}: {problem}" for problem in error.problems]
     if problems:
-        shown = problems[:10]
+        listed = problems[:10]
         more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
-        raise Problems("settings of the grid do not go together", [*shown, *more])
+        raise Problems("settings of the grid do not go together", [*listed, *more])
     return recipes
 
 
-def share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
+def select_share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
     """Every N-th run from the K-th on; all where nothing is said."""
     if only is None:
         return list(trials)
@@ -215,6 +215,6 @@ def share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
     return list(trials[first - 1 :: step])
 
 
-def left(done: Sequence[float], remaining: int) -> float:
+def remaining_seconds(done: Sequence[float], remaining: int) -> float:
     """Seconds that the remaining runs will take, from those that were made; NaN before the first."""
     return remaining * sum(done) / len(done) if done else math.nan

@@ -17,35 +17,35 @@ from taskgan.core.errors import Diverged, Failed, UserError
 from taskgan.core.files import LOCK, PathLike, read_yaml, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.evaluate.run import evaluate
-from taskgan.judges.readers import Reader, default_readers, no_readers
-from taskgan.memory import give_back, out_of_memory
+from taskgan.judges.readers import Reader, default_readers, no_readers_reason
+from taskgan.memory import free_memory, out_of_memory
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.files import restore
-from taskgan.sweep.choose import Choice, Rule, choose, parse_rule
-from taskgan.sweep.effective import mark
+from taskgan.sweep.choose import Rule, SettingChoice, choose_setting, parse_rule
+from taskgan.sweep.effective import run_digest
 from taskgan.sweep.folder import (
     FIGURE,
     SWEEP,
     TABLE,
-    Outcome,
-    forget_outcome,
+    RunStatus,
+    clear_status,
+    find_runs,
     open_sweep,
-    outcome_of,
-    runs,
-    write_outcome,
+    read_status,
+    write_status,
 )
 from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share
-from taskgan.sweep.names import label, text
-from taskgan.sweep.people import write_mistaken
-from taskgan.sweep.plan import Plan, Trial, left, plan, share
-from taskgan.sweep.results import Result, collect
-from taskgan.sweep.table import legend, printed, summary, write_table
-from taskgan.train.folder import RECIPE, RECORD, begin_run, differences
-from taskgan.train.run import check_size, read_training_pairs, train
+from taskgan.sweep.names import setting_label, yaml_text
+from taskgan.sweep.people import write_mistaken_shares
+from taskgan.sweep.plan import SweepPlan, Trial, plan_sweep, remaining_seconds, select_share
+from taskgan.sweep.results import SettingResult, collect_results
+from taskgan.sweep.table import legend, printed_table, settings_summary, write_table
+from taskgan.train.folder import RECIPE, RECORD, create_run, setting_differences
+from taskgan.train.run import check_image_size, read_training_pairs, train
 
 
 @dataclass(frozen=True)
-class Asked:
+class SweepOptions:
     """A sweep as it was asked for, in the user's words.
 
     Attributes:
@@ -82,7 +82,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Swept:
+class SweepResult:
     """What a sweep left.
 
     Attributes:
@@ -110,12 +110,12 @@ def sweep(
     only: str | None = None,
     recognisers: PathLike | None = None,
     retry: bool = False,
-) -> Swept:
+) -> SweepResult:
     """Train a grid of settings, judge them on validation subjects and choose one, as ``taskgan sweep`` does.
 
-    The arguments are those of :class:`Asked`; what happens and what is refused is told at :func:`run_sweep`.
+    The arguments are those of :class:`SweepOptions`; what happens and what is refused is told at :func:`run_sweep`.
     """
-    settings = Asked(
+    settings = SweepOptions(
         os.fspath(recipe),
         Path(cohort),
         Path(out),
@@ -134,7 +134,7 @@ def sweep(
     return run_sweep(settings)
 
 
-def run_sweep(asked: Asked) -> Swept:
+def run_sweep(asked: SweepOptions) -> SweepResult:
     """Make the runs of a grid that are not there yet, and choose among all that are.
 
     Test rows are taken out of the table before anything is done with it. Called again it goes on where it was;
@@ -155,18 +155,18 @@ def run_sweep(asked: Asked) -> Swept:
             "a sweep trains each setting on one device; expected machine.devices and machine.nodes 1 "
             "(several devices: one call with --only K/N on each)"
         )
-    todo = plan(
+    todo = plan_sweep(
         base,
         axes,
         parse_seeds(asked.seeds, base.seed),
         draw=asked.random,
         draw_seed=asked.seed,
-        against=_settings(asked.against),
+        against=_reference_values(asked.against),
     )
     rows = _without_test(read_training_pairs(asked.cohort))
     used = _check_cohort(rows, base, todo, rule)
     settle = partial(resolved_recipe, pairs=used)
-    todo = todo.settled(settle)
+    todo = todo.resolved(settle)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
     cohort = {
         "name": rows.folder.resolve().name,
@@ -177,43 +177,43 @@ def run_sweep(asked: Asked) -> Swept:
     name = LOCK if only is None else f".share-{only[0]}-of-{only[1]}.lock"
     with locked(asked.out, "the sweep", name=name):
         record = open_sweep(asked.out, base, asked.recipe, cohort)
-        _tell(todo, subjects, asked.out)
-        done = _make(share(todo.trials, only), rows, base, asked)
+        _print_plan(todo, subjects, asked.out)
+        done = _make_runs(select_share(todo.trials, only), rows, base, asked)
         if only is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
     say(f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them")
-    return Swept(asked.out, _tell_failed(done, asked.out))
+    return SweepResult(asked.out, _print_failed(done, asked.out))
 
 
-def _settings(texts: Sequence[str]) -> dict[str, Any]:
+def _reference_values(texts: Sequence[str]) -> dict[str, Any]:
     """``--against`` as values by key."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for axis in parse_grid(texts) if texts else ():
         if len(axis.values) > 1:
             raise UserError(f"--against {axis.key} has {len(axis.values)} values, expected one")
-        found[axis.key] = axis.values[0]
-    return found
+        values[axis.key] = axis.values[0]
+    return values
 
 
 def _without_test(pairs: Pairs) -> Pairs:
     """Training and validation rows; a subject among them that is a test subject too would make the sweep a test."""
-    kept = tuple(pair for pair in pairs if pair.split in ("train", "val"))
-    both = {pair.subject for pair in pairs.split("test")} & {pair.subject for pair in kept}
+    selected = tuple(pair for pair in pairs if pair.split in ("train", "val"))
+    both = {pair.subject for pair in pairs.split("test")} & {pair.subject for pair in selected}
     if both:
         raise UserError(
             f"{pairs.source} has subjects both in test and in train or val ({', '.join(sorted(both)[:3])}): "
             "settings must not be chosen on test subjects"
         )
-    return Pairs(pairs.source, kept)
+    return Pairs(pairs.source, selected)
 
 
-def _check_cohort(rows: Pairs, base: Recipe, todo: Plan, rule: Rule) -> Pairs:
+def _check_cohort(rows: Pairs, base: Recipe, todo: SweepPlan, rule: Rule) -> Pairs:
     """What can be seen to go wrong, before anything is trained. Gives the rows that will be used."""
     selected = rows.select({k: str(v) for k, v in base.data.select.items()}) if base.data.select else rows
     for name in ("train", "val"):
         if not len(selected.split(name)):
             raise UserError(f"{rows.source} has no selected row with split {name!r}, which a sweep needs")
-    reason = no_readers(selected, base.task.target) if rule in ("balanced", "judge") else ""
+    reason = no_readers_reason(selected, base.task.target) if rule in ("balanced", "judge") else ""
     if reason:
         raise UserError(f"the rule {rule!r} needs a judge, but {reason}; say --choose psnr")
     val = selected.split("val")
@@ -222,11 +222,11 @@ def _check_cohort(rows: Pairs, base: Recipe, todo: Plan, rule: Rule) -> Pairs:
             f"{rows.source} names no cortex and reference masks, which the rule 'suvr' needs; say --choose psnr"
         )
     for trial in todo.trials:
-        check_size(selected.split("train"), trial.recipe)
+        check_image_size(selected.split("train"), trial.recipe)
     return selected
 
 
-def _tell(todo: Plan, subjects: Mapping[str, int], out: Path) -> None:
+def _print_plan(todo: SweepPlan, subjects: Mapping[str, int], out: Path) -> None:
     for twice, first in todo.merged[:5]:
         say(f"note: {twice} is the same run as {first}: trained once")
     if len(todo.merged) > 5:
@@ -237,16 +237,18 @@ def _tell(todo: Plan, subjects: Mapping[str, int], out: Path) -> None:
     )
 
 
-def _make(trials: Sequence[Trial], rows: Pairs, base: Recipe, asked: Asked) -> list[Outcome]:
+def _make_runs(trials: Sequence[Trial], rows: Pairs, base: Recipe, options: SweepOptions) -> list[RunStatus]:
     """Make the runs that are not there; gives how each of all ended."""
-    known = runs(asked.out)
+    known = find_runs(options.out)
     waiting, ends = [], []
     for trial in trials:
-        folder, recipe = known.get(mark(trial.recipe), (asked.out / "runs" / trial.name, trial.recipe))
+        folder, recipe = known.get(
+            run_digest(trial.recipe), (options.out / "runs" / trial.name, trial.recipe)
+        )
         # A run that an earlier call began under another name goes on by its own recipe.
-        recipe = recipe if differences(recipe, trial.recipe) else trial.recipe
-        outcome = outcome_of(folder)
-        if outcome.status == "unfinished" or (asked.retry and outcome.failed):
+        recipe = recipe if setting_differences(recipe, trial.recipe) else trial.recipe
+        outcome = read_status(folder)
+        if outcome.status == "unfinished" or (options.retry and outcome.failed):
             waiting.append((trial, folder, recipe))
         else:
             ends.append(outcome)
@@ -256,39 +258,43 @@ def _make(trials: Sequence[Trial], rows: Pairs, base: Recipe, asked: Asked) -> l
         say(f"{there} of {len(trials)} runs are there{and_failed}")
     if not waiting:
         return ends
-    readers = {} if no_readers(rows, base.task.target) else default_readers(rows, base, asked.recognisers)
+    readers = (
+        {} if no_readers_reason(rows, base.task.target) else default_readers(rows, base, options.recognisers)
+    )
     spent: list[float] = []
     for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
-        time_left = left(spent, len(waiting) - len(spent))
+        time_left = remaining_seconds(spent, len(waiting) - len(spent))
         rest = f", about {duration(time_left)} left" if spent else ""
-        say(f"\n[{number}/{len(trials)}] {label(trial.values)}, seed {recipe.seed}{rest}")
+        say(f"\n[{number}/{len(trials)}] {setting_label(trial.values)}, seed {recipe.seed}{rest}")
         began = time.monotonic()
-        ends.append(_one(folder, recipe, rows, base, readers))
+        ends.append(_make_run(folder, recipe, rows, base, readers))
         spent.append(time.monotonic() - began)
     return ends
 
 
-def _one(folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader]) -> Outcome:
+def _make_run(
+    folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader]
+) -> RunStatus:
     """One run to its end, which may be that it failed."""
     fresh, began = not (folder / RECORD).is_file(), time.monotonic()
     # What diverged would do so again from its last checkpoint; what lacked memory may go on from there.
-    anew = outcome_of(folder).status == "diverged"
-    forget_outcome(folder)
+    anew = read_status(folder).status == "diverged"
+    clear_status(folder)
     try:
         seconds = _train_and_judge(folder, recipe, rows, base, readers, anew=anew)
-        outcome = Outcome("finished", seconds if fresh or anew else None)
+        outcome = RunStatus("finished", seconds if fresh or anew else None)
     except (Diverged, MemoryError, RuntimeError) as error:
         full = out_of_memory(error)
         if full is None and not isinstance(error, Diverged):
             raise
         spent = time.monotonic() - began if fresh or anew else None
-        outcome = Outcome("diverged" if full is None else "out of memory", spent, full or str(error))
+        outcome = RunStatus("diverged" if full is None else "out of memory", spent, full or str(error))
     if outcome.failed:
-        give_back()
+        free_memory()
         if not (folder / RECIPE).is_file():  # it failed before its first step
-            begin_run(folder, recipe, overwrite=False)
+            create_run(folder, recipe, overwrite=False)
         say(f"failed: {outcome.message}. The sweep goes on")
-    write_outcome(folder, outcome)
+    write_status(folder, outcome)
     return outcome
 
 
@@ -305,7 +311,7 @@ def _train_and_judge(
     # The base recipe's T and judge read all settings alike, whatever a setting did to its own T.
     evaluate(restored, rows.source, evaluation, recipe=base, readers=readers, split="val", overwrite=True)
     if "judge" in readers:
-        write_mistaken(restored, rows, base, readers["judge"], evaluation)
+        write_mistaken_shares(restored, rows, base, readers["judge"], evaluation)
     return seconds
 
 
@@ -313,57 +319,63 @@ def _complete(path: Path) -> bool:
     return path.is_file() and read_yaml(path).get("status") == "complete"
 
 
-def _join(asked: Asked, base: Recipe, todo: Plan, keys: Sequence[str], record: Mapping[str, Any]) -> Swept:
+def _join(
+    options: SweepOptions, base: Recipe, todo: SweepPlan, keys: Sequence[str], record: Mapping[str, Any]
+) -> SweepResult:
     """Table, choice, figure and record of all runs in the folder."""
-    results = collect(asked.out, base, todo, keys)
-    write_table(asked.out / TABLE, results)
+    results = collect_results(options.out, base, todo, keys)
+    write_table(options.out / TABLE, results)
     able = [result for result in results if result.candidate]
     if able and all(result.failures for result in able):
         raise Failed(
-            f"every setting of {asked.out} failed, so none can be chosen; {TABLE} says how each did, --retry makes "
+            f"every setting of {options.out} failed, so none can be chosen; {TABLE} says how each did, --retry makes "
             "them once more"
         )
-    choice = choose([result.as_candidate() for result in results], parse_rule(asked.choose), asked.within)
+    choice = choose_setting(
+        [result.as_candidate() for result in results], parse_rule(options.choose), options.within
+    )
     chosen = next(result for result in results if result.label == choice.chosen)
-    command = train_command(asked, base, chosen)
-    _figure(asked, results, choice)
+    command = train_command(options, base, chosen)
+    _figure(options, results, choice)
     write_yaml(
-        asked.out / SWEEP,
+        options.out / SWEEP,
         {
             **{key: record[key] for key in ("recipe", "base", "cohort") if key in record},
             "status": "complete",
-            "grid": {a.key: list(a.values) for a in parse_grid(asked.grid)},
-            "seeds": list(parse_seeds(asked.seeds, base.seed)),
-            "random": {"draws": asked.random, "seed": asked.seed} if asked.random else None,
+            "grid": {a.key: list(a.values) for a in parse_grid(options.grid)},
+            "seeds": list(parse_seeds(options.seeds, base.seed)),
+            "random": {"draws": options.random, "seed": options.seed} if options.random else None,
             "against": dict(todo.against),
             "rule": choice.rule,
             "chosen": {"setting": chosen.label, "values": chosen.values, "command": command},
             "ties": sorted(choice.ties & choice.eligible),
-            "settings": summary(results, choice),
+            "settings": settings_summary(results, choice),
             "versions": versions(),
         },
     )
-    _report(asked.out, results, choice, command)
-    ends = [run.outcome for result in results for run in result.runs]
-    return Swept(asked.out, _tell_failed(ends, asked.out))
+    _report(options.out, results, choice, command)
+    ends = [run.run_status for result in results for run in result.runs]
+    return SweepResult(options.out, _print_failed(ends, options.out))
 
 
-def _figure(asked: Asked, results: Sequence[Result], choice: Choice) -> None:
-    from taskgan.sweep.figure import draw
+def _figure(options: SweepOptions, results: Sequence[SettingResult], choice: SettingChoice) -> None:
+    from taskgan.sweep.figure import draw_sweep
 
-    draw(results, choice, asked.out / FIGURE, asked.within if asked.choose == "balanced" else None)
+    draw_sweep(
+        results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None
+    )
 
 
-def _report(out: Path, results: Sequence[Result], choice: Choice, command: str) -> None:
+def _report(out: Path, results: Sequence[SettingResult], choice: SettingChoice, command: str) -> None:
     say("")
-    for line in printed(results, choice):
+    for line in printed_table(results, choice):
         say(line)
     say(f"{legend(results, choice)}. Intervals: 95 %, by validation subject")
     say(f"{out}: table in {TABLE}, figure in {FIGURE}; rule: {choice.rule}")
     say(f"chosen: {choice.chosen}. Next: {command}")
 
 
-def _tell_failed(ends: Sequence[Outcome], out: Path) -> int:
+def _print_failed(ends: Sequence[RunStatus], out: Path) -> int:
     failed = sum(end.failed for end in ends)
     if failed:
         say(
@@ -373,14 +385,14 @@ def _tell_failed(ends: Sequence[Outcome], out: Path) -> int:
     return failed
 
 
-def train_command(asked: Asked, base: Recipe, chosen: Result) -> str:
+def train_command(options: SweepOptions, base: Recipe, chosen: SettingResult) -> str:
     """The command that trains the chosen setting: the user's own overrides, then its values."""
-    words = ["taskgan", "train", asked.recipe, str(asked.cohort), "RUN"]
-    for override in asked.overrides:
-        words += ["--set", override]
+    arguments = ["taskgan", "train", options.recipe, str(options.cohort), "RUN"]
+    for override in options.overrides:
+        arguments += ["--set", override]
     for key, value in chosen.values.items():
-        words += ["--set", f"{key}={text(value)}"]
+        arguments += ["--set", f"{key}={yaml_text(value)}"]
     seed = chosen.runs[0].recipe.seed
     if seed != base.seed:
-        words += ["--set", f"seed={seed}"]
-    return shlex.join(words)
+        arguments += ["--set", f"seed={seed}"]
+    return shlex.join(arguments)

@@ -7,32 +7,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.sweep.choose import Choice
-from taskgan.sweep.labels import place
-from taskgan.sweep.marks import mark_of
-from taskgan.sweep.panels import WORDS, point, values_of
-from taskgan.sweep.results import Result
+from taskgan.sweep.choose import SettingChoice
+from taskgan.sweep.labels import place_labels
+from taskgan.sweep.marks import marker_style
+from taskgan.sweep.panels import MEASURE_TITLES, draw_point, values_text
+from taskgan.sweep.results import SettingResult
 
 _LABELLED = 60  # beyond, only what matters has room
 
 
-def front(quality: NDArray[np.float64], error: NDArray[np.float64]) -> list[int]:
+def pareto_front(quality: NDArray[np.float64], error: NDArray[np.float64]) -> list[int]:
     """The settings that no other one beats in both: indices by falling quality.
 
     Args:
         quality: (N,) more is better.
         error: (N,) less is better.
     """
-    best, found = np.inf, []
+    best, indices = np.inf, []
     for index in sorted(range(len(quality)), key=lambda i: (-quality[i], error[i])):
         if error[index] < best:
             best = error[index]
-            found.append(index)
-    return found
+            indices.append(index)
+    return indices
 
 
 def draw_trade(
-    axis: Any, results: Sequence[Result], choice: Choice, metric: str, within: float | None
+    axis: Any, results: Sequence[SettingResult], choice: SettingChoice, metric: str, within: float | None
 ) -> NDArray[np.float64]:
     """Points, front and band; the labels come when the layout is settled (:func:`write_labels`).
 
@@ -49,10 +49,10 @@ def draw_trade(
     error = np.array([r.intervals[metric].estimate for r in results])
     quality = np.array([r.intervals["psnr"].estimate for r in results])
     able = np.array([i for i, r in enumerate(results) if r.candidate])
-    edge = able[front(quality[able], error[able])]
+    edge = able[pareto_front(quality[able], error[able])]
     axis.plot(error[edge], quality[edge], color="#444444", linewidth=1.1, label="Pareto front", zorder=1)
     for result, x, y in zip(results, error, quality, strict=True):
-        point(axis, x, y, mark_of(result, choice))
+        draw_point(axis, x, y, marker_style(result, choice))
     axis.margins(0.14)
     axis.autoscale_view()
     axis.set_ylim(axis.get_ylim())  # the band does not widen what is shown
@@ -60,7 +60,7 @@ def draw_trade(
         best = quality[able].max()
         axis.axhspan(best - within, best, color="#E6EEF4", linewidth=0, zorder=0, label="eligible PSNR")
     axis.locator_params(axis="x", nbins=6)
-    axis.set_xlabel(f"{WORDS[metric]} (← better)")
+    axis.set_xlabel(f"{MEASURE_TITLES[metric]} (← better)")
     axis.set_ylabel("PSNR, dB (better →)")
     axis.set_title("PSNR against error")
     return np.column_stack([error[edge], quality[edge]])
@@ -69,8 +69,8 @@ def draw_trade(
 def write_labels(
     figure: Any,
     axis: Any,
-    results: Sequence[Result],
-    choice: Choice,
+    results: Sequence[SettingResult],
+    choice: SettingChoice,
     metric: str,
     line: NDArray[np.float64],
 ) -> list[Any]:
@@ -90,24 +90,24 @@ def write_labels(
         The texts.
     """
     xy = np.array([[r.intervals[metric].estimate, r.intervals["psnr"].estimate] for r in results])
-    marks = [mark_of(result, choice) for result in results]
+    marks = [marker_style(result, choice) for result in results]
     minor = ("not eligible", "differs from the chosen") if len(results) > _LABELLED else ()
-    shown = [i for i, mark in enumerate(marks) if mark.name not in minor]
-    names = [values_of(results[i]) for i in shown]
+    labelled = [i for i, mark in enumerate(marks) if mark.name not in minor]
+    names = [values_text(results[i]) for i in labelled]
     renderer, scale = figure.canvas.get_renderer(), figure.dpi / 72
     options = {"textcoords": "offset points", "fontsize": 7.5, "in_layout": False}
-    texts = [axis.annotate(n, xy[i], xytext=(0, 0), **options) for n, i in zip(names, shown, strict=True)]
+    texts = [axis.annotate(n, xy[i], xytext=(0, 0), **options) for n, i in zip(names, labelled, strict=True)]
     boxes = [one.get_window_extent(renderer) for one in texts]
     points, room = axis.transData.transform(xy), axis.get_window_extent(renderer)
-    found = place(
-        points[shown],
+    positions = place_labels(
+        points[labelled],
         np.array([[box.width, box.height] for box in boxes]),
         (room.x0, room.y0, room.x1, room.y1),
-        markers=np.array([marks[i].size * scale / 2 for i in shown]),
+        markers=np.array([marks[i].size * scale / 2 for i in labelled]),
         gap=2 * scale,
         obstacles=_steps(axis.transData.transform(line), 3 * scale),
     )
-    for one, index, corner, box in zip(texts, shown, found, boxes, strict=True):
+    for one, index, corner, box in zip(texts, labelled, positions, boxes, strict=True):
         if corner is None:
             one.remove()
             continue
@@ -118,7 +118,7 @@ def write_labels(
         if np.linalg.norm(near - centre) > 9 * scale:
             ends = axis.transData.inverted().transform([near, centre])
             axis.plot(*ends.T, color="#999999", linewidth=0.6, zorder=0.5)
-    return [one for one, corner in zip(texts, found, strict=True) if corner is not None]
+    return [one for one, corner in zip(texts, positions, strict=True) if corner is not None]
 
 
 def _steps(line: NDArray[np.float64], step: float) -> NDArray[np.float64]:

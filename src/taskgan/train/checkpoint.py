@@ -8,10 +8,10 @@ import torch
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
-from taskgan.core.parse import quoted, reason
+from taskgan.core.parse import error_text, quoted
 from taskgan.core.tensors import load_torch
 
-NAME = "last.ckpt"
+CHECKPOINT = "last.ckpt"
 FORMAT = 1
 _PARTS = ("standing", "choice", "networks", "optimiser", "histories", "random")
 
@@ -23,7 +23,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         folder: The run.
         state: Tensors and plain values only.
     """
-    with atomic(folder / NAME) as partial, partial.open("wb") as handle:
+    with atomic(folder / CHECKPOINT) as partial, partial.open("wb") as handle:
         torch.save({"format": FORMAT, **state}, handle)
 
 
@@ -33,14 +33,14 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     Raises:
         UserError: If it is damaged or of another version's format.
     """
-    path = folder / NAME
+    path = folder / CHECKPOINT
     if not path.is_file():
         return None
     try:
         state: dict[str, Any] = load_torch(path)
     except Exception as error:  # pickle, zip and torch each have their own
         raise UserError(
-            f"{path} cannot be read as a checkpoint ({reason(error)}); start anew with --overwrite"
+            f"{path} cannot be read as a checkpoint ({error_text(error)}); start anew with --overwrite"
         ) from None
     if not isinstance(state, dict):
         raise UserError(
@@ -58,17 +58,17 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     return state
 
 
-def weights_mark(network: torch.nn.Module) -> str:
+def weights_checksum(network: torch.nn.Module) -> str:
     """SHA-256 of a network's weights, whatever device and memory format they are in."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         tensor = value.detach().cpu().contiguous()
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        hasher.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.hexdigest()
 
 
-def finite(networks: dict[str, torch.nn.Module]) -> str | None:
+def nonfinite_network(networks: dict[str, torch.nn.Module]) -> str | None:
     """Name of a network with NaN or infinite weights, or None; asked before a checkpoint is overwritten."""
     for name, network in networks.items():
         for value in network.state_dict().values():

@@ -10,29 +10,29 @@ from typing import Any
 from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
-from taskgan.networks.norm import statistics_kept
+from taskgan.networks.norm import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, generator_loss
 from taskgan.objective.cycle import CycleTotal, cycle_loss, identity_loss
 from taskgan.recipe import Data, Recipe
-from taskgan.train.history import History
+from taskgan.train.history import ImageBuffer
 from taskgan.train.parallel import of_all_devices
-from taskgan.train.players import Players
-from taskgan.train.step import Outcome, judge, update
+from taskgan.train.players import Networks
+from taskgan.train.step import StepResult, discriminate, update_weights
 
 
-def cycle_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome:
+def cycle_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
     """Go round both cycles, take the losses, update G, F and both D.
 
     Where G sees more than the degraded slice: F makes the degraded slice and its neighbours one by one, each
     from a clean one; further inputs (another contrast) are not made, a cycle keeps those of its real sample.
 
     Args:
-        players: The networks, with the way back.
+        networks: The networks, with the way back.
         batch: Unpaired: x̃ and x are of different subjects, both with all input channels (``UnpairedSteps``).
         recipe: Weights and form of the losses.
         fabric: Precision, devices, scaler.
     """
-    G, D, back, weights = players.restore, players.discriminator, players.back, players.weights
+    G, D, back, weights = networks.restore, networks.discriminator, networks.cycle, networks.weights
     if D is None or back is None:
         raise AssertionError("cycle_gan needs a discriminator and the way back")
     F, settings = back.degrade, recipe.cycle
@@ -41,9 +41,9 @@ def cycle_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> O
 
     with fabric.autocast():
         restored = G(batch.inputs).float()  # x̂ = G(x̃)
-        degraded = _degraded(players, batch.clean, recipe.data)  # F(x), as an input of G
+        degraded = _degraded(networks, batch.clean, recipe.data)  # F(x), as an input of G
         # G restores degraded images: what else it is shown leaves the statistics of its batch norms alone.
-        with statistics_kept(players.generator):
+        with frozen_statistics(networks.generator):
             returned_clean = G(degraded).float()  # G(F(x))
             if settings.identity:
                 identity = identity_loss(
@@ -51,53 +51,53 @@ def cycle_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> O
                 ).mean()  # G(x) = x, F(x̃) = x̃
         returned_degraded = F(restored).float()  # F(G(x̃))
         cycle = cycle_loss(returned_degraded, x_degraded, returned_clean, x).mean()
-        adversarial, judged = _contest(D, x, restored, back.restored, recipe, fabric)
-        adversarial_degraded, judged_degraded = _contest(
-            back.discriminator, x_degraded, degraded[:, :1], back.degraded, recipe, fabric
+        adversarial, judged = _adversarial_losses(D, x, restored, back.restored_buffer, recipe, fabric)
+        adversarial_degraded, judged_degraded = _adversarial_losses(
+            back.discriminator, x_degraded, degraded[:, :1], back.degraded_buffer, recipe, fabric
         )
 
     objective = CycleTotal(
         adversarial, adversarial_degraded, cycle, identity, settings.weight, settings.identity
     )
-    players.optimiser.zero_grad(set_to_none=True)
+    networks.optimiser.zero_grad(set_to_none=True)
     fabric.backward(judged, inputs=weights["discriminator"])
     fabric.backward(judged_degraded, inputs=weights["degraded_discriminator"])
     fabric.backward(objective.total, inputs=[*weights["generator"], *weights["degrader"]])
-    update(players, recipe.optimiser.clip, fabric)
+    update_weights(networks, recipe.optimiser.clip, fabric)
 
     judgements = {"discriminator": judged.detach(), "discriminator_degraded": judged_degraded.detach()}
-    return Outcome(objective.detached() | judgements, restored.detach())
+    return StepResult(objective.detached() | judgements, restored.detach())
 
 
-def _contest(
-    D: nn.Module, real: Tensor, generated: Tensor, history: History, recipe: Recipe, fabric: Any
+def _adversarial_losses(
+    D: nn.Module, real: Tensor, generated: Tensor, history: ImageBuffer, recipe: Recipe, fabric: Any
 ) -> tuple[Tensor, Tensor]:
     """One domain: the generator's loss on its newest images, D's on earlier ones; scalars."""
     form = recipe.loss.discriminator
     batch_norm = recipe.discriminator.norm == "batch"  # then D has to see what it always sees: both kinds
-    fooled = judge(D, real, generated, recipe)[1][0] if batch_norm else D(generated)[0].float()
+    fooled = discriminate(D, real, generated, recipe)[1][0] if batch_norm else D(generated)[0].float()
     earlier = of_all_devices(generated.detach(), fabric, history.exchange)
-    (logit, _), (logit_earlier, _) = judge(D, real, earlier, recipe)
+    (logit, _), (logit_earlier, _) = discriminate(D, real, earlier, recipe)
     judged = discriminator_loss(logit, logit_earlier, form, recipe.loss.label_smoothing)
     return generator_loss(fooled, form).mean(), judged.mean()
 
 
-def _degraded(players: Players, clean: Tensor, data: Data) -> Tensor:
+def _degraded(networks: Networks, clean: Tensor, data: Data) -> Tensor:
     """G's input made of a clean one (B, I, H, W): F on the clean slice and its neighbours, the rest as it is.
 
     Args:
-        players: With the way back.
+        networks: With the way back.
         clean: Channels slice by slice, the slice itself first; of each slice, the clean one is the first column.
             Planes of a condition come last.
         data: Its columns and conditions.
     """
-    assert players.back is not None
+    assert networks.cycle is not None
     images = clean.shape[1] - len(data.conditions)
     of_slices = slice(0, images, len(data.inputs))
     slices = clean[:, of_slices]
-    made = players.back.degrade(slices.flatten(0, 1)[:, None]).float().view_as(slices)
-    if made.shape == clean.shape:
-        return made
+    generated = networks.cycle.degrade(slices.flatten(0, 1)[:, None]).float().view_as(slices)
+    if generated.shape == clean.shape:
+        return generated
     whole = clean.clone()
-    whole[:, of_slices] = made
+    whole[:, of_slices] = generated
     return whole

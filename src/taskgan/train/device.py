@@ -19,7 +19,7 @@ _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 @dataclass(frozen=True)
-class Choice:
+class MachineChoice:
     """The machine settings that a run goes with, none of them ``auto`` any more.
 
     Attributes:
@@ -33,7 +33,7 @@ class Choice:
     compile: bool
 
     @classmethod
-    def of(cls, values: Any, run: Path) -> "Choice":
+    def of(cls, values: Any, run: Path) -> "MachineChoice":
         """What :meth:`dump` gave, from a run's record or checkpoint.
 
         Raises:
@@ -46,7 +46,7 @@ class Choice:
             )
         return cls(**values)
 
-    def dump(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 
@@ -99,7 +99,7 @@ def device_of(machine: Machine) -> torch.device:
 
 
 @contextmanager
-def switches(machine: Machine, device: torch.device) -> Iterator[None]:
+def torch_switches(machine: Machine, device: torch.device) -> Iterator[None]:
     """torch's global switches for a run; they are set back afterwards.
 
     On the CPU: deterministic algorithms, so that the same recipe gives the same bits. On a GPU: the fastest
@@ -127,7 +127,7 @@ def switches(machine: Machine, device: torch.device) -> Iterator[None]:
         _filling.fill_uninitialized_memory = before[3]
 
 
-def in_words(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     """E.g. ``cuda: NVIDIA H100`` or ``cpu: Intel(R) Xeon(R) CPU @ 2.20GHz, 2 threads``."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import check_writable, contents, read_yaml, write_yaml
+from taskgan.core.files import check_writable, folder_files, read_yaml, write_yaml
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
-from taskgan.train.checkpoint import NAME
+from taskgan.train.checkpoint import CHECKPOINT
 
 RECIPE = "recipe.yaml"
 RECORD = "run.yaml"
 METRICS = "metrics.csv"
 ROC = "roc.png"
-_OURS = (RECIPE, RECORD, NAME, ROC, METRICS, "model", "tensorboard")
+_OURS = (RECIPE, RECORD, CHECKPOINT, ROC, METRICS, "model", "tensorboard")
 # Where a run happens may change when it goes on; what it computes may not.
 _MOVABLE = ("machine.accelerator", "machine.devices", "machine.nodes", "machine.threads", "data.workers")
 
@@ -30,14 +30,19 @@ def first_process() -> bool:
 
 
 def open_run(
-    folder: Path, recipe: Recipe, mark: str, *, overwrite: bool, networks: Mapping[str, str] | None = None
+    folder: Path,
+    recipe: Recipe,
+    fingerprint: str,
+    *,
+    overwrite: bool,
+    networks: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 
     Args:
         folder: The run.
         recipe: What is asked for.
-        mark: Fingerprint of the training and validation rows.
+        fingerprint: Fingerprint of the training and validation rows.
         overwrite: What an earlier run left will be removed.
         networks: Classes of the user's own networks.
 
@@ -49,7 +54,7 @@ def open_run(
     """
     check_writable(folder, "the run")
     if not (folder / RECIPE).is_file():
-        foreign = [entry.name for entry in contents(folder)]
+        foreign = [entry.name for entry in folder_files(folder)]
         if foreign:  # also with overwrite: a folder "model" in it need not be ours
             raise UserError(
                 f"{folder} exists and is not a run (it holds {', '.join(sorted(foreign)[:3])}); choose another folder"
@@ -58,10 +63,10 @@ def open_run(
     if overwrite:
         return {}
     record = read_yaml(folder / RECORD) if (folder / RECORD).is_file() else {}
-    if not record and not (folder / NAME).is_file():
+    if not record and not (folder / CHECKPOINT).is_file():
         return {}  # it never came to its first step
     _same_recipe(folder, recipe)
-    if record and record.get("cohort", {}).get("fingerprint") != mark:
+    if record and record.get("cohort", {}).get("fingerprint") != fingerprint:
         raise UserError(
             f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
             "use another run folder, or --overwrite to start anew"
@@ -80,7 +85,7 @@ def _own(networks: Mapping[str, str]) -> str:
     return f"networks of the user's own ({listed})" if listed else "the recipe's networks"
 
 
-def begin_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
+def create_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
     """Make the run folder.
 
     Args:
@@ -104,15 +109,15 @@ def remove_run(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def command() -> str:
+def command_line() -> str:
     """The command that was called, with the last part of absolute paths alone."""
-    words = [Path(word).name if word.startswith("/") else word for word in sys.argv]
-    return shlex.join(words)
+    arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv]
+    return shlex.join(arguments)
 
 
 def _same_recipe(folder: Path, recipe: Recipe) -> None:
     path = folder / RECIPE
-    changed = differences(parse_recipe(read_yaml(path), str(path)), recipe)
+    changed = setting_differences(parse_recipe(read_yaml(path), str(path)), recipe)
     if changed:
         raise UserError(
             f"{folder} holds a run with another recipe: {', '.join(changed)}; "
@@ -120,14 +125,14 @@ def _same_recipe(folder: Path, recipe: Recipe) -> None:
         )
 
 
-def differences(before: Recipe, now: Recipe) -> list[str]:
+def setting_differences(before: Recipe, now: Recipe) -> list[str]:
     """Which settings differ, each as ``key (value there, value here)``; where a run happens does not count."""
-    there, here = settings_of(before), settings_of(now)
+    there, here = run_settings(before), run_settings(now)
     changed = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
     return [f"{key} ({there.get(key)} there, {here.get(key)} here)" for key in changed]
 
 
-def settings_of(recipe: Recipe) -> dict[str, Any]:
+def run_settings(recipe: Recipe) -> dict[str, Any]:
     """What decides a run, by dotted key: all of a recipe but where it happens."""
     return {key: value for key, value in _flat(dump_recipe(recipe)).items() if key not in _MOVABLE}
 

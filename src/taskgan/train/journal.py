@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.console import say
-from taskgan.core.errors import UserError, naming
+from taskgan.core.errors import UserError, name_disk_errors
 from taskgan.core.files import write_text
 from taskgan.core.parse import quoted
 from taskgan.core.tables import csv_rows
@@ -36,7 +36,7 @@ COLUMNS = (
 )
 
 
-class Journal:
+class MetricsLogger:
     """Appends rows to ``metrics.csv`` and mirrors them to TensorBoard.
 
     The file holds no times of day and no speeds, so that a killed and resumed run leaves the same file as an
@@ -45,12 +45,12 @@ class Journal:
     Args:
         folder: The run.
         step: Where the run goes on; rows and points after it are from before a kill and are cut off.
-        further: Columns after those that every run has.
+        extra_columns: Columns after those that every run has.
     """
 
-    def __init__(self, folder: Path, step: int, further: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, step: int, extra_columns: Sequence[str] = ()) -> None:
         self._path = folder / "metrics.csv"
-        self._columns = (*COLUMNS, *further)
+        self._columns = (*COLUMNS, *extra_columns)
         rows = read_metrics(self._path) if step else []
         kept = [row for row in rows if int(row["step"]) <= step]
         unknown = sorted({column for row in kept for column in row} - set(self._columns))
@@ -61,23 +61,23 @@ class Journal:
         write_text(self._path, "".join(map(self._line, ({c: c for c in self._columns}, *kept))))
         self._board = _tensorboard(folder / "tensorboard", step)
 
-    def row(self, step: int, figures: Mapping[str, float | str]) -> None:
+    def log_row(self, step: int, metrics: Mapping[str, float | str]) -> None:
         """Add a row; columns without a figure stay empty. Words (the name of a phase) are for the table alone."""
         values = {"step": str(step)}
-        values |= {name: f"{v:.7g}" if isinstance(v, float) else str(v) for name, v in figures.items()}
-        with naming(self._path), self._path.open("a", encoding="utf-8", newline="") as handle:
+        values |= {name: f"{v:.7g}" if isinstance(v, float) else str(v) for name, v in metrics.items()}
+        with name_disk_errors(self._path), self._path.open("a", encoding="utf-8", newline="") as handle:
             handle.write(self._line(values))
         if self._board is not None:
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 if isinstance(value, str):
                     continue
                 group = "validation" if name.startswith("val_") else "train"
                 self._board.add_scalar(f"{group}/{name.removeprefix('val_')}", value, step)
 
-    def image(self, step: int, name: str, picture: NDArray[np.float32]) -> None:
+    def log_image(self, step: int, name: str, image: NDArray[np.float32]) -> None:
         """Show a picture (H, W) with values 0 to 1 in TensorBoard."""
         if self._board is not None:
-            self._board.add_image(f"validation/{name}", picture[None], step)
+            self._board.add_image(f"validation/{name}", image[None], step)
 
     def close(self) -> None:
         """Write out what is buffered."""

@@ -16,18 +16,18 @@ from taskgan import __version__
 from taskgan.cohort.dataset import Batch
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import digest, read_yaml, write_yaml
+from taskgan.core.files import read_yaml, value_digest, write_yaml
 from taskgan.recipe import Recipe
-from taskgan.train.device import Choice, device_of, in_words, start_fabric
-from taskgan.train.players import assemble
-from taskgan.train.step import step
+from taskgan.train.device import MachineChoice, device_name, device_of, start_fabric
+from taskgan.train.players import build_networks
+from taskgan.train.step import train_step
 
 _GAIN = 0.95  # another candidate must take less than this share of the plain one's time: timings are noisy
 _BUDGET_S = 2.0  # of timed steps per candidate
 _LEAST_S_TO_COMPILE = 1800.0  # compiling costs minutes; a shorter run cannot win them back
 
 
-def choose(recipe: Recipe, size: tuple[int, int]) -> Choice:
+def choose_machine(recipe: Recipe, size: tuple[int, int]) -> MachineChoice:
     """Replace every ``auto`` of ``recipe.machine`` by what is faster here.
 
     Several devices are not measured (processes could come to different answers): bf16 where the GPU has it,
@@ -40,27 +40,27 @@ def choose(recipe: Recipe, size: tuple[int, int]) -> Choice:
     machine = recipe.machine
     fixed = (machine.precision, machine.channels_last, machine.compile)
     if "auto" not in fixed:
-        return Choice(str(machine.precision), bool(machine.channels_last), bool(machine.compile))
+        return MachineChoice(str(machine.precision), bool(machine.channels_last), bool(machine.compile))
     device = device_of(machine)
     if machine.devices * machine.nodes > 1:
         gpu = device.type == "cuda"
         fast = "bf16" if gpu and torch.cuda.is_bf16_supported() else "32"
-        return Choice(
+        return MachineChoice(
             fast if machine.precision == "auto" else machine.precision,
             gpu if machine.channels_last == "auto" else machine.channels_last,
             False if machine.compile == "auto" else machine.compile,
         )
     key = _key(recipe, size, device)
-    kept = _recall(key)
-    if kept is None:
-        kept = _measure(recipe, size, device)
-        _remember(key, kept)
-        shown = ", ".join(f"{name} {value}" for name, value in kept.dump().items())
-        say(f"measured on this machine ({in_words(device)}): {shown}")
-    return kept
+    choice = _read_cache(key)
+    if choice is None:
+        choice = _measure(recipe, size, device)
+        _write_cache(key, choice)
+        description = ", ".join(f"{name} {value}" for name, value in choice.to_dict().items())
+        say(f"measured on this machine ({device_name(device)}): {description}")
+    return choice
 
 
-def candidates(recipe: Recipe, device: torch.device) -> list[Choice]:
+def candidates(recipe: Recipe, device: torch.device) -> list[MachineChoice]:
     """What is worth a try, the plain one first; settings that are not ``auto`` are not varied."""
     machine = recipe.machine
     half: Literal["bf16", "16"] = (
@@ -71,11 +71,11 @@ def candidates(recipe: Recipe, device: torch.device) -> list[Choice]:
         precisions = ["32"]
     layouts = [False, True] if machine.channels_last == "auto" else [bool(machine.channels_last)]
     compiled = machine.compile is True
-    return [Choice(p, c, compiled) for p in precisions for c in layouts]
+    return [MachineChoice(p, c, compiled) for p in precisions for c in layouts]
 
 
-def seconds_a_step(
-    recipe: Recipe, size: tuple[int, int], choice: Choice, *, budget: float = _BUDGET_S
+def seconds_per_step(
+    recipe: Recipe, size: tuple[int, int], choice: MachineChoice, *, budget: float = _BUDGET_S
 ) -> tuple[float, float]:
     """Time G and D steps on random images; draws nothing from torch's global state.
 
@@ -90,7 +90,7 @@ def seconds_a_step(
     least = 2 ** len(recipe.discriminator.widths)
     size = (max(size[0], least), max(size[1], least))
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
-        players = assemble(trial, None, fabric, choice)
+        networks = build_networks(trial, None, fabric, choice)
         images = torch.rand(recipe.optimiser.batch_size, recipe.data.channels + 1, *size)
         layout = torch.channels_last if choice.channels_last else torch.contiguous_format
         batch = Batch(
@@ -101,7 +101,7 @@ def seconds_a_step(
         taken: list[float] = []
         while len(taken) < 3 or sum(taken[1:]) < budget:
             began = time.perf_counter()
-            outcome = step(players, batch, trial, fabric)
+            outcome = train_step(networks, batch, trial, fabric)
             float(outcome.losses["total"])  # waits for the device
             taken.append(time.perf_counter() - began)
             if sum(taken) > 10 * budget and len(taken) > 1:
@@ -109,18 +109,18 @@ def seconds_a_step(
     return min(taken[1:]), taken[0]
 
 
-def _measure(recipe: Recipe, size: tuple[int, int], device: torch.device) -> Choice:
+def _measure(recipe: Recipe, size: tuple[int, int], device: torch.device) -> MachineChoice:
     tried = candidates(recipe, device)
-    times = {choice: seconds_a_step(recipe, size, choice)[0] for choice in tried}
+    times = {choice: seconds_per_step(recipe, size, choice)[0] for choice in tried}
     best = min(tried, key=lambda choice: times[choice])
     if times[best] > _GAIN * times[tried[0]]:
         best = tried[0]
     plain = times[best] * recipe.optimiser.steps
     if recipe.machine.compile != "auto" or plain < _LEAST_S_TO_COMPILE:
         return best
-    compiled = Choice(best.precision, best.channels_last, True)
+    compiled = MachineChoice(best.precision, best.channels_last, True)
     try:
-        each, first = seconds_a_step(recipe, size, compiled)
+        each, first = seconds_per_step(recipe, size, compiled)
     except Exception as error:  # no compiler on this machine, or a network that it cannot compile
         say(f"torch.compile does not work here ({type(error).__name__}), going on without it")
         return best
@@ -130,10 +130,10 @@ def _measure(recipe: Recipe, size: tuple[int, int], device: torch.device) -> Cho
 
 def _key(recipe: Recipe, size: tuple[int, int], device: torch.device) -> str:
     machine = recipe.machine
-    asked: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "code": __version__,
         "torch": torch.__version__,
-        "device": in_words(device),
+        "device": device_name(device),
         # A projection costs next to nothing.
         "generator": recipe.generator.model_dump(exclude={"projection", "degradation"}),
         "discriminator": recipe.discriminator.model_dump(),
@@ -143,23 +143,23 @@ def _key(recipe: Recipe, size: tuple[int, int], device: torch.device) -> str:
         "settings": [machine.precision, machine.channels_last, machine.compile],
         "steps": recipe.optimiser.steps if machine.compile == "auto" else 0,
     }
-    return digest(asked)
+    return value_digest(settings)
 
 
-def _place(key: str) -> Path:
+def _cache_path(key: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "taskgan" / f"machine-{key}.yaml"
 
 
-def _recall(key: str) -> Choice | None:
+def _read_cache(key: str) -> MachineChoice | None:
     try:
-        return Choice.of(read_yaml(_place(key)), _place(key))
+        return MachineChoice.of(read_yaml(_cache_path(key)), _cache_path(key))
     except UserError:
         return None
 
 
-def _remember(key: str, choice: Choice) -> None:
+def _write_cache(key: str, choice: MachineChoice) -> None:
     try:
-        write_yaml(_place(key), choice.dump())
+        write_yaml(_cache_path(key), choice.to_dict())
     except OSError:
         return  # a read-only home costs a measurement a run, nothing else

@@ -12,7 +12,7 @@ from taskgan.recipe import Recipe
 _GUESSING = {"bce": math.log(2), "hinge": 1.0, "least_squares": 0.25}  # D's loss where it knows nothing
 
 
-def output_figures(restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
+def output_metrics(restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
     """How much is left of an image: scalars, on the device.
 
     Args:
@@ -50,23 +50,23 @@ class Monitor:
         self._constant = 0
         self._won: list[tuple[float, float]] = []
 
-    def see(self, figures: Mapping[str, float]) -> str | None:
+    def observe(self, metrics: Mapping[str, float]) -> str | None:
         """Take in one step.
 
         Args:
-            figures: Losses of the step and, where it made images, :func:`output_figures`.
+            metrics: Losses of the step and, where it made images, :func:`output_metrics`.
 
         Returns:
             What went wrong, as the end of a sentence; None where nothing did.
         """
-        broken = [name for name, value in figures.items() if not math.isfinite(value)]
+        broken = [name for name, value in metrics.items() if not math.isfinite(value)]
         if broken:
             return f"{', '.join(broken)} became NaN or infinite"
-        return (self._see_output(figures) if "spread" in figures else None) or self._see_discriminator(
-            figures
+        return (self._check_output(metrics) if "spread" in metrics else None) or self._check_discriminator(
+            metrics
         )
 
-    def _see_output(self, figures: Mapping[str, float]) -> str | None:
+    def _check_output(self, figures: Mapping[str, float]) -> str | None:
         limits = self._limits
         flat = figures["spread"] < limits.spread
         saturated = self._bounded and figures["bounds"] > limits.saturated * (1 - 1e-6)
@@ -76,7 +76,7 @@ class Monitor:
         what = "constant" if flat else "saturated at the bounds of its values"
         return f"the restored images have been {what} for {self._constant} steps"
 
-    def _see_discriminator(self, figures: Mapping[str, float]) -> str | None:
+    def _check_discriminator(self, figures: Mapping[str, float]) -> str | None:
         limits = self._limits
         if not limits.discriminator_steps or "discriminator" not in figures:
             return None

@@ -14,10 +14,10 @@ from taskgan.networks.generator import UNet
 from taskgan.objective.kinds import task_kind
 from taskgan.recipe import Recipe
 from taskgan.recogniser.recogniser import build
-from taskgan.train.device import Choice
-from taskgan.train.history import History
-from taskgan.train.schedule import factor
-from taskgan.train.seeds import derive
+from taskgan.train.device import MachineChoice
+from taskgan.train.history import ImageBuffer
+from taskgan.train.schedule import rate_factor
+from taskgan.train.seeds import derive_seed
 from taskgan.train.stages import Stages
 
 _TASK_RATE = 0.1  # of G's, where the recipe names none and T is pretrained; G is not
@@ -60,7 +60,7 @@ class CustomNetworks:
         given = self.names()
         if not given:
             return
-        if recipe.unpaired or recipe.recognisers_alone:
+        if recipe.unpaired or recipe.trains_recognisers_only:
             raise UserError(
                 f"objective {recipe.objective} takes no networks of your own (found {', '.join(given)}); "
                 "expected l1, gan or task_gan"
@@ -106,26 +106,26 @@ class CustomNetworks:
 
 
 @dataclass(frozen=True)
-class WayBack:
+class CycleNetworks:
     """What CycleGAN needs beside G and D.
 
     Attributes:
         generator: F, from clean to degraded.
         degrade: F as it is called (the compiled one where it is compiled).
         discriminator: D of the degraded domain (that of the clean domain is the run's D).
-        restored: Earlier x̂ = G(x̃), for D of the clean domain.
-        degraded: Earlier F(x), for D of the degraded domain.
+        restored_buffer: Earlier x̂ = G(x̃), for D of the clean domain.
+        degraded_buffer: Earlier F(x), for D of the degraded domain.
     """
 
     generator: UNet
     degrade: Callable[[Tensor], Tensor]
     discriminator: ImageDiscriminator
-    restored: History
-    degraded: History
+    restored_buffer: ImageBuffer
+    degraded_buffer: ImageBuffer
 
 
 @dataclass(frozen=True)
-class Players:
+class Networks:
     """The networks on their device, and one Adam with a group of weights for each network that learns.
 
     One optimiser rather than several, because all losses of a step are taken at the same weights and the
@@ -140,7 +140,7 @@ class Players:
         weights: What is learnt, by network (the names of :meth:`networks`); a frozen T has none, and in a phase
             nobody who does not learn then.
         channels_last: Memory format of images.
-        back: F and its D, or None where the objective has no way back.
+        cycle: F and its D, or None where the objective has no way back.
     """
 
     generator: nn.Module
@@ -150,23 +150,27 @@ class Players:
     optimiser: torch.optim.Adam
     weights: dict[str, list[nn.Parameter]]
     channels_last: bool
-    back: WayBack | None = None
+    cycle: CycleNetworks | None = None
 
-    def networks(self) -> dict[str, nn.Module]:
+    def by_name(self) -> dict[str, nn.Module]:
         """The networks there are, by name."""
-        return _named(self.generator, self.discriminator, self.task, self.back)
+        return _by_name(self.generator, self.discriminator, self.task, self.cycle)
 
     def frozen(self) -> dict[str, nn.Module]:
         """The networks that learn in no step of the run, by name."""
-        return {name: network for name, network in self.networks().items() if name not in self.weights}
+        return {name: network for name, network in self.by_name().items() if name not in self.weights}
 
-    def learning(self, names: Collection[str]) -> "Players":
+    def with_learners(self, names: Collection[str]) -> "Networks":
         """The same players, of whom only the named ones learn."""
         return replace(self, weights={name: w for name, w in self.weights.items() if name in names})
 
-    def histories(self) -> dict[str, History]:
+    def image_buffers(self) -> dict[str, ImageBuffer]:
         """The histories of generated images there are, by name."""
-        return {"restored": self.back.restored, "degraded": self.back.degraded} if self.back else {}
+        return (
+            {"restored": self.cycle.restored_buffer, "degraded": self.cycle.degraded_buffer}
+            if self.cycle
+            else {}
+        )
 
 
 def uses_task(recipe: Recipe) -> bool:
@@ -191,13 +195,13 @@ def build_task(recipe: Recipe) -> nn.Module:
         return build(recipe.task.pretrain, outputs=task_kind(recipe.task, recipe.task.loss).outputs)
 
 
-def assemble(
+def build_networks(
     recipe: Recipe,
     task: nn.Module | None,
     fabric: Any,
-    choice: Choice,
+    choice: MachineChoice,
     own: CustomNetworks = CustomNetworks(),
-) -> Players:
+) -> Networks:
     """Build the networks that this objective needs, on the device, and their optimiser.
 
     T stays in evaluation mode also where it learns: its batch norms keep the statistics of the clean images
@@ -215,8 +219,8 @@ def assemble(
     discriminator = (
         (_copy(own.discriminator) or build_discriminator(recipe)) if recipe.lambda_gan > 0 else None
     )
-    back = _way_back(recipe, choice) if recipe.unpaired else None
-    networks = _named(generator, discriminator, task, back)
+    back = _cycle_networks(recipe, choice) if recipe.unpaired else None
+    networks = _by_name(generator, discriminator, task, back)
     layout = torch.channels_last if choice.channels_last else torch.contiguous_format
     for network in networks.values():
         network.to(device=fabric.device, memory_format=layout)  # type: ignore[call-overload]
@@ -229,21 +233,23 @@ def assemble(
         betas=recipe.optimiser.betas,
         fused=choice.precision != "16",  # the fused one unscales by itself, which would hide what is clipped
     )
-    restore = _called(generator, choice)
-    return Players(generator, restore, discriminator, task, optimiser, weights, choice.channels_last, back)
+    restore = _compiled(generator, choice)
+    return Networks(generator, restore, discriminator, task, optimiser, weights, choice.channels_last, back)
 
 
-def set_rate(players: Players, recipe: Recipe, stages: Stages, step: int) -> float:
+def set_learning_rate(networks: Networks, recipe: Recipe, stages: Stages, step: int) -> float:
     """Set every network's learning rate for a step; gives G's, which is 0 where it does not learn.
 
     The rate of a network rises and falls over the steps in which it learns.
     """
-    learners = stages.at(step).learners
+    learners = stages.stage_at(step).learners
     rates = {"generator": 0.0}
-    for group in players.optimiser.param_groups:
+    for group in networks.optimiser.param_groups:
         name = group["name"]
         if name in learners:
-            share = factor(recipe.optimiser, stages.clock(name, step), stages.total(name))
+            share = rate_factor(
+                recipe.optimiser, stages.steps_learnt(name, step), stages.steps_in_total(name)
+            )
             group["lr"] = rates[name] = group["peak"] * share
     return rates["generator"]
 
@@ -275,17 +281,17 @@ def _expect(name: str, network: nn.Module, answer: Any, wanted: tuple[int, ...])
         raise UserError(f"your {name} {type(network).__name__} gives {shape}, expected a tensor {wanted}")
 
 
-def _named(
-    generator: nn.Module, discriminator: nn.Module | None, task: nn.Module | None, back: WayBack | None
+def _by_name(
+    generator: nn.Module, discriminator: nn.Module | None, task: nn.Module | None, back: CycleNetworks | None
 ) -> dict[str, nn.Module]:
-    found = {
+    networks = {
         "generator": generator,
         "discriminator": discriminator,
         "task": task,
         "degrader": back.generator if back else None,
         "degraded_discriminator": back.discriminator if back else None,
     }
-    return {name: network for name, network in found.items() if network is not None}
+    return {name: network for name, network in networks.items() if network is not None}
 
 
 def _rates(recipe: Recipe) -> dict[str, float]:
@@ -301,20 +307,20 @@ def _rates(recipe: Recipe) -> dict[str, float]:
     return rates
 
 
-def _way_back(recipe: Recipe, choice: Choice) -> WayBack:
+def _cycle_networks(recipe: Recipe, choice: MachineChoice) -> CycleNetworks:
     """F sees one slice at a time, whatever G sees: it has to make a degraded slice of a clean one."""
     generator = _generator(recipe, "degrader", 1, 0)
     restored, degraded = (
-        History(recipe.cycle.buffer, derive(recipe.seed, "history", name))
+        ImageBuffer(recipe.cycle.buffer, derive_seed(recipe.seed, "history", name))
         for name in ("restored", "degraded")
     )
     discriminator = _discriminator(recipe, "degraded_discriminator")
-    return WayBack(generator, _called(generator, choice), discriminator, restored, degraded)
+    return CycleNetworks(generator, _compiled(generator, choice), discriminator, restored, degraded)
 
 
 def _generator(recipe: Recipe, purpose: str, channels: int, conditions: int) -> UNet:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(recipe.seed, purpose))
+        torch.manual_seed(derive_seed(recipe.seed, purpose))
         return UNet(
             **recipe.generator.model_dump(),
             in_channels=channels,
@@ -326,13 +332,13 @@ def _generator(recipe: Recipe, purpose: str, channels: int, conditions: int) -> 
 def _discriminator(recipe: Recipe, purpose: str) -> ImageDiscriminator:
     settings = recipe.discriminator
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(recipe.seed, purpose))
+        torch.manual_seed(derive_seed(recipe.seed, purpose))
         return ImageDiscriminator(
             in_channels=2 if settings.conditional else 1, widths=settings.widths, norm=settings.norm
         )
 
 
-def _called(generator: nn.Module, choice: Choice) -> Callable[[Tensor], Tensor]:
+def _compiled(generator: nn.Module, choice: MachineChoice) -> Callable[[Tensor], Tensor]:
     # Only generators are compiled: D's and T's graphs are walked by several backward passes, each for other
     # weights, and a compiled backward pass computes all gradients every time.
     called: Callable[[Tensor], Tensor] = torch.compile(generator) if choice.compile else generator

@@ -17,21 +17,21 @@ from taskgan.cohort.check import check_cohort
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
-from taskgan.cohort.verification import ComparedPair, read_verification_pairs
+from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.console import say
 from taskgan.core.files import versions, write_yaml
-from taskgan.evaluate.settings import Evaluation
+from taskgan.evaluate.settings import EvaluationSettings
 from taskgan.evaluate.verification import ImagePairs, verify
-from taskgan.evaluate.verification.describe import Studio
-from taskgan.evaluate.verification.figures import area_in_words
+from taskgan.evaluate.verification.describe import DescriptorCache
+from taskgan.evaluate.verification.figures import format_auc
 from taskgan.evaluate.verification.readers import verifiers
 from taskgan.judges.readers import StoredReader
-from taskgan.metrics.roc import curve
+from taskgan.metrics.roc import roc_curve
 from taskgan.recipe import Recipe
 from taskgan.recogniser.card import CARD
 from taskgan.recogniser.store import check_weights, recogniser_folder, recogniser_for
-from taskgan.train.device import device_of, in_words, switches
-from taskgan.train.folder import RECORD, ROC, begin_run, command, first_process, open_run
+from taskgan.train.device import device_name, device_of, torch_switches
+from taskgan.train.folder import RECORD, ROC, command_line, create_run, first_process, open_run
 
 Floats = NDArray[np.float64]
 
@@ -63,23 +63,23 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
     record = open_run(run, recipe, mark, overwrite=overwrite) if first_process() else {}
     folders = _folders(recipe, pairs)
     if record.get("status") == "complete" and all((f / CARD).is_file() for f in folders.values()):
-        _say_result(run, record["result"], folders, "was already finished")
+        _print_result(run, record["result"], folders, "was already finished")
         return run
     device = device_of(recipe.machine)
-    with switches(recipe.machine, device):
+    with torch_switches(recipe.machine, device):
         for name, network in _networks(recipe).items():
             check_weights(network, name)
-        tested = _tested(pairs)
+        tested = _test_pairs(pairs)
         check_cohort(pairs, recipe.data, labels=True, target=recipe.task.target)
-        begin_run(run, recipe, overwrite=overwrite)
+        create_run(run, recipe, overwrite=overwrite)
         subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
         record = {
             "status": "training",
             "objective": recipe.objective,
             "seed": recipe.seed,
             "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
-            "device": in_words(device),
-            "command": command(),
+            "device": device_name(device),
+            "command": command_line(),
             "versions": versions(),
         }
         write_yaml(run / RECORD, record)
@@ -93,11 +93,11 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
         }
         result = _result(recipe, pairs, readers, tested, run)
     write_yaml(run / RECORD, {**record, "status": "complete", "result": result})
-    _say_result(run, result, folders, "is finished")
+    _print_result(run, result, folders, "is finished")
     return run
 
 
-def _networks(recipe: Recipe) -> dict[str, settings.Recogniser]:
+def _networks(recipe: Recipe) -> dict[str, settings.RecogniserSettings]:
     return {"task": recipe.task.reader, "judge": recipe.judge}
 
 
@@ -110,18 +110,18 @@ def _folders(recipe: Recipe, pairs: Pairs) -> dict[str, Path]:
     }
 
 
-def _tested(pairs: Pairs) -> tuple[ComparedPair, ...]:
+def _test_pairs(pairs: Pairs) -> tuple[VerificationPair, ...]:
     """The cohort's test pairs, if there are some of one person and some of two."""
     listed = read_verification_pairs(pairs)
-    found = listed.of("test") if listed is not None else ()
-    return found if len({pair.same for pair in found}) == 2 else ()
+    test_pairs = listed.subset("test") if listed is not None else ()
+    return test_pairs if len({pair.same for pair in test_pairs}) == 2 else ()
 
 
 def _result(
     recipe: Recipe,
     pairs: Pairs,
     readers: Mapping[str, StoredReader],
-    tested: tuple[ComparedPair, ...],
+    tested: tuple[VerificationPair, ...],
     run: Path,
 ) -> dict[str, Any]:
     """Figures on the validation subjects and, of identities, on clean test pairs."""
@@ -135,19 +135,19 @@ def _result(
     }
     if not tested or recipe.task.kind != "embedding":
         return result
-    slices = Evaluation().slices
+    slices = EvaluationSettings().slices
     able = verifiers(readers, {}, slices=slices)
-    studio = Studio(able, recipe.data, slices, pairs.folder / "derivatives" / "verification")
+    studio = DescriptorCache(able, recipe.data, slices, pairs.folder / "derivatives" / "verification")
     rows = list({one.case: one for pair in tested for one in (pair.first, pair.second)}.values())
-    listed = ImagePairs.of([p.first.subject for p in tested], [p.second.subject for p in tested])
+    listed = ImagePairs.from_people([p.first.subject for p in tested], [p.second.subject for p in tested])
     apart: dict[str, Floats] = {}
-    for name, described in studio.own(rows, "clean").items():
-        one, two = (described.of([getattr(p, side).case for p in tested]) for side in ("first", "second"))
+    for name, described in studio.cohort_descriptors(rows, "clean").items():
+        one, two = (described.select([getattr(p, side).case for p in tested]) for side in ("first", "second"))
         apart[name] = able[name].distance(one, two)
         cut = cards[name].target.cut
         assert cut is not None  # a trained embedding has one
-        found = asdict(verify(apart[name], listed, cut))
-        result[name]["clean_test_pairs"] = {key: found[key] for key in found if key != "thresholds"}
+        metrics = asdict(verify(apart[name], listed, cut))
+        result[name]["clean_test_pairs"] = {key: metrics[key] for key in metrics if key != "thresholds"}
     _draw(apart, listed, {n: result[n]["clean_test_pairs"]["auc_by_person"] for n in apart}, run / ROC)
     return result
 
@@ -156,15 +156,15 @@ def _draw(
     apart: Mapping[str, Floats], pairs: ImagePairs, areas: Mapping[str, Mapping[str, float]], path: Path
 ) -> None:
     """ROC curves of both readers on clean test pairs."""
-    from taskgan.report.style import LABELS, canvas, save
+    from taskgan.report.style import LABEL_STYLES, axes_figure, save_figure
 
-    with canvas(1, 1, (4.2, 4.0)) as (figure, axes):
+    with axes_figure(1, 1, (4.2, 4.0)) as (figure, axes):
         place = axes[0, 0]
         place.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
-        for (name, distances), (colour, _) in zip(apart.items(), LABELS, strict=False):
-            found = curve(distances, pairs.same)
-            shown = f"{name}: AUC {area_in_words(areas[name])}"
-            place.plot(found.false_accepts, found.true_accepts, color=colour, label=shown, linewidth=1.5)
+        for (name, distances), (colour, _) in zip(apart.items(), LABEL_STYLES, strict=False):
+            roc = roc_curve(distances, pairs.same)
+            label = f"{name}: AUC {format_auc(areas[name])}"
+            place.plot(roc.false_accepts, roc.true_accepts, color=colour, label=label, linewidth=1.5)
         place.set(
             xlabel="Pairs of two people taken for one",
             ylabel="Pairs of one person recognised",
@@ -174,23 +174,23 @@ def _draw(
         )
         place.set_aspect("equal")
         place.legend(loc="lower right")
-        save(figure, path)
+        save_figure(figure, path)
 
 
-def _say_result(run: Path, result: Mapping[str, Any], folders: Mapping[str, Path], how: str) -> None:
-    told = []
+def _print_result(run: Path, result: Mapping[str, Any], folders: Mapping[str, Path], how: str) -> None:
+    parts = []
     for name, folder in folders.items():
-        found = result[name]
-        on_test = found.get("clean_test_pairs")
-        area = found["validation"]["auc"]
+        metrics = result[name]
+        on_test = metrics.get("clean_test_pairs")
+        area = metrics["validation"]["auc"]
         if on_test is not None:
-            what = f"AUC {area_in_words(on_test['auc_by_person'])} on clean test pairs"
+            what = f"AUC {format_auc(on_test['auc_by_person'])} on clean test pairs"
         elif area is not None:
             what = f"AUC {area:.3f} on validation subjects"
         else:
-            what = f"MAE {found['validation']['slice_mae']:.3f} on validation subjects"
-        told.append(f"{name} {found['network']} {what}, kept in {folder}")
+            what = f"MAE {metrics['validation']['slice_mae']:.3f} on validation subjects"
+        parts.append(f"{name} {metrics['network']} {what}, kept in {folder}")
     say(
-        f"{run} {how}: {'; '.join(told)}. Next: taskgan train RECIPE COHORT RUN: a recipe with the same data, task "
+        f"{run} {how}: {'; '.join(parts)}. Next: taskgan train RECIPE COHORT RUN: a recipe with the same data, task "
         "and judge sections finds them there"
     )

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.dataset import Steps, TrainingSlices, batches
+from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
-from taskgan.cohort.people import image_marks, person_marks
+from taskgan.cohort.people import image_digests, subject_digests
 from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
@@ -24,16 +24,16 @@ from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.recogniser.store import check_weights, recogniser_for
-from taskgan.restore.model_folder import ModelCard, Range, Seen
+from taskgan.restore.model_folder import ModelCard, Range, TrainingDomain
 from taskgan.train.checkpoint import load_checkpoint
-from taskgan.train.device import Choice, device_of, in_words, start_fabric, switches
+from taskgan.train.device import MachineChoice, device_name, device_of, start_fabric, torch_switches
 from taskgan.train.ema import Ema
-from taskgan.train.folder import METRICS, RECIPE, RECORD, begin_run, command, first_process, open_run
-from taskgan.train.journal import Journal
+from taskgan.train.folder import METRICS, RECIPE, RECORD, command_line, create_run, first_process, open_run
+from taskgan.train.journal import MetricsLogger
 from taskgan.train.loop import train_loop
-from taskgan.train.machine import choose
+from taskgan.train.machine import choose_machine
 from taskgan.train.monitor import Monitor
-from taskgan.train.players import CustomNetworks, assemble, build_task, uses_task
+from taskgan.train.players import CustomNetworks, build_networks, build_task, uses_task
 from taskgan.train.session import Session
 from taskgan.train.stages import Stages
 from taskgan.train.validation import TASK_CLEAN, Validation, psnr_column
@@ -81,28 +81,30 @@ def _train(
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     own.check(recipe)
     pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
-    if recipe.recognisers_alone:
+    if recipe.trains_recognisers_only:
         from taskgan.train.recognisers import train_recognisers
 
         return train_recognisers(recipe, pairs, run, overwrite=overwrite)
     selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
     recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
-    targets = Targets.of(recipe.task.target, used)
-    told = (recipe.data.condition,) if recipe.data.condition else ()
-    mark = fingerprint(used, (*recipe.task.labels, *told))
-    record = open_run(run, recipe, mark, overwrite=overwrite, networks=own.names()) if first else {}
+    targets = Targets.for_table(recipe.task.target, used)
+    condition_columns = (recipe.data.condition,) if recipe.data.condition else ()
+    cohort_fingerprint = fingerprint(used, (*recipe.task.labels, *condition_columns))
+    record = (
+        open_run(run, recipe, cohort_fingerprint, overwrite=overwrite, networks=own.names()) if first else {}
+    )
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
         _finish(run, recipe, record, state["standing"], "was already finished")
         return run / "model"
     device = device_of(recipe.machine)
-    with switches(recipe.machine, device):
+    with torch_switches(recipe.machine, device):
         if first:
             if uses_task(recipe):
                 check_weights(recipe.task.pretrain, "task")
             check_cohort(pairs, recipe.data, labels=needs_labels(recipe, targets), target=recipe.task.target)
-            check_size(used.split("train"), recipe, own=own.discriminator is not None)
+            check_image_size(used.split("train"), recipe, own=own.discriminator is not None)
             check_projection(recipe, used.split("train"))
         task = copy.deepcopy(own.task) or _task_network(pairs, recipe, device)
         slices = TrainingSlices(
@@ -111,12 +113,18 @@ def _train(
         own.check_shapes(recipe, slices.shape)
         if recipe.data.workers:
             slices.share()
-        before = state["choice"] if state is not None else record.get("machine")  # measured once per run
-        choice = Choice.of(before, run) if before else choose(recipe, slices.shape)
-        record = _record(pairs, used, recipe, choice, device, mark)
+        recorded_machine = (
+            state["choice"] if state is not None else record.get("machine")
+        )  # measured once per run
+        choice = (
+            MachineChoice.of(recorded_machine, run)
+            if recorded_machine
+            else choose_machine(recipe, slices.shape)
+        )
+        record = _record(pairs, used, recipe, choice, device, cohort_fingerprint)
         record |= {"networks": own.names()} if own.names() else {}
         if first:
-            begin_run(run, recipe, overwrite=overwrite)
+            create_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
         card = _card(recipe, slices, record, used).model_copy(
             update={"custom": own.names().get("generator", "")}
@@ -124,10 +132,10 @@ def _train(
         session = _session(recipe, run, task, choice, card, own)
         if state is not None:
             session.load(state)
-            say(f"going on with {run} at step {session.standing.done}")
+            say(f"going on with {run} at step {session.state.done}")
         _run(session, slices, used.split("val"))
     if session.fabric.global_rank == 0:
-        _finish(run, recipe, record, vars(session.standing), "is finished")
+        _finish(run, recipe, record, vars(session.state), "is finished")
     return run / "model"
 
 
@@ -141,7 +149,7 @@ def needs_labels(recipe: Recipe, targets: Targets) -> bool:
     return uses_task(recipe) or (recipe.data.balanced is True and targets.kind.by_class)
 
 
-def check_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None:
+def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None:
     """D halves an image once a layer, and a shift must leave some of it: said before T is pretrained.
 
     ``own``: D is the user's, of any depth.
@@ -169,7 +177,7 @@ def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Modu
         return None
     if not recipe.task.pretrain.steps:
         return build_task(recipe)
-    found = recogniser_for(
+    recogniser = recogniser_for(
         pairs,
         recipe.task.pretrain,
         recipe.data,
@@ -177,23 +185,28 @@ def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Modu
         device=device.type,
         target=recipe.task.target,
     )
-    network: nn.Module = found.network
+    network: nn.Module = recogniser.network
     return network
 
 
 def _session(
-    recipe: Recipe, run: Path, task: nn.Module | None, choice: Choice, card: ModelCard, own: CustomNetworks
+    recipe: Recipe,
+    run: Path,
+    task: nn.Module | None,
+    choice: MachineChoice,
+    card: ModelCard,
+    own: CustomNetworks,
 ) -> Session:
     fabric = start_fabric(recipe.machine, choice.precision)
     fabric.launch()
-    players = assemble(recipe, task, fabric, choice, own)
-    ema = Ema(players.generator, recipe.optimiser.ema)
-    stages = Stages(recipe.schedule, recipe.optimiser.steps, players.weights)
-    return Session(recipe, run, fabric, players, ema, Monitor(recipe), choice, card, stages)
+    networks = build_networks(recipe, task, fabric, choice, own)
+    ema = Ema(networks.generator, recipe.optimiser.ema)
+    stages = Stages(recipe.schedule, recipe.optimiser.steps, networks.weights)
+    return Session(recipe, run, fabric, networks, ema, Monitor(recipe), choice, card, stages)
 
 
 def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
-    recipe, fabric, done = session.recipe, session.fabric, session.standing.done
+    recipe, fabric, done = session.recipe, session.fabric, session.state.done
     steps = (UnpairedSteps if recipe.unpaired else Steps)(
         slices,
         recipe.data,
@@ -203,26 +216,29 @@ def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
         ranks=fabric.world_size,
         phases=recipe.schedule,
     )
-    wanted = session.stages.steps(done)
-    drawn = batches(steps, wanted, workers=recipe.data.workers, pin=fabric.device.type == "cuda")
+    remaining = session.stages.steps_from(done)
+    loader = load_batches(steps, remaining, workers=recipe.data.workers, pin=fabric.device.type == "cuda")
     if fabric.global_rank:
-        train_loop(session, drawn, None, None)
+        train_loop(session, loader, None, None)
         return
     for stage in session.stages.idle:
         say(f"phase {stage.name} is passed over: {recipe.objective} has none of the networks that it trains")
-    further = [*["phase", TASK_CLEAN] * bool(recipe.schedule), *map(psnr_column, recipe.data.conditions)]
-    journal = Journal(session.folder, done, further)
+    extra_columns = [
+        *["phase", TASK_CLEAN] * bool(recipe.schedule),
+        *map(psnr_column, recipe.data.conditions),
+    ]
+    logger = MetricsLogger(session.folder, done, extra_columns)
     try:
-        train_loop(session, drawn, Validation(val, recipe), journal)
+        train_loop(session, loader, Validation(val, recipe), logger)
     finally:
-        journal.close()
+        logger.close()
 
 
 def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: Pairs) -> ModelCard:
-    def reach(values: Any) -> Range:
+    def value_range(values: Any) -> Range:
         return float(min(values)), float(max(values))
 
-    x, y, z = (reach(axis) for axis in slices.voxel_sizes.T)
+    x, y, z = (value_range(axis) for axis in slices.voxel_sizes.T)
     columns, rows = zip(*slices.planes, strict=True)
     return ModelCard(
         name=f"{recipe.objective}-seed{recipe.seed}-fold{recipe.fold}",
@@ -234,21 +250,21 @@ def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: 
         data=recipe.data,
         task=recipe.task,
         judge=recipe.judge,
-        seen=Seen(
+        seen=TrainingDomain(
             cohort=record["cohort"]["name"],
             fingerprint=record["cohort"]["fingerprint"],
             subjects=record["cohort"]["subjects"]["train"],
             voxel_size=(x, y, z),
             plane=((min(columns), max(columns)), (min(rows), max(rows))),
-            scale=reach(slices.scales),
-            people=person_marks(used),
-            images=image_marks(used),
+            scale=value_range(slices.scales),
+            people=subject_digests(used),
+            images=image_digests(used),
         ),
     )
 
 
 def _record(
-    pairs: Pairs, used: Pairs, recipe: Recipe, choice: Choice, device: torch.device, mark: str
+    pairs: Pairs, used: Pairs, recipe: Recipe, choice: MachineChoice, device: torch.device, mark: str
 ) -> dict[str, Any]:
     subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
     return {
@@ -257,25 +273,25 @@ def _record(
         "seed": recipe.seed,
         "fold": recipe.fold,
         "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
-        "machine": choice.dump(),
-        "device": in_words(device),
-        "command": command(),
+        "machine": choice.to_dict(),
+        "device": device_name(device),
+        "command": command_line(),
         "versions": versions(),
     }
 
 
-def _finish(run: Path, recipe: Recipe, record: dict[str, Any], standing: dict[str, Any], how: str) -> None:
+def _finish(run: Path, recipe: Recipe, record: dict[str, Any], state: dict[str, Any], how: str) -> None:
     if not (run / "model").is_dir():
         raise UserError(f"{run} is finished but its model folder is missing; start anew with --overwrite")
-    result = {key: standing[key] for key in ("done", "best", "best_step")}
+    result = {key: state[key] for key in ("done", "best", "best_step")}
     if record.get("status") != "complete":
         files = [run / RECIPE, run / METRICS, *(run / "model").iterdir()]
         commit(run / RECORD, {**record, "status": "complete", "result": result}, files)
     elif wrong := differing(run / RECORD, record):
         raise UserError(f"{wrong[0]} since the run finished; start anew with --overwrite")
     metric = recipe.validation.metric
-    value = f"PSNR {standing['best']:.2f} dB" if metric == "psnr" else f"objective {-standing['best']:.4g}"
+    value = f"PSNR {state['best']:.2f} dB" if metric == "psnr" else f"objective {-state['best']:.4g}"
     say(
-        f"{run} {how} after {standing['done']} steps: best validation {value} at step {standing['best_step']}. "
+        f"{run} {how} after {state['done']} steps: best validation {value} at step {state['best_step']}. "
         f"Next: taskgan restore {run / 'model'} IMAGES -o OUT"
     )

@@ -5,7 +5,7 @@ import math
 from taskgan.recipe import Optimiser
 
 
-def factor(settings: Optimiser, step: int, steps: int | None = None) -> float:
+def rate_factor(settings: Optimiser, step: int, steps: int | None = None) -> float:
     """Share of the learning rate at a step of a network.
 
     Rises linearly over ``warmup`` steps, stays at 1, and falls over the last ``decay`` share of the steps:

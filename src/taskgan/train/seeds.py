@@ -7,7 +7,7 @@ and the objectives of one experiment draw the same initial weights, slices and z
 import hashlib
 
 
-def derive(seed: int, *path: str | int) -> int:
+def derive_seed(seed: int, *path: str | int) -> int:
     """An independent seed (63 bits) for one purpose, e.g. ``derive(0, "z", step)``."""
     text = "/".join(map(str, (seed, *path)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -9,19 +9,19 @@ from torch import Tensor
 
 from taskgan.cohort.dataset import Batch
 from taskgan.core.errors import Diverged, UserError
-from taskgan.core.parse import reason
+from taskgan.core.parse import error_text
 from taskgan.recipe import Recipe
 from taskgan.restore.model_folder import ModelCard
-from taskgan.train.checkpoint import NAME, finite, save_checkpoint, weights_mark
-from taskgan.train.device import Choice
+from taskgan.train.checkpoint import CHECKPOINT, nonfinite_network, save_checkpoint, weights_checksum
+from taskgan.train.device import MachineChoice
 from taskgan.train.ema import Ema
 from taskgan.train.monitor import Monitor
-from taskgan.train.players import Players
+from taskgan.train.players import Networks
 from taskgan.train.stages import Stages
 
 
 @dataclass
-class Standing:
+class TrainState:
     """How far a run is.
 
     Attributes:
@@ -49,33 +49,33 @@ class Session:
         recipe: Its settings.
         folder: Where it is kept.
         fabric: Devices, precision, scaler.
-        players: The networks and their optimiser.
+        networks: The networks and their optimiser.
         ema: The averaged G.
         monitor: Sees it diverge.
-        choice: Machine settings.
+        machine: Machine settings.
         card: The model card, but for step and figures.
         stages: Who learns when.
-        standing: How far it is.
-        marks: Checksums of the networks that do not learn, once they were asked for.
+        state: How far it is.
+        frozen_checksums: Checksums of the networks that do not learn, once they were asked for.
         window: Figures of the steps since the last row of ``metrics.csv``.
     """
 
     recipe: Recipe
     folder: Path
     fabric: Any
-    players: Players
+    networks: Networks
     ema: Ema
     monitor: Monitor
-    choice: Choice
+    machine: MachineChoice
     card: ModelCard
     stages: Stages
-    standing: Standing = field(default_factory=Standing)
-    marks: dict[str, str] = field(default_factory=dict)
+    state: TrainState = field(default_factory=TrainState)
+    frozen_checksums: dict[str, str] = field(default_factory=dict)
     window: list[dict[str, Tensor]] = field(default_factory=list)
 
-    def place(self, batch: Batch) -> Batch:
+    def to_device(self, batch: Batch) -> Batch:
         """A batch on the device, in the memory format of the networks."""
-        layout = torch.channels_last if self.players.channels_last else torch.contiguous_format
+        layout = torch.channels_last if self.networks.channels_last else torch.contiguous_format
         inputs, clean = (
             image.to(self.fabric.device, non_blocking=True, memory_format=layout)
             for image in (batch.inputs, batch.clean)
@@ -88,25 +88,25 @@ class Session:
         Raises:
             Diverged: If a network holds NaN: the old checkpoint then stays.
         """
-        standing, frozen = self.standing, self.players.frozen()
-        networks = {name: n for name, n in self.players.networks().items() if name not in frozen}
-        broken = finite(networks)  # asked by every process, so that all of them stop
+        state, frozen = self.state, self.networks.frozen()
+        networks = {name: n for name, n in self.networks.by_name().items() if name not in frozen}
+        broken = nonfinite_network(networks)  # asked by every process, so that all of them stop
         if broken:
-            raise self.diverged(standing.done, f"the weights of the {broken} became NaN or infinite")
-        standing.saved = standing.done
+            raise self.diverged_error(state.done, f"the weights of the {broken} became NaN or infinite")
+        state.saved = state.done
         if self.fabric.global_rank == 0:
             save_checkpoint(
                 self.folder,
                 {
-                    "standing": dict(vars(standing)),
-                    "choice": self.choice.dump(),
+                    "standing": dict(vars(state)),
+                    "choice": self.machine.to_dict(),
                     "networks": {name: network.state_dict() for name, network in networks.items()},
-                    "frozen": {name: self._mark(name) for name in frozen},
+                    "frozen": {name: self._frozen_checksum(name) for name in frozen},
                     "ema": self.ema.state_dict(),
-                    "optimiser": self.players.optimiser.state_dict(),
+                    "optimiser": self.networks.optimiser.state_dict(),
                     "precision": self.fabric.strategy.precision.state_dict(),
                     "monitor": self.monitor.state_dict(),
-                    "histories": {n: h.state_dict() for n, h in self.players.histories().items()},
+                    "histories": {n: h.state_dict() for n, h in self.networks.image_buffers().items()},
                     "random": _random_state(self.fabric.device),
                     "window": [{name: v.detach().cpu() for name, v in f.items()} for f in self.window],
                 },
@@ -123,31 +123,34 @@ class Session:
             self._take_back(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
             raise UserError(
-                f"{self.folder / NAME} is damaged or of another run ({reason(error)}); start anew with --overwrite"
+                f"{self.folder / CHECKPOINT} is damaged or of another run ({error_text(error)}); start "
+                "anew with --overwrite"
             ) from None
 
     def _take_back(self, state: dict[str, Any]) -> None:
         for name, mark in state["frozen"].items():
-            if mark != self._mark(name):
+            if mark != self._frozen_checksum(name):
                 raise UserError(
                     f"the {name} network is another than the one that {self.folder} began with (checksum "
-                    f"{self._mark(name)[:12]}, expected {mark[:12]}): put that back, or start anew with --overwrite"
+                    f"{self._frozen_checksum(name)[:12]}, expected {mark[:12]}): put that back, or start "
+                    "anew with --overwrite"
                 )
-        self.standing = Standing(**state["standing"])
-        for name, network in self.players.networks().items():
+        self.state = TrainState(**state["standing"])
+        for name, network in self.networks.by_name().items():
             if name not in state["frozen"]:
                 try:
                     network.load_state_dict(state["networks"][name])
                 except RuntimeError as error:
                     raise UserError(
-                        f"the {name} network does not fit {self.folder / NAME}, expected the one that the run began "
+                        f"the {name} network does not fit {self.folder / CHECKPOINT}, expected the one "
+                        "that the run began "
                         f"with: {str(error).splitlines()[-1].strip()}"
                     ) from None
         self.ema.load_state_dict(state["ema"])
-        self.players.optimiser.load_state_dict(state["optimiser"])
+        self.networks.optimiser.load_state_dict(state["optimiser"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.monitor.load_state_dict(state["monitor"])
-        for name, history in self.players.histories().items():
+        for name, history in self.networks.image_buffers().items():
             history.load_state_dict(state["histories"][name])
         device = self.fabric.device
         self.window = [{name: v.to(device) for name, v in f.items()} for f in state.get("window", ())]
@@ -156,17 +159,17 @@ class Session:
         if self.fabric.device.type == "cuda" and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"], self.fabric.device)
 
-    def _mark(self, name: str) -> str:
+    def _frozen_checksum(self, name: str) -> str:
         """Checksum of a network that does not learn; half a gigabyte is not summed at every save."""
-        if name not in self.marks:
-            self.marks[name] = weights_mark(self.players.networks()[name])
-        return self.marks[name]
+        if name not in self.frozen_checksums:
+            self.frozen_checksums[name] = weights_checksum(self.networks.by_name()[name])
+        return self.frozen_checksums[name]
 
-    def diverged(self, step: int, what: str) -> Diverged:
+    def diverged_error(self, step: int, what: str) -> Diverged:
         """The error that says what happened, when, and what is still good."""
-        saved = self.standing.saved
+        saved = self.state.saved
         good = (
-            f"the last good checkpoint is {self.folder / NAME} (step {saved})"
+            f"the last good checkpoint is {self.folder / CHECKPOINT} (step {saved})"
             if saved
             else "none was saved yet"
         )

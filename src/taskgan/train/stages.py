@@ -43,7 +43,7 @@ class Stages:
 
     Args:
         phases: Of the recipe; none is one in which everybody learns.
-        steps: Of the whole run.
+        steps_from: Of the whole run.
         networks: Names of the networks that may learn.
     """
 
@@ -68,18 +68,18 @@ class Stages:
         """The stage that the run ends with."""
         return self._stages[-1]
 
-    def at(self, step: int) -> Stage:
+    def stage_at(self, step: int) -> Stage:
         """The stage of a step."""
         return next(stage for stage in self._stages if step < stage.stop)
 
-    def next(self, step: int) -> int:
+    def next_step(self, step: int) -> int:
         """The first step from this one on in which somebody learns; the number of steps where there is none."""
         for stage in self._stages:
             if step < stage.stop and stage.learners:
                 return max(step, stage.start)
         return self._stages[-1].stop
 
-    def steps(self, start: int) -> list[int]:
+    def steps_from(self, start: int) -> list[int]:
         """All steps from one on in which somebody learns."""
         return [
             step
@@ -88,12 +88,12 @@ class Stages:
             for step in range(max(start, stage.start), stage.stop)
         ]
 
-    def clock(self, network: str, step: int) -> int:
+    def steps_learnt(self, network: str, step: int) -> int:
         """How many steps a network has learnt in before this one."""
         return sum(
             max(0, min(step, stage.stop) - stage.start) for stage in self._stages if network in stage.learners
         )
 
-    def total(self, network: str) -> int:
+    def steps_in_total(self, network: str) -> int:
         """How many steps a network learns in."""
-        return self.clock(network, self._stages[-1].stop)
+        return self.steps_learnt(network, self._stages[-1].stop)

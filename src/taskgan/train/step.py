@@ -15,19 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
-from taskgan.networks.norm import statistics_kept
+from taskgan.networks.norm import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.pixel import pixel_loss
 from taskgan.objective.task import feature_distance, task_loss
-from taskgan.objective.total import Total
+from taskgan.objective.total import TotalLoss
 from taskgan.recipe import Recipe
 from taskgan.train.parallel import average_gradients, over_all_devices
-from taskgan.train.players import Players
+from taskgan.train.players import Networks
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepResult:
     """What a step gave.
 
     Attributes:
@@ -40,25 +40,27 @@ class Outcome:
     restored: Tensor | None
 
 
-def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome:
+def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
     """Draw x̂, take the losses, update G, D and T, or those of them that learn.
 
     Args:
-        players: The networks; those that the objective does without are None. Who has weights learns.
+        networks: The networks; those that the objective does without are None. Who has weights learns.
         batch: x̃, x and y on the device.
         recipe: λ, μ, ν and the forms of the losses.
         fabric: Precision, devices, scaler.
     """
-    D, T, weights = players.discriminator, players.task, players.weights
+    D, T, weights = networks.discriminator, networks.task, networks.weights
     x = batch.clean
     adversarial = judged = task = task_features = None
 
     with fabric.autocast():
-        with nullcontext() if "generator" in weights else statistics_kept(players.generator):
-            restored = players.restore(batch.inputs).float()  # x̂ = G(x̃, z)
+        with nullcontext() if "generator" in weights else frozen_statistics(networks.generator):
+            restored = networks.restore(batch.inputs).float()  # x̂ = G(x̃, z)
         pixel = pixel_loss(restored, x).mean()  # Eq. 1
         if D is not None:
-            (logit, features), (logit_restored, features_restored) = _judge(players, batch, restored, recipe)
+            (logit, features), (logit_restored, features_restored) = _discriminate_pair(
+                networks, batch, restored, recipe
+            )
             adversarial = feature_matching(  # Eq. 2
                 over_all_devices(features_restored, fabric),
                 over_all_devices(features, fabric),
@@ -71,12 +73,12 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
             kind, nu = task_kind(recipe.task, recipe.task.loss), recipe.task.features
             answer_restored, inner_restored = _full(T(restored))
             # A frozen T learns nothing from x, and G has no part in it: then that term is left out.
-            answer, inner = _full(T(x)) if "task" in weights or nu or kind.anchored else (None, [])
+            answer, inner = _full(T(x)) if "task" in weights or nu or kind.label_from_clean else (None, [])
             y = kind.y(batch.label, answer)
             task = task_loss(kind, answer_restored, answer, y).mean()  # Eq. 3
             task_features = feature_distance(inner_restored, inner).mean() if nu else None
 
-    objective = Total(  # Eq. 4
+    objective = TotalLoss(  # Eq. 4
         pixel,
         adversarial,
         task,
@@ -85,34 +87,34 @@ def step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome
         recipe.mu_task,
         recipe.task.features if T else 0,
     )
-    players.optimiser.zero_grad(set_to_none=True)
+    networks.optimiser.zero_grad(set_to_none=True)
     if judged is not None and "discriminator" in weights:
         fabric.backward(judged, inputs=weights["discriminator"], retain_graph=True)
     if task is not None and "task" in weights:  # T learns by Eq. 3 alone, at its own rate
         fabric.backward(task, inputs=weights["task"], retain_graph=True)
     if "generator" in weights:
         fabric.backward(objective.total, inputs=weights["generator"])
-    update(players, recipe.optimiser.clip, fabric)
+    update_weights(networks, recipe.optimiser.clip, fabric)
 
     losses = objective.detached()
     if judged is not None:
         losses["discriminator"] = judged.detach()
-    return Outcome(losses, restored.detach())
+    return StepResult(losses, restored.detach())
 
 
-def _judge(
-    players: Players, batch: Batch, restored: Tensor, recipe: Recipe
+def _discriminate_pair(
+    networks: Networks, batch: Batch, restored: Tensor, recipe: Recipe
 ) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
     """D's logits and features of x and of x̂."""
-    D, images = players.discriminator, [batch.clean, restored]
+    D, images = networks.discriminator, [batch.clean, restored]
     if D is None:
         raise AssertionError("the objective has no discriminator")
     if recipe.discriminator.conditional:
         images = [torch.cat([image, batch.inputs[:, :1]], dim=1) for image in images]
-    return judge(D, images[0], images[1], recipe)
+    return discriminate(D, images[0], images[1], recipe)
 
 
-def judge(
+def discriminate(
     D: nn.Module, real: Tensor, generated: Tensor, recipe: Recipe
 ) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
     """Logits (B,) and features of real and of generated images.
@@ -133,11 +135,11 @@ def _full(output: tuple[Tensor, Sequence[Tensor]]) -> tuple[Tensor, list[Tensor]
     return logit.float(), [f.float() for f in features]
 
 
-def update(players: Players, clip: float, fabric: Any) -> None:
+def update_weights(networks: Networks, clip: float, fabric: Any) -> None:
     """Clip each network's gradient by its own norm and make the optimiser's step."""
-    average_gradients(players.weights, fabric)
+    average_gradients(networks.weights, fabric)
     if clip:
-        fabric.strategy.precision.unscale_gradients(players.optimiser)
-        for parameters in players.weights.values():
+        fabric.strategy.precision.unscale_gradients(networks.optimiser)
+        for parameters in networks.weights.values():
             torch.nn.utils.clip_grad_norm_(parameters, clip)
-    fabric.strategy.optimizer_step(players.optimiser)
+    fabric.strategy.optimizer_step(networks.optimiser)

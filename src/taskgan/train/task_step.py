@@ -10,34 +10,34 @@ from taskgan.cohort.dataset import Batch
 from taskgan.objective.kinds import task_kind
 from taskgan.recipe import Recipe
 from taskgan.train.parallel import average_statistics
-from taskgan.train.players import Players
-from taskgan.train.step import Outcome, update
+from taskgan.train.players import Networks
+from taskgan.train.step import StepResult, update_weights
 
 
-def task_step(players: Players, batch: Batch, recipe: Recipe, fabric: Any) -> Outcome:
+def task_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
     """Take the second term of Eq. 3, (T(x) − y)², and update T.
 
     x̂ is not made: that of a G that has learnt nothing says nothing of y. T is in training here, so that its batch
     norms get the statistics of clean images, and in evaluation again afterwards, as in every other step.
 
     Args:
-        players: The networks; only T learns.
+        networks: The networks; only T learns.
         batch: x and y on the device; unpaired ones too.
         recipe: The property and the form of its loss.
         fabric: Precision, devices, scaler.
     """
-    T = players.task
+    T = networks.task
     if T is None:
         raise AssertionError("there is no task network to train alone")
     kind = task_kind(recipe.task, recipe.task.loss)
     with fabric.autocast(), _in_training(T):
         answer = T(batch.clean[:, :1])[0].float()
         task = kind.loss(answer, kind.y(batch.label, answer)).mean()
-    players.optimiser.zero_grad(set_to_none=True)
-    fabric.backward(task, inputs=players.weights["task"])
-    update(players, recipe.optimiser.clip, fabric)
+    networks.optimiser.zero_grad(set_to_none=True)
+    fabric.backward(task, inputs=networks.weights["task"])
+    update_weights(networks, recipe.optimiser.clip, fabric)
     average_statistics(T, fabric)
-    return Outcome({"task": task.detach()}, None)
+    return StepResult({"task": task.detach()}, None)
 
 
 @contextmanager

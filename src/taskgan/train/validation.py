@@ -20,7 +20,7 @@ from taskgan.recipe import Data, Recipe
 from taskgan.recogniser.figures import case_error
 from taskgan.recogniser.recogniser import logits
 from taskgan.restore.restorer import Restorer
-from taskgan.train.seeds import derive
+from taskgan.train.seeds import derive_seed
 
 Array = NDArray[np.float32]
 
@@ -29,19 +29,19 @@ TASK_CLEAN = "val_task_clean"
 
 
 @dataclass(frozen=True)
-class Look:
+class ValidationResult:
     """What a look at the validation subjects showed.
 
     Attributes:
-        figures: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), where there are conditions
+        metrics: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), where there are conditions
             ``val_psnr_<condition>`` of those that were looked at, and where there is a T:
             ``val_task_mae`` (mean |T(x̂) − y| over slices, or what error the kind has) and ``val_objective``;
             without T the latter is ``val_pixel``.
-        pictures: By case: input | restored | clean side by side, (H, W) in 0 to 1.
+        images: By case: input | restored | clean side by side, (H, W) in 0 to 1.
     """
 
-    figures: dict[str, float]
-    pictures: dict[str, Array]
+    metrics: dict[str, float]
+    images: dict[str, Array]
 
 
 class Validation:
@@ -54,10 +54,10 @@ class Validation:
 
     def __init__(self, pairs: Pairs, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._cases = _load(_drawn(pairs, recipe), recipe.data)
-        self._targets = Targets.of(recipe.task.target, pairs)
+        self._cases = _load(_sample_cases(pairs, recipe), recipe.data)
+        self._targets = Targets.for_table(recipe.task.target, pairs)
 
-    def look(self, network: nn.Module, task: nn.Module | None) -> Look:
+    def validate(self, network: nn.Module, task: nn.Module | None) -> ValidationResult:
         """Restore every case and compare.
 
         Args:
@@ -68,7 +68,7 @@ class Validation:
         kind = task_kind(self._recipe.task, self._recipe.task.loss)
         psnrs, pixels, losses, errors = [], [], [], []
         by_condition: dict[str, list[float]] = {}
-        pictures: dict[str, Array] = {}
+        images: dict[str, Array] = {}
         for case in self._cases:
             if case.clean is None:
                 raise AssertionError("validation cases have a clean image")
@@ -80,30 +80,30 @@ class Validation:
                 by_condition.setdefault(condition, []).append(psnrs[-1])
             pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
             if task is not None:
-                seen = self._readable(case.clean)
-                y = self._y(case, seen, kind, task)
-                answer = logits(task, np.ascontiguousarray(slices[seen]))
+                readable = self._readable(case.clean)
+                y = self._y(case, readable, kind, task)
+                answer = logits(task, np.ascontiguousarray(slices[readable]))
                 losses.append(float(kind.loss(answer, y).mean()))
                 errors.append(self._error(kind, kind.prediction(answer), y))
-            if len(pictures) < 2:
-                pictures[case.pair.case] = _picture(case, slices)
+            if len(images) < 2:
+                images[case.pair.case] = _picture(case, slices)
         figures = {"val_psnr": float(np.mean(psnrs)), "val_pixel": float(np.mean(pixels))}
-        figures |= {psnr_column(name): float(np.mean(found)) for name, found in by_condition.items()}
+        figures |= {psnr_column(name): float(np.mean(values)) for name, values in by_condition.items()}
         figures["val_objective"] = figures["val_pixel"]
         if losses:
             figures["val_objective"] += self._recipe.mu_task * float(np.mean(losses))
             figures["val_task_mae"] = float(np.mean(errors))
-        return Look(figures, pictures)
+        return ValidationResult(figures, images)
 
-    def look_at_task(self, task: nn.Module) -> dict[str, float]:
+    def validate_task(self, task: nn.Module) -> dict[str, float]:
         """How T reads the clean images: ``val_task_clean``, its mean error over slices (0 for an embedding)."""
         kind = task_kind(self._recipe.task, self._recipe.task.loss)
         errors = []
         for case in self._cases:
             assert case.clean is not None
-            seen = self._readable(case.clean)
-            answer = logits(task, np.ascontiguousarray(case.clean[seen]))
-            errors.append(self._error(kind, kind.prediction(answer), self._y(case, seen, kind, task)))
+            readable = self._readable(case.clean)
+            answer = logits(task, np.ascontiguousarray(case.clean[readable]))
+            errors.append(self._error(kind, kind.prediction(answer), self._y(case, readable, kind, task)))
         return {TASK_CLEAN: float(np.mean(errors))}
 
     @staticmethod
@@ -112,21 +112,21 @@ class Validation:
             return case_error(kind, prediction.numpy(), y, len(y))
         return float(kind.error(prediction, y).mean())
 
-    def _y(self, case: Case, seen: NDArray[np.bool_], kind: TaskKind, task: nn.Module) -> Tensor:
+    def _y(self, case: Case, readable: NDArray[np.bool_], kind: TaskKind, task: nn.Module) -> Tensor:
         """y of the slices that are seen."""
         if kind.dense:
-            return torch.from_numpy(self._targets.mask(case.pair, case.source)[seen])
+            return torch.from_numpy(self._targets.mask(case.pair, case.source)[readable])
         own = torch.from_numpy(self._targets.value(case.pair))
-        label = own.expand(int(seen.sum()), *own.shape)
-        if not kind.anchored:
+        label = own.expand(int(readable.sum()), *own.shape)
+        if not kind.label_from_clean:
             return label
         assert case.clean is not None
-        return kind.y(label, logits(task, np.ascontiguousarray(case.clean[seen])))
+        return kind.y(label, logits(task, np.ascontiguousarray(case.clean[readable])))
 
-    def value(self, look: Look) -> float:
+    def score(self, result: ValidationResult) -> float:
         """The figure by which the best model is picked; larger is better, NaN counts as worst."""
         metric = self._recipe.validation.metric
-        value = look.figures["val_psnr"] if metric == "psnr" else -look.figures["val_objective"]
+        value = result.metrics["val_psnr"] if metric == "psnr" else -result.metrics["val_objective"]
         return value if not math.isnan(value) else -math.inf
 
     def _readable(self, clean: Array) -> NDArray[np.bool_]:
@@ -151,11 +151,11 @@ def _load(rows: list[Pair], data: Data) -> list[Case]:
     return cases
 
 
-def _drawn(pairs: Pairs, recipe: Recipe) -> list[Pair]:
+def _sample_cases(pairs: Pairs, recipe: Recipe) -> list[Pair]:
     rows = list(pairs)
     if not recipe.validation.cases or recipe.validation.cases >= len(rows):
         return rows
-    rng = np.random.default_rng(derive(recipe.seed, "validation"))
+    rng = np.random.default_rng(derive_seed(recipe.seed, "validation"))
     return [rows[k] for k in sorted(rng.choice(len(rows), recipe.validation.cases, replace=False))]
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
-from taskgan.evaluate.faces import PlainReader, plain_readers, readers
+from taskgan.evaluate.faces import PhotoReader, photo_readers, readers
 from taskgan.recipe import Data
 
 PEOPLE = 24
@@ -45,14 +45,14 @@ def spaces(cohort: Path) -> list[Path]:
     return sorted((cohort / "derivatives" / "recognisers").glob("*/space.npz"))
 
 
-def descriptors(reader: PlainReader, cohort: Path) -> np.ndarray:
+def descriptors(reader: PhotoReader, cohort: Path) -> np.ndarray:
     return np.stack(
         [reader.descriptor(photo_of(cohort, f"p{n}_{k}")) for n in range(PEOPLE - 3, PEOPLE) for k in (1, 2)]
     )
 
 
 def test_they_tell_people_apart_whom_they_never_saw(cohort: Path) -> None:
-    found = plain_readers(read_pairs(cohort), Data())
+    found = photo_readers(read_pairs(cohort), Data())
     assert list(found) == ["lbp", "eigenfaces"]
     for reader in found.values():
         seen = descriptors(reader, cohort)
@@ -68,24 +68,24 @@ def test_they_tell_people_apart_whom_they_never_saw(cohort: Path) -> None:
 
 def test_they_are_made_once_and_read_again_to_the_bit(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = read_pairs(cohort)
-    first = plain_readers(pairs, Data())
+    first = photo_readers(pairs, Data())
     assert len(spaces(cohort)) == 2
     with monkeypatch.context() as patched:
-        patched.setattr(readers, "fit_readers", None)  # not called
-        again = plain_readers(pairs, Data())
+        patched.setattr(readers, "fit_photo_readers", None)  # not called
+        again = photo_readers(pairs, Data())
     for name, reader in first.items():
         assert np.array_equal(descriptors(reader, cohort), descriptors(again[name], cohort))
         assert reader.description() == again[name].description()
     for path in spaces(cohort):
         path.unlink()
-    made = plain_readers(pairs, Data())
+    made = photo_readers(pairs, Data())
     assert {n: r.description() for n, r in made.items()} == {n: r.description() for n, r in first.items()}
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "bit"])
 def test_a_damaged_file_is_made_again(cohort: Path, damage: str) -> None:
     pairs = read_pairs(cohort)
-    first = plain_readers(pairs, Data())["lbp"]
+    first = photo_readers(pairs, Data())["lbp"]
     path = next(p for p in spaces(cohort) if p.parent.name.startswith("lbp-"))
     whole = path.read_bytes()
     middle = len(whole) // 2
@@ -96,19 +96,19 @@ def test_a_damaged_file_is_made_again(cohort: Path, damage: str) -> None:
             "bit": whole[:middle] + bytes([whole[middle] ^ 64]) + whole[middle + 1 :],
         }[damage]
     )
-    assert plain_readers(pairs, Data())["lbp"].description() == first.description()
+    assert photo_readers(pairs, Data())["lbp"].description() == first.description()
     assert len(path.read_bytes()) == len(whole)
 
 
 def test_other_training_images_make_other_readers_and_test_images_none(cohort: Path) -> None:
-    plain_readers(read_pairs(cohort), Data())
+    photo_readers(read_pairs(cohort), Data())
     table = cohort / "pairs.csv"
     text = table.read_text()
     table.write_text("\n".join(line for line in text.splitlines() if ",test," not in line) + "\n")
-    plain_readers(read_pairs(cohort), Data())
+    photo_readers(read_pairs(cohort), Data())
     assert len(spaces(cohort)) == 2
     table.write_text("\n".join(line for line in text.splitlines() if not line.startswith("p0_")) + "\n")
-    plain_readers(read_pairs(cohort), Data())
+    photo_readers(read_pairs(cohort), Data())
     assert len(spaces(cohort)) == 4
 
 
@@ -122,13 +122,13 @@ def test_a_store_that_cannot_be_written_to_costs_time_alone(
     cohort: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (cohort / "file").write_text("in the way")
-    found = plain_readers(read_pairs(cohort), Data(), store=cohort / "file")
+    found = photo_readers(read_pairs(cohort), Data(), store=cohort / "file")
     assert len(found) == 2
     assert "could not be kept" in "".join(capsys.readouterr())
 
 
 def test_bad_images_are_refused(cohort: Path) -> None:
-    reader = plain_readers(read_pairs(cohort), Data())["lbp"]
+    reader = photo_readers(read_pairs(cohort), Data())["lbp"]
     for image in (np.ones((20, 40), np.float32), np.ones((40, 40, 3), np.float32)):
         with pytest.raises(ValueError, match="32×32"):
             reader.descriptor(image)
@@ -140,12 +140,12 @@ def test_images_that_are_too_small_or_too_few_or_all_the_same_are_named(cohort: 
     text = (cohort / "pairs.csv").read_text().splitlines()
     (cohort / "pairs.csv").write_text("\n".join(text[:2]) + "\n")
     with pytest.raises(UserError, match="1 clean training image"):
-        plain_readers(read_pairs(cohort), Data())
+        photo_readers(read_pairs(cohort), Data())
     (cohort / "pairs.csv").write_text("\n".join(text[:3]) + "\n")
     Image.new("L", (24, 40)).save(cohort / "img" / "p0_1.png")
     with pytest.raises(UserError, match="24×40"):
-        plain_readers(read_pairs(cohort), Data())
+        photo_readers(read_pairs(cohort), Data())
     for k in range(2):
         Image.new("L", (40, 40)).save(cohort / "img" / f"p0_{k}.png")
     with pytest.raises(UserError, match="all faces are the same"):
-        plain_readers(read_pairs(cohort), Data())
+        photo_readers(read_pairs(cohort), Data())

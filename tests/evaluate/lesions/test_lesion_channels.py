@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from taskgan.evaluate.lesions.channels import SIGMAS_MM, channels
+from taskgan.evaluate.lesions.channels import SIGMAS_MM, dog_channels
 
 SHAPE, VOXEL = (48, 40, 2), (1.0, 1.0, 5.0)
 INSIDE = np.zeros(SHAPE, bool)
@@ -10,7 +10,7 @@ INSIDE[6:42, 5:35] = True
 
 def test_they_are_blind_to_a_level_and_to_what_is_outside() -> None:
     image = np.where(INSIDE, 3.0, 1000.0).astype(np.float32)
-    found = channels(image, INSIDE, VOXEL)
+    found = dog_channels(image, INSIDE, VOXEL)
     assert found.shape == (len(SIGMAS_MM) - 1, *SHAPE)
     assert np.abs(found).max() < 1e-4
 
@@ -18,8 +18,10 @@ def test_they_are_blind_to_a_level_and_to_what_is_outside() -> None:
 def test_they_are_linear() -> None:
     rng = np.random.default_rng(0)
     one, two = rng.normal(size=(2, *SHAPE)).astype(np.float32)
-    both = channels(2 * one - two, INSIDE, VOXEL)
-    assert np.allclose(both, 2 * channels(one, INSIDE, VOXEL) - channels(two, INSIDE, VOXEL), atol=1e-5)
+    both = dog_channels(2 * one - two, INSIDE, VOXEL)
+    assert np.allclose(
+        both, 2 * dog_channels(one, INSIDE, VOXEL) - dog_channels(two, INSIDE, VOXEL), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("radius", "channel"), [(1.5, 0), (3.0, 1), (6.0, 2)])
@@ -27,6 +29,6 @@ def test_wider_spots_answer_in_wider_channels(radius: float, channel: int) -> No
     x, y = np.meshgrid(np.arange(48) - 24, np.arange(40) - 20, indexing="ij")
     image = np.zeros(SHAPE, np.float32)
     image[..., 0] = x**2 + y**2 <= radius**2
-    found = channels(image, INSIDE, VOXEL)
+    found = dog_channels(image, INSIDE, VOXEL)
     assert int(found[:, 24, 20, 0].argmax()) == channel
     assert not found[..., 1].any()  # another slice sees nothing of it

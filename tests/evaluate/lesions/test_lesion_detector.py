@@ -7,29 +7,29 @@ from scipy import ndimage
 
 from taskgan.evaluate.lesions.detector import (
     Detector,
-    Seen,
+    ObserverImage,
     choose_threshold,
     detectability,
+    detected_lesions,
     false_lesions,
-    found_lesions,
-    see,
+    fit_detector,
+    observer_image,
     signal_to_noise,
-    teach,
 )
-from taskgan.evaluate.lesions.places import Places, places
+from taskgan.evaluate.lesions.places import LesionMap, map_lesions
 
 CONTRASTS = ("T1w", "T2-FLAIR")
 
 
-def _head(number: int, contrast: str, lesions: int = 5) -> tuple[Array, dict[str, Array], Places]:
+def _head(number: int, contrast: str, lesions: int = 5) -> tuple[Array, dict[str, Array], LesionMap]:
     rng = np.random.default_rng(number)
     masks = brain_masks(lesions, rng)
     clean = contrast_image(masks, contrast, rng)
-    return clean, masks, places(masks["lesions"], masks["white"], VOXEL)
+    return clean, masks, map_lesions(masks["lesions"], masks["white"], VOXEL)
 
 
-def _seen(image: Array, clean: Array, masks: dict[str, Array], found: Places) -> Seen:
-    seen = see(image.astype(np.float32), clean, masks["brain"], masks["white"], found, VOXEL)
+def _seen(image: Array, clean: Array, masks: dict[str, Array], found: LesionMap) -> ObserverImage:
+    seen = observer_image(image.astype(np.float32), clean, masks["brain"], masks["white"], found, VOXEL)
     assert seen is not None
     return seen
 
@@ -37,7 +37,7 @@ def _seen(image: Array, clean: Array, masks: dict[str, Array], found: Places) ->
 @pytest.fixture(scope="module", params=CONTRASTS)
 def taught(request: pytest.FixtureRequest) -> tuple[str, Detector]:
     heads = [_head(k, request.param) for k in range(6)]
-    detector = teach([_seen(clean, clean, masks, found).samples() for clean, masks, found in heads])
+    detector = fit_detector([_seen(clean, clean, masks, found).samples() for clean, masks, found in heads])
     assert detector is not None
     responses = [
         (detector.respond(_seen(clean, clean, masks, found)), found)
@@ -52,7 +52,7 @@ def test_lesions_of_either_sign_are_found_on_clean_images(taught: tuple[str, Det
     clean, masks, found = _head(20, contrast)
     response = detector.respond(_seen(clean, clean, masks, found))
     assert detectability(response, found) > 0.95
-    assert found_lesions(response, found, detector.threshold) >= found.count - 1
+    assert detected_lesions(response, found, detector.threshold) >= found.count - 1
     # In healthy white matter it answers about as it did on the images that it was taught on.
     assert abs(response[found.healthy].mean()) < 0.5
     assert response[found.healthy].std() == pytest.approx(1.0, abs=0.35)
@@ -73,7 +73,7 @@ def test_blur_and_noise_cost_detectability(taught: tuple[str, Detector]) -> None
         assert detectability(after, found) <= detectability(before, found)
         assert signal_to_noise(after, found) < 0.7 * signal_to_noise(before, found)
     erased = detector.respond(_seen(changed["erased"], clean, masks, found))
-    assert found_lesions(erased, found, detector.threshold) == 0
+    assert detected_lesions(erased, found, detector.threshold) == 0
     assert detectability(erased, found) < 0.8
 
 
@@ -113,7 +113,7 @@ def test_a_methods_own_scale_excuses_nothing(taught: tuple[str, Detector]) -> No
 
 def test_the_threshold_keeps_the_stated_rate() -> None:
     rng = np.random.default_rng(3)
-    nothing = places(np.zeros(SHAPE, bool), np.ones(SHAPE, bool), VOXEL)
+    nothing = map_lesions(np.zeros(SHAPE, bool), np.ones(SHAPE, bool), VOXEL)
     responses = [(rng.normal(size=SHAPE).astype(np.float32), nothing) for _ in range(4)]
     thresholds = [choose_threshold(responses, rate) for rate in (0.25, 2.0, 20.0)]
     assert thresholds == sorted(thresholds, reverse=True)
@@ -124,8 +124,8 @@ def test_the_threshold_keeps_the_stated_rate() -> None:
 
 
 def test_too_few_lesions_teach_nothing() -> None:
-    assert teach([]) is None
+    assert fit_detector([]) is None
     clean, masks, found = _head(1, "T1w", lesions=2)
-    assert teach([_seen(clean, clean, masks, found).samples()]) is None
+    assert fit_detector([_seen(clean, clean, masks, found).samples()]) is None
     dark = np.zeros(SHAPE, np.float32)
-    assert see(dark, dark, masks["brain"], masks["white"], found, VOXEL) is None
+    assert observer_image(dark, dark, masks["brain"], masks["white"], found, VOXEL) is None

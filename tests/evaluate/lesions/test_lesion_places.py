@@ -1,6 +1,6 @@
 import numpy as np
 
-from taskgan.evaluate.lesions.places import MARGIN_MM, places
+from taskgan.evaluate.lesions.places import MARGIN_MM, map_lesions
 
 SHAPE, VOXEL = (30, 30, 3), (2.0, 2.0, 5.0)
 WHITE = np.ones(SHAPE, bool)
@@ -12,7 +12,7 @@ def test_connected_voxels_are_one_lesion_and_specks_are_none() -> None:
     lesions[5:7, 5:7, 2] = True  # the same lesion in the next slice
     lesions[20, 20:23, 0] = True
     lesions[12, 12:14, 0] = True  # two voxels
-    found = places(lesions, WHITE & ~lesions, VOXEL)
+    found = map_lesions(lesions, WHITE & ~lesions, VOXEL)
     assert found.count == 2
     assert [int((found.lesions == k).sum()) for k in (1, 2)] in ([8, 3], [3, 8])
     assert not found.lesions[12, 12, 0]
@@ -21,7 +21,7 @@ def test_connected_voxels_are_one_lesion_and_specks_are_none() -> None:
 def test_healthy_keeps_away_from_every_lesion() -> None:
     lesions = np.zeros(SHAPE, bool)
     lesions[15, 15, 1] = True  # too small to count, too sick to be healthy
-    found = places(lesions, WHITE, VOXEL)
+    found = map_lesions(lesions, WHITE, VOXEL)
     assert found.count == 0
     x, y, z = np.argwhere(found.healthy).T
     apart = np.sqrt((2 * (x - 15)) ** 2 + (2 * (y - 15)) ** 2 + (5 * (z - 1)) ** 2)
@@ -31,6 +31,6 @@ def test_healthy_keeps_away_from_every_lesion() -> None:
 
 
 def test_without_lesions_all_white_matter_is_healthy() -> None:
-    found = places(np.zeros(SHAPE, bool), WHITE, VOXEL)
+    found = map_lesions(np.zeros(SHAPE, bool), WHITE, VOXEL)
     assert found.count == 0
     assert (found.healthy == WHITE).all()

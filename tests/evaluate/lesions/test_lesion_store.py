@@ -11,7 +11,7 @@ from taskgan.cohort.images import write_volume
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.evaluate.lesions import store
 from taskgan.evaluate.lesions.store import FOLDER, detectors_for, observers_file
-from taskgan.evaluate.lesions.train import Taught, teach_detectors
+from taskgan.evaluate.lesions.train import FittedDetector, fit_detectors
 
 SHAPE = (24, 24, 3)
 
@@ -42,15 +42,15 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each time that observers are taught."""
     calls: list[int] = []
 
-    def count(pairs: Pairs, condition: str, rate: float) -> dict[str, Taught]:
+    def count(pairs: Pairs, condition: str, rate: float) -> dict[str, FittedDetector]:
         calls.append(len(pairs))
-        return teach_detectors(pairs, condition, rate)
+        return fit_detectors(pairs, condition, rate)
 
-    monkeypatch.setattr(store, "teach_detectors", count)
+    monkeypatch.setattr(store, "fit_detectors", count)
     return calls
 
 
-def same(one: dict[str, Taught], other: dict[str, Taught]) -> bool:
+def same(one: dict[str, FittedDetector], other: dict[str, FittedDetector]) -> bool:
     return list(one) == list(other) and all(
         a.detector.template.tobytes() == b.detector.template.tobytes()
         and a.detector.template.dtype == b.detector.template.dtype

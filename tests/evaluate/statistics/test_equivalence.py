@@ -66,13 +66,13 @@ def test_words_tell_equivalence_noninferiority_and_neither_apart() -> None:
     gap = paired(1, 30)
     gap -= gap.mean()
     near = equivalence(mean_difference(gap + 0.01, range(30)), 0.5)
-    assert near.words(1, unit=" dB") == "equivalent within ±0.50 dB"
+    assert near.describe(1, unit=" dB") == "equivalent within ±0.50 dB"
     above = equivalence(mean_difference(gap + 0.45, range(30)), 0.5)
-    assert above.words(1, digits=1) == "not worse by 0.5 or more; equivalence not shown"
-    assert above.words(-1, digits=1) == "equivalence within ±0.5 not shown"
+    assert above.describe(1, digits=1) == "not worse by 0.5 or more; equivalence not shown"
+    assert above.describe(-1, digits=1) == "equivalence within ±0.5 not shown"
     assert above.p_noninferior(1) < 0.05 < above.p_noninferior(-1)
     few = equivalence(mean_difference([0.0, 0.1, 0.0], range(3)), 0.5)
-    assert few.words(1) == "not tested: too few subjects"
+    assert few.describe(1) == "not tested: too few subjects"
 
 
 def test_differences_without_spread_and_bad_margins() -> None:
@@ -89,7 +89,7 @@ def test_aucs_are_tested_with_the_normal_law() -> None:
     gap = auc_difference(scores + 0.05 * rng.normal(size=80), scores, labels, range(80))
     found = equivalence(gap, 0.05)
     assert found.p_above == pytest.approx(stats.norm.sf((gap.interval.estimate + 0.05) / gap.error))
-    assert found.words(1) == "equivalent within ±0.05"
+    assert found.describe(1) == "equivalent within ±0.05"
 
 
 def test_aucs_near_one_are_not_called_equivalent_for_their_vanishing_variance() -> None:

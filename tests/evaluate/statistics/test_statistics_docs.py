@@ -14,8 +14,8 @@ def test_the_examples_of_the_page_run_and_give_what_it_says() -> None:
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
     found: dict[str, Any] = {}
     exec(compile(code, str(PAGE), "exec"), found)
-    assert found["tested"].words(better=+1, unit=" dB") == "equivalent within ±1.00 dB"
-    assert found["corrected"]([0.01, 0.03, 0.04]) == pytest.approx([0.03, 0.06, 0.06])
+    assert found["tested"].describe(better=+1, unit=" dB") == "equivalent within ±1.00 dB"
+    assert found["adjusted_p_values"]([0.01, 0.03, 0.04]) == pytest.approx([0.03, 0.06, 0.06])
     assert found["mcnemar"](1, 7) == pytest.approx(0.070, abs=5e-4)
     assert found["mcnemar"](1, 7, mid_p=True) == pytest.approx(0.039, abs=5e-4)
     assert not math.isnan(found["crossed_interval"](found["by_seed"]).low)

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair, read_pairs
-from taskgan.evaluate.verification.describe import Studio
-from taskgan.evaluate.verification.readers import Learned, NotLearned, Shown, verifiers
+from taskgan.evaluate.verification.describe import DescriptorCache
+from taskgan.evaluate.verification.readers import NetworkVerifier, PhotoVerifier, ReaderImage, verifiers
 from taskgan.recipe import Data
 from taskgan.recogniser.together import BATCH
 
@@ -53,37 +53,40 @@ class Counting:
         return {"checksum": self.checksum} if self.checksum else {}
 
 
-def shown(shapes: Sequence[tuple[int, ...]]) -> list[Shown]:
+def shown(shapes: Sequence[tuple[int, ...]]) -> list[ReaderImage]:
     rng = np.random.default_rng(0)
-    return [Shown(None, rng.random(shape).astype(np.float32)) for shape in shapes]
+    return [ReaderImage(None, rng.random(shape).astype(np.float32)) for shape in shapes]
 
 
 def test_a_network_reads_photos_of_one_size_together_and_each_as_by_itself() -> None:
     reader = Corners()
     images = shown([(1, 8, 8), (1, 6, 10)] * 70)
-    found = Learned(reader, 40).describe(images)
+    found = NetworkVerifier(reader, 40).describe(images)
     assert sorted(reader.asked) == [6, 6, BATCH, BATCH]
-    alone = np.stack([Learned(Corners(), 40).describe([image])[0] for image in images])
+    alone = np.stack([NetworkVerifier(Corners(), 40).describe([image])[0] for image in images])
     np.testing.assert_allclose(found, alone, rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-6)
 
 
 def test_a_volume_has_the_mean_of_its_middle_slices_at_length_one() -> None:
     [volume] = shown([(9, 8, 8)])
-    found = Learned(Corners(), 3).describe([volume])[0]
+    found = NetworkVerifier(Corners(), 3).describe([volume])[0]
     mean = Corners().read(volume.slices[3:6]).mean(axis=0)
     np.testing.assert_allclose(found, mean / np.linalg.norm(mean), rtol=1e-6)
 
 
 def test_distances_are_the_readers_own() -> None:
     one, two = np.array([[3.0, 0.0]], np.float32), np.array([[0.0, 1.0]], np.float32)
-    assert Learned(Corners(), 1).distance(one, two) == pytest.approx([np.sqrt(2)])
-    assert NotLearned(Counting()).distance(one, two) == pytest.approx([4.0])
+    assert NetworkVerifier(Corners(), 1).distance(one, two) == pytest.approx([np.sqrt(2)])
+    assert PhotoVerifier(Counting()).distance(one, two) == pytest.approx([4.0])
 
 
 def test_networks_come_first_and_keep_their_names() -> None:
     found = verifiers({"judge": Corners()}, {"lbp": Counting(), "judge": Counting()}, slices=40)
-    assert [(name, type(one)) for name, one in found.items()] == [("judge", Learned), ("lbp", NotLearned)]
+    assert [(name, type(one)) for name, one in found.items()] == [
+        ("judge", NetworkVerifier),
+        ("lbp", PhotoVerifier),
+    ]
     with pytest.raises(ValueError, match="shown a volume"):
         found["lbp"].describe(shown([(2, 8, 8)]))
 
@@ -93,36 +96,38 @@ def rows(drawn: Path) -> list[Pair]:
     return list(read_pairs(drawn).split("test"))
 
 
-def studio(folder: Path, **readers: Counting) -> Studio:
-    return Studio(verifiers({}, readers, slices=40), DATA, 40, folder)
+def studio(folder: Path, **readers: Counting) -> DescriptorCache:
+    return DescriptorCache(verifiers({}, readers, slices=40), DATA, 40, folder)
 
 
 def test_what_was_described_is_kept_and_not_described_again(rows: list[Pair], tmp_path: Path) -> None:
     reader = Counting("a")
-    first = studio(tmp_path, lbp=reader).own(rows, "clean")["lbp"]
+    first = studio(tmp_path, lbp=reader).cohort_descriptors(rows, "clean")["lbp"]
     assert reader.seen == len(rows) == 18
-    again = studio(tmp_path, lbp=reader).own(rows, "clean")["lbp"]
+    again = studio(tmp_path, lbp=reader).cohort_descriptors(rows, "clean")["lbp"]
     assert reader.seen == 18
     np.testing.assert_array_equal(first.values, again.values)
     case = rows[5].case
-    np.testing.assert_array_equal(again.of([case, case]), first.values[[5, 5]])
+    np.testing.assert_array_equal(again.select([case, case]), first.values[[5, 5]])
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_other_images_rows_readers_and_settings_are_described_anew(rows: list[Pair], tmp_path: Path) -> None:
     reader = Counting("a")
-    studio(tmp_path, lbp=reader).own(rows, "clean")
+    studio(tmp_path, lbp=reader).cohort_descriptors(rows, "clean")
     asked = [
-        lambda: studio(tmp_path, lbp=reader).own(rows, "input"),
-        lambda: studio(tmp_path, lbp=reader).own(rows[:-1], "clean"),
-        lambda: Studio(verifiers({}, {"lbp": reader}, slices=9), DATA, 9, tmp_path).own(rows, "clean"),
+        lambda: studio(tmp_path, lbp=reader).cohort_descriptors(rows, "input"),
+        lambda: studio(tmp_path, lbp=reader).cohort_descriptors(rows[:-1], "clean"),
+        lambda: DescriptorCache(
+            verifiers({}, {"lbp": reader}, slices=9), DATA, 9, tmp_path
+        ).cohort_descriptors(rows, "clean"),
     ]
     for ask in asked:
         before = reader.seen
         ask()
         assert reader.seen > before
     other = Counting("b")
-    studio(tmp_path, lbp=other).own(rows, "clean")
+    studio(tmp_path, lbp=other).cohort_descriptors(rows, "clean")
     assert other.seen == 18
 
 
@@ -130,11 +135,11 @@ def test_an_image_that_was_replaced_is_described_anew(rows: list[Pair], tmp_path
     reader = Counting("a")
     clean = rows[0].clean
     assert clean is not None
-    studio(tmp_path, lbp=reader).own(rows, "clean")
+    studio(tmp_path, lbp=reader).cohort_descriptors(rows, "clean")
     stat = clean.stat()
     os.utime(clean, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     try:
-        studio(tmp_path, lbp=reader).own(rows, "clean")
+        studio(tmp_path, lbp=reader).cohort_descriptors(rows, "clean")
     finally:
         os.utime(clean, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert reader.seen == 36
@@ -145,7 +150,7 @@ def test_a_reader_without_a_checksum_is_always_asked_and_nothing_kept(
 ) -> None:
     reader = Counting()
     for _ in range(2):
-        studio(tmp_path, mine=reader).own(rows, "clean")
+        studio(tmp_path, mine=reader).cohort_descriptors(rows, "clean")
     assert reader.seen == 36
     assert not list(tmp_path.iterdir())
 
@@ -153,7 +158,7 @@ def test_a_reader_without_a_checksum_is_always_asked_and_nothing_kept(
 @pytest.mark.parametrize("damage", ["cut", "text", "flipped", "shape", "nan", "empty"])
 def test_damaged_descriptors_are_made_again(rows: list[Pair], tmp_path: Path, damage: str) -> None:
     reader = Counting("a")
-    first = studio(tmp_path, lbp=reader).own(rows, "clean")["lbp"].values
+    first = studio(tmp_path, lbp=reader).cohort_descriptors(rows, "clean")["lbp"].values
     [path] = tmp_path.iterdir()
     whole = path.read_bytes()
     held = dict(np.load(path))
@@ -165,7 +170,7 @@ def test_damaged_descriptors_are_made_again(rows: list[Pair], tmp_path: Path, da
         middle = len(whole) // 2
         flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
         path.write_bytes({"cut": whole[:middle], "text": b"none", "flipped": flipped, "empty": b""}[damage])
-    again = studio(tmp_path, lbp=reader).own(rows, "clean")["lbp"].values
+    again = studio(tmp_path, lbp=reader).cohort_descriptors(rows, "clean")["lbp"].values
     assert reader.seen == 36
     np.testing.assert_array_equal(again, first)
     assert path.read_bytes() == whole
@@ -174,7 +179,7 @@ def test_damaged_descriptors_are_made_again(rows: list[Pair], tmp_path: Path, da
 def test_a_place_that_cannot_be_written_to_costs_only_time(rows: list[Pair], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     reader = Counting("a")
-    found = studio(tmp_path / "file" / "below", lbp=reader).own(rows[:3], "clean")
+    found = studio(tmp_path / "file" / "below", lbp=reader).cohort_descriptors(rows[:3], "clean")
     assert found["lbp"].values.shape == (3, 16)
 
 
@@ -185,7 +190,7 @@ def test_a_recognisers_descriptors_are_kept_in_its_folder(rows: list[Pair], tmp_
         read=Corners().read, folder=store, description=lambda: {"network": "ir", "checksum": "c", "more": 1}
     )
     readers = verifiers({"judge": network}, {}, slices=40)
-    Studio(readers, DATA, 40, tmp_path / "elsewhere").own(rows, "clean")
+    DescriptorCache(readers, DATA, 40, tmp_path / "elsewhere").cohort_descriptors(rows, "clean")
     assert [path.suffix for path in store.iterdir()] == [".npz"]
     assert not (tmp_path / "elsewhere").exists()
     assert "more" not in readers["judge"].description()
@@ -196,10 +201,10 @@ def test_a_reader_that_cannot_describe_the_images_is_left_out_with_its_reason(
 ) -> None:
     able, unable = Counting("a"), Counting("b", least=100)
     asked = studio(tmp_path, able=able, unable=unable)
-    assert set(asked.own(rows, "clean")) == {"able"}
+    assert set(asked.cohort_descriptors(rows, "clean")) == {"able"}
     assert asked.failed == {"unable": "photos of (32, 32) are too small"}
     images = {row.case: row.degraded for row in rows}
-    assert set(asked.restored(rows, images, "gan")) == {"able"}
+    assert set(asked.restored_descriptors(rows, images, "gan")) == {"able"}
     assert unable.seen == 0
 
 
@@ -208,7 +213,9 @@ def test_networks_see_images_in_the_degraded_images_units(rows: list[Pair], tmp_
     reader = SimpleNamespace(
         read=lambda slices: (seen.append(slices), np.ones((len(slices), 2), np.float32))[1]
     )
-    Studio(verifiers({"judge": reader}, {}, slices=40), Data(), 40, tmp_path).own(rows[:1], "clean")
+    DescriptorCache(verifiers({"judge": reader}, {}, slices=40), Data(), 40, tmp_path).cohort_descriptors(
+        rows[:1], "clean"
+    )
     from taskgan.cohort.images import read_volume
 
     assert rows[0].clean is not None

@@ -10,7 +10,7 @@ from drawn_faces import faces
 
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.cases import read_cases
+from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.verification.table import read_verification
 from taskgan.info.describe import describe
@@ -51,7 +51,7 @@ def test_networks_and_readers_that_are_not_learned_compare_all_pairs(evaluated: 
     record = read_yaml(evaluated / "evaluation.yaml")["verification"]
     assert record["readers"]["task"]["network"] == "ir"
     assert record["readers"]["judge"]["checksum"] != record["readers"]["task"]["checksum"]
-    assert list(read_cases(evaluated)["method"].unique()) == ["input", "clean", "task_gan"]
+    assert list(read_case_table(evaluated)["method"].unique()) == ["input", "clean", "task_gan"]
 
 
 def test_the_second_evaluation_reads_restored_images_alone_and_writes_the_same_bytes(

@@ -8,13 +8,13 @@ from taskgan.evaluate.verification import (
     auc_difference_by_person,
     auc_interval_by_person,
     bootstrap_by_person,
-    curve,
+    roc_curve,
 )
 
 
 def _strangers(count: int) -> ImagePairs:
     """Nobody is on two pairs."""
-    return ImagePairs.of(
+    return ImagePairs.from_people(
         [f"a{k}" for k in range(2 * count)], [f"{'a' if k < count else 'b'}{k}" for k in range(2 * count)]
     )
 
@@ -24,7 +24,7 @@ def _acquainted(rng: np.random.Generator, people: int, same: int, other: int) ->
     second = np.where(
         np.arange(same + other) < same, first, (first + rng.integers(1, people, same + other)) % people
     )
-    return ImagePairs.of(first.tolist(), second.tolist())
+    return ImagePairs.from_people(first.tolist(), second.tolist())
 
 
 def _distances(rng: np.random.Generator, pairs: ImagePairs, own: float) -> NDArray[np.float64]:
@@ -34,12 +34,12 @@ def _distances(rng: np.random.Generator, pairs: ImagePairs, own: float) -> NDArr
 
 
 def test_who_is_on_a_pair_decides_whether_it_is_of_one_person() -> None:
-    pairs = ImagePairs.of(["x", "y", "x"], ["x", "z", "y"])
+    pairs = ImagePairs.from_people(["x", "y", "x"], ["x", "z", "y"])
     assert pairs.same.tolist() == [True, False, False]
     assert pairs.count == 3
     for first, second in ((["x"], ["x"]), (["x"], ["y"]), (["x"], ["x", "y"])):
         with pytest.raises(ValueError, match="expected"):
-            ImagePairs.of(first, second)
+            ImagePairs.from_people(first, second)
     with pytest.raises(ValueError, match="NaN"):
         pairs.distances([0.1, np.nan, 0.2])
     with pytest.raises(ValueError, match="for 3 pairs"):
@@ -119,9 +119,9 @@ def test_seeds_are_averaged_within_the_pairs() -> None:
 
 
 def test_few_people_and_perfect_distances_have_no_interval() -> None:
-    few = ImagePairs.of(["a", "b", "a", "b"], ["a", "b", "b", "c"])
+    few = ImagePairs.from_people(["a", "b", "a", "b"], ["a", "b", "b", "c"])
     assert np.isnan(auc_interval_by_person([1, 2, 1.5, 3], few).low)
-    assert np.isnan(bootstrap_by_person(lambda c: curve([1, 2, 1.5, 3], few.same, c).auc, few).low)
+    assert np.isnan(bootstrap_by_person(lambda c: roc_curve([1, 2, 1.5, 3], few.same, c).auc, few).low)
     many = _strangers(20)
     perfect = auc_interval_by_person(np.where(many.same, 0.0, 1.0), many)
     assert perfect.estimate == 1
@@ -137,7 +137,7 @@ def test_the_bootstrap_draws_people_and_repeats_itself() -> None:
     def statistic(counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
         if counts is not None:
             seen.append(counts)
-        return curve(distances, pairs.same, counts).auc
+        return roc_curve(distances, pairs.same, counts).auc
 
     found = bootstrap_by_person(statistic, pairs, resamples=300)
     assert found == bootstrap_by_person(statistic, pairs, resamples=300)

@@ -7,7 +7,7 @@ from taskgan.evaluate.verification import (
     ImagePairs,
     accuracy,
     best_threshold,
-    curve,
+    roc_curve,
     verification_difference,
     verify,
 )
@@ -18,7 +18,7 @@ def _pairs(seed: int = 0) -> tuple[ImagePairs, np.ndarray]:
     rng = np.random.default_rng(seed)
     first = rng.integers(0, 960, 1000)
     second = np.where(np.arange(1000) < 500, first, (first + rng.integers(1, 960, 1000)) % 960)
-    pairs = ImagePairs.of(first.tolist(), second.tolist())
+    pairs = ImagePairs.from_people(first.tolist(), second.tolist())
     return pairs, 1.5 * ~pairs.same + rng.normal(size=1000)
 
 
@@ -32,7 +32,9 @@ def test_the_figures_of_one_method() -> None:
     assert (found.pairs, found.thresholds) == (1000, (cut,))
     assert found.people == pairs.count
     assert (
-        found.auc.estimate == found.auc_by_person.estimate == pytest.approx(curve(distances, pairs.same).auc)
+        found.auc.estimate
+        == found.auc_by_person.estimate
+        == pytest.approx(roc_curve(distances, pairs.same).auc)
     )
     assert found.accuracy.estimate == accuracy(distances, pairs.same, cut)
     assert found.accuracy.estimate == pytest.approx(0.773, abs=0.04)  # Φ(0.75)

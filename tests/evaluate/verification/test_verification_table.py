@@ -8,23 +8,23 @@ import pytest
 from taskgan.core.errors import UserError
 from taskgan.evaluate.verification.table import (
     FILE,
-    Compared,
-    Row,
-    distances_of,
+    DistanceRow,
+    DistanceTable,
+    distance_columns,
     read_verification,
     write_verification,
 )
 
 ROWS = (
-    Row("test", "a1", "a2", "a", "a"),
-    Row("test", "a1", "b1", "a", "b"),
-    Row("train", "c1", "c2", "c", "c"),
-    Row("val", "d1", "e1", "d", "e"),
+    DistanceRow("test", "a1", "a2", "a", "a"),
+    DistanceRow("test", "a1", "b1", "a", "b"),
+    DistanceRow("train", "c1", "c2", "c", "c"),
+    DistanceRow("val", "d1", "e1", "d", "e"),
 )
 
 
 @pytest.fixture
-def table() -> Compared:
+def table() -> DistanceTable:
     found = {
         "my_judge": {
             "restored": {"test": np.array([0.1, 1 / 3])},
@@ -35,10 +35,10 @@ def table() -> Compared:
             "clean": {"test": np.array([20.0, 40.0]), "train": np.array([21.0]), "val": np.array([1e-9])}
         },
     }
-    return Compared(ROWS, distances_of(ROWS, found))
+    return DistanceTable(ROWS, distance_columns(ROWS, found))
 
 
-def test_what_is_written_is_read(table: Compared, tmp_path: Path) -> None:
+def test_what_is_written_is_read(table: DistanceTable, tmp_path: Path) -> None:
     write_verification(tmp_path, table)
     found = read_verification(tmp_path)
     assert found is not None
@@ -51,12 +51,12 @@ def test_what_is_written_is_read(table: Compared, tmp_path: Path) -> None:
     assert found.distance("my_judge", "clean", "val") == pytest.approx([1.1])
     assert found.distance("my_judge", "restored")[1] == 0.33333333
     assert found.pairs().people.tolist() == [[0, 0], [0, 1]]
-    assert found.known("my_judge", "restored_probe")
-    assert not found.known("lbp", "restored")
-    assert not found.known("nobody", "clean")
+    assert found.has_distances("my_judge", "restored_probe")
+    assert not found.has_distances("lbp", "restored")
+    assert not found.has_distances("nobody", "clean")
 
 
-def test_the_file_says_what_is_in_it(table: Compared, tmp_path: Path) -> None:
+def test_the_file_says_what_is_in_it(table: DistanceTable, tmp_path: Path) -> None:
     write_verification(tmp_path, table)
     header, first, *_, last = (tmp_path / FILE).read_text().splitlines()
     assert header == (
@@ -67,7 +67,7 @@ def test_the_file_says_what_is_in_it(table: Compared, tmp_path: Path) -> None:
     assert last == "val,d1,e1,0,d,e,1.1,,,1e-09"
 
 
-def test_nothing_to_write_removes_an_older_file(table: Compared, tmp_path: Path) -> None:
+def test_nothing_to_write_removes_an_older_file(table: DistanceTable, tmp_path: Path) -> None:
     write_verification(tmp_path, table)
     write_verification(tmp_path, None)
     assert not (tmp_path / FILE).exists()
@@ -86,7 +86,7 @@ def test_nothing_to_write_removes_an_older_file(table: Compared, tmp_path: Path)
     ],
 )
 def test_what_is_wrong_is_named(
-    table: Compared, tmp_path: Path, before: str, after: str, sentence: str
+    table: DistanceTable, tmp_path: Path, before: str, after: str, sentence: str
 ) -> None:
     write_verification(tmp_path, table)
     text = (tmp_path / FILE).read_text()

@@ -16,7 +16,7 @@ from taskgan.core.files import read_yaml
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.statistics import auc_interval
 from taskgan.evaluate.verification import best_threshold, verify
-from taskgan.evaluate.verification.table import COLUMNS, Compared, read_verification
+from taskgan.evaluate.verification.table import COLUMNS, DistanceTable, read_verification
 
 READERS = ("judge", "lbp", "eigenfaces")
 COUNTED = {"test": 30, "train": 20, "val": 18}
@@ -57,7 +57,7 @@ def judged(drawn: Path, restored: Path, out: Path, reader: Any = None, **more: A
     return evaluate(restored, drawn, out, recipe=faces(), method="mixed", readers=readers, **more)
 
 
-def table_of(folder: Path) -> Compared:
+def table_of(folder: Path) -> DistanceTable:
     found = read_verification(folder)
     assert found is not None
     return found
@@ -74,7 +74,7 @@ def test_a_row_a_pair_and_all_figures_of_each_reader(
     out = judged(drawn, restored_by(0.5), tmp_path / "evaluation")
     table = table_of(out)
     assert table.readers == READERS
-    assert {name: len(table.of(name)) for name in ("test", "train", "val")} == COUNTED
+    assert {name: len(table.subset(name)) for name in ("test", "train", "val")} == COUNTED
     header, *lines = (out / "verification.csv").read_text().splitlines()
     images = ("clean", "input", "restored", "input_probe", "restored_probe")
     # Each sort of image with its probe, in the order of the protocol.
@@ -82,7 +82,7 @@ def test_a_row_a_pair_and_all_figures_of_each_reader(
     assert all(line.count(",,") for line in lines[30:])  # clean alone
     figures = figures_in(out)
     assert set(figures) == {"clean", "input", "mixed"}
-    train_same, val_same = ([row.same for row in table.of(name)] for name in ("train", "val"))
+    train_same, val_same = ([row.same for row in table.subset(name)] for name in ("train", "val"))
     for reader in READERS:
         found = figures["mixed"][reader]
         cut = best_threshold(table.distance(reader, "clean", "train"), train_same)
@@ -126,7 +126,7 @@ def test_the_first_image_of_a_probe_is_the_methods_and_the_second_clean(
 ) -> None:
     pairs = {pair.case: pair for pair in read_pairs(drawn)}
     table = table_of(judged(drawn, restored_by(0.0), tmp_path / "evaluation"))
-    row = table.of("test")[7]
+    row = table.subset("test")[7]
 
     def read(path: Any) -> NDArray[np.float32]:
         from taskgan.cohort.images import read_volume
@@ -142,7 +142,7 @@ def test_pairs_of_images_that_were_not_restored_are_left_out_and_counted(
 ) -> None:
     absent = ("Tested_0_0001", "Tested_1_0003")
     out = judged(drawn, restored_by(1.0, without=absent), tmp_path / "evaluation")
-    rows = table_of(out).of("test")
+    rows = table_of(out).subset("test")
     assert 0 < len(rows) < 30
     assert not {name for row in rows for name in (row.first, row.second)} & set(absent)
     [note] = [n for n in read_yaml(out / "evaluation.yaml")["notes"] if "left out of the verification" in n]

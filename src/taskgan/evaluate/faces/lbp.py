@@ -33,7 +33,7 @@ def lbp_histograms(
     """
     rows, columns = regions
     _check(images, radius, rows, columns)
-    found = np.empty((len(images), rows, columns, PATTERNS), dtype=np.float32)
+    histograms = np.empty((len(images), rows, columns, PATTERNS), dtype=np.float32)
     for start in range(0, len(images), _AT_ONCE):
         codes = lbp_codes(images[start : start + _AT_ONCE], radius=radius).astype(np.int64)
         image = np.arange(len(codes))[:, None, None] * PATTERNS
@@ -41,10 +41,10 @@ def lbp_histograms(
             for j, column in enumerate(np.array_split(np.arange(codes.shape[2]), columns)):
                 part = codes[:, row[0] : row[-1] + 1, column[0] : column[-1] + 1]
                 counts = np.bincount((part + image).ravel(), minlength=len(codes) * PATTERNS)
-                found[start : start + len(codes), i, j] = counts.reshape(-1, PATTERNS) / (
+                histograms[start : start + len(codes), i, j] = counts.reshape(-1, PATTERNS) / (
                     row.size * column.size
                 )
-    return found.reshape(len(images), -1)
+    return histograms.reshape(len(images), -1)
 
 
 def lbp_codes(images: NDArray[np.float32], *, radius: float = 2.0) -> NDArray[np.uint8]:
@@ -87,13 +87,13 @@ def lbp_codes(images: NDArray[np.float32], *, radius: float = 2.0) -> NDArray[np
 
 def _uniform() -> NDArray[np.uint8]:
     """Bin of each of the 256 patterns."""
-    bins, found = 0, np.full(2**POINTS, PATTERNS - 1, dtype=np.uint8)
+    bins, labels = 0, np.full(2**POINTS, PATTERNS - 1, dtype=np.uint8)
     for pattern in range(2**POINTS):
         turned = (pattern >> 1) | ((pattern & 1) << (POINTS - 1))
         if (pattern ^ turned).bit_count() <= 2:
-            found[pattern] = bins
+            labels[pattern] = bins
             bins += 1
-    return found
+    return labels
 
 
 _UNIFORM = _uniform()
@@ -101,11 +101,11 @@ _UNIFORM = _uniform()
 
 def _mirrored() -> NDArray[np.intp]:
     """Bin that each bin becomes when the image is mirrored left to right: point k lies at the angle k · 45°."""
-    found = np.arange(PATTERNS)
+    permutation = np.arange(PATTERNS)
     for pattern in range(2**POINTS):
         turned = sum(1 << ((POINTS // 2 - k) % POINTS) for k in range(POINTS) if pattern >> k & 1)
-        found[_UNIFORM[pattern]] = _UNIFORM[turned]
-    return found
+        permutation[_UNIFORM[pattern]] = _UNIFORM[turned]
+    return permutation
 
 
 MIRRORED = _mirrored()

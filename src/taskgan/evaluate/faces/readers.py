@@ -15,9 +15,9 @@ from taskgan.cohort.images import read_shape, read_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import digest
+from taskgan.core.files import value_digest
 from taskgan.evaluate.faces.distances import unit_distance
-from taskgan.evaluate.faces.kept import keep, kept
+from taskgan.evaluate.faces.kept import load_space, save_space
 from taskgan.evaluate.faces.pixels import Pixels, resized
 from taskgan.evaluate.faces.texture import Texture
 from taskgan.evaluate.faces.whitening import Whitening, fit_whitening
@@ -33,7 +33,7 @@ _GENERATION = 1  # raised when a reader changes, so that one made before is not 
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ReaderRecipe:
     """How a reader is made.
 
     Attributes:
@@ -51,15 +51,15 @@ class Recipe:
         return {**asdict(self.features), "components": self.components, "power": self.power}
 
 
-RECIPES: dict[str, Recipe] = {
-    "lbp": Recipe(Texture(), components=400, power=0.7),
-    "eigenfaces": Recipe(Pixels(), components=100, power=0.7),
+RECIPES: dict[str, ReaderRecipe] = {
+    "lbp": ReaderRecipe(Texture(), components=400, power=0.7),
+    "eigenfaces": ReaderRecipe(Pixels(), components=100, power=0.7),
 }
 """The two judges. Settings were chosen on ``pairsDevTrain`` of LFW, see ``docs/recognisers.md``."""
 
 
 @dataclass(frozen=True)
-class PlainReader:
+class PhotoReader:
     """Tells faces apart by principal components of their texture or pixels.
 
     Attributes:
@@ -67,14 +67,14 @@ class PlainReader:
         recipe: How it was made.
         shape: (H, W) that images are brought to, the median of the training images' sizes.
         space: What was learnt, without identities.
-        about: Images, people and rows that it was made of.
+        metadata: Images, people and rows that it was made of.
     """
 
     name: str
-    recipe: Recipe
+    recipe: ReaderRecipe
     shape: tuple[int, int]
     space: Whitening = field(repr=False)
-    about: Mapping[str, Any] = field(repr=False)
+    metadata: Mapping[str, Any] = field(repr=False)
 
     def descriptor(self, image: Array) -> Array:
         """(K,) of a photo (X, Y), columns first, 0 to 1; of any size.
@@ -82,7 +82,7 @@ class PlainReader:
         Raises:
             ValueError: If it is no photo of at least 32×32, or holds NaN or infinity.
         """
-        return self.space.describe(features_of(self.recipe.features, image, self.shape))
+        return self.space.describe(photo_features(self.recipe.features, image, self.shape))
 
     def distance(self, first: Array, second: Array) -> NDArray[np.float64]:
         """(N,) Euclidean distance of descriptors (N, K) of length one: the order is that of the cosine."""
@@ -90,27 +90,27 @@ class PlainReader:
 
     def description(self) -> dict[str, Any]:
         """Name, settings, what it was made of, sources, and a checksum of all that a descriptor depends on."""
-        seen = hashlib.sha256()
+        hashed = hashlib.sha256()
         for part in (self.space.mean, self.space.axes, self.space.deviations):
-            seen.update(np.ascontiguousarray(part).tobytes())
-        told = {
+            hashed.update(np.ascontiguousarray(part).tobytes())
+        values = {
             "name": self.name,
             "settings": self.recipe.settings(),
             "size": [self.shape[1], self.shape[0]],
             "components": len(self.space.axes),
-            "training_images": self.about["images"],
-            "training_people": self.about["people"],
+            "training_images": self.metadata["images"],
+            "training_people": self.metadata["people"],
             "labels": "none",
             "distance": "Euclidean distance of unit descriptors",
             "source": ", ".join([*self.recipe.features.source, WHITENED]),
         }
         return {
-            **told,
-            "checksum": digest({**told, "generation": _GENERATION, "space": seen.hexdigest()}, 64),
+            **values,
+            "checksum": value_digest({**values, "generation": _GENERATION, "space": hashed.hexdigest()}, 64),
         }
 
 
-def plain_readers(pairs: Pairs, data: recipe.Data, *, store: Path | None = None) -> dict[str, PlainReader]:
+def photo_readers(pairs: Pairs, data: recipe.Data, *, store: Path | None = None) -> dict[str, PhotoReader]:
     """The judges of a cohort of faces that are not taught who is who, from where they are kept, else made now.
 
     They look at clean images of training people, not at whose they are; validation and test rows are not opened.
@@ -131,35 +131,35 @@ def plain_readers(pairs: Pairs, data: recipe.Data, *, store: Path | None = None)
     mark = fingerprint(Pairs(pairs.source, tuple(rows)))
     base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
     folders = {}
-    for name, made in RECIPES.items():
-        told = {"generation": _GENERATION, "features": type(made.features).__name__, **made.settings()}
-        folders[name] = base / f"{name}-{digest({**told, 'rows': mark})}"
-    found: dict[str, PlainReader] = {}
+    for name, maker in RECIPES.items():
+        key = {"generation": _GENERATION, "features": type(maker.features).__name__, **maker.settings()}
+        folders[name] = base / f"{name}-{value_digest({**key, 'rows': mark})}"
+    readers: dict[str, PhotoReader] = {}
     for name, folder in folders.items():
-        if (old := kept(folder)) is not None:
-            found[name] = PlainReader(name, RECIPES[name], *old)
-    missing = {name: RECIPES[name] for name in RECIPES if name not in found}
+        if (old := load_space(folder)) is not None:
+            readers[name] = PhotoReader(name, RECIPES[name], *old)
+    missing = {name: RECIPES[name] for name in RECIPES if name not in readers}
     if missing:
-        images = [_photo(row) for row in rows]
+        images = [_photo_loader(row) for row in rows]
         people = len({row.subject for row in rows})
-        for name, reader in fit_readers(images, missing, _shape(rows), people=people).items():
-            found[name] = reader
+        for name, reader in fit_photo_readers(images, missing, _median_shape(rows), people=people).items():
+            readers[name] = reader
             try:
-                keep(folders[name], reader.shape, reader.space, reader.about)
+                save_space(folders[name], reader.shape, reader.space, reader.metadata)
             except OSError as error:
                 say(
                     f"{name} could not be kept in {folders[name]} ({error.strerror}); the next call makes it again"
                 )
-    return {name: found[name] for name in RECIPES}
+    return {name: readers[name] for name in RECIPES}
 
 
-def fit_readers(
+def fit_photo_readers(
     images: Sequence[Callable[[], Array]],
-    recipes: Mapping[str, Recipe],
+    recipes: Mapping[str, ReaderRecipe],
     shape: tuple[int, int],
     *,
     people: int,
-) -> dict[str, PlainReader]:
+) -> dict[str, PhotoReader]:
     """Make readers of images.
 
     Args:
@@ -172,27 +172,27 @@ def fit_readers(
         UserError: If there are fewer than two images, or they are all the same.
     """
     collected: dict[str, Array] = {}
-    with progress(f"read for {' and '.join(recipes)}", len(images), "images") as shown:
+    with progress(f"read for {' and '.join(recipes)}", len(images), "images") as bar:
         for k, image in enumerate(images):
             photo = image()
-            for name, made in recipes.items():
-                features = features_of(made.features, photo, shape)
+            for name, maker in recipes.items():
+                features = photo_features(maker.features, photo, shape)
                 if not k:
                     collected[name] = np.empty((len(images), len(features)), dtype=np.float32)
                 collected[name][k] = features
-            shown.advance()
-    about = {"images": len(images), "people": people}
-    found = {}
-    for name, made in recipes.items():
+            bar.advance()
+    metadata = {"images": len(images), "people": people}
+    readers = {}
+    for name, maker in recipes.items():
         try:
-            space = fit_whitening(collected.pop(name), components=made.components, power=made.power)
+            space = fit_whitening(collected.pop(name), components=maker.components, power=maker.power)
         except ValueError as error:
             raise UserError(f"{name} cannot be made of {len(images)} training images: {error}") from None
-        found[name] = PlainReader(name, made, shape, space, about)
-    return found
+        readers[name] = PhotoReader(name, maker, shape, space, metadata)
+    return readers
 
 
-def features_of(features: Texture | Pixels, photo: Array, shape: tuple[int, int]) -> Array:
+def photo_features(features: Texture | Pixels, photo: Array, shape: tuple[int, int]) -> Array:
     """Features (F,) of a photo (X, Y) brought to (H, W).
 
     Raises:
@@ -216,33 +216,33 @@ def training_rows(pairs: Pairs, data: recipe.Data) -> list[Pair]:
     for row in selected.split("train"):
         if row.clean is not None:
             rows.setdefault(row.clean, row)
-    found = list(rows.values())
-    if len(found) < 2:
+    chosen = list(rows.values())
+    if len(chosen) < 2:
         raise UserError(
-            f"{pairs.source} has {len(found)} clean training images, expected two or more to make judges of faces of"
+            f"{pairs.source} has {len(chosen)} clean training images, expected two or more to make judges of faces of"
         )
-    if len(found) > MOST_IMAGES:
-        found = [found[k * len(found) // MOST_IMAGES] for k in range(MOST_IMAGES)]
-    return found
+    if len(chosen) > MOST_IMAGES:
+        chosen = [chosen[k * len(chosen) // MOST_IMAGES] for k in range(MOST_IMAGES)]
+    return chosen
 
 
-def _shape(rows: Sequence[Pair]) -> tuple[int, int]:
+def _median_shape(rows: Sequence[Pair]) -> tuple[int, int]:
     """(H, W), the median over the rows' images, from their headers."""
     sizes = []
     for row in rows:
         assert row.clean is not None  # chosen so
         x, y, *slices = read_shape(row.clean)[0]
         if any(number != 1 for number in slices) or min(x, y) < LEAST:
-            found = "×".join(map(str, (x, y, *slices)))
+            size = "×".join(map(str, (x, y, *slices)))
             raise UserError(
-                f"{row.clean} is {found}, expected a photo of {LEAST}×{LEAST} or more to make judges of faces of"
+                f"{row.clean} is {size}, expected a photo of {LEAST}×{LEAST} or more to make judges of faces of"
             )
         sizes.append((y, x))
     height, width = np.median(sizes, axis=0)
     return int(height), int(width)
 
 
-def _photo(row: Pair) -> Callable[[], Array]:
+def _photo_loader(row: Pair) -> Callable[[], Array]:
     def read() -> Array:
         assert row.clean is not None  # chosen so
         return read_volume(row.clean).data[:, :, 0]

@@ -37,8 +37,8 @@ class Whitening:
 
     def describe(self, features: Array) -> Array:
         """Components (…, K) of features (…, F)."""
-        found = (features - self.mean) @ self.axes.T
-        return np.asarray(found / self.deviations**self.power, dtype=np.float32)
+        scores = (features - self.mean) @ self.axes.T
+        return np.asarray(scores / self.deviations**self.power, dtype=np.float32)
 
 
 def fit_whitening(features: Array, *, components: int, power: float, seed: int = 0) -> Whitening:
@@ -62,8 +62,8 @@ def fit_whitening(features: Array, *, components: int, power: float, seed: int =
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     features -= mean
     most = min(count - 1, features.shape[1])
-    kept = min(components, max(1, count // IMAGES_EACH), most)
-    values, axes = _leading(features, kept, min(kept + _MORE, most), np.random.default_rng(seed))
+    rank = min(components, max(1, count // IMAGES_EACH), most)
+    values, axes = _leading(features, rank, min(rank + _MORE, most), np.random.default_rng(seed))
     real = values > 1e-4 * values.max(initial=0)  # what is left of a smaller space is rounding
     if not real.any():
         raise ValueError("all faces are the same, expected faces of different people")
@@ -72,7 +72,7 @@ def fit_whitening(features: Array, *, components: int, power: float, seed: int =
 
 
 def _leading(
-    centred: Array, kept: int, tried: int, rng: np.random.Generator
+    centred: Array, rank: int, tried: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], Array]:
     """Largest singular values (kept,) and right singular vectors (kept, F) of centred rows (N, F).
 
@@ -85,4 +85,4 @@ def _leading(
         space = centred @ space
     basis = np.linalg.qr(space)[0]
     _, values, axes = np.linalg.svd(basis.T @ centred, full_matrices=False)
-    return values[:kept].astype(np.float64), axes[:kept].astype(np.float32)
+    return values[:rank].astype(np.float64), axes[:rank].astype(np.float32)

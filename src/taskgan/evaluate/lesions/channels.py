@@ -14,7 +14,7 @@ SIGMAS_MM = (1.0, 2.0, 4.0, 8.0, 16.0)
 _LEAST = 0.02  # of a Gaussian's weight inside the region, below which its mean is not taken
 
 
-def channels(image: Array, inside: Mask, voxel_mm: Sequence[float]) -> Array:
+def dog_channels(image: Array, inside: Mask, voxel_mm: Sequence[float]) -> Array:
     """What every voxel looks like to the observer.
 
     Sparse difference-of-Gaussians channels (Abbey and Barrett 2001, 10.1364/JOSAA.18.000473), each twice as wide as
@@ -38,5 +38,5 @@ def channels(image: Array, inside: Mask, voxel_mm: Sequence[float]) -> Array:
         share = ndimage.gaussian_filter(weight, pixels, mode="constant", truncate=3.0)
         total = ndimage.gaussian_filter(held, pixels, mode="constant", truncate=3.0)
         means.append(np.where(share > _LEAST, total / np.maximum(share, _LEAST), 0.0))
-    found = np.stack([finer - coarser for finer, coarser in pairwise(means)])
-    return np.asarray(found * weight, dtype=np.float32)
+    bands = np.stack([finer - coarser for finer, coarser in pairwise(means)])
+    return np.asarray(bands * weight, dtype=np.float32)

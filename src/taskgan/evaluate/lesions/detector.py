@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from taskgan.evaluate.lesions.channels import channels
-from taskgan.evaluate.lesions.places import LEAST, Places
+from taskgan.evaluate.lesions.channels import dog_channels
+from taskgan.evaluate.lesions.places import LEAST, LesionMap
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -19,27 +19,27 @@ _STEP = 0.1  # SD of healthy white matter between the thresholds that are tried
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObserverImage:
     """One image as the observer sees it.
 
     Attributes:
         values: Channels (C, X, Y, Z) of the image over the mean of white matter in the clean image.
-        places: Of the subject.
+        lesion_map: Of the subject.
     """
 
     values: Image
-    places: Places
+    lesion_map: LesionMap
 
-    def samples(self) -> "Samples":
+    def samples(self) -> "ChannelSamples":
         """What the template is made of."""
-        index = range(1, self.places.count + 1)
-        means = [ndimage.mean(channel, self.places.lesions, index) for channel in self.values]
-        lesions = np.asarray(means, dtype=np.float64).T.reshape(self.places.count, len(self.values))
-        return Samples(lesions, self.values[:, self.places.healthy].T.astype(np.float64))
+        index = range(1, self.lesion_map.count + 1)
+        means = [ndimage.mean(channel, self.lesion_map.lesions, index) for channel in self.values]
+        lesions = np.asarray(means, dtype=np.float64).T.reshape(self.lesion_map.count, len(self.values))
+        return ChannelSamples(lesions, self.values[:, self.lesion_map.healthy].T.astype(np.float64))
 
 
 @dataclass(frozen=True)
-class Samples:
+class ChannelSamples:
     """Channels at places of one image.
 
     Attributes:
@@ -51,9 +51,9 @@ class Samples:
     healthy: Array
 
 
-def see(
-    image: Image, clean: Image, brain: Mask, white: Mask, found: Places, voxel_mm: Sequence[float]
-) -> Seen | None:
+def observer_image(
+    image: Image, clean: Image, brain: Mask, white: Mask, lesion_map: LesionMap, voxel_mm: Sequence[float]
+) -> ObserverImage | None:
     """Channels of an image, in units of the clean image's white matter, so that a method's own scale excuses nothing.
 
     Args:
@@ -61,18 +61,18 @@ def see(
         clean: (X, Y, Z) the same case's.
         brain: Brain tissue (X, Y, Z).
         white: Pure white matter (X, Y, Z).
-        found: Of the subject.
+        lesion_map: Of the subject.
         voxel_mm: Edges of a voxel.
 
     Returns:
         None where there is hardly any healthy white matter or it gives no signal.
     """
-    if found.healthy.sum() < _HEALTHY:
+    if lesion_map.healthy.sum() < _HEALTHY:
         return None
     unit = float(clean[white].mean(dtype=np.float64))
     if not unit > 0:
         return None
-    return Seen(channels(image / np.float32(unit), brain, voxel_mm), found)
+    return ObserverImage(dog_channels(image / np.float32(unit), brain, voxel_mm), lesion_map)
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Detector:
     offset: float
     threshold: float
 
-    def respond(self, seen: Seen) -> Image:
+    def respond(self, image: ObserverImage) -> Image:
         """Response at every voxel (X, Y, Z), in SD of healthy white matter; the sign of the lesions' contrast."""
-        weighted = np.tensordot(self.template.astype(np.float32), seen.values, axes=1)
+        weighted = np.tensordot(self.template.astype(np.float32), image.values, axes=1)
         return np.asarray(weighted - np.float32(self.offset), dtype=np.float32)
 
 
-def teach(images: Sequence[Samples]) -> Detector | None:
+def fit_detector(images: Sequence[ChannelSamples]) -> Detector | None:
     """A detector without a threshold.
 
     Args:
@@ -122,18 +122,18 @@ def teach(images: Sequence[Samples]) -> Detector | None:
     return Detector(template, float(template @ mean), float("nan"))
 
 
-def false_lesions(response: Image, found: Places, threshold: float) -> int:
+def false_lesions(response: Image, lesion_map: LesionMap, threshold: float) -> int:
     """Connected regions of at least three voxels in healthy white matter in which the observer reports a lesion."""
-    labels, count = ndimage.label((response >= threshold) & found.healthy)
+    labels, count = ndimage.label((response >= threshold) & lesion_map.healthy)
     return int((np.bincount(labels.ravel(), minlength=count + 1)[1:] >= LEAST).sum())
 
 
-def found_lesions(response: Image, found: Places, threshold: float) -> int:
+def detected_lesions(response: Image, lesion_map: LesionMap, threshold: float) -> int:
     """True lesions in which the observer reports one."""
-    return len(np.unique(found.lesions[(response >= threshold) & (found.lesions > 0)]))
+    return len(np.unique(lesion_map.lesions[(response >= threshold) & (lesion_map.lesions > 0)]))
 
 
-def detectability(response: Image, found: Places) -> float:
+def detectability(response: Image, lesion_map: LesionMap) -> float:
     """Chance that the response in a lesion exceeds that in healthy white matter of the same image.
 
     The AUC of the task in which the place is known: voxels of lesions against voxels of healthy white matter, ties by
@@ -142,16 +142,16 @@ def detectability(response: Image, found: Places) -> float:
     Returns:
         ½ for an observer that sees nothing, 1 where every lesion stands out everywhere; NaN without lesions.
     """
-    if not found.count:
+    if not lesion_map.count:
         return float("nan")
-    inside = found.lesions > 0
-    healthy = np.sort(response[found.healthy])
+    inside = lesion_map.lesions > 0
+    healthy = np.sort(response[lesion_map.healthy])
     below, upto = (np.searchsorted(healthy, response[inside], side) for side in ("left", "right"))
     beaten = 0.5 * (below + upto) / len(healthy)
-    return float(np.mean(ndimage.mean(beaten, found.lesions[inside], range(1, found.count + 1))))
+    return float(np.mean(ndimage.mean(beaten, lesion_map.lesions[inside], range(1, lesion_map.count + 1))))
 
 
-def signal_to_noise(response: Image, found: Places) -> float:
+def signal_to_noise(response: Image, lesion_map: LesionMap) -> float:
     """Mean response in lesions, over lesions, minus that in healthy white matter, over the latter's SD.
 
     The observer's signal-to-noise ratio (Barrett et al. 1993), which goes on rising where the AUC is 1 already.
@@ -159,15 +159,15 @@ def signal_to_noise(response: Image, found: Places) -> float:
     Returns:
         NaN without lesions or where healthy white matter gives one response everywhere.
     """
-    healthy = response[found.healthy].astype(np.float64)
+    healthy = response[lesion_map.healthy].astype(np.float64)
     spread = float(healthy.std())
-    if not found.count or not spread > 0:
+    if not lesion_map.count or not spread > 0:
         return float("nan")
-    lesions = ndimage.mean(response, found.lesions, range(1, found.count + 1))
+    lesions = ndimage.mean(response, lesion_map.lesions, range(1, lesion_map.count + 1))
     return float((np.mean(lesions) - healthy.mean()) / spread)
 
 
-def choose_threshold(responses: Sequence[tuple[Image, Places]], rate: float) -> float:
+def choose_threshold(responses: Sequence[tuple[Image, LesionMap]], rate: float) -> float:
     """The lowest threshold, to a tenth of a SD, down to which no more than ``rate`` false lesions an image are found.
 
     Args:

@@ -15,7 +15,7 @@ MARGIN_MM = 4.0
 
 
 @dataclass(frozen=True)
-class Places:
+class LesionMap:
     """A subject's white matter.
 
     Attributes:
@@ -29,7 +29,7 @@ class Places:
     healthy: Mask
 
 
-def places(lesions: Mask, white: Mask, voxel_mm: Sequence[float]) -> Places:
+def map_lesions(lesions: Mask, white: Mask, voxel_mm: Sequence[float]) -> LesionMap:
     """Number the lesions of a mask, and find the white matter that has none.
 
     Args:
@@ -38,13 +38,13 @@ def places(lesions: Mask, white: Mask, voxel_mm: Sequence[float]) -> Places:
         white: Pure white matter (X, Y, Z).
         voxel_mm: Edges of a voxel.
     """
-    labels, found = ndimage.label(lesions)
-    sizes = np.bincount(labels.ravel(), minlength=found + 1)
-    kept = [k for k in range(1, found + 1) if sizes[k] >= LEAST]
-    renumbered = np.zeros(found + 1, dtype=np.int32)
-    renumbered[kept] = np.arange(1, len(kept) + 1)
+    labels, count = ndimage.label(lesions)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    large = [k for k in range(1, count + 1) if sizes[k] >= LEAST]
+    renumbered = np.zeros(count + 1, dtype=np.int32)
+    renumbered[large] = np.arange(1, len(large) + 1)
     numbered = np.asarray(renumbered[labels], dtype=np.int32)
     healthy = white & ~lesions
     if lesions.any():
         healthy &= ndimage.distance_transform_edt(~lesions, sampling=tuple(voxel_mm)) >= MARGIN_MM
-    return Places(numbered, len(kept), healthy)
+    return LesionMap(numbered, len(large), healthy)

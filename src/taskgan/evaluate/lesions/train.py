@@ -10,18 +10,18 @@ from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.core.console import progress
 from taskgan.evaluate.lesions.detector import (
+    ChannelSamples,
     Detector,
     Image,
-    Samples,
-    Seen,
+    ObserverImage,
     choose_threshold,
     detectability,
-    found_lesions,
-    see,
-    teach,
+    detected_lesions,
+    fit_detector,
+    observer_image,
 )
-from taskgan.evaluate.lesions.places import Places, places
-from taskgan.evaluate.masks import Masks
+from taskgan.evaluate.lesions.places import LesionMap, map_lesions
+from taskgan.evaluate.masks import MaskCache
 
 COLUMNS = ("lesions", "brain", "white")
 MOST = 20
@@ -29,7 +29,7 @@ MOST = 20
 
 
 @dataclass(frozen=True)
-class Taught:
+class FittedDetector:
     """A detector and what is to be recorded of it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Taught:
     record: dict[str, Any]
 
 
-def usable(pairs: Pairs) -> list[Pair]:
+def usable_rows(pairs: Pairs) -> list[Pair]:
     """The rows that an observer may learn from: training and validation, with a clean image and all masks."""
     return [
         pair
@@ -50,7 +50,7 @@ def usable(pairs: Pairs) -> list[Pair]:
     ]
 
 
-def teach_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, Taught]:
+def fit_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, FittedDetector]:
     """A detector for every condition.
 
     Neither a test subject nor a restored image is opened: an observer that had seen what a method makes of lesions
@@ -68,27 +68,30 @@ def teach_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, Taug
         UserError: If an image or mask cannot be read or is on another grid.
     """
     groups: dict[str, dict[str, list[Pair]]] = {}
-    for pair in usable(pairs):
+    for pair in usable_rows(pairs):
         own = groups.setdefault(pair.columns.get(condition, ""), {"train": [], "val": []})
         if all(pair.clean != other.clean for other in own[pair.split]):
             own[pair.split].append(pair)
-    masks = Masks()
-    found: dict[str, Taught] = {}
+    masks = MaskCache()
+    detectors: dict[str, FittedDetector] = {}
     if not groups:
-        return found
+        return detectors
     with progress("lesion observer", len(groups), "detectors") as bar:
         for value, rows in groups.items():
-            train = [seen.samples() for seen in _look(rows["train"], masks)]
-            detector = teach(train)
+            train = [image.samples() for image in _observer_images(rows["train"], masks)]
+            detector = fit_detector(train)
             if detector is not None:
-                responses = [(detector.respond(seen), seen.places) for seen in _look(rows["val"], masks)]
-                made = replace(detector, threshold=choose_threshold(responses, rate))
-                found[value] = Taught(made, _record(made, train, responses))
+                responses = [
+                    (detector.respond(image), image.lesion_map)
+                    for image in _observer_images(rows["val"], masks)
+                ]
+                complete = replace(detector, threshold=choose_threshold(responses, rate))
+                detectors[value] = FittedDetector(complete, _record(complete, train, responses))
             bar.advance(1)
-    return found
+    return detectors
 
 
-def _look(rows: list[Pair], masks: Masks) -> Iterator[Seen]:
+def _observer_images(rows: list[Pair], masks: MaskCache) -> Iterator[ObserverImage]:
     """Clean images of at most :data:`MOST` subjects with lesions, and of the subjects without that come between."""
     with_lesions = 0
     for pair in rows:
@@ -99,15 +102,15 @@ def _look(rows: list[Pair], masks: Masks) -> Iterator[Seen]:
         lesions, brain, white = (masks.read(pair, column, image) for column in COLUMNS)
         if lesions is None or brain is None or white is None:
             continue
-        found = places(lesions, white, image.voxel_size)
-        seen = see(image.data, image.data, brain, white, found, image.voxel_size)
-        if seen is not None:
-            with_lesions += found.count > 0
-            yield seen
+        lesion_map = map_lesions(lesions, white, image.voxel_size)
+        observed = observer_image(image.data, image.data, brain, white, lesion_map, image.voxel_size)
+        if observed is not None:
+            with_lesions += lesion_map.count > 0
+            yield observed
 
 
 def _record(
-    detector: Detector, train: list[Samples], responses: list[tuple[Image, Places]]
+    detector: Detector, train: list[ChannelSamples], responses: list[tuple[Image, LesionMap]]
 ) -> dict[str, Any]:
     areas = [detectability(r, p) for r, p in responses if p.count]
     return {
@@ -117,7 +120,7 @@ def _record(
         "validation": {
             "images": len(responses),
             "lesions": sum(p.count for _, p in responses),
-            "found": sum(found_lesions(r, p, detector.threshold) for r, p in responses),
+            "found": sum(detected_lesions(r, p, detector.threshold) for r, p in responses),
             "auc": round(float(np.mean(areas)), 4) if areas else None,
         },
     }

@@ -12,8 +12,8 @@ from taskgan.evaluate.statistics.delong import auc_difference, auc_interval
 from taskgan.evaluate.statistics.difference import Difference, mean_difference
 from taskgan.evaluate.statistics.equivalence import Equivalence, equivalence
 from taskgan.evaluate.statistics.interval import FEWEST, LEVEL, Interval
-from taskgan.evaluate.statistics.limits import Limits, limits_of_agreement
-from taskgan.evaluate.statistics.multiplicity import CORRECTIONS, Correction, corrected
+from taskgan.evaluate.statistics.limits import LimitsOfAgreement, limits_of_agreement
+from taskgan.evaluate.statistics.multiplicity import CORRECTIONS, Correction, adjusted_p_values
 from taskgan.evaluate.statistics.power import (
     detectable_auc,
     detectable_flips,
@@ -37,12 +37,12 @@ __all__ = [
     "Difference",
     "Equivalence",
     "Interval",
-    "Limits",
+    "LimitsOfAgreement",
+    "adjusted_p_values",
     "auc_difference",
     "auc_interval",
     "bootstrap",
     "concordance_interval",
-    "corrected",
     "crossed_interval",
     "detectable_auc",
     "detectable_flips",

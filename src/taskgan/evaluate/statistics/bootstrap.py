@@ -52,7 +52,7 @@ def bootstrap(
     if count < FEWEST:
         return Interval(estimate, float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
-    drawn = np.concatenate(
+    replicates = np.concatenate(
         [
             statistic(rng.integers(0, count, (min(_BATCH, resamples - k), count)))
             for k in range(0, resamples, _BATCH)
@@ -60,7 +60,9 @@ def bootstrap(
     )
     tail = (1 - expanded_level(count, level)) / 2
     # A resample can be without a value, e.g. the slope of one subject drawn n times.
-    low, high = np.nanquantile(drawn, [tail, 1 - tail]) if not np.isnan(drawn).all() else (np.nan, np.nan)
+    low, high = (
+        np.nanquantile(replicates, [tail, 1 - tail]) if not np.isnan(replicates).all() else (np.nan, np.nan)
+    )
     return Interval(estimate, float(low), float(high))
 
 

@@ -29,7 +29,7 @@ def slope_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, 
         spread = sxx - sx * sx / n
         return _ratio(sxy - sx * sy / n, spread, spread > 1e-12 * np.maximum(sxx, 1e-300))
 
-    return _of_moments(slope, x, y, subjects, seed)
+    return _moment_interval(slope, x, y, subjects, seed)
 
 
 def concordance_interval(
@@ -59,14 +59,14 @@ def concordance_interval(
         known = below > 1e-12 * np.maximum((sxx + syy) / n, 1e-300)
         return _ratio(2 * (sxy / n - sx * sy / n**2), below, known)
 
-    return _of_moments(concordance, x, y, subjects, seed)
+    return _moment_interval(concordance, x, y, subjects, seed)
 
 
 def _ratio(above: Array, below: Array, known: NDArray[np.bool_]) -> Array:
     return np.where(known, above / np.where(known, below, 1.0), np.nan)
 
 
-def _of_moments(
+def _moment_interval(
     statistic: Callable[..., Array], x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], seed: int
 ) -> Interval:
     """Bootstrap a function of n, Σx, Σy, Σx², Σy², Σxy; each subject brings the sums of its cases."""

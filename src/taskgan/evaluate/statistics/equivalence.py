@@ -34,7 +34,7 @@ class Equivalence:
         """p of "not worse by the margin", where ``better`` is +1 if more is better and −1 if less is."""
         return self.p_above if better > 0 else self.p_below
 
-    def words(self, better: int, *, digits: int = 2, unit: str = "", alpha: float = 0.05) -> str:
+    def describe(self, better: int, *, digits: int = 2, unit: str = "", alpha: float = 0.05) -> str:
         """The result in words; absence of evidence is "not shown", never "different"."""
         margin = f"{self.margin:.{digits}f}{unit}"
         if math.isnan(self.p):

@@ -12,7 +12,7 @@ from taskgan.evaluate.statistics.interval import LEVEL, Interval
 
 
 @dataclass(frozen=True)
-class Limits:
+class LimitsOfAgreement:
     """Bland and Altman's limits of agreement.
 
     Attributes:
@@ -32,7 +32,7 @@ class Limits:
 
 def limits_of_agreement(
     differences: ArrayLike, subjects: Sequence[Hashable], *, level: float = LEVEL
-) -> Limits:
+) -> LimitsOfAgreement:
     """Bias ± 1.96 SD of the differences of single cases (Bland and Altman 1999, 10.1177/096228029900800204).
 
     Several cases of a subject add a variance within subjects, SD² = s²(subject means) + (1 − 1/m_h) s²(within),
@@ -53,11 +53,11 @@ def limits_of_agreement(
     n, total = len(groups), sum(len(g) for g in groups.values())
     nothing = Interval(math.nan, math.nan, math.nan)
     if n == 0:
-        return Limits(nothing, math.nan, nothing, nothing, 0)
+        return LimitsOfAgreement(nothing, math.nan, nothing, nothing, 0)
     means = np.array([np.mean(g) for g in groups.values()])
     bias = float(means.mean())
     if n < 2:
-        return Limits(Interval(bias, math.nan, math.nan), math.nan, nothing, nothing, n)
+        return LimitsOfAgreement(Interval(bias, math.nan, math.nan), math.nan, nothing, nothing, n)
     between = float(means.var(ddof=1))
     within = sum(float(np.var(g)) * len(g) for g in groups.values()) / (total - n) if total > n else 0.0
     share = 1 - float(np.mean([1 / len(g) for g in groups.values()]))
@@ -66,14 +66,14 @@ def limits_of_agreement(
     deviation = math.sqrt(variance)
     tail = (1 - level) / 2
     # Chi-square intervals of the variances, joined by their distances from the estimates.
-    least = variance - math.sqrt(sum(_gap(v, df, 1 - tail) for v, df in parts))
-    most = variance + math.sqrt(sum(_gap(v, df, tail) for v, df in parts))
+    least = variance - math.sqrt(sum(_squared_gap(v, df, 1 - tail) for v, df in parts))
+    most = variance + math.sqrt(sum(_squared_gap(v, df, tail) for v, df in parts))
     half = float(stats.t.ppf(1 - tail, n - 1)) * math.sqrt(between / n)
     z = float(stats.norm.ppf((1 + LEVEL) / 2))
     outer = math.hypot(half, z * (math.sqrt(most) - deviation))
     inner = math.hypot(half, z * (deviation - math.sqrt(max(least, 0.0))))
     low, high = bias - z * deviation, bias + z * deviation
-    return Limits(
+    return LimitsOfAgreement(
         Interval(bias, bias - half, bias + half),
         deviation,
         Interval(low, low - outer, low + inner),
@@ -82,7 +82,7 @@ def limits_of_agreement(
     )
 
 
-def _gap(variance: float, freedom: int, quantile: float) -> float:
+def _squared_gap(variance: float, freedom: int, quantile: float) -> float:
     """Squared distance from a variance to the end of its chi-square interval."""
     if variance == 0:
         return 0.0

@@ -10,7 +10,7 @@ Correction = Literal["holm", "benjamini-hochberg", "none"]
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 
 
-def corrected(p_values: Sequence[float], correction: Correction = "holm") -> list[float]:
+def adjusted_p_values(p_values: Sequence[float], correction: Correction = "holm") -> list[float]:
     """Adjusted p-values, each to be held against α itself.
 
     Args:

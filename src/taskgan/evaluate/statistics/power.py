@@ -58,8 +58,8 @@ def detectable_mean(deviation: float, count: int, *, power: float = 0.8, alpha: 
     most = 1 / math.sqrt(count)
     while mean_power(most, 1.0, count, alpha=alpha) < power:
         most *= 2
-    found = optimize.brentq(lambda d: mean_power(d, 1.0, count, alpha=alpha) - power, 0.0, most)
-    return float(found) * deviation
+    effect = optimize.brentq(lambda d: mean_power(d, 1.0, count, alpha=alpha) - power, 0.0, most)
+    return float(effect) * deviation
 
 
 def subjects_for_auc(

@@ -18,8 +18,8 @@ def subject_means(
     Returns:
         The means and the subjects, in order of first appearance.
     """
-    found: dict[Hashable, list[float]] = {}
+    by_subject: dict[Hashable, list[float]] = {}
     for value, subject in zip(np.asarray(values, dtype=np.float64), subjects, strict=True):
         if not np.isnan(value):
-            found.setdefault(subject, []).append(float(value))
-    return np.array([np.mean(v) for v in found.values()], dtype=np.float64), list(found)
+            by_subject.setdefault(subject, []).append(float(value))
+    return np.array([np.mean(v) for v in by_subject.values()], dtype=np.float64), list(by_subject)

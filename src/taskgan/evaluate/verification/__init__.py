@@ -12,11 +12,11 @@ from taskgan.evaluate.verification.people import (
     auc_interval_by_person,
     bootstrap_by_person,
 )
-from taskgan.metrics.roc import Curve, accuracy, best_threshold, curve
+from taskgan.metrics.roc import RocCurve, accuracy, best_threshold, roc_curve
 
 __all__ = [
-    "Curve",
     "ImagePairs",
+    "RocCurve",
     "Verification",
     "VerificationDifference",
     "accuracy",
@@ -24,7 +24,7 @@ __all__ = [
     "auc_interval_by_person",
     "best_threshold",
     "bootstrap_by_person",
-    "curve",
+    "roc_curve",
     "verification_difference",
     "verify",
 ]

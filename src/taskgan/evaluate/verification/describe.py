@@ -13,8 +13,8 @@ from taskgan.cohort.pairs import Pair
 from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.slices import to_slices
 from taskgan.core.console import progress
-from taskgan.evaluate.verification.kept import keep_descriptors, kept_descriptors, place_of
-from taskgan.evaluate.verification.readers import Shown, Verifier
+from taskgan.evaluate.verification.kept import descriptors_path, load_descriptors, save_descriptors
+from taskgan.evaluate.verification.readers import ReaderImage, Verifier
 from taskgan.recipe import Data
 from taskgan.recogniser.together import BATCH
 
@@ -22,7 +22,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Described:
+class Descriptors:
     """What a reader makes of some images.
 
     Attributes:
@@ -33,13 +33,13 @@ class Described:
     places: Mapping[str, int] = field(repr=False)
     values: Array = field(repr=False)
 
-    def of(self, cases: Sequence[str]) -> Array:
+    def select(self, cases: Sequence[str]) -> Array:
         """(M, F) of cases, which may be named more than once."""
         return np.asarray(self.values[[self.places[case] for case in cases]])
 
 
 @dataclass(frozen=True)
-class Studio:
+class DescriptorCache:
     """Shows images to readers.
 
     Attributes:
@@ -56,30 +56,32 @@ class Studio:
     folder: Path
     failed: dict[str, str] = field(default_factory=dict)
 
-    def own(self, rows: Sequence[Pair], image: str) -> dict[str, Described]:
+    def cohort_descriptors(self, rows: Sequence[Pair], image: str) -> dict[str, Descriptors]:
         """Descriptors of the cohort's ``clean`` or ``input`` images: those that are kept, or made and put there."""
         places = {
-            name: place_of(name, one, rows, image, self.data, slices=self.slices, folder=self.folder)
+            name: descriptors_path(name, one, rows, image, self.data, slices=self.slices, folder=self.folder)
             for name, one in self.readers.items()
         }
-        found = {name: kept_descriptors(place, rows) for name, place in places.items()}
+        cached = {name: load_descriptors(place, rows) for name, place in places.items()}
         absent = {
             name: self.readers[name]
-            for name, held in found.items()
+            for name, held in cached.items()
             if held is None and name not in self.failed
         }
-        made = self._read(rows, lambda row: _own_path(row, image), absent, image)
-        for name, descriptors in made.items():
-            keep_descriptors(places[name], rows, descriptors)
+        computed = self._read(rows, lambda row: _own_path(row, image), absent, image)
+        for name, descriptors in computed.items():
+            save_descriptors(places[name], rows, descriptors)
         numbers = _numbers(rows)
-        together = {name: made.get(name, held) for name, held in found.items()}
-        return {name: Described(numbers, held) for name, held in together.items() if held is not None}
+        together = {name: computed.get(name, held) for name, held in cached.items()}
+        return {name: Descriptors(numbers, held) for name, held in together.items() if held is not None}
 
-    def restored(self, rows: Sequence[Pair], images: Mapping[str, Path], method: str) -> dict[str, Described]:
+    def restored_descriptors(
+        self, rows: Sequence[Pair], images: Mapping[str, Path], method: str
+    ) -> dict[str, Descriptors]:
         """Descriptors of restored images, which are kept nowhere."""
         able = {name: one for name, one in self.readers.items() if name not in self.failed}
-        made = self._read(rows, lambda row: images[row.case], able, method)
-        return {name: Described(_numbers(rows), held) for name, held in made.items()}
+        descriptors = self._read(rows, lambda row: images[row.case], able, method)
+        return {name: Descriptors(_numbers(rows), held) for name, held in descriptors.items()}
 
     def _read(
         self,
@@ -94,16 +96,16 @@ class Studio:
         with progress(f"describe {title}", len(rows), "images") as bar:
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
-                images = [self._shown(row, path_of(row)) for row in some]
+                images = [self._reader_image(row, path_of(row)) for row in some]
                 for name in [name for name in readers if name not in self.failed]:
                     try:
                         parts[name].append(readers[name].describe(images))
                     except ValueError as error:  # such as photos of two sizes, or too small ones
                         self.failed[name] = str(error)
                 bar.advance(len(some))
-        return {name: np.concatenate(found) for name, found in parts.items() if name not in self.failed}
+        return {name: np.concatenate(chunks) for name, chunks in parts.items() if name not in self.failed}
 
-    def _shown(self, row: Pair, path: Path) -> Shown:
+    def _reader_image(self, row: Pair, path: Path) -> ReaderImage:
         volume = read_volume(path)
         intensity = self.data.intensity
         # Photos have no scale to be found: half of the reading is saved.
@@ -111,7 +113,7 @@ class Studio:
         scaled = fit_intensity(intensity, source.data, str(row.degraded)).apply(volume.data)
         # Another tool may write the photo that it restored as NIfTI, and leave the range.
         photo = np.clip(volume.data[:, :, 0], 0, 1) if is_photo_name(row.degraded) else None
-        return Shown(photo, to_slices(scaled))
+        return ReaderImage(photo, to_slices(scaled))
 
 
 def _own_path(row: Pair, image: str) -> Path:

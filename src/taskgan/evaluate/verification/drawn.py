@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from taskgan.cohort.pairs import Pair
-from taskgan.cohort.verification import ComparedPair
+from taskgan.cohort.verification import VerificationPair
 
 MOST = 1000
 """Pairs of one person, at most; as many of two are drawn."""
@@ -17,7 +17,7 @@ SEED = 0
 
 def validation_pairs(
     rows: Iterable[Pair], *, most: int = MOST, most_of_one: int = MOST_OF_ONE, seed: int = SEED
-) -> tuple[ComparedPair, ...]:
+) -> tuple[VerificationPair, ...]:
     """Pairs of clean images of validation people: of one person all up to the caps, of two as many.
 
     Args:
@@ -36,20 +36,24 @@ def validation_pairs(
         people.setdefault(pair.subject, []).append(pair)
     same: list[tuple[Pair, Pair]] = []
     for name in sorted(people):
-        same += _some(list(combinations(people[name], 2)), most_of_one, rng)
-    same = _some(same, most, rng)
-    listed = [*same, *_of_two(people, len(same), rng)]
-    return tuple(ComparedPair(0, "val", first, second) for first, second in listed)
+        same += _sample(list(combinations(people[name], 2)), most_of_one, rng)
+    same = _sample(same, most, rng)
+    listed = [*same, *_different_people_pairs(people, len(same), rng)]
+    return tuple(VerificationPair(0, "val", first, second) for first, second in listed)
 
 
-def _some(found: Sequence[tuple[Pair, Pair]], most: int, rng: np.random.Generator) -> list[tuple[Pair, Pair]]:
+def _sample(
+    pairs: Sequence[tuple[Pair, Pair]], most: int, rng: np.random.Generator
+) -> list[tuple[Pair, Pair]]:
     """So many of them, in their order."""
-    if len(found) <= most:
-        return list(found)
-    return [found[k] for k in np.sort(rng.choice(len(found), most, replace=False))]
+    if len(pairs) <= most:
+        return list(pairs)
+    return [pairs[k] for k in np.sort(rng.choice(len(pairs), most, replace=False))]
 
 
-def _of_two(people: dict[str, list[Pair]], count: int, rng: np.random.Generator) -> list[tuple[Pair, Pair]]:
+def _different_people_pairs(
+    people: dict[str, list[Pair]], count: int, rng: np.random.Generator
+) -> list[tuple[Pair, Pair]]:
     """Different pairs of two people. People are drawn, then an image of each: nobody with many images rules."""
     names = sorted(people)
     sizes = [len(people[name]) for name in names]
@@ -61,10 +65,10 @@ def _of_two(people: dict[str, list[Pair]], count: int, rng: np.random.Generator)
             for first in people[one]
             for second in people[two]
         ]
-        return _some(every, count, rng)
-    found: dict[tuple[str, str], tuple[Pair, Pair]] = {}
-    while len(found) < count:
+        return _sample(every, count, rng)
+    drawn_pairs: dict[tuple[str, str], tuple[Pair, Pair]] = {}
+    while len(drawn_pairs) < count:
         one, two = (people[names[k]] for k in sorted(rng.choice(len(names), 2, replace=False)))
         pair = one[rng.integers(len(one))], two[rng.integers(len(two))]
-        found.setdefault((pair[0].case, pair[1].case), pair)
-    return list(found.values())
+        drawn_pairs.setdefault((pair[0].case, pair[1].case), pair)
+    return list(drawn_pairs.values())

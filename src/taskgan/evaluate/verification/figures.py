@@ -13,9 +13,9 @@ from taskgan.evaluate.verification.people import (
     auc_interval_by_person,
     bootstrap_by_person,
 )
-from taskgan.metrics.roc import accuracy, curve
+from taskgan.metrics.roc import accuracy, roc_curve
 
-TELLS = 0.7
+MIN_READER_AUC = 0.7
 """AUC on clean pairs below which a reader cannot tell people apart well enough to be a judge."""
 
 
@@ -76,8 +76,8 @@ def verify(
     cuts = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (len(values),))
 
     def right(counts: Floats | None) -> Floats:
-        found = [accuracy(v, pairs.same, float(t), counts) for v, t in zip(values, cuts, strict=True)]
-        return np.asarray(np.mean(found, axis=0))
+        rates = [accuracy(v, pairs.same, float(t), counts) for v, t in zip(values, cuts, strict=True)]
+        return np.asarray(np.mean(rates, axis=0))
 
     each = range(len(pairs))
     return Verification(
@@ -85,7 +85,9 @@ def verify(
         people=pairs.count,
         auc=auc_interval(-values, pairs.same, each),
         auc_by_person=auc_interval_by_person(values, pairs),
-        equal_error_rate=bootstrap_by_person(lambda counts: _equal(values, pairs, counts), pairs, seed=seed),
+        equal_error_rate=bootstrap_by_person(
+            lambda counts: _equal_error_rate(values, pairs, counts), pairs, seed=seed
+        ),
         accuracy=bootstrap_by_person(right, pairs, seed=seed),
         thresholds=tuple(float(t) for t in cuts),
     )
@@ -107,19 +109,21 @@ def verification_difference(
         auc=auc_difference(-one, -two, pairs.same, range(len(pairs))),
         auc_by_person=auc_difference_by_person(one, two, pairs),
         equal_error_rate=bootstrap_by_person(
-            lambda counts: _equal(one, pairs, counts) - _equal(two, pairs, counts), pairs, seed=seed
+            lambda counts: _equal_error_rate(one, pairs, counts) - _equal_error_rate(two, pairs, counts),
+            pairs,
+            seed=seed,
         ),
     )
 
 
-def _equal(values: Floats, pairs: ImagePairs, counts: Floats | None) -> Floats:
+def _equal_error_rate(values: Floats, pairs: ImagePairs, counts: Floats | None) -> Floats:
     """Equal error rate, mean over the seeds."""
-    found = [curve(v, pairs.same, counts).equal_error_rate for v in values]
-    return np.asarray(np.mean(found, axis=0))
+    rates = [roc_curve(v, pairs.same, counts).equal_error_rate for v in values]
+    return np.asarray(np.mean(rates, axis=0))
 
 
-def area_in_words(found: Mapping[str, float]) -> str:
+def format_auc(interval: Mapping[str, float]) -> str:
     """An AUC and its interval, where it has one, from a record."""
-    if np.isnan(found["low"]):
-        return f"{found['estimate']:.3f}"
-    return f"{found['estimate']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    if np.isnan(interval["low"]):
+        return f"{interval['estimate']:.3f}"
+    return f"{interval['estimate']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.description import fingerprint
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.core.files import atomic, digest
+from taskgan.core.files import atomic, value_digest
 from taskgan.core.tensors import load_arrays
 from taskgan.evaluate.verification.readers import Verifier
 from taskgan.recipe import Data
@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 _GENERATION = 1
 
 
-def place_of(
+def descriptors_path(
     name: str, reader: Verifier, rows: Sequence[Pair], image: str, data: Data, *, slices: int, folder: Path
 ) -> Path | None:
     """Where a reader's descriptors of these images belong; None for a reader that has no checksum.
@@ -39,7 +39,7 @@ def place_of(
     checksum = reader.description().get("checksum")
     if not checksum or not rows:
         return None
-    mark = digest(
+    mark = value_digest(
         {
             "generation": _GENERATION,
             "reader": checksum,
@@ -54,21 +54,21 @@ def place_of(
     return folder / f"{name}-{mark}.npz"
 
 
-def kept_descriptors(place: Path | None, rows: Sequence[Pair]) -> Array | None:
+def load_descriptors(place: Path | None, rows: Sequence[Pair]) -> Array | None:
     """Descriptors (N, F) of these rows; None where there are none, or the file is damaged or of other rows."""
     if place is None or not place.is_file():
         return None
     try:
         held = load_arrays(place)
-        cases, found = [str(case) for case in held["cases"]], np.asarray(held["descriptors"])
+        cases, descriptors = [str(case) for case in held["cases"]], np.asarray(held["descriptors"])
     except Exception:  # zip, zlib and numpy each have their own
         return None
-    if found.ndim != 2 or found.dtype != np.float32 or not np.isfinite(found).all():
+    if descriptors.ndim != 2 or descriptors.dtype != np.float32 or not np.isfinite(descriptors).all():
         return None
-    return found if cases == [row.case for row in rows] and len(found) == len(cases) else None
+    return descriptors if cases == [row.case for row in rows] and len(descriptors) == len(cases) else None
 
 
-def keep_descriptors(place: Path | None, rows: Sequence[Pair], descriptors: Array) -> None:
+def save_descriptors(place: Path | None, rows: Sequence[Pair], descriptors: Array) -> None:
     """Put them there; a folder that may not be written to costs only that they are read again."""
     if place is None:
         return

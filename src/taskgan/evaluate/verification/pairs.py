@@ -23,7 +23,7 @@ class ImagePairs:
     people: NDArray[np.intp] = field(repr=False)
 
     @classmethod
-    def of(cls, first: Sequence[Hashable], second: Sequence[Hashable]) -> "ImagePairs":
+    def from_people(cls, first: Sequence[Hashable], second: Sequence[Hashable]) -> "ImagePairs":
         """From the names of the people on the two images of each pair.
 
         Raises:
@@ -51,18 +51,18 @@ class ImagePairs:
         """How many people there are."""
         return len(np.unique(self.people))
 
-    def distances(self, found: ArrayLike) -> Floats:
+    def distances(self, raw: ArrayLike) -> Floats:
         """Distances as (S, N), one row a training seed.
 
         Args:
-            found: (N,) or (S, N).
+            raw: (N,) or (S, N).
 
         Raises:
             ValueError: If they are not one for each pair, or not finite.
         """
-        values = np.atleast_2d(np.asarray(found, dtype=np.float64))
+        values = np.atleast_2d(np.asarray(raw, dtype=np.float64))
         if values.ndim != 2 or values.shape[1] != len(self):
-            raise ValueError(f"got distances {np.shape(found)} for {len(self)} pairs")
+            raise ValueError(f"got distances {np.shape(raw)} for {len(self)} pairs")
         if not np.isfinite(values).all():
             raise ValueError("a distance is NaN or infinite, expected descriptors of every image")
         return values

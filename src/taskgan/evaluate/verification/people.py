@@ -96,14 +96,14 @@ def bootstrap_by_person(
     if len(numbers) < FEWEST:
         return Interval(estimate, float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
-    drawn = []
+    statistics = []
     for start in range(0, resamples, _AT_ONCE):
         size = min(_AT_ONCE, resamples - start)
         counts = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=size)
         one, two = counts[:, people[:, 0]], counts[:, people[:, 1]]
-        drawn.append(statistic(np.where(pairs.same, one, one * two).astype(np.float64)))
+        statistics.append(statistic(np.where(pairs.same, one, one * two).astype(np.float64)))
     tail = (1 - level) / 2
-    values = np.concatenate(drawn)
+    values = np.concatenate(statistics)
     if np.isnan(values).all():
         return Interval(estimate, float("nan"), float("nan"))
     return Interval(estimate, *(float(q) for q in np.nanquantile(values, [tail, 1 - tail])))

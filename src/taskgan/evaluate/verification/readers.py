@@ -34,7 +34,7 @@ class DescriptorReader(Protocol):
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReaderImage:
     """One image as it is shown to readers.
 
     Attributes:
@@ -49,7 +49,7 @@ class Shown:
 class Verifier(Protocol):
     """A reader as the verification asks it: many images at once."""
 
-    def describe(self, images: Sequence[Shown]) -> Array:
+    def describe(self, images: Sequence[ReaderImage]) -> Array:
         """Descriptors (N, F)."""
         ...
 
@@ -68,7 +68,7 @@ class Verifier(Protocol):
 
 
 @dataclass(frozen=True)
-class Learned:
+class NetworkVerifier:
     """A network that gives descriptors: unit vectors of slices, their mean brought to length one again.
 
     Attributes:
@@ -79,11 +79,11 @@ class Learned:
     reader: Reader
     slices: int
 
-    def describe(self, images: Sequence[Shown]) -> Array:
+    def describe(self, images: Sequence[ReaderImage]) -> Array:
         """Descriptors (N, F); slices of one size are read together."""
         volumes = [middle_slices(image.slices, self.slices) for image in images]
-        said = read_volumes(self.reader.read, volumes)
-        descriptors = np.stack([one.mean(axis=0) for one in said]).astype(np.float64)
+        outputs = read_volumes(self.reader.read, volumes)
+        descriptors = np.stack([one.mean(axis=0) for one in outputs]).astype(np.float64)
         length = np.linalg.norm(descriptors, axis=1, keepdims=True)
         unit = np.divide(descriptors, length, out=np.zeros_like(descriptors), where=length > 0)
         return np.asarray(unit, dtype=np.float32)
@@ -94,10 +94,10 @@ class Learned:
 
     def description(self) -> dict[str, Any]:
         """Of the network; the figures of its training are told elsewhere."""
-        told = getattr(self.reader, "description", None)
-        about = dict(told()) if callable(told) else {}
-        kept = {key: about[key] for key in ("network", "seed", "folder", "checksum") if key in about}
-        return {"learned": True, **kept, "distance": "Euclidean distance of unit descriptors"}
+        describe = getattr(self.reader, "description", None)
+        metadata = dict(describe()) if callable(describe) else {}
+        fields = {key: metadata[key] for key in ("network", "seed", "folder", "checksum") if key in metadata}
+        return {"learned": True, **fields, "distance": "Euclidean distance of unit descriptors"}
 
     @property
     def store(self) -> Path | None:
@@ -107,12 +107,12 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class NotLearned:
+class PhotoVerifier:
     """A reader of photos, see :class:`DescriptorReader`."""
 
     reader: DescriptorReader
 
-    def describe(self, images: Sequence[Shown]) -> Array:
+    def describe(self, images: Sequence[ReaderImage]) -> Array:
         """Descriptors (N, F)."""
         photos = [image.photo for image in images if image.photo is not None]
         if len(photos) < len(images):
@@ -143,5 +143,7 @@ def verifiers(
         plain: Readers that are not learned.
         slices: How many middle slices a network reads.
     """
-    found: dict[str, Verifier] = {name: Learned(reader, slices) for name, reader in readers.items()}
-    return {**found, **{name: NotLearned(one) for name, one in plain.items() if name not in found}}
+    networks: dict[str, Verifier] = {
+        name: NetworkVerifier(reader, slices) for name, reader in readers.items()
+    }
+    return {**networks, **{name: PhotoVerifier(one) for name, one in plain.items() if name not in networks}}

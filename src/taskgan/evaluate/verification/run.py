@@ -9,12 +9,12 @@ import numpy as np
 
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.photos import is_photo_name
-from taskgan.cohort.verification import ComparedPair, ComparedPairs
+from taskgan.cohort.verification import VerificationPair, VerificationPairs
 from taskgan.core.errors import UserError
 from taskgan.evaluate.restorations import Restorations
-from taskgan.evaluate.verification.describe import Described, Studio
+from taskgan.evaluate.verification.describe import DescriptorCache, Descriptors
 from taskgan.evaluate.verification.drawn import MOST, MOST_OF_ONE, SEED, validation_pairs
-from taskgan.evaluate.verification.figures import TELLS, area_in_words, verify
+from taskgan.evaluate.verification.figures import MIN_READER_AUC, format_auc, verify
 from taskgan.evaluate.verification.pairs import Floats, ImagePairs
 from taskgan.evaluate.verification.people import bootstrap_by_person
 from taskgan.evaluate.verification.readers import DescriptorReader, Verifier, verifiers
@@ -26,9 +26,9 @@ from taskgan.evaluate.verification.table import (
     RESTORED,
     RESTORED_PROBE,
     SETS,
-    Compared,
-    Row,
-    distances_of,
+    DistanceRow,
+    DistanceTable,
+    distance_columns,
 )
 from taskgan.judges.readers import Reader
 from taskgan.metrics.roc import accuracy, best_threshold
@@ -50,7 +50,7 @@ class VerificationResult:
         lines: A line a reader, for the console.
     """
 
-    table: Compared | None = None
+    table: DistanceTable | None = None
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class VerificationResult:
 
 
 def verify_cohort(
-    asked: ComparedPairs,
+    listed: VerificationPairs,
     cohort: Pairs,
     rows: Sequence[Pair],
     restorations: Restorations,
@@ -72,7 +72,7 @@ def verify_cohort(
     """Compare the images of a cohort's pairs, by networks that give descriptors and by readers that are not learned.
 
     Args:
-        asked: The cohort's pairs.
+        listed: The cohort's pairs.
         cohort: Its rows, of whose validation people further pairs are drawn.
         rows: The cases that were evaluated.
         restorations: Where their restored images are.
@@ -82,140 +82,153 @@ def verify_cohort(
         with_input: Whether the degraded image is another version of the clean one.
         store: Where recognisers are kept; None is in the cohort.
     """
-    tested, notes = _restored_pairs(asked, rows)
+    tested, notes = _restored_pairs(listed, rows)
     if not tested:
         return VerificationResult(notes=notes)
     folder = (store if store is not None else cohort.folder / "derivatives") / "verification"
-    plain, reason = _plain_readers(asked, cohort, data, store)
+    plain, reason = _plain_readers(listed, cohort, data, store)
     notes += [reason] if reason else []
     able = verifiers(readers, plain, slices=slices)
-    studio = Studio(able, data, slices, folder)
+    studio = DescriptorCache(able, data, slices, folder)
     if not able:
-        what = f"no reader gives descriptors, so the pairs of {asked.source.name} were not compared"
+        what = f"no reader gives descriptors, so the pairs of {listed.source.name} were not compared"
         return VerificationResult(notes=[*notes, what])
-    found = _compare(asked, tested, cohort, restorations, studio, with_input=with_input)
-    return replace(found, notes=[*notes, *found.notes])
+    result = _compare(listed, tested, cohort, restorations, studio, with_input=with_input)
+    return replace(result, notes=[*notes, *result.notes])
 
 
 def _plain_readers(
-    asked: ComparedPairs, cohort: Pairs, data: Data, store: Path | None
+    listed: VerificationPairs, cohort: Pairs, data: Data, store: Path | None
 ) -> tuple[Mapping[str, DescriptorReader], str]:
     """Readers of photos that nobody told who is who, or none and why."""
-    if not all(is_photo_name(row.degraded) for row in _cases(asked.pairs)):
+    if not all(is_photo_name(row.degraded) for row in _cases(listed.pairs)):
         return {}, "the images are no photos, so only networks compare them"
-    from taskgan.evaluate.faces.readers import plain_readers
+    from taskgan.evaluate.faces.readers import photo_readers
 
     try:
-        return plain_readers(cohort, data, store=store), ""
+        return photo_readers(cohort, data, store=store), ""
     except UserError as error:  # too small, or none to learn a space of faces from
         return {}, f"there is no reader that is not learned: {error}"
 
 
 def _compare(
-    asked: ComparedPairs,
-    tested: Sequence[ComparedPair],
+    listed: VerificationPairs,
+    tested: Sequence[VerificationPair],
     cohort: Pairs,
     restorations: Restorations,
-    studio: Studio,
+    studio: DescriptorCache,
     *,
     with_input: bool,
 ) -> VerificationResult:
     """Figures of the test pairs, at thresholds of the others."""
     method = restorations.method
-    compared = (*tested, *asked.of("train"), *validation_pairs(cohort))
-    everyone = (*asked.pairs, *(pair for pair in compared if pair.set == "val"))
-    described = {CLEAN: studio.own(_cases(everyone), CLEAN)}
+    compared = (*tested, *listed.subset("train"), *validation_pairs(cohort))
+    everyone = (*listed.pairs, *(pair for pair in compared if pair.set == "val"))
+    described = {CLEAN: studio.cohort_descriptors(_cases(everyone), CLEAN)}
     if with_input:
-        described[INPUT] = studio.own(_cases(asked.of("test")), INPUT)
-    described[RESTORED] = studio.restored(_cases(tested), restorations.images, method)
+        described[INPUT] = studio.cohort_descriptors(_cases(listed.subset("test")), INPUT)
+    described[RESTORED] = studio.restored_descriptors(_cases(tested), restorations.images, method)
     notes = [
         f"{name} cannot describe the images ({why}), so it is left out" for name, why in studio.failed.items()
     ]
     table = _table(compared, described, studio)
     if not table.readers:
         return VerificationResult(notes=notes)
-    notes += _one_sort(table)
+    notes += _threshold_notes(table)
     figures = _figures(table, method)
-    notes += _weak(figures)
+    notes += _weak_reader_notes(figures)
     return VerificationResult(
         table, figures, _record(table, figures, studio), notes, _lines(table, figures, method)
     )
 
 
-def _restored_pairs(asked: ComparedPairs, rows: Sequence[Pair]) -> tuple[list[ComparedPair], list[str]]:
+def _restored_pairs(
+    listed: VerificationPairs, rows: Sequence[Pair]
+) -> tuple[list[VerificationPair], list[str]]:
     """The test pairs of which both images were restored, if they are of both sorts; and what is missing."""
-    known, tested = {row.case for row in rows}, asked.of("test")
-    found = [pair for pair in tested if {pair.first.case, pair.second.case} <= known]
+    known, tested = {row.case for row in rows}, listed.subset("test")
+    pairs = [pair for pair in tested if {pair.first.case, pair.second.case} <= known]
     absent = [row.case for row in _cases(tested) if row.case not in known]
     if not tested:
-        return [], [f"{asked.source.name} has no test pairs, so nothing is verified"]
-    if not found:
-        return [], [f"no pair of {asked.source.name} has both images restored, so nothing is verified"]
+        return [], [f"{listed.source.name} has no test pairs, so nothing is verified"]
+    if not pairs:
+        return [], [f"no pair of {listed.source.name} has both images restored, so nothing is verified"]
     notes = []
     if absent:
         notes.append(
-            f"{len(tested) - len(found)} of {len(tested)} pairs are left out of the verification, because "
+            f"{len(tested) - len(pairs)} of {len(tested)} pairs are left out of the verification, because "
             f"{len(absent)} of their images were not restored: {', '.join(absent[:5])}"
         )
-    if len({pair.same for pair in found}) < 2:
-        which = "one person" if found[0].same else "two people"
+    if len({pair.same for pair in pairs}) < 2:
+        which = "one person" if pairs[0].same else "two people"
         notes.append(
-            f"all {len(found)} restored pairs are of {which}, so nothing is verified: it takes both sorts"
+            f"all {len(pairs)} restored pairs are of {which}, so nothing is verified: it takes both sorts"
         )
         return [], notes
-    return found, notes
+    return pairs, notes
 
 
-def _cases(pairs: Sequence[ComparedPair]) -> list[Pair]:
+def _cases(pairs: Sequence[VerificationPair]) -> list[Pair]:
     """Every image that is on some pairs, once, in the order of the pairs."""
-    found = {case.case: case for pair in pairs for case in (pair.first, pair.second)}
-    return list(found.values())
+    cases = {case.case: case for pair in pairs for case in (pair.first, pair.second)}
+    return list(cases.values())
 
 
 def _table(
-    compared: Sequence[ComparedPair], described: Mapping[str, Mapping[str, Described]], studio: Studio
-) -> Compared:
+    compared: Sequence[VerificationPair],
+    described: Mapping[str, Mapping[str, Descriptors]],
+    studio: DescriptorCache,
+) -> DistanceTable:
     """Distances of all pairs by all readers that described all images."""
     listed = {name: [pair for pair in compared if pair.set == name] for name in SETS}
     rows = tuple(
-        Row(pair.set, pair.first.case, pair.second.case, pair.first.subject, pair.second.subject)
+        DistanceRow(pair.set, pair.first.case, pair.second.case, pair.first.subject, pair.second.subject)
         for name in SETS
         for pair in listed[name]
     )
-    able = [name for name in studio.readers if all(name in found for found in described.values())]
-    found: dict[str, dict[str, dict[str, Floats]]] = {}
+    able = [name for name in studio.readers if all(name in distances for distances in described.values())]
+    distances: dict[str, dict[str, dict[str, Floats]]] = {}
     for name in able:
         reader, of = studio.readers[name], {image: held[name] for image, held in described.items()}
-        found[name] = {
+        distances[name] = {
             CLEAN: {
-                part: _apart(reader, of[CLEAN], of[CLEAN], pairs) for part, pairs in listed.items() if pairs
+                part: _pair_distances(reader, of[CLEAN], of[CLEAN], pairs)
+                for part, pairs in listed.items()
+                if pairs
             }
         }
         for image in (image for image in _PROBES if image in of):
-            found[name][image] = {"test": _apart(reader, of[image], of[image], listed["test"])}
-            found[name][_PROBES[image]] = {"test": _apart(reader, of[image], of[CLEAN], listed["test"])}
-    return Compared(rows, distances_of(rows, found))
+            distances[name][image] = {"test": _pair_distances(reader, of[image], of[image], listed["test"])}
+            distances[name][_PROBES[image]] = {
+                "test": _pair_distances(reader, of[image], of[CLEAN], listed["test"])
+            }
+    return DistanceTable(rows, distance_columns(rows, distances))
 
 
-def _apart(reader: Verifier, first: Described, second: Described, pairs: Sequence[ComparedPair]) -> Floats:
+def _pair_distances(
+    reader: Verifier, first: Descriptors, second: Descriptors, pairs: Sequence[VerificationPair]
+) -> Floats:
     """Distance of the two images of each pair (N,)."""
-    one, two = first.of([pair.first.case for pair in pairs]), second.of([pair.second.case for pair in pairs])
+    one, two = (
+        first.select([pair.first.case for pair in pairs]),
+        second.select([pair.second.case for pair in pairs]),
+    )
     return np.asarray(reader.distance(one, two), dtype=np.float64)
 
 
-def thresholds(table: Compared, reader: str) -> dict[str, float | None]:
+def thresholds(table: DistanceTable, reader: str) -> dict[str, float | None]:
     """Distance up to which two clean images are best called one person, of ``train`` and of ``val`` pairs; None where
     there are none, or of one sort only.
     """
-    found: dict[str, float | None] = {}
+    cuts: dict[str, float | None] = {}
     for name in _CHOOSING:
-        same = [row.same for row in table.of(name)]
+        same = [row.same for row in table.subset(name)]
         both = len(set(same)) == 2
-        found[name] = best_threshold(table.distance(reader, CLEAN, name), same) if both else None
-    return found
+        cuts[name] = best_threshold(table.distance(reader, CLEAN, name), same) if both else None
+    return cuts
 
 
-def _one_sort(table: Compared) -> list[str]:
+def _threshold_notes(table: DistanceTable) -> list[str]:
     """Sets that no threshold can be chosen by."""
     why = {
         "train": "the cohort lists no train pairs of one person and of two",
@@ -224,24 +237,24 @@ def _one_sort(table: Compared) -> list[str]:
     return [
         f"{why[name]}, so there is no accuracy at a threshold of theirs"
         for name in _CHOOSING
-        if len({row.same for row in table.of(name)}) < 2
+        if len({row.same for row in table.subset(name)}) < 2
     ]
 
 
-def _figures(table: Compared, method: str) -> dict[str, dict[str, Any]]:
+def _figures(table: DistanceTable, method: str) -> dict[str, dict[str, Any]]:
     pairs = table.pairs()
-    found: dict[str, dict[str, Any]] = {}
+    figures: dict[str, dict[str, Any]] = {}
     for image, name in ((CLEAN, CLEAN), (INPUT, INPUT), (RESTORED, method)):
-        for reader in (reader for reader in table.readers if table.known(reader, image)):
+        for reader in (reader for reader in table.readers if table.has_distances(reader, image)):
             cuts = thresholds(table, reader)
-            one = figures_of(table.distance(reader, image), pairs, cuts)
+            one = verification_values(table.distance(reader, image), pairs, cuts)
             if image in _PROBES:
-                one["probe"] = figures_of(table.distance(reader, _PROBES[image]), pairs, cuts)
-            found.setdefault(name, {})[reader] = one
-    return found
+                one["probe"] = verification_values(table.distance(reader, _PROBES[image]), pairs, cuts)
+            figures.setdefault(name, {})[reader] = one
+    return figures
 
 
-def figures_of(
+def verification_values(
     distances: Floats, pairs: ImagePairs, cuts: Mapping[str, float | None], *, seed: int = 0
 ) -> dict[str, Any]:
     """All of :func:`~taskgan.evaluate.verification.figures.verify` as plain values, at both thresholds.
@@ -253,21 +266,21 @@ def figures_of(
         seed: Of the bootstrap.
     """
     train, val = cuts["train"], cuts["val"]
-    found = asdict(verify(distances, pairs, 0.0 if train is None else train, seed=seed))
-    del found["thresholds"]
-    found["accuracy"] = None if train is None else found["accuracy"]
-    found["threshold"] = train
-    found["accuracy_val"] = None
+    values = asdict(verify(distances, pairs, 0.0 if train is None else train, seed=seed))
+    del values["thresholds"]
+    values["accuracy"] = None if train is None else values["accuracy"]
+    values["threshold"] = train
+    values["accuracy_val"] = None
     if val is not None:
         by_val = bootstrap_by_person(
             lambda counts: accuracy(distances, pairs.same, val, counts), pairs, seed=seed
         )
-        found["accuracy_val"] = asdict(by_val)
-    found["threshold_val"] = val
-    return found
+        values["accuracy_val"] = asdict(by_val)
+    values["threshold_val"] = val
+    return values
 
 
-def _record(table: Compared, figures: Mapping[str, Any], studio: Studio) -> dict[str, Any]:
+def _record(table: DistanceTable, figures: Mapping[str, Any], studio: DescriptorCache) -> dict[str, Any]:
     pairs = table.pairs()
     return {
         "file": FILE,
@@ -277,29 +290,29 @@ def _record(table: Compared, figures: Mapping[str, Any], studio: Studio) -> dict
         },
         "pairs": len(pairs),
         "people": pairs.count,
-        "sets": {name: len(table.of(name)) for name in SETS},
+        "sets": {name: len(table.subset(name)) for name in SETS},
         "val": {"most": MOST, "most_of_one": MOST_OF_ONE, "seed": SEED},
     }
 
 
-def _weak(figures: Mapping[str, Any]) -> list[str]:
+def _weak_reader_notes(figures: Mapping[str, Any]) -> list[str]:
     aucs = {name: one["auc"]["estimate"] for name, one in figures[CLEAN].items()}
     return [
         f"{name} can hardly tell people apart on clean images (AUC {area:.3f}), so it is no judge of whose face was "
         "kept"
         for name, area in aucs.items()
-        if area < TELLS
+        if area < MIN_READER_AUC
     ]
 
 
-def _lines(table: Compared, figures: Mapping[str, Any], method: str) -> list[str]:
-    counted = f"{len(table.of('test'))} pairs"
+def _lines(table: DistanceTable, figures: Mapping[str, Any], method: str) -> list[str]:
+    counted = f"{len(table.subset('test'))} pairs"
     lines = []
     for reader in table.readers:
-        shown = [
-            f"{name} {area_in_words(figures[name][reader]['auc_by_person'])}"
+        areas = [
+            f"{name} {format_auc(figures[name][reader]['auc_by_person'])}"
             for name in (CLEAN, INPUT, method)
             if reader in figures.get(name, {})
         ]
-        lines.append(f"verification by {reader}, {counted}, AUC: {', '.join(shown)}")
+        lines.append(f"verification by {reader}, {counted}, AUC: {', '.join(areas)}")
     return lines

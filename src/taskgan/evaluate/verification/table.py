@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, cell
+from taskgan.core.files import atomic, csv_cell
 from taskgan.core.tables import read_table
-from taskgan.evaluate.cases import as_text
+from taskgan.evaluate.cases import csv_text
 from taskgan.evaluate.verification.pairs import ImagePairs
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,7 @@ IMAGES = (CLEAN, INPUT, RESTORED, INPUT_PROBE, RESTORED_PROBE)
 
 
 @dataclass(frozen=True)
-class Row:
+class DistanceRow:
     """A pair.
 
     Attributes:
@@ -55,7 +55,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Compared:
+class DistanceTable:
     """What ``verification.csv`` holds.
 
     Attributes:
@@ -63,7 +63,7 @@ class Compared:
         distances: (N,) of every reader and sort of image, one a row; NaN where there is none.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[DistanceRow, ...]
     distances: Mapping[str, Mapping[str, Floats]] = field(repr=False)
 
     @property
@@ -71,7 +71,7 @@ class Compared:
         """Names of the readers."""
         return tuple(self.distances)
 
-    def of(self, name: str) -> tuple[Row, ...]:
+    def subset(self, name: str) -> tuple[DistanceRow, ...]:
         """The pairs of a set, in the order of the file."""
         return tuple(row for row in self.rows if row.set == name)
 
@@ -81,41 +81,43 @@ class Compared:
         Raises:
             ValueError: If all of them are of one person each, or none is.
         """
-        rows = self.of(name)
-        return ImagePairs.of([row.first_person for row in rows], [row.second_person for row in rows])
+        rows = self.subset(name)
+        return ImagePairs.from_people([row.first_person for row in rows], [row.second_person for row in rows])
 
-    def known(self, reader: str, image: str) -> bool:
+    def has_distances(self, reader: str, image: str) -> bool:
         """Whether there is a distance for every test pair."""
-        found = self.distances.get(reader, {}).get(image)
-        return found is not None and bool(np.isfinite(found[self._where("test")]).all())
+        distances = self.distances.get(reader, {}).get(image)
+        return distances is not None and bool(np.isfinite(distances[self._set_mask("test")]).all())
 
     def distance(self, reader: str, image: str, name: str = "test") -> Floats:
         """(N,) of the pairs of a set, in their order."""
-        return np.asarray(self.distances[reader][image][self._where(name)])
+        return np.asarray(self.distances[reader][image][self._set_mask(name)])
 
-    def _where(self, name: str) -> NDArray[np.bool_]:
+    def _set_mask(self, name: str) -> NDArray[np.bool_]:
         return np.array([row.set == name for row in self.rows], dtype=bool)
 
 
-def write_verification(folder: Path, table: Compared | None) -> None:
+def write_verification(folder: Path, table: DistanceTable | None) -> None:
     """Write the file atomically, or remove that of an earlier evaluation where there is nothing to write."""
     if table is None:
         (folder / FILE).unlink(missing_ok=True)
         return
     named = {
         f"{reader}_{image}": values
-        for reader, found in table.distances.items()
-        for image, values in found.items()
+        for reader, by_image in table.distances.items()
+        for image, values in by_image.items()
     }
     with atomic(folder / FILE) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow([*COLUMNS, *named])
         for k, row in enumerate(table.rows):
-            about = (row.set, row.first, row.second, int(row.same), row.first_person, row.second_person)
-            writer.writerow([*map(cell, about), *(as_text(float(values[k])) for values in named.values())])
+            fields = (row.set, row.first, row.second, int(row.same), row.first_person, row.second_person)
+            writer.writerow(
+                [*map(csv_cell, fields), *(csv_text(float(values[k])) for values in named.values())]
+            )
 
 
-def read_verification(folder: Path) -> Compared | None:
+def read_verification(folder: Path) -> DistanceTable | None:
     """Read an evaluation's distances; None where it has none (older ones, and cohorts without pairs).
 
     Raises:
@@ -126,7 +128,7 @@ def read_verification(folder: Path) -> Compared | None:
         return None
     lines = read_table(path, COLUMNS)
     header = list(lines[0][1])
-    named = {name: found for name in header if (found := _reader_and_image(name)) is not None}
+    named = {name: parsed for name in header if (parsed := _reader_and_image(name)) is not None}
     rows = []
     values: dict[str, list[float]] = {name: [] for name in named}
     for number, fields in lines:
@@ -136,7 +138,7 @@ def read_verification(folder: Path) -> Compared | None:
     distances: dict[str, dict[str, Floats]] = {}
     for name, (who, image) in named.items():
         distances.setdefault(who, {})[image] = np.array(values[name], dtype=np.float64)
-    return Compared(tuple(rows), distances)
+    return DistanceTable(tuple(rows), distances)
 
 
 def _reader_and_image(column: str) -> tuple[str, str] | None:
@@ -148,44 +150,44 @@ def _reader_and_image(column: str) -> tuple[str, str] | None:
     return None
 
 
-def _row(path: Path, number: int, fields: Mapping[str, str]) -> Row:
-    found = Row(*(fields[name] for name in ("set", "first", "second", "first_person", "second_person")))
-    if found.set not in SETS:
-        raise UserError(f"{path} row {number} has set {found.set!r}, expected {', '.join(SETS)}")
-    if fields["same"] != str(int(found.same)):
+def _row(path: Path, number: int, fields: Mapping[str, str]) -> DistanceRow:
+    row = DistanceRow(*(fields[name] for name in ("set", "first", "second", "first_person", "second_person")))
+    if row.set not in SETS:
+        raise UserError(f"{path} row {number} has set {row.set!r}, expected {', '.join(SETS)}")
+    if fields["same"] != str(int(row.same)):
         raise UserError(
-            f"{path} row {number} has same {fields['same']!r}, expected {int(found.same)} of "
-            f"{found.first_person} and {found.second_person}"
+            f"{path} row {number} has same {fields['same']!r}, expected {int(row.same)} of "
+            f"{row.first_person} and {row.second_person}"
         )
-    return found
+    return row
 
 
 def _number(path: Path, number: int, column: str, text: str) -> float:
     if not text:
         return math.nan
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = math.inf
-    if not math.isfinite(found):
+        value = math.inf
+    if not math.isfinite(value):
         raise UserError(f"{path} row {number} has {column} {text!r}, expected a number")
-    return found
+    return value
 
 
-def distances_of(
-    rows: Sequence[Row], found: Mapping[str, Mapping[str, Mapping[str, Floats]]]
+def distance_columns(
+    rows: Sequence[DistanceRow], by_set: Mapping[str, Mapping[str, Mapping[str, Floats]]]
 ) -> dict[str, dict[str, Floats]]:
     """Columns over all rows from those of each set: reader, image, set to (N of the set,).
 
     Values are those that the file will hold, so that figures can be had from it to the digit.
     """
     columns: dict[str, dict[str, Floats]] = {}
-    for reader, images in found.items():
+    for reader, images in by_set.items():
         columns[reader] = {}
         for image in (image for image in IMAGES if image in images):
             whole = np.full(len(rows), np.nan)
             for name, values in images[image].items():
                 where = [k for k, row in enumerate(rows) if row.set == name]
-                whole[where] = [float(as_text(float(value))) for value in values]
+                whole[where] = [float(csv_text(float(value))) for value in values]
             columns[reader][image] = whole
     return columns

@@ -11,10 +11,10 @@ from taskgan.task import KINDS
 
 if TYPE_CHECKING:
     from taskgan.objective.task import TaskKind
-    from taskgan.task import Form, Target
+    from taskgan.task import LossForm, Target
 
 
-def task_kind(target: "Target", form: "Form") -> "TaskKind":
+def task_kind(target: "Target", form: "LossForm") -> "TaskKind":
     """The kind that a recipe names.
 
     Args:
@@ -27,5 +27,5 @@ def task_kind(target: "Target", form: "Form") -> "TaskKind":
     if target.kind not in KINDS:
         raise ValueError(f"task kind is {target.kind!r}, expected one of {', '.join(KINDS)}")
     name = target.kind.title().replace("_", "")
-    made: TaskKind = getattr(import_module(f"{__name__}.{target.kind}"), name)(target, form)
-    return made
+    kind: TaskKind = getattr(import_module(f"{__name__}.{target.kind}"), name)(target, form)
+    return kind

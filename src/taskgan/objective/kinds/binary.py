@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import Entry, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind
 
 
 class Binary(TaskKind):
@@ -46,16 +46,16 @@ class Binary(TaskKind):
         """1 where the probability is above one half, else 0; (B,), int64."""
         return (prediction > 0.5).long()
 
-    def truth(self, label: Tensor) -> Tensor:
+    def true_decision(self, label: Tensor) -> Tensor:
         """y itself."""
         return label
 
-    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+    def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
         """The probability."""
         decision = float(self.decision(prediction))
-        return [Entry(self.target.columns[0], float(prediction), float(label), decision)]
+        return [OutputReading(self.target.columns[0], float(prediction), float(label), decision)]
 
-    def expected(self, value: float) -> str:
+    def label_problem(self, value: float) -> str:
         """0 or 1."""
         return "" if value in (0.0, 1.0) else "0 or 1"
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.objective.task import Entry, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind
 
 _SHARPNESS = 16.0  # of the softmax over the cosines of a batch
 
@@ -45,10 +45,10 @@ class Embedding(TaskKind):
         """
         if output.shape != (len(label), self.outputs) or label.shape[1] != 1 + self.outputs:
             raise ValueError(f"got {tuple(output.shape)} descriptors for {tuple(label.shape)} of y")
-        found, who, truth = self.prediction(output), label[:, 0], label[:, 1:]
+        predicted, who, truth = self.prediction(output), label[:, 0], label[:, 1:]
         if self.form == "squared":
-            return (found - truth).square().sum(dim=1)
-        cosines = _SHARPNESS * found @ truth.T
+            return (predicted - truth).square().sum(dim=1)
+        cosines = _SHARPNESS * predicted @ truth.T
         own = torch.eye(len(who), dtype=torch.bool, device=who.device)
         cosines = cosines.masked_fill((who[:, None] == who) & ~own, float("-inf"))
         return F.cross_entropy(cosines, torch.arange(len(who), device=who.device), reduction="none")
@@ -67,20 +67,20 @@ class Embedding(TaskKind):
         """The descriptor itself: an identity is decided by comparing two (see :meth:`entries`)."""
         return prediction
 
-    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+    def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
         """Cosine with y; "the same identity" (1) where their distance is within the cut."""
         both = torch.cat([prediction, label[:, 1:].to(prediction.dtype)])
         ours, theirs = F.normalize(both, dim=1)
         distance = float(torch.linalg.vector_norm(ours - theirs))
         cut = self.target.cut
         same = float("nan") if cut is None else float(distance <= cut)
-        return [Entry("identity", float(ours @ theirs), 1.0, same)]
+        return [OutputReading("identity", float(ours @ theirs), 1.0, same)]
 
-    def expected(self, value: float) -> str:
+    def label_problem(self, value: float) -> str:
         """Identities are names: any will do."""
         return ""
 
-    def head(self, identities: int) -> "MarginHead":
+    def pretraining_head(self, identities: int) -> "MarginHead":
         """The classifier of the training identities."""
         target = self.target
         return MarginHead(self.outputs, identities, target.margin, target.margin_form, target.margin_scale)

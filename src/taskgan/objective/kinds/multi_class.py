@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import Entry, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind
 
 
 class MultiClass(TaskKind):
@@ -48,20 +48,22 @@ class MultiClass(TaskKind):
         """The most probable class (B,), int64."""
         return prediction.argmax(dim=1)
 
-    def truth(self, label: Tensor) -> Tensor:
+    def true_decision(self, label: Tensor) -> Tensor:
         """y itself."""
         return label
 
-    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+    def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
         """The probability of each class, and whether it is the most probable one."""
-        found, right = int(self.decision(prediction)), float(label)
+        decided, right = int(self.decision(prediction)), float(label)
         unknown = right != right
         return [
-            Entry(str(k), float(p), float("nan") if unknown else float(right == k), float(found == k))
+            OutputReading(
+                str(k), float(p), float("nan") if unknown else float(right == k), float(decided == k)
+            )
             for k, p in enumerate(prediction[0])
         ]
 
-    def expected(self, value: float) -> str:
+    def label_problem(self, value: float) -> str:
         """A class number."""
         known = value in range(self.target.classes)
         return "" if known else f"a class from 0 to {self.target.classes - 1} (task.classes)"

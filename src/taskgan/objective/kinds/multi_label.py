@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import Entry, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind
 
 
 class MultiLabel(TaskKind):
@@ -49,11 +49,11 @@ class MultiLabel(TaskKind):
         """1 where the probability is above one half, else 0; (B, L), int64."""
         return (prediction > 0.5).long()
 
-    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+    def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
         """The probability of each label."""
         columns = zip(self.target.columns, prediction[0], label[0], self.decision(prediction)[0], strict=True)
-        return [Entry(name, float(p), float(y), float(d)) for name, p, y, d in columns]
+        return [OutputReading(name, float(p), float(y), float(d)) for name, p, y, d in columns]
 
-    def expected(self, value: float) -> str:
+    def label_problem(self, value: float) -> str:
         """0 or 1."""
         return "" if value in (0.0, 1.0) else "0, 1 or nothing"

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import Entry, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind
 
 
 class Regression(TaskKind):
@@ -29,13 +29,13 @@ class Regression(TaskKind):
         Raises:
             ValueError: If the numbers of outputs and labels differ.
         """
-        found = _flat(output)
-        if found.shape != label.shape:
-            raise ValueError(f"got {tuple(found.shape)} outputs for {tuple(label.shape)} labels")
-        target = ((label - self._centre) / self._scale).to(found.dtype)
+        predicted = _flat(output)
+        if predicted.shape != label.shape:
+            raise ValueError(f"got {tuple(predicted.shape)} outputs for {tuple(label.shape)} labels")
+        target = ((label - self._centre) / self._scale).to(predicted.dtype)
         if self.form == "squared":
-            return (found - target).square()
-        return F.huber_loss(found, target, reduction="none")
+            return (predicted - target).square()
+        return F.huber_loss(predicted, target, reduction="none")
 
     def prediction(self, output: Tensor) -> Tensor:
         """The value (B,) in the unit of y."""
@@ -49,18 +49,18 @@ class Regression(TaskKind):
         """1 where the value reaches the cut, else 0; the value itself where there is no cut. (B,)."""
         return prediction if self.target.cut is None else (prediction >= self.target.cut).long()
 
-    def truth(self, label: Tensor) -> Tensor | None:
+    def true_decision(self, label: Tensor) -> Tensor | None:
         """Whether y reaches the cut; None without one. NaN stays NaN."""
         if self.target.cut is None:
             return None
         return torch.where(label.isnan(), label, (label >= self.target.cut).to(label.dtype))
 
-    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+    def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
         """The value; its decision where there is a cut."""
         decided = float("nan") if self.target.cut is None else float(self.decision(prediction))
-        return [Entry(self.target.columns[0], float(prediction), float(label), decided)]
+        return [OutputReading(self.target.columns[0], float(prediction), float(label), decided)]
 
-    def expected(self, value: float) -> str:
+    def label_problem(self, value: float) -> str:
         """Any number will do."""
         return ""
 

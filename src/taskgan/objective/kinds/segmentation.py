@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import Entry, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind
 
 
 class Segmentation(TaskKind):
@@ -57,13 +57,13 @@ class Segmentation(TaskKind):
         """The most probable class of every pixel (B, H, W), int64."""
         return prediction.argmax(dim=1)
 
-    def entries(self, prediction: Tensor, label: Tensor) -> list[Entry]:
+    def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
         """Dice of each class but the background; NaN where neither y nor the decision has it."""
         dice, known = self._agreement(prediction, label)
         names = range(1, self.target.classes)
         column = self.target.columns[0]
         return [
-            Entry(
+            OutputReading(
                 column if len(names) == 1 else f"{column}_{k}",
                 float(dice[0, k - 1]) if known[0, k - 1] else float("nan"),
                 1.0,
@@ -72,7 +72,7 @@ class Segmentation(TaskKind):
             for k in names
         ]
 
-    def expected(self, value: float) -> str:
+    def label_problem(self, value: float) -> str:
         """A class number."""
         known = value in range(self.target.classes)
         return "" if known else f"classes from 0 to {self.target.classes - 1} (task.classes)"

@@ -11,10 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.bounds import VARIABLE, check_voxels, max_voxels
+from taskgan.core.bounds import MAX_VOXELS_VARIABLE, check_voxels, max_voxels
 from taskgan.core.errors import UserError
-from taskgan.core.parse import quoted, reason
-from taskgan.prepare.dicom.header import acquisition, delay_ms, echo_ms, finder, number, part_of, scaling
+from taskgan.core.parse import error_text, quoted
+from taskgan.prepare.dicom.header import (
+    complex_part,
+    delay_ms,
+    echo_ms,
+    finder,
+    first_number,
+    scaling,
+    sidecar_fields,
+)
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 _DIRECTORY = "1.2.840.10008.1.3.10"
@@ -58,7 +66,7 @@ class Frame:
         part: ``magnitude``, ``phase``, ``real``, ``imag`` or empty.
         echo_ms: Echo time, if it is said.
         delay_ms: Inversion time, if it is said.
-        about: BIDS sidecar fields.
+        metadata: BIDS sidecar fields.
     """
 
     file: Path
@@ -75,7 +83,7 @@ class Frame:
     part: str
     echo_ms: float | None
     delay_ms: float | None
-    about: Mapping[str, Any] = field(repr=False)
+    metadata: Mapping[str, Any] = field(repr=False)
 
 
 def dicom_files(place: Path) -> list[Path]:
@@ -90,8 +98,8 @@ def dicom_files(place: Path) -> list[Path]:
         if not _looks_like_dicom(place):
             raise UserError(f"{place} is neither NIfTI (.nii, .nii.gz) nor DICOM")
         return [place]
-    found = sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
-    files = [p for p in found if p.name != "DICOMDIR" and _looks_like_dicom(p)]
+    entries = sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
+    files = [p for p in entries if p.name != "DICOMDIR" and _looks_like_dicom(p)]
     if not files:
         below = sorted(p.name for p in place.iterdir() if p.is_dir())
         hint = f"; it has the folders {', '.join(below[:5])}: name the one of the series" if below else ""
@@ -112,7 +120,7 @@ def read_frames(file: Path) -> list[Frame]:
     except UserError:
         raise
     except Exception as error:  # values of a damaged header fail in as many ways as there are types
-        raise UserError(f"{file} has a header that cannot be understood: {reason(error)}") from None
+        raise UserError(f"{file} has a header that cannot be understood: {error_text(error)}") from None
 
 
 def _frames(file: Path, dataset: Any) -> list[Frame]:
@@ -158,7 +166,7 @@ def read_dataset(file: Path, *, pixels: bool) -> Any:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{file} cannot be read as DICOM: {reason(error)}") from None
+        raise UserError(f"{file} cannot be read as DICOM: {error_text(error)}") from None
 
 
 def _check_inflated(file: Path) -> None:
@@ -178,7 +186,8 @@ def _check_inflated(file: Path) -> None:
             size += len(inflate.decompress(packed, _CHUNK))
     if size > limit:
         raise UserError(
-            f"{file} unpacks to more than {limit} bytes, expected an image; set {VARIABLE} higher if that is right"
+            f"{file} unpacks to more than {limit} bytes, expected an image; set {MAX_VOXELS_VARIABLE} "
+            "higher if that is right"
         )
 
 
@@ -199,7 +208,7 @@ def read_pixels(file: Path) -> NDArray[Any]:
         raise
     except Exception as error:
         raise UserError(
-            f"{file}: its pixels cannot be read{_compression(dataset)}: {reason(error)}"
+            f"{file}: its pixels cannot be read{_compression(dataset)}: {error_text(error)}"
         ) from None
 
 
@@ -222,7 +231,7 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
     if position is None or orientation is None or spacing is None:
         raise NotASlice(f"{file} does not say where its image lies, expected {_NEEDED}", uid)
     rows, columns = (float(v) for v in _values(file, "PixelSpacing", spacing, 2))
-    part = part_of(dataset, find)
+    part = complex_part(dataset, find)
     slope, intercept = scaling(dataset, find, index, part)
     return Frame(
         file=file,
@@ -233,14 +242,14 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
         position=_values(file, "ImagePositionPatient", position, 3),
         orientation=_values(file, "ImageOrientationPatient", orientation, 6).reshape(2, 3),
         spacing=(rows, columns),
-        thickness=number(find("PixelMeasuresSequence", "SpacingBetweenSlices"))
-        or number(find("PixelMeasuresSequence", "SliceThickness")),
+        thickness=first_number(find("PixelMeasuresSequence", "SpacingBetweenSlices"))
+        or first_number(find("PixelMeasuresSequence", "SliceThickness")),
         slope=slope,
         intercept=intercept,
         part=part,
         echo_ms=echo_ms(find),
         delay_ms=delay_ms(find),
-        about=acquisition(find),
+        metadata=sidecar_fields(find),
     )
 
 

@@ -59,7 +59,7 @@ def finder(dataset: Any, frame: int | None) -> Find:
     return find
 
 
-def number(value: Any) -> float | None:
+def first_number(value: Any) -> float | None:
     """A header's value as a number (the first of several), or None."""
     if not isinstance(value, str | bytes) and hasattr(value, "__len__"):
         value = value[0] if len(value) else None
@@ -70,17 +70,19 @@ def number(value: Any) -> float | None:
     return found if found is None or math.isfinite(found) else None
 
 
-def part_of(dataset: Any, find: Find) -> str:
+def complex_part(dataset: Any, find: Find) -> str:
     """``magnitude``, ``phase``, ``real`` or ``imag``; empty where the header does not tell."""
     component = find("MRImageFrameTypeSequence", "ComplexImageComponent")
     if component is not None and str(component).upper() in _PARTS:
         return _PARTS[str(component).upper()]
-    vendor = number(_private(dataset, _GE_IMAGE_TYPE))
+    vendor = first_number(_private(dataset, _GE_IMAGE_TYPE))
     if vendor is not None and vendor in range(len(_GE_PARTS)):
         return _GE_PARTS[int(vendor)]
-    words = find("MRImageFrameTypeSequence", "FrameType") or find("", "ImageType") or ()
-    told = [words] if isinstance(words, str) else [str(word).strip().upper() for word in words]
-    for word in told[2:]:
+    frame_type = find("MRImageFrameTypeSequence", "FrameType") or find("", "ImageType") or ()
+    types = (
+        [frame_type] if isinstance(frame_type, str) else [str(word).strip().upper() for word in frame_type]
+    )
+    for word in types[2:]:
         if word in _PARTS:
             return _PARTS[word]
         letter, mark, _ = word.partition("_")
@@ -97,56 +99,56 @@ def scaling(dataset: Any, find: Find, frame: int | None, part: str) -> tuple[flo
     (10.1593/tlo.13811). Phase is an angle and is not taken back.
     """
     group = "PixelValueTransformationSequence"
-    found = number(find(group, "RescaleSlope")), number(find(group, "RescaleIntercept"))
-    slope = 1.0 if found[0] in (None, 0.0) else float(found[0] or 1.0)
-    intercept = found[1] or 0.0
-    scale = number(_private(dataset, _PHILIPS_SCALE, frame))
+    rescale = first_number(find(group, "RescaleSlope")), first_number(find(group, "RescaleIntercept"))
+    slope = 1.0 if rescale[0] in (None, 0.0) else float(rescale[0] or 1.0)
+    intercept = rescale[1] or 0.0
+    scale = first_number(_private(dataset, _PHILIPS_SCALE, frame))
     maker = str(getattr(dataset, "Manufacturer", "")).lower()
     if part != "phase" and "philips" in maker and scale:
         return 1.0 / scale, intercept / (slope * scale)
     return slope, intercept
 
 
-def acquisition(find: Find) -> dict[str, Any]:
+def sidecar_fields(find: Find) -> dict[str, Any]:
     """What a BIDS sidecar may say of the acquisition; times in seconds."""
     timing = "MRTimingAndRelatedParametersSequence"
-    said: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for keyword in _TEXTS:
         value = find("", keyword)
         if value is not None:
             name = _BIDS_NAMES.get(keyword, keyword)
             several = not isinstance(value, str) and hasattr(value, "__iter__")
-            said[name] = [str(v) for v in value] if several else str(value)
+            fields[name] = [str(v) for v in value] if several else str(value)
     times = {
         "RepetitionTime": find(timing, "RepetitionTime"),
         "EchoTime": echo_ms(find),
         "InversionTime": delay_ms(find),
     }
     for name, value in times.items():
-        ms = number(value)
+        ms = first_number(value)
         if ms:
-            said[name] = round(ms / 1000, 7)
+            fields[name] = round(ms / 1000, 7)
     for name, group, keyword in (
         ("FlipAngle", timing, "FlipAngle"),
         ("MagneticFieldStrength", "", "MagneticFieldStrength"),
         ("SliceThickness", "PixelMeasuresSequence", "SliceThickness"),
     ):
-        value = number(find(group, keyword))
+        value = first_number(find(group, keyword))
         if value is not None:
-            said[name] = value
-    return said
+            fields[name] = value
+    return fields
 
 
 def echo_ms(find: Find) -> float | None:
     """Echo time."""
-    effective = number(find("MREchoSequence", "EffectiveEchoTime"))
-    return number(find("MREchoSequence", "EchoTime")) if effective is None else effective
+    effective = first_number(find("MREchoSequence", "EffectiveEchoTime"))
+    return first_number(find("MREchoSequence", "EchoTime")) if effective is None else effective
 
 
 def delay_ms(find: Find) -> float | None:
     """Time from inversion or saturation to the excitation; None where there is none."""
-    several = number(find("MRModifierSequence", "InversionTimes"))
-    single = number(find("MRModifierSequence", "InversionTime")) if several is None else several
+    several = first_number(find("MRModifierSequence", "InversionTimes"))
+    single = first_number(find("MRModifierSequence", "InversionTime")) if several is None else several
     return single or None
 
 

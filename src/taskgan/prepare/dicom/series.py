@@ -19,7 +19,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Pick:
+class SeriesFilter:
     """Which of several images is meant, where a folder holds more than one. Empty fields do not pick.
 
     Attributes:
@@ -35,7 +35,7 @@ class Pick:
     echo: int | None = None
 
 
-def read_series(place: Path, pick: Pick) -> tuple[NDArray[np.float32], NDArray[np.float64], Frame]:
+def read_series(place: Path, pick: SeriesFilter) -> tuple[NDArray[np.float32], NDArray[np.float64], Frame]:
     """Read one image of a DICOM folder or file.
 
     Args:
@@ -50,10 +50,10 @@ def read_series(place: Path, pick: Pick) -> tuple[NDArray[np.float32], NDArray[n
     """
     files = tuple(dicom_files(place))
     stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    found = _all_frames(files, stamps)
-    if not found:
+    candidates = _all_frames(files, stamps)
+    if not candidates:
         raise UserError(f"{place} holds no DICOM image")
-    frames = _one_image(_one_series(found, pick.series, place), pick, place)
+    frames = _one_image(_one_series(candidates, pick.series, place), pick, place)
     if pick.part and frames[0].part and frames[0].part != pick.part:
         raise UserError(f"{place} holds {frames[0].part} by its DICOM header, expected {pick.part}")
     frames = _sorted(frames, place)
@@ -88,37 +88,40 @@ def _all_frames(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) ->
     return tuple(frames)
 
 
-def _one_series(frames: Sequence[Frame], wanted: str, place: Path) -> list[Frame]:
+def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Frame]:
     series: dict[str, list[Frame]] = {}
     for frame in frames:
         series.setdefault(frame.series[0], []).append(frame)
-    if wanted:
-        named = {uid: found for uid, found in series.items() if wanted.lower() in _names(found[0])}
+    if selector:
+        named = {uid: members for uid, members in series.items() if selector.lower() in _names(members[0])}
         if not named:
-            raise UserError(f"{place} holds no series {quoted(wanted)}; it holds {_listed(series.values())}")
+            raise UserError(
+                f"{place} holds no series {quoted(selector)}; it holds {_series_listing(series.values())}"
+            )
         series = named
     if len(series) > 1:
         raise UserError(
-            f"{place} holds {len(series)} series: {_listed(series.values())}; expected one: give each a folder, or "
+            f"{place} holds {len(series)} series: {_series_listing(series.values())}; expected one: give "
+            "each a folder, or "
             "say which in the column series"
         )
-    (found,) = series.values()
-    return found
+    (members,) = series.values()
+    return members
 
 
 def _names(frame: Frame) -> set[str]:
     return {text.lower() for text in frame.series}
 
 
-def _listed(series: Iterable[Sequence[Frame]]) -> str:
-    shown = []
+def _series_listing(series: Iterable[Sequence[Frame]]) -> str:
+    entries = []
     for frames in series:
         _, number, description = frames[0].series
-        shown.append(f"{number or 'without number'} {quoted(description)} ({len(frames)} images)")
-    return ", ".join(sorted(shown))
+        entries.append(f"{number or 'without number'} {quoted(description)} ({len(frames)} images)")
+    return ", ".join(sorted(entries))
 
 
-def _one_image(frames: Sequence[Frame], pick: Pick, place: Path) -> list[Frame]:
+def _one_image(frames: Sequence[Frame], pick: SeriesFilter, place: Path) -> list[Frame]:
     """Of a series that holds parts, delays and echoes together, those that are meant."""
     left = list(frames)
     if pick.part and len({frame.part for frame in left}) > 1:
@@ -132,20 +135,20 @@ def _one_image(frames: Sequence[Frame], pick: Pick, place: Path) -> list[Frame]:
     kinds = {(f.part, f.delay_ms, f.echo_ms) for f in left}
     if len(kinds) == 1:
         return left
-    every = sorted({_kind(frame) for frame in frames})
-    shown = "; ".join(every[:4]) + (f"; and {len(every) - 4} more" if len(every) > 4 else "")
+    every = sorted({_image_description(frame) for frame in frames})
+    listing = "; ".join(every[:4]) + (f"; and {len(every) - 4} more" if len(every) > 4 else "")
     raise UserError(
-        f"{place} holds {len(every)} images in one series ({shown}), and "
+        f"{place} holds {len(every)} images in one series ({listing}), and "
         f"{'none of them is' if not left else 'more than one is'} the one that the row asks for; "
         "part, delay_ms and echo of the row pick one, or give each a folder"
     )
 
 
-def _kind(frame: Frame) -> str:
-    told = [frame.part or "part not said"]
-    told += [f"delay {frame.delay_ms:g} ms"] if frame.delay_ms is not None else []
-    told += [f"echo time {frame.echo_ms:g} ms"] if frame.echo_ms is not None else []
-    return ", ".join(told)
+def _image_description(frame: Frame) -> str:
+    properties = [frame.part or "part not said"]
+    properties += [f"delay {frame.delay_ms:g} ms"] if frame.delay_ms is not None else []
+    properties += [f"echo time {frame.echo_ms:g} ms"] if frame.echo_ms is not None else []
+    return ", ".join(properties)
 
 
 def _sorted(frames: Sequence[Frame], place: Path) -> list[Frame]:

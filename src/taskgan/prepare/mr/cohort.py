@@ -8,19 +8,19 @@ from typing import Any
 from taskgan.cohort import mdme
 from taskgan.cohort.description import FILE, complete
 from taskgan.cohort.pairs import SPLITS
-from taskgan.core.artefact import is_done, request_of
+from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Problems
 from taskgan.core.files import PathLike, atomic_folder, checksum, versions
 from taskgan.core.lock import exclusive
-from taskgan.prepare.mr.findings import Findings
-from taskgan.prepare.mr.load import load
-from taskgan.prepare.mr.plan import NUMBER, Plan, plan
+from taskgan.prepare.mr.findings import SubjectReport
+from taskgan.prepare.mr.load import load_subject
+from taskgan.prepare.mr.plan import NUMBER, CohortPlan, plan_cohort
 from taskgan.prepare.mr.rows import REQUIRED
 from taskgan.prepare.mr.settings import MrPreparation
 from taskgan.prepare.mr.write import write_subject, write_tables
 from taskgan.prepare.output import check_output
-from taskgan.prepare.table import Table, read_table
+from taskgan.prepare.table import InputTable, read_table
 
 MADE_BY = "taskgan prepare mr"
 _NOTES = 8
@@ -54,25 +54,25 @@ def prepare_mr(
     source, out, settings = Path(source), Path(out), settings or MrPreparation()
     check_output(out, MADE_BY, overwrite=True)
     table = read_table(source, REQUIRED)
-    planned = plan(table, settings)
-    request = request_of(out, table=source, settings=settings, images=_files(planned))
+    planned = plan_cohort(table, settings)
+    request = request_digest(out, table=source, settings=settings, images=_files(planned))
     if not overwrite and is_done(out / FILE, request):
         return out
     check_output(out, MADE_BY, overwrite=overwrite)
-    found = _check(table, planned, settings)
+    reports = _check_images(table, planned, settings)
     with atomic_folder(out) as folder:
-        with progress("prepare", len(planned.subjects), "subjects") as shown:
+        with progress("prepare", len(planned.subjects), "subjects") as bar:
             for subject in planned.subjects:
-                loaded = load(subject, planned.protocol, settings)
+                loaded = load_subject(subject, planned.protocol, settings)
                 write_subject(folder, subject, planned.protocol, loaded)
-                shown.advance(subject=subject.name)
+                bar.advance(subject=subject.name)
         write_tables(folder, planned)
-        complete(folder, {**_description(table, planned, settings, found), "request": request})
-    _tell(out, planned, found)
+        complete(folder, {**_description(table, planned, settings, reports), "request": request})
+    _print_summary(out, planned, reports)
     return out
 
 
-def _files(planned: Plan) -> list[Path]:
+def _files(planned: CohortPlan) -> list[Path]:
     """Every file that an image is read from, in the order of the table."""
     rows = [
         row
@@ -92,43 +92,43 @@ def _files(planned: Plan) -> list[Path]:
     ]
 
 
-def _check(table: Table, planned: Plan, settings: MrPreparation) -> list[Findings]:
+def _check_images(table: InputTable, planned: CohortPlan, settings: MrPreparation) -> list[SubjectReport]:
     """Read every image once.
 
     Raises:
         Problems: Of all subjects.
     """
     problems: list[str] = []
-    found: list[Findings] = []
+    reports: list[SubjectReport] = []
     first: dict[str, tuple[int, str]] = {}
-    with progress("check", len(planned.subjects), "subjects") as shown:
+    with progress("check", len(planned.subjects), "subjects") as bar:
         for subject in planned.subjects:
             try:
-                loaded = load(subject, planned.protocol, settings)
+                loaded = load_subject(subject, planned.protocol, settings)
             except Problems as error:
                 problems += error.problems
             else:
-                found.append(loaded.found)
+                reports.append(loaded.report)
                 for row, digest in loaded.digests.items():
-                    other, whose = first.setdefault(digest, (row, subject.called))
+                    other, whose = first.setdefault(digest, (row, subject.table_name))
                     if other != row:
                         problems.append(
-                            f"row {row} (subject {subject.called}) holds the same values as row {other} (subject "
+                            f"row {row} (subject {subject.table_name}) holds the same values as row {other} (subject "
                             f"{whose}): one image under two names"
                         )
-            shown.advance(subject=subject.name)
+            bar.advance(subject=subject.name)
     if problems:
         raise Problems(f"{table.source} cannot be prepared", problems)
-    return found
+    return reports
 
 
 def _description(
-    table: Table, planned: Plan, settings: MrPreparation, found: Sequence[Findings]
+    table: InputTable, planned: CohortPlan, settings: MrPreparation, reports: Sequence[SubjectReport]
 ) -> dict[str, Any]:
     protocol = planned.protocol
     contrasts = Counter(name for subject in planned.subjects for name in subject.targets)
     splits = Counter(subject.split for subject in planned.subjects)
-    units = sorted({unit for one in found for unit in one.units})
+    units = sorted({unit for one in reports for unit in one.units})
     return {
         "kind": "mr",
         "made_by": MADE_BY,
@@ -139,28 +139,28 @@ def _description(
         "settings": settings.model_dump(mode="json"),
         # The table goes by its content: the folder that it lies in makes no difference to the cohort.
         "table": {"name": table.source.name, "sha256": checksum(table.source)},
-        "splits_dealt": planned.dealt,
+        "splits_dealt": planned.splits_assigned,
         "versions": versions(),
         "measured": {
             "subjects": len(planned.subjects),
             **{split: splits[split] for split in SPLITS},
             **{name: contrasts[name] for name in mdme.CONTRASTS if contrasts[name]},
             **({"phase_units": units} if units else {}),
-            "resampled_images": sum(one.resampled for one in found),
+            "resampled_images": sum(one.resampled for one in reports),
         },
     }
 
 
-def _tell(out: Path, planned: Plan, found: Sequence[Findings]) -> None:
-    notes = [note for one in found for note in one.notes]
+def _print_summary(out: Path, planned: CohortPlan, reports: Sequence[SubjectReport]) -> None:
+    notes = [note for one in reports for note in one.notes]
     for note in notes[:_NOTES]:
         say(f"note: {note}")
     if len(notes) > _NOTES:
         say(f"note: and {len(notes) - _NOTES} more of this kind")
-    units = sorted({unit for one in found for unit in one.units})
+    units = sorted({unit for one in reports for unit in one.units})
     if units:
         say(f"note: phases were taken to be in {', '.join(units)}")
-    resampled = sum(one.resampled for one in found)
+    resampled = sum(one.resampled for one in reports)
     if resampled:
         were = "1 image was" if resampled == 1 else f"{resampled} images were"
         say(f"note: {were} resampled onto another's grid (sidecars say which)")
@@ -171,12 +171,13 @@ def _tell(out: Path, planned: Plan, found: Sequence[Findings]) -> None:
             f"--set task.labels={NUMBER} --set task.classes={count}"
         )
     learnt = [subject for subject in planned.subjects if subject.targets]
-    if planned.dealt and 0 < len(learnt) < len(SPLITS):
+    if planned.splits_assigned and 0 < len(learnt) < len(SPLITS):
         say("note: fewer than three subjects with contrasts: all of them are test subjects")
     splits = Counter(subject.split for subject in planned.subjects)
-    shown = ", ".join(f"{splits[split]} {split}" for split in SPLITS if splits[split])
+    counts = ", ".join(f"{splits[split]} {split}" for split in SPLITS if splits[split])
     images = sum(len(subject.targets) for subject in planned.subjects)
     count = len(planned.subjects)
     say(
-        f"{out}: {count} subject{'s' * (count != 1)} ({shown}), {images} contrast images of them (taskgan info {out})"
+        f"{out}: {count} subject{'s' * (count != 1)} ({counts}), {images} contrast images of them "
+        f"(taskgan info {out})"
     )

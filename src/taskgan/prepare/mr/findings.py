@@ -6,7 +6,7 @@ from taskgan.core.errors import Problems
 
 
 @dataclass
-class Findings:
+class SubjectReport:
     """Sentences about one subject.
 
     Attributes:
@@ -23,15 +23,15 @@ class Findings:
     units: set[str] = field(default_factory=set)
     resampled: int = 0
 
-    def wrong(self, text: str) -> None:
+    def add_problem(self, text: str) -> None:
         """Add a problem."""
         self.problems.append(f"subject {self.subject}: {text}")
 
-    def note(self, text: str) -> None:
+    def add_note(self, text: str) -> None:
         """Add a note."""
         self.notes.append(f"subject {self.subject}: {text}")
 
-    def stop_if_wrong(self) -> None:
+    def raise_problems(self) -> None:
         """End here if there is a problem, as what follows would only repeat it.
 
         Raises:

@@ -12,7 +12,9 @@ from taskgan.core.errors import UserError
 _AIR = 0.1
 
 
-def factor(magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, percentile: float) -> float:
+def intensity_factor(
+    magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, percentile: float
+) -> float:
     """What an image is divided by.
 
     Args:

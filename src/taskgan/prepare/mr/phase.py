@@ -11,7 +11,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Unit:
+class PhaseUnit:
     """How stored values become an angle: (value − ``zero``) · ``radians``.
 
     Attributes:
@@ -26,11 +26,11 @@ class Unit:
 
 
 UNITS = {
-    "radians": Unit(((-math.pi, math.pi), (0.0, 2 * math.pi)), 1.0),
-    "degrees": Unit(((-180.0, 180.0), (0.0, 360.0)), math.pi / 180),
-    "milliradians": Unit(((-1000 * math.pi, 1000 * math.pi), (0.0, 2000 * math.pi)), 1e-3),
-    "4096": Unit(((-4096.0, 4096.0),), math.pi / 4096),
-    "0-4095": Unit(((0.0, 4095.0),), math.pi / 2048, zero=2048.0),
+    "radians": PhaseUnit(((-math.pi, math.pi), (0.0, 2 * math.pi)), 1.0),
+    "degrees": PhaseUnit(((-180.0, 180.0), (0.0, 360.0)), math.pi / 180),
+    "milliradians": PhaseUnit(((-1000 * math.pi, 1000 * math.pi), (0.0, 2000 * math.pi)), 1e-3),
+    "4096": PhaseUnit(((-4096.0, 4096.0),), math.pi / 4096),
+    "0-4095": PhaseUnit(((0.0, 4095.0),), math.pi / 2048, zero=2048.0),
 }
 """Units of exports: GE and Philips (rescaled) give milliradians; Siemens gives −4096 to 4094, or 0 to 4095
 without its rescale slope; BIDS and dcm2niix's single-precision Philips files give radians."""
@@ -39,7 +39,7 @@ _FULL = 0.85
 _ROUNDING = 0.005
 
 
-def unit_of(low: float, high: float) -> str | None:
+def phase_unit(low: float, high: float) -> str | None:
     """The unit of phases that reach from ``low`` to ``high``; None where that does not tell.
 
     Noise around the head has every angle, so an export fills its range nearly; the ranges of no two units
@@ -56,8 +56,8 @@ def unit_of(low: float, high: float) -> str | None:
     return None
 
 
-def no_unit(low: float, high: float) -> str:
-    """What to say where :func:`unit_of` finds none."""
+def unit_problem(low: float, high: float) -> str:
+    """What to say where :func:`phase_unit` finds none."""
     return (
         f"its phase images reach from {low:g} to {high:g}: not clearly radians (±3.14), degrees (±180), "
         "milliradians (±3142: GE, Philips), 4096 (±4096: Siemens) or 0-4095 (Siemens, not rescaled); say which in "
@@ -65,7 +65,7 @@ def no_unit(low: float, high: float) -> str:
     )
 
 
-def polar(magnitude: Array, phase: Array, unit: str) -> NDArray[np.complex64]:
+def complex_from_polar(magnitude: Array, phase: Array, unit: str) -> NDArray[np.complex64]:
     """Complex values.
 
     Args:
@@ -78,6 +78,6 @@ def polar(magnitude: Array, phase: Array, unit: str) -> NDArray[np.complex64]:
     return np.asarray(magnitude * np.exp(1j * angle), dtype=np.complex64)
 
 
-def spread(images: Sequence[Array]) -> tuple[float, float]:
+def value_range(images: Sequence[Array]) -> tuple[float, float]:
     """Smallest and largest value over several images."""
     return min(float(i.min()) for i in images), max(float(i.max()) for i in images)

@@ -9,10 +9,10 @@ from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
 from taskgan.cohort.pairs import REQUIRED, SPLITS
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
-from taskgan.prepare.mr.rows import KNOWN, Row, parse_row
+from taskgan.prepare.mr.rows import KNOWN, ImageRow, parse_row
 from taskgan.prepare.mr.settings import MrPreparation
-from taskgan.prepare.names import deal, named_alike, participant
-from taskgan.prepare.table import Line, Table
+from taskgan.prepare.names import assign_splits, name_problems, participant
+from taskgan.prepare.table import InputTable, TableRow
 
 NUMBER = "contrast_number"
 """Column of ``pairs.csv``, where a cohort has some of the six contrasts: 0, 1, … without gaps, as classes are."""
@@ -35,43 +35,43 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Subject:
+class SubjectImages:
     """One subject's images.
 
     Attributes:
         name: As BIDS calls it, ``sub-P01``.
-        called: As the table calls it, for messages.
+        table_name: As the table calls it, for messages.
         split: ``train``, ``val`` or ``test``.
         inputs: Rows by delay (number, from 1) and echo: real and imaginary part, or magnitude and phase.
         targets: Rows by contrast.
         masks: Rows by name.
-        about: The table's further columns.
+        columns: The table's further columns.
     """
 
     name: str
-    called: str
+    table_name: str
     split: str
-    inputs: Mapping[tuple[int, int], tuple[Row, Row]]
-    targets: Mapping[str, Row]
-    masks: Mapping[str, Row]
-    about: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[tuple[int, int], tuple[ImageRow, ImageRow]]
+    targets: Mapping[str, ImageRow]
+    masks: Mapping[str, ImageRow]
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Plan:
+class CohortPlan:
     """All subjects, in the order of the table.
 
     Attributes:
         subjects: Each with the whole protocol.
         protocol: Of the input.
-        further: The table's further columns.
-        dealt: Whether the splits were dealt here rather than given.
+        extra_columns: The table's further columns.
+        splits_assigned: Whether the splits were dealt here rather than given.
     """
 
-    subjects: tuple[Subject, ...]
+    subjects: tuple[SubjectImages, ...]
     protocol: Protocol
-    further: tuple[str, ...]
-    dealt: bool
+    extra_columns: tuple[str, ...]
+    splits_assigned: bool
 
     @property
     def contrasts(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class Plan:
         return 1 < len(self.contrasts) < len(CONTRASTS)
 
 
-def plan(table: Table, settings: MrPreparation) -> Plan:
+def plan_cohort(table: InputTable, settings: MrPreparation) -> CohortPlan:
     """Find out what a table describes.
 
     Raises:
@@ -97,79 +97,79 @@ def plan(table: Table, settings: MrPreparation) -> Plan:
         for name in further
         if name in _OWN or _OWN_INPUT.fullmatch(name)
     ]
-    rows: dict[str, list[Row]] = {}
-    lines: dict[str, list[Line]] = {}
+    rows: dict[str, list[ImageRow]] = {}
+    lines: dict[str, list[TableRow]] = {}
     for line in table.lines:
         row = parse_row(line, table, problems)
         if line["subject"]:
             lines.setdefault(line["subject"], []).append(line)
             rows.setdefault(line["subject"], []).extend([row] if row is not None else [])
-    problems += named_alike(list(lines))
-    problems += _twice(rows)
+    problems += name_problems(list(lines))
+    problems += _duplicate_problems(rows)
     if problems:  # what follows would only repeat them: an image is missing because its row is wrong
         raise Problems(f"{table.source} cannot be prepared", problems)
-    about = {name: _one_value(name, own, further, problems) for name, own in lines.items()}
+    columns = {name: _subject_columns(name, own, further, problems) for name, own in lines.items()}
     protocol = _protocol(rows.values())
     inputs = {name: _inputs(name, own, protocol, problems) for name, own in rows.items()}
-    splits, dealt = _splits(lines, rows, about, settings, problems)
+    splits, dealt = _splits(lines, rows, columns, settings, problems)
     if problems:
         raise Problems(f"{table.source} cannot be prepared", problems)
     subjects = tuple(
-        Subject(
+        SubjectImages(
             participant(name),
             name,
             splits[name],
             inputs[name],
             {c: r for c in CONTRASTS for r in own if r.role == "target" and r.name == c},
             {m: r for m in MASK_TYPES for r in own if r.role == "mask" and r.name == m},
-            about[name],
+            columns[name],
         )
         for name, own in rows.items()
     )
-    return Plan(subjects, protocol, further, dealt)
+    return CohortPlan(subjects, protocol, further, dealt)
 
 
-def _twice(rows: Mapping[str, Sequence[Row]]) -> list[str]:
+def _duplicate_problems(rows: Mapping[str, Sequence[ImageRow]]) -> list[str]:
     """Images that a subject has twice, and files that are named twice."""
     problems = []
-    files: dict[object, tuple[str, Row]] = {}
+    files: dict[object, tuple[str, ImageRow]] = {}
     for subject, own in rows.items():
-        seen: dict[object, Row] = {}
+        row_of_key: dict[object, ImageRow] = {}
         for row in own:
-            before = seen.setdefault(row.key, row)
+            before = row_of_key.setdefault(row.key, row)
             if before is not row:
                 problems.append(
-                    f"row {row.number} gives subject {subject} the {row.shown} ({row.path.name}), row "
+                    f"row {row.number} gives subject {subject} the {row.description} ({row.path.name}), row "
                     f"{before.number} did before ({before.path.name}); a subject has each image once"
                 )
                 continue
             # Of a DICOM folder, rows may pick different images.
-            pick = None if row.path.name.endswith(SUFFIXES) else row.pick
+            pick = None if row.path.name.endswith(SUFFIXES) else row.series_filter
             other, first = files.setdefault((row.path.resolve(), pick), (subject, row))
             if first is not row:
                 whose = "" if other == subject else f" of subject {other}"
                 problems.append(
                     f"row {row.number} (subject {subject}) names {row.path}, which row {first.number} names as the "
-                    f"{first.shown}{whose}; a file is one image"
+                    f"{first.description}{whose}; a file is one image"
                 )
     return problems
 
 
-def _one_value(
-    name: str, lines: Iterable[Line], columns: Sequence[str], problems: list[str]
+def _subject_columns(
+    name: str, lines: Iterable[TableRow], columns: Sequence[str], problems: list[str]
 ) -> dict[str, str]:
     """What the further columns say of a subject: the same in every row, or empty."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for column in columns:
         values = list(dict.fromkeys(line[column] for line in lines if line[column]))
         if len(values) > 1:
-            shown = " and ".join(repr(value) for value in values[:2])
-            problems.append(f"subject {name} has {column} {shown}, expected one value in all its rows")
-        found[column] = values[0] if values else ""
-    return found
+            listing = " and ".join(repr(value) for value in values[:2])
+            problems.append(f"subject {name} has {column} {listing}, expected one value in all its rows")
+        fields[column] = values[0] if values else ""
+    return fields
 
 
-def _protocol(rows: Iterable[Sequence[Row]]) -> Protocol:
+def _protocol(rows: Iterable[Sequence[ImageRow]]) -> Protocol:
     """All delays and echoes that any subject has."""
     inputs = [row for own in rows for row in own if row.role == "input"]
     delays = tuple(sorted({row.delay_ms for row in inputs}))
@@ -177,18 +177,18 @@ def _protocol(rows: Iterable[Sequence[Row]]) -> Protocol:
 
 
 def _inputs(
-    name: str, rows: Sequence[Row], protocol: Protocol, problems: list[str]
-) -> dict[tuple[int, int], tuple[Row, Row]]:
+    name: str, rows: Sequence[ImageRow], protocol: Protocol, problems: list[str]
+) -> dict[tuple[int, int], tuple[ImageRow, ImageRow]]:
     """Both parts of every delay and echo."""
     own = {(row.delay_ms, row.echo, row.part): row for row in rows if row.role == "input"}
     if not own:
-        given = ", ".join(row.shown for row in rows)
+        available = ", ".join(row.description for row in rows)
         problems.append(
-            f"subject {name} has no input (it has {given}): expected the delays and echoes of a multi-delay "
+            f"subject {name} has no input (it has {available}): expected the delays and echoes of a multi-delay "
             "multi-echo acquisition, each as real and imag or as magnitude and phase"
         )
         return {}
-    found = {}
+    pairs = {}
     lacking: list[str] = []
     for number, delay in enumerate(protocol.delays, start=1):
         for echo in range(1, protocol.echoes + 1):
@@ -196,7 +196,7 @@ def _inputs(
             place = f"delay {delay:g} ms, echo {echo}"
             pair = next((p for p in _PAIRS if parts == set(p)), None)
             if pair is not None:
-                found[number, echo] = (own[delay, echo, pair[0]], own[delay, echo, pair[1]])
+                pairs[number, echo] = (own[delay, echo, pair[0]], own[delay, echo, pair[1]])
             elif not parts:
                 lacking.append(place)
             elif len(parts) == 1:
@@ -214,18 +214,18 @@ def _inputs(
             f"subject {name} has no image at {'; '.join(lacking)}: all subjects together have {every} and "
             f"{protocol.echoes} echo{'es' * (protocol.echoes > 1)}, expected all of them of each subject"
         )
-    return found
+    return pairs
 
 
 def _splits(
-    lines: Mapping[str, Sequence[Line]],
-    rows: Mapping[str, Sequence[Row]],
-    about: Mapping[str, Mapping[str, str]],
+    lines: Mapping[str, Sequence[TableRow]],
+    rows: Mapping[str, Sequence[ImageRow]],
+    columns: Mapping[str, Mapping[str, str]],
     settings: MrPreparation,
     problems: list[str],
 ) -> tuple[dict[str, str], bool]:
     """The split of each subject, and whether it was dealt."""
-    given: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for name, own in lines.items():
         values = list(dict.fromkeys(line["split"].lower() for line in own if line["split"]))
         problems += [
@@ -238,26 +238,26 @@ def _splits(
                 f"subject {name} is in the splits {' and '.join(values)}: a subject belongs to one split"
             )
         if values:
-            given[name] = values[0]
+            splits[name] = values[0]
     learnt = {name for name, own in rows.items() if any(row.role == "target" for row in own)}
-    if given and settings.stratify:
+    if splits and settings.stratify:
         problems.append("subjects are stratified only where splits are dealt, and the table gives them")
-    if given:
+    if splits:
         problems += [
-            f"subject {name} has no split while others have one" for name in lines if name not in given
+            f"subject {name} has no split while others have one" for name in lines if name not in splits
         ]
         problems += [
             f"subject {name} is in split {quoted(split)} but has no target; without one it can only be in 'test'"
-            for name, split in given.items()
+            for name, split in splits.items()
             if split != "test" and name not in learnt
         ]
-        return given, False
-    if settings.stratify and not all(settings.stratify in own for own in about.values()):
+        return splits, False
+    if settings.stratify and not all(settings.stratify in own for own in columns.values()):
         problems.append(f"there is no further column {quoted(settings.stratify)} to stratify by")
         return {}, True
-    strata = {name: about[name].get(settings.stratify, "") for name in lines if name in learnt}
+    strata = {name: columns[name].get(settings.stratify, "") for name in lines if name in learnt}
     try:
-        dealt = deal(strata, shares=settings.splits, seed=settings.seed)
+        dealt = assign_splits(strata, shares=settings.splits, seed=settings.seed)
     except UserError as error:
         problems.append(f"the subjects cannot be dealt to splits: {error}")
         return {}, True

@@ -7,32 +7,32 @@ from dataclasses import replace
 import numpy as np
 
 from taskgan.core.errors import UserError
-from taskgan.prepare.grid import difference
+from taskgan.prepare.grid import grid_difference
 from taskgan.prepare.images import Image, read_image
-from taskgan.prepare.mr.findings import Findings
-from taskgan.prepare.mr.phase import no_unit, polar, spread, unit_of
-from taskgan.prepare.mr.plan import Subject
-from taskgan.prepare.mr.rows import Row
+from taskgan.prepare.mr.findings import SubjectReport
+from taskgan.prepare.mr.phase import complex_from_polar, phase_unit, unit_problem, value_range
+from taskgan.prepare.mr.plan import SubjectImages
+from taskgan.prepare.mr.rows import ImageRow
 
-Images = dict[Row, Image]
+Images = dict[ImageRow, Image]
 
 
-def read_rows(subject: Subject, found: Findings) -> Images:
+def read_rows(subject: SubjectImages, report: SubjectReport) -> Images:
     """Every image of a subject by its row. What cannot be read or cannot be right is a problem."""
     images: Images = {}
     parts = [row for pair in subject.inputs.values() for row in pair]
     for row in (*parts, *subject.targets.values(), *subject.masks.values()):
         try:
-            images[row] = read_image(row.path, row.pick)
+            images[row] = read_image(row.path, row.series_filter)
         except UserError as error:
-            found.wrong(f"row {row.number}: {error}")
+            report.add_problem(f"row {row.number}: {error}")
     for row, image in images.items():
-        text = _not_right(row, image)
+        text = _value_problem(row, image)
         if text:
-            found.wrong(f"row {row.number}: {row.path} {text}")
+            report.add_problem(f"row {row.number}: {row.path} {text}")
     signed = [images[row].data for row in parts if row in images and row.part in ("real", "imag")]
-    if signed and not found.problems and min(float(data.min()) for data in signed) >= 0:
-        found.wrong(
+    if signed and not report.problems and min(float(data.min()) for data in signed) >= 0:
+        report.add_problem(
             "its real and imaginary parts have no value below 0, expected signed parts (a lost rescale intercept, "
             "or magnitudes?)"
         )
@@ -49,31 +49,31 @@ def digests(images: Images) -> dict[int, str]:
 
 
 def complex_inputs(
-    subject: Subject, images: Mapping[Row, Image], found: Findings
+    subject: SubjectImages, images: Mapping[ImageRow, Image], report: SubjectReport
 ) -> dict[tuple[int, int], Image]:
     """Inputs by delay and echo, complex. Both parts of one must lie on one grid: a phase cannot be resampled."""
     phases = [row for pair in subject.inputs.values() for row in pair if row.part == "phase"]
     unknown = [images[row].data for row in phases if not row.units]
     unit = None
     if unknown:
-        low, high = spread(unknown)  # of all of them: one export has one unit
-        unit = unit_of(low, high)
+        low, high = value_range(unknown)  # of all of them: one export has one unit
+        unit = phase_unit(low, high)
         if unit is None:
-            found.wrong(no_unit(low, high))
+            report.add_problem(unit_problem(low, high))
     joined = {}
     for key, (one, other) in subject.inputs.items():
         first, second = images[one], images[other]
-        text = difference(second.data.shape, second.affine, first.data.shape, first.affine)
+        text = grid_difference(second.data.shape, second.affine, first.data.shape, first.affine)
         if text:
-            found.wrong(
+            report.add_problem(
                 f"row {other.number}: {other.path} {text} like {one.path} (row {one.number}), the {one.part} of "
                 "the same image"
             )
         elif one.part == "real":
             joined[key] = replace(first, data=_cartesian(first, second))
         elif stored := other.units or unit:
-            found.units.add(stored)
-            joined[key] = replace(first, data=polar(first.data, second.data, stored))
+            report.units.add(stored)
+            joined[key] = replace(first, data=complex_from_polar(first.data, second.data, stored))
     return joined
 
 
@@ -83,7 +83,7 @@ def _cartesian(real: Image, imag: Image) -> np.ndarray:
     return values
 
 
-def _not_right(row: Row, image: Image) -> str:
+def _value_problem(row: ImageRow, image: Image) -> str:
     """What the values of an image cannot be, as the end of a sentence."""
     low, high = float(image.data.min()), float(image.data.max())
     if row.role == "mask":

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
 from taskgan.core.parse import quoted
-from taskgan.prepare.dicom.series import Pick
+from taskgan.prepare.dicom.series import SeriesFilter
 from taskgan.prepare.mr.phase import UNITS
-from taskgan.prepare.table import Line, Table
+from taskgan.prepare.table import InputTable, TableRow
 
 ROLES = ("input", "target", "mask")
 PARTS = ("real", "imag", "magnitude", "phase")
@@ -18,7 +18,7 @@ KNOWN = (*REQUIRED, "split", "delay_ms", "echo", "part", "name", "te_ms", "tr_ms
 
 
 @dataclass(frozen=True)
-class Row:
+class ImageRow:
     """One image of a subject.
 
     Attributes:
@@ -53,21 +53,21 @@ class Row:
         return (self.role, self.name, self.delay_ms, self.echo, self.part)
 
     @property
-    def shown(self) -> str:
+    def description(self) -> str:
         """The image in words, for messages."""
         if self.role == "input":
             return f"{self.part} at delay {self.delay_ms:g} ms, echo {self.echo}"
         return self.name if self.role == "target" else f"mask {self.name}"
 
     @property
-    def pick(self) -> Pick:
+    def series_filter(self) -> SeriesFilter:
         """Which image of a DICOM folder is meant."""
         if self.role != "input":
-            return Pick(self.series)
-        return Pick(self.series, self.part, self.delay_ms, self.echo)
+            return SeriesFilter(self.series)
+        return SeriesFilter(self.series, self.part, self.delay_ms, self.echo)
 
 
-def parse_row(line: Line, table: Table, problems: list[str]) -> Row | None:
+def parse_row(line: TableRow, table: InputTable, problems: list[str]) -> ImageRow | None:
     """A row, or None with its problems added to ``problems``."""
     before = len(problems)
     where = f"row {line.number}"
@@ -80,13 +80,13 @@ def parse_row(line: Line, table: Table, problems: list[str]) -> Row | None:
         problems.append(f"{where}: {path} does not exist")
     values = {name: _number(line, name, problems) for name in ("delay_ms", "echo", "te_ms", "tr_ms")}
     if role == "input":
-        problems += _of_input(line, values)
+        problems += _input_problems(line, values)
     if role in ("target", "mask"):
         known = CONTRASTS if role == "target" else tuple(MASK_TYPES)
-        problems += _of_named(line, role, known)
+        problems += _named_problems(line, role, known)
     if len(problems) > before:
         return None
-    return Row(
+    return ImageRow(
         line.number,
         role,
         path,
@@ -101,7 +101,7 @@ def parse_row(line: Line, table: Table, problems: list[str]) -> Row | None:
     )
 
 
-def _of_input(line: Line, values: dict[str, float | None]) -> list[str]:
+def _input_problems(line: TableRow, values: dict[str, float | None]) -> list[str]:
     where = f"row {line.number}"
     problems = [
         f"{where} is an input without {column}, expected {what}"
@@ -132,7 +132,7 @@ def _of_input(line: Line, values: dict[str, float | None]) -> list[str]:
     return problems
 
 
-def _of_named(line: Line, role: str, known: tuple[str, ...]) -> list[str]:
+def _named_problems(line: TableRow, role: str, known: tuple[str, ...]) -> list[str]:
     where = f"row {line.number}"
     problems = [
         f"{where} is a {role} with {column} {quoted(line[column])}, expected none"
@@ -148,7 +148,7 @@ def _of_named(line: Line, role: str, known: tuple[str, ...]) -> list[str]:
     return [*problems, f"{where} is a {role} named {quoted(line['name'])}, expected {_either(known)}{hint}"]
 
 
-def _number(line: Line, column: str, problems: list[str]) -> float | None:
+def _number(line: TableRow, column: str, problems: list[str]) -> float | None:
     if not line[column]:
         return None
     try:

@@ -10,9 +10,9 @@ from taskgan import __version__
 from taskgan.cohort import bids, mdme
 from taskgan.cohort.images import write_volume
 from taskgan.cohort.pairs import write_pairs
-from taskgan.prepare.mr.load import Loaded
-from taskgan.prepare.mr.plan import NUMBER, Plan, Protocol, Subject
-from taskgan.prepare.mr.rows import Row
+from taskgan.prepare.mr.load import SubjectVolumes
+from taskgan.prepare.mr.plan import NUMBER, CohortPlan, Protocol, SubjectImages
+from taskgan.prepare.mr.rows import ImageRow
 
 MASKS = Path("derivatives") / "masks"
 _README = """\
@@ -30,7 +30,7 @@ def mask_path(subject: str, name: str) -> Path:
     return MASKS / subject / "anat" / f"{subject}_desc-{name}_mask.nii.gz"
 
 
-def write_subject(folder: Path, subject: Subject, protocol: Protocol, loaded: Loaded) -> None:
+def write_subject(folder: Path, subject: SubjectImages, protocol: Protocol, loaded: SubjectVolumes) -> None:
     """Write a subject's images and sidecars.
 
     Args:
@@ -43,7 +43,7 @@ def write_subject(folder: Path, subject: Subject, protocol: Protocol, loaded: Lo
         row = subject.inputs[delay, echo][0]
         td = protocol.delays[delay - 1]
         side = {
-            **_times(row, loaded.about[row.number]),
+            **_times(row, loaded.sidecars[row.number]),
             "InversionTime": td / 1000,
             **_units(loaded.input_factor),
         }
@@ -55,33 +55,35 @@ def write_subject(folder: Path, subject: Subject, protocol: Protocol, loaded: Lo
     for name, target in loaded.targets.items():
         row, scale = subject.targets[name], loaded.target_factors[name]
         path = folder / mdme.target_path(subject.name, name)
-        side = {**_times(row, loaded.about[row.number]), "SequenceName": name, **_units(scale)}
+        side = {**_times(row, loaded.sidecars[row.number]), "SequenceName": name, **_units(scale)}
         write_volume(path, target / np.float32(scale), loaded.affine, side=side)
     for name, mask in loaded.masks.items():
-        side = {**loaded.about[subject.masks[name].number], "Type": mdme.MASK_TYPES[name]}
+        side = {**loaded.sidecars[subject.masks[name].number], "Type": mdme.MASK_TYPES[name]}
         write_volume(folder / mask_path(subject.name, name), mask, loaded.affine, side=side)
 
 
-def write_tables(folder: Path, plan: Plan) -> None:
+def write_tables(folder: Path, plan: CohortPlan) -> None:
     """Write ``pairs.csv``, the participants and the top of the data set."""
     masks = any(subject.masks for subject in plan.subjects)
-    bids.write_top(
+    bids.write_dataset_files(
         folder,
         name="Multi-contrast MR",
         readme=_README.format(version=__version__),
         derivative=MASKS if masks else None,
         derivative_name="Masks",
     )
-    about = {name: f"Column {name} of the table that the cohort was made from" for name in plan.further}
+    descriptions = {
+        name: f"Column {name} of the table that the cohort was made from" for name in plan.extra_columns
+    }
     bids.write_participants(
         folder,
-        {**about, "split": "train, val or test"},
-        [{"participant_id": s.name, **s.about, "split": s.split} for s in plan.subjects],
+        {**descriptions, "split": "train, val or test"},
+        [{"participant_id": s.name, **s.columns, "split": s.split} for s in plan.subjects],
     )
     write_pairs(folder / "pairs.csv", _pairs(plan))
 
 
-def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
+def _pairs(plan: CohortPlan) -> Sequence[Mapping[str, object]]:
     """One row a subject and contrast.
 
     A subject without contrasts is only restored: it has a row, without a clean image, for every contrast that
@@ -119,20 +121,20 @@ def _pairs(plan: Plan) -> Sequence[Mapping[str, object]]:
                         else ""
                         for mask in masks
                     },
-                    **subject.about,
+                    **subject.columns,
                 }
             )
     return rows
 
 
-def _times(row: Row, about: Mapping[str, Any]) -> dict[str, Any]:
+def _times(row: ImageRow, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What the file says, and what the table says in its place. Times are in seconds."""
-    said = dict(about)
+    fields = dict(metadata)
     if row.te_ms is not None:
-        said["EchoTime"] = row.te_ms / 1000
+        fields["EchoTime"] = row.te_ms / 1000
     if row.tr_ms is not None:
-        said["RepetitionTime"] = row.tr_ms / 1000
-    return said
+        fields["RepetitionTime"] = row.tr_ms / 1000
+    return fields
 
 
 def _units(scale: float) -> dict[str, Any]:

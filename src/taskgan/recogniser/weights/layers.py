@@ -29,11 +29,11 @@ class Layer(NamedTuple):
     bias: NDArray[np.floating]
 
 
-def fitted(found: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tensor]:
+def checked_state(layers: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tensor]:
     """The state of a :class:`~taskgan.networks.vgg_face.VggFace` from a file's layers.
 
     Args:
-        found: By name, ``conv1_1`` to ``fc8``.
+        layers: By name, ``conv1_1`` to ``fc8``.
         width: Of the network that they are for.
         path: For messages.
 
@@ -43,21 +43,22 @@ def fitted(found: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tens
     Raises:
         UserError: If a layer is missing, is one too many, has another shape or holds NaN.
     """
-    wanted = layer_shapes(width)
-    for name in wanted:
-        if name not in found:
+    expected = layer_shapes(width)
+    for name in expected:
+        if name not in layers:
             raise UserError(
-                f"{path} has no layer {name}: found {_listed(found)}, expected VGG-Face's 16 layers conv1_1 to fc8"
+                f"{path} has no layer {name}: found {_name_list(layers)}, expected VGG-Face's 16 layers "
+                "conv1_1 to fc8"
             )
-    strange = [name for name in found if name not in wanted]
+    strange = [name for name in layers if name not in expected]
     if strange:
         raise UserError(
             f"{path} has the layer {strange[0]}, expected no others than VGG-Face's conv1_1 to fc8"
         )
     state: dict[str, Tensor] = {}
-    for name, shape in wanted.items():
-        layer = found[name]
-        if not _fits(layer.weight.shape, shape):
+    for name, shape in expected.items():
+        layer = layers[name]
+        if not _same_shape(layer.weight.shape, shape):
             raise UserError(
                 f"{path}: weights of {name} are {_times(layer.weight.shape)}, expected {_times(shape)} as in VGG-Face"
                 + (f" of width {width}" if width != 64 else "")
@@ -72,19 +73,19 @@ def fitted(found: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tens
     return state
 
 
-def _fits(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+def _same_shape(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """The same, or the same flattened; (O, I, 1, 1) is (O, I). Another order of axes is neither."""
-    if found == wanted:
+    if shape == expected:
         return True
-    flat = (wanted[0], math.prod(wanted[1:]))
-    if len(wanted) == 4:
-        return found == flat
-    square = len(found) == 4 and found[2] == found[3]
-    return square and (found[0], math.prod(found[1:])) == flat
+    flat = (expected[0], math.prod(expected[1:]))
+    if len(expected) == 4:
+        return shape == flat
+    square = len(shape) == 4 and shape[2] == shape[3]
+    return square and (shape[0], math.prod(shape[1:])) == flat
 
 
-def _listed(found: Mapping[str, Layer]) -> str:
-    names = list(found)
+def _name_list(layers: Mapping[str, Layer]) -> str:
+    names = list(layers)
     if not names:
         return "none"
     return ", ".join(names) if len(names) <= 4 else f"{len(names)} layers from {names[0]} to {names[-1]}"

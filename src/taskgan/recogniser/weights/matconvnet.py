@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.core.parse import cut
+from taskgan.core.parse import truncated
 from taskgan.networks.vgg_face import MEAN
 from taskgan.recogniser.weights.layers import Layer
 
@@ -36,28 +36,28 @@ def matconvnet_layers(path: Path) -> dict[str, Layer]:
     net = held.get("net")
     layers = held.get("layers", _field(net, "layers"))
     if layers is None:
-        names = cut(", ".join(sorted(held))) or "nothing"
+        names = truncated(", ".join(sorted(held))) or "nothing"
         raise UserError(f"{path} holds {names}, expected the MatConvNet network's cell array layers")
     for place in (held, net):
         meta = _field(place, "meta")
         _check_mean(
             _field(_field(meta if meta is not None else place, "normalization"), "averageImage"), path
         )
-    found: dict[str, Layer] = {}
+    by_name: dict[str, Layer] = {}
     for number, layer in enumerate(layers if isinstance(layers, list) else [layers], start=1):
         one = _only(layer)
         pair = _weights(one)
         if pair is None:
             continue
-        name = cut(_text(_field(one, "name"))) or f"layer {number}"
+        name = truncated(_text(_field(one, "name"))) or f"layer {number}"
         if any(isinstance(part, dict | list) for part in pair):
             raise UserError(f"{path}: {name} has weights that are no arrays, expected filters H×W×Cin×Cout")
         filters = np.atleast_1d(np.asarray(pair[0]))
         if filters.ndim > 4 or any(np.asarray(part).dtype.kind != "f" for part in pair):
             raise UserError(f"{path}: {name} has weights {filters.shape}, expected filters H×W×Cin×Cout")
         filters = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))  # MATLAB drops them at the end
-        found[name] = Layer(np.ascontiguousarray(filters.transpose(3, 2, 0, 1)), np.asarray(pair[1]))
-    return found
+        by_name[name] = Layer(np.ascontiguousarray(filters.transpose(3, 2, 0, 1)), np.asarray(pair[1]))
+    return by_name
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -76,7 +76,9 @@ def _read(path: Path) -> dict[str, Any]:
                     f"{path} is a MATLAB 7.3 file (HDF5), expected version 5 to 7 like the released vgg-face.mat; in "
                     "MATLAB: save(file, '-struct', 'net', '-v7')"
                 )
-            found = f"its reader died with signal {-done.returncode}" if done.returncode < 0 else cut(said)
+            found = (
+                f"its reader died with signal {-done.returncode}" if done.returncode < 0 else truncated(said)
+            )
             raise UserError(
                 f"{path} cannot be read as a MATLAB file ({found}), expected a whole vgg-face.mat"
             )
@@ -101,10 +103,10 @@ def _check_mean(image: Any, path: Path) -> None:
     mean = values.astype(np.float64).reshape(-1, 3).mean(axis=0)
     if np.allclose(mean, MEAN, rtol=0, atol=_NEAR):
         return
-    shown, wanted = (", ".join(f"{v:.4f}" for v in m) for m in (mean, MEAN))
+    actual, expected = (", ".join(f"{v:.4f}" for v in m) for m in (mean, MEAN))
     order = ", which is blue first" if np.allclose(mean[::-1], MEAN, rtol=0, atol=_NEAR) else ""
     raise UserError(
-        f"{path}: averageImage is ({shown}){order}; expected VGG-Face's ({wanted}), red first, which is what its "
+        f"{path}: averageImage is ({actual}){order}; expected VGG-Face's ({expected}), red first, which is what its "
         "input is made with"
     )
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from taskgan.core.errors import UserError
-from taskgan.core.parse import cut, reason
+from taskgan.core.parse import error_text, truncated
 from taskgan.core.tensors import load_torch
 from taskgan.recogniser.weights.layers import Layer
 
@@ -23,7 +23,7 @@ def state_dict_layers(path: Path) -> dict[str, Layer]:
         state = load_torch(path)
     except Exception as error:  # pickle, zip and torch each have their own
         raise UserError(
-            f"{path} cannot be read as a PyTorch state dict ({reason(error).rstrip('.')}), expected tensors and "
+            f"{path} cannot be read as a PyTorch state dict ({error_text(error).rstrip('.')}), expected tensors and "
             "their names alone, whole"
         ) from None
     if not isinstance(state, dict) or not state:
@@ -32,15 +32,17 @@ def state_dict_layers(path: Path) -> dict[str, Layer]:
         )
     for key, value in state.items():
         if not isinstance(value, Tensor):
-            raise UserError(f"{path}: {cut(str(key))} is a {type(value).__name__}, expected tensors alone")
+            raise UserError(
+                f"{path}: {truncated(str(key))} is a {type(value).__name__}, expected tensors alone"
+            )
         if value.layout != torch.strided or not value.is_floating_point() or _expanded(value):
             kind = str(value.dtype).removeprefix("torch.")
             raise UserError(
-                f"{path}: {cut(str(key))} is no plain tensor of real numbers ({kind}), expected float32"
+                f"{path}: {truncated(str(key))} is no plain tensor of real numbers ({kind}), expected float32"
             )
         if not isinstance(key, str) or key.rpartition(".")[2] not in _PARTS:
             raise UserError(
-                f"{path} holds {cut(str(key))}, expected conv1_1.weight to fc8.bias and nothing else"
+                f"{path} holds {truncated(str(key))}, expected conv1_1.weight to fc8.bias and nothing else"
             )
     names = dict.fromkeys(key.rpartition(".")[0] for key in state)
     for name in names:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.core.parse import cut
+from taskgan.core.parse import truncated
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _FUNCTIONS = (6, 7, 8)
@@ -131,13 +131,13 @@ class _Reader:
             return self._tensor(index, _ELEMENTS[last.removesuffix("Tensor")], depth)
         if module == "torch" and last.removesuffix("Storage") in _ELEMENTS and last.endswith("Storage"):
             return self._storage(index, _ELEMENTS[last.removesuffix("Storage")])
-        made = Torch7Object(name)
-        self._known[index] = made
+        instance = Torch7Object(name)
+        self._known[index] = instance
         fields = self.value(depth + 1)
         if not isinstance(fields, dict):
-            raise self._broken(f"has an object {cut(name)} without a table of fields", "layers of nn")
-        made.fields.update(fields)
-        return made
+            raise self._broken(f"has an object {truncated(name)} without a table of fields", "layers of nn")
+        instance.fields.update(fields)
+        return instance
 
     def _tensor(self, index: int, elements: str, depth: int) -> NDArray[Any]:
         axes = self._int("the axes of a tensor")
@@ -193,13 +193,13 @@ class _Reader:
                 f"ends inside {what}: {size} bytes wanted at byte {self._at}, {self._left} left",
                 "a whole file",
             )
-        found = self._data[self._at : self._at + size].view(elements)
+        values = self._data[self._at : self._at + size].view(elements)
         self._at += size
-        return found
+        return values
 
     @property
     def _left(self) -> int:
         return len(self._data) - self._at
 
-    def _broken(self, found: str, expected: str) -> UserError:
-        return UserError(f"{self._path} {found}; expected {expected}, as Torch7 writes them")
+    def _broken(self, problem: str, expected: str) -> UserError:
+        return UserError(f"{self._path} {problem}; expected {expected}, as Torch7 writes them")

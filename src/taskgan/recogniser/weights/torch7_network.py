@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.core.parse import cut
+from taskgan.core.parse import truncated
 from taskgan.networks.vgg_face import layer_shapes
 from taskgan.recogniser.weights.layers import Layer
 from taskgan.recogniser.weights.torch7 import Torch7Object, read_torch7
@@ -29,17 +29,17 @@ def torch7_layers(path: Path) -> dict[str, Layer]:
     """
     root = read_torch7(path)
     if not isinstance(root, Torch7Object) or "modules" not in root.fields:
-        raise UserError(f"{path} holds {_called(root)}, expected a network such as nn.Sequential")
+        raise UserError(f"{path} holds {_type_name(root)}, expected a network such as nn.Sequential")
     names = list(layer_shapes(1))
-    found = list(_with_weights(root, path, 0, set()))
-    if len(found) != len(names):
-        raise UserError(f"{path} has {len(found)} layers with weights, expected VGG-Face's {len(names)}")
+    modules = list(_with_weights(root, path, 0, set()))
+    if len(modules) != len(names):
+        raise UserError(f"{path} has {len(modules)} layers with weights, expected VGG-Face's {len(names)}")
     layers: dict[str, Layer] = {}
-    for name, module in zip(names, found, strict=True):
-        wanted = "SpatialConvolution" if name.startswith("conv") else "Linear"
-        if wanted not in module.kind:
+    for name, module in zip(names, modules, strict=True):
+        expected = "SpatialConvolution" if name.startswith("conv") else "Linear"
+        if expected not in module.kind:
             raise UserError(
-                f"{path} has {cut(module.kind)} in the place of {name}, expected nn.{wanted} there"
+                f"{path} has {truncated(module.kind)} in the place of {name}, expected nn.{expected} there"
             )
         layers[name] = Layer(*(_numbers(module, part, name, path) for part in ("weight", "bias")))
     first = layers["conv1_1"]
@@ -57,7 +57,7 @@ def _blue_last(weight: NDArray[np.floating]) -> NDArray[np.floating]:
 def _numbers(module: Torch7Object, part: str, name: str, path: Path) -> NDArray[np.floating]:
     values = module.fields.get(part)
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
-        raise UserError(f"{path}: the {part} of {name} is {_called(values)}, expected a tensor of numbers")
+        raise UserError(f"{path}: the {part} of {name} is {_type_name(values)}, expected a tensor of numbers")
     return values
 
 
@@ -78,9 +78,9 @@ def _with_weights(module: Torch7Object, path: Path, depth: int, seen: set[int]) 
             yield from _with_weights(inside[key], path, depth + 1, seen)
 
 
-def _called(value: Any) -> str:
+def _type_name(value: Any) -> str:
     if isinstance(value, Torch7Object):
-        return f"an object {cut(value.kind)}"
+        return f"an object {truncated(value.kind)}"
     if isinstance(value, np.ndarray):
         return f"a tensor of {value.dtype}"
     return {dict: "a table", type(None): "nothing", float: "a number"}.get(

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from taskgan.core.errors import UserError
-from taskgan.recogniser.weights.layers import FILES, Layer, fitted
+from taskgan.recogniser.weights.layers import FILES, Layer, checked_state
 from taskgan.recogniser.weights.matconvnet import matconvnet_layers
 from taskgan.recogniser.weights.state_dict import state_dict_layers
 from taskgan.recogniser.weights.torch7_network import torch7_layers
@@ -41,4 +41,4 @@ def load_vgg_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
         raise UserError(f"{path} does not exist, expected {FILES}")
     if path.suffix.lower() not in _FORMATS:
         raise UserError(f"{path} ends in {path.suffix or 'nothing'}, expected {FILES}")
-    return fitted(_FORMATS[path.suffix.lower()](path), width, path)
+    return checked_state(_FORMATS[path.suffix.lower()](path), width, path)

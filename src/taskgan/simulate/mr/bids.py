@@ -8,7 +8,7 @@ from typing import Any
 
 from taskgan import __version__
 from taskgan.cohort.mdme import MASK_TYPES
-from taskgan.simulate.folder import TRUTH
+from taskgan.simulate.folder import TRUTH_FOLDER
 from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 MASKS = MASK_TYPES
@@ -43,14 +43,14 @@ and contrast, cohort.yaml the settings, seed, versions and measured figures.
 TOP = {
     "name": "Simulated multi-contrast MR",
     "truth": "True lesions and tissues",
-    "verb": "simulate mr",
+    "command": "simulate mr",
     "readme": _README,
 }
 
 
 def truth_path(subject: str, name: str) -> Path:
     """Path of a mask of :data:`MASKS`."""
-    return TRUTH / subject / "anat" / f"{subject}_desc-{name}_mask.nii.gz"
+    return TRUTH_FOLDER / subject / "anat" / f"{subject}_desc-{name}_mask.nii.gz"
 
 
 def input_sidecar(protocol: Mdme, td: float, te: float, slice_mm: float) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Blob:
         return np.asarray(self.strength * special.expit(depth / self.edge_mm), dtype=np.float32)
 
 
-def shares(
+def replaced_fractions(
     blobs: Sequence[Blob],
     grid: Grid,
     profile: Sequence[tuple[float, float]],
@@ -70,7 +70,7 @@ def shares(
     Returns:
         (X, Y, Z) in 0..1.
     """
-    found = np.zeros(grid.shape, dtype=np.float32)
+    total = np.zeros(grid.shape, dtype=np.float32)
     edges = np.asarray(grid.voxel_mm)
     middle = 0.5 * (np.asarray(grid.shape) - 1)
     boxes = []
@@ -82,7 +82,7 @@ def shares(
         if (low < high).all():
             boxes.append((blob, low, high))
     for height, weight in profile:
-        thin = np.zeros_like(found)
+        thin = np.zeros_like(total)
         for blob, low, high in boxes:
             axes = [np.arange(a, b) - m for a, b, m in zip(low, high, middle, strict=True)]
             axes[2] = axes[2] + height
@@ -90,5 +90,5 @@ def shares(
             place = np.tensordot(rotation, scanner, axes=1) + shift.reshape(3, 1, 1, 1)
             box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
             thin[box] = np.maximum(thin[box], blob.share(place))
-        found += np.float32(weight) * thin
-    return found
+        total += np.float32(weight) * thin
+    return total

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.simulate.anatomy import DETAILED, Anatomy
-from taskgan.simulate.deform import Grid, Head, Interpolation, Shape, sample
-from taskgan.simulate.mr.blobs import shares
+from taskgan.simulate.deform import Grid, Head, HeadShape, Interpolation, sample
+from taskgan.simulate.mr.blobs import replaced_fractions
 from taskgan.simulate.mr.lesions import Disease
 from taskgan.simulate.mr.tissues import TISSUES, index
 from taskgan.simulate.regions import index as region
@@ -43,7 +43,7 @@ class Movement:
         return cls(np.eye(3), np.zeros(3))
 
 
-def scanned_head(anatomy: Anatomy | Interpolation, grid: Grid, shape: Shape, movement: Movement) -> Head:
+def scanned_head(anatomy: Anatomy | Interpolation, grid: Grid, shape: HeadShape, movement: Movement) -> Head:
     """The healthy head on the grid, resampled from its anatomy: a movement blurs nothing."""
     return sample(anatomy, grid, shape.moved(movement.rotation, movement.shift), PROFILE)
 
@@ -75,7 +75,7 @@ def body(head: Head, disease: Disease, grid: Grid, movement: Movement) -> Array:
     for name, blobs, taken in replaced:
         if not blobs:
             continue
-        share = shares(blobs, grid, PROFILE, movement.rotation, movement.shift)
+        share = replaced_fractions(blobs, grid, PROFILE, movement.rotation, movement.shift)
         for tissue, part in taken.items():
             lost = fractions[index(tissue)] * share * np.float32(part)
             fractions[index(tissue)] -= lost
@@ -83,7 +83,7 @@ def body(head: Head, disease: Disease, grid: Grid, movement: Movement) -> Array:
     return fractions
 
 
-def masks(fractions: Array) -> dict[str, NDArray[np.bool_]]:
+def truth_masks(fractions: Array) -> dict[str, NDArray[np.bool_]]:
     """The truth's masks (X, Y, Z) of a body.
 
     Args:
@@ -96,7 +96,7 @@ def masks(fractions: Array) -> dict[str, NDArray[np.bool_]]:
     """
     total = fractions.sum(axis=0)
     part = {name: fractions[index(name)] for name in TISSUES}
-    found = {
+    truth = {
         "head": total > 0.5,
         "brain": sum(part[name] for name in _BRAIN) > 0.5,
         "lesions": sum(part[name] for name in _LESIONS) >= 0.5,
@@ -104,5 +104,5 @@ def masks(fractions: Array) -> dict[str, NDArray[np.bool_]]:
     }
     diseased = sum(part[name] for name in _LESIONS) > 0.01
     for name, pure in _PURE.items():
-        found[name] = (part[name] > pure) & ~diseased
-    return found
+        truth[name] = (part[name] > pure) & ~diseased
+    return truth

@@ -15,14 +15,14 @@ from taskgan.core.console import say
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
-from taskgan.simulate.folder import describe, make_subjects
+from taskgan.simulate.folder import describe_cohort, simulate_missing
 from taskgan.simulate.mr.bids import (
     MASKS,
     PARTICIPANTS,
     TOP,
     truth_path,
 )
-from taskgan.simulate.mr.plan import KINDS, Subject, plan
+from taskgan.simulate.mr.plan import KINDS, MrSubject, plan_subjects
 from taskgan.simulate.mr.sequences import Mdme
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.subject import make_subject
@@ -49,28 +49,28 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
     """
     out, settings = Path(out), settings or MrSimulation()
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
-    subjects = plan(settings, None if settings.one_template else len(sources))
+    subjects = plan_subjects(settings, None if settings.one_template else len(sources))
     about = {
         "inputs": list(input_columns(settings.mdme)),
         "contrasts": {str(_label(target.name)): target.name for target in settings.targets},
     }
-    description = describe("mr", settings, sources, about, geometry=settings.geometry)
-    records = make_subjects(
+    description = describe_cohort("mr", settings, sources, about, geometry=settings.geometry)
+    records = simulate_missing(
         out,
         subjects,
-        _Bench,
+        _MrSimulator,
         settings,
         sources,
         description=description,
-        parts=("settings", "geometry"),
-        top=TOP,
+        sections=("settings", "geometry"),
+        dataset_files=TOP,
         workers=workers,
         detailed=True,
     )
     if records is None:
         return out
     _write_tables(out, settings, records)
-    complete(out, {**description, "measured": _measured(records)})
+    complete(out, {**description, "measured": _cohort_metrics(records)})
     patients = sum(r["kind"] != "control" for r in records)
     say(
         f"{out}: {len(records)} subjects, {patients} of them patients, {len(settings.targets)} contrasts each "
@@ -84,7 +84,7 @@ def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
     return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
 
 
-class _Bench:
+class _MrSimulator:
     """What a worker keeps between subjects: the anatomy used last."""
 
     def __init__(
@@ -98,7 +98,7 @@ class _Bench:
         self._settings, self._out = settings, out
         self._anatomies = Anatomies(sources, template, step, detailed=True)
 
-    def make(self, subject: Subject) -> Record:
+    def simulate(self, subject: MrSubject) -> Record:
         """Write a subject's files and give its record."""
         return make_subject(subject, self._settings, self._anatomies[subject.anatomy], self._out)
 
@@ -109,7 +109,9 @@ def _label(contrast: str) -> int:
 
 
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
-    write_participants(out, PARTICIPANTS, [{"participant_id": r["subject"], **_about(r)} for r in records])
+    write_participants(
+        out, PARTICIPANTS, [{"participant_id": r["subject"], **_subject_columns(r)} for r in records]
+    )
     columns = input_columns(settings.mdme)
     rows = []
     for r in records:
@@ -132,13 +134,13 @@ def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) 
                     "label": _label(target.name),
                     **inputs,
                     **truth,
-                    **{key: value for key, value in _about(r).items() if key != "split"},
+                    **{key: value for key, value in _subject_columns(r).items() if key != "split"},
                 }
             )
     write_pairs(out / "pairs.csv", rows)
 
 
-def _about(record: Record) -> dict[str, object]:
+def _subject_columns(record: Record) -> dict[str, object]:
     """What the tables say of a subject."""
     volume = record["volume_ml"]
     return {
@@ -152,7 +154,7 @@ def _about(record: Record) -> dict[str, object]:
     }
 
 
-def _measured(records: Sequence[Record]) -> dict[str, Any]:
+def _cohort_metrics(records: Sequence[Record]) -> dict[str, Any]:
     """What the cohort turned out to be."""
     with_lesions = [r for r in records if r["kind"] == "lesions"]
     measured: dict[str, Any] = {

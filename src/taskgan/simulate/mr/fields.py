@@ -11,9 +11,9 @@ Array = NDArray[np.float32]
 
 def smooth_field(grid: Grid, rng: np.random.Generator, knots: tuple[int, int, int] = (5, 5, 4)) -> Array:
     """A random field of unit SD and mean 0 over the grid, from cubic B-splines (X, Y, Z)."""
-    drawn = rng.normal(0.0, 1.0, knots)
+    coefficients = rng.normal(0.0, 1.0, knots)
     x, y, z = (spline_weights(np.arange(n), n, count) for n, count in zip(grid.shape, knots, strict=True))
-    field = np.einsum("ijk,xi,yj,zk->xyz", drawn, x, y, z, optimize=True)
+    field = np.einsum("ijk,xi,yj,zk->xyz", coefficients, x, y, z, optimize=True)
     field -= field.mean()
     return np.asarray(field / max(float(field.std()), 1e-9), dtype=np.float32)
 

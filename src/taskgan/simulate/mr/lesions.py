@@ -93,14 +93,14 @@ def _plaques(head: Head, grid: Grid, rng: np.random.Generator) -> Disease:
         places["white"] = np.argwhere(head.fractions[WHITE] > 0.5)
         possible = [("white", 1.0)]
     weights = np.array([share for _, share in possible])
-    made: list[Blob] = []
+    plaques: list[Blob] = []
     numbers = dict.fromkeys((name for name, _ in possible), 0)
     for choice in rng.choice(len(possible), count, p=weights / weights.sum()):
         name = possible[int(choice)][0]
         numbers[name] += 1
-        least = _DIAMETER_RANGE[0] if made else _FIRST_MM
-        made.append(_plaque(name, _position(places[name], grid, rng), least, rng))
-    return Disease(plaques=tuple(made), places=tuple(numbers.items()))
+        least = _DIAMETER_RANGE[0] if plaques else _FIRST_MM
+        plaques.append(_plaque(name, _position(places[name], grid, rng), least, rng))
+    return Disease(plaques=tuple(plaques), places=tuple(numbers.items()))
 
 
 def _plaque(place: str, centre: NDArray[np.float64], least: float, rng: np.random.Generator) -> Blob:

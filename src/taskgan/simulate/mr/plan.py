@@ -6,14 +6,14 @@ import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.errors import UserError
-from taskgan.simulate.deal import Planned, anatomies_by_split, deal, in_turn
+from taskgan.simulate.deal import Planned, anatomies_by_split, in_turn, interleaved_splits
 from taskgan.simulate.mr.settings import MrSimulation
 
 KINDS = ("control", "lesions", "tumour")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject(Planned):
+class MrSubject(Planned):
     """One subject of the plan.
 
     Attributes:
@@ -23,7 +23,7 @@ class Subject(Planned):
     kind: str
 
 
-def plan(settings: MrSimulation, anatomies: int | None) -> list[Subject]:
+def plan_subjects(settings: MrSimulation, anatomies: int | None) -> list[MrSubject]:
     """Draw the cohort's table: the number of each kind is exact, every kind that there is is in every split.
 
     Args:
@@ -37,25 +37,28 @@ def plan(settings: MrSimulation, anatomies: int | None) -> list[Subject]:
     patients = round(settings.patients * settings.subjects)
     tumours = round(settings.tumours * patients)
     counts = dict(zip(KINDS, (settings.subjects - patients, patients - tumours, tumours), strict=True))
-    wanted = {
+    required = {
         "control": True,
         "lesions": settings.tumours < 1,
         "tumour": settings.tumours > 0,
     }
-    if any(counts[kind] < len(SPLITS) for kind in KINDS if wanted[kind]):
-        found = ", ".join(f"{counts[kind]} with {kind}" for kind in KINDS if wanted[kind])
+    if any(counts[kind] < len(SPLITS) for kind in KINDS if required[kind]):
+        listing = ", ".join(f"{counts[kind]} with {kind}" for kind in KINDS if required[kind])
         raise UserError(
             f"{settings.subjects} subjects of which {settings.patients:.0%} patients, {settings.tumours:.0%} of them "
-            f"with a tumour, make {found.replace('with control', 'controls')}; expected at least 3 of each, one "
+            f"with a tumour, make {listing.replace('with control', 'controls')}; expected at least 3 of each, one "
             "for every split"
         )
-    drawn = [
-        (kind, split) for kind in KINDS if counts[kind] for split in deal(counts[kind], settings.splits, rng)
+    shuffled = [
+        (kind, split)
+        for kind in KINDS
+        if counts[kind]
+        for split in interleaved_splits(counts[kind], settings.splits, rng)
     ]
     owners = anatomies_by_split(anatomies, settings.splits, rng)
-    mixed = [drawn[int(place)] for place in rng.permutation(len(drawn))]
+    mixed = [shuffled[int(place)] for place in rng.permutation(len(shuffled))]
     places = in_turn([split for _, split in mixed], owners)
     return [
-        Subject(number=number, kind=kind, split=split, anatomy=anatomy)
+        MrSubject(number=number, kind=kind, split=split, anatomy=anatomy)
         for number, ((kind, split), anatomy) in enumerate(zip(mixed, places, strict=True), start=1)
     ]

@@ -57,7 +57,7 @@ def draw_fields(
 
 
 @dataclass(frozen=True)
-class Part:
+class TissueVoxels:
     """One tissue where there is some of it: N voxels.
 
     Attributes:
@@ -75,7 +75,7 @@ class Part:
     pd: Array
 
 
-def parts(fractions: Array, tissues: Mapping[str, Tissue], textures: Array) -> list[Part]:
+def tissue_voxels(fractions: Array, tissues: Mapping[str, Tissue], textures: Array) -> list[TissueVoxels]:
     """The tissues of a body, each where it is.
 
     Args:
@@ -84,20 +84,22 @@ def parts(fractions: Array, tissues: Mapping[str, Tissue], textures: Array) -> l
         textures: Relative deviations of T1, T2 and density (3, X, Y, Z).
     """
     varied = 1.0 + textures.reshape(3, -1)
-    found = []
+    voxels = []
     for name, fraction in zip(TISSUES, fractions.reshape(len(TISSUES), -1), strict=True):
         at = np.flatnonzero(fraction)
         own = tissues[name]
         t1, t2, pd = (np.float32(value) * varied[k, at] for k, value in enumerate((own.t1, own.t2, own.pd)))
-        found.append(Part(at, fraction[at], t1, t2, pd))
-    return found
+        voxels.append(TissueVoxels(at, fraction[at], t1, t2, pd))
+    return voxels
 
 
-def mixed(tissues: Sequence[Part], shape: tuple[int, ...], signal: Callable[[Part], NDArray[Any]]) -> Array:
+def mixed_signal(
+    tissues: Sequence[TissueVoxels], shape: tuple[int, ...], signal: Callable[[TissueVoxels], NDArray[Any]]
+) -> Array:
     """Signal of every voxel: the sum of its tissues' signals by their fractions.
 
     Args:
-        tissues: From :func:`parts`.
+        tissues: From :func:`tissue_voxels`.
         shape: (X, Y, Z).
         signal: Of one part, (N,).
 
@@ -156,18 +158,18 @@ def acquire_mdme(
     protocol = settings.mdme
     sd = settings.noise * reference_mdme(protocol) / settings.snr
     flat = fields.b1.reshape(-1)
-    own = parts(fractions, tissues, fields.textures)
+    own = tissue_voxels(fractions, tissues, fields.textures)
     images = {}
     for d, td in enumerate(protocol.delays, start=1):
         for e, te in enumerate(protocol.echoes, start=1):
 
-            def signal(part: Part, td: float = td, te: float = te) -> NDArray[Any]:
+            def signal(part: TissueVoxels, td: float = td, te: float = te) -> NDArray[Any]:
                 """Of the voxels of one tissue at this delay and echo."""
                 return mdme_signal(
                     part.pd, part.t1, part.t2, te=te, td=td, b1=flat[part.at], protocol=protocol
                 )
 
-            real = mixed(own, fields.b1.shape, signal)
+            real = mixed_signal(own, fields.b1.shape, signal)
             phase = fields.phase + fields.phase_growth * np.float32(te / protocol.echoes[-1])
             image = real * np.exp(1j * phase) + _noise(real.shape, sd, rng)
             images[d, e] = _digitised(fields.gain * image.real) + 1j * _digitised(fields.gain * image.imag)
@@ -193,15 +195,15 @@ def acquire_target(
         rng: Of the noise.
     """
 
-    own = parts(fractions, tissues, fields.textures)
-    real = mixed(own, fields.b1.shape, lambda part: target_signal(part.pd, part.t1, part.t2, target))
+    own = tissue_voxels(fractions, tissues, fields.textures)
+    real = mixed_signal(own, fields.b1.shape, lambda part: target_signal(part.pd, part.t1, part.t2, target))
     sd = settings.noise * reference_target(target) / settings.target_snr
     return _digitised(fields.gain * np.abs(real + _noise(real.shape, sd, rng)))
 
 
 def _noise(shape: tuple[int, ...], sd: float, rng: np.random.Generator) -> NDArray[Any]:
-    drawn = rng.standard_normal((2, *shape), dtype=np.float32) * np.float32(sd)
-    return np.asarray(drawn[0] + 1j * drawn[1])
+    samples = rng.standard_normal((2, *shape), dtype=np.float32) * np.float32(sd)
+    return np.asarray(samples[0] + 1j * samples[1])
 
 
 def _digitised(image: NDArray[Any]) -> Array:

@@ -12,7 +12,7 @@ from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
 Scale = Literal["demo", "full"]
 
 
-class Geometry(Settings):
+class SliceGeometry(Settings):
     """Two-dimensional multi-slice imaging.
 
     Attributes:
@@ -37,9 +37,9 @@ class Geometry(Settings):
 
 # The demo has the field of view of the full size; its 80 mm of slices reach from the midbrain to the centrum
 # semiovale, those of the full size (120 mm) from the cerebellum to the vertex.
-_PRESETS: dict[Scale, Geometry] = {
-    "demo": Geometry(pixels=128, pixel_mm=1.8, slices=16, slice_mm=5.0, centre_mm=20.0),
-    "full": Geometry(pixels=256, pixel_mm=0.9, slices=24, slice_mm=5.0, centre_mm=14.0),
+_PRESETS: dict[Scale, SliceGeometry] = {
+    "demo": SliceGeometry(pixels=128, pixel_mm=1.8, slices=16, slice_mm=5.0, centre_mm=20.0),
+    "full": SliceGeometry(pixels=256, pixel_mm=0.9, slices=24, slice_mm=5.0, centre_mm=14.0),
 }
 
 
@@ -112,7 +112,7 @@ class MrSimulation(Settings):
         return self.anatomy is None or self.anatomy.is_file()
 
     @property
-    def geometry(self) -> Geometry:
+    def geometry(self) -> SliceGeometry:
         """The preset with this cohort's changes."""
         preset = _PRESETS[self.scale]
         pixels = self.pixels or preset.pixels

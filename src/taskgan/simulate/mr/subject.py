@@ -19,9 +19,9 @@ from taskgan.simulate.mr.bids import (
     target_sidecar,
     truth_path,
 )
-from taskgan.simulate.mr.body import Movement, body, masks, scanned_head
+from taskgan.simulate.mr.body import Movement, body, scanned_head, truth_masks
 from taskgan.simulate.mr.lesions import draw_disease
-from taskgan.simulate.mr.plan import Subject
+from taskgan.simulate.mr.plan import MrSubject
 from taskgan.simulate.mr.scan import acquire_mdme, acquire_target, draw_fields
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.mr.tissues import Tissue, draw_tissues, effective_tissues, index
@@ -33,7 +33,9 @@ def draw_movement(settings: MrSimulation, rng: np.random.Generator) -> Movement:
     return Movement(rotation(angles), rng.normal(0.0, 1.0, 3) * settings.motion_mm)
 
 
-def make_subject(subject: Subject, settings: MrSimulation, anatomy: Anatomy, folder: Path) -> dict[str, Any]:
+def make_subject(
+    subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, folder: Path
+) -> dict[str, Any]:
     """Simulate one subject and write its files, the record last.
 
     Args:
@@ -54,7 +56,7 @@ def make_subject(subject: Subject, settings: MrSimulation, anatomy: Anatomy, fol
     head = scanned_head(template, grid, shape, Movement.none())
     disease = draw_disease(subject.kind, head, grid, disease_rng)
     fractions = body(head, disease, grid, Movement.none())
-    truth = masks(fractions)
+    truth = truth_masks(fractions)
     tissues = draw_tissues(tissue_rng, spread=settings.spread)
     fields = draw_fields(settings, grid, truth["head"], field_rng)
     inputs = acquire_mdme(fractions, tissues, fields, settings, noise_rng)
@@ -62,7 +64,7 @@ def make_subject(subject: Subject, settings: MrSimulation, anatomy: Anatomy, fol
     for name in MASKS:
         mask = truth[name].astype(np.uint8)
         write_volume(folder / truth_path(subject.name, name), mask, grid.affine, side=mask_sidecar(name))
-    seen: dict[str, Any] = {}
+    effective_by_target: dict[str, Any] = {}
     for number, target in enumerate(settings.targets):
         effect_rng, target_noise_rng = own[2 * number : 2 * number + 2]
         movement = draw_movement(settings, effect_rng)
@@ -76,7 +78,10 @@ def make_subject(subject: Subject, settings: MrSimulation, anatomy: Anatomy, fol
         image = acquire_target(there, effective, fields, target, settings, target_noise_rng)
         side = target_sidecar(target, geometry.slice_mm)
         write_volume(folder / target_path(subject.name, target.name), image, grid.affine, side=side)
-        seen[target.name] = {"shift_mm": _listed(movement.shift), "tissues": _table(effective)}
+        effective_by_target[target.name] = {
+            "shift_mm": _rounded(movement.shift),
+            "tissues": _tissue_table(effective),
+        }
     ml = float(np.prod(grid.voxel_mm)) / 1000.0
     volume = {
         name: float(fractions[index(name)].sum(dtype=np.float64)) * ml
@@ -95,15 +100,15 @@ def make_subject(subject: Subject, settings: MrSimulation, anatomy: Anatomy, fol
         "lesion_voxels": int(truth["lesions"].sum()),
         "volume_ml": {name: round(value, 3) for name, value in volume.items()},
         "negative_after_shortest_delay": round(float((shortest < 0).mean()), 5),
-        "tissues": _table(tissues),
-        "targets": seen,
+        "tissues": _tissue_table(tissues),
+        "targets": effective_by_target,
     }
     write_json(folder / record_path(subject.name), record)
     return record
 
 
 def _write_inputs(
-    subject: Subject,
+    subject: MrSubject,
     settings: MrSimulation,
     inputs: dict[tuple[int, int], NDArray[np.complex64]],
     folder: Path,
@@ -118,10 +123,10 @@ def _write_inputs(
             write_volume(path, values, geometry.grid.affine, side=side)
 
 
-def _table(tissues: dict[str, Tissue]) -> dict[str, list[float]]:
+def _tissue_table(tissues: dict[str, Tissue]) -> dict[str, list[float]]:
     """T1 and T2 in ms, density."""
-    return {name: _listed((tissue.t1, tissue.t2, tissue.pd)) for name, tissue in tissues.items()}
+    return {name: _rounded((tissue.t1, tissue.t2, tissue.pd)) for name, tissue in tissues.items()}
 
 
-def _listed(values: Any) -> list[float]:
+def _rounded(values: Any) -> list[float]:
     return [round(float(value), 4) for value in values]

@@ -73,11 +73,11 @@ def draw_tissues(rng: np.random.Generator, *, spread: float = 1.0) -> dict[str, 
         rng: The subject's generator.
         spread: Multiplies the SD between subjects; 0 gives the table.
     """
-    drawn = {}
+    sampled = {}
     for name in TISSUES:
         factors = 1.0 + spread * np.array(SPREAD[name]) * np.clip(rng.normal(0.0, 1.0, 3), -_LIMIT, _LIMIT)
-        drawn[name] = _scaled(TABLE[name], factors)
-    return drawn
+        sampled[name] = _scaled(TABLE[name], factors)
+    return sampled
 
 
 def effective_tissues(
@@ -93,11 +93,11 @@ def effective_tissues(
     """
     if difference == 0:
         return dict(tissues)
-    seen = {}
+    effective = {}
     for name, tissue in tissues.items():
         t1, t2 = 1.0 + difference * np.clip(rng.normal(0.0, 1.0, 2), -_LIMIT, _LIMIT)
-        seen[name] = _scaled(tissue, np.array([t1 * _T1_SHIFT, t2 * _T2_SHIFT, 1.0]))
-    return seen
+        effective[name] = _scaled(tissue, np.array([t1 * _T1_SHIFT, t2 * _T2_SHIFT, 1.0]))
+    return effective
 
 
 def _scaled(tissue: Tissue, factors: np.ndarray) -> Tissue:

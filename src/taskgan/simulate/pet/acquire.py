@@ -37,7 +37,7 @@ class Background:
 
 
 @dataclass(frozen=True)
-class Model:
+class SystemModel:
     """What the scanner knows of one block of slices; simulation and OSEM use the same one.
 
     Attributes:
@@ -60,13 +60,13 @@ class Model:
         return mean
 
 
-def attenuation_of(projector: Projector, per_cm: Array) -> list[Array]:
+def attenuation_factors(projector: Projector, per_cm: Array) -> list[Array]:
     """Survival of photon pairs per subset, exp(−∫μ dl), from μ (N, N, S) in 1/cm."""
     subsets = range(projector.scanner.subsets)
     return [np.exp(-projector.line_integral(per_cm, s)) for s in subsets]
 
 
-def acquisition(projector: Projector, activity: Array, per_cm: Array) -> Model:
+def system_model(projector: Projector, activity: Array, per_cm: Array) -> SystemModel:
     """The model of one block of slices, background included.
 
     Scatter is the attenuated trues without TOF, blurred along the radial axis (90 mm FWHM) and scaled to
@@ -80,7 +80,7 @@ def acquisition(projector: Projector, activity: Array, per_cm: Array) -> Model:
     """
     scanner = projector.scanner
     slices = activity.shape[2]
-    attenuation = attenuation_of(projector, per_cm)
+    attenuation = attenuation_factors(projector, per_cm)
     blurred = projector.blur(activity)
     tof_sum = projector.tof.sum(axis=0)
     trues = []
@@ -102,7 +102,7 @@ def acquisition(projector: Projector, activity: Array, per_cm: Array) -> Model:
     # A slice without activity still has a trace of randoms, so that no expected count is zero.
     randoms = (scanner.randoms * total / bins + 1e-6).astype(np.float32)
     background = [Background(part * factor, profile, randoms) for part in shapes]
-    return Model(projector, attenuation, background, scanner.trues_per_kbq)
+    return SystemModel(projector, attenuation, background, scanner.trues_per_kbq)
 
 
 def _tof_profile(projector: Projector) -> Array:
@@ -112,7 +112,7 @@ def _tof_profile(projector: Projector) -> Array:
     return np.asarray(weight / weight.sum(), dtype=np.float32)
 
 
-def prompts(model: Model, activity: Array, rng: np.random.Generator) -> list[Counts]:
+def prompts(model: SystemModel, activity: Array, rng: np.random.Generator) -> list[Counts]:
     """Poisson counts at the standard dose, per subset (T, rays, S)."""
     blurred = model.projector.blur(activity)
     return [
@@ -121,7 +121,7 @@ def prompts(model: Model, activity: Array, rng: np.random.Generator) -> list[Cou
     ]
 
 
-def thin(counts: Sequence[Counts], keep: float, rng: np.random.Generator) -> list[Counts]:
+def thin_counts(counts: Sequence[Counts], keep: float, rng: np.random.Generator) -> list[Counts]:
     """Keep every count with probability ``keep``: the low dose is a part of the same list mode.
 
     Args:
@@ -129,10 +129,10 @@ def thin(counts: Sequence[Counts], keep: float, rng: np.random.Generator) -> lis
         keep: Share in 0..1.
         rng: The block's generator.
     """
-    kept = []
+    thinned = []
     for part in counts:
         out = np.zeros_like(part)
         hit = np.flatnonzero(part)
         out.reshape(-1)[hit] = rng.binomial(part.reshape(-1)[hit], keep)
-        kept.append(out)
-    return kept
+        thinned.append(out)
+    return thinned

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.simulate.folder import TRUTH
+from taskgan.simulate.folder import TRUTH_FOLDER
 from taskgan.simulate.pet.scanner import Scanner
 
 PARTICIPANTS = {
@@ -24,7 +24,7 @@ pairs.csv lists the pairs for training, cohort.yaml the settings, seed, versions
 TOP = {
     "name": "Simulated low-dose amyloid PET",
     "truth": "True uptake and regions",
-    "verb": "simulate pet",
+    "command": "simulate pet",
     "readme": _README,
 }
 
@@ -42,7 +42,7 @@ def pet_path(subject: str, rec: str) -> Path:
 
 def truth_path(subject: str, name: str) -> Path:
     """Path of a mask (``head``, ``brain``, ``cortex``, ``reference``) or of the true ``uptake``."""
-    folder = TRUTH / subject / "pet"
+    folder = TRUTH_FOLDER / subject / "pet"
     if name == "uptake":
         return folder / f"{subject}_trc-FBB_desc-truth_pet.nii.gz"
     return folder / f"{subject}_desc-{name}_mask.nii.gz"

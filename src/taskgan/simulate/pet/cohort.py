@@ -13,7 +13,7 @@ from taskgan.core.console import say
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
-from taskgan.simulate.folder import describe, make_subjects
+from taskgan.simulate.folder import describe_cohort, simulate_missing
 from taskgan.simulate.pet.bids import (
     PARTICIPANTS,
     TOP,
@@ -21,7 +21,7 @@ from taskgan.simulate.pet.bids import (
     pet_path,
     truth_path,
 )
-from taskgan.simulate.pet.plan import Subject, plan
+from taskgan.simulate.pet.plan import PetSubject, plan_subjects
 from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
@@ -52,30 +52,30 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
     """
     out, settings = Path(out), settings or PetSimulation()
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
-    subjects = plan(settings, None if settings.one_template else len(sources))
-    description = describe("pet", settings, sources, {}, scanner=settings.scanner)
-    records = make_subjects(
+    subjects = plan_subjects(settings, None if settings.one_template else len(sources))
+    description = describe_cohort("pet", settings, sources, {}, scanner=settings.scanner)
+    records = simulate_missing(
         out,
         subjects,
-        _Bench,
+        _PetSimulator,
         settings,
         sources,
         description=description,
-        parts=("settings", "scanner"),
-        top=TOP,
+        sections=("settings", "scanner"),
+        dataset_files=TOP,
         workers=workers,
-        most=_FULL_SCALE_WORKERS if settings.scale == "full" else None,
+        max_workers=_FULL_SCALE_WORKERS if settings.scale == "full" else None,
     )
     if records is None:
         return out
     _write_tables(out, settings, records)
-    measured = _measured(settings, records)
+    measured = _cohort_metrics(settings, records)
     complete(out, {**description, "measured": measured})
     say(f"{out}: {len(records)} subjects, {sum(r['label'] for r in records)} positive")
     return out
 
 
-class _Bench:
+class _PetSimulator:
     """What a worker keeps between subjects: the projector and the anatomy used last."""
 
     def __init__(
@@ -90,7 +90,7 @@ class _Bench:
         self._anatomies = Anatomies(sources, template, step)
         self._projector = Projector(settings.scanner)
 
-    def make(self, subject: Subject) -> Record:
+    def simulate(self, subject: PetSubject) -> Record:
         """Write a subject's files and give its record."""
         anatomy = self._anatomies[subject.anatomy]
         return make_subject(subject, self._settings, anatomy, self._projector, self._out)
@@ -133,13 +133,13 @@ def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record])
                     "composite_suvr": f"{r['composite_suvr']:.6f}",
                     "borderline": r["borderline"],
                     "anatomy": r["anatomy"],
-                    **_properties(r, settings),
+                    **_property_columns(r, settings),
                 }
             )
     write_pairs(out / "pairs.csv", rows)
 
 
-def _properties(record: Record, settings: PetSimulation) -> dict[str, object]:
+def _property_columns(record: Record, settings: PetSimulation) -> dict[str, object]:
     """Further properties of a subject that a task network can be asked to keep.
 
     ``amyloid_grade``: 0 below the range that counts as borderline, 1 in it, 2 above. ``positive_<region>``: whether
@@ -151,7 +151,7 @@ def _properties(record: Record, settings: PetSimulation) -> dict[str, object]:
     return {"amyloid_grade": int(composite >= low) + int(composite > high), **positive}
 
 
-def _measured(settings: PetSimulation, records: Sequence[Record]) -> dict[str, Any]:
+def _cohort_metrics(settings: PetSimulation, records: Sequence[Record]) -> dict[str, Any]:
     """Mean and SD over subjects of each dose's distance to the standard dose."""
     measured: dict[str, Any] = {
         "subjects": len(records),

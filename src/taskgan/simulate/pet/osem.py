@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from taskgan.simulate.pet.acquire import Model
+from taskgan.simulate.pet.acquire import SystemModel
 from taskgan.simulate.pet.scanner import FWHM, Scanner
 
 Array = NDArray[np.float32]
 
 
-def sensitivities(model: Model) -> list[Array]:
+def sensitivities(model: SystemModel) -> list[Array]:
     """Sensitivity images per subset at the standard dose, (N, N, S): the model's adjoint of ones."""
     projector = model.projector
     return [
@@ -32,7 +32,7 @@ def subset_order(subsets: int) -> list[int]:
 
 
 def osem(
-    model: Model,
+    model: SystemModel,
     counts: Sequence[NDArray[Any]],
     *,
     fraction: float,
@@ -67,8 +67,8 @@ def osem(
             ratio = measured / (mean * dose)
             ratio *= model.attenuation[subset] * np.float32(model.scale)
             step = projector.blur(projector.adjoint(ratio, subset))
-            seen = sensitivity[subset]
-            image *= np.where(seen > floors[subset], step / np.maximum(seen, floors[subset]), 0.0)
+            weights = sensitivity[subset]
+            image *= np.where(weights > floors[subset], step / np.maximum(weights, floors[subset]), 0.0)
     return image
 
 

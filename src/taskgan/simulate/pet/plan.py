@@ -6,13 +6,13 @@ import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.errors import UserError
-from taskgan.simulate.deal import Planned, anatomies_by_split, deal, in_turn
+from taskgan.simulate.deal import Planned, anatomies_by_split, in_turn, interleaved_splits
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.uptake import draw_composite
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject(Planned):
+class PetSubject(Planned):
     """One subject of the plan.
 
     Attributes:
@@ -26,7 +26,7 @@ class Subject(Planned):
     composite: float
 
 
-def plan(settings: PetSimulation, anatomies: int | None) -> list[Subject]:
+def plan_subjects(settings: PetSimulation, anatomies: int | None) -> list[PetSubject]:
     """Draw the cohort's table.
 
     The number of positives is exact. Borderline subjects are positive in proportion to the part of their range
@@ -58,18 +58,18 @@ def plan(settings: PetSimulation, anatomies: int | None) -> list[Subject]:
         + [(False, True)] * near_negative
         + [(False, False)] * (total - positives - near_negative)
     )
-    splits = deal(sum(k[0] for k in kinds), settings.splits, rng)
-    splits += deal(sum(not k[0] for k in kinds), settings.splits, rng)
+    splits = interleaved_splits(sum(k[0] for k in kinds), settings.splits, rng)
+    splits += interleaved_splits(sum(not k[0] for k in kinds), settings.splits, rng)
     composites = [
         draw_composite(positive, borderline, settings.cut, settings.borderline_range, rng)
         for positive, borderline in kinds
     ]
     order = rng.permutation(total)
-    drawn = [(kinds[i], composites[i], splits[i]) for i in order]
+    shuffled = [(kinds[i], composites[i], splits[i]) for i in order]
     owners = anatomies_by_split(anatomies, settings.splits, rng)
-    places = in_turn([split for _, _, split in drawn], owners)
+    places = in_turn([split for _, _, split in shuffled], owners)
     return [
-        Subject(
+        PetSubject(
             number=number,
             positive=positive,
             borderline=borderline,
@@ -78,6 +78,6 @@ def plan(settings: PetSimulation, anatomies: int | None) -> list[Subject]:
             anatomy=anatomy,
         )
         for number, (((positive, borderline), composite, split), anatomy) in enumerate(
-            zip(drawn, places, strict=True), start=1
+            zip(shuffled, places, strict=True), start=1
         )
     ]

@@ -195,18 +195,18 @@ def _angle_entries(
     position = other / size + centre
     low = np.floor(position).astype(np.int64)
     share = position - low
-    seen = _disc(scanner)
+    disc = _disc(scanner)
     ray_index = np.broadcast_to(np.arange(len(radial))[:, None], low.shape)
     step_index = np.broadcast_to(np.arange(n)[None, :], low.shape)
-    found = []
+    entries = []
     for index, weight in ((low, 1.0 - share), (low + 1, share)):
         keep = (index >= 0) & (index < n) & (weight > 0)
         a, b = step_index[keep], index[keep]
         pixel = a * n + b if along_x else b * n + a
-        inside = seen.reshape(-1)[pixel]
+        inside = disc.reshape(-1)[pixel]
         length = weight[keep] * (0.1 * size / abs(steep))
-        found.append(
+        entries.append(
             (cell[keep][inside], ray_index[keep][inside], pixel[inside], length[inside].astype(np.float32))
         )
-    cells, rays, pixels, lengths = (np.concatenate(part) for part in zip(*found, strict=True))
+    cells, rays, pixels, lengths = (np.concatenate(part) for part in zip(*entries, strict=True))
     return cells, rays, pixels, lengths

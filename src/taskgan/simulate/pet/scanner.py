@@ -114,6 +114,6 @@ _PRESETS: dict[Scale, Scanner] = {
 }
 
 
-def preset(scale: Scale) -> Scanner:
+def scanner_preset(scale: Scale) -> Scanner:
     """The scanner at demo size (112×112×28) or at full size (256×256×89, the scanner's own bins)."""
     return _PRESETS[scale]

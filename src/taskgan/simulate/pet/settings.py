@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from taskgan.core.settings import Settings, validated
-from taskgan.simulate.pet.scanner import Scale, Scanner, preset
+from taskgan.simulate.pet.scanner import Scale, Scanner, scanner_preset
 
 
 class PetSimulation(Settings):
@@ -71,11 +71,11 @@ class PetSimulation(Settings):
     @property
     def scanner(self) -> Scanner:
         """The preset with this cohort's changes."""
-        values: dict[str, Any] = preset(self.scale).model_dump()
+        values: dict[str, Any] = scanner_preset(self.scale).model_dump()
         values["trues_per_kbq"] *= self.counts
         for name in ("iterations", "subsets", "post_filter_mm"):
-            if (asked := getattr(self, name)) is not None:
-                values[name] = asked
+            if (override := getattr(self, name)) is not None:
+                values[name] = override
         return Scanner.model_validate(values)
 
 

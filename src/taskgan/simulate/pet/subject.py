@@ -12,7 +12,14 @@ from taskgan.core.files import write_json
 from taskgan.simulate.anatomy import SKULL, Anatomy
 from taskgan.simulate.deform import Grid, deform
 from taskgan.simulate.folder import record_path
-from taskgan.simulate.pet.acquire import BONE_PER_CM, SOFT_PER_CM, Model, acquisition, prompts, thin
+from taskgan.simulate.pet.acquire import (
+    BONE_PER_CM,
+    SOFT_PER_CM,
+    SystemModel,
+    prompts,
+    system_model,
+    thin_counts,
+)
 from taskgan.simulate.pet.bids import (
     dose_label,
     pet_path,
@@ -21,17 +28,17 @@ from taskgan.simulate.pet.bids import (
     truth_sidecar,
 )
 from taskgan.simulate.pet.osem import osem, post_filter, sensitivities
-from taskgan.simulate.pet.plan import Subject
+from taskgan.simulate.pet.plan import PetSubject
 from taskgan.simulate.pet.projector import Projector, gaussian_matrix
 from taskgan.simulate.pet.scanner import Scanner
 from taskgan.simulate.pet.settings import PetSimulation
-from taskgan.simulate.pet.uptake import Truth, paint
+from taskgan.simulate.pet.uptake import Truth, paint_uptake
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Scan:
+class Reconstructions:
     """The images of one subject.
 
     Attributes:
@@ -51,13 +58,13 @@ def grid_of(scanner: Scanner) -> Grid:
     )
 
 
-def scan(
+def acquire_and_reconstruct(
     projector: Projector,
     activity: Array,
     per_cm: Array,
     doses: tuple[float, ...],
     seeds: np.random.SeedSequence,
-) -> Scan:
+) -> Reconstructions:
     """Acquire a volume once and reconstruct it at the standard dose and at every low dose.
 
     Doses are nested: each is thinned from the next higher one, so the 1 % counts are part of the 5 % ones.
@@ -80,29 +87,33 @@ def scan(
     for start, seed in zip(starts, seeds.spawn(len(starts)), strict=True):
         rng = np.random.default_rng(seed)
         part = slice(start, start + scanner.block)
-        model = acquisition(
+        model = system_model(
             projector, np.ascontiguousarray(blurred[..., part]), np.ascontiguousarray(per_cm[..., part])
         )
         counts = prompts(model, np.ascontiguousarray(blurred[..., part]), rng)
         known = model
         if not scanner.model_resolution:
-            known = Model(projector.without_resolution(), model.attenuation, model.background, model.scale)
+            known = SystemModel(
+                projector.without_resolution(), model.attenuation, model.background, model.scale
+            )
         sensitivity = sensitivities(known)
         before = 100.0
         for dose in falling:
             if dose < before:
-                counts = thin(counts, dose / before, rng)
+                counts = thin_counts(counts, dose / before, rng)
                 before = dose
             counted[dose] += sum(int(c.sum(dtype=np.int64)) for c in counts)
             images[dose][..., part] = osem(
                 known, counts, fraction=dose / 100.0, sensitivity=sensitivity, iterations=scanner.iterations
             )
-    seen = projector.support[..., None]
-    return Scan({dose: post_filter(image, scanner) * seen for dose, image in images.items()}, counted)
+    support = projector.support[..., None]
+    return Reconstructions(
+        {dose: post_filter(image, scanner) * support for dose, image in images.items()}, counted
+    )
 
 
 def make_subject(
-    subject: Subject, settings: PetSimulation, anatomy: Anatomy, projector: Projector, folder: Path
+    subject: PetSubject, settings: PetSimulation, anatomy: Anatomy, projector: Projector, folder: Path
 ) -> dict[str, Any]:
     """Simulate one subject and write its files, the record last.
 
@@ -121,7 +132,7 @@ def make_subject(
     shape_seed, uptake_seed, noise_seed = np.random.SeedSequence([settings.seed, subject.number]).spawn(3)
     head = deform(anatomy, grid, np.random.default_rng(shape_seed))
     rng = np.random.default_rng(uptake_seed)
-    truth = paint(head, grid, subject.composite, subject.positive, subject.borderline, rng)
+    truth = paint_uptake(head, grid, subject.composite, subject.positive, subject.borderline, rng)
     injected = float(rng.normal(330.0, 30.0))
     weight = float(np.clip(rng.normal(75.0, 10.0), 50.0, 110.0))
     # SUV of the reference region; decay is corrected to injection, so kBq/ml = SUV · MBq / kg.
@@ -131,7 +142,7 @@ def make_subject(
     per_cm = np.asarray(
         SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32
     )
-    done = scan(projector, activity, per_cm, settings.doses, noise_seed)
+    done = acquire_and_reconstruct(projector, activity, per_cm, settings.doses, noise_seed)
     _write_images(subject, scanner, truth, activity, done, injected, folder)
     record = {
         "subject": subject.name,
@@ -155,11 +166,11 @@ def make_subject(
 
 
 def _write_images(
-    subject: Subject,
+    subject: PetSubject,
     scanner: Scanner,
     truth: Truth,
     activity: Array,
-    done: Scan,
+    done: Reconstructions,
     injected: float,
     folder: Path,
 ) -> None:

@@ -54,8 +54,8 @@ def shared_variance(positive: bool) -> float:
     """
     sds = np.array([TABLE[name][int(positive)][1] for name in COMPOSITE])
     together, apart = float(sds.mean() ** 2), float((sds**2).sum() / len(sds) ** 2)
-    wanted = COMPOSITE_TABLE[int(positive)][1] ** 2
-    return float(np.clip((wanted - apart) / (together - apart), 0.0, 1.0))
+    variance = COMPOSITE_TABLE[int(positive)][1] ** 2
+    return float(np.clip((variance - apart) / (together - apart), 0.0, 1.0))
 
 
 def draw_composite(
@@ -72,9 +72,9 @@ def draw_composite(
         return float(rng.uniform(low, high))
     mean, sd = COMPOSITE_TABLE[int(positive)]
     while True:
-        drawn = float(rng.normal(mean, sd))
-        if abs(drawn - mean) < 3 * sd and (drawn > cut + margin if positive else drawn < cut - margin):
-            return drawn
+        value = float(rng.normal(mean, sd))
+        if abs(value - mean) < 3 * sd and (value > cut + margin if positive else value < cut - margin):
+            return value
 
 
 def draw_regions(
@@ -136,7 +136,7 @@ class Truth:
     regional: dict[str, float]
 
 
-def paint(
+def paint_uptake(
     head: Head,
     grid: Grid,
     composite: float,
@@ -179,24 +179,24 @@ def paint(
     )
     suvr = np.maximum(base + np.float32(step) * amyloid, 0.0).astype(np.float32)
     floor = float(suvr[reference].mean(dtype=np.float64))
-    found = float(suvr[cortex].mean(dtype=np.float64)) / floor
+    mean_suvr = float(suvr[cortex].mean(dtype=np.float64)) / floor
     regional = {
         name: float(suvr[cortex & (regions == index(name))].mean(dtype=np.float64)) / floor
         for name in COMPOSITE
     }
     tissue = head.fractions.sum(axis=0)
     brain = head.fractions[[GREY, WHITE]].sum(axis=0) > 0.5
-    return Truth(suvr, tissue > 0.5, brain, cortex, reference, found, regional)
+    return Truth(suvr, tissue > 0.5, brain, cortex, reference, mean_suvr, regional)
 
 
 def composite_mask(grey: Array, regions: NDArray[np.int8]) -> NDArray[np.bool_]:
     """The composite cortex: as many voxels of each of the six regions as the smallest has with grey > 0.7."""
     members = [np.flatnonzero((regions == index(name)) & (grey > 0.7)) for name in COMPOSITE]
-    count = min(len(found) for found in members)
+    count = min(len(voxels) for voxels in members)
     mask = np.zeros(grey.size, dtype=bool)
-    for found in members:
-        order = np.argsort(-grey.reshape(-1)[found], kind="stable")
-        mask[found[order[:count]]] = True
+    for voxels in members:
+        order = np.argsort(-grey.reshape(-1)[voxels], kind="stable")
+        mask[voxels[order[:count]]] = True
     return mask.reshape(grey.shape)
 
 
