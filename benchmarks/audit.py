@@ -21,11 +21,11 @@ from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge, train_judges
 from taskgan.audit.run import audit
 from taskgan.audit.settings import AuditSettings
-from taskgan.cohort.images import read_volume, write_volume
-from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import write_pairs
+from taskgan.images.intensity import fit_intensity
+from taskgan.images.volumes import read_volume, write_volume
+from taskgan.judges.slices import middle_slices
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.recogniser.decision import middle_slices
 
 MOST_SECONDS = 120.0
 SHAPE = (112, 112, 40)  # the demo's grid
@@ -84,9 +84,7 @@ def naive(inputs: AuditInputs, judges: list[Judge], subjects: int, slices: int) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", type=int, default=40, help="test subjects")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--steps", type=int, default=60, help="training steps of the judges, not timed")

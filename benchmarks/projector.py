@@ -18,7 +18,7 @@ from skimage.transform import iradon, radon
 from threadpoolctl import threadpool_limits
 
 from taskgan.simulate.pet.projector import Projector
-from taskgan.simulate.pet.scanner import Scanner, scanner_preset
+from taskgan.simulate.pet.settings import Scanner, scanner_preset
 
 
 def best(work: Callable[[], object], repeats: int) -> float:
@@ -62,23 +62,17 @@ def against_scikit_image(repeats: int) -> None:
     start = time.perf_counter()
     projector = Projector(scanner, resolution=False)
     build = time.perf_counter() - start
-    stack = np.random.default_rng(0).random(
-        (scanner.pixels, scanner.pixels, scanner.slices), dtype=np.float32
-    )
+    stack = np.random.default_rng(0).random((scanner.pixels, scanner.pixels, scanner.slices), dtype=np.float32)
     axis = np.arange(scanner.pixels) - 0.5 * (scanner.pixels - 1)
     stack *= (np.add.outer(axis**2, axis**2) < 52**2)[..., None]  # inside scikit-image's circle too
-    print(
-        f"without TOF, forward + adjoint, {scanner.pixels}×{scanner.pixels}, {scanner.angles} angles, ms per slice"
-    )
+    print(f"without TOF, forward + adjoint, {scanner.pixels}×{scanner.pixels}, {scanner.angles} angles, ms per slice")
     few = np.ascontiguousarray(stack[..., :4])
     theirs = best(lambda: scikit_image(few, scanner.angles), repeats) / 4
     print(f"  scikit-image radon + unfiltered iradon          {1e3 * theirs:8.2f}")
     for count in (1, scanner.slices):
         part = np.ascontiguousarray(stack[..., :count])
         ours = best(lambda part=part: both_ways(projector, part), repeats) / count
-        print(
-            f"  ours, {count:2d} slices at once                        {1e3 * ours:8.2f}   {theirs / ours:6.1f}×"
-        )
+        print(f"  ours, {count:2d} slices at once                        {1e3 * ours:8.2f}   {theirs / ours:6.1f}×")
     print(
         f"  ours, building the matrices (once)              {1e3 * build:8.1f} ms in all, {projector.stored} entries"
     )
@@ -89,9 +83,7 @@ def ways_to_hold_tof(repeats: int) -> None:
     start = time.perf_counter()
     projector = Projector(scanner)
     build = time.perf_counter() - start
-    stack = np.random.default_rng(0).random(
-        (scanner.pixels, scanner.pixels, scanner.slices), dtype=np.float32
-    )
+    stack = np.random.default_rng(0).random((scanner.pixels, scanner.pixels, scanner.slices), dtype=np.float32)
     flat_stack = stack.reshape(-1, scanner.slices)
     print(f"\nwith TOF ({scanner.tof_bins} bins), forward + adjoint, {scanner.slices} slices at once")
     ours = best(lambda: both_ways(projector, stack), repeats)
@@ -137,9 +129,7 @@ def _line(name: str, seconds: float, entries: int, build: float, scanner: Scanne
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
     torch.set_num_threads(1)

@@ -21,11 +21,10 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps
-from taskgan.relaxometry.synthesis import synthesise
+from taskgan.physics.sequences import TARGETS, Mdme, mdme_signal
+from taskgan.physics.tissues import TABLE
+from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps, synthesise
 from taskgan.simulate.mr.scan import reference_mdme
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, mdme_signal
-from taskgan.simulate.mr.tissues import TABLE
 
 MOST_SECONDS = 60.0
 LEAST_RATIO = 100.0
@@ -88,9 +87,7 @@ def errors(fitted: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--slices", type=int, default=24)
     parser.add_argument("--sample", type=int, default=200, help="voxels that the baseline is timed on")

@@ -28,7 +28,7 @@ _CHILD = """
 import sys, time
 from pathlib import Path
 began = time.monotonic()
-from taskgan.restore.files import restore
+from taskgan.restore.run import restore
 restore(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), threads=int(sys.argv[4]))
 print("seconds", time.monotonic() - began)
 lines = Path("/proc/self/status").read_text().splitlines()
@@ -53,10 +53,10 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
     """
     import torch
 
-    from taskgan.cohort.intensity import fit_intensity
+    from taskgan.images.intensity import fit_intensity
+    from taskgan.model.folder import ModelCard, TrainingDomain, write_model
     from taskgan.networks.generator import UNet
     from taskgan.recipe import Generator, Recipe
-    from taskgan.restore.model_folder import ModelCard, TrainingDomain, write_model
 
     recipe = Recipe()
     scale = fit_intensity(recipe.data.intensity, noisy).scale
@@ -98,13 +98,11 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
 
 def from_file_to_file(work: Path, image: np.ndarray, threads: int) -> dict[str, Any]:
     """Seconds (imports included), peak memory, and the precision that ``auto`` took, of the verb."""
-    from taskgan.cohort.images import read_sidecar, write_volume
+    from taskgan.images.volumes import read_sidecar, write_volume
 
     write_volume(work / "pet.nii.gz", image, np.diag([1.17, 1.17, 2.78, 1]))
     arguments = [str(work / "model"), str(work / "pet.nii.gz"), str(work / "restored.nii.gz"), str(threads)]
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, *arguments], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", _CHILD, *arguments], check=True, capture_output=True, text=True)
     used = read_sidecar(work / "restored.nii.gz")["GeneratedBy"][-1]["Settings"]
     return {k: float(v) for k, v in (s.split() for s in done.stdout.splitlines()[-2:])} | {
         "precision": used["precision_used"],
@@ -117,8 +115,8 @@ def time_blocks(work: Path, image: np.ndarray, block: int) -> tuple[dict[str, fl
     import torch
 
     from taskgan.cohort.slices import to_slices
-    from taskgan.restore.model_folder import build_generator, read_model
-    from taskgan.restore.restorer import Restorer
+    from taskgan.model.folder import build_generator, read_model
+    from taskgan.model.restorer import Restorer
 
     state, card = read_model(work / "model")
     plain = build_generator(state, card)
@@ -161,9 +159,7 @@ def differences(results: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--slices", type=int, default=SHAPE[2], help="time only this many")
     parser.add_argument("--block", type=int, default=8, help="slices that a method takes at a turn")

@@ -29,9 +29,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(COMMANDS))
     names = parser.parse_args().names or list(COMMANDS)
     unknown = [name for name in names if name not in COMMANDS]
@@ -48,9 +46,7 @@ def run(name: str) -> bool:
     print(f"$ {shown}", flush=True)
     lines = []
     command = [sys.executable, "-u", *COMMANDS[name]]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         for line in process.stdout or ():
             line = re.sub(rf"{re.escape(tempfile.gettempdir())}/[^/\s]*/?", "", line)
             print(line, end="", flush=True)

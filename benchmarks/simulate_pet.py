@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 from threadpoolctl import threadpool_limits
 
-from taskgan.cohort.description import read_description
+from taskgan.cohort.folder import read_description
 from taskgan.simulate.anatomy import SKULL, mni_anatomy
 from taskgan.simulate.deform import deform
 from taskgan.simulate.pet.acquire import BONE_PER_CM, SOFT_PER_CM
@@ -68,9 +68,7 @@ def whole_command(subjects: int) -> None:
         measured = read_description(Path(folder) / "cohort")["measured"]
     pairs = subjects * settings.scanner.slices
     print(f"taskgan simulate pet, {subjects} subjects, {CORES} cores (load before: {load:.1f})")
-    print(
-        f"  everything, start-up and files included   {pairs / seconds:6.1f} slice pairs/s   {seconds:.1f} s"
-    )
+    print(f"  everything, start-up and files included   {pairs / seconds:6.1f} slice pairs/s   {seconds:.1f} s")
     print(f"  peak memory of all processes              {peak[0]:6.2f} GB")
     print(f"  1 % dose: {measured['dose01']}")
 
@@ -98,9 +96,7 @@ def one_core(repeats: int) -> None:
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
     slices = scanner.slices
-    print(
-        f"one core: {scanner.pixels}×{scanner.pixels}, {scanner.angles} angles, {scanner.radial_bins} bins,"
-    )
+    print(f"one core: {scanner.pixels}×{scanner.pixels}, {scanner.angles} angles, {scanner.radial_bins} bins,")
     print(f"  {scanner.tof_bins} TOF bins, {scanner.subsets} subsets × {scanner.iterations} iterations")
     print(f"  acquisition and OSEM at both doses        {slices / min(walls):6.1f} slice pairs/s (wall)")
     print(f"                                            {slices / min(cpus):6.1f} slice pairs/s (CPU time)")
@@ -150,9 +146,7 @@ def calibrate(subjects: int, scale: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full-scale", action="store_true")
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--scale", default="demo", choices=("demo", "full"), help="for --calibrate")

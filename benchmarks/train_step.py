@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
+from taskgan.judges.recogniser import build
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.recogniser.recogniser import build
-from taskgan.train.cycle_step import cycle_step
-from taskgan.train.device import MachineChoice, device_name, device_of, start_fabric, torch_switches
+from taskgan.train.cycle import cycle_step
+from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
 from taskgan.train.machine import choose_machine
-from taskgan.train.players import Networks, build_discriminator, build_generator, build_networks
+from taskgan.train.networks import Networks, build_discriminator, build_generator, build_networks
 from taskgan.train.step import train_step
 
 
@@ -159,9 +159,7 @@ def rate(steps: dict[str, Callable[[], float]], seconds: float, batch: int) -> d
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="pet-demo")
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--seconds", type=float, default=8.0)

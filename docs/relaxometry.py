@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import read_pairs
-from taskgan.relaxometry.fit import fit_maps
-from taskgan.relaxometry.settings import Relaxometry
-from taskgan.relaxometry.synthesis import synthesise
-from taskgan.report.style import axes_figure, save_figure
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, mdme_signal, target_signal
-from taskgan.simulate.mr.tissues import TABLE
+from taskgan.images.volumes import read_volume
+from taskgan.page.style import axes_figure, save_figure
+from taskgan.physics.sequences import TARGETS, Mdme, mdme_signal, target_signal
+from taskgan.physics.tissues import TABLE
+from taskgan.relaxometry.acquisition import Relaxometry
+from taskgan.relaxometry.fit import fit_maps, synthesise
 
 FLAIR = next(target for target in TARGETS if target.name == "T2-FLAIR")
 SLICE = 8
@@ -67,9 +66,7 @@ def main() -> None:
         show(axes[0, 1], synthetic, "T2-FLAIR, synthetic", 0, 2)
         show(axes[0, 2], synthetic - true, "synthetic − true", -1, 1, "RdBu_r")
         shares = np.linspace(0, 1, 41)
-        for values, name, colour in zip(
-            mixtures(shares), ("true", "synthetic"), ("#000000", "#C44601"), strict=True
-        ):
+        for values, name, colour in zip(mixtures(shares), ("true", "synthetic"), ("#000000", "#C44601"), strict=True):
             axes[0, 3].plot(100 * shares, values, color=colour, label=name)
         axes[0, 3].set(xlabel="CSF in grey matter, %", ylabel="T2-FLAIR over white matter", title="One voxel")
         axes[0, 3].set_ylim(0, None)

@@ -15,15 +15,15 @@ import torch
 from experiment import called
 from numpy.typing import NDArray
 
-from taskgan.cohort.description import read_description
-from taskgan.cohort.images import read_volume
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import REQUIRED, Pair, read_pairs
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
 from taskgan.degrade.degradation import Degradation
+from taskgan.images.volumes import read_volume
+from taskgan.model.folder import build_generator, read_model
+from taskgan.model.restorer import Restorer
 from taskgan.networks.projection import Projection
-from taskgan.restore.model_folder import build_generator, read_model
-from taskgan.restore.restorer import Restorer
 
 
 def picked(rows: list[Pair], count: int) -> list[Pair]:
@@ -44,18 +44,14 @@ def restorers(run: Path, chain: Degradation) -> dict[str, Restorer]:
     return found
 
 
-def projected(
-    image: NDArray[np.float32], degraded: NDArray[np.float32], chain: Degradation
-) -> NDArray[np.float32]:
+def projected(image: NDArray[np.float32], degraded: NDArray[np.float32], chain: Degradation) -> NDArray[np.float32]:
     """What the layer makes of an image (X, Y, 1), as if a network had given it."""
     restored, known = (torch.from_numpy(one[None, None, :, :, 0]) for one in (image, degraded))
     found = Projection(1.0, chain.steps)(restored, known).clamp(0, 1)
     return np.asarray(found[0, 0, :, :, None].numpy())
 
 
-def measure(
-    rows: list[Pair], chain: Degradation, methods: dict[str, Restorer]
-) -> dict[str, NDArray[np.float64]]:
+def measure(rows: list[Pair], chain: Degradation, methods: dict[str, Restorer]) -> dict[str, NDArray[np.float64]]:
     """By method: (PSNR in dB, back-projection error) of every row, (rows, 2)."""
     found: dict[str, list[tuple[float, float]]] = {}
     with progress("measure", len(rows), "images") as shown:
@@ -79,9 +75,7 @@ def measure(
 
 def main() -> None:
     """Restore, measure, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cohort", type=Path)
     parser.add_argument("run", type=Path, nargs="*", help="finished runs, without the layer or with it")
     parser.add_argument("--test", type=int, default=200, help="test images, evenly picked")

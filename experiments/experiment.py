@@ -142,9 +142,7 @@ class Experiment:
         from taskgan.sweep.run import SweepOptions, run_sweep
 
         count = min(self.sweep_steps, self.base().optimiser.steps)
-        short = tuple(
-            f"{key}={count}" for key in ("optimiser.steps", "validation.every", "validation.save_every")
-        )
+        short = tuple(f"{key}={count}" for key in ("optimiser.steps", "validation.every", "validation.save_every"))
         for name, tried in self.sweeps.items():
             more = {} if self.within is None else {"within": self.within}
             run_sweep(
@@ -167,7 +165,7 @@ class Experiment:
 
     def restored(self, run: Path, out: Path, split: str) -> Path:
         """The images of a split by a run's model, once."""
-        from taskgan.restore.files import restore
+        from taskgan.restore.run import restore
 
         if not (run / "model").is_dir():
             raise UserError(f"{run} holds no model; run the stage train first")
@@ -243,9 +241,7 @@ class Experiment:
     @classmethod
     def options(cls) -> argparse.ArgumentParser:
         about = sys.modules[cls.__module__].__doc__
-        parser = argparse.ArgumentParser(
-            description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
         add = parser.add_argument
         add("work", type=Path, help="folder for cohort, runs and report")
         add(cls.data[0], type=Path, help=cls.data[1])

@@ -67,10 +67,7 @@ TRIAL = (
         for reader in ("task.pretrain", "judge")
         for key in ("steps=4", "width=4", "batch_size=8", "validate_every=4")
     ),
-    *(
-        f"{key}=4"
-        for key in ("optimiser.steps", "optimiser.warmup", "validation.every", "validation.save_every")
-    ),
+    *(f"{key}=4" for key in ("optimiser.steps", "optimiser.warmup", "validation.every", "validation.save_every")),
     "validation.cases=4",
 )
 
@@ -120,8 +117,8 @@ class Faces(Experiment):
 
     def make_cohort(self, folder: Path) -> None:
         """Prepare the images, and the table of those that are used."""
-        from taskgan.generator import Blur, Down
         from taskgan.prepare.lfw import VERIFICATION, LfwPreparation, prepare_lfw
+        from taskgan.recipe.generator import Blur, Down
 
         values = COHORT | (TRIAL_COHORT if self.trial else {})
         steps = (Blur(sigma=FACTOR / 3), Down(factor=FACTOR))
@@ -139,7 +136,7 @@ class Faces(Experiment):
         if name != "recognisers":
             super().stage(name, asked, share)
             return
-        from taskgan.recogniser.store import recogniser_for
+        from taskgan.judges.store import recogniser_for
 
         base = self.base()
         for title, settings in own((("task", base.task.reader), ("judge", base.judge)), share):

@@ -29,13 +29,13 @@ from taskgan.cohort.verification import VerificationPair, read_verification_pair
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import write_text
-from taskgan.evaluate.settings import EvaluationSettings
-from taskgan.evaluate.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
-from taskgan.evaluate.verification.describe import DescriptorCache
-from taskgan.evaluate.verification.readers import verifiers
-from taskgan.evaluate.verification.table import CLEAN, INPUT, RESTORED, read_verification
+from taskgan.evaluate.verification_table import CLEAN, INPUT, RESTORED, read_verification
+from taskgan.judges.settings import EvaluationSettings
+from taskgan.judges.store import recogniser_for
+from taskgan.judges.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
+from taskgan.judges.verification.descriptors import DescriptorCache
+from taskgan.judges.verification.readers import verifiers
 from taskgan.recipe import Recipe
-from taskgan.recogniser.store import recogniser_for
 
 Floats = NDArray[np.float64]
 OWN = ("l1", "gan", "task_gan")
@@ -57,9 +57,7 @@ class Told:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder of lfw_faces.py")
     parser.add_argument("--own", nargs="*", choices=list(METHODS), default=list(OWN), metavar="METHOD")
     parser.add_argument("--trial", action="store_true", help="of a trial of lfw_faces.py")
@@ -144,9 +142,7 @@ def table(found: Sequence[Told], who: ImagePairs) -> str:
     lines = ["| taught on | reads | seeds | AUC over the test pairs |", "| --- | --- | --- | --- |"]
     for told in found:
         area = auc_interval_by_person(told.distances, who)
-        lines.append(
-            f"| {told.taught} | {told.reads} | {len(told.distances)} | {shown(area, signed=False)} |"
-        )
+        lines.append(f"| {told.taught} | {told.reads} | {len(told.distances)} | {shown(area, signed=False)} |")
     return "\n".join(lines) + "\n"
 
 

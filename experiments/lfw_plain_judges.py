@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.files import atomic, write_json
-from taskgan.evaluate.faces import chi_square_distance, lbp_histograms, photo_readers
-from taskgan.evaluate.faces.readers import RECIPES, ReaderRecipe, fit_photo_readers
-from taskgan.evaluate.verification import (
+from taskgan.images.volumes import read_volume
+from taskgan.judges.faces import chi_square_distance, lbp_histograms, photo_readers
+from taskgan.judges.faces.readers import RECIPES, ReaderRecipe, fit_photo_readers
+from taskgan.judges.verification import (
     ImagePairs,
     accuracy,
     auc_difference_by_person,
@@ -66,9 +66,7 @@ class Listed:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cohort", type=Path)
     parser.add_argument("--choose", type=Path, metavar="LFW_FOLDER", help="try settings, on pairsDevTrain")
     parser.add_argument("--pairs", type=int, default=1200, help="of pairsDevTrain that settings are tried on")
@@ -112,10 +110,7 @@ def verified(
 ) -> list[dict[str, object]]:
     """Rows of one reader: test pairs of every kind of image, at the threshold of clean training pairs."""
     started, test, train = time.process_time(), lists["test"], lists["train"]
-    seen = {
-        kind: {case: describe(photo(paths[case][kind])) for case in test.cases}
-        for kind in ("clean", "degraded")
-    }
+    seen = {kind: {case: describe(photo(paths[case][kind])) for case in test.cases} for kind in ("clean", "degraded")}
     took = (time.process_time() - started) / (2 * len(test.cases))
     print(f"{name}: {1e3 * took:.1f} ms an image, reading it included", flush=True)
     distances = {
@@ -203,9 +198,7 @@ def listed_of(cohort: Path) -> dict[str, Listed]:
     subjects = {row.case: row.subject for row in read_pairs(cohort)}
     found = {}
     for name in NAMES:
-        first, second = (
-            tuple(row[side] for row in rows if row["set"] == name) for side in ("first", "second")
-        )
+        first, second = (tuple(row[side] for row in rows if row["set"] == name) for side in ("first", "second"))
         who = ImagePairs.from_people([subjects[case] for case in first], [subjects[case] for case in second])
         found[name] = Listed(first, second, who)
     return found
@@ -219,9 +212,7 @@ def some(pairs: PairList, count: int) -> Listed:
         wanted = min(count // 2, len(alike))
         chosen += [alike[k * len(alike) // wanted] for k in range(wanted)]
     who = ImagePairs.from_people([pair.first[0] for pair in chosen], [pair.second[0] for pair in chosen])
-    return Listed(
-        tuple(case_of(pair.first) for pair in chosen), tuple(case_of(pair.second) for pair in chosen), who
-    )
+    return Listed(tuple(case_of(pair.first) for pair in chosen), tuple(case_of(pair.second) for pair in chosen), who)
 
 
 def photo(path: Path | None) -> Array:

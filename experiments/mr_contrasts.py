@@ -67,10 +67,7 @@ TRIAL = (
         for reader in ("task.pretrain", "judge")
         for key in ("steps=12", "width=4", "validate_every=6")
     ),
-    *(
-        f"{key}=12"
-        for key in ("optimiser.steps", "optimiser.warmup", "validation.every", "validation.save_every")
-    ),
+    *(f"{key}=12" for key in ("optimiser.steps", "optimiser.warmup", "validation.every", "validation.save_every")),
 )
 _ABOUT = """# Six MR contrasts from one acquisition
 
@@ -115,9 +112,7 @@ class Mr(Experiment):
         from taskgan.simulate.mr.cohort import simulate_mr
         from taskgan.simulate.mr.settings import mr_simulation
 
-        simulate_mr(
-            self.cohort, mr_simulation(anatomy=folder, **COHORT | (TRIAL_COHORT if self.trial else {}))
-        )
+        simulate_mr(self.cohort, mr_simulation(anatomy=folder, **COHORT | (TRIAL_COHORT if self.trial else {})))
 
     def judge(self, method: str, seed: int) -> None:
         """All results by contrast, and the ablation's contrast by itself beside it."""

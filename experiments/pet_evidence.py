@@ -114,7 +114,7 @@ class Pet(Experiment):
         from taskgan.audit.run import audit
         from taskgan.audit.settings import AuditSettings
         from taskgan.cohort.pairs import read_pairs
-        from taskgan.evaluate.restorations import find_restorations
+        from taskgan.cohort.restorations import find_restorations
 
         pairs = read_pairs(self.cohort)
         found = [find_restorations(self.run(one, seed) / "restored", pairs, one) for one in AUDITED]

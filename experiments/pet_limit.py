@@ -21,17 +21,17 @@ from experiment import SEEDS, Experiment
 from publishing import shown
 
 from taskgan.audit.judges import judge_settings
-from taskgan.cohort.images import read_volume
-from taskgan.cohort.intensity import fit_intensity
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.slices import to_slices
 from taskgan.core.console import say
 from taskgan.core.files import atomic, write_text
-from taskgan.evaluate.statistics import crossed_interval, mean_difference, mean_interval
+from taskgan.images.intensity import fit_intensity
+from taskgan.images.volumes import read_volume
+from taskgan.judges.recogniser import Recogniser
+from taskgan.judges.slices import middle_slices
+from taskgan.judges.store import recogniser_for
 from taskgan.recipe import Recipe
-from taskgan.recogniser.decision import middle_slices
-from taskgan.recogniser.recogniser import Recogniser
-from taskgan.recogniser.store import recogniser_for
+from taskgan.stats import crossed_interval, mean_difference, mean_interval
 
 FIELDS = ("reader", "taught_on", "method", "seed", "subject", "label", "squared", "mae", "probability")
 # Whom each method is compared with: a network that sees neighbours with the GAN that does too.
@@ -107,9 +107,7 @@ def readings(here: Experiment, split: str) -> list[Read]:
     return found
 
 
-def _read(
-    reader: Recogniser, named: tuple[str, str, str, str], pair: Pair, image: Path, recipe: Recipe
-) -> Read:
+def _read(reader: Recogniser, named: tuple[str, str, str, str], pair: Pair, image: Path, recipe: Recipe) -> Read:
     """Scaled by the degraded image's transform, as everywhere."""
     scale = fit_intensity(recipe.data.intensity, read_volume(pair.degraded).data)
     said = reader.read(middle_slices(to_slices(scale.apply(read_volume(image).data))))
@@ -133,9 +131,7 @@ def table(found: Sequence[Read]) -> str:
     for key in dict.fromkeys((r.reader, r.taught_on, r.method) for r in found):
         mine = [r for r in found if (r.reader, r.taught_on, r.method) == key]
         subjects = [r.subject for r in mine]
-        squared, mae = (
-            mean_interval([getattr(r, field) for r in mine], subjects) for field in ("squared", "mae")
-        )
+        squared, mae = (mean_interval([getattr(r, field) for r in mine], subjects) for field in ("squared", "mae"))
         wrong = sum((r.probability > 0.5) != (r.label > 0.5) for r in mine)
         lines.append(
             f"| {' | '.join(key)} | {shown(squared, signed=False)} | {shown(mae, signed=False)} "

@@ -11,15 +11,13 @@ from pathlib import Path
 
 from publishing import join_cases, markdown
 
-from taskgan.cohort.description import read_description
+from taskgan.cohort.folder import read_description
 from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
 from taskgan.demo.pet import METHODS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("demo", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--picture", type=Path, default=Path("docs/demo.png"))

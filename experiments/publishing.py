@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from taskgan.cohort.description import read_description
+from taskgan.cohort.folder import read_description
 from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
-from taskgan.evaluate.statistics import Interval
+from taskgan.stats import Interval
 
 _PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions", "brain")  # no images
 
@@ -53,9 +53,7 @@ def publish(work: Path, out: Path, runs: Sequence[str], *, about: str, beside: S
             "cohort": read_description(work / "cohort"),
             "readers": read_yaml(first / "evaluation" / "evaluation.yaml")["readers"],
             "recipes": {
-                name: read_yaml(folder / "recipe.yaml")
-                for name, folder in trained.items()
-                if name.endswith("seed0")
+                name: read_yaml(folder / "recipe.yaml") for name, folder in trained.items() if name.endswith("seed0")
             },
             "training": {name: record["result"] for name, record in records.items()},
             "versions": {name: record["versions"] for name, record in records.items()}[first.name],

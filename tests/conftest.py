@@ -62,9 +62,7 @@ def write_contrasts(
                     "split": split,
                     "contrast": contrast,
                 }
-                rows.append(
-                    row | inputs | {"clean": save(f"{subject}_{contrast}.nii", clean), "label": label}
-                )
+                rows.append(row | inputs | {"clean": save(f"{subject}_{contrast}.nii", clean), "label": label})
     with (folder / "pairs.csv").open("w", newline="") as handle:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
         writer.writeheader()

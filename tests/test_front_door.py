@@ -45,9 +45,7 @@ def in_a_new_process(code: str) -> str:
 def test_importing_it_is_cheap() -> None:
     code = "import time; start = time.perf_counter(); import taskgan; print(time.perf_counter() - start)"
     assert min(float(in_a_new_process(code)) for _ in range(3)) < 0.1
-    heavy = (
-        "import sys, taskgan; print(*({'torch', 'numpy', 'pydantic', 'yaml', 'inspect'} & set(sys.modules)))"
-    )
+    heavy = "import sys, taskgan; print(*({'torch', 'numpy', 'pydantic', 'yaml', 'inspect'} & set(sys.modules)))"
     assert not in_a_new_process(heavy).split()
 
 
@@ -129,18 +127,14 @@ def test_every_step_takes_paths_as_text(cohort: Path, tmp_path: Path) -> None:
     assert taskgan.Restorer.from_folder(str(model)).card.step > 0  # type: ignore[union-attr]
     taskgan.restore(str(model), os.path.join(where, "s6_degraded.nii"), place("one.nii.gz"))
     taskgan.restore(str(model), [os.path.join(where, "pairs.csv")], place("restored"), split="test")
-    taskgan.evaluate(
-        place("restored"), where, place("evaluation"), recipe=place("tiny.yaml"), store=place("store")
-    )
+    taskgan.evaluate(place("restored"), where, place("evaluation"), recipe=place("tiny.yaml"), store=place("store"))
     assert taskgan.compare([place("evaluation")], place("report")).is_file()
     audited = taskgan.audit(
         place("restored"), where, place("audit"), recipe=place("tiny.yaml"), store=place("store"), figures=0
     )
     assert audited.page == tmp_path / "audit" / "audit.html"
     assert audited.page.is_file()
-    swept = taskgan.sweep(
-        place("tiny.yaml"), where, place("sweep"), ["loss.mu_task=0.1"], recognisers=place("store")
-    )
+    swept = taskgan.sweep(place("tiny.yaml"), where, place("sweep"), ["loss.mu_task=0.1"], recognisers=place("store"))
     assert (swept.folder, swept.failed) == (tmp_path / "sweep", 0)
 
 
@@ -216,9 +210,7 @@ def test_networks_of_ones_own_train_resume_and_restore(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("taskgan.train.session.save_checkpoint", killed)
         taskgan.train(wanted, cohort, tmp_path / "killed", networks=given)
-    with pytest.raises(
-        taskgan.UserError, match="discriminator Reads, task Reads.*found the recipe's networks"
-    ):
+    with pytest.raises(taskgan.UserError, match="discriminator Reads, task Reads.*found the recipe's networks"):
         taskgan.train(wanted, cohort, tmp_path / "killed")
     with pytest.raises(taskgan.UserError, match="generator network does not fit"):
         taskgan.train(wanted, cohort, tmp_path / "killed", networks=own(generator=Smooth(width=5)))
@@ -259,9 +251,7 @@ def test_a_network_that_breaks_its_contract_is_refused_before_anything_is_writte
     changes: dict[str, Any], networks: dict[str, nn.Module], message: str, cohort: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(taskgan.UserError, match=message):
-        taskgan.train(
-            recipe(**changes), cohort, tmp_path / "run", networks=taskgan.CustomNetworks(**networks)
-        )
+        taskgan.train(recipe(**changes), cohort, tmp_path / "run", networks=taskgan.CustomNetworks(**networks))
     assert not (tmp_path / "run").exists()
 
 

@@ -77,9 +77,7 @@ def test_the_documents_lines_run_on_a_users_own_files(exported: Path) -> None:
     }
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=exported, env=environment, capture_output=True, text=True, timeout=300
-        )
+        return subprocess.run(command, cwd=exported, env=environment, capture_output=True, text=True, timeout=300)
 
     checks = """
 assert restored.shape == scan.shape and restored.dtype == "float64" and page.name == "report.html"

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from taskgan.cohort.splits import split_subjects as split_subjects
     from taskgan.core.errors import UserError as UserError
     from taskgan.evaluate.run import evaluate as evaluate
-    from taskgan.evaluate.settings import EvaluationSettings as EvaluationSettings
+    from taskgan.judges.settings import EvaluationSettings as EvaluationSettings
+    from taskgan.model.restorer import RestoredVolume as RestoredVolume
+    from taskgan.model.restorer import Restorer as Restorer
     from taskgan.networks.discriminator import ImageDiscriminator as ImageDiscriminator
+    from taskgan.networks.discriminator import PatchClassifier as PatchClassifier
     from taskgan.networks.generator import UNet as UNet
-    from taskgan.networks.patch import PatchClassifier as PatchClassifier
     from taskgan.networks.recogniser import ConvNet as ConvNet
     from taskgan.networks.recogniser import ResNet as ResNet
     from taskgan.networks.recogniser import recogniser_network as recogniser_network
@@ -35,12 +37,12 @@ if TYPE_CHECKING:
     from taskgan.objective.adversarial import discriminator_loss as discriminator_loss
     from taskgan.objective.adversarial import feature_matching as feature_matching
     from taskgan.objective.adversarial import generator_loss as generator_loss
-    from taskgan.objective.cycle import cycle_loss as cycle_loss
-    from taskgan.objective.cycle import identity_loss as identity_loss
     from taskgan.objective.kinds import task_kind as task_kind
-    from taskgan.objective.pixel import pixel_loss as pixel_loss
     from taskgan.objective.task import feature_distance as feature_distance
     from taskgan.objective.task import task_loss as task_loss
+    from taskgan.objective.total import cycle_loss as cycle_loss
+    from taskgan.objective.total import identity_loss as identity_loss
+    from taskgan.objective.total import pixel_loss as pixel_loss
     from taskgan.prepare.folder import FolderPreparation as FolderPreparation
     from taskgan.prepare.folder import prepare_folder as prepare_folder
     from taskgan.prepare.lfw import LfwPreparation as LfwPreparation
@@ -49,17 +51,15 @@ if TYPE_CHECKING:
     from taskgan.prepare.mr.settings import MrPreparation as MrPreparation
     from taskgan.recipe import Recipe as Recipe
     from taskgan.recipe import read_recipe as read_recipe
-    from taskgan.report.inference import Inference as Inference
+    from taskgan.report.metrics import Inference as Inference
     from taskgan.report.run import compare as compare
-    from taskgan.restore.files import restore as restore
-    from taskgan.restore.restorer import RestoredVolume as RestoredVolume
-    from taskgan.restore.restorer import Restorer as Restorer
+    from taskgan.restore.run import restore as restore
     from taskgan.simulate.mr.cohort import simulate_mr as simulate_mr
     from taskgan.simulate.mr.settings import MrSimulation as MrSimulation
     from taskgan.simulate.pet.cohort import simulate_pet as simulate_pet
     from taskgan.simulate.pet.settings import PetSimulation as PetSimulation
     from taskgan.sweep.run import sweep as sweep
-    from taskgan.train.players import CustomNetworks as CustomNetworks
+    from taskgan.train.networks import CustomNetworks as CustomNetworks
     from taskgan.train.run import train as train
 
 _MODULES = {
@@ -73,10 +73,12 @@ _MODULES = {
     "cohort.splits": ("split_subjects",),
     "core.errors": ("UserError",),
     "evaluate.run": ("evaluate",),
-    "evaluate.settings": ("EvaluationSettings",),
-    "networks.discriminator": ("ImageDiscriminator",),
+    "judges.settings": ("EvaluationSettings",),
+    "networks.discriminator": (
+        "ImageDiscriminator",
+        "PatchClassifier",
+    ),
     "networks.generator": ("UNet",),
-    "networks.patch": ("PatchClassifier",),
     "networks.recogniser": (
         "ConvNet",
         "ResNet",
@@ -92,12 +94,12 @@ _MODULES = {
         "feature_matching",
         "generator_loss",
     ),
-    "objective.cycle": (
+    "objective.total": (
         "cycle_loss",
         "identity_loss",
+        "pixel_loss",
     ),
     "objective.kinds": ("task_kind",),
-    "objective.pixel": ("pixel_loss",),
     "objective.task": (
         "feature_distance",
         "task_loss",
@@ -116,10 +118,10 @@ _MODULES = {
         "Recipe",
         "read_recipe",
     ),
-    "report.inference": ("Inference",),
+    "report.metrics": ("Inference",),
     "report.run": ("compare",),
-    "restore.files": ("restore",),
-    "restore.restorer": (
+    "restore.run": ("restore",),
+    "model.restorer": (
         "RestoredVolume",
         "Restorer",
     ),
@@ -128,7 +130,7 @@ _MODULES = {
     "simulate.pet.cohort": ("simulate_pet",),
     "simulate.pet.settings": ("PetSimulation",),
     "sweep.run": ("sweep",),
-    "train.players": ("CustomNetworks",),
+    "train.networks": ("CustomNetworks",),
     "train.run": ("train",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

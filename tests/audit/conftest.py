@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from discs import RECIPE, erase, keep, make_discs, make_restored
 
+from discs import RECIPE, erase, keep, make_discs, make_restored
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge, train_judges
 from taskgan.audit.run import Audit, audit

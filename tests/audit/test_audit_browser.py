@@ -9,9 +9,7 @@ import pytest
 
 from taskgan.audit.run import Audit
 
-CHROMIUM = next(
-    (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None
-)
+CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];
   const broken = images.filter(i => !i.complete || !i.naturalWidth).length;

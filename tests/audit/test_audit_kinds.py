@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contrasts import Classes, Labels, Masks, Value, make_contrasts, restore
 from numpy.typing import NDArray
 
-from taskgan.audit.hallucination import sigma_of
+from contrasts import Classes, Labels, Masks, Value, make_contrasts, restore
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge
 from taskgan.audit.maps import same_contrast
@@ -23,6 +22,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.judges.properties import class_names
 from taskgan.judges.read import LoadedCase
+from taskgan.metrics.hallucination import sigma_of
 from taskgan.recipe import Target
 
 # s1 loses one contrast; s2 loses two, which is one subject all the same.
@@ -57,9 +57,7 @@ def test_classes_of_several_cases_a_subject(place: Path, tmp_path: Path) -> None
     [flips, errors] = done.outcome.contrasts
     assert (flips.only_audited, flips.only_other, errors.only_audited) == (2, 0, 2)
     assert done.outcome.metrics["eye"]["same"].flipped == 0
-    recalls = [
-        done.outcome.outputs["eye"][name]["changed"].sensitivity.estimate for name in ("grey", "bright")
-    ]
+    recalls = [done.outcome.outputs["eye"][name]["changed"].sensitivity.estimate for name in ("grey", "bright")]
     assert recalls == [7 / 8, 6 / 8]
     assert found.balanced_accuracy.estimate == pytest.approx((1 + 7 / 8 + 6 / 8) / 3)
     record = read_yaml(tmp_path / "a" / "audit.yaml")

@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from discs import AFFINE, CORE, RIM, make_discs, make_restored
 from numpy.typing import NDArray
 
-from taskgan.audit.conformal import ConformalCalibration
+from discs import AFFINE, CORE, RIM, make_discs, make_restored
 from taskgan.audit.inputs import from_cohort
 from taskgan.audit.judges import Judge, judge_settings
 from taskgan.audit.run import Audit, audit
 from taskgan.audit.settings import AuditSettings
-from taskgan.cohort.images import read_volume, write_volume
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
+from taskgan.images.volumes import read_volume, write_volume
 from taskgan.info import describe
 from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe
+from taskgan.stats.conformal import ConformalCalibration
 
 
 def test_the_erased_positives_are_who_flipped(audited: Audit) -> None:
@@ -64,10 +64,7 @@ def test_what_is_written(audited: Audit) -> None:
     chosen = "The 8 val subjects that calibrated helped to choose convnet-1000, resnet10-1001"
     assert page.count(chosen) == 2  # on top, and beside the intervals
     assert any(chosen in sentence for sentence in record["warnings"])
-    assert (
-        re.search(r"(?<![\w/.-])-\d", re.sub(r"<(style|pre).*?</\1>|src=\"[^\"]*\"", "", page, flags=re.S))
-        is None
-    )
+    assert re.search(r"(?<![\w/.-])-\d", re.sub(r"<(style|pre).*?</\1>|src=\"[^\"]*\"", "", page, flags=re.S)) is None
     assert "Against the data" in page
     assert "<script" not in page
 
@@ -169,13 +166,9 @@ class Ratio:
         return np.asarray(10 * rim / core, dtype=np.float32)
 
 
-def test_a_judge_that_reads_a_value_is_compared_by_agreement_and_cannot_flip(
-    discs: Path, tmp_path: Path
-) -> None:
+def test_a_judge_that_reads_a_value_is_compared_by_agreement_and_cannot_flip(discs: Path, tmp_path: Path) -> None:
     inputs = from_cohort(discs / "erased", discs / "cohort")
-    done = audit(
-        inputs, tmp_path / "audit", judges=[Judge("ratio", Ratio())], settings=AuditSettings(alpha=0.2)
-    )
+    done = audit(inputs, tmp_path / "audit", judges=[Judge("ratio", Ratio())], settings=AuditSettings(alpha=0.2))
     assert done.outcome.fit == ["ratio", "SUVR"]
     assert list(done.outcome.metrics) == ["SUVR"]
     found, suvr = (done.outcome.agreements[judge]["erased"] for judge in ("ratio", "SUVR"))
@@ -186,9 +179,7 @@ def test_a_judge_that_reads_a_value_is_compared_by_agreement_and_cannot_flip(
     assert sorted(done.outcome.flipped["flipped_by"].unique()) == ["SUVR"]
     bare = from_cohort(discs / "kept", _without_masks(discs, tmp_path))
     alone = audit(bare, tmp_path / "alone", judges=[Judge("ratio", Ratio())])
-    assert alone.verdict.headline.startswith(
-        "The property is a value without a cut: there is no decision to flip"
-    )
+    assert alone.verdict.headline.startswith("The property is a value without a cut: there is no decision to flip")
     assert any(
         f.startswith("ratio (label) of the restored image against the clean one: bias −")
         for f in alone.verdict.findings
@@ -202,9 +193,7 @@ def _without_masks(discs: Path, tmp_path: Path) -> Path:
     return tmp_path / "bare"
 
 
-def test_a_judge_of_another_kind_of_property_is_refused(
-    discs: Path, folders: list[Path], tmp_path: Path
-) -> None:
+def test_a_judge_of_another_kind_of_property_is_refused(discs: Path, folders: list[Path], tmp_path: Path) -> None:
     shutil.copytree(folders[0], tmp_path / "judge")
     card = read_yaml(tmp_path / "judge" / "recogniser.yaml")
     card["target"] = {**card["target"], "kind": "embedding", "labels": ["subject"]}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from taskgan.audit.coverage import selection_warning
 from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge
-from taskgan.cohort.people import subject_digest
+from taskgan.cohort.splits import subject_digest
 
 
 class Stopped:
@@ -47,9 +47,7 @@ def test_subjects_that_chose_the_model_do_not_calibrate_it_unwarned(inputs: Audi
 
 def test_subjects_that_chose_nobody_calibrate_without_a_word(inputs: AuditInputs) -> None:
     assert selection_warning(seen(inputs, "train00"), [Judge("eye", Stopped("stranger"))], 0.1) == ""
-    assert (
-        selection_warning(seen(inputs), [Judge("eye", Stopped())], 0.1) == ""
-    )  # a filter learns from nobody
+    assert selection_warning(seen(inputs), [Judge("eye", Stopped())], 0.1) == ""  # a filter learns from nobody
 
 
 def test_of_a_restorer_that_does_not_say_it_is_left_open(inputs: AuditInputs) -> None:

@@ -4,8 +4,7 @@ import pytest
 from scipy import stats
 
 from taskgan.audit.fitness import decision_fitness
-from taskgan.audit.flipped import flipped_cases
-from taskgan.audit.flips import corrected_tests, paired_tests
+from taskgan.audit.flips import corrected_tests, flipped_cases, paired_tests
 from taskgan.judges.metrics import balanced_accuracy, judge_metrics
 from taskgan.judges.readings import Reading, Readings, readings_table
 
@@ -103,9 +102,7 @@ def test_a_judge_has_to_read_clean_images(clean: list[float], fit: bool, why: st
 
 
 def test_without_both_labels_nobody_is_a_judge() -> None:
-    found = decision_fitness(
-        "judge", judge_metrics(readings(label=[0.0] * 4, clean=[0.1] * 4), "judge", "clean")
-    )
+    found = decision_fitness("judge", judge_metrics(readings(label=[0.0] * 4, clean=[0.1] * 4), "judge", "clean"))
     assert not found.fit
     assert "do not have both labels" in found.reason
 

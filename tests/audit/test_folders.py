@@ -3,8 +3,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from discs import RECIPE, make_discs, make_restored
 
+from discs import RECIPE, make_discs, make_restored
 from taskgan.audit.folders import from_folders
 from taskgan.audit.judges import train_judges
 from taskgan.audit.run import audit
@@ -33,9 +33,7 @@ def foreign(discs: Path, tmp_path: Path) -> Path:
         shutil.copy(pair.clean, tmp_path / "full" / f"{pair.subject}.nii.gz")
     for image in (discs / "erased").glob("test*.nii.gz"):
         shutil.copy(image, tmp_path / "tool" / image.name.replace(".nii.gz", "_denoised.nii.gz"))
-    rows: list[dict[str, object]] = [
-        {"subject": p.subject, "label": f"{p.label:g}", "split": p.split} for p in pairs
-    ]
+    rows: list[dict[str, object]] = [{"subject": p.subject, "label": f"{p.label:g}", "split": p.split} for p in pairs]
     write_labels(tmp_path / "labels.csv", rows)
     return tmp_path
 
@@ -57,21 +55,15 @@ def test_three_folders_and_a_table_are_audited_end_to_end(foreign: Path, discs: 
     assert done.outcome.agreements == {}
 
 
-def test_judges_of_another_cohort_need_no_training_rows(
-    foreign: Path, folders: list[Path], tmp_path: Path
-) -> None:
+def test_judges_of_another_cohort_need_no_training_rows(foreign: Path, folders: list[Path], tmp_path: Path) -> None:
     with (foreign / "labels.csv").open() as handle:
         rows = [row for row in csv.DictReader(handle) if row["split"] == "test"]
-    labels = write_labels(
-        foreign / "test.csv", [{"subject": r["subject"], "label": r["label"]} for r in rows]
-    )
+    labels = write_labels(foreign / "test.csv", [{"subject": r["subject"], "label": r["label"]} for r in rows])
     inputs = from_folders(**of(foreign, labels=labels), method="NLM")
     assert any("images in" in n and "belong to no subject" in n for n in inputs.notes)
     done = audit(inputs, tmp_path / "audit", judges=folders, settings=AuditSettings(figures=0))
     assert done.outcome.metrics["resnet10-1001"]["NLM"].flipped == 3
-    with pytest.raises(
-        UserError, match=r"test\.csv: the training rows do not hold both labels.*--judge FOLDER"
-    ):
+    with pytest.raises(UserError, match=r"test\.csv: the training rows do not hold both labels.*--judge FOLDER"):
         train_judges(inputs, tmp_path / "store")
 
 
@@ -83,9 +75,7 @@ def test_doses_match_by_name_and_share_their_clean_image(tmp_path: Path) -> None
         shutil.copy(restored / "test00.nii.gz", restored / f"test00_dose-{dose}.nii.gz")
     (cohort / "low/test00.nii.gz").unlink()
     (restored / "test00.nii.gz").unlink()
-    labels = write_labels(
-        tmp_path / "l.csv", [{"subject": "test00", "label": 0}, {"subject": "test01", "label": 1}]
-    )
+    labels = write_labels(tmp_path / "l.csv", [{"subject": "test00", "label": 0}, {"subject": "test01", "label": 1}])
     inputs = from_folders(restored, cohort / "low", cohort / "clean", labels)
     assert [p.case for p in inputs.cases] == ["test00_dose-1", "test00_dose-5", "test01"]
     assert {p.case: r.name for p, r in zip(inputs.cases, inputs.audited.images.values(), strict=True)} == {
@@ -114,9 +104,7 @@ def test_misuse_is_a_sentence(foreign: Path) -> None:
         {"subject": "test00", "label": 0},
         {"subject": "", "label": "x"},
     ]
-    with pytest.raises(
-        Problems, match=r"(?s)label '2', expected 0 or 1.*repeats the subject test00.*has no subject"
-    ):
+    with pytest.raises(Problems, match=r"(?s)label '2', expected 0 or 1.*repeats the subject test00.*has no subject"):
         from_folders(**of(foreign, labels=write_labels(foreign / "b.csv", bad)))
     other = write_labels(foreign / "c.csv", [{"subject": "nobody", "label": 1}])
     with pytest.raises(UserError, match=r"no subject of .*c\.csv has both a degraded and a clean image"):

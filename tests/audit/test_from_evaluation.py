@@ -45,9 +45,7 @@ def test_an_evaluation_gives_the_readings_that_an_audit_makes(
         return own(self, slices)
 
     monkeypatch.setattr(network, "read", watched)
-    done = audit(
-        inputs, tmp_path / "audit", judges=judges, settings=AuditSettings(calibration="none", figures=0)
-    )
+    done = audit(inputs, tmp_path / "audit", judges=judges, settings=AuditSettings(calibration="none", figures=0))
     assert set(read) == {"resnet10-1001"}  # the other one is the evaluation's judge
     ours, theirs = (read_readings(folder) for folder in (done.page.parent, audited.page.parent))
     theirs = theirs[theirs["split"] == "test"]
@@ -77,9 +75,7 @@ def test_the_verb_takes_an_evaluation_and_writes_the_call_down(
 
 def test_misuse_of_an_evaluation_is_a_sentence(evaluations: Path, discs: Path, tmp_path: Path) -> None:
     kept = evaluations / "kept"
-    with pytest.raises(
-        UserError, match=r"is an evaluation, which says its cohort and recipe itself: leave out"
-    ):
+    with pytest.raises(UserError, match=r"is an evaluation, which says its cohort and recipe itself: leave out"):
         audit_passes(kept, discs / "cohort", tmp_path / "a")
     with pytest.raises(UserError, match=r"was read with --slices 40, expected 3: say --slices 40"):
         audit_passes(kept, None, tmp_path / "a", slices=3)

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from discs import RECIPE, make_restored
 from safetensors.numpy import load_file, save_file
 
+from discs import RECIPE, make_restored
 from taskgan.audit.independence import check_judges, check_subjects, shared_weights
 from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge, load_judges
 from taskgan.audit.run import audit
 from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.cohort.people import image_digests, subject_digest, subject_digests
+from taskgan.cohort.splits import image_digests, subject_digest, subject_digests
 from taskgan.core.errors import Problems
 from taskgan.core.files import read_yaml, write_yaml
-from taskgan.recogniser.recogniser import WEIGHTS
-from taskgan.recogniser.store import recogniser_for
+from taskgan.judges.recogniser import WEIGHTS
+from taskgan.judges.store import recogniser_for
 
 
 @pytest.fixture
@@ -24,9 +24,7 @@ def inputs(discs: Path) -> AuditInputs:
     return from_cohort(discs / "kept", discs / "cohort")
 
 
-def test_judges_trained_for_the_audit_are_independent(
-    inputs: AuditInputs, judges: list[Judge], discs: Path
-) -> None:
+def test_judges_trained_for_the_audit_are_independent(inputs: AuditInputs, judges: list[Judge], discs: Path) -> None:
     assert check_judges(judges, inputs, discs / "store") == []
 
 
@@ -43,9 +41,7 @@ def task(discs: Path, judges: list[Judge], tmp_path_factory: pytest.TempPathFact
 def test_the_task_network_is_refused_by_its_weights(discs: Path, task: Path, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(
         update={
-            "task": RECIPE.task.model_copy(
-                update={"pretrain": RECIPE.task.pretrain.model_copy(update={"steps": 2})}
-            )
+            "task": RECIPE.task.model_copy(update={"pretrain": RECIPE.task.pretrain.model_copy(update={"steps": 2})})
         }
     )
     inputs = from_cohort(discs / "kept", discs / "cohort", recipe=recipe)
@@ -54,9 +50,7 @@ def test_the_task_network_is_refused_by_its_weights(discs: Path, task: Path, tmp
     card = read_yaml(disguised / "recogniser.yaml")
     card["settings"]["seed"] = 77
     write_yaml(disguised / "recogniser.yaml", card)
-    with pytest.raises(
-        Problems, match=r"shares 100 % of its weights with the task network.*T is never its own"
-    ):
+    with pytest.raises(Problems, match=r"shares 100 % of its weights with the task network.*T is never its own"):
         audit(inputs, tmp_path / "out", judges=[disguised], store=task.parent)
     weights = load_file(disguised / WEIGHTS)
     changed = {k: v + 0.01 if k.startswith("head") else v for k, v in weights.items()}
@@ -69,9 +63,7 @@ def test_the_task_network_is_refused_by_its_weights(discs: Path, task: Path, tmp
 def test_the_task_network_is_refused_by_network_and_seed_where_its_weights_are_gone(
     inputs: AuditInputs, task: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(
-        Problems, match=r"has the network resnet18 and the seed 0 of the restorer's task network"
-    ):
+    with pytest.raises(Problems, match=r"has the network resnet18 and the seed 0 of the restorer's task network"):
         check_judges(load_judges([task]), inputs, tmp_path / "empty")
 
 
@@ -93,9 +85,7 @@ def test_a_judge_that_learnt_from_an_audited_subject_is_refused(
         card = read_yaml(place / "recogniser.yaml")
         card[role] = [*card[role], "test03"]
         write_yaml(place / "recogniser.yaml", card)
-        with pytest.raises(
-            Problems, match=rf"learnt from audited subjects \({role.replace('_', ' ')}\): test03"
-        ):
+        with pytest.raises(Problems, match=rf"learnt from audited subjects \({role.replace('_', ' ')}\): test03"):
             audit(inputs, tmp_path / "out", judges=[place])
     assert not (tmp_path / "out").exists()
 
@@ -122,9 +112,7 @@ def test_a_restorer_that_was_trained_on_an_audited_subject_is_refused(discs: Pat
     with pytest.raises(Problems, match=r"was trained on audited subjects: test02"):
         check_subjects(sure)
     by_image = {**seen, "images": [*seen["images"], *image_digests(p for p in rows if p.case == "test04")]}
-    renamed = from_cohort(
-        make_restored(tmp_path / "renamed", discs / "cohort", seen=by_image), discs / "cohort"
-    )
+    renamed = from_cohort(make_restored(tmp_path / "renamed", discs / "cohort", seen=by_image), discs / "cohort")
     with pytest.raises(Problems, match=r"on the clean images of audited subjects, under other names: test04"):
         check_subjects(renamed)
     assert not (tmp_path / "out").exists()

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from taskgan.audit.shift import image_shifts, image_statistics
+from taskgan.audit.calibration import image_shifts, image_statistics
 
 
 def statistics(noise: float, count: int, rng: np.random.Generator, smooth: float = 0.0) -> pd.DataFrame:
@@ -43,9 +43,7 @@ def test_noisier_and_smoother_images_are_told_apart() -> None:
     assert noisier["noise"].is_significant
     assert noisier["noise"].test > 1.5 * noisier["noise"].calibration
     assert not noisier["extent"].is_significant
-    assert {s.name: s.is_significant for s in image_shifts(usual, statistics(0.4, 12, rng, smooth=1.0))}[
-        "smoothness"
-    ]
+    assert {s.name: s.is_significant for s in image_shifts(usual, statistics(0.4, 12, rng, smooth=1.0))}["smoothness"]
 
 
 def test_an_empty_image_has_no_statistics() -> None:

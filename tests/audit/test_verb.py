@@ -3,8 +3,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from discs import RECIPE
 
+from discs import RECIPE
 from taskgan.audit.verb import audit_passes
 from taskgan.cli import main
 from taskgan.core.artefact import verify
@@ -59,14 +59,10 @@ def test_a_refusal_is_exit_code_2_and_leaves_nothing(
     assert not (tmp_path / "a").exists()
 
 
-def test_the_page_names_the_call_that_makes_it_again(
-    discs: Path, folders: list[Path], tmp_path: Path
-) -> None:
+def test_the_page_names_the_call_that_makes_it_again(discs: Path, folders: list[Path], tmp_path: Path) -> None:
     write_yaml(tmp_path / "recipe.yaml", dump_recipe(RECIPE))
     cohort = discs / "cohort"
-    (tmp_path / "labels.csv").write_text(
-        "subject,label\n" + "".join(f"test{k:02d},{k % 2}\n" for k in range(12))
-    )
+    (tmp_path / "labels.csv").write_text("subject,label\n" + "".join(f"test{k:02d},{k % 2}\n" for k in range(12)))
     passed = audit_passes(
         discs / "kept",
         None,

@@ -55,9 +55,7 @@ def test_work_that_failed_is_a_sentence_and_exit_code_3(
     assert capsys.readouterr().err.startswith(message)
 
 
-def test_ctrl_c_says_that_one_can_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ctrl_c_says_that_one_can_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The parser answers Ctrl-C with its own exit code."""
     assert ends(None, monkeypatch, gives=130) == 130
     assert "interrupted; nothing half-written is left" in capsys.readouterr().err
@@ -129,9 +127,7 @@ def test_help_that_nobody_reads_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(("failed", "code"), [(0, 0), (2, 3)])
-def test_a_sweep_with_failed_runs_ends_with_3(
-    failed: int, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_with_failed_runs_ends_with_3(failed: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from taskgan.sweep import run
 
     asked = []

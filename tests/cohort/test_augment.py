@@ -93,9 +93,7 @@ def test_a_pair_keeps_its_ratio_pixel_by_pixel() -> None:
         changed = augment([degraded, clean], EVERYTHING, np.random.default_rng(seed))
         assert [c.shape for c in changed] == [degraded.shape, clean.shape]
         for channel in range(3):
-            np.testing.assert_allclose(
-                changed[0][channel] * 2.5, changed[1][0] * (channel + 1), rtol=1e-4, atol=1e-7
-            )
+            np.testing.assert_allclose(changed[0][channel] * 2.5, changed[1][0] * (channel + 1), rtol=1e-4, atol=1e-7)
 
 
 def test_the_same_generator_gives_the_same_change_to_arrays_and_tensors() -> None:

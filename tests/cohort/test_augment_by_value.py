@@ -41,9 +41,7 @@ def test_whole_pixel_shifts_are_exact_and_repeat_the_edge() -> None:
     for seed in range(60):
         (found,) = augment([image], _by_value(shift=1), np.random.default_rng(seed))
         expected = {
-            (down, right): image[:, np.clip(np.arange(4) - down, 0, 3)][
-                :, :, np.clip(np.arange(5) - right, 0, 4)
-            ]
+            (down, right): image[:, np.clip(np.arange(4) - down, 0, 3)][:, :, np.clip(np.arange(5) - right, 0, 4)]
             for down in (-1, 0, 1)
             for right in (-1, 0, 1)
         }
@@ -56,9 +54,7 @@ def test_a_turn_by_value_is_the_turn_by_sum_without_its_jacobian() -> None:
     for seed in range(5):
         moves = Augment(flip=False, shift=0, rotate=30, zoom=0.2)
         (by_sum,) = augment([spot], moves, np.random.default_rng(seed))
-        (by_value,) = augment(
-            [spot], moves.model_copy(update={"preserve": "value"}), np.random.default_rng(seed)
-        )
+        (by_value,) = augment([spot], moves.model_copy(update={"preserve": "value"}), np.random.default_rng(seed))
         np.testing.assert_allclose(by_value / by_value.max(), by_sum / by_sum.max(), atol=0.03)
 
 
@@ -66,9 +62,7 @@ def test_turn_and_shift_in_frames_that_are_not_square_agree_with_shifting_afterw
     seen = set()
     for seed in range(6):
         turned = augment([_blob()], _by_value(rotate=20.0, zoom=0.1), np.random.default_rng(seed))[0][0]
-        moved = augment([_blob()], _by_value(rotate=20.0, zoom=0.1, shift=3), np.random.default_rng(seed))[0][
-            0
-        ]
+        moved = augment([_blob()], _by_value(rotate=20.0, zoom=0.1, shift=3), np.random.default_rng(seed))[0][0]
         gaps = {
             (down, right): np.abs(moved - np.roll(turned, (down, right), (0, 1)))[4:-4, 4:-4].max()
             for down in range(-3, 4)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.cohort.begun import is_complete
+from taskgan.cohort.folder import is_complete
 from taskgan.core.errors import UserError
 from taskgan.core.files import LOCK
 

@@ -25,8 +25,7 @@ def rows_of(folder: Path) -> list[Row]:
     rows = []
     for case, split, label in [("a", "train", 0), ("b", "train", 1), ("c", "val", 0), ("d", "test", 1)]:
         images = {
-            name: save(folder / f"{case}_{name}.nii.gz", rng.random((5, 6, 3)))
-            for name in ("degraded", "clean")
+            name: save(folder / f"{case}_{name}.nii.gz", rng.random((5, 6, 3))) for name in ("degraded", "clean")
         }
         rows.append({"case": case, "subject": f"sub-{case}", "split": split, **images, "label": label})
     return rows
@@ -36,9 +35,7 @@ def rows_of(folder: Path) -> list[Row]:
 def problems(tmp_path: Path) -> Callable[..., list[str]]:
     """Break a good cohort with a function of its rows and give the sentences of the check."""
 
-    def run(
-        break_it: Callable[[list[Row]], None], data: Data | None = None, *, labels: bool = True
-    ) -> list[str]:
+    def run(break_it: Callable[[list[Row]], None], data: Data | None = None, *, labels: bool = True) -> list[str]:
         rows = rows_of(tmp_path)
         break_it(rows)
         with (tmp_path / "pairs.csv").open("w", newline="") as handle:
@@ -79,9 +76,7 @@ CASES: dict[str, tuple[Callable[[Path, list[Row]], None], str]] = {
         r"row 3 \(case b\).*b_clean.nii.gz has shape 5×6×4, expected 5×6×3",
     ),
     "affine": (
-        lambda f, r: (
-            save(f / "c_clean.nii.gz", np.arange(90.0).reshape(5, 6, 3), np.diag([1.0, 1, 2.5, 1])) and None
-        ),
+        lambda f, r: save(f / "c_clean.nii.gz", np.arange(90.0).reshape(5, 6, 3), np.diag([1.0, 1, 2.5, 1])) and None,
         r"row 4 \(case c\).*c_clean.nii.gz has another affine .*1.5 mm",
     ),
     "NaN": (
@@ -159,9 +154,7 @@ def test_input_columns_are_checked_like_the_degraded_image(
 
     def change(rows: list[Row]) -> None:
         for row in rows:
-            row["t1"] = save(
-                tmp_path / f"{row['case']}_t1.nii.gz", np.random.default_rng(1).random((5, 6, 3))
-            )
+            row["t1"] = save(tmp_path / f"{row['case']}_t1.nii.gz", np.random.default_rng(1).random((5, 6, 3)))
         rows[0]["t1"] = ""
         save(tmp_path / "b_t1.nii.gz", np.ones((5, 5, 3)))
 

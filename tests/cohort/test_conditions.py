@@ -9,15 +9,15 @@ import torch
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.conditions import condition_of, one_hot, resolved_conditions, with_condition_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
-from taskgan.cohort.intensity import Intensity, fit_further
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.slices import load_case
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.errors import Problems, UserError
+from taskgan.images.intensity import Intensity, fit_further
+from taskgan.judges.store import recogniser_folder
+from taskgan.judges.volumes import clean_slices
 from taskgan.recipe import Augment, Data, IntensityTransform, Recipe, Target, parse_recipe
-from taskgan.recogniser.store import recogniser_folder
-from taskgan.recogniser.volumes import clean_slices
 
 SHARED = IntensityTransform(kind="percentile", shared=True)
 

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from taskgan.cohort.conditions import resolved_conditions
-from taskgan.cohort.course import ConditionSchedule
 from taskgan.cohort.dataset import Steps, TrainingSlices
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.sampler import BalancedSampler
+from taskgan.cohort.sampling import BalancedSampler, ConditionSchedule
 from taskgan.cohort.unpaired import UnpairedSteps
-from taskgan.phases import Phase
 from taskgan.recipe import Augment, Data
+from taskgan.recipe.phases import Phase
 
 SIZES = {"A": 9, "B": 4, "C": 5}
 
@@ -86,9 +85,7 @@ def test_steps_of_a_turn_hold_one_condition_and_an_epoch_holds_all_its_slices(
 ) -> None:
     held, data = slices
     assert held.slices_per_condition() == {"T2w": 9, "T1w": 9, "PDw": 9}
-    steps = Steps(
-        held, data, batch_size=3, seed=1, phases=[phase("t", 9, conditions="in_turn"), phase("m", 9)]
-    )
+    steps = Steps(held, data, batch_size=3, seed=1, phases=[phase("t", 9, conditions="in_turn"), phase("m", 9)])
     for turn, name in enumerate(("T2w", "T1w", "PDw")):
         drawn = [index for step in range(3 * turn, 3 * turn + 3) for index in steps.indices(step)]
         assert told(held, drawn) == {name}
@@ -104,9 +101,7 @@ def test_mixed_steps_are_those_of_a_run_without_phases_and_of_the_plain_order(
 ) -> None:
     held, data = slices
     plain = Steps(held, data, batch_size=4, seed=1)
-    phased = Steps(
-        held, data, batch_size=4, seed=1, phases=[phase("t", 5, conditions="in_turn"), phase("m", 9)]
-    )
+    phased = Steps(held, data, batch_size=4, seed=1, phases=[phase("t", 5, conditions="in_turn"), phase("m", 9)])
     order = BalancedSampler(held.groups(balanced=True), batch_size=4, seed=1)
     for step in range(14):
         assert plain.indices(step) == order.indices(step)
@@ -115,9 +110,7 @@ def test_mixed_steps_are_those_of_a_run_without_phases_and_of_the_plain_order(
 
 def test_clean_slices_of_unpaired_steps_are_of_the_same_turn(slices: tuple[TrainingSlices, Data]) -> None:
     held, data = slices
-    steps = UnpairedSteps(
-        held, data, batch_size=4, seed=1, phases=[phase("t", 6, conditions="in_turn", turn=2)]
-    )
+    steps = UnpairedSteps(held, data, batch_size=4, seed=1, phases=[phase("t", 6, conditions="in_turn", turn=2)])
     for step in range(6):
         degraded = steps.indices(step)
         clean = [steps._clean_index(step, place, index) for place, index in enumerate(degraded)]

@@ -28,9 +28,7 @@ def write(folder: Path, shapes: list[tuple[int, int, int]], *, extra: bool = Fal
         row: dict[str, object] = {"case": f"c{k}", "subject": f"s{k}", "split": "train", "label": k % 2}
         for name, data in volumes.items():
             row[name] = f"c{k}_{name}.nii"
-            nib.save(
-                nib.Nifti1Image(data.astype(np.float32), np.diag([2, 2, 3, 1.0])), folder / str(row[name])
-            )
+            nib.save(nib.Nifti1Image(data.astype(np.float32), np.diag([2, 2, 3, 1.0])), folder / str(row[name]))
         rows.append(row)
     with (folder / "pairs.csv").open("w", newline="") as handle:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]))

@@ -23,9 +23,7 @@ def test_rows_are_read_with_paths_relative_to_the_table(tmp_path: Path) -> None:
 
 
 def test_a_spreadsheets_byte_order_mark_and_spaces_do_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "pairs.csv").write_text(
-        "\ufeffcase , subject,split,degraded,clean,label\na, s1 ,train,x,y,0\n"
-    )
+    (tmp_path / "pairs.csv").write_text("\ufeffcase , subject,split,degraded,clean,label\na, s1 ,train,x,y,0\n")
     assert next(iter(read_pairs(tmp_path))).subject == "s1"
 
 

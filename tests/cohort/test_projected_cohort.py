@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taskgan.cohort.description import write_description
+from taskgan.cohort.folder import write_description
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
-from taskgan.cohort.photos import Photo
 from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import resolved_recipe
-from taskgan.cohort.write_photo import write_photo
 from taskgan.core.errors import Problems, UserError
-from taskgan.generator import Blur, Down
+from taskgan.images.photos import Photo, write_photo
 from taskgan.recipe import Recipe, parse_recipe
+from taskgan.recipe.generator import Blur, Down
 
 STEPS = [{"kind": "blur", "sigma": 2.0}, {"kind": "down", "factor": 4.0}]
 

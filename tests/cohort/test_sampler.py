@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgan.cohort.sampler import BalancedSampler
+from taskgan.cohort.sampling import BalancedSampler
 
 FEW_AND_MANY = [[[0, 1, 2]], [[10, 11], [12, 13, 14], [15]]]  # one positive subject against three
 
@@ -48,9 +48,7 @@ def test_a_single_group_is_the_usual_epoch() -> None:
 
 
 def test_seeds_give_different_orders() -> None:
-    one, other = (
-        BalancedSampler([[list(range(50))]], batch_size=50, seed=seed).indices(0) for seed in (0, 1)
-    )
+    one, other = (BalancedSampler([[list(range(50))]], batch_size=50, seed=seed).indices(0) for seed in (0, 1))
     assert one != other
 
 

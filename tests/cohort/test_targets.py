@@ -11,12 +11,11 @@ import torch
 from taskgan.cohort.augment import augment
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.dataset import Steps, TrainingSlices
-from taskgan.cohort.description import fingerprint
-from taskgan.cohort.images import read_volume
-from taskgan.cohort.labels import untrainable_reason
+from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.cohort.targets import Targets, resolved_recipe
+from taskgan.cohort.targets import Targets, resolved_recipe, untrainable_reason
 from taskgan.core.errors import Problems, UserError
+from taskgan.images.volumes import read_volume
 from taskgan.recipe import Augment, Data, Recipe, Target, Task
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

@@ -12,7 +12,7 @@ import torch
 
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.cohort.sampler import BalancedSampler
+from taskgan.cohort.sampling import BalancedSampler
 from taskgan.cohort.unpaired import UnpairedSampler, UnpairedSteps
 from taskgan.recipe import Augment, Data, IntensityTransform
 
@@ -37,9 +37,7 @@ def walk(
     ids=["labels", "no labels", "one subject a label", "one subject of one label"],
 )
 @pytest.mark.parametrize("batch_size", [1, 4, 5])
-def test_never_of_the_same_subject_where_there_are_two(
-    groups: list[list[list[int]]], batch_size: int
-) -> None:
+def test_never_of_the_same_subject_where_there_are_two(groups: list[list[list[int]]], batch_size: int) -> None:
     for degraded, clean in walk(groups, OWNERS, batch_size, 60):
         assert all(OWNERS[a] != OWNERS[b] for a, b in zip(degraded, clean, strict=True))
 

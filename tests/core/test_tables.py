@@ -12,7 +12,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.tables import read_frame, read_table, write_frame
 from taskgan.evaluate.cases import read_case_table, write_case_table
 from taskgan.judges.readings import Reading, read_readings, readings_table, write_readings
-from taskgan.train.journal import COLUMNS, MetricsLogger, read_metrics
+from taskgan.train.metrics import COLUMNS, MetricsLogger, read_metrics
 
 DAMAGED = {
     "no header": (b"", "lacks the columns case, value; found no header"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from taskgan.core.errors import Problems, UserError
 from taskgan.degrade.degradation import Degradation
 from taskgan.degrade.steps import parse_steps
-from taskgan.generator import Blur, Down, Jpeg, Noise, Poisson
+from taskgan.recipe.generator import Blur, Down, Jpeg, Noise, Poisson
 
 SUPER = (Blur(sigma=8 / 3), Down(factor=8))
 
@@ -81,9 +81,7 @@ def test_noise_is_that_of_its_generator_and_of_its_size() -> None:
 @pytest.mark.parametrize("shape", [(40, 32), (40, 32, 1), (40, 32, 3)])
 def test_jpeg_is_worse_at_lower_quality(shape: tuple[int, ...]) -> None:
     clean = face(shape)
-    errors = [
-        float(np.abs(Degradation((Jpeg(quality=q),)).apply(clean) - clean).mean()) for q in (10, 50, 95)
-    ]
+    errors = [float(np.abs(Degradation((Jpeg(quality=q),)).apply(clean) - clean).mean()) for q in (10, 50, 95)]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 1.2 * errors[2] > 0
 

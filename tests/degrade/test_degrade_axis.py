@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taskgan.degrade import axis
+from taskgan.degrade import degradation as axis
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,7 @@ def test_blur_loses_nothing_at_the_edges() -> None:
 def test_area_is_the_mean_of_blocks_and_shares_pixels_that_lie_between() -> None:
     image = np.random.default_rng(0).random(24)
     np.testing.assert_allclose(axis.area_matrix(24, 3) @ image, image.reshape(3, 8).mean(axis=1), rtol=1e-12)
-    np.testing.assert_allclose(
-        axis.area_matrix(3, 2).toarray(), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], atol=1e-12
-    )
+    np.testing.assert_allclose(axis.area_matrix(3, 2).toarray(), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], atol=1e-12)
 
 
 def test_a_ramp_stays_where_it_is_through_every_operator() -> None:

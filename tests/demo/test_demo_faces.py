@@ -17,15 +17,8 @@ TINY = (
     "generator={width: 4, max_width: 8, depth: 3, norm: instance, dropout_layers: 1, residual: true}",
     "discriminator={widths: [4, 4, 4], norm: instance}",
     "task.size=8",
-    *(
-        f"{reader}.{key}"
-        for reader in ("task.pretrain", "judge")
-        for key in ("steps=2", "width=4", "batch_size=4")
-    ),
-    *(
-        f"{key}=2"
-        for key in ("optimiser.steps", "optimiser.batch_size", "validation.every", "validation.save_every")
-    ),
+    *(f"{reader}.{key}" for reader in ("task.pretrain", "judge") for key in ("steps=2", "width=4", "batch_size=4")),
+    *(f"{key}=2" for key in ("optimiser.steps", "optimiser.batch_size", "validation.every", "validation.save_every")),
     "machine.threads=1",
 )
 
@@ -47,9 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Demo]:
     return found
 
 
-def test_gan_and_task_gan_differ_in_nothing_but_the_objective(
-    lfw: Path, tmp_path: Path, asked: list[Demo]
-) -> None:
+def test_gan_and_task_gan_differ_in_nothing_but_the_objective(lfw: Path, tmp_path: Path, asked: list[Demo]) -> None:
     faces.demo_faces(tmp_path, lfw, seed=5, overrides=["generator.width=8"])
     demo = asked[0]
     assert demo.methods == ("gan", "task_gan")

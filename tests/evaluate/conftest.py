@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from fake_cohort import make_cohort
 
 

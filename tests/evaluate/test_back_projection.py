@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taskgan.cohort.description import write_description
+from taskgan.cohort.folder import write_description
 from taskgan.cohort.pairs import write_pairs
-from taskgan.cohort.photos import Photo
-from taskgan.cohort.write_photo import write_photo
 from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.observers import BackProjection, ObserverView, observe, observers
 from taskgan.evaluate.run import evaluate
-from taskgan.generator import Blur, Down
+from taskgan.images.photos import Photo, write_photo
+from taskgan.recipe.generator import Blur, Down
 
 CHAIN = Degradation((Blur(sigma=4 / 3), Down(factor=4)))
 SHAPES = {"a": (40, 32), "b": (29, 45)}
@@ -57,9 +56,7 @@ def photos(tmp_path: Path) -> Path:
     return cohort
 
 
-def test_every_image_of_a_cohort_that_says_how_it_was_made_gets_its_error(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_every_image_of_a_cohort_that_says_how_it_was_made_gets_its_error(photos: Path, tmp_path: Path) -> None:
     out = evaluate(tmp_path / "dark", photos, tmp_path / "out", method="dark", readers={})
     frame = read_case_table(out).set_index(["method", "case"])["back_projection"]
     assert (frame["clean"] < 0.5 / 255).all()
@@ -67,9 +64,7 @@ def test_every_image_of_a_cohort_that_says_how_it_was_made_gets_its_error(
     assert (frame["input"] > 0.005).all()
     np.testing.assert_allclose(frame["dark"], 0.1, atol=0.002)
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["dark"]["observed"]["back_projection"]["estimate"] == pytest.approx(
-        frame["dark"].mean(), rel=1e-6
-    )
+    assert summary["dark"]["observed"]["back_projection"]["estimate"] == pytest.approx(frame["dark"].mean(), rel=1e-6)
     detail = evaluate(tmp_path / "detail", photos, tmp_path / "detailed", method="detail", readers={})
     found = read_case_table(detail).set_index(["method", "case"])["back_projection"]
     assert (found["detail"] < 0.01).all()  # a tenth of the range, at a frequency that the input cannot show

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from fake_contrasts import (
     CONTRASTS,
     RECIPE,
@@ -16,15 +17,14 @@ from fake_contrasts import (
     restore_contrasts,
     soft,
 )
-
+from taskgan.cohort.grids import input_is_comparable
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_case_table
-from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.features import read_features
-from taskgan.evaluate.lesions.train import fit_detectors
 from taskgan.evaluate.run import evaluate
+from taskgan.judges.lesions.store import fit_detectors
 from taskgan.recipe import Data, Recipe
 
 READERS = {"task": ContrastReader(), "judge": ContrastReader(20.0)}
@@ -69,9 +69,7 @@ def test_what_is_done_to_an_image_shows_in_its_own_column(frames: dict[str, Path
         grid, fit = means(frames["gan"], "gan", contrast), means(frames["fit"], "fit", contrast)
         assert clean["lesions_found"] >= 0.8 * clean["lesions_true"]
         assert abs(soft_one["lesion_white"] - 1) < abs(clean["lesion_white"] - 1)
-        assert (
-            grid["checkerboard_error"] > max(soft_one["checkerboard_error"], fit["checkerboard_error"]) + 1e-3
-        )
+        assert grid["checkerboard_error"] > max(soft_one["checkerboard_error"], fit["checkerboard_error"]) + 1e-3
         assert grid["lesions_false"] >= clean["lesions_false"] + 0.5
     assert fit["rim_error"] > 0.2
     assert fit["lesion_snr"] < 0.6 * clean["lesion_snr"]

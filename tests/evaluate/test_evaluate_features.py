@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_cohort import StubReader, make_restorations, shrink
 
-from taskgan.cohort.images import read_volume
-from taskgan.cohort.intensity import fit_intensity
+from fake_cohort import StubReader, make_restorations, shrink
 from taskgan.cohort.slices import to_slices
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.features import FILE, FeatureCollector, read_features
 from taskgan.evaluate.run import evaluate
-from taskgan.evaluate.settings import EvaluationSettings
+from taskgan.images.intensity import fit_intensity
+from taskgan.images.volumes import read_volume
 from taskgan.judges.readers import StoredReader
+from taskgan.judges.settings import EvaluationSettings
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.recipe import Data
 
@@ -31,9 +31,7 @@ class Deaf:
 
 @pytest.fixture(scope="module")
 def restored(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_restorations(
-        tmp_path_factory.mktemp("geometry") / "restored", cohort, "gan", shrink(0.5, 0.05)
-    )
+    return make_restorations(tmp_path_factory.mktemp("geometry") / "restored", cohort, "gan", shrink(0.5, 0.05))
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +65,7 @@ def test_only_the_middle_slices_are_looked_at(cohort: Path, restored: Path, tmp_
     assert set(seen) == {4}
 
 
-@pytest.mark.parametrize(
-    "readers", [{}, {"task": StubReader()}, {"judge": Deaf()}], ids=["none", "T", "deaf"]
-)
+@pytest.mark.parametrize("readers", [{}, {"task": StubReader()}, {"judge": Deaf()}], ids=["none", "T", "deaf"])
 def test_without_a_judge_that_tells_there_are_none(
     cohort: Path, restored: Path, evaluated: Path, tmp_path: Path, readers: dict[str, StubReader]
 ) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
+
 from fake_cohort import (
     AFFINE,
     CORTEX,
@@ -15,16 +17,14 @@ from fake_cohort import (
     make_restorations,
     shrink,
 )
-from numpy.typing import NDArray
-
-from taskgan.cohort.images import read_volume, write_volume
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.artefact import commit, verify
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import CASE_COLUMNS, OPTIONAL_COLUMNS, read_case_table
 from taskgan.evaluate.run import evaluate
-from taskgan.evaluate.settings import EvaluationSettings
+from taskgan.images.volumes import read_volume, write_volume
+from taskgan.judges.settings import EvaluationSettings
 from taskgan.recipe import Data, Recipe
 
 STUBS = {"task": StubReader(), "judge": StubReader(1.55, 5.0)}
@@ -126,9 +126,7 @@ def test_a_cohort_without_masks_or_two_labels_is_measured_all_the_same(cohort: P
     bare = tmp_path / "bare"
     shutil.copytree(cohort, bare)
     keep = ("case", "subject", "split", "degraded", "clean")
-    write_pairs(
-        bare / "pairs.csv", [{**{k: p.columns[k] for k in keep}, "label": ""} for p in read_pairs(cohort)]
-    )
+    write_pairs(bare / "pairs.csv", [{**{k: p.columns[k] for k in keep}, "label": ""} for p in read_pairs(cohort)])
     restored = make_restorations(tmp_path / "r", bare, "gan", blur(0.5))
     out = evaluate(restored, bare, tmp_path / "e")
     rows = rows_of(out, "gan")
@@ -143,9 +141,7 @@ def test_doses_are_selected_by_the_recipe_and_missing_cases_are_said(tmp_path: P
     recipe = Recipe(data=Data(select={"dose": 25}))
     out = evaluate(restored, cohort, tmp_path / "e", recipe=recipe, readers={})
     assert set(read_case_table(out)["dose"]) == {25.0}
-    (restored / "restored.csv").write_text(
-        "case,restored\nsub-01_dose-25,images/sub-01_dose-25_restored.nii.gz\n"
-    )
+    (restored / "restored.csv").write_text("case,restored\nsub-01_dose-25,images/sub-01_dose-25_restored.nii.gz\n")
     out = evaluate(restored, cohort, tmp_path / "e2", recipe=recipe, readers={})
     assert "2 of 3 test cases were not restored" in read_yaml(out / "evaluation.yaml")["notes"][0]
 

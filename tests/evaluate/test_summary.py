@@ -23,9 +23,7 @@ def read(case: str, label: int, score: float, **more: object) -> dict[str, objec
 
 
 def test_a_reading_counts_errors_both_ways() -> None:
-    rows = table(
-        read("a", 1, 0.9), read("b", 1, 0.4), read("c", 0, 0.1), read("d", 0, 0.2), read("e", 0, 0.7)
-    )
+    rows = table(read("a", 1, 0.9), read("b", 1, 0.4), read("c", 0, 0.1), read("d", 0, 0.2), read("e", 0, 0.7))
     found = reader_summary(rows, rows, "judge")
     assert (found.wrong, found.decisions) == (2, 5)
     assert found.sensitivity.estimate == 0.5

@@ -7,7 +7,7 @@ from PIL import Image
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.explain.animation import snapshot_steps
+from taskgan.explain.figures import snapshot_steps
 from taskgan.explain.run import explain
 from taskgan.info import describe
 
@@ -80,9 +80,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_without_a_library_for_figures_nothing_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_library_for_figures_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskgan.explain.run.find_spec", lambda name: None)
     with pytest.raises(UserError, match="matplotlib and PIL"):
         explain(tmp_path / "out")

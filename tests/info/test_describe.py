@@ -10,9 +10,7 @@ from taskgan.info import describe
 def test_a_cohort_tells_its_splits_labels_and_calibration(tmp_path: Path) -> None:
     rows = "a,s1,train,x,y,1,1\nb,s2,train,x,y,0,1\nc,s3,test,x,y,0,5\n"
     write_text(tmp_path / "pairs.csv", "case,subject,split,degraded,clean,label,dose\n" + rows)
-    write_yaml(
-        tmp_path / "cohort.yaml", {"kind": "pet", "measured": {"psnr": 22.41234, "relative_rmse": 0.3}}
-    )
+    write_yaml(tmp_path / "cohort.yaml", {"kind": "pet", "measured": {"psnr": 22.41234, "relative_rmse": 0.3}})
     text = describe(tmp_path)
     assert "3 pairs of 3 subjects" in text
     assert "2 subjects (1 × label 0, 1 × label 1)" in text

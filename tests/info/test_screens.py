@@ -13,9 +13,7 @@ from taskgan.core.files import write_json, write_text, write_yaml
 from taskgan.info import as_json, describe
 from taskgan.info.describe import KINDS
 
-SENTENCE = (
-    "With eleven test subjects, no error at all is still compatible with an error rate of 28 %, so beware."
-)
+SENTENCE = "With eleven test subjects, no error at all is still compatible with an error rate of 28 %, so beware."
 
 
 def interval(estimate: float, low: float | None = None, high: float | None = None) -> dict[str, Any]:
@@ -50,9 +48,7 @@ def evaluation(folder: Path) -> None:
     write_json(folder / "summary.json", summary)
     about = {"method": "gan", "seed": 2, "restored": "../restored", "cohort": "../cohort"}
     measure = {"property": {"kind": "binary", "measure": ["slice MAE", "…"]}}
-    write_yaml(
-        folder / "evaluation.yaml", {**about, **measure, "notes": [SENTENCE] * 9, "features": {"count": 128}}
-    )
+    write_yaml(folder / "evaluation.yaml", {**about, **measure, "notes": [SENTENCE] * 9, "features": {"count": 128}})
 
 
 def contrasts(folder: Path) -> None:
@@ -141,9 +137,7 @@ def sweep(folder: Path) -> None:
     settings.append({"setting": "mu_task=99", "status": "diverged"})
     chosen = {"setting": "mu_task=17", "command": "taskgan train pet mine RUN --set loss.mu_task=17"}
     record = {"recipe": "pet", "status": "complete", "rule": SENTENCE, "chosen": chosen, "settings": settings}
-    write_yaml(
-        folder / "sweep.yaml", {**record, "ties": ["mu_task=16"], "grid": {"loss.mu_task": list(range(31))}}
-    )
+    write_yaml(folder / "sweep.yaml", {**record, "ties": ["mu_task=16"], "grid": {"loss.mu_task": list(range(31))}})
     for n in range(30):
         write_yaml(folder / "runs" / f"mu_task={n},seed=0" / "outcome.yaml", {"status": "finished"})
     failed = folder / "runs" / "mu_task=99,seed=0"
@@ -161,9 +155,7 @@ def audit(folder: Path) -> None:
     record = {"method": "gan", "subjects": 11, "cases": 22, "headline": SENTENCE, "findings": [SENTENCE] * 15}
     opinions = {"convnet-1000": {"gan": flips}, "SUVR": {"gan": flips}}
     fit = {"convnet-1000": True, "SUVR": False}
-    write_yaml(
-        folder / "audit.yaml", {**record, "warnings": [SENTENCE] * 7, "opinions": opinions, "fit": fit}
-    )
+    write_yaml(folder / "audit.yaml", {**record, "warnings": [SENTENCE] * 7, "opinions": opinions, "fit": fit})
 
 
 def demo(folder: Path) -> None:
@@ -183,9 +175,7 @@ def cohort(folder: Path) -> None:
         f"c{n},s{n // 2},{'train' if n < 12 else 'val'},{n}.nii.gz,x,{n % 2},{n % 4},m{n}.nii.gz,{n / 7}"
         for n in range(20)
     ]
-    write_text(
-        folder / "pairs.csv", "case,subject,split,degraded,clean,label,contrast,mask,age\n" + "\n".join(rows)
-    )
+    write_text(folder / "pairs.csv", "case,subject,split,degraded,clean,label,contrast,mask,age\n" + "\n".join(rows))
     measured = {f"dose{n}": {"psnr": {"mean": 22.123456, "sd": 1.0}} for n in range(12)}
     write_yaml(folder / "cohort.yaml", {"kind": "pet", "measured": measured, "settings": {"scale": "demo"}})
 
@@ -263,9 +253,7 @@ def test_a_screenful_tells_what_it_is_the_main_figures_and_what_to_do_next(
     assert lines[-1].startswith("  next ")
     assert len(lines) <= 26, text
     # The first and the last hold paths, which are not cut.
-    assert (
-        max(len(line) for line in lines[1:-1] if str(folder) not in line and str(tmp_path) not in line) <= 100
-    )
+    assert max(len(line) for line in lines[1:-1] if str(folder) not in line and str(tmp_path) not in line) <= 100
 
 
 @pytest.mark.parametrize("make", TOLD, ids=lambda make: make.__name__)
@@ -300,9 +288,7 @@ def leaves_of(values: Any, key: str = "") -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize(
-    "content", ["{}", "{a: [1], findings: x, summary: {input: 3}, run: [], readers: {a: 1}}"]
-)
+@pytest.mark.parametrize("content", ["{}", "{a: [1], findings: x, summary: {input: 3}, run: [], readers: {a: 1}}"])
 def test_odd_contents_break_no_screen(kind: Any, content: str, tmp_path: Path) -> None:
     if kind.marker == "pairs.csv":
         content = "case,degraded\na,x\n"

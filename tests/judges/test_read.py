@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taskgan.cohort.images import Volume, write_volume
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.targets import Targets
+from taskgan.images.volumes import Volume, write_volume
 from taskgan.judges.properties import target_property
 from taskgan.judges.read import LoadedCase, PropertyReader, read_cases, read_suvr
 from taskgan.judges.readings import Reading

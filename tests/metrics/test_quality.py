@@ -44,13 +44,9 @@ def test_an_image_equals_itself() -> None:
 def test_units_change_only_the_rmse(scale: float) -> None:
     image, factor = CLEAN + 0.1 * NOISE, np.float32(scale)
     assert psnr(image * factor, CLEAN * factor) == pytest.approx(psnr(image, CLEAN), abs=1e-3)
-    assert rmse_relative(image * factor, CLEAN * factor) == pytest.approx(
-        rmse_relative(image, CLEAN), rel=1e-3
-    )
+    assert rmse_relative(image * factor, CLEAN * factor) == pytest.approx(rmse_relative(image, CLEAN), rel=1e-3)
     assert rmse(image * factor, CLEAN * factor) == pytest.approx(scale * rmse(image, CLEAN), rel=1e-3)
-    assert ssim(ssim_map(image * factor, CLEAN * factor)) == pytest.approx(
-        ssim(ssim_map(image, CLEAN)), abs=1e-4
-    )
+    assert ssim(ssim_map(image * factor, CLEAN * factor)) == pytest.approx(ssim(ssim_map(image, CLEAN)), abs=1e-4)
 
 
 def test_more_noise_is_worse_in_every_metric() -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from fake_cohort import CORTEX, REFERENCE, brain
 
-from taskgan.metrics.suvr import agreement, composite_suvr
+from fake_cohort import CORTEX, REFERENCE, brain
+from taskgan.metrics.regions import agreement, composite_suvr
 
 # Peak expiratory flow by two meters, 17 subjects: Bland and Altman 1986, Table 1 (first readings).
 LARGE = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from taskgan.networks.convolution import Conv2d
+from taskgan.networks.layers import Conv2d
 
 KERNELS = [(4, 2, 1), (3, 2, 1), (7, 2, 3), (1, 2, 0), (3, 1, 1)]
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from taskgan.networks.discriminator import ImageDiscriminator
-from taskgan.task import Norm
+from taskgan.recipe.task import Norm
 
 NORMS: list[Norm] = ["batch", "instance", "group", "none"]
 
@@ -53,9 +53,7 @@ def test_impossible_sizes_are_refused(arguments: dict[str, object]) -> None:
 @pytest.mark.parametrize("norm", NORMS)
 def test_features_start_at_the_scale_of_the_images(norm: Norm) -> None:
     torch.manual_seed(0)
-    _, features = ImageDiscriminator(in_channels=1, widths=(16, 32, 32, 32), norm=norm)(
-        torch.randn(8, 1, 64, 64)
-    )
+    _, features = ImageDiscriminator(in_channels=1, widths=(16, 32, 32, 32), norm=norm)(torch.randn(8, 1, 64, 64))
     for layer in features:
         assert 0.2 < layer.square().mean().sqrt() < 5.0
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgan.networks.generator import Output, UNet
-from taskgan.networks.norm import group_count, norm_layer
+from taskgan.networks.layers import group_count, norm_layer
 from taskgan.recipe import Recipe
-from taskgan.task import Norm
+from taskgan.recipe.task import Norm
 
 NORMS: list[Norm] = ["batch", "instance", "group", "none"]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from taskgan.model.precision import fold_batch_norms, to_bf16
 from taskgan.networks.generator import UNet
-from taskgan.restore.precision import fold_batch_norms, to_bf16
 
 K = 3
 

@@ -2,10 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from taskgan.networks.discriminant import Discriminant
-from taskgan.networks.gradients import FEATURES, OrientedGradients
-from taskgan.networks.prepared import PreparedNetwork
-from taskgan.networks.recogniser import recogniser_network
+from taskgan.networks.gradients import FEATURES, Discriminant, OrientedGradients
+from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
 
 
 def _images(count: int = 2, size: int = 64) -> torch.Tensor:

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from taskgan.networks.recogniser import recogniser_network
-from taskgan.task import Norm
+from taskgan.recipe.task import Norm
 
 
 def test_the_published_layout() -> None:

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from taskgan.networks.patch import PatchClassifier
+from taskgan.networks.discriminator import PatchClassifier
 from taskgan.networks.recogniser import recogniser_network
-from taskgan.task import Norm
+from taskgan.recipe.task import Norm
 
 
 def _patch(width: int = 4, norm: Norm = "none", dropout: float = 0.0, outputs: int = 6) -> PatchClassifier:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from taskgan.degrade.degradation import Degradation
 from taskgan.degrade.steps import parse_steps
-from taskgan.generator import Blur, Down, Noise
 from taskgan.networks.generator import UNet
 from taskgan.networks.projection import Projection
+from taskgan.recipe.generator import Blur, Down, Noise
 
 SUPER = (Blur(sigma=8 / 3), Down(factor=8))
 CHAIN = Degradation(SUPER)
@@ -138,9 +138,7 @@ def test_images_of_a_batch_and_their_memory_do_not_matter() -> None:
 
 def small(**settings: Any) -> UNet:
     torch.manual_seed(0)
-    return UNet(
-        in_channels=1, width=4, max_width=8, depth=3, norm="none", dropout=0.0, output="unit", **settings
-    )
+    return UNet(in_channels=1, width=4, max_width=8, depth=3, norm="none", dropout=0.0, output="unit", **settings)
 
 
 def test_a_generator_ends_with_it_and_without_it_is_what_it_was() -> None:

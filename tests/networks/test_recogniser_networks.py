@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from taskgan.networks.recogniser import recogniser_network
-from taskgan.task import Norm
+from taskgan.recipe.task import Norm
 
 NAMES: list[str] = ["resnet18", "resnet10", "convnet"]
 

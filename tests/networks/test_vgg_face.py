@@ -19,9 +19,7 @@ def test_the_published_layout() -> None:
     counts = {name: sum(p.numel() for p in layer.parameters()) for name, layer in network.named_children()}
     assert sum(counts.values()) == 134_260_544 + 10_742_334
     assert [name for name, count in counts.items() if count] == list(layer_shapes(64))
-    assert {n: tuple(network.get_parameter(f"{n}.weight").shape) for n in layer_shapes(64)} == layer_shapes(
-        64
-    )
+    assert {n: tuple(network.get_parameter(f"{n}.weight").shape) for n in layer_shapes(64)} == layer_shapes(64)
     assert layer_shapes(64)["fc6"] == (4096, 512 * 7 * 7)
     assert descriptor_length(64) == 4096
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskgan.objective.cycle import CycleTotal, cycle_loss, identity_loss
+from taskgan.objective.total import CycleTotal, cycle_loss, identity_loss
 
 
 def images(seed: int, batch: int = 3) -> Tensor:

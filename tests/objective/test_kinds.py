@@ -13,7 +13,7 @@ from torch import Tensor
 
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.task import KINDS, LossForm, Target
+from taskgan.recipe.task import KINDS, LossForm, Target
 
 FORMS: list[LossForm] = ["squared", "proper"]
 MASK = torch.zeros(2, 6, 6)
@@ -50,9 +50,7 @@ def _turned(nearness: float) -> Tensor:
 
 
 EXAMPLES = {
-    "binary": Example(
-        Target(), torch.tensor([0.0, 1.0]), lambda n: _towards(torch.tensor([[0.0], [1.0]]), n)
-    ),
+    "binary": Example(Target(), torch.tensor([0.0, 1.0]), lambda n: _towards(torch.tensor([[0.0], [1.0]]), n)),
     "multi_class": Example(
         Target(kind="multi_class", classes=3),
         torch.tensor([2.0, 0.0]),
@@ -68,9 +66,7 @@ EXAMPLES = {
         torch.tensor([1.1, 1.7]),
         lambda n: torch.tensor([[-1.0], [2.0]]) + 2 * (1 - n),
     ),
-    "segmentation": Example(
-        Target(kind="segmentation", labels=("mask",)), MASK, lambda n: _classes(MASK, 2, n)
-    ),
+    "segmentation": Example(Target(kind="segmentation", labels=("mask",)), MASK, lambda n: _classes(MASK, 2, n)),
     "embedding": Example(
         Target(kind="embedding", labels=("subject",), size=3),
         torch.tensor([[4.0, 1, 0, 0], [7.0, 0, 1, 0]]),
@@ -126,9 +122,7 @@ def test_cases_do_not_depend_on_their_company(name: str, form: LossForm) -> None
     together = kind.loss(output, example.label)
     errors = kind.error(kind.prediction(output), example.label)
     for k in range(2):
-        torch.testing.assert_close(
-            kind.loss(output[k : k + 1], example.label[k : k + 1]), together[k : k + 1]
-        )
+        torch.testing.assert_close(kind.loss(output[k : k + 1], example.label[k : k + 1]), together[k : k + 1])
         one = kind.error(kind.prediction(output[k : k + 1]), example.label[k : k + 1])
         torch.testing.assert_close(one, errors[k : k + 1])
 
@@ -136,9 +130,7 @@ def test_cases_do_not_depend_on_their_company(name: str, form: LossForm) -> None
 @every_kind
 def test_the_error_is_nothing_at_the_truth_and_falls_towards_it(name: str) -> None:
     example, kind = EXAMPLES[name], EXAMPLES[name].kind("squared")
-    far, near, there = (
-        kind.error(kind.prediction(example.output(n)), example.label) for n in (0.1, 0.8, 1.0)
-    )
+    far, near, there = (kind.error(kind.prediction(example.output(n)), example.label) for n in (0.1, 0.8, 1.0))
     assert (far > near).all() or name == "segmentation"  # Dice sees decisions only
     assert (far > there).all()
     torch.testing.assert_close(there, torch.zeros(2), atol=1e-6, rtol=0)

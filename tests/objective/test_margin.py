@@ -70,9 +70,7 @@ def test_gradients_are_finite_where_a_descriptor_is_its_centre_or_opposite(form:
 
 
 def test_the_recipe_chooses_form_margin_and_scale() -> None:
-    target = Target(
-        kind="embedding", labels=("subject",), size=4, margin=0.5, margin_form="angular", margin_scale=30
-    )
+    target = Target(kind="embedding", labels=("subject",), size=4, margin=0.5, margin_form="angular", margin_scale=30)
     head = task_kind(target, "proper").pretraining_head(7)
     assert isinstance(head, MarginHead)
     assert (head.margin, head.form, head.scale, tuple(head.centres.shape)) == (0.5, "angular", 30, (7, 4))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from taskgan.objective.pixel import pixel_loss
+from taskgan.objective.total import pixel_loss
 
 
 def test_zero_for_equal_and_the_offset_for_an_offset() -> None:

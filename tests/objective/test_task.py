@@ -4,7 +4,7 @@ import torch
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind, feature_distance, task_loss
-from taskgan.task import LossForm, Target
+from taskgan.recipe.task import LossForm, Target
 
 FORMS: list[LossForm] = ["squared", "proper"]
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_lfw import small_lfw
 
+from small_lfw import small_lfw
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
-from taskgan.generator import Blur, Down
 from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
-from taskgan.prepare.lfw_lists import ListedPair, PairList
-from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
+from taskgan.prepare.lfw_lists import LfwSubset, ListedPair, PairList, draw_subset
+from taskgan.recipe.generator import Blur, Down
 
 
 def _settings(**values: Any) -> LfwPreparation:
@@ -43,9 +42,7 @@ def test_as_much_is_kept_as_was_asked_for_and_no_more() -> None:
     assert len(found) - len(test) == 13
     assert max(len(found[person]) for person in found if person not in test) == 3
     kept = {path.stem for paths in found.values() for path in paths}
-    named = {
-        f"{p}_{n:04d}" for one in lists.values() for pair in one.pairs for p, n in (pair.first, pair.second)
-    }
+    named = {f"{p}_{n:04d}" for one in lists.values() for pair in one.pairs for p, n in (pair.first, pair.second)}
     assert named <= kept
     assert {path.stem for person in test for path in found[person]} <= named  # nothing else of test people
     more = [p for p in found if p not in test | lists["train"].people]
@@ -69,9 +66,7 @@ def test_a_cohort_of_a_part_is_another_cohort(tmp_path: Path) -> None:
     test = {pair.case for pair in rows.split("test")}
     assert test == {"Dora_D_0001", "Dora_D_0002", "Eve_E_0002"}
     with (out / "verification.csv").open(newline="") as handle:
-        assert {row[k] for row in csv.DictReader(handle) for k in ("first", "second")} <= {
-            p.case for p in rows
-        }
+        assert {row[k] for row in csv.DictReader(handle) for k in ("first", "second")} <= {p.case for p in rows}
     with pytest.raises(UserError, match="was begun with subset = "):
         prepare_lfw(lfw, out, _settings(), workers=1)
     prepare_lfw(lfw, out, _settings(subset=subset), workers=1)

@@ -2,13 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from exported import save
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exported import save
 from taskgan.core.errors import Problems
 from taskgan.prepare.mr.cohort import prepare_mr
-from taskgan.prepare.mr.phase import UNITS, complex_from_polar, phase_unit
+from taskgan.prepare.mr.rows import UNITS, complex_from_polar, phase_unit
 from taskgan.prepare.mr.settings import MrPreparation
 
 PI = math.pi
@@ -63,9 +63,7 @@ def stored_as(export, unit, scale=1.0):
 def test_an_ambiguous_phase_is_refused_until_the_table_says_its_unit(export, tmp_path):
     export.subject("A", 1, targets=())
     stored_as(export, "degrees", scale=0.5)
-    with pytest.raises(
-        Problems, match=r"reach from -\d+\.\d* to \d+\.\d*: not clearly radians .* phase_units"
-    ):
+    with pytest.raises(Problems, match=r"reach from -\d+\.\d* to \d+\.\d*: not clearly radians .* phase_units"):
         prepare_mr(export.table(), tmp_path / "c", MrPreparation())
     for row in export.rows:
         row["phase_units"] = "degrees" if row.get("part") == "phase" else ""

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+
 from dicom_files import uid, write_series
 from exported import AFFINE, SHAPE, Export, save
-
-from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import Problems
+from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation
 
@@ -61,9 +61,7 @@ def test_dicom_is_nifti(both, tmp_path):
             np.testing.assert_allclose(a.affine, b.affine, atol=1e-4)
         side = read_sidecar(one.path("delay1_echo2_real"))
         assert (side["EchoTime"], side["InversionTime"], side["RepetitionTime"]) == (0.095, 0.15, 4.35)
-    text = "".join(
-        p.read_text() for p in (tmp_path / "c0").rglob("*") if p.suffix in (".json", ".yaml", ".csv")
-    )
+    text = "".join(p.read_text() for p in (tmp_path / "c0").rglob("*") if p.suffix in (".json", ".yaml", ".csv"))
     for secret in ("Secret", "4711", "20200102", str(tmp_path)):
         assert secret not in text
 

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from exported import SHAPE, save
 
-from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
+from exported import SHAPE, save
 from taskgan.cohort.pairs import read_pairs
-from taskgan.prepare.mr.phase import UNITS
-from taskgan.prepare.mr.rows import KNOWN, PARTS, ROLES
+from taskgan.physics.mdme import CONTRASTS, MASK_TYPES
+from taskgan.prepare.mr.rows import KNOWN, PARTS, ROLES, UNITS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prepare-mr.md").read_text(encoding="utf-8")
 

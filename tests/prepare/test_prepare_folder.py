@@ -4,21 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_lfw import portrait
 from typer.testing import CliRunner
 
+from small_lfw import portrait
 from taskgan.cli import app
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.description import read_description
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.photos import read_photo
 from taskgan.core.errors import Problems, UserError
 from taskgan.degrade.degradation import Degradation
 from taskgan.degrade.steps import parse_steps
-from taskgan.generator import Noise
+from taskgan.images.photos import read_photo
 from taskgan.prepare import photos as photos_module
 from taskgan.prepare.folder import FolderPreparation, prepare_folder
 from taskgan.recipe import Data
+from taskgan.recipe.generator import Noise
 
 NOISY = FolderPreparation(degradation=(Noise(sd=0.05),))
 
@@ -57,8 +57,7 @@ def test_every_step_of_the_command_line_reaches_the_images(images: Path, tmp_pat
 def test_noise_does_not_depend_on_order_workers_or_other_images(images: Path, tmp_path: Path) -> None:
     one = prepare_folder(images, tmp_path / "one", NOISY, workers=1)
     noise = [
-        read_photo(pair.degraded).luminance - read_photo(pair.clean or Path()).luminance
-        for pair in read_pairs(one)
+        read_photo(pair.degraded).luminance - read_photo(pair.clean or Path()).luminance for pair in read_pairs(one)
     ]
     (images / "s0" / "4.png").unlink()
     two = prepare_folder(images, tmp_path / "two", NOISY, workers=3)

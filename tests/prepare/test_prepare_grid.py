@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgan.prepare.grid import describe_grid, grid_difference, resample
+from taskgan.prepare.images import describe_grid, grid_difference, resample
 
 AFFINE = np.array([[-1.8, 0.1, 0, 40], [0.1, 1.8, 0.2, -50], [0, -0.2, 3.1, -9], [0, 0, 0, 1.0]])
 

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from small_lfw import TEST, TRAIN, portrait, small_lfw
 from typer.testing import CliRunner
 
+from small_lfw import TEST, TRAIN, portrait, small_lfw
 from taskgan.cli import app
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.description import read_description
-from taskgan.cohort.images import read_volume
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.photos import read_photo
 from taskgan.core.errors import Problems, UserError
 from taskgan.degrade.degradation import Degradation
-from taskgan.generator import Blur, Down
+from taskgan.images.photos import read_photo
+from taskgan.images.volumes import read_volume
 from taskgan.prepare import photos as making
 from taskgan.prepare.lfw import LfwPreparation, find_images, prepare_lfw
 from taskgan.recipe import Data
+from taskgan.recipe.generator import Blur, Down
 
 STEPS = (Blur(sigma=8 / 3), Down(factor=8))
 
@@ -40,9 +40,7 @@ def lfw(tmp_path: Path) -> Path:
     return small_lfw(tmp_path)
 
 
-def test_people_of_test_pairs_are_test_people_and_clean_images_stay_where_they_are(
-    lfw: Path, tmp_path: Path
-) -> None:
+def test_people_of_test_pairs_are_test_people_and_clean_images_stay_where_they_are(lfw: Path, tmp_path: Path) -> None:
     out = prepare_lfw(lfw, tmp_path / "out", settings(), workers=2)
     pairs = read_pairs(out)
     assert len(pairs) == 20
@@ -66,9 +64,7 @@ def test_people_of_test_pairs_are_test_people_and_clean_images_stay_where_they_a
     assert found is not None
     assert found.steps == STEPS
     assert about["complete"]
-    assert (
-        about["measured"] | {"images": 20, "people": 8, "train": 5, "val": 1, "test": 2} == about["measured"]
-    )
+    assert about["measured"] | {"images": 20, "people": 8, "train": 5, "val": 1, "test": 2} == about["measured"]
     assert about["measured"]["clean_back_projection"] < 1 / 255
     assert found.consistency(clean.data[:, :, 0], degraded.data[:, :, 0]) < 1 / 255
 

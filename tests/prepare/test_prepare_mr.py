@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exported import AFFINE, SHAPE, save
 
+from exported import AFFINE, SHAPE, save
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.description import read_description
-from taskgan.cohort.images import read_sidecar, read_volume
-from taskgan.cohort.mdme import CONTRASTS, input_columns
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
+from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.info import describe
+from taskgan.physics.mdme import CONTRASTS, input_columns
+from taskgan.physics.sequences import TARGETS
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation, mr_preparation
 from taskgan.recipe import parse_recipe, read_recipe
-from taskgan.simulate.mr.sequences import TARGETS
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
 INPUTS = tuple(input_columns(2, 2))
@@ -60,9 +60,7 @@ def test_exports_become_a_cohort_that_can_be_checked_and_described(three, tmp_pa
             path = pair.degraded if column == "degraded" else pair.path(column)
             expected = three.inputs[name, (150, 4200)[delay - 1], echo]
             np.testing.assert_allclose(read_volume(path).data, getattr(expected, part), rtol=1e-5, atol=2e-4)
-        np.testing.assert_array_equal(
-            read_volume(pair.clean).data, three.targets[name, pair.columns["contrast"]]
-        )
+        np.testing.assert_array_equal(read_volume(pair.clean).data, three.targets[name, pair.columns["contrast"]])
         assert CONTRASTS[int(pair.label)] == pair.columns["contrast"]
     recipe = parse_recipe({"data": {"inputs": columns, "intensity": {"kind": "none"}}}, "test")
     check_cohort(pairs, recipe.data, labels=False)
@@ -375,9 +373,7 @@ def test_one_file_for_two_parts(three, tmp_path):
 def test_one_image_under_two_names_is_found_across_subjects(three, tmp_path):
     save(three.folder / "P-2/T1w.nii.gz", three.targets["P-0", "T1w"])
     (text,) = problems(three, tmp_path / "c")
-    assert text == (
-        "row 30 (subject P-2) holds the same values as row 10 (subject P-0): one image under two names"
-    )
+    assert text == ("row 30 (subject P-2) holds the same values as row 10 (subject P-0): one image under two names")
 
 
 def test_a_phase_that_is_not_corrected_is_noted(export, tmp_path, capsys):

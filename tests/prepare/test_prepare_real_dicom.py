@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exported import DELAYS, ECHOES, Export, save
 
-from taskgan.cohort.images import read_sidecar, read_volume
+from exported import DELAYS, ECHOES, Export, save
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import Problems
+from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.prepare.images import read_image
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation
@@ -16,9 +16,7 @@ from taskgan.prepare.mr.settings import MrPreparation
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dicom"
 COARSER = 8  # voxels of the FLAIR in plane
 
-pytestmark = pytest.mark.skipif(
-    not REAL.is_dir(), reason="the two real series are not here (shared/data/dicom)"
-)
+pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the two real series are not here (shared/data/dicom)")
 
 
 @pytest.fixture

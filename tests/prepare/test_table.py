@@ -1,7 +1,7 @@
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.prepare.names import name_problems, participant
+from taskgan.prepare.output import name_problems, participant
 from taskgan.prepare.table import read_table
 
 
@@ -15,9 +15,7 @@ def test_commas_semicolons_and_tabs(tmp_path, mark):
     text = f"subject{mark} path {mark}note\r\nA{mark} a.nii {mark}\r\n\r\n{mark}{mark}\nB{mark}b.nii\n"
     table = read_table(write(tmp_path / "t.csv", text, "utf-8-sig"), ("subject", "path"))
     assert table.columns == ("subject", "path", "note")
-    assert [
-        (line.number, line["subject"], line["path"], line["note"], line["age"]) for line in table.lines
-    ] == [
+    assert [(line.number, line["subject"], line["path"], line["note"], line["age"]) for line in table.lines] == [
         (2, "A", "a.nii", "", ""),
         (5, "B", "b.nii", "", ""),
     ]

@@ -1,4 +1,5 @@
 import pytest
+
 from mdme_phantom import Phantom, make_phantom
 
 

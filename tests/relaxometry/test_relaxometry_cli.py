@@ -3,15 +3,15 @@
 import json
 
 import pytest
-from small_mr import write_cohort
 
+from small_mr import write_cohort
 from taskgan.cli.app import app
-from taskgan.cohort.images import sidecar
-from taskgan.cohort.mdme import target_path
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
+from taskgan.images.volumes import sidecar
+from taskgan.physics.mdme import target_path
 
 
 @pytest.fixture(scope="module")

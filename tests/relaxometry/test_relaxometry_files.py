@@ -5,20 +5,20 @@ import shutil
 
 import numpy as np
 import pytest
-from small_mr import read_table, write_cohort, write_table
 
-from taskgan.cohort.images import read_sidecar, read_volume, sidecar, write_volume
+from small_mr import read_table, write_cohort, write_table
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.people import subject_digest
+from taskgan.cohort.restorations import find_restorations
+from taskgan.cohort.splits import subject_digest
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml, write_yaml
-from taskgan.evaluate.restorations import find_restorations
+from taskgan.images.volumes import read_sidecar, read_volume, sidecar, write_volume
 from taskgan.recipe import parse_recipe
 from taskgan.relaxometry import files, scans
+from taskgan.relaxometry.acquisition import Relaxometry
 from taskgan.relaxometry.files import restore_by_relaxometry
 from taskgan.relaxometry.protocol import ProtocolFile, read_protocol
-from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.record import RestorationRecord
 
 RECIPE = parse_recipe(
@@ -87,9 +87,7 @@ def test_the_sidecar_says_which_sequence_it_stands_for_and_how_it_was_made(made,
 def test_maps_are_in_the_units_of_bids(restored):
     names = sorted(path.name for path in (restored / "maps").glob("*.nii.gz"))
     assert names == [f"sub-1_{suffix}.nii.gz" for suffix in ("PDmap", "T1map", "T2map", "TB1map")]
-    t1, b1 = (
-        read_volume(restored / "maps" / f"sub-1_{suffix}.nii.gz").data for suffix in ("T1map", "TB1map")
-    )
+    t1, b1 = (read_volume(restored / "maps" / f"sub-1_{suffix}.nii.gz").data for suffix in ("T1map", "TB1map"))
     assert 0.3 < np.median(t1[t1 > 0]) < 2
     assert 75 < b1[b1 > 0].min() < b1.max() < 125
     assert read_sidecar(restored / "maps" / "sub-1_T1map.nii.gz")["Units"] == "s"
@@ -305,9 +303,7 @@ def test_contrasts_with_a_scale_of_their_own_are_warned_of_once(cohort, made, tm
         assert "warnings" not in read_yaml(folder / "restored.yaml")
 
 
-def test_a_finished_output_is_refused_before_anything_is_read_or_fitted(
-    made, restored, tmp_path, monkeypatch
-):
+def test_a_finished_output_is_refused_before_anything_is_read_or_fitted(made, restored, tmp_path, monkeypatch):
     def never(*_, **__):
         raise AssertionError("it was worked on")
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from mdme_phantom import NAMES, PROTOCOL, make_phantom
 
+from mdme_phantom import NAMES, PROTOCOL, make_phantom
 from taskgan.core.errors import UserError
+from taskgan.physics.sequences import Mdme, mdme_signal
+from taskgan.relaxometry.acquisition import Relaxometry
 from taskgan.relaxometry.fit import fit_decay, fit_maps
-from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.scan import reference_mdme
-from taskgan.simulate.mr.sequences import Mdme, mdme_signal
 
 VOXEL = (6.0, 6.0, 5.0)
 SD = reference_mdme(PROTOCOL) / 40  # the simulator's noise

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-from mdme_phantom import PROTOCOL, make_phantom
 
+from mdme_phantom import PROTOCOL, make_phantom
+from taskgan.physics.sequences import mdme_signal
 from taskgan.relaxometry import transmit
-from taskgan.relaxometry.identifiable import cramer_rao_bounds
-from taskgan.relaxometry.noise import has_signal, noise_sd
-from taskgan.relaxometry.projection import amplitudes, atoms, energy, gram, recovery, vertex
-from taskgan.relaxometry.recover import fit_t1
-from taskgan.relaxometry.settings import Relaxometry
+from taskgan.relaxometry.acquisition import Relaxometry
+from taskgan.relaxometry.noise import cramer_rao_bounds, has_signal, noise_sd
+from taskgan.relaxometry.projection import amplitudes, atoms, energy, fit_t1, gram, recovery, vertex
 from taskgan.relaxometry.transmit import transmit_field
-from taskgan.simulate.mr.sequences import mdme_signal
 
 
 def _drawn(shape, seed=0):

@@ -2,15 +2,15 @@ import json
 
 import numpy as np
 import pytest
-from mdme_phantom import PROTOCOL
 
-from taskgan.cohort.images import sidecar, write_volume
+from mdme_phantom import PROTOCOL
 from taskgan.core.errors import Problems, UserError
-from taskgan.relaxometry.identifiable import check_identifiable, cramer_rao_bounds
+from taskgan.images.volumes import sidecar, write_volume
+from taskgan.physics.sequences import TARGETS, Mdme, SpinEcho
+from taskgan.relaxometry.acquisition import Relaxometry
+from taskgan.relaxometry.noise import check_identifiable, cramer_rao_bounds
 from taskgan.relaxometry.protocol import ProtocolFile, contrast_sequence, input_protocol
-from taskgan.relaxometry.settings import Relaxometry
 from taskgan.simulate.mr.bids import input_sidecar, target_sidecar
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
 
 FLAIR = next(target for target in TARGETS if target.name == "T2-FLAIR")
 

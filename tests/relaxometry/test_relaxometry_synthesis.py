@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from mdme_phantom import NAMES, PROTOCOL, make_phantom
 
-from taskgan.relaxometry.fit import fit_maps
-from taskgan.relaxometry.synthesis import synthesise
-from taskgan.simulate.mr.sequences import TARGETS, mdme_signal, target_signal
-from taskgan.simulate.mr.tissues import TABLE
+from mdme_phantom import NAMES, PROTOCOL, make_phantom
+from taskgan.physics.sequences import TARGETS, mdme_signal, target_signal
+from taskgan.physics.tissues import TABLE
+from taskgan.relaxometry.fit import fit_maps, synthesise
 
 FLAIR = next(target for target in TARGETS if target.name == "T2-FLAIR")
 

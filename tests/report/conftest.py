@@ -1,13 +1,9 @@
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate"))
-
 from fake_cohort import StubReader, blur, make_cohort, make_restorations, shrink
-
 from taskgan.evaluate.run import evaluate
 
 METHODS = {"l1": blur(1.0), "gan": shrink(0.6, 0.08), "task_gan": shrink(0.9, 0.05)}

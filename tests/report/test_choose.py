@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taskgan.report.choose import choose_cases, choose_detail, choose_slice, selection_rule
+from taskgan.report.images import choose_cases, choose_detail, choose_slice, selection_rule
 from taskgan.report.load import load_comparison
 from taskgan.report.metrics import PSNR
 from taskgan.report.paired import subject_differences

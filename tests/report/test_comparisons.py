@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.evaluate.statistics import Interval, subjects_for_flips
-from taskgan.report.cells import Cell, Table
+from taskgan.page.cells import Cell, Table
 from taskgan.report.comparisons import comparisons_table, p_text
-from taskgan.report.inference import parse_inference
 from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.metrics import parse_inference
 from taskgan.report.tables import paired_readings_table, readers_table
 from taskgan.report.verdict import report_verdict
+from taskgan.stats import Interval, subjects_for_flips
 
 
 @pytest.fixture
@@ -132,8 +132,7 @@ def test_a_margin_is_tested_and_put_into_words(evaluations: list[Path]) -> None:
         "the absolute SUVR error equivalent within ±0.5"
     ) in findings
     assert (
-        "L1 only and GAN, by the margins that were stated: equivalence of PSNR within ±0.5 dB not shown"
-        in findings
+        "L1 only and GAN, by the margins that were stated: equivalence of PSNR within ±0.5 dB not shown" in findings
     )
 
 
@@ -142,9 +141,7 @@ def test_a_margin_needs_values(evaluations: list[Path], tmp_path: Path) -> None:
     folder.mkdir()
     frame = pd.read_csv(evaluations[0] / "cases.csv").assign(suvr_bias="")
     frame.to_csv(folder / "cases.csv", index=False)
-    with pytest.raises(
-        UserError, match="--margin suvr: the evaluations hold no value of the absolute SUVR error"
-    ):
+    with pytest.raises(UserError, match="--margin suvr: the evaluations hold no value of the absolute SUVR error"):
         load_comparison([folder], inference=parse_inference(["suvr=0.02"]))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from fake_contrasts import (
     CONTRASTS,
     ContrastReader,
@@ -16,10 +17,9 @@ from fake_contrasts import (
     restore_contrasts,
     soft,
 )
-
 from taskgan.core.errors import UserError
 from taskgan.evaluate.run import evaluate
-from taskgan.report.cells import Table
+from taskgan.page.cells import Table
 from taskgan.report.condition_figures import choose_subject, condition_rule, load_condition
 from taskgan.report.condition_tables import NAMES, class_names, condition_tables
 from taskgan.report.load import Comparison, load_comparison

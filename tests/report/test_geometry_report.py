@@ -7,12 +7,13 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from taskgan.evaluate.features import FILE, read_features
-from taskgan.evaluate.statistics import Interval
+from taskgan.page.pictures import draw_mapping
+from taskgan.page.style import axes_figure
 from taskgan.report.geometry import geometry_paired, geometry_table, mapping_geometry
-from taskgan.report.geometry_figure import draw_mapping, geometry_figure, principal_directions
+from taskgan.report.geometry_figure import geometry_figure, principal_directions
 from taskgan.report.load import load_comparison
 from taskgan.report.run import compare
-from taskgan.report.style import axes_figure
+from taskgan.stats import Interval
 
 
 @pytest.fixture

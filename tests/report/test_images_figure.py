@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taskgan.report.choose import SelectedCase
-from taskgan.report.images import axial_view, case_figure, head_window, load_panels
+from taskgan.page.pictures import axial_view, head_window
+from taskgan.report.images import SelectedCase, case_figure, load_panels
 from taskgan.report.load import load_comparison
 
 
@@ -44,9 +44,7 @@ def test_panels_are_in_suvr_of_the_clean_reference(evaluations: list[Path]) -> N
     assert 1.3 < np.percentile(panels.images["clean"], 90) < 2.0
 
 
-def test_a_case_is_drawn_and_one_whose_images_are_gone_is_left_out(
-    evaluations: list[Path], tmp_path: Path
-) -> None:
+def test_a_case_is_drawn_and_one_whose_images_are_gone_is_left_out(evaluations: list[Path], tmp_path: Path) -> None:
     comparison = load_comparison(evaluations)
     path = case_figure(comparison, SelectedCase("sub-02", "median positive", 1.0), tmp_path / "a.png")
     assert path is not None

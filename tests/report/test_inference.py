@@ -1,8 +1,7 @@
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.report.inference import Inference, parse_inference
-from taskgan.report.metrics import METRICS
+from taskgan.report.metrics import METRICS, Inference, parse_inference
 
 
 def test_margins_and_correction_are_read() -> None:
@@ -33,9 +32,7 @@ def test_bad_margins_are_named(text: str, expected: str) -> None:
 def test_a_margin_stated_twice_and_an_unknown_correction() -> None:
     with pytest.raises(UserError, match=r"psnr already has the margin 0\.5"):
         parse_inference(["psnr=0.5", "psnr=1"])
-    with pytest.raises(
-        UserError, match="--correction bonferroni: expected one of holm, benjamini-hochberg, none"
-    ):
+    with pytest.raises(UserError, match="--correction bonferroni: expected one of holm, benjamini-hochberg, none"):
         parse_inference([], "bonferroni")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
+from taskgan.page.names import display_name
 from taskgan.report.load import load_comparison
-from taskgan.report.names import display_name
 
 
 def test_rows_of_the_cohort_are_kept_once_and_methods_are_in_order(evaluations: list[Path]) -> None:
@@ -39,9 +39,7 @@ def test_without_the_baseline_the_input_takes_its_place(evaluations: list[Path])
         load_comparison(evaluations, "gann")
 
 
-def test_another_tools_method_stands_last(
-    evaluations: list[Path], one_evaluation: Callable[..., Path]
-) -> None:
+def test_another_tools_method_stands_last(evaluations: list[Path], one_evaluation: Callable[..., Path]) -> None:
     found = load_comparison([one_evaluation("BM3D"), *evaluations])
     assert found.methods == ("l1", "gan", "task_gan", "BM3D")
     assert (display_name("BM3D"), display_name("task_gan")) == ("BM3D", "Task-GAN")
@@ -95,9 +93,7 @@ def test_a_folder_that_is_no_evaluation_is_named(tmp_path: Path) -> None:
         load_comparison([])
 
 
-def test_a_note_of_all_evaluations_is_said_once(
-    evaluations: list[Path], fake_runs: Path, tmp_path: Path
-) -> None:
+def test_a_note_of_all_evaluations_is_said_once(evaluations: list[Path], fake_runs: Path, tmp_path: Path) -> None:
     copies = []
     for folder in evaluations[:3]:
         copy = tmp_path / folder.parent.name

@@ -4,14 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_faces import face, few_draws, make_faces
 from PIL import Image
 
-from taskgan.report.choose import SelectedCase, choose_cases, selection_rule
+from made_faces import face, few_draws, make_faces
+from taskgan.report.images import SelectedCase, choose_cases, selection_rule
 from taskgan.report.load import load_comparison
-from taskgan.report.photo_figure import photo_figure
-from taskgan.report.photo_grid import grid_cases, photo_grid
-from taskgan.report.pictures import photo_paths, read_photos
+from taskgan.report.photo_figures import grid_cases, photo_figure, photo_grid, photo_paths, read_photos
 from taskgan.report.run import compare
 
 RUNS = (("gan", 0), ("task_gan", 0), ("gan", 1), ("task_gan", 1))
@@ -75,15 +73,10 @@ def test_photos_are_drawn_in_normal_grey(folders: list[Path], tmp_path: Path) ->
     # The last column of the first row is a clean photo: dark hair above, as in the file.
     comparison.frame["restored"] = str(tmp_path / "gone.png")
     assert photo_grid(comparison, tmp_path / "none.png") is None
-    assert (
-        photo_figure(comparison, SelectedCase("Person_001_0001", "median", 1.0), tmp_path / "none.png")
-        is None
-    )
+    assert photo_figure(comparison, SelectedCase("Person_001_0001", "median", 1.0), tmp_path / "none.png") is None
 
 
-def test_the_page_of_photos_has_verification_and_nothing_of_volumes(
-    folders: list[Path], tmp_path: Path
-) -> None:
+def test_the_page_of_photos_has_verification_and_nothing_of_volumes(folders: list[Path], tmp_path: Path) -> None:
     page = compare(folders, tmp_path / "report")
     text = re.sub(r"data:image/png;base64,[^\"]*", "", page.read_text(encoding="utf-8"))
     own = text.split("<h3>Made again by</h3>")[0].split("</style>")[1].lower()

@@ -9,9 +9,7 @@ import pytest
 
 from taskgan.report.run import compare
 
-CHROMIUM = next(
-    (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None
-)
+CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];
   const broken = images.filter(i => !i.complete || !i.naturalWidth).length;
@@ -24,9 +22,7 @@ PROBE = """<script>addEventListener("load", () => {
 def test_every_picture_loads_and_the_page_fits_a_laptop(evaluations: list[Path], tmp_path: Path) -> None:
     compare(evaluations, tmp_path / "report")
     page = tmp_path / "probed.html"
-    page.write_text(
-        (tmp_path / "report" / "report.html").read_text(encoding="utf-8") + PROBE, encoding="utf-8"
-    )
+    page.write_text((tmp_path / "report" / "report.html").read_text(encoding="utf-8") + PROBE, encoding="utf-8")
     flags = (
         "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
         "--disable-component-update --disable-sync --window-size=1280,900 --virtual-time-budget=5000"

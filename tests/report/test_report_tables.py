@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.evaluate.statistics import Interval
-from taskgan.report.cells import Table
+from taskgan.page.cells import Table
 from taskgan.report.flips import flips_table
 from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.tables import all_tables
+from taskgan.stats import Interval
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_the_slope_of_a_shrinking_method_is_marked(tables: dict[str, Table]) -> 
 
 def test_what_a_cohort_does_not_give_is_left_out(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
-    frame.loc[:, [c for c in frame if "suvr" in c or "_head" in c or c.endswith(("_decision", "_mae"))]] = (
-        float("nan")
+    frame.loc[:, [c for c in frame if "suvr" in c or "_head" in c or c.endswith(("_decision", "_mae"))]] = float(
+        "nan"
     )
     tables = {t.name: t for t in all_tables(replace(comparison, frame=frame))}
     assert not tables["suvr"].rows

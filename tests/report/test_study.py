@@ -5,19 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_faces import few_draws, make_faces, write_pairs
 
+from made_faces import few_draws, make_faces, write_pairs
 from taskgan.core.errors import UserError
-from taskgan.evaluate.verification import roc_curve
-from taskgan.report.cells import Table, write_table
+from taskgan.judges.verification import roc_curve
+from taskgan.page.cells import Table, write_table
 from taskgan.report.comparisons import equivalence_word
+from taskgan.report.curves import mean_curve
 from taskgan.report.example import choose_examples, example_caption
-from taskgan.report.inference import parse_inference
 from taskgan.report.load import Comparison, load_comparison
-from taskgan.report.roc import mean_curve
-from taskgan.report.study import VerificationStudy, verification_study
+from taskgan.report.metrics import parse_inference
+from taskgan.report.study import VerificationStudy, study_findings, study_warnings, verification_study
 from taskgan.report.study_tables import study_tables
-from taskgan.report.study_words import study_findings, study_warnings
 from taskgan.report.verdict import report_verdict
 from taskgan.report.verified import BOTH, PROBE
 
@@ -110,16 +109,11 @@ def test_tables_mark_who_is_no_judge_and_hold_both_intervals(
     assert any(cell.text == "Task-GAN, 2.5D" for row in shown for cell in row)
 
 
-def test_the_verdict_speaks_of_judges_and_never_of_t(
-    comparison: Comparison, found: VerificationStudy
-) -> None:
+def test_the_verdict_speaks_of_judges_and_never_of_t(comparison: Comparison, found: VerificationStudy) -> None:
     told = report_verdict(comparison, found)
     assert "verification by the judge" in told.headline
     said = " ".join(told.findings)
-    assert (
-        "Can the judges tell people apart? AUC on 150 pairs of clean photos of 30 people: the judge 0."
-        in said
-    )
+    assert "Can the judges tell people apart? AUC on 150 pairs of clean photos of 30 people: the judge 0." in said
     assert "Verification by the judge, AUC: Clean 0." in said
     assert "Verification by eigenfaces" not in said
     assert "by T" not in said
@@ -141,9 +135,7 @@ def test_a_difference_around_zero_is_called_none(folders: list[Path], comparison
         assert same is not None
         one = same.differences["judge", BOTH, "gan"]["task_gan"].auc
         assert one.verdict == "none"
-        told = next(
-            f for f in report_verdict(comparison, same).findings if f.startswith("Task-GAN against GAN")
-        )
+        told = next(f for f in report_verdict(comparison, same).findings if f.startswith("Task-GAN against GAN"))
         assert "o difference is shown in" in told
         assert told.index("verification by the judge") > told.index("o difference is shown in")
     finally:
@@ -153,8 +145,7 @@ def test_a_difference_around_zero_is_called_none(folders: list[Path], comparison
 
 def test_equal_verification_can_be_shown_by_a_margin(folders: list[Path], comparison: Comparison) -> None:
     stated = {
-        margin: replace(comparison, inference=parse_inference([f"verification={margin}"]))
-        for margin in (0.9, 0.001)
+        margin: replace(comparison, inference=parse_inference([f"verification={margin}"])) for margin in (0.9, 0.001)
     }
     for margin, asked in stated.items():
         result = verification_study(asked)
@@ -176,9 +167,7 @@ def test_equal_verification_can_be_shown_by_a_margin(folders: list[Path], compar
 
 def test_harm_and_lonely_judges_are_warned_of(comparison: Comparison, found: VerificationStudy) -> None:
     input_again = {
-        (reader, method, protocol): (
-            found.data.distances[reader, "clean", BOTH] if method == "input" else values
-        )
+        (reader, method, protocol): (found.data.distances[reader, "clean", BOTH] if method == "input" else values)
         for (reader, method, protocol), values in found.data.distances.items()
     }
     judge_only = tuple(r for r in found.data.readers if r != "lbp")

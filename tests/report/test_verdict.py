@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskgan.report.inference import parse_inference
 from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.metrics import parse_inference
 from taskgan.report.verdict import report_verdict
 
 
@@ -54,17 +54,14 @@ def test_flips_are_named_and_their_absence_too(comparison: Comparison) -> None:
     frame.loc[(frame["method"] == "input") & (frame["case"] == "sub-03"), "judge_decision"] = 0
     told = report_verdict(replace(comparison, frame=frame)).findings
     assert (
-        "Of 8 cases the degraded input itself flips the reading of 0 by the SUVR, 1 by the judge and 0 by T."
-        in told
+        "Of 8 cases the degraded input itself flips the reading of 0 by the SUVR, 1 by the judge and 0 by T." in told
     )
 
 
 def test_reading_worse_than_the_input_is_said_beside_a_higher_psnr(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame["suvr_bias"] = np.where(frame["method"] == "gan", 0.09 + frame["psnr"] / 1e4, 0.01)
-    told = next(
-        f for f in report_verdict(replace(comparison, frame=frame)).findings if "SUVR error from" in f
-    )
+    told = next(f for f in report_verdict(replace(comparison, frame=frame)).findings if "SUVR error from" in f)
     assert re.search(r"GAN \+0\.08\d \[.*\] \(worse\)", told)
     assert told.endswith("and Task-GAN +0.000 [+0.000, +0.000].")
 
@@ -149,13 +146,9 @@ def test_what_the_correction_takes_back_is_not_said_to_be_inside_its_interval(co
         hit = frame["method"] == method
         frame.loc[hit, "psnr"] = 20 + (0.0 if method == "gan" else 1.0) * np.resize(values + gain, hit.sum())
     told = next(
-        f
-        for f in report_verdict(replace(comparison, frame=frame)).findings
-        if f.startswith("Task-GAN against GAN")
+        f for f in report_verdict(replace(comparison, frame=frame)).findings if f.startswith("Task-GAN against GAN")
     )
-    assert re.search(
-        r"ero is outside the interval, but .* hence no claim: PSNR \(\+0\.98 dB, p = 0\.07\d\)", told
-    )
+    assert re.search(r"ero is outside the interval, but .* hence no claim: PSNR \(\+0\.98 dB, p = 0\.07\d\)", told)
     assert "no difference" not in told.split("PSNR")[0].lower()
 
 
@@ -207,8 +200,7 @@ def test_a_claim_of_few_seeds_is_of_these_runs(comparison: Comparison) -> None:
 
 def test_several_measures_are_said_not_to_be_corrected_for_each_other(comparison: Comparison) -> None:
     assert any(
-        w.startswith("Each of the 5 measures is tested by itself at 5 %")
-        for w in report_verdict(comparison).warnings
+        w.startswith("Each of the 5 measures is tested by itself at 5 %") for w in report_verdict(comparison).warnings
     )
 
 

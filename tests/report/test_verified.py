@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_faces import make_faces, write_pairs
 
+from made_faces import make_faces, write_pairs
 from taskgan.core.errors import UserError
 from taskgan.report.load import load_comparison
 from taskgan.report.verified import BOTH, PROBE, read_verification_data
@@ -43,10 +43,7 @@ def test_pairs_that_a_method_lacks_are_left_out_and_said(tmp_path: Path) -> None
     found = read_verification_data(load_comparison(folders))
     assert found is not None
     assert not any(one.startswith("Person_003_0001") for one in found.first_cases)
-    assert (
-        f"Verified are the {len(found.first_cases)} of 40 pairs whose images every method restored."
-        in found.notes
-    )
+    assert f"Verified are the {len(found.first_cases)} of 40 pairs whose images every method restored." in found.notes
 
 
 def test_evaluations_without_verification_are_named_or_leave_none(tmp_path: Path) -> None:

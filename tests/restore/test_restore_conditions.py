@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_models import AFFINE, GENERATOR, network_of, save, volume, write
 
-from taskgan.cohort.images import read_sidecar, read_volume, sidecar
-from taskgan.cohort.intensity import Intensity
+from small_models import AFFINE, GENERATOR, network_of, save, volume, write
 from taskgan.cohort.pairs import Pair, read_pairs
 from taskgan.cohort.slices import load_case
 from taskgan.core.errors import Problems, UserError
+from taskgan.images.intensity import Intensity
+from taskgan.images.volumes import read_sidecar, read_volume, sidecar
+from taskgan.model.folder import read_model
+from taskgan.model.restorer import Restorer
 from taskgan.recipe import Data, IntensityTransform
-from taskgan.restore.files import restore
-from taskgan.restore.model_folder import read_model
 from taskgan.restore.record import source_checksums
-from taskgan.restore.restorer import Restorer
+from taskgan.restore.run import restore
 
 KNOWN = ("T2w", "T1w", "PDw")
 DATA = Data(
@@ -50,9 +50,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*.nii.gz"))
 
 
-def test_a_tables_column_says_which_condition_a_row_is_about(
-    cohort: Path, told: Path, tmp_path: Path
-) -> None:
+def test_a_tables_column_says_which_condition_a_row_is_about(cohort: Path, told: Path, tmp_path: Path) -> None:
     out = restore(told, [cohort], tmp_path / "out", split="test", precision="32")
     listed = rows(out)
     assert [row["condition"] for row in listed] == list(KNOWN)
@@ -166,9 +164,7 @@ def test_a_file_that_several_contrasts_lack_is_named_once(cohort: Path, told: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_unknown_names_and_models_of_one_image_are_sentences(
-    cohort: Path, told: Path, tmp_path: Path
-) -> None:
+def test_unknown_names_and_models_of_one_image_are_sentences(cohort: Path, told: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="contrast 'STIR' is asked for, the model knows T2w, T1w, PDw"):
         restore(told, [cohort], tmp_path / "out", conditions=["STIR"])
     plain = write(tmp_path / "plain")
@@ -186,7 +182,7 @@ def test_unknown_names_and_models_of_one_image_are_sentences(
 def test_an_interrupted_restoration_does_not_keep_another_condition(
     cohort: Path, told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import taskgan.restore.files as files
+    import taskgan.restore.run as files
 
     real, made = files._write_image, []
 
@@ -230,7 +226,7 @@ def test_restore_volume_shares_the_scale_and_keeps_units() -> None:
 
 
 def test_bfloat16_is_probed_on_the_condition_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    import taskgan.restore.restorer as module
+    import taskgan.model.restorer as module
 
     monkeypatch.setattr(module, "bf16_is_native", lambda: True)
     restorer = Restorer(network_of(DATA, GENERATOR), DATA, precision="auto")
@@ -255,9 +251,7 @@ def test_a_model_folder_remembers_its_conditions(tmp_path: Path, conditioning: s
     _, card = read_model(folder)
     assert card.data.conditions == KNOWN
     assert card.data.channels == 2 + 3
-    restored = Restorer.from_folder(folder, precision="32").restore_slices(
-        np.ones((1, 2, 9, 9), np.float32), "T1w"
-    )
+    restored = Restorer.from_folder(folder, precision="32").restore_slices(np.ones((1, 2, 9, 9), np.float32), "T1w")
     assert restored.shape == (1, 9, 9)
 
 

@@ -13,20 +13,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_models import AFFINE, save, volume, write
 
-from taskgan.cohort.images import read_sidecar, read_volume, sidecar
+from small_models import AFFINE, save, volume, write
 from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.restorations import find_restorations
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import checksum, read_yaml, write_yaml
 from taskgan.core.tables import csv_rows
-from taskgan.evaluate.restorations import find_restorations
+from taskgan.images.volumes import read_sidecar, read_volume, sidecar
+from taskgan.model.folder import read_model, write_model
+from taskgan.model.restorer import Restorer
 from taskgan.recipe import Data, Recipe
-from taskgan.restore import files
-from taskgan.restore.files import restore
-from taskgan.restore.model_folder import read_model, write_model
-from taskgan.restore.restorer import Restorer
+from taskgan.restore import run as files
+from taskgan.restore.run import restore
 
 
 def table(folder: Path, rows: int = 3, **columns: list[str]) -> Path:
@@ -52,9 +52,7 @@ def table(folder: Path, rows: int = 3, **columns: list[str]) -> Path:
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {
-        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes())
-        for p in folder.rglob("*")
-        if p.is_file()
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()
     }
 
 
@@ -298,9 +296,7 @@ def test_a_killed_overwrite_never_passes_another_models_image_for_its_own(
         assert verify(out) == (1, [])
 
 
-def test_a_restored_image_that_was_changed_is_neither_kept_nor_called_done(
-    model: Path, tmp_path: Path
-) -> None:
+def test_a_restored_image_that_was_changed_is_neither_kept_nor_called_done(model: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "pet.nii.gz", volume())
     restore(model, [source], tmp_path / "out")
     save(tmp_path / "out" / "pet.nii.gz", volume(seed=9))
@@ -505,9 +501,7 @@ def test_a_case_whose_metadata_cannot_be_written_is_left_out(
     first, second = read_pairs(pairs).rows[:2]
     sidecar(first.degraded).write_text('{"a": ' + "[" * 3000 + "]" * 3000 + "}")
     sidecar(second.degraded).write_text('{"DecayFactor": [1.5, NaN], "Units": "Bq/mL", "Dose": Infinity}')
-    with pytest.raises(
-        Failed, match=rf"1 of 3 images are left out: case {first.case}: .* nests more than 100"
-    ):
+    with pytest.raises(Failed, match=rf"1 of 3 images are left out: case {first.case}: .* nests more than 100"):
         restore(model, [pairs], tmp_path / "out")
     assert "2 numbers that are NaN or infinite and are left out" in capsys.readouterr().out
     assert not (tmp_path / "out" / f"{first.case}.nii.gz").exists()

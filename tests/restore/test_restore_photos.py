@@ -9,17 +9,16 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from small_models import network_of, save, volume, write
 from typer.testing import CliRunner
 
+from small_models import network_of, save, volume, write
 from taskgan.cli import app
-from taskgan.cohort.images import read_volume
 from taskgan.cohort.pairs import write_pairs
-from taskgan.cohort.photos import Photo, read_photo
-from taskgan.cohort.write_photo import write_photo
 from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.images.photos import Photo, read_photo, write_photo
+from taskgan.images.volumes import read_volume
 from taskgan.recipe import Data, IntensityTransform
-from taskgan.restore.files import restore
+from taskgan.restore.run import restore
 
 DATA = Data(intensity=IntensityTransform(kind="none", output="unit"))
 

@@ -3,23 +3,21 @@
 import numpy as np
 import pytest
 import torch
-from small_models import GENERATOR, card_of, network_of
 
-from taskgan.cohort.intensity import Intensity
+from small_models import GENERATOR, card_of, network_of
 from taskgan.cohort.slices import Case
 from taskgan.degrade.degradation import Degradation
-from taskgan.generator import Blur, Down
+from taskgan.images.intensity import Intensity
+from taskgan.model import tiles as module
+from taskgan.model.folder import build_generator
+from taskgan.model.restorer import Restorer
+from taskgan.model.tiles import Tiles, restore_case, restore_in_tiles
 from taskgan.recipe import Data, Generator, IntensityTransform
-from taskgan.restore import tiles as module
-from taskgan.restore.model_folder import build_generator
-from taskgan.restore.restorer import Restorer
-from taskgan.restore.tiles import Tiles, restore_case, restore_in_tiles
+from taskgan.recipe.generator import Blur, Down
 
 CHAIN = Degradation((Blur(sigma=8 / 3), Down(factor=8)))
 PHOTO = Data(intensity=IntensityTransform(kind="none", output="unit"))
-LAYERED = Generator.model_validate(
-    GENERATOR.model_dump() | {"projection": 1.0, "degradation": CHAIN.to_dicts()}
-)
+LAYERED = Generator.model_validate(GENERATOR.model_dump() | {"projection": 1.0, "degradation": CHAIN.to_dicts()})
 
 
 def degraded(shape: tuple[int, int] = (90, 72)) -> np.ndarray:

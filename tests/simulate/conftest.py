@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from taskgan.simulate.anatomy import Anatomy, mni_anatomy
 from taskgan.simulate.pet.projector import Projector
-from taskgan.simulate.pet.scanner import Scanner
+from taskgan.simulate.pet.settings import Scanner
 
 
 @pytest.fixture(scope="session", autouse=True)

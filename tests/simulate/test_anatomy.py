@@ -56,9 +56,7 @@ def test_mni_shells_are_in_order_from_the_brain_outwards(mni):
 def test_detailed_mni_head_has_marrow_in_its_skull_and_fat_under_its_skin(mni):
     detailed = mni_anatomy(2.0, detailed=True)
     np.testing.assert_array_equal(detailed.maps[:CSF], mni.maps[:CSF])
-    np.testing.assert_allclose(
-        detailed.maps.sum(axis=0), mni.maps.sum(axis=0), atol=0.3
-    )  # skin ends 1 mm later
+    np.testing.assert_allclose(detailed.maps.sum(axis=0), mni.maps.sum(axis=0), atol=0.3)  # skin ends 1 mm later
     middle = np.linalg.inv(mni.affine) @ [0.0, -20.0, 20.0, 1.0]
     x, y, z = np.round(middle[:3]).astype(int)
     ray = detailed.maps[:, : x + 1, y, z][:, ::-1]
@@ -98,9 +96,7 @@ def test_brainweb_blocks_keep_volume_and_place(tmp_path):
     # The centre of the white cube stays where it was.
     index = np.argwhere(anatomy.maps[WHITE] > 0)
     weight = anatomy.maps[WHITE][tuple(index.T)]
-    centre = (
-        anatomy.affine[:3, :3] @ ((index * weight[:, None]).sum(0) / weight.sum()) + anatomy.affine[:3, 3]
-    )
+    centre = anatomy.affine[:3, :3] @ ((index * weight[:, None]).sum(0) / weight.sum()) + anatomy.affine[:3, 3]
     np.testing.assert_allclose(centre, 11.5 * 0.5, atol=1e-5)
 
 

@@ -42,9 +42,7 @@ def test_head_lies_inside_the_field_of_view(heads):
 def test_template_is_not_folded(heads):
     """The determinant of the map from scanner to template is positive everywhere."""
     for head in heads:
-        jacobian = np.stack(
-            [np.stack(np.gradient(head.points[c], *GRID.voxel_mm), axis=0) for c in range(3)], axis=0
-        )
+        jacobian = np.stack([np.stack(np.gradient(head.points[c], *GRID.voxel_mm), axis=0) for c in range(3)], axis=0)
         assert np.linalg.det(np.moveaxis(jacobian, (0, 1), (-2, -1))).min() > 0.5
 
 

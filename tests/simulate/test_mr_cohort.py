@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.description import read_description
-from taskgan.cohort.images import read_sidecar, read_volume, write_volume
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.slices import load_case
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
+from taskgan.images.volumes import read_sidecar, read_volume, write_volume
 from taskgan.info import describe
+from taskgan.physics.sequences import TARGETS, Mdme
 from taskgan.recipe import parse_recipe
-from taskgan.simulate import folder as driver
+from taskgan.simulate import workers as driver
 from taskgan.simulate.mr.cohort import input_columns, simulate_mr
-from taskgan.simulate.mr.sequences import TARGETS, Mdme
 from taskgan.simulate.mr.settings import mr_simulation
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -36,9 +36,7 @@ RECIPE = parse_recipe(
 
 def _sums(folder):
     return {
-        path.relative_to(folder).as_posix(): checksum(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.relative_to(folder).as_posix(): checksum(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
 
 
@@ -156,9 +154,7 @@ def test_official_validator_finds_no_error(made):
     assert "[ERROR]" not in done.stdout
 
 
-def test_same_bytes_after_an_interruption_and_other_settings_are_refused(
-    made, onion, tmp_path, monkeypatch, capsys
-):
+def test_same_bytes_after_an_interruption_and_other_settings_are_refused(made, onion, tmp_path, monkeypatch, capsys):
     out, settings = tmp_path / "again", _settings(onion)
 
     def stop_after_two(*args):
@@ -189,9 +185,7 @@ def test_same_bytes_after_an_interruption_and_other_settings_are_refused(
 
 def test_without_movement_and_difference_a_target_is_its_equation(onion, tmp_path):
     """Of pure tissue the T1w image is the equation of the record's own T1, T2 and density."""
-    still = _settings(
-        onion, pixels=32, slices=3, motion_mm=0, motion_deg=0, difference=0, noise=0, texture=0, gain=0
-    )
+    still = _settings(onion, pixels=32, slices=3, motion_mm=0, motion_deg=0, difference=0, noise=0, texture=0, gain=0)
     out = simulate_mr(tmp_path / "cohort", still, workers=1)
     pair = next(p for p in read_pairs(out) if p.columns["pathology"] == "lesions")
     record = json.loads(

@@ -6,8 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
-from taskgan.simulate.mr.plan import plan_subjects
-from taskgan.simulate.mr.settings import MrSimulation
+from taskgan.simulate.mr.settings import MrSimulation, plan_subjects
 
 
 @given(
@@ -41,9 +40,7 @@ def test_the_papers_cohort_is_the_default():
 
 
 def test_refusals_are_sentences():
-    with pytest.raises(
-        UserError, match="make 3 controls, 4 with lesions, 2 with tumour; expected at least 3"
-    ):
+    with pytest.raises(UserError, match="make 3 controls, 4 with lesions, 2 with tumour; expected at least 3"):
         plan_subjects(MrSimulation(subjects=9), None)
     with pytest.raises(UserError, match="2 BrainWeb anatomies were found, expected at least 3"):
         plan_subjects(MrSimulation(), 2)

@@ -6,13 +6,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from taskgan.cohort.images import read_sidecar, read_volume
 from taskgan.cohort.pairs import read_pairs
+from taskgan.images.volumes import read_sidecar, read_volume
+from taskgan.physics.sequences import Mdme
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation
 from taskgan.simulate.mr.bids import MASKS
 from taskgan.simulate.mr.cohort import input_columns, simulate_mr
-from taskgan.simulate.mr.sequences import Mdme
 from taskgan.simulate.mr.settings import mr_simulation
 
 FIELDS = ("subject", "split", "role", "delay_ms", "echo", "part", "name", "te_ms", "tr_ms", "path")

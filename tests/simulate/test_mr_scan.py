@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from taskgan.physics.sequences import TARGETS, mdme_signal, target_signal
+from taskgan.physics.tissues import SPREAD, TABLE, TISSUES, draw_tissues, effective_tissues, index
 from taskgan.simulate.deform import Grid
-from taskgan.simulate.mr.fields import smooth_field, transmit_field
 from taskgan.simulate.mr.scan import (
     LEVELS,
     Fields,
@@ -12,11 +13,11 @@ from taskgan.simulate.mr.scan import (
     mixed_signal,
     reference_mdme,
     reference_target,
+    smooth_field,
     tissue_voxels,
+    transmit_field,
 )
-from taskgan.simulate.mr.sequences import TARGETS, mdme_signal, target_signal
 from taskgan.simulate.mr.settings import MrSimulation
-from taskgan.simulate.mr.tissues import SPREAD, TABLE, TISSUES, draw_tissues, effective_tissues, index
 
 GRID = Grid((24, 24, 10), (8.0, 8.0, 8.0))
 QUIET = MrSimulation(noise=0)
@@ -88,23 +89,17 @@ def test_air_gives_nothing_and_gain_scales_everything(rng):
 
 
 def test_transmit_field_and_phase_enter_as_they_should(rng):
-    b1 = np.linspace(0.8, 1.2, GRID.shape[0], dtype=np.float32)[:, None, None] * np.ones(
-        GRID.shape, np.float32
-    )
+    b1 = np.linspace(0.8, 1.2, GRID.shape[0], dtype=np.float32)[:, None, None] * np.ones(GRID.shape, np.float32)
     image = acquire_mdme(_body(white=1.0), TABLE, _fields(b1=b1), QUIET, rng)[4, 1].real
     for k in (0, 12, 23):
         assert image[k].mean() == pytest.approx(_signal("white", b1=float(b1[k, 0, 0])), abs=STEP)
-    turned = _fields(
-        phase=np.full(GRID.shape, 0.2, np.float32), phase_growth=np.full(GRID.shape, 0.3, np.float32)
-    )
+    turned = _fields(phase=np.full(GRID.shape, 0.2, np.float32), phase_growth=np.full(GRID.shape, 0.3, np.float32))
     images = acquire_mdme(_body(white=1.0), TABLE, turned, QUIET, rng)
     assert np.angle(images[4, 2]).mean() == pytest.approx(0.5, abs=0.01)
     assert np.angle(images[4, 1]).mean() == pytest.approx(0.2 + 0.3 * 21 / 95, abs=0.01)
     assert np.abs(images[4, 1]).mean() == pytest.approx(_signal("white"), abs=3 * STEP)
     target = acquire_target(_body(white=1.0), TABLE, turned, TARGETS[0], QUIET, rng)
-    np.testing.assert_array_equal(
-        target, acquire_target(_body(white=1.0), TABLE, _fields(), TARGETS[0], QUIET, rng)
-    )
+    np.testing.assert_array_equal(target, acquire_target(_body(white=1.0), TABLE, _fields(), TARGETS[0], QUIET, rng))
 
 
 def test_noise_has_its_sd_in_both_parts_and_is_independent(rng):
@@ -113,9 +108,7 @@ def test_noise_has_its_sd_in_both_parts_and_is_independent(rng):
     assert reference_mdme(settings.mdme) == pytest.approx(_signal("white"))
     images = acquire_mdme(_body(white=1.0), TABLE, _fields(), settings, rng)
     quiet = acquire_mdme(_body(white=1.0), TABLE, _fields(), QUIET, rng)
-    noise = [
-        part for key in images for part in ((images[key] - quiet[key]).real, (images[key] - quiet[key]).imag)
-    ]
+    noise = [part for key in images for part in ((images[key] - quiet[key]).real, (images[key] - quiet[key]).imag)]
     for part in noise:
         assert part.std() == pytest.approx(sd, rel=0.04)
         assert part.mean() == pytest.approx(0, abs=4 * sd / np.sqrt(part.size))

@@ -61,9 +61,9 @@ def test_prompts_are_poisson(model):
 def test_thinned_counts_have_binomial_mean_and_variance(keep):
     trials, bins = 200, 4000
     counts = [np.full(bins, 40, dtype=np.uint16)]
-    stack = np.stack(
-        [thin_counts(counts, keep, np.random.default_rng(seed))[0] for seed in range(trials)]
-    ).astype(float)
+    stack = np.stack([thin_counts(counts, keep, np.random.default_rng(seed))[0] for seed in range(trials)]).astype(
+        float
+    )
     mean, variance = 40 * keep, 40 * keep * (1 - keep)
     assert stack.mean() == pytest.approx(mean, abs=5 * np.sqrt(variance / stack.size))
     assert stack.var() == pytest.approx(variance, rel=0.02)

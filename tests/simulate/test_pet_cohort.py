@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taskgan.cohort.description import read_description
-from taskgan.cohort.images import read_sidecar, read_volume
-from taskgan.cohort.labels import invalid_labels
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.targets import Targets
+from taskgan.cohort.targets import Targets, invalid_labels
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum
+from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.recipe import read_recipe, shipped_recipes
-from taskgan.simulate import folder as driver
+from taskgan.recipe.task import KINDS
+from taskgan.simulate import workers as driver
 from taskgan.simulate.pet.cohort import simulate_pet
 from taskgan.simulate.pet.settings import pet_simulation
-from taskgan.task import KINDS
 
 pytest.importorskip("nilearn", reason="the MNI anatomy comes with nilearn")
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -29,9 +28,7 @@ SETTINGS = pet_simulation(subjects=6, positive=0.5, doses=(5.0, 1.0), seed=3, it
 
 def _sums(folder):
     return {
-        path.relative_to(folder).as_posix(): checksum(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.relative_to(folder).as_posix(): checksum(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
 
 
@@ -62,9 +59,7 @@ def test_table_and_images_belong_together(made):
 
 def test_label_is_the_cut_of_the_true_uptake_as_anyone_can_measure_it(made):
     for pair in read_pairs(made):
-        truth, cortex, reference = (
-            read_volume(pair.path(name)).data for name in ("truth", "cortex", "reference")
-        )
+        truth, cortex, reference = (read_volume(pair.path(name)).data for name in ("truth", "cortex", "reference"))
         composite = truth[cortex > 0].mean(dtype=float) / truth[reference > 0].mean(dtype=float)
         assert composite == pytest.approx(float(pair.columns["composite_suvr"]), abs=1e-5)
         assert pair.label == float(composite > SETTINGS.cut)
@@ -118,9 +113,7 @@ def test_sidecars_and_participants(made):
     with (made / "participants.tsv").open() as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
     assert [r["participant_id"] for r in rows] == [f"sub-{n:03d}" for n in range(1, 7)]
-    assert {r["participant_id"]: float(r["amyloid"]) for r in rows} == {
-        p.subject: p.label for p in read_pairs(made)
-    }
+    assert {r["participant_id"]: float(r["amyloid"]) for r in rows} == {p.subject: p.label for p in read_pairs(made)}
 
 
 @pytest.mark.skipif(not VALIDATOR.exists(), reason="bids-validator-deno is not installed")
@@ -216,9 +209,7 @@ def test_one_file_is_a_template_and_two_heads_are_too_few(tmp_path, monkeypatch)
     file = pet_simulation(subjects=6, positive=0.5, anatomy=tmp_path / "heads" / "a_tissue.nii")
     with pytest.raises(Planned):
         simulate_pet(tmp_path / "one", file, workers=1)
-    assert (
-        "one template (a_tissue.nii) deformed per subject" in read_description(tmp_path / "one")["anatomies"]
-    )
+    assert "one template (a_tissue.nii) deformed per subject" in read_description(tmp_path / "one")["anatomies"]
     folder = pet_simulation(subjects=6, positive=0.5, anatomy=tmp_path / "heads")
     with pytest.raises(UserError, match="2 BrainWeb anatomies were found, expected at least 3"):
         simulate_pet(tmp_path / "two", folder, workers=1)

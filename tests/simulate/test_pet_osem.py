@@ -2,14 +2,21 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from taskgan.simulate.anatomy import COMPOSITE, index, regions_at
 from taskgan.simulate.deform import deform
-from taskgan.simulate.pet.acquire import SOFT_PER_CM, prompts, system_model
-from taskgan.simulate.pet.osem import osem, post_filter, sensitivities, subset_order
+from taskgan.simulate.pet.acquire import (
+    SOFT_PER_CM,
+    osem,
+    post_filter,
+    prompts,
+    sensitivities,
+    subset_order,
+    system_model,
+)
 from taskgan.simulate.pet.projector import Projector
-from taskgan.simulate.pet.scanner import scanner_preset
+from taskgan.simulate.pet.settings import scanner_preset
 from taskgan.simulate.pet.subject import grid_of
 from taskgan.simulate.pet.uptake import paint_uptake
-from taskgan.simulate.regions import COMPOSITE, index, regions_at
 
 
 def _model(projector, make_disc, level=4.0):

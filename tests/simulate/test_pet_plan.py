@@ -42,9 +42,7 @@ def test_24_subjects_have_8_test_subjects():
 
 
 def test_borderline_subjects_are_spread_over_splits():
-    near = Counter(
-        s.split for s in plan_subjects(PetSimulation(subjects=60, borderline=0.3), None) if s.borderline
-    )
+    near = Counter(s.split for s in plan_subjects(PetSimulation(subjects=60, borderline=0.3), None) if s.borderline)
     assert min(near[name] for name in ("train", "val", "test")) >= 2
     assert near["train"] > near["val"]
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgan.simulate.pet.projector import Projector, blur_plane, gaussian_matrix, tof_kernel
-from taskgan.simulate.pet.scanner import FWHM, scanner_preset
+from taskgan.simulate.pet.settings import FWHM, scanner_preset
 
 VARIANTS = {
     "tof": {},
@@ -72,9 +72,7 @@ def test_presets_are_adjoint(scale, rng):
     data = rng.random((len(projector.tof), projector.rays, 1)).astype(np.float32)
     there = projector.forward(projector.blur(image), 0)
     back = projector.blur(projector.adjoint(data, 0))
-    assert np.vdot(there.astype(np.float64), data) == pytest.approx(
-        np.vdot(image.astype(np.float64), back), rel=1e-5
-    )
+    assert np.vdot(there.astype(np.float64), data) == pytest.approx(np.vdot(image.astype(np.float64), back), rel=1e-5)
 
 
 def test_slices_do_not_mix(projector, rng):
@@ -86,9 +84,7 @@ def test_slices_do_not_mix(projector, rng):
 
 
 def test_disc_projects_to_its_chords(make_scanner, make_disc):
-    scanner = make_scanner(
-        pixels=96, pixel_mm=2.0, radial_bins=96, radial_mm=2.0, subsets=1, resolution_mm=0.0
-    )
+    scanner = make_scanner(pixels=96, pixel_mm=2.0, radial_bins=96, radial_mm=2.0, subsets=1, resolution_mm=0.0)
     projector = Projector(scanner)
     radius = 60.0
     sinogram = projector.line_integral(make_disc(scanner, radius), 0)[..., 0].reshape(scanner.angles, -1)

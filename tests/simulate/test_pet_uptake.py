@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgan.simulate.anatomy import GREY, SKULL, WHITE
+from taskgan.simulate.anatomy import COMPOSITE, GREY, REGIONS, SKULL, WHITE, index, regions_at
 from taskgan.simulate.deform import Grid, deform
 from taskgan.simulate.pet.uptake import (
     COMPOSITE_TABLE,
@@ -13,7 +13,6 @@ from taskgan.simulate.pet.uptake import (
     paint_uptake,
     shared_variance,
 )
-from taskgan.simulate.regions import COMPOSITE, REGIONS, index, regions_at
 
 GRID = Grid((75, 75, 28), (3.0, 3.0, 5.0))
 
@@ -23,13 +22,9 @@ def head(mni):
     return deform(mni, GRID, np.random.default_rng(4))
 
 
-@pytest.mark.parametrize(
-    ("composite", "positive"), [(1.1, False), (1.379, False), (1.381, True), (1.9, True)]
-)
+@pytest.mark.parametrize(("composite", "positive"), [(1.1, False), (1.379, False), (1.381, True), (1.9, True)])
 def test_image_has_the_wanted_composite(head, composite, positive):
-    truth = paint_uptake(
-        head, GRID, composite, positive, abs(composite - 1.38) < 0.1, np.random.default_rng(5)
-    )
+    truth = paint_uptake(head, GRID, composite, positive, abs(composite - 1.38) < 0.1, np.random.default_rng(5))
     measured = truth.suvr[truth.cortex].mean(dtype=float) / truth.suvr[truth.reference].mean(dtype=float)
     assert measured == pytest.approx(composite, abs=1e-4)
     assert truth.composite == pytest.approx(measured, abs=1e-6)

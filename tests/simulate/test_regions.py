@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from taskgan.simulate.anatomy import GREY
+from taskgan.simulate.anatomy import COMPOSITE, GREY, REGIONS, index, reference_at, regions_at
 from taskgan.simulate.pet.uptake import COMPOSITE_TABLE, TABLE
-from taskgan.simulate.regions import COMPOSITE, REGIONS, index, reference_at, regions_at
 
 # MNI coordinates of textbook landmarks.
 LANDMARKS = {

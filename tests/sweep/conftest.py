@@ -7,9 +7,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from workshop import SUBJECTS, Workshop
 
 from taskgan.sweep import run
+from workshop import SUBJECTS, Workshop
 
 
 @pytest.fixture

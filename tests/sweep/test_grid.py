@@ -43,9 +43,7 @@ def test_without_brackets_every_comma_separates(parts: list[str]) -> None:
 
 def test_lists_quotes_and_nested_brackets_hold_together() -> None:
     (axis,) = parse_grid(["loss.feature_layers=[1,2],[2,3,4], [[1],[2,3]], 'a,b', null, {a: [1,2]}"])
-    assert axis == GridAxis(
-        "loss.feature_layers", ([1, 2], [2, 3, 4], [[1], [2, 3]], "a,b", None, {"a": [1, 2]})
-    )
+    assert axis == GridAxis("loss.feature_layers", ([1, 2], [2, 3, 4], [[1], [2, 3]], "a,b", None, {"a": [1, 2]}))
 
 
 def test_an_apostrophe_inside_a_word_is_no_quote() -> None:

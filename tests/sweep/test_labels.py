@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgan.sweep.labels import overlaps, place_labels
+from taskgan.sweep.trade import overlaps, place_labels
 
 ROOM = (0.0, 0.0, 600.0, 400.0)
 

@@ -11,7 +11,7 @@ from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.verification import VerificationPair
 from taskgan.core.errors import UserError
 from taskgan.recipe import parse_recipe
-from taskgan.sweep.people import FILE, MISTAKEN, mistaken_shares, read_mistaken_shares, write_mistaken_shares
+from taskgan.sweep.choose import FILE, MISTAKEN, mistaken_shares, read_mistaken_shares, write_mistaken_shares
 
 FACES = {"task": {"kind": "embedding", "labels": "subject", "size": 2, "training": "frozen"}}
 FACES |= {"data": {"intensity": {"kind": "none", "output": "unit"}}}

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe
-from taskgan.sweep.effective import effective_settings, run_digest, setting_digest
-from taskgan.sweep.grid import GridAxis, parse_grid
-from taskgan.sweep.names import run_folder_name, short_key, yaml_text
+from taskgan.sweep.folder import effective_settings, run_digest, setting_digest
+from taskgan.sweep.grid import GridAxis, parse_grid, run_folder_name, short_key, yaml_text
 from taskgan.sweep.plan import plan_sweep, remaining_seconds, select_share, with_values
 
 BASE = Recipe()
@@ -43,16 +42,13 @@ def test_names_are_unique_short_and_safe_for_file_systems(sizes: dict[str, int],
     marks = {run_digest(trial.recipe) for trial in made.trials}
     assert len(marks) == len(names)
     asked = {
-        run_digest(with_values(BASE, dict(zip(sizes, v, strict=True))))
-        for v in product(*(a.values for a in grid))
+        run_digest(with_values(BASE, dict(zip(sizes, v, strict=True)))) for v in product(*(a.values for a in grid))
     }
     assert {run_digest(trial.recipe.model_copy(update={"seed": 0})) for trial in made.trials} == asked
 
 
 def test_names_read_like_the_settings() -> None:
-    made = plan_sweep(
-        BASE, axes("loss.mu_task=0.01", "generator.norm=instance", "loss.feature_layers=[1,2]"), [3]
-    )
+    made = plan_sweep(BASE, axes("loss.mu_task=0.01", "generator.norm=instance", "loss.feature_layers=[1,2]"), [3])
     assert made.trials[0].name == "mu_task=0.01,generator.norm=instance,feature_layers=1+2,seed=3"
 
 
@@ -78,9 +74,7 @@ def test_short_names_do_not_depend_on_the_grid() -> None:
 
 
 def test_settings_without_effect_are_trained_once_and_named() -> None:
-    made = plan_sweep(
-        BASE, axes("objective=l1,gan,task_gan", "loss.mu_task=0.1,1", "loss.lambda_gan=0.3,1"), [0]
-    )
+    made = plan_sweep(BASE, axes("objective=l1,gan,task_gan", "loss.mu_task=0.1,1", "loss.lambda_gan=0.3,1"), [0])
     by_objective = [trial.recipe.objective for trial in made.trials]
     assert [by_objective.count(name) for name in ("l1", "gan", "task_gan")] == [1, 2, 4]
     assert len(made.merged) == 5

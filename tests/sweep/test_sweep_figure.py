@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_sweep import result, results
 
-from taskgan.report.style import axes_figure
+from made_up_sweep import result, results
+from taskgan.page.style import axes_figure
 from taskgan.sweep.choose import SettingChoice, choose_setting
 from taskgan.sweep.figure import draw_sweep, varying_keys
-from taskgan.sweep.marks import marker_style, ranked
-from taskgan.sweep.panels import tick_labels
+from taskgan.sweep.panels import marker_style, ranked, tick_labels
 from taskgan.sweep.results import SettingResult
 from taskgan.sweep.table import legend, printed_table
 from taskgan.sweep.trade import draw_trade, pareto_front, write_labels
@@ -36,9 +35,7 @@ ONE = [
 ]
 WORDS = results([{"objective": name} for name in ("l1", "gan", "task_gan")], shift)
 TWO = [
-    *results(
-        [{"loss.mu_task": m, "loss.lambda_gan": w} for m in (0.01, 0.1, 1.0) for w in (0.1, 1.0)], shift
-    ),
+    *results([{"loss.mu_task": m, "loss.lambda_gan": w} for m in (0.01, 0.1, 1.0) for w in (0.1, 1.0)], shift),
     result({"loss.mu_task": 0.01, "loss.lambda_gan": 10.0}, status="diverged"),
     REFERENCE,
 ]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from workshop import Workshop
 
 from taskgan.core.errors import Failed, UserError
 from taskgan.core.files import read_yaml, write_text
 from taskgan.recipe import read_recipe
-from taskgan.sweep.effective import run_digest
+from taskgan.sweep.folder import run_digest
 from taskgan.sweep.run import SweepOptions, run_sweep
+from workshop import Workshop
 
 MU = ("loss.mu_task=0.01,0.1,1",)
 
@@ -67,9 +67,7 @@ def test_the_command_at_the_end_trains_the_chosen_setting(asked: SweepOptions, w
     assert set(words[5::2]) == {"--set"}
     recipe = read_recipe(words[2], words[6::2])
     run = next(
-        row
-        for row in table(asked)
-        if row["setting"] == read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"]
+        row for row in table(asked) if row["setting"] == read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"]
     )
     assert run_digest(recipe) == run_digest(read_recipe(asked.out / run["run"] / "recipe.yaml"))
 
@@ -191,14 +189,11 @@ def test_a_reference_is_made_and_compared_with_but_not_chosen(
     assert "\nr  objective=gan" in capsys.readouterr().out
 
 
-def test_equal_settings_are_said(
-    asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_equal_settings_are_said(asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     run_sweep(replace(asked, grid=("objective=gan,task_gan", "loss.mu_task=0.01,0.1")))
     assert len(workshop.trained) == 3
     assert (
-        "note: objective=gan, mu_task=0.1 is the same run as objective=gan: trained once"
-        in capsys.readouterr().out
+        "note: objective=gan, mu_task=0.1 is the same run as objective=gan: trained once" in capsys.readouterr().out
     )
 
 
@@ -244,9 +239,7 @@ def test_a_subject_in_test_and_validation_is_refused(asked: SweepOptions, worksh
         run_sweep(asked)
 
 
-def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(
-    asked: SweepOptions, workshop: Workshop
-) -> None:
+def test_without_labels_it_asks_for_a_rule_that_needs_no_judge(asked: SweepOptions, workshop: Workshop) -> None:
     lines = (asked.cohort / "pairs.csv").read_text().splitlines()
     place = lines[0].split(",").index("label")
     bare = [",".join(w for i, w in enumerate(line.split(",")) if i != place) for line in lines]
@@ -266,12 +259,8 @@ def test_a_removed_run_is_made_anew(asked: SweepOptions, workshop: Workshop) -> 
     assert [recipe.mu_task for recipe in workshop.trained[3:]] == [0.1]
 
 
-GPU = torch.OutOfMemoryError(
-    "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79 GiB"
-)
-CPU = RuntimeError(
-    "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes."
-)
+GPU = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79 GiB")
+CPU = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes.")
 
 
 @pytest.mark.parametrize(
@@ -337,9 +326,7 @@ def test_a_share_tells_what_failed_too(
     assert run_sweep(replace(asked, only="2/2")).failed == 0
 
 
-def test_what_recipes_leave_to_the_data_makes_no_setting_another_one(
-    asked: SweepOptions, workshop: Workshop
-) -> None:
+def test_what_recipes_leave_to_the_data_makes_no_setting_another_one(asked: SweepOptions, workshop: Workshop) -> None:
     """Training writes centre and scale of a regression into the run's recipe."""
     regression = (*asked.overrides, "task.kind=regression", "task.labels=[label]")
     one = replace(asked, overrides=regression, against=("objective=gan",), choose="psnr")

@@ -33,9 +33,7 @@ def test_from_a_recipe_to_a_choice_without_opening_a_test_image(
             path.unlink()  # half of them are not even there
     write_yaml(tmp_path / "tiny.yaml", RECIPE)
     grid = ("loss.mu_task=0.1,1",)
-    asked = SweepOptions(
-        str(tmp_path / "tiny.yaml"), cohort, tmp_path / "out", grid, against=("objective=gan",)
-    )
+    asked = SweepOptions(str(tmp_path / "tiny.yaml"), cohort, tmp_path / "out", grid, against=("objective=gan",))
     out = run_sweep(asked).folder
     table = pd.read_csv(out / "sweep.csv")
     assert list(table["status"]) == ["finished"] * 3

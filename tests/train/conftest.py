@@ -15,9 +15,7 @@ from taskgan.recipe import Recipe, parse_recipe
 SUBJECTS = {"train": 4, "val": 2, "test": 2}
 
 
-def write_cohort(
-    folder: Path, *, size: int = 16, slices: int = 4, subjects: dict[str, int] | None = None
-) -> Path:
+def write_cohort(folder: Path, *, size: int = 16, slices: int = 4, subjects: dict[str, int] | None = None) -> Path:
     """Blobs: label 1 has a bright ring. Written with nibabel alone."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)

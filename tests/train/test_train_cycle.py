@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from small_steps import a_batch, flat, gradients, one_step, players_of
 from torch import Tensor, nn
 
+from small_steps import a_batch, flat, gradients, one_step, players_of
 from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe
-from taskgan.train.cycle_step import cycle_step
-from taskgan.train.device import MachineChoice, start_fabric
-from taskgan.train.players import Networks, build_networks, uses_task
+from taskgan.train.cycle import cycle_step
+from taskgan.train.devices import MachineChoice, start_fabric
+from taskgan.train.networks import Networks, build_networks, uses_task
 
 Make = Callable[..., Recipe]
 NAMES = {"generator", "discriminator", "degrader", "degraded_discriminator"}
@@ -63,9 +63,7 @@ def test_gradients_are_those_of_the_equations(recipe: Make, identity: float, nor
     }  # fmt: skip
     assert losses.keys() == wanted.keys()
     for name, value in wanted.items():
-        torch.testing.assert_close(
-            losses[name], value.detach(), msg=lambda text, name=name: f"{name}: {text}"
-        )
+        torch.testing.assert_close(losses[name], value.detach(), msg=lambda text, name=name: f"{name}: {text}")
     expected = {
         "generator": torch.autograd.grad(whole, list(G.parameters()), retain_graph=True),
         "degrader": torch.autograd.grad(whole, list(F.parameters())),
@@ -191,9 +189,7 @@ def test_gradients_are_clipped_network_by_network(recipe: Make) -> None:
 @pytest.mark.parametrize("form", ["bce", "hinge", "least_squares"])
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_some_steps_lower_the_cycle_loss(recipe: Make, precision: str, form: str) -> None:
-    asked = recipe(
-        objective="cycle_gan", optimiser__lr=1e-2, generator__dropout=0.0, loss__discriminator=form
-    )
+    asked = recipe(objective="cycle_gan", optimiser__lr=1e-2, generator__dropout=0.0, loss__discriminator=form)
     fabric = start_fabric(asked.machine, precision)
     players = build_networks(asked, None, fabric, MachineChoice(precision, True, False))
     losses = [float(cycle_step(players, a_batch(), asked, fabric).losses["cycle"]) for _ in range(40)]

@@ -17,7 +17,7 @@ from taskgan.evaluate.run import evaluate
 from taskgan.judges.readings import READING_COLUMNS, read_readings
 from taskgan.recipe import Recipe
 from taskgan.report.run import compare
-from taskgan.restore.files import restore
+from taskgan.restore.run import restore
 from taskgan.train.run import train
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from taskgan.core.errors import UserError
+from taskgan.judges.recogniser import build
 from taskgan.recipe import Recipe
-from taskgan.recogniser.recogniser import build
 from taskgan.train import run as room
 from taskgan.train import session
-from taskgan.train.checkpoint import CHECKPOINT, weights_checksum
+from taskgan.train.folder import CHECKPOINT, weights_checksum
 from taskgan.train.run import train
 
 Make = Callable[..., Recipe]

@@ -13,14 +13,12 @@ from torch import nn
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
 from taskgan.recipe import Optimiser, Recipe
-from taskgan.train.checkpoint import load_checkpoint, save_checkpoint
-from taskgan.train.device import MachineChoice
-from taskgan.train.ema import Ema
-from taskgan.train.journal import MetricsLogger, read_metrics
-from taskgan.train.players import build_generator
-from taskgan.train.schedule import rate_factor
-from taskgan.train.seeds import derive_seed
-from taskgan.train.session import Session
+from taskgan.train.devices import MachineChoice, derive_seed
+from taskgan.train.folder import load_checkpoint, save_checkpoint
+from taskgan.train.metrics import MetricsLogger, read_metrics
+from taskgan.train.networks import build_generator
+from taskgan.train.session import Ema, Session
+from taskgan.train.stages import rate_factor
 from taskgan.train.validation import Validation
 
 Make = Callable[..., Recipe]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskgan.train.history import ImageBuffer
+from taskgan.train.networks import ImageBuffer
 
 
 def numbered(first: int, count: int) -> Tensor:
@@ -79,7 +79,7 @@ def test_it_keeps_no_graph_and_no_more_than_its_images() -> None:
 
 def test_devices_that_share_a_batch_are_given_what_one_is_given() -> None:
     """Every device shows its history the images of all."""
-    from taskgan.train.parallel import of_all_devices
+    from taskgan.train.devices import of_all_devices
 
     class Device:
         world_size = 2

@@ -7,9 +7,9 @@ import pytest
 
 from procedural_lfw import procedural_lfw
 from taskgan.core.errors import Problems
-from taskgan.generator import Blur, Down
 from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
 from taskgan.recipe import Recipe, read_recipe
+from taskgan.recipe.generator import Blur, Down
 from taskgan.train.run import train
 
 TINY = (
@@ -36,9 +36,7 @@ def _recipe(*changes: str) -> Recipe:
     return read_recipe("face-demo", [*TINY, *changes])
 
 
-@pytest.mark.parametrize(
-    ("form", "training"), [("squared", "frozen"), ("proper", "frozen"), ("proper", "joint")]
-)
+@pytest.mark.parametrize(("form", "training"), [("squared", "frozen"), ("proper", "frozen"), ("proper", "joint")])
 def test_each_form_of_the_identity_loss_reaches_the_generator(
     cohort: Path, tmp_path: Path, form: str, training: str
 ) -> None:
@@ -56,8 +54,6 @@ def test_people_are_no_classes_of_a_table(cohort: Path, tmp_path: Path) -> None:
         "task={kind: multi_class, classes: 5000, training: joint, pretrain: {network: resnet10, steps: 2}}",
         "judge={network: convnet, seed: 1000}",
     )
-    with pytest.raises(
-        Problems, match=r"and \d+ more; training needs all 5000 classes; .* are of kind embedding"
-    ):
+    with pytest.raises(Problems, match=r"and \d+ more; training needs all 5000 classes; .* are of kind embedding"):
         train(recipe, cohort, tmp_path / "run")
     assert not (tmp_path / "run").exists()

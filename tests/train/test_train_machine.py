@@ -7,7 +7,7 @@ import torch
 from taskgan.core.errors import UserError
 from taskgan.recipe import Recipe
 from taskgan.train import machine
-from taskgan.train.device import MachineChoice, device_name, device_of, start_fabric, torch_switches
+from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
 
 Make = Callable[..., Recipe]
 AUTO: dict[str, Any] = {
@@ -42,12 +42,9 @@ def test_nothing_is_measured_where_nothing_is_auto(recipe: Make, timed: dict[Any
     assert timed["asked"] == []
 
 
-def test_the_fastest_is_taken_and_every_objective_gets_it_from_the_cache(
-    recipe: Make, timed: dict[Any, Any]
-) -> None:
+def test_the_fastest_is_taken_and_every_objective_gets_it_from_the_cache(recipe: Make, timed: dict[Any, Any]) -> None:
     chosen = [
-        machine.choose_machine(recipe(objective=o, **AUTO), (16, 16))
-        for o in ("l1", "gan", "task_gan", "cycle_gan")
+        machine.choose_machine(recipe(objective=o, **AUTO), (16, 16)) for o in ("l1", "gan", "task_gan", "cycle_gan")
     ]
     assert chosen == [MachineChoice("bf16", False, False)] * 4
     assert len(timed["asked"]) == 4

@@ -7,7 +7,7 @@ import torch
 
 from taskgan.core.errors import Diverged
 from taskgan.recipe import Recipe
-from taskgan.train.monitor import Monitor, output_metrics
+from taskgan.train.metrics import Monitor, output_metrics
 from taskgan.train.run import train
 from taskgan.train.step import train_step
 
@@ -44,8 +44,7 @@ def test_a_sure_discriminator_is_a_failure_only_where_g_follows_it_and_gets_nowh
     def told(adversarial: float, trend: float, loss: float = 1e-4) -> str | None:
         monitor = Monitor(recipe(monitor__discriminator_steps=40, loss__lambda_gan=0.1))
         steps = (
-            {**WELL, "discriminator": loss, "adversarial": adversarial, "pixel": 0.5 + trend * k}
-            for k in range(60)
+            {**WELL, "discriminator": loss, "adversarial": adversarial, "pixel": 0.5 + trend * k} for k in range(60)
         )
         return next((found for figures in steps if (found := monitor.observe(figures))), None)
 
@@ -60,9 +59,7 @@ def test_where_there_are_no_pairs_the_cycle_says_whether_g_gets_anywhere(recipe:
     def told(cycle: float, trend: float) -> str | None:
         monitor = Monitor(recipe(objective="cycle_gan", monitor__discriminator_steps=40, cycle={"weight": 2}))
         well = {k: v for k, v in WELL.items() if k != "pixel"}
-        steps = (
-            {**well, "discriminator": 1e-4, "adversarial": 8.0, "cycle": cycle + trend * k} for k in range(60)
-        )
+        steps = ({**well, "discriminator": 1e-4, "adversarial": 8.0, "cycle": cycle + trend * k} for k in range(60))
         return next((found for figures in steps if (found := monitor.observe(figures))), None)
 
     assert "94 % of the objective, and the cycle loss did not fall" in str(told(cycle=0.25, trend=0.0))

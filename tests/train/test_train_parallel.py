@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from taskgan.recipe import Recipe, dump_recipe
-from taskgan.train.journal import read_metrics
+from taskgan.train.metrics import read_metrics
 from taskgan.train.run import train
 
 SCRIPT = """

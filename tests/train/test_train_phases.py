@@ -8,23 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from run_contents import contents, same
 from small_steps import flat, players_of
-
 from taskgan.cohort.dataset import Batch
 from taskgan.core.errors import Problems, UserError
-from taskgan.phases import Phase
+from taskgan.model.folder import read_model
 from taskgan.recipe import Recipe
-from taskgan.restore.model_folder import read_model
-from taskgan.train.checkpoint import load_checkpoint
-from taskgan.train.journal import read_metrics
-from taskgan.train.parallel import average_statistics
-from taskgan.train.players import build_task, set_learning_rate
+from taskgan.recipe.phases import Phase
+from taskgan.train.devices import average_statistics
+from taskgan.train.folder import load_checkpoint
+from taskgan.train.metrics import read_metrics
+from taskgan.train.networks import build_task, set_learning_rate
 from taskgan.train.run import train
-from taskgan.train.schedule import rate_factor
-from taskgan.train.stages import Stages
-from taskgan.train.step import train_step
-from taskgan.train.task_step import task_step
+from taskgan.train.stages import Stages, rate_factor
+from taskgan.train.step import task_step, train_step
 
 Make = Callable[..., Recipe]
 
@@ -159,9 +157,8 @@ def test_only_who_learns_changes(asked: Make, learners: set[str]) -> None:
 
 def players_of_three(made: Recipe) -> tuple[Any, Any]:
     from small_steps import PLAIN
-
-    from taskgan.train.device import start_fabric
-    from taskgan.train.players import build_networks
+    from taskgan.train.devices import start_fabric
+    from taskgan.train.networks import build_networks
 
     fabric = start_fabric(made.machine, "32")
     return build_networks(made, build_task(made), fabric, PLAIN), fabric
@@ -173,8 +170,7 @@ def test_task_alone_learns_and_counts_clean_images_in_its_norms(asked: Make) -> 
     players, fabric = players_of_three(made)
     statistics = [b.clone() for b in players.task.buffers() if b.is_floating_point()]
     losses = [
-        float(task_step(players.with_learners({"task"}), a_batch(), made, fabric).losses["task"])
-        for _ in range(15)
+        float(task_step(players.with_learners({"task"}), a_batch(), made, fabric).losses["task"]) for _ in range(15)
     ]
     assert losses[-1] < 0.5 * losses[0]
     after = [b for b in players.task.buffers() if b.is_floating_point()]
@@ -290,7 +286,7 @@ def test_gan_passes_over_the_task_networks_phase_and_takes_the_same_steps(
 def test_the_average_begins_when_the_generator_does(
     asked: Make, contrasts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import taskgan.train.ema as ema
+    import taskgan.train.session as ema
 
     seen: list[int] = []
     real = ema.Ema.update
@@ -300,9 +296,7 @@ def test_the_average_begins_when_the_generator_does(
 
 
 def test_patience_ends_the_last_phase_only(asked: Make, contrasts: Path, tmp_path: Path) -> None:
-    made = asked(
-        validation={"every": 1, "save_every": 10, "patience": 2}, optimiser={"lr": 1e-12, "batch_size": 4}
-    )
+    made = asked(validation={"every": 1, "save_every": 10, "patience": 2}, optimiser={"lr": 1e-12, "batch_size": 4})
     train(made, contrasts, tmp_path / "run")
     state = load_checkpoint(tmp_path / "run")
     assert state is not None

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from taskgan.cohort.description import write_description
+from taskgan.cohort.folder import write_description
 from taskgan.cohort.pairs import write_pairs
-from taskgan.cohort.photos import Photo, read_photo
-from taskgan.cohort.write_photo import write_photo
 from taskgan.core.errors import Problems
 from taskgan.degrade.degradation import Degradation
-from taskgan.generator import Blur, Down
+from taskgan.images.photos import Photo, read_photo, write_photo
+from taskgan.model.folder import read_model
 from taskgan.recipe import Recipe
-from taskgan.restore.files import restore
-from taskgan.restore.model_folder import read_model
-from taskgan.train.device import MachineChoice, start_fabric
-from taskgan.train.players import build_networks
+from taskgan.recipe.generator import Blur, Down
+from taskgan.restore.run import restore
+from taskgan.train.devices import MachineChoice, start_fabric
+from taskgan.train.networks import build_networks
 from taskgan.train.run import train
 from taskgan.train.step import train_step
 

@@ -10,11 +10,11 @@ import pytest
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.info import describe
+from taskgan.judges import store
 from taskgan.judges.readers import default_readers
+from taskgan.judges.recogniser import CARD
+from taskgan.model.folder import read_model
 from taskgan.recipe import Recipe
-from taskgan.recogniser import store
-from taskgan.recogniser.card import CARD
-from taskgan.restore.model_folder import read_model
 from taskgan.train.run import read_training_pairs, train
 
 Make = Callable[..., Recipe]
@@ -111,9 +111,7 @@ def test_another_recipe_is_refused_and_a_lost_recogniser_is_trained_again(
 
 def test_a_restorer_is_not_to_be_had_of_it(faces: Make, people: Path, tmp_path: Path) -> None:
     train(faces(), people, tmp_path / "run")
-    with pytest.raises(
-        UserError, match="is a run of objective recogniser, which trains readers and no restorer"
-    ):
+    with pytest.raises(UserError, match="is a run of objective recogniser, which trains readers and no restorer"):
         read_model(tmp_path / "run")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from run_contents import contents, same
 
+from run_contents import contents, same
 from taskgan.core.artefact import verify
 from taskgan.core.errors import UserError
 from taskgan.core.lock import locked
@@ -127,9 +127,7 @@ def test_a_second_process_is_refused_and_a_finished_run_is_checked(
         train(other, cohort, tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    "when", ["before the model", "after the model", "after the row", "in the checkpoint"]
-)
+@pytest.mark.parametrize("when", ["before the model", "after the model", "after the row", "in the checkpoint"])
 def test_a_kill_between_any_two_writes_of_a_look_does_no_harm(
     recipe: Make, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -139,14 +137,14 @@ def test_a_kill_between_any_two_writes_of_a_look_does_no_harm(
     places = {
         "before the model": ("taskgan.train.loop.write_model", False),
         "after the model": ("taskgan.train.loop.write_model", True),
-        "after the row": ("taskgan.train.journal.MetricsLogger.log_row", True),
+        "after the row": ("taskgan.train.metrics.MetricsLogger.log_row", True),
         "in the checkpoint": ("torch.save", False),
     }
     target, afterwards = places[when]
     module, _, name = target.rpartition(".")
     owner = __import__("importlib").import_module(module) if "MetricsLogger" not in module else None
     if owner is None:
-        from taskgan.train.journal import MetricsLogger
+        from taskgan.train.metrics import MetricsLogger
 
         owner = MetricsLogger
     real, calls = getattr(owner, name), 0

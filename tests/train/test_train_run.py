@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml
+from taskgan.model.folder import read_model
 from taskgan.recipe import Recipe, parse_recipe
-from taskgan.restore.model_folder import read_model
 from taskgan.train.run import train
 
 Make = Callable[..., Recipe]
@@ -60,8 +60,8 @@ def test_the_model_is_the_average_of_g_and_validated_as_restore_restores(
 ) -> None:
     import numpy as np
 
-    from taskgan.cohort.images import read_volume
-    from taskgan.restore.restorer import Restorer
+    from taskgan.images.volumes import read_volume
+    from taskgan.model.restorer import Restorer
 
     run = tmp_path / "run"
     train(recipe(objective="l1", optimiser__ema=0.9), cohort, run)
@@ -70,15 +70,11 @@ def test_the_model_is_the_average_of_g_and_validated_as_restore_restores(
     weights = load_file(run / "model" / "generator.safetensors")
     if card.step == state["standing"]["done"]:
         assert all(torch.equal(weights[name], value) for name, value in state["ema"].items())
-    assert not all(
-        torch.equal(weights[name], value) for name, value in state["networks"]["generator"].items()
-    )
+    assert not all(torch.equal(weights[name], value) for name, value in state["networks"]["generator"].items())
     restorer = Restorer.from_folder(run / "model", precision="32")
     found = []
     for case in ("val0", "val1"):
-        degraded, clean = (
-            read_volume(cohort / f"{case}_{name}.nii.gz").data for name in ("degraded", "clean")
-        )
+        degraded, clean = (read_volume(cohort / f"{case}_{name}.nii.gz").data for name in ("degraded", "clean"))
         error = np.sqrt(np.mean((restorer.restore_volume(degraded).image.astype(float) - clean) ** 2))
         found.append(20 * np.log10(clean.max() / error))
     assert card.measured["val_psnr"] == pytest.approx(np.mean(found), abs=1e-3)
@@ -105,9 +101,7 @@ def test_a_finished_run_says_so_and_stays(
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
 
 
-def test_another_recipe_is_refused_with_the_keys_that_differ(
-    recipe: Make, cohort: Path, tmp_path: Path
-) -> None:
+def test_another_recipe_is_refused_with_the_keys_that_differ(recipe: Make, cohort: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(recipe(objective="l1"), cohort, run)
     other = recipe(objective="l1", optimiser__steps=50, generator__width=5)
@@ -167,9 +161,7 @@ def test_a_broken_cohort_is_found_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
-def test_early_stopping_ends_the_run_and_keeps_the_best_model(
-    recipe: Make, cohort: Path, tmp_path: Path
-) -> None:
+def test_early_stopping_ends_the_run_and_keeps_the_best_model(recipe: Make, cohort: Path, tmp_path: Path) -> None:
     asked = recipe(
         objective="l1", optimiser__lr=1e-12, optimiser__steps=100, validation__every=2, validation__patience=3,
         optimiser__ema=0.0,

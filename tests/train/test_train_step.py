@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from small_steps import a_batch, flat, gradients, one_step, players_of
 from torch import Tensor, nn
 
+from small_steps import a_batch, flat, gradients, one_step, players_of
 from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe
-from taskgan.train.device import MachineChoice, start_fabric
-from taskgan.train.players import build_networks
+from taskgan.train.devices import MachineChoice, start_fabric
+from taskgan.train.networks import build_networks
 from taskgan.train.step import train_step
 
 Make = Callable[..., Recipe]
@@ -19,8 +19,7 @@ Make = Callable[..., Recipe]
 def test_no_gradient_of_g_reaches_d(recipe: Make) -> None:
     """However much G's objective weighs, D's step is the same: it learns by its own loss alone."""
     moved = [
-        flat(one_step(recipe(objective="gan", loss__lambda_gan=weight))[1].discriminator)
-        for weight in (0.1, 50)
+        flat(one_step(recipe(objective="gan", loss__lambda_gan=weight))[1].discriminator) for weight in (0.1, 50)
     ]
     assert torch.equal(*moved)
 
@@ -69,9 +68,7 @@ def test_gradients_are_those_of_eq_1_to_4(recipe: Make, training: str) -> None:
         "generator": torch.autograd.grad(whole, list(G.parameters()), retain_graph=True),
         "discriminator": torch.autograd.grad(judged, list(D.parameters())),
     }
-    if (
-        training == "joint"
-    ):  # by Eq. 3 alone: T must not learn to look away from the difference of its features
+    if training == "joint":  # by Eq. 3 alone: T must not learn to look away from the difference of its features
         expected["task"] = torch.autograd.grad(squared, list(T.parameters()))
     assert found.keys() == expected.keys()
     for name, theirs in expected.items():

@@ -8,18 +8,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from taskgan.audit.conformal import ConformalCalibration, min_calibration_subjects, read_calibrations
+from taskgan.audit.calibration import (
+    STATISTICS,
+    CoverageResult,
+    ImageShift,
+    first_cases,
+    fit_calibrations,
+    image_shifts,
+    measure_coverage,
+)
 from taskgan.audit.inputs import AuditInputs, name_list
 from taskgan.audit.judges import Judge
-from taskgan.audit.measured import CoverageResult, first_cases, fit_calibrations, measure_coverage
-from taskgan.audit.settings import AuditSettings
-from taskgan.audit.shift import STATISTICS, ImageShift, image_shifts
-from taskgan.audit.words import p_value_text
-from taskgan.cohort.description import fingerprint
-from taskgan.cohort.people import subject_digest
+from taskgan.audit.settings import AuditSettings, p_value_text
+from taskgan.cohort.folder import fingerprint
+from taskgan.cohort.splits import subject_digest
 from taskgan.core.errors import UserError
 from taskgan.judges.readings import Readings
-from taskgan.report.cells import number
+from taskgan.page.cells import number
+from taskgan.stats.conformal import ConformalCalibration, min_calibration_subjects, read_calibrations
 
 
 @dataclass(frozen=True)
@@ -197,9 +203,7 @@ def _read_file(
     calibrations = read_calibrations(file)
     usable = [replace(c, alpha=settings.alpha) for c in calibrations.values() if c.judge in fit]
     if not usable:
-        raise UserError(
-            f"{file} calibrates {', '.join(calibrations)}, none of which judges here ({', '.join(fit)})"
-        )
+        raise UserError(f"{file} calibrates {', '.join(calibrations)}, none of which judges here ({', '.join(fit)})")
     record = read_yaml(file / "conformal.yaml" if file.is_dir() else file)
     return usable, {k: v for k, v in record.items() if k not in ("format", "calibrations")}
 

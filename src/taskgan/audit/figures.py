@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from taskgan.audit.flipped import class_changes
+from taskgan.audit.calibration import CoverageResult
+from taskgan.audit.flips import class_changes
 from taskgan.audit.maps import CaseMaps
-from taskgan.audit.measured import CoverageResult
 from taskgan.audit.outcome import AuditResult
 from taskgan.judges.metrics import flip_indicator
 from taskgan.judges.read import LoadedCase
 from taskgan.judges.readings import CLEAN, INPUT, Readings
-from taskgan.report.cells import number
-from taskgan.report.images import axial_view, head_window
-from taskgan.report.names import display_name
-from taskgan.report.style import axes_figure, method_style, save_figure
+from taskgan.page.cells import number
+from taskgan.page.names import display_name
+from taskgan.page.pictures import axial_view, head_window
+from taskgan.page.style import axes_figure, method_style, save_figure
 
 Array = NDArray[np.float32]
 _INK, _WRONG, _SHADE = "#444444", "#C44601", "#f3e3d9"
@@ -76,9 +76,7 @@ def _confusion(axis: Any, counts: pd.DataFrame) -> None:
     axis.set_xlabel("Clean image")
 
 
-def _plot_points(
-    axis: Any, rows: pd.DataFrame, x: pd.Series, y: pd.Series, colour: str, flipped: pd.Series
-) -> None:
+def _plot_points(axis: Any, rows: pd.DataFrame, x: pd.Series, y: pd.Series, colour: str, flipped: pd.Series) -> None:
     positive, negative = rows["truth"] > 0.5, rows["truth"] < 0.5
     unknown = ~(positive | negative)
     style: dict[str, Any] = {"marker": "o", "markersize": 5.5, "linestyle": "none", "markeredgecolor": colour}
@@ -93,9 +91,7 @@ def _plot_points(
         "markerfacecolor": "none",
         "markeredgewidth": 1.3,
     }
-    axis.plot(
-        x[flipped], y[flipped], markeredgecolor=_WRONG, label="flipped" if flipped.any() else None, **ring
-    )
+    axis.plot(x[flipped], y[flipped], markeredgecolor=_WRONG, label="flipped" if flipped.any() else None, **ring)
 
 
 def plotted_value(outcome: AuditResult) -> str:
@@ -141,9 +137,7 @@ def bland_altman(outcome: AuditResult, path: Path) -> Path | None:
 
 def plotted_interval(outcome: AuditResult) -> CoverageResult | None:
     """Whose conformal intervals are drawn: the first that are finite."""
-    finite = [
-        m for m in outcome.conformal.coverage if m.calibration.kind == "interval" and np.isfinite(m.width)
-    ]
+    finite = [m for m in outcome.conformal.coverage if m.calibration.kind == "interval" and np.isfinite(m.width)]
     return finite[0] if finite and finite[0].subjects else None
 
 
@@ -159,9 +153,7 @@ def conformal_intervals(outcome: AuditResult, path: Path) -> Path | None:
         axis = axes[0][0]
         place = np.arange(len(rows))
         axis.vlines(place, rows["low"], rows["high"], color="#9a9a9a", linewidth=3)
-        axis.plot(
-            place[inside], rows["truth"][inside], "o", color="black", markersize=4, label="clean, inside"
-        )
+        axis.plot(place[inside], rows["truth"][inside], "o", color="black", markersize=4, label="clean, inside")
         if not inside.all():
             axis.plot(
                 place[~inside],
@@ -243,9 +235,7 @@ def _images(images: Mapping[str, Array], method: str) -> list[_Panel]:
     worst = max(float(np.percentile(np.abs(error), 99.8)), 1e-9)
     titles = {name: "Restored" if name == method else display_name(name) for name in images}
     units = {CLEAN: "image units"}
-    panels = [
-        _Panel(titles[name], image, "gray_r", (0, top), units.get(name, "")) for name, image in images.items()
-    ]
+    panels = [_Panel(titles[name], image, "gray_r", (0, top), units.get(name, "")) for name, image in images.items()]
     return [*panels, _Panel("Restored − clean", error, "RdBu_r", (-worst, worst), "image units")]
 
 

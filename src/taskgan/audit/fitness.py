@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from taskgan.judges.metrics import ReaderMetrics, judge_metrics
 from taskgan.judges.readings import CLEAN, Readings
+from taskgan.stats import Interval, mean_interval
 
 MIN_AUC = 0.8
 MIN_CORRELATION = 0.8
@@ -125,9 +127,7 @@ def _masks_fitness(readings: Readings, judge: str) -> JudgeFitness:
     dice = readings.select(judge, CLEAN).groupby("subject")["dice"].mean().mean()
     evidence = f"Dice with the table's masks {dice:.2f} on the clean images"
     if math.isnan(dice):
-        return JudgeFitness(
-            judge, False, f"{judge} is no judge here: the table has no masks to hold it against"
-        )
+        return JudgeFitness(judge, False, f"{judge} is no judge here: the table has no masks to hold it against")
     if dice < MIN_DICE:
         return JudgeFitness(
             judge,
@@ -143,3 +143,46 @@ def without_unread(readings: Readings, by_judge: Mapping[str, JudgeFitness]) -> 
         unread: Sequence[str] = one.unread if one.fit else ()
         readings = readings.without_outputs(name, unread) if unread else readings
     return readings
+
+
+@dataclass(frozen=True)
+class MaskOverlap:
+    """Dice of a judge's masks, mean over subjects with bootstrap intervals.
+
+    Attributes:
+        subjects: Whose masks could be compared: the judge finds the class in one of the two images at least.
+        kept: With the same judge's mask of the clean image; 1 where nothing moved.
+        right: With the table's mask; NaN where there is none.
+    """
+
+    subjects: int
+    kept: Interval
+    right: Interval
+
+
+def mask_overlaps(readings: Readings, images: Sequence[str]) -> dict[str, dict[str, MaskOverlap]]:
+    """By judge (and class, where there are several), then by image; empty where nobody draws masks.
+
+    Args:
+        readings: Of every case.
+        images: ``input`` and methods.
+    """
+    overlaps: dict[str, dict[str, MaskOverlap]] = {}
+    for judge in readings.judges:
+        if readings.property_of(judge).kind != "segmentation":
+            continue
+        names = readings.outputs(judge)
+        for name in names:
+            overlaps[judge if len(names) == 1 else f"{judge} {name}"] = {
+                image: _mask_overlap(readings.select(judge, image, name)) for image in images
+            }
+    return overlaps
+
+
+def _mask_overlap(rows: pd.DataFrame) -> MaskOverlap:
+    who = list(rows["subject"])
+    return MaskOverlap(
+        int(rows.loc[rows["dice_clean"].notna(), "subject"].nunique()),
+        mean_interval(rows["dice_clean"], who),
+        mean_interval(rows["dice"], who),
+    )

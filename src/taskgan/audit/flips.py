@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from taskgan.evaluate.statistics import adjusted_p_values, mcnemar
+import numpy as np
+import pandas as pd
+
+from taskgan.judges.metrics import flip_indicator
+from taskgan.judges.properties import Property
 from taskgan.judges.readings import CLEAN, Readings
+from taskgan.stats import adjusted_p_values, mcnemar
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,7 @@ def paired_tests(readings: Readings, judge: str, audited: str, other: str) -> li
     for measure, truth in (("flips", clean["decision"]), ("errors", ours["truth"])):
         known = ours["decision"].notna() & theirs["decision"].notna() & truth.notna()
         events = [
-            ((one["decision"] != truth) & known).groupby(ours["subject"], sort=False).any()
-            for one in (ours, theirs)
+            ((one["decision"] != truth) & known).groupby(ours["subject"], sort=False).any() for one in (ours, theirs)
         ]
         only_ours, only_theirs = int((events[0] & ~events[1]).sum()), int((events[1] & ~events[0]).sum())
         count = int(ours["subject"][known].nunique())
@@ -57,3 +61,144 @@ def paired_tests(readings: Readings, judge: str, audited: str, other: str) -> li
             PairedTest(judge, other, measure, count, only_ours, only_theirs, mcnemar(only_ours, only_theirs))
         )
     return tests
+
+
+def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
+    """One row a case that any judge decides otherwise restored than clean, with every judge's opinion.
+
+    Columns ``case, subject, label, flipped_by`` and for each judge ``<judge>_clean``, ``_restored`` (scores),
+    ``_direction`` (``negative to positive``, ``T2w to PDw``, …, or empty) and ``_margin``: how far the restored score
+    lies from the cut, or the new class's probability above the old one's. Of several classes or labels the scores
+    are those of ``<judge>_output``: the class that the restored image is given, the label that flipped by the
+    largest margin. Largest margin first.
+    """
+    deciders = readings.deciding_judges
+    people = _labelled_cases(readings, (deciders or readings.judges)[0], method)
+    columns: dict[str, pd.Series] = {}
+    turned: dict[str, pd.Series] = {}
+    for judge in deciders:
+        prop = readings.property_of(judge)
+        changed = _changed_classes(readings, judge, method) if prop.kind == "multi_class" else None
+        changed = _output_changes(readings, judge, method, prop) if changed is None else changed
+        changed = changed.reindex(people.index)
+        turned[judge] = changed["flip"].eq(True)
+        names = (
+            "clean",
+            "restored",
+            "direction",
+            "margin",
+            *(("output",) if prop.has_several_outputs else ()),
+        )
+        columns |= {f"{judge}_{name}": changed[name] for name in names}
+        columns[f"{judge}_direction"] = columns[f"{judge}_direction"].fillna("")
+    flags = pd.DataFrame(turned, index=people.index)
+    by = flags.apply(lambda row: ", ".join(row.index[row]), axis=1)
+    if not deciders:
+        by = pd.Series("", people.index)
+    table = people.join(by.rename("flipped_by")).join(pd.DataFrame(columns, index=people.index))
+    table = table[flags.any(axis=1)]
+    flags = flags.loc[table.index]
+    margins = table[[f"{judge}_margin" for judge in deciders]].astype(float).where(flags.to_numpy())
+    order = flags.sum(axis=1) * 1e6 + margins.max(axis=1)
+    return table.loc[order.sort_values(ascending=False, kind="stable").index].reset_index(names="case")
+
+
+def _labelled_cases(readings: Readings, judge: str, method: str) -> pd.DataFrame:
+    """Subject and label in words of every case, indexed by case."""
+    rows = readings.select(judge, method).reset_index()
+    prop = readings.property_of(judge)
+    records = []
+    for case, one in rows.groupby("case", sort=False):
+        records.append({"case": case, "subject": one["subject"].iloc[0], "label": label_text(one, prop)})
+    return pd.DataFrame(records).set_index("case")
+
+
+def label_text(rows: pd.DataFrame, prop: Property) -> str:
+    """The truth of one case: ``positive``, a class, the labels that are there, a value; ``unknown``.
+
+    Args:
+        rows: One an output, columns ``output``, ``target`` and ``truth``.
+        prop: What the judge reads.
+    """
+    if prop.has_several_outputs:
+        there = list(rows.loc[rows["truth"] > 0.5, "output"])
+        return "unknown" if rows["truth"].isna().all() else ", ".join(there) or "none"
+    label, truth = rows["target"].iloc[0], rows["truth"].iloc[0]
+    word = prop.decision_text("", truth)
+    if prop.kind != "regression" or label != label:
+        return word
+    value = f"{label:#.4g}".replace("-", "−")
+    return f"{value} ({word})" if truth == truth else value
+
+
+def _output_changes(readings: Readings, judge: str, method: str, prop: Property) -> pd.DataFrame:
+    """Of each case the output that flipped by the largest margin, else the one that moved most."""
+    after, before = readings.select(judge, method), readings.select(judge, CLEAN)
+    before = before.reindex(after.index)
+    flip = flip_indicator(after, before)
+    margin = (after["prediction"] - after["cut"]).abs()
+    moved = (after["prediction"] - before["prediction"]).abs()
+    rows = pd.DataFrame(
+        {
+            "clean": before["prediction"],
+            "restored": after["prediction"],
+            "margin": margin,
+            "flip": flip,
+            "rank": np.where(flip, 1e6 + margin, moved),
+        }
+    ).reset_index()
+    up = after["decision"].to_numpy() > 0.5
+    turned = [
+        (f"{name} " if prop.has_several_outputs else "")
+        + ("negative to positive" if rose else "positive to negative")
+        for name, rose in zip(rows["output"], up, strict=True)
+    ]
+    rows["turned"] = pd.Series(turned, rows.index, dtype=object).where(rows["flip"], "")
+    directions = rows.groupby("case", sort=False)["turned"].agg(lambda parts: "; ".join(w for w in parts if w))
+    best = rows.loc[rows["rank"].fillna(-1.0).groupby(rows["case"], sort=False).idxmax()]
+    return best.set_index("case").join(directions.rename("direction"))
+
+
+def _changed_classes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
+    """Of each case the class on the restored image, and that class's probability before and after."""
+    after, before = readings.select(judge, method), readings.select(judge, CLEAN)
+    new, old = _decided_classes(after), _decided_classes(before)
+    scores, were = after["prediction"].to_dict(), before["prediction"].to_dict()
+    rows = []
+    for case, now in new.items():
+        then = old.get(case, "")
+        flip = bool(now and then and now != then)
+        rows.append(
+            {
+                "case": case,
+                "output": now,
+                "clean": were.get((case, now), np.nan) if now and then else np.nan,
+                "restored": scores[case, now] if now else np.nan,
+                "margin": scores[case, now] - scores[case, then] if flip else np.nan,
+                "flip": flip,
+                "direction": f"{then} to {now}" if flip else "",
+            }
+        )
+    return pd.DataFrame(rows).set_index("case")
+
+
+def _decided_classes(rows: pd.DataFrame) -> dict[str, str]:
+    """The class that each case was given; empty where it is unknown."""
+    decisions = rows.reset_index()
+    chosen = decisions[decisions["decision"] > 0.5].set_index("case")["output"].to_dict()
+    return {str(case): str(chosen.get(case, "")) for case in decisions["case"].drop_duplicates()}
+
+
+def class_changes(readings: Readings, judge: str, image: str) -> pd.DataFrame:
+    """How often a class on the clean image became which on another: counts of cases, classes by classes."""
+    before, after = (
+        _decided_classes(readings.select(judge, CLEAN)),
+        _decided_classes(readings.select(judge, image)),
+    )
+    names = readings.outputs(judge)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    for case, now in after.items():
+        then = before.get(case, "")
+        if now and then:
+            counts[names.index(then), names.index(now)] += 1
+    return pd.DataFrame(counts, index=names, columns=names)

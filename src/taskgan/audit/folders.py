@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskgan.audit.inputs import AuditInputs, name_list, recorded_recipe, select_cases
-from taskgan.cohort.images import SUFFIXES, stem
 from taskgan.cohort.pairs import SPLITS, Pair, Pairs
+from taskgan.cohort.restorations import RESERVED, Restorations
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml
 from taskgan.core.tables import csv_rows
-from taskgan.evaluate.restorations import RESERVED, Restorations
+from taskgan.images.volumes import SUFFIXES, stem
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe import Recipe, Target
@@ -144,9 +144,7 @@ def _subject_of(image: Path, people: Mapping[str, _LabelledSubject]) -> str:
     return max(fits, key=len, default="")
 
 
-def _images_by_subject(
-    files: Sequence[Path], people: Mapping[str, _LabelledSubject]
-) -> dict[str, list[Path]]:
+def _images_by_subject(files: Sequence[Path], people: Mapping[str, _LabelledSubject]) -> dict[str, list[Path]]:
     owned: dict[str, list[Path]] = {}
     for image in files:
         owner = _subject_of(image, people)
@@ -169,9 +167,7 @@ def _pair_up(
         for image in inputs:
             fits = truths if len(truths) == 1 else [t for t in truths if stem(t) == stem(image)]
             if len(fits) != 1:
-                problems.append(
-                    f"{image} fits none of the {len(truths)} clean images of {subject} by its name"
-                )
+                problems.append(f"{image} fits none of the {len(truths)} clean images of {subject} by its name")
                 continue
             case = subject if len(inputs) == 1 else stem(image)
             columns = {**person.columns, "degraded": str(image.resolve()), "clean": str(fits[0].resolve())}
@@ -194,9 +190,7 @@ def _pair_up(
         raise UserError(
             f"no subject of {table} has both a degraded and a clean image; expected names such as SUBJECT.nii.gz"
         )
-    notes = (
-        [f"{len(alone)} subjects of {table.name} have no pair of images: {name_list(alone)}"] if alone else []
-    )
+    notes = [f"{len(alone)} subjects of {table.name} have no pair of images: {name_list(alone)}"] if alone else []
     return rows, notes
 
 

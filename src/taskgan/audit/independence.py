@@ -9,7 +9,7 @@ import numpy as np
 from taskgan.audit.inputs import AuditInputs, name_list
 from taskgan.audit.judges import Judge
 from taskgan.cohort.pairs import Pair
-from taskgan.cohort.people import image_digests, subject_digest
+from taskgan.cohort.splits import image_digests, subject_digest
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
 from taskgan.core.parse import error_text
@@ -108,8 +108,8 @@ def check_judges(judges: Sequence[Judge], inputs: AuditInputs, store: Path | Non
 
 def task_weights(inputs: AuditInputs, store: Path | None) -> list[Path]:
     """Weights of the task networks that the restorers were trained with, where they are still to be found."""
-    from taskgan.recogniser.recogniser import WEIGHTS
-    from taskgan.recogniser.store import recogniser_folder
+    from taskgan.judges.recogniser import WEIGHTS
+    from taskgan.judges.store import recogniser_folder
 
     if not inputs.has_recipe or not any(p.split in ("train", "val") for p in inputs.pairs):
         return []
@@ -237,7 +237,5 @@ def _shared_images(inputs: AuditInputs) -> list[str]:
         names = sorted({p.subject for p in group})
         if len(names) > 1 and audited & set(names):
             where = ", ".join(f"{p.subject} (row {p.row}, {p.split})" for p in group[:6])
-            problems.append(
-                f"the same clean image stands under several names in {inputs.pairs.source}: {where}"
-            )
+            problems.append(f"the same clean image stands under several names in {inputs.pairs.source}: {where}")
     return problems

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
+from taskgan.cohort.restorations import Restorations, find_restorations
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.evaluate.restorations import Restorations, find_restorations
 from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe, parse_recipe
 
@@ -94,15 +94,12 @@ def from_cohort(
     pairs = read_pairs(cohort, REQUIRED)
     folders = [restored, *against]
     restorations = [
-        find_restorations(f, pairs, _method_name(f, method if k == 0 else None))
-        for k, f in enumerate(folders)
+        find_restorations(f, pairs, _method_name(f, method if k == 0 else None)) for k, f in enumerate(folders)
     ]
     return select_cases(pairs, restorations, recipe)
 
 
-def from_evaluation(
-    evaluation: Path, *, against: Sequence[Path] = (), method: str | None = None
-) -> AuditInputs:
+def from_evaluation(evaluation: Path, *, against: Sequence[Path] = (), method: str | None = None) -> AuditInputs:
     """The test cases of an evaluation, with what it has read of them.
 
     Args:
@@ -125,9 +122,7 @@ def from_evaluation(
     names = {one.folder.resolve(): one.method for one in inputs.restorations}
     alike = [first, *(one for one in others if not isinstance(one, Path) and one.is_compatible(first))]
     renamed = [
-        replace(
-            one, table=one.table.replace({"image": {one.record["method"]: names[one.restored.resolve()]}})
-        )
+        replace(one, table=one.table.replace({"image": {one.record["method"]: names[one.restored.resolve()]}}))
         for one in alike
     ]
     return replace(inputs, evaluations=tuple(renamed))
@@ -194,9 +189,7 @@ def select_cases(pairs: Pairs, restorations: Sequence[Restorations], recipe: Rec
         if not both:
             raise UserError(f"{other.folder} holds none of the audited cases, so there is nothing to compare")
         if both < len(cases):
-            notes.append(
-                f"{other.method} restored {both} of the {len(cases)} audited cases; only these are compared"
-            )
+            notes.append(f"{other.method} restored {both} of the {len(cases)} audited cases; only these are compared")
     validation = tuple(p for p in selected.split("val") if p.case in audited.images and p.clean is not None)
     return AuditInputs(pairs, cases, validation, audited, tuple(others), recipe, has_recipe, tuple(notes))
 
@@ -235,9 +228,7 @@ def _check_folders(restorations: Sequence[Restorations]) -> None:
     for one in restorations:
         place = one.folder.resolve()
         if place in folders:
-            which = (
-                "the audited folder itself" if place == restorations[0].folder.resolve() else "named twice"
-            )
+            which = "the audited folder itself" if place == restorations[0].folder.resolve() else "named twice"
             raise UserError(f"--against {one.folder} is {which}, expected another method's restored images")
         folders.add(place)
 

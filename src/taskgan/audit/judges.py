@@ -50,7 +50,7 @@ class Judge:
     @property
     def weights(self) -> Path | None:
         """The file of its weights."""
-        from taskgan.recogniser.recogniser import WEIGHTS
+        from taskgan.judges.recogniser import WEIGHTS
 
         return self.folder / WEIGHTS if self.folder is not None else None
 
@@ -91,15 +91,13 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
     Raises:
         UserError: If a folder holds no recogniser.
     """
-    from taskgan.recogniser.card import read_card
-    from taskgan.recogniser.recogniser import Recogniser as Network
+    from taskgan.judges.recogniser import Recogniser as Network
+    from taskgan.judges.recogniser import read_card
 
     judges: list[Judge] = []
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(
-                f"{folder} does not exist; expected a folder with recogniser.yaml and its weights"
-            )
+            raise UserError(f"{folder} does not exist; expected a folder with recogniser.yaml and its weights")
         _check_kind(read_card(folder).target.kind, str(folder))
         reader = Network.load(folder)
         judges.append(Judge(_judge_name(reader.card.settings, judges), reader, folder))
@@ -124,7 +122,7 @@ def train_judges(inputs: AuditInputs, store: Path | None) -> list[Judge]:
             f"{inputs.pairs.source}: {reason}; expected rows with the split train and val beside those with test, or "
             "judges that were trained on other subjects (--judge FOLDER)"
         )
-    from taskgan.recogniser.store import recogniser_folder, recogniser_for
+    from taskgan.judges.store import recogniser_folder, recogniser_for
 
     target = inputs.recipe.task.target
     judges: list[Judge] = []
@@ -174,9 +172,7 @@ def _check_kind(kind: str, where: str) -> None:
             f"which an audit does not do; expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}"
         )
     if kind not in JUDGE_KINDS:
-        raise UserError(
-            f"{where} is of the kind {kind}, expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}"
-        )
+        raise UserError(f"{where} is of the kind {kind}, expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}")
 
 
 def _judge_name(settings: RecogniserSettings, before: Sequence[Judge]) -> str:

@@ -9,7 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from taskgan.audit.hallucination import (
+from taskgan.audit.judges import Judge, audited_target
+from taskgan.audit.outcome import AuditResult
+from taskgan.cohort.slices import to_slices
+from taskgan.judges.properties import OBSERVER
+from taskgan.judges.read import LoadedCase
+from taskgan.judges.readings import CLEAN, INPUT
+from taskgan.judges.slices import middle_slices
+from taskgan.metrics.hallucination import (
     contradiction,
     hallucination_map,
     logit_of,
@@ -17,15 +24,8 @@ from taskgan.audit.hallucination import (
     support_map,
     suvr_evidence,
 )
-from taskgan.audit.judges import Judge, audited_target
-from taskgan.audit.outcome import AuditResult
-from taskgan.cohort.slices import to_slices
-from taskgan.judges.properties import OBSERVER
-from taskgan.judges.read import LoadedCase
-from taskgan.judges.readings import CLEAN, INPUT
-from taskgan.recogniser.decision import middle_slices
-from taskgan.report.cells import number
-from taskgan.report.images import axial_view
+from taskgan.page.cells import number
+from taskgan.page.pictures import axial_view
 
 Array = NDArray[np.float32]
 EVIDENCE, AGAINST, SUPPORT, DEPARTURE = "Evidence", "Against the data", "Support z", "|Restored − clean|"
@@ -75,9 +75,7 @@ def case_maps(outcome: AuditResult, row: pd.Series, case: LoadedCase, steps: int
     """
     method = outcome.method
     sigma = sigma_of(case.source.voxel_size)
-    support = (
-        support_map(case.images[method], case.images[INPUT], sigma) if same_contrast(case, sigma) else None
-    )
+    support = support_map(case.images[method], case.images[INPUT], sigma) if same_contrast(case, sigma) else None
     turned = [name for name in outcome.readings.deciding_judges if row[f"{name}_direction"]]
     ordered = sorted(turned, key=lambda n: (n not in outcome.fit, n == OBSERVER, -float(row[f"{n}_margin"])))
     networks = {judge.name: judge for judge in outcome.judges}
@@ -103,9 +101,7 @@ def same_contrast(case: LoadedCase, sigma: tuple[float, ...]) -> bool:
     """
     clean = case.images[CLEAN]
     head = clean > 0.1 * float(np.percentile(clean, 99))
-    ours, theirs = (
-        ndimage.gaussian_filter(case.images[k].astype(np.float64), sigma)[head] for k in (INPUT, CLEAN)
-    )
+    ours, theirs = (ndimage.gaussian_filter(case.images[k].astype(np.float64), sigma)[head] for k in (INPUT, CLEAN))
     if not (ours.size and np.ptp(ours) > 0 and np.ptp(theirs) > 0):
         return True
     return float(np.corrcoef(ours, theirs)[0, 1]) >= _MIN_CORRELATION
@@ -163,8 +159,7 @@ def _network_maps(
     method = outcome.method
     output = _score_output(outcome, judge, row)
     before, after = (
-        output.score(judge.reader.read(case.reader_slices(image, outcome.slices)))
-        for image in (CLEAN, method)
+        output.score(judge.reader.read(case.reader_slices(image, outcome.slices))) for image in (CLEAN, method)
     )
     gap = after - before
     place = int(np.argmax(gap * np.sign(gap.mean(dtype=np.float64) or 1.0)))
@@ -209,9 +204,7 @@ def _observer_maps(
     against = np.zeros_like(evidence) if support is None else evidence * contradiction(support)
     total = float(evidence.sum(dtype=np.float64))
     by_slice = evidence.sum(axis=(0, 1)) * (np.sign(total) or 1.0)
-    caption = (
-        f"The evidence of the whole volume adds up to a change of the SUVR of {number(total, 3, sign=True)}"
-    )
+    caption = f"The evidence of the whole volume adds up to a change of the SUVR of {number(total, 3, sign=True)}"
     volumes = {EVIDENCE: _smooth_in_plane(evidence, sigma)}
     caption = (
         f"{caption}. {_OTHER_CONTRAST}"

@@ -8,19 +8,17 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.coverage import ConformalResult, calibrate
-from taskgan.audit.fitness import JudgeFitness, judge_fitness, without_unread
-from taskgan.audit.flipped import flipped_cases
-from taskgan.audit.flips import PairedTest, corrected_tests, paired_tests
+from taskgan.audit.fitness import JudgeFitness, MaskOverlap, judge_fitness, mask_overlaps, without_unread
+from taskgan.audit.flips import PairedTest, corrected_tests, flipped_cases, paired_tests
 from taskgan.audit.inputs import AuditInputs
 from taskgan.audit.judges import Judge
-from taskgan.audit.overlap import MaskOverlap, mask_overlaps
 from taskgan.audit.settings import AuditSettings
-from taskgan.evaluate.compared import input_is_comparable
-from taskgan.evaluate.statistics import Interval
+from taskgan.cohort.grids import input_is_comparable
 from taskgan.judges.metrics import ReaderMetrics, judge_metrics
 from taskgan.judges.properties import OBSERVER, Property
 from taskgan.judges.readings import CLEAN, INPUT, Readings
-from taskgan.metrics.suvr import Agreement, agreement
+from taskgan.metrics.regions import Agreement, agreement
+from taskgan.stats import Interval
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class AuditResult:
         agreements: Values of each image against the clean one's, by what is read (a judge; of several masks judge and
             class), then by image.
         overlaps: Dice of a judge's masks with its own of the clean image, likewise.
-        flipped: The list of cases (:func:`~taskgan.audit.flipped.flipped_cases`).
+        flipped: The list of cases (:func:`~taskgan.audit.flips.flipped_cases`).
         conformal: Calibration and its coverage.
         notes: What makes the audit less than one.
         slices: Middle slices that judges read.
@@ -83,9 +81,7 @@ class AuditResult:
     def main_property(self) -> Property:
         """What the audit is about: what its networks read, else the observer."""
         names = [*(judge.name for judge in self.judges), OBSERVER]
-        return next(
-            (self.readings.property_of(name) for name in names if name in self.readings.judges), Property()
-        )
+        return next((self.readings.property_of(name) for name in names if name in self.readings.judges), Property())
 
     def judge_of(self, name: str) -> str:
         """The judge behind a name of :attr:`agreements`, which may end in the name of a class."""
@@ -109,8 +105,7 @@ def compute_result(
     fit = {judge: judge_fitness(readings, judge) for judge in readings.judges}
     several = [judge for judge in readings.deciding_judges if readings.property_of(judge).has_several_outputs]
     outputs = {
-        j: {o: {i: judge_metrics(readings, j, i, o) for i in images} for o in readings.outputs(j)}
-        for j in several
+        j: {o: {i: judge_metrics(readings, j, i, o) for i in images} for o in readings.outputs(j)} for j in several
     }
     readings = without_unread(readings, fit)
     opinions = {j: {i: judge_metrics(readings, j, i) for i in images} for j in readings.deciding_judges}

@@ -9,16 +9,15 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from taskgan.audit.calibration import image_statistics
 from taskgan.audit.inputs import AuditInputs
 from taskgan.audit.judges import Judge, audited_target
 from taskgan.audit.settings import AuditSettings
-from taskgan.audit.shift import image_statistics
+from taskgan.cohort.grids import MaskCache, input_is_comparable
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.files import checksum
-from taskgan.evaluate.compared import input_is_comparable
-from taskgan.evaluate.masks import MaskCache
 from taskgan.judges.properties import OBSERVER, Property, target_property
 from taskgan.judges.read import (
     LoadedCase,
@@ -48,7 +47,7 @@ def read_cohort(
 
     Returns:
         The readings; and one row a case that says what its degraded image is like
-        (:func:`~taskgan.audit.shift.image_statistics`), none where nothing is calibrated.
+        (:func:`~taskgan.audit.calibration.image_statistics`), none where nothing is calibrated.
 
     Raises:
         UserError: If an image cannot be read or is on another grid than its case.
@@ -58,9 +57,7 @@ def read_cohort(
     skip = () if input_is_comparable(inputs.pairs, inputs.recipe.data) else (INPUT,)
     known = _earlier_readings(inputs, judges, [one.name for one in panel])
     pairs = [*inputs.cases, *(inputs.validation if settings.calibration == "val" else ())]
-    missing = [
-        _missing_judges(pair, inputs, [*(one.name for one in panel), OBSERVER], known, skip) for pair in pairs
-    ]
+    missing = [_missing_judges(pair, inputs, [*(one.name for one in panel), OBSERVER], known, skip) for pair in pairs]
     rows: list[Reading] = []
     statistics: list[dict[str, Any]] = []
     calibrated = settings.calibration != "none"
@@ -80,9 +77,7 @@ def read_cohort(
     order = {pair.case: number for number, pair in enumerate(pairs)}
     table = table[table["case"].isin(list(order))]
     order |= {name: number for number, name in enumerate([*(one.name for one in panel), OBSERVER])}
-    table = table.sort_values(
-        ["case", "judge"], key=lambda names: names.map(order), kind="stable", ignore_index=True
-    )
+    table = table.sort_values(["case", "judge"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
     properties = {one.name: one.property for one in panel}
     properties[OBSERVER] = Property("observer", (OBSERVER,), settings.suvr_cut)
     return Readings(table, properties), pd.DataFrame(statistics)
@@ -120,9 +115,7 @@ def load_case(pair: Pair, inputs: AuditInputs, *, images: bool = True) -> Loaded
 
 def _paths(pair: Pair, inputs: AuditInputs) -> dict[str, Path]:
     assert pair.clean is not None  # inputs hold no other rows
-    return {CLEAN: pair.clean} | {
-        r.method: r.images[pair.case] for r in inputs.restorations if pair.case in r.images
-    }
+    return {CLEAN: pair.clean} | {r.method: r.images[pair.case] for r in inputs.restorations if pair.case in r.images}
 
 
 def _earlier_readings(inputs: AuditInputs, judges: Sequence[Judge], names: Sequence[str]) -> pd.DataFrame:
@@ -132,12 +125,7 @@ def _earlier_readings(inputs: AuditInputs, judges: Sequence[Judge], names: Seque
         own = ((evaluation.record.get("readers") or {}).get("judge") or {}).get("checksum")
         called = {OBSERVER: OBSERVER}
         for judge, name in zip(judges, names, strict=True):
-            if (
-                own
-                and judge.weights is not None
-                and judge.weights.is_file()
-                and checksum(judge.weights) == own
-            ):
+            if own and judge.weights is not None and judge.weights.is_file() and checksum(judge.weights) == own:
                 called["judge"] = name
         table = evaluation.table[evaluation.table["judge"].isin(list(called))]
         tables.append(table.assign(judge=table["judge"].map(called)))

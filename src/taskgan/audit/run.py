@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from taskgan.audit.conformal import write_calibrations
 from taskgan.audit.coverage import parse_calibration_source
 from taskgan.audit.figures import (
     before_after,
@@ -24,22 +23,21 @@ from taskgan.audit.inputs import AuditInputs
 from taskgan.audit.judges import Judge, audited_target, load_judges, train_judges, training_obstacle
 from taskgan.audit.maps import case_maps
 from taskgan.audit.outcome import AuditResult, compute_result, to_plain
-from taskgan.audit.page import write_page
 from taskgan.audit.read import load_case, read_cohort
-from taskgan.audit.settings import AuditSettings
+from taskgan.audit.settings import UNIT, AuditSettings
 from taskgan.audit.tables import all_tables
-from taskgan.audit.verdict import AuditVerdict, verdict
-from taskgan.audit.words import UNIT
+from taskgan.audit.verdict import AuditVerdict, verdict, write_page
+from taskgan.cohort.grids import relative_path
 from taskgan.core.artefact import commit
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import check_writable, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.tables import write_frame
-from taskgan.evaluate.grids import relative_path
 from taskgan.judges.readings import write_readings
-from taskgan.report.cells import write_table
-from taskgan.report.page import PageFigure
+from taskgan.page.cells import write_table
+from taskgan.page.pictures import PageFigure
+from taskgan.stats.conformal import write_calibrations
 
 PAGE, RECORD = "audit.html", "audit.yaml"
 
@@ -126,9 +124,7 @@ def audit(
     conformal = out / "conformal.yaml"
     conformal.unlink(missing_ok=True)
     if outcome.conformal.metadata:
-        write_calibrations(
-            conformal, [m.calibration for m in outcome.conformal.coverage], outcome.conformal.metadata
-        )
+        write_calibrations(conformal, [m.calibration for m in outcome.conformal.coverage], outcome.conformal.metadata)
     figures = out / "figures"
     charts = _charts(outcome, figures)
     cases = _cases(outcome, figures, settings)
@@ -146,17 +142,13 @@ def audit(
 def _check_output(out: Path, *, overwrite: bool) -> None:
     absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
     if absent:
-        raise UserError(
-            f"an audit needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
-        )
+        raise UserError(f"an audit needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'")
     check_writable(out, "the audit")
     if (out / PAGE).exists() and not overwrite:
         raise UserError(f"{out} already holds an audit; say --overwrite to replace it")
 
 
-def _judges(
-    inputs: AuditInputs, named: Sequence[Path | Judge], store: Path | None, notes: list[str]
-) -> list[Judge]:
+def _judges(inputs: AuditInputs, named: Sequence[Path | Judge], store: Path | None, notes: list[str]) -> list[Judge]:
     """The judges that were named, else two that are trained; the observer alone where nobody can be taught."""
     if named:
         loaded = load_judges([g for g in named if isinstance(g, Path)])
@@ -167,16 +159,12 @@ def _judges(
         notes.append(f"{reason}: the SUVR observer judges alone")
         return []
     if not inputs.has_recipe and not reason:
-        say(
-            "note: nobody says how judges are trained, so the defaults are taken (--recipe RECIPE says otherwise)"
-        )
+        say("note: nobody says how judges are trained, so the defaults are taken (--recipe RECIPE says otherwise)")
     return train_judges(inputs, store)
 
 
 def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
-    classes = any(
-        outcome.readings.property_of(judge).kind == "multi_class" for judge in outcome.readings.judges
-    )
+    classes = any(outcome.readings.property_of(judge).kind == "multi_class" for judge in outcome.readings.judges)
     points = (
         "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant flipped "
         "(ring)."
@@ -193,11 +181,7 @@ def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
     interval = plotted_interval(outcome)
     judge = interval.calibration.judge if interval else ""
     unit = outcome.readings.property_of(judge).unit
-    cut = (
-        " Dashed: the cut; a bar across it is no decision."
-        if outcome.readings.property_of(judge).decides
-        else ""
-    )
+    cut = " Dashed: the cut; a bar across it is no decision." if outcome.readings.property_of(judge).decides else ""
     charts = (
         (
             before_after(outcome, folder / "before-after.png"),
@@ -219,9 +203,7 @@ def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
             f"Bars: intervals; dots: the clean image’s {unit} by the same reader.{cut}",
         ),
     )
-    for path, name in zip(
-        (p for p, _, _ in charts), ("before-after", "bland-altman", "intervals"), strict=True
-    ):
+    for path, name in zip((p for p, _, _ in charts), ("before-after", "bland-altman", "intervals"), strict=True):
         if path is None:
             (folder / f"{name}.png").unlink(missing_ok=True)  # of an audit that this one replaces
     return [PageFigure(path, title, text) for path, title, text in charts if path is not None]
@@ -235,9 +217,7 @@ def _cases(outcome: AuditResult, folder: Path, settings: AuditSettings) -> list[
         with progress("draw", len(rows), "flipped cases") as bar:
             for number, (_, row) in enumerate(rows.iterrows(), start=1):
                 pictures.append(
-                    _case(
-                        outcome, row, load_case(pairs[row["case"]], outcome.inputs), number, folder, settings
-                    )
+                    _case(outcome, row, load_case(pairs[row["case"]], outcome.inputs), number, folder, settings)
                 )
                 bar.advance()
     for stale in set(folder.glob("case-*.png")) - {picture.path for picture in pictures}:

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from taskgan.core.settings import validated
-from taskgan.evaluate.settings import EvaluationSettings
+from taskgan.judges.properties import Property
+from taskgan.judges.settings import EvaluationSettings
 
 
 class AuditSettings(EvaluationSettings):
@@ -36,3 +37,70 @@ def audit_settings(**values: Any) -> AuditSettings:
         Problems: Every value that is out of range.
     """
     return validated(AuditSettings, values, "audit cannot start")
+
+
+_QUESTIONS = {
+    "binary": "Audit: did the restoration change the diagnosis?",
+    "observer": "Audit: did the restoration change the diagnosis?",
+    "multi_class": "Audit: did the restoration change the class?",
+    "multi_label": "Audit: did the restoration change the labels?",
+    "regression": "Audit: did the restoration change the value?",
+    "segmentation": "Audit: did the restoration change the masks?",
+}
+UNIT = "The unit is the subject: one with several cases counts once, as flipped or wrongly read if any of them is."
+
+
+def audit_question(prop: Property) -> str:
+    """The page's title."""
+    return _QUESTIONS[prop.kind]
+
+
+def term_definitions(prop: Property, *, decided: bool) -> tuple[tuple[str, str, str], ...]:
+    """What the words of the verdict mean: article, term and the rest of its sentence.
+
+    Args:
+        prop: What the audit is about.
+        decided: Whether anybody decides, and so can flip.
+    """
+    ways = {
+        "multi_class": "sees another class in the restored image than in the clean one",
+        "multi_label": "sets or takes back a label in the restored image, against the clean one",
+        "regression": f"puts the restored image on the other side of the cut ({prop.cut:g}) than the clean one",
+    }
+    terms: list[tuple[str, str, str]] = []
+    if decided:
+        way = ways.get(prop.kind) if prop.decides else None
+        way = way or "decides otherwise on the restored image than on the clean one"
+        terms.append(("A", "flip", f"is a judge that {way} of the same subject, whoever is right."))
+        terms.append(("An", "error", "is a decision that differs from the label."))
+    if prop.kind == "regression":
+        terms.append(
+            (
+                "The",
+                "bias",
+                "is the mean of restored − clean value, limits of agreement say where the difference of a single "
+                "case lies, the slope is that of restored on clean values (1 keeps differences between subjects).",
+            )
+        )
+    if prop.kind == "segmentation":
+        terms.append(
+            (
+                "The",
+                "Dice coefficient",
+                "is twice the overlap of two masks over the sum of their sizes; 1 is the same mask.",
+            )
+        )
+    return tuple(terms)
+
+
+def evidence_legend(prop: Property) -> str:
+    """What the colours of an evidence map stand for."""
+    return {
+        "multi_class": "towards the class of the restored image (orange) or away from it (purple)",
+        "regression": "to a higher (orange) or lower value (purple)",
+    }.get(prop.kind, "towards “positive” (orange) or “negative” (purple)")
+
+
+def p_value_text(p: float) -> str:
+    """A p-value for a cell; small ones are not shown as zero."""
+    return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

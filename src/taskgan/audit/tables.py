@@ -1,12 +1,12 @@
 """Tables of the audit page: who said what, who flipped, how values agree."""
 
+from taskgan.audit.certainty_tables import coverage_table, judges_table, share_cell, shift_table
 from taskgan.audit.outcome import AuditResult
-from taskgan.audit.tables_of_certainty import coverage_table, judges_table, share_cell, shift_table
-from taskgan.audit.words import UNIT, p_value_text
+from taskgan.audit.settings import UNIT, p_value_text
 from taskgan.judges.metrics import ReaderMetrics
 from taskgan.judges.readings import CLEAN
-from taskgan.report.cells import Cell, Column, Table, estimate_cell, number, rate_cell, text_cell
-from taskgan.report.names import display_name, name_cell
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, rate_cell, text_cell
+from taskgan.page.names import display_name, name_cell
 
 
 def all_tables(outcome: AuditResult) -> list[Table]:
@@ -88,9 +88,7 @@ def _accuracy_columns(several: bool) -> tuple[Column, Column]:
             Column("auc", "AUC", "Mean over classes or labels, each against the rest."),
         )
     return (
-        Column(
-            "balanced_accuracy", "Balanced acc.", "Mean of the two; always answering “negative” gives 0.50."
-        ),
+        Column("balanced_accuracy", "Balanced acc.", "Mean of the two; always answering “negative” gives 0.50."),
         Column("auc", "AUC", "Of the judge’s score, DeLong’s interval."),
     )
 
@@ -171,9 +169,7 @@ def flipped_table(outcome: AuditResult) -> Table:
             turned = str(one[f"{judge}_direction"])
             fit = outcome.fitness[judge].fit
             cells.append(
-                Cell(
-                    text, turned or "kept", f"{text} {turned}".strip(), "worse" if turned and fit else "none"
-                )
+                Cell(text, turned or "kept", f"{text} {turned}".strip(), "worse" if turned and fit else "none")
             )
         rows.append(tuple(cells))
     columns = (
@@ -199,9 +195,7 @@ def _score_text(outcome: AuditResult) -> str:
         "multi_label": "mean probability of the label named, cut 0.5",
     }
     texts = []
-    for prop in dict.fromkeys(
-        outcome.readings.property_of(name) for name in outcome.readings.deciding_judges
-    ):
+    for prop in dict.fromkeys(outcome.readings.property_of(name) for name in outcome.readings.deciding_judges):
         if prop.kind == "observer":
             texts.append(f"the observer’s SUVR, cut {prop.cut:g}")
         elif prop.kind == "regression":
@@ -218,9 +212,7 @@ def contrast_table(outcome: AuditResult) -> Table:
         tone = "none" if c.corrected >= 0.05 else "better" if c.only_audited < c.only_other else "worse"
         counts = [Cell(str(n), "", n) for n in (c.subjects, c.only_audited, c.only_other)]
         ps = Cell(p_value_text(c.p), "", c.p), Cell(p_value_text(c.corrected), "", c.corrected, tone)
-        rows.append(
-            (text_cell(c.judge, tone="strong"), name_cell(c.other), text_cell(c.measure), *counts, *ps)
-        )
+        rows.append((text_cell(c.judge, tone="strong"), name_cell(c.other), text_cell(c.measure), *counts, *ps))
     columns = (
         Column("judge", "Judge"),
         Column("other", "Against"),
@@ -261,9 +253,7 @@ def agreement_table(outcome: AuditResult) -> Table:
         Column("judge", "Read by"),
         Column("image", "Images"),
         Column("bias", "Bias", "Mean of image − clean over subjects."),
-        Column(
-            "limits", "Limits of agreement", "Bias ± 1.96 SD: where the difference of a single case lies."
-        ),
+        Column("limits", "Limits of agreement", "Bias ± 1.96 SD: where the difference of a single case lies."),
         Column(
             "slope",
             "Slope",
@@ -291,9 +281,7 @@ def _reader_text(outcome: AuditResult) -> str:
     parts = []
     if networks:
         unit = outcome.readings.property_of(networks[0]).unit
-        parts.append(
-            f"{', '.join(networks)} {'have' if len(networks) > 1 else 'has'} learnt to read it ({unit})"
-        )
+        parts.append(f"{', '.join(networks)} {'have' if len(networks) > 1 else 'has'} learnt to read it ({unit})")
     if len(networks) < len(names):
         parts.append("the SUVR is not learned: mean uptake of the cortex over that of the reference region")
     return f"; {'; '.join(parts)}." if parts else "."

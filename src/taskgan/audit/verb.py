@@ -70,9 +70,7 @@ def audit(
     request = _request(restored, cohort, out, recipe=recipe, method=method, **sources, **settings)
     table, folders = _path(cohort), [Path(judge) for judge in judges]
     others = [Path(folder) for folder in against]
-    inputs = _inputs(
-        Path(restored), table, _path(degraded), _path(clean), _path(labels), others, read, method
-    )
+    inputs = _inputs(Path(restored), table, _path(degraded), _path(clean), _path(labels), others, read, method)
     for evaluation in inputs.evaluations[:1]:
         _check_settings(evaluation, chosen)
     if table is None and store is None and not inputs.evaluations:
@@ -195,9 +193,7 @@ def _inputs(
             )
         return from_evaluation(restored, against=against, method=method)
     if cohort is not None and options:
-        raise UserError(
-            f"{cohort} and {options[0]} both say which images were restored; expected one of them"
-        )
+        raise UserError(f"{cohort} and {options[0]} both say which images were restored; expected one of them")
     if cohort is not None:
         return from_cohort(restored, cohort, against=against, recipe=recipe, method=method)
     if degraded is None or clean is None or labels is None:

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from taskgan.audit.calibration import CoverageResult
 from taskgan.audit.flips import PairedTest
-from taskgan.audit.measured import CoverageResult
 from taskgan.audit.outcome import AuditResult
-from taskgan.audit.words import audit_question, p_value_text, term_definitions
-from taskgan.evaluate.statistics import Interval
+from taskgan.audit.settings import UNIT, audit_question, evidence_legend, p_value_text, term_definitions
+from taskgan.core.files import versions, write_text
 from taskgan.judges.readings import CLEAN
-from taskgan.report.cells import interval_text, number, range_text
+from taskgan.page.cells import Table, interval_text, number, range_text
+from taskgan.page.pictures import PageFigure
+from taskgan.page.style import render_template
+from taskgan.stats import Interval
 
 _MAX_CHANGES = 4
 
@@ -99,9 +103,7 @@ def _change_counts(outcome: AuditResult, judge: str) -> list[str]:
 def _no_decisions_headline(outcome: AuditResult) -> str:
     """The headline where the judges read numbers or masks and decide nothing."""
     if outcome.overlaps:
-        able = {
-            n: by[outcome.method] for n, by in outcome.overlaps.items() if outcome.judge_of(n) in outcome.fit
-        }
+        able = {n: by[outcome.method] for n, by in outcome.overlaps.items() if outcome.judge_of(n) in outcome.fit}
         name = min(able, key=lambda n: able[n].kept.estimate)
         return (
             f"{name} finds its mask of the clean image again with a Dice of "
@@ -180,9 +182,7 @@ def _contrast(method: str, other: str, both: Sequence[PairedTest]) -> str:
             f"{one.measure} in {one.only_audited} only with {method} and in {one.only_other} only with {other} "
             f"(McNemar p {p_value_text(one.p)}, {p_value_text(one.corrected)} over all comparisons: {ending})"
         )
-    return (
-        f"Against {other}, by {both[0].judge}, of {_count(both[0].subjects, 'subject')}: {'; '.join(parts)}."
-    )
+    return f"Against {other}, by {both[0].judge}, of {_count(both[0].subjects, 'subject')}: {'; '.join(parts)}."
 
 
 def _coverage(measured: CoverageResult) -> str:
@@ -221,3 +221,43 @@ def _sentences(texts: Sequence[str]) -> tuple[str, ...]:
         return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
 
     return tuple(whole(text) for text in texts if text)
+
+
+def write_page(
+    path: Path,
+    outcome: AuditResult,
+    verdict: AuditVerdict,
+    tables: Sequence[Table],
+    charts: Sequence[PageFigure],
+    cases: Sequence[PageFigure],
+    command: str,
+) -> Path:
+    """Fill the template and write the page.
+
+    Args:
+        path: The HTML file.
+        outcome: For counts.
+        verdict: The top of the page.
+        tables: By name in the template.
+        charts: By file name in the template.
+        cases: Flipped cases, in the order of the table.
+        command: The call that makes it again.
+    """
+    page = render_template(
+        "taskgan.audit",
+        "audit.html",
+        method=outcome.method,
+        verdict=verdict,
+        unit=UNIT,
+        decided=bool(outcome.metrics),
+        compared=bool(outcome.inputs.against),
+        towards=evidence_legend(outcome.main_property),
+        tables={table.name: table for table in tables},
+        charts={chart.path.stem: chart for chart in charts},
+        cases=cases,
+        left_out=len(outcome.flipped) - len(cases),
+        command=command,
+        versions=versions(),
+    )
+    write_text(path, page)
+    return path

@@ -15,17 +15,13 @@ import typer
 from typer.core import TyperGroup
 
 from taskgan import __version__
-from taskgan.cli.audit import audit
-from taskgan.cli.compare import compare
 from taskgan.cli.demo import group as demo
-from taskgan.cli.evaluate import evaluate
-from taskgan.cli.explain import explain
-from taskgan.cli.info import info
+from taskgan.cli.info import explain, info
+from taskgan.cli.judge import audit, compare, evaluate
 from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
 from taskgan.cli.simulate import group as simulate
-from taskgan.cli.sweep import sweep
-from taskgan.cli.train import train
+from taskgan.cli.train import sweep, train
 
 VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "simulate": simulate,
@@ -81,11 +77,7 @@ def _version(show: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show log messages and tracebacks.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log messages and tracebacks.")] = False,
 ) -> None:
     """Restore degraded images without changing what they mean, and show whether it worked."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s")

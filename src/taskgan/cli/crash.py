@@ -24,11 +24,7 @@ def write_crash_report(error: BaseException) -> str:
         A sentence.
     """
     doing = str(getattr(error, "doing", "")) or "working"
-    what = (
-        f"{_command_name()} failed while {doing}"
-        if doing == "working"
-        else f"{_command_name()} failed ({doing})"
-    )
+    what = f"{_command_name()} failed while {doing}" if doing == "working" else f"{_command_name()} failed ({doing})"
     text = "\n".join(
         [
             f"{_command_name()} failed; progress: {_without_names(doing, _vocabulary(error))}",
@@ -42,9 +38,7 @@ def write_crash_report(error: BaseException) -> str:
     kind = type(error).__name__
     if path is None:
         return f"{what}, by an error of taskgan itself ({kind}); call it with -v to see it"
-    return (
-        f"{what}, by an error of taskgan itself ({kind}); please report it with {path}, which holds no names"
-    )
+    return f"{what}, by an error of taskgan itself ({kind}); please report it with {path}, which holds no names"
 
 
 def _command_name() -> str:
@@ -53,9 +47,7 @@ def _command_name() -> str:
 
     arguments = [word for word in sys.argv[1:3] if not word.startswith("-")]
     command = [word for word in arguments[:1] if word in VERBS]
-    subcommand = [
-        word for word in arguments[1:2] if command and command[0] in ("simulate", "prepare", "demo")
-    ]
+    subcommand = [word for word in arguments[1:2] if command and command[0] in ("simulate", "prepare", "demo")]
     return " ".join(["taskgan", *command, *subcommand])
 
 

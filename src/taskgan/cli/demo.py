@@ -55,9 +55,7 @@ def demo_faces(
     ] = None,
     seed: Seed = 0,
     people: Annotated[int, typer.Option(min=4, help="People to learn from and to validate.")] = 450,
-    pairs: Annotated[
-        int, typer.Option(min=1, help="Matched, and as many mismatched, pairs of each list.")
-    ] = 150,
+    pairs: Annotated[int, typer.Option(min=1, help="Matched, and as many mismatched, pairs of each list.")] = 150,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change the face-demo recipe: section.key=value; repeatable."),

@@ -30,9 +30,7 @@ Anatomy = Annotated[
         "deformed per subject; default: the MNI template."
     ),
 ]
-Recognisers = Annotated[
-    Path | None, typer.Option(help="Where T and the judge are kept; default: in the cohort.")
-]
+Recognisers = Annotated[Path | None, typer.Option(help="Where T and the judge are kept; default: in the cohort.")]
 SuvrCut = Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")]
 
 

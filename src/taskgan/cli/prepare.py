@@ -31,9 +31,7 @@ def prepare_mr(
         bool,
         typer.Option(help="One factor for a subject's inputs, one for each target (kept in the sidecars)."),
     ] = True,
-    stratify: Annotated[
-        str, typer.Option(help="Column of TABLE to spread evenly over splits that are dealt.")
-    ] = "",
+    stratify: Annotated[str, typer.Option(help="Column of TABLE to spread evenly over splits that are dealt.")] = "",
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -59,9 +57,7 @@ def prepare_lfw(
     resampler: Annotated[
         str, typer.Option(help="area (mean over the new pixels) or decimate (value at their middle).")
     ] = "area",
-    crop: Annotated[
-        int, typer.Option(min=0, help="Square that is cut from the middle, pixels; 0: none.")
-    ] = 0,
+    crop: Annotated[int, typer.Option(min=0, help="Square that is cut from the middle, pixels; 0: none.")] = 0,
     size: Annotated[int, typer.Option(min=0, help="Edge after the crop, pixels; 0: as it is.")] = 0,
     colour: Annotated[bool, typer.Option("--colour/--grey", help="What is written.")] = False,
     validation: Annotated[float, typer.Option(help="Share of the training people that validates.")] = 0.1,
@@ -79,9 +75,7 @@ def prepare_lfw(
     from taskgan.prepare.lfw import prepare_lfw as run
 
     width = factor / 3 if sigma is None else sigma
-    steps = [{"kind": "blur", "sigma": width}] * (width > 0) + [
-        {"kind": "down", "factor": factor, "by": resampler}
-    ]
+    steps = [{"kind": "blur", "sigma": width}] * (width > 0) + [{"kind": "down", "factor": factor, "by": resampler}]
     values = {
         "degradation": steps,
         "crop": crop,

@@ -38,9 +38,7 @@ def restore(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
-    maps: Annotated[
-        bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")
-    ] = False,
+    maps: Annotated[bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")] = False,
     protocol: Annotated[
         Path | None,
         typer.Option(help="Of relaxometry: YAML with mdme and targets, in place of the sidecars' times."),
@@ -73,7 +71,7 @@ def restore(
     own = {"--maps": maps, "--protocol": protocol, "--recipe": recipe, "--calibrate": calibrate}
     if specified := [option for option, value in own.items() if value]:
         raise UserError(f"{specified[0]} is of relaxometry; {model} is a model")
-    from taskgan.restore.files import restore as run
+    from taskgan.restore.run import restore as run
 
     run(
         Path(model),

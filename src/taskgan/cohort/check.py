@@ -10,23 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.conditions import condition_problems
-from taskgan.cohort.images import read_shape, read_volume
-from taskgan.cohort.intensity import fit_intensity
-from taskgan.cohort.labels import label_problems
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
-from taskgan.cohort.targets import Targets
+from taskgan.cohort.targets import Targets, label_problems
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
+from taskgan.images.intensity import fit_intensity
+from taskgan.images.volumes import read_shape, read_volume
 from taskgan.recipe import Data, Target
 
 _NEEDED = ("train", "val")
 
 
-def check_cohort(
-    pairs: Pairs, data: Data, *, labels: bool, target: Target | None = None, threads: int = 4
-) -> None:
+def check_cohort(pairs: Pairs, data: Data, *, labels: bool, target: Target | None = None, threads: int = 4) -> None:
     """Find everything that is wrong with a cohort, before hours are spent on it.
 
     Training and validation images are read whole; of test images, which training never opens, only the header.
@@ -69,9 +66,7 @@ def _split_problems(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
     issues = []
     for split in _NEEDED:
         if not len(selected.split(split)):
-            issues.append(
-                (0, f"no {'selected ' * (len(selected) < len(pairs))}row has split {quoted(split)}")
-            )
+            issues.append((0, f"no {'selected ' * (len(selected) < len(pairs))}row has split {quoted(split)}"))
     first: dict[str, Pair] = {}
     reported: set[tuple[str, str]] = set()
     for pair in pairs:
@@ -99,9 +94,7 @@ def _column_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
     return issues + condition_problems(selected, data)
 
 
-def _image_problems(
-    pair: Pair, columns: tuple[str, ...], summarise: "_Summarise", mask: str | None
-) -> list[str]:
+def _image_problems(pair: Pair, columns: tuple[str, ...], summarise: "_Summarise", mask: str | None) -> list[str]:
     """Problems of one row's images."""
     where = f"row {pair.row} (case {pair.case})"
     needed = pair.split in _NEEDED
@@ -152,16 +145,12 @@ def _summariser(data: Data, targets: Targets | None) -> _Summarise:
         if role == "header":
             return _header(path)
         volume = read_volume(path)
-        return _ImageSummary(
-            volume.data.shape, volume.affine, _value_problem(volume.data, path, role, data, targets)
-        )
+        return _ImageSummary(volume.data.shape, volume.affine, _value_problem(volume.data, path, role, data, targets))
 
     return summarise
 
 
-def _value_problem(
-    image: NDArray[np.float32], path: Path, role: str, data: Data, targets: Targets | None
-) -> str:
+def _value_problem(image: NDArray[np.float32], path: Path, role: str, data: Data, targets: Targets | None) -> str:
     if role == "mask":
         wrong = targets.mask_problem(image) if targets is not None else ""
         return f"{path} {wrong}" if wrong else ""
@@ -185,9 +174,7 @@ def _header(path: Path) -> _ImageSummary:
     return _ImageSummary(shape, affine)
 
 
-def _grid_problems(
-    where: str, paths: Mapping[str, Path], summaries: Mapping[str, _ImageSummary]
-) -> list[str]:
+def _grid_problems(where: str, paths: Mapping[str, Path], summaries: Mapping[str, _ImageSummary]) -> list[str]:
     reference = summaries.get("degraded")
     if reference is None:
         return []

@@ -59,9 +59,7 @@ def condition_of(pair: Pair, data: Data) -> str:
     if not name:
         raise UserError(f"{where} has no {data.condition}, expected one of {', '.join(data.conditions)}")
     if name not in data.conditions:
-        raise UserError(
-            f"{where} has {data.condition} {quoted(name)}, expected one of {', '.join(data.conditions)}"
-        )
+        raise UserError(f"{where} has {data.condition} {quoted(name)}, expected one of {', '.join(data.conditions)}")
     return name
 
 
@@ -114,9 +112,7 @@ def one_hot(condition: str, data: Data) -> Array:
         return np.zeros(0, dtype=np.float32)
     if condition not in data.conditions:
         known = ", ".join(data.conditions) or "no condition at all"
-        requested = (
-            f"{data.condition or 'condition'} {quoted(condition)}" if condition else f"no {data.condition}"
-        )
+        requested = f"{data.condition or 'condition'} {quoted(condition)}" if condition else f"no {data.condition}"
         raise UserError(f"{requested} is asked for, the model knows {known}")
     code: Array = np.zeros(len(data.conditions), dtype=np.float32)
     code[data.conditions.index(condition)] = 1

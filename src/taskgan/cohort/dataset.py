@@ -14,16 +14,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import condition_of, one_hot, with_condition_planes
-from taskgan.cohort.course import ConditionSchedule
-from taskgan.cohort.images import read_shape
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.sampler import BalancedSampler
+from taskgan.cohort.sampling import BalancedSampler, ConditionSchedule
 from taskgan.cohort.slices import Case, input_files, load_case, with_neighbours
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
-from taskgan.phases import Phase
+from taskgan.images.volumes import read_shape
 from taskgan.recipe import Data, Target
+from taskgan.recipe.phases import Phase
 
 
 class Batch(NamedTuple):
@@ -92,9 +91,7 @@ class TrainingSlices:
         self._input_starts, held = _places(shared, [int(s[2]) for s in sizes])
         self._inputs = torch.zeros(held, len(data.inputs), *self.shape)
         self._clean = torch.zeros(total, *self.shape)
-        self._masks = (
-            torch.zeros(total, *self.shape, dtype=torch.uint8) if labels and targets.kind.dense else None
-        )
+        self._masks = torch.zeros(total, *self.shape, dtype=torch.uint8) if labels and targets.kind.dense else None
         self._labels = [_label(pair, targets, labels) for pair in self._rows]
         self._usable = np.zeros(total, dtype=bool)
 
@@ -157,7 +154,7 @@ class TrainingSlices:
         return counts
 
     def groups(self, *, balanced: bool | str, conditions: Sequence[str] = ()) -> list[list[list[int]]]:
-        """What :class:`~taskgan.cohort.sampler.BalancedSampler` draws from: usable slices by class and subject.
+        """What :class:`~taskgan.cohort.sampling.BalancedSampler` draws from: usable slices by class and subject.
 
         Args:
             balanced: One group per class, if the property has classes, or per value of a column; otherwise all
@@ -251,17 +248,12 @@ class Steps(Dataset[Batch]):
         phases: Sequence[Phase] = (),
     ) -> None:
         if batch_size % ranks:
-            raise UserError(
-                f"optimiser.batch_size = {batch_size} cannot be shared evenly between {ranks} devices"
-            )
+            raise UserError(f"optimiser.batch_size = {batch_size} cannot be shared evenly between {ranks} devices")
         self._slices, self._augment, self._seed = slices, data.augment, seed
         self._course = ConditionSchedule(phases, slices.slices_per_condition(), batch_size)
-        self._groups = {
-            key: slices.groups(balanced=data.balanced, conditions=key) for key in self._course.keys
-        }
+        self._groups = {key: slices.groups(balanced=data.balanced, conditions=key) for key in self._course.keys}
         self._orders = {
-            key: BalancedSampler(groups, batch_size=batch_size, seed=seed)
-            for key, groups in self._groups.items()
+            key: BalancedSampler(groups, batch_size=batch_size, seed=seed) for key, groups in self._groups.items()
         }
         # A block rather than every n-th position: labels alternate, so that a stripe would hold one label.
         self._own = slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
@@ -279,9 +271,7 @@ class Steps(Dataset[Batch]):
     def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs, clean, label = self._slices.sample(index)
         rng = np.random.default_rng([self._seed, 0, step, place])
-        inputs, clean, *masks = augment(
-            [inputs, clean], self._augment, rng, masks=[label] if label.ndim == 3 else []
-        )
+        inputs, clean, *masks = augment([inputs, clean], self._augment, rng, masks=[label] if label.ndim == 3 else [])
         return (
             with_condition_planes(inputs, self._slices.condition_code(index)),
             clean,
@@ -323,9 +313,7 @@ def _sortable(label: float | str) -> tuple[float, str]:
     return (0.0, label) if isinstance(label, str) else (label, "")
 
 
-def load_batches(
-    steps: Steps, step_numbers: Sequence[int], *, workers: int, pin: bool = False
-) -> Iterator[Batch]:
+def load_batches(steps: Steps, step_numbers: Sequence[int], *, workers: int, pin: bool = False) -> Iterator[Batch]:
     """The batches of some steps, in order, made by ``workers`` processes (0: in this one)."""
     loader: DataLoader[Batch] = DataLoader(
         steps,

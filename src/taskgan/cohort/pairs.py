@@ -125,9 +125,7 @@ def pairs_path(place: PathLike) -> Path:
     if place.is_dir():
         table = place / "pairs.csv"
         if not table.is_file():
-            raise UserError(
-                f"{place} holds no pairs.csv; expected a cohort folder (columns {', '.join(REQUIRED)})"
-            )
+            raise UserError(f"{place} holds no pairs.csv; expected a cohort folder (columns {', '.join(REQUIRED)})")
         return table
     if not place.is_file():
         raise UserError(f"{place} does not exist; expected a cohort folder or a pairs.csv")
@@ -160,9 +158,7 @@ def is_case_name(text: str) -> bool:
     return bool(text) and not text.startswith(".") and "/" not in text and "\\" not in text
 
 
-def _row(
-    number: int, values: dict[str, str], folder: Path, problems: list[str], row_of_case: dict[str, int]
-) -> Pair:
+def _row(number: int, values: dict[str, str], folder: Path, problems: list[str], row_of_case: dict[str, int]) -> Pair:
     columns = {k: (v or "").strip() for k, v in values.items() if k is not None}
     if None in values:
         problems.append(f"row {number} has more fields than the header")
@@ -185,9 +181,7 @@ def _row(
             if not math.isfinite(label):
                 raise ValueError
         except ValueError:
-            problems.append(
-                f"row {number} (case {case}) has label {quoted(columns['label'])}, expected a number"
-            )
+            problems.append(f"row {number} (case {case}) has label {quoted(columns['label'])}, expected a number")
     clean = columns.get("clean")
     return Pair(
         row=number,

@@ -1,11 +1,11 @@
 """Whether a run can have a projection layer, and onto what: said before anything is trained."""
 
-from taskgan.cohort.description import read_description
-from taskgan.cohort.images import read_shape
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import Pairs
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.settings import validated
 from taskgan.degrade.degradation import Degradation
+from taskgan.images.volumes import read_shape
 from taskgan.recipe import Generator, Recipe
 
 
@@ -49,9 +49,7 @@ def check_projection(recipe: Recipe, train: Pairs) -> None:
         return
     data, problems = recipe.data, []
     if recipe.unpaired:
-        problems.append(
-            "cycle_gan shows the generator images that were never degraded; expected another objective"
-        )
+        problems.append("cycle_gan shows the generator images that were never degraded; expected another objective")
     if data.condition:
         problems.append(
             f"with data.condition ({data.condition}) the input is another kind of image than what is restored; "
@@ -72,6 +70,4 @@ def check_projection(recipe: Recipe, train: Pairs) -> None:
             "so that their low-resolution pixels are others; expected one size, e.g. by taskgan prepare --crop"
         )
     if problems:
-        raise Problems(
-            f"generator.projection is {recipe.generator.projection:g}, which cannot be had here", problems
-        )
+        raise Problems(f"generator.projection is {recipe.generator.projection:g}, which cannot be had here", problems)

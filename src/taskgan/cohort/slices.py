@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import Volume, read_volume
-from taskgan.cohort.intensity import Intensity, fit_further, fit_intensity
 from taskgan.cohort.pairs import Pair
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
+from taskgan.images.intensity import Intensity, fit_further, fit_intensity
+from taskgan.images.volumes import Volume, read_volume
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
@@ -110,15 +110,11 @@ def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
     for column in data.inputs[1:]:
         path = pair.path(column)
         if path is None:
-            raise UserError(
-                f"row {pair.row} (case {pair.case}) names no image in the input column {quoted(column)}"
-            )
+            raise UserError(f"row {pair.row} (case {pair.case}) names no image in the input column {quoted(column)}")
         extra = read_volume(path)
         _same_shape(extra, source, path, pair)
         if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
-            raise UserError(
-                f"{path} has another affine than {pair.degraded.name}, expected images on one grid"
-            )
+            raise UserError(f"{path} has another affine than {pair.degraded.name}, expected images on one grid")
         channels.append(fit_further(data.intensity, intensity, extra.data, str(path)).apply(extra.data))
     return np.stack([to_slices(c) for c in channels], axis=1), intensity, source
 

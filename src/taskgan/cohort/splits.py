@@ -1,12 +1,14 @@
 """Splits that never share a subject and keep every label in every split."""
 
-from collections.abc import Hashable, Mapping, Sequence
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
-from taskgan.cohort.pairs import SPLITS
+from taskgan.cohort.pairs import SPLITS, Pair
 from taskgan.core.errors import UserError
+from taskgan.core.files import checksum
 
 Subject = TypeVar("Subject", bound=Hashable)
 DEFAULT_SHARES = (0.6, 0.15, 0.25)
@@ -29,9 +31,7 @@ def split_subjects(
         UserError: If a label has fewer than three subjects, or a share is not positive.
     """
     if len(shares) != len(SPLITS) or min(shares) <= 0:
-        raise UserError(
-            f"the shares of train, val and test must be three positive numbers, found {list(shares)}"
-        )
+        raise UserError(f"the shares of train, val and test must be three positive numbers, found {list(shares)}")
     fractions = np.asarray(shares, dtype=float) / sum(shares)
     rng = np.random.default_rng(seed)
     assigned: dict[Subject, str] = {}
@@ -51,3 +51,28 @@ def split_subjects(
         names = [name for name, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
         assigned.update({members[index]: name for index, name in zip(order, names, strict=True)})
     return assigned
+
+
+_LENGTH = 16
+
+
+def subject_digest(subject: str) -> str:
+    """A digest of a subject's name, 16 hex digits.
+
+    It keeps names out of a file that is passed on; it does not hide them from who can guess them.
+    """
+    return hashlib.sha256(subject.encode()).hexdigest()[:_LENGTH]
+
+
+def subject_digests(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    """Marks of all subjects, each once, sorted."""
+    return tuple(sorted({subject_digest(pair.subject) for pair in pairs}))
+
+
+def image_digests(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    """Digests of the clean images' files, each once, sorted: the same image is found under another name.
+
+    Bytes are compared, not voxels: an image that was written again is another one.
+    """
+    clean = {pair.clean for pair in pairs if pair.clean is not None and pair.clean.is_file()}
+    return tuple(sorted({checksum(path)[:_LENGTH] for path in clean}))

@@ -7,15 +7,15 @@ import numpy as np
 from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import with_condition_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
-from taskgan.cohort.sampler import BalancedSampler
-from taskgan.phases import Phase
+from taskgan.cohort.sampling import BalancedSampler
 from taskgan.recipe import Data
+from taskgan.recipe.phases import Phase
 
 
 class UnpairedSampler:
     """Which clean slice goes with each degraded one: a pure function of the seed and the step.
 
-    Clean slices come in an :class:`~taskgan.cohort.sampler.BalancedSampler` of their own, of the same groups under
+    Clean slices come in an :class:`~taskgan.cohort.sampling.BalancedSampler` of their own, of the same groups under
     another seed: labels and subjects are spread among them as among the degraded ones, so that a generator
     gains nothing by changing how often a label occurs. A draw that falls on the degraded slice's own subject
     is made anew among the others of its group; where its group has no other, among the other groups. A cohort
@@ -99,9 +99,7 @@ class UnpairedSteps(Steps):
         ranks: int = 1,
         phases: Sequence[Phase] = (),
     ) -> None:
-        super().__init__(
-            slices, data, batch_size=batch_size, seed=seed, rank=rank, ranks=ranks, phases=phases
-        )
+        super().__init__(slices, data, batch_size=batch_size, seed=seed, rank=rank, ranks=ranks, phases=phases)
         subjects = [slices.subject(index) for index in range(len(slices))]
         self._samplers = {
             key: UnpairedSampler(groups, subjects, batch_size=batch_size, seed=seed)

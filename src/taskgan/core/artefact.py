@@ -75,9 +75,7 @@ def verify(folder: Path) -> tuple[int, list[str]]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; expected one that taskgan made")
-    by_marker = {
-        path: differing(path) for path in sorted(folder.rglob("*.yaml")) if not path.name.startswith(".")
-    }
+    by_marker = {path: differing(path) for path in sorted(folder.rglob("*.yaml")) if not path.name.startswith(".")}
     known = {path: wrong for path, wrong in by_marker.items() if wrong is not None}
     if not known:
         raise UserError(f"{folder} holds nothing finished that has checksums: there is nothing to verify")

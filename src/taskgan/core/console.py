@@ -146,9 +146,7 @@ class Progress:
 
     def _pace(self, now: float) -> str:
         rate = self._rate(now)
-        rate_text = (
-            "" if rate is None else f"{rate:.1f} {self._unit}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
-        )
+        rate_text = "" if rate is None else f"{rate:.1f} {self._unit}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
         if self.done >= self._total:
             return f"{rate_text}  in {duration(now - self._began)}".strip()
         return "" if rate is None else f"{rate_text}  {duration((self._total - self.done) / rate)} left"

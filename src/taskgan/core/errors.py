@@ -1,9 +1,11 @@
 """What goes wrong: what a user did, in one sentence (exit code 2), and what the machine has no room for (3)."""
 
 import errno
+import gc
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,9 +43,7 @@ class Problems(UserError):
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = [f"  - {p}" for p in problems[:_MAX_SHOWN]]
         more = len(problems) - len(lines)
-        super().__init__(
-            "\n".join([f"{summary}: {count}", *lines, *([f"  … and {more} more"] if more else [])])
-        )
+        super().__init__("\n".join([f"{summary}: {count}", *lines, *([f"  … and {more} more"] if more else [])]))
 
 
 class Failed(UserError):
@@ -98,6 +98,31 @@ def disk_error_text(error: OSError) -> str:
     except OSError:
         free = ""
     name = str(error.filename) if isinstance(error.filename, str) else "a file"
-    return (
-        f"{name} cannot be written: {error.strerror or error}{free}; what was finished is kept: call it again"
-    )
+    return f"{name} cannot be written: {error.strerror or error}{free}; what was finished is kept: call it again"
+
+
+_SIGNS = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|failed to allocate|ALLOC_FAILED", re.IGNORECASE
+)
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What an error says of memory that ran out, in a sentence; None where it is another error.
+
+    Python raises ``MemoryError``, torch ``OutOfMemoryError`` or a ``RuntimeError`` of its allocator on the CPU or
+    of cuBLAS and cuDNN on a GPU.
+    """
+    text = " ".join(str(error).split())
+    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and _SIGNS.search(text)):
+        return None
+    # Torch goes on for a paragraph: how much was asked for is in the first sentences.
+    amount = re.search(r"(?:tried|unable) to allocate (?:about )?[\d.]+ ?\w+", text, re.IGNORECASE)
+    return f"out of memory ({amount[0][:1].lower()}{amount[0][1:]})" if amount else "out of memory"
+
+
+def free_memory() -> None:
+    """Free what a failed run held, on a GPU too; call it where its error is no longer held."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -82,9 +82,7 @@ def locked(
                 break
 
 
-def exclusive(
-    parameter: str, what: str, *, beside: bool = False
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a function hold the lock of its output (:func:`locked`) while it works.
 
     Args:

@@ -148,9 +148,7 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         if alias:
             if id(node) not in self._sizes:
-                raise yaml.MarkedYAMLError(
-                    problem="an alias inside the value that it means", problem_mark=mark
-                )
+                raise yaml.MarkedYAMLError(problem="an alias inside the value that it means", problem_mark=mark)
             self._aliased += self._sizes[id(node)]
             if self._aliased > _MAX_ALIASED:
                 problem = f"aliases that repeat more than {_MAX_ALIASED} values"

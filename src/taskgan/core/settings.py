@@ -91,7 +91,5 @@ def _key(place: Any, name: str, override: str) -> Any:
     if isinstance(place, dict):
         return name
     if not name.isdecimal() or len(name) > 9 or int(name) >= len(place):
-        raise UserError(
-            f"--set {override}: {quoted(name)} is no item of a list of {len(place)}, counted from 0"
-        )
+        raise UserError(f"--set {override}: {quoted(name)} is no item of a list of {len(place)}, counted from 0")
     return int(name)

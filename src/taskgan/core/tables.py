@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 Rows = list[tuple[int, dict[str, str]]]
 
 
-def csv_rows(
-    table: Path, required: Sequence[str] = (), *, empty: bool = False, whole_lines: bool = False
-) -> Rows:
+def csv_rows(table: Path, required: Sequence[str] = (), *, empty: bool = False, whole_lines: bool = False) -> Rows:
     """Rows of a table with their line numbers, as an editor counts them; header names are stripped.
 
     A row may be shorter or longer than the header: fields are then None, or stand under the key None.

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from taskgan.core.errors import UserError
 from taskgan.core.settings import Settings, validated
-from taskgan.generator import Blur, Down, Jpeg, Noise, Poisson, Step
+from taskgan.recipe.generator import Blur, Down, Jpeg, Noise, Poisson, Step
 
 Image = NDArray[np.float64]
 
@@ -71,9 +71,7 @@ def apply_noise(step: Noise | Poisson | Jpeg, image: Image, rng: np.random.Gener
     flat = image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
     turned = np.ascontiguousarray(np.swapaxes(flat, 0, 1))
     packed = io.BytesIO()
-    Pillow.fromarray(np.rint(np.clip(turned, 0, 1) * 255).astype(np.uint8)).save(
-        packed, "JPEG", quality=step.quality
-    )
+    Pillow.fromarray(np.rint(np.clip(turned, 0, 1) * 255).astype(np.uint8)).save(packed, "JPEG", quality=step.quality)
     with Pillow.open(packed) as opened:
         restored = np.asarray(opened, dtype=np.float64) / 255
     return np.ascontiguousarray(np.swapaxes(restored, 0, 1)).reshape(image.shape)

@@ -118,7 +118,7 @@ def _restore(fitted: Callable[[Path, Path], object] | None, cohort: Path, run: P
     elif fitted is not None:
         fitted(cohort, folder)
     else:
-        from taskgan.restore.files import restore
+        from taskgan.restore.run import restore
 
         restore(run / "model", [cohort / "pairs.csv"], folder, split="test", precision="32")
 
@@ -170,9 +170,7 @@ def _open_record(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     if path.is_file():
         record = read_yaml(path)
         if record.get("settings") != settings:
-            raise UserError(
-                f"{out} holds a demo with other settings; choose another folder or remove that one"
-            )
+            raise UserError(f"{out} holds a demo with other settings; choose another folder or remove that one")
         return record
     if folder_files(out):
         raise UserError(f"{out} exists and holds no demo; choose an empty folder")
@@ -190,7 +188,5 @@ def _record_stage(out: Path, record: dict[str, Any], name: str, seconds: float) 
     unit = 1024 if sys.platform != "darwin" else 1024**2
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    record["peak_memory_mb"] = max(
-        record["peak_memory_mb"], round((own + children * (os.cpu_count() or 1)) / unit)
-    )
+    record["peak_memory_mb"] = max(record["peak_memory_mb"], round((own + children * (os.cpu_count() or 1)) / unit))
     write_yaml(out / _RECORD, record)

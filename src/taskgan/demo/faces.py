@@ -48,9 +48,9 @@ def demo_faces(
             settings.
         Problems: If lists are malformed or name images that are missing.
     """
-    from taskgan.generator import Blur, Down
     from taskgan.prepare.lfw import LfwPreparation, find_data, prepare_lfw
-    from taskgan.prepare.lfw_subset import LfwSubset
+    from taskgan.prepare.lfw_lists import LfwSubset
+    from taskgan.recipe.generator import Blur, Down
 
     if data is None:
         raise UserError(NO_DATA)

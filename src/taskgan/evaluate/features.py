@@ -14,8 +14,7 @@ from taskgan.core.files import atomic
 from taskgan.core.parse import error_text
 from taskgan.core.tensors import load_arrays
 from taskgan.judges.readers import Reader
-from taskgan.recogniser.decision import middle_slices
-from taskgan.recogniser.together import read_volumes
+from taskgan.judges.slices import middle_slices, read_volumes
 
 Array = NDArray[np.float32]
 FILE = "features.npz"
@@ -65,9 +64,7 @@ class FeatureCollector:
         """Write the file, atomically, and tell for the record what is in it."""
         cases = list(self._features_by_image["clean"])
         arrays = {
-            i: np.stack([by_case[c] for c in cases])
-            for i, by_case in self._features_by_image.items()
-            if by_case
+            i: np.stack([by_case[c] for c in cases]) for i, by_case in self._features_by_image.items() if by_case
         }
         with atomic(path) as partial:
             np.savez(partial, allow_pickle=False, cases=np.array(cases), **arrays)

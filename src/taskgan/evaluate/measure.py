@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import Volume
+from taskgan.cohort.grids import MaskCache, relative_path
 from taskgan.cohort.pairs import Pair
+from taskgan.cohort.restorations import Restorations
 from taskgan.cohort.targets import Targets
 from taskgan.core.errors import UserError
 from taskgan.evaluate.features import FeatureCollector
-from taskgan.evaluate.grids import relative_path
-from taskgan.evaluate.masks import MaskCache
 from taskgan.evaluate.observers import Observer, ObserverView, observe
-from taskgan.evaluate.restorations import Restorations
-from taskgan.evaluate.settings import EvaluationSettings
+from taskgan.images.volumes import Volume
 from taskgan.judges.properties import OBSERVER
 from taskgan.judges.read import LoadedCase, PropertyReader, load_case_images, read_cases, read_suvr
 from taskgan.judges.readings import CLEAN, INPUT, Reading
+from taskgan.judges.settings import EvaluationSettings
 from taskgan.metrics import quality
 from taskgan.recipe import Data
 
@@ -45,7 +44,7 @@ class EvaluationContext:
         out: The evaluation folder; paths in the rows are relative to it.
         positions: Takes what the judge makes of the images, where the geometry is wanted.
         with_input: Whether the degraded image is another version of the clean one, so that it has a row too (see
-            :func:`taskgan.evaluate.compared.input_is_comparable`).
+            :func:`taskgan.cohort.grids.input_is_comparable`).
         masks: Those that were read last.
     """
 
@@ -94,10 +93,7 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
     images = [(case, name) for case in opened for name in case.volumes if name not in context.skipped_images]
     if context.positions is not None:
         context.positions.add(
-            {
-                (case.pair.case, "restored" if name == own else name): case.scaled(name)
-                for case, name in images
-            }
+            {(case.pair.case, "restored" if name == own else name): case.scaled(name) for case, name in images}
         )
     common = {case.pair.case: _common_columns(case.pair, context) for case in opened}
     read: dict[tuple[str, str], list[Reading]] = {}
@@ -107,9 +103,7 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
         _case_row(case, name, common[case.pair.case], read.get((case.pair.case, name), []), context)
         for case, name in images
     ]
-    clean = {
-        row["case"]: row["suvr_restored"] for row in rows if "suvr_restored" in row and row["method"] == CLEAN
-    }
+    clean = {row["case"]: row["suvr_restored"] for row in rows if "suvr_restored" in row and row["method"] == CLEAN}
     for row in rows:
         if row["case"] in clean:
             before = row["suvr_reference"] = clean[row["case"]]
@@ -127,9 +121,7 @@ def _load_case(pair: Pair, context: EvaluationContext) -> LoadedCase:
     return replace(case, masks={column: mask for column, mask in named.items() if mask is not None})
 
 
-def _case_row(
-    case: LoadedCase, method: str, common: Row, read: Sequence[Reading], context: EvaluationContext
-) -> Row:
+def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading], context: EvaluationContext) -> Row:
     """One image of a case."""
     image, truth, pair = case.volumes[method].data, case.volumes[CLEAN], case.pair
     own = method == context.restorations.method

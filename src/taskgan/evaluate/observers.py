@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.degrade.degradation import Degradation
-from taskgan.evaluate.checkerboard import checkerboard
-from taskgan.evaluate.lesions.detector import (
+from taskgan.judges.lesions.detector import (
+    LEAST,
     Detector,
     detectability,
     detected_lesions,
     false_lesions,
+    map_lesions,
     observer_image,
     signal_to_noise,
 )
-from taskgan.evaluate.lesions.places import LEAST, map_lesions
-from taskgan.evaluate.regions import region_ratio
-from taskgan.evaluate.rim import brain_csf_border, rim_ratio
+from taskgan.metrics.checkerboard import checkerboard
 from taskgan.metrics.quality import data_range
+from taskgan.metrics.regions import brain_csf_border, region_ratio, rim_ratio
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -77,7 +77,7 @@ def _with_error(name: str, view: ObserverView, measure: Callable[[Image], float]
 
 @dataclass(frozen=True)
 class RegionContrast:
-    """A ratio of two regions' means (:func:`taskgan.evaluate.regions.region_ratio`) and its error."""
+    """A ratio of two regions' means (:func:`taskgan.metrics.regions.region_ratio`) and its error."""
 
     name: str
     region: str
@@ -97,7 +97,7 @@ class RegionContrast:
 
 @dataclass(frozen=True)
 class Rim:
-    """The bright rim at CSF, see :mod:`taskgan.evaluate.rim`; lesions are left out where they are known."""
+    """The bright rim at CSF, see :mod:`taskgan.metrics.regions`; lesions are left out where they are known."""
 
     needs: tuple[str, ...] = ("brain", "csf", "white")
 
@@ -110,7 +110,7 @@ class Rim:
 
 @dataclass(frozen=True)
 class Checkerboard:
-    """Grid artefacts in the brain, see :mod:`taskgan.evaluate.checkerboard`."""
+    """Grid artefacts in the brain, see :mod:`taskgan.metrics.checkerboard`."""
 
     needs: tuple[str, ...] = ("brain",)
 
@@ -137,9 +137,7 @@ class Lesions:
         lesion_map = map_lesions(lesions, white, view.voxel_mm)
         columns: Columns = {"lesions_true": lesion_map.count}
         observed = (
-            observer_image(view.image, view.clean, brain, white, lesion_map, view.voxel_mm)
-            if detector
-            else None
+            observer_image(view.image, view.clean, brain, white, lesion_map, view.voxel_mm) if detector else None
         )
         if detector is None or observed is None:
             return columns
@@ -171,9 +169,7 @@ class BackProjection:
         return {"back_projection": self.degradation.consistency(view.image, view.degraded) / span}
 
 
-def observers(
-    detectors: Mapping[str, Detector], degradation: Degradation | None = None
-) -> tuple[Observer, ...]:
+def observers(detectors: Mapping[str, Detector], degradation: Degradation | None = None) -> tuple[Observer, ...]:
     """All observers of an evaluation.
 
     Args:

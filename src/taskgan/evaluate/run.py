@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort.description import read_description
-from taskgan.cohort.images import read_shape
-from taskgan.cohort.labels import invalid_labels
+from taskgan.cohort.folder import read_description
+from taskgan.cohort.grids import input_is_comparable, relative_path
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
-from taskgan.cohort.photos import is_photo_name
-from taskgan.cohort.targets import Targets
+from taskgan.cohort.restorations import Restorations, find_restorations
+from taskgan.cohort.targets import Targets, invalid_labels
 from taskgan.cohort.verification import VerificationPairs, read_verification_pairs
 from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import progress, say
@@ -19,31 +18,27 @@ from taskgan.core.files import PathLike, check_writable, folder_files, versions,
 from taskgan.core.lock import exclusive
 from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_case_table, write_case_table
-from taskgan.evaluate.compared import input_is_comparable
 from taskgan.evaluate.features import FILE, FeatureCollector
-from taskgan.evaluate.grids import relative_path
-from taskgan.evaluate.lesions.store import detectors_for
-from taskgan.evaluate.lesions.train import COLUMNS as LESION_MASKS
-from taskgan.evaluate.lesions.train import FittedDetector
 from taskgan.evaluate.measure import EvaluationContext, measure_cases
 from taskgan.evaluate.observers import observers
-from taskgan.evaluate.restorations import Restorations, find_restorations
-from taskgan.evaluate.settings import EvaluationSettings
 from taskgan.evaluate.summary import summarise, to_plain_values
-from taskgan.evaluate.verification.run import VerificationResult, verify_cohort
-from taskgan.evaluate.verification.table import write_verification
+from taskgan.evaluate.verification import VerificationResult, verify_cohort
+from taskgan.evaluate.verification_table import write_verification
+from taskgan.images.photos import is_photo_name
+from taskgan.images.volumes import read_shape
+from taskgan.judges.lesions.store import COLUMNS as LESION_MASKS
+from taskgan.judges.lesions.store import FittedDetector, detectors_for
 from taskgan.judges.read import property_readers, suvr_targets
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason, reader_description
 from taskgan.judges.readings import Reading, readings_table, write_readings
+from taskgan.judges.settings import EvaluationSettings
 from taskgan.recipe import Recipe, parse_recipe, read_recipe
 
 RECORD = "evaluation.yaml"
 _FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
 VOXELS_AT_ONCE = 2**18
 """Pixels of the photos that are held and read at once: 16 of 128×128."""
-_NO_INPUT = (
-    "the degraded image is another kind of image than the clean ones, so that it has no rows of its own"
-)
+_NO_INPUT = "the degraded image is another kind of image than the clean ones, so that it has no rows of its own"
 
 
 @exclusive("out", "the evaluation")
@@ -63,7 +58,7 @@ def evaluate(
     """Judge a folder of restored images, ours or any tool's.
 
     Args:
-        restored: Folder of restored images (see :func:`~taskgan.evaluate.restorations.find_restorations`).
+        restored: Folder of restored images (see :func:`~taskgan.cohort.restorations.find_restorations`).
         cohort: Cohort folder or table that they were restored from.
         out: Evaluation folder to make: ``readings.csv``, ``cases.csv``, ``features.npz`` (where there is a judge that
             tells its features), ``verification.csv`` (where the cohort lists pairs to verify), ``summary.json`` and,
@@ -219,9 +214,7 @@ def _readers(
     return default_readers(pairs, recipe, store), []
 
 
-def _measure_all(
-    rows: Sequence[Pair], context: EvaluationContext
-) -> tuple[list[dict[str, Any]], list[Reading]]:
+def _measure_all(rows: Sequence[Pair], context: EvaluationContext) -> tuple[list[dict[str, Any]], list[Reading]]:
     measured: list[dict[str, Any]] = []
     readings: list[Reading] = []
     with progress(f"evaluate {context.restorations.method}", len(rows), "cases") as bar:
@@ -342,9 +335,7 @@ def _select_cases(
             f"{restorations.folder} holds no image of the cases that the recipe selects in {pairs.source}"
         )
     if not chosen and split != "test":
-        raise UserError(
-            f"{restorations.folder} holds no image of a case with split {split!r} in {pairs.source}"
-        )
+        raise UserError(f"{restorations.folder} holds no image of a case with split {split!r} in {pairs.source}")
     if split != "test":
         notes.append(f"these are {split} cases: the figures are no test of the method")
     if not chosen:
@@ -352,20 +343,14 @@ def _select_cases(
         notes.append("none of the restored cases is a test case: these figures are no test of the method")
     elif len(chosen) < len(of_split):
         absent = [pair.case for pair in of_split if pair.case not in restorations.images]
-        notes.append(
-            f"{len(absent)} of {len(of_split)} {split} cases were not restored: {', '.join(absent[:10])}"
-        )
+        notes.append(f"{len(absent)} of {len(of_split)} {split} cases were not restored: {', '.join(absent[:10])}")
     restored_cases = {pair.case for pair in restored}
     others = [
-        pair
-        for pair in pairs.split(split)
-        if pair.case in restorations.images and pair.case not in restored_cases
+        pair for pair in pairs.split(split) if pair.case in restorations.images and pair.case not in restored_cases
     ]
     if others:
         chosen_by = ", ".join(f"{column} = {value}" for column, value in select.items())
-        notes.append(
-            f"{len(others)} restored {split} cases were left out, because the recipe selects {chosen_by}"
-        )
+        notes.append(f"{len(others)} restored {split} cases were left out, because the recipe selects {chosen_by}")
     seen_by_training = {pair.subject for pair in pairs if pair.split in ("train", "val")}
     both = sorted({pair.subject for pair in of_split} & seen_by_training)
     if both and split == "test":

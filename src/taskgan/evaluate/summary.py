@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from taskgan.evaluate.cases import OBSERVER_COLUMNS, QUALITY_METRICS, READER_NAMES
-from taskgan.evaluate.statistics import Interval, mean_interval
 from taskgan.judges.metrics import ReaderMetrics, flip_indicator, reader_metrics
-from taskgan.metrics.suvr import Agreement, agreement
+from taskgan.metrics.regions import Agreement, agreement
+from taskgan.stats import Interval, mean_interval
 
 
 def quality_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
@@ -62,7 +62,7 @@ def flipped_rows(rows: pd.DataFrame, clean: pd.DataFrame, reader: str) -> pd.Ser
 
 
 def suvr_agreement(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
-    """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.metrics.suvr.agreement`)."""
+    """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.metrics.regions.agreement`)."""
     return agreement(rows["suvr_restored"], rows["suvr_reference"], list(rows["subject"]), seed=seed)
 
 
@@ -102,9 +102,7 @@ def summarise(frame: pd.DataFrame) -> dict[str, Any]:
     for method in frame["method"].drop_duplicates():
         rows = frame[frame["method"] == method]
         by_method[str(method)] = _method_summary(rows, clean)
-        own = {
-            name: _method_summary(rows[rows["condition"] == name], clean) for name in condition_names(rows)
-        }
+        own = {name: _method_summary(rows[rows["condition"] == name], clean) for name in condition_names(rows)}
         if own:
             by_method[str(method)]["conditions"] = own
     summary: dict[str, Any] = to_plain_values(by_method)

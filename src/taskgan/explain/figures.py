@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.files import atomic
 from taskgan.explain.measures import NAMES, ObjectiveResult
 from taskgan.explain.problem import PointPairs, branch_points
 from taskgan.explain.train import METHODS, Method
-from taskgan.report.geometry_figure import draw_mapping
-from taskgan.report.style import LABEL_STYLES, axes_figure, method_style, save_figure
+from taskgan.page.pictures import draw_mapping
+from taskgan.page.style import LABEL_STYLES, axes_figure, method_style, save_figure
 
 Array = NDArray[np.float64]
 ACROSS, UP = (-1.9, 1.9), (-4.0, 1.75)
@@ -32,9 +33,7 @@ def figure4(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs, pa
         problem.text(0, 1.62, "clean domain", ha="center", va="top", fontsize=8)
         problem.text(0, -3.98, "degraded domain", ha="center", va="bottom", fontsize=8)
         problem.set_title("(a) The problem")
-        problem.set_xlabel(
-            "● label 0, ▲ label 1 (one in four);\ndotted: the border between labels", fontsize=8
-        )
+        problem.set_xlabel("● label 0, ▲ label 1 (one in four);\ndotted: the border between labels", fontsize=8)
         for letter, axis, method in zip("bcde", others, METHODS, strict=True):
             outcome = outcomes[method]
             restored = outcome.trained.final[:, _SEED]
@@ -80,13 +79,7 @@ def figure5(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs, pa
                 axis.plot(*held_out.clean[k], marker, color=colour, markerfacecolor="white", markersize=5)
                 axis.plot(*restored[k], marker, color=colour, markersize=5)
             mark_flipped(axis, restored[[k for k in picked if outcome.flipped[k, _SEED] > 0.5]])
-            order = (
-                "unpaired"
-                if back is not None
-                else "paired, and the label"
-                if method == "task_gan"
-                else "paired"
-            )
+            order = "unpaired" if back is not None else "paired, and the label" if method == "task_gan" else "paired"
             axis.set_title(f"{NAMES[method]}\n{order}", color=method_style(method, METHODS)[0])
             axis.set_xlabel(_cycle_caption(outcome, held_out) if back is not None else "", fontsize=8)
         figure.supxlabel(
@@ -121,9 +114,7 @@ def draw_degraded(axis: Any, held_out: PointPairs) -> None:
 
 def mark_flipped(axis: Any, points: Array) -> None:
     """Mark points that have lost their label."""
-    axis.plot(
-        *points.T, "o", markersize=8, markerfacecolor="none", markeredgecolor="black", markeredgewidth=0.9
-    )
+    axis.plot(*points.T, "o", markersize=8, markerfacecolor="none", markeredgecolor="black", markeredgewidth=0.9)
 
 
 def arrow_points(held_out: PointPairs) -> list[int]:
@@ -167,3 +158,56 @@ def _arrow(
         "connectionstyle": f"arc3,rad={bow}",
     }
     axis.annotate("", xy=tuple(end), xytext=tuple(start), arrowprops=arrow)
+
+
+FRAMES = 44
+_FRAME_MS, _LAST_MS = 130, 3000  # under ten seconds in all
+_DPI = 75
+
+
+def snapshot_steps(steps: int) -> tuple[int, ...]:
+    """Steps to look after, from 0 to the end: dense at first, when most happens."""
+    spaced = np.geomspace(1, steps + 1, min(FRAMES, steps + 1)) - 1
+    return tuple(int(k) for k in np.unique(spaced.round().astype(int)))
+
+
+def animate(outcomes: Mapping[Method, ObjectiveResult], held_out: PointPairs, path: Path) -> Path:
+    """Write the GIF; the first seed is drawn."""
+    from PIL import Image
+
+    steps = outcomes["l1"].trained.steps
+    frames = []
+    with axes_figure(1, len(METHODS), (9.6, 4.6), sharex=True, sharey=True) as (figure, axes):
+        moving = []
+        for axis, method in zip(axes[0], METHODS, strict=True):
+            draw_domain(axis)
+            draw_degraded(axis, held_out)
+            for label, (colour, marker) in enumerate(LABEL_STYLES[:2]):
+                (artist,) = axis.plot([], [], marker, color=colour, markersize=4.5)
+                moving.append((method, held_out.labels == label, artist))
+            axis.set_title(NAMES[method], color=method_style(method, METHODS)[0])
+        title = figure.suptitle("step 0", fontsize=10)
+        figure.canvas.draw()
+        figure.set_layout_engine("none")  # nothing may jump between frames
+        for k, step in enumerate(steps):
+            title.set_text(f"step {step} of {steps[-1]}")
+            for method, mine, artist in moving:
+                artist.set_data(*outcomes[method].trained.restored[k][mine, 0].T)
+            figure.set_dpi(_DPI)
+            figure.canvas.draw()
+            pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+            frames.append(Image.fromarray(np.ascontiguousarray(pixels)))
+    # One palette for all frames, or colours would flicker.
+    palette = frames[-1].quantize(160)
+    first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    with atomic(path) as partial:
+        first.save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=rest,
+            duration=[_FRAME_MS] * len(rest) + [_LAST_MS],
+            loop=0,
+            optimize=True,
+        )
+    return path

@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.evaluate import geometry
-from taskgan.evaluate.statistics import Interval, exact_rate, mean_interval
 from taskgan.explain.problem import PointPairs, nearest_branch
 from taskgan.explain.train import Method, TrainedObjective
+from taskgan.metrics import geometry
+from taskgan.stats import Interval, exact_rate, mean_interval
 
 Array = NDArray[np.float64]
 _RESAMPLES = 500
@@ -67,19 +67,14 @@ def measure_objective(trained: TrainedObjective, held_out: PointPairs) -> Object
     """Measure one objective."""
     restored = trained.final
     names = tuple(str(k) for k in range(len(held_out)))
-    mappings = [
-        geometry.FeatureMapping(restored[:, s], held_out.clean, names) for s in range(restored.shape[1])
-    ]
+    mappings = [geometry.FeatureMapping(restored[:, s], held_out.clean, names) for s in range(restored.shape[1])]
     labels, away = nearest_branch(restored)
     flipped = (labels != held_out.labels[:, None]).astype(np.float64)
     every = _measures(mappings, flipped, away, held_out.labels)
     single = [
-        _measures([m], flipped[:, [s]], away[:, [s]], held_out.labels, resamples=1)
-        for s, m in enumerate(mappings)
+        _measures([m], flipped[:, [s]], away[:, [s]], held_out.labels, resamples=1) for s, m in enumerate(mappings)
     ]
-    by_seed = {
-        f.name: [float(getattr(one, f.name).estimate) for one in single] for f in fields(MappingMeasures)
-    }
+    by_seed = {f.name: [float(getattr(one, f.name).estimate) for one in single] for f in fields(MappingMeasures)}
     return ObjectiveResult(trained, mappings, flipped, away, every, by_seed)
 
 

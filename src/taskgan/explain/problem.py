@@ -13,10 +13,16 @@ this is there to be seen: an illustration and no evidence. With no turn and litt
 well; with much noise none keeps the labels, because no label is left to keep.
 """
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 Array = NDArray[np.float64]
 MINORITY = 0.25
@@ -74,3 +80,41 @@ def nearest_branch(points: Array) -> tuple[Array, Array]:
         middle = branch_points(along, np.full_like(along, label))
         apart.append(np.linalg.norm(points[..., None, :] - middle, axis=-1).min(axis=-1))
     return (apart[1] < apart[0]).astype(np.float64), np.minimum(*apart)
+
+
+class StackedMLP(nn.Module):
+    """One multilayer perceptron a seed, side by side: seeds share no weights, so no gradient goes between them.
+
+    Layers of so few units take the same time for one seed as for five.
+
+    Args:
+        sizes: Units of each layer, inputs first.
+        seeds: How many networks.
+        generator: Of the first weights (He's rule).
+        shortcut: Add the input to the output, and start near the identity.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], seeds: int, generator: torch.Generator, *, shortcut: bool = False
+    ) -> None:
+        super().__init__()
+        self.shortcut = shortcut
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for k, (before, after) in enumerate(itertools.pairwise(sizes)):
+            last = k == len(sizes) - 2
+            gain = (0.1 if shortcut else 1.0) if last else math.sqrt(2)
+            weight = torch.randn(seeds, before, after, generator=generator)
+            self.weights.append(nn.Parameter(gain / math.sqrt(before) * weight))
+            self.biases.append(nn.Parameter(torch.zeros(seeds, 1, after)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Points (B, seeds, C) to outputs (B, seeds, C′) and the features (B, seeds, width) of each hidden layer."""
+        features: list[Tensor] = []
+        h = x.transpose(0, 1)
+        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            h = torch.baddbmm(bias, h, weight)
+            if k < len(self.weights) - 1:
+                h = F.leaky_relu(h, 0.2)
+                features.append(h.transpose(0, 1))
+        out = h.transpose(0, 1)
+        return (x + out if self.shortcut else out), features

@@ -14,13 +14,12 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import check_writable, versions
 from taskgan.core.lock import exclusive
-from taskgan.evaluate.statistics import Interval
-from taskgan.explain.animation import animate, snapshot_steps
-from taskgan.explain.figures import figure4, figure5
+from taskgan.explain.figures import animate, figure4, figure5, snapshot_steps
 from taskgan.explain.measures import NAMES, ObjectiveResult, findings, measure_objective
 from taskgan.explain.problem import draw_pairs
 from taskgan.explain.train import METHODS, ExplainSettings, Method, train_objective
-from taskgan.report.cells import Cell, Column, Table, number, range_text, text_cell, write_table
+from taskgan.page.cells import Cell, Column, Table, number, range_text, text_cell, write_table
+from taskgan.stats import Interval
 
 RECORD = "explain.yaml"
 _HELD_OUT = 100
@@ -54,9 +53,7 @@ def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bo
     """
     absent = [name for name in ("matplotlib", "PIL") if find_spec(name) is None]
     if absent:
-        raise UserError(
-            f"figures need {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
-        )
+        raise UserError(f"figures need {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'")
     check_writable(out, "the figures")
     settings = ExplainSettings(seed=seed) if steps is None else ExplainSettings(seed=seed, steps=steps)
     request = request_digest(out, settings=settings)

@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from taskgan.core.settings import Settings
-from taskgan.explain.networks import StackedMLP
-from taskgan.explain.problem import PointPairs
+from taskgan.explain.problem import PointPairs, StackedMLP
 from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
-from taskgan.objective.cycle import CycleTotal, cycle_loss
 from taskgan.objective.kinds import task_kind
-from taskgan.objective.pixel import pixel_loss
 from taskgan.objective.task import task_loss
-from taskgan.objective.total import TotalLoss
-from taskgan.task import Target
+from taskgan.objective.total import CycleTotal, TotalLoss, cycle_loss, pixel_loss
+from taskgan.recipe.task import Target
 
 Method = Literal["l1", "gan", "cycle_gan", "task_gan"]
 METHODS: tuple[Method, ...] = get_args(Method)

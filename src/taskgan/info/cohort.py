@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort.description import read_description
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, SPLITS, Pairs, read_pairs
 from taskgan.cohort.verification import SETS, read_verification_pairs
-from taskgan.info.kind import FolderKind
-from taskgan.info.lines import entry_lines, figures_text, lookup, next_step, taskgan_command
+from taskgan.info.lines import FolderKind, entry_lines, figures_text, lookup, next_step, taskgan_command
 
 _FEW = 8  # a column with no more values than this groups the cohort
 _OWN = {*REQUIRED_TO_RESTORE, "subject", "split", "clean", "label"}
@@ -44,9 +43,7 @@ def _screen(place: Path, record: Mapping[str, Any]) -> list[str]:
     lines += entry_lines("by", "; ".join(f"{name} {text}" for name, text in grouped.items()))
     lines += entry_lines("columns", ", ".join(name for name in record["columns"] if name not in grouped))
     compared = record.get("verification", {})
-    lines += entry_lines(
-        "verification", ", ".join(f"{count} {name} pairs" for name, count in compared.items())
-    )
+    lines += entry_lines("verification", ", ".join(f"{count} {name} pairs" for name, count in compared.items()))
     lines += entry_lines("measured", figures_text(description.get("measured")))
     settings = lookup(description, "settings")
     if isinstance(settings, Mapping):

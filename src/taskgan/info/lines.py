@@ -1,14 +1,56 @@
-"""Lines of a summary: entries, sentences, tables, numbers with intervals. They fit a terminal of 100 columns.
-
-What is shown was read from files that anybody may have edited: every function takes any value and shows what it can.
-"""
+"""One kind of folder that taskgan makes."""
 
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
+from taskgan.core.parse import parse_json, read_text
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """A kind of folder.
+
+    Attributes:
+        name: What it is called.
+        marker: The file that makes a folder one.
+        read_record: All that is recorded in a folder of the kind.
+        summarise: Its screenful, as lines, from the folder and that record.
+    """
+
+    name: str
+    marker: str
+    read_record: Callable[[Path], dict[str, Any]]
+    summarise: Callable[[Path, Mapping[str, Any]], list[str]]
+
+
+def yaml_reader(name: str) -> Callable[[Path], dict[str, Any]]:
+    """Reads one YAML file of a folder."""
+    return lambda folder: read_yaml(folder / name)
+
+
+def read_optional_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file; empty where there is none."""
+    return read_yaml(path) if path.is_file() else {}
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        UserError: If it holds something else.
+    """
+    content = parse_json(read_text(path), str(path))
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds {type(content).__name__}, expected an object")
+    return content
+
 
 WIDTH = 100
 _KEY = 13
@@ -55,9 +97,7 @@ def sentence_lines(title: str, texts: Any, *, most: int) -> list[str]:
 
 def interval_text(value: Any, digits: int, *, sign: bool = False) -> str:
     """``21.01 [19.80, 22.40]`` from ``estimate``, ``low`` and ``high``; a dash where unknown."""
-    middle, low, high = (
-        number_text(lookup(value, key), digits, sign=sign) for key in ("estimate", "low", "high")
-    )
+    middle, low, high = (number_text(lookup(value, key), digits, sign=sign) for key in ("estimate", "low", "high"))
     return middle if UNKNOWN in (low, high) else f"{middle} [{low}, {high}]"
 
 
@@ -72,8 +112,7 @@ def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as aligned columns, indented."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
 
 

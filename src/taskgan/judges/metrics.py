@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from taskgan.evaluate.statistics import Interval, auc_interval, exact_rate, mean_interval, subject_means
 from taskgan.judges.readings import CLEAN, Readings
+from taskgan.stats import Interval, auc_interval, exact_rate, mean_interval, subject_means
 
 Pool = Literal["any", "mean"]
 _GRID = 400
@@ -208,8 +208,7 @@ def _accuracy_groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tup
         positive = rows["truth"] > 0.5
         if positive.any() and not positive.all():
             groups += [
-                _correct_count(rows[part], pool)
-                for part in ((positive,) if classes else (positive, ~positive))
+                _correct_count(rows[part], pool) for part in ((positive,) if classes else (positive, ~positive))
             ]
     return groups
 
@@ -223,7 +222,5 @@ def _auc(known: pd.DataFrame) -> Interval:
     if len(intervals) == 1:
         return intervals[0]
     return (
-        Interval(float(np.mean([one.estimate for one in intervals])), math.nan, math.nan)
-        if intervals
-        else _UNKNOWN
+        Interval(float(np.mean([one.estimate for one in intervals])), math.nan, math.nan) if intervals else _UNKNOWN
     )

@@ -118,9 +118,7 @@ def class_names(target: "Target", pairs: Pairs) -> tuple[str, ...]:
             continue
         both = {(numbers[k], pairs.rows[k].columns.get(name, "")) for k in known}
         by_text = dict(both)
-        if len(both) == len(by_text) == len(set(by_text.values())) > 1 and all(
-            map(_is_word, by_text.values())
-        ):
+        if len(both) == len(by_text) == len(set(by_text.values())) > 1 and all(map(_is_word, by_text.values())):
             return tuple(_class_name(by_text, k, plain) for k in range(target.classes))
     return plain
 

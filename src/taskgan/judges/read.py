@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import Volume, read_volume
-from taskgan.cohort.intensity import fit_intensity
+from taskgan.cohort.grids import check_same_grid
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import to_slices
-from taskgan.evaluate.grids import check_same_grid
+from taskgan.images.intensity import fit_intensity
+from taskgan.images.volumes import Volume, read_volume
 from taskgan.judges.properties import OBSERVER, Property, target_property
 from taskgan.judges.readers import Reader
 from taskgan.judges.readings import CLEAN, INPUT, Reading
-from taskgan.metrics.suvr import composite_suvr
+from taskgan.judges.slices import middle_slices, read_volumes
+from taskgan.metrics.regions import composite_suvr
 from taskgan.recipe import IntensityTransform, Target
-from taskgan.recogniser.decision import middle_slices
-from taskgan.recogniser.together import read_volumes
 
 if TYPE_CHECKING:  # they bring torch
     from torch import Tensor
@@ -117,9 +116,7 @@ class PropertyReader:
         kind = self.targets.kind
         y = self._label(case, predictions[CLEAN])
         readings = (
-            self._mask_readings(case, predictions, y)
-            if kind.dense
-            else self._value_readings(case, predictions, y)
+            self._mask_readings(case, predictions, y) if kind.dense else self._value_readings(case, predictions, y)
         )
         return readings
 
@@ -138,7 +135,7 @@ class PropertyReader:
     def _value_readings(
         self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None"
     ) -> list[Reading]:
-        from taskgan.recogniser.figures import case_error, volume_label, volume_prediction
+        from taskgan.judges.figures import case_error, volume_label, volume_prediction
 
         assert y is not None  # only masks can be absent
         kind = self.targets.kind
@@ -160,10 +157,8 @@ class PropertyReader:
                 )
         return rows
 
-    def _mask_readings(
-        self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None"
-    ) -> list[Reading]:
-        from taskgan.recogniser.figures import case_error, volume_label, volume_prediction
+    def _mask_readings(self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None") -> list[Reading]:
+        from taskgan.judges.figures import case_error, volume_label, volume_prediction
 
         kind = self.targets.kind
         clean = kind.decision(volume_prediction(kind, predictions[CLEAN], len(predictions[CLEAN])))
@@ -173,11 +168,7 @@ class PropertyReader:
             mask, own = kind.decision(volume), None if y is None else volume_label(kind, y, len(outputs))
             error = nan if y is None else case_error(kind, outputs, y, len(outputs))
             clean_entries = kind.readings(volume, clean)
-            right = (
-                [nan] * len(clean_entries)
-                if own is None
-                else [e.prediction for e in kind.readings(volume, own)]
-            )
+            right = [nan] * len(clean_entries) if own is None else [e.prediction for e in kind.readings(volume, own)]
             for number, output in enumerate(self.property.outputs, start=1):
                 size = float((mask == number).sum()) * case.voxel_millilitres
                 target = nan if own is None else float((own == number).sum()) * case.voxel_millilitres
@@ -188,9 +179,7 @@ class PropertyReader:
                 )
         return rows
 
-    def _reading(
-        self, case: LoadedCase, image: str, output: str, prediction: float, target: float
-    ) -> Reading:
+    def _reading(self, case: LoadedCase, image: str, output: str, prediction: float, target: float) -> Reading:
         pair = case.pair
         key = (pair.case, pair.subject, pair.split, image, self.name, output)
         return Reading(*key, prediction, target, nan, nan, nan)
@@ -246,9 +235,7 @@ def suvr_targets(target: Target, pairs: Pairs) -> "Targets | None":
     return None if "label" in target.columns else Targets.for_table(Target(), pairs)
 
 
-def read_suvr(
-    case: LoadedCase, cut: float, labels: "Targets | None", skip: Collection[str] = ()
-) -> list[Reading]:
+def read_suvr(case: LoadedCase, cut: float, labels: "Targets | None", skip: Collection[str] = ()) -> list[Reading]:
     """The composite SUVR of every image against its cut; nothing without the masks ``cortex`` and ``reference``.
 
     Args:

@@ -13,8 +13,8 @@ from taskgan.core.files import checksum
 from taskgan.recipe import Recipe, Target
 
 if TYPE_CHECKING:  # they bring torch
+    from taskgan.judges.recogniser import Recogniser
     from taskgan.objective.task import TaskKind
-    from taskgan.recogniser.recogniser import Recogniser
 
 
 class Reader(Protocol):
@@ -48,13 +48,13 @@ class StoredReader:
 
     def features(self, slices: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features (S, F) of slices (S, H, W)."""
-        from taskgan.recogniser.features import slice_features
+        from taskgan.judges.slices import slice_features
 
         return slice_features(self.recogniser.network, slices)
 
     def description(self) -> dict[str, Any]:
         """Network, training and figures, for the record."""
-        from taskgan.recogniser.recogniser import WEIGHTS
+        from taskgan.judges.recogniser import WEIGHTS
 
         card = reader_description(self.recogniser)
         return {
@@ -74,8 +74,7 @@ def no_readers_reason(pairs: Pairs, target: Target | None = None) -> str:
         pairs: Its rows.
         target: The property; None is a binary one in the column ``label``.
     """
-    from taskgan.cohort.labels import untrainable_reason
-    from taskgan.cohort.targets import Targets
+    from taskgan.cohort.targets import Targets, untrainable_reason
 
     reason = untrainable_reason(pairs.split("train"), Targets.for_table(target or Target(), pairs))
     if not reason and not len(pairs.split("val")):
@@ -97,7 +96,7 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
     Returns:
         ``task`` and ``judge``.
     """
-    from taskgan.recogniser.store import recogniser_folder, recogniser_for
+    from taskgan.judges.store import recogniser_folder, recogniser_for
 
     readers: dict[str, Reader] = {}
     for name, settings in (("task", recipe.task.reader), ("judge", recipe.judge)):

@@ -73,9 +73,7 @@ def read_readings(folder: Path) -> pd.DataFrame:
     """
     path = folder / READINGS
     if not path.is_file():
-        raise UserError(
-            f"{folder} holds no {READINGS}; expected a folder that taskgan evaluate or audit made"
-        )
+        raise UserError(f"{folder} holds no {READINGS}; expected a folder that taskgan evaluate or audit made")
     needed = [name for name in READING_COLUMNS if name not in _OPTIONAL]
     table = read_frame(path, needed, _TEXT, optional=_OPTIONAL, empty=True)[list(READING_COLUMNS)]
     twice = table[table.duplicated(_KEY)]

@@ -31,9 +31,7 @@ def data_range(clean: Image) -> float:
     """
     width = float(clean.max()) - min(0.0, float(clean.min()))
     if width <= 0:
-        raise UserError(
-            f"a clean image is constant ({float(clean.max()):g} everywhere), expected a range of values"
-        )
+        raise UserError(f"a clean image is constant ({float(clean.max()):g} everywhere), expected a range of values")
     return width
 
 
@@ -105,9 +103,7 @@ def ssim_map(image: Image, clean: Image, *, span: float | None = None) -> NDArra
     try:
         from skimage.metrics import structural_similarity
     except ImportError:
-        raise UserError(
-            "SSIM needs scikit-image, which is not installed: pip install 'taskgan[report]'"
-        ) from None
+        raise UserError("SSIM needs scikit-image, which is not installed: pip install 'taskgan[report]'") from None
 
     if min(clean.shape[:2]) < _WINDOW:
         raise UserError(

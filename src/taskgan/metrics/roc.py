@@ -44,9 +44,7 @@ class RocCurve:
     def auc(self) -> Floats:
         """Area under the curve (…): P(a pair of one person is nearer than one of two), ties count one half."""
         steps = np.diff(self.false_accepts)
-        return np.asarray(
-            (steps * (self.true_accepts[..., 1:] + self.true_accepts[..., :-1]) / 2).sum(axis=-1)
-        )
+        return np.asarray((steps * (self.true_accepts[..., 1:] + self.true_accepts[..., :-1]) / 2).sum(axis=-1))
 
     @property
     def equal_error_rate(self) -> Floats:
@@ -115,9 +113,7 @@ def best_threshold(distances: ArrayLike, same: ArrayLike) -> float:
     return float((cuts[best] + cuts[min(best + 1, len(cuts) - 1)]) / 2)
 
 
-def accuracy(
-    distances: ArrayLike, same: ArrayLike, threshold: float, weights: ArrayLike | None = None
-) -> Floats:
+def accuracy(distances: ArrayLike, same: ArrayLike, threshold: float, weights: ArrayLike | None = None) -> Floats:
     """Share of right decisions at a threshold (…), see :func:`roc_curve` for the arguments."""
     truth = np.asarray(same, dtype=bool)
     right = (np.asarray(distances, dtype=np.float64) <= threshold) == truth

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from taskgan.networks.convolution import Conv2d
-from taskgan.networks.norm import norm_layer
+from taskgan.networks.layers import Conv2d, norm_layer
 from taskgan.networks.projection import Projection
-from taskgan.task import Norm
+from taskgan.recipe.task import Norm
 
 Output = Literal["nonnegative", "real", "unit"]
 
@@ -93,9 +92,7 @@ class UNet(nn.Module):
         if output not in ("nonnegative", "real", "unit"):
             raise ValueError(f"output is {output!r}, expected nonnegative, real or unit")
         if not 0 <= conditions < in_channels:
-            raise ValueError(
-                f"conditions is {conditions}, expected 0 to below the {in_channels} input channels"
-            )
+            raise ValueError(f"conditions is {conditions}, expected 0 to below the {in_channels} input channels")
         self.in_channels, self.dropout, self.dropout_layers = in_channels, dropout, dropout_layers
         self.residual, self.output = residual, output
         self.modulated = conditions if conditioning == "film" else 0
@@ -135,9 +132,7 @@ class UNet(nn.Module):
         """
         if z is not None and len(z) != len(x):
             raise ValueError(f"{len(z)} generators for {len(x)} images, expected one each")
-        images, condition = (
-            (x[:, : -self.modulated], self._condition_code(x)) if self.modulated else (x, None)
-        )
+        images, condition = (x[:, : -self.modulated], self._condition_code(x)) if self.modulated else (x, None)
         features, sizes = images.to(next(self.down.parameters()).dtype), []
         skips: list[Tensor] = []
         for level, layer in enumerate(self.down):
@@ -192,14 +187,8 @@ class UNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 transposed = isinstance(module, nn.ConvTranspose2d)
-                fan_in = module.in_channels * (
-                    4 if transposed else module.kernel_size[0] * module.kernel_size[1]
-                )
-                gain = (
-                    _LAST_GAIN
-                    if module is self.last
-                    else (2.0 / (1 + (0 if transposed else _LEAK) ** 2)) ** 0.5
-                )
+                fan_in = module.in_channels * (4 if transposed else module.kernel_size[0] * module.kernel_size[1])
+                gain = _LAST_GAIN if module is self.last else (2.0 / (1 + (0 if transposed else _LEAK) ** 2)) ** 0.5
                 nn.init.normal_(module.weight, std=gain / fan_in**0.5)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

@@ -49,9 +49,7 @@ class OrientedGradients(nn.Module):
         """
         count, channels, *frame = x.shape
         x = x.reshape(count * channels, 1, *frame)
-        maps = [
-            self._cells(x, scale).reshape(count, channels, _DIRECTIONS, _CELLS, _CELLS) for scale in _SCALES
-        ]
+        maps = [self._cells(x, scale).reshape(count, channels, _DIRECTIONS, _CELLS, _CELLS) for scale in _SCALES]
         features = [cells.mean(dim=1) for cells in maps]
         return torch.cat([cells.flatten(1) for cells in features], dim=1), features
 
@@ -82,3 +80,28 @@ def _blur(x: Tensor, sd: float) -> Tensor:
     kernel = weights.expand(count, 1, -1)
     x = F.conv2d(x.transpose(0, 1), kernel[:, :, :, None], groups=count)
     return F.conv2d(x, kernel[:, :, None, :], groups=count).transpose(0, 1)
+
+
+class Discriminant(nn.Module):
+    """A network, then a linear layer, which :mod:`taskgan.judges.discriminant` fits in closed form.
+
+    Args:
+        network: ``forward(x) -> (outputs (B, length), features)``.
+        length: Of its outputs.
+        outputs: Of the layer, at most ``length``; before it is fitted it passes the first of them on.
+    """
+
+    def __init__(self, network: nn.Module, length: int, outputs: int) -> None:
+        super().__init__()
+        if outputs > length:
+            raise ValueError(f"a discriminant makes {length} numbers fewer or as many, asked for {outputs}")
+        self.network = network
+        # Draws nothing: the network learns the same with and without it.
+        self.last: nn.Linear = nn.utils.skip_init(nn.Linear, length, outputs)  # type: ignore[no-untyped-call]
+        nn.init.eye_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, C, H, W) to (B, outputs) and the network's features."""
+        output, features = self.network(x)
+        return self.last(output), features

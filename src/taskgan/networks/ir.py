@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.convolution import Conv2d
-from taskgan.networks.norm import needs_bias, norm_layer
-from taskgan.task import Norm
+from taskgan.networks.layers import Conv2d, needs_bias, norm_layer
+from taskgan.recipe.task import Norm
 
 _STAGES = (2, 2, 2, 2)  # units; the 18-layer member of the family
 _GRID = 7  # what is left of 112 pixels after four halvings
@@ -106,9 +105,7 @@ class _Squeeze(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         fewer = max(_FEWEST, channels // _SQUEEZE)
-        self.weigh = nn.Sequential(
-            nn.Linear(channels, fewer), nn.ReLU(), nn.Linear(fewer, channels), nn.Sigmoid()
-        )
+        self.weigh = nn.Sequential(nn.Linear(channels, fewer), nn.ReLU(), nn.Linear(fewer, channels), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same, each channel times its weight in (0, 1)."""

@@ -69,9 +69,7 @@ class Projection(nn.Module):
             raise ValueError(f"the weight of a projection is {weight}, expected above 0 to 1")
         chain = Degradation(steps_from_values(degradation))
         if not chain.linear:
-            raise ValueError(
-                "a projection is onto what blur and down-sampling leave, other steps have no inverse"
-            )
+            raise ValueError("a projection is onto what blur and down-sampling leave, other steps have no inverse")
         self.weight, self.steps = weight, chain.steps
 
     def forward(self, restored: Tensor, degraded: Tensor) -> Tensor:

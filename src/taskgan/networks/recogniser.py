@@ -7,11 +7,11 @@ mapping (Figure 4) look inside.
 from importlib import import_module
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.convolution import Conv2d
-from taskgan.networks.norm import needs_bias, norm_layer
-from taskgan.task import NETWORKS, Norm
+from taskgan.networks.layers import Conv2d, needs_bias, norm_layer
+from taskgan.recipe.task import NETWORKS, Norm
 
 
 def recogniser_network(
@@ -28,8 +28,8 @@ def recogniser_network(
     Args:
         name: ``resnet18``: the published layout (He et al. 2016; the paper's T for PET). ``resnet10``: one
             block a stage instead of two. ``convnet``: :class:`ConvNet`. ``patch``:
-            :class:`~taskgan.networks.patch.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with squeeze
-            and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for faces):
+            :class:`~taskgan.networks.discriminator.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with
+            squeeze and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for faces):
             :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own.
             ``gradients``: :class:`~taskgan.networks.gradients.OrientedGradients`, which has nothing to learn. For
             properties of pixels ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
@@ -49,9 +49,7 @@ def recogniser_network(
         ValueError: If the name is unknown or a size is not positive.
     """
     if min(in_channels, width, outputs) < 1:
-        raise ValueError(
-            f"in_channels, width and outputs must be positive, got {in_channels}, {width}, {outputs}"
-        )
+        raise ValueError(f"in_channels, width and outputs must be positive, got {in_channels}, {width}, {outputs}")
     if name not in NETWORKS:
         raise ValueError(f"no recogniser network {name!r}: expected {', '.join(NETWORKS)}")
     facts = NETWORKS[name]
@@ -168,9 +166,7 @@ class ConvNet(nn.Module):
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
 
 
-def oriented_gradients(
-    *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int
-) -> nn.Module:
+def oriented_gradients(*, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> nn.Module:
     """:class:`~taskgan.networks.gradients.OrientedGradients`, whose width, norm and dropout count for nothing.
 
     Raises:
@@ -197,3 +193,32 @@ def _start(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+_FLAT = 0.05  # SD in network units of an image that has hardly anything to enlarge
+
+
+class PreparedNetwork(nn.Module):
+    """Coarser images, or images of one light, for a network that need not see more.
+
+    Args:
+        network: ``forward(x (B, C, H, W)) -> (outputs (B, …), features)``.
+        reduce: Edge of the squares of pixels that are averaged into one; what is left over at the end of a side is
+            averaged by itself.
+        standardise: Take the mean off every image and divide it by its SD (plus 0.05, so that noise is not blown up).
+    """
+
+    def __init__(self, network: nn.Module, *, reduce: int = 1, standardise: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        self.reduce, self.standardise = reduce, standardise
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, C, H, W) to what the network gives for the prepared images."""
+        if self.reduce > 1:
+            x = F.avg_pool2d(x, self.reduce, ceil_mode=True, count_include_pad=False)
+        if self.standardise:
+            variance, mean = torch.var_mean(x, dim=(1, 2, 3), correction=0, keepdim=True)
+            x = (x - mean) / (variance.sqrt() + _FLAT)
+        output: tuple[Tensor, list[Tensor]] = self.network(x)
+        return output

@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.convolution import Conv2d
-from taskgan.networks.norm import norm_layer
-from taskgan.task import Norm
+from taskgan.networks.layers import Conv2d, norm_layer
+from taskgan.recipe.task import Norm
 
 _DEPTH = 3
 _DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # Yu and Koltun's context network
@@ -32,8 +31,7 @@ class PixelUNet(nn.Module):
         super().__init__()
         widths = [width * 2**k for k in range(_DEPTH + 1)]
         self.down = nn.ModuleList(
-            _double(before, after, norm)
-            for before, after in zip([in_channels, *widths[:-1]], widths, strict=True)
+            _double(before, after, norm) for before, after in zip([in_channels, *widths[:-1]], widths, strict=True)
         )
         pairs = [(widths[k + 1] + widths[k], widths[k]) for k in reversed(range(_DEPTH))]
         self.up = nn.ModuleList(_double(before, after, norm) for before, after in pairs)

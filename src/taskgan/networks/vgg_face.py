@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.convolution import Conv2d
-from taskgan.task import NETWORKS
+from taskgan.networks.layers import Conv2d
+from taskgan.recipe.task import NETWORKS
 
 SIZE = 224
 """Pixels on either side of what the network sees."""
@@ -41,9 +41,7 @@ def convolutions(width: int) -> list[tuple[str, int, int]]:
 
 def layer_shapes(width: int) -> dict[str, tuple[int, ...]]:
     """Shape of the weights of every layer, ``conv1_1`` to ``fc8``, in order; biases are as long as the first axis."""
-    shapes: dict[str, tuple[int, ...]] = {
-        name: (after, before, 3, 3) for name, before, after in convolutions(width)
-    }
+    shapes: dict[str, tuple[int, ...]] = {name: (after, before, 3, 3) for name, before, after in convolutions(width)}
     last, full = _BLOCKS[-1][0] * width, descriptor_length(width)
     side = SIZE // 2 ** len(_BLOCKS)
     return {**shapes, "fc6": (full, last * side * side), "fc7": (full, full), "fc8": (IDENTITIES, full)}
@@ -113,9 +111,7 @@ class VggFaceRecogniser(nn.Module):
     def __init__(self, *, width: int = 64, outputs: int, in_channels: int = 1) -> None:
         super().__init__()
         if outputs != descriptor_length(width):
-            raise ValueError(
-                f"VGG-Face of width {width} gives {descriptor_length(width)}, asked for {outputs}"
-            )
+            raise ValueError(f"VGG-Face of width {width} gives {descriptor_length(width)}, asked for {outputs}")
         if in_channels not in (1, 3):
             raise ValueError(f"VGG-Face reads grey or colour images, got {in_channels} channels")
         self.network = VggFace(width=width)

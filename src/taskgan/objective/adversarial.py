@@ -35,9 +35,7 @@ def feature_matching(
         ValueError: If the two sides differ in layers, or a layer does not exist.
     """
     if len(restored) != len(clean) or not clean:
-        raise ValueError(
-            f"got {len(restored)} restored and {len(clean)} clean layers, expected the same, not 0"
-        )
+        raise ValueError(f"got {len(restored)} restored and {len(clean)} clean layers, expected the same, not 0")
     picked = list(layers) if layers is not None else list(range(min(1, len(clean) - 1), len(clean)))
     if not picked or min(picked) < 0 or max(picked) >= len(clean):
         raise ValueError(f"feature layers {picked}: the discriminator has layers 0 to {len(clean) - 1}")
@@ -45,9 +43,7 @@ def feature_matching(
     return torch.stack(distances).mean()
 
 
-def discriminator_loss(
-    clean: Tensor, restored: Tensor, form: Form = "bce", label_smoothing: float = 0.0
-) -> Tensor:
+def discriminator_loss(clean: Tensor, restored: Tensor, form: Form = "bce", label_smoothing: float = 0.0) -> Tensor:
     """D's own loss per pair: it learns D(x) = 1 and D(x̂) = 0.
 
     The paper does not write it (minimising Eq. 2 over D would let D answer with a constant). Half the sum of

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from taskgan.task import LossForm, Target
+from taskgan.recipe.task import LossForm, Target
 
 
 class OutputReading(NamedTuple):
@@ -35,7 +35,7 @@ class TaskKind(ABC):
 
     Attributes:
         measure: Name of the error and what it is, for tables.
-        dense, by_class, partial, several, anchored, standardised: See :class:`~taskgan.task.KindFacts`.
+        dense, by_class, partial, several, anchored, standardised: See :class:`~taskgan.recipe.task.KindFacts`.
 
     Args:
         target: The property.
@@ -138,9 +138,7 @@ def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor | None, label: Ten
     if clean is None:
         return loss
     if restored.shape != clean.shape:
-        raise ValueError(
-            f"outputs for restored {tuple(restored.shape)} and clean {tuple(clean.shape)} differ"
-        )
+        raise ValueError(f"outputs for restored {tuple(restored.shape)} and clean {tuple(clean.shape)} differ")
     return loss + kind.loss(clean, label)
 
 
@@ -162,9 +160,7 @@ def feature_distance(restored: Sequence[Tensor], clean: Sequence[Tensor]) -> Ten
         ValueError: If the two sides have different numbers of layers, or none.
     """
     if len(restored) != len(clean) or not clean:
-        raise ValueError(
-            f"got {len(restored)} restored and {len(clean)} clean layers, expected the same, not 0"
-        )
+        raise ValueError(f"got {len(restored)} restored and {len(clean)} clean layers, expected the same, not 0")
     distances = []
     for ours, theirs in zip(restored, clean, strict=True):
         target = theirs.detach().flatten(1)

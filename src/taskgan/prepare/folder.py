@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from taskgan.cohort.description import complete
+from taskgan.cohort.folder import complete
 from taskgan.cohort.pairs import SPLITS, is_case_name
-from taskgan.cohort.photos import is_photo_name
 from taskgan.cohort.splits import DEFAULT_SHARES
 from taskgan.core.console import say
 from taskgan.core.errors import Problems, UserError
@@ -16,7 +15,8 @@ from taskgan.core.files import PathLike, checksum, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
-from taskgan.prepare.names import assign_splits
+from taskgan.images.photos import is_photo_name
+from taskgan.prepare.output import assign_splits
 from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
 from taskgan.prepare.sources import PhotoSource
 from taskgan.prepare.table import InputTable, TableRow, read_table

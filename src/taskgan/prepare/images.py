@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from taskgan.cohort.images import SUFFIXES, read_sidecar, read_volume
+from taskgan.cohort.slices import AFFINE_MM
 from taskgan.core.errors import UserError
-from taskgan.prepare.dicom.series import SeriesFilter, read_series
+from taskgan.images.dicom.series import SeriesFilter, read_series
+from taskgan.images.volumes import SUFFIXES, read_sidecar, read_volume
 
 Array = NDArray[np.float32]
 
@@ -80,3 +82,68 @@ def _canonical(data: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray
     turn = nib.orientations.io_orientation(affine)
     turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
     return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
+
+
+Affine = NDArray[np.float64]
+Shape = tuple[int, ...]
+
+
+def grid_difference(shape: Shape, affine: Affine, other_shape: Shape, other_affine: Affine) -> str:
+    """How a grid differs from another, as the middle of a sentence; empty where they agree.
+
+    Args:
+        shape: (X, Y, Z) of the image that is spoken of.
+        affine: Its voxel to world, mm.
+        other_shape: Of the image that it should agree with.
+        other_affine: Likewise. Entries may differ by 0.001 mm, what a quaternion can cost.
+    """
+    if shape != other_shape:
+        return f"has shape {format_shape(shape)}, expected {format_shape(other_shape)}"
+    apart = float(np.abs(affine - other_affine).max())
+    if apart > AFFINE_MM:
+        return f"has another affine (they differ by up to {apart:.3g} mm), expected the same"
+    return ""
+
+
+def format_shape(shape: Shape) -> str:
+    """``288×288×22``."""
+    return "×".join(map(str, shape))
+
+
+def describe_grid(shape: Shape, affine: Affine) -> str:
+    """``288×288×22 at 0.8×0.8×6 mm``."""
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    return f"{format_shape(shape)} at {'×'.join(f'{edge:.3g}' for edge in edges)} mm"
+
+
+def resample(
+    data: Array, affine: Affine, shape: Shape, onto: Affine, *, nearest: bool = False
+) -> tuple[Array, float]:
+    """Bring an image onto another grid of the same world.
+
+    Linear interpolation in three dimensions without a low-pass filter: values are not smoothed beyond it, and
+    detail finer than the new grid is not taken out first. What lies more than half a voxel outside the image
+    is 0; within that border the nearest voxel counts, so that grids that differ by rounding keep their edges.
+
+    Args:
+        data: (X, Y, Z).
+        affine: Its voxel to world, mm.
+        shape: Of the new grid.
+        onto: Its voxel to world, mm.
+        nearest: Take the nearest voxel, for masks.
+
+    Returns:
+        The values on the new grid, and the share of its voxels that the image covers.
+    """
+    to_old = np.linalg.inv(affine) @ onto
+    matrix, offset = to_old[:3, :3], to_old[:3, 3]
+    order: Literal[0, 1] = 0 if nearest else 1
+    values: Array = ndimage.affine_transform(
+        data, matrix, offset, output_shape=shape, output=np.dtype(np.float32), order=order, mode="nearest"
+    )
+    inside = np.ones(shape, dtype=bool)
+    index = np.meshgrid(*(np.arange(n, dtype=np.float64) for n in shape), indexing="ij", sparse=True)
+    for axis, length in enumerate(data.shape):
+        place = offset[axis] + sum(matrix[axis, k] * index[k] for k in range(3))
+        inside &= (place >= -0.5 - 1e-6) & (place <= length - 0.5 + 1e-6)
+    return np.asarray(np.where(inside, values, 0.0), dtype=np.float32), float(inside.mean())

@@ -8,16 +8,24 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from taskgan.cohort.description import complete
+from taskgan.cohort.folder import complete
 from taskgan.cohort.pairs import SPLITS
-from taskgan.cohort.photos import is_photo_name
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, checksum, versions, write_rows
 from taskgan.core.lock import exclusive
 from taskgan.degrade.degradation import Degradation
-from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, check_lists, find_list, read_list
-from taskgan.prepare.lfw_subset import LfwSubset, draw_subset
+from taskgan.images.photos import is_photo_name
+from taskgan.prepare.lfw_lists import (
+    NAMES,
+    LfwSubset,
+    PairList,
+    case_of,
+    check_lists,
+    draw_subset,
+    find_list,
+    read_list,
+)
 from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
 from taskgan.prepare.sources import PhotoSource
 
@@ -139,9 +147,7 @@ def _people(folder: Path) -> dict[str, list[Path]]:
     images = {}
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
         start = f"{place.name}_"
-        paths = sorted(
-            path for path in place.iterdir() if is_photo_name(path) and path.name.startswith(start)
-        )
+        paths = sorted(path for path in place.iterdir() if is_photo_name(path) and path.name.startswith(start))
         names = Counter(path.stem.lower() for path in paths)
         twice = [path.name for path in paths if names[path.stem.lower()] > 1]
         if twice:
@@ -170,9 +176,7 @@ def split_people(people: Sequence[str], test: frozenset[str], settings: LfwPrepa
     count = min(len(others) - 1, max(1, round(settings.validation * len(others))))
     order = np.random.default_rng(settings.seed).permutation(len(others))
     validation = {others[index] for index in order[:count]}
-    return {
-        person: "test" if person in test else "val" if person in validation else "train" for person in people
-    }
+    return {person: "test" if person in test else "val" if person in validation else "train" for person in people}
 
 
 def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> list[PhotoSource]:

@@ -12,20 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from taskgan.cohort.begun import is_complete
-from taskgan.cohort.description import write_description
-from taskgan.cohort.images import read_volume
+from taskgan.cohort.folder import is_complete, write_description
 from taskgan.cohort.pairs import write_pairs
-from taskgan.cohort.photos import Photo, read_photo
-from taskgan.cohort.write_photo import write_photo
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import check_writable, remove_partial
 from taskgan.core.settings import Settings
 from taskgan.degrade.degradation import Degradation
-from taskgan.generator import Step
+from taskgan.images.photos import Photo, read_photo, write_photo
+from taskgan.images.volumes import read_volume
 from taskgan.prepare.output import remove_cohort
 from taskgan.prepare.sources import PhotoSource, SourceRecord, check_unchanged, reset_sources, source_records
+from taskgan.recipe.generator import Step
 
 Array = NDArray[np.float32]
 
@@ -142,9 +140,7 @@ def begin_cohort(
     return True
 
 
-def pair_rows(
-    sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Path
-) -> list[dict[str, object]]:
+def pair_rows(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Path) -> list[dict[str, object]]:
     """The rows of ``pairs.csv``; a clean image of the user's is named as seen from the cohort."""
     rows = []
     for source in sources:
@@ -215,9 +211,7 @@ def _cropped(pixels: Array, edge: int, path: Path) -> Array:
     if not edge:
         return pixels
     if min(pixels.shape[:2]) < edge:
-        raise UserError(
-            f"{path} has {pixels.shape[0]}×{pixels.shape[1]} pixels, too few for a crop of {edge}×{edge}"
-        )
+        raise UserError(f"{path} has {pixels.shape[0]}×{pixels.shape[1]} pixels, too few for a crop of {edge}×{edge}")
     x, y = ((n - edge) // 2 for n in pixels.shape[:2])
     return pixels[x : x + edge, y : y + edge]
 
@@ -231,9 +225,7 @@ def _resized(pixels: Array, edge: int) -> Array:
         return pixels
     width, height = (max(1, round(n * edge / min(shape))) for n in shape)
     bands = [np.ascontiguousarray(pixels[:, :, band].T) for band in range(pixels.shape[2])]
-    resized = [
-        np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS)) for band in bands
-    ]
+    resized = [np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS)) for band in bands]
     return np.asarray(np.clip(np.stack([band.T for band in resized], axis=2), 0, 1), dtype=np.float32)
 
 

@@ -103,6 +103,4 @@ def reset_sources(out: Path, marks: Mapping[str, SourceRecord]) -> None:
 def _read_records(out: Path) -> dict[str, SourceRecord]:
     if not (out / FILE).is_file():
         return {}
-    return {
-        row["case"]: SourceRecord(row["image"], row["sha256"]) for _, row in csv_rows(out / FILE, _COLUMNS)
-    }
+    return {row["case"]: SourceRecord(row["image"], row["sha256"]) for _, row in csv_rows(out / FILE, _COLUMNS)}

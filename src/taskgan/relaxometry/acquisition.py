@@ -4,19 +4,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from taskgan.cohort.images import Volume, read_volume
-from taskgan.cohort.mdme import PARTS, input_columns
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import AFFINE_MM
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.simulate.mr.sequences import Mdme, mdme_signal
-from taskgan.simulate.mr.tissues import TABLE
+from taskgan.core.settings import Settings
+from taskgan.images.volumes import Volume, read_volume
+from taskgan.physics.mdme import PARTS, input_columns
+from taskgan.physics.sequences import Mdme, mdme_signal
+from taskgan.physics.tissues import TABLE
 
 _COLUMN = re.compile(r"delay(\d+)_echo(\d+)_(real|imag)")
 Columns = dict[str, tuple[int, int, str]]
@@ -27,7 +29,7 @@ def acquisition_columns(pairs: Pairs) -> Columns:
     """Which columns of a table are the input: complex images, or real ones with their sign.
 
     ``degraded`` is the real part at the longest delay and the first echo; the others are called like
-    ``delay1_echo2_imag`` (:func:`taskgan.cohort.mdme.input_columns`).
+    ``delay1_echo2_imag`` (:func:`taskgan.physics.mdme.input_columns`).
 
     Raises:
         UserError: If columns are missing; they are named.
@@ -72,9 +74,7 @@ class Acquisition:
         for column, key in columns.items():
             path = pair.degraded if column == "degraded" else pair.path(column)
             if path is None:
-                raise UserError(
-                    f"row {pair.row} (case {pair.case}) names no image in the column {quoted(column)}"
-                )
+                raise UserError(f"row {pair.row} (case {pair.case}) names no image in the column {quoted(column)}")
             files[key] = path
         return cls(pair.subject, files)
 
@@ -148,3 +148,35 @@ def rows_by_input(pairs: Sequence[Pair], columns: Columns) -> list[list[int]]:
         key = tuple(str(pair.degraded) if c == "degraded" else pair.columns.get(c, "") for c in columns)
         groups.setdefault((str(pair.folder), *key), []).append(number)
     return list(groups.values())
+
+
+class Relaxometry(Settings):
+    """Settings of the fit.
+
+    Attributes:
+        t1: Smallest and largest T1.
+        t2: Smallest and largest T2.
+        b1: ``smooth``: a polynomial over the head, fitted to all of its voxels; ``nominal``: 1 everywhere, which
+            has the T1 of every voxel wrong where the transmit field is not nominal.
+        b1_range: Smallest and largest B1 that is looked for.
+        b1_degree: Total degree of the polynomial; lower where there are too few voxels for it.
+        b1_block: Edge of the blocks of voxels that share one B1 before the polynomial is fitted.
+        signal: A voxel is fitted if its energy over all images is this many times what noise alone gives; the
+            others are air, and 0 in every map and contrast.
+    """
+
+    t1: tuple[float, float] = (100.0, 6000.0)
+    t2: tuple[float, float] = (5.0, 3000.0)
+    b1: Literal["smooth", "nominal"] = "smooth"
+    b1_range: tuple[float, float] = (0.6, 1.4)
+    b1_degree: int = Field(default=6, ge=0, le=10)
+    b1_block: float = Field(default=12.0, gt=0)
+    signal: float = Field(default=3.0, ge=1)
+
+    @model_validator(mode="after")
+    def _ranges(self) -> "Relaxometry":
+        for name in ("t1", "t2", "b1_range"):
+            low, high = getattr(self, name)
+            if not 0 < low < high:
+                raise ValueError(f"{name} is {low:g} to {high:g}, expected two rising values above 0")
+        return self

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.images import Volume, is_image_name, write_volume
-from taskgan.cohort.mdme import CONTRASTS
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, UserError
 from taskgan.core.lock import locked
+from taskgan.images.volumes import Volume, is_image_name, write_volume
+from taskgan.physics.mdme import CONTRASTS
 from taskgan.recipe import Data, Recipe
-from taskgan.relaxometry.acquisition import Columns, acquisition_columns
-from taskgan.relaxometry.calibrate import Calibration, calibrate, gain_warning
-from taskgan.relaxometry.fit import RelaxometryMaps
+from taskgan.relaxometry.acquisition import Columns, Relaxometry, acquisition_columns
+from taskgan.relaxometry.fit import RelaxometryMaps, synthesise
 from taskgan.relaxometry.protocol import ProtocolFile
 from taskgan.relaxometry.record import (
     SynthesisSettings,
@@ -27,9 +26,7 @@ from taskgan.relaxometry.record import (
     synthetic_sidecar,
     write_maps,
 )
-from taskgan.relaxometry.scans import Scan, find_scans, fit_scan
-from taskgan.relaxometry.settings import Relaxometry
-from taskgan.relaxometry.synthesis import synthesise
+from taskgan.relaxometry.scans import Calibration, Scan, calibrate, find_scans, fit_scan, gain_warning
 from taskgan.restore.inputs import Job, find_jobs
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import RECORD, RestorationRecord, check_output, is_written, write_image_sidecar
@@ -58,7 +55,7 @@ def restore_by_relaxometry(
     of a table without it, every contrast is made.
 
     Args:
-        inputs: Tables with the columns of :func:`taskgan.cohort.mdme.input_columns`, or folders that hold one.
+        inputs: Tables with the columns of :func:`taskgan.physics.mdme.input_columns`, or folders that hold one.
         out: Folder.
         recipe: Selects rows, and says how an evaluation reads the images.
         protocol_file: Protocol that goes before the sidecars.
@@ -172,9 +169,7 @@ def _inputs(inputs: Sequence[Path], data: Data, protocol_file: ProtocolFile) -> 
     named = {pair.columns[condition] for pair in pairs} - {""} if condition in pairs.columns else set()
     own = (*data.conditions, *(target.name for target in protocol_file.targets), *CONTRASTS, *sorted(named))
     known = tuple(name for name in dict.fromkeys(own) if not named or name in named)
-    return columns, data.model_copy(
-        update={"inputs": tuple(columns), "condition": condition, "conditions": known}
-    )
+    return columns, data.model_copy(update={"inputs": tuple(columns), "condition": condition, "conditions": known})
 
 
 def _sources(scans: Sequence[Scan]) -> dict[str, object]:

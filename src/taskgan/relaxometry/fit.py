@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
+from taskgan.physics.sequences import Mdme, SpinEcho, target_signal
+from taskgan.relaxometry.acquisition import Relaxometry
 from taskgan.relaxometry.noise import has_signal, noise_sd
-from taskgan.relaxometry.projection import Array, amplitudes, gram, recovery
-from taskgan.relaxometry.recover import fit_t1
-from taskgan.relaxometry.settings import Relaxometry
+from taskgan.relaxometry.projection import Array, amplitudes, fit_t1, gram, recovery
 from taskgan.relaxometry.transmit import transmit_field
-from taskgan.simulate.mr.sequences import Mdme
 
 _CHUNK = 65536  # voxels at once: what a core's cache and little memory hold
 
@@ -69,9 +68,7 @@ def fit_maps(
         raise ValueError(f"images are {images.shape}, expected (delays, echoes, X, Y, Z) of the protocol")
     parts = echoes * (2 if np.iscomplexobj(images) else 1)
     flat = images.reshape(delays, echoes, -1)
-    packed = np.concatenate(
-        [gram(flat[..., i : i + _CHUNK]) for i in range(0, flat.shape[-1], _CHUNK)], axis=1
-    )
+    packed = np.concatenate([gram(flat[..., i : i + _CHUNK]) for i in range(0, flat.shape[-1], _CHUNK)], axis=1)
     sd = noise_sd(packed, parts)
     at = np.flatnonzero(has_signal(packed, sd, delays * parts, settings.signal))
     if not at.size:
@@ -84,9 +81,7 @@ def fit_maps(
         part = slice(start, start + _CHUNK)
         t1[part], _ = fit_t1(packed[:, part], b1[part], protocol, settings.t1)
         shape_m = recovery(t1[part], b1[part], protocol)
-        t2[part], pd[part] = fit_decay(
-            amplitudes(flat[..., at[part]], shape_m), shape_m, sd, protocol, settings
-        )
+        t2[part], pd[part] = fit_decay(amplitudes(flat[..., at[part]], shape_m), shape_m, sd, protocol, settings)
 
     def volume(values: Array) -> NDArray[np.float32]:
         """Values of the fitted voxels as an image (X, Y, Z), 0 elsewhere."""
@@ -124,10 +119,28 @@ def fit_decay(
     log_size = 0.5 * np.log(power)
     te = (weight * echoes).sum(axis=0)
     mean = (weight * log_size).sum(axis=0)
-    slope = (weight * (echoes - te) * (log_size - mean)).sum(axis=0) / (weight * (echoes - te) ** 2).sum(
-        axis=0
-    )
+    slope = (weight * (echoes - te) * (log_size - mean)).sum(axis=0) / (weight * (echoes - te) ** 2).sum(axis=0)
     rate = np.clip(-slope, 1.0 / settings.t2[1], 1.0 / settings.t2[0])
     expected = np.exp(-echoes * rate)
     pd = (np.sqrt(power) * expected).sum(axis=0) / (expected**2).sum(axis=0)
     return 1.0 / rate, pd
+
+
+def synthesise(maps: RelaxometryMaps, target: SpinEcho) -> NDArray[np.float32]:
+    """The magnitude image that a sequence would give (:func:`~taskgan.physics.sequences.target_signal`).
+
+    One T1, T2 and density stand for a voxel, whatever is in it. Where CSF and tissue share one, the signals of
+    the two would cancel on T2-FLAIR (CSF is nearly nulled, but it has most of the density and T2), and those of
+    the mixed parameters do not: the bright rim of synthetic T2-FLAIR.
+
+    Args:
+        maps: Of the subject.
+        target: TR, TE and TI.
+
+    Returns:
+        (X, Y, Z), not negative, in the units of the input; 0 in air.
+    """
+    image = np.zeros(maps.t1.shape, dtype=np.float32)
+    inside = maps.t1 > 0
+    image[inside] = np.abs(target_signal(maps.pd[inside], maps.t1[inside], maps.t2[inside], target))
+    return image

@@ -2,7 +2,7 @@
 
 All delays of an echo have the same receive phase, density and T2 decay. Its D complex values are therefore
 c_e · m(T1, B1) + noise, with one complex c_e and the real recovery m of
-:func:`~taskgan.simulate.mr.sequences.mdme_signal` at full density and TE 0. For given m the best c_e is
+:func:`~taskgan.physics.sequences.mdme_signal` at full density and TE 0. For given m the best c_e is
 mᵀS_e / |m|², and what it leaves of the energy is tr R − mᵀR m / |m|² with the real D × D matrix
 R = Σ_e Re(S_e S_eᴴ). A voxel is thus a quadratic form, whatever its phases (10.1088/0266-5611/19/2/201).
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from taskgan.simulate.mr.sequences import Mdme, mdme_signal
+from taskgan.physics.sequences import Mdme, mdme_signal
 
 Array = NDArray[np.float64]
 
@@ -28,9 +28,7 @@ def recovery(t1: ArrayLike, b1: ArrayLike, protocol: Mdme) -> Array:
     Returns:
         (D, ...).
     """
-    return np.stack(
-        [mdme_signal(1.0, t1, 1.0, te=0.0, td=td, b1=b1, protocol=protocol) for td in protocol.delays]
-    )
+    return np.stack([mdme_signal(1.0, t1, 1.0, te=0.0, td=td, b1=b1, protocol=protocol) for td in protocol.delays])
 
 
 def gram(signal: NDArray[Any]) -> Array:
@@ -105,3 +103,47 @@ def evenly_spaced(count: int, most: int) -> NDArray[np.intp]:
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+
+
+T1_STEP = 0.05
+"""Of ln T1, on the grid."""
+_B1_BIN = 0.01  # voxels whose B1 is within a bin share the first, coarse look
+_ROUNDS = 4  # each finds T1 about four times closer
+
+
+def fit_t1(packed: Array, b1: Array, protocol: Mdme, limits: tuple[float, float]) -> tuple[Array, Array]:
+    """The T1 that explains most of a voxel's energy.
+
+    Args:
+        packed: R (D(D+1)/2, N).
+        b1: Relative to nominal (N,).
+        protocol: Delays, TR and angles.
+        limits: Smallest and largest T1, ms.
+
+    Returns:
+        T1, ms (N,), and the energy that it explains (N,).
+    """
+    low, high = np.log(limits)
+    grid = np.linspace(low, high, int(np.ceil((high - low) / T1_STEP)) + 1)
+    bins = np.round(b1 / _B1_BIN).astype(np.int64)
+    log_t1 = np.empty(len(b1))
+    order = np.argsort(bins, kind="stable")
+    values, starts = np.unique(bins[order], return_index=True)
+    for value, own in zip(values, np.split(order, starts[1:]), strict=True):
+        explained = atoms(recovery(np.exp(grid), value * _B1_BIN, protocol)).T @ packed[:, own]
+        log_t1[own] = grid[explained.argmax(axis=0)]
+
+    def score(at: Array) -> Array:
+        """Explained energy (N,) at ln T1 (N,)."""
+        return np.asarray((atoms(recovery(np.exp(at), b1, protocol)) * packed).sum(axis=0))
+
+    step = float(grid[1] - grid[0])
+    middle = score(log_t1)
+    for _ in range(_ROUNDS):
+        offset, _ = vertex(score(log_t1 - step), middle, score(log_t1 + step))
+        moved = np.clip(log_t1 + offset * step, low, high)
+        value = score(moved)
+        better = value >= middle
+        log_t1, middle = np.where(better, moved, log_t1), np.where(better, value, middle)
+        step /= 4.0
+    return np.exp(log_t1), middle

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import model_validator
 
-from taskgan.cohort.images import read_sidecar, sidecar
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml
 from taskgan.core.parse import quoted
 from taskgan.core.settings import Settings, validated
-from taskgan.simulate.mr.sequences import TARGETS, Mdme, SpinEcho
+from taskgan.images.volumes import read_sidecar, sidecar
+from taskgan.physics.sequences import TARGETS, Mdme, SpinEcho
 
 _LONGEST_S = 60.0  # no sequence has such a time: it is one in milliseconds
 _GRADIENT = ("GR", "GRE")
@@ -72,11 +72,7 @@ def input_protocol(images: Images, protocol_file: ProtocolFile) -> tuple[Mdme, s
         else:
             protocol, source = _from_sidecars(images, sides, delays, echoes)
     if (len(protocol.delays), len(protocol.echoes)) != (delays, echoes):
-        where = (
-            "the protocol file"
-            if source == "file"
-            else f"{sidecar(first)}, without times, so that the default"
-        )
+        where = "the protocol file" if source == "file" else f"{sidecar(first)}, without times, so that the default"
         raise UserError(
             f"{first.parent} has {delays} delays and {echoes} echoes, {where} has {len(protocol.delays)} and "
             f"{len(protocol.echoes)}; expected InversionTime and EchoTime in the sidecars, or --protocol FILE"
@@ -99,12 +95,8 @@ def _from_sidecars(
 
     every = list(images)
     values: dict[str, Any] = {
-        "delays": tuple(
-            times("InversionTime", [(d, e) for e in range(1, echoes + 1)]) for d in range(1, delays + 1)
-        ),
-        "echoes": tuple(
-            times("EchoTime", [(d, e) for d in range(1, delays + 1)]) for e in range(1, echoes + 1)
-        ),
+        "delays": tuple(times("InversionTime", [(d, e) for e in range(1, echoes + 1)]) for d in range(1, delays + 1)),
+        "echoes": tuple(times("EchoTime", [(d, e) for d in range(1, delays + 1)]) for e in range(1, echoes + 1)),
     }
     missing = []
     if all("RepetitionTime" in side for side in sides.values()):
@@ -154,9 +146,7 @@ def contrast_sequence(
     side = read_sidecar(clean) if clean is not None else {}
     if clean is not None and {"RepetitionTime", "EchoTime"} <= set(side):
         inverted = "InversionTime" in side
-        if (
-            inverted or shipped is None or shipped.ti is None
-        ):  # else the sidecar does not tell the whole of it
+        if inverted or shipped is None or shipped.ti is None:  # else the sidecar does not tell the whole of it
             values = {
                 "name": contrast,
                 "tr": _ms(side, "RepetitionTime", clean),

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.cohort.images import Volume, read_sidecar, write_volume
 from taskgan.cohort.pairs import Pair
 from taskgan.core.files import value_digest
+from taskgan.images.volumes import Volume, read_sidecar, write_volume
+from taskgan.physics.sequences import Mdme, SpinEcho
 from taskgan.recipe import Data, Recipe
+from taskgan.relaxometry.acquisition import Relaxometry
 from taskgan.relaxometry.fit import RelaxometryMaps
 from taskgan.relaxometry.protocol import ProtocolFile
-from taskgan.relaxometry.settings import Relaxometry
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import (
@@ -22,7 +23,6 @@ from taskgan.restore.record import (
     source_checksums,
     write_image_sidecar,
 )
-from taskgan.simulate.mr.sequences import Mdme, SpinEcho
 
 METHOD = "relaxometry"
 MAPS = "maps"
@@ -60,9 +60,7 @@ class SynthesisSettings:
         return own | ({"factors": dict(self.factors)} if self.factors else {})
 
 
-def relaxometry_origin(
-    setup: SynthesisSettings, recipe: Recipe, data: Data, training: Mapping[str, Any]
-) -> Origin:
+def relaxometry_origin(setup: SynthesisSettings, recipe: Recipe, data: Data, training: Mapping[str, Any]) -> Origin:
     """Who restored, for ``restored.yaml``.
 
     Args:

@@ -2,19 +2,25 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from taskgan.cohort.images import Volume, read_volume, stem
+import numpy as np
+
+from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
+from taskgan.images.volumes import Volume, read_sidecar, read_volume, stem
+from taskgan.physics.sequences import Mdme, SpinEcho
+from taskgan.recipe import Data
 from taskgan.relaxometry.acquisition import Acquisition, Columns, check_signed, rows_by_input
-from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps
-from taskgan.relaxometry.identifiable import check_identifiable
+from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps, synthesise
+from taskgan.relaxometry.noise import check_identifiable
 from taskgan.relaxometry.protocol import contrast_sequence, input_protocol
 from taskgan.relaxometry.record import SynthesisSettings
-from taskgan.restore.inputs import Job
-from taskgan.simulate.mr.sequences import Mdme, SpinEcho
+from taskgan.restore.inputs import Job, find_jobs
+from taskgan.restore.record import INTENSITY_FACTOR
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,10 @@ def _scan(group: Sequence[Job], columns: Columns, setup: SynthesisSettings, name
     pair = group[0].pair
     acquisition = Acquisition.from_row(pair, columns)
     protocol, source = input_protocol(acquisition.real, setup.protocol_file)
-    where = {"file": "the protocol file", "default": "the default protocol"}.get(
-        source, f"{acquisition.name}"
-    )
+    where = {"file": "the protocol file", "default": "the default protocol"}.get(source, f"{acquisition.name}")
     check_identifiable(protocol, setup.fit, where)
     targets = {
-        job.condition: contrast_sequence(job.condition, _true_image(job), setup.protocol_file)
-        for job in group
+        job.condition: contrast_sequence(job.condition, _true_image(job), setup.protocol_file) for job in group
     }
     check_signed(acquisition.read(), protocol, acquisition.name)
     return Scan(name, acquisition, tuple(group), protocol, source, targets)
@@ -109,3 +112,99 @@ def fit_scan(scan: Scan, setup: SynthesisSettings) -> tuple[RelaxometryMaps, Vol
         name=f"the input of {scan.acquisition.name}",
     )
     return fitted, source
+
+
+_DARK = 0.2  # of the brightest: below it noise and partial volume decide the ratio
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a contrast is multiplied with, and whose images that is from.
+
+    Attributes:
+        factors: By contrast; the others have 1.
+        seen: For ``restored.yaml``: whom it learnt from.
+    """
+
+    factors: Mapping[str, float] = field(default_factory=dict)
+    seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
+
+
+def gain_warning(jobs: Sequence[Job]) -> str:
+    """A warning where contrasts have units that the input's signal does not tell; empty where none has.
+
+    The sidecars of what ``taskgan prepare mr`` wrote say so: each conventional image has an ``IntensityFactor`` of
+    its own. Images of the simulator share one gain; of others nothing is known.
+    """
+    contrasts = {
+        job.condition
+        for job in jobs
+        if job.pair.clean is not None and INTENSITY_FACTOR in read_sidecar(job.pair.clean)
+    }
+    if not contrasts:
+        return ""
+    return (
+        f"the true images of {', '.join(sorted(contrasts))} have a scale of their own ({INTENSITY_FACTOR} in their "
+        "sidecars), the synthesised ones have the input's: errors between them say nothing about the fit without "
+        "--calibrate N, a factor for each contrast from N training subjects"
+    )
+
+
+def calibrate(
+    place: Path,
+    out: Path,
+    columns: Columns,
+    data: Data,
+    setup: SynthesisSettings,
+    *,
+    acquisitions: int,
+    contrasts: Sequence[str],
+) -> Calibration:
+    """Fit the first training acquisitions of a table and compare their contrasts with the true ones.
+
+    The factor of a contrast is the mean over acquisitions of the median ratio of true to synthetic signal where the
+    synthetic one is above a fifth of its 99th percentile: partial volume and motion, which concern few voxels,
+    hardly move it.
+
+    Args:
+        place: The table.
+        out: Where restored images will go; nothing is written.
+        columns: Of the input.
+        data: Inputs, condition and selection.
+        setup: Of the fit.
+        acquisitions: How many are used, at most.
+        contrasts: Contrasts that need a factor.
+
+    Raises:
+        UserError: If there are no training rows, or none with a true image of a contrast.
+    """
+    jobs = find_jobs([place], out, data, split="train")
+    scans = find_scans([job for job in jobs if job.pair.clean is not None], columns, setup, most=acquisitions)
+    ratios: dict[str, list[float]] = {}
+    used = []
+    with progress("calibrate", len(scans), "acquisitions") as bar:
+        for scan in scans:
+            maps, _ = fit_scan(scan, setup)
+            for job in scan.jobs:
+                image = synthesise(maps, scan.targets[job.condition][0])
+                bright = image > _DARK * np.percentile(image[image > 0], 99)
+                assert job.pair.clean is not None
+                true = read_volume(job.pair.clean).data
+                if true.shape != image.shape:
+                    raise UserError(f"{job.pair.clean} is on another grid than {job.pair.degraded.name}")
+                ratios.setdefault(job.condition, []).append(float(np.median(true[bright] / image[bright])))
+                used.append(job.pair)
+            bar.advance()
+    missing = [name for name in contrasts if not ratios.get(name) or not np.mean(ratios[name]) > 0]
+    if missing:
+        raise UserError(
+            f"{place} has no training image of {', '.join(missing)} to calibrate by; expected some, or no --calibrate"
+        )
+    return Calibration(
+        {name: round(float(np.mean(values)), 6) for name, values in ratios.items()},
+        {
+            "subjects": len({pair.subject for pair in used}),
+            "people": list(subject_digests(used)),
+            "images": list(image_digests(used)),
+        },
+    )

@@ -9,10 +9,9 @@ count little. The prior on the coefficients says that the field is near 1 and sm
 import numpy as np
 from numpy.polynomial import legendre
 
-from taskgan.relaxometry.projection import Array, atoms, energy, evenly_spaced, recovery, vertex
-from taskgan.relaxometry.recover import T1_STEP, fit_t1
-from taskgan.relaxometry.settings import Relaxometry
-from taskgan.simulate.mr.sequences import Mdme
+from taskgan.physics.sequences import Mdme
+from taskgan.relaxometry.acquisition import Relaxometry
+from taskgan.relaxometry.projection import T1_STEP, Array, atoms, energy, evenly_spaced, fit_t1, recovery, vertex
 
 _MOST = 60000  # voxels that are looked at: the field is smooth
 _B1_STEP = 0.02  # of the first look
@@ -23,9 +22,7 @@ _ROUNDS = 4
 _PRIOR = 0.2  # SD of the field's constant; of a term of degree d it is this over 1 + d²
 
 
-def transmit_field(
-    packed_gram: Array, points: Array, sd: float, protocol: Mdme, settings: Relaxometry
-) -> Array:
+def transmit_field(packed_gram: Array, points: Array, sd: float, protocol: Mdme, settings: Relaxometry) -> Array:
     """B1 relative to nominal.
 
     Args:
@@ -63,9 +60,7 @@ class _Polynomial:
         # No more powers along an axis than it has places to tell them apart.
         most = [min(degree, len(np.unique(axis)) - 1) for axis in points]
         whole = [range(n + 1) for n in most]
-        self._powers = [
-            (i, j, k) for i in whole[0] for j in whole[1] for k in whole[2] if i + j + k <= degree
-        ]
+        self._powers = [(i, j, k) for i in whole[0] for j in whole[1] for k in whole[2] if i + j + k <= degree]
         self._precision = np.array([((1.0 + sum(p) ** 2) / _PRIOR) ** 2 for p in self._powers])
         self.coefficients: Array = np.zeros(len(self._powers))
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from taskgan.evaluate.summary import suvr_agreement
-from taskgan.report.cells import number, range_text
+from taskgan.page.cells import number, range_text
+from taskgan.page.names import display_name
+from taskgan.page.style import axes_figure, method_style, save_figure
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, with_reader_error
-from taskgan.report.names import display_name
 from taskgan.report.paired import compare_methods, subject_differences
-from taskgan.report.style import axes_figure, method_style, save_figure
 
 _MOST = 5  # panels side by side
 
@@ -23,10 +23,7 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
     metrics = [
         m
         for m in HEADLINE
-        if any(
-            len(subject_differences(comparison, m, o, comparison.baseline))
-            for o in comparison.compared_methods
-        )
+        if any(len(subject_differences(comparison, m, o, comparison.baseline)) for o in comparison.compared_methods)
     ]
     if not metrics:
         return None
@@ -49,15 +46,9 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
                 gap = subject_differences(comparison, metric, method, comparison.baseline)
                 mean, wider = compared[method].interval, compared[method].crossed
                 spread = np.linspace(-0.16, 0.16, len(gap)) if len(gap) > 1 else np.zeros(len(gap))
-                axis.plot(
-                    gap, place + spread, marker, color=colour, markersize=4, alpha=0.4, markeredgewidth=0
-                )
-                axis.plot(
-                    [wider.low, wider.high], [place, place], "|-", color=colour, linewidth=1, markersize=7
-                )
-                axis.plot(
-                    [mean.low, mean.high], [place, place], color=colour, linewidth=3, solid_capstyle="butt"
-                )
+                axis.plot(gap, place + spread, marker, color=colour, markersize=4, alpha=0.4, markeredgewidth=0)
+                axis.plot([wider.low, wider.high], [place, place], "|-", color=colour, linewidth=1, markersize=7)
+                axis.plot([mean.low, mean.high], [place, place], color=colour, linewidth=3, solid_capstyle="butt")
                 axis.plot(mean.estimate, place, "|", color="black", markersize=14, markeredgewidth=1.8)
             better = "better →" if metric.better > 0 else "← better"
             axis.set_title(with_reader_error(metric, comparison.reader_error[0]).heading)

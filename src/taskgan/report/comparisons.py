@@ -3,7 +3,18 @@
 import math
 from collections.abc import Sequence
 
-from taskgan.evaluate.statistics import (
+from taskgan.page.cells import MISSING, Cell, Column, Table, difference_cell, number, range_text, text_cell
+from taskgan.page.names import display_name, versus_cell
+from taskgan.report.load import Comparison
+from taskgan.report.metrics import ALPHA, AUCS, OBSERVED, QUALITY, READINGS, Metric, with_reader_error
+from taskgan.report.paired import (
+    Discordance,
+    MetricComparison,
+    compare_methods,
+    deciding_readers,
+    discordance,
+)
+from taskgan.stats import (
     Difference,
     adjusted_p_values,
     detectable_auc,
@@ -12,18 +23,6 @@ from taskgan.evaluate.statistics import (
     subjects_for_auc,
     subjects_for_flips,
     subjects_for_mean,
-)
-from taskgan.report.cells import MISSING, Cell, Column, Table, difference_cell, number, range_text, text_cell
-from taskgan.report.inference import ALPHA
-from taskgan.report.load import Comparison
-from taskgan.report.metrics import AUCS, OBSERVED, QUALITY, READINGS, Metric, with_reader_error
-from taskgan.report.names import display_name, versus_cell
-from taskgan.report.paired import (
-    Discordance,
-    MetricComparison,
-    compare_methods,
-    deciding_readers,
-    discordance,
 )
 
 POWERS = (0.8, 0.9)
@@ -66,9 +65,7 @@ def comparisons_table(comparison: Comparison, extra: Sequence[MetricComparison] 
     """
     frame, baseline = comparison.frame, comparison.baseline
     areas = AUCS.values() if comparison.kind == "binary" else ()  # of two classes only
-    candidates = (
-        with_reader_error(m, comparison.reader_error[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED)
-    )
+    candidates = (with_reader_error(m, comparison.reader_error[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED))
     metrics = [m for m in candidates if frame[m.column].notna().any()]
     # An AUC needs both labels, which a cohort may lack.
     results = [one for m in metrics for one in compare_methods(comparison, m, baseline).values()]
@@ -80,9 +77,7 @@ def comparisons_table(comparison: Comparison, extra: Sequence[MetricComparison] 
     columns = [
         Column("measure", "Measure"),
         Column("difference", "Difference"),
-        Column(
-            "estimate", "Estimate", "Over subjects: bootstrap of the mean, DeLong for an AUC; seeds averaged."
-        ),
+        Column("estimate", "Estimate", "Over subjects: bootstrap of the mean, DeLong for an AUC; seeds averaged."),
         Column(
             "p",
             _CORRECTED[comparison.inference.correction],
@@ -98,9 +93,7 @@ def comparisons_table(comparison: Comparison, extra: Sequence[MetricComparison] 
             "Equivalent?",
             "Two one-sided tests against the margin that was stated; “not worse” is one of the two alone.",
         ),
-        Column(
-            "detectable", "Could have shown", "Smallest difference that these subjects show with 80 % power."
-        ),
+        Column("detectable", "Could have shown", "Smallest difference that these subjects show with 80 % power."),
         Column(
             "subjects_80",
             "Subjects, 80 %",
@@ -178,9 +171,7 @@ def _errors(comparison: Comparison, *, seeds: bool, margins: bool) -> list[tuple
     for reader, heading in _ERRORS.items():
         if reader not in deciding_readers(comparison):
             continue
-        tables = [
-            discordance(comparison, reader, m, comparison.baseline) for m in comparison.compared_methods
-        ]
+        tables = [discordance(comparison, reader, m, comparison.baseline) for m in comparison.compared_methods]
         ps = adjusted_p_values([t.p for t in tables], comparison.inference.correction)
         for method, table, p in zip(comparison.compared_methods, tables, ps, strict=True):
             if table.count:

@@ -1,5 +1,6 @@
 """A figure for each condition (an MR contrast): truth and methods, a lesion enlarged, the errors, the spectra."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import Volume, read_volume
 from taskgan.core.errors import UserError
-from taskgan.evaluate.checkerboard import GRID, bins, spectrum
-from taskgan.report.cells import number
-from taskgan.report.choose import choose_detail, psnr_differences
-from taskgan.report.images import axial_view, draw_frame, head_window, show_slice, voxel_aspect
+from taskgan.evaluate.summary import finite_values
+from taskgan.images.volumes import Volume, read_volume
+from taskgan.metrics.checkerboard import GRID, bins, spectrum
+from taskgan.page.cells import number
+from taskgan.page.names import display_name
+from taskgan.page.pictures import axial_view, head_window
+from taskgan.page.style import axes_figure, method_style, save_figure
+from taskgan.report.geometry_figure import mark_interval
+from taskgan.report.images import choose_detail, draw_frame, psnr_differences, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
-from taskgan.report.names import display_name
-from taskgan.report.style import axes_figure, save_figure
+from taskgan.stats import Interval, mean_interval
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -66,9 +70,7 @@ def choose_subject(comparison: Comparison) -> str | None:
 
 def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | None:
     """Read the images of a subject in one condition; None where one is gone."""
-    rows = comparison.frame[comparison.frame["subject"].astype(str) == subject].sort_values(
-        "seed", kind="stable"
-    )
+    rows = comparison.frame[comparison.frame["subject"].astype(str) == subject].sort_values("seed", kind="stable")
     order = ("clean", *comparison.references, *comparison.methods)
     firsts = {m: matches.iloc[0] for m in order if len(matches := rows[rows["method"] == m])}
     if "clean" not in firsts:
@@ -85,11 +87,7 @@ def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | No
     box = head_window(images["clean"][:, :, z])
     slices = {m: image[*box, z] for m, image in images.items()}
     window = _window(slices, None if sick is None else sick[*box, z], comparison)
-    spectra = (
-        {}
-        if brain is None
-        else {m: _log(image, _displayed_mask(brain, truth)) for m, image in images.items()}
-    )
+    spectra = {} if brain is None else {m: _log(image, _displayed_mask(brain, truth)) for m, image in images.items()}
     known = {m: power for m, power in spectra.items() if power is not None}
     return ConditionPanels(slices, window, known, voxel_aspect(truth))
 
@@ -112,18 +110,14 @@ def _window(slices: dict[str, Array], lesions: Mask | None, part: Comparison) ->
     """Around the largest lesion; without one where the focus differs most from what it is set against."""
     clean = slices["clean"]
     if lesions is None or not lesions.any():
-        return choose_detail(
-            slices.get(part.focus, clean) - slices.get(part.contrast_method or "clean", clean)
-        )
+        return choose_detail(slices.get(part.focus, clean) - slices.get(part.contrast_method or "clean", clean))
     from scipy import ndimage
 
     labels, count = ndimage.label(lesions)
     sizes = ndimage.sum(lesions, labels, range(1, count + 1))
     middle = ndimage.center_of_mass(labels == int(np.argmax(sizes)) + 1)
     side = max(8, round(0.3 * min(clean.shape)))
-    starts = [
-        int(np.clip(round(m - side / 2), 0, n - side)) for m, n in zip(middle, clean.shape, strict=True)
-    ]
+    starts = [int(np.clip(round(m - side / 2), 0, n - side)) for m, n in zip(middle, clean.shape, strict=True)]
     return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
@@ -155,9 +149,7 @@ def condition_figure(comparison: Comparison, name: str, subject: str, path: Path
     heights = (tall, panels.aspect, tall, 1.0)[:rows]
     count = len(panels.slices)
     ratios = {"height_ratios": heights, "width_ratios": (*(1,) * count, 0.07)}
-    with axes_figure(
-        rows, count + 1, (1.75 * count + 0.8, 1.75 * sum(heights) + 0.5), gridspec_kw=ratios
-    ) as (
+    with axes_figure(rows, count + 1, (1.75 * count + 0.8, 1.75 * sum(heights) + 0.5), gridspec_kw=ratios) as (
         figure,
         axes,
     ):
@@ -179,24 +171,17 @@ def condition_figure(comparison: Comparison, name: str, subject: str, path: Path
         figure.colorbar(error, cax=axes[2][-1])
         for place in (axes[0][-1], axes[2][-1]):
             place.set_axis_on()
-        axes[0][0].text(
-            0.02, 0.98, name, transform=axes[0][0].transAxes, color="white", va="top", fontweight="bold"
-        )
+        axes[0][0].text(0.02, 0.98, name, transform=axes[0][0].transAxes, color="white", va="top", fontweight="bold")
         return save_figure(figure, path)
 
 
-def _spectrum(
-    axis: Any, power: NDArray[np.float64] | None, part: Comparison, subject: str, method: str
-) -> None:
+def _spectrum(axis: Any, power: NDArray[np.float64] | None, part: Comparison, subject: str, method: str) -> None:
     axis.set_axis_off()
     if power is None:
         return
     axis.imshow(power, cmap="magma", vmin=-8, vmax=-2, interpolation="nearest")
     places = {
-        place
-        for u, v in GRID
-        for sign in (1, -1)
-        for place in bins((power.shape[0], power.shape[1]), (u, sign * v))
+        place for u, v in GRID for sign in (1, -1) for place in bins((power.shape[0], power.shape[1]), (u, sign * v))
     }
     for row, column in places:
         axis.plot(
@@ -211,3 +196,67 @@ def _spectrum(
     rows = part.rows(method)
     value = rows.loc[rows["subject"].astype(str) == subject, "checkerboard"].mean()
     axis.set_title(f"grid {number(1000 * float(value), 2)} ‰", fontsize=8)
+
+
+# Column, heading, factor, and whether clean images have a value that is worth a mark.
+_PANELS = (
+    ("psnr_head", "PSNR, head (dB)", 1.0, False),
+    ("judge_mae", "Judge: error", 1.0, True),
+    ("lesion_white", "Lesion/white", 1.0, True),
+    ("lesion_snr", "Lesion SNR", 1.0, True),
+    ("lesions_false", "False lesions", 1.0, True),
+    ("rim_error", "Rim error", 1.0, False),
+    ("checkerboard_error", "Grid error (‰)", 1000.0, False),
+)
+_ACROSS = 4
+
+
+def condition_chart(comparison: Comparison, path: Path) -> Path | None:
+    """Draw it; None where there is one kind of image.
+
+    Args:
+        comparison: What is compared.
+        path: The PNG.
+    """
+    panels = [one for one in _PANELS if comparison.frame[one[0]].notna().any()]
+    if not comparison.conditions or not panels:
+        return None
+    across, names = min(_ACROSS, len(panels)), list(comparison.conditions)
+    deep = -(-len(panels) // across)
+    height = 1.0 + len(names) * (0.14 + 0.1 * (len(comparison.methods) + 1))
+    with axes_figure(deep, across, (2.6 * across, height * deep), sharey=True) as (figure, axes):
+        for axis in axes.flat[len(panels) :]:
+            axis.remove()
+        for axis, panel in zip(axes.flat[: len(panels)], panels, strict=True):
+            _panel(axis, comparison, panel)
+        for row in axes:
+            row[0].set_yticks(range(len(names)), names[::-1])
+            row[0].set_ylim(-0.6, len(names) - 0.4)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+        return save_figure(figure, path)
+
+
+def _panel(axis: Any, comparison: Comparison, panel: tuple[str, str, float, bool]) -> None:
+    column, title, factor, with_clean = panel
+    methods = (*(("clean",) if with_clean else ()), *comparison.methods)
+    every = ("clean", *comparison.methods)
+    if column.endswith("_error"):
+        axis.axvline(0, color="#222222", linewidth=1)
+    for place, part in enumerate(reversed(comparison.conditions.values())):
+        if place:
+            axis.axhline(place - 0.5, color="#e3e3e3", linewidth=0.8)
+        for method in methods:
+            rows = part.rows(method)
+            interval = mean_interval(finite_values(rows[column]), list(rows["subject"]))
+            if math.isnan(interval.estimate):
+                continue
+            scaled = Interval(interval.estimate * factor, interval.low * factor, interval.high * factor)
+            offset = 0.36 - 0.72 * every.index(method) / max(1, len(every) - 1)
+            mark_interval(axis, scaled, place + offset, *method_style(method, comparison.methods))
+    for method in comparison.methods:
+        colour, marker = method_style(method, comparison.methods)
+        axis.plot([], [], marker, color=colour, label=display_name(method))
+    axis.plot([], [], method_style("clean", ())[1], color=method_style("clean", ())[0], label=display_name("clean"))
+    axis.set_title(title)
+    axis.locator_params(axis="x", nbins=4)

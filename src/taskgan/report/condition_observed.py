@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from taskgan.evaluate import summary
-from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.report.cells import Cell, Column, Table, estimate_cell, number, range_text, text_cell
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, range_text, text_cell
+from taskgan.page.names import name_cell
 from taskgan.report.load import Comparison
-from taskgan.report.names import name_cell
+from taskgan.stats import Interval, mean_interval
 
 TABLES = ("conditions-tissue", "conditions-lesions", "conditions-artefacts")
 _ERROR = "Minus that of the clean image; marked where the interval excludes zero."
@@ -30,9 +30,7 @@ def unique_meanings(columns: Sequence[Column]) -> tuple[Column, ...]:
     meanings: set[str] = set()
     unique = []
     for column in columns:
-        unique.append(
-            Column(column.key, column.heading, "" if column.meaning in meanings else column.meaning)
-        )
+        unique.append(Column(column.key, column.heading, "" if column.meaning in meanings else column.meaning))
         meanings.add(column.meaning)
     return tuple(unique)
 
@@ -54,13 +52,9 @@ def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: flo
     if method == "clean":
         return text_cell("–", tone="muted")
     interval = _scaled(_mean(rows, column), scale)
-    harm = (
-        interval.low > 0 if column == "checkerboard_error" else interval.excludes(0.0)
-    )  # less of a grid is no harm
+    harm = interval.low > 0 if column == "checkerboard_error" else interval.excludes(0.0)  # less of a grid is no harm
     tone = "worse" if harm else ""
-    return Cell(
-        number(interval.estimate, digits, sign=True), range_text(interval, digits, sign=True), interval, tone
-    )
+    return Cell(number(interval.estimate, digits, sign=True), range_text(interval, digits, sign=True), interval, tone)
 
 
 def _scaled(interval: Interval, scale: float) -> Interval:
@@ -142,9 +136,7 @@ def _lesions(comparison: Comparison) -> Table:
                 "SNR",
                 "Mean answer in lesions over that in healthy white matter, in SD of the latter.",
             ),
-            Column(
-                "lesions_found", "Found", "Lesions found of all; interval of the mean share over subjects."
-            ),
+            Column("lesions_found", "Found", "Lesions found of all; interval of the mean share over subjects."),
             Column("lesions_false", "False", "Lesions reported in healthy white matter, per image."),
         ),
         tuple(rows),

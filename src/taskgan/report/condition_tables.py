@@ -1,27 +1,35 @@
 """Tables by condition (an MR contrast): image quality, what the readers take it for, differences to the baseline."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pandas as pd
 
 from taskgan.evaluate import summary
-from taskgan.evaluate.statistics import exact_rate, subject_means
-from taskgan.report import paper
-from taskgan.report.cells import (
+from taskgan.evaluate.summary import finite_values
+from taskgan.page.cells import (
     Cell,
     Column,
     Table,
     difference_cell,
     estimate_cell,
+    interval_text,
+    join_phrases,
     number,
     rate_cell,
     text_cell,
 )
+from taskgan.page.names import display_name, join_methods, name_cell, versus_cell
+from taskgan.report import paper
 from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
 from taskgan.report.condition_observed import condition_column, observer_tables, unique_meanings
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import (
+    JUDGE,
+    LESION,
+    LESION_SNR,
+    LESIONS_FALSE,
     OBSERVED,
     PSNR,
     PSNR_HEAD,
@@ -33,8 +41,8 @@ from taskgan.report.metrics import (
     Metric,
     with_reader_error,
 )
-from taskgan.report.names import display_name, name_cell, versus_cell
 from taskgan.report.paired import MetricComparison, compare_methods
+from taskgan.stats import exact_rate, mean_interval, subject_means
 
 NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
 
@@ -59,9 +67,7 @@ def _quality(comparison: Comparison) -> Table:
     rmse = "rmse_head" if head else "rmse"
     rows = []
     for name, part in comparison.conditions.items():
-        families = {
-            metric.key: compare_methods(part, metric, comparison.baseline, seeds=False) for metric in metrics
-        }
+        families = {metric.key: compare_methods(part, metric, comparison.baseline, seeds=False) for metric in metrics}
         for method in comparison.methods:
             mine = part.rows(method)
             if mine.empty:
@@ -104,9 +110,7 @@ def _gap(condition: str, compared: MetricComparison) -> Cell:
     key = metric.key.removesuffix("_head")
     paper_value = paper.condition_difference(condition, key, compared.method, compared.baseline)
     return (
-        cell
-        if paper_value is None
-        else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
+        cell if paper_value is None else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
     )
 
 
@@ -161,9 +165,7 @@ def _right(rows: pd.DataFrame, reader: str, names: dict[float, str]) -> Cell:
 
 def _paired(comparison: Comparison) -> Table:
     """Every other measure against the baseline, within each condition."""
-    metrics: tuple[Metric, ...] = tuple(
-        m for m in (*OBSERVED, *READINGS) if comparison.frame[m.column].notna().any()
-    )
+    metrics: tuple[Metric, ...] = tuple(m for m in (*OBSERVED, *READINGS) if comparison.frame[m.column].notna().any())
     rows = []
     for name, part in comparison.conditions.items():
         families = [compare_methods(part, metric, comparison.baseline, seeds=False) for metric in metrics]
@@ -192,3 +194,58 @@ def _paired(comparison: Comparison) -> Table:
         tuple(rows) if metrics else (),
         grouped=True,
     )
+
+
+_REPORTED = (LESION, LESION_SNR, LESIONS_FALSE, JUDGE)
+
+
+def condition_findings(comparison: Comparison) -> Iterable[str]:
+    """Sentences on every condition; none where there is one kind of image."""
+    if not comparison.conditions:
+        return
+    each = comparison.condition
+    yield f"All figures above are means over the {each}s of a subject; what follows is for each {each}."
+    head = comparison.frame["psnr_head"].notna().any()
+    for metric in (PSNR_HEAD if head else PSNR, *_REPORTED):
+        if comparison.frame[metric.column].notna().any():
+            yield from _differences(comparison, metric)
+    yield from _errors_above_zero(comparison, "rim_error", "A rim at CSF that is brighter than the true one", 3, 1.0)
+    yield from _errors_above_zero(comparison, "checkerboard_error", "A pixel grid", 2, 1000.0, " ‰")
+
+
+def _differences(comparison: Comparison, metric: Metric) -> Iterable[str]:
+    """Of the focus method: the tables have the others."""
+    families = {
+        name: compare_methods(part, metric, comparison.baseline, seeds=False)
+        for name, part in comparison.conditions.items()
+    }
+    for method in (comparison.focus,) if comparison.focus in comparison.compared_methods else ():
+        sorted_out: dict[str, list[str]] = {"better": [], "worse": []}
+        for name, comparisons in families.items():
+            one = comparisons[method]
+            if one.verdict != "none":
+                size = interval_text(one.interval, metric.digits, sign=True, unit=metric.unit)
+                sorted_out[one.verdict].append(f"{name} ({size})")
+        parts = [f"{word} in {join_phrases(names)}" for word, names in sorted_out.items() if names]
+        summary = "; ".join(parts) or f"no difference is shown in any {comparison.condition}"
+        phrase = metric.phrase[0].upper() + metric.phrase[1:]
+        yield f"{phrase}, {display_name(method)} against {display_name(comparison.baseline)}: {summary}."
+
+
+def _errors_above_zero(
+    comparison: Comparison, column: str, phrase: str, digits: int, scale: float, unit: str = ""
+) -> Iterable[str]:
+    """Where a method's error is shown to be above zero."""
+    if comparison.frame[column].isna().all():
+        return
+    parts = []
+    for method in comparison.methods:
+        names = []
+        for name, part in comparison.conditions.items():
+            rows = part.rows(method)
+            error = mean_interval(finite_values(rows[column]) * scale, list(rows["subject"]))
+            if error.low > 0:
+                names.append(f"{name} ({interval_text(error, digits, sign=True, unit=unit)})")
+        if names:
+            parts.append(f"{display_name(method)} in {join_phrases(names)}")
+    yield f"{phrase}: {join_methods(parts) if parts else 'shown of no method'}."

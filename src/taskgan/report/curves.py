@@ -1,15 +1,98 @@
-"""Training curves of the runs whose folders are near their evaluations."""
+"""Figure 2(a): ROC curves of the verification, a column a judge: all false accepts above, few of them below."""
 
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from taskgan.core.errors import UserError
 from taskgan.core.tables import csv_rows
+from taskgan.judges.verification import roc_curve
+from taskgan.page.cells import number
+from taskgan.page.names import display_name
+from taskgan.page.style import axes_figure, method_style, save_figure
 from taskgan.report.load import Comparison
-from taskgan.report.names import display_name
-from taskgan.report.style import axes_figure, method_style, save_figure
+from taskgan.report.study import TASK, VerificationStudy, reader_title
+from taskgan.report.verified import BOTH, Floats
+
+_FEW = 0.1  # false accepts below which the second panel looks
+_DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (1, 1)), (0, (9, 3)))
+_WIDE = 4  # columns, at most
+
+
+def roc_chart(comparison: Comparison, study: VerificationStudy | None, path: Path) -> Path | None:
+    """Draw it; None where nothing was verified.
+
+    Curves of several seeds are averaged at equal false accepts, so that the area under what is drawn is the mean of
+    theirs. Judges that cannot tell people apart on clean images are drawn, and called so; T only without a judge.
+    """
+    if study is None:
+        return None
+    readers = (*study.valid_judges, *(r for r in study.judges if r not in study.valid_judges))[:_WIDE] or (TASK,)
+    size = (3.45 * len(readers) + 0.2, 6.4)
+    with axes_figure(2, len(readers), size, gridspec_kw={"height_ratios": (1.15, 1)}) as (figure, axes):
+        for column, reader in enumerate(readers):
+            _panels(axes[0][column], axes[1][column], comparison, study, reader)
+        axes[0][0].set_ylabel("True accepts")
+        axes[1][0].set_ylabel("True accepts")
+        return save_figure(figure, path)
+
+
+def mean_curve(distances: Floats, same: ArrayLike) -> tuple[Floats, Floats]:
+    """False and true accepts of seeds (S, N) as one staircase: mean true accepts at each false accept rate.
+
+    Returns:
+        (n + 2,) each, for n pairs of two people; a step is horizontal first (``steps-post``).
+    """
+    negatives = int((~np.asarray(same, dtype=bool)).sum())
+    grid = np.arange(negatives + 1) / negatives
+    up = np.zeros(len(grid))
+    for one in distances:
+        rates = roc_curve(one, same)
+        last = np.searchsorted(rates.false_accepts, grid + 1e-9, side="right") - 1
+        up += rates.true_accepts[last] / len(distances)
+    return np.concatenate([[0.0], grid]), np.concatenate([[0.0], up])
+
+
+def _panels(above: Any, below: Any, comparison: Comparison, study: VerificationStudy, reader: str) -> None:
+    pairs = study.data.pairs
+    least = 1 / int((~pairs.same).sum())
+    above.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+    for place, method in enumerate(study.data.methods):
+        level = study.levels.get((reader, method, BOTH))
+        if level is None:
+            continue
+        across, up = mean_curve(study.data.distances[reader, method, BOTH], pairs.same)
+        colour = method_style(method, comparison.methods)[0]
+        style = {
+            "color": colour,
+            "linewidth": 1.5,
+            "linestyle": _DASHES[place % len(_DASHES)],
+            "drawstyle": "steps-post",
+        }
+        label = f"{display_name(method)} {number(level.verification.auc_by_person.estimate, 3)}"
+        above.plot(across, up, label=label, **style)
+        below.plot(np.maximum(across, least / 2), up, **style)
+    name = reader_title(reader).split(" (")[0]
+    note = "" if reader in study.valid_judges else " (no judge)"
+    above.set_title(f"{name}{note}")
+    above.legend(title="AUC", loc="lower right", fontsize=7.5, title_fontsize=7.5, handlelength=2.8)
+    above.set_xlim(0, 1)
+    above.set_ylim(0, 1.005)
+    above.set_aspect("equal")
+    above.set_xlabel("False accepts")
+    below.set_xscale("log")
+    below.set_xlim(least, max(_FEW, 4 * least))
+    inside = [line.get_ydata()[np.asarray(line.get_xdata()) <= max(_FEW, 4 * least)] for line in below.lines]
+    below.set_ylim(0, min(1.005, 1.08 * max((float(v.max()) for v in inside if len(v)), default=1.0)))
+    below.set_xlabel("False accepts, few of them")
+    below.grid(visible=True, color="#e6e6e6", linewidth=0.6)
+    below.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    below.xaxis.set_minor_formatter(lambda *_: "")
+
 
 # Columns of metrics.csv that are worth a panel, with what they are called.
 _PANELS = (
@@ -45,9 +128,7 @@ def curve_chart(comparison: Comparison, path: Path) -> Path | None:
     named = dict(_PANELS)
     if runs and comparison.kind == "embedding":
         named["val_task_mae"] = "Validation: distance by T"
-    panels = [
-        (key, title) for key, title in named.items() if any(len(_points(table, key)) for _, _, table in runs)
-    ]
+    panels = [(key, title) for key, title in named.items() if any(len(_points(table, key)) for _, _, table in runs)]
     if not panels:
         return None
     with axes_figure(1, len(panels), (2.9 * len(panels), 2.6)) as (figure, axes):

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.report.cells import number
+from taskgan.page.cells import number
+from taskgan.page.names import display_name
+from taskgan.page.style import blank_figure, method_style, save_figure
 from taskgan.report.load import Comparison
-from taskgan.report.names import display_name
-from taskgan.report.pictures import Array, photo_paths, read_photos, show_photo
+from taskgan.report.photo_figures import Array, photo_paths, read_photos, show_photo
 from taskgan.report.study import VerificationStudy, reader_title
-from taskgan.report.style import blank_figure, method_style, save_figure
 from taskgan.report.verified import BOTH, Floats
 
 SETS = {"val": "validation", "train": "training"}
@@ -102,11 +102,7 @@ def example_caption(comparison: Comparison, example: PairExample) -> tuple[str, 
     """Heading, and what the figure shows with the rule."""
     focus, other = display_name(comparison.focus), display_name(comparison.contrast_method or "input")
     beside = (
-        ""
-        if other == display_name("input")
-        else f" and {other} does not"
-        if example.recovered
-        else f", {other} does"
+        "" if other == display_name("input") else f" and {other} does not" if example.recovered else f", {other} does"
     )
     if example.same:
         verb = "wins" if example.recovered else "does not win"
@@ -132,9 +128,7 @@ def example_caption(comparison: Comparison, example: PairExample) -> tuple[str, 
     return heading, caption
 
 
-def example_figure(
-    comparison: Comparison, study: VerificationStudy, example: PairExample, path: Path
-) -> Path | None:
+def example_figure(comparison: Comparison, study: VerificationStudy, example: PairExample, path: Path) -> Path | None:
     """Draw a pair; None where its images are gone."""
     cases = (study.data.first_cases[example.index], study.data.second_cases[example.index])
     read = [read_photos(photo_paths(comparison, case)) for case in cases]
@@ -151,9 +145,7 @@ def example_figure(
     with blank_figure((max(inch * len(order) + 0.2, 6.5), sum(heights))) as figure:
         parts = figure.subfigures(2, 1, height_ratios=heights)
         axes = parts[0].subplots(2, len(order), squeeze=False)
-        _photos(
-            axes, pictures, order, {m: float(distances[m][example.index]) for m in order}, example.threshold
-        )
+        _photos(axes, pictures, order, {m: float(distances[m][example.index]) for m in order}, example.threshold)
         _strip(parts[1].subplots(), comparison, study, distances, order, example)
         return save_figure(figure, path)
 
@@ -188,13 +180,9 @@ def _strip(
     for place, method in enumerate(reversed(order)):
         for kind, colour, shift in ((same, _SAME, 0.16), (~same, _OTHER, -0.16)):
             ends = np.quantile(distances[method][kind], [0.1, 0.9])
-            axis.plot(
-                ends, [place + shift] * 2, color=colour, alpha=0.35, linewidth=3.5, solid_capstyle="butt"
-            )
+            axis.plot(ends, [place + shift] * 2, color=colour, alpha=0.35, linewidth=3.5, solid_capstyle="butt")
         colour, marker = method_style(method, comparison.methods)
-        axis.plot(
-            distances[method][example.index], place, marker, color=colour, markersize=7, markeredgewidth=1.8
-        )
+        axis.plot(distances[method][example.index], place, marker, color=colour, markersize=7, markeredgewidth=1.8)
     axis.axvline(example.threshold, color="#222222", linewidth=1)
     above = {"transform": axis.get_xaxis_transform(), "va": "bottom", "fontsize": 8}
     axis.text(example.threshold, 1.01, "one person ←  ", ha="right", color=_SAME, **above)

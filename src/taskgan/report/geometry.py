@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.features import Features, read_features
-from taskgan.evaluate.geometry import FeatureMapping, rank_correlation, retrieval, shrinkage, standardise
-from taskgan.evaluate.statistics import Interval, exact_rate, subject_means
-from taskgan.report.cells import (
+from taskgan.metrics.geometry import FeatureMapping, rank_correlation, retrieval, shrinkage, standardise
+from taskgan.page.cells import (
     Cell,
     Column,
     Table,
@@ -20,8 +19,9 @@ from taskgan.report.cells import (
     range_text,
     without_empty_columns,
 )
+from taskgan.page.names import display_name, name_cell, versus_cell
 from taskgan.report.load import Comparison, EvaluationFolder
-from taskgan.report.names import display_name, name_cell, versus_cell
+from taskgan.stats import Interval, exact_rate, subject_means
 
 Array = NDArray[np.float64]
 SHRINKAGE, SLOPE, RANKS, RETRIEVAL, FLIPS = "shrinkage", "slope", "rank_correlation", "retrieval", "flips"
@@ -110,9 +110,7 @@ def _case_subset(comparison: Comparison) -> frozenset[str] | None:
     """Where there are many cases, the first one of each of some subjects; None for all."""
     if len(comparison.cases) <= _MAX_CASES:
         return None
-    clean = (
-        comparison.rows("clean").sort_values(["subject", "case"], kind="stable").drop_duplicates("subject")
-    )
+    clean = comparison.rows("clean").sort_values(["subject", "case"], kind="stable").drop_duplicates("subject")
     places = np.unique(np.linspace(0, len(clean) - 1, min(_SUBSET_SUBJECTS, len(clean))).round().astype(int))
     return frozenset(str(case) for case in clean["case"].iloc[places])
 
@@ -123,9 +121,7 @@ def _subset(features: Features, selected: frozenset[str]) -> Features:
     return Features(tuple(features.cases[k] for k in places), images)
 
 
-def _runs(
-    comparison: Comparison, held: Sequence[tuple[EvaluationFolder, Features]]
-) -> tuple[MethodMapping, ...]:
+def _runs(comparison: Comparison, held: Sequence[tuple[EvaluationFolder, Features]]) -> tuple[MethodMapping, ...]:
     mapped_runs: list[MethodMapping] = []
     cases: set[str] = set()  # cases whose degraded image is there: all evaluations of a cohort share it
     for one, features in held:
@@ -134,15 +130,11 @@ def _runs(
             mapped_runs.append(_run(comparison, features, "input", "input", None))
         seed = one.record.get("seed")
         method = str(one.record.get("method"))
-        mapped_runs.append(
-            _run(comparison, features, "restored", method, None if seed is None else float(seed))
-        )
+        mapped_runs.append(_run(comparison, features, "restored", method, None if seed is None else float(seed)))
     return tuple(mapped_runs)
 
 
-def _run(
-    comparison: Comparison, features: Features, image: str, method: str, seed: float | None
-) -> MethodMapping:
+def _run(comparison: Comparison, features: Features, image: str, method: str, seed: float | None) -> MethodMapping:
     rows = comparison.rows("clean").set_index("case").reindex(list(features.cases))
     clean = features.images["clean"]
     mapping = FeatureMapping(

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.evaluate.statistics import Interval
+from taskgan.page.names import display_name
+from taskgan.page.pictures import draw_mapping
+from taskgan.page.style import blank_figure, method_style, save_figure
 from taskgan.report.geometry import FLIPS, RANKS, RETRIEVAL, SHRINKAGE, SLOPE, MappingGeometry, MethodMapping
 from taskgan.report.load import Comparison
-from taskgan.report.names import display_name
-from taskgan.report.style import LABEL_STYLES, blank_figure, method_style, save_figure
+from taskgan.stats import Interval
 
 Array = NDArray[np.float64]
 # Heading and the value of a mapping that changes nothing.
@@ -24,7 +25,6 @@ _PANELS = {
     FLIPS: ("Flips", 0.0),
 }
 _MAX_PANELS = 4  # mapping panels side by side
-_KINDS = 12  # labels that are told apart
 
 
 def geometry_figure(comparison: Comparison, geometry: MappingGeometry, path: Path) -> Path | None:
@@ -92,16 +92,12 @@ def _mappings(axes: list[Any], comparison: Comparison, runs: Sequence[MethodMapp
     for axis, run, (clean, restored) in zip(axes, runs, projected, strict=False):
         draw_mapping(axis, clean, restored, run.labels)
         # The input is so far from all clean images that its scale would leave nothing to see of the others.
-        suffix = (
-            " (own scale)" if run.method == "input" else "" if run.seed is None else f" (seed {run.seed:g})"
-        )
+        suffix = " (own scale)" if run.method == "input" else "" if run.seed is None else f" (seed {run.seed:g})"
         across, up = common if run.method != "input" else _square([(clean, restored)])
         axis.set_xlim(*across)
         axis.set_ylim(*up)
         axis.set_aspect("equal")
-        axis.set_title(
-            display_name(run.method) + suffix, color=method_style(run.method, comparison.methods)[0]
-        )
+        axis.set_title(display_name(run.method) + suffix, color=method_style(run.method, comparison.methods)[0])
         axis.set_xlabel("Component 1")
     axes[0].set_ylabel("Component 2")
     axes[0].legend(loc="best", fontsize=7, handletextpad=0.1)
@@ -115,25 +111,6 @@ def _square(mappings: Sequence[tuple[Array, Array]]) -> tuple[tuple[float, float
     low, high = every.min(axis=0), every.max(axis=0)
     middle, half = (low + high) / 2, 0.55 * max(float((high - low).max()), 1e-6)
     return (middle[0] - half, middle[0] + half), (middle[1] - half, middle[1] + half)
-
-
-def draw_mapping(axis: Any, clean: Array, restored: Array, labels: Array, size: float = 4.5) -> None:
-    """Lines from clean (hollow) to restored (filled) positions (N, 2), coloured and shaped by label (N,)."""
-    # Labels that are names, as of people, no colours could tell apart.
-    several = len(np.unique(labels[~np.isnan(labels)])) <= _KINDS
-    labels = labels if several else np.full(len(labels), np.nan)
-    kinds = [*np.unique(labels[~np.isnan(labels)]), *([math.nan] if np.isnan(labels).any() else [])]
-    for index, label in enumerate(kinds):
-        mine = np.isnan(labels) if math.isnan(label) else labels == label
-        colour, marker = LABEL_STYLES[index % len(LABEL_STYLES)]
-        name = "no label, " if math.isnan(label) else f"label {label:g}, "
-        name = name if several else ""
-        lines = np.full((3 * int(mine.sum()), 2), np.nan)
-        lines[0::3], lines[1::3] = clean[mine], restored[mine]
-        axis.plot(*lines.T, color=colour, linewidth=0.7, alpha=0.45)
-        style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": colour}
-        axis.plot(*clean[mine].T, markerfacecolor="white", label=f"{name}clean", **style)
-        axis.plot(*restored[mine].T, markerfacecolor=colour, label=f"{name}image", **style)
 
 
 def principal_directions(values: Array) -> Array:

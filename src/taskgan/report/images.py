@@ -6,16 +6,103 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from taskgan.cohort.images import Volume, read_volume
 from taskgan.core.errors import UserError
-from taskgan.report.choose import SelectedCase, choose_detail, choose_slice
+from taskgan.images.volumes import Volume, read_volume
+from taskgan.page.names import display_name
+from taskgan.page.pictures import Array, axial_view, head_window
+from taskgan.page.style import axes_figure, save_figure
 from taskgan.report.load import Comparison
-from taskgan.report.names import display_name
-from taskgan.report.style import axes_figure, save_figure
+from taskgan.report.metrics import PSNR
+from taskgan.report.paired import by_case
 
-Array = NDArray[np.float32]
+RULE = (
+    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus} among "
+    "the positive and among the negative cases. Slice: the axial one with the most cortex (without a cortex "
+    "mask, with the highest uptake). Detail: where {focus} and {baseline} differ most. Seed: the lowest."
+)
+_RULE_OF_PHOTOS = (
+    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus}. "
+    "Detail: where {focus} and {baseline} differ most. Seed: the lowest."
+)
+
+
+@dataclass(frozen=True)
+class SelectedCase:
+    """A case of Figure 3.
+
+    Attributes:
+        case: Its name.
+        criterion: The rule that picked it, e.g. ``median positive``.
+        psnr_difference: PSNR difference of the focus method to the baseline, dB.
+    """
+
+    case: str
+    criterion: str
+    psnr_difference: float
+
+
+def selection_rule(comparison: Comparison) -> str:
+    """The rule in words, with the methods' names."""
+    template = _RULE_OF_PHOTOS if comparison.photos else RULE
+    return template.format(focus=display_name(comparison.focus), baseline=display_name(comparison.baseline))
+
+
+def choose_cases(comparison: Comparison) -> list[SelectedCase]:
+    """Median and worst case of each label (of all cases where labels are unknown), each case once."""
+    gap = psnr_differences(comparison)
+    labels = comparison.frame.drop_duplicates("case").set_index("case")["label"]
+    groups: list[tuple[str, pd.Series]] = []
+    # Of photos labels are mostly names, as those of people, and not signs of a disease.
+    for word, positive in () if comparison.photos else (("positive", True), ("negative", False)):
+        cases = [c for c in gap.index if labels[c] == labels[c] and (labels[c] > 0.5) == positive]
+        groups.append((word, gap[cases]))
+    if not any(len(differences) for _, differences in groups):
+        groups = [("case", gap)]
+    chosen: dict[str, SelectedCase] = {}
+    for word, differences in groups:
+        ordered = differences.sort_values(kind="stable")
+        if not len(ordered):
+            continue
+        for why, place in (("median", (len(ordered) - 1) // 2), ("worst", 0)):
+            case = str(ordered.index[place])
+            chosen.setdefault(case, SelectedCase(case, f"{why} {word}", float(ordered.iloc[place])))
+    return list(chosen.values())
+
+
+def psnr_differences(comparison: Comparison) -> pd.Series:
+    """PSNR of the focus method minus that of what it is set against, by case; its own where there is nothing."""
+    own = by_case(comparison, comparison.focus, PSNR)
+    if comparison.contrast_method is not None:
+        own = own - by_case(comparison, comparison.contrast_method, PSNR)
+    return own.dropna()
+
+
+def choose_slice(clean: NDArray[np.float32], cortex: NDArray[np.bool_] | None) -> int:
+    """Index along the third axis of the slice with the most cortex, else with the highest uptake."""
+    amount = cortex.sum(axis=(0, 1)) if cortex is not None and cortex.any() else clean.sum(axis=(0, 1))
+    return int(np.argmax(amount))
+
+
+def choose_detail(difference: NDArray[np.float32], share: float = 0.36) -> tuple[slice, slice]:
+    """The square window in which |gap| is largest.
+
+    Args:
+        psnr_difference: Difference of two images (H, W).
+        share: Side of the window over the shorter side of the image.
+
+    Returns:
+        Slices of rows and columns, inside the image.
+    """
+    side = max(4, round(share * min(difference.shape)))
+    mass = ndimage.uniform_filter(np.abs(difference).astype(np.float64), side, mode="constant")
+    half = side // 2
+    inside = mass[half : difference.shape[0] - side + half + 1, half : difference.shape[1] - side + half + 1]
+    row, column = (int(i) for i in np.unravel_index(int(np.argmax(inside)), inside.shape))
+    return slice(row, row + side), slice(column, column + side)
 
 
 @dataclass(frozen=True)
@@ -33,17 +120,6 @@ class Panels:
     aspect: float
 
 
-def axial_view(data: Array, affine: NDArray[np.float64]) -> Array:
-    """A volume as it is displayed (H, W, Z): anterior up, the patient's right on the left (radiological).
-
-    Args:
-        data: (X, Y, Z) in the file's axes.
-        affine: Its voxel-to-world matrix; axes are swapped and turned to the nearest, nothing is resampled.
-    """
-    turned = nib.orientations.apply_orientation(data, nib.orientations.io_orientation(affine))
-    return np.ascontiguousarray(np.moveaxis(turned[::-1, ::-1, :], 0, 1))
-
-
 def load_panels(comparison: Comparison, case: str) -> Panels | None:
     """Read one case's images; None where one is gone.
 
@@ -56,9 +132,7 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     try:
         volumes = {m: read_volume(path) for m, path in paths.items()}
         first = rows.iloc[0]
-        masks = {
-            c: read_volume(Path(first[c])).data > 0.5 if first[c] else None for c in ("cortex", "reference")
-        }
+        masks = {c: read_volume(Path(first[c])).data > 0.5 if first[c] else None for c in ("cortex", "reference")}
     except UserError:
         return None
     truth = volumes["clean"]
@@ -72,8 +146,7 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     z = choose_slice(whole, cortex_mask)
     rows_shown, columns_shown = head_window(whole[:, :, z])
     images = {
-        m: axial_view(v.data, v.affine)[rows_shown, columns_shown, z] / np.float32(scale)
-        for m, v in volumes.items()
+        m: axial_view(v.data, v.affine)[rows_shown, columns_shown, z] / np.float32(scale) for m, v in volumes.items()
     }
     return Panels(images, unit, voxel_aspect(truth))
 
@@ -83,18 +156,6 @@ def voxel_aspect(volume: Volume) -> float:
     turned = nib.orientations.io_orientation(volume.affine)
     edge = {int(axis): volume.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
     return edge[1] / edge[0]
-
-
-def head_window(image: Array, margin: int = 3) -> tuple[slice, slice]:
-    """The window of a slice (H, W) that holds what is brighter than a tenth of its 99th percentile."""
-    bright = image > 0.1 * float(np.percentile(image, 99))
-    if not bright.any():
-        return slice(None), slice(None)
-    window = []
-    for axis, size in ((1, image.shape[0]), (0, image.shape[1])):
-        places = np.flatnonzero(bright.any(axis=axis))
-        window.append(slice(max(0, int(places[0]) - margin), min(size, int(places[-1]) + margin + 1)))
-    return window[0], window[1]
 
 
 def case_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Path | None:

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from taskgan.cohort.photos import is_photo_name
+from taskgan.cohort.restorations import RESERVED
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import TEXT_COLUMNS, read_case_table
-from taskgan.evaluate.restorations import RESERVED
+from taskgan.images.photos import is_photo_name
+from taskgan.page.names import NAMES, display_name
 from taskgan.report import paper
-from taskgan.report.inference import Inference
-from taskgan.report.metrics import METRICS
-from taskgan.report.names import NAMES, display_name
+from taskgan.report.metrics import METRICS, Inference
 
 _IMAGES = ("degraded", "clean", "restored", "cortex", "reference", "brain", "lesions")
 
@@ -157,9 +156,7 @@ def load_comparison(
     evaluations = tuple(EvaluationFolder(Path(f), _record(Path(f))) for f in folders)
     cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
     if len(cuts) > 1:
-        raise UserError(
-            f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one"
-        )
+        raise UserError(f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one")
     frame = pd.concat([_rows(e.folder) for e in evaluations], ignore_index=True)
     frame = _without_duplicates(frame)
     restoring = [m for m in frame["method"].drop_duplicates() if m not in RESERVED]
@@ -172,13 +169,9 @@ def load_comparison(
     if baseline is None:
         baseline = "gan" if "gan" in methods else (*references, methods[0])[0]
         if baseline == "input":
-            notes.append(
-                "No evaluation of GAN was given, so the methods are compared with the degraded input."
-            )
+            notes.append("No evaluation of GAN was given, so the methods are compared with the degraded input.")
     elif baseline not in (*methods, *references):
-        raise UserError(
-            f"no evaluation of the baseline {baseline!r}; there are {', '.join((*methods, *references))}"
-        )
+        raise UserError(f"no evaluation of the baseline {baseline!r}; there are {', '.join((*methods, *references))}")
     others = [m for m in methods if m != baseline]
     focus = "task_gan" if "task_gan" in others else (others or [baseline])[-1]
     inference = inference or Inference()

@@ -1,6 +1,11 @@
 """The measures that methods are compared in: their columns, names, and which way is better."""
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from taskgan.core.errors import UserError
+from taskgan.stats import CORRECTIONS, Correction
 
 
 @dataclass(frozen=True)
@@ -88,3 +93,55 @@ AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}
 # What the verdict speaks of: frame and head tell the same story, and T is no judge of Task-GAN.
 HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR, LESION, LESION_AUC, LESIONS_FALSE)
 METRICS = (*QUALITY, *READINGS, *AUCS.values(), *OBSERVED)
+
+
+ALPHA = 0.05
+VERIFICATION = "verification"
+"""Name of the margin of verification AUCs: the same for every reader."""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Settings of the tests.
+
+    Attributes:
+        margins: Largest difference that does not matter, by the measure's name, in its own unit.
+        correction: Of p-values over the methods that are compared with the same baseline in one measure.
+    """
+
+    margins: Mapping[str, float] = field(default_factory=dict)
+    correction: Correction = "holm"
+
+
+def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> Inference:
+    """Settings from the command line.
+
+    Args:
+        margins: ``MEASURE=NUMBER`` each, e.g. ``psnr=0.5``.
+        correction: One of :data:`~taskgan.stats.CORRECTIONS`.
+
+    Raises:
+        UserError: If a measure is unknown or named twice, a margin is no positive number, or the correction is
+            unknown.
+    """
+    parsed: dict[str, float] = {}
+    measures = (*(metric.name for metric in METRICS), VERIFICATION)
+    for text in margins:
+        name, _, number = text.partition("=")
+        if name not in measures:
+            raise UserError(
+                f"--margin {text}: expected MEASURE=NUMBER, e.g. psnr=0.5, with a measure of {', '.join(measures)}"
+            )
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf:
+            raise UserError(f"--margin {text}: found {number!r}, expected a positive number")
+        if name in parsed:
+            raise UserError(f"--margin {text}: {name} already has the margin {parsed[name]:g}")
+        parsed[name] = value
+    for known_correction in CORRECTIONS:
+        if known_correction == correction:
+            return Inference(parsed, known_correction)
+    raise UserError(f"--correction {correction}: expected one of {', '.join(CORRECTIONS)}")

@@ -1,36 +1,21 @@
 """The page: one HTML file with everything in it, that opens offline."""
 
-import base64
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from taskgan.core.files import versions, write_text
-from taskgan.report.cells import Table
+from taskgan.page.cells import Table
+from taskgan.page.names import display_name
+from taskgan.page.pictures import PageFigure
+from taskgan.page.style import render_template
 from taskgan.report.condition_tables import NAMES
-from taskgan.report.inference import Inference
 from taskgan.report.load import Comparison
-from taskgan.report.names import display_name
+from taskgan.report.metrics import Inference
 from taskgan.report.study import reader_title
-from taskgan.report.template import render_template
 from taskgan.report.verdict import ReportVerdict
-
-
-@dataclass(frozen=True)
-class PageFigure:
-    """A figure of the page: its file, a heading, and what it shows."""
-
-    path: Path
-    title: str
-    caption: str
-
-    @property
-    def uri(self) -> str:
-        """The file as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode("ascii")
 
 
 def write_page(
@@ -111,9 +96,7 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
         if "restored" in one.record and "cohort" in one.record:
             restored, cohort = (one.folder / str(one.record[key]) for key in ("restored", "cohort"))
             name = shlex.quote(str(one.record["method"]))
-            lines.append(
-                f"taskgan evaluate {seen(restored)} {seen(cohort)} -o {seen(one.folder)} --method {name}"
-            )
+            lines.append(f"taskgan evaluate {seen(restored)} {seen(cohort)} -o {seen(one.folder)} --method {name}")
     folders = " ".join(seen(one.folder) for one in comparison.evaluations)
     options = f"--baseline {shlex.quote(comparison.baseline)}"
     options += "".join(f" --margin {name}={value:g}" for name, value in comparison.inference.margins.items())

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.statistics import (
+from taskgan.evaluate.summary import finite_values
+from taskgan.report.load import Comparison
+from taskgan.report.metrics import ALPHA, Metric
+from taskgan.stats import (
     Difference,
     Equivalence,
     Interval,
@@ -19,10 +22,6 @@ from taskgan.evaluate.statistics import (
     mean_difference,
     subject_means,
 )
-from taskgan.evaluate.summary import finite_values
-from taskgan.report.inference import ALPHA
-from taskgan.report.load import Comparison
-from taskgan.report.metrics import Metric
 
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -88,12 +87,7 @@ def _scores(comparison: Comparison, metric: Metric, method: str) -> pd.DataFrame
     """Scores, a row a case and a column a seed (one column where seeds are unknown)."""
     rows = comparison.rows(method)
     seeds = rows["seed"].fillna(-1)  # input and other tools' images have none
-    return (
-        pd.Series(finite_values(rows[metric.scores]), rows.index)
-        .groupby([rows["case"], seeds])
-        .mean()
-        .unstack()
-    )
+    return pd.Series(finite_values(rows[metric.scores]), rows.index).groupby([rows["case"], seeds]).mean().unstack()
 
 
 def mean_auc(comparison: Comparison, metric: Metric, method: str) -> Interval:
@@ -228,8 +222,7 @@ def deciding_readers(comparison: Comparison) -> list[str]:
     return [
         reader
         for reader in ("task", "judge", "suvr")
-        if comparison.frame[f"{reader}_decision"].notna().any()
-        and (reader != "suvr" or comparison.kind == "binary")
+        if comparison.frame[f"{reader}_decision"].notna().any() and (reader != "suvr" or comparison.kind == "binary")
     ]
 
 

@@ -9,24 +9,21 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, check_writable, versions
 from taskgan.core.lock import exclusive
-from taskgan.report.cells import Table, write_table
+from taskgan.page.cells import Table, write_table
+from taskgan.page.names import display_name
+from taskgan.page.pictures import PageFigure
 from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
-from taskgan.report.choose import choose_cases, psnr_differences, selection_rule
-from taskgan.report.condition_chart import condition_chart
-from taskgan.report.condition_figures import choose_subject, condition_figure, condition_rule
-from taskgan.report.curves import curve_chart
+from taskgan.report.condition_figures import choose_subject, condition_chart, condition_figure, condition_rule
+from taskgan.report.curves import curve_chart, roc_chart
 from taskgan.report.example import choose_examples, example_caption, example_figure
 from taskgan.report.flips import flips_table
 from taskgan.report.geometry import MappingGeometry, geometry_paired, geometry_table, mapping_geometry
 from taskgan.report.geometry_figure import geometry_figure
-from taskgan.report.images import case_figure
-from taskgan.report.inference import Inference
+from taskgan.report.images import case_figure, choose_cases, psnr_differences, selection_rule
 from taskgan.report.load import Comparison, load_comparison
-from taskgan.report.names import display_name
-from taskgan.report.page import PageFigure, write_page
-from taskgan.report.photo_figure import photo_figure
-from taskgan.report.photo_grid import grid_rule, photo_grid
-from taskgan.report.roc import roc_chart
+from taskgan.report.metrics import Inference
+from taskgan.report.page import write_page
+from taskgan.report.photo_figures import grid_rule, photo_figure, photo_grid
 from taskgan.report.study import VerificationStudy, verification_study
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
@@ -61,9 +58,7 @@ def compare(
     """
     absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
     if absent:
-        raise UserError(
-            f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'"
-        )
+        raise UserError(f"a report needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'")
     out, folders = Path(out), [Path(folder) for folder in evaluations]
     page = out / "report.html"
     check_writable(out, "the report")

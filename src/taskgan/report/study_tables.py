@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-from taskgan.evaluate.statistics import Interval
-from taskgan.report import paper
-from taskgan.report.cells import (
+from taskgan.page.cells import (
     MISSING,
     Cell,
     Column,
@@ -14,12 +12,14 @@ from taskgan.report.cells import (
     number,
     range_text,
 )
+from taskgan.page.names import display_name, name_cell, versus_cell
+from taskgan.report import paper
 from taskgan.report.comparisons import p_text
 from taskgan.report.load import Comparison
-from taskgan.report.names import display_name, name_cell, versus_cell
 from taskgan.report.paired import UNKNOWN
 from taskgan.report.study import TASK, MethodVerification, ReaderDifference, VerificationStudy, reader_title
 from taskgan.report.verified import BOTH, PROBE, THRESHOLDS
+from taskgan.stats import Interval
 
 TABLES = ("verification", "verification-probe", "verification-paired")
 _READERS = (
@@ -67,9 +67,7 @@ def _levels(comparison: Comparison, study: VerificationStudy, protocol: str) -> 
     }
     return Table(
         TABLES[0] if protocol == BOTH else TABLES[1],
-        "Verification: is it the same person?"
-        if protocol == BOTH
-        else "Verification against a clean gallery",
+        "Verification: is it the same person?" if protocol == BOTH else "Verification against a clean gallery",
         f"{_pair_counts(study)} {how[protocol]} {_READERS}"
         "Intervals know which pairs share a person; figures are means over the training seeds.",
         _level_columns(against, first=protocol == BOTH),
@@ -168,9 +166,7 @@ def _percent(interval: Interval) -> Cell:
     return Cell(f"{number(scaled.estimate, 1)} %", range_text(scaled, 1), interval)
 
 
-def _change_cells(
-    change: ReaderDifference | None, trusted: bool, *, paper_too: bool
-) -> tuple[Cell, Cell, Cell]:
+def _change_cells(change: ReaderDifference | None, trusted: bool, *, paper_too: bool) -> tuple[Cell, Cell, Cell]:
     """Difference, whether zero is outside of its interval, and p."""
     if change is None:
         return _nothing(), Cell(MISSING), Cell(MISSING)

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from taskgan.evaluate import summary
-from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.report.cells import Cell, Column, Table, estimate_cell, number, range_text
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, range_text
+from taskgan.page.names import name_cell
 from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
-from taskgan.report.names import name_cell
+from taskgan.stats import Interval, mean_interval
 
 
 def suvr_table(comparison: Comparison) -> Table:
@@ -24,9 +24,7 @@ def suvr_table(comparison: Comparison) -> Table:
             "Lower 95 % limit of agreement of a single case (Bland–Altman), with its own interval.",
         ),
         Column("limits_high", "LoA to", "Upper limit, likewise."),
-        Column(
-            "slope", "Slope", "Image on clean SUVR; below 1 pulls subjects together (Figure 4’s shrinking)."
-        ),
+        Column("slope", "Slope", "Image on clean SUVR; below 1 pulls subjects together (Figure 4’s shrinking)."),
         Column("concordance", "Concordance", "Lin’s: 1 only if every image gives the SUVR of the clean one."),
         Column(
             "flips",

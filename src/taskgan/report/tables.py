@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from taskgan.evaluate import summary
-from taskgan.evaluate.statistics import Interval, exact_rate, mean_interval
-from taskgan.report import paper
-from taskgan.report.cells import (
+from taskgan.page.cells import (
     Cell,
     Column,
     Table,
@@ -19,18 +17,18 @@ from taskgan.report.cells import (
     text_cell,
     without_empty_columns,
 )
+from taskgan.page.names import csv_name, name_cell, versus_cell
+from taskgan.report import paper
 from taskgan.report.comparisons import comparisons_table, p_text
 from taskgan.report.condition_tables import condition_tables
-from taskgan.report.flips import flips_cell
-from taskgan.report.inference import ALPHA
+from taskgan.report.flips import flips_cell, outputs_tables
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import AUCS, BACK, QUALITY, READINGS, Metric, with_reader_error
-from taskgan.report.names import csv_name, name_cell, versus_cell
-from taskgan.report.outputs import outputs_tables
+from taskgan.report.metrics import ALPHA, AUCS, BACK, QUALITY, READINGS, Metric, with_reader_error
 from taskgan.report.paired import MetricComparison, compare_methods, deciding_readers, discordance, mean_auc
 from taskgan.report.study import VerificationStudy
 from taskgan.report.study_tables import study_tables
 from taskgan.report.suvr_table import suvr_table
+from taskgan.stats import Interval, exact_rate, mean_interval
 
 READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
 IMAGES = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
@@ -118,9 +116,7 @@ def _quality_columns(photos: bool) -> tuple[Column, ...]:
     data = "LFW-a" if photos else "its own in-vivo data"
     return (
         IMAGES,
-        Column(
-            "subjects", "Subjects", "Test subjects; each counts once, whatever its number of cases and seeds."
-        ),
+        Column("subjects", "Subjects", "Test subjects; each counts once, whatever its number of cases and seeds."),
         Column("seeds", "Seeds", "Training runs that differ in their random numbers only."),
         Column("psnr", "PSNR (dB)", f"20 log₁₀({psnr} / RMSE). Higher is better."),
         Column("ssim", "SSIM", f"Structural similarity{by_slice}, Gaussian window σ 1.5. Higher is better."),
@@ -155,9 +151,7 @@ def _measured(comparison: Comparison, method: str) -> bool:
 
 def _mean(comparison: Comparison, method: str) -> Cell:
     rows = comparison.rows(method)
-    return estimate_cell(
-        mean_interval(summary.finite_values(rows[BACK.column]), list(rows["subject"])), BACK.digits
-    )
+    return estimate_cell(mean_interval(summary.finite_values(rows[BACK.column]), list(rows["subject"])), BACK.digits)
 
 
 def _digits(value: float) -> int:
@@ -180,9 +174,7 @@ def _difference(compared: MetricComparison, experiment: str = paper.NONE) -> Cel
     )
     paper_value = paper.difference(metric.key, compared.method, compared.baseline, experiment)
     return (
-        cell
-        if paper_value is None
-        else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
+        cell if paper_value is None else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
     )
 
 
@@ -290,9 +282,7 @@ def readers_table(comparison: Comparison) -> Table:
                     text_cell(name),
                     name_cell(method, tone="strong"),
                     estimate_cell(reading.mae, 3),
-                    rate_cell(reading.error, reading.wrong, reading.decisions)
-                    if reading.decisions
-                    else Cell("–"),
+                    rate_cell(reading.error, reading.wrong, reading.decisions) if reading.decisions else Cell("–"),
                     _share(reading.sensitivity),
                     _share(reading.specificity),
                     number_cell(reading.balanced_accuracy.estimate, 2),
@@ -330,9 +320,7 @@ def _read_by(comparison: Comparison) -> str:
             "How far each reader's descriptor of an image is from its descriptor of the clean one. T also teaches "
             "Task-GAN, so it is no judge of it. Whether the person is recognised is for the verification to say."
         )
-    both = (
-        "T also teaches Task-GAN, so it is no judge of it; the judge is another network that no generator saw"
-    )
+    both = "T also teaches Task-GAN, so it is no judge of it; the judge is another network that no generator saw"
     clean = (
         "The rows on clean images say how good the reader itself is: no restoration should be blamed for what its "
         "reader gets wrong on the truth."
@@ -386,9 +374,7 @@ def paired_readings_table(comparison: Comparison) -> Table:
         for reader in readers:
             discordant = discordance(comparison, reader, method, baseline)
             text = f"{discordant.only_method} : {discordant.only_baseline}"
-            cells.append(
-                Cell(text, p_text(discordant.p), discordant.p, "none" if discordant.p >= ALPHA else "")
-            )
+            cells.append(Cell(text, p_text(discordant.p), discordant.p, "none" if discordant.p >= ALPHA else ""))
         rows.append((versus_cell(method, baseline), *cells))
     counted = (
         " Errors: subjects read wrongly with the first only : with the second only, and the exact McNemar p (not "

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.statistics import FEWEST
 from taskgan.evaluate.summary import finite_values, reader_summary, suvr_agreement
-from taskgan.report.cells import interval_text, join_phrases, number
+from taskgan.page.cells import interval_text, join_phrases, number
+from taskgan.page.names import display_name, join_methods
 from taskgan.report.comparisons import POWERS, equivalence_word, p_text, subjects_needed
-from taskgan.report.condition_words import condition_findings
+from taskgan.report.condition_tables import condition_findings
 from taskgan.report.flips import flips_of
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, with_kind_phrase
-from taskgan.report.names import display_name, join_methods
 from taskgan.report.paired import MetricComparison, compare_methods, paired_interval
-from taskgan.report.study import VerificationStudy
-from taskgan.report.study_words import study_findings, study_warnings
+from taskgan.report.study import VerificationStudy, study_findings, study_warnings
+from taskgan.stats import FEWEST
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ def _against_all(
 ) -> dict[str, list[MetricComparison]]:
     """Every method against one baseline, in all measures of the verdict."""
     families = [
-        compare_methods(comparison, with_kind_phrase(metric, comparison.kind), baseline)
-        for metric in HEADLINE
+        compare_methods(comparison, with_kind_phrase(metric, comparison.kind), baseline) for metric in HEADLINE
     ]
     return {
         method: [
@@ -117,9 +115,7 @@ def _headline(
     if not parts:
         return f"No difference between {display_name(method)} and {display_name(baseline)} is shown in any measure."
     rest = (
-        f"; no difference shown in {join_phrases(c.metric.phrase for c in groups['none'])}"
-        if groups["none"]
-        else ""
+        f"; no difference shown in {join_phrases(c.metric.phrase for c in groups['none'])}" if groups["none"] else ""
     )
     claimed = [*groups["better"], *groups["worse"]]
     unsure = [c.metric.phrase for c in claimed if _needs_these_seeds(c)]
@@ -189,9 +185,7 @@ def _against(comparison: Comparison, method: str, compared: list[MetricCompariso
     ]
     text = f"{display_name(method)} against {display_name(comparison.baseline)}: "
     if groups["none"] and not beyond and all(math.isnan(c.interval.low) for c in groups["none"]):
-        bare = join_phrases(
-            f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)})" for c in groups["none"]
-        )
+        bare = join_phrases(f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)})" for c in groups["none"])
         return f"{text}without an interval, hence no claim: {bare}."
     within = [c for c in groups["none"] if not c.interval.excludes(0.0)]
     beside = [c for c in groups["none"] if c not in within]
@@ -331,11 +325,7 @@ def _flips(comparison: Comparison, study: VerificationStudy | None) -> Iterable[
 
 
 def _shortened(cases: list[str], most: int = 6) -> str:
-    return (
-        join_phrases(cases)
-        if len(cases) <= most
-        else f"{', '.join(cases[:most])} and {len(cases) - most} more"
-    )
+    return join_phrases(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"
 
 
 def _warnings(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:

@@ -8,8 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.evaluate.verification import ImagePairs, best_threshold
-from taskgan.evaluate.verification.table import (
+from taskgan.evaluate.verification_table import (
     CLEAN,
     INPUT,
     INPUT_PROBE,
@@ -18,8 +17,9 @@ from taskgan.evaluate.verification.table import (
     DistanceTable,
     read_verification,
 )
+from taskgan.judges.verification import ImagePairs, best_threshold
+from taskgan.page.names import display_name
 from taskgan.report.load import Comparison, EvaluationFolder
-from taskgan.report.names import display_name
 
 Floats = NDArray[np.float64]
 BOTH, PROBE = "both", "probe"
@@ -62,9 +62,7 @@ def read_verification_data(comparison: Comparison) -> VerificationData | None:
         UserError: If a file is damaged, or clean or degraded images are other distances apart in one evaluation than
             in another, so that their readers differ.
     """
-    held = [
-        (one, table) for one in comparison.evaluations if (table := read_verification(one.folder)) is not None
-    ]
+    held = [(one, table) for one in comparison.evaluations if (table := read_verification(one.folder)) is not None]
     if not held:
         return None
     tables = [(one, _frame(table)) for one, table in held]
@@ -80,9 +78,7 @@ def read_verification_data(comparison: Comparison) -> VerificationData | None:
     _same_readers(tables)
     methods = tuple(m for m in comparison.methods if any(method == m for method, _ in runs))
     readers, left_out = _readers(runs, list(dict.fromkeys(r for _, table in held for r in table.readers)))
-    notes += [
-        f"{reader} did not compare all pairs, so it is left out of the verification." for reader in left_out
-    ]
+    notes += [f"{reader} did not compare all pairs, so it is left out of the verification." for reader in left_out]
     if not readers or not methods:
         return None
     distances, with_input = _distances(runs, readers, methods)
@@ -156,9 +152,7 @@ def _notes(
     without = len(comparison.evaluations) - len(held)
     if without:
         have = {one.folder for one, _ in held}
-        names = [
-            display_name(str(e.record.get("method"))) for e in comparison.evaluations if e.folder not in have
-        ]
+        names = [display_name(str(e.record.get("method"))) for e in comparison.evaluations if e.folder not in have]
         notes.append(
             f"{without} of {len(comparison.evaluations)} evaluations ({'; '.join(dict.fromkeys(names))}) hold no "
             "verification; evaluate them again."

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskgan.cohort.conditions import condition_of, one_hot
-from taskgan.cohort.images import (
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
+from taskgan.core.errors import Problems, UserError
+from taskgan.images.photos import PHOTO_SUFFIXES, is_photo_name
+from taskgan.images.volumes import (
     SUFFIXES,
     Volume,
     check_affine,
@@ -15,9 +18,6 @@ from taskgan.cohort.images import (
     sidecar_and_notes,
     stem,
 )
-from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
-from taskgan.cohort.photos import PHOTO_SUFFIXES, is_photo_name
-from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Data
 
 
@@ -120,9 +120,7 @@ def find_jobs(
             raise UserError(f"{place} is no table: split and select need a pairs.csv")
         if len(data.inputs) > 1:
             columns = ", ".join(data.inputs)
-            raise UserError(
-                f"{place} is no table: the model takes {columns}; expected a pairs.csv that has them"
-            )
+            raise UserError(f"{place} is no table: the model takes {columns}; expected a pairs.csv that has them")
         jobs += _per_condition(_file_jobs(place, out), conditions or data.conditions, out)
     _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from taskgan.model.folder import ModelCard
 from taskgan.recipe import Data, RecogniserSettings, Task
-from taskgan.restore.model_folder import ModelCard
 
 
 class AppliedSettings(Protocol):
@@ -34,7 +34,7 @@ class Origin:
         fold: Cross-validation fold, or None where nothing is trained.
         step: Optimiser step of the weights.
         seen: Whom it learnt from: ``people`` and ``images`` as
-            :class:`~taskgan.restore.model_folder.TrainingDomain` has them, or ``subjects: 0``.
+            :class:`~taskgan.model.folder.TrainingDomain` has them, or ``subjects: 0``.
     """
 
     method: str

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from taskgan import __version__
-from taskgan.cohort.images import read_sidecar, sidecar
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
 from taskgan.core.artefact import commit, differing
@@ -21,11 +20,12 @@ from taskgan.core.files import (
     write_rows,
     write_yaml,
 )
+from taskgan.images.volumes import read_sidecar, sidecar
+from taskgan.model.folder import ModelCard
+from taskgan.model.restorer import RestoredVolume
 from taskgan.recipe import Data
 from taskgan.restore.inputs import Job
-from taskgan.restore.model_folder import ModelCard
 from taskgan.restore.origin import AppliedSettings, Origin
-from taskgan.restore.restorer import RestoredVolume
 
 RestorationProgress = Literal["new", "unfinished", "done"]
 RECORD = "restored.yaml"
@@ -47,9 +47,6 @@ SEQUENCE_FIELDS = (
 )
 """Fields of a sidecar that are not true of an image of another contrast."""
 
-_VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
-_SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
-
 
 @dataclass(frozen=True)
 class RestoreSettings:
@@ -69,31 +66,6 @@ class RestoreSettings:
         """Plain values; the seed only where it matters."""
         values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
         return values | ({"sample_seed": self.seed} if self.samples else {})
-
-
-def domain_warnings(voxel_size: Sequence[float], scale: float, card: ModelCard) -> list[str]:
-    """What an image has that the model did not see, e.g. ``voxels of 6 mm along z, the model saw 2 mm``.
-
-    Args:
-        voxel_size: Edges along x, y and, of a volume, z, mm.
-        scale: Factor of its intensity transform.
-        card: The model.
-    """
-    warnings = []
-    for axis, size, (low, high) in zip("xyz", voxel_size, card.seen.voxel_size, strict=False):
-        if not low * (1 - _VOXEL_TOLERANCE) <= size <= high * (1 + _VOXEL_TOLERANCE):
-            warnings.append(
-                f"voxels of {size:.3g} mm along {axis}, the model saw {_range_text(low, high)} mm"
-            )
-    low, high = card.seen.scale
-    if not low * (1 - _SCALE_TOLERANCE) <= scale <= high * (1 + _SCALE_TOLERANCE):
-        kind = card.data.intensity.kind
-        warnings.append(f"an intensity ({kind}) of {scale:.4g}, the model saw {_range_text(low, high)}")
-    return warnings
-
-
-def _range_text(low: float, high: float) -> str:
-    return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
 
 
 def restored_sidecar(
@@ -198,9 +170,7 @@ def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
     marks = {"SourceChecksum": checksum(pair.degraded)}
     further = input_files(pair, data)[1:]
     if further:
-        marks["FurtherInputsChecksum"] = value_digest(
-            {"files": [checksum(path) if path else "" for path in further]}
-        )
+        marks["FurtherInputsChecksum"] = value_digest({"files": [checksum(path) if path else "" for path in further]})
     return marks
 
 
@@ -298,8 +268,7 @@ class RestorationRecord:
             with_condition = any(job.condition for job in listed)
             columns = ["case", "restored", *["sd"] * bool(self._samples), *["condition"] * with_condition]
             rows = (
-                {"case": j.case, "restored": j.target.name, "sd": j.sd.name, "condition": j.condition}
-                for j in listed
+                {"case": j.case, "restored": j.target.name, "sd": j.sd.name, "condition": j.condition} for j in listed
             )
             write_rows(table, columns, rows)
         else:

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from taskgan.cohort.images import load_nifti, stem
 from taskgan.core.errors import UserError
 from taskgan.core.parse import error_text
+from taskgan.images.volumes import load_nifti, stem
+from taskgan.physics.tissues import ANATOMY
 
 Array = NDArray[np.float32]
 
-TISSUES = ("grey", "white", "csf", "skull", "soft")
+TISSUES = ANATOMY[:5]
 GREY, WHITE, CSF, SKULL, SOFT = range(len(TISSUES))
-DETAILED = (*TISSUES, "fat", "vessels")
-"""What MR tells apart: of ``soft`` only skin and muscle is left; bone marrow counts as fat."""
+DETAILED = ANATOMY
 FAT, VESSELS = len(TISSUES), len(TISSUES) + 1
 
 # BrainWeb label -> tissue: CSF, grey, white, fat, muscle, muscle/skin, skull, vessels, around fat, dura, marrow.
@@ -90,12 +90,9 @@ def mni_anatomy(resolution_mm: float = 2.0, *, detailed: bool = False) -> Anatom
     white_image: Any = datasets.load_mni152_wm_template(resolution=step)
     head_image: Any = datasets.load_mni152_template(resolution=step)
     grey, white, head = (
-        np.clip(np.asarray(image.dataobj, dtype=np.float32), 0, 1)
-        for image in (grey_image, white_image, head_image)
+        np.clip(np.asarray(image.dataobj, dtype=np.float32), 0, 1) for image in (grey_image, white_image, head_image)
     )
-    inside = ndimage.binary_fill_holes(
-        ndimage.binary_closing((head > 0.1) | (grey + white > 0.2), iterations=2)
-    )
+    inside = ndimage.binary_fill_holes(ndimage.binary_closing((head > 0.1) | (grey + white > 0.2), iterations=2))
     rest = np.clip(1.0 - grey - white, 0.0, 1.0)
     squares = np.stack([grey, white, rest]) ** 2
     squares /= np.maximum(squares.sum(axis=0), 1e-6)
@@ -165,9 +162,7 @@ def brainweb_anatomy(path: Path, resolution_mm: float = 2.0, *, detailed: bool =
         or labels.max() > 11
         or not np.isin(labels[::4, ::4, ::4], range(12)).all()
     ):
-        raise UserError(
-            f"{path} does not hold BrainWeb tissue labels: expected a 3D map of whole numbers 0 to 11"
-        )
+        raise UserError(f"{path} does not hold BrainWeb tissue labels: expected a 3D map of whole numbers 0 to 11")
     labels = labels.astype(np.uint8)
     affine = np.asarray(image.affine, dtype=np.float64).copy()
     step = float(np.linalg.norm(affine[:3, 0]))
@@ -192,3 +187,76 @@ def _block_sums(mask: NDArray[np.bool_], block: int) -> NDArray[np.uint32]:
     counts = mask.reshape(x, block, y * block, z * block).sum(axis=1, dtype=np.uint32)
     counts = counts.reshape(x, y, block, z * block).sum(axis=2, dtype=np.uint32)
     return np.asarray(counts.reshape(x, y, z, block).sum(axis=3, dtype=np.uint32))
+
+
+REGIONS = (
+    "frontal",
+    "lateral_temporal",
+    "parietal",
+    "occipital",
+    "anterior_cingulate",
+    "posterior_cingulate",
+    "precuneus",
+    "striatum",
+    "thalamus",
+    "cerebellar_grey",
+    "mesial_temporal",
+    "insula",
+    "brainstem",
+)
+COMPOSITE = (
+    "frontal",
+    "lateral_temporal",
+    "parietal",
+    "occipital",
+    "anterior_cingulate",
+    "posterior_cingulate",
+)
+"""Their unweighted mean is the table's composite: 1.21 from the six negative means, 1.58 from the positive."""
+
+
+def index(name: str) -> int:
+    """Number of a region in :data:`REGIONS`."""
+    return REGIONS.index(name)
+
+
+def regions_at(points: NDArray[np.float32]) -> NDArray[np.int8]:
+    """The region that grey matter belongs to.
+
+    Args:
+        points: MNI coordinates (3, ...) in mm: right, anterior, superior.
+
+    Returns:
+        (...) int8, indices into :data:`REGIONS`. Every point gets one; only grey matter means something.
+    """
+    side, y, z = np.abs(points[0]), points[1], points[2]
+    central = -10.0 - 0.3 * (z - 20.0)
+    sylvian = np.minimum(-8.0 + 0.55 * (10.0 - y), 20.0)
+    # Each rule overrides the ones before it.
+    regions = np.full(side.shape, index("parietal"), dtype=np.int8)
+    regions[y > central] = index("frontal")
+    temporal = (z < sylvian) & (y > -70) & (y < 24) & ((y < 6) | (z < -12))
+    regions[temporal & (side >= 30)] = index("lateral_temporal")
+    regions[temporal & (side < 30) & (z < -6)] = index("mesial_temporal")
+    regions[(side < 32) & (y < -14) & (y > -60) & (z < 14)] = index("mesial_temporal")
+    regions[((y < -72) & (z < 36)) | ((y < -58) & (z < 14) & (side < 36))] = index("occipital")
+    regions[(side < 20) & (y < -42) & (y > -80) & (z > 22 + 0.35 * np.maximum(-58 - y, 0))] = index("precuneus")
+    callosal = ((y + 5.0) / 52.0) ** 2 + ((z - 8.0) / 36.0) ** 2
+    ring = (side < 14) & (callosal < 1.15) & (z > -10)
+    regions[ring & (y > 0)] = index("anterior_cingulate")
+    regions[ring & (y < -16) & (y > -62) & (z > 10)] = index("posterior_cingulate")
+    regions[(side >= 30) & (side < 42) & (y > -20) & (y < 26) & (z > -12) & (z < 16)] = index("insula")
+    regions[(side < 31) & (y > -20) & (y < 22) & (z > -12) & (z < 22) & (side > 5)] = index("striatum")
+    regions[(side < 23) & (y > -34) & (y < -3) & (z > -4) & (z < 18)] = index("thalamus")
+    regions[(side < 17) & (y > -46) & (y < -8) & (z < -8)] = index("brainstem")
+    # The tentorium falls away from the midline and, under the temporal lobe, forwards.
+    lateral = -18.0 - 0.2 * np.maximum(side - 14.0, 0.0) - 0.3 * np.maximum(y + 60.0, 0.0) * side / 40.0
+    tentorium = np.where(side < 14, -8.0, lateral)
+    regions[(y < -34) & (z < tentorium) & ((side >= 12) | (y < -46))] = index("cerebellar_grey")
+    return regions
+
+
+def reference_at(points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where cerebellar grey is far enough from the occipital lobe to be the reference of an SUVR."""
+    side, y, z = np.abs(points[0]), points[1], points[2]
+    return np.asarray((y < -40) & (z < -28) & (side > 8))

@@ -128,9 +128,7 @@ class Interpolation:
     def at(self, points: NDArray[np.float64]) -> Array:
         """Fractions (T, ...) at points (3, ...) in millimetres of the template; air outside."""
         inverse = self._inverse
-        voxel = np.tensordot(inverse[:3, :3], points, axes=1) + inverse[:3, 3].reshape(
-            3, *([1] * (points.ndim - 1))
-        )
+        voxel = np.tensordot(inverse[:3, :3], points, axes=1) + inverse[:3, 3].reshape(3, *([1] * (points.ndim - 1)))
         return _trilinear(self._maps, voxel, self._some)
 
 

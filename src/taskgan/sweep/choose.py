@@ -3,21 +3,105 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.restorations import find_restorations
+from taskgan.cohort.verification import VerificationPair
 from taskgan.core.errors import UserError
-from taskgan.evaluate.statistics import Interval, mean_interval
-from taskgan.sweep.people import MISTAKEN
+from taskgan.core.files import write_rows
+from taskgan.core.tables import read_table
+from taskgan.judges.readers import Reader
+from taskgan.judges.settings import EvaluationSettings
+from taskgan.recipe import Recipe
+from taskgan.stats import Interval, mean_interval
+
+FILE = "people.csv"
+MISTAKEN = "judge_mistaken"
+
+
+def write_mistaken_shares(restored: Path, rows: Pairs, base: Recipe, judge: Reader, out: Path) -> None:
+    """Compare restored images of validation people, where the property is an identity; else do nothing.
+
+    Args:
+        restored: Folder of the restored validation images.
+        rows: The cohort's.
+        base: Says what the property is, and the intensity transform.
+        judge: Gives descriptors.
+        out: Evaluation folder, which gets ``people.csv``: subject, :func:`mistaken_shares`. Nothing is written
+            where no validation person has two images, or there is one of them.
+    """
+    (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
+    if base.task.kind != "embedding":
+        return
+    from taskgan.judges.verification.descriptors import DescriptorCache
+    from taskgan.judges.verification.pairs import validation_pairs
+    from taskgan.judges.verification.readers import verifiers
+
+    pairs = validation_pairs(rows)
+    restorations = find_restorations(restored, rows, base.objective)
+    pairs = tuple(p for p in pairs if {p.first.case, p.second.case} <= restorations.images.keys())
+    if len({pair.same for pair in pairs}) < 2:
+        return
+    cases = list({case.case: case for pair in pairs for case in (pair.first, pair.second)}.values())
+    reader = verifiers({"judge": judge}, {}, slices=EvaluationSettings().slices)
+    descriptors = DescriptorCache(reader, base.data, EvaluationSettings().slices, out).restored_descriptors(
+        cases, restorations.images, restorations.method
+    )
+    if "judge" not in descriptors:  # photos of two sizes
+        return
+    first, second = (
+        descriptors["judge"].select([getattr(pair, side).case for pair in pairs]) for side in ("first", "second")
+    )
+    shares = mistaken_shares(np.asarray(reader["judge"].distance(first, second), dtype=np.float64), pairs)
+    table = ({"subject": subject, MISTAKEN: f"{share:.6f}"} for subject, share in shares.items())
+    write_rows(out / FILE, ("subject", MISTAKEN), table)
+
+
+def mistaken_shares(distances: NDArray[np.float64], pairs: Sequence[VerificationPair]) -> dict[str, float]:
+    """Of each person with two images: in what share of comparisons two other people's images are nearer.
+
+    The mean over pairs of one person is 1 − AUC of the verification.
+
+    Args:
+        distances: (N,) of the pairs' images.
+        pairs: Of one person and of two.
+    """
+    same = np.array([pair.same for pair in pairs])
+    others = np.sort(distances[~same])
+    below, up_to = (np.searchsorted(others, distances, side=side) for side in ("left", "right"))
+    share = (below + up_to) / 2 / len(others)  # a tie is half a mistake
+    by_subject: dict[str, list[float]] = {}
+    for pair, own in zip(pairs, share, strict=True):
+        if pair.same:
+            by_subject.setdefault(pair.first.subject, []).append(float(own))
+    return {subject: float(np.mean(shares)) for subject, shares in by_subject.items()}
+
+
+def read_mistaken_shares(evaluation: Path) -> dict[str, float]:
+    """What :func:`write_mistaken_shares` wrote, by subject; empty where it did not.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    path = evaluation / FILE
+    if not path.is_file():
+        return {}
+    rows = [row for _, row in read_table(path, ("subject", MISTAKEN), numbers=(MISTAKEN,))]
+    try:
+        return {row["subject"]: float(row[MISTAKEN]) for row in rows}
+    except ValueError as error:
+        raise UserError(f"{path} holds no {MISTAKEN} by subject: {error}") from None
+
 
 Rule = Literal["balanced", "psnr", "judge", "suvr"]
 RULES: tuple[Rule, ...] = ("balanced", "psnr", "judge", "suvr")
-_OF_PEOPLE = (
-    "smallest share of comparisons in which the judge finds two people nearer than one person's images"
-)
+_OF_PEOPLE = "smallest share of comparisons in which the judge finds two people nearer than one person's images"
 _METRIC: Mapping[str, tuple[str, int]] = {
     "balanced": ("judge_mae", -1),
     "psnr": ("psnr", 1),
@@ -92,9 +176,7 @@ def rule_text(rule: Rule, within: float, metric: str = "") -> str:
     }[rule] + ", validation subjects"
 
 
-def choose_setting(
-    candidates: Sequence[Candidate], rule: Rule = "balanced", within: float = 0.3
-) -> SettingChoice:
+def choose_setting(candidates: Sequence[Candidate], rule: Rule = "balanced", within: float = 0.3) -> SettingChoice:
     """Apply a rule.
 
     Args:
@@ -108,9 +190,7 @@ def choose_setting(
     metric, _ = _METRIC[rule]
     able = [one for one in candidates if one.complete and not one.reference]
     if not able:
-        raise UserError(
-            "no setting of the sweep has come to an end with all its seeds, so none can be chosen"
-        )
+        raise UserError("no setting of the sweep has come to an end with all its seeds, so none can be chosen")
     if metric == "judge_mae" and all(_has_metric(one, MISTAKEN) for one in able):
         metric = MISTAKEN  # an identity is kept where nobody is taken for somebody else
     unknown = [one.label for one in able if not _has_metric(one, metric)]
@@ -157,9 +237,7 @@ def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str
     for one in candidates:
         for metric in metrics:
             known = set(one.subject_values[metric].dropna().index)
-            shared = [
-                s for s in (shared if shared is not None else one.subject_values[metric].index) if s in known
-            ]
+            shared = [s for s in (shared if shared is not None else one.subject_values[metric].index) if s in known]
     if not shared:
         raise UserError("the settings of the sweep share no validation subject with all figures")
     return shared

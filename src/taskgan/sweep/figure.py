@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from taskgan.report.style import axes_figure, save_figure
+from taskgan.page.style import axes_figure, save_figure
 from taskgan.sweep import panels
-from taskgan.sweep.choose import SettingChoice
-from taskgan.sweep.names import short_key
-from taskgan.sweep.people import MISTAKEN
+from taskgan.sweep.choose import MISTAKEN, SettingChoice
+from taskgan.sweep.grid import short_key
 from taskgan.sweep.results import SettingResult
 from taskgan.sweep.trade import draw_trade, write_labels
 
@@ -17,9 +16,7 @@ _DPI = 130
 _MOST_CELLS = 12  # a side; beyond, numbers no longer fit into a heat map
 
 
-def draw_sweep(
-    results: Sequence[SettingResult], choice: SettingChoice, path: Path, within: float | None
-) -> Path:
+def draw_sweep(results: Sequence[SettingResult], choice: SettingChoice, path: Path, within: float | None) -> Path:
     """Draw a sweep.
 
     One swept key gives curves with intervals by subject, two give heat maps, more give a row a setting; beside
@@ -89,9 +86,7 @@ def _legend(
     figure: Any, axes: Sequence[Any], results: Sequence[SettingResult], keys: Sequence[str], *, heat: bool
 ) -> None:
     """One for all panels, below them, where it hides nothing; its title says what labels are made of."""
-    handles = {
-        name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
+    handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     own = next(result for result in results if result.candidate)
     notes = [f"Labels: {'/'.join(short_key(key) for key in own.values)}"] if own.values else []
     notes += ["cells: brighter is better; ★ chosen, = tie, × not eligible"] if heat else []

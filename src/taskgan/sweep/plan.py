@@ -10,9 +10,8 @@ import numpy as np
 
 from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
-from taskgan.sweep.effective import has_effect, run_digest
-from taskgan.sweep.grid import GridAxis, count_combinations, grid_values
-from taskgan.sweep.names import run_folder_name, setting_label
+from taskgan.sweep.folder import has_effect, run_digest
+from taskgan.sweep.grid import GridAxis, count_combinations, grid_values, run_folder_name, setting_label
 from taskgan.train.folder import run_settings
 
 _MOST = 20_000
@@ -167,9 +166,7 @@ def _sweepable(base: Recipe, key: str, option: str) -> None:
         place = place.get(part) if isinstance(place, dict) else None
     if isinstance(place, dict):
         inside = ", ".join(f"{key}.{name}" for name in list(place)[:3])
-        raise UserError(
-            f"{option} {key} is a section of the recipe, expected one of its settings, e.g. {inside}"
-        )
+        raise UserError(f"{option} {key} is a section of the recipe, expected one of its settings, e.g. {inside}")
     known = key in run_settings(base)
     if not known and place is not None:
         raise UserError(f"{option} {key} says where a run happens, which changes no result")

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from taskgan.cohort.restorations import RESERVED
 from taskgan.evaluate.cases import read_case_table
-from taskgan.evaluate.restorations import RESERVED
-from taskgan.evaluate.statistics import Interval, mean_interval, slope_interval, subject_means
 from taskgan.evaluate.summary import finite_values
 from taskgan.recipe import Recipe
-from taskgan.sweep.choose import Candidate
-from taskgan.sweep.effective import has_effect, setting_digest
-from taskgan.sweep.folder import FAILED, RunStatus, find_runs, read_status, read_steps
-from taskgan.sweep.names import setting_label
-from taskgan.sweep.people import MISTAKEN, read_mistaken_shares
+from taskgan.stats import Interval, mean_interval, slope_interval, subject_means
+from taskgan.sweep.choose import MISTAKEN, Candidate, read_mistaken_shares
+from taskgan.sweep.folder import FAILED, RunStatus, find_runs, has_effect, read_status, read_steps, setting_digest
+from taskgan.sweep.grid import setting_label
 from taskgan.sweep.plan import SweepPlan, effective_values
 from taskgan.train.folder import run_settings
 
@@ -138,11 +136,7 @@ def subject_values(frames: Sequence[pd.DataFrame]) -> dict[str, "pd.Series[float
     for name in MEASURES:
         seeds = []
         for frame in frames:
-            column = (
-                np.abs(finite_values(frame["suvr_bias"]))
-                if name == "suvr_error"
-                else finite_values(frame[name])
-            )
+            column = np.abs(finite_values(frame["suvr_bias"])) if name == "suvr_error" else finite_values(frame[name])
             means, who = subject_means(column, list(frame["subject"]))
             seeds.append(pd.Series(means, index=[str(one) for one in who], dtype=float))
         values[name] = pd.concat(seeds).groupby(level=0, sort=False).mean()

@@ -9,20 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort.description import fingerprint
+from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.console import duration, say
-from taskgan.core.errors import Diverged, Failed, UserError
+from taskgan.core.errors import Diverged, Failed, UserError, free_memory, out_of_memory
 from taskgan.core.files import LOCK, PathLike, read_yaml, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.evaluate.run import evaluate
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
-from taskgan.memory import free_memory, out_of_memory
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.restore.files import restore
-from taskgan.sweep.choose import Rule, SettingChoice, choose_setting, parse_rule
-from taskgan.sweep.effective import run_digest
+from taskgan.restore.run import restore
+from taskgan.sweep.choose import Rule, SettingChoice, choose_setting, parse_rule, write_mistaken_shares
 from taskgan.sweep.folder import (
     FIGURE,
     SWEEP,
@@ -32,11 +30,10 @@ from taskgan.sweep.folder import (
     find_runs,
     open_sweep,
     read_status,
+    run_digest,
     write_status,
 )
-from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share
-from taskgan.sweep.names import setting_label, yaml_text
-from taskgan.sweep.people import write_mistaken_shares
+from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share, setting_label, yaml_text
 from taskgan.sweep.plan import SweepPlan, Trial, plan_sweep, remaining_seconds, select_share
 from taskgan.sweep.results import SettingResult, collect_results
 from taskgan.sweep.table import legend, printed_table, settings_summary, write_table
@@ -242,9 +239,7 @@ def _make_runs(trials: Sequence[Trial], rows: Pairs, base: Recipe, options: Swee
     known = find_runs(options.out)
     waiting, ends = [], []
     for trial in trials:
-        folder, recipe = known.get(
-            run_digest(trial.recipe), (options.out / "runs" / trial.name, trial.recipe)
-        )
+        folder, recipe = known.get(run_digest(trial.recipe), (options.out / "runs" / trial.name, trial.recipe))
         # A run that an earlier call began under another name goes on by its own recipe.
         recipe = recipe if setting_differences(recipe, trial.recipe) else trial.recipe
         outcome = read_status(folder)
@@ -258,9 +253,7 @@ def _make_runs(trials: Sequence[Trial], rows: Pairs, base: Recipe, options: Swee
         say(f"{there} of {len(trials)} runs are there{and_failed}")
     if not waiting:
         return ends
-    readers = (
-        {} if no_readers_reason(rows, base.task.target) else default_readers(rows, base, options.recognisers)
-    )
+    readers = {} if no_readers_reason(rows, base.task.target) else default_readers(rows, base, options.recognisers)
     spent: list[float] = []
     for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
         time_left = remaining_seconds(spent, len(waiting) - len(spent))
@@ -272,9 +265,7 @@ def _make_runs(trials: Sequence[Trial], rows: Pairs, base: Recipe, options: Swee
     return ends
 
 
-def _make_run(
-    folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader]
-) -> RunStatus:
+def _make_run(folder: Path, recipe: Recipe, rows: Pairs, base: Recipe, readers: Mapping[str, Reader]) -> RunStatus:
     """One run to its end, which may be that it failed."""
     fresh, began = not (folder / RECORD).is_file(), time.monotonic()
     # What diverged would do so again from its last checkpoint; what lacked memory may go on from there.
@@ -331,9 +322,7 @@ def _join(
             f"every setting of {options.out} failed, so none can be chosen; {TABLE} says how each did, --retry makes "
             "them once more"
         )
-    choice = choose_setting(
-        [result.as_candidate() for result in results], parse_rule(options.choose), options.within
-    )
+    choice = choose_setting([result.as_candidate() for result in results], parse_rule(options.choose), options.within)
     chosen = next(result for result in results if result.label == choice.chosen)
     command = train_command(options, base, chosen)
     _figure(options, results, choice)
@@ -361,9 +350,7 @@ def _join(
 def _figure(options: SweepOptions, results: Sequence[SettingResult], choice: SettingChoice) -> None:
     from taskgan.sweep.figure import draw_sweep
 
-    draw_sweep(
-        results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None
-    )
+    draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
 
 
 def _report(out: Path, results: Sequence[SettingResult], choice: SettingChoice, command: str) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.files import atomic, csv_cell
-from taskgan.evaluate.statistics import Interval
-from taskgan.report.cells import MISSING, number, range_text
-from taskgan.sweep.choose import SettingChoice
-from taskgan.sweep.marks import marker_style, ranked
-from taskgan.sweep.names import yaml_text
-from taskgan.sweep.people import MISTAKEN
+from taskgan.page.cells import MISSING, number, range_text
+from taskgan.stats import Interval
+from taskgan.sweep.choose import MISTAKEN, SettingChoice
+from taskgan.sweep.grid import yaml_text
+from taskgan.sweep.panels import marker_style, ranked
 from taskgan.sweep.results import MEASURES, SettingResult, TrialResult
 from taskgan.train.folder import run_settings
 
@@ -107,9 +106,7 @@ def printed_table(results: Sequence[SettingResult], choice: SettingChoice) -> li
             own = result.label == choice.chosen
             row.append(MISSING if own else _with_span(differences[result.label], digits, sign=True))
         row.append(
-            f"{100 * choice.selection_rates[result.label]:.0f} %"
-            if result.label in choice.selection_rates
-            else ""
+            f"{100 * choice.selection_rates[result.label]:.0f} %" if result.label in choice.selection_rates else ""
         )
         lines.append([marker_style(result, choice).sign, *row])
     hidden = len(lines) - _MOST_ROWS
@@ -141,9 +138,7 @@ def _estimate(result: SettingResult, name: str) -> float:
 
 
 def _with_span(interval: Interval, digits: int, *, sign: bool = False) -> str:
-    return (
-        f"{number(interval.estimate, digits, sign=sign)} {range_text(interval, digits, sign=sign)}".rstrip()
-    )
+    return f"{number(interval.estimate, digits, sign=sign)} {range_text(interval, digits, sign=sign)}".rstrip()
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -14,16 +14,14 @@ from torch import Tensor
 from taskgan.cohort.dataset import Batch
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Terminated
-from taskgan.restore.model_folder import write_model
-from taskgan.train.checkpoint import CHECKPOINT
-from taskgan.train.cycle_step import cycle_step
-from taskgan.train.journal import MetricsLogger
-from taskgan.train.monitor import output_metrics
-from taskgan.train.players import set_learning_rate
-from taskgan.train.seeds import derive_seed
+from taskgan.model.folder import write_model
+from taskgan.train.cycle import cycle_step
+from taskgan.train.devices import derive_seed
+from taskgan.train.folder import CHECKPOINT
+from taskgan.train.metrics import MetricsLogger, output_metrics
+from taskgan.train.networks import set_learning_rate
 from taskgan.train.session import Session
-from taskgan.train.step import StepResult, train_step
-from taskgan.train.task_step import task_step
+from taskgan.train.step import StepResult, task_step, train_step
 from taskgan.train.validation import Validation
 
 _ROW_EVERY = 20  # steps: figures are read from the device, watched and written this often
@@ -49,9 +47,7 @@ def train_loop(
     window = session.window
     losses: dict[str, Any] = {}
     title = f"train {recipe.objective}"
-    alone = (
-        session.fabric.world_size == 1
-    )  # of several processes, those without the signal would wait for ever
+    alone = session.fabric.world_size == 1  # of several processes, those without the signal would wait for ever
     with _signals(alone) as signals, progress(title, recipe.optimiser.steps, "steps", state.done) as line:
         while not state.finished:
             stage = stages.stage_at(state.done)
@@ -94,9 +90,7 @@ def train_loop(
             state.done = following
             if signals and not state.finished:
                 session.save()
-                _stop(
-                    signals[0], f"step {state.done} of {recipe.optimiser.steps}", session.folder / CHECKPOINT
-                )
+                _stop(signals[0], f"step {state.done} of {recipe.optimiser.steps}", session.folder / CHECKPOINT)
 
 
 @contextmanager
@@ -156,9 +150,7 @@ def _validate_task(session: Session, validation: Validation | None) -> dict[str,
     return validation.validate_task(task) if validation is not None and task is not None else {}
 
 
-def _validate(
-    session: Session, validation: Validation | None, logger: MetricsLogger | None
-) -> dict[str, float]:
+def _validate(session: Session, validation: Validation | None, logger: MetricsLogger | None) -> dict[str, float]:
     """Look at the validation subjects; a better value than ever before becomes the model.
 
     All processes come to the same standing, by the first one's value.

@@ -18,8 +18,8 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, value_digest, write_yaml
 from taskgan.recipe import Recipe
-from taskgan.train.device import MachineChoice, device_name, device_of, start_fabric
-from taskgan.train.players import build_networks
+from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric
+from taskgan.train.networks import build_networks
 from taskgan.train.step import train_step
 
 _GAIN = 0.95  # another candidate must take less than this share of the plain one's time: timings are noisy
@@ -63,9 +63,7 @@ def choose_machine(recipe: Recipe, size: tuple[int, int]) -> MachineChoice:
 def candidates(recipe: Recipe, device: torch.device) -> list[MachineChoice]:
     """What is worth a try, the plain one first; settings that are not ``auto`` are not varied."""
     machine = recipe.machine
-    half: Literal["bf16", "16"] = (
-        "16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
-    )
+    half: Literal["bf16", "16"] = "16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
     precisions = ["32", half] if machine.precision == "auto" else [machine.precision]
     if machine.precision == "auto" and device.type not in ("cpu", "cuda"):
         precisions = ["32"]
@@ -83,9 +81,7 @@ def seconds_per_step(
         Seconds of the fastest step, and of the first one (which compiles).
     """
     fabric = start_fabric(recipe.machine, choice.precision, alone=True)
-    trial = recipe.model_copy(
-        update={"objective": "gan", "loss": recipe.loss.model_copy(update={"lambda_gan": 1.0})}
-    )
+    trial = recipe.model_copy(update={"objective": "gan", "loss": recipe.loss.model_copy(update={"lambda_gan": 1.0})})
     # The trial has a D also where the run has none, and D needs room to halve.
     least = 2 ** len(recipe.discriminator.widths)
     size = (max(size[0], least), max(size[1], least))

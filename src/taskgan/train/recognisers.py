@@ -1,6 +1,6 @@
 """``taskgan train`` of a recipe whose objective is ``recogniser``: T and the judge, and no generator.
 
-They are kept where every run of the cohort looks for them (``taskgan.recogniser.store``); the run folder holds how
+They are kept where every run of the cohort looks for them (``taskgan.judges.store``); the run folder holds how
 well they read.
 """
 
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 
 from taskgan import recipe as settings
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.description import fingerprint
+from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.console import say
 from taskgan.core.files import versions, write_yaml
-from taskgan.evaluate.settings import EvaluationSettings
-from taskgan.evaluate.verification import ImagePairs, verify
-from taskgan.evaluate.verification.describe import DescriptorCache
-from taskgan.evaluate.verification.figures import format_auc
-from taskgan.evaluate.verification.readers import verifiers
 from taskgan.judges.readers import StoredReader
+from taskgan.judges.recogniser import CARD
+from taskgan.judges.settings import EvaluationSettings
+from taskgan.judges.store import check_weights, recogniser_folder, recogniser_for
+from taskgan.judges.verification import ImagePairs, verify
+from taskgan.judges.verification.descriptors import DescriptorCache
+from taskgan.judges.verification.figures import format_auc
+from taskgan.judges.verification.readers import verifiers
 from taskgan.metrics.roc import roc_curve
 from taskgan.recipe import Recipe
-from taskgan.recogniser.card import CARD
-from taskgan.recogniser.store import check_weights, recogniser_folder, recogniser_for
-from taskgan.train.device import device_name, device_of, torch_switches
+from taskgan.train.devices import device_name, device_of, torch_switches
 from taskgan.train.folder import RECORD, ROC, command_line, create_run, first_process, open_run
 
 Floats = NDArray[np.float64]
@@ -156,7 +156,7 @@ def _draw(
     apart: Mapping[str, Floats], pairs: ImagePairs, areas: Mapping[str, Mapping[str, float]], path: Path
 ) -> None:
     """ROC curves of both readers on clean test pairs."""
-    from taskgan.report.style import LABEL_STYLES, axes_figure, save_figure
+    from taskgan.page.style import LABEL_STYLES, axes_figure, save_figure
 
     with axes_figure(1, 1, (4.2, 4.0)) as (figure, axes):
         place = axes[0, 0]

@@ -10,11 +10,10 @@ from torch import nn
 
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
-from taskgan.cohort.description import fingerprint
-from taskgan.cohort.images import read_shape
+from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
-from taskgan.cohort.people import image_digests, subject_digests
 from taskgan.cohort.projection import check_projection
+from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.artefact import commit, differing
@@ -22,19 +21,26 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.core.lock import locked
+from taskgan.images.volumes import read_shape
+from taskgan.judges.store import check_weights, recogniser_for
+from taskgan.model.folder import ModelCard, Range, TrainingDomain
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.recogniser.store import check_weights, recogniser_for
-from taskgan.restore.model_folder import ModelCard, Range, TrainingDomain
-from taskgan.train.checkpoint import load_checkpoint
-from taskgan.train.device import MachineChoice, device_name, device_of, start_fabric, torch_switches
-from taskgan.train.ema import Ema
-from taskgan.train.folder import METRICS, RECIPE, RECORD, command_line, create_run, first_process, open_run
-from taskgan.train.journal import MetricsLogger
+from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
+from taskgan.train.folder import (
+    METRICS,
+    RECIPE,
+    RECORD,
+    command_line,
+    create_run,
+    first_process,
+    load_checkpoint,
+    open_run,
+)
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose_machine
-from taskgan.train.monitor import Monitor
-from taskgan.train.players import CustomNetworks, build_networks, build_task, uses_task
-from taskgan.train.session import Session
+from taskgan.train.metrics import MetricsLogger, Monitor
+from taskgan.train.networks import CustomNetworks, build_networks, build_task, uses_task
+from taskgan.train.session import Ema, Session
 from taskgan.train.stages import Stages
 from taskgan.train.validation import TASK_CLEAN, Validation, psnr_column
 
@@ -91,9 +97,7 @@ def _train(
     targets = Targets.for_table(recipe.task.target, used)
     condition_columns = (recipe.data.condition,) if recipe.data.condition else ()
     cohort_fingerprint = fingerprint(used, (*recipe.task.labels, *condition_columns))
-    record = (
-        open_run(run, recipe, cohort_fingerprint, overwrite=overwrite, networks=own.names()) if first else {}
-    )
+    record = open_run(run, recipe, cohort_fingerprint, overwrite=overwrite, networks=own.names()) if first else {}
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
         _finish(run, recipe, record, state["standing"], "was already finished")
@@ -113,22 +117,14 @@ def _train(
         own.check_shapes(recipe, slices.shape)
         if recipe.data.workers:
             slices.share()
-        recorded_machine = (
-            state["choice"] if state is not None else record.get("machine")
-        )  # measured once per run
-        choice = (
-            MachineChoice.of(recorded_machine, run)
-            if recorded_machine
-            else choose_machine(recipe, slices.shape)
-        )
+        recorded_machine = state["choice"] if state is not None else record.get("machine")  # measured once per run
+        choice = MachineChoice.of(recorded_machine, run) if recorded_machine else choose_machine(recipe, slices.shape)
         record = _record(pairs, used, recipe, choice, device, cohort_fingerprint)
         record |= {"networks": own.names()} if own.names() else {}
         if first:
             create_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
-        card = _card(recipe, slices, record, used).model_copy(
-            update={"custom": own.names().get("generator", "")}
-        )
+        card = _card(recipe, slices, record, used).model_copy(update={"custom": own.names().get("generator", "")})
         session = _session(recipe, run, task, choice, card, own)
         if state is not None:
             session.load(state)

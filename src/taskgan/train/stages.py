@@ -1,9 +1,11 @@
 """Who learns in a step: the recipe's phases and the networks that there are."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from taskgan.phases import Phase
+from taskgan.recipe import Optimiser
+from taskgan.recipe.phases import Phase
 
 _GOES_WITH = {"degrader": "generator", "degraded_discriminator": "discriminator"}
 
@@ -82,18 +84,37 @@ class Stages:
     def steps_from(self, start: int) -> list[int]:
         """All steps from one on in which somebody learns."""
         return [
-            step
-            for stage in self._stages
-            if stage.learners
-            for step in range(max(start, stage.start), stage.stop)
+            step for stage in self._stages if stage.learners for step in range(max(start, stage.start), stage.stop)
         ]
 
     def steps_learnt(self, network: str, step: int) -> int:
         """How many steps a network has learnt in before this one."""
-        return sum(
-            max(0, min(step, stage.stop) - stage.start) for stage in self._stages if network in stage.learners
-        )
+        return sum(max(0, min(step, stage.stop) - stage.start) for stage in self._stages if network in stage.learners)
 
     def steps_in_total(self, network: str) -> int:
         """How many steps a network learns in."""
         return self.steps_learnt(network, self._stages[-1].stop)
+
+
+def rate_factor(settings: Optimiser, step: int, steps: int | None = None) -> float:
+    """Share of the learning rate at a step of a network.
+
+    Rises linearly over ``warmup`` steps, stays at 1, and falls over the last ``decay`` share of the steps:
+    ``linear`` straight to zero, ``cosine`` along half a cosine.
+
+    Args:
+        settings: Of the optimiser.
+        step: From 0, counting the steps in which the network learns.
+        steps: In how many it learns; None is all of the run's.
+
+    Returns:
+        Above 0 and at most 1: also the first and the last step do something.
+    """
+    rise = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    if settings.schedule == "constant":
+        return rise
+    steps = settings.steps if steps is None else steps
+    length = max(1.0, settings.decay * steps)
+    left = min(1.0, (steps - step) / length)
+    fall = left if settings.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+    return rise * fall

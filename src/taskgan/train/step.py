@@ -6,8 +6,8 @@ G. (pix2pix updates D first and runs it again on both images for G; the features
 one small update younger, for half of D's cost.)
 """
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch
-from taskgan.networks.norm import frozen_statistics
+from taskgan.networks.layers import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
-from taskgan.objective.pixel import pixel_loss
 from taskgan.objective.task import feature_distance, task_loss
-from taskgan.objective.total import TotalLoss
+from taskgan.objective.total import TotalLoss, pixel_loss
 from taskgan.recipe import Recipe
-from taskgan.train.parallel import average_gradients, over_all_devices
-from taskgan.train.players import Networks
+from taskgan.train.devices import average_gradients, average_statistics, over_all_devices
+from taskgan.train.networks import Networks
 
 
 @dataclass(frozen=True)
@@ -143,3 +142,38 @@ def update_weights(networks: Networks, clip: float, fabric: Any) -> None:
         for parameters in networks.weights.values():
             torch.nn.utils.clip_grad_norm_(parameters, clip)
     fabric.strategy.optimizer_step(networks.optimiser)
+
+
+def task_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
+    """Take the second term of Eq. 3, (T(x) − y)², and update T.
+
+    x̂ is not made: that of a G that has learnt nothing says nothing of y. T is in training here, so that its batch
+    norms get the statistics of clean images, and in evaluation again afterwards, as in every other step.
+
+    Args:
+        networks: The networks; only T learns.
+        batch: x and y on the device; unpaired ones too.
+        recipe: The property and the form of its loss.
+        fabric: Precision, devices, scaler.
+    """
+    T = networks.task
+    if T is None:
+        raise AssertionError("there is no task network to train alone")
+    kind = task_kind(recipe.task, recipe.task.loss)
+    with fabric.autocast(), _in_training(T):
+        answer = T(batch.clean[:, :1])[0].float()
+        task = kind.loss(answer, kind.y(batch.label, answer)).mean()
+    networks.optimiser.zero_grad(set_to_none=True)
+    fabric.backward(task, inputs=networks.weights["task"])
+    update_weights(networks, recipe.optimiser.clip, fabric)
+    average_statistics(T, fabric)
+    return StepResult({"task": task.detach()}, None)
+
+
+@contextmanager
+def _in_training(network: nn.Module) -> Iterator[None]:
+    network.train()
+    try:
+        yield
+    finally:
+        network.eval()

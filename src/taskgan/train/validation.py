@@ -13,14 +13,14 @@ from taskgan.cohort.conditions import condition_of
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Case, input_files, load_case, to_slices
 from taskgan.cohort.targets import Targets
+from taskgan.judges.figures import case_error
+from taskgan.judges.recogniser import logits
 from taskgan.metrics.quality import psnr
+from taskgan.model.restorer import Restorer
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe import Data, Recipe
-from taskgan.recogniser.figures import case_error
-from taskgan.recogniser.recogniser import logits
-from taskgan.restore.restorer import Restorer
-from taskgan.train.seeds import derive_seed
+from taskgan.train.devices import derive_seed
 
 Array = NDArray[np.float32]
 

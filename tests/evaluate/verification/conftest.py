@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from drawn_faces import draw_cohort
 
-from taskgan.cohort.images import read_volume
+from drawn_faces import draw_cohort
 from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.photos import Photo
-from taskgan.cohort.write_photo import write_photo
+from taskgan.images.photos import Photo, write_photo
+from taskgan.images.volumes import read_volume
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +33,7 @@ def restored_by(drawn: Path, tmp_path: Path) -> Callable[..., Path]:
             if pair.case not in without:
                 assert pair.clean is not None
                 clean, degraded = (read_volume(path).data for path in (pair.clean, pair.degraded))
-                write_photo(
-                    tmp_path / name / f"{pair.case}.png", Photo(share * clean + (1 - share) * degraded)
-                )
+                write_photo(tmp_path / name / f"{pair.case}.png", Photo(share * clean + (1 - share) * degraded))
         return tmp_path / name
 
     return write

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_faces import faces
 
+from drawn_faces import faces
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
-from taskgan.evaluate.verification.table import read_verification
+from taskgan.evaluate.verification_table import read_verification
 from taskgan.info.describe import describe
-from taskgan.restore.files import restore
+from taskgan.restore.run import restore
 from taskgan.train.run import train
 
 READERS = ("task", "judge", "lbp", "eigenfaces")
@@ -58,9 +58,7 @@ def test_the_second_evaluation_reads_restored_images_alone_and_writes_the_same_b
     drawn: Path, restored: Path, evaluated: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = evaluate(restored, drawn, evaluated.parent / "again")
-    described = {
-        line.split()[1] for line in capsys.readouterr().err.splitlines() if line.startswith("describe")
-    }
+    described = {line.split()[1] for line in capsys.readouterr().err.splitlines() if line.startswith("describe")}
     assert described == {"task_gan"}
     for name in ("cases.csv", "verification.csv", "summary.json", "readings.csv", "features.npz"):
         assert (again / name).read_bytes() == (evaluated / name).read_bytes(), name

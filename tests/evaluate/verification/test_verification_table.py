@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.evaluate.verification.table import (
+from taskgan.evaluate.verification_table import (
     FILE,
     DistanceRow,
     DistanceTable,
@@ -31,9 +31,7 @@ def table() -> DistanceTable:
             "clean": {"test": np.array([0.2, 0.9]), "train": np.array([0.3]), "val": np.array([1.1])},
             "restored_probe": {"test": np.array([0.15, 0.8])},
         },
-        "lbp": {
-            "clean": {"test": np.array([20.0, 40.0]), "train": np.array([21.0]), "val": np.array([1e-9])}
-        },
+        "lbp": {"clean": {"test": np.array([20.0, 40.0]), "train": np.array([21.0]), "val": np.array([1e-9])}},
     }
     return DistanceTable(ROWS, distance_columns(ROWS, found))
 
@@ -85,9 +83,7 @@ def test_nothing_to_write_removes_an_older_file(table: DistanceTable, tmp_path: 
         (",1e-09", "", "row 5 has fewer fields than the header"),
     ],
 )
-def test_what_is_wrong_is_named(
-    table: DistanceTable, tmp_path: Path, before: str, after: str, sentence: str
-) -> None:
+def test_what_is_wrong_is_named(table: DistanceTable, tmp_path: Path, before: str, after: str, sentence: str) -> None:
     write_verification(tmp_path, table)
     text = (tmp_path / FILE).read_text()
     assert before in text

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_faces import faces
 from numpy.typing import NDArray
 
+from drawn_faces import faces
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.errors import Problems
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.run import evaluate
-from taskgan.evaluate.statistics import auc_interval
-from taskgan.evaluate.verification import best_threshold, verify
-from taskgan.evaluate.verification.table import COLUMNS, DistanceTable, read_verification
+from taskgan.evaluate.verification_table import COLUMNS, DistanceTable, read_verification
+from taskgan.judges.verification import best_threshold, verify
+from taskgan.stats import auc_interval
 
 READERS = ("judge", "lbp", "eigenfaces")
 COUNTED = {"test": 30, "train": 20, "val": 18}
@@ -39,9 +39,7 @@ class Blind(Coarse):
     """Gives all images nearly one descriptor, in which there is nobody."""
 
     def read(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = np.ones((len(slices), 8)) + 1e-3 * np.sin(1e4 * slices.sum(axis=(1, 2)))[:, None] * np.arange(
-            8
-        )
+        found = np.ones((len(slices), 8)) + 1e-3 * np.sin(1e4 * slices.sum(axis=(1, 2)))[:, None] * np.arange(8)
         return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
 
@@ -129,7 +127,7 @@ def test_the_first_image_of_a_probe_is_the_methods_and_the_second_clean(
     row = table.subset("test")[7]
 
     def read(path: Any) -> NDArray[np.float32]:
-        from taskgan.cohort.images import read_volume
+        from taskgan.images.volumes import read_volume
 
         return Coarse().read(np.moveaxis(read_volume(path).data, 2, 0))[0]
 
@@ -177,9 +175,7 @@ def test_a_reader_that_cannot_tell_clean_people_apart_is_said_to_be_no_judge(
     drawn: Path, restored_by: Callable[..., Path], tmp_path: Path
 ) -> None:
     out = judged(drawn, restored_by(1.0), tmp_path / "evaluation", Blind())
-    said = [
-        note for note in read_yaml(out / "evaluation.yaml")["notes"] if "hardly tell people apart" in note
-    ]
+    said = [note for note in read_yaml(out / "evaluation.yaml")["notes"] if "hardly tell people apart" in note]
     assert len(said) == 1
     assert said[0].startswith("judge can hardly tell people apart on clean images (AUC 0.")
 
@@ -199,9 +195,7 @@ def test_a_reader_of_another_property_tells_nobody_apart(
 ) -> None:
     recipe = faces(task={}, judge={"network": "convnet", "seed": 1})  # binary
     reader = {"judge": Bright()}
-    out = evaluate(
-        restored_by(0.5), drawn, tmp_path / "evaluation", recipe=recipe, method="x", readers=reader
-    )
+    out = evaluate(restored_by(0.5), drawn, tmp_path / "evaluation", recipe=recipe, method="x", readers=reader)
     assert table_of(out).readers == ("lbp", "eigenfaces")
 
 
@@ -209,10 +203,7 @@ def test_a_cohort_without_pairs_is_evaluated_as_before(
     drawn: Path, restored_by: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "cohort"
-    rows = [
-        pair.columns | {"degraded": str(pair.degraded), "clean": str(pair.clean)}
-        for pair in read_pairs(drawn)
-    ]
+    rows = [pair.columns | {"degraded": str(pair.degraded), "clean": str(pair.clean)} for pair in read_pairs(drawn)]
     write_pairs(folder / "pairs.csv", rows)
     out = judged(folder, restored_by(0.5), tmp_path / "without")
     assert read_verification(out) is None

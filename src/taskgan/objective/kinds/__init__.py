@@ -1,17 +1,17 @@
 """Kinds of property. Each is one file with one class that is a ``taskgan.objective.task.TaskKind``.
 
 A new kind is a file here, with a class of the same name (``multi_class`` is ``MultiClass``), and a line in
-:data:`taskgan.task.KINDS`. Only the file that is needed is imported.
+:data:`taskgan.recipe.task.KINDS`. Only the file that is needed is imported.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from taskgan.task import KINDS
+from taskgan.recipe.task import KINDS
 
 if TYPE_CHECKING:
     from taskgan.objective.task import TaskKind
-    from taskgan.task import LossForm, Target
+    from taskgan.recipe.task import LossForm, Target
 
 
 def task_kind(target: "Target", form: "LossForm") -> "TaskKind":

@@ -29,9 +29,7 @@ class MultiClass(TaskKind):
             ValueError: If the shapes do not go together.
         """
         if output.shape != (len(label), self.outputs):
-            raise ValueError(
-                f"got {tuple(output.shape)} logits for {len(label)} labels of {self.outputs} classes"
-            )
+            raise ValueError(f"got {tuple(output.shape)} logits for {len(label)} labels of {self.outputs} classes")
         if self.form == "squared":
             return 0.5 * (output.softmax(dim=1) - self._one_hot(label, output)).square().sum(dim=1)
         return F.cross_entropy(output, label.long(), reduction="none")
@@ -57,9 +55,7 @@ class MultiClass(TaskKind):
         decided, right = int(self.decision(prediction)), float(label)
         unknown = right != right
         return [
-            OutputReading(
-                str(k), float(p), float("nan") if unknown else float(right == k), float(decided == k)
-            )
+            OutputReading(str(k), float(p), float("nan") if unknown else float(right == k), float(decided == k))
             for k, p in enumerate(prediction[0])
         ]
 

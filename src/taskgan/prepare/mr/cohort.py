@@ -5,19 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from taskgan.cohort import mdme
-from taskgan.cohort.description import FILE, complete
+from taskgan.cohort.folder import FILE, complete
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Problems
 from taskgan.core.files import PathLike, atomic_folder, checksum, versions
 from taskgan.core.lock import exclusive
-from taskgan.prepare.mr.findings import SubjectReport
+from taskgan.physics import mdme
 from taskgan.prepare.mr.load import load_subject
 from taskgan.prepare.mr.plan import NUMBER, CohortPlan, plan_cohort
 from taskgan.prepare.mr.rows import REQUIRED
-from taskgan.prepare.mr.settings import MrPreparation
+from taskgan.prepare.mr.settings import MrPreparation, SubjectReport
 from taskgan.prepare.mr.write import write_subject, write_tables
 from taskgan.prepare.output import check_output
 from taskgan.prepare.table import InputTable, read_table
@@ -86,9 +85,7 @@ def _files(planned: CohortPlan) -> list[Path]:
     return [
         path
         for row in rows
-        for path in (
-            sorted(p for p in row.path.rglob("*") if p.is_file()) if row.path.is_dir() else [row.path]
-        )
+        for path in (sorted(p for p in row.path.rglob("*") if p.is_file()) if row.path.is_dir() else [row.path])
     ]
 
 

@@ -8,14 +8,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.prepare.grid import describe_grid, grid_difference, resample
-from taskgan.prepare.images import Image
-from taskgan.prepare.mr.findings import SubjectReport
-from taskgan.prepare.mr.normalise import foreground, intensity_factor
+from taskgan.prepare.images import Image, describe_grid, grid_difference, resample
 from taskgan.prepare.mr.plan import Protocol, SubjectImages
 from taskgan.prepare.mr.read import Images, complex_inputs, digests, read_rows
 from taskgan.prepare.mr.rows import ImageRow
-from taskgan.prepare.mr.settings import MrPreparation
+from taskgan.prepare.mr.settings import MrPreparation, SubjectReport
+
+_AIR = 0.1
+
+
+def intensity_factor(magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, percentile: float) -> float:
+    """What an image is divided by.
+
+    Args:
+        magnitude: (X, Y, Z), at least 0.
+        head: Where the head is; None takes what is above a tenth of the 99th percentile.
+        percentile: Of the values there.
+
+    Raises:
+        UserError: If there is nothing above 0 to scale by. The message is the end of a sentence.
+    """
+    inside = magnitude[head] if head is not None else magnitude[foreground(magnitude)]
+    value = float(np.percentile(inside.astype(np.float64), percentile)) if inside.size else 0.0
+    if not value > 0:
+        raise UserError("has no signal in the head to scale by")
+    # As float32, so that dividing and multiplying by what the sidecar says use the same number.
+    return float(np.float32(value))
+
+
+def foreground(magnitude: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Voxels that are not air: above a tenth of the 99th percentile."""
+    return np.asarray(magnitude > _AIR * float(np.percentile(magnitude, 99)))
+
 
 _UNCORRECTED = 0.1
 _COVERED = 0.9
@@ -120,9 +144,7 @@ def _on_one_grid(images: Images, lead: ImageRow, settings: MrPreparation, report
                     f"row {row.number}: {row.path} lies wholly outside {lead.path} (row {lead.number})"
                 )
             elif share < _COVERED:
-                report.add_note(
-                    f"{row.path.name} covers {share:.0%} of the grid of {lead.path.name}; the rest is 0"
-                )
+                report.add_note(f"{row.path.name} covers {share:.0%} of the grid of {lead.path.name}; the rest is 0")
             report.resampled += 1
             placed[row] = moved
     return placed
@@ -163,13 +185,7 @@ def _check_echo_times(subject: SubjectImages, images: Images, report: SubjectRep
     times_of_echo: dict[int, list[float]] = {}
     for (_, echo), (row, _) in subject.inputs.items():
         seconds = images[row].metadata.get("EchoTime")
-        ms = (
-            row.te_ms
-            if row.te_ms is not None
-            else 1000 * seconds
-            if isinstance(seconds, int | float)
-            else None
-        )
+        ms = row.te_ms if row.te_ms is not None else 1000 * seconds if isinstance(seconds, int | float) else None
         times_of_echo.setdefault(echo, []).extend([] if ms is None else [ms])
     last = 0.0
     for echo, times in sorted(times_of_echo.items()):
@@ -179,15 +195,11 @@ def _check_echo_times(subject: SubjectImages, images: Images, report: SubjectRep
             listing = ", ".join(f"{time:g}" for time in sorted(set(times)))
             report.add_problem(f"its echo {echo} has the echo times {listing} ms, expected one at all delays")
         elif min(times) <= last:
-            report.add_problem(
-                f"its echo {echo} has the echo time {min(times):g} ms, expected more than {last:g} ms"
-            )
+            report.add_problem(f"its echo {echo} has the echo time {min(times):g} ms, expected more than {last:g} ms")
         last = max(times)
 
 
-def _note_phase(
-    longest: NDArray[np.complex64], head: NDArray[np.bool_] | None, report: SubjectReport
-) -> None:
+def _note_phase(longest: NDArray[np.complex64], head: NDArray[np.bool_] | None, report: SubjectReport) -> None:
     """After the longest delay all tissue has recovered: its real part is positive if the phase is corrected."""
     inside = head if head is not None else foreground(np.abs(longest))
     share = float((longest.real[inside] < 0).mean()) if inside.any() else 0.0

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskgan.cohort.images import SUFFIXES
-from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
 from taskgan.cohort.pairs import REQUIRED, SPLITS
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
+from taskgan.images.volumes import SUFFIXES
+from taskgan.physics.mdme import CONTRASTS, MASK_TYPES
 from taskgan.prepare.mr.rows import KNOWN, ImageRow, parse_row
 from taskgan.prepare.mr.settings import MrPreparation
-from taskgan.prepare.names import assign_splits, name_problems, participant
+from taskgan.prepare.output import assign_splits, name_problems, participant
 from taskgan.prepare.table import InputTable, TableRow
 
 NUMBER = "contrast_number"
@@ -229,23 +229,17 @@ def _splits(
     for name, own in lines.items():
         values = list(dict.fromkeys(line["split"].lower() for line in own if line["split"]))
         problems += [
-            f"subject {name} has split {quoted(v)}, expected {', '.join(SPLITS)}"
-            for v in values
-            if v not in SPLITS
+            f"subject {name} has split {quoted(v)}, expected {', '.join(SPLITS)}" for v in values if v not in SPLITS
         ]
         if len(values) > 1:
-            problems.append(
-                f"subject {name} is in the splits {' and '.join(values)}: a subject belongs to one split"
-            )
+            problems.append(f"subject {name} is in the splits {' and '.join(values)}: a subject belongs to one split")
         if values:
             splits[name] = values[0]
     learnt = {name for name, own in rows.items() if any(row.role == "target" for row in own)}
     if splits and settings.stratify:
         problems.append("subjects are stratified only where splits are dealt, and the table gives them")
     if splits:
-        problems += [
-            f"subject {name} has no split while others have one" for name in lines if name not in splits
-        ]
+        problems += [f"subject {name} has no split while others have one" for name in lines if name not in splits]
         problems += [
             f"subject {name} is in split {quoted(split)} but has no target; without one it can only be in 'test'"
             for name, split in splits.items()

@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from taskgan.core.errors import UserError
-from taskgan.prepare.grid import grid_difference
-from taskgan.prepare.images import Image, read_image
-from taskgan.prepare.mr.findings import SubjectReport
-from taskgan.prepare.mr.phase import complex_from_polar, phase_unit, unit_problem, value_range
+from taskgan.prepare.images import Image, grid_difference, read_image
 from taskgan.prepare.mr.plan import SubjectImages
-from taskgan.prepare.mr.rows import ImageRow
+from taskgan.prepare.mr.rows import ImageRow, complex_from_polar, phase_unit, unit_problem, value_range
+from taskgan.prepare.mr.settings import SubjectReport
 
 Images = dict[ImageRow, Image]
 

@@ -2,14 +2,93 @@
 
 import difflib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.cohort.mdme import CONTRASTS, MASK_TYPES
+import numpy as np
+from numpy.typing import NDArray
+
 from taskgan.core.parse import quoted
-from taskgan.prepare.dicom.series import SeriesFilter
-from taskgan.prepare.mr.phase import UNITS
+from taskgan.images.dicom.series import SeriesFilter
+from taskgan.physics.mdme import CONTRASTS, MASK_TYPES
 from taskgan.prepare.table import InputTable, TableRow
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PhaseUnit:
+    """How stored values become an angle: (value − ``zero``) · ``radians``.
+
+    Attributes:
+        ranges: Intervals that hold one turn.
+        radians: Angle of one stored unit.
+        zero: Stored value of angle 0.
+    """
+
+    ranges: tuple[tuple[float, float], ...]
+    radians: float
+    zero: float = 0.0
+
+
+UNITS = {
+    "radians": PhaseUnit(((-math.pi, math.pi), (0.0, 2 * math.pi)), 1.0),
+    "degrees": PhaseUnit(((-180.0, 180.0), (0.0, 360.0)), math.pi / 180),
+    "milliradians": PhaseUnit(((-1000 * math.pi, 1000 * math.pi), (0.0, 2000 * math.pi)), 1e-3),
+    "4096": PhaseUnit(((-4096.0, 4096.0),), math.pi / 4096),
+    "0-4095": PhaseUnit(((0.0, 4095.0),), math.pi / 2048, zero=2048.0),
+}
+"""Units of exports: GE and Philips (rescaled) give milliradians; Siemens gives −4096 to 4094, or 0 to 4095
+without its rescale slope; BIDS and dcm2niix's single-precision Philips files give radians."""
+
+_FULL = 0.85
+_ROUNDING = 0.005
+
+
+def phase_unit(low: float, high: float) -> str | None:
+    """The unit of phases that reach from ``low`` to ``high``; None where that does not tell.
+
+    Noise around the head has every angle, so an export fills its range nearly; the ranges of no two units
+    can both be filled by 85 %. Values within one turn in radians that span more than 2 are radians also where
+    they fill less (air set to 0): in every other unit they would be next to no phase at all.
+    """
+    for name, unit in UNITS.items():
+        for start, end in unit.ranges:
+            width = end - start
+            within = low >= start - _ROUNDING * width and high <= end + _ROUNDING * width
+            least = 2.0 if name == "radians" else _FULL * width
+            if within and high - low >= least:
+                return name
+    return None
+
+
+def unit_problem(low: float, high: float) -> str:
+    """What to say where :func:`phase_unit` finds none."""
+    return (
+        f"its phase images reach from {low:g} to {high:g}: not clearly radians (±3.14), degrees (±180), "
+        "milliradians (±3142: GE, Philips), 4096 (±4096: Siemens) or 0-4095 (Siemens, not rescaled); say which in "
+        "the column phase_units"
+    )
+
+
+def complex_from_polar(magnitude: Array, phase: Array, unit: str) -> NDArray[np.complex64]:
+    """Complex values.
+
+    Args:
+        magnitude: At least 0.
+        phase: Same shape, in ``unit``.
+        unit: One of :data:`UNITS`.
+    """
+    stored = UNITS[unit]
+    angle = (phase.astype(np.float64) - stored.zero) * stored.radians
+    return np.asarray(magnitude * np.exp(1j * angle), dtype=np.complex64)
+
+
+def value_range(images: Sequence[Array]) -> tuple[float, float]:
+    """Smallest and largest value over several images."""
+    return min(float(i.min()) for i in images), max(float(i.max()) for i in images)
+
 
 ROLES = ("input", "target", "mask")
 PARTS = ("real", "imag", "magnitude", "phase")
@@ -116,17 +195,13 @@ def _input_problems(line: TableRow, values: dict[str, float | None]) -> list[str
         problems.append(f"{where} has part {quoted(line['part'])}, expected {_either(PARTS)}")
     echo, delay, units = values["echo"], values["delay_ms"], line["phase_units"].lower()
     if echo is not None and (echo != int(echo) or echo < 1):
-        problems.append(
-            f"{where} has echo {quoted(line['echo'])}, expected its number: 1 for the shortest, 2, …"
-        )
+        problems.append(f"{where} has echo {quoted(line['echo'])}, expected its number: 1 for the shortest, 2, …")
     if delay is not None and delay <= 0:
         problems.append(f"{where} has delay_ms {quoted(line['delay_ms'])}, expected a time above 0")
     if line["name"]:
         problems.append(f"{where} is an input with the name {quoted(line['name'])}, expected none")
     if units and units not in UNITS:
-        problems.append(
-            f"{where} has phase_units {quoted(line['phase_units'])}, expected {_either(tuple(UNITS))}"
-        )
+        problems.append(f"{where} has phase_units {quoted(line['phase_units'])}, expected {_either(tuple(UNITS))}")
     if units and line["part"].lower() in ("real", "imag", "magnitude"):
         problems.append(f"{where} has phase_units and is {line['part']}, expected them of a phase only")
     return problems

@@ -1,10 +1,12 @@
 """What ``taskgan prepare mr`` can be asked for."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from taskgan.cohort.splits import DEFAULT_SHARES
+from taskgan.core.errors import Problems
 from taskgan.core.settings import Settings, validated
 
 
@@ -15,7 +17,7 @@ class MrPreparation(Settings):
         resample: Bring images that share a frame of reference onto one grid; without it grids must agree.
         grid: Whose grid: a contrast (``T2-FLAIR``), or ``input`` for the longest delay and first echo.
         normalise: Divide all inputs of a subject by one factor and each target by its own (see
-            :mod:`taskgan.prepare.mr.normalise`); without it values stay as they are.
+            :mod:`taskgan.prepare.mr.load`); without it values stay as they are.
         percentile: Of the magnitude over the head that becomes 1.
         splits: Shares of train, val and test, where the table has no column ``split``.
         stratify: Column of the table whose values are spread evenly over the splits; empty for none.
@@ -46,3 +48,39 @@ def mr_preparation(**values: Any) -> MrPreparation:
         Problems: Every setting that is unknown or out of range, each in a sentence.
     """
     return validated(MrPreparation, values, "prepare mr cannot start")
+
+
+@dataclass
+class SubjectReport:
+    """Sentences about one subject.
+
+    Attributes:
+        subject: Its name in the table.
+        problems: Why it cannot be prepared.
+        notes: What was done or looks odd.
+        units: Units of its phases.
+        resampled: How many of its images were brought onto another grid.
+    """
+
+    subject: str
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    units: set[str] = field(default_factory=set)
+    resampled: int = 0
+
+    def add_problem(self, text: str) -> None:
+        """Add a problem."""
+        self.problems.append(f"subject {self.subject}: {text}")
+
+    def add_note(self, text: str) -> None:
+        """Add a note."""
+        self.notes.append(f"subject {self.subject}: {text}")
+
+    def raise_problems(self) -> None:
+        """End here if there is a problem, as what follows would only repeat it.
+
+        Raises:
+            Problems: All so far.
+        """
+        if self.problems:
+            raise Problems(f"subject {self.subject} cannot be prepared", self.problems)

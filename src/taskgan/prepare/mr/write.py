@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from taskgan import __version__
-from taskgan.cohort import bids, mdme
-from taskgan.cohort.images import write_volume
+from taskgan.cohort import folder as bids
 from taskgan.cohort.pairs import write_pairs
+from taskgan.images.volumes import write_volume
+from taskgan.physics import mdme
 from taskgan.prepare.mr.load import SubjectVolumes
 from taskgan.prepare.mr.plan import NUMBER, CohortPlan, Protocol, SubjectImages
 from taskgan.prepare.mr.rows import ImageRow
@@ -49,9 +50,7 @@ def write_subject(folder: Path, subject: SubjectImages, protocol: Protocol, load
         }
         for part in mdme.PARTS:
             values = np.ascontiguousarray(getattr(image, part)) / np.float32(loaded.input_factor)
-            write_volume(
-                folder / mdme.input_path(subject.name, td, echo, part), values, loaded.affine, side=side
-            )
+            write_volume(folder / mdme.input_path(subject.name, td, echo, part), values, loaded.affine, side=side)
     for name, target in loaded.targets.items():
         row, scale = subject.targets[name], loaded.target_factors[name]
         path = folder / mdme.target_path(subject.name, name)
@@ -72,9 +71,7 @@ def write_tables(folder: Path, plan: CohortPlan) -> None:
         derivative=MASKS if masks else None,
         derivative_name="Masks",
     )
-    descriptions = {
-        name: f"Column {name} of the table that the cohort was made from" for name in plan.extra_columns
-    }
+    descriptions = {name: f"Column {name} of the table that the cohort was made from" for name in plan.extra_columns}
     bids.write_participants(
         folder,
         {**descriptions, "split": "train, val or test"},
@@ -109,16 +106,12 @@ def _pairs(plan: CohortPlan) -> Sequence[Mapping[str, object]]:
                     "split": subject.split,
                     **({"contrast": contrast} if contrast else {}),
                     "degraded": degraded,
-                    "clean": mdme.target_path(name, contrast).as_posix()
-                    if contrast in subject.targets
-                    else "",
+                    "clean": mdme.target_path(name, contrast).as_posix() if contrast in subject.targets else "",
                     "label": mdme.CONTRASTS.index(contrast) if contrast else "",
                     **({NUMBER: every.index(contrast)} if plan.numbered else {}),
                     **inputs,
                     **{
-                        mdme.mask_column(mask): mask_path(name, mask).as_posix()
-                        if mask in subject.masks
-                        else ""
+                        mdme.mask_column(mask): mask_path(name, mask).as_posix() if mask in subject.masks else ""
                         for mask in masks
                     },
                     **subject.columns,

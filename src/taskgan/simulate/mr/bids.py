@@ -1,15 +1,15 @@
 """The cohort folder in the words of BIDS 1.10: names, sidecars, participants.
 
-Names that every multi-contrast MR cohort shares are in :mod:`taskgan.cohort.mdme`.
+Names that every multi-contrast MR cohort shares are in :mod:`taskgan.physics.mdme`.
 """
 
 from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.cohort.mdme import MASK_TYPES
-from taskgan.simulate.folder import TRUTH_FOLDER
-from taskgan.simulate.mr.sequences import Mdme, SpinEcho
+from taskgan.physics.mdme import MASK_TYPES
+from taskgan.physics.sequences import Mdme, SpinEcho
+from taskgan.simulate.workers import TRUTH_FOLDER
 
 MASKS = MASK_TYPES
 """Masks of the truth and their ``Type``."""

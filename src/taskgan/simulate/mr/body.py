@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.simulate.anatomy import DETAILED, Anatomy
+from taskgan.physics.tissues import TISSUES, index
+from taskgan.simulate.anatomy import DETAILED, Anatomy, regions_at
+from taskgan.simulate.anatomy import index as region
 from taskgan.simulate.deform import Grid, Head, HeadShape, Interpolation, sample
-from taskgan.simulate.mr.blobs import replaced_fractions
-from taskgan.simulate.mr.lesions import Disease
-from taskgan.simulate.mr.tissues import TISSUES, index
-from taskgan.simulate.regions import index as region
-from taskgan.simulate.regions import regions_at
+from taskgan.simulate.mr.lesions import Disease, replaced_fractions
 
 Array = NDArray[np.float32]
 Profile = Sequence[tuple[float, float]]

@@ -6,27 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort import mdme
-from taskgan.cohort.bids import write_participants
-from taskgan.cohort.description import complete
-from taskgan.cohort.mdme import input_path, target_path
+from taskgan.cohort.folder import complete, write_participants
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import say
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
+from taskgan.physics import mdme
+from taskgan.physics.mdme import input_path, target_path
+from taskgan.physics.sequences import Mdme
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
-from taskgan.simulate.folder import describe_cohort, simulate_missing
 from taskgan.simulate.mr.bids import (
     MASKS,
     PARTICIPANTS,
     TOP,
     truth_path,
 )
-from taskgan.simulate.mr.plan import KINDS, MrSubject, plan_subjects
-from taskgan.simulate.mr.sequences import Mdme
-from taskgan.simulate.mr.settings import MrSimulation
+from taskgan.simulate.mr.settings import KINDS, MrSimulation, MrSubject, plan_subjects
 from taskgan.simulate.mr.subject import make_subject
-from taskgan.simulate.workers import Anatomies, Record
+from taskgan.simulate.workers import Anatomies, Record, describe_cohort, simulate_missing
 
 
 @exclusive("out", "the cohort")
@@ -80,7 +77,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
 
 
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
-    """Columns of a protocol's images, see :func:`taskgan.cohort.mdme.input_columns`."""
+    """Columns of a protocol's images, see :func:`taskgan.physics.mdme.input_columns`."""
     return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
 
 
@@ -109,9 +106,7 @@ def _label(contrast: str) -> int:
 
 
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
-    write_participants(
-        out, PARTICIPANTS, [{"participant_id": r["subject"], **_subject_columns(r)} for r in records]
-    )
+    write_participants(out, PARTICIPANTS, [{"participant_id": r["subject"], **_subject_columns(r)} for r in records])
     columns = input_columns(settings.mdme)
     rows = []
     for r in records:
@@ -166,7 +161,5 @@ def _cohort_metrics(records: Sequence[Record]) -> dict[str, Any]:
     }
     if with_lesions:
         measured["lesions_per_subject"] = round(float(np.mean([r["lesion_count"] for r in with_lesions])), 2)
-        measured["lesion_ml_per_subject"] = round(
-            float(np.mean([r["volume_ml"]["plaque"] for r in with_lesions])), 3
-        )
+        measured["lesion_ml_per_subject"] = round(float(np.mean([r["volume_ml"]["plaque"] for r in with_lesions])), 3)
     return measured

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import write_volume
-from taskgan.cohort.mdme import PARTS, input_path, target_path
 from taskgan.core.files import write_json
+from taskgan.images.volumes import write_volume
+from taskgan.physics.mdme import PARTS, input_path, target_path
+from taskgan.physics.tissues import Tissue, draw_tissues, effective_tissues, index
 from taskgan.simulate.anatomy import Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
-from taskgan.simulate.folder import record_path
 from taskgan.simulate.mr.bids import (
     MASKS,
     input_sidecar,
@@ -21,10 +21,9 @@ from taskgan.simulate.mr.bids import (
 )
 from taskgan.simulate.mr.body import Movement, body, scanned_head, truth_masks
 from taskgan.simulate.mr.lesions import draw_disease
-from taskgan.simulate.mr.plan import MrSubject
 from taskgan.simulate.mr.scan import acquire_mdme, acquire_target, draw_fields
-from taskgan.simulate.mr.settings import MrSimulation
-from taskgan.simulate.mr.tissues import Tissue, draw_tissues, effective_tissues, index
+from taskgan.simulate.mr.settings import MrSimulation, MrSubject
+from taskgan.simulate.workers import record_path
 
 
 def draw_movement(settings: MrSimulation, rng: np.random.Generator) -> Movement:
@@ -33,9 +32,7 @@ def draw_movement(settings: MrSimulation, rng: np.random.Generator) -> Movement:
     return Movement(rotation(angles), rng.normal(0.0, 1.0, 3) * settings.motion_mm)
 
 
-def make_subject(
-    subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, folder: Path
-) -> dict[str, Any]:
+def make_subject(subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, folder: Path) -> dict[str, Any]:
     """Simulate one subject and write its files, the record last.
 
     Args:
@@ -70,11 +67,7 @@ def make_subject(
         movement = draw_movement(settings, effect_rng)
         effective = effective_tissues(tissues, effect_rng, difference=settings.difference)
         still = not (settings.motion_mm or settings.motion_deg)
-        there = (
-            fractions
-            if still
-            else body(scanned_head(template, grid, shape, movement), disease, grid, movement)
-        )
+        there = fractions if still else body(scanned_head(template, grid, shape, movement), disease, grid, movement)
         image = acquire_target(there, effective, fields, target, settings, target_noise_rng)
         side = target_sidecar(target, geometry.slice_mm)
         write_volume(folder / target_path(subject.name, target.name), image, grid.affine, side=side)

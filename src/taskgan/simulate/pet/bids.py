@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from taskgan import __version__
-from taskgan.simulate.folder import TRUTH_FOLDER
-from taskgan.simulate.pet.scanner import Scanner
+from taskgan.simulate.pet.settings import Scanner
+from taskgan.simulate.workers import TRUTH_FOLDER
 
 PARTICIPANTS = {
     "amyloid": "1: composite SUVR of the true uptake above the cut, 0: not",

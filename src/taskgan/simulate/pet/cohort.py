@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.bids import write_participants
-from taskgan.cohort.description import complete
+from taskgan.cohort.folder import complete, write_participants
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import say
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
-from taskgan.simulate.anatomy import Anatomy, brainweb_files
-from taskgan.simulate.folder import describe_cohort, simulate_missing
+from taskgan.simulate.anatomy import COMPOSITE, Anatomy, brainweb_files
 from taskgan.simulate.pet.bids import (
     PARTICIPANTS,
     TOP,
@@ -26,8 +24,7 @@ from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
 from taskgan.simulate.pet.uptake import regional_cut
-from taskgan.simulate.regions import COMPOSITE
-from taskgan.simulate.workers import Anatomies, Record
+from taskgan.simulate.workers import Anatomies, Record, describe_cohort, simulate_missing
 
 _FULL_SCALE_WORKERS = 3
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.errors import UserError
-from taskgan.simulate.deal import Planned, anatomies_by_split, in_turn, interleaved_splits
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.uptake import draw_composite
+from taskgan.simulate.workers import Planned, anatomies_by_split, in_turn, interleaved_splits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, special
 
-from taskgan.simulate.pet.scanner import FWHM, Scanner
+from taskgan.simulate.pet.settings import FWHM, Scanner
 
 Array = NDArray[np.float32]
 
@@ -81,9 +81,7 @@ class Projector:
     def __init__(self, scanner: Scanner, *, resolution: bool = True) -> None:
         self.scanner = scanner
         self.tof = tof_kernel(scanner)
-        self._blur = gaussian_matrix(
-            scanner.pixels, scanner.pixel_mm, scanner.resolution_mm if resolution else 0.0
-        )
+        self._blur = gaussian_matrix(scanner.pixels, scanner.pixel_mm, scanner.resolution_mm if resolution else 0.0)
         self._resolution = resolution and scanner.resolution_mm > 0
         self._matrices = [_subset_matrix(scanner, s) for s in range(scanner.subsets)]
 

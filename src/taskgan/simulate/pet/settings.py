@@ -1,12 +1,123 @@
 """What ``taskgan simulate pet`` can be asked for."""
 
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from taskgan.core.settings import Settings, validated
-from taskgan.simulate.pet.scanner import Scale, Scanner, scanner_preset
+
+Scale = Literal["demo", "full"]
+LIGHT_MM_PER_PS = 0.299792458
+FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+
+class Scanner(Settings):
+    """One scanner. Every axial slice is projected on its own (2D); oblique planes are left out.
+
+    Attributes:
+        pixels: Image size in plane (square); activity lives in the disc inscribed in it.
+        pixel_mm: Pixel edge.
+        slices: Axial slices.
+        slice_mm: Distance of slices, also their thickness.
+        radial_bins: Parallel rays per angle.
+        radial_mm: Distance of rays.
+        angles: Angles over 180°.
+        tof_bins: Time-of-flight bins; 0 switches TOF off.
+        tof_bin_mm: Width of a TOF bin along the ray.
+        tof_ps: Coincidence timing resolution (FWHM); 390 ps are 58 mm.
+        depth_cells: Cells along the ray in which activity is gathered before the TOF kernel is applied. A
+            cell must be short against the kernel; its width is part of the model on both sides.
+        resolution_mm: Point-spread function (FWHM), in plane in the projector, axially on the activity.
+        scatter: Scattered coincidences over trues, per slice.
+        randoms: Random coincidences over trues, per slice.
+        trues_per_kbq: Expected trues of one ray and its TOF bins, per line integral of 1 kBq/ml · cm, before
+            attenuation, at the standard dose. This one number sets the noise; it is calibrated.
+        subsets: OSEM subsets; they divide the angles.
+        iterations: OSEM iterations.
+        model_resolution: OSEM knows the point-spread function.
+        post_filter_mm: Gaussian filter after OSEM (FWHM, three-dimensional).
+        block: Slices that are projected at once; decides memory and speed.
+    """
+
+    pixels: int = Field(ge=16)
+    pixel_mm: float = Field(gt=0)
+    slices: int = Field(ge=1)
+    slice_mm: float = Field(gt=0)
+    radial_bins: int = Field(ge=16)
+    radial_mm: float = Field(gt=0)
+    angles: int = Field(ge=4)
+    tof_bins: int = Field(ge=0)
+    tof_bin_mm: float = Field(gt=0)
+    tof_ps: float = Field(default=390.0, gt=0)
+    depth_cells: int = Field(ge=1)
+    resolution_mm: float = Field(default=4.5, ge=0)
+    scatter: float = Field(default=0.20, ge=0)
+    randoms: float = Field(default=0.15, ge=0)
+    trues_per_kbq: float = Field(gt=0)
+    subsets: int = Field(ge=1)
+    iterations: int = Field(default=2, ge=1)
+    model_resolution: bool = True
+    post_filter_mm: float = Field(default=4.0, ge=0)
+    block: int = Field(default=16, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Scanner":
+        if self.angles % self.subsets:
+            raise ValueError(f"{self.subsets} subsets do not divide {self.angles} angles")
+        return self
+
+    @property
+    def radius_mm(self) -> float:
+        """Radius of the disc that holds activity."""
+        return 0.5 * self.pixels * self.pixel_mm
+
+    @property
+    def tof_mm(self) -> float:
+        """TOF resolution along the ray (FWHM): c·Δt/2."""
+        return 0.5 * LIGHT_MM_PER_PS * self.tof_ps
+
+
+# The TOF bin of 25.4 mm is SIGNA's 27-bin one (169 ps). The demo keeps its width and the bins that meet
+# the 224 mm field of view. trues_per_kbq was found with benchmarks/simulate_pet.py --calibrate.
+_PRESETS: dict[Scale, Scanner] = {
+    "demo": Scanner(
+        pixels=112,
+        pixel_mm=2.0,
+        slices=28,
+        slice_mm=5.2,
+        radial_bins=128,
+        radial_mm=2.0,
+        angles=96,
+        tof_bins=9,
+        tof_bin_mm=25.4,
+        depth_cells=16,
+        trues_per_kbq=35.5,
+        subsets=12,
+        block=28,
+    ),
+    "full": Scanner(
+        pixels=256,
+        pixel_mm=1.17,
+        slices=89,
+        slice_mm=2.78,
+        radial_bins=357,
+        radial_mm=2.0,
+        angles=224,
+        tof_bins=27,
+        tof_bin_mm=25.4,
+        depth_cells=24,
+        trues_per_kbq=21.0,
+        subsets=28,
+        block=16,
+    ),
+}
+
+
+def scanner_preset(scale: Scale) -> Scanner:
+    """The scanner at demo size (112×112×28) or at full size (256×256×89, the scanner's own bins)."""
+    return _PRESETS[scale]
 
 
 class PetSimulation(Settings):

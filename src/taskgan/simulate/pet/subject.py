@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.images import write_volume
 from taskgan.core.files import write_json
+from taskgan.images.volumes import write_volume
 from taskgan.simulate.anatomy import SKULL, Anatomy
 from taskgan.simulate.deform import Grid, deform
-from taskgan.simulate.folder import record_path
 from taskgan.simulate.pet.acquire import (
     BONE_PER_CM,
     SOFT_PER_CM,
     SystemModel,
+    osem,
+    post_filter,
     prompts,
+    sensitivities,
     system_model,
     thin_counts,
 )
@@ -27,12 +29,11 @@ from taskgan.simulate.pet.bids import (
     truth_path,
     truth_sidecar,
 )
-from taskgan.simulate.pet.osem import osem, post_filter, sensitivities
 from taskgan.simulate.pet.plan import PetSubject
 from taskgan.simulate.pet.projector import Projector, gaussian_matrix
-from taskgan.simulate.pet.scanner import Scanner
-from taskgan.simulate.pet.settings import PetSimulation
+from taskgan.simulate.pet.settings import PetSimulation, Scanner
 from taskgan.simulate.pet.uptake import Truth, paint_uptake
+from taskgan.simulate.workers import record_path
 
 Array = NDArray[np.float32]
 
@@ -93,9 +94,7 @@ def acquire_and_reconstruct(
         counts = prompts(model, np.ascontiguousarray(blurred[..., part]), rng)
         known = model
         if not scanner.model_resolution:
-            known = SystemModel(
-                projector.without_resolution(), model.attenuation, model.background, model.scale
-            )
+            known = SystemModel(projector.without_resolution(), model.attenuation, model.background, model.scale)
         sensitivity = sensitivities(known)
         before = 100.0
         for dose in falling:
@@ -107,9 +106,7 @@ def acquire_and_reconstruct(
                 known, counts, fraction=dose / 100.0, sensitivity=sensitivity, iterations=scanner.iterations
             )
     support = projector.support[..., None]
-    return Reconstructions(
-        {dose: post_filter(image, scanner) * support for dose, image in images.items()}, counted
-    )
+    return Reconstructions({dose: post_filter(image, scanner) * support for dose, image in images.items()}, counted)
 
 
 def make_subject(
@@ -139,9 +136,7 @@ def make_subject(
     level = float(np.clip(rng.normal(1.0, 0.08), 0.75, 1.25)) * injected / weight
     activity = (truth.suvr * np.float32(level)).astype(np.float32)
     bone = head.fractions[SKULL]
-    per_cm = np.asarray(
-        SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32
-    )
+    per_cm = np.asarray(SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32)
     done = acquire_and_reconstruct(projector, activity, per_cm, settings.doses, noise_seed)
     _write_images(subject, scanner, truth, activity, done, injected, folder)
     record = {
@@ -157,9 +152,7 @@ def make_subject(
         "reference_kbq_per_ml": round(level, 4),
         "cortex_voxels": int(truth.cortex.sum()),
         "prompts": {f"{dose:g}": count for dose, count in done.prompts.items()},
-        "measured": {
-            dose_label(dose): fidelity(done.images[dose], done.images[100.0]) for dose in settings.doses
-        },
+        "measured": {dose_label(dose): fidelity(done.images[dose], done.images[100.0]) for dose in settings.doses},
     }
     write_json(folder / record_path(subject.name), record)
     return record
@@ -178,9 +171,7 @@ def _write_images(
     for dose, image in done.images.items():
         rec = "standard" if dose == 100 else dose_label(dose)
         side = pet_sidecar(scanner, injected_mbq=injected, dose=dose)
-        write_volume(
-            folder / pet_path(subject.name, rec), (image * 1000.0).astype(np.float32), affine, side=side
-        )
+        write_volume(folder / pet_path(subject.name, rec), (image * 1000.0).astype(np.float32), affine, side=side)
     write_volume(
         folder / truth_path(subject.name, "uptake"),
         (activity * 1000.0).astype(np.float32),

@@ -6,9 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from taskgan.simulate.anatomy import CSF, GREY, SKULL, SOFT, WHITE
+from taskgan.simulate.anatomy import (
+    COMPOSITE,
+    CSF,
+    GREY,
+    REGIONS,
+    SKULL,
+    SOFT,
+    WHITE,
+    index,
+    reference_at,
+    regions_at,
+)
 from taskgan.simulate.deform import Grid, Head
-from taskgan.simulate.regions import COMPOSITE, REGIONS, index, reference_at, regions_at
 
 Array = NDArray[np.float32]
 
@@ -77,9 +87,7 @@ def draw_composite(
             return value
 
 
-def draw_regions(
-    composite: float, positive: bool, borderline: bool, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def draw_regions(composite: float, positive: bool, borderline: bool, rng: np.random.Generator) -> tuple[Array, Array]:
     """Uptake of every region, with a wanted composite, and the direction in which amyloid raises it.
 
     Within a class a composite above the class's mean raises all amyloid regions in proportion to their SD.
@@ -181,8 +189,7 @@ def paint_uptake(
     floor = float(suvr[reference].mean(dtype=np.float64))
     mean_suvr = float(suvr[cortex].mean(dtype=np.float64)) / floor
     regional = {
-        name: float(suvr[cortex & (regions == index(name))].mean(dtype=np.float64)) / floor
-        for name in COMPOSITE
+        name: float(suvr[cortex & (regions == index(name))].mean(dtype=np.float64)) / floor for name in COMPOSITE
     }
     tissue = head.fractions.sum(axis=0)
     brain = head.fractions[[GREY, WHITE]].sum(axis=0) > 0.5
@@ -215,9 +222,7 @@ def _white_pattern(white: Array, grid: Grid, rng: np.random.Generator) -> Array:
     depth = ndimage.gaussian_filter(white, [6.0 / d for d in grid.voxel_mm])
     relative = 1.0 + _WHITE_TEXTURE * _noise_field(grid, rng) + _WHITE_DEPTH * depth
     total = float(white.sum(dtype=np.float64))
-    return np.asarray(
-        white * relative * (total / float((white * relative).sum(dtype=np.float64))), dtype=np.float32
-    )
+    return np.asarray(white * relative * (total / float((white * relative).sum(dtype=np.float64))), dtype=np.float32)
 
 
 def _noise_field(grid: Grid, rng: np.random.Generator) -> Array:

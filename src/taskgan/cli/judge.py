@@ -1,0 +1,147 @@
+"""``taskgan evaluate``: restored images judged."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taskgan.cli.options import Overwrite, Recognisers, Restored, SuvrCut
+
+
+def evaluate(
+    restored: Restored,
+    cohort: Annotated[Path, typer.Argument(help="The cohort that they were restored from.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Evaluation folder to make.")],
+    method: Annotated[str | None, typer.Option(help="What to call the method, if the folder does not say.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of the task network and the judge, if the folder does not say.")
+    ] = None,
+    recognisers: Recognisers = None,
+    suvr_cut: SuvrCut = 1.38,
+    slices: Annotated[int, typer.Option(min=1, help="Middle slices that T and the judge read.")] = 40,
+    false_lesions: Annotated[
+        float,
+        typer.Option(help="False lesions an image that the lesion observer may make on clean images."),
+    ] = 1.0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Judge restorations: image quality, task network, independent judge, and what is measured by masks.
+
+    A cohort with verification.csv has the pairs in it compared: are two restored faces still of one person?
+    Columns cortex and reference of the table give a SUVR; brain, white, grey, csf and lesions give tissue contrast,
+    lesions found and invented, the rim at CSF and grid artefacts.
+    """
+    from taskgan.evaluate.run import evaluate as run
+    from taskgan.judges.settings import evaluation_settings
+    from taskgan.recipe import read_recipe
+
+    run(
+        restored,
+        cohort,
+        out,
+        recipe=read_recipe(recipe) if recipe else None,
+        method=method,
+        store=recognisers,
+        overwrite=overwrite,
+        settings=evaluation_settings(slices=slices, suvr_cut=suvr_cut, false_lesions=false_lesions),
+    )
+
+
+def compare(
+    evaluations: Annotated[list[Path], typer.Argument(help="Evaluation folders, one per method, seed or fold.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Report folder to make.")],
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Method that the others are compared with; default: gan, or else the input."),
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(help="Largest difference that does not matter, MEASURE=NUMBER, e.g. psnr=0.5; repeatable."),
+    ] = None,
+    correction: Annotated[
+        str, typer.Option(help="Of p over several methods: holm, benjamini-hochberg or none.")
+    ] = "holm",
+    overwrite: Overwrite = False,
+) -> None:
+    """The paper's tables and figures over several runs, as one report.html that opens offline."""
+    from taskgan.report.metrics import parse_inference
+    from taskgan.report.run import compare as run
+
+    settings = parse_inference(margin or (), correction)
+    run(evaluations, out, baseline=baseline, inference=settings, overwrite=overwrite)
+
+
+def audit(
+    restored: Restored,
+    cohort: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The cohort that they were restored from; or say the three folders below. Not for an evaluation."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Audit folder to make.")] = Path("audit"),
+    degraded: Annotated[Path | None, typer.Option(help="Folder of degraded images, matched by subject.")] = None,
+    clean: Annotated[Path | None, typer.Option(help="Folder of clean images.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Table with the columns subject, label (or task.labels) and, for training judges, split."),
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another method's restored images (or evaluation) to compare with; repeatable."),
+    ] = None,
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a trained recogniser; repeatable. Default: two are trained and kept."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of intensities and judges, if the folder does not say.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="What to call the method.")] = None,
+    calibration: Annotated[
+        str,
+        typer.Option(help="Of conformal intervals: val, a share of the test subjects, none, a conformal.yaml."),
+    ] = "val",
+    alpha: Annotated[float, typer.Option(help="Conformal intervals may miss the truth this often.")] = 0.1,
+    pooled: Annotated[bool, typer.Option("--pooled", help="Calibrate both labels together.")] = False,
+    fail_over: Annotated[
+        float | None,
+        typer.Option(help="Exit with 1 if the rate of flips may be over this (95 % upper bound)."),
+    ] = None,
+    recognisers: Annotated[
+        Path | None,
+        typer.Option(help="Where judges are kept; default: in the cohort, or in OUT for folders."),
+    ] = None,
+    suvr_cut: SuvrCut = 1.38,
+    slices: Annotated[int, typer.Option(min=1, help="Middle slices that judges read.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of calibration subjects.")] = 0,
+    figures: Annotated[int, typer.Option(min=0, help="Draw at most this many flipped cases.")] = 24,
+    overwrite: Overwrite = False,
+) -> None:
+    """Who flipped? Independent judges on restored and clean images, of any tool; refuses judges that are not."""
+    from taskgan.audit.verb import audit_passes
+
+    passed = audit_passes(
+        restored,
+        cohort,
+        out,
+        degraded=degraded,
+        clean=clean,
+        labels=labels,
+        against=against or (),
+        judges=judge or (),
+        recipe=recipe,
+        method=method,
+        store=recognisers,
+        fail_over=fail_over,
+        overwrite=overwrite,
+        calibration=calibration,
+        alpha=alpha,
+        by_class=not pooled,
+        suvr_cut=suvr_cut,
+        slices=slices,
+        seed=seed,
+        figures=figures,
+    )
+    if not passed:
+        raise typer.Exit(1)

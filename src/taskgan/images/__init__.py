@@ -1,0 +1,1 @@
+"""Images in the files of the field: volumes, photos, DICOM series, intensity."""

@@ -1,0 +1,270 @@
+"""Files to frames: which DICOM images a folder holds, without their pixels."""
+
+import logging
+import warnings
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.core.bounds import MAX_VOXELS_VARIABLE, check_voxels, max_voxels
+from taskgan.core.errors import UserError
+from taskgan.core.parse import error_text, quoted
+from taskgan.images.dicom.header import (
+    complex_part,
+    delay_ms,
+    echo_ms,
+    finder,
+    first_number,
+    scaling,
+    sidecar_fields,
+)
+
+_SUFFIXES = (".dcm", ".dicom", ".ima")
+_DIRECTORY = "1.2.840.10008.1.3.10"
+# MR images, classic and enhanced; the empty one is of a file that ends before it says what it is.
+_IMAGES = ("", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_HEADERS = 64 * 2**20  # bytes beside the pixels
+_CHUNK = 2**20
+_NEEDED = "ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
+
+
+class NotASlice(UserError):
+    """A DICOM image that lies nowhere, such as a screen shot.
+
+    Args:
+        message: The sentence.
+        series: Unique identifier of its series.
+    """
+
+    def __init__(self, message: str, series: str) -> None:
+        super().__init__(message)
+        self.series = series
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One two-dimensional image.
+
+    Attributes:
+        file: Where it is.
+        index: From 0 in a multi-frame file; None in a classic one.
+        series: Unique identifier, number and description of its series.
+        reference: Frame of reference; images that share it share world coordinates.
+        size: Rows, columns.
+        position: Centre of the first pixel, LPS mm.
+        orientation: (2, 3): directions of a row (rising column) and of a column (rising row), LPS.
+        spacing: Distance of rows, of columns, mm.
+        thickness: Of the slice, mm; None where it is not said.
+        slope: From stored values to the scanner's units.
+        intercept: Likewise.
+        part: ``magnitude``, ``phase``, ``real``, ``imag`` or empty.
+        echo_ms: Echo time, if it is said.
+        delay_ms: Inversion time, if it is said.
+        metadata: BIDS sidecar fields.
+    """
+
+    file: Path
+    index: int | None
+    series: tuple[str, str, str]
+    reference: str
+    size: tuple[int, int]
+    position: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    spacing: tuple[float, float]
+    thickness: float | None
+    slope: float
+    intercept: float
+    part: str
+    echo_ms: float | None
+    delay_ms: float | None
+    metadata: Mapping[str, Any] = field(repr=False)
+
+
+def dicom_files(place: Path) -> list[Path]:
+    """The DICOM files of a folder (not below it), or the file itself, by name.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if not place.exists():
+        raise UserError(f"{place} does not exist")
+    if place.is_file():
+        if not _looks_like_dicom(place):
+            raise UserError(f"{place} is neither NIfTI (.nii, .nii.gz) nor DICOM")
+        return [place]
+    entries = sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
+    files = [p for p in entries if p.name != "DICOMDIR" and _looks_like_dicom(p)]
+    if not files:
+        below = sorted(p.name for p in place.iterdir() if p.is_dir())
+        hint = f"; it has the folders {', '.join(below[:5])}: name the one of the series" if below else ""
+        raise UserError(f"{place} holds no DICOM file{hint}")
+    return files
+
+
+def read_frames(file: Path) -> list[Frame]:
+    """The frames of a file; none of a DICOM directory or of an object without pixels.
+
+    Raises:
+        UserError: If it is damaged.
+        NotASlice: If it is in colour, or does not say where its images lie.
+    """
+    dataset = read_dataset(file, pixels=False)
+    try:
+        return _frames(file, dataset)
+    except UserError:
+        raise
+    except Exception as error:  # values of a damaged header fail in as many ways as there are types
+        raise UserError(f"{file} has a header that cannot be understood: {error_text(error)}") from None
+
+
+def _frames(file: Path, dataset: Any) -> list[Frame]:
+    kind = _text(dataset, "SOPClassUID")
+    if not hasattr(dataset, "Rows"):
+        directory = str(getattr(getattr(dataset, "file_meta", None), "MediaStorageSOPClassUID", "")) == _DIRECTORY
+        if kind in _IMAGES and not directory:
+            raise UserError(f"{file} ends before its image, expected a whole DICOM file")
+        return []
+    if int(getattr(dataset, "SamplesPerPixel", 1)) != 1:
+        uid = _text(dataset, "SeriesInstanceUID")
+        raise NotASlice(f"{file} is a colour image, expected grey values of a scanner", uid)
+    groups: Any = getattr(dataset, "PerFrameFunctionalGroupsSequence", None)
+    several = groups is not None
+    count = int(getattr(dataset, "NumberOfFrames", 1) or 1) if several else 1
+    if several and count > len(groups):
+        raise UserError(f"{file} tells of {count} frames and describes {len(groups)}, expected as many")
+    check_voxels(file, (int(dataset.Rows), int(dataset.Columns), count))
+    return [_frame(file, dataset, index if several else None) for index in range(count)]
+
+
+def read_dataset(file: Path, *, pixels: bool) -> Any:
+    """Read a file.
+
+    Raises:
+        UserError: If pydicom is not installed, or the file is damaged.
+    """
+    try:
+        import pydicom
+    except ImportError:
+        raise UserError(
+            f"{file} is DICOM, and reading that needs pydicom: pip install 'taskgan[dicom]', or convert to NIfTI"
+        ) from None
+    # It warns of values that are sloppy and readable, twice; what matters of them is seen in the image.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _check_inflated(file)
+            return pydicom.dcmread(file, stop_before_pixels=not pixels)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{file} cannot be read as DICOM: {error_text(error)}") from None
+
+
+def _check_inflated(file: Path) -> None:
+    """Refuse a deflated data set that is larger than any image may be: pydicom unpacks it at once."""
+    from pydicom.filereader import _read_file_meta_info as read_meta
+    from pydicom.filereader import read_preamble
+
+    limit = 2 * max_voxels() + _HEADERS
+    with file.open("rb") as handle:
+        if read_preamble(handle, force=True) is None:
+            return
+        meta: Any = read_meta(handle)
+        if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:
+            return
+        inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while size <= limit and (packed := inflate.unconsumed_tail or handle.read(_CHUNK)):
+            size += len(inflate.decompress(packed, _CHUNK))
+    if size > limit:
+        raise UserError(
+            f"{file} unpacks to more than {limit} bytes, expected an image; set {MAX_VOXELS_VARIABLE} "
+            "higher if that is right"
+        )
+
+
+def read_pixels(file: Path) -> NDArray[Any]:
+    """Stored values of a file, (rows, columns) or (frames, rows, columns).
+
+    Raises:
+        UserError: If they are damaged or in a compression that cannot be decoded here.
+    """
+    dataset = read_dataset(file, pixels=True)
+    try:
+        shape = tuple(int(getattr(dataset, name, 1) or 1) for name in ("Rows", "Columns", "NumberOfFrames"))
+        check_voxels(file, shape)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(dataset.pixel_array)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{file}: its pixels cannot be read{_compression(dataset)}: {error_text(error)}") from None
+
+
+def _compression(dataset: Any) -> str:
+    """A hint where pixels are compressed; empty where they are not, or the header has an unknown coding."""
+    syntax: Any = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+    try:
+        packed = bool(syntax.is_compressed)
+    except (AttributeError, ValueError):
+        return ""
+    return f" ({syntax.name}; decompress them first, for example with dcmconv)" if packed else ""
+
+
+def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
+    find = finder(dataset, index)
+    position = find("PlanePositionSequence", "ImagePositionPatient")
+    orientation = find("PlaneOrientationSequence", "ImageOrientationPatient")
+    spacing = find("PixelMeasuresSequence", "PixelSpacing")
+    uid = _text(dataset, "SeriesInstanceUID")
+    if position is None or orientation is None or spacing is None:
+        raise NotASlice(f"{file} does not say where its image lies, expected {_NEEDED}", uid)
+    rows, columns = (float(v) for v in _values(file, "PixelSpacing", spacing, 2))
+    part = complex_part(dataset, find)
+    slope, intercept = scaling(dataset, find, index, part)
+    return Frame(
+        file=file,
+        index=index,
+        series=(uid, _text(dataset, "SeriesNumber"), _text(dataset, "SeriesDescription")),
+        reference=_text(dataset, "FrameOfReferenceUID"),
+        size=(int(dataset.Rows), int(dataset.Columns)),
+        position=_values(file, "ImagePositionPatient", position, 3),
+        orientation=_values(file, "ImageOrientationPatient", orientation, 6).reshape(2, 3),
+        spacing=(rows, columns),
+        thickness=first_number(find("PixelMeasuresSequence", "SpacingBetweenSlices"))
+        or first_number(find("PixelMeasuresSequence", "SliceThickness")),
+        slope=slope,
+        intercept=intercept,
+        part=part,
+        echo_ms=echo_ms(find),
+        delay_ms=delay_ms(find),
+        metadata=sidecar_fields(find),
+    )
+
+
+def _values(file: Path, keyword: str, found: Any, count: int) -> NDArray[np.float64]:
+    several = not isinstance(found, str | bytes) and hasattr(found, "__iter__")
+    values = [float(v) for v in found] if several else [float(found)]
+    if len(values) != count or not np.isfinite(values).all():
+        raise UserError(f"{file} has {keyword} {quoted(values)}, expected {count} finite numbers")
+    return np.array(values)
+
+
+def _text(dataset: Any, keyword: str) -> str:
+    value = getattr(dataset, keyword, None)
+    return "" if value is None else str(value).strip()
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    if path.name.lower().endswith(_SUFFIXES):
+        return True
+    with path.open("rb") as handle:
+        handle.seek(128)
+        return handle.read(4) == b"DICM"

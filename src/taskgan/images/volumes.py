@@ -1,0 +1,266 @@
+"""Volumes on disk: NIfTI in, NIfTI out, on the same grid; photos are volumes of one slice.
+
+A :class:`Volume` is in the file's own axes and units; nothing is reoriented or resampled behind the
+user's back. Networks work on slices along the third axis (axial for every common PET/MR export).
+"""
+
+import gzip
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.core.bounds import check_voxels
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic, write_json
+from taskgan.core.parse import NestingError, error_text, parse_json, read_text
+from taskgan.core.parse import without_nonfinite as without_nan
+from taskgan.images.photos import AFFINE, is_photo_name, photo_shape, read_photo
+
+Array = NDArray[np.float32]
+SUFFIXES = (".nii.gz", ".nii")
+_HEADER_1, _HEADER_2 = 348, 540  # bytes
+_MOST_DEFLATED = 1032  # of zeros: deflate makes a byte of so many
+_MOST_EXTENSIONS = 64 * 2**20
+
+# It repairs headers and says so on the console, twice; what matters of it is seen in the volume.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A three-dimensional image.
+
+    Attributes:
+        data: Values (X, Y, Z), float32, in the file's units with its scaling applied.
+        affine: Voxel to world (4, 4), mm.
+        header: The file's header, so that what is written keeps its units, codes and description; None of a photo.
+        span: Width of the values that the file's number type can hold, in the units of ``data`` (1 for a photo); None
+            where values have units of their own.
+    """
+
+    data: Array
+    affine: NDArray[np.float64]
+    header: Any = field(repr=False)
+    span: float | None = None
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel in mm."""
+        x, y, z = (float(v) for v in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return x, y, z
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a path is called like an image that can be read: NIfTI or a photo."""
+    return path.name.endswith(SUFFIXES) or is_photo_name(path)
+
+
+def stem(path: Path) -> str:
+    """File name without ``.nii``, ``.nii.gz`` or a photo's suffix."""
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.stem
+
+
+def sidecar(path: Path) -> Path:
+    """The BIDS JSON sidecar that belongs to an image."""
+    return path.with_name(stem(path) + ".json")
+
+
+def read_volume(path: Path, *, finite: bool = True) -> Volume:
+    """Read a 3D NIfTI file (a trailing axis of length one is dropped) or a photo (its luminance).
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file, or a PNG, JPEG, TIFF or BMP (see :mod:`taskgan.images.photos`).
+        finite: Refuse NaN and infinity.
+
+    Raises:
+        UserError: If the file is missing, is no such image, is not three-dimensional or holds NaN.
+    """
+    if is_photo_name(path):
+        return Volume(read_photo(path).luminance[:, :, None], AFFINE.copy(), None, span=1.0)
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
+    if not path.name.endswith(SUFFIXES):
+        raise UserError(
+            f"{path} is not a NIfTI image or a photo: expected a name that ends in .nii, .nii.gz, .png, .jpg, .tif "
+            "or .bmp"
+        )
+    try:
+        image = load_nifti(path)
+        shape = tuple(int(n) for n in image.shape)
+        while len(shape) > 3 and shape[-1] == 1:
+            shape = shape[:-1]
+        if len(shape) != 3:
+            raise UserError(f"{path} has dimensions {'×'.join(map(str, image.shape))}, expected a 3D volume")
+        if image.get_data_dtype().kind not in "iuf":
+            raise UserError(f"{path} holds {image.get_data_dtype()} voxels, expected real numbers")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
+            data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged header makes nibabel, numpy and zlib fail in many ways
+        raise _unreadable(path, error) from None
+    if not np.isfinite(image.affine).all():
+        raise UserError(f"{path} has an affine with NaN or infinite entries, expected finite ones")
+    if finite and not np.isfinite(data).all():
+        count = int((~np.isfinite(data)).sum())
+        raise UserError(f"{path} holds {count} NaN or infinite voxels, expected finite values")
+    return Volume(data, np.asarray(image.affine, dtype=np.float64), image.header)
+
+
+def read_shape(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Shape and affine from the header alone, without reading the voxels.
+
+    Raises:
+        UserError: If the file is missing or neither NIfTI nor a photo.
+    """
+    if is_photo_name(path):
+        return photo_shape(path), AFFINE.copy()
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
+    try:
+        image = load_nifti(path)
+        return tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
+    except UserError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from None
+
+
+def load_nifti(path: Path) -> Any:
+    """A NIfTI image of nibabel's, its voxels not yet read.
+
+    The header is held against the file first: a few bytes may tell of a terabyte, and deflate may hide it.
+
+    Raises:
+        UserError: If it says that the image is larger than the limit, or than what the file can hold.
+        Exception: Whatever nibabel and zlib raise of a damaged file.
+    """
+    packed = path.name.endswith(".gz")
+    with (gzip.open if packed else open)(path, "rb") as handle:
+        start = handle.read(_HEADER_2)
+        second = start[:4] in (_HEADER_2.to_bytes(4, "little"), _HEADER_2.to_bytes(4, "big"))
+        kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
+        size = _HEADER_2 if second else _HEADER_1
+        header = kind.header_class(start[:size])
+        shape, offset = header.get_data_shape(), int(header.get_data_offset())
+        check_voxels(path, shape)
+        wanted = math.prod(shape) * header.get_data_dtype().itemsize + max(offset, 0)
+        held = path.stat().st_size * (_MOST_DEFLATED if packed else 1)
+        if wanted > held:
+            raise UserError(
+                f"{path} ends early: its header tells of {'×'.join(map(str, shape))} voxels in {wanted} bytes, the "
+                f"file holds {'at most ' * packed}{held}"
+            )
+        _check_extensions(path, start + handle.read(max(0, min(offset, _MOST_EXTENSIONS) - len(start))), header)
+    return kind.from_filename(path)
+
+
+def _check_extensions(path: Path, start: bytes, header: Any) -> None:
+    """What lies between header and voxels, whose lengths nibabel believes."""
+    at, end = len(header.binaryblock), int(header.get_data_offset())
+    order: Any = "little" if header.endianness == "<" else "big"
+    if not start[at : at + 1].strip(b"\0"):  # there are none
+        return
+    at += 4
+    while at + 16 <= end or at > end:
+        length = int.from_bytes(start[at : at + 4], order, signed=True)
+        if end > _MOST_EXTENSIONS or length <= 0 or at + length > end:
+            raise UserError(f"{path} has an extension of {length} bytes at byte {at}, its voxels begin at {end}")
+        at += length
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be read as NIfTI: {error_text(error)}")
+
+
+def write_volume(
+    path: Path,
+    data: NDArray[Any],
+    affine: NDArray[np.float64],
+    *,
+    like: Any = None,
+    side: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a NIfTI file atomically, the same bytes for the same values (no time stamp in the gzip header).
+
+    Args:
+        path: Ends in ``.nii`` or ``.nii.gz``.
+        data: Voxels (X, Y, Z); the array's type is kept.
+        affine: Voxel to world (4, 4), mm.
+        like: Header of the input whose units and codes are kept.
+        side: JSON sidecar, written beside the image before it.
+    """
+    header = None
+    if like is not None:
+        header = like.copy()
+        header.set_data_dtype(data.dtype)
+        header["scl_slope"], header["scl_inter"] = np.nan, np.nan
+        header["cal_min"], header["cal_max"] = 0, 0
+    image = nib.Nifti1Image(data, affine, header)
+    if like is None:
+        image.header.set_xyzt_units("mm")
+        image.set_sform(affine, code="aligned")
+        image.set_qform(affine, code="aligned")
+    raw = image.to_bytes()
+    if side is not None:
+        write_json(sidecar(path), dict(side))
+    with atomic(path) as partial:
+        partial.write_bytes(gzip.compress(raw, compresslevel=4, mtime=0) if path.name.endswith(".gz") else raw)
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """The JSON sidecar of an image, or an empty mapping where there is none or it cannot be read.
+
+    Numbers that JSON does not have (NaN and infinity) are left out.
+    """
+    return sidecar_and_notes(path)[0]
+
+
+def sidecar_and_notes(path: Path, *, deep: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """The JSON sidecar of an image as :func:`read_sidecar` gives it, and what of it could not be used.
+
+    Args:
+        path: The image.
+        deep: Let :class:`~taskgan.core.parse.NestingError` pass instead of leaving such a sidecar out.
+    """
+    side = sidecar(path)
+    if not side.is_file():
+        return {}, []
+    try:
+        value, lost = without_nan(parse_json(read_text(side), str(side)))
+    except UserError as error:
+        if deep and isinstance(error, NestingError):
+            raise
+        return {}, [f"a sidecar that is left out: {error}"]
+    if not isinstance(value, dict):
+        return {}, [f"a sidecar that is left out: {side} holds a {type(value).__name__}, expected an object"]
+    return value, [f"a sidecar {side.name} with {lost} numbers that are NaN or infinite and are left out"] * bool(
+        lost
+    )
+
+
+def check_affine(path: Path, volume: Volume) -> None:
+    """Refuse, before work begins, an affine that could not be written beside the result.
+
+    Raises:
+        UserError: If NIfTI's quaternion cannot be made of it.
+    """
+    try:
+        with np.errstate(all="raise", under="ignore"):
+            like = None if volume.header is None else volume.header.copy()
+            nib.Nifti1Image(np.broadcast_to(np.float32(0), volume.data.shape), volume.affine, like)
+    except Exception:  # LinAlgError, FloatingPointError, HeaderDataError
+        raise UserError(
+            f"{path} has an affine that cannot be taken apart into directions and voxel sizes, expected three "
+            "directions with a length"
+        ) from None

@@ -1,0 +1,277 @@
+"""Judges of faces that were told no identity: readers that compare two photos, made of a cohort's training images."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan import recipe
+from taskgan.cohort.folder import fingerprint
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import atomic, value_digest
+from taskgan.core.tensors import load_arrays
+from taskgan.images.volumes import read_shape, read_volume
+from taskgan.judges.faces.lbp import Texture
+from taskgan.judges.faces.pixels import Pixels, Whitening, fit_whitening, resized, unit_distance
+
+FILE = "space.npz"
+
+
+def save_space(folder: Path, shape: tuple[int, int], space: Whitening, metadata: Mapping[str, Any]) -> None:
+    """Write a space and what belongs to it to ``<folder>/space.npz``.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    header = json.dumps({"shape": shape, "power": space.power, "about": dict(metadata)})
+    with atomic(folder / FILE) as partial:
+        np.savez(partial, mean=space.mean, axes=space.axes, deviations=space.deviations, about=np.array(header))
+
+
+def load_space(folder: Path) -> tuple[tuple[int, int], Whitening, dict[str, Any]] | None:
+    """What :func:`save_space` wrote; None where there is nothing or it is damaged, which is to be made again."""
+    try:
+        file = load_arrays(folder / FILE)
+        mean, axes, deviations = (np.asarray(file[name], dtype=np.float32) for name in ("mean", "axes", "deviations"))
+        header = json.loads(str(file["about"]))
+        height, width = header["shape"]
+        space = Whitening(mean, axes, deviations, float(header["power"]))
+        metadata = dict(header["about"])
+    except Exception:  # zip, zlib, numpy and json each have their own
+        return None
+    whole = mean.ndim == deviations.ndim == 1 and axes.shape == (len(deviations), len(mean)) and len(axes) > 0
+    finite = all(np.isfinite(part).all() for part in (mean, axes, deviations))
+    return ((int(height), int(width)), space, metadata) if whole and finite else None
+
+
+Array = NDArray[np.float32]
+
+LEAST = 32
+"""Pixels along an edge from which on a face can be read."""
+MOST_IMAGES = 4000
+"""Training images that are looked at, evenly chosen: twice as many would take twice the time and memory."""
+WHITENED = "10.1068/p2896, 10.1007/s11263-018-1137-8"
+_GENERATION = 1  # raised when a reader changes, so that one made before is not taken for a new one
+
+
+@dataclass(frozen=True)
+class ReaderRecipe:
+    """How a reader is made.
+
+    Attributes:
+        features: Of an image.
+        components: At most, see :func:`~taskgan.judges.faces.pixels.fit_whitening`.
+        power: Of the whitening.
+    """
+
+    features: Texture | Pixels
+    components: int
+    power: float
+
+    def settings(self) -> dict[str, Any]:
+        """As values, for the record."""
+        return {**asdict(self.features), "components": self.components, "power": self.power}
+
+
+RECIPES: dict[str, ReaderRecipe] = {
+    "lbp": ReaderRecipe(Texture(), components=400, power=0.7),
+    "eigenfaces": ReaderRecipe(Pixels(), components=100, power=0.7),
+}
+"""The two judges. Settings were chosen on ``pairsDevTrain`` of LFW, see ``docs/recognisers.md``."""
+
+
+@dataclass(frozen=True)
+class PhotoReader:
+    """Tells faces apart by principal components of their texture or pixels.
+
+    Attributes:
+        name: ``lbp`` or ``eigenfaces``.
+        recipe: How it was made.
+        shape: (H, W) that images are brought to, the median of the training images' sizes.
+        space: What was learnt, without identities.
+        metadata: Images, people and rows that it was made of.
+    """
+
+    name: str
+    recipe: ReaderRecipe
+    shape: tuple[int, int]
+    space: Whitening = field(repr=False)
+    metadata: Mapping[str, Any] = field(repr=False)
+
+    def descriptor(self, image: Array) -> Array:
+        """(K,) of a photo (X, Y), columns first, 0 to 1; of any size.
+
+        Raises:
+            ValueError: If it is no photo of at least 32×32, or holds NaN or infinity.
+        """
+        return self.space.describe(photo_features(self.recipe.features, image, self.shape))
+
+    def distance(self, first: Array, second: Array) -> NDArray[np.float64]:
+        """(N,) Euclidean distance of descriptors (N, K) of length one: the order is that of the cosine."""
+        return unit_distance(first, second)
+
+    def description(self) -> dict[str, Any]:
+        """Name, settings, what it was made of, sources, and a checksum of all that a descriptor depends on."""
+        hashed = hashlib.sha256()
+        for part in (self.space.mean, self.space.axes, self.space.deviations):
+            hashed.update(np.ascontiguousarray(part).tobytes())
+        values = {
+            "name": self.name,
+            "settings": self.recipe.settings(),
+            "size": [self.shape[1], self.shape[0]],
+            "components": len(self.space.axes),
+            "training_images": self.metadata["images"],
+            "training_people": self.metadata["people"],
+            "labels": "none",
+            "distance": "Euclidean distance of unit descriptors",
+            "source": ", ".join([*self.recipe.features.source, WHITENED]),
+        }
+        return {
+            **values,
+            "checksum": value_digest({**values, "generation": _GENERATION, "space": hashed.hexdigest()}, 64),
+        }
+
+
+def photo_readers(pairs: Pairs, data: recipe.Data, *, store: Path | None = None) -> dict[str, PhotoReader]:
+    """The judges of a cohort of faces that are not taught who is who, from where they are kept, else made now.
+
+    They look at clean images of training people, not at whose they are; validation and test rows are not opened.
+    The same images and settings on one machine, with one number of threads, give the same bits.
+
+    Args:
+        pairs: All rows of the cohort, photos.
+        data: Which rows count (``select``).
+        store: Folder where they are kept; ``<cohort>/derivatives/recognisers`` where None.
+
+    Returns:
+        ``lbp`` and ``eigenfaces``.
+
+    Raises:
+        UserError: If there are no two different clean training images, or they are no photos of 32×32 or more.
+    """
+    rows = training_rows(pairs, data)
+    mark = fingerprint(Pairs(pairs.source, tuple(rows)))
+    base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
+    folders = {}
+    for name, maker in RECIPES.items():
+        key = {"generation": _GENERATION, "features": type(maker.features).__name__, **maker.settings()}
+        folders[name] = base / f"{name}-{value_digest({**key, 'rows': mark})}"
+    readers: dict[str, PhotoReader] = {}
+    for name, folder in folders.items():
+        if (old := load_space(folder)) is not None:
+            readers[name] = PhotoReader(name, RECIPES[name], *old)
+    missing = {name: RECIPES[name] for name in RECIPES if name not in readers}
+    if missing:
+        images = [_photo_loader(row) for row in rows]
+        people = len({row.subject for row in rows})
+        for name, reader in fit_photo_readers(images, missing, _median_shape(rows), people=people).items():
+            readers[name] = reader
+            try:
+                save_space(folders[name], reader.shape, reader.space, reader.metadata)
+            except OSError as error:
+                say(f"{name} could not be kept in {folders[name]} ({error.strerror}); the next call makes it again")
+    return {name: readers[name] for name in RECIPES}
+
+
+def fit_photo_readers(
+    images: Sequence[Callable[[], Array]],
+    recipes: Mapping[str, ReaderRecipe],
+    shape: tuple[int, int],
+    *,
+    people: int,
+) -> dict[str, PhotoReader]:
+    """Make readers of images.
+
+    Args:
+        images: Each gives a clean photo (X, Y) of a training person when called.
+        recipes: By name.
+        shape: (H, W) that images are brought to.
+        people: How many are on them, for the record.
+
+    Raises:
+        UserError: If there are fewer than two images, or they are all the same.
+    """
+    collected: dict[str, Array] = {}
+    with progress(f"read for {' and '.join(recipes)}", len(images), "images") as bar:
+        for k, image in enumerate(images):
+            photo = image()
+            for name, maker in recipes.items():
+                features = photo_features(maker.features, photo, shape)
+                if not k:
+                    collected[name] = np.empty((len(images), len(features)), dtype=np.float32)
+                collected[name][k] = features
+            bar.advance()
+    metadata = {"images": len(images), "people": people}
+    readers = {}
+    for name, maker in recipes.items():
+        try:
+            space = fit_whitening(collected.pop(name), components=maker.components, power=maker.power)
+        except ValueError as error:
+            raise UserError(f"{name} cannot be made of {len(images)} training images: {error}") from None
+        readers[name] = PhotoReader(name, maker, shape, space, metadata)
+    return readers
+
+
+def photo_features(features: Texture | Pixels, photo: Array, shape: tuple[int, int]) -> Array:
+    """Features (F,) of a photo (X, Y) brought to (H, W).
+
+    Raises:
+        ValueError: If it is no photo of at least 32×32, or holds NaN or infinity.
+    """
+    if photo.ndim != 2 or min(photo.shape) < LEAST:
+        raise ValueError(f"expected a photo (X, Y) of {LEAST}×{LEAST} pixels or more, got {photo.shape}")
+    if not np.isfinite(photo).all():
+        raise ValueError("a photo holds NaN or infinity, expected values of 0 to 1")
+    return features(resized(np.ascontiguousarray(photo.T, dtype=np.float32), shape))
+
+
+def training_rows(pairs: Pairs, data: recipe.Data) -> list[Pair]:
+    """The training rows whose clean images the readers look at: each image once, at most 4,000, evenly chosen.
+
+    Raises:
+        UserError: If there are fewer than two.
+    """
+    selected = pairs.select({k: str(v) for k, v in data.select.items()}) if data.select else pairs
+    rows: dict[Path, Pair] = {}
+    for row in selected.split("train"):
+        if row.clean is not None:
+            rows.setdefault(row.clean, row)
+    chosen = list(rows.values())
+    if len(chosen) < 2:
+        raise UserError(
+            f"{pairs.source} has {len(chosen)} clean training images, expected two or more to make judges of faces of"
+        )
+    if len(chosen) > MOST_IMAGES:
+        chosen = [chosen[k * len(chosen) // MOST_IMAGES] for k in range(MOST_IMAGES)]
+    return chosen
+
+
+def _median_shape(rows: Sequence[Pair]) -> tuple[int, int]:
+    """(H, W), the median over the rows' images, from their headers."""
+    sizes = []
+    for row in rows:
+        assert row.clean is not None  # chosen so
+        x, y, *slices = read_shape(row.clean)[0]
+        if any(number != 1 for number in slices) or min(x, y) < LEAST:
+            size = "×".join(map(str, (x, y, *slices)))
+            raise UserError(
+                f"{row.clean} is {size}, expected a photo of {LEAST}×{LEAST} or more to make judges of faces of"
+            )
+        sizes.append((y, x))
+    height, width = np.median(sizes, axis=0)
+    return int(height), int(width)
+
+
+def _photo_loader(row: Pair) -> Callable[[], Array]:
+    def read() -> Array:
+        assert row.clean is not None  # chosen so
+        return read_volume(row.clean).data[:, :, 0]
+
+    return read

@@ -1,0 +1,266 @@
+"""How a recogniser learns: on clean slices of the training subjects, until the validation subjects say stop."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from taskgan import recipe
+from taskgan.core.console import duration, progress, say
+from taskgan.core.errors import UserError
+from taskgan.core.files import versions
+from taskgan.judges.discriminant import fit_discriminant, repeated_subjects
+from taskgan.judges.figures import volume_metrics
+from taskgan.judges.recogniser import Recogniser, RecogniserCard, RecogniserMetrics, build, volume_logits
+from taskgan.judges.released import THRESHOLD, verify_network
+from taskgan.judges.training import Checkpointer, RecogniserTrainState, WeightsSnapshot, autocast
+from taskgan.judges.volumes import CleanSlices, RecogniserBatches, slice_labels
+from taskgan.networks.gradients import Discriminant
+from taskgan.objective.kinds import task_kind
+from taskgan.objective.task import TaskKind
+
+
+def fit_recogniser(
+    settings: recipe.RecogniserSettings,
+    train: CleanSlices,
+    val: CleanSlices,
+    *,
+    title: str,
+    device: str | torch.device = "cpu",
+    target: recipe.Target | None = None,
+    keep: Path | None = None,
+) -> Recogniser:
+    """Train a recogniser on clean slices.
+
+    Batches hold as many of each class; within a class every subject is drawn equally often (or every image, as
+    ``settings.sampling`` says), so that neither the cohort's balance nor long volumes decide. The weights kept are
+    those of the best look at the validation subjects (:func:`improves`). Everything random comes from
+    ``settings.seed``; torch's own generator is put back.
+
+    Args:
+        settings: Architecture and training.
+        train: Volumes that the weights learn from; all classes must be there.
+        val: Volumes of other subjects, which decide only when to stop and which weights to keep.
+        title: What it is for, e.g. ``task``; shown and recorded.
+        device: Where to train; the result stays there.
+        target: The property; None is a binary one.
+        keep: File that holds a training which is under way: written at looks at the validation subjects, at most
+            once a minute. Where it is there already, that training is gone on with; on the CPU the result then equals
+            that of an uninterrupted one to the bit. It stays: whoever keeps the result removes it.
+
+    Raises:
+        UserError: If training lacks a class, or a subject is in both parts.
+    """
+    target = target or recipe.Target()
+    kind = task_kind(target, settings.loss)
+    _check_subjects(kind, train, val, title)
+    place = torch.device(device)
+    with torch.random.fork_rng([place] if place.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        network = build(settings, outputs=kind.outputs).to(place)
+        # A third faster on a CPU, at the widths of the demo.
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        best = _train(network, settings, kind, train, val, title, keep)
+    if kind.label_from_clean and target.cut is None:
+        target = target.model_copy(update={"cut": best.figures.outputs[THRESHOLD]})
+    card = RecogniserCard(
+        title=title,
+        settings=settings,
+        outputs=kind.outputs,
+        target=target,
+        training_subjects=train.subjects,
+        validation_subjects=val.subjects,
+        cohort=train.fingerprint,
+        step=best.step,
+        validation=best.figures,
+        versions=versions(),
+    )
+    say(_summary(card, best.seconds))
+    return Recogniser(network.eval(), card)
+
+
+def _train(
+    network: nn.Module,
+    settings: recipe.RecogniserSettings,
+    kind: TaskKind,
+    train: CleanSlices,
+    val: CleanSlices,
+    title: str,
+    keep: Path | None,
+) -> "_Trained":
+    """Teach the network in place: by steps, in closed form, or first the one and then the other."""
+    began = time.monotonic()
+    by_steps = network.network if isinstance(network, Discriminant) else network
+    step, seconds = 0, 0.0
+    metrics: RecogniserMetrics | None = None
+    if not settings.closed_form:
+        course = _train_state(by_steps, settings, kind, train, keep)
+        known = repeated_subjects(train) if isinstance(network, Discriminant) else None
+        snapshot = _optimise(
+            course, settings, kind, title, keep, lambda: _validation_metrics(network, kind, known, val)
+        )
+        by_steps.load_state_dict(snapshot.weights)
+        step, metrics, seconds = snapshot.step, snapshot.figures, course.seconds
+        began = time.monotonic()
+    if isinstance(network, Discriminant):
+        fit_discriminant(network, train, mirrored=settings.augment.flip, title=title)
+        metrics = validate(network, kind, val)
+    assert metrics is not None  # either way it was looked at
+    return _Trained(step, metrics, seconds + time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What came of it."""
+
+    step: int
+    figures: RecogniserMetrics
+    seconds: float
+
+
+def validate(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> RecogniserMetrics:
+    """Read volumes of known label; the network's mode is put back."""
+    if kind.label_from_clean:
+        return verify_network(network, kind, volumes)
+    outputs = volume_logits(network, [volume.slices for volume in volumes])
+    labels = [slice_labels(volume) for volume in volumes]
+    losses = [float(kind.loss(o, y).mean()) for o, y in zip(outputs, labels, strict=True)]
+    return volume_metrics(kind, [kind.prediction(o).numpy() for o in outputs], labels, losses)
+
+
+def improves(metrics: RecogniserMetrics, best: RecogniserMetrics, kind: TaskKind) -> bool:
+    """Whether a look at the validation subjects beats another: by its loss, of an embedding by its AUC.
+
+    The loss of telling a person from 511 others is ln 512 for one descriptor for all, and more for a network that has
+    begun to tell people apart and is sure of some mistakes: by that loss the untaught network would be kept.
+    """
+    if kind.label_from_clean and metrics.auc is not None and best.auc is not None:
+        return (metrics.auc, -metrics.loss) > (best.auc, -best.loss)
+    return metrics.loss < best.loss
+
+
+def _train_state(
+    network: nn.Module,
+    settings: recipe.RecogniserSettings,
+    kind: TaskKind,
+    train: CleanSlices,
+    keep: Path | None,
+) -> RecogniserTrainState:
+    """A new training, or the one that was put down at ``keep``."""
+    head = kind.pretraining_head(len({float(v.label) for v in train})) if kind.label_from_clean else None
+    place = next(network.parameters()).device
+    learnt = [*network.parameters(), *(head.to(place).parameters() if head is not None else ())]
+    optimiser = torch.optim.AdamW(learnt, lr=settings.lr, weight_decay=settings.weight_decay)
+    schedule = CosineAnnealingLR(optimiser, settings.steps)
+    course = RecogniserTrainState(
+        network, head, optimiser, schedule, RecogniserBatches(train, settings, by_class=kind.by_class)
+    )
+    if keep is not None and keep.is_file():
+        trouble = course.load(keep)
+        say(
+            f"{keep} cannot be gone on from ({trouble}): beginning anew"
+            if trouble
+            else f"going on with {keep} at step {course.step}"
+        )
+    return course
+
+
+def _validation_metrics(
+    network: nn.Module, kind: TaskKind, known: CleanSlices | None, val: CleanSlices
+) -> RecogniserMetrics:
+    """How well the validation subjects are read now; with a discriminant, by one that is fitted to what it is now.
+
+    By itself a network would be at its best at another step: its last layer takes off what it knows by heart.
+    """
+    if isinstance(network, Discriminant) and known is not None:
+        fit_discriminant(network, known, mirrored=False)
+    return validate(network, kind, val)
+
+
+def _optimise(
+    course: RecogniserTrainState,
+    settings: recipe.RecogniserSettings,
+    kind: TaskKind,
+    title: str,
+    keep: Path | None,
+    figures_now: Callable[[], RecogniserMetrics],
+) -> WeightsSnapshot:
+    """Steps until there are enough, or no look was better for a while."""
+    criterion = course.head if course.head is not None else kind.loss
+    network, place = course.network, course.device
+    keeper = Checkpointer(course, keep)
+    with progress(f"train {title}", settings.steps, "steps", start=course.step) as bar:
+        while course.step < settings.steps and not _stale(course, settings):
+            network.train()
+            images, labels = course.batches.draw()
+            images = images.to(place, memory_format=torch.channels_last)
+            with autocast(settings, place):
+                outputs = network(images)[0]
+            loss = criterion(outputs.float(), labels.to(place)).mean()
+            course.optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            course.optimiser.step()
+            course.schedule.step()
+            course.step += 1
+            if course.step % settings.validate_every == 0 or course.step == settings.steps:
+                _update_best(course, kind, figures_now())
+                keeper.save_if_due()
+            if not _stale(course, settings):
+                bar.advance(loss=loss.item(), validation=_best_score(course.best, kind))
+    assert course.best is not None  # the last step always looks
+    return course.best
+
+
+def _update_best(course: RecogniserTrainState, kind: TaskKind, metrics: RecogniserMetrics) -> None:
+    """Keep the weights if the validation subjects were never read better."""
+    if course.best is None or improves(metrics, course.best.figures, kind):
+        weights = {key: value.detach().clone() for key, value in course.network.state_dict().items()}
+        course.best, course.worse = WeightsSnapshot(course.step, metrics, weights), 0
+    else:
+        course.worse += 1
+
+
+def _stale(course: RecogniserTrainState, settings: recipe.RecogniserSettings) -> bool:
+    return bool(settings.patience) and course.worse >= settings.patience
+
+
+def _best_score(best: WeightsSnapshot | None, kind: TaskKind) -> float | str:
+    """What the progress line tells of the best look: by what it is the best."""
+    if best is None:
+        return "-"
+    by_auc = kind.label_from_clean and best.figures.auc is not None
+    return f"AUC {best.figures.auc:.3f}" if by_auc else best.figures.loss
+
+
+def _summary(card: RecogniserCard, seconds: float) -> str:
+    metrics = card.validation
+    wrong = ""
+    if metrics.volume_error is not None:
+        wrong = f", errs on {round(metrics.volume_error * metrics.volumes)} of {metrics.volumes} volumes"
+        if task_kind(card.target, "squared").true_decision(torch.zeros(1)) is None:  # several decisions a volume
+            wrong = f", errs in {100 * metrics.volume_error:.0f} % of its decisions"
+    auc = "" if metrics.auc is None else f", AUC {metrics.auc:.3f}"
+    return (
+        f"train {card.title}: {card.settings.network} of step {card.step} reads clean validation slices with MAE "
+        f"{metrics.slice_mae:.3f}{wrong}{auc} ({duration(seconds)})"
+    )
+
+
+def _check_subjects(kind: TaskKind, train: CleanSlices, val: CleanSlices, title: str) -> None:
+    if kind.by_class:
+        labels = {float(volume.label) for volume in train}
+        classes = {float(k) for k in range(max(2, kind.outputs))}
+        if labels != classes:
+            listing = ", ".join(f"{label:g}" for label in sorted(labels))
+            *others, last = (f"{label:g}" for label in sorted(classes))
+            raise UserError(
+                f"{title} cannot be trained: the training subjects all have label {listing}, expected "
+                f"{', '.join(others)} and {last}"
+            )
+    both = sorted(set(train.subjects) & set(val.subjects))
+    if both:
+        raise UserError(f"{title} cannot be trained: {', '.join(both)} is in both training and validation")

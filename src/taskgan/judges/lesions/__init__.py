@@ -1,0 +1,1 @@
+"""A channelised Hotelling observer of lesions."""

@@ -1,0 +1,264 @@
+"""Channels of the observer: differences of Gaussians inside the brain, in plane."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+SIGMAS_MM = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Widths of the Gaussians: lesions of about 3 to 30 mm stand out in the differences of neighbours."""
+_LEAST = 0.02  # of a Gaussian's weight inside the region, below which its mean is not taken
+
+
+def dog_channels(image: Array, inside: Mask, voxel_mm: Sequence[float]) -> Array:
+    """What every voxel looks like to the observer.
+
+    Sparse difference-of-Gaussians channels (Abbey and Barrett 2001, 10.1364/JOSAA.18.000473), each twice as wide as
+    the one before. They are blind to the level of their surroundings. Means are taken inside the region only
+    (normalised convolution), so that a ventricle or the skull beside a voxel is not taken for a lesion; slices, which
+    are thick, are seen one by one.
+
+    Args:
+        image: (X, Y, Z).
+        inside: Brain tissue (X, Y, Z).
+        voxel_mm: Edges of a voxel.
+
+    Returns:
+        (C, X, Y, Z), C = one less than :data:`SIGMAS_MM`; 0 outside the region.
+    """
+    weight = inside.astype(np.float32)
+    held = image * weight
+    means = []
+    for sigma in SIGMAS_MM:
+        pixels = (sigma / voxel_mm[0], sigma / voxel_mm[1], 0.0)
+        share = ndimage.gaussian_filter(weight, pixels, mode="constant", truncate=3.0)
+        total = ndimage.gaussian_filter(held, pixels, mode="constant", truncate=3.0)
+        means.append(np.where(share > _LEAST, total / np.maximum(share, _LEAST), 0.0))
+    bands = np.stack([finer - coarser for finer, coarser in pairwise(means)])
+    return np.asarray(bands * weight, dtype=np.float32)
+
+
+LEAST = 3
+"""Voxels of a lesion, a true one or a false one: what is smaller is a voxel of noise."""
+MARGIN_MM = 4.0
+"""Distance from any lesion at which white matter counts as healthy: a lesion's edge is no false lesion."""
+
+
+@dataclass(frozen=True)
+class LesionMap:
+    """A subject's white matter.
+
+    Attributes:
+        lesions: 1 to ``count`` in the voxels of each lesion, 0 elsewhere (X, Y, Z).
+        count: Number of lesions.
+        healthy: White matter without and away from lesions (X, Y, Z).
+    """
+
+    lesions: NDArray[np.int32]
+    count: int
+    healthy: Mask
+
+
+def map_lesions(lesions: Mask, white: Mask, voxel_mm: Sequence[float]) -> LesionMap:
+    """Number the lesions of a mask, and find the white matter that has none.
+
+    Args:
+        lesions: All lesions (X, Y, Z). Voxels that are connected (by a face) are one lesion; fewer than
+            :data:`LEAST` are none.
+        white: Pure white matter (X, Y, Z).
+        voxel_mm: Edges of a voxel.
+    """
+    labels, count = ndimage.label(lesions)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    large = [k for k in range(1, count + 1) if sizes[k] >= LEAST]
+    renumbered = np.zeros(count + 1, dtype=np.int32)
+    renumbered[large] = np.arange(1, len(large) + 1)
+    numbered = np.asarray(renumbered[labels], dtype=np.int32)
+    healthy = white & ~lesions
+    if lesions.any():
+        healthy &= ndimage.distance_transform_edt(~lesions, sampling=tuple(voxel_mm)) >= MARGIN_MM
+    return LesionMap(numbered, len(large), healthy)
+
+
+Floats = NDArray[np.float64]
+Image = NDArray[np.float32]
+_RIDGE = 1e-6  # of the mean variance: channels that hardly vary would otherwise get any weight
+_HEALTHY = 100  # voxels of healthy white matter whose spread is worth knowing
+_STEP = 0.1  # SD of healthy white matter between the thresholds that are tried
+
+
+@dataclass(frozen=True)
+class ObserverImage:
+    """One image as the observer sees it.
+
+    Attributes:
+        values: Channels (C, X, Y, Z) of the image over the mean of white matter in the clean image.
+        lesion_map: Of the subject.
+    """
+
+    values: Image
+    lesion_map: LesionMap
+
+    def samples(self) -> "ChannelSamples":
+        """What the template is made of."""
+        index = range(1, self.lesion_map.count + 1)
+        means = [ndimage.mean(channel, self.lesion_map.lesions, index) for channel in self.values]
+        lesions = np.asarray(means, dtype=np.float64).T.reshape(self.lesion_map.count, len(self.values))
+        return ChannelSamples(lesions, self.values[:, self.lesion_map.healthy].T.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class ChannelSamples:
+    """Channels at places of one image.
+
+    Attributes:
+        lesions: (N, C) mean over the voxels of each lesion.
+        healthy: (M, C) in healthy white matter.
+    """
+
+    lesions: Floats
+    healthy: Floats
+
+
+def observer_image(
+    image: Image, clean: Image, brain: Mask, white: Mask, lesion_map: LesionMap, voxel_mm: Sequence[float]
+) -> ObserverImage | None:
+    """Channels of an image, in units of the clean image's white matter, so that a method's own scale excuses nothing.
+
+    Args:
+        image: (X, Y, Z).
+        clean: (X, Y, Z) the same case's.
+        brain: Brain tissue (X, Y, Z).
+        white: Pure white matter (X, Y, Z).
+        lesion_map: Of the subject.
+        voxel_mm: Edges of a voxel.
+
+    Returns:
+        None where there is hardly any healthy white matter or it gives no signal.
+    """
+    if lesion_map.healthy.sum() < _HEALTHY:
+        return None
+    unit = float(clean[white].mean(dtype=np.float64))
+    if not unit > 0:
+        return None
+    return ObserverImage(dog_channels(image / np.float32(unit), brain, voxel_mm), lesion_map)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A channelised Hotelling observer: a matched filter on channels that have been made white.
+
+    Attributes:
+        template: (C,) weights: S⁻¹ (mean in lesions − mean in healthy white matter), S the mean of both covariances
+            (Barrett et al. 1993, 10.1073/pnas.90.21.9758; Myers and Barrett 1987, 10.1364/JOSAA.4.002447), scaled so
+            that responses in healthy white matter of clean training images have SD 1.
+        offset: Mean response there, which is taken off.
+        threshold: Response from which a lesion is reported; NaN where there were no images to choose it on.
+    """
+
+    template: Floats
+    offset: float
+    threshold: float
+
+    def respond(self, image: ObserverImage) -> Image:
+        """Response at every voxel (X, Y, Z), in SD of healthy white matter; the sign of the lesions' contrast."""
+        weighted = np.tensordot(self.template.astype(np.float32), image.values, axes=1)
+        return np.asarray(weighted - np.float32(self.offset), dtype=np.float32)
+
+
+def fit_detector(images: Sequence[ChannelSamples]) -> Detector | None:
+    """A detector without a threshold.
+
+    Args:
+        images: Of clean images of training subjects; those without lesions add to what healthy looks like.
+
+    Returns:
+        None where there are fewer lesions than the template has weights.
+    """
+    lesions = np.concatenate([one.lesions for one in images]) if images else np.zeros((0, 0))
+    if len(lesions) <= lesions.shape[1]:
+        return None
+    healthy = [one.healthy for one in images]
+    mean = np.mean([h.mean(axis=0) for h in healthy], axis=0)
+    spread = np.mean([np.cov(h.T, ddof=0) for h in healthy], axis=0)
+    both = 0.5 * (spread + np.cov(lesions.T, ddof=0))
+    both += _RIDGE * float(np.trace(both)) / len(both) * np.eye(len(both))
+    template = np.linalg.solve(both, lesions.mean(axis=0) - mean)
+    scale = float(np.sqrt(template @ spread @ template))
+    if not scale > 0:
+        return None
+    template = template / scale
+    return Detector(template, float(template @ mean), float("nan"))
+
+
+def false_lesions(response: Image, lesion_map: LesionMap, threshold: float) -> int:
+    """Connected regions of at least three voxels in healthy white matter in which the observer reports a lesion."""
+    labels, count = ndimage.label((response >= threshold) & lesion_map.healthy)
+    return int((np.bincount(labels.ravel(), minlength=count + 1)[1:] >= LEAST).sum())
+
+
+def detected_lesions(response: Image, lesion_map: LesionMap, threshold: float) -> int:
+    """True lesions in which the observer reports one."""
+    return len(np.unique(lesion_map.lesions[(response >= threshold) & (lesion_map.lesions > 0)]))
+
+
+def detectability(response: Image, lesion_map: LesionMap) -> float:
+    """Chance that the response in a lesion exceeds that in healthy white matter of the same image.
+
+    The AUC of the task in which the place is known: voxels of lesions against voxels of healthy white matter, ties by
+    half. Every lesion weighs the same, whatever its size.
+
+    Returns:
+        ½ for an observer that sees nothing, 1 where every lesion stands out everywhere; NaN without lesions.
+    """
+    if not lesion_map.count:
+        return float("nan")
+    inside = lesion_map.lesions > 0
+    healthy = np.sort(response[lesion_map.healthy])
+    below, upto = (np.searchsorted(healthy, response[inside], side) for side in ("left", "right"))
+    beaten = 0.5 * (below + upto) / len(healthy)
+    return float(np.mean(ndimage.mean(beaten, lesion_map.lesions[inside], range(1, lesion_map.count + 1))))
+
+
+def signal_to_noise(response: Image, lesion_map: LesionMap) -> float:
+    """Mean response in lesions, over lesions, minus that in healthy white matter, over the latter's SD.
+
+    The observer's signal-to-noise ratio (Barrett et al. 1993), which goes on rising where the AUC is 1 already.
+
+    Returns:
+        NaN without lesions or where healthy white matter gives one response everywhere.
+    """
+    healthy = response[lesion_map.healthy].astype(np.float64)
+    spread = float(healthy.std())
+    if not lesion_map.count or not spread > 0:
+        return float("nan")
+    lesions = ndimage.mean(response, lesion_map.lesions, range(1, lesion_map.count + 1))
+    return float((np.mean(lesions) - healthy.mean()) / spread)
+
+
+def choose_threshold(responses: Sequence[tuple[Image, LesionMap]], rate: float) -> float:
+    """The lowest threshold, to a tenth of a SD, down to which no more than ``rate`` false lesions an image are found.
+
+    Args:
+        responses: To clean images of validation subjects.
+        rate: Mean number of false lesions in an image that is accepted.
+
+    Returns:
+        NaN without images.
+    """
+    if not responses:
+        return float("nan")
+    # A region of three voxels cannot be found by a threshold above the third highest response.
+    highest = max(float(np.partition(r[p.healthy], -LEAST)[-LEAST]) for r, p in responses)
+    steps = int(np.ceil(highest / _STEP))
+    while steps > 0:
+        lower = (steps - 1) * _STEP
+        if np.mean([false_lesions(r, p, lower) for r, p in responses]) > rate:
+            break
+        steps -= 1
+    return steps * _STEP

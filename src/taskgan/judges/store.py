@@ -1,0 +1,226 @@
+"""Recognisers of a cohort: trained once for the same data and settings, then shared by all who ask."""
+
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from taskgan import recipe
+from taskgan.cohort.folder import fingerprint
+from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.targets import Targets
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import checksum, value_digest
+from taskgan.core.lock import locked
+from taskgan.judges.fit import fit_recogniser
+from taskgan.judges.recogniser import CARD, Recogniser
+from taskgan.judges.released import released_recogniser
+from taskgan.judges.volumes import CleanSlices, clean_slices, distinct_clean
+from taskgan.judges.weights.layers import FILES
+from taskgan.recipe.task import IR_HINT, descriptor_size
+
+# Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
+_GENERATION = 2
+_VERIFICATION = 3  # the same for how descriptors are compared, by which an embedding's training stops
+_LATER_SETTINGS = {"weights": None, "size": None, "sampling": "subjects", "precision": "32", "reduce": 1}
+_LATER_SETTINGS |= {"standardise": False, "discriminant": False}
+_LATER_AUGMENT = {"preserve": "sum", "contrast": 0.0, "brightness": 0.0, "blur": 0.0, "erase": 0.0}
+_LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
+
+
+def recogniser_for(
+    pairs: Pairs,
+    settings: recipe.RecogniserSettings,
+    data: recipe.Data,
+    *,
+    name: str,
+    store: Path | None = None,
+    device: str = "cpu",
+    target: recipe.Target | None = None,
+) -> Recogniser:
+    """The recogniser of a cohort, from the store if it is there, else trained and put there.
+
+    It learns from clean images of training subjects and stops by those of validation subjects; test rows are
+    not even opened. A released one learns nothing; its figures are those of the validation subjects. Each clean
+    image counts once, whatever the number of its doses; its scale comes from the degraded image of the first row
+    that ``data.select`` leaves.
+
+    A training that was killed goes on from its last look at the validation subjects (a file beside the folder,
+    written at most once a minute).
+
+    Of two processes that ask at once one trains; the other waits, says for whom, and reads the same folder.
+
+    Args:
+        pairs: All rows of the cohort.
+        settings: How it is trained.
+        data: Which rows count and how intensities are scaled.
+        name: ``task`` or ``judge``.
+        store: Folder of recognisers; ``<cohort>/derivatives/recognisers`` where None.
+        device: Where to train and to read.
+        target: The property; None is a binary one in the column ``label``. What it leaves to the training subjects
+            comes from them.
+
+    Raises:
+        UserError: If rows to learn from or released weights are missing, or the store cannot be written to.
+        Problems: If labels are missing or impossible.
+    """
+    target = _target_of_network(target or recipe.Target(), settings)
+    folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target)
+    if (folder / CARD).is_file():
+        return Recogniser.load(folder, device)
+    _writable(folder.parent)
+    with locked(folder, "recognisers", beside=True, wait=True):
+        if (folder / CARD).is_file():  # trained by the process that held the lock
+            return Recogniser.load(folder, device)
+        rows = _training_rows(pairs, data)
+        mark = fingerprint(rows, target.labels)
+        resolved = Targets.for_table(target, rows).resolved(rows)
+
+        def slices(split: str) -> CleanSlices:
+            # Identities of training are numbered among themselves: they are T's classes.
+            part = _part(rows, split)
+            return clean_slices(part, data, mark, Targets.for_table(resolved, part))
+
+        if settings.released:
+            recogniser = released_recogniser(settings, slices("val"), title=name, device=device, target=resolved)
+        else:
+            recogniser = fit_recogniser(
+                settings,
+                slices("train"),
+                slices("val"),
+                title=name,
+                device=device,
+                target=resolved,
+                keep=checkpoint_path(folder),
+            )
+        try:
+            recogniser.save(folder)
+        except UserError:  # where locks do not work, another process may have been faster
+            if not (folder / CARD).is_file():
+                raise
+        checkpoint_path(folder).unlink(missing_ok=True)
+        say(f"train {name}: kept in {folder}")
+    return Recogniser.load(folder, device)
+
+
+def checkpoint_path(folder: Path) -> Path:
+    """The file beside a recogniser's folder that holds its training until it is done."""
+    return folder.with_name(f"{folder.name}.ckpt")
+
+
+def _writable(base: Path) -> None:
+    """Asked before minutes of training, not after."""
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{base} cannot be written to ({error.strerror}), where recognisers are kept; a copy of the table with "
+            "absolute paths, in a folder of your own, is a cohort too"
+        ) from None
+
+
+def recogniser_folder(
+    pairs: Pairs,
+    settings: recipe.RecogniserSettings,
+    data: recipe.Data,
+    *,
+    name: str,
+    store: Path | None = None,
+    target: recipe.Target | None = None,
+) -> Path:
+    """Where :func:`recogniser_for` keeps the recogniser of these rows and settings.
+
+    The name holds a digest of how recognisers are made, of the settings, of what in ``data`` decides the
+    images, of the property and of the training and validation rows with their files. Test rows do not count. Released
+    weights count by their bytes, wherever they lie.
+
+    Raises:
+        UserError: If released weights are not where the settings say.
+    """
+    target, rows = _target_of_network(target or recipe.Target(), settings), _training_rows(pairs, data)
+    values = _settings_key(settings, _LATER_SETTINGS) | {"augment": _settings_key(settings.augment, _LATER_AUGMENT)}
+    if settings.released:
+        values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
+    elif target.kind == "binary" and values["loss"] == "proper":
+        values["loss"] = "cross_entropy"  # its name when the first recognisers of this generation were kept
+    key = {
+        "generation": _GENERATION,
+        "settings": values,
+        "select": data.select,
+        # How further inputs are scaled makes no difference to a reader, which sees none.
+        "intensity": data.intensity.model_dump(mode="json", exclude={"shared"}),
+        "min_signal": data.min_signal,
+        "rows": fingerprint(rows, target.labels),
+    }
+    if target != recipe.Target():
+        targets = Targets.for_table(target, rows)
+        key["target"] = _settings_key(targets.resolved(rows), _LATER_TARGET)
+        if targets.kind.label_from_clean:
+            key["verification"] = _VERIFICATION
+    mark = value_digest(key)
+    base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
+    return base / f"{name}-{mark}"
+
+
+def _target_of_network(target: recipe.Target, settings: recipe.RecogniserSettings) -> recipe.Target:
+    """The property as this network gives it: descriptors may be of another length than T's."""
+    size = descriptor_size(settings, target) if target.kind == "embedding" else target.size
+    return target.model_copy(update={"size": size})
+
+
+def _settings_key(settings: BaseModel, later: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for a digest. What came later does not rename what was kept before it did."""
+    values = settings.model_dump(mode="json")
+    return {key: value for key, value in values.items() if key not in later or value != later[key]}
+
+
+def check_weights(settings: recipe.RecogniserSettings, name: str) -> None:
+    """See, before a cohort is read, that released weights are there, where the settings want any.
+
+    Args:
+        settings: Of the recogniser.
+        name: ``task`` or ``judge``.
+
+    Raises:
+        UserError: If they are not; it says what can be done without them.
+    """
+    if settings.weights is not None and not Path(settings.weights).is_file():
+        where = "task.pretrain" if name == "task" else name
+        raise UserError(
+            f"{settings.weights} ({where}.weights) does not exist, expected {FILES} as {settings.network}'s authors "
+            f"released it; {IR_HINT}"
+        )
+
+
+def _weights(settings: recipe.RecogniserSettings, name: str) -> str:
+    """Checksum of released weights."""
+    check_weights(settings, name)
+    assert settings.weights is not None  # the settings were checked
+    path = Path(settings.weights)
+    stat = path.stat()
+    return _checksum(path.absolute(), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _checksum(path: Path, size: int, modified: int) -> str:
+    """Asked several times in a run, of half a gigabyte."""
+    return checksum(path)
+
+
+def _training_rows(pairs: Pairs, data: recipe.Data) -> Pairs:
+    """The selected rows of training and validation, each clean image once."""
+    selected = pairs.select({k: str(v) for k, v in data.select.items()}) if data.select else pairs
+    return distinct_clean(Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val"))))
+
+
+def _part(rows: Pairs, split: str) -> Pairs:
+    part = rows.split(split)
+    if not len(part):
+        raise UserError(f"{rows.source} has no clean image with split {split!r}, which a recogniser needs")
+    return part

@@ -1,0 +1,211 @@
+"""Clean volumes as a recogniser learns from them: slices in network units, each with its volume's label."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from taskgan import recipe
+from taskgan.cohort.augment import augment, augment_batch
+from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.slices import Case, load_case
+from taskgan.cohort.targets import Targets, invalid_labels
+from taskgan.core.console import progress
+from taskgan.core.errors import Problems, UserError
+from taskgan.recipe import Data, Target
+
+Array = NDArray[np.float32]
+_MANY = 100  # images, from which on reading them takes longer than a glance
+
+
+@dataclass(frozen=True)
+class CleanVolume:
+    """One clean image.
+
+    Attributes:
+        subject: Whose it is.
+        label: y, which every slice inherits: a number, (L,) of several labels, or masks (S, H, W) of its slices.
+        slices: (S, H, W) float32, network units.
+    """
+
+    subject: str
+    label: float | Array = field(repr=False)
+    slices: Array = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CleanSlices:
+    """The clean volumes of some subjects.
+
+    Attributes:
+        volumes: At least one, each with at least one slice; sizes may differ between volumes.
+        fingerprint: Name of the rows and files they came from; empty where they came from memory.
+    """
+
+    volumes: tuple[CleanVolume, ...]
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.volumes:
+            raise ValueError("a recogniser needs at least one clean volume")
+        for volume in self.volumes:
+            if volume.slices.ndim != 3 or not len(volume.slices):
+                raise ValueError(f"slices of {volume.subject} are {volume.slices.shape}, expected (S, H, W)")
+            if np.ndim(volume.label) == 3 and np.shape(volume.label) != volume.slices.shape:
+                raise ValueError(
+                    f"masks of {volume.subject} are {np.shape(volume.label)}, expected {volume.slices.shape}"
+                )
+
+    def __iter__(self) -> Iterator[CleanVolume]:
+        return iter(self.volumes)
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Whose volumes these are, each once, sorted."""
+        return tuple(sorted({volume.subject for volume in self.volumes}))
+
+
+def distinct_clean(pairs: Pairs) -> Pairs:
+    """One row for each clean image, the first in the table: doses of one subject share theirs."""
+    paths: set[Path] = set()
+    rows: list[Pair] = []
+    for pair in pairs:
+        if pair.clean is not None and pair.clean not in paths:
+            paths.add(pair.clean)
+            rows.append(pair)
+    return Pairs(pairs.source, tuple(rows))
+
+
+def slice_labels(volume: CleanVolume) -> Tensor:
+    """y of every slice of a volume: (S,), (S, L) or (S, H, W), float32."""
+    label = torch.as_tensor(volume.label, dtype=torch.float32)
+    return label if label.ndim == 3 else label.expand(len(volume.slices), *label.shape)
+
+
+def _with_progress(pairs: Pairs) -> Iterator[Pair]:
+    """The rows, with a line that tells how far one is where they are many."""
+    if len(pairs) < _MANY:
+        yield from pairs
+        return
+    with progress("read clean", len(pairs), "images") as bar:
+        for pair in pairs:
+            yield pair
+            bar.advance()
+
+
+def clean_slices(pairs: Pairs, data: Data, fingerprint: str = "", targets: Targets | None = None) -> CleanSlices:
+    """Read the clean image of every row, scaled as training scales it (by its degraded image).
+
+    Slices whose clean mean is under ``data.min_signal`` of the volume's mean are left out, as in training.
+
+    Args:
+        pairs: Rows with clean images and labels, each clean image once (:func:`distinct_clean`).
+        data: Intensity transform and ``min_signal``.
+        fingerprint: Kept with the result.
+        targets: Where y comes from; None is a binary property in the column ``label``.
+
+    Raises:
+        Problems: If labels are missing or impossible: all of them at once.
+        UserError: If an image or mask cannot be read, or an image is empty.
+    """
+    targets = targets or Targets.for_table(Target(), pairs)
+    bad = invalid_labels(pairs, targets)
+    if bad:
+        raise Problems(f"{pairs.source} cannot teach a recogniser", [text for _, text in bad])
+    only_degraded = data.model_copy(update={"inputs": ("degraded",)})
+    volumes = []
+    case: Case | None = None
+    for pair in _with_progress(pairs):
+        case = load_case(pair, only_degraded, known=case)
+        assert case.clean is not None  # asked for
+        means = np.abs(case.clean).mean(axis=(1, 2), dtype=np.float64)
+        enough = means >= data.min_signal * means.mean()
+        slices = case.clean[enough]
+        if not len(slices) or not case.clean.any():
+            raise UserError(f"{pair.clean} is empty, expected a clean image with signal")
+        label = targets.mask(pair, case.source)[enough] if targets.kind.dense else targets.value(pair)
+        volumes.append(CleanVolume(pair.subject, label if label.ndim else float(label), slices))
+    return CleanSlices(tuple(volumes), fingerprint)
+
+
+class RecogniserBatches:
+    """Batches for ever: as many of each class, every subject of a class equally often, every slice of a subject.
+
+    Where the property has no classes, all subjects are of one. With ``sampling: images`` every volume of a class
+    counts as a subject.
+
+    Args:
+        volumes: What to draw from. Smaller slices are padded with zeros to the largest.
+        settings: ``batch_size``, ``sampling``, ``augment`` and ``seed``.
+        by_class: Whether labels are classes.
+    """
+
+    def __init__(self, volumes: CleanSlices, settings: recipe.RecogniserSettings, *, by_class: bool = True) -> None:
+        self._size = settings.batch_size
+        self._augment = settings.augment
+        self._rng = np.random.default_rng([settings.seed, 1])
+        self._height = max(v.slices.shape[1] for v in volumes)
+        self._width = max(v.slices.shape[2] for v in volumes)
+        subjects: dict[float, dict[str, list[CleanVolume]]] = {}
+        each = settings.sampling == "images"
+        for number, volume in enumerate(volumes):
+            group = float(volume.label) if by_class else 0.0
+            name = f"{volume.subject}, {number}" if each else volume.subject
+            subjects.setdefault(group, {}).setdefault(name, []).append(volume)
+        self._groups = sorted(subjects)
+        self._subjects = {group: list(by_subject.values()) for group, by_subject in subjects.items()}
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """The next batch: images (B, 1, H, W) and labels (B,), (B, L) or masks (B, H, W), float32."""
+        # An odd place goes to any class.
+        offset = int(self._rng.integers(len(self._groups)))
+        groups = [self._groups[(k + offset) % len(self._groups)] for k in range(self._size)]
+        if self._augment.preserve == "value":
+            return self._augmented_batch([self._slice(group) for group in groups])
+        images, labels = zip(*(self._augmented(*self._slice(group)) for group in groups), strict=True)
+        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+    def state(self) -> str:
+        """Where the drawing stands, for a checkpoint."""
+        return json.dumps(self._rng.bit_generator.state)
+
+    def restore_state(self, state: str) -> None:
+        """Take back what :meth:`state` gave."""
+        self._rng.bit_generator.state = json.loads(state)
+
+    def _slice(self, group: float) -> tuple[Array, Array]:
+        """An image (1, H, W) and its label or mask (H, W), as they are."""
+        subjects = self._subjects[group]
+        volumes = subjects[self._rng.integers(len(subjects))]
+        volume = volumes[self._rng.integers(len(volumes))]
+        number = self._rng.integers(len(volume.slices))
+        label = np.asarray(volume.label, dtype=np.float32)
+        if label.ndim == 3:
+            label = _padded(label[number][None], self._height, self._width)[0]
+        return _padded(volume.slices[number][None], self._height, self._width), label
+
+    def _augmented(self, image: Array, label: Array) -> tuple[Array, Array]:
+        masks = [label[None]] if label.ndim == 2 else []
+        image, *masks = augment([image], self._augment, self._rng, masks=masks)
+        return image, masks[0][0] if masks else label
+
+    def _augmented_batch(self, samples: Sequence[tuple[Array, Array]]) -> tuple[Tensor, Tensor]:
+        images, labels = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        masks = labels[:, None] if labels.ndim == 3 else None
+        images, masks = augment_batch(images, self._augment, self._rng, masks)
+        return images, labels if masks is None else masks[:, 0]
+
+
+def _padded(image: Array, height: int, width: int) -> Array:
+    tall, wide = height - image.shape[1], width - image.shape[2]
+    if not tall and not wide:
+        return image
+    return np.pad(image, ((0, 0), (tall // 2, tall - tall // 2), (wide // 2, wide - wide // 2)))

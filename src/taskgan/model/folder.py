@@ -1,0 +1,271 @@
+"""``model/``: all that restoring needs. ``generator.safetensors`` holds the weights, ``model.yaml`` the card.
+
+The folder is replaced as a whole: a reader, or a training run killed at any moment, finds the old model or the
+new one, never a mixture.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from pydantic import ConfigDict, Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from taskgan.core.errors import Failed, UserError
+from taskgan.core.files import (
+    PathLike,
+    atomic,
+    atomic_folder,
+    checksum,
+    previous_folder,
+    read_yaml,
+    versions,
+    write_yaml,
+)
+from taskgan.core.parse import error_text
+from taskgan.core.settings import Settings, validated
+from taskgan.core.tensors import nonfinite_tensor, state_mismatch
+from taskgan.networks.generator import UNet
+from taskgan.recipe import Data, Generator, Objective, RecogniserSettings, Task
+
+WEIGHTS = "generator.safetensors"
+CARD = "model.yaml"
+FORMAT = 1
+
+Range = tuple[float, float]
+State = dict[str, Tensor]
+
+
+class TrainingDomain(Settings):
+    """What the model saw in training; an image outside of it is restored with a warning.
+
+    Attributes:
+        cohort: Name of the training cohort.
+        fingerprint: Of its training rows (``taskgan.cohort.folder.fingerprint``).
+        subjects: Number of training subjects.
+        voxel_size: Smallest and largest edge per axis (x, y, z), mm.
+        plane: Smallest and largest in-plane size (x, y), voxels.
+        scale: Smallest and largest factor that the intensity transform found, in the images' units.
+        people: Digests of the names of training and validation subjects, so that an audit can refuse them as test
+            subjects.
+        images: Digests of their clean images' files, likewise.
+    """
+
+    cohort: str
+    fingerprint: str
+    subjects: int = Field(ge=1)
+    voxel_size: tuple[Range, Range, Range]
+    plane: tuple[tuple[int, int], tuple[int, int]]
+    scale: Range
+    people: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+class ModelCard(Settings):
+    """Who the model is, what it needs, what it was measured to do, and what it is not for.
+
+    Attributes:
+        format: Version of this layout.
+        name: What people call it, e.g. ``task_gan-seed0-fold0``.
+        objective: The objective that it was trained with; the method's name in every table.
+        seed: Training seed.
+        fold: Cross-validation fold.
+        step: Optimiser step of these weights.
+        generator: Architecture.
+        custom: Class of a generator of the user's own, whose code the folder does not hold and to which
+            ``generator`` does not apply; empty for a :class:`~taskgan.networks.generator.UNet`.
+        data: Inputs, neighbours, selection, intensity transform, and the conditions that it knows.
+        task: The task network's settings, by which ``evaluate`` finds T.
+        judge: The judge's settings, likewise.
+        seen: What it was trained on.
+        measured: Figures by name, e.g. ``val_psnr``.
+        versions: Code and libraries that trained it.
+        intended_use: One sentence.
+        limits: One sentence each.
+        checksum: SHA-256 of the weights' file; filled in by :func:`write_model`.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)  # a figure that was measured may be
+
+    format: int = FORMAT
+    name: str
+    objective: Objective
+    seed: int
+    fold: int = 0
+    step: int = Field(ge=0)
+    generator: Generator
+    custom: str = ""
+    data: Data
+    task: Task
+    judge: RecogniserSettings
+    seen: TrainingDomain
+    measured: dict[str, float] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=versions)
+    intended_use: str = "Research on restoring degraded images of the kind, scanner and dose of the training cohort."
+    limits: tuple[str, ...] = (
+        "Not a medical device and not validated for diagnosis.",
+        "A restored image can look clean and still read differently from the clean one: evaluate it first.",
+        "Images outside of what the model saw (voxel size, intensity, anatomy, tracer) are restored untested.",
+    )
+    checksum: str = ""
+
+
+def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: ModelCard) -> None:
+    """Write a model folder, replacing one that is there.
+
+    The new folder is complete on disk before the old one moves aside, and the old one is removed last.
+    Killed between the two moves, the old model is found under its second name by :func:`read_model`.
+
+    Args:
+        folder: The model folder, e.g. ``run/model``.
+        generator_state: ``UNet.state_dict()``; tensors of any device.
+        card: Its card; the checksum is filled in here.
+    """
+    state = {name: _own_memory(tensor) for name, tensor in generator_state.items()}
+    with atomic_folder(folder) as fresh:
+        with atomic(fresh / WEIGHTS) as partial:
+            save_file(state, partial, metadata={"format": "pt"})
+        filled = card.model_copy(update={"checksum": checksum(fresh / WEIGHTS)})
+        write_yaml(fresh / CARD, filled.model_dump(mode="json"))
+
+
+def _own_memory(tensor: Tensor) -> Tensor:
+    """A contiguous copy on the CPU: a generator may share weights between layers, safetensors may not."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def read_model(folder: PathLike) -> tuple[State, ModelCard]:
+    """Read weights and card of a model folder, or of a run folder that has one.
+
+    Returns:
+        The generator's state on the CPU, and the card.
+
+    Raises:
+        UserError: If the folder is no model, its format is newer than this version, or the weights are not
+            those that the card speaks of.
+        Problems: If the card's values are not valid: all of them at once.
+    """
+    place = _find_model(Path(folder))
+    card = _read_card(place / CARD)
+    weights = place / WEIGHTS
+    if not weights.is_file():
+        raise UserError(f"{place} has a {CARD} but no {WEIGHTS}")
+    actual = checksum(weights)
+    if actual != card.checksum:
+        raise UserError(
+            f"{weights} has checksum {actual[:12]}, its card expects {card.checksum[:12] or 'none'}: "
+            "the file is damaged or not this model's"
+        )
+    try:
+        return load_file(weights), card
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{weights} cannot be read as safetensors: {error_text(error)}") from None
+
+
+def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet:
+    """The network of a card with its weights, in evaluation.
+
+    Raises:
+        UserError: If the weights do not fit the card's architecture, or are of a generator of the user's own.
+        Failed: If weights are NaN or infinite.
+    """
+    if card.custom:
+        raise UserError(
+            f"the generator of {name} is of the user's own class {card.custom}, which the folder does not hold; "
+            "expected it in Python: taskgan.Restorer.from_folder(folder, generator=module)"
+        )
+    try:
+        with torch.device("meta"):
+            network = UNet(
+                **card.generator.model_dump(),
+                in_channels=card.data.channels,
+                conditions=len(card.data.conditions),
+                output=card.data.intensity.output,
+            )
+    except (RuntimeError, OverflowError, ValueError) as error:  # numbers that no network has
+        raise UserError(f"the architecture in the {CARD} of {name} cannot be built: {error_text(error)}") from None
+    _load(network, state, f"the architecture of its {CARD}", name, assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def custom_generator(
+    network: nn.Module, state: Mapping[str, Tensor], card: ModelCard, name: str = "the model"
+) -> nn.Module:
+    """A copy of the user's own module with a model's weights, in evaluation.
+
+    Raises:
+        UserError: If the model has a generator of the recipe's, or its weights do not fit the module.
+        Failed: If weights are NaN or infinite.
+    """
+    if not card.custom:
+        raise UserError(f"{name} has a generator of its own (a U-Net), found another one ({type(network).__name__})")
+    network = copy.deepcopy(network)
+    _load(network, state, f"the module {type(network).__name__}", name)
+    return network.requires_grad_(False).eval()
+
+
+def _load(network: nn.Module, state: Mapping[str, Tensor], what: str, name: str, *, assign: bool = False) -> None:
+    if trouble := state_mismatch(state, network):
+        raise UserError(f"the weights of {name} do not fit {what}: {trouble}")
+    if broken := nonfinite_tensor(state):
+        raise Failed(f"the weights of {name} are NaN or infinite in {broken}; it restores nothing, train it anew")
+    network.load_state_dict(dict(state), assign=assign)
+
+
+def _find_model(folder: Path) -> Path:
+    for candidate in (folder, folder / "model"):
+        for place in (candidate, previous_folder(candidate)):
+            if (place / CARD).is_file():
+                return place
+    if not folder.exists():
+        raise UserError(f"{folder} does not exist; expected a model folder with {CARD} and {WEIGHTS}")
+    if _has_recognisers_only(folder):
+        raise UserError(
+            f"{folder} is a run of objective recogniser, which trains readers and no restorer; expected the run of "
+            "another objective, or its model folder"
+        )
+    raise UserError(f"{folder} holds no {CARD}; expected a model folder, or a run folder with model/ in it")
+
+
+def _has_recognisers_only(folder: Path) -> bool:
+    recipe = folder / "recipe.yaml"
+    return recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser"
+
+
+def _read_card(path: Path) -> ModelCard:
+    values = read_yaml(path)
+    if values.get("format") != FORMAT:
+        raise UserError(f"{path} has format {values.get('format')}, this version of taskgan reads {FORMAT}")
+    return validated(ModelCard, values, f"{path} is not a valid model card")
+
+
+_VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
+
+
+_SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
+
+
+def domain_warnings(voxel_size: Sequence[float], scale: float, card: ModelCard) -> list[str]:
+    """What an image has that the model did not see, e.g. ``voxels of 6 mm along z, the model saw 2 mm``.
+
+    Args:
+        voxel_size: Edges along x, y and, of a volume, z, mm.
+        scale: Factor of its intensity transform.
+        card: The model.
+    """
+    warnings = []
+    for axis, size, (low, high) in zip("xyz", voxel_size, card.seen.voxel_size, strict=False):
+        if not low * (1 - _VOXEL_TOLERANCE) <= size <= high * (1 + _VOXEL_TOLERANCE):
+            warnings.append(f"voxels of {size:.3g} mm along {axis}, the model saw {_range_text(low, high)} mm")
+    low, high = card.seen.scale
+    if not low * (1 - _SCALE_TOLERANCE) <= scale <= high * (1 + _SCALE_TOLERANCE):
+        kind = card.data.intensity.kind
+        warnings.append(f"an intensity ({kind}) of {scale:.4g}, the model saw {_range_text(low, high)}")
+    return warnings
+
+
+def _range_text(low: float, high: float) -> str:
+    return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"

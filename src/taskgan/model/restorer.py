@@ -1,0 +1,389 @@
+"""A generator applied to slices and volumes: deterministic, in the input's units, whatever the batch."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from taskgan.cohort.conditions import one_hot, with_condition_planes
+from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike
+from taskgan.images.intensity import Intensity, fit_further, fit_intensity
+from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_model
+from taskgan.model.precision import Precision, bf16_is_native, fold_batch_norms, to_bf16
+from taskgan.networks.generator import UNet
+from taskgan.recipe import Data
+
+Array = NDArray[np.float32]
+Image = TypeVar("Image", NDArray[Any], torch.Tensor)
+
+BF16_TOLERANCE = 0.01  # of the restored slice's largest value
+_BF16_BATCH = 4  # enough for the innermost layers' weights, which are most of the network, to be read less often
+
+
+@dataclass(frozen=True)
+class RestoredVolume:
+    """A restored volume or stack of slices.
+
+    Attributes:
+        image: Restored values, same shape as the degraded image; the mean where samples were drawn.
+        sd: Standard deviation over the samples (N - 1), or None without samples.
+        intensity: The transform, fitted on the degraded image alone.
+        precision: ``32`` or ``bf16``, as used.
+        error: Largest difference of bfloat16 from float32 on the probed slice, as a share of its largest value;
+            None where nothing was probed.
+    """
+
+    image: Array
+    sd: Array | None
+    intensity: Intensity
+    precision: Literal["32", "bf16"]
+    error: float | None
+
+
+class Restorer:
+    """Applies a generator.
+
+    Args:
+        network: The generator. It may be one in training: it is used in evaluation and put back. (In bfloat16 it
+            is copied here and now; later steps of a training do not reach the copy.)
+        data: What it takes: neighbours and intensity transform.
+        precision: ``32``; ``bf16`` (all but the last layer; a :class:`UNet` on the CPU only); ``auto``: bfloat16
+            where the CPU has it in hardware and the brightest slice of a volume differs by at most 1 % of its
+            range (:data:`BF16_TOLERANCE`), decided per volume.
+        batch_size: Slices at once in float32: memory, not results. In bfloat16 batches always have four, the
+            last one filled up: another size could be summed in another order, which bfloat16 turns into
+            visible digits.
+
+    Raises:
+        UserError: If bfloat16 is asked of a network that is no U-Net on the CPU.
+    """
+
+    def __init__(self, network: nn.Module, data: Data, *, precision: Precision = "32", batch_size: int = 4) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+        self.data, self.batch_size = data, batch_size
+        self.card: ModelCard | None = None
+        self._network = network
+        self._device = next(network.parameters()).device
+        able = isinstance(network, UNet) and self._device.type == "cpu"
+        if precision == "bf16" and not able:
+            kind = type(network).__name__
+            raise UserError(f"precision bf16 needs a U-Net on the CPU, this is a {kind} on {self._device}; use 32")
+        self._small: nn.Module | None = None
+        if precision == "bf16" or (precision == "auto" and able and bf16_is_native()):
+            assert isinstance(network, UNet)
+            self._small = to_bf16(network)
+        self._probe = precision == "auto" and self._small is not None
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: PathLike,
+        *,
+        generator: nn.Module | None = None,
+        precision: Precision = "auto",
+        batch_size: int = 4,
+        device: str = "cpu",
+    ) -> "Restorer":
+        """A restorer of a model folder; its ``card`` is the model's.
+
+        Args:
+            folder: Model folder, or a run folder that has one.
+            generator: Where the model was trained with a G of the user's own: that module; a copy of it gets the
+                model's weights.
+            precision: See :class:`Restorer`.
+            batch_size: Likewise.
+            device: Where it works.
+
+        Raises:
+            UserError: If the folder is no model (see :func:`~taskgan.model.folder.read_model`), or a
+                generator is missing or one too many.
+            Failed: If its weights are not finite.
+        """
+        state, card = read_model(folder)
+        network: nn.Module
+        if generator is None:
+            network = fold_batch_norms(build_generator(state, card, str(folder)), in_place=True)
+        else:
+            network = custom_generator(generator, state, card, str(folder))
+        restorer = cls(network.to(device), card.data, precision=precision, batch_size=batch_size)
+        restorer.card = card
+        return restorer
+
+    def restore(
+        self,
+        image: Image,
+        *,
+        spacing: Sequence[float] | None = None,
+        extras: Sequence[Image] = (),
+        condition: str = "",
+    ) -> Image:
+        """Restore an array or a tensor; :meth:`restore_volume` also draws samples and says how it worked.
+
+        Args:
+            image: (X, Y, Z) or one slice (X, Y), a numpy array or a tensor of any device, in the images' own units. X
+                and Y are the axes of the NIfTI file; of a photo X is its columns.
+            spacing: Voxel edges in mm, one an axis. Nothing is resampled: where given, they and the intensity are
+                compared with what the model saw, and what differs is a ``UserWarning``.
+            extras: Further input channels on the same grid (``data.inputs``).
+            condition: Which of several images (``data.conditions``) is wanted.
+
+        Returns:
+            The restored image in the same units: an array for an array, a tensor on the same device for a tensor, of
+            the same shape and, where that is a floating one, type (float32 otherwise).
+
+        Raises:
+            UserError: If the image has not two or three axes, or see :meth:`restore_volume`.
+        """
+        if image.ndim not in (2, 3):
+            raise UserError(f"the image has shape {tuple(image.shape)}, expected (X, Y, Z) or (X, Y)")
+        degraded = _volume(image)
+        restored = self.restore_volume(degraded, [_volume(one) for one in extras], condition=condition)
+        if spacing is not None and self.card is not None:
+            from taskgan.model.folder import domain_warnings
+
+            for text in domain_warnings(spacing, restored.intensity.scale, self.card):
+                warnings.warn(f"the image has {text}", stacklevel=2)
+        values = restored.image.reshape(tuple(image.shape))
+        if isinstance(image, torch.Tensor):
+            kind = image.dtype if image.is_floating_point() else torch.float32
+            return torch.from_numpy(values).to(image.device, kind)
+        return values.astype(image.dtype if np.issubdtype(image.dtype, np.floating) else np.float32)
+
+    def restore_slices(self, inputs: Array, condition: str = "") -> Array:
+        """Restore the slices of one case.
+
+        Args:
+            inputs: (S, I, H, W) float32, network units; channel 0 is the degraded image. Neighbours (2.5D) are
+                taken from the other slices.
+            condition: Which of several images (``data.conditions``) is wanted.
+
+        Returns:
+            (S, H, W) float32, network units.
+
+        Raises:
+            UserError: If the model does not know the condition, or needs one.
+        """
+        stack = self._stack(inputs, condition)
+        return self._restore(self._choose(stack)[0], stack)
+
+    def _stack(self, inputs: Array, condition: str) -> "_Stack":
+        return _Stack(inputs, self.data.neighbours, one_hot(condition, self.data))
+
+    def _restore(self, network: nn.Module, stack: "_Stack") -> Array:
+        with _evaluating(network):
+            return np.concatenate([self._run(network, stack, part) for part in self._parts(network, stack)])
+
+    @property
+    def projects(self) -> bool:
+        """Whether the model has a projection (:mod:`taskgan.networks.projection`)."""
+        return isinstance(self._network, UNet) and self._network.projection is not None
+
+    @contextmanager
+    def unprojected(self) -> Iterator[None]:
+        """For the block networks do without their projection: what they are shown is parts of images, and blur and
+        down-sampling are known of whole ones. :meth:`project` makes up for it.
+        """
+        networks = [one for one in (self._network, self._small) if isinstance(one, UNet)]
+        layers = [one.projection for one in networks]
+        try:
+            for one in networks:
+                one.projection = None
+            yield
+        finally:
+            for one, layer in zip(networks, layers, strict=True):
+                one.projection = layer
+
+    def project(self, restored: Array, inputs: Array) -> Array:
+        """Make restored slices agree with their input by the model's projection; without one they stay.
+
+        Args:
+            restored: (S, H, W) float32, network units.
+            inputs: (S, I, H, W), likewise.
+        """
+        if not isinstance(self._network, UNet):
+            return restored
+        images = [torch.from_numpy(np.ascontiguousarray(image)) for image in (restored[:, None], inputs[:, :1])]
+        with torch.inference_mode():
+            outputs = self._network.project(*(image.to(self._device) for image in images))
+        return np.asarray(outputs[:, 0].cpu().numpy())
+
+    def check_samples(self, samples: int) -> None:
+        """Refuse what :meth:`sample_slices` cannot draw.
+
+        Raises:
+            UserError: If there are fewer than two samples, or the model has no dropout to draw from.
+        """
+        if samples < 2:
+            raise UserError(f"samples is {samples}, expected at least 2: one has no standard deviation")
+        if not isinstance(self._network, UNet) or self._network.dropout * self._network.dropout_layers == 0:
+            raise UserError("the model has no dropout to draw from: all samples would be the same")
+
+    def sample_slices(self, inputs: Array, samples: int, seed: int = 0, condition: str = "") -> tuple[Array, Array]:
+        """Draw restorations with dropout on (z): their mean and standard deviation.
+
+        A slice's draws depend on the seed, the slice's place and the sample's number, not on the batch.
+
+        Args:
+            inputs: As in :meth:`restore_slices`.
+            samples: How many, at least 2.
+            seed: Of the draws.
+            condition: As in :meth:`restore_slices`.
+
+        Returns:
+            Mean and standard deviation (N - 1), each (S, H, W) float32, network units.
+
+        Raises:
+            UserError: If fewer than two are asked for, the model has no dropout to draw from, or it does not know
+                the condition.
+        """
+        self.check_samples(samples)
+        stack = self._stack(inputs, condition)
+        return self._sample(self._choose(stack)[0], stack, samples, seed)
+
+    def _sample(self, network: nn.Module, stack: "_Stack", samples: int, seed: int) -> tuple[Array, Array]:
+        mean = np.zeros((len(stack.inputs), *stack.inputs.shape[2:]), np.float64)
+        spread = np.zeros_like(mean)
+        with _evaluating(network):
+            for part in self._parts(network, stack):
+                for number in range(samples):
+                    z = [_generator(seed, index, number) for index in part]
+                    sample = self._run(network, stack, part, z)
+                    # Welford's update: exact for equal samples, unlike a difference of two large sums.
+                    step = sample - mean[part.start : part.stop]
+                    mean[part.start : part.stop] += step / (number + 1)
+                    spread[part.start : part.stop] += step * (sample - mean[part.start : part.stop])
+        return mean.astype(np.float32), np.sqrt(spread / (samples - 1)).astype(np.float32)
+
+    def restore_volume(
+        self,
+        degraded: Array,
+        extras: Sequence[Array] = (),
+        *,
+        samples: int = 0,
+        seed: int = 0,
+        name: str = "the image",
+        condition: str = "",
+    ) -> RestoredVolume:
+        """Restore a volume in its own units: ``restore(3·x) = 3·restore(x)``.
+
+        Args:
+            degraded: (X, Y, Z) float32, any units.
+            extras: Further input channels on the same grid, in the order of ``data.inputs``; each is scaled by
+                its own transform, or by that of the degraded one where ``data.intensity.shared`` is set.
+            samples: 0 restores once; N gives mean and standard deviation of N draws of z.
+            seed: Of the draws.
+            name: What to call the image in messages.
+            condition: Which of several images (``data.conditions``) is wanted.
+
+        Raises:
+            UserError: If the volume cannot be scaled, the number of channels or their shapes are wrong, or the
+                model does not know the condition.
+        """
+        if len(extras) != len(self.data.inputs) - 1:
+            columns = ", ".join(self.data.inputs)
+            raise UserError(f"{name} comes with {1 + len(extras)} input images, the model takes {columns}")
+        intensity = fit_intensity(self.data.intensity, degraded, name)
+        channels = [intensity.apply(degraded)]
+        for extra in extras:
+            if extra.shape != degraded.shape:
+                raise UserError(f"{name} has shape {degraded.shape}, a further input channel has {extra.shape}")
+            channels.append(fit_further(self.data.intensity, intensity, extra, name).apply(extra))
+        inputs = np.stack([to_slices(channel) for channel in channels], axis=1)
+        return self.restore_inputs(inputs, intensity, samples=samples, seed=seed, condition=condition)
+
+    def restore_inputs(
+        self, inputs: Array, intensity: Intensity, *, samples: int = 0, seed: int = 0, condition: str = ""
+    ) -> RestoredVolume:
+        """:meth:`restore_volume` for what :func:`~taskgan.cohort.slices.load_case` gives: (S, I, H, W)."""
+        if samples:
+            self.check_samples(samples)
+        stack = self._stack(inputs, condition)
+        network, error = self._choose(stack)
+        sd: Array | None = None
+        if samples:
+            image, sd = self._sample(network, stack, samples, seed)
+        else:
+            image = self._restore(network, stack)
+        return RestoredVolume(
+            image=to_volume(intensity.invert(image)),
+            sd=None if sd is None else to_volume(intensity.invert(sd)),
+            intensity=intensity,
+            precision="bf16" if network is self._small else "32",
+            error=error,
+        )
+
+    def _choose(self, stack: "_Stack") -> tuple[nn.Module, float | None]:
+        """The network for these inputs, and how far bfloat16 was found to be off where that was probed."""
+        if self._small is None:
+            return self._network, None
+        if not self._probe:
+            return self._small, None
+        brightest = int(np.argmax(stack.inputs[:, 0].sum(axis=(1, 2), dtype=np.float64)))
+        part = range(brightest, brightest + 1)
+        with _evaluating(self._network), _evaluating(self._small):
+            exact = self._run(self._network, stack, part)
+            error = float(np.abs(self._run(self._small, stack, part) - exact).max())
+        error /= max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
+        return (self._small if error <= BF16_TOLERANCE else self._network), error
+
+    def _parts(self, network: nn.Module, stack: "_Stack") -> list[range]:
+        size, count = _BF16_BATCH if network is self._small else self.batch_size, len(stack.inputs)
+        return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def _run(
+        self, network: nn.Module, stack: "_Stack", part: range, z: Sequence[torch.Generator] | None = None
+    ) -> Array:
+        filled = _BF16_BATCH - len(part) if network is self._small else 0
+        places = [*part, *[part[-1]] * filled]
+        if z is not None:
+            z = [*z, *[torch.Generator() for _ in range(filled)]]
+        images = torch.from_numpy(np.stack([stack.channels(index) for index in places])).to(self._device)
+        # TensorFloat-32 has few more digits than bfloat16, and rounds differently in another batch.
+        with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
+            restored = network(images) if z is None else network(images, z)
+        return np.asarray(restored[: len(part), 0].float().cpu().numpy())
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """The slices of a case (S, I, H, W), and the condition (K,) that is wanted of them."""
+
+    inputs: Array
+    neighbours: int
+    code: Array
+
+    def channels(self, index: int) -> Array:
+        """What the generator sees of one slice."""
+        return with_condition_planes(with_neighbours(self.inputs, index, self.neighbours), self.code)
+
+
+def _volume(image: NDArray[Any] | torch.Tensor) -> Array:
+    """(X, Y, Z) or (X, Y) to (X, Y, Z) float32 on the CPU."""
+    values = image.detach().cpu().float().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    return np.asarray(values.reshape(*values.shape[:2], -1), dtype=np.float32)
+
+
+def _generator(seed: int, index: int, number: int) -> torch.Generator:
+    state = np.random.SeedSequence([seed, index, number]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> 1))
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation for the block; then every module is back in the mode that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

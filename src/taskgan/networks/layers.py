@@ -1,0 +1,114 @@
+"""The layers of all networks: norms as a setting, and convolutions that are right in bfloat16 too."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from taskgan.recipe.task import Norm
+
+_MAX_GROUPS = 32  # Wu and He 2018
+_MIN_GROUP = 4  # on a 1×1 map the statistics of a group come from its channels alone
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that survives a batch of one image on a 1×1 map.
+
+    There a channel has a single value, which its own statistics would turn into zero (torch refuses it).
+    Such a batch is normalised by the running statistics and does not change them.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        if self.training and input.numel() == input.shape[1]:
+            return torch.nn.functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation, affine, that leaves 1×1 maps as they are.
+
+    One value minus its own mean is zero, which would cut the innermost layers of a U-Net off. There only the
+    learned scale and shift act.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        if input.shape[-1] * input.shape[-2] == 1:
+            return input * self.weight[:, None, None] + self.bias[:, None, None]
+        return super().forward(input)
+
+
+def group_count(channels: int) -> int:
+    """The most groups, at most 32, that divide ``channels`` and leave at least 4 channels to each."""
+    most = max(1, min(_MAX_GROUPS, channels // _MIN_GROUP))
+    return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
+
+
+def norm_layer(kind: Norm, channels: int) -> nn.Module:
+    """A normalisation of feature maps (B, ``channels``, H, W), with learned scale and shift.
+
+    Args:
+        kind: ``batch`` (the paper), ``instance``, ``group`` or ``none``.
+        channels: Channels of the maps.
+
+    Raises:
+        ValueError: If the kind is not one of these.
+    """
+    if kind == "batch":
+        return BatchNorm(channels)
+    if kind == "instance":
+        return InstanceNorm(channels)
+    if kind == "group":
+        return nn.GroupNorm(group_count(channels), channels)
+    if kind == "none":
+        return nn.Identity()
+    raise ValueError(f"norm is {kind!r}, expected batch, instance, group or none")
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch norms go on normalising by the batch, but do not take it into their running statistics."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
+def needs_bias(kind: Norm) -> bool:
+    """Whether a convolution before the norm has a bias: what each channel's mean takes away is a dead weight."""
+    return kind in ("none", "group")
+
+
+class Conv2d(nn.Conv2d):
+    """:class:`torch.nn.Conv2d`, also where a bfloat16 map of the CPU narrows to one column.
+
+    There oneDNN's kernel for AMX (torch 2.13) leaves memory that was never written in the result: with a stride, an
+    output of width 1 and more than a few rows is arbitrary, up to 1e37 (``tests/networks/test_convolution.py``). The
+    transposed map, whose output has one row, is right, and convolution commutes with transposition.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, C, H, W); see :class:`torch.nn.Conv2d`."""
+        low = x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
+        if not low or x.device.type != "cpu" or self._columns(x.shape[-1]) != 1:
+            return super().forward(x)
+        stride, padding, dilation = self.stride[::-1], self.padding[::-1], self.dilation[::-1]
+        y = functional.conv2d(x.mT, self.weight.mT, self.bias, stride, padding, dilation, self.groups)
+        return y.mT.contiguous(memory_format=torch.channels_last)
+
+    def _columns(self, width: int) -> int:
+        """Width of the output."""
+        padded = width + 2 * int(self.padding[1])
+        return (padded - self.dilation[1] * (self.kernel_size[1] - 1) - 1) // self.stride[1] + 1

@@ -1,0 +1,107 @@
+"""One look for all figures: colours that the colour-blind can tell apart, a marker a method, no clutter."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from taskgan.core.files import atomic
+
+# Okabe and Ito's palette; grey for what is not a method.
+_COLOURS = {
+    "input": "#767676",
+    "clean": "#000000",
+    "l1": "#0072B2",
+    "gan": "#C44601",
+    "task_gan": "#00795B",
+    "cycle_gan": "#AA4499",
+}
+_SPARE = ("#8A6D00", "#332288", "#117733", "#882255")
+_MARKERS = {"input": "x", "clean": "+", "l1": "s", "gan": "^", "task_gan": "o", "cycle_gan": "D"}
+_SPARE_MARKERS = ("v", "P", "*", "h")
+# A label of the property, where colour tells labels and not methods.
+LABEL_STYLES = (("#0072B2", "o"), ("#C44601", "^"), ("#00795B", "s"), ("#AA4499", "D"), ("#8A6D00", "v"))
+_RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.parse_math": False,  # a method or label may be called $\frac{1}$
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#444444",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9,
+    "axes.formatter.useoffset": False,  # 0.50081, not 1e-5 and "+5.008e-1" in a corner
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+def method_style(method: str, methods: Sequence[str]) -> tuple[str, str]:
+    """Colour and marker of a method, the same in every figure of a report."""
+    if method in _COLOURS:
+        return _COLOURS[method], _MARKERS[method]
+    others = [m for m in methods if m not in _COLOURS]
+    index = others.index(method) % len(_SPARE)
+    return _SPARE[index], _SPARE_MARKERS[index]
+
+
+@contextmanager
+def axes_figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> Iterator[tuple[Any, Any]]:
+    """A figure and its axes (rows, columns) that is closed in the end; drawn without a display.
+
+    Args:
+        rows: Of axes.
+        columns: Of axes.
+        size: Width and height in inches.
+        options: For ``Figure.subplots``.
+    """
+    with blank_figure(size) as figure:
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+@contextmanager
+def blank_figure(size: tuple[float, float]) -> Iterator[Any]:
+    """A figure without axes, of a width and height in inches, for those that divide it themselves."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_RC):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def save_figure(figure: Any, path: Path, dpi: int = 130) -> Path:
+    """Write a PNG atomically, without a time stamp or a version in it: the same figure, the same bytes."""
+    with atomic(path) as partial:
+        figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
+    return path
+
+
+def render_template(package: str, name: str, **values: object) -> str:
+    """A page as text.
+
+    Args:
+        package: The package in whose ``templates`` folder the template lies, e.g. ``taskgan.audit``.
+        name: Its file name.
+        values: What the template asks for; a value that is missing is an error, not an empty place.
+    """
+    from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
+
+    def text(package: str, name: str) -> str:
+        return (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
+
+    shared = {part: text("taskgan.report", part) for part in ("style.css", "macros.html")}
+    environment: Any = Environment(
+        loader=DictLoader({**shared, name: text(package, name)}),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return str(environment.get_template(name).render(**values))

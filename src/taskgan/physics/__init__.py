@@ -1,0 +1,1 @@
+"""The physics of MR that simulation and relaxometry share: sequences, tissues, the MDME acquisition."""

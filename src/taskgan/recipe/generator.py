@@ -1,0 +1,124 @@
+"""The generator's section of a recipe, and the steps of a degradation."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from taskgan.core.settings import Settings
+from taskgan.recipe.task import Norm
+
+
+class Blur(Settings):
+    """Gaussian blur.
+
+    Attributes:
+        sigma: Standard deviation in pixels of the image as it is at this step.
+    """
+
+    kind: Literal["blur"] = "blur"
+    sigma: float = Field(gt=0, le=100)
+
+
+class Down(Settings):
+    """Fewer pixels.
+
+    Attributes:
+        factor: Along each axis; L pixels become L/factor, rounded, at least one.
+        by: ``area`` takes the mean over each new pixel, ``decimate`` the value at its middle.
+    """
+
+    kind: Literal["down"] = "down"
+    factor: float = Field(ge=1, le=64)
+    by: Literal["area", "decimate"] = "area"
+
+
+class Noise(Settings):
+    """Gaussian noise, of every pixel and channel its own.
+
+    Attributes:
+        sd: Standard deviation; white is 1.
+    """
+
+    kind: Literal["noise"] = "noise"
+    sd: float = Field(gt=0, le=1)
+
+
+class Poisson(Settings):
+    """Counting noise.
+
+    Attributes:
+        peak: Events in a pixel that is white (1); fewer are noisier.
+    """
+
+    kind: Literal["poisson"] = "poisson"
+    peak: float = Field(gt=0, le=1e6)
+
+
+class Jpeg(Settings):
+    """JPEG compression and back; values are clipped to 0 to 1 and rounded to eight bits.
+
+    Attributes:
+        quality: 1 to 95, as libjpeg counts it.
+    """
+
+    kind: Literal["jpeg"] = "jpeg"
+    quality: int = Field(ge=1, le=95)
+
+
+NOT_LINEAR = (Noise, Poisson, Jpeg)
+"""Steps after which the low-resolution image is no longer a linear operator of the clean one."""
+Step = Annotated[Blur | Down | Noise | Poisson | Jpeg, Field(discriminator="kind")]
+
+
+class Generator(Settings):
+    """U-Net (appendix): encoder C64-C128-C256-C512x5, decoder CD512x3-C512x2-C256-C128-C64.
+
+    Attributes:
+        width: Channels of the first layer; doubled per layer up to ``max_width``.
+        max_width: See ``width``.
+        depth: Number of down-samplings.
+        norm: Normalisation of all layers but the first and the innermost.
+        dropout: Rate of the dropout layers; this is z.
+        dropout_layers: How many decoder layers, from the innermost, have it.
+        residual: Add the degraded channel to the output before the last activation.
+        conditioning: How a generator of several conditions is told which one (``data.condition``): ``planes`` are
+            convolved like images; ``film`` modulates every normalised layer instead (10.1609/aaai.v32i1.11671).
+        projection: Share of what a restored image, degraded again, contradicts of its input that a last layer takes
+            away, in training too; 0 has no such layer (:mod:`taskgan.networks.projection`).
+        degradation: The steps (blur, down-sampling) of the projection; empty takes those of the cohort.
+    """
+
+    width: int = Field(default=64, ge=1)
+    max_width: int = Field(default=512, ge=1)
+    depth: int = Field(default=8, ge=1, le=10)
+    norm: Norm = "batch"
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    dropout_layers: int = Field(default=3, ge=0)
+    residual: bool = False
+    conditioning: Literal["planes", "film"] = "planes"
+    projection: float = Field(default=0.0, ge=0, le=1)
+    degradation: tuple[Step, ...] = ()
+
+    @model_validator(mode="after")
+    def _projects_onto_what_is_linear(self) -> "Generator":
+        others = [step.kind for step in self.degradation if isinstance(step, NOT_LINEAR)]
+        if self.projection and others:
+            raise ValueError(
+                f"projection is {self.projection:g}, but the degradation has {', '.join(others)}: the layer would "
+                "print what that added to the input into the image; expected blur and down alone, or projection 0"
+            )
+        return self
+
+
+class Discriminator(Settings):
+    """Image classifier C64-C128-C256-C512-C512-C512 with a linear head to one logit (appendix).
+
+    Attributes:
+        widths: Channels of each stride-2 layer.
+        norm: Normalisation of all layers but the first.
+        conditional: See the degraded image too (pix2pix); the paper's does not.
+    """
+
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(64, 128, 256, 512, 512, 512), min_length=1)
+    norm: Norm = "batch"
+    conditional: bool = False

@@ -1,0 +1,280 @@
+"""``taskgan restore``: files in, files out, on the same grid, in the same units."""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from taskgan.cohort.slices import Case, load_case
+from taskgan.core.console import progress, say
+from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.files import PathLike
+from taskgan.core.lock import locked
+from taskgan.images.photos import Photo, check_format, read_photo, with_luminance, write_photo
+from taskgan.images.volumes import is_image_name, write_volume
+from taskgan.model.folder import ModelCard, domain_warnings
+from taskgan.model.precision import check_precision
+from taskgan.model.restorer import Array, RestoredVolume, Restorer
+from taskgan.model.tiles import restore_case
+from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
+from taskgan.restore.origin import Origin
+from taskgan.restore.record import (
+    RestorationProgress,
+    RestorationRecord,
+    RestoreSettings,
+    is_written,
+    refuse_existing,
+    restored_sidecar,
+    write_image_sidecar,
+)
+
+
+def check_output_format(job: Job) -> None:
+    """Refuse a file name whose format cannot hold what the input has; ``.png`` holds everything.
+
+    Raises:
+        UserError: If the input cannot be read, or transparency or bits would be lost.
+    """
+    if job.target.suffix.lower() != ".png":
+        check_format(job.target, read_photo(job.pair.degraded))
+
+
+def write_restored(job: Job, luminance: Array) -> dict[str, Any]:
+    """Write a restored photo with the input's colour differences, transparency, bits, colour profile and EXIF.
+
+    Args:
+        job: Which photo, and where to.
+        luminance: (X, Y, 1) as the model gives it.
+
+    Returns:
+        What its sidecar says of it.
+    """
+    photo = read_photo(job.pair.degraded)
+    write_photo(job.target, with_luminance(photo, luminance[:, :, 0]))
+    return {"Bits": photo.bits, "Restored": _photo_kind(photo)}
+
+
+def _photo_kind(photo: Photo) -> str:
+    if photo.pixels.shape[2] == 1:
+        return "grey values"
+    return "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
+
+
+def restore(
+    model: PathLike,
+    inputs: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    generator: nn.Module | None = None,
+    samples: int = 0,
+    seed: int = 0,
+    split: str | None = None,
+    select: Mapping[str, str] | None = None,
+    conditions: Sequence[str] = (),
+    batch_size: int = 4,
+    precision: str = "auto",
+    threads: int = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Apply a model to images. Everything is checked before anything is written.
+
+    Of several photos that no table lists, those that cannot be read are named and left out, and so are images whose
+    affine or sidecar could not be written: the others are restored, the record says what is missing, and the call
+    fails at its end. Called again with the same arguments, it goes on: images that are there and were made by the
+    same model, from the same source, with the same settings, are kept, if they have the checksums that their
+    sidecars vouch for. A finished one says so.
+
+    Args:
+        model: Model folder, or a run folder that has one.
+        inputs: One or several: NIfTI files or photos, folders of them, or tables (``pairs.csv``, or a folder that
+            holds one).
+        out: Folder. For a single image it may be a file: ``.nii.gz`` of NIfTI, ``.png``, ``.jpg``, ``.tif`` or
+            ``.bmp`` of a photo.
+        generator: The module, where the model was trained with a G of the user's own.
+        samples: 0 restores once; N (at least 2) draws N restorations with dropout on and writes their mean and,
+            as ``<name>_sd.nii.gz``, their standard deviation.
+        seed: Of the samples.
+        split: Of a table, only this split.
+        select: Of a table, only rows with these values; they go before the model's own selection.
+        conditions: Only these of the model's conditions (contrasts); empty makes of a table's row the one that it is
+            about, and of other images all.
+        batch_size: Slices at once: memory, not results.
+        precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
+        threads: CPU threads; 0 leaves it to torch.
+        overwrite: Replace existing output.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UserError: If the model, an argument or the output does not allow it, or another process writes there.
+        Problems: If images cannot be restored: all of them, and nothing is written.
+        Failed: If the model holds NaN, or if images, or those of which it makes NaN, were left out; the others are
+            written.
+    """
+    out = Path(out)
+    places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
+    if not places:
+        raise UserError("there is nothing to restore; expected NIfTI files, photos, folders or a pairs.csv")
+    if out.exists() and not out.is_dir() and not is_image_name(out):
+        raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
+    if threads > 0:
+        torch.set_num_threads(threads)
+    mode = check_precision(precision)
+    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
+    restorer = Restorer.from_folder(model, generator=generator, precision=mode, batch_size=batch_size, device=device)
+    assert restorer.card is not None
+    if samples:
+        restorer.check_samples(samples)
+    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
+    jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
+    with locked(out, "the restored images", beside=is_image_name(out)):
+        return _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+
+
+def _restore_jobs(
+    restorer: Restorer, jobs: Sequence[Job], out: Path, settings: RestoreSettings, *, overwrite: bool
+) -> Path:
+    card = restorer.card
+    assert card is not None
+    record = None if is_image_name(out) else RestorationRecord(out, Origin.from_card(card), settings, jobs)
+    status = _earlier_progress(record, jobs, Origin.from_card(card), settings, overwrite=overwrite)
+    if status == "done":
+        say(f"{out}: already done (--overwrite restores anew)")
+        return out
+    notes, unread = _check_images(jobs, card)
+    if record is not None:
+        record.open()
+    good = [job for job in jobs if job.target not in unread]
+    written = {
+        job.target for job in good if status == "unfinished" and is_written(job, Origin.from_card(card), settings)
+    }
+    if written:
+        say(f"{out}: going on, {len(written)} of {len(good)} images are there")
+    left_out = unread | _restore_each(good, written, notes, restorer, settings)
+    if record is not None:
+        record.close(left_out)
+    count = len(jobs) - len(left_out)
+    say(f"{out}: {count} image{'s' * (count != 1)} restored by {card.name}")
+    if left_out:
+        raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {'; '.join(left_out.values())}")
+    return out
+
+
+def _earlier_progress(
+    record: RestorationRecord | None,
+    jobs: Sequence[Job],
+    origin: Origin,
+    settings: RestoreSettings,
+    *,
+    overwrite: bool,
+) -> RestorationProgress:
+    """What an earlier call has left; of one output file the sidecar tells."""
+    if record is not None:
+        return record.check(overwrite=overwrite)
+    if not overwrite and all(is_written(job, origin, settings) for job in jobs):
+        return "done"
+    if not overwrite:
+        refuse_existing(jobs, settings.samples)
+    return "new"
+
+
+def _restore_each(
+    jobs: Sequence[Job],
+    written: Collection[Path],
+    notes: Mapping[Path, Sequence[str]],
+    restorer: Restorer,
+    settings: RestoreSettings,
+) -> dict[Path, str]:
+    """Restore and write; gives why some were left out, by target."""
+    card, case = restorer.card, None
+    assert card is not None
+    left_out: dict[Path, str] = {}
+    with progress("restore", len(jobs), "images", start=len(written)) as bar:
+        for job in jobs:
+            if notes[job.target]:
+                say(f"warning: {job.pair.degraded} has {'; and '.join(notes[job.target])}")
+            if job.target in written:
+                continue
+            # The next row is often about another contrast of the same acquisition.
+            case = load_case(job.pair, card.data, clean=False, known=case)
+            restored = restore_case(
+                restorer,
+                case,
+                samples=settings.samples,
+                seed=settings.seed,
+                condition=job.condition,
+            )
+            if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
+                left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
+            else:
+                _write_image(job, case, restored, card, settings, notes[job.target])
+            bar.advance(case=job.case)
+    return left_out
+
+
+def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]], dict[Path, str]]:
+    """Read every image once.
+
+    Returns:
+        The warnings of each, and why some were left out, by target.
+    """
+    unread: dict[Path, str] = {}
+    unfit: set[Path] = set()
+    notes: dict[Path, list[str]] = {}
+    case: Case | None = None
+    with progress("check", len(jobs), "images") as bar:
+        for job in jobs:
+            try:
+                case = load_case(job.pair, card.data, clean=False, known=case)
+                carried = check_metadata(job, case.source)
+                notes[job.target] = [
+                    *domain_warnings(case.source.voxel_size, case.intensity.scale, card),
+                    *carried,
+                ]
+                if job.is_photo:
+                    check_output_format(job)
+            except UserError as error:
+                unread[job.target] = str(error)
+                unfit |= {job.target} if isinstance(error, UnfitInputError) else set()
+            bar.advance()
+    problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
+    if len(unread) < len(jobs) and all(
+        job.target in unfit or (job.is_photo and not job.from_table) for job in jobs if job.target in unread
+    ):
+        for problem in problems:
+            say(f"warning: {problem}; it is left out")
+        return notes, unread
+    if len(problems) == 1:
+        raise UserError(problems[0])
+    if problems:
+        raise Problems(f"{len(unread)} of {len(jobs)} images cannot be restored", problems)
+    return notes, {}
+
+
+def _write_image(
+    job: Job,
+    case: Case,
+    restored: RestoredVolume,
+    card: ModelCard,
+    settings: RestoreSettings,
+    notes: Sequence[str],
+) -> None:
+    """The mean last: where it exists, all that belongs to it does."""
+    what = f"mean of {settings.samples} restored images" if settings.samples else "restored image"
+    images = [(job.target, restored.image, what)]
+    if restored.sd is not None:
+        spread = f"standard deviation over {settings.samples} restored images"
+        images.insert(0, (job.sd, restored.sd, spread))
+    for path, image, description in images:
+        side = restored_sidecar(job, restored, card, settings, notes, what=description)
+        if path == job.target and job.is_photo:
+            side |= write_restored(job, image)
+        else:
+            values = image.astype(np.float32, copy=False)
+            write_volume(path, values, case.source.affine, like=case.source.header)
+        write_image_sidecar(path, side)

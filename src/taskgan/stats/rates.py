@@ -1,0 +1,153 @@
+"""Proportions and flips: Clopper–Pearson intervals and McNemar's test, exact."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from scipy import stats
+
+from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval
+
+
+def exact_rate(events: float, count: int, level: float = LEVEL) -> Interval:
+    """Clopper–Pearson interval of a proportion (Biometrika 1934, 10.1093/biomet/26.4.404).
+
+    What statsmodels calls ``proportion_confint(events, count, method="beta")``; here without statsmodels, so that
+    ``taskgan evaluate`` needs none.
+
+    Args:
+        events: How many of ``count``. A fraction is allowed: a subject that is wrong in one of two readings is
+            half an event, which keeps n the number of subjects (the limit of Korn and Graubard's interval for
+            clustered data in which a cluster is worth one observation).
+        count: Number of subjects.
+        level: Coverage, at least.
+    """
+    if count == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, events, count - events + 1)) if events > 0 else 0.0
+    high = float(stats.beta.ppf(1 - tail, events + 1, count - events)) if events < count else 1.0
+    return Interval(events / count, low, high)
+
+
+def mcnemar(only_first: int, only_second: int, *, mid_p: bool = False) -> float:
+    """Exact two-sided McNemar p (1947): are discordant subjects as often one way as the other?
+
+    Args:
+        only_first: Subjects with the event (an error, a flip) with the first method only.
+        only_second: With the second only.
+        mid_p: Count the table that was observed by half (Fagerland et al. 2013, 10.1186/1471-2288-13-91): nearly
+            always keeps its level, with more power than the exact test, which is kept as the default because it
+            always does.
+
+    Returns:
+        p of the binomial test with probability 1/2; 1 where no subject is discordant.
+    """
+    discordant = only_first + only_second
+    if discordant == 0:
+        return 1.0
+    fewer = min(only_first, only_second)
+    exact = float(stats.binomtest(fewer, discordant, 0.5).pvalue)
+    if not mid_p:
+        return exact
+    # Equally many of both has p 1 + its own probability before it is cut at 1: half of that leaves 1 as well.
+    return 1.0 if only_first == only_second else exact - float(stats.binom.pmf(fewer, discordant, 0.5))
+
+
+Correction = Literal["holm", "benjamini-hochberg", "none"]
+CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
+
+
+def adjusted_p_values(p_values: Sequence[float], correction: Correction = "holm") -> list[float]:
+    """Adjusted p-values, each to be held against α itself.
+
+    Args:
+        p_values: Of one family, e.g. all methods against the baseline in one measure. NaN (not tested) stays NaN
+            and does not count.
+        correction: ``holm`` bounds the chance of any false claim (Holm 1979, Scand J Stat 6:65);
+            ``benjamini-hochberg`` the expected share of false ones among the claims (1995,
+            10.1111/j.2517-6161.1995.tb02031.x); ``none`` changes nothing.
+    """
+    values = np.array(p_values, dtype=np.float64)
+    tested = ~np.isnan(values)
+    if correction == "holm":
+        order = np.flatnonzero(tested)[np.argsort(values[tested])]
+        left = np.arange(len(order), 0, -1)  # hypotheses that are not yet rejected
+        values[order] = np.minimum(np.maximum.accumulate(left * values[order]), 1.0)
+    elif correction == "benjamini-hochberg" and tested.any():
+        values[tested] = stats.false_discovery_control(values[tested])
+    return [float(v) for v in values]
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests of a difference against ± margin.
+
+    Attributes:
+        margin: The largest difference that does not matter.
+        interval: The difference with its 1 − 2α interval, which lies inside ± margin exactly when p < α.
+        p_above: p against "the difference is −margin or less".
+        p_below: p against "the difference is +margin or more".
+    """
+
+    margin: float
+    interval: Interval
+    p_above: float
+    p_below: float
+
+    @property
+    def p(self) -> float:
+        """p of equivalence: the larger of the two."""
+        return math.nan if math.isnan(self.p_above) else max(self.p_above, self.p_below)
+
+    def p_noninferior(self, better: int) -> float:
+        """p of "not worse by the margin", where ``better`` is +1 if more is better and −1 if less is."""
+        return self.p_above if better > 0 else self.p_below
+
+    def describe(self, better: int, *, digits: int = 2, unit: str = "", alpha: float = 0.05) -> str:
+        """The result in words; absence of evidence is "not shown", never "different"."""
+        margin = f"{self.margin:.{digits}f}{unit}"
+        if math.isnan(self.p):
+            return "not tested: too few subjects"
+        if self.p < alpha:
+            return f"equivalent within ±{margin}"
+        if self.p_noninferior(better) < alpha:
+            return f"not worse by {margin} or more; equivalence not shown"
+        return f"equivalence within ±{margin} not shown"
+
+
+def equivalence(difference: Difference, margin: float, *, alpha: float = 0.05) -> Equivalence:
+    """Schuirmann's two one-sided tests (1987, 10.1007/BF01068419) of a paired difference by subject.
+
+    Each test asks whether the difference could be ∓margin, and takes the error that it would have if it were
+    (``Difference.error_if``). That matters for AUCs near 1, whose estimated variance is nearly zero.
+
+    Args:
+        difference: From :func:`~taskgan.stats.mean_difference` (paired t) or
+            :func:`~taskgan.stats.auc_difference` (normal).
+        margin: Positive, in the measure's own unit; has to be fixed before the data are seen.
+        alpha: Level of each of the two tests; the interval has the level 1 − 2α.
+
+    Raises:
+        ValueError: If the margin is not positive.
+    """
+    if not margin > 0:
+        raise ValueError(f"expected a positive margin, found {margin}")
+    estimate, error = difference.interval.estimate, difference.error
+    if math.isnan(error) or difference.count < FEWEST:
+        return Equivalence(margin, Interval(estimate, math.nan, math.nan), math.nan, math.nan)
+    if error == 0:
+        inside = (float(estimate <= -margin), float(estimate >= margin))
+        return Equivalence(margin, Interval(estimate, estimate, estimate), *inside)
+    law = stats.norm() if math.isinf(difference.freedom) else stats.t(difference.freedom)
+    least = difference.error_if or (lambda _: 0.0)
+    below, above = max(error, least(-margin)), max(error, least(margin))
+    quantile = float(law.ppf(1 - alpha))
+    return Equivalence(
+        margin,
+        Interval(estimate, estimate - quantile * below, estimate + quantile * above),
+        p_above=float(law.sf((estimate + margin) / below)),
+        p_below=float(law.cdf((estimate - margin) / above)),
+    )
