@@ -98,6 +98,21 @@ def evaluate(
         return out
     if (out / "summary.json").exists() and not overwrite:
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
+    return _evaluate(restored, cohort, out, recipe, method, store, settings, readers, split, request)
+
+
+def _evaluate(
+    restored: Path,
+    cohort: Path,
+    out: Path,
+    recipe: Recipe | None,
+    method: str | None,
+    store: Path | None,
+    settings: EvaluationSettings,
+    readers: Mapping[str, Reader] | None,
+    split: str,
+    request: str,
+) -> Path:
     pairs = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
     listed_pairs = read_verification_pairs(pairs) if split == "test" else None
     restorations = find_restorations(restored, pairs, method)

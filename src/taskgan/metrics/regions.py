@@ -1,4 +1,4 @@
-"""Values of regions: the composite SUVR and its agreement, contrasts, and the rim at CSF (method: docs/statistics.md)."""
+"""Values of regions: the composite SUVR and its agreement, contrasts, the rim at CSF (docs/statistics.md)."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass

@@ -29,8 +29,8 @@ def recogniser_network(
         name: ``resnet18``: the published layout (He et al. 2016; the paper's T for PET). ``resnet10``: one
             block a stage instead of two. ``convnet``: :class:`ConvNet`. ``patch``:
             :class:`~taskgan.networks.discriminator.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with
-            squeeze and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for faces):
-            :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own.
+            squeeze and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for
+            faces): :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own.
             ``gradients``: :class:`~taskgan.networks.gradients.OrientedGradients`, which has nothing to learn. For
             properties of pixels ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.segmenter.DilatedNet`.

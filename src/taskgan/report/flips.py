@@ -1,15 +1,17 @@
 """The cases whose diagnosis a restoration changes, with what every reader said before and after."""
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
 from taskgan.evaluate.summary import flipped_rows
 from taskgan.judges.metrics import Flips, reader_metrics
 from taskgan.judges.readings import CLEAN, INPUT, READINGS, read_readings
-from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, rate_cell, text_cell
-from taskgan.page.names import name_cell
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, join_phrases, number, rate_cell, text_cell
+from taskgan.page.names import display_name, join_methods, name_cell
 from taskgan.report.load import Comparison
+from taskgan.report.study import VerificationStudy
 from taskgan.stats import mean_interval
 
 SCORES = {"suvr": "suvr_restored", "task": "task_probability", "judge": "judge_probability"}
@@ -167,3 +169,49 @@ def _row(reader: str, output: str, method: str, rows: pd.DataFrame, clean: pd.Da
         rate_cell(read.error, read.wrong, read.decisions) if read.decisions else Cell("–"),
         flips_cell(read) if method != CLEAN and rows["decision"].notna().any() else Cell("–"),
     )
+
+
+def flip_sentences(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
+    """Whose decisions flipped, a sentence a method; of identities, whose pairs are taken for others."""
+    clean = comparison.rows("clean")
+    readers = {
+        r: phrase
+        for r, phrase in (
+            ("suvr", "moves across the SUVR cut"),
+            ("judge", "turns the judge on"),
+            ("task", "turns T on"),
+        )
+        if clean[f"{r}_decision"].notna().any()
+    }
+    if not readers and study is not None:  # the verification says whether the person is recognised
+        return
+    if not readers and comparison.frame["judge_mae"].notna().any():
+        yield "The readers give no single decision that could flip: see what they make of each part of the property."
+        return
+    if not readers:
+        yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
+        return
+    if comparison.references:
+        before = flips_of(comparison, "input")
+        who = {"suvr": "by the SUVR", "judge": "by the judge", "task": "by T"}
+        counts = [f"{int(before[f'flip_{reader}'].sum())} {who[reader]}" for reader in readers]
+        yield f"Of {len(clean)} cases the degraded input itself flips the reading of {join_phrases(counts)}."
+    steady = []
+    for method in comparison.methods:
+        several = " with one of its seeds at least," if comparison.rows(method)["seed"].nunique() > 1 else ""
+        rows = flips_of(comparison, method)
+        turned = []
+        for reader, phrase in readers.items():
+            cases = [str(c) for c in dict.fromkeys(rows[rows[f"flip_{reader}"]]["case"])]
+            if cases:
+                turned.append(f"{phrase} {_shortened(cases)}")
+        if turned:
+            yield f"Compared with the clean image,{several} {display_name(method)} {'; '.join(turned)}."
+        else:
+            steady.append(display_name(method))
+    if steady:
+        yield f"{join_methods(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
+
+
+def _shortened(cases: list[str], most: int = 6) -> str:
+    return join_phrases(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"

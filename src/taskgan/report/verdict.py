@@ -12,7 +12,7 @@ from taskgan.page.cells import interval_text, join_phrases, number
 from taskgan.page.names import display_name, join_methods
 from taskgan.report.comparisons import POWERS, equivalence_word, p_text, subjects_needed
 from taskgan.report.condition_tables import condition_findings
-from taskgan.report.flips import flips_of
+from taskgan.report.flips import flip_sentences
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, with_kind_phrase
 from taskgan.report.paired import MetricComparison, compare_methods, paired_interval
@@ -53,7 +53,7 @@ def report_verdict(comparison: Comparison, study: VerificationStudy | None = Non
         *_equivalences(comparison, study),
         *_slopes(comparison),
         *study_findings(comparison, study),
-        *_flips(comparison, study),
+        *flip_sentences(comparison, study),
         *condition_findings(comparison),
     ]
     headline = _headline(comparison, against, study)
@@ -281,51 +281,6 @@ def _slopes(comparison: Comparison) -> Iterable[str]:
     below = [display_name(m) for m, s in slopes.items() if s.high < 1]
     shrunk = f" {join_methods(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
     yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {each}.{shrunk}"
-
-
-def _flips(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
-    clean = comparison.rows("clean")
-    readers = {
-        r: phrase
-        for r, phrase in (
-            ("suvr", "moves across the SUVR cut"),
-            ("judge", "turns the judge on"),
-            ("task", "turns T on"),
-        )
-        if clean[f"{r}_decision"].notna().any()
-    }
-    if not readers and study is not None:  # the verification says whether the person is recognised
-        return
-    if not readers and comparison.frame["judge_mae"].notna().any():
-        yield "The readers give no single decision that could flip: see what they make of each part of the property."
-        return
-    if not readers:
-        yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
-        return
-    if comparison.references:
-        before = flips_of(comparison, "input")
-        who = {"suvr": "by the SUVR", "judge": "by the judge", "task": "by T"}
-        counts = [f"{int(before[f'flip_{reader}'].sum())} {who[reader]}" for reader in readers]
-        yield f"Of {len(clean)} cases the degraded input itself flips the reading of {join_phrases(counts)}."
-    steady = []
-    for method in comparison.methods:
-        several = " with one of its seeds at least," if comparison.rows(method)["seed"].nunique() > 1 else ""
-        rows = flips_of(comparison, method)
-        turned = []
-        for reader, phrase in readers.items():
-            cases = [str(c) for c in dict.fromkeys(rows[rows[f"flip_{reader}"]]["case"])]
-            if cases:
-                turned.append(f"{phrase} {_shortened(cases)}")
-        if turned:
-            yield f"Compared with the clean image,{several} {display_name(method)} {'; '.join(turned)}."
-        else:
-            steady.append(display_name(method))
-    if steady:
-        yield f"{join_methods(steady)} flip{'s' * (len(steady) == 1)} the reading of no case."
-
-
-def _shortened(cases: list[str], most: int = 6) -> str:
-    return join_phrases(cases) if len(cases) <= most else f"{', '.join(cases[:most])} and {len(cases) - most} more"
 
 
 def _warnings(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
