@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from taskgan import __version__
 from taskgan.cli.demo import group as demo
 from taskgan.cli.info import explain, info
 from taskgan.cli.judge import audit, compare, evaluate
@@ -22,6 +21,7 @@ from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
 from taskgan.cli.simulate import group as simulate
 from taskgan.cli.train import sweep, train
+from taskgan.core.version import __version__
 
 VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "simulate": simulate,

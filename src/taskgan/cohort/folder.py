@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from taskgan import __version__
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.core.artefact import CHECKSUMS, commit
 from taskgan.core.errors import UserError
@@ -18,6 +17,7 @@ from taskgan.core.files import (
     write_text,
     write_yaml,
 )
+from taskgan.core.version import __version__
 
 FILE = "cohort.yaml"
 

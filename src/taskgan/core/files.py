@@ -19,10 +19,10 @@ from typing import Any
 
 import yaml
 
-from taskgan import __version__
 from taskgan.core.console import printable
 from taskgan.core.errors import UserError, name_disk_errors
 from taskgan.core.parse import parse_yaml, read_text
+from taskgan.core.version import __version__
 
 PathLike = str | os.PathLike[str]
 """A path as every public function takes it."""

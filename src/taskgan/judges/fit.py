@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from taskgan import recipe
 from taskgan.core.console import duration, progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import versions
@@ -22,16 +21,17 @@ from taskgan.judges.volumes import CleanSlices, RecogniserBatches, slice_labels
 from taskgan.networks.gradients import Discriminant
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
+from taskgan.recipe import RecogniserSettings, Target
 
 
 def fit_recogniser(
-    settings: recipe.RecogniserSettings,
+    settings: RecogniserSettings,
     train: CleanSlices,
     val: CleanSlices,
     *,
     title: str,
     device: str | torch.device = "cpu",
-    target: recipe.Target | None = None,
+    target: Target | None = None,
     keep: Path | None = None,
 ) -> Recogniser:
     """Train a recogniser on clean slices.
@@ -55,7 +55,7 @@ def fit_recogniser(
     Raises:
         UserError: If training lacks a class, or a subject is in both parts.
     """
-    target = target or recipe.Target()
+    target = target or Target()
     kind = task_kind(target, settings.loss)
     _check_subjects(kind, train, val, title)
     place = torch.device(device)
@@ -85,7 +85,7 @@ def fit_recogniser(
 
 def _train(
     network: nn.Module,
-    settings: recipe.RecogniserSettings,
+    settings: RecogniserSettings,
     kind: TaskKind,
     train: CleanSlices,
     val: CleanSlices,
@@ -145,7 +145,7 @@ def improves(metrics: RecogniserMetrics, best: RecogniserMetrics, kind: TaskKind
 
 def _train_state(
     network: nn.Module,
-    settings: recipe.RecogniserSettings,
+    settings: RecogniserSettings,
     kind: TaskKind,
     train: CleanSlices,
     keep: Path | None,
@@ -183,7 +183,7 @@ def _validation_metrics(
 
 def _optimise(
     course: RecogniserTrainState,
-    settings: recipe.RecogniserSettings,
+    settings: RecogniserSettings,
     kind: TaskKind,
     title: str,
     keep: Path | None,
@@ -224,7 +224,7 @@ def _update_best(course: RecogniserTrainState, kind: TaskKind, metrics: Recognis
         course.worse += 1
 
 
-def _stale(course: RecogniserTrainState, settings: recipe.RecogniserSettings) -> bool:
+def _stale(course: RecogniserTrainState, settings: RecogniserSettings) -> bool:
     return bool(settings.patience) and course.worse >= settings.patience
 
 

@@ -13,7 +13,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from taskgan import recipe
 from taskgan.core.errors import Failed, UserError, disk_error
 from taskgan.core.files import atomic, atomic_folder, read_yaml, write_yaml
 from taskgan.core.parse import error_text
@@ -24,6 +23,7 @@ from taskgan.networks.gradients import FEATURES, Discriminant
 from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
+from taskgan.recipe import RecogniserSettings, Target
 
 CARD = "recogniser.yaml"
 
@@ -88,10 +88,10 @@ class RecogniserCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
-    settings: recipe.RecogniserSettings
+    settings: RecogniserSettings
     in_channels: int = 1
     outputs: int = 1
-    target: recipe.Target = recipe.Target()
+    target: Target = Target()
     training_subjects: tuple[str, ...]
     validation_subjects: tuple[str, ...]
     cohort: str
@@ -114,7 +114,7 @@ def read_card(folder: Path) -> RecogniserCard:
 WEIGHTS = "recogniser.safetensors"
 
 
-def build(settings: recipe.RecogniserSettings, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
+def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
     """The network that the settings describe, with new weights from torch's global generator."""
     length = FEATURES if settings.closed_form else outputs
     network = recogniser_network(

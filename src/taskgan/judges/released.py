@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from taskgan import recipe
 from taskgan.core.console import say
 from taskgan.core.files import checksum, versions
 from taskgan.judges.recogniser import (
@@ -25,6 +24,7 @@ from taskgan.metrics.roc import auc
 from taskgan.networks.vgg_face import VggFaceRecogniser
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
+from taskgan.recipe import RecogniserSettings, Target
 
 THRESHOLD = "threshold"
 MOST = 512
@@ -112,11 +112,11 @@ def _threshold(same: np.ndarray, other: np.ndarray) -> tuple[float, float]:
 
 
 def released_recogniser(
-    settings: recipe.RecogniserSettings,
+    settings: RecogniserSettings,
     val: CleanSlices,
     *,
     title: str,
-    target: recipe.Target,
+    target: Target,
     device: str | torch.device = "cpu",
 ) -> Recogniser:
     """Read released weights and see how well they tell the validation subjects apart.

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taskgan import recipe
 from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import Targets
@@ -21,6 +20,7 @@ from taskgan.judges.recogniser import CARD, Recogniser
 from taskgan.judges.released import released_recogniser
 from taskgan.judges.volumes import CleanSlices, clean_slices, distinct_clean
 from taskgan.judges.weights.layers import FILES
+from taskgan.recipe import Data, RecogniserSettings, Target
 from taskgan.recipe.task import IR_HINT, descriptor_size
 
 # Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
@@ -34,13 +34,13 @@ _LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
 
 def recogniser_for(
     pairs: Pairs,
-    settings: recipe.RecogniserSettings,
-    data: recipe.Data,
+    settings: RecogniserSettings,
+    data: Data,
     *,
     name: str,
     store: Path | None = None,
     device: str = "cpu",
-    target: recipe.Target | None = None,
+    target: Target | None = None,
 ) -> Recogniser:
     """The recogniser of a cohort, from the store if it is there, else trained and put there.
 
@@ -68,7 +68,7 @@ def recogniser_for(
         UserError: If rows to learn from or released weights are missing, or the store cannot be written to.
         Problems: If labels are missing or impossible.
     """
-    target = _target_of_network(target or recipe.Target(), settings)
+    target = _target_of_network(target or Target(), settings)
     folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target)
     if (folder / CARD).is_file():
         return Recogniser.load(folder, device)
@@ -127,12 +127,12 @@ def _writable(base: Path) -> None:
 
 def recogniser_folder(
     pairs: Pairs,
-    settings: recipe.RecogniserSettings,
-    data: recipe.Data,
+    settings: RecogniserSettings,
+    data: Data,
     *,
     name: str,
     store: Path | None = None,
-    target: recipe.Target | None = None,
+    target: Target | None = None,
 ) -> Path:
     """Where :func:`recogniser_for` keeps the recogniser of these rows and settings.
 
@@ -143,7 +143,7 @@ def recogniser_folder(
     Raises:
         UserError: If released weights are not where the settings say.
     """
-    target, rows = _target_of_network(target or recipe.Target(), settings), _training_rows(pairs, data)
+    target, rows = _target_of_network(target or Target(), settings), _training_rows(pairs, data)
     values = _settings_key(settings, _LATER_SETTINGS) | {"augment": _settings_key(settings.augment, _LATER_AUGMENT)}
     if settings.released:
         values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
@@ -158,7 +158,7 @@ def recogniser_folder(
         "min_signal": data.min_signal,
         "rows": fingerprint(rows, target.labels),
     }
-    if target != recipe.Target():
+    if target != Target():
         targets = Targets.for_table(target, rows)
         key["target"] = _settings_key(targets.resolved(rows), _LATER_TARGET)
         if targets.kind.label_from_clean:
@@ -168,7 +168,7 @@ def recogniser_folder(
     return base / f"{name}-{mark}"
 
 
-def _target_of_network(target: recipe.Target, settings: recipe.RecogniserSettings) -> recipe.Target:
+def _target_of_network(target: Target, settings: RecogniserSettings) -> Target:
     """The property as this network gives it: descriptors may be of another length than T's."""
     size = descriptor_size(settings, target) if target.kind == "embedding" else target.size
     return target.model_copy(update={"size": size})
@@ -180,7 +180,7 @@ def _settings_key(settings: BaseModel, later: Mapping[str, Any]) -> dict[str, An
     return {key: value for key, value in values.items() if key not in later or value != later[key]}
 
 
-def check_weights(settings: recipe.RecogniserSettings, name: str) -> None:
+def check_weights(settings: RecogniserSettings, name: str) -> None:
     """See, before a cohort is read, that released weights are there, where the settings want any.
 
     Args:
@@ -198,7 +198,7 @@ def check_weights(settings: recipe.RecogniserSettings, name: str) -> None:
         )
 
 
-def _weights(settings: recipe.RecogniserSettings, name: str) -> str:
+def _weights(settings: RecogniserSettings, name: str) -> str:
     """Checksum of released weights."""
     check_weights(settings, name)
     assert settings.weights is not None  # the settings were checked
@@ -213,7 +213,7 @@ def _checksum(path: Path, size: int, modified: int) -> str:
     return checksum(path)
 
 
-def _training_rows(pairs: Pairs, data: recipe.Data) -> Pairs:
+def _training_rows(pairs: Pairs, data: Data) -> Pairs:
     """The selected rows of training and validation, each clean image once."""
     selected = pairs.select({k: str(v) for k, v in data.select.items()}) if data.select else pairs
     return distinct_clean(Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val"))))

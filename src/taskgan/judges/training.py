@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from taskgan import recipe
 from taskgan.core.files import atomic
 from taskgan.core.parse import error_text
 from taskgan.core.tensors import load_torch
 from taskgan.judges.recogniser import RecogniserMetrics
 from taskgan.judges.volumes import RecogniserBatches
+from taskgan.recipe import RecogniserSettings
 
 FORMAT = 1
 _SELDOM_S = 60.0  # what is learnt in a minute need not be kept, and keeping takes time
@@ -159,7 +159,7 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and any(ask() for ask in probes)
 
 
-def autocast(settings: recipe.RecogniserSettings, device: torch.device) -> Any:
+def autocast(settings: RecogniserSettings, device: torch.device) -> Any:
     """The context in which the network is called while it learns."""
     enabled = settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

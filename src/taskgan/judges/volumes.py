@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from taskgan import recipe
 from taskgan.cohort.augment import augment, augment_batch
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Case, load_case
 from taskgan.cohort.targets import Targets, invalid_labels
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
-from taskgan.recipe import Data, Target
+from taskgan.recipe import Data, RecogniserSettings, Target
 
 Array = NDArray[np.float32]
 _MANY = 100  # images, from which on reading them takes longer than a glance
@@ -148,7 +147,7 @@ class RecogniserBatches:
         by_class: Whether labels are classes.
     """
 
-    def __init__(self, volumes: CleanSlices, settings: recipe.RecogniserSettings, *, by_class: bool = True) -> None:
+    def __init__(self, volumes: CleanSlices, settings: RecogniserSettings, *, by_class: bool = True) -> None:
         self._size = settings.batch_size
         self._augment = settings.augment
         self._rng = np.random.default_rng([settings.seed, 1])

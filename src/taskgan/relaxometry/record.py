@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from taskgan import __version__
 from taskgan.cohort.pairs import Pair
 from taskgan.core.files import value_digest
+from taskgan.core.version import __version__
 from taskgan.images.volumes import Volume, read_sidecar, write_volume
 from taskgan.physics.sequences import Mdme, SpinEcho
 from taskgan.recipe import Data, Recipe

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from taskgan import __version__
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
 from taskgan.core.artefact import commit, differing
@@ -20,6 +19,7 @@ from taskgan.core.files import (
     write_rows,
     write_yaml,
 )
+from taskgan.core.version import __version__
 from taskgan.images.volumes import read_sidecar, sidecar
 from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import RestoredVolume

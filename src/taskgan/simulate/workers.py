@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from taskgan import __version__
 from taskgan.cohort import folder as bids
 from taskgan.cohort.folder import is_complete, write_description
 from taskgan.cohort.pairs import SPLITS
@@ -24,6 +23,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import versions
 from taskgan.core.parse import parse_json, read_text
 from taskgan.core.settings import Settings
+from taskgan.core.version import __version__
 from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, mni_anatomy
 
 Record = dict[str, Any]

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import torch
 
-from taskgan import __version__
 from taskgan.cohort.dataset import Batch
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, value_digest, write_yaml
+from taskgan.core.version import __version__
 from taskgan.recipe import Recipe
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric
 from taskgan.train.networks import build_networks

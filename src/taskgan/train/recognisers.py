@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan import recipe as settings
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import Pairs
@@ -29,7 +28,7 @@ from taskgan.judges.verification.descriptors import DescriptorCache
 from taskgan.judges.verification.figures import format_auc
 from taskgan.judges.verification.readers import verifiers
 from taskgan.metrics.roc import roc_curve
-from taskgan.recipe import Recipe
+from taskgan.recipe import Recipe, RecogniserSettings
 from taskgan.train.devices import device_name, device_of, torch_switches
 from taskgan.train.folder import RECORD, ROC, command_line, create_run, first_process, open_run
 
@@ -97,7 +96,7 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
     return run
 
 
-def _networks(recipe: Recipe) -> dict[str, settings.RecogniserSettings]:
+def _networks(recipe: Recipe) -> dict[str, RecogniserSettings]:
     return {"task": recipe.task.reader, "judge": recipe.judge}
 
 

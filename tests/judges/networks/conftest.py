@@ -8,10 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from taskgan import recipe
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.images.volumes import write_volume
 from taskgan.judges.volumes import CleanSlices, CleanVolume
+from taskgan.recipe import Augment, RecogniserSettings
 
 Array = NDArray[np.float32]
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -34,9 +34,9 @@ def disc(label: int, rng: np.random.Generator, size: int = 24, slices: int = 6) 
 
 
 @pytest.fixture
-def settings() -> recipe.RecogniserSettings:
+def settings() -> RecogniserSettings:
     """Small and quick."""
-    return recipe.RecogniserSettings(
+    return RecogniserSettings(
         network="convnet",
         width=4,
         steps=60,
@@ -44,7 +44,7 @@ def settings() -> recipe.RecogniserSettings:
         lr=5e-3,
         validate_every=20,
         patience=0,
-        augment=recipe.Augment(flip=True, shift=1),
+        augment=Augment(flip=True, shift=1),
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan import recipe
 from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.core.console import progress, say
@@ -20,6 +19,7 @@ from taskgan.core.tensors import load_arrays
 from taskgan.images.volumes import read_shape, read_volume
 from taskgan.judges.faces.lbp import Texture
 from taskgan.judges.faces.pixels import Pixels, Whitening, fit_whitening, resized, unit_distance
+from taskgan.recipe import Data
 
 FILE = "space.npz"
 
@@ -139,7 +139,7 @@ class PhotoReader:
         }
 
 
-def photo_readers(pairs: Pairs, data: recipe.Data, *, store: Path | None = None) -> dict[str, PhotoReader]:
+def photo_readers(pairs: Pairs, data: Data, *, store: Path | None = None) -> dict[str, PhotoReader]:
     """The judges of a cohort of faces that are not taught who is who, from where they are kept, else made now.
 
     They look at clean images of training people, not at whose they are; validation and test rows are not opened.
@@ -232,7 +232,7 @@ def photo_features(features: Texture | Pixels, photo: Array, shape: tuple[int, i
     return features(resized(np.ascontiguousarray(photo.T, dtype=np.float32), shape))
 
 
-def training_rows(pairs: Pairs, data: recipe.Data) -> list[Pair]:
+def training_rows(pairs: Pairs, data: Data) -> list[Pair]:
     """The training rows whose clean images the readers look at: each image once, at most 4,000, evenly chosen.
 
     Raises:

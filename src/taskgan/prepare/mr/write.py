@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from taskgan import __version__
 from taskgan.cohort import folder as bids
 from taskgan.cohort.pairs import write_pairs
+from taskgan.core.version import __version__
 from taskgan.images.volumes import write_volume
 from taskgan.physics import mdme
 from taskgan.prepare.mr.load import SubjectVolumes

@@ -6,7 +6,7 @@ Names that every multi-contrast MR cohort shares are in :mod:`taskgan.physics.md
 from pathlib import Path
 from typing import Any
 
-from taskgan import __version__
+from taskgan.core.version import __version__
 from taskgan.physics.mdme import MASK_TYPES
 from taskgan.physics.sequences import Mdme, SpinEcho
 from taskgan.simulate.workers import TRUTH_FOLDER

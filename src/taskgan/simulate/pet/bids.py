@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from taskgan import __version__
+from taskgan.core.version import __version__
 from taskgan.simulate.pet.settings import Scanner
 from taskgan.simulate.workers import TRUTH_FOLDER
 
