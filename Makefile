@@ -44,7 +44,7 @@ wheel-check: $(READY)
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir build/wheel .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/taskgan-*.whl
-	cd build/wheel/site && PYTHONSAFEPATH= PYTHONPATH=. ../../../$(BIN)/python -c "import taskgan, pathlib; from taskgan.recipe import read_recipe, shipped; assert pathlib.Path(taskgan.__file__).is_relative_to(pathlib.Path.cwd()), taskgan.__file__; [read_recipe(name) for name in shipped()]; assert 'pet-demo' in shipped(); import importlib.resources as r; assert (r.files('taskgan.report') / 'templates' / 'report.html').is_file(); assert (r.files('taskgan.report') / 'templates' / 'style.css').is_file(); assert (r.files('taskgan.audit') / 'templates' / 'audit.html').is_file(); print('wheel: recipes', ', '.join(shipped()), 'and the templates of report and audit are in it')"
+	cd build/wheel/site && PYTHONSAFEPATH= PYTHONPATH=. ../../../$(BIN)/python -c "import taskgan, pathlib; from taskgan.recipe import read_recipe, shipped_recipes as shipped; assert pathlib.Path(taskgan.__file__).is_relative_to(pathlib.Path.cwd()), taskgan.__file__; [read_recipe(name) for name in shipped()]; assert 'pet-demo' in shipped(); import importlib.resources as r; assert (r.files('taskgan.report') / 'templates' / 'report.html').is_file(); assert (r.files('taskgan.report') / 'templates' / 'style.css').is_file(); assert (r.files('taskgan.audit') / 'templates' / 'audit.html').is_file(); print('wheel: recipes', ', '.join(shipped()), 'and the templates of report and audit are in it')"
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
