@@ -173,7 +173,7 @@ def _moved_by_sum(
     zoom = 1.0 + rng.uniform(-settings.zoom, settings.zoom) if settings.zoom else 1.0
     down, right = rng.integers(-settings.shift, settings.shift + 1, size=2) if settings.shift else (0, 0)
 
-    def moved(stack: Tensor, masked: bool) -> Tensor:
+    def _moved(stack: Tensor, masked: bool) -> Tensor:
         if mirrored:
             stack = stack.flip(1)
         height, width = stack.shape[1:]
@@ -181,7 +181,7 @@ def _moved_by_sum(
             stack = (_turn_mask if masked else _turn)(stack, angle, zoom)
         return _window(stack, int(down), int(right), height, width)
 
-    return moved(image, False), None if mask is None else moved(mask, True)
+    return _moved(image, False), None if mask is None else _moved(mask, True)
 
 
 def _moved_by_value(

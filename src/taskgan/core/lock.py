@@ -91,11 +91,11 @@ def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[C
         beside: See :func:`locked`.
     """
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+    def _decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
 
         @functools.wraps(function)
-        def work(*args: P.args, **kwargs: P.kwargs) -> R:
+        def _work(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 place = signature.bind(*args, **kwargs).arguments[parameter]
             except TypeError:
@@ -103,9 +103,9 @@ def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[C
             with locked(Path(place), what, beside=beside):
                 return function(*args, **kwargs)
 
-        return work
+        return _work
 
-    return decorate
+    return _decorate
 
 
 def _acquire(lock: Any, file: Path, place: Path, *, wait: bool) -> None:

@@ -63,10 +63,10 @@ def demo_faces(
         degradation=(Blur(sigma=FACTOR / 3), Down(factor=FACTOR)), crop=CROP, seed=seed, subset=part
     )
 
-    def prepare(cohort: Path) -> None:
+    def _prepare(cohort: Path) -> None:
         prepare_lfw(data, cohort, preparation)
 
-    def teach(cohort: Path) -> None:
+    def _teach(cohort: Path) -> None:
         from taskgan.cohort.pairs import read_pairs
         from taskgan.judges.readers import default_readers
 
@@ -85,10 +85,10 @@ def demo_faces(
             },
             cohort_stage=(
                 "prepare: a part of LFW, cut to the face, blurred, 8x fewer pixels, bicubic",
-                prepare,
+                _prepare,
             ),
             recipes={method: base.model_copy(update={"objective": method}) for method in METHODS},
             readers=base,
-            pretrain_stage=("teach T and the judge to tell people apart", teach),
+            pretrain_stage=("teach T and the judge to tell people apart", _teach),
         ),
     )

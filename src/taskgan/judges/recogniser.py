@@ -205,7 +205,7 @@ class Recogniser:
         if not weights.is_file():
             raise UserError(f"{weights} does not exist, expected the weights beside {CARD}")
 
-        def built() -> nn.Module:
+        def _built() -> nn.Module:
             return build(card.settings, in_channels=card.in_channels, outputs=card.outputs)
 
         try:
@@ -213,14 +213,14 @@ class Recogniser:
             # Without memory, but for networks with layers that are computed rather than learned.
             computed = card.settings.closed_form or card.settings.discriminant
             with torch.device("cpu" if computed else "meta"):
-                trouble = state_mismatch(state, built())
+                trouble = state_mismatch(state, _built())
         except (OSError, SafetensorError, RuntimeError) as error:
             trouble = error_text(error)
         if trouble:
             raise UserError(f"{weights} does not hold the weights that {CARD} describes: {trouble}")
         if broken := nonfinite_tensor(state):
             raise Failed(f"{weights} has NaN or infinite values in {broken}; it reads nothing, train it anew")
-        network = built()
+        network = _built()
         network.load_state_dict(state)
         return cls(network.to(device).eval(), card)
 

@@ -93,12 +93,12 @@ def render_template(package: str, name: str, **values: object) -> str:
     """
     from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
-    def text(package: str, name: str) -> str:
+    def _text(package: str, name: str) -> str:
         return (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
 
-    shared = {part: text("taskgan.report", part) for part in ("style.css", "macros.html")}
+    shared = {part: _text("taskgan.report", part) for part in ("style.css", "macros.html")}
     environment: Any = Environment(
-        loader=DictLoader({**shared, name: text(package, name)}),
+        loader=DictLoader({**shared, name: _text(package, name)}),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -69,17 +69,17 @@ def _kept_quantity(comparison: Comparison, tables: list[Table]) -> str:
 
 
 def _provenance(record: dict[str, Any]) -> dict[str, str]:
-    def text(key: str) -> str:
+    def _text(key: str) -> str:
         value = record.get(key)
         return "–" if value is None else str(value)
 
     return {
-        "method": display_name(text("method")),
-        "seed": text("seed"),
-        "fold": text("fold"),
-        "model": text("model"),
-        "checksum": text("checksum")[:16],
-        "cohort": text("cohort"),
+        "method": display_name(_text("method")),
+        "seed": _text("seed"),
+        "fold": _text("fold"),
+        "model": _text("model"),
+        "checksum": _text("checksum")[:16],
+        "cohort": _text("cohort"),
         "version": str((record.get("versions") or {}).get("taskgan", "–")),
     }
 
@@ -88,7 +88,7 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
     """The calls that make these figures again, with paths as seen from the folder that holds the report."""
     base = out.resolve().parent
 
-    def seen(path: Path) -> str:
+    def _seen(path: Path) -> str:
         return shlex.quote(Path(os.path.relpath(path.resolve(), base)).as_posix())
 
     lines = []
@@ -96,13 +96,13 @@ def _commands(comparison: Comparison, out: Path) -> list[str]:
         if "restored" in one.record and "cohort" in one.record:
             restored, cohort = (one.folder / str(one.record[key]) for key in ("restored", "cohort"))
             name = shlex.quote(str(one.record["method"]))
-            lines.append(f"taskgan evaluate {seen(restored)} {seen(cohort)} -o {seen(one.folder)} --method {name}")
-    folders = " ".join(seen(one.folder) for one in comparison.evaluations)
+            lines.append(f"taskgan evaluate {_seen(restored)} {_seen(cohort)} -o {_seen(one.folder)} --method {name}")
+    folders = " ".join(_seen(one.folder) for one in comparison.evaluations)
     options = f"--baseline {shlex.quote(comparison.baseline)}"
     options += "".join(f" --margin {name}={value:g}" for name, value in comparison.inference.margins.items())
     if comparison.inference.correction != Inference().correction:
         options += f" --correction {comparison.inference.correction}"
-    lines.append(f"taskgan compare {folders} -o {seen(out)} {options}")
+    lines.append(f"taskgan compare {folders} -o {_seen(out)} {options}")
     return lines
 
 

@@ -186,14 +186,14 @@ def _readers(
 ) -> tuple[tuple[str, ...], list[str]]:
     """Readers that gave every distance, and the others."""
 
-    def known(reader: str) -> bool:
+    def _known(reader: str) -> bool:
         return all(
             (column := _column(reader, image)) in frame and bool(np.isfinite(frame[column]).all())
             for frame in runs.values()
             for image in (CLEAN, RESTORED)
         )
 
-    able = tuple(reader for reader in names if known(reader))
+    able = tuple(reader for reader in names if _known(reader))
     return able, [reader for reader in names if reader not in able]
 
 

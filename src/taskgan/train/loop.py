@@ -101,12 +101,12 @@ def _signals(catch: bool) -> Iterator[list[int]]:
         yield caught
         return
 
-    def note(number: int, _: Any) -> None:
+    def _note(number: int, _: Any) -> None:
         if caught:
             _stop(number, "a step", None)
         caught.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, _note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:

@@ -139,18 +139,18 @@ class CustomNetworks:
             UserError: If one does not answer in the shapes of its contract.
         """
 
-        def answer(network: nn.Module, channels: int) -> Any:
+        def _answer(network: nn.Module, channels: int) -> Any:
             return copy.deepcopy(network).cpu().eval()(torch.zeros(2, channels, *size))
 
         if self.generator is not None:
-            restored = answer(self.generator, recipe.data.channels)
+            restored = _answer(self.generator, recipe.data.channels)
             _expect("generator", self.generator, restored, (2, 1, *size))
         if self.discriminator is not None:
-            logit, _ = _pair("discriminator", answer(self.discriminator, 1 + recipe.discriminator.conditional))
+            logit, _ = _pair("discriminator", _answer(self.discriminator, 1 + recipe.discriminator.conditional))
             _expect("discriminator", self.discriminator, logit, (2,))
         if self.task is not None:
             kind = task_kind(recipe.task, recipe.task.loss)
-            output, _ = _pair("task", answer(self.task, 1))
+            output, _ = _pair("task", _answer(self.task, 1))
             wanted = (2, kind.outputs, *size) if kind.dense else (2, kind.outputs)
             _expect("task", self.task, output, wanted)
 

@@ -231,10 +231,10 @@ def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
 
 
 def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: Pairs) -> ModelCard:
-    def value_range(values: Any) -> Range:
+    def _value_range(values: Any) -> Range:
         return float(min(values)), float(max(values))
 
-    x, y, z = (value_range(axis) for axis in slices.voxel_sizes.T)
+    x, y, z = (_value_range(axis) for axis in slices.voxel_sizes.T)
     columns, rows = zip(*slices.planes, strict=True)
     return ModelCard(
         name=f"{recipe.objective}-seed{recipe.seed}-fold{recipe.fold}",
@@ -252,7 +252,7 @@ def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: 
             subjects=record["cohort"]["subjects"]["train"],
             voxel_size=(x, y, z),
             plane=((min(columns), max(columns)), (min(rows), max(rows))),
-            scale=value_range(slices.scales),
+            scale=_value_range(slices.scales),
             people=subject_digests(used),
             images=image_digests(used),
         ),

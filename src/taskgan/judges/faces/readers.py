@@ -270,8 +270,8 @@ def _median_shape(rows: Sequence[Pair]) -> tuple[int, int]:
 
 
 def _photo_loader(row: Pair) -> Callable[[], Array]:
-    def read() -> Array:
+    def _read() -> Array:
         assert row.clean is not None  # chosen so
         return read_volume(row.clean).data[:, :, 0]
 
-    return read
+    return _read

@@ -76,7 +76,7 @@ def verify(
     values = pairs.distances(distances)
     cuts = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (len(values),))
 
-    def right(counts: Floats | None) -> Floats:
+    def _right(counts: Floats | None) -> Floats:
         rates = [accuracy(v, pairs.same, float(t), counts) for v, t in zip(values, cuts, strict=True)]
         return np.asarray(np.mean(rates, axis=0))
 
@@ -89,7 +89,7 @@ def verify(
         equal_error_rate=bootstrap_by_person(
             lambda counts: _equal_error_rate(values, pairs, counts), pairs, seed=seed
         ),
-        accuracy=bootstrap_by_person(right, pairs, seed=seed),
+        accuracy=bootstrap_by_person(_right, pairs, seed=seed),
         thresholds=tuple(float(t) for t in cuts),
     )
 
