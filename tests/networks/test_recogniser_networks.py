@@ -1,8 +1,10 @@
+from importlib import import_module
+
 import pytest
 import torch
 
 from taskgan.networks.recogniser import recogniser_network
-from taskgan.recipe.task import Norm
+from taskgan.recipe.task import NETWORKS, Norm
 
 NAMES: list[str] = ["resnet18", "resnet10", "convnet"]
 
@@ -66,3 +68,9 @@ def test_unknown_names_and_sizes_are_refused() -> None:
         recogniser_network("resnet50")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="positive"):
         recogniser_network("resnet18", width=0)
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_the_builder_of_every_network_is_there(name: str) -> None:
+    module, _, builder = NETWORKS[name].builder.partition(":")
+    assert callable(getattr(import_module(f"taskgan.networks.{module}"), builder))

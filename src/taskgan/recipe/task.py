@@ -69,7 +69,7 @@ class NetworkFacts:
 NETWORKS = {
     "resnet18": NetworkFacts("recogniser:ResNet", {"blocks": 2}),
     "resnet10": NetworkFacts("recogniser:ResNet", {"blocks": 1}),
-    "patch": NetworkFacts("patch:PatchClassifier"),
+    "patch": NetworkFacts("discriminator:PatchClassifier"),
     "convnet": NetworkFacts("recogniser:ConvNet"),
     "ir": NetworkFacts("ir:ImprovedResNet"),
     "ir_se": NetworkFacts("ir:ImprovedResNet", {"squeeze": True}),
