@@ -21,6 +21,22 @@ def subnormals() -> Iterator[None]:
         sys.modules["torch"].set_flush_denormal(False)
 
 
+@pytest.fixture(scope="session")
+def fake_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight test subjects, three positive; shared, so tests must not write to it."""
+    from fake_cohort import make_cohort
+
+    return make_cohort(tmp_path_factory.mktemp("fake") / "cohort")
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cohort of drawn faces, which tests must not write to but for what it keeps."""
+    from drawn_faces import draw_cohort
+
+    return draw_cohort(tmp_path_factory.mktemp("drawn"))
+
+
 def write_contrasts(
     folder: Path,
     *,

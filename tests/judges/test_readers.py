@@ -43,10 +43,10 @@ def test_task_and_judge_come_from_the_cohorts_store(taught: Path, tmp_path: Path
     assert (again / "cases.csv").read_bytes() == (out / "cases.csv").read_bytes()
 
 
-def test_why_a_cohort_teaches_no_reader(cohort: Path, taught: Path) -> None:
+def test_why_a_cohort_teaches_no_reader(fake_cohort: Path, taught: Path) -> None:
     assert no_readers_reason(read_pairs(taught)) == ""
-    assert "no validation rows" in no_readers_reason(read_pairs(cohort))
-    assert "both labels" in no_readers_reason(read_pairs(cohort).split("test"))
+    assert "no validation rows" in no_readers_reason(read_pairs(fake_cohort))
+    assert "both labels" in no_readers_reason(read_pairs(fake_cohort).split("test"))
 
 
 def test_a_t_that_the_run_taught_itself_is_taught_anew_and_says_so_once(

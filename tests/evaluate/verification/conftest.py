@@ -1,4 +1,4 @@
-"""One cohort of drawn faces for all tests of this room, which must not write to it but for what it keeps."""
+"""What the tests of this room share."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawn_faces import draw_cohort
 from taskgan.cohort.pairs import read_pairs
 from taskgan.images.photos import Photo, write_photo
 from taskgan.images.volumes import read_volume
@@ -17,11 +16,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_flush_denormal(False)  # training leaves it on
-
-
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_cohort(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture
