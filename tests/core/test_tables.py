@@ -78,6 +78,12 @@ def test_tables_of_an_evaluation_are_checked(tmp_path: Path) -> None:
             read_readings(tmp_path)
 
 
+def test_readings_of_an_earlier_version_say_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "readings.csv").write_text("case,subject,method,reader,output,prediction,target,decision\n")
+    with pytest.raises(UserError, match=r"readings\.csv is of an earlier version; evaluate or audit again"):
+        read_readings(tmp_path)
+
+
 def test_damaged_curves_are_gone_on_from_or_named(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     header = ",".join(COLUMNS)

@@ -50,6 +50,7 @@ class Reading(NamedTuple):
 READING_COLUMNS = Reading._fields
 _TEXT = READING_COLUMNS[:6]
 _OPTIONAL = ("dice", "dice_clean")
+_FORMER = b"case,subject,method,reader,"  # how the header of evaluations began before audits had the same table
 _KEY = ["case", "image", "judge", "output"]
 
 
@@ -74,6 +75,9 @@ def read_readings(folder: Path) -> pd.DataFrame:
     path = folder / READINGS
     if not path.is_file():
         raise UserError(f"{folder} holds no {READINGS}; expected a folder that taskgan evaluate or audit made")
+    with path.open("rb") as handle:
+        if handle.read(len(_FORMER)) == _FORMER:
+            raise UserError(f"{path} is of an earlier version; evaluate or audit again with --overwrite")
     needed = [name for name in READING_COLUMNS if name not in _OPTIONAL]
     table = read_frame(path, needed, _TEXT, optional=_OPTIONAL, empty=True)[list(READING_COLUMNS)]
     twice = table[table.duplicated(_KEY)]
