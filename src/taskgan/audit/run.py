@@ -90,7 +90,7 @@ def audit(
         settings: Level, slices, cut, calibration.
         overwrite: Replace an existing audit.
         command: The call, for the page.
-        request: A name for the call (:func:`~taskgan.core.files.request_of`), for ``audit.yaml``.
+        request: A name for the call (:func:`~taskgan.core.artefact.request_digest`), for ``audit.yaml``.
 
     Raises:
         UserError: If there is nobody to judge, an image is unreadable, or an audit is already there.

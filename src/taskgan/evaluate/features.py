@@ -55,7 +55,7 @@ class FeatureCollector:
         return cls(features, slices) if callable(features) else None
 
     def add(self, images: Mapping[tuple[str, str], Array]) -> None:
-        """Look at images (X, Y, Z) by case and name: ``input``, ``clean`` or ``restored``."""
+        """Collect features of images (X, Y, Z) by case and name: ``input``, ``clean`` or ``restored``."""
         volumes = [middle_slices(to_slices(volume), self._slices) for volume in images.values()]
         for (case, image), features in zip(images, read_volumes(self._features, volumes), strict=True):
             self._features_by_image[image][case] = np.asarray(features.mean(axis=0), dtype=np.float32)

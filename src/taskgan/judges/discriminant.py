@@ -23,7 +23,7 @@ from taskgan.networks.gradients import Discriminant
 
 Floats = NDArray[np.float64]
 _AT_ONCE = 256  # volumes
-_MOST = 4096  # volumes that a look is fitted to
+_MOST = 4096  # volumes that it is fitted to while training
 _AXES = 800  # principal ones, of outputs that have more
 _SHRINKAGE = 0.05  # of the covariance within people, towards a sphere
 
@@ -31,7 +31,7 @@ _SHRINKAGE = 0.05  # of the covariance within people, towards a sphere
 def repeated_subjects(train: CleanSlices) -> CleanSlices:
     """About 4096 volumes of people with more than one, whole people, evenly picked; all where nobody has two.
 
-    Enough for a look at how well a discriminant does: the final one is fitted to everybody.
+    Enough to see how well a discriminant does: the final one is fitted to everybody.
     """
     counts = Counter(volume.subject for volume in train)
     people = sorted(name for name, count in counts.items() if count > 1)

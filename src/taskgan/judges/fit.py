@@ -38,7 +38,7 @@ def fit_recogniser(
 
     Batches hold as many of each class; within a class every subject is drawn equally often (or every image, as
     ``settings.sampling`` says), so that neither the cohort's balance nor long volumes decide. The weights kept are
-    those of the best look at the validation subjects (:func:`improves`). Everything random comes from
+    those that read the validation subjects best (:func:`improves`). Everything random comes from
     ``settings.seed``; torch's own generator is put back.
 
     Args:
@@ -48,7 +48,7 @@ def fit_recogniser(
         title: What it is for, e.g. ``task``; shown and recorded.
         device: Where to train; the result stays there.
         target: The property; None is a binary one.
-        keep: File that holds a training which is under way: written at looks at the validation subjects, at most
+        keep: File that holds a training which is under way: written when the validation subjects were read, at most
             once a minute. Where it is there already, that training is gone on with; on the CPU the result then equals
             that of an uninterrupted one to the bit. It stays: whoever keeps the result removes it.
 
@@ -133,7 +133,7 @@ def validate(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> Recogn
 
 
 def improves(metrics: RecogniserMetrics, best: RecogniserMetrics, kind: TaskKind) -> bool:
-    """Whether a look at the validation subjects beats another: by its loss, of an embedding by its AUC.
+    """Whether one reading of the validation subjects beats another: by its loss, of an embedding by its AUC.
 
     The loss of telling a person from 511 others is ln 512 for one descriptor for all, and more for a network that has
     begun to tell people apart and is sure of some mistakes: by that loss the untaught network would be kept.
@@ -189,7 +189,7 @@ def _optimise(
     keep: Path | None,
     figures_now: Callable[[], RecogniserMetrics],
 ) -> WeightsSnapshot:
-    """Steps until there are enough, or no look was better for a while."""
+    """Steps until there are enough, or no validation was better for a while."""
     criterion = course.head if course.head is not None else kind.loss
     network, place = course.network, course.device
     keeper = Checkpointer(course, keep)
@@ -211,7 +211,7 @@ def _optimise(
                 keeper.save_if_due()
             if not _stale(course, settings):
                 bar.advance(loss=loss.item(), validation=_best_score(course.best, kind))
-    assert course.best is not None  # the last step always looks
+    assert course.best is not None  # the last step always validates
     return course.best
 
 
@@ -229,7 +229,7 @@ def _stale(course: RecogniserTrainState, settings: RecogniserSettings) -> bool:
 
 
 def _best_score(best: WeightsSnapshot | None, kind: TaskKind) -> float | str:
-    """What the progress line tells of the best look: by what it is the best."""
+    """What the progress line says of the best validation: by what it is the best."""
     if best is None:
         return "-"
     by_auc = kind.label_from_clean and best.figures.auc is not None

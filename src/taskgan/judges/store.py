@@ -49,7 +49,7 @@ def recogniser_for(
     image counts once, whatever the number of its doses; its scale comes from the degraded image of the first row
     that ``data.select`` leaves.
 
-    A training that was killed goes on from its last look at the validation subjects (a file beside the folder,
+    A training that was killed goes on from its last validation (a file beside the folder,
     written at most once a minute).
 
     Of two processes that ask at once one trains; the other waits, says for whom, and reads the same folder.

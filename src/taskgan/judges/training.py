@@ -24,7 +24,7 @@ _SELDOM_S = 60.0  # what is learnt in a minute need not be kept, and keeping tak
 
 @dataclass(frozen=True)
 class WeightsSnapshot:
-    """One look at the validation subjects.
+    """One validation.
 
     Attributes:
         step: Steps made before it.
@@ -48,8 +48,8 @@ class RecogniserTrainState:
         schedule: Of the learning rate.
         batches: What is drawn next.
         step: Steps made.
-        worse: Looks since the best one.
-        best: The best look.
+        worse: Validations since the best one.
+        best: The best validation.
         seconds: That it took, in all sittings.
     """
 
@@ -139,7 +139,7 @@ class Checkpointer:
         self._began = self._last = time.monotonic()
 
     def save_if_due(self) -> None:
-        """Called after a look at the validation subjects."""
+        """Called after the validation subjects were read."""
         now = time.monotonic()
         self._course.seconds = self._before + now - self._began
         if self._path is not None and now - self._last >= _SELDOM_S:

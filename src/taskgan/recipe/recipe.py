@@ -159,7 +159,7 @@ class Optimiser(Settings):
 
 
 class ValidationSettings(Settings):
-    """Looks at the validation subjects: the best look becomes the model.
+    """Validation: the step that does best on the validation subjects becomes the model.
 
     Attributes:
         every: Steps between looks.
@@ -167,7 +167,7 @@ class ValidationSettings(Settings):
             ``cycle_gan``, whose validation subjects have pairs, Eq. 1).
         patience: Looks without a better value before training stops; 0 never stops early.
         cases: At most this many cases (drawn by the seed); 0 is all.
-        save_every: Steps between checkpoints (a look always saves one).
+        save_every: Steps between checkpoints (a validation always saves one).
     """
 
     every: int = Field(default=500, ge=1)

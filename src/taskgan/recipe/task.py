@@ -162,7 +162,7 @@ class RecogniserSettings(Settings):
             training person differ, a descriptor counts for less (``embedding``; always of ``gradients``).
         precision: Of the arithmetic while it learns: ``32``, ``bf16`` (mixed), or ``auto``, which is
             ``bf16`` where the machine computes in it and ``32`` elsewhere. It always reads in 32 bits.
-        validate_every: Steps between looks at the validation subjects.
+        validate_every: Steps between readings of the validation subjects.
         patience: Looks without a better validation loss before it stops; 0 never stops early.
         seed: Initial weights and order.
         augment: Random changes of the clean slices.

@@ -36,7 +36,7 @@ class MachineChoice:
 
     @classmethod
     def of(cls, values: Any, run: Path) -> "MachineChoice":
-        """What :meth:`dump` gave, from a run's record or checkpoint.
+        """What ``dump`` gave, from a run's record or checkpoint.
 
         Raises:
             UserError: If it is something else.

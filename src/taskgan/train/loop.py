@@ -33,7 +33,7 @@ def train_loop(
     """Make the steps that are left.
 
     Args:
-        session: The run; its standing and networks are changed.
+        session: The run; its state and networks are changed.
         batches: The batches of the steps that are left, in order.
         validation: The validation subjects (first process; None in the others).
         logger: The curves (first process; None in the others).
@@ -79,7 +79,7 @@ def train_loop(
                     state.finished = last or spent
                 if logger is not None:
                     logger.log_row(state.done, row)
-            if border and not last:  # a look of the next phase is not held against this one's best
+            if border and not last:  # the next phase's validation is not held against this one's best
                 state.stale = 0
             if save:
                 session.save()

@@ -142,7 +142,7 @@ def output_metrics(restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
 
 
 class Monitor:
-    """Looks at the figures of every step, in order.
+    """Watches the metrics of every step, in order.
 
     Args:
         recipe: Its ``monitor`` limits, D's loss, the images' bounds.

@@ -187,7 +187,7 @@ class Networks:
         discriminator: D, or None where λ = 0: it is then neither built nor paid for.
         task: T in evaluation mode, or None where nothing is asked of it.
         optimiser: Adam; every group has its network's ``name`` and its full rate ``peak``.
-        weights: What is learnt, by network (the names of :meth:`networks`); a frozen T has none, and in a phase
+        weights: What is learnt, by network (the names of :meth:`by_name`); a frozen T has none, and in a phase
             nobody who does not learn then.
         channels_last: Memory format of images.
         cycle: F and its D, or None where the objective has no way back.
@@ -211,7 +211,7 @@ class Networks:
         return {name: network for name, network in self.by_name().items() if name not in self.weights}
 
     def with_learners(self, names: Collection[str]) -> "Networks":
-        """The same players, of whom only the named ones learn."""
+        """The same networks, of which only the named ones learn."""
         return replace(self, weights={name: w for name, w in self.weights.items() if name in names})
 
     def image_buffers(self) -> dict[str, ImageBuffer]:

@@ -1,4 +1,4 @@
-"""Looks at validation subjects: whole volumes, restored as ``taskgan restore`` does it, in the input's units."""
+"""Validation: whole volumes, restored as ``taskgan restore`` does it, in the input's units."""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ TASK_CLEAN = "val_task_clean"
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """What a look at the validation subjects showed.
+    """What the validation subjects gave.
 
     Attributes:
         metrics: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), where there are conditions

@@ -64,7 +64,7 @@ class Embedding(TaskKind):
         return distance
 
     def decision(self, prediction: Tensor) -> Tensor:
-        """The descriptor itself: an identity is decided by comparing two (see :meth:`entries`)."""
+        """The descriptor itself: an identity is decided by comparing two (see :meth:`readings`)."""
         return prediction
 
     def readings(self, prediction: Tensor, label: Tensor) -> list[OutputReading]:
