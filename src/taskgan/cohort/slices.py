@@ -97,21 +97,21 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
     if clean:
         if pair.clean is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
-        truth = read_volume(pair.clean)
+        truth = read_volume(pair.clean, series=pair.series("clean"))
         _same_shape(truth, source, pair.clean, pair)
         target = to_slices(intensity.apply(truth.data))
     return Case(pair, inputs, target, intensity, source)
 
 
 def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
-    source = read_volume(pair.degraded)
+    source = read_volume(pair.degraded, series=pair.series("degraded"))
     intensity = fit_intensity(data.intensity, source.data, str(pair.degraded))
     channels = [intensity.apply(source.data)]
     for column in data.inputs[1:]:
         path = pair.path(column)
         if path is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no image in the input column {quoted(column)}")
-        extra = read_volume(path)
+        extra = read_volume(path, series=pair.series(column))
         _same_shape(extra, source, path, pair)
         if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
             raise UserError(f"{path} has another affine than {pair.degraded.name}, expected images on one grid")
