@@ -20,7 +20,10 @@ def restore(
         ),
     ],
     inputs: Annotated[
-        list[Path], typer.Argument(help="NIfTI files or photos, folders of them, or a cohort's pairs.csv.")
+        list[Path],
+        typer.Argument(
+            help="NIfTI files, photos or DICOM series, folders of them, a DICOMDIR, or a cohort's pairs.csv."
+        ),
     ],
     out: Annotated[
         Path,
@@ -56,7 +59,7 @@ def restore(
     ] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Apply a model: same grid, affine, units and scale as the input."""
+    """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")

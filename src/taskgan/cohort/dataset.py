@@ -77,7 +77,7 @@ class TrainingSlices:
         targets = targets or Targets.for_table(Target(), pairs)
         self._by_class = targets.kind.by_class
         self._neighbours = data.neighbours
-        sizes = [read_shape(pair.degraded)[0][:3] for pair in self._rows]
+        sizes = [read_shape(pair.degraded, series=pair.series("degraded"))[0][:3] for pair in self._rows]
         self.shape = (max(s[0] for s in sizes), max(s[1] for s in sizes))
         self.scales = np.ones(len(sizes))
         self.voxel_sizes = np.ones((len(sizes), 3))

@@ -65,11 +65,11 @@ def is_image_name(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """File name without ``.nii``, ``.nii.gz`` or a photo's suffix."""
+    """File name without ``.nii``, ``.nii.gz`` or a photo's suffix; of a folder of DICOM files its whole name."""
     for suffix in SUFFIXES:
         if path.name.endswith(suffix):
             return path.name[: -len(suffix)]
-    return path.stem
+    return path.stem if is_photo_name(path) else path.name
 
 
 def sidecar(path: Path) -> Path:
@@ -78,7 +78,7 @@ def sidecar(path: Path) -> Path:
 
 
 def read_volume(path: Path, *, finite: bool = True, series: str = "") -> Volume:
-    """Read a 3D NIfTI file (a last axis of length one is dropped), a photo (luminance) or DICOM series.
+    """Read a 3D NIfTI file (a last axis of length one is dropped), a photo or a DICOM series.
 
     A series is turned to the axis order nearest to RAS by flips and swaps, so that its slices are axial.
 
@@ -102,8 +102,8 @@ def read_volume(path: Path, *, finite: bool = True, series: str = "") -> Volume:
         return Volume(*nearest_ras(values, affine), None, notes=found.notes)
     if not path.name.endswith(SUFFIXES):
         raise UserError(
-            f"{path} is not a NIfTI image, a DICOM series or a photo: expected a folder of DICOM files, or a name that "
-            "ends in .nii, .nii.gz, .png, .jpg, .tif or .bmp"
+            f"{path} is not a NIfTI image, a DICOM series or a photo: expected a folder of DICOM files, or a name "
+            "that ends in .nii, .nii.gz, .png, .jpg, .tif or .bmp"
         )
     try:
         image = load_nifti(path)
@@ -135,6 +135,18 @@ def is_dicom(path: Path) -> bool:
     from taskgan.images.dicom.frames import has_dicom
 
     return path.is_dir() or (path.is_file() and has_dicom(path))
+
+
+def from_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
+    """Undo :func:`nearest_ras`.
+
+    Args:
+        data: (X, Y, Z), axes nearest to right, anterior, superior.
+        affine: Voxel to world of the image as it was before.
+    """
+    ras = nib.orientations.axcodes2ornt("RAS")
+    turn = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
+    return np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
 
 
 def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:

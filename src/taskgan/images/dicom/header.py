@@ -136,7 +136,7 @@ def scaling(dataset: Any, find: Find, frame: int | None, part: str) -> Scaling:
         return Scaling(1.0 / scale, intercept / ((slope or 1.0) * scale), "the Philips scale slope")
     if slope is None and not intercept and mapping is not None:
         return Scaling(mapping[0], mapping[1], "RealWorldValueMapping")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if mapping is not None and not math.isclose(mapping[0], slope or 1.0, rel_tol=1e-6):
         notes = (
             f"a RealWorldValueMapping (slope {mapping[0]:g}, {mapping[2] or 'no unit'}) that is not used: values are "

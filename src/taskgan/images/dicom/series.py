@@ -99,9 +99,7 @@ def read_series(place: Path, pick: SeriesFilter) -> tuple[NDArray[np.float32], N
 
 def find_series(place: Path, pick: SeriesFilter) -> Series:
     """:func:`read_series` from the headers alone."""
-    files = tuple(dicom_files(place))
-    stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    candidates = _all_frames(files, stamps)
+    candidates = _folder_frames(place)
     if not candidates:
         raise UserError(f"{place} holds no DICOM image")
     members = _one_series(candidates, pick.series, place)
@@ -127,11 +125,12 @@ def _check_modality(frame: Frame, expected: str, place: Path) -> None:
         )
 
 
-def list_series(place: Path) -> list[tuple[Path, str]]:
+def list_series(place: Path) -> list[tuple[Path, str, str]]:
     """The series in a folder and below it, in a multi-frame file, or of a DICOMDIR.
 
     Returns:
-        Folder (or file) and unique identifier of each, by folder and number.
+        Folder (or file), unique identifier and number of each, by folder and number. What is no slice, such as a
+        screen shot, is left out.
 
     Raises:
         UserError: If files are damaged, or a DICOMDIR names one that is not there.
@@ -146,11 +145,19 @@ def list_series(place: Path) -> list[tuple[Path, str]]:
         folders = [path for path in sorted(below) if has_dicom(path)]
     listed: dict[tuple[Path, str], str] = {}
     for folder in folders:
-        files = tuple(dicom_files(folder))
-        for frame in _all_frames(files, tuple((f.stat().st_size, f.stat().st_mtime_ns) for f in files)):
+        try:
+            frames = _folder_frames(folder)
+        except NotASlice:
+            continue
+        for frame in frames:
             uid, number, _ = frame.series
             listed.setdefault((folder, uid), number)
-    return sorted(listed, key=lambda key: (key[0], listed[key].zfill(12), key[1]))
+    return [(*key, listed[key]) for key in sorted(listed, key=lambda key: (key[0], listed[key].zfill(12), key[1]))]
+
+
+def _folder_frames(place: Path) -> tuple[Frame, ...]:
+    files = tuple(dicom_files(place))
+    return _all_frames(files, tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files))
 
 
 def _directory_folders(directory: Path) -> list[Path]:
