@@ -16,6 +16,8 @@ from small_models import write
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Failed, UserError
 from taskgan.images.dicom.derive import decimal_slope
+from taskgan.images.dicom.series import SeriesFilter, find_series
+from taskgan.images.dicom.suv import suv_factor
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.model.folder import read_model
 from taskgan.model.restorer import Restorer
@@ -140,6 +142,10 @@ def test_a_study_and_a_table_of_series(model: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         read_volume(tmp_path / "out" / "a").data, read_volume(tmp_path / "alone" / "a").data
     )
+    for number in (4, 5):  # two series of one folder
+        derived, before = tmp_path / "out" / f"both_{number}", read_volume(study / "both", series=str(number)).data
+        image = Restorer.from_folder(model, precision="32").restore_volume(before).image
+        np.testing.assert_allclose(read_volume(derived).data, image, atol=float(image.max()) / 65535)
     (study / "pairs.csv").write_text(f"case,degraded,degraded_series\nx.1,both,{uid(5)}\ny,a,\n")
     restore(model, [study / "pairs.csv"], tmp_path / "table", precision="32")
     first, second = slices(tmp_path / "out" / "both_5"), slices(tmp_path / "table" / "x.1")
@@ -230,3 +236,16 @@ def test_others_read_the_derived_series_and_have_no_more_against_it(model: Path,
         assert not errors("dcentvfy", *sorted(derived.iterdir())) - errors("dcentvfy", *sorted(source.iterdir()))
     if not ran:
         pytest.skip("neither dcm2niix nor dciodvfy (dicom3tools) is installed")
+
+
+def test_suv_of_source_and_restoration_agree_and_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_pet(tmp_path / "pet", stored(), AFFINE)
+    restore(model, [source], tmp_path / "out", precision="32", suv=True)
+    assert "maximum SUV (body weight)" in capsys.readouterr().out
+    factors = [suv_factor(find_series(p, SeriesFilter())) for p in (source, tmp_path / "out" / "pet")]
+    assert factors[0] == factors[1] > 0
+    bare = write_pet(tmp_path / "bare", stored(), AFFINE, PatientWeight="")
+    restore(model, [bare], tmp_path / "other", precision="32", suv=True)
+    assert "bare: no SUV, it has no PatientWeight" in capsys.readouterr().out

@@ -41,6 +41,9 @@ def restore(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
+    suv: Annotated[
+        bool, typer.Option("--suv", help="Of PET series: say the body-weight SUV, or why there is none.")
+    ] = False,
     maps: Annotated[bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")] = False,
     protocol: Annotated[
         Path | None,
@@ -87,6 +90,7 @@ def restore(
         conditions=conditions or (),
         batch_size=batch_size,
         precision=precision,
+        suv=suv,
         overwrite=overwrite,
     )
 

@@ -169,6 +169,8 @@ def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
         data: Its input columns.
     """
     marks = {"SourceChecksum": checksum(pair.degraded)}
+    if series := pair.series("degraded"):
+        marks["SourceSeries"] = series
     further = input_files(pair, data)[1:]
     if further:
         marks["FurtherInputsChecksum"] = value_digest({"files": [checksum(path) if path else "" for path in further]})

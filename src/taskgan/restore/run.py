@@ -32,7 +32,7 @@ from taskgan.restore.record import (
     restored_sidecar,
     write_image_sidecar,
 )
-from taskgan.restore.series import source_series, write_restored_series
+from taskgan.restore.series import source_series, suv_sentence, write_restored_series
 
 
 def check_output_format(job: Job) -> None:
@@ -80,6 +80,7 @@ def restore(
     batch_size: int = 4,
     precision: str = "auto",
     threads: int = 0,
+    suv: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -107,6 +108,7 @@ def restore(
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
+        suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
     Returns:
@@ -137,7 +139,10 @@ def restore(
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
     jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
     with locked(out, "the restored images", beside=is_image_name(out)):
-        return _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        for job in jobs if suv else ():
+            say(suv_sentence(job))
+    return out
 
 
 def _restore_jobs(

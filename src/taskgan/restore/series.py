@@ -7,10 +7,12 @@ import numpy as np
 
 from taskgan import __version__
 from taskgan.cohort.slices import input_files
+from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
 from taskgan.images.dicom.derive import Derivation, write_derived
 from taskgan.images.dicom.series import Series, SeriesFilter, find_series
-from taskgan.images.volumes import from_ras
+from taskgan.images.dicom.suv import suv_factor
+from taskgan.images.volumes import from_ras, read_volume
 from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import Array, RestoredVolume
 from taskgan.restore.inputs import Job
@@ -20,6 +22,22 @@ from taskgan.restore.origin import AppliedSettings
 def source_series(job: Job) -> Series:
     """The degraded series of a job, from its headers."""
     return find_series(job.pair.degraded, SeriesFilter(job.pair.series("degraded")))
+
+
+def suv_sentence(job: Job) -> str:
+    """Body-weight SUV of a series and of its restoration, or one sentence why there is none."""
+    place = job.pair.degraded
+    if not job.is_dicom or not job.target.is_dir():
+        return f"{place}: no SUV, it is no restored DICOM series"
+    try:
+        figures = []
+        for folder, series in ((place, job.pair.series("degraded")), (job.target, "")):
+            values = read_volume(folder, series=series).data
+            factor = suv_factor(find_series(folder, SeriesFilter(series)))
+            figures.append(f"{factor * float(values.max()):.4g}")
+    except UserError as error:
+        return f"{place}: no SUV, {error}"
+    return f"{place}: maximum SUV (body weight) {figures[1]} g/ml, of the input {figures[0]}; factor {factor:.6g}"
 
 
 def write_restored_series(
