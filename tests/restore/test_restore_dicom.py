@@ -15,8 +15,8 @@ from dicom_files import uid, write_enhanced, write_pet, write_series
 from small_models import write
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Failed, UserError
-from taskgan.images.dicom.derive import decimal_slope
-from taskgan.images.dicom.series import SeriesFilter, find_series
+from taskgan.images.dicom.derive import Derivation, decimal_slope, write_derived
+from taskgan.images.dicom.series import SeriesFilter, find_series, read_series
 from taskgan.images.dicom.suv import suv_factor
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.model.folder import read_model
@@ -122,7 +122,11 @@ def test_an_enhanced_file_becomes_classic_instances(model: Path, tmp_path: Path)
         read_volume(tmp_path / "out" / "mr.dcm").data, image, atol=max(float(d.RescaleSlope) for d in derived)
     )
     first = derived[0]
-    assert (first.SOPClassUID, first.ScanningSequence) == ("1.2.840.10008.5.1.4.1.1.4", "SE")
+    assert (first.SOPClassUID, first.ImageType[0]) == ("1.2.840.10008.5.1.4.1.1.4", "DERIVED")
+    assert list(first.ScanningSequence) == ["SE", "IR"]
+    if shutil.which("dciodvfy"):  # the made-up file lacks much, but what is mapped is right
+        said = "".join(errors("dciodvfy", next((tmp_path / "out" / "mr.dcm").iterdir())))
+        assert not any(name in said for name in ("ImageType", "InversionTime", "ScanningSequence", "EchoTime"))
     assert (float(first.EchoTime), float(first.InversionTime), float(first.RepetitionTime)) == (21, 600, 4350)
     numbers = {int(d.SourceImageSequence[0].ReferencedFrameNumber) for d in derived}
     assert numbers == {1, 2, 3, 4, 5} == {int(d.InstanceNumber) for d in derived}
@@ -199,6 +203,21 @@ def test_notes_of_the_reader_reach_sidecar_and_comments(model: Path, tmp_path: P
     first = slices(tmp_path / "out" / "pet")[0]
     assert note in first.ImageComments
     assert "PixelPaddingValue" not in first
+
+
+def test_values_below_zero_are_signed_in_all_slices(tmp_path: Path) -> None:
+    write_series(tmp_path / "t1", stored(), AFFINE, **MR)
+    series = find_series(tmp_path / "t1", SeriesFilter())
+    values = np.random.default_rng(0).normal(5, 1, (17, 14, 5)).astype(np.float32)
+    values[0, 0, 2] = -7
+    write_derived(tmp_path / "out", series, values, Derivation("m", "d", "k", "1", contrast="synthetic T2w"))
+    derived = slices(tmp_path / "out")
+    assert {d.PixelRepresentation for d in derived} == {1}
+    assert {d.ScanningSequence for d in derived} == {"RM"}
+    assert not derived[0].EchoTime
+    back, _, _ = read_series(tmp_path / "out", SeriesFilter())
+    slopes = np.array([float(d.RescaleSlope) for d in derived])
+    assert (np.abs(back - values) <= slopes / 2 * (1 + 1e-4)).all()
 
 
 @pytest.mark.parametrize(("peak", "most"), [(1.0, 65535), (123456.789, 32767), (1e-38, 65535), (3e38, 32767)])

@@ -57,9 +57,9 @@ def as_classic(source: Any, index: int) -> Any:
     for keyword in ("SliceThickness", "RepetitionTime", "MRAcquisitionType", "ScanOptions", "PatientOrientation"):
         if keyword not in new:
             setattr(new, keyword, None)
-    frame_type = find("MRImageFrameTypeSequence", "FrameType")
-    if frame_type is not None:
-        new.ImageType = [str(word) for word in frame_type]
+    kind = find("MRImageFrameTypeSequence", "FrameType") or getattr(source, "ImageType", None) or ()
+    words = [kind] if isinstance(kind, str) else [str(word) for word in kind]
+    new.ImageType = [*words, *("ORIGINAL", "PRIMARY", "OTHER")[len(words) :]]
     new.ScanningSequence, new.SequenceVariant = _scanning(source, find), _variant(find)
     when = str(find("FrameContentSequence", "FrameAcquisitionDateTime") or getattr(source, "AcquisitionDateTime", ""))
     if len(when) >= 14:
@@ -81,7 +81,7 @@ def _without_frames(source: Any) -> Any:
 def _scanning(source: Any, find: Any) -> list[str]:
     """ScanningSequence; RM (research mode) where the file does not say."""
     sequence = list(_PULSES.get(str(getattr(source, "EchoPulseSequence", "") or ""), []))
-    inverted = find("MRModifierSequence", "InversionRecovery") == "YES"
+    inverted = find("MRModifierSequence", "InversionRecovery") == "YES" or delay_ms(find) is not None
     planar = find("", "EchoPlanarPulseSequence") == "YES"
     return [*sequence, *["IR"] * inverted, *["EP"] * planar] or ["RM"]
 

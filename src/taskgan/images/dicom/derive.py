@@ -96,8 +96,9 @@ def write_derived(folder: Path, series: Series, values: NDArray[np.float32], der
         UserError: If the source's headers cannot be written.
     """
     encoded = []
+    signed = bool(values.min() < 0)  # one representation for a series
     for frame, plane in zip(series.frames, np.moveaxis(values, 2, 0), strict=True):
-        dataset = derived_dataset(frame, plane.T, derivation)
+        dataset = derived_dataset(frame, plane.T, derivation, signed=signed)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of values of the source's that are sloppy
@@ -111,20 +112,21 @@ def write_derived(folder: Path, series: Series, values: NDArray[np.float32], der
             (partial / f"IM{number:04d}.dcm").write_bytes(content)
 
 
-def derived_dataset(frame: Frame, plane: NDArray[np.float32], derivation: Derivation) -> Any:
+def derived_dataset(frame: Frame, plane: NDArray[np.float32], derivation: Derivation, *, signed: bool) -> Any:
     """The data set of one slice.
 
     Args:
         frame: Its source.
         plane: (rows, columns), restored.
         derivation: What was done.
+        signed: Whether values below 0 can be stored.
     """
     source = _header(frame)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         new = copy.deepcopy(source) if frame.index is None else as_classic(source, frame.index)
         _remove_untrue(new, frame)
-        _set_pixels(new, plane)
+        _set_pixels(new, plane, signed)
         _set_identity(new, source, frame, derivation)
         if derivation.contrast:
             _set_contrast(new)
@@ -151,9 +153,8 @@ def _remove_untrue(new: Any, frame: Frame) -> None:
             del new[element.tag]
 
 
-def _set_pixels(new: Any, plane: NDArray[np.float32]) -> None:
+def _set_pixels(new: Any, plane: NDArray[np.float32], signed: bool) -> None:
     """Values as 16-bit numbers and the slope that the DS string says: |value − stored · slope| ≤ slope / 2."""
-    signed = bool(plane.min() < 0)
     slope = decimal_slope(float(np.abs(plane.astype(np.float64)).max()), 32767 if signed else 65535)
     stored = np.rint(plane.astype(np.float64) / float(slope))
     new.Rows, new.Columns = plane.shape
@@ -215,7 +216,7 @@ def _set_identity(new: Any, source: Any, frame: Frame, derivation: Derivation) -
 
 def _set_contrast(new: Any) -> None:
     """A contrast that no sequence measured has none of its parameters; attributes of type 2 stay, empty."""
-    for keyword in _CONTRAST:
+    for keyword in (*_CONTRAST, *_WINDOW):
         if keyword in new:
             delattr(new, keyword)
     new.ScanningSequence, new.SequenceVariant = "RM", "NONE"
