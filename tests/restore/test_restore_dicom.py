@@ -268,3 +268,23 @@ def test_suv_of_source_and_restoration_agree_and_is_said(
     bare = write_pet(tmp_path / "bare", stored(), AFFINE, PatientWeight="")
     restore(model, [bare], tmp_path / "other", precision="32", suv=True)
     assert "bare: no SUV, it has no PatientWeight" in capsys.readouterr().out
+
+
+def test_a_page_of_a_series_is_a_pdf_in_its_study(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib (extra report) is not installed")
+    source = write_pet(tmp_path / "pet", stored(), AFFINE)
+    restore(model, [source], tmp_path / "out", precision="32", pdf=True)
+    path = tmp_path / "out" / "pet_page.dcm"
+    page, first = pydicom.dcmread(path), slices(tmp_path / "out" / "pet")[0]
+    assert (page.Modality, page.StudyInstanceUID) == ("DOC", first.StudyInstanceUID)
+    assert page.EncapsulatedDocument.startswith(b"%PDF")
+    assert len(page.EncapsulatedDocument) - page.EncapsulatedDocumentLength in (0, 1)
+    content = path.read_bytes()
+    restore(model, [source], tmp_path / "out", precision="32", pdf=True)
+    assert path.read_bytes() == content
+    if shutil.which("dciodvfy"):
+        assert not errors("dciodvfy", path)
+    nib.save(nib.Nifti1Image(stored().astype("f4"), AFFINE), tmp_path / "x.nii")
+    with pytest.raises(UserError, match="x.nii is no DICOM series"):
+        restore(model, [tmp_path / "x.nii"], tmp_path / "no", pdf=True)
+    assert not (tmp_path / "no").exists()

@@ -44,6 +44,9 @@ def restore(
     suv: Annotated[
         bool, typer.Option("--suv", help="Of PET series: say the body-weight SUV, or why there is none.")
     ] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Of DICOM: add a page (input, restored, difference) to the study.")
+    ] = False,
     maps: Annotated[bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")] = False,
     protocol: Annotated[
         Path | None,
@@ -91,6 +94,7 @@ def restore(
         batch_size=batch_size,
         precision=precision,
         suv=suv,
+        pdf=pdf,
         overwrite=overwrite,
     )
 

@@ -23,6 +23,7 @@ from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.tiles import restore_case
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
 from taskgan.restore.origin import Origin
+from taskgan.restore.page import write_page
 from taskgan.restore.record import (
     RestorationProgress,
     RestorationRecord,
@@ -81,6 +82,7 @@ def restore(
     precision: str = "auto",
     threads: int = 0,
     suv: bool = False,
+    pdf: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -108,6 +110,8 @@ def restore(
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
+        pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
+            vouches for.
         suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
@@ -138,8 +142,12 @@ def restore(
         restorer.check_samples(samples)
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
     jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
+    if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
+        raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
     with locked(out, "the restored images", beside=is_image_name(out)):
         _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        for job in jobs if pdf else ():
+            say(f"{write_page(job)}: a page of {job.case}")
         for job in jobs if suv else ():
             say(suv_sentence(job))
     return out
