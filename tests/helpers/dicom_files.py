@@ -9,6 +9,7 @@ pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed")
 
 CLASSIC = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED = "1.2.840.10008.5.1.4.1.1.4.1"
+PET = "1.2.840.10008.5.1.4.1.1.128"
 EXPLICIT = "1.2.840.10008.1.2.1"
 ROOT = "1.2.826.0.1.3680043.8.498."
 
@@ -90,6 +91,59 @@ def write_series(folder: Path, stored: np.ndarray, affine: np.ndarray, *, series
         # Neither the names nor the files' order tells where a slice lies.
         name = f"IM{series:03d}_{(7 * k + 3) % stored.shape[2]:03d}_{k}.dcm"
         dataset.save_as(folder / name, enforce_file_format=True)
+
+
+def pet_header(k: int, slices: int) -> dict[str, object]:
+    """What classic PET needs besides, of slice k; values that a validator has nothing against."""
+    drug = item(
+        Radiopharmaceutical="Florbetaben", RadiopharmaceuticalStartTime="101500", RadionuclideTotalDose="300000000",
+        RadionuclideHalfLife="6586.2", RadionuclidePositronFraction="0.97",
+        RadionuclideCodeSequence=_code("C-111A1", "SRT", "^18^Fluorine"),
+        RadiopharmaceuticalCodeSequence=_code("C-E0273", "SRT", "Florbetaben F^18^"),
+        AdministrationRouteCodeSequence=_code("G-D101", "SNM3", "Intravenous route"),
+    )  # fmt: skip
+    return {
+        **dict.fromkeys(("StudyID", "AccessionNumber", "PatientOrientation", "Laterality", "PatientSex"), ""),
+        **dict.fromkeys(("PatientBirthDate", "ReferringPhysicianName", "PositionReferenceIndicator"), ""),
+        "SOPClassUID": PET, "Modality": "PT", "ImageType": ["ORIGINAL", "PRIMARY"], "StudyInstanceUID": uid(1, 1),
+        "StudyTime": "100000", "SeriesDate": "20200102", "SeriesTime": "114500", "AcquisitionDate": "20200102",
+        "AcquisitionTime": "114500", "ContentDate": "20200102", "ContentTime": "115000", "PatientWeight": "70",
+        "PatientSize": "1.75", "Manufacturer": "SIEMENS", "PatientPosition": "HFS", "InstanceNumber": k + 1,
+        "AcquisitionNumber": 1, "ImageIndex": k + 1, "Units": "BQML", "CountsSource": "EMISSION",
+        "SeriesType": ["STATIC", "IMAGE"], "NumberOfSlices": slices, "CorrectedImage": ["DECY", "ATTN", "SCAT"],
+        "DecayCorrection": "START", "CollimatorType": "NONE", "FrameReferenceTime": "300000", "DecayFactor": "1.02",
+        "ActualFrameDuration": "600000", "RescaleIntercept": "0", "RescaleSlope": decimal([0.5 + 0.1 * k])[0],
+        "ScatterCorrectionMethod": "model", "AttenuationCorrectionMethod": "CT", "RandomsCorrectionMethod": "DLYD",
+        "ReconstructionMethod": "OSEM", "EnergyWindowRangeSequence": item(
+            EnergyWindowLowerLimit="435", EnergyWindowUpperLimit="650"
+        ),
+        "RadiopharmaceuticalInformationSequence": drug, "PatientOrientationCodeSequence": _recumbent(),
+        "PatientGantryRelationshipCodeSequence": _code("F-10470", "SRT", "headfirst"),
+    }  # fmt: skip
+
+
+def _code(value: str, scheme: str, meaning: str):
+    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
+
+
+def _recumbent():
+    sequence = _code("F-10450", "SRT", "recumbent")
+    sequence[0].PatientOrientationModifierCodeSequence = _code("F-10340", "SRT", "supine")
+    return sequence
+
+
+def write_pet(folder: Path, stored: np.ndarray, affine: np.ndarray, **header) -> Path:
+    """A classic PET series with a slope of its own in every slice; :func:`write_series` has the arguments."""
+    write_series(folder, stored, affine, **header)
+    for path in folder.iterdir():
+        k = int(path.stem.rsplit("_", 1)[1])
+        dataset = pydicom.dcmread(path)
+        for name, value in pet_header(k, stored.shape[2]).items():
+            if name not in header:
+                setattr(dataset, name, value)
+        dataset.file_meta.MediaStorageSOPClassUID = PET
+        dataset.save_as(path, enforce_file_format=True)
+    return folder
 
 
 def item(**values):

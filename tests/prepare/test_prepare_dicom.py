@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dicom_files import uid, write_series
+from dicom_files import PET, uid, write_series
 from exported import AFFINE, SHAPE, Export, save
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import Problems
@@ -81,6 +81,60 @@ def test_frames_of_reference_decide_whether_resampling_is_allowed(both, tmp_path
         else:
             with pytest.raises(Problems, match="have different DICOM frames of reference: register one"):
                 prepare_mr(dicom.table(), tmp_path / "d", settings)
+
+
+def test_times_of_the_table_are_held_against_the_header(both, tmp_path, capsys):
+    dicom, _ = both
+    for row in dicom.rows:
+        if row["role"] == "input":
+            row["te_ms"] = 22 if row["echo"] == 1 else 120
+    prepare_mr(dicom.table("te_ms"), tmp_path / "c", MrPreparation())
+    notes = capsys.readouterr().out
+    assert "EchoTime 95 ms in its header and te_ms 120 in the table" in notes
+    assert "te_ms 22 in the table" not in notes  # a nominal time
+
+
+def test_swapped_delays_are_noted(both, tmp_path, capsys):
+    dicom, _ = both
+    files = sorted((dicom.folder / "mdme").iterdir())
+    for file in files:
+        name = "d150" if int(file.name.split("_")[0]) <= 4 else "d4200"
+        (dicom.folder / name).mkdir(exist_ok=True)
+        file.rename(dicom.folder / name / file.name)
+    for row in dicom.rows:
+        if row["role"] == "input":
+            row["path"] = "d4200" if row["delay_ms"] == 150 else "d150"
+    prepare_mr(dicom.table(), tmp_path / "c", MrPreparation())
+    notes = capsys.readouterr().out
+    assert "d4200 has InversionTime 4200 ms in its header and delay_ms 150 in the table" in notes
+    assert "d150 has InversionTime 150 ms in its header and delay_ms 4200 in the table" in notes
+
+
+def test_two_targets_of_one_dual_echo_series(both, tmp_path):
+    dicom, _ = both
+    dicom.rows = [row for row in dicom.rows if row["role"] == "input"]
+    rng = np.random.default_rng(2)
+    for number, te in enumerate(("15", "90")):
+        write_series(dicom.folder / "new", rng.integers(1, 900, SHAPE).astype(np.uint16), AFFINE, series=3,
+                     EchoTime=te, **SIEMENS)  # fmt: skip
+        (dicom.folder / "dual").mkdir(exist_ok=True)
+        for file in (dicom.folder / "new").iterdir():
+            file.rename(dicom.folder / "dual" / f"{number}_{file.name}")
+    dicom.add("A", "dual", "target", name="PDw", echo=1)
+    dicom.add("A", "dual", "target", name="T2w", te_ms=90)
+    pairs = read_pairs(prepare_mr(dicom.table("te_ms"), tmp_path / "c", MrPreparation()))
+    echoes = {pair.columns["contrast"]: read_sidecar(pair.clean)["EchoTime"] for pair in pairs}
+    assert echoes == {"PDw": 0.015, "T2w": 0.09}
+
+
+def test_pet_is_no_t1w(both, tmp_path):
+    dicom, _ = both
+    for file in (dicom.folder / "flair").iterdir():
+        file.unlink()
+    data = np.random.default_rng(1).integers(1, 900, SHAPE).astype(np.uint16)
+    write_series(dicom.folder / "flair", data, AFFINE, series=2, Modality="PT", SOPClassUID=PET)
+    with pytest.raises(Problems, match="flair is PT by its DICOM header .*expected MR"):
+        prepare_mr(dicom.table(), tmp_path / "c", MrPreparation())
 
 
 def test_a_part_that_the_header_contradicts(both, tmp_path):

@@ -360,7 +360,11 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(model: Path, tmp_path: Pa
     cases = [
         ([], tmp_path / "o", "nothing to restore"),
         ([tmp_path / "nowhere.nii.gz"], tmp_path / "o", "nowhere.nii.gz does not exist"),
-        ([tmp_path / "void"], tmp_path / "o", "void holds no NIfTI image, no photo and no pairs.csv"),
+        (
+            [tmp_path / "void"],
+            tmp_path / "o",
+            "void holds no NIfTI image, no DICOM series, no photo and no",
+        ),
         ([tmp_path / "file.txt"], tmp_path / "o", "file.txt is not a NIfTI image"),
         (
             [tmp_path / "file.txt"],

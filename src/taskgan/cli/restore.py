@@ -20,7 +20,10 @@ def restore(
         ),
     ],
     inputs: Annotated[
-        list[Path], typer.Argument(help="NIfTI files or photos, folders of them, or a cohort's pairs.csv.")
+        list[Path],
+        typer.Argument(
+            help="NIfTI files, photos or DICOM series, folders of them, a DICOMDIR, or a cohort's pairs.csv."
+        ),
     ],
     out: Annotated[
         Path,
@@ -38,6 +41,12 @@ def restore(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
+    suv: Annotated[
+        bool, typer.Option("--suv", help="Of PET series: say the body-weight SUV, or why there is none.")
+    ] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Of DICOM: add a page (input, restored, difference) to the study.")
+    ] = False,
     maps: Annotated[bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")] = False,
     protocol: Annotated[
         Path | None,
@@ -56,7 +65,7 @@ def restore(
     ] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Apply a model: same grid, affine, units and scale as the input."""
+    """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")
@@ -84,6 +93,8 @@ def restore(
         conditions=conditions or (),
         batch_size=batch_size,
         precision=precision,
+        suv=suv,
+        pdf=pdf,
         overwrite=overwrite,
     )
 

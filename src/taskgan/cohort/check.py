@@ -108,13 +108,13 @@ def _image_problems(pair: Pair, columns: tuple[str, ...], summarise: "_Summarise
             problems.append(f"{where} names no {name} image")
     if mask is not None and needed and (path := pair.path(mask)) is not None:
         paths[mask] = path
-    if paths.get("clean") == pair.degraded:
+    if paths.get("clean") == pair.degraded and pair.series("clean") == pair.series("degraded"):
         problems.append(f"{where} names {pair.degraded} as both degraded and clean image")
     summaries: dict[str, _ImageSummary] = {}
     for name, path in paths.items():
         role = name if name in ("degraded", "clean") else "mask" if name == mask else "input"
         try:
-            summaries[name] = summarise(path, role if needed else "header")
+            summaries[name] = summarise(path, role if needed else "header", pair.series(name))
         except UserError as error:
             problems.append(f"{where}: {error}")
     return (
@@ -133,18 +133,18 @@ class _ImageSummary:
     problem: str = ""
 
 
-_Summarise = Callable[[Path, str], _ImageSummary]
+_Summarise = Callable[[Path, str, str], _ImageSummary]
 
 
 def _summariser(data: Data, targets: Targets | None) -> _Summarise:
     """What an image is like; one that many rows name (an acquisition of several contrasts) is read once."""
 
     @cache
-    def summarise(path: Path, role: str) -> _ImageSummary:
+    def summarise(path: Path, role: str, series: str) -> _ImageSummary:
         """What one file is like in one role; read once."""
         if role == "header":
-            return _header(path)
-        volume = read_volume(path)
+            return _header(path, series)
+        volume = read_volume(path, series=series)
         return _ImageSummary(volume.data.shape, volume.affine, _value_problem(volume.data, path, role, data, targets))
 
     return summarise
@@ -165,8 +165,8 @@ def _value_problem(image: NDArray[np.float32], path: Path, role: str, data: Data
     return ""
 
 
-def _header(path: Path) -> _ImageSummary:
-    shape, affine = read_shape(path)
+def _header(path: Path, series: str) -> _ImageSummary:
+    shape, affine = read_shape(path, series=series)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3:

@@ -16,7 +16,7 @@ from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import condition_of, one_hot, with_condition_planes
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampling import BalancedSampler, ConditionSchedule
-from taskgan.cohort.slices import Case, input_files, load_case, with_neighbours
+from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, with_neighbours
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
@@ -77,7 +77,7 @@ class TrainingSlices:
         targets = targets or Targets.for_table(Target(), pairs)
         self._by_class = targets.kind.by_class
         self._neighbours = data.neighbours
-        sizes = [read_shape(pair.degraded)[0][:3] for pair in self._rows]
+        sizes = [read_shape(pair.degraded, series=pair.series("degraded"))[0][:3] for pair in self._rows]
         self.shape = (max(s[0] for s in sizes), max(s[1] for s in sizes))
         self.scales = np.ones(len(sizes))
         self.voxel_sizes = np.ones((len(sizes), 3))
@@ -281,9 +281,9 @@ class Steps(Dataset[Batch]):
 
 def _rows_by_inputs(rows: Sequence[Pair], data: Data) -> list[list[int]]:
     """Numbers of the rows that name the same input files, in the order of the rows."""
-    numbers: dict[tuple[Path | None, ...], list[int]] = {}
+    numbers: dict[Acquisition, list[int]] = {}
     for number, pair in enumerate(rows):
-        numbers.setdefault(input_files(pair, data), []).append(number)
+        numbers.setdefault(acquisition(pair, data), []).append(number)
     return list(numbers.values())
 
 

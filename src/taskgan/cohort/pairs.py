@@ -56,6 +56,10 @@ class Pair:
         text = self.columns.get(column, "").strip()
         return self.folder / text if text else None
 
+    def series(self, column: str) -> str:
+        """Which series of a column's DICOM folder, as ``<column>_series`` says; empty where it does not."""
+        return self.columns.get(f"{column}_series", "").strip()
+
 
 @dataclass(frozen=True)
 class Pairs:

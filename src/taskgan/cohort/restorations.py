@@ -94,7 +94,7 @@ def _check_sources(images: dict[str, Path], pairs: Pairs) -> None:
     """Two cohorts may call their subjects alike: an image that says what it was made from is believed."""
     for pair in pairs:
         was = read_sidecar(images[pair.case]).get("SourceChecksum") if pair.case in images else None
-        if was and pair.degraded.is_file() and was != checksum(pair.degraded):
+        if was and pair.degraded.exists() and was != checksum(pair.degraded):
             raise UserError(
                 f"{images[pair.case]} was restored from another image than {pair.degraded}; "
                 "expected the cohort that it was restored from"

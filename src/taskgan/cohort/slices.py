@@ -18,6 +18,7 @@ from taskgan.images.volumes import Volume, read_volume
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
+Acquisition = tuple[tuple[Path | None, str], ...]
 AFFINE_MM = 1e-3  # what writing an affine as a quaternion can cost
 
 
@@ -72,8 +73,14 @@ class Case:
 
 
 def input_files(pair: Pair, data: Data) -> tuple[Path | None, ...]:
-    """The files of a row's inputs, by which rows of one acquisition (and several contrasts) know each other."""
+    """The files of a row's inputs, DICOM series as folders."""
     return (pair.degraded, *(pair.path(column) for column in data.inputs[1:]))
+
+
+def acquisition(pair: Pair, data: Data) -> Acquisition:
+    """Files of a row's inputs and the series in them, by which rows of one acquisition know each other."""
+    columns = ("degraded", *data.inputs[1:])
+    return tuple((path, pair.series(c)) for path, c in zip(input_files(pair, data), columns, strict=True))
 
 
 def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None = None) -> Case:
@@ -89,7 +96,7 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
     Raises:
         UserError: If an image cannot be read, the shapes of a pair differ, or a further input lies elsewhere.
     """
-    if known is not None and input_files(known.pair, data) == input_files(pair, data):
+    if known is not None and acquisition(known.pair, data) == acquisition(pair, data):
         inputs, intensity, source = known.inputs, known.intensity, known.source
     else:
         inputs, intensity, source = _load_inputs(pair, data)
@@ -97,21 +104,21 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
     if clean:
         if pair.clean is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
-        truth = read_volume(pair.clean)
+        truth = read_volume(pair.clean, series=pair.series("clean"))
         _same_shape(truth, source, pair.clean, pair)
         target = to_slices(intensity.apply(truth.data))
     return Case(pair, inputs, target, intensity, source)
 
 
 def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
-    source = read_volume(pair.degraded)
+    source = read_volume(pair.degraded, series=pair.series("degraded"))
     intensity = fit_intensity(data.intensity, source.data, str(pair.degraded))
     channels = [intensity.apply(source.data)]
     for column in data.inputs[1:]:
         path = pair.path(column)
         if path is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no image in the input column {quoted(column)}")
-        extra = read_volume(path)
+        extra = read_volume(path, series=pair.series(column))
         _same_shape(extra, source, path, pair)
         if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
             raise UserError(f"{path} has another affine than {pair.degraded.name}, expected images on one grid")

@@ -221,7 +221,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """SHA-256 of a file's bytes, in hex; of a folder, of the names and checksums of its files (not below it)."""
+    if path.is_dir():
+        return value_digest({file.name: checksum(file) for file in folder_files(path) if file.is_file()}, 64)
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

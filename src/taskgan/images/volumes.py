@@ -43,12 +43,14 @@ class Volume:
         header: The file's header, so that what is written keeps its units, codes and description; None of a photo.
         span: Width of the values that the file's number type can hold, in the units of ``data`` (1 for a photo); None
             where values have units of their own.
+        notes: What the reader did, or did not use, of which a user should know.
     """
 
     data: Array
     affine: NDArray[np.float64]
     header: Any = field(repr=False)
     span: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:
@@ -63,11 +65,11 @@ def is_image_name(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """File name without ``.nii``, ``.nii.gz`` or a photo's suffix."""
+    """File name without ``.nii``, ``.nii.gz`` or a photo's suffix; of a folder of DICOM files its whole name."""
     for suffix in SUFFIXES:
         if path.name.endswith(suffix):
             return path.name[: -len(suffix)]
-    return path.stem
+    return path.stem if is_photo_name(path) else path.name
 
 
 def sidecar(path: Path) -> Path:
@@ -75,12 +77,16 @@ def sidecar(path: Path) -> Path:
     return path.with_name(stem(path) + ".json")
 
 
-def read_volume(path: Path, *, finite: bool = True) -> Volume:
-    """Read a 3D NIfTI file (a trailing axis of length one is dropped) or a photo (its luminance).
+def read_volume(path: Path, *, finite: bool = True, series: str = "") -> Volume:
+    """Read a 3D NIfTI file (a last axis of length one is dropped), a photo or a DICOM series.
+
+    A series is turned to the axis order nearest to RAS by flips and swaps, so that its slices are axial.
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file, or a PNG, JPEG, TIFF or BMP (see :mod:`taskgan.images.photos`).
+        path: A ``.nii`` or ``.nii.gz`` file, or a PNG, JPEG, TIFF or BMP (see :mod:`taskgan.images.photos`), or a
+            folder of DICOM files or a multi-frame one.
         finite: Refuse NaN and infinity.
+        series: Of a folder of several series, the number, description or identifier of the one that is meant.
 
     Raises:
         UserError: If the file is missing, is no such image, is not three-dimensional or holds NaN.
@@ -89,10 +95,15 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
         return Volume(read_photo(path).luminance[:, :, None], AFFINE.copy(), None, span=1.0)
     if not path.exists():
         raise UserError(f"{path} does not exist")
+    if is_dicom(path):
+        from taskgan.images.dicom.series import SeriesFilter, read_series
+
+        values, affine, found = read_series(path, SeriesFilter(series))
+        return Volume(*nearest_ras(values, affine), None, notes=found.notes)
     if not path.name.endswith(SUFFIXES):
         raise UserError(
-            f"{path} is not a NIfTI image or a photo: expected a name that ends in .nii, .nii.gz, .png, .jpg, .tif "
-            "or .bmp"
+            f"{path} is not a NIfTI image, a DICOM series or a photo: expected a folder of DICOM files, or a name "
+            "that ends in .nii, .nii.gz, .png, .jpg, .tif or .bmp"
         )
     try:
         image = load_nifti(path)
@@ -117,16 +128,55 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
     return Volume(data, np.asarray(image.affine, dtype=np.float64), image.header)
 
 
-def read_shape(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+def is_dicom(path: Path) -> bool:
+    """Whether a path that is there is a folder, which can only be one of DICOM files, or such a file."""
+    if path.name.endswith(SUFFIXES) or is_photo_name(path):
+        return False
+    from taskgan.images.dicom.frames import has_dicom
+
+    return path.is_dir() or (path.is_file() and has_dicom(path))
+
+
+def from_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
+    """Undo :func:`nearest_ras`.
+
+    Args:
+        data: (X, Y, Z), axes nearest to right, anterior, superior.
+        affine: Voxel to world of the image as it was before.
+    """
+    ras = nib.orientations.axcodes2ornt("RAS")
+    turn = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
+    return np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
+
+
+def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Flip and swap axes towards right, anterior, superior; nothing is interpolated.
+
+    Args:
+        data: (X, Y, Z).
+        affine: Voxel to world, RAS mm.
+    """
+    turn = nib.orientations.io_orientation(affine)
+    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
+    return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
+
+
+def read_shape(path: Path, *, series: str = "") -> tuple[tuple[int, ...], NDArray[np.float64]]:
     """Shape and affine from the header alone, without reading the voxels.
 
     Raises:
-        UserError: If the file is missing or neither NIfTI nor a photo.
+        UserError: If the file is missing or neither NIfTI, DICOM nor a photo.
     """
     if is_photo_name(path):
         return photo_shape(path), AFFINE.copy()
     if not path.exists():
         raise UserError(f"{path} does not exist")
+    if is_dicom(path):
+        from taskgan.images.dicom.series import SeriesFilter, find_series
+
+        found = find_series(path, SeriesFilter(series))
+        turned, affine = nearest_ras(np.broadcast_to(np.float32(0), found.shape), found.affine)
+        return turned.shape, affine
     try:
         image = load_nifti(path)
         return tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)

@@ -9,6 +9,7 @@ from typing import Any
 from taskgan.core.artefact import verify
 from taskgan.core.console import duration, say
 from taskgan.core.errors import Problems, UserError
+from taskgan.images.dicom.frames import has_dicom
 from taskgan.info.cohort import COHORT
 from taskgan.info.evaluation import EVALUATION, SWEEP
 from taskgan.info.lines import (
@@ -24,6 +25,7 @@ from taskgan.info.lines import (
     yaml_reader,
 )
 from taskgan.info.run import MODEL, RECOGNISER, RESTORED, RUN
+from taskgan.info.series import SERIES
 
 
 def _screen_report(folder: Path, record: Mapping[str, Any]) -> list[str]:
@@ -94,10 +96,10 @@ KINDS = (
 
 
 def describe(path: Path, *, everything: bool = False) -> str:
-    """A screenful about a folder that taskgan made: what it is, its main figures, what to do next.
+    """A screenful about a folder that taskgan made, or of DICOM: what it is, its main figures, what to do next.
 
     Args:
-        path: The folder, or the file that makes it one (``pairs.csv``, ``model.yaml``).
+        path: The folder, or the file that makes it one (``pairs.csv``, ``model.yaml``), or a DICOM file.
         everything: All that is recorded in it instead.
 
     Raises:
@@ -143,6 +145,8 @@ def _find(path: Path) -> tuple[FolderKind, Path]:
             return kind, folder
     if path.is_file() and path.suffix == ".csv":  # a table may have another name
         return COHORT, path
+    if any(has_dicom(one) for one in (path, *(below for below in folder.iterdir() if path.is_dir()))):
+        return SERIES, path
     markers = ", ".join(kind.marker for kind in KINDS)
     raise UserError(f"{path} is nothing that taskgan made; expected one of {markers} in it")
 

@@ -82,7 +82,7 @@ def load_case_images(pair: Pair, paths: Mapping[str, Path], intensity: Intensity
     Raises:
         UserError: If an image cannot be read or is on another grid.
     """
-    volumes = {INPUT: read_volume(pair.degraded)}
+    volumes = {INPUT: read_volume(pair.degraded, series=pair.series("degraded"))}
     for name, path in paths.items():
         volumes[name] = read_volume(path)
         check_same_grid(volumes[name], volumes[INPUT], path, pair)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -13,7 +12,7 @@ from scipy import ndimage
 from taskgan.cohort.slices import AFFINE_MM
 from taskgan.core.errors import UserError
 from taskgan.images.dicom.series import SeriesFilter, read_series
-from taskgan.images.volumes import SUFFIXES, read_sidecar, read_volume
+from taskgan.images.volumes import SUFFIXES, nearest_ras, read_sidecar, read_volume
 
 Array = NDArray[np.float32]
 
@@ -45,12 +44,14 @@ class Image:
         affine: Voxel to world (RAS, mm).
         reference: DICOM frame of reference; empty where the file has none.
         metadata: Fields of a BIDS sidecar that describe the acquisition.
+        notes: What the reader did, or did not use, of which a user should know.
     """
 
     data: NDArray[Any]
     affine: NDArray[np.float64]
     reference: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def read_image(path: Path, pick: SeriesFilter | None = None) -> Image:
@@ -67,21 +68,14 @@ def read_image(path: Path, pick: SeriesFilter | None = None) -> Image:
         volume = read_volume(path)
         side = read_sidecar(path)
         metadata = {key: side[key] for key in _SIDECAR_KEYS if key in side}
-        data, affine, reference = volume.data, volume.affine, ""
+        data, affine, reference, notes = volume.data, volume.affine, "", volume.notes
     else:
-        data, affine, frame = read_series(path, pick or SeriesFilter())
-        metadata, reference = dict(frame.metadata), frame.reference
+        data, affine, series = read_series(path, pick or SeriesFilter())
+        metadata, reference, notes = dict(series.first.metadata), series.first.reference, series.notes
     if abs(float(np.linalg.det(affine[:3, :3]))) < 1e-9:
         raise UserError(f"{path} has a singular affine, expected three directions with a length")
-    data, affine = _canonical(data, affine)
-    return Image(data, affine, reference, metadata)
-
-
-def _canonical(data: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64]]:
-    """Swap and flip axes towards RAS."""
-    turn = nib.orientations.io_orientation(affine)
-    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
-    return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
+    data, affine = nearest_ras(data, affine)
+    return Image(data, affine, reference, metadata, notes)
 
 
 Affine = NDArray[np.float64]

@@ -110,6 +110,10 @@ def _restore(
     """A folder that :func:`restore_by_relaxometry` has locked and that is not done."""
     columns, data = _inputs(inputs, recipe.data, setup.protocol_file)
     jobs = find_jobs(inputs, out, data, **wished)
+    if series := next((job.pair.degraded for job in jobs if job.is_dicom), None):
+        raise UserError(
+            f"{series} is a DICOM series, expected NIfTI: taskgan prepare mr makes a cohort of such series"
+        )
     there = check_output(out, jobs, 0, overwrite=overwrite)
     scans = find_scans(jobs, columns, setup)
     if maps and not (there or overwrite):

@@ -8,6 +8,7 @@ from pathlib import Path
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.core.errors import Problems, UserError
+from taskgan.images.dicom.series import list_series
 from taskgan.images.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.images.volumes import (
     SUFFIXES,
@@ -41,6 +42,11 @@ class Job:
     def case(self) -> str:
         """What the restored image is called."""
         return stem(self.target)
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether the image is a DICOM series, and the restored one a folder that holds a derived series."""
+        return not is_image_name(self.pair.degraded)
 
     @property
     def is_photo(self) -> bool:
@@ -84,11 +90,11 @@ def find_jobs(
     conditions: Sequence[str] = (),
     sd: bool = False,
 ) -> list[Job]:
-    """List the images of files, folders and tables. Images are not opened here.
+    """List the images of files, folders and tables. Images are not opened here, but for the headers of DICOM.
 
-    A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, or for photos where it has
-    none, whose places below it are kept; hidden files and the output folder are left out. A table's rows go to
-    ``<case>.nii.gz``, photos to ``<case>.png``.
+    A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, or for DICOM series where it
+    has none, or else for photos, whose places below it are kept; hidden files and the output folder are left out. A
+    table's rows go to ``<case>.nii.gz``, photos to ``<case>.png``, series to the folder ``<case>``.
 
     A model of several conditions makes of each row the one that its column says. Of images without such a column it
     makes all of them, each called ``<case>_<condition>.nii.gz``.
@@ -247,17 +253,25 @@ def _rows_of_split(pairs: Pairs, split: str) -> Pairs:
 
 def _file_jobs(place: Path, out: Path) -> list[Job]:
     if not place.exists():
-        raise UserError(f"{place} does not exist; expected a NIfTI file, a photo, a folder or a pairs.csv")
+        raise UserError(
+            f"{place} does not exist; expected a NIfTI file, a photo, a DICOM series, a folder or a pairs.csv"
+        )
+    if place.is_file() and not is_image_name(place) and (series := list_series(place)):
+        return _series_jobs(place.parent, series, out)
     if place.is_file():
         target = out if is_image_name(out) else out / f"{stem(place)}{_suffix(place)}"
         return [Job(_pair_of_file(place), target, from_table=False)]
     paths = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
     # Neither hidden files (a killed process's, macOS's "._…") nor what an earlier call wrote below the inputs.
     paths = [path for path in paths if not path.name.startswith(".") and not _within(path, out, place)]
-    # Beside volumes, pictures are figures of them.
-    paths = [path for path in paths if not is_photo_name(path)] or paths
+    volumes = [path for path in paths if not is_photo_name(path)]
+    if not volumes:
+        series = [one for one in list_series(place) if not _within(one[0] / "x", out, place)]
+        if series:
+            return _series_jobs(place, series, out)
+    paths = volumes or paths  # beside volumes, pictures are figures of them
     if not paths:
-        raise UserError(f"{place} holds no NIfTI image, no photo and no pairs.csv")
+        raise UserError(f"{place} holds no NIfTI image, no DICOM series, no photo and no pairs.csv")
     return [
         Job(
             _pair_of_file(path),
@@ -268,8 +282,22 @@ def _file_jobs(place: Path, out: Path) -> list[Job]:
     ]
 
 
+def _series_jobs(place: Path, series: Sequence[tuple[Path, str, str]], out: Path) -> list[Job]:
+    """Each series goes to a folder: called as its own where that has no other, else by the number in it."""
+    alone = Counter(folder for folder, _, _ in series)
+    jobs = []
+    for folder, uid, number in series:
+        name = place.resolve().name if folder == place else "_".join(folder.relative_to(place).parts)
+        name = name if alone[folder] == 1 else f"{name}_{number or uid}"
+        pair = replace(_pair_of_file(folder), case=name, columns={"degraded": folder.name, "degraded_series": uid})
+        jobs.append(Job(pair, out / name, from_table=False))
+    return jobs
+
+
 def _suffix(source: Path) -> str:
-    """What a restored image ends in: nothing is lost in either."""
+    """What a restored image ends in: nothing is lost in any; a series is a folder."""
+    if not is_image_name(source):
+        return ""
     return ".png" if is_photo_name(source) else ".nii.gz"
 
 

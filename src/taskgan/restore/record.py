@@ -12,6 +12,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import (
     check_writable,
     checksum,
+    folder_files,
     read_yaml,
     value_digest,
     versions,
@@ -143,7 +144,7 @@ def write_image_sidecar(path: Path, values: Mapping[str, Any]) -> None:
 def is_image_written(path: Path, job: Job, origin: Origin, settings: AppliedSettings) -> bool:
     """Whether a file that was made of a job's source is whole and by this model and these settings."""
     side = read_sidecar(path)
-    if not path.is_file() or side.get(IMAGE_CHECKSUM) != checksum(path):
+    if not path.exists() or side.get(IMAGE_CHECKSUM) != checksum(path):
         return False
     steps = side.get("GeneratedBy")
     if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
@@ -168,6 +169,8 @@ def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
         data: Its input columns.
     """
     marks = {"SourceChecksum": checksum(pair.degraded)}
+    if series := pair.series("degraded"):
+        marks["SourceSeries"] = series
     further = input_files(pair, data)[1:]
     if further:
         marks["FurtherInputsChecksum"] = value_digest({"files": [checksum(path) if path else "" for path in further]})
@@ -279,7 +282,8 @@ class RestorationRecord:
             write_yaml(self._folder / RECORD, self._values | extra)
             return
         images = [*further, *(path for job in self._jobs for path in images_of(job, self._samples))]
-        files = [*images, *map(sidecar, images), *[table] * bool(listed)]
+        single = [file for path in images for file in (folder_files(path) if path.is_dir() else [path])]
+        files = [*single, *map(sidecar, images), *[table] * bool(listed)]
         commit(self._folder / RECORD, self._values | {"status": "complete"}, files)
 
 

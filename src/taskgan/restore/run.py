@@ -14,6 +14,7 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
+from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import Photo, check_format, read_photo, with_luminance, write_photo
 from taskgan.images.volumes import is_image_name, write_volume
 from taskgan.model.folder import ModelCard, domain_warnings
@@ -22,6 +23,7 @@ from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.tiles import restore_case
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
 from taskgan.restore.origin import Origin
+from taskgan.restore.page import write_page
 from taskgan.restore.record import (
     RestorationProgress,
     RestorationRecord,
@@ -31,6 +33,7 @@ from taskgan.restore.record import (
     restored_sidecar,
     write_image_sidecar,
 )
+from taskgan.restore.series import source_series, suv_sentence, write_restored_series
 
 
 def check_output_format(job: Job) -> None:
@@ -78,20 +81,22 @@ def restore(
     batch_size: int = 4,
     precision: str = "auto",
     threads: int = 0,
+    suv: bool = False,
+    pdf: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
 
-    Of several photos that no table lists, those that cannot be read are named and left out, and so are images whose
-    affine or sidecar could not be written: the others are restored, the record says what is missing, and the call
-    fails at its end. Called again with the same arguments, it goes on: images that are there and were made by the
+    Of several photos or series that no table lists, those that cannot be read are named and left out, and so are
+    images whose affine or sidecar could not be written: the others are restored, the record says what is missing, and
+    the call fails at its end. Called again with the same arguments, it goes on: images that are there, made by the
     same model, from the same source, with the same settings, are kept, if they have the checksums that their
     sidecars vouch for. A finished one says so.
 
     Args:
         model: Model folder, or a run folder that has one.
         inputs: One or several: NIfTI files or photos, folders of them, or tables (``pairs.csv``, or a folder that
-            holds one).
+            holds one), DICOM series, studies or a DICOMDIR.
         out: Folder. For a single image it may be a file: ``.nii.gz`` of NIfTI, ``.png``, ``.jpg``, ``.tif`` or
             ``.bmp`` of a photo.
         generator: The module, where the model was trained with a G of the user's own.
@@ -105,6 +110,9 @@ def restore(
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
+        pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
+            vouches for.
+        suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
     Returns:
@@ -119,7 +127,9 @@ def restore(
     out = Path(out)
     places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not places:
-        raise UserError("there is nothing to restore; expected NIfTI files, photos, folders or a pairs.csv")
+        raise UserError(
+            "there is nothing to restore; expected NIfTI files, photos, DICOM series, folders or a pairs.csv"
+        )
     if out.exists() and not out.is_dir() and not is_image_name(out):
         raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
     if threads > 0:
@@ -132,8 +142,15 @@ def restore(
         restorer.check_samples(samples)
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
     jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
+    if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
+        raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
     with locked(out, "the restored images", beside=is_image_name(out)):
-        return _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        for job in jobs if pdf else ():
+            say(f"{write_page(job)}: a page of {job.case}")
+        for job in jobs if suv else ():
+            say(suv_sentence(job))
+    return out
 
 
 def _restore_jobs(
@@ -236,15 +253,20 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
                     *domain_warnings(case.source.voxel_size, case.intensity.scale, card),
                     *carried,
                 ]
+                notes[job.target] += case.source.notes
                 if job.is_photo:
                     check_output_format(job)
+                if job.is_dicom:
+                    check_derivable(source_series(job), job.pair.degraded)
             except UserError as error:
                 unread[job.target] = str(error)
                 unfit |= {job.target} if isinstance(error, UnfitInputError) else set()
             bar.advance()
     problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and all(
-        job.target in unfit or (job.is_photo and not job.from_table) for job in jobs if job.target in unread
+        job.target in unfit or ((job.is_photo or job.is_dicom) and not job.from_table)
+        for job in jobs
+        if job.target in unread
     ):
         for problem in problems:
             say(f"warning: {problem}; it is left out")
@@ -274,6 +296,8 @@ def _write_image(
         side = restored_sidecar(job, restored, card, settings, notes, what=description)
         if path == job.target and job.is_photo:
             side |= write_restored(job, image)
+        elif path == job.target and job.is_dicom:
+            write_restored_series(job, image, restored, card, settings, notes)
         else:
             values = image.astype(np.float32, copy=False)
             write_volume(path, values, case.source.affine, like=case.source.header)

@@ -151,7 +151,7 @@ def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None
     ``own``: D is the user's, of any depth.
     """
     layers = len(recipe.discriminator.widths)
-    shapes = [read_shape(pair.degraded)[0] for pair in train]
+    shapes = [read_shape(pair.degraded, series=pair.series("degraded"))[0] for pair in train]
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
     if recipe.lambda_gan > 0 and not own and min(height, width) < 2**layers:
         raise UserError(

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from taskgan.cohort.conditions import condition_of
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.slices import Case, input_files, load_case, to_slices
+from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, to_slices
 from taskgan.cohort.targets import Targets
 from taskgan.judges.figures import case_error
 from taskgan.judges.recogniser import logits
@@ -142,12 +141,12 @@ def psnr_column(condition: str) -> str:
 
 def _load(rows: list[Pair], data: Data) -> list[Case]:
     """Cases in the order of the rows; those of one acquisition share its inputs."""
-    known: dict[tuple[Path | None, ...], Case] = {}
+    known: dict[Acquisition, Case] = {}
     cases = []
     for pair in rows:
-        files = input_files(pair, data)
-        cases.append(load_case(pair, data, known=known.get(files)))
-        known.setdefault(files, cases[-1])
+        inputs = acquisition(pair, data)
+        cases.append(load_case(pair, data, known=known.get(inputs)))
+        known.setdefault(inputs, cases[-1])
     return cases
 
 

@@ -14,6 +14,10 @@ class Header(SimpleNamespace):
         return getattr(self, "private", {}).get(tag)
 
 
+def numbers(scale):
+    return scale.slope, scale.intercept
+
+
 def element(value):
     return SimpleNamespace(value=value)
 
@@ -45,23 +49,24 @@ def test_numbers(value, expected):
 
 
 def test_private_scale_as_bytes_of_unknown_type():
-    private = {(0x2005, 0x100E): element(b"\x00\x00\x00\x3f")}  # 0.5
+    creator = {(0x2005, 0x0010): element("Philips MR Imaging DD 001")}
+    private = {**creator, (0x2005, 0x100E): element(b"\x00\x00\x00\x3f")}  # 0.5
     header = Header(Manufacturer="Philips", RescaleSlope=2.0, RescaleIntercept=4.0, private=private)
     find = finder(header, None)
-    assert scaling(header, find, None, "magnitude") == (2.0, 4.0)
+    assert numbers(scaling(header, find, None, "magnitude")) == (2.0, 4.0)
     header = Header(Manufacturer="Philips", RescaleSlope=4.0, RescaleIntercept=8.0, private=private)
-    assert scaling(header, finder(header, None), None, "real") == (2.0, 4.0)
-    assert scaling(header, finder(header, None), None, "phase") == (4.0, 8.0)
+    assert numbers(scaling(header, finder(header, None), None, "real")) == (2.0, 4.0)
+    assert numbers(scaling(header, finder(header, None), None, "phase")) == (4.0, 8.0)
 
 
 def test_private_scale_of_a_philips_frame():
-    inner = Header(private={(0x2005, 0x100E): element(0.25)})
+    inner = Header(private={(0x2005, 0x0011): element("Philips MR Imaging DD 001"), (0x2005, 0x110E): element(0.25)})
     frame = Header(
-        private={(0x2005, 0x140F): element([inner])},
+        private={(0x2005, 0x0014): element("Philips MR Imaging DD 005"), (0x2005, 0x140F): element([inner])},
         PixelValueTransformationSequence=[Header(RescaleSlope=8.0, RescaleIntercept=0.0)],
     )
     header = Header(Manufacturer="Philips", PerFrameFunctionalGroupsSequence=[frame])
-    assert scaling(header, finder(header, 0), 0, "magnitude") == (4.0, 0.0)
+    assert numbers(scaling(header, finder(header, 0), 0, "magnitude")) == (4.0, 0.0)
 
 
 def test_part_of_an_image_type():

@@ -15,6 +15,8 @@ from taskgan.core.bounds import MAX_VOXELS_VARIABLE, check_voxels, max_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.parse import error_text, quoted
 from taskgan.images.dicom.header import (
+    Find,
+    Scaling,
     complex_part,
     delay_ms,
     echo_ms,
@@ -28,9 +30,17 @@ _SUFFIXES = (".dcm", ".dicom", ".ima")
 _DIRECTORY = "1.2.840.10008.1.3.10"
 # MR images, classic and enhanced; the empty one is of a file that ends before it says what it is.
 _IMAGES = ("", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
+_DECODERS = {  # transfer syntaxes by the start of their name, and what unpacks them outside of Python
+    "JPEG-LS": "dcmdjpls",
+    "JPEG 2000": "gdcmconv --raw",
+    "High-Throughput": "gdcmconv --raw",
+    "JPEG": "dcmdjpeg",
+    "RLE": "dcmdrle",
+}
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _HEADERS = 64 * 2**20  # bytes beside the pixels
 _CHUNK = 2**20
+_LONGEST_FIRST = 64  # bytes of the first element of a file without preamble
 _NEEDED = "ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
 
 
@@ -61,12 +71,19 @@ class Frame:
         orientation: (2, 3): directions of a row (rising column) and of a column (rising row), LPS.
         spacing: Distance of rows, of columns, mm.
         thickness: Of the slice, mm; None where it is not said.
-        slope: From stored values to the scanner's units.
-        intercept: Likewise.
+        spacing_between: Distance of the centres of neighbouring slices, mm; None where it is not said.
+        scaling: From stored values to the scanner's units.
+        padding: Stored values (lowest, highest) that are no measurement; None where there are none.
         part: ``magnitude``, ``phase``, ``real``, ``imag`` or empty.
         echo_ms: Echo time, if it is said.
         delay_ms: Inversion time, if it is said.
         metadata: BIDS sidecar fields.
+        modality: ``MR``, ``PT``, …
+        sop_class: Its unique identifier.
+        instance: Unique identifier of the image, and its number; None where it has none.
+        expected_images: How many images the acquisition has by its header, and in which attribute; None where that
+            is not said.
+        notes: What of the header is not used, for warnings.
     """
 
     file: Path
@@ -78,12 +95,18 @@ class Frame:
     orientation: NDArray[np.float64]
     spacing: tuple[float, float]
     thickness: float | None
-    slope: float
-    intercept: float
+    spacing_between: float | None
+    scaling: Scaling
+    padding: tuple[int, int] | None
     part: str
     echo_ms: float | None
     delay_ms: float | None
     metadata: Mapping[str, Any] = field(repr=False)
+    modality: str = ""
+    sop_class: str = ""
+    instance: tuple[str, int | None] = ("", None)
+    expected_images: tuple[int, str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def dicom_files(place: Path) -> list[Path]:
@@ -105,6 +128,16 @@ def dicom_files(place: Path) -> list[Path]:
         hint = f"; it has the folders {', '.join(below[:5])}: name the one of the series" if below else ""
         raise UserError(f"{place} holds no DICOM file{hint}")
     return files
+
+
+def has_dicom(place: Path) -> bool:
+    """Whether a file is DICOM, or a folder holds such files (not below it)."""
+    if place.is_file():
+        return _looks_like_dicom(place)
+    return place.is_dir() and any(
+        p.is_file() and not p.name.startswith(".") and p.name != "DICOMDIR" and _looks_like_dicom(p)
+        for p in place.iterdir()
+    )
 
 
 def read_frames(file: Path) -> list[Frame]:
@@ -160,7 +193,7 @@ def read_dataset(file: Path, *, pixels: bool) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _check_inflated(file)
-            return pydicom.dcmread(file, stop_before_pixels=not pixels)
+            return pydicom.dcmread(file, stop_before_pixels=not pixels, force=_lacks_preamble(file))
     except UserError:
         raise
     except Exception as error:
@@ -215,7 +248,10 @@ def _compression(dataset: Any) -> str:
         packed = bool(syntax.is_compressed)
     except (AttributeError, ValueError):
         return ""
-    return f" ({syntax.name}; decompress them first, for example with dcmconv)" if packed else ""
+    if not packed:
+        return ""
+    tool = next((own for start, own in _DECODERS.items() if syntax.name.startswith(start)), "gdcmconv --raw")
+    return f" ({syntax.name}: pip install 'taskgan[dicom]' has the decoders, or decompress them with {tool})"
 
 
 def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
@@ -228,7 +264,11 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
         raise NotASlice(f"{file} does not say where its image lies, expected {_NEEDED}", uid)
     rows, columns = (float(v) for v in _values(file, "PixelSpacing", spacing, 2))
     part = complex_part(dataset, find)
-    slope, intercept = scaling(dataset, find, index, part)
+    try:
+        scale = scaling(dataset, find, index, part)
+    except UserError as error:
+        raise UserError(f"{file} {error}") from None
+    number = first_number(getattr(dataset, "InstanceNumber", None))
     return Frame(
         file=file,
         index=index,
@@ -238,15 +278,43 @@ def _frame(file: Path, dataset: Any, index: int | None) -> Frame:
         position=_values(file, "ImagePositionPatient", position, 3),
         orientation=_values(file, "ImageOrientationPatient", orientation, 6).reshape(2, 3),
         spacing=(rows, columns),
-        thickness=first_number(find("PixelMeasuresSequence", "SpacingBetweenSlices"))
-        or first_number(find("PixelMeasuresSequence", "SliceThickness")),
-        slope=slope,
-        intercept=intercept,
+        thickness=first_number(find("PixelMeasuresSequence", "SliceThickness")),
+        spacing_between=first_number(find("PixelMeasuresSequence", "SpacingBetweenSlices")),
+        scaling=scale,
+        padding=_padding(dataset),
         part=part,
         echo_ms=echo_ms(find),
         delay_ms=delay_ms(find),
         metadata=sidecar_fields(find),
+        modality=_text(dataset, "Modality"),
+        sop_class=_text(dataset, "SOPClassUID"),
+        instance=(_text(dataset, "SOPInstanceUID"), None if number is None or index is not None else int(number)),
+        expected_images=_expected_images(find) if index is None else None,
+        notes=(*scale.notes, *_display_notes(dataset)),
     )
+
+
+def _expected_images(find: Find) -> tuple[int, str] | None:
+    """Of a classic series; NumberOfSlices is of one frame in time and is held against the volume."""
+    for keyword in ("NumberOfSlices", "ImagesInAcquisition"):
+        count = first_number(find("", keyword))
+        if count:
+            return int(count), keyword
+    return None
+
+
+def _padding(dataset: Any) -> tuple[int, int] | None:
+    first = first_number(getattr(dataset, "PixelPaddingValue", None))
+    if first is None:
+        return None
+    last = first_number(getattr(dataset, "PixelPaddingRangeLimit", None))
+    low, high = sorted((int(first), int(first if last is None else last)))
+    return low, high
+
+
+def _display_notes(dataset: Any) -> tuple[str, ...]:
+    inverse = _text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
+    return ("MONOCHROME1 pixels, of which low ones are shown bright: values are as stored",) * inverse
 
 
 def _values(file: Path, keyword: str, found: Any, count: int) -> NDArray[np.float64]:
@@ -267,4 +335,19 @@ def _looks_like_dicom(path: Path) -> bool:
         return True
     with path.open("rb") as handle:
         handle.seek(128)
-        return handle.read(4) == b"DICM"
+        if handle.read(4) == b"DICM":
+            return True
+    return _lacks_preamble(path)
+
+
+def _lacks_preamble(path: Path) -> bool:
+    """Whether a file begins with its first element, as some archives write them: (0002,xxxx) or (0008,xxxx)."""
+    with path.open("rb") as handle:
+        start = handle.read(132)
+    if start[128:] == b"DICM" or len(start) < 132:
+        return False
+    group, element, kind = start[:2], int.from_bytes(start[2:4], "little"), start[4:6]
+    explicit = kind in (b"UI", b"UL", b"OB", b"CS", b"DA", b"TM", b"SH", b"LO", b"AE")
+    implicit = 0 < int.from_bytes(start[4:8], "little") <= _LONGEST_FIRST and kind[0] < 0x40
+    known = element in (0x0000, 0x0001, 0x0002, 0x0005, 0x0008, 0x0012, 0x0016)
+    return group in (b"\x02\x00", b"\x08\x00") and known and (explicit or implicit)

@@ -7,7 +7,11 @@ frame or shared by all frames (DICOM PS3.3 C.7.6.16); in a classic file the same
 import math
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+
+from taskgan.core.errors import UserError
+from taskgan.core.parse import quoted
 
 Find = Callable[[str, str], Any]
 
@@ -20,8 +24,10 @@ _PARTS = {
 _PREFIXES = {"M": "magnitude", "P": "phase", "R": "real", "I": "imag"}
 _GE_PARTS = ("magnitude", "phase", "real", "imag")
 _GE_IMAGE_TYPE = (0x0043, 0x102F)
-_PHILIPS_SCALE = (0x2005, 0x100E)
-_PHILIPS_FRAME = (0x2005, 0x140F)
+# Private elements lie in the block that their creator reserved: another one in another file.
+_PHILIPS_GROUP = 0x2005
+_PHILIPS_SCALE = ("philips mr imaging dd 001", 0x0E)
+_PHILIPS_FRAME = ("philips mr imaging dd 005", 0x0F)
 # Only these go into sidecars: nothing that tells who was scanned, where or when.
 _TEXTS = (
     "Manufacturer",
@@ -89,22 +95,112 @@ def complex_part(dataset: Any, find: Find) -> str:
     return ""
 
 
-def scaling(dataset: Any, find: Find, frame: int | None, part: str) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Scaling:
+    """How stored values become those of the scanner: slope · stored + intercept.
+
+    Attributes:
+        slope: Not zero.
+        intercept: In the scanner's units.
+        source: Where that comes from: ``RescaleSlope``, ``the Philips scale slope``, ``RealWorldValueMapping`` or
+            ``nothing``. All slices of a series must have the same.
+        notes: What the header says besides, and is not used.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    source: str = "nothing"
+    notes: tuple[str, ...] = ()
+
+
+def scaling(dataset: Any, find: Find, frame: int | None, part: str) -> Scaling:
     """Slope and intercept from stored values to the scanner's units.
 
     Philips rescales every series for display; its private scale slope takes that back, so that the images of one
     acquisition are in one unit: (slope · stored + intercept) / (slope · scale slope)
-    (10.1593/tlo.13811). Phase is an angle and is not taken back.
+    (10.1593/tlo.13811). Phase is an angle and is not taken back. A mapping to real-world values counts where there is
+    no rescale slope.
+
+    Raises:
+        UserError: If a value is no number or the slope is 0. The message is the end of a sentence.
     """
     group = "PixelValueTransformationSequence"
-    rescale = first_number(find(group, "RescaleSlope")), first_number(find(group, "RescaleIntercept"))
-    slope = 1.0 if rescale[0] in (None, 0.0) else float(rescale[0] or 1.0)
-    intercept = rescale[1] or 0.0
-    scale = first_number(_private(dataset, _PHILIPS_SCALE, frame))
+    slope = _exact_number("RescaleSlope", find(group, "RescaleSlope"))
+    intercept = _exact_number("RescaleIntercept", find(group, "RescaleIntercept")) or 0.0
+    if slope == 0:
+        raise UserError("has RescaleSlope 0, expected another number")
     maker = str(getattr(dataset, "Manufacturer", "")).lower()
-    if part != "phase" and "philips" in maker and scale:
-        return 1.0 / scale, intercept / (slope * scale)
-    return slope, intercept
+    scale = first_number(_philips_scale(dataset, frame)) if "philips" in maker and part != "phase" else None
+    mapping = _real_world_mapping(find)
+    if scale:
+        return Scaling(1.0 / scale, intercept / ((slope or 1.0) * scale), "the Philips scale slope")
+    if slope is None and not intercept and mapping is not None:
+        return Scaling(mapping[0], mapping[1], "RealWorldValueMapping")
+    notes: tuple[str, ...] = ()
+    if mapping is not None and not math.isclose(mapping[0], slope or 1.0, rel_tol=1e-6):
+        notes = (
+            f"a RealWorldValueMapping (slope {mapping[0]:g}, {mapping[2] or 'no unit'}) that is not used: values are "
+            "those of RescaleSlope",
+        )
+    return Scaling(slope or 1.0, intercept, "nothing" if slope is None else "RescaleSlope", notes)
+
+
+def _exact_number(keyword: str, value: Any) -> float | None:
+    """A number of which nothing may be guessed; None where there is none."""
+    if value is None:
+        return None
+    number = first_number(value)
+    if number is None:
+        raise UserError(f"has {keyword} {quoted(str(value))}, expected a number")
+    return number
+
+
+def _real_world_mapping(find: Find) -> tuple[float, float, str] | None:
+    """Slope, intercept and unit of the first linear mapping."""
+    items = find("", "RealWorldValueMappingSequence") or find("RealWorldValueMappingSequence", "RealWorldValueSlope")
+    if items is None:
+        return None
+    if isinstance(items, int | float):
+        zero = first_number(find("RealWorldValueMappingSequence", "RealWorldValueIntercept"))
+        units = find("RealWorldValueMappingSequence", "MeasurementUnitsCodeSequence")
+        slope: float | None = float(items)
+    else:
+        slope = first_number(getattr(items[0], "RealWorldValueSlope", None))
+        zero = first_number(getattr(items[0], "RealWorldValueIntercept", None))
+        units = getattr(items[0], "MeasurementUnitsCodeSequence", None)
+    return (slope, zero or 0.0, str(getattr(units[0], "CodeValue", "")) if units else "") if slope else None
+
+
+def _philips_scale(dataset: Any, frame: int | None) -> Any:
+    """The private scale slope: of the frame's own private group in a multi-frame file, or at the top.
+
+    Raises:
+        UserError: If it has lost its creator, without which nobody knows what the number is.
+    """
+    if frame is not None:
+        groups = getattr(dataset, "PerFrameFunctionalGroupsSequence", None)
+        inner = _created(groups[frame], *_PHILIPS_FRAME) if groups else None
+        if inner is not None and len(inner) and (own := _created(inner[0], *_PHILIPS_SCALE)) is not None:
+            return _decoded(own)
+    value = _created(dataset, *_PHILIPS_SCALE)
+    orphan = dataset.get((_PHILIPS_GROUP, 0x100E))
+    if value is None and orphan is not None and dataset.get((_PHILIPS_GROUP, 0x0010)) is None:
+        raise UserError(
+            "has the private element (2005,100E) without its creator (2005,0010), expected both: values cannot be "
+            "told from those of the display"
+        )
+    return _decoded(value)
+
+
+def _created(dataset: Any, creator: str, element: int) -> Any:
+    """Value of a private element by its creator and its place in the creator's block; None where there is none."""
+    for block in range(0x10, 0x100):
+        owner = dataset.get((_PHILIPS_GROUP, block))
+        if owner is not None and str(owner.value).strip().lower() == creator:
+            entry = dataset.get((_PHILIPS_GROUP, block << 8 | element))
+            if entry is not None:
+                return entry.value
+    return None
 
 
 def sidecar_fields(find: Find) -> dict[str, Any]:
@@ -154,14 +250,8 @@ def _nothing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _private(dataset: Any, tag: tuple[int, int], frame: int | None = None) -> Any:
-    """A private element: of the frame's own private group in a Philips multi-frame file, or at the top."""
-    if frame is not None:
-        groups = getattr(dataset, "PerFrameFunctionalGroupsSequence", None)
-        inner = groups[frame].get(_PHILIPS_FRAME) if groups else None
-        element = inner.value[0].get(tag) if inner is not None and len(inner.value) else None
-        if element is not None:
-            return _decoded(element.value)
+def _private(dataset: Any, tag: tuple[int, int]) -> Any:
+    """A private element at the top."""
     element = dataset.get(tag)
     return None if element is None else _decoded(element.value)
 

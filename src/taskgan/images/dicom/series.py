@@ -1,9 +1,10 @@
 """Frames to a volume: one series, one image a slice, sorted along its normal, in RAS."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,20 @@ from numpy.typing import NDArray
 from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.images.dicom.frames import Frame, NotASlice, dicom_files, read_frames, read_pixels
+from taskgan.images.dicom.frames import (
+    Frame,
+    NotASlice,
+    dicom_files,
+    has_dicom,
+    read_dataset,
+    read_frames,
+    read_pixels,
+)
+from taskgan.images.dicom.stack import check_whole, drop_duplicates, in_slice_order, stack_affine
 
+MR, ENHANCED_MR, PT = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("4", "4.1", "128"))
+_CLASSES = {"MR": (MR, ENHANCED_MR, "1.2.840.10008.5.1.4.1.1.4.4"), "PT": (PT,)}
 _SAME_MS = 1.0
-_UNEVEN = 0.02  # of the distance between slices: what rounding of positions costs
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -27,15 +37,45 @@ class SeriesFilter:
         part: ``magnitude``, ``phase``, ``real`` or ``imag``.
         delay_ms: Delay.
         echo: Echo, from 1.
+        te_ms: Echo time.
+        modality: ``MR`` or ``PT``; another one is refused.
     """
 
     series: str = ""
     part: str = ""
     delay_ms: float | None = None
     echo: int | None = None
+    te_ms: float | None = None
+    modality: str = ""
 
 
-def read_series(place: Path, pick: SeriesFilter) -> tuple[NDArray[np.float32], NDArray[np.float64], Frame]:
+@dataclass(frozen=True)
+class Series:
+    """One volume of a series, without its pixels.
+
+    Attributes:
+        frames: In the order of slices.
+        affine: Voxel (column, row, slice) to world, RAS mm.
+        notes: What the reader did, or did not use, of which a user should know.
+    """
+
+    frames: tuple[Frame, ...]
+    affine: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> Frame:
+        """The first slice, for what is the same in all."""
+        return self.frames[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Columns, rows, slices."""
+        rows, columns = self.first.size
+        return columns, rows, len(self.frames)
+
+
+def read_series(place: Path, pick: SeriesFilter) -> tuple[NDArray[np.float32], NDArray[np.float64], Series]:
     """Read one image of a DICOM folder or file.
 
     Args:
@@ -43,21 +83,95 @@ def read_series(place: Path, pick: SeriesFilter) -> tuple[NDArray[np.float32], N
         pick: Which image, where there are several.
 
     Returns:
-        Values (columns, rows, slices) in the scanner's units, voxel to world (RAS, mm), and the first frame.
+        Values (columns, rows, slices) in the scanner's units, padding as 0; voxel to world (RAS, mm); and what is
+        known besides.
 
     Raises:
         UserError: If files are damaged, several series or images are left, or slices are missing.
     """
-    files = tuple(dicom_files(place))
-    stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    candidates = _all_frames(files, stamps)
+    series = find_series(place, pick)
+    values, padded = _values(series.frames)
+    if padded:
+        note = f"{padded} voxels of padding (PixelPaddingValue), which are 0 here"
+        series = replace(series, notes=(*series.notes, note))
+    return values, series.affine, series
+
+
+def find_series(place: Path, pick: SeriesFilter) -> Series:
+    """:func:`read_series` from the headers alone."""
+    candidates = _folder_frames(place)
     if not candidates:
         raise UserError(f"{place} holds no DICOM image")
-    frames = _one_image(_one_series(candidates, pick.series, place), pick, place)
+    members = _one_series(candidates, pick.series, place)
+    for frame in members:
+        _check_modality(frame, pick.modality, place)
+    frames = _one_image(members, pick, place)
     if pick.part and frames[0].part and frames[0].part != pick.part:
         raise UserError(f"{place} holds {frames[0].part} by its DICOM header, expected {pick.part}")
-    frames = _sorted(frames, place)
-    return _values(frames), _affine(frames, place), frames[0]
+    frames = in_slice_order(frames, place)
+    check_whole(members, frames, place)
+    notes = tuple(dict.fromkeys(note for frame in frames for note in frame.notes))
+    return Series(tuple(frames), stack_affine(frames, place), notes)
+
+
+def _check_modality(frame: Frame, expected: str, place: Path) -> None:
+    if not expected:
+        return
+    if frame.modality not in ("", expected):
+        raise UserError(f"{place} is {frame.modality} by its DICOM header ({frame.file.name}), expected {expected}")
+    if frame.sop_class not in ("", *_CLASSES[expected]):
+        raise UserError(
+            f"{place} has images of the SOP class {frame.sop_class} ({frame.file.name}), expected one of {expected}"
+        )
+
+
+def list_series(place: Path) -> list[tuple[Path, str, str]]:
+    """The series in a folder and below it, in a multi-frame file, or of a DICOMDIR.
+
+    Returns:
+        Folder (or file), unique identifier and number of each, by folder and number. What is no slice, such as a
+        screen shot, is left out.
+
+    Raises:
+        UserError: If files are damaged, or a DICOMDIR names one that is not there.
+    """
+    if place.is_file() and place.name != "DICOMDIR":
+        folders = [place] if has_dicom(place) else []
+    elif place.is_file():
+        folders = _directory_folders(place)
+    else:
+        below = [place, *(path for path in place.rglob("*") if path.is_dir())]
+        below = [path for path in below if not any(p.startswith(".") for p in path.relative_to(place).parts)]
+        folders = [path for path in sorted(below) if has_dicom(path)]
+    listed: dict[tuple[Path, str], str] = {}
+    for folder in folders:
+        try:
+            frames = _folder_frames(folder)
+        except NotASlice:
+            continue
+        for frame in frames:
+            uid, number, _ = frame.series
+            listed.setdefault((folder, uid), number)
+    return [(*key, listed[key]) for key in sorted(listed, key=lambda key: (key[0], listed[key].zfill(12), key[1]))]
+
+
+def _folder_frames(place: Path) -> tuple[Frame, ...]:
+    files = tuple(dicom_files(place))
+    return _all_frames(files, tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+
+
+def _directory_folders(directory: Path) -> list[Path]:
+    """The folders of the images that a DICOMDIR names."""
+    folders: dict[Path, None] = {}
+    for record in getattr(read_dataset(directory, pixels=False), "DirectoryRecordSequence", None) or ():
+        parts = getattr(record, "ReferencedFileID", None)
+        if str(getattr(record, "DirectoryRecordType", "")) != "IMAGE" or not parts:
+            continue
+        path = directory.parent.joinpath(*([parts] if isinstance(parts, str) else map(str, parts)))
+        if ".." in path.relative_to(directory.parent).parts or not path.is_file():
+            raise UserError(f"{directory} names {path}, expected a file that is there")
+        folders[path.parent] = None
+    return sorted(folders)
 
 
 @lru_cache(maxsize=2)
@@ -85,7 +199,7 @@ def _all_frames(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) ->
     for one in left_out:
         if not series or one.series in series:
             raise one
-    return tuple(frames)
+    return tuple(drop_duplicates(frames))
 
 
 def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Frame]:
@@ -132,6 +246,8 @@ def _one_image(frames: Sequence[Frame], pick: SeriesFilter, place: Path) -> list
     echoes = sorted({frame.echo_ms for frame in left if frame.echo_ms is not None})
     if pick.echo is not None and len(echoes) > 1:
         left = [f for f in left if pick.echo <= len(echoes) and f.echo_ms == echoes[pick.echo - 1]]
+    if pick.te_ms is not None and len({frame.echo_ms for frame in left}) > 1:
+        left = [f for f in left if f.echo_ms is not None and abs(f.echo_ms - pick.te_ms) <= _SAME_MS]
     kinds = {(f.part, f.delay_ms, f.echo_ms) for f in left}
     if len(kinds) == 1:
         return left
@@ -140,7 +256,7 @@ def _one_image(frames: Sequence[Frame], pick: SeriesFilter, place: Path) -> list
     raise UserError(
         f"{place} holds {len(every)} images in one series ({listing}), and "
         f"{'none of them is' if not left else 'more than one is'} the one that the row asks for; "
-        "part, delay_ms and echo of the row pick one, or give each a folder"
+        "echo or te_ms of the row (of an input also part and delay_ms) picks one, or give each a folder"
     )
 
 
@@ -151,70 +267,30 @@ def _image_description(frame: Frame) -> str:
     return ", ".join(properties)
 
 
-def _sorted(frames: Sequence[Frame], place: Path) -> list[Frame]:
-    """In the order of the slices.
-
-    Raises:
-        UserError: If slices differ in size or direction, repeat a position or leave one out.
-    """
-    first = frames[0]
-    for frame in frames:
-        if frame.size != first.size or not np.allclose(frame.spacing, first.spacing, rtol=1e-4):
-            raise UserError(
-                f"{place}: {frame.file.name} has another image size than {first.file.name}, expected one grid"
-            )
-        if not np.allclose(frame.orientation, first.orientation, atol=1e-3):
-            raise UserError(
-                f"{place}: {frame.file.name} has another orientation than {first.file.name}, expected parallel "
-                "slices (a localiser?)"
-            )
-    normal = np.cross(first.orientation[0], first.orientation[1])
-    heights = np.array([float(frame.position @ normal) for frame in frames])
-    order = np.argsort(heights, kind="stable")
-    gaps = np.diff(heights[order])
-    if not len(gaps):
-        return list(frames)
-    usual = float(np.median(gaps))
-    for k, gap in enumerate(gaps):
-        before, after = frames[order[k]], frames[order[k + 1]]
-        if gap < 1e-3:
-            raise UserError(
-                f"{place} holds two images at one place ({before.file.name} and {after.file.name}), expected one "
-                "a slice"
-            )
-        if abs(gap - usual) > _UNEVEN * usual:
-            raise UserError(
-                f"{place}: {before.file.name} and {after.file.name} are {gap:.4g} mm apart, other slices "
-                f"{usual:.4g} mm; expected even distances (is a slice missing?)"
-            )
-    return [frames[k] for k in order]
-
-
-def _values(frames: Sequence[Frame]) -> NDArray[np.float32]:
+def _values(frames: Sequence[Frame]) -> tuple[NDArray[np.float32], int]:
+    """(columns, rows, slices), and how many voxels are padding."""
     check_voxels(frames[0].file.parent, (*frames[0].size, len(frames)))
-    stored = {file: read_pixels(file) for file in dict.fromkeys(frame.file for frame in frames)}
-    slices = []
+    stored: dict[Path, NDArray[np.generic]] = {}
+    slices, padded = [], 0
     for frame in frames:
+        if frame.file not in stored:
+            stored = {frame.file: read_pixels(frame.file)}  # one file at a time: frames of a file follow each other
         pixels = stored[frame.file]
-        plane = pixels[frame.index] if pixels.ndim == 3 and frame.index is not None else pixels
-        if plane.shape != frame.size:
-            raise UserError(f"{frame.file} holds pixels of shape {plane.shape}, expected {frame.size} by its header")
-        slices.append((plane.astype(np.float64) * frame.slope + frame.intercept).astype(np.float32).T)
-    return np.ascontiguousarray(np.stack(slices, axis=2))
+        if pixels.ndim == 3 and frame.index is not None and frame.index < len(pixels):
+            pixels = pixels[frame.index]
+        if pixels.shape != frame.size:
+            raise UserError(f"{frame.file} holds pixels of shape {pixels.shape}, expected {frame.size} by its header")
+        values = pixels.astype(np.float64) * frame.scaling.slope + frame.scaling.intercept
+        if frame.padding is not None:
+            outside = _is_padding(pixels, frame.padding)
+            values[outside] = 0
+            padded += int(outside.sum())
+        slices.append(values.astype(np.float32).T)
+    return np.ascontiguousarray(np.stack(slices, axis=2)), padded
 
 
-def _affine(frames: Sequence[Frame], place: Path) -> NDArray[np.float64]:
-    """Voxel (column, row, slice) to world (DICOM PS3.3 C.7.6.2.1.1, then LPS to RAS)."""
-    first, last = frames[0], frames[-1]
-    if len(frames) > 1:
-        step = (last.position - first.position) / (len(frames) - 1)
-    elif first.thickness is not None:
-        step = np.cross(first.orientation[0], first.orientation[1]) * first.thickness
-    else:
-        raise UserError(f"{place} holds one slice of unknown thickness, expected SliceThickness")
-    affine = np.eye(4)
-    affine[:3, 0] = first.orientation[0] * first.spacing[1]
-    affine[:3, 1] = first.orientation[1] * first.spacing[0]
-    affine[:3, 2] = step
-    affine[:3, 3] = first.position
-    return np.asarray(_LPS_TO_RAS @ affine)
+def _is_padding(pixels: NDArray[Any], padding: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where stored values are padding, which some write without the sign that the pixels have."""
+    turn = 1 << 8 * pixels.dtype.itemsize
+    low, high = (value - turn if pixels.dtype.kind == "i" and value >= turn // 2 else value for value in padding)
+    return np.asarray((pixels >= min(low, high)) & (pixels <= max(low, high)))

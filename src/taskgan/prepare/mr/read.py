@@ -12,6 +12,7 @@ from taskgan.prepare.mr.plan import SubjectImages
 from taskgan.prepare.mr.rows import ImageRow, complex_from_polar, phase_unit, unit_problem, value_range
 from taskgan.prepare.mr.settings import SubjectReport
 
+_SAME_MS, _SAME = 1.0, 0.02  # a nominal time and what a scanner made of it
 Images = dict[ImageRow, Image]
 
 
@@ -25,6 +26,8 @@ def read_rows(subject: SubjectImages, report: SubjectReport) -> Images:
         except UserError as error:
             report.add_problem(f"row {row.number}: {error}")
     for row, image in images.items():
+        for note in (*image.notes, *_time_notes(row, image)):
+            report.add_note(f"row {row.number}: {row.path.name} has {note}")
         text = _value_problem(row, image)
         if text:
             report.add_problem(f"row {row.number}: {row.path} {text}")
@@ -35,6 +38,21 @@ def read_rows(subject: SubjectImages, report: SubjectReport) -> Images:
             "or magnitudes?)"
         )
     return images
+
+
+def _time_notes(row: ImageRow, image: Image) -> list[str]:
+    """Where table and header say different times: folders may have been swapped."""
+    times = (
+        ("delay_ms", row.delay_ms if row.role == "input" else None, "InversionTime"),
+        ("te_ms", row.te_ms, "EchoTime"),
+        ("tr_ms", row.tr_ms, "RepetitionTime"),
+    )
+    notes = []
+    for column, own, keyword in times:
+        seconds = image.metadata.get(keyword)
+        if own and isinstance(seconds, int | float) and abs(own - 1000 * seconds) > max(_SAME_MS, _SAME * own):
+            notes.append(f"{keyword} {1000 * seconds:g} ms in its header and {column} {own:g} in the table")
+    return notes
 
 
 def digests(images: Images) -> dict[int, str]:

@@ -106,7 +106,7 @@ class ImageRow:
         path: NIfTI file, or folder or file of DICOM.
         name: Contrast of a target, name of a mask; empty for an input.
         delay_ms: Delay of an input.
-        echo: Echo of an input, from 1.
+        echo: Echo of an input, from 1; of a target, which of several echoes of a DICOM series it is, or 0.
         part: Of an input: ``real``, ``imag``, ``magnitude`` or ``phase``.
         te_ms: Echo time where the table says it.
         tr_ms: Repetition time where the table says it.
@@ -129,7 +129,7 @@ class ImageRow:
     @property
     def key(self) -> tuple[str, str, float, int, str]:
         """What a subject has once."""
-        return (self.role, self.name, self.delay_ms, self.echo, self.part)
+        return (self.role, self.name, self.delay_ms, self.echo if self.role == "input" else 0, self.part)
 
     @property
     def description(self) -> str:
@@ -141,9 +141,11 @@ class ImageRow:
     @property
     def series_filter(self) -> SeriesFilter:
         """Which image of a DICOM folder is meant."""
-        if self.role != "input":
+        if self.role == "mask":  # some tools write masks as secondary captures
             return SeriesFilter(self.series)
-        return SeriesFilter(self.series, self.part, self.delay_ms, self.echo)
+        if self.role == "target":
+            return SeriesFilter(self.series, echo=self.echo or None, te_ms=self.te_ms, modality="MR")
+        return SeriesFilter(self.series, self.part, self.delay_ms, self.echo, modality="MR")
 
 
 def parse_row(line: TableRow, table: InputTable, problems: list[str]) -> ImageRow | None:
@@ -193,9 +195,8 @@ def _input_problems(line: TableRow, values: dict[str, float | None]) -> list[str
     ]
     if line["part"] and line["part"].lower() not in PARTS:
         problems.append(f"{where} has part {quoted(line['part'])}, expected {_either(PARTS)}")
-    echo, delay, units = values["echo"], values["delay_ms"], line["phase_units"].lower()
-    if echo is not None and (echo != int(echo) or echo < 1):
-        problems.append(f"{where} has echo {quoted(line['echo'])}, expected its number: 1 for the shortest, 2, …")
+    delay, units = values["delay_ms"], line["phase_units"].lower()
+    problems += _echo_problems(line)
     if delay is not None and delay <= 0:
         problems.append(f"{where} has delay_ms {quoted(line['delay_ms'])}, expected a time above 0")
     if line["name"]:
@@ -207,13 +208,22 @@ def _input_problems(line: TableRow, values: dict[str, float | None]) -> list[str
     return problems
 
 
+def _echo_problems(line: TableRow) -> list[str]:
+    echo = _number(line, "echo", [])
+    if echo is None or (echo == int(echo) and echo >= 1):
+        return []
+    return [f"row {line.number} has echo {quoted(line['echo'])}, expected its number: 1 for the shortest, 2, …"]
+
+
 def _named_problems(line: TableRow, role: str, known: tuple[str, ...]) -> list[str]:
     where = f"row {line.number}"
+    foreign = ("delay_ms", "part", "phase_units") + ("echo",) * (role == "mask")
     problems = [
         f"{where} is a {role} with {column} {quoted(line[column])}, expected none"
-        for column in ("delay_ms", "echo", "part", "phase_units")
+        for column in foreign
         if line[column]
     ]
+    problems += _echo_problems(line) if role == "target" else []
     if line["name"] in known:
         return problems
     if not line["name"]:
