@@ -20,6 +20,9 @@ def test_the_examples_of_the_page_run_and_give_what_it_says() -> None:
     assert found["mcnemar"](1, 7, mid_p=True) == pytest.approx(0.039, abs=5e-4)
     assert not math.isnan(found["crossed_interval"](found["by_seed"]).low)
     assert not math.isnan(found["auc_interval"](found["scores"], found["labels"], found["subjects"]).low)
+    assert found["error_rate"](found["wrong"], found["subjects"]).describe() == "0.15 (6/40) [0.03, 0.38]"
+    assert found["study"].differences[0, 1].interval.excludes() == (found["study"].p < 0.05)
+    assert 0.01 < found["again"].variation.estimate < 0.03
 
 
 def test_the_page_names_every_function() -> None:

@@ -5,7 +5,14 @@ subject is drawn or counted as a whole, so that ten restorations of one brain co
 means, its source and an example: ``docs/statistics.md``.
 """
 
-from taskgan.stats.agreement import LimitsOfAgreement, concordance_interval, limits_of_agreement, slope_interval
+from taskgan.stats.agreement import (
+    LimitsOfAgreement,
+    Repeatability,
+    concordance_interval,
+    limits_of_agreement,
+    repeatability,
+    slope_interval,
+)
 from taskgan.stats.bootstrap import (
     FEWEST,
     LEVEL,
@@ -19,12 +26,17 @@ from taskgan.stats.bootstrap import (
     subject_means,
 )
 from taskgan.stats.delong import auc_difference, auc_interval
+from taskgan.stats.kappa import cohen_kappa, fleiss_kappa
+from taskgan.stats.mrmc import Components, ReaderFigures, ReaderStudy, obuchowski_rockette, reader_figures
+from taskgan.stats.no_gold_standard import NoGoldStandard, no_gold_standard
 from taskgan.stats.power import (
+    cases_for_readers,
     detectable_auc,
     detectable_flips,
     detectable_mean,
     flips_power,
     mean_power,
+    mrmc_power,
     rate_power,
     subjects_for_auc,
     subjects_for_flips,
@@ -35,40 +47,60 @@ from taskgan.stats.rates import (
     CORRECTIONS,
     Correction,
     Equivalence,
+    ErrorRate,
     adjusted_p_values,
     equivalence,
+    error_rate,
     exact_rate,
     mcnemar,
 )
+from taskgan.stats.roe_metz import RoeMetz, roe_metz
 
 __all__ = [
     "CORRECTIONS",
     "FEWEST",
     "LEVEL",
+    "Components",
     "Correction",
     "Difference",
     "Equivalence",
+    "ErrorRate",
     "Interval",
     "LimitsOfAgreement",
+    "NoGoldStandard",
+    "ReaderFigures",
+    "ReaderStudy",
+    "Repeatability",
+    "RoeMetz",
     "adjusted_p_values",
     "auc_difference",
     "auc_interval",
     "bootstrap",
+    "cases_for_readers",
+    "cohen_kappa",
     "concordance_interval",
     "crossed_interval",
     "detectable_auc",
     "detectable_flips",
     "detectable_mean",
     "equivalence",
+    "error_rate",
     "exact_rate",
     "expanded_level",
+    "fleiss_kappa",
     "flips_power",
     "limits_of_agreement",
     "mcnemar",
     "mean_difference",
     "mean_interval",
     "mean_power",
+    "mrmc_power",
+    "no_gold_standard",
+    "obuchowski_rockette",
     "rate_power",
+    "reader_figures",
+    "repeatability",
+    "roe_metz",
     "slope_interval",
     "subject_means",
     "subjects_for_auc",

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from taskgan.stats.mrmc import Components, Random
+
 MOST = 100_000  # subjects; beyond, "how many" is no plan
 _MOST_EXACT = 20_000  # of the exact tests, whose every number of events is summed over
 # Exact power is a saw-tooth in n: it has to stay above the target for this many more subjects. McNemar's sums over
@@ -207,6 +209,69 @@ def subjects_for_rate(rate: float, null: float, *, power: float = 0.8, alpha: fl
     if rate == null:
         return None
     return _smallest(lambda n: rate_power(rate, null, n, alpha=alpha), 1, power, _MOST_EXACT, again=_AGAIN_RATE)
+
+
+def mrmc_power(
+    components: Components, effect: float, readers: int, cases: int, *, random: Random = "both", alpha: float = 0.05
+) -> float:
+    """Power of a study of paired readers that compares two methods (Hillis, Obuchowski and Berbaum 2011).
+
+    Non-central F with λ = R d² / 2 / (σ²_TR + (N* / N)(Var − cov1 + (R − 1) max(cov2 − cov3, 0))), 10.1016/
+    j.acra.2010.09.007; N* is the pilot's number of cases, and the share of positives is thought to stay.
+
+    Args:
+        components: Of a pilot study, from :func:`~taskgan.stats.obuchowski_rockette`.
+        effect: Difference of the two methods' mean figures that is to be shown.
+        readers: Planned number.
+        cases: Planned number of subjects.
+        random: What the result is to hold for, as in the analysis.
+        alpha: Level of the test.
+    """
+    scale = components.cases / cases
+    by_reader = max(components.method_reader, 0.0) if random != "cases" else 0.0
+    alone = scale * (components.error - components.cov1)
+    shared = scale * max(components.cov2 - components.cov3, 0.0)
+    square = by_reader + max(alone - shared, 0.0)  # E[MS(TR)]
+    below = square + (readers * shared if random != "readers" else 0.0)
+    if random == "cases":
+        below = alone + (readers - 1) * shared
+    if below <= 0 or (random != "cases" and readers < 2):
+        return math.nan
+    if effect == 0:
+        return alpha
+    away = readers * effect**2 / 2 / below
+    if random == "cases":
+        return float(stats.ncx2.sf(stats.chi2.ppf(1 - alpha, 1), 1, away))
+    freedom = min(below**2 / (square**2 / (readers - 1)), 1e6) if square > 0 else 1e6
+    return float(stats.ncf.sf(stats.f.ppf(1 - alpha, 1, freedom), 1, freedom, away))
+
+
+def cases_for_readers(
+    components: Components,
+    effect: float,
+    readers: int,
+    *,
+    random: Random = "both",
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> int | None:
+    """Number of subjects from which a study with so many readers has the power; None where none up to 20 000 has.
+
+    Few random readers can be too few for any number of cases: call it for each number of readers that could be had.
+
+    Args:
+        components: Of a pilot study.
+        effect: Difference that is to be shown.
+        readers: Planned number.
+        random: What the result is to hold for.
+        power: Wanted.
+        alpha: Level of the test.
+    """
+    if effect == 0 or (random != "cases" and readers < 2):
+        return None
+    return _smallest(
+        lambda n: mrmc_power(components, effect, readers, n, random=random, alpha=alpha), 4, power, _MOST_EXACT
+    )
 
 
 def _smallest(power_of: Callable[[int], float], first: int, power: float, most: int, again: int = 0) -> int | None:

@@ -1,14 +1,15 @@
 """Proportions and flips: Clopper–Pearson intervals and McNemar's test, exact."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval
+from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval, subject_means
 
 
 def exact_rate(events: float, count: int, level: float = LEVEL) -> Interval:
@@ -30,6 +31,46 @@ def exact_rate(events: float, count: int, level: float = LEVEL) -> Interval:
     low = float(stats.beta.ppf(tail, events, count - events + 1)) if events > 0 else 0.0
     high = float(stats.beta.ppf(1 - tail, events + 1, count - events)) if events < count else 1.0
     return Interval(events / count, low, high)
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """Wrong decisions of one reader or of several together, as the rows of Table 3.
+
+    Attributes:
+        wrong: Number of wrong decisions.
+        decisions: Number of decisions.
+        interval: Rate with its exact interval.
+    """
+
+    wrong: int
+    decisions: int
+    interval: Interval
+
+    def describe(self) -> str:
+        """As "0.20 (4/20) [0.06, 0.44]"."""
+        ends = f"[{self.interval.low:.2f}, {self.interval.high:.2f}]"
+        return f"{self.interval.estimate:.2f} ({self.wrong}/{self.decisions}) {ends}"
+
+
+def error_rate(errors: ArrayLike, subjects: Sequence[Hashable], *, level: float = LEVEL) -> ErrorRate:
+    """Error rate with the Clopper–Pearson interval of :func:`exact_rate`, the subject as the unit.
+
+    Two readers of ten volumes make twenty decisions but see ten subjects: each counts with the share of its decisions
+    that are wrong, so that the interval is that of n = 10. It speaks of these readers; for others see
+    :func:`~taskgan.stats.obuchowski_rockette`.
+
+    Args:
+        errors: (N,) of one reader or (R, N) of several: 1 where the decision is wrong, else 0; NaN where none is.
+        subjects: (N,) who each case is of.
+        level: Coverage, at least.
+    """
+    table = np.atleast_2d(np.asarray(errors, dtype=np.float64))
+    known = ~np.isnan(table)
+    each, _ = subject_means(table.ravel(), list(subjects) * len(table))
+    wrong, decisions = int((table[known] > 0.5).sum()), int(known.sum())
+    exact = exact_rate(float(each.sum()), len(each), level)
+    return ErrorRate(wrong, decisions, exact)
 
 
 def mcnemar(only_first: int, only_second: int, *, mid_p: bool = False) -> float:
