@@ -148,7 +148,9 @@ def publish(counts: Counts, target: Path, command: str) -> None:
             "versions": versions(),
             "seconds": round(counts.seconds),
             "totals": totals,
-            "by_name": {kind: {"tried": counts.tried.get(kind), "failed": counts.failed.get(kind, {})} for kind in kinds},
+            "by_name": {
+                kind: {"tried": counts.tried.get(kind), "failed": counts.failed.get(kind, {})} for kind in kinds
+            },
         },
     )
 

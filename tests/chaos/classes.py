@@ -159,11 +159,11 @@ def damaged(bench: Bench, name: str, number: int) -> str | None:
     command = DAMAGED[name]
     place = bench.copies(name, command)
     try:
-        files = [path for path in sorted(place.rglob("*")) if path.is_file() and path.suffix not in (".nii", ".html")]
+        files = [path for path in sorted(place.rglob("*")) if path.is_file() and path.suffix != ".html"]
         kind = rng.choice(sorted({path.suffix for path in files}))
         file = rng.choice([path for path in files if path.suffix == kind])
         file.write_bytes(mutate(kind, file.read_bytes(), rng))
-        ended = Child(lambda: command_line(command.arguments), place).wait()
+        ended = Child(lambda: command_line(("-v", *command.arguments)), place).wait()
         problem = sentence_problem(ended)
         return f"{file.relative_to(place)}: {problem}" if problem else ""
     finally:

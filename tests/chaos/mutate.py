@@ -1,4 +1,4 @@
-"""Structure-aware damage: a file's own fields, chunks, cells and tokens are changed, and the sums made right again."""
+"""Structure-aware damage: a file's own fields, chunks, cells and tokens are changed, and sums made right again."""
 
 import gzip
 import json
@@ -11,8 +11,9 @@ from collections.abc import Callable
 _WHOLE = (0, 1, -1, 2, 7, 127, 128, 255, 256, 32767, -32768, 65535, 2**31 - 1, -(2**31), 2**32 - 1, 2**62, -(2**63))
 _REAL = (0.0, -0.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), -float("inf"), float("nan"))
 _TEXT = (
-    "", " ", "0", "-1", "5", "1e999", "nan", "-inf", ".inf", "1_0", "0x_", "2024-02-30", "9" * 500, "true", "null", "~",
-    "[]", "[1, 2]", "{}", "{a: {b: 1}}", "[[[[[[[[1]]]]]]]]", "&a [*a]", "*b", "!!int ''", "!!python/object:os.system x",
+    "", " ", "0", "-1", "5", "1e999", "nan", "-inf", ".inf", "1_0", "0x_", "2024-02-30", "9" * 500, "true", "null",
+    "~", "[]", "[1, 2]", "{}", "{a: {b: 1}}", "[[[[[[[[1]]]]]]]]", "&a [*a]", "*b", "!!int ''",
+    "!!python/object:os.system x",
     "../../etc/passwd", "/", "/dev/zero", ".", "a/b", "x" * 5000, "=1+1", "<script>alert(1)</script>", "$\\frac{1}$",
     "\x1b[31m", "\0", "é", "\ud7ff", "\u202e", "'", '"', ",", "\n", "- a\n- b", "\t", "#", "{{ 7*7 }}", "%s%n", "NaN",
 )  # fmt: skip
@@ -75,11 +76,10 @@ def _bytes(raw: bytes, rng: random.Random) -> bytes:
 
 def _nifti(raw: bytes, rng: random.Random) -> bytes:
     """A field of the NIfTI-1 header: sizes, type, scaling, offset, codes, affine, magic."""
-    at, width = rng.choice(
-        [(0, 4), (39, 1), *((40 + 2 * i, 2) for i in range(8)), (70, 2), (72, 2), *((76 + 4 * i, 4) for i in range(8))]
-        + [(108, 4), (112, 4), (116, 4), (123, 1), (252, 2), (254, 2), *((256 + 4 * i, 4) for i in range(18))]
-        + [(344, 4), (348, 4)]
-    )
+    places = [(0, 4), (39, 1), (70, 2), (72, 2), (108, 4), (112, 4), (116, 4), (123, 1), (252, 2), (254, 2), (344, 4)]
+    places += [(40 + 2 * i, 2) for i in range(8)] + [(76 + 4 * i, 4) for i in range(8)]
+    places += [(256 + 4 * i, 4) for i in range(18)]
+    at, width = rng.choice(places)
     return _put(raw, at, _number(width, rng))
 
 
@@ -95,7 +95,9 @@ def _png(raw: bytes, rng: random.Random) -> bytes:
     one = rng.choice(chunks) if rng.random() < 0.5 else chunks[0]
     choice = rng.randrange(6)
     if choice == 0 and one[0] == b"IHDR":
-        one[1] = _put(one[1], rng.choice((0, 4)), struct.pack(">I", rng.choice((0, 1, 1000, 30000, 2**31 - 1, 2**32 - 1))))
+        one[1] = _put(
+            one[1], rng.choice((0, 4)), struct.pack(">I", rng.choice((0, 1, 1000, 30000, 2**31 - 1, 2**32 - 1)))
+        )
     elif choice == 1 and one[0] == b"IHDR":
         one[1] = _put(one[1], rng.randrange(8, 13), bytes([rng.choice((0, 1, 2, 3, 4, 6, 8, 16, 255))]))
     elif choice == 2:
@@ -104,7 +106,9 @@ def _png(raw: bytes, rng: random.Random) -> bytes:
         chunks.remove(one)
     elif choice == 4:
         kind = rng.choice((b"tRNS", b"PLTE", b"iCCP", b"zTXt", b"eXIf", b"acTL", b"fcTL", b"gAMA"))
-        chunks.insert(1, [kind, zlib.compress(bytes(10**6)) if rng.random() < 0.3 else rng.randbytes(rng.randrange(80))])
+        chunks.insert(
+            1, [kind, zlib.compress(bytes(10**6)) if rng.random() < 0.3 else rng.randbytes(rng.randrange(80))]
+        )
     else:
         one[1] = _bytes(one[1], rng)
     parts = (struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
@@ -137,7 +141,9 @@ def _tiff(raw: bytes, rng: random.Random) -> bytes:
 
 def _dicom(raw: bytes, rng: random.Random) -> bytes:
     """An element of explicit VR: its value (as text or number), VR, length or tag."""
-    heads = [m.start() for m in re.finditer(rb"[\x02\x08\x10\x18\x20\x28\xe0]\x00..[A-Z][A-Z]", raw[:20000], re.DOTALL)]
+    heads = [
+        m.start() for m in re.finditer(rb"[\x02\x08\x10\x18\x20\x28\xe0]\x00..[A-Z][A-Z]", raw[:20000], re.DOTALL)
+    ]
     if not heads:
         return _bytes(raw, rng)
     at = rng.choice(heads)

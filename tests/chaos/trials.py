@@ -1,4 +1,4 @@
-"""Calling commands in forked children: killed, signalled, without room, several at once; and comparing what they leave."""
+"""Calling commands in forked children, killed, signalled or without room, and comparing what they leave."""
 
 import hashlib
 import os
@@ -143,7 +143,7 @@ def warm_up() -> None:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file; how long something took, and TensorBoard's files, which are named by time, are left out."""
+    """SHA-256 of every file, without how long things took and without TensorBoard's files, named by time."""
     from taskgan.core.tensors import load_torch
 
     sums = {}
@@ -341,4 +341,3 @@ def finishes(bench: Bench, name: str, place: Path, *, other: bool = False, overw
 def remove(place: Path) -> None:
     """Remove a trial's folder."""
     shutil.rmtree(place, ignore_errors=True)
-
