@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format bench wheel-check clean help
+.PHONY: demo test test-slow lint format bench chaos chaos-long wheel-check clean help
 
 help:
 	@echo "make demo    simulate, train, restore, evaluate and report: open demo/report/report.html"
 	@echo "make test    the default tests        make test-slow   those that take minutes"
 	@echo "make lint    ruff and mypy            make bench       the ratios that the docs quote"
+	@echo "make chaos   kills, full disks and damaged files, a few of each (chaos-long: all of them, resumes)"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskgan needs Python 3.11 or newer")'
@@ -38,6 +39,16 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+
+CHAOS = PYTHONPATH=src:tests:tests/helpers OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/python -m chaos
+
+chaos: $(READY)
+	$(CHAOS)
+
+# Hours; counts are kept in build/chaos, and a later call goes on.
+chaos-long: $(READY)
+	$(CHAOS) --long --folder build/chaos
+	$(CHAOS) --long --folder build/chaos --publish results/chaos/counts.json
 
 # The built wheel works outside the repository: recipes and templates are in it.
 wheel-check: $(READY)

@@ -8,8 +8,9 @@ from pathlib import Path
 from taskgan.audit.inputs import AuditInputs, name_list, recorded_recipe, select_cases
 from taskgan.cohort.pairs import SPLITS, Pair, Pairs
 from taskgan.cohort.restorations import RESERVED, Restorations
+from taskgan.core.artefact import read_record
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import read_yaml
+from taskgan.core.parse import quoted
 from taskgan.core.tables import csv_rows
 from taskgan.images.volumes import SUFFIXES, stem
 from taskgan.objective.kinds import task_kind
@@ -51,7 +52,7 @@ def from_folders(
     """
     if recipe is None:
         recorded = restored / "restored.yaml"
-        recorded_settings = recorded_recipe(read_yaml(recorded) if recorded.is_file() else {}, restored)
+        recorded_settings = recorded_recipe(read_record(recorded), restored)
     else:
         recorded_settings = recipe
     people = _labelled_subjects(labels, recorded_settings.task.target)
@@ -101,7 +102,7 @@ def _labelled_subjects(table: Path, target: Target) -> dict[str, _LabelledSubjec
             problems.append(f"row {number} {'repeats the' if name else 'has no'} subject {name}".rstrip())
         problems += [f"row {number} ({name}) {text}" for text in _value_problems(columns, kind)]
         if split not in SPLITS:
-            problems.append(f"row {number} ({name}) has split {split!r}, expected train, val or test")
+            problems.append(f"row {number} ({name}) has split {quoted(split)}, expected train, val or test")
         people[name] = _LabelledSubject(number, split, _finite_number(columns.get("label", "")), columns)
     if problems:
         raise Problems(f"{table} is malformed", problems)
@@ -116,7 +117,7 @@ def _value_problems(columns: Mapping[str, str], kind: TaskKind) -> list[str]:
         if not text and kind.partial:
             continue
         if value is None or kind.label_problem(value):
-            problems.append(f"has {column} {text!r}, expected {kind.label_problem(math.nan) or 'a number'}")
+            problems.append(f"has {column} {quoted(text)}, expected {kind.label_problem(math.nan) or 'a number'}")
     return problems
 
 
@@ -212,10 +213,10 @@ def _restorations(
         raise UserError(
             f"{folder} holds no image of a subject of the table; expected names such as {rows[0].case}.nii.gz"
         )
-    origin = read_yaml(folder / "restored.yaml") if (folder / "restored.yaml").is_file() else {}
+    origin = read_record(folder / "restored.yaml")
     name = str(method or origin.get("method") or folder.resolve().name)
     if name in RESERVED:
-        raise UserError(f"a method cannot be called {name!r}: that is the name of the cohort's own images")
+        raise UserError(f"a method cannot be called {quoted(name)}: that is the name of the cohort's own images")
     seed = origin.get("seed") if isinstance(origin.get("seed"), int) else None
     used = set(images.values())
     return Restorations(folder, name, seed, None, images, origin), [f.name for f in files if f not in used]

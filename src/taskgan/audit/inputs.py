@@ -9,8 +9,8 @@ import pandas as pd
 
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.restorations import Restorations, find_restorations
+from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.core.files import read_yaml
 from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe, parse_recipe
 
@@ -139,7 +139,7 @@ def read_evaluation(folder: Path) -> EvaluationReadings:
     Raises:
         UserError: If they are not what ``taskgan evaluate`` writes.
     """
-    record = read_yaml(folder / "evaluation.yaml")
+    record = read_record(folder / "evaluation.yaml")
     missing = [key for key in ("method", "restored", "cohort") if not record.get(key)]
     if missing:
         raise UserError(

@@ -11,10 +11,11 @@ from taskgan.audit.inputs import AuditInputs, EvaluationReadings, from_cohort, f
 from taskgan.audit.run import RECORD, Audit
 from taskgan.audit.run import audit as audit_inputs
 from taskgan.audit.settings import AuditSettings, audit_settings
-from taskgan.core.artefact import is_done, request_digest
+from taskgan.core.artefact import is_done, read_record, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, read_yaml
+from taskgan.core.files import PathLike
+from taskgan.core.parse import quoted
 from taskgan.recipe import Recipe, read_recipe
 
 
@@ -109,7 +110,7 @@ def audit_passes(
     if fail_over is not None and not 0 <= fail_over <= 1:
         raise UserError(f"--fail-over {fail_over:g}: expected a rate between 0 and 1")
     if not arguments.get("overwrite") and is_done(out / RECORD, _request(restored, cohort, out, **arguments)):
-        return _rate_allowed(_worst_upper_limit(read_yaml(out / RECORD)), fail_over, decided=True)
+        return _rate_allowed(_worst_upper_limit(read_record(out / RECORD)), fail_over, decided=True)
     done = audit(restored, cohort, out, **arguments)
     worst = done.outcome.worst_flips
     return _rate_allowed(worst.high if worst else None, fail_over, decided=not done.outcome.fit)
@@ -147,7 +148,13 @@ def _paths(value: PathLike | Sequence[PathLike] | None) -> Path | list[Path] | N
 def _worst_upper_limit(record: Mapping[str, Any]) -> float | None:
     """Upper end of the rate of flips by the worst judge, of a finished audit; None where nobody judged."""
     worst = record.get("worst")
-    return float(record["opinions"][worst][record["method"]]["flips"]["high"]) if worst else None
+    try:
+        return float(record["opinions"][worst][record["method"]]["flips"]["high"]) if worst else None
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{RECORD} does not say how often {quoted(worst)} saw a flip, expected what taskgan audit writes; "
+            "say --overwrite to make it anew"
+        ) from None
 
 
 def _rate_allowed(highest: float | None, allowed: float | None, *, decided: bool) -> bool:

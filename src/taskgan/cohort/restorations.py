@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.core.artefact import differing
+from taskgan.core.artefact import differing, read_record
 from taskgan.core.errors import UserError
-from taskgan.core.files import checksum, read_yaml
+from taskgan.core.files import checksum
+from taskgan.core.parse import quoted
 from taskgan.core.tables import read_table
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import is_image_name, read_sidecar, stem
@@ -54,7 +55,7 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     """
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; expected a folder of restored images")
-    origin = read_yaml(folder / "restored.yaml") if (folder / "restored.yaml").is_file() else {}
+    origin = read_record(folder / "restored.yaml")
     if origin.get("status", "complete") != "complete":
         raise UserError(f"{folder} holds an unfinished restoration; call taskgan restore again, it goes on")
     wrong = differing(folder / "restored.yaml", origin) if origin else None
@@ -64,7 +65,7 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     if not name:
         raise UserError(f"{folder} has no restored.yaml that names its method; say it with --method")
     if name in RESERVED:
-        raise UserError(f"a method cannot be called {name!r}: that is the name of the cohort's own images")
+        raise UserError(f"a method cannot be called {quoted(name)}: that is the name of the cohort's own images")
     listed = folder / "restored.csv"
     images = _from_table(listed, pairs) if listed.is_file() else _by_name(folder, pairs)
     if not images:

@@ -7,12 +7,65 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum, read_yaml, unescaped_cell, value_digest, write_yaml
+from taskgan.core.settings import validated
 
 CHECKSUMS = "checksums.csv"
 """Beside a marker: name and SHA-256 of files that are too many for it."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    suvr_cut: float | None = None
+    false_lesions: float | None = None
+
+
+class _Record(BaseModel):
+    """What code relies on in ``restored.yaml``, ``evaluation.yaml``, ``audit.yaml`` and ``run.yaml``."""
+
+    model_config = ConfigDict(strict=True)
+
+    method: str | None = None
+    status: str | None = None
+    restored: str | None = None
+    table: str | None = None
+    worst: str | None = None
+    seed: int | None = None
+    fold: int | None = None
+    settings: _Settings | None = None
+    recipe: dict[str, Any] | None = None
+    property: dict[str, Any] | None = None
+    seen: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    versions: dict[str, Any] | None = None
+    features: dict[str, Any] | None = None
+    readers: dict[str, dict[str, Any]] | None = None
+    opinions: dict[str, dict[str, dict[str, Any]]] | None = None
+    verification: dict[str, Any] | None = None
+    notes: list[Any] | None = None
+    warnings: list[Any] | None = None
+
+
+def read_record(marker: Path) -> dict[str, Any]:
+    """What a marker says, with every value that is relied on of the type that it was written with.
+
+    Args:
+        marker: Of restored images, an evaluation, an audit or a run; empty values where there is none.
+
+    Raises:
+        UserError: If it is not YAML.
+        Problems: If a value has another type.
+    """
+    if not marker.is_file():
+        return {}
+    values = read_yaml(marker)
+    validated(_Record, values, f"{marker} is not what taskgan writes")
+    return values
 
 
 def commit(marker: Path, values: Mapping[str, Any], files: Iterable[Path]) -> None:

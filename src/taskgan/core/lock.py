@@ -20,7 +20,7 @@ from taskgan.core.files import LOCK, check_writable, is_running, remove_partial
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_PROCESS = secrets.token_hex(8)  # this process: after a restart of a container numbers come again
+_START = secrets.token_hex(8)  # after a restart of a container process numbers come again
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def locked(
     folder.mkdir(parents=True, exist_ok=True)
     lock: Any = FileLock(file)
     try:
-        if _holder(file).get("process") == _PROCESS:
+        if _holder(file).get("process") == _process():
             yield
             return
         _acquire(lock, file, place, wait=wait)
@@ -125,12 +125,17 @@ def _acquire(lock: Any, file: Path, place: Path, *, wait: bool) -> None:
         raise UserError(f"{file} cannot be locked: {error.strerror or error}") from None
 
 
+def _process() -> str:
+    """This process, and not one that was forked from it."""
+    return f"{_START}-{os.getpid()}"
+
+
 def _own_process() -> dict[str, Any]:
     arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv]
     return {
         "host": platform.node(),
         "pid": os.getpid(),
-        "process": _PROCESS,
+        "process": _process(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         "command": shlex.join(arguments),
     }

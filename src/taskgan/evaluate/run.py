@@ -16,6 +16,7 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, check_writable, folder_files, versions, write_json
 from taskgan.core.lock import exclusive
+from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_case_table, write_case_table
 from taskgan.evaluate.features import FILE, FeatureCollector
@@ -119,7 +120,7 @@ def _evaluate(
     foreign = recipe is None and "recipe" not in restorations.origin
     recipe = recipe or _recorded_recipe(restorations)
     if recipe.data.condition and recipe.data.condition not in pairs.columns:
-        raise UserError(f"{pairs.source} has no column {recipe.data.condition!r} (data.condition)")
+        raise UserError(f"{pairs.source} has no column {quoted(recipe.data.condition)} (data.condition)")
     rows, notes = _select_cases(pairs, restorations, recipe, split)
     notes += [str(warning) for warning in restorations.origin.get("warnings") or ()]
     targets = Targets.for_table(recipe.task.target, pairs)
@@ -350,7 +351,9 @@ def _select_cases(
             f"{restorations.folder} holds no image of the cases that the recipe selects in {pairs.source}"
         )
     if not chosen and split != "test":
-        raise UserError(f"{restorations.folder} holds no image of a case with split {split!r} in {pairs.source}")
+        raise UserError(
+            f"{restorations.folder} holds no image of a case with split {quoted(split)} in {pairs.source}"
+        )
     if split != "test":
         notes.append(f"these are {split} cases: the figures are no test of the method")
     if not chosen:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, csv_cell
+from taskgan.core.parse import quoted
 from taskgan.core.tables import read_table
 from taskgan.evaluate.cases import csv_text
 from taskgan.judges.verification.pairs import ImagePairs
@@ -151,10 +152,10 @@ def _reader_and_image(column: str) -> tuple[str, str] | None:
 def _row(path: Path, number: int, fields: Mapping[str, str]) -> DistanceRow:
     row = DistanceRow(*(fields[name] for name in ("set", "first", "second", "first_person", "second_person")))
     if row.set not in SETS:
-        raise UserError(f"{path} row {number} has set {row.set!r}, expected {', '.join(SETS)}")
+        raise UserError(f"{path} row {number} has set {quoted(row.set)}, expected {', '.join(SETS)}")
     if fields["same"] != str(int(row.same)):
         raise UserError(
-            f"{path} row {number} has same {fields['same']!r}, expected {int(row.same)} of "
+            f"{path} row {number} has same {quoted(fields['same'])}, expected {int(row.same)} of "
             f"{row.first_person} and {row.second_person}"
         )
     return row
@@ -168,7 +169,7 @@ def _number(path: Path, number: int, column: str, text: str) -> float:
     except ValueError:
         value = math.inf
     if not math.isfinite(value):
-        raise UserError(f"{path} row {number} has {column} {text!r}, expected a number")
+        raise UserError(f"{path} row {number} has {column} {quoted(text)}, expected a number")
     return value
 
 

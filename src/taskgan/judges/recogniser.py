@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from taskgan.core.artefact import commit
 from taskgan.core.errors import Failed, UserError, disk_error
-from taskgan.core.files import atomic, atomic_folder, read_yaml, write_yaml
+from taskgan.core.files import atomic, atomic_folder, read_yaml
 from taskgan.core.parse import error_text
 from taskgan.core.settings import validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
@@ -107,7 +108,7 @@ def read_card(folder: Path) -> RecogniserCard:
     Raises:
         UserError: If it is missing, is not YAML or is not a card.
     """
-    values: dict[str, Any] = read_yaml(folder / CARD)
+    values = {key: value for key, value in read_yaml(folder / CARD).items() if key != "files"}  # the checksums
     return validated(RecogniserCard, values, f"{folder / CARD} is not the card of a recogniser")
 
 
@@ -184,7 +185,7 @@ class Recogniser:
             with atomic_folder(folder) as fresh:
                 with atomic(fresh / WEIGHTS) as partial:
                     save_file(state, partial)
-                write_yaml(fresh / CARD, self.card.model_dump(mode="json"))
+                commit(fresh / CARD, self.card.model_dump(mode="json"), [fresh / WEIGHTS])
                 if folder.exists():
                     raise UserError(f"{folder} exists already; a recogniser is never overwritten")
         except OSError as error:

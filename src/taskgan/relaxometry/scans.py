@@ -19,7 +19,7 @@ from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps, synthesise
 from taskgan.relaxometry.noise import check_identifiable
 from taskgan.relaxometry.protocol import contrast_sequence, input_protocol
 from taskgan.relaxometry.record import SynthesisSettings
-from taskgan.restore.inputs import Job, find_jobs
+from taskgan.restore.inputs import Job, check_metadata, find_jobs
 from taskgan.restore.record import INTENSITY_FACTOR
 
 
@@ -88,6 +88,9 @@ def _scan(group: Sequence[Job], columns: Columns, setup: SynthesisSettings, name
     targets = {
         job.condition: contrast_sequence(job.condition, _true_image(job), setup.protocol_file) for job in group
     }
+    source_image = read_volume(pair.degraded)
+    for job in group:
+        check_metadata(job, source_image)
     check_signed(acquisition.read(), protocol, acquisition.name)
     return Scan(name, acquisition, tuple(group), protocol, source, targets)
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from taskgan.cohort.restorations import RESERVED
+from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.core.files import read_yaml
+from taskgan.core.parse import quoted
 from taskgan.evaluate.cases import TEXT_COLUMNS, read_case_table
 from taskgan.images.photos import is_photo_name
 from taskgan.page.names import NAMES, display_name
@@ -171,7 +172,9 @@ def load_comparison(
         if baseline == "input":
             notes.append("No evaluation of GAN was given, so the methods are compared with the degraded input.")
     elif baseline not in (*methods, *references):
-        raise UserError(f"no evaluation of the baseline {baseline!r}; there are {', '.join((*methods, *references))}")
+        raise UserError(
+            f"no evaluation of the baseline {quoted(baseline)}; there are {', '.join((*methods, *references))}"
+        )
     others = [m for m in methods if m != baseline]
     focus = "task_gan" if "task_gan" in others else (others or [baseline])[-1]
     inference = inference or Inference()
@@ -182,8 +185,7 @@ def load_comparison(
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    path = folder / "evaluation.yaml"
-    return read_yaml(path) if path.is_file() else {}
+    return read_record(folder / "evaluation.yaml")
 
 
 def _rows(folder: Path) -> pd.DataFrame:
@@ -215,7 +217,7 @@ def _without_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
         row = doubled.iloc[0]
         where = " and ".join(dict.fromkeys(doubled[doubled["case"] == row["case"]]["evaluation"]))
         raise UserError(
-            f"{where} hold the same method {row['method']!r} with the same seed and fold; evaluate one of them "
+            f"{where} hold the same method {quoted(row['method'])} with the same seed and fold; evaluate one of them "
             f"again with another --method name"
         )
     return pd.concat([frame[own].drop_duplicates(["case", "method"]), restored], ignore_index=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from taskgan.core.errors import UserError
+from taskgan.core.parse import quoted
 from taskgan.stats import CORRECTIONS, Correction
 
 
@@ -137,7 +138,7 @@ def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> In
         except ValueError:
             value = math.nan
         if not 0 < value < math.inf:
-            raise UserError(f"--margin {text}: found {number!r}, expected a positive number")
+            raise UserError(f"--margin {text}: found {quoted(number)}, expected a positive number")
         if name in parsed:
             raise UserError(f"--margin {text}: {name} already has the margin {parsed[name]:g}")
         parsed[name] = value

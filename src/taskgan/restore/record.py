@@ -7,13 +7,12 @@ from typing import Any, Literal
 
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
-from taskgan.core.artefact import commit, differing
+from taskgan.core.artefact import commit, differing, read_record
 from taskgan.core.errors import UserError
 from taskgan.core.files import (
     check_writable,
     checksum,
     folder_files,
-    read_yaml,
     value_digest,
     versions,
     write_json,
@@ -303,8 +302,7 @@ def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: 
         UserError: If it cannot be written to, or holds images that would be replaced and no record of them.
     """
     check_writable(folder, "the restored images")
-    path = folder / RECORD
-    stored = read_yaml(path) if path.is_file() else {}
+    stored = read_record(folder / RECORD)
     if not overwrite and not stored:
         refuse_existing(jobs, samples)
     return stored

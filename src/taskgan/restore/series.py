@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from taskgan import __version__
 from taskgan.cohort.slices import input_files
 from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
+from taskgan.core.version import __version__
 from taskgan.images.dicom.derive import Derivation, write_derived
 from taskgan.images.dicom.series import Series, SeriesFilter, find_series
 from taskgan.images.dicom.suv import suv_factor

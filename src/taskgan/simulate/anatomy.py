@@ -158,6 +158,7 @@ def brainweb_anatomy(path: Path, resolution_mm: float = 2.0, *, detailed: bool =
         raise UserError(f"{path} cannot be read as NIfTI: {error_text(error)}") from None
     if (
         labels.ndim != 3
+        or labels.size == 0
         or labels.min() < 0
         or labels.max() > 11
         or not np.isin(labels[::4, ::4, ::4], range(12)).all()
@@ -165,6 +166,8 @@ def brainweb_anatomy(path: Path, resolution_mm: float = 2.0, *, detailed: bool =
         raise UserError(f"{path} does not hold BrainWeb tissue labels: expected a 3D map of whole numbers 0 to 11")
     labels = labels.astype(np.uint8)
     affine = np.asarray(image.affine, dtype=np.float64).copy()
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise UserError(f"{path} has an affine without three directions, expected that of a head in RAS, mm")
     step = float(np.linalg.norm(affine[:3, 0]))
     block = max(1, round(resolution_mm / step))
     shape = [n // block * block for n in labels.shape]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, write_yaml
 from taskgan.core.parse import error_text, quoted
@@ -126,7 +127,7 @@ def open_run(
         return {}
     if overwrite:
         return {}
-    record = read_yaml(folder / RECORD) if (folder / RECORD).is_file() else {}
+    record = read_record(folder / RECORD)
     if not record and not (folder / CHECKPOINT).is_file():
         return {}  # it never came to its first step
     _same_recipe(folder, recipe)

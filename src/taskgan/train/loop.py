@@ -46,9 +46,8 @@ def train_loop(
     state.done = stages.next_step(state.done)
     window = session.window
     losses: dict[str, Any] = {}
-    title = f"train {recipe.objective}"
-    alone = session.fabric.world_size == 1  # of several processes, those without the signal would wait for ever
-    with _signals(alone) as signals, progress(title, recipe.optimiser.steps, "steps", state.done) as line:
+    title, alone = f"train {recipe.objective}", session.fabric.world_size == 1
+    with _signals() as signals, progress(title, recipe.optimiser.steps, "steps", state.done) as line:
         while not state.finished:
             stage = stages.stage_at(state.done)
             torch.manual_seed(derive_seed(recipe.seed, "z", state.done, rank))
@@ -64,7 +63,8 @@ def train_loop(
             last, border = state.done == recipe.optimiser.steps, state.done == stage.stop
             validate = last or state.done % settings.every == 0
             save = validate or state.done % settings.save_every == 0
-            if save or border or state.done % _ROW_EVERY == 0:
+            read = save or border or state.done % _ROW_EVERY == 0
+            if read:
                 means = _read_window(session, window)
                 window.clear()
                 losses = {k: means[k] for k in ("pixel", "cycle", "adversarial", "task") if k in means}
@@ -88,16 +88,18 @@ def train_loop(
                 postfix = {"phase": stage.name, **losses} if stage.name else losses
                 line.advance(1 + following - state.done, **postfix)
             state.done = following
-            if signals and not state.finished:
+            # Processes that share the work read their figures at the same steps, and stop together at one of them.
+            number = _signal_of_any(signals, session.fabric) if read or alone else 0
+            if number and not state.finished:
                 session.save()
-                _stop(signals[0], f"step {state.done} of {recipe.optimiser.steps}", session.folder / CHECKPOINT)
+                _stop(number, f"step {state.done} of {recipe.optimiser.steps}", session.folder / CHECKPOINT)
 
 
 @contextmanager
-def _signals(catch: bool) -> Iterator[list[int]]:
+def _signals() -> Iterator[list[int]]:
     """Ctrl-C and SIGTERM that came during the block, which is not interrupted; a second one interrupts it."""
     caught: list[int] = []
-    if not catch or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield caught
         return
 
@@ -112,6 +114,14 @@ def _signals(catch: bool) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _signal_of_any(caught: list[int], fabric: Any) -> int:
+    """The signal that any of the processes got, the same for all of them; 0 where none did."""
+    number = caught[0] if caught else 0
+    if fabric.world_size == 1:
+        return number
+    return int(fabric.all_reduce(torch.tensor(float(number), device=fabric.device), reduce_op="max"))
 
 
 def _stop(number: int, where: str, saved: Path | None) -> NoReturn:

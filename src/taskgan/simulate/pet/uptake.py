@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from taskgan.core.errors import UserError
 from taskgan.simulate.anatomy import (
     COMPOSITE,
     CSF,
@@ -169,6 +170,13 @@ def paint_uptake(
     white = float(np.clip(rng.normal(_WHITE, _WHITE_SD), 1.2, 1.8))
     regions = regions_at(head.points)
     grey = head.fractions[GREY]
+    cortex = composite_mask(grey, regions)
+    reference = (grey > 0.8) & reference_at(head.points)
+    if not (cortex.any() and reference.any() and head.fractions[WHITE].any()):
+        raise UserError(
+            f"the anatomy lacks white matter, cerebellar grey or a cortical region on a grid of "
+            f"{grid.voxel_mm[0]:g} mm around the brain's middle, expected a whole head"
+        )
     texture = 1.0 + _GREY_TEXTURE * _noise_field(grid, rng)
     texture[regions == index("cerebellar_grey")] = 1.0
     still = (
@@ -179,8 +187,6 @@ def paint_uptake(
     )
     base = still + grey * _spread(values, regions, grey, grid) * texture
     amyloid = grey * _spread(rise, regions, grey, grid) * texture
-    cortex = composite_mask(grey, regions)
-    reference = (grey > 0.8) & reference_at(head.points)
     level = float(base[reference].mean(dtype=np.float64))
     step = (composite * level - float(base[cortex].mean(dtype=np.float64))) / float(
         amyloid[cortex].mean(dtype=np.float64)

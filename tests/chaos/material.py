@@ -1,0 +1,74 @@
+"""Small inputs of every command, made by code: `make` leaves one folder that the trials copy from."""
+
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+RECIPE = {
+    "data": {"augment": {"shift": 1}},
+    "generator": {"width": 4, "max_width": 8, "depth": 3, "norm": "instance", "dropout_layers": 1},
+    "discriminator": {"widths": [4, 8], "norm": "instance"},
+    "task": {"training": "frozen", "pretrain": {"network": "resnet10", "width": 4, "steps": 4}},
+    "judge": {"network": "convnet", "width": 4, "seed": 1000, "steps": 4},
+    "loss": {"lambda_gan": 0.1, "mu_task": 0.1},
+    "optimiser": {"steps": 6, "batch_size": 4, "lr": 1e-3, "ema": 0.9},
+    "validation": {"every": 3, "save_every": 2},
+    "machine": {"accelerator": "cpu", "precision": "32", "channels_last": False, "compile": False},
+}
+
+
+def small_presets() -> None:
+    """Let the simulators' demo scale be tiny, in this process and those that are forked from it."""
+    from taskgan.simulate.mr import settings as mr
+    from taskgan.simulate.pet import settings as pet
+
+    small = {"pixels": 48, "pixel_mm": 4.0, "slices": 20, "slice_mm": 8.0, "radial_bins": 60, "radial_mm": 4.0}
+    small |= {"angles": 16, "tof_bins": 0, "subsets": 4, "block": 20}
+    pet._PRESETS["demo"] = pet._PRESETS["demo"].model_copy(update=small)
+    mr._PRESETS["demo"] = mr._PRESETS["demo"].model_copy(
+        update={"pixels": 24, "pixel_mm": 9.6, "slices": 3, "slice_mm": 20.0}
+    )
+
+
+def make(folder: Path) -> None:
+    """Everything that no command makes; :func:`chaos.trials.Bench.prepare` runs the commands that make the rest."""
+    from discs import make_discs
+    from exported import Export
+    from small_lfw import portrait, small_lfw
+    from small_mr import write_cohort
+    from taskgan.core.files import write_yaml
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _head(folder / "head.nii")
+    write_yaml(folder / "tiny.yaml", RECIPE)
+    make_discs(folder / "cohort", train=4, val=4, test=6)
+    write_cohort(folder / "mr", contrasts=("T1w", "PDw"))
+    (folder / "export").mkdir()
+    export = Export(folder / "export")
+    for number in range(3):
+        export.subject(f"P-{number}", number, polar=number != 1)
+    export.table()
+    small_lfw(folder / "faces")
+    for number in range(6):
+        place = folder / "photos" / f"s{number % 3}" / f"{number}.{('png', 'jpg', 'tif')[number % 3]}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        portrait(number, (24, 20, 3)).save(place)
+
+
+def _head(path: Path) -> None:
+    """BrainWeb labels of shells at 4 mm: white and grey matter, CSF, bone, skin."""
+    n, step = 54, 4.0
+    affine = np.diag([step, step, step, 1.0])
+    affine[:3, 3] = np.array([0, -16, 9]) - 0.5 * (n - 1) * step
+    axis = (np.arange(n, dtype=np.float32) - 0.5 * (n - 1)) * step
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij", sparse=True)
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    labels = np.zeros((n, n, n), dtype=np.uint8)
+    shells = ((3, 0, 36), (2, 36, 66), (1, 66, 68), (7, 68, 76), (4, 76, 82), (6, 82, 88))
+    for label, low, high in shells:
+        labels[(radius >= low) & (radius < high)] = label
+    labels[((np.abs(x) - 12) / 8) ** 2 + (y / 30) ** 2 + (z / 16) ** 2 < 1] = 1
+    nib.save(nib.Nifti1Image(labels, affine), path)
