@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.core.artefact import commit, is_done, request_digest, verify
-from taskgan.core.errors import UserError
+from taskgan.core.artefact import commit, is_done, read_record, request_digest, verify
+from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import write_text
 
 
@@ -41,3 +41,16 @@ def test_an_input_folder_that_changed_is_another_request(tmp_path: Path) -> None
     assert request_digest(out, cohort=source) == first
     write_text(source / "sub-1" / "x.nii.gz", "other")
     assert request_digest(out, cohort=source) != first
+
+
+@pytest.mark.parametrize(
+    "text", ["settings: 5", "settings: {suvr_cut: x}", "recipe: []", "notes: one", "method: {a: 1}"]
+)
+def test_a_record_whose_values_have_other_types_is_a_sentence(text: str, tmp_path: Path) -> None:
+    marker = tmp_path / "evaluation.yaml"
+    marker.write_text(text)
+    with pytest.raises(Problems, match=r"evaluation.yaml is not what taskgan writes"):
+        read_record(marker)
+    marker.write_text("settings: {suvr_cut: 1, slices: 40}\nmethod: gan\nseed:\n")
+    assert read_record(marker)["settings"] == {"suvr_cut": 1, "slices": 40}
+    assert read_record(tmp_path / "none.yaml") == {}

@@ -153,3 +153,17 @@ def test_every_verb_that_writes_refuses_a_folder_that_is_in_use(tmp_path: Path) 
         assert str(caught.value), name
     for other in (inside, beside):
         other.communicate()
+
+
+def test_a_forked_process_is_another_one(tmp_path: Path) -> None:
+    with locked(tmp_path / "out"):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with locked(tmp_path / "out"):
+                    os._exit(0)
+            except UserError:
+                os._exit(2)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2

@@ -316,3 +316,13 @@ def test_a_finished_output_is_refused_before_anything_is_read_or_fitted(made, re
     taken.touch()
     with pytest.raises(UserError, match=r"sub-1_T1w.nii.gz exists"):
         _restore(made, taken.parent, split="test", calibration=1)
+
+
+def test_an_affine_that_cannot_be_written_is_found_before_anything_is(cohort, tmp_path, monkeypatch):
+    def refuse(path, volume):
+        raise UserError(f"{path} has an affine that cannot be taken apart")
+
+    monkeypatch.setattr("taskgan.restore.inputs.check_affine", refuse)
+    with pytest.raises(UserError, match="2 of 2 acquisitions cannot be fitted"):
+        _restore(cohort, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -122,3 +122,12 @@ def test_real_brainweb_head():
     assert 400 < volumes[WHITE] < 900
     brain = np.argwhere(anatomy.maps[[GREY, WHITE]].sum(axis=0) > 0.5).mean(axis=0)
     np.testing.assert_allclose(anatomy.affine[:3, :3] @ brain + anatomy.affine[:3, 3], [0, -18, 10], atol=8)
+
+
+def test_a_head_without_voxels_or_directions_is_a_sentence(tmp_path):
+    for shape, affine in (((0, 4, 4), np.eye(4)), ((4, 4, 4), np.diag([1.0, 1, 0, 1]))):
+        image = nib.Nifti1Image(np.zeros(shape, np.uint8), None)
+        image.header.set_sform(affine, code=1)
+        (tmp_path / "a_tissue.nii").write_bytes(image.to_bytes())
+        with pytest.raises(UserError, match="a_tissue.nii"):
+            brainweb_anatomy(tmp_path / "a_tissue.nii")

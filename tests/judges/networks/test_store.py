@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from taskgan.cohort.pairs import Pairs
+from taskgan.core.artefact import verify
 from taskgan.core.errors import UserError
 from taskgan.judges import store as room
 from taskgan.judges.recogniser import Recogniser
@@ -28,6 +29,7 @@ def _refuse(*_: object, **__: object) -> Recogniser:
 
 def test_trained_once_then_shared(cohort: Pairs, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     first = recogniser_for(cohort, quick, DATA, name="task")
+    assert verify(cohort.folder / "derivatives") == (1, [])
     kept = list((cohort.folder / "derivatives" / "recognisers").iterdir())
     assert [k.name for k in kept] == [recogniser_folder(cohort, quick, DATA, name="task").name]
     assert kept[0].name.startswith("task-")
