@@ -236,9 +236,20 @@ def test_what_cannot_be_told_is_nan() -> None:
     assert perfect.methods[0].estimate == 1
     assert math.isnan(perfect.methods[0].low)
     one = np.array([0, 0, 0, 0, 0, 0, 1])  # one positive case has no variance
-    assert np.isnan(reader_figures(scores[:, :, :7], one).covariance).all()
+    lonely = reader_figures(scores[:, :, :7], one)
+    assert np.isnan(lonely.covariance).all()
+    assert cases_for_readers(obuchowski_rockette(lonely).components, 0.1, 5) is None
     with pytest.raises(ValueError, match="expected scores of"):
         reader_figures(scores[0], truth)
+
+
+def test_a_single_method_has_an_interval_and_no_test() -> None:
+    scores, truth = roe_metz(HIGH, (1.2, 1.8), 4, 30, 30, rng=np.random.default_rng(13))
+    pair = obuchowski_rockette(reader_figures(scores, truth))
+    alone = obuchowski_rockette(reader_figures(scores[:1], truth))
+    assert alone.methods[0] == pair.methods[0]
+    assert alone.differences == {}
+    assert math.isnan(alone.p)
 
 
 def test_the_simulator_has_the_auc_it_says() -> None:

@@ -258,6 +258,7 @@ def cases_for_readers(
     """Number of subjects from which a study with so many readers has the power; None where none up to 20 000 has.
 
     Few random readers can be too few for any number of cases: call it for each number of readers that could be had.
+    None as well where the pilot has no components.
 
     Args:
         components: Of a pilot study.
@@ -267,7 +268,7 @@ def cases_for_readers(
         power: Wanted.
         alpha: Level of the test.
     """
-    if effect == 0 or (random != "cases" and readers < 2):
+    if effect == 0 or math.isnan(mrmc_power(components, effect, readers, components.cases, random=random)):
         return None
     return _smallest(
         lambda n: mrmc_power(components, effect, readers, n, random=random, alpha=alpha), 4, power, _MOST_EXACT
