@@ -111,7 +111,7 @@ def test_a_sound_cohort_passes_and_its_shared_files_are_read_once(
 
     read: list[Path] = []
     real = check.read_volume
-    monkeypatch.setattr(check, "read_volume", lambda path: (read.append(path), real(path))[1])
+    monkeypatch.setattr(check, "read_volume", lambda path, **more: (read.append(path), real(path, **more))[1])
     check_cohort(table, resolved(table), labels=False, threads=1)
     assert len(read) == len(set(read)) == 5 * (2 + 3)  # training and validation subjects
 

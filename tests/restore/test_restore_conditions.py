@@ -88,7 +88,7 @@ def test_rows_of_one_acquisition_are_read_once(
 
     read: list[str] = []
     real = slices.read_volume
-    monkeypatch.setattr(slices, "read_volume", lambda path: (read.append(path.name), real(path))[1])
+    monkeypatch.setattr(slices, "read_volume", lambda path, **more: (read.append(path.name), real(path, **more))[1])
     restore(told, [cohort], tmp_path / "out", split="val", precision="32")
     assert len(read) == 2 * 2 * 2  # two subjects, two inputs, once to check and once to restore
 

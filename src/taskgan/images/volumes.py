@@ -1,7 +1,8 @@
 """Volumes on disk: NIfTI in, NIfTI out, on the same grid; photos are volumes of one slice.
 
-A :class:`Volume` is in the file's own axes and units; nothing is reoriented or resampled behind the
-user's back. Networks work on slices along the third axis (axial for every common PET/MR export).
+A :class:`Volume` is in the file's units, nothing is resampled. Networks work on slices along the third axis: for
+them it is read in the axes of their training images (:mod:`taskgan.images.orientation`), and what they make of it is
+put back into those of the file.
 """
 
 import gzip
@@ -21,10 +22,20 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
 from taskgan.core.parse import NestingError, error_text, parse_json, read_text
 from taskgan.core.parse import without_nonfinite as without_nan
+from taskgan.images.orientation import (
+    affine_back,
+    turn_towards,
+    turned,
+    turned_affine,
+    turned_back,
+    turned_shape,
+)
 from taskgan.images.photos import AFFINE, is_photo_name, photo_shape, read_photo
 
 Array = NDArray[np.float32]
 SUFFIXES = (".nii.gz", ".nii")
+READABLE_SUFFIXES = (*SUFFIXES, ".img")
+"""Of NIfTI, in any case; the voxels of an ``.img`` have their header in the ``.hdr`` beside it."""
 _HEADER_1, _HEADER_2 = 348, 540  # bytes
 _MOST_DEFLATED = 1032  # of zeros: deflate makes a byte of so many
 _MOST_EXTENSIONS = 64 * 2**20
@@ -43,12 +54,29 @@ class Volume:
         header: The file's header, so that what is written keeps its units, codes and description; None of a photo.
         span: Width of the values that the file's number type can hold, in the units of ``data`` (1 for a photo); None
             where values have units of their own.
+        turn: How the file's axes were swapped and flipped, (3, 2) of nibabel's; None where they are the file's.
     """
 
     data: Array
     affine: NDArray[np.float64]
     header: Any = field(repr=False)
     span: float | None = None
+    turn: NDArray[Any] | None = field(default=None, repr=False)
+
+    def in_file_axes(self, image: Array) -> Array:
+        """An image (X, Y, Z) on the grid of ``data``, in the axes of the file."""
+        return image if self.turn is None else turned_back(image, self.turn)
+
+    @property
+    def file_affine(self) -> NDArray[np.float64]:
+        """The affine of the file."""
+        return self.affine if self.turn is None else affine_back(self.affine, self.data.shape, self.turn)
+
+    @property
+    def axes(self) -> str:
+        """Where the axes of ``data`` point, e.g. ``LAS``; empty where the affine does not say, and of photos."""
+        codes = nib.aff2axcodes(self.affine) if self.header is not None else (None,)
+        return "" if None in codes else "".join(codes)
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:
@@ -59,15 +87,27 @@ class Volume:
 
 def is_image_name(path: Path) -> bool:
     """Whether a path is called like an image that can be read: NIfTI or a photo."""
-    return path.name.endswith(SUFFIXES) or is_photo_name(path)
+    return is_nifti_name(path) or is_photo_name(path)
+
+
+def is_nifti_name(path: Path) -> bool:
+    """Whether a path is called like a NIfTI image, in capitals or not."""
+    return path.name.lower().endswith(READABLE_SUFFIXES)
 
 
 def stem(path: Path) -> str:
     """File name without ``.nii``, ``.nii.gz`` or a photo's suffix."""
-    for suffix in SUFFIXES:
-        if path.name.endswith(suffix):
+    for suffix in READABLE_SUFFIXES:
+        if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
     return path.stem
+
+
+def bids_suffix(path: Path) -> str:
+    """The last part of a BIDS name, ``pet`` of ``sub-01_pet.nii.gz``; empty of any other name."""
+    name = stem(path)
+    last = name.rpartition("_")[2]
+    return last if name.startswith("sub-") and last.isalnum() and not last.isdigit() and "_" in name else ""
 
 
 def sidecar(path: Path) -> Path:
@@ -75,12 +115,14 @@ def sidecar(path: Path) -> Path:
     return path.with_name(stem(path) + ".json")
 
 
-def read_volume(path: Path, *, finite: bool = True) -> Volume:
+def read_volume(path: Path, *, finite: bool = True, axes: str = "") -> Volume:
     """Read a 3D NIfTI file (a trailing axis of length one is dropped) or a photo (its luminance).
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file, or a PNG, JPEG, TIFF or BMP (see :mod:`taskgan.images.photos`).
+        path: A ``.nii``, ``.nii.gz`` or ``.img`` file, or a photo (see :mod:`taskgan.images.photos`).
         finite: Refuse NaN and infinity.
+        axes: Of what is returned, e.g. ``LAS`` (see :mod:`taskgan.images.orientation`); empty: the file's. A photo
+            has none.
 
     Raises:
         UserError: If the file is missing, is no such image, is not three-dimensional or holds NaN.
@@ -89,7 +131,7 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
         return Volume(read_photo(path).luminance[:, :, None], AFFINE.copy(), None, span=1.0)
     if not path.exists():
         raise UserError(f"{path} does not exist")
-    if not path.name.endswith(SUFFIXES):
+    if not is_nifti_name(path):
         raise UserError(
             f"{path} is not a NIfTI image or a photo: expected a name that ends in .nii, .nii.gz, .png, .jpg, .tif "
             "or .bmp"
@@ -114,11 +156,19 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
     if finite and not np.isfinite(data).all():
         count = int((~np.isfinite(data)).sum())
         raise UserError(f"{path} holds {count} NaN or infinite voxels, expected finite values")
-    return Volume(data, np.asarray(image.affine, dtype=np.float64), image.header)
+    affine = np.asarray(image.affine, dtype=np.float64)
+    turn = turn_towards(affine, axes)
+    if turn is None:
+        return Volume(data, affine, image.header)
+    return Volume(turned(data, turn), turned_affine(affine, shape, turn), image.header, turn=turn)
 
 
-def read_shape(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+def read_shape(path: Path, axes: str = "") -> tuple[tuple[int, ...], NDArray[np.float64]]:
     """Shape and affine from the header alone, without reading the voxels.
+
+    Args:
+        path: As in :func:`read_volume`.
+        axes: Likewise.
 
     Raises:
         UserError: If the file is missing or neither NIfTI nor a photo.
@@ -129,7 +179,11 @@ def read_shape(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
         raise UserError(f"{path} does not exist")
     try:
         image = load_nifti(path)
-        return tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
+        shape, affine = tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
+        turn = turn_towards(affine, axes)
+        if turn is None or len(shape) < 3:
+            return shape, affine
+        return (*turned_shape(shape, turn), *shape[3:]), turned_affine(affine, shape[:3], turn)
     except UserError:
         raise
     except Exception as error:
@@ -145,11 +199,20 @@ def load_nifti(path: Path) -> Any:
         UserError: If it says that the image is larger than the limit, or than what the file can hold.
         Exception: Whatever nibabel and zlib raise of a damaged file.
     """
-    packed = path.name.endswith(".gz")
-    with (gzip.open if packed else open)(path, "rb") as handle:
+    packed, pair = path.name.lower().endswith(".gz"), path.suffix.lower() == ".img"
+    first = path.with_suffix(".hdr" if path.suffix.islower() else ".HDR") if pair else path
+    if pair and not first.is_file():
+        raise UserError(f"{path} has no {first.name} beside it, expected the header of its voxels")
+    with (gzip.open if packed else open)(first, "rb") as handle:
         start = handle.read(_HEADER_2)
         second = start[:4] in (_HEADER_2.to_bytes(4, "little"), _HEADER_2.to_bytes(4, "big"))
         kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
+        if pair:
+            kind = nib.Nifti2Pair if second else nib.Nifti1Pair
+            if not second and start[344:347] != b"ni1":
+                raise UserError(
+                    f"{first} is a header of Analyze 7.5, which does not say what is left and right; expected NIfTI"
+                )
         size = _HEADER_2 if second else _HEADER_1
         header = kind.header_class(start[:size])
         shape, offset = header.get_data_shape(), int(header.get_data_offset())
@@ -161,13 +224,16 @@ def load_nifti(path: Path) -> Any:
                 f"{path} ends early: its header tells of {'×'.join(map(str, shape))} voxels in {wanted} bytes, the "
                 f"file holds {'at most ' * packed}{held}"
             )
-        _check_extensions(path, start + handle.read(max(0, min(offset, _MOST_EXTENSIONS) - len(start))), header)
+        end = first.stat().st_size if pair else offset
+        _check_extensions(path, start + handle.read(max(0, min(end, _MOST_EXTENSIONS) - len(start))), header, end)
+    if pair:
+        return kind.from_file_map(kind.make_file_map({"header": str(first), "image": str(path)}))
     return kind.from_filename(path)
 
 
-def _check_extensions(path: Path, start: bytes, header: Any) -> None:
-    """What lies between header and voxels, whose lengths nibabel believes."""
-    at, end = len(header.binaryblock), int(header.get_data_offset())
+def _check_extensions(path: Path, start: bytes, header: Any, end: int) -> None:
+    """What lies between header and voxels (at ``end``), whose lengths nibabel believes."""
+    at = len(header.binaryblock)
     order: Any = "little" if header.endianness == "<" else "big"
     if not start[at : at + 1].strip(b"\0"):  # there are none
         return
@@ -206,7 +272,8 @@ def write_volume(
         header.set_data_dtype(data.dtype)
         header["scl_slope"], header["scl_inter"] = np.nan, np.nan
         header["cal_min"], header["cal_max"] = 0, 0
-    image = nib.Nifti1Image(data, affine, header)
+    second = isinstance(header, nib.Nifti2Header)
+    image = nib.Nifti2Image(data, affine, header) if second else nib.Nifti1Image(data, affine, header)
     if like is None:
         image.header.set_xyzt_units("mm")
         image.set_sform(affine, code="aligned")
@@ -258,7 +325,8 @@ def check_affine(path: Path, volume: Volume) -> None:
     try:
         with np.errstate(all="raise", under="ignore"):
             like = None if volume.header is None else volume.header.copy()
-            nib.Nifti1Image(np.broadcast_to(np.float32(0), volume.data.shape), volume.affine, like)
+            shape = volume.in_file_axes(volume.data).shape
+            nib.Nifti1Image(np.broadcast_to(np.float32(0), shape), volume.file_affine, like)
     except Exception:  # LinAlgError, FloatingPointError, HeaderDataError
         raise UserError(
             f"{path} has an affine that cannot be taken apart into directions and voxel sizes, expected three "

@@ -180,7 +180,8 @@ class Restorer:
 
     def _restore(self, network: nn.Module, stack: "_Stack") -> Array:
         with _evaluating(network):
-            return np.concatenate([self._run(network, stack, part) for part in self._parts(network, stack)])
+            slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
+        return stack.keep_empty(np.concatenate(slices))
 
     @property
     def projects(self) -> bool:
@@ -261,7 +262,8 @@ class Restorer:
                     step = sample - mean[part.start : part.stop]
                     mean[part.start : part.stop] += step / (number + 1)
                     spread[part.start : part.stop] += step * (sample - mean[part.start : part.stop])
-        return mean.astype(np.float32), np.sqrt(spread / (samples - 1)).astype(np.float32)
+        sd = np.sqrt(spread / (samples - 1))
+        return stack.keep_empty(mean.astype(np.float32)), stack.keep_empty(sd.astype(np.float32))
 
     def restore_volume(
         self,
@@ -364,6 +366,10 @@ class _Stack:
     def channels(self, index: int) -> Array:
         """What the generator sees of one slice."""
         return with_condition_planes(with_neighbours(self.inputs, index, self.neighbours), self.code)
+
+    def keep_empty(self, restored: Array) -> Array:
+        """Restored slices (S, H, W), zero where all inputs of a slice are: nothing was measured there."""
+        return np.where(self.inputs.any(axis=(1, 2, 3))[:, None, None], restored, np.float32(0))
 
 
 def _volume(image: NDArray[Any] | torch.Tensor) -> Array:

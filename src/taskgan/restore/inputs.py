@@ -7,6 +7,7 @@ from pathlib import Path
 
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
+from taskgan.core.console import say
 from taskgan.core.errors import Problems, UserError
 from taskgan.images.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.images.volumes import (
@@ -186,9 +187,11 @@ def _table_jobs(
             f"{pairs.source} lacks the input column{'s' * (len(absent) > 1)} {', '.join(absent)} "
             f"that the model takes; its columns are {', '.join(pairs.columns)}"
         )
-    own = {column: str(value) for column, value in data.select.items() if column in pairs.columns}
+    own = {column: value for column, value in data.select.items() if column in pairs.columns}
     criteria = own | dict(select)
-    chosen = pairs.select(criteria) if criteria else pairs
+    chosen = pairs.select(criteria)
+    for note in pairs.lookalikes(criteria):
+        say(f"warning: {pairs.source}: {note}")
     if split is not None:
         chosen = _rows_of_split(chosen, split)
     problems = [

@@ -15,7 +15,8 @@ from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
 from taskgan.images.photos import Photo, check_format, read_photo, with_luminance, write_photo
-from taskgan.images.volumes import is_image_name, write_volume
+from taskgan.images.statistics import image_statistics
+from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
@@ -233,7 +234,7 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
                 case = load_case(job.pair, card.data, clean=False, known=case)
                 carried = check_metadata(job, case.source)
                 notes[job.target] = [
-                    *domain_warnings(case.source.voxel_size, case.intensity.scale, card),
+                    *_domain_warnings(job, case, card),
                     *carried,
                 ]
                 if job.is_photo:
@@ -256,6 +257,14 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
     return notes, {}
 
 
+def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
+    """What the image has that the model did not see."""
+    metadata = {} if job.is_photo else read_sidecar(job.pair.degraded)
+    known = metadata | {"dose": job.pair.columns.get("dose")}
+    statistics = image_statistics(case.source.data)
+    return domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
+
+
 def _write_image(
     job: Job,
     case: Case,
@@ -275,6 +284,6 @@ def _write_image(
         if path == job.target and job.is_photo:
             side |= write_restored(job, image)
         else:
-            values = image.astype(np.float32, copy=False)
-            write_volume(path, values, case.source.affine, like=case.source.header)
+            values = case.source.in_file_axes(image.astype(np.float32, copy=False))
+            write_volume(path, values, case.source.file_affine, like=case.source.header)
         write_image_sidecar(path, side)
