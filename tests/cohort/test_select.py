@@ -11,7 +11,9 @@ from taskgan.core.errors import UserError
 @pytest.fixture
 def pairs(tmp_path: Path) -> Pairs:
     names = ("01", "1", "1.0", "sub-01", "10")
-    write_pairs(tmp_path / "pairs.csv", [{"case": f"c{n}", "subject": n, "degraded": "x.nii", "dose": n} for n in names])
+    write_pairs(
+        tmp_path / "pairs.csv", [{"case": f"c{n}", "subject": n, "degraded": "x.nii", "dose": n} for n in names]
+    )
     return read_pairs(tmp_path, ("case",))
 
 

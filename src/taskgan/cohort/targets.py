@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.conditions import resolved_conditions
+from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.projection import resolved_projection
-from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.slices import AFFINE_MM, to_slices
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted

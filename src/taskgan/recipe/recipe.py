@@ -92,7 +92,9 @@ class Data(Settings):
     augment: Augment = Augment()
     intensity: IntensityTransform = IntensityTransform()
     condition: str = ""
-    axes: str = Field(default="", pattern="^([RL][AP][SI]|[RL][SI][AP]|[AP][RL][SI]|[AP][SI][RL]|[SI][RL][AP]|[SI][AP][RL])?$")
+    axes: str = Field(
+        default="", pattern="^([RL][AP][SI]|[RL][SI][AP]|[AP][RL][SI]|[AP][SI][RL]|[SI][RL][AP]|[SI][AP][RL])?$"
+    )
     conditions: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
 
     @model_validator(mode="after")

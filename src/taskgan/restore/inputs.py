@@ -15,11 +15,13 @@ from taskgan.images.volumes import (
     Volume,
     check_affine,
     is_image_name,
+    is_nifti_name,
     sidecar,
     sidecar_and_notes,
     stem,
 )
 from taskgan.recipe import Data
+from taskgan.restore.search import BIDS_SUFFIX, bids_name, is_bids, search
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,13 @@ def find_jobs(
     select: Mapping[str, str] | None = None,
     conditions: Sequence[str] = (),
     sd: bool = False,
+    suffix: str = "",
 ) -> list[Job]:
     """List the images of files, folders and tables. Images are not opened here.
 
-    A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, or for photos where it has
-    none, whose places below it are kept; hidden files and the output folder are left out. A table's rows go to
-    ``<case>.nii.gz``, photos to ``<case>.png``.
+    A folder with a ``pairs.csv`` is that table; any other is searched (:mod:`taskgan.restore.search`) for NIfTI files,
+    or for photos where it has none, whose places below it are kept. A table's rows go to ``<case>.nii.gz``, photos to
+    ``<case>.png``, images of a BIDS data set to ``…_desc-taskgan_pet.nii.gz``.
 
     A model of several conditions makes of each row the one that its column says. Of images without such a column it
     makes all of them, each called ``<case>_<condition>.nii.gz``.
@@ -103,6 +106,7 @@ def find_jobs(
         select: Column and value pairs that go before the model's own selection.
         conditions: Only these of the model's conditions; empty is all.
         sd: Standard deviations will be written too.
+        suffix: Of the images that are taken of a BIDS data set; empty: ``pet``.
 
     Raises:
         UserError: If an input does not exist, holds no images, is asked for what only a table has, or the model does
@@ -122,7 +126,7 @@ def find_jobs(
         if len(data.inputs) > 1:
             columns = ", ".join(data.inputs)
             raise UserError(f"{place} is no table: the model takes {columns}; expected a pairs.csv that has them")
-        jobs += _per_condition(_file_jobs(place, out), conditions or data.conditions, out)
+        jobs += _per_condition(_file_jobs(place, out, suffix), conditions or data.conditions, out)
     _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)
     return jobs
@@ -131,6 +135,8 @@ def find_jobs(
 def _check_out(out: Path, first: Path, jobs: Sequence[Job]) -> None:
     """Whether the output is the file, or the folder, that the inputs want."""
     ends = " or ".join(SUFFIXES) if not jobs[0].is_photo else ".png, .jpg, .tif or .bmp"
+    if is_nifti_name(out) and not out.name.endswith(SUFFIXES):
+        raise UserError(f"{out} cannot be written; expected a name that ends in {ends}")
     if not is_image_name(out):
         # Of one image a file is meant: a folder of that name would be a surprise.
         if is_image_name(first) and out.suffix[1:].isalpha() and not out.exists():
@@ -248,23 +254,18 @@ def _rows_of_split(pairs: Pairs, split: str) -> Pairs:
     return chosen
 
 
-def _file_jobs(place: Path, out: Path) -> list[Job]:
+def _file_jobs(place: Path, out: Path, suffix: str) -> list[Job]:
     if not place.exists():
         raise UserError(f"{place} does not exist; expected a NIfTI file, a photo, a folder or a pairs.csv")
     if place.is_file():
         target = out if is_image_name(out) else out / f"{stem(place)}{_suffix(place)}"
         return [Job(_pair_of_file(place), target, from_table=False)]
-    paths = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
-    # Neither hidden files (a killed process's, macOS's "._…") nor what an earlier call wrote below the inputs.
-    paths = [path for path in paths if not path.name.startswith(".") and not _within(path, out, place)]
-    # Beside volumes, pictures are figures of them.
-    paths = [path for path in paths if not is_photo_name(path)] or paths
-    if not paths:
-        raise UserError(f"{place} holds no NIfTI image, no photo and no pairs.csv")
+    bids = is_bids(place)
+    paths = search(place, out, (suffix or BIDS_SUFFIX) if bids else "")
     return [
         Job(
             _pair_of_file(path),
-            out / path.relative_to(place).with_name(f"{stem(path)}{_suffix(path)}"),
+            out / path.relative_to(place).with_name(f"{bids_name(path) if bids else stem(path)}{_suffix(path)}"),
             from_table=False,
         )
         for path in paths
@@ -274,12 +275,6 @@ def _file_jobs(place: Path, out: Path) -> list[Job]:
 def _suffix(source: Path) -> str:
     """What a restored image ends in: nothing is lost in either."""
     return ".png" if is_photo_name(source) else ".nii.gz"
-
-
-def _within(path: Path, out: Path, place: Path) -> bool:
-    """Whether an image lies in an output folder that is itself below the inputs."""
-    folder = out.resolve()
-    return place.resolve() in folder.parents and folder in path.resolve().parents
 
 
 def _pair_of_file(path: Path) -> Pair:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, Problems, UserError
@@ -32,6 +33,7 @@ from taskgan.restore.record import (
     restored_sidecar,
     write_image_sidecar,
 )
+from taskgan.restore.search import is_bids
 
 
 def check_output_format(job: Job) -> None:
@@ -132,9 +134,13 @@ def restore(
     if samples:
         restorer.check_samples(samples)
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
-    jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
+    card = restorer.card
+    jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     with locked(out, "the restored images", beside=is_image_name(out)):
-        return _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
+            write_derivative_description(out, f"Images restored by {card.name}")
+        return out
 
 
 def _restore_jobs(
