@@ -153,7 +153,7 @@ def prepare_lfw(
 
 @group.command("folder")
 def prepare_folder(
-    folder: Annotated[Path, typer.Argument(help="Clean images (PNG, JPEG, TIFF, BMP), at any depth.")],
+    folder: Annotated[Path, typer.Argument(help="Clean images (PNG, JPEG, TIFF, BMP, WebP, GIF), at any depth.")],
     out: NewCohort,
     degrade: Annotated[
         str,

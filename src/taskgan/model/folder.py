@@ -5,6 +5,7 @@ new one, never a mixture.
 """
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,7 @@ _SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
 
 _POSITIVE_TOLERANCE = 0.15  # of all voxels: a field of view may hold more or less air
 _NOISE_TOLERANCE = 1.6  # times: counts, and so the square of noise, differ by less between people of one protocol
+_NO_NOISE = 0.01  # what rounding to 8 bits alone may make
 _CONTRAST_TOLERANCE = 2.0
 METADATA_FIELDS = ("Modality", "TracerName", "TracerRadionuclide", "Units", "DosePercent")
 """Of a sidecar: what makes another kind of image."""
@@ -308,11 +310,12 @@ def _statistics_warnings(image: ImageStatistics, seen: TrainingDomain) -> list[s
         if not low - _POSITIVE_TOLERANCE <= image.positive <= high + _POSITIVE_TOLERANCE:
             known = f"{100 * low:.0f} to {100 * high:.0f} %"
             warnings.append(f"values above zero in {100 * image.positive:.0f} % of its voxels, the model saw {known}")
-    names = (("a noise level", image.noise, seen.noise, _NOISE_TOLERANCE),)
-    names += (("a contrast", image.contrast, seen.contrast, _CONTRAST_TOLERANCE),)
-    for name, value, known_range, factor in names:
-        if known_range is not None and not known_range[0] / factor <= value <= known_range[1] * factor:
-            warnings.append(f"{name} of {value:.2g}, the model saw {_range_text(*known_range, digits=2)}")
+    names = (("a noise level", image.noise, seen.noise, _NOISE_TOLERANCE, _NO_NOISE),)
+    names += (("a contrast", image.contrast, seen.contrast, _CONTRAST_TOLERANCE, 0.0),)
+    for name, value, known_range, factor, least in names:
+        low, high = known_range or (0.0, math.inf)
+        if known_range and not max(low, least) / factor <= max(value, least) <= max(high, least) * factor:
+            warnings.append(f"{name} of {value:.2g}, the model saw {_range_text(low, high, digits=2)}")
     return warnings
 
 

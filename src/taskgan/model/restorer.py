@@ -1,5 +1,6 @@
 """A generator applied to slices and volumes: deterministic, in the input's units, whatever the batch."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -182,6 +183,12 @@ class Restorer:
         with _evaluating(network):
             slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
         return stack.keep_empty(np.concatenate(slices))
+
+    def in_float32(self) -> "Restorer":
+        """The same without bfloat16: for images of more levels than that has, such as photos of 16 bits."""
+        twin = copy.copy(self)
+        twin._small, twin._probe = None, False
+        return twin
 
     @property
     def projects(self) -> bool:

@@ -15,7 +15,15 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
-from taskgan.images.photos import Photo, check_format, read_photo, with_luminance, write_photo
+from taskgan.images.photos import (
+    Photo,
+    check_format,
+    frame_count,
+    photo_bits,
+    read_photo,
+    with_luminance,
+    write_photo,
+)
 from taskgan.images.statistics import image_statistics
 from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
 from taskgan.model.folder import ModelCard, domain_warnings
@@ -34,6 +42,8 @@ from taskgan.restore.record import (
     write_image_sidecar,
 )
 from taskgan.restore.search import is_bids
+
+_RESOLUTION = 1.5  # times the sizes that a model saw
 
 
 def check_output_format(job: Job) -> None:
@@ -209,8 +219,10 @@ def _restore_each(
                 continue
             # The next row is often about another contrast of the same acquisition.
             case = load_case(job.pair, card.data, clean=False, known=case)
+            # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
+            exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
             restored = restore_case(
-                restorer,
+                restorer.in_float32() if exact else restorer,
                 case,
                 samples=settings.samples,
                 seed=settings.seed,
@@ -268,7 +280,21 @@ def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
     metadata = {} if job.is_photo else read_sidecar(job.pair.degraded)
     known = metadata | {"dose": job.pair.columns.get("dose")}
     statistics = image_statistics(case.source.data)
-    return domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
+    warnings = domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
+    return warnings + (_photo_warnings(job, case, card) if job.is_photo else [])
+
+
+def _photo_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
+    """Of a photo: another resolution than the model's, frames that are not restored."""
+    size = min(case.source.data.shape[:2])
+    low, high = min(card.seen.plane[0][0], card.seen.plane[1][0]), max(card.seen.plane[0][1], card.seen.plane[1][1])
+    warnings = []
+    if not low / _RESOLUTION <= size <= high * _RESOLUTION:
+        first, last = (f"{n} pixels" for n in case.source.data.shape[:2])
+        text = f"{first} by {last}, the model saw {low} to {high}: it restores the pixels as they are"
+        warnings.append(text + (", enlarge it first" if size < low else ""))
+    frames = frame_count(job.pair.degraded)
+    return warnings + [f"{frames} frames, of which the first is restored"] * (frames > 1)
 
 
 def _write_image(
