@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml
