@@ -48,8 +48,8 @@ def prepare_pet(
     source: Annotated[
         Path,
         typer.Argument(
-            help="BIDS data set, or a table (comma, semicolon or tab), one row a scan: subject, standard, low (NIfTI or "
-            "DICOM folder) and, where known, label, session, split, mask, cortex, reference, weight."
+            help="BIDS data set, or a table (comma, semicolon or tab), one row a scan: subject, standard, low (NIfTI "
+            "or DICOM folder) and, where known, label, session, split, mask, cortex, reference, weight."
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Cohort folder to make.")],

@@ -112,7 +112,7 @@ def pairing_notes(pairs: Sequence[tuple[str, str, Coarse, Coarse]]) -> list[str]
     Args:
         pairs: Case, subject, degraded and clean image of each pair.
     """
-    notes = []
+    notes: list[str] = []
     own = {case: correlation(low, high) for case, _, low, high in pairs}
     typical = float(np.nanmedian([*own.values()])) if any(np.isfinite(v) for v in own.values()) else float("nan")
     if not typical >= _LEAST_CORRELATION:  # another kind of image: nothing can be said

@@ -132,7 +132,7 @@ class Pairs:
 
 
 def lookalike_key(text: str) -> str:
-    """What texts have in common that a spreadsheet or a hurried hand makes of one: ``sub-01``, ``01``, ``1``, ``1.0``."""
+    """What texts have in common that a spreadsheet makes of one: ``sub-01``, ``01``, ``1``, ``1.0``."""
     plain = text.strip().lower().removeprefix("sub-")
     plain = re.sub(r"^(\d+)\.0+$", r"\1", plain)
     return re.sub(r"(?<!\d)0+(?=\d)", "", plain)

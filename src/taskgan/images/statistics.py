@@ -1,4 +1,4 @@
-"""What an image is like, in three numbers that need no second image: by them a model knows an image of another kind."""
+"""What an image is like, in three numbers: by them a model knows an image of another kind."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class ImageStatistics:
 
     Attributes:
         positive: Share of values above zero.
-        noise: Standard deviation of the finest structure, by the mean of the foreground: noise of a volume, sharpness of
-            a photo. A second difference along both axes of a slice takes out what is smooth (Immerkær 1996,
+        noise: Standard deviation of the finest structure, by the mean of the foreground: noise of a volume, sharpness
+            of a photo. A second difference along both axes of a slice takes out what is smooth (Immerkær 1996,
             doi:10.1006/cviu.1996.0060).
         contrast: Standard deviation of all values, by the mean of the foreground.
     """

@@ -75,8 +75,8 @@ class Volume:
     @property
     def axes(self) -> str:
         """Where the axes of ``data`` point, e.g. ``LAS``; empty where the affine does not say, and of photos."""
-        codes = nib.aff2axcodes(self.affine) if self.header is not None else (None,)
-        return "" if None in codes else "".join(codes)
+        codes = nib.aff2axcodes(self.affine) if self.header is not None else ()
+        return "".join(str(code) for code in codes) if None not in codes else ""
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:

@@ -72,7 +72,7 @@ def unlearnt_reason(name: str, metrics: RecogniserMetrics, *, masks: bool = Fals
     if not found:
         return ""
     return (
-        f"{name} has not learnt the property ({found} on clean images of {metrics.volumes} validation volumes): by its "
+        f"{name} has not learnt the property ({found} on {metrics.volumes} clean validation volumes): by its "
         "eyes nothing can be kept or lost"
     )
 

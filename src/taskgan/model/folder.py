@@ -310,8 +310,10 @@ def _statistics_warnings(image: ImageStatistics, seen: TrainingDomain) -> list[s
         if not low - _POSITIVE_TOLERANCE <= image.positive <= high + _POSITIVE_TOLERANCE:
             known = f"{100 * low:.0f} to {100 * high:.0f} %"
             warnings.append(f"values above zero in {100 * image.positive:.0f} % of its voxels, the model saw {known}")
-    names = (("a noise level", image.noise, seen.noise, _NOISE_TOLERANCE, _NO_NOISE),)
-    names += (("a contrast", image.contrast, seen.contrast, _CONTRAST_TOLERANCE, 0.0),)
+    names = (
+        ("a noise level", image.noise, seen.noise, _NOISE_TOLERANCE, _NO_NOISE),
+        ("a contrast", image.contrast, seen.contrast, _CONTRAST_TOLERANCE, 0.0),
+    )
     for name, value, known_range, factor, least in names:
         low, high = known_range or (0.0, math.inf)
         if known_range and not max(low, least) / factor <= max(value, least) <= max(high, least) * factor:

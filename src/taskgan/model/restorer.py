@@ -376,7 +376,8 @@ class _Stack:
 
     def keep_empty(self, restored: Array) -> Array:
         """Restored slices (S, H, W), zero where all inputs of a slice are: nothing was measured there."""
-        return np.where(self.inputs.any(axis=(1, 2, 3))[:, None, None], restored, np.float32(0))
+        filled = np.asarray(self.inputs.any(axis=(1, 2, 3)))
+        return np.where(filled[:, None, None], restored, np.float32(0))
 
 
 def _volume(image: NDArray[Any] | torch.Tensor) -> Array:

@@ -107,7 +107,7 @@ def _paired(low: Path, high: Path, out: Path) -> tuple[dict[str, tuple[Path, Pat
         first = next(iter(found[0].values()))
         raise UserError(f"{high} holds no image called like one of {low}, expected names such as {first.name}")
     notes = []
-    for folder, own, other in ((low, *found), (high, *reversed(found))):
+    for folder, own, other in ((low, found[0], found[1]), (high, found[1], found[0])):
         alone = [own[name].name for name in own if name not in other]
         if alone:
             more = f" and {len(alone) - _SHOWN} more" * (len(alone) > _SHOWN)

@@ -90,8 +90,8 @@ def find_jobs(
 ) -> list[Job]:
     """List the images of files, folders and tables. Images are not opened here.
 
-    A folder with a ``pairs.csv`` is that table; any other is searched (:mod:`taskgan.restore.search`) for NIfTI files,
-    or for photos where it has none, whose places below it are kept. A table's rows go to ``<case>.nii.gz``, photos to
+    A folder with a ``pairs.csv`` is that table; any other is searched (:mod:`taskgan.restore.search`) for NIfTI
+    files, or for photos where it has none, whose places below it are kept. A table's rows go to ``<case>.nii.gz``, photos to
     ``<case>.png``, images of a BIDS data set to ``…_desc-taskgan_pet.nii.gz``.
 
     A model of several conditions makes of each row the one that its column says. Of images without such a column it

@@ -281,8 +281,8 @@ def _image_domain(slices: TrainingSlices, train: Pairs) -> dict[str, Any]:
     metadata: dict[str, set[str]] = {}
     for pair in train:
         side = {} if is_photo_name(pair.degraded) else read_sidecar(pair.degraded)
-        values = {name: side.get(name) for name in METADATA_FIELDS} | {"dose": pair.columns.get("dose")}
-        for name, value in values.items():
+        said = {name: side.get(name) for name in METADATA_FIELDS} | {"dose": pair.columns.get("dose")}
+        for name, value in said.items():
             if isinstance(value, str | int | float) and value not in ("", "n/a"):
                 metadata.setdefault(name, set()).add(str(value))
     return domain | {"metadata": {name: tuple(sorted(values)) for name, values in metadata.items()}}

@@ -28,7 +28,7 @@ sub-*/pet holds the standard (rec-standard) and the low-dose image (rec-low) on 
 for training, cohort.yaml how it was made.
 """
 _SIMULATED = """
-The low-dose images are an approximation: Poisson noise of {dose:g} % of the counts was added to reconstructed images."""
+The low-dose images are an approximation: Poisson noise of {dose:g} % of the counts was added to images."""
 
 
 @exclusive("out", "the cohort", beside=True)
@@ -99,8 +99,8 @@ def prepare_pet(
         for text in left_out.values():
             say(f"warning: {text}; it is left out")
         raise Failed(
-            f"{len(left_out)} of {len(rows)} scans are left out: {', '.join(left_out)}; repair them, or leave them out "
-            "with --skip"
+            f"{len(left_out)} of {len(rows)} scans are left out: {', '.join(left_out)}; repair them, or leave them "
+            "out with --skip"
         )
     return out
 
@@ -111,7 +111,8 @@ def _row_problems(rows: Sequence[PetRow]) -> list[str]:
     for row in rows:
         if splits.setdefault(row.subject, row.split) != row.split:
             problems.append(
-                f"{row.name} has split {quoted(row.split)}, another scan of {row.subject} {quoted(splits[row.subject])}"
+                f"{row.name} has split {quoted(row.split)}, another scan of {row.subject} "
+                f"{quoted(splits[row.subject])}"
             )
         try:
             float(row.label or 0)

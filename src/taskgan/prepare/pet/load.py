@@ -138,7 +138,7 @@ def _read(path: Path, settings: PetPreparation) -> tuple[list[Array], Affine, li
         raise UserError(f"{path} has dimensions {'×'.join(map(str, data.shape))}, expected a volume or frames of one")
     frames = [data] if data.ndim == 3 else [data[..., k] for k in range(data.shape[3])]
     if settings.mean:
-        frames = [np.mean(frames, axis=0, dtype=np.float64).astype(np.float32)]
+        frames = [np.asarray(np.mean(frames, axis=0, dtype=np.float64), dtype=np.float32)]
     elif settings.frame is not None and len(frames) > 1:
         if settings.frame >= len(frames):
             raise UserError(f"{path} has {len(frames)} frames, there is no frame {settings.frame} (from 0)")
@@ -181,7 +181,7 @@ def _on_grid(
 
 
 def suv_factor(metadata: Mapping[str, Any], columns: Mapping[str, str], name: str) -> float:
-    """What Bq/mL is multiplied with to be SUV by body weight: grams, by the Bq that were left at the time of the image.
+    """What Bq/mL is multiplied with to be SUV by body weight: grams, by the Bq that were left at that time.
 
     Args:
         metadata: BIDS fields: ``Units``, ``InjectedRadioactivity``, ``InjectedRadioactivityUnits``,
@@ -210,7 +210,10 @@ def suv_factor(metadata: Mapping[str, Any], columns: Mapping[str, str], name: st
     ]
     if missing:
         raise UserError(f"{name} lacks {' and '.join(missing)} for SUV")
-    assert weight and dose and unit and half_life
+    assert weight  # the others too: missing is empty
+    assert dose
+    assert unit
+    assert half_life
     injected = _number(metadata.get("InjectionStart")) or 0.0
     if metadata.get("ImageDecayCorrected") is not True:
         raise UserError(f"{name} is not said to be decay corrected (ImageDecayCorrected), which SUV needs")
