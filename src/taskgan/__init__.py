@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from taskgan.prepare.lfw import prepare_lfw as prepare_lfw
     from taskgan.prepare.mr.cohort import prepare_mr as prepare_mr
     from taskgan.prepare.mr.settings import MrPreparation as MrPreparation
+    from taskgan.prepare.pairs import prepare_pairs as prepare_pairs
+    from taskgan.prepare.pet.cohort import prepare_pet as prepare_pet
+    from taskgan.prepare.pet.rows import PetPreparation as PetPreparation
     from taskgan.recipe import Recipe as Recipe
     from taskgan.recipe import read_recipe as read_recipe
     from taskgan.report.metrics import Inference as Inference
@@ -114,6 +117,9 @@ _MODULES = {
     ),
     "prepare.mr.cohort": ("prepare_mr",),
     "prepare.mr.settings": ("MrPreparation",),
+    "prepare.pairs": ("prepare_pairs",),
+    "prepare.pet.cohort": ("prepare_pet",),
+    "prepare.pet.rows": ("PetPreparation",),
     "recipe": (
         "Recipe",
         "read_recipe",

@@ -27,9 +27,9 @@ def test_a_spreadsheets_byte_order_mark_and_spaces_do_no_harm(tmp_path: Path) ->
     assert next(iter(read_pairs(tmp_path))).subject == "s1"
 
 
-def test_select_compares_numbers_as_numbers(tmp_path: Path) -> None:
+def test_select_compares_text_as_text_and_numbers_as_numbers(tmp_path: Path) -> None:
     pairs = read_pairs(table(tmp_path, "a,s1,train,x,y,1,1\nb,s1,train,x,y,1,5\n"))
-    assert [p.case for p in pairs.select({"dose": "1.0"})] == ["a"]
+    assert [p.case for p in pairs.select({"dose": 1.0})] == ["a"]
     with pytest.raises(UserError, match="no row with dose = 3"):
         pairs.select({"dose": "3"})
     with pytest.raises(UserError, match="no column 'does'"):

@@ -98,7 +98,7 @@ def test_centre_and_scale_come_from_the_training_subjects_alone(cohort: Pairs) -
     recipe = Recipe(task=Task(kind="regression", labels=("suvr",)))
     once = resolved_recipe(recipe, cohort)
     assert resolved_recipe(once, cohort) == once  # the recipe that is written down is the one that is meant
-    assert resolved_recipe(Recipe(), cohort) == Recipe()
+    assert resolved_recipe(Recipe(), cohort) == Recipe(data=Data(axes="RAS"))  # those of the training images
 
 
 def test_subjects_that_are_all_alike_teach_no_regression(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from taskgan.cli import app
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.images.photos import Photo, read_photo, write_photo
-from taskgan.images.volumes import read_volume
+from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.recipe import Data, IntensityTransform
 from taskgan.restore.run import restore
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_meant_is_refused(model: Path, tmp_path: Path) -> None:
         ([deep], tmp_path / "out.jpg", r"out.jpg cannot hold the 16 bits"),
         ([deep], tmp_path / "out.nii.gz", r"cannot hold what .*deep.png is; expected .*\.png"),
         ([nifti], tmp_path / "out.png", r"cannot hold what .*pet.nii.gz is; expected .*\.nii.gz"),
-        ([deep], tmp_path / "out.webp", r"out.webp is no image by its name; expected .*\.png.*, or a folder"),
+        ([deep], tmp_path / "out.webp", r"out.webp cannot be written; expected a name that ends in \.png"),
         ([deep], deep, r"would be restored onto"),
         ([tmp_path / "twins"], tmp_path / "out.png", r"is one file, the input is 2 images"),
     ]
@@ -191,3 +191,67 @@ def test_what_cannot_be_meant_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(Problems, match=r"so would another input"):
         restore(model, [tmp_path / "twins"], tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
+
+
+def photo_model(folder: Path) -> Path:
+    """A model of photos that knows what its inputs are like: smooth, 24 pixels."""
+    from taskgan.images.statistics import image_statistics
+    from taskgan.model.folder import read_model, write_model
+
+    state, card = read_model(write(folder / "plain", Data(intensity=IntensityTransform(kind="none", output="unit"))))
+    known = image_statistics(smooth(24))
+    seen = {name: (getattr(known, name),) * 2 for name in ("positive", "noise", "contrast")}
+    seen |= {"plane": ((24, 24), (24, 24)), "voxel_size": ((1.0, 1.0),) * 3, "scale": (1.0, 1.0)}
+    write_model(folder / "model", state, card.model_copy(update={"seen": card.seen.model_copy(update=seen)}))
+    return folder / "model"
+
+
+def smooth(size: int) -> np.ndarray:
+    grid = np.linspace(-1, 1, size)
+    ripple = 0.03 * np.sin(9 * grid)[:, None] * np.sin(9 * grid)[None]
+    return (0.3 + 0.6 * np.exp(-3 * (grid[:, None] ** 2 + grid[None] ** 2)) + ripple)[:, :, None].astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "warned"),
+    [
+        ("own", ""),
+        ("flat", "a contrast of 0"),
+        ("sharp", "a noise level of"),
+        ("small", "12 pixels by 12 pixels, the model saw 24 to 24: it restores the pixels as they are, enlarge it"),
+        ("frames", "2 frames, of which the first is restored"),
+    ],
+)
+def test_photos_of_another_kind_are_warned_about(
+    name: str, warned: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+
+    size = 12 if name == "small" else 24
+    values = smooth(size)[:, :, 0]
+    if name == "flat":
+        values = np.full_like(values, 0.5)
+    if name == "sharp":
+        values = np.clip(values + 0.2 * np.random.default_rng(0).normal(size=values.shape), 0, 1)
+    frames = [Image.fromarray(np.rint(255 * one).astype(np.uint8)) for one in (values, values[::-1])]
+    more = {"save_all": True, "append_images": frames[1:]} if name == "frames" else {}
+    path = tmp_path / f"{name}.{'gif' if more else 'webp'}"
+    frames[0].save(path, **(more or {"lossless": True}))
+    restore(photo_model(tmp_path), [path], tmp_path / "out")
+    said = capsys.readouterr().out
+    assert (warned in said) if warned else ("warning" not in said), said
+    assert (tmp_path / "out" / f"{name}.png").is_file()
+
+
+def test_sixteen_bits_are_restored_in_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    from taskgan.model import restorer as module
+
+    monkeypatch.setattr(module, "bf16_is_native", lambda: True)
+    monkeypatch.setattr(module, "BF16_TOLERANCE", 1.0)
+    model = photo_model(tmp_path)
+    for bits, kind in ((8, np.uint8), (16, np.uint16)):
+        values = np.rint((2**bits - 1) * smooth(24)[:, :, 0]).astype(kind)
+        Image.fromarray(values).save(tmp_path / f"b{bits}.png")
+        restore(model, [tmp_path / f"b{bits}.png"], tmp_path / f"out{bits}")
+        done = read_sidecar(tmp_path / f"out{bits}" / f"b{bits}.png")["GeneratedBy"][-1]["Settings"]
+        assert done["precision_used"] == ("bf16" if bits == 8 else "32")

@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml
 from taskgan.model.folder import read_model
@@ -31,7 +33,7 @@ def test_a_run_leaves_what_the_house_promises(
         "recipe.yaml", "run.yaml", "metrics.csv", "last.ckpt", "model", "tensorboard",
     }  # fmt: skip
     assert f"{objective}-seed0-fold0" in (run / "model" / "model.yaml").read_text()
-    assert parse_recipe(read_yaml(run / "recipe.yaml"), "recipe.yaml") == asked
+    assert parse_recipe(read_yaml(run / "recipe.yaml"), "recipe.yaml") == resolved_recipe(asked, read_pairs(cohort))
     rows = rows_of(run)
     assert [row["step"] for row in rows] == ["5", "10", "12"]
     assert all(bool(row["adversarial"]) == (objective != "l1") for row in rows)

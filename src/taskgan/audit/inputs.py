@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.restorations import Restorations, find_restorations
 from taskgan.core.artefact import read_record
@@ -164,8 +165,8 @@ def select_cases(pairs: Pairs, restorations: Sequence[Restorations], recipe: Rec
     audited, *others = _with_distinct_names(restorations)
     has_recipe = recipe is not None or "recipe" in audited.origin
     recipe = recipe or recorded_recipe(audited.origin, audited.folder)
-    select = {k: str(v) for k, v in recipe.data.select.items()}
-    selected = pairs.select(select) if select else pairs
+    selected = pairs.select(recipe.data.select)
+    recipe = recipe.model_copy(update={"data": resolved_axes(recipe.data, selected)})
     cases = tuple(p for p in selected.split("test") if p.case in audited.images)
     if not cases:
         raise UserError(

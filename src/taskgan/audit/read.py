@@ -105,10 +105,10 @@ def load_case(pair: Pair, inputs: AuditInputs, *, images: bool = True) -> Loaded
     Raises:
         UserError: If an image cannot be read or is on another grid.
     """
-    intensity = inputs.recipe.data.intensity
+    data = inputs.recipe.data
     if not images:
-        return load_case_images(pair, {}, intensity)
-    case = load_case_images(pair, _paths(pair, inputs), intensity)
+        return load_case_images(pair, {}, data.intensity, data.axes)
+    case = load_case_images(pair, _paths(pair, inputs), data.intensity, data.axes)
     named = {column: MaskCache().read(pair, column, case.source) for column in _OBSERVER_MASKS}
     return replace(case, masks={column: mask for column, mask in named.items() if mask is not None})
 

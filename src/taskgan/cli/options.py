@@ -9,7 +9,7 @@ from taskgan.core.errors import UserError
 
 RecipeName = Annotated[
     str,
-    typer.Argument(help="A YAML file or a shipped recipe: pet, mr, face, each with -demo; face-recogniser."),
+    typer.Argument(help="A YAML file or a shipped recipe: pet, mr, face, each with -demo; face-recogniser, photo."),
 ]
 Cohort = Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")]
 NewCohort = Annotated[Path, typer.Argument(help="Cohort folder to make (or to go on with).")]

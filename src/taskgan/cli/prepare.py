@@ -43,6 +43,61 @@ def prepare_mr(
     run(table, out, settings, overwrite=overwrite)
 
 
+@group.command("pet")
+def prepare_pet(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="BIDS data set, or a table (comma, semicolon or tab), one row a scan: subject, standard, low (NIfTI "
+            "or DICOM folder) and, where known, label, session, split, mask, cortex, reference, weight."
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="Cohort folder to make.")],
+    label: Annotated[str, typer.Option(help="Column that is the property; default: label, if there is one.")] = "",
+    low: Annotated[str, typer.Option(help="Of a data set: what names of low-dose images hold, as rec-dose01.")] = "",
+    standard: Annotated[str, typer.Option(help="Likewise of standard images; default: all others.")] = "",
+    simulate_dose: Annotated[
+        float, typer.Option(min=0, help="Without low-dose images: per cent of the dose whose noise is made.")
+    ] = 0,
+    resample: Annotated[bool, typer.Option("--resample", help="Bring low images onto the standard grid.")] = False,
+    tolerance: Annotated[float, typer.Option(help="Difference of affines that is none, mm.")] = 0.01,
+    frame: Annotated[int | None, typer.Option(help="Of dynamic images this frame, from 0; default: each.")] = None,
+    mean: Annotated[bool, typer.Option("--mean", help="Of dynamic images the mean of all frames.")] = False,
+    zero_nan: Annotated[bool, typer.Option("--zero-nan", help="NaN and infinite voxels become 0.")] = False,
+    suv: Annotated[bool, typer.Option("--suv", help="Bq/mL to SUV, by the sidecars and the column weight.")] = False,
+    skip: Annotated[list[str] | None, typer.Option(help="Subject or case to leave out; repeatable.")] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """PET pairs from a scanner's exports: units, pairing and grids are checked, names are BIDS."""
+    from taskgan.core.settings import validated
+    from taskgan.prepare.pet.cohort import prepare_pet as run
+    from taskgan.prepare.pet.rows import PetPreparation
+
+    values = {"label": label, "low": low, "standard": standard, "simulate_dose": simulate_dose}
+    values |= {"resample": resample, "tolerance": tolerance, "frame": frame, "mean": mean, "zero_nan": zero_nan}
+    values |= {"suv": suv, "skip": tuple(skip or ()), "seed": seed}
+    settings = validated(PetPreparation, values, "prepare pet cannot start")
+    run(source, out, settings, overwrite=overwrite)
+
+
+@group.command("pairs")
+def prepare_pairs(
+    low: Annotated[Path, typer.Argument(help="Folder of degraded images (NIfTI or photos), at any depth.")],
+    high: Annotated[Path, typer.Argument(help="Folder of clean ones of the same names.")],
+    out: Annotated[Path, typer.Argument(help="Cohort folder to make; images stay where they are.")],
+    table: Annotated[
+        Path | None, typer.Option(help="CSV: case (name without ending), subject, label, split and further columns.")
+    ] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Two folders of images, paired by name."""
+    from taskgan.prepare.pairs import prepare_pairs as run
+
+    run(low, high, out, table=table, seed=seed, overwrite=overwrite)
+
+
 @group.command("lfw")
 def prepare_lfw(
     folder: Annotated[
@@ -98,7 +153,7 @@ def prepare_lfw(
 
 @group.command("folder")
 def prepare_folder(
-    folder: Annotated[Path, typer.Argument(help="Clean images (PNG, JPEG, TIFF, BMP), at any depth.")],
+    folder: Annotated[Path, typer.Argument(help="Clean images (PNG, JPEG, TIFF, BMP, WebP, GIF), at any depth.")],
     out: NewCohort,
     degrade: Annotated[
         str,

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.conditions import condition_problems
-from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.grids import input_is_comparable
+from taskgan.cohort.pairing import Coarse, pairing_notes, scale_notes, scale_ratio
+from taskgan.cohort.pairs import Pair, Pairs, lookalike_key
 from taskgan.cohort.slices import AFFINE_MM
 from taskgan.cohort.targets import Targets, label_problems
 from taskgan.core.console import progress
@@ -23,7 +25,9 @@ from taskgan.recipe import Data, Target
 _NEEDED = ("train", "val")
 
 
-def check_cohort(pairs: Pairs, data: Data, *, labels: bool, target: Target | None = None, threads: int = 4) -> None:
+def check_cohort(
+    pairs: Pairs, data: Data, *, labels: bool, target: Target | None = None, threads: int = 4
+) -> list[str]:
     """Find everything that is wrong with a cohort, before hours are spent on it.
 
     Training and validation images are read whole; of test images, which training never opens, only the header.
@@ -35,10 +39,14 @@ def check_cohort(pairs: Pairs, data: Data, *, labels: bool, target: Target | Non
         target: What the labels are; None is a binary property in the column ``label``.
         threads: Images read at once.
 
+    Returns:
+        What looks wrong and may be meant, a sentence each: pairs of other units or of two subjects, subjects that
+        are called almost alike.
+
     Raises:
         Problems: Each problem in one sentence with file and row, in the order of the rows.
     """
-    selected = pairs.select({k: str(v) for k, v in data.select.items()})
+    selected = pairs.select(data.select)
     issues: list[tuple[int, str]] = []
     issues += _split_problems(pairs, selected)
     issues += _column_problems(selected, data)
@@ -52,14 +60,36 @@ def check_cohort(pairs: Pairs, data: Data, *, labels: bool, target: Target | Non
         progress("check", len(selected), "pairs") as bar,
         ThreadPoolExecutor(max(1, threads)) as pool,
     ):
-        for pair, problems in zip(
-            selected, pool.map(lambda p: _image_problems(p, columns, summarise, mask), selected), strict=True
+        coarse: list[tuple[Pair, Coarse, Coarse]] = []
+        for pair, (problems, images) in zip(
+            selected, pool.map(lambda p: _check_images(p, columns, summarise, mask), selected), strict=True
         ):
             issues += [(pair.row, text) for text in problems]
+            if images is not None:
+                coarse.append((pair, *images))
             bar.advance(case=pair.case)
     if issues:
         issues.sort(key=lambda item: item[0])
         raise Problems(f"{pairs.source} cannot be trained on", [text for _, text in issues])
+    notes = [*pairs.lookalikes(data.select), *_lookalike_subjects(pairs)]
+    if coarse and input_is_comparable(pairs, data):
+        ratios = [(pair.case, scale_ratio(high, low)) for pair, low, high in coarse]
+        notes += scale_notes(ratios, "the clean images", "their degraded ones")
+        notes += pairing_notes([(pair.case, pair.subject, low, high) for pair, low, high in coarse])
+    return notes
+
+
+def _lookalike_subjects(pairs: Pairs) -> list[str]:
+    """Subjects of several splits whose names a spreadsheet could have made of one."""
+    splits: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        splits.setdefault(lookalike_key(pair.subject), {})[pair.subject] = pair.split
+    return [
+        f"the subjects {', '.join(f'{name} ({split})' for name, split in names.items())} are called almost alike and "
+        "are in several splits: are they one person?"
+        for names in splits.values()
+        if len(names) > 1 and len(set(names.values())) > 1
+    ]
 
 
 def _split_problems(pairs: Pairs, selected: Pairs) -> list[tuple[int, str]]:
@@ -94,8 +124,10 @@ def _column_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
     return issues + condition_problems(selected, data)
 
 
-def _image_problems(pair: Pair, columns: tuple[str, ...], summarise: "_Summarise", mask: str | None) -> list[str]:
-    """Problems of one row's images."""
+def _check_images(
+    pair: Pair, columns: tuple[str, ...], summarise: "_Summarise", mask: str | None
+) -> tuple[list[str], tuple[Coarse, Coarse] | None]:
+    """Problems of one row's images, and its two images in blocks where it is trained on."""
     where = f"row {pair.row} (case {pair.case})"
     needed = pair.split in _NEEDED
     problems: list[str] = []
@@ -117,20 +149,20 @@ def _image_problems(pair: Pair, columns: tuple[str, ...], summarise: "_Summarise
             summaries[name] = summarise(path, role if needed else "header", pair.series(name))
         except UserError as error:
             problems.append(f"{where}: {error}")
-    return (
-        problems
-        + _grid_problems(where, paths, summaries)
-        + [f"{where}: {s.problem}" for s in summaries.values() if s.problem]
-    )
+    problems += _grid_problems(where, paths, summaries)
+    problems += [f"{where}: {s.problem}" for s in summaries.values() if s.problem]
+    low, high = (s.coarse if (s := summaries.get(name)) else None for name in ("degraded", "clean"))
+    return problems, (low, high) if low is not None and high is not None else None
 
 
 @dataclass(frozen=True)
 class _ImageSummary:
-    """Shape and affine, and what is wrong with the values (of a training image), a sentence or nothing."""
+    """Shape, affine and blocks, and what is wrong with the values (of a training image), a sentence or nothing."""
 
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
     problem: str = ""
+    coarse: Coarse | None = None
 
 
 _Summarise = Callable[[Path, str, str], _ImageSummary]
@@ -143,9 +175,11 @@ def _summariser(data: Data, targets: Targets | None) -> _Summarise:
     def summarise(path: Path, role: str, series: str) -> _ImageSummary:
         """What one file is like in one role; read once."""
         if role == "header":
-            return _header(path, series)
-        volume = read_volume(path, series=series)
-        return _ImageSummary(volume.data.shape, volume.affine, _value_problem(volume.data, path, role, data, targets))
+            return _header(path, data.axes, series)
+        volume = read_volume(path, axes=data.axes, series=series)
+        problem = _value_problem(volume.data, path, role, data, targets)
+        coarse = Coarse.of(volume.data) if role in ("degraded", "clean") else None
+        return _ImageSummary(volume.data.shape, volume.affine, problem, coarse)
 
     return summarise
 
@@ -165,8 +199,8 @@ def _value_problem(image: NDArray[np.float32], path: Path, role: str, data: Data
     return ""
 
 
-def _header(path: Path, series: str) -> _ImageSummary:
-    shape, affine = read_shape(path, series=series)
+def _header(path: Path, axes: str, series: str) -> _ImageSummary:
+    shape, affine = read_shape(path, axes, series=series)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3:

@@ -20,6 +20,7 @@ from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, wit
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
+from taskgan.images.statistics import ImageStatistics, image_statistics
 from taskgan.images.volumes import read_shape
 from taskgan.recipe import Data, Target
 from taskgan.recipe.phases import Phase
@@ -51,6 +52,7 @@ class TrainingSlices:
         planes: In-plane size of each pair before padding.
         scales: Factor that the intensity transform found for each pair, in the images' units.
         voxel_sizes: (pairs, 3), mm.
+        statistics: Of the degraded image of each pair.
         conditions: Of each pair; empty names where there are none.
 
     Args:
@@ -77,10 +79,11 @@ class TrainingSlices:
         targets = targets or Targets.for_table(Target(), pairs)
         self._by_class = targets.kind.by_class
         self._neighbours = data.neighbours
-        sizes = [read_shape(pair.degraded, series=pair.series("degraded"))[0][:3] for pair in self._rows]
+        sizes = [read_shape(p.degraded, data.axes, series=p.series("degraded"))[0][:3] for p in self._rows]
         self.shape = (max(s[0] for s in sizes), max(s[1] for s in sizes))
         self.scales = np.ones(len(sizes))
         self.voxel_sizes = np.ones((len(sizes), 3))
+        self.statistics: list[ImageStatistics | None] = [None] * len(sizes)
         self.planes = tuple((s[0], s[1]) for s in sizes)
         self._starts = np.concatenate([[0], np.cumsum([s[2] for s in sizes])])
         total = int(self._starts[-1])
@@ -108,6 +111,7 @@ class TrainingSlices:
             if case.clean is None:
                 raise AssertionError("load_case was asked for the clean image")
             self.scales[number], self.voxel_sizes[number] = case.intensity.scale, case.source.voxel_size
+            self.statistics[number] = image_statistics(case.source.data)
             x, y = ((whole - own) // 2 for whole, own in zip(self.shape, case.clean.shape[1:], strict=True))
             at = slice(self._starts[number], self._starts[number + 1])
             inside = np.s_[..., x : x + case.clean.shape[1], y : y + case.clean.shape[2]]

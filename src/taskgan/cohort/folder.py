@@ -143,17 +143,16 @@ def write_dataset_files(
         },
     )
     if derivative is not None:
-        write_json(
-            folder / derivative / "dataset_description.json",
-            {
-                "Name": derivative_name,
-                "BIDSVersion": BIDS_VERSION,
-                "DatasetType": "derivative",
-                "GeneratedBy": generated,
-            },
-        )
+        write_derivative_description(folder / derivative, derivative_name)
     write_text(folder / "README", readme)
     write_text(folder / ".bidsignore", f"pairs.csv\ncohort.yaml\n{CHECKSUMS}\n")
+
+
+def write_derivative_description(folder: Path, name: str) -> None:
+    """``dataset_description.json`` of a data set that was made of another one."""
+    generated = [{"Name": "taskgan", "Version": __version__}]
+    values = {"Name": name, "BIDSVersion": BIDS_VERSION, "DatasetType": "derivative", "GeneratedBy": generated}
+    write_json(folder / "dataset_description.json", values)
 
 
 def write_participants(folder: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]) -> None:

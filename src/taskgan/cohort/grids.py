@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.core.errors import UserError
-from taskgan.images.volumes import Volume, read_volume
+from taskgan.images.orientation import slice_axes
+from taskgan.images.photos import is_photo_name
+from taskgan.images.volumes import Volume, read_shape, read_volume
 from taskgan.recipe import Data
 
 
@@ -52,6 +54,25 @@ def input_is_comparable(pairs: Pairs, data: Data) -> bool:
     return all(pair.clean is None or clean.setdefault(pair.degraded, pair.clean) == pair.clean for pair in pairs)
 
 
+def resolved_axes(data: Data, pairs: Pairs) -> Data:
+    """The settings with the axes of slices, where these were left to the training images.
+
+    Args:
+        data: Of the recipe.
+        pairs: The first training row that can be read decides, or the first of all where none is for training.
+    """
+    if data.axes:
+        return data
+    for pair in pairs.split("train").rows or pairs.rows[:1]:
+        if is_photo_name(pair.degraded):
+            return data
+        try:
+            return data.model_copy(update={"axes": slice_axes(read_shape(pair.degraded)[1])})
+        except UserError:  # the check of the cohort names it
+            continue
+    return data
+
+
 Mask = NDArray[np.bool_]
 _CACHE_SIZE = 16  # files: more than one subject's, and a few megabytes
 
@@ -60,7 +81,7 @@ class MaskCache:
     """Reads masks, and keeps those of the rows before: the contrasts of a subject share theirs."""
 
     def __init__(self) -> None:
-        self._cache: OrderedDict[Path, tuple[Volume, Mask]] = OrderedDict()
+        self._cache: OrderedDict[tuple[Path, str], tuple[Volume, Mask]] = OrderedDict()
 
     def read(self, pair: Pair, column: str, source: Volume) -> Mask | None:
         """Where a row's mask is above one half (X, Y, Z); None where the row names none.
@@ -76,11 +97,12 @@ class MaskCache:
         path = pair.path(column)
         if path is None:
             return None
-        if path not in self._cache:
-            volume = read_volume(path)
-            self._cache[path] = volume, np.asarray(volume.data > 0.5)
+        key = path, source.axes
+        if key not in self._cache:
+            volume = read_volume(path, axes=source.axes)
+            self._cache[key] = volume, np.asarray(volume.data > 0.5)
             if len(self._cache) > _CACHE_SIZE:
                 self._cache.popitem(last=False)
-        volume, mask = self._cache[path]
+        volume, mask = self._cache[key]
         check_same_grid(volume, source, path, pair)
         return mask

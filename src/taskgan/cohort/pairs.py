@@ -11,6 +11,7 @@ is kept as text and can be selected on (``dose``) or used as an extra input chan
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,12 +94,16 @@ class Pairs:
         """The rows of one split (possibly none)."""
         return Pairs(self.source, tuple(p for p in self.rows if p.split == name))
 
-    def select(self, criteria: Mapping[str, str]) -> "Pairs":
-        """The rows whose columns hold the wanted values (numbers compare as numbers: ``1`` is ``1.0``).
+    def select(self, criteria: Mapping[str, str | int | float]) -> "Pairs":
+        """The rows whose columns hold the wanted values; all where nothing is wanted.
+
+        Text is text: ``01`` is neither ``1`` nor ``1.0``. A number is any text of that number.
 
         Raises:
             UserError: If a column does not exist or no row is left.
         """
+        if not criteria:
+            return self
         for column in criteria:
             if column not in self.columns:
                 raise UserError(
@@ -108,15 +113,42 @@ class Pairs:
         rows = tuple(p for p in self.rows if all(_same(p.columns[c], v) for c, v in criteria.items()))
         if not rows:
             listed = ", ".join(f"{c} = {v}" for c, v in criteria.items())
-            raise UserError(f"{self.source} has no row with {listed}")
+            alike = [text for c, v in criteria.items() if (text := self._similar(c, v))]
+            raise UserError(f"{self.source} has no row with {listed}" + "".join(f"; {text}" for text in alike))
         return Pairs(self.source, rows)
 
+    def _similar(self, column: str, value: str | int | float) -> str:
+        """Values of a column that are written otherwise and may be meant, as the end of a sentence."""
+        key = lookalike_key(str(value))
+        others = {p.columns[column] for p in self.rows if lookalike_key(p.columns[column]) == key}
+        return f"it has {column} = {truncated(', '.join(sorted(others)))}" if others else ""
 
-def _same(text: str, value: str) -> bool:
+    def lookalikes(self, criteria: Mapping[str, str | int | float]) -> list[str]:
+        """What a selection leaves out and may mean, a sentence each: ``01`` beside ``1``."""
+        notes = []
+        for column, value in criteria.items():
+            own = [p.columns.get(column, "") for p in self.rows]
+            key = lookalike_key(str(value))
+            left = sorted({text for text in own if lookalike_key(text) == key and not _same(text, value)})
+            if left:
+                notes.append(f"{column} = {value} leaves out the rows with {column} {truncated(', '.join(left))}")
+        return notes
+
+
+def lookalike_key(text: str) -> str:
+    """What texts have in common that a spreadsheet makes of one: ``sub-01``, ``01``, ``1``, ``1.0``."""
+    plain = text.strip().lower().removeprefix("sub-")
+    plain = re.sub(r"^(\d+)\.0+$", r"\1", plain)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain)
+
+
+def _same(text: str, value: str | int | float) -> bool:
+    if isinstance(value, str):
+        return text.strip() == value.strip()
     try:
         return float(text) == float(value)
     except ValueError:
-        return text.strip() == str(value).strip()
+        return False
 
 
 def pairs_path(place: PathLike) -> Path:

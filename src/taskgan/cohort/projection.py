@@ -62,7 +62,8 @@ def check_projection(recipe: Recipe, train: Pairs) -> None:
             f"data.augment changes images after they were degraded ({', '.join(changed)}), which moves them off the "
             "grid of the low-resolution pixels; expected 0 (flip may stay)"
         )
-    shapes = {read_shape(pair.degraded, series=pair.series("degraded"))[0][:2] for pair in train}
+    axes = recipe.data.axes
+    shapes = {read_shape(pair.degraded, axes, series=pair.series("degraded"))[0][:2] for pair in train}
     if len(shapes) > 1:
         low, high = (tuple(pick(axis) for axis in zip(*shapes, strict=True)) for pick in (min, max))
         problems.append(

@@ -1,7 +1,7 @@
 """A case as a network sees it: axial slices in network units, with what is needed to go back.
 
-A volume (X, Y, Z) becomes slices (S, H, W) with S = Z, H = X and W = Y: H runs left to right in RAS and LAS
-files. Nothing is resampled.
+A volume (X, Y, Z) in the axes of ``data.axes`` becomes slices (S, H, W) with S = Z, H = X and W = Y. Nothing is
+resampled.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Case:
         inputs: (S, I, H, W) float32, network units; channel 0 is the degraded image.
         clean: (S, H, W) float32 in the units of the degraded image's transform, or None.
         intensity: The transform, fitted on the degraded volume alone.
-        source: The degraded volume, for its affine and header.
+        source: The degraded volume in the axes of the slices, for its affine and header.
     """
 
     pair: Pair
@@ -104,21 +104,21 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
     if clean:
         if pair.clean is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
-        truth = read_volume(pair.clean, series=pair.series("clean"))
+        truth = read_volume(pair.clean, axes=data.axes, series=pair.series("clean"))
         _same_shape(truth, source, pair.clean, pair)
         target = to_slices(intensity.apply(truth.data))
     return Case(pair, inputs, target, intensity, source)
 
 
 def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
-    source = read_volume(pair.degraded, series=pair.series("degraded"))
+    source = read_volume(pair.degraded, axes=data.axes, series=pair.series("degraded"))
     intensity = fit_intensity(data.intensity, source.data, str(pair.degraded))
     channels = [intensity.apply(source.data)]
     for column in data.inputs[1:]:
         path = pair.path(column)
         if path is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no image in the input column {quoted(column)}")
-        extra = read_volume(path, series=pair.series(column))
+        extra = read_volume(path, axes=data.axes, series=pair.series(column))
         _same_shape(extra, source, path, pair)
         if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
             raise UserError(f"{path} has another affine than {pair.degraded.name}, expected images on one grid")

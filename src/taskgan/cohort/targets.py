@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.conditions import resolved_conditions
+from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.projection import resolved_projection
 from taskgan.cohort.slices import AFFINE_MM, to_slices
@@ -73,7 +74,7 @@ class Targets:
         path = pair.path(column)
         if path is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no mask in the column {column}")
-        volume = read_volume(path)
+        volume = read_volume(path, axes=source.axes)
         if volume.data.shape != source.data.shape or not np.allclose(
             volume.affine, source.affine, rtol=0, atol=AFFINE_MM
         ):
@@ -151,7 +152,7 @@ def parse_number(pair: Pair, column: str) -> float:
 
 def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
     """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), the conditions
-    that it left to the training rows, and the steps of a projection that it left to the cohort.
+    and axes that it left to the training rows, and the steps of a projection that it left to the cohort.
 
     Args:
         recipe: As the user wrote it.
@@ -162,7 +163,7 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
             wanted of inputs that were not made by blur and down-sampling.
     """
     recipe = resolved_projection(recipe, pairs)
-    data = resolved_conditions(recipe.data, pairs)
+    data = resolved_axes(resolved_conditions(recipe.data, pairs), pairs)
     if data != recipe.data:
         recipe = recipe.model_copy(update={"data": data})
         try:

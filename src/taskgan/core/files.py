@@ -167,6 +167,12 @@ def is_running(pid: int) -> bool:
     return True
 
 
+def usable_cores() -> int:
+    """Cores that this process may use; all of the machine where the system does not say (macOS, Windows)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
 def folder_files(folder: Path) -> list[Path]:
     """What a folder holds apart from locks and what a killed process had begun to write; empty where it is none."""
     if not folder.is_dir():

@@ -27,6 +27,8 @@ from taskgan.recipe import Data
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Row = dict[str, Any]
+SCALE_RATIO = "scale_ratio"
+"""Of a restored image's row, which no table has: its mean magnitude, by that of the clean image."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,9 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
         _case_row(case, name, common[case.pair.case], read.get((case.pair.case, name), []), context)
         for case, name in images
     ]
+    for row, (case, name) in zip(rows, images, strict=True):
+        if name == own:
+            row[SCALE_RATIO] = _mean_ratio(case.volumes[name].data, case.volumes[CLEAN].data)
     clean = {row["case"]: row["suvr_restored"] for row in rows if "suvr_restored" in row and row["method"] == CLEAN}
     for row in rows:
         if row["case"] in clean:
@@ -111,12 +116,18 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
     return rows, readings
 
 
+def _mean_ratio(image: Array, clean: Array) -> float:
+    """How many times the clean image another one is, by mean magnitude; NaN of empty ones."""
+    before, after = (float(np.abs(values).mean(dtype=np.float64)) for values in (clean, image))
+    return after / before if before > 0 and after > 0 else math.nan
+
+
 def _load_case(pair: Pair, context: EvaluationContext) -> LoadedCase:
     if pair.clean is None:
         raise UserError(f"row {pair.row} (case {pair.case}) names no clean image to compare with")
     restorations = context.restorations
     paths = {CLEAN: pair.clean, restorations.method: restorations.images[pair.case]}
-    case = load_case_images(pair, paths, context.data.intensity)
+    case = load_case_images(pair, paths, context.data.intensity, context.data.axes)
     named = {column: context.masks.read(pair, column, case.source) for column in context.mask_columns}
     return replace(case, masks={column: mask for column, mask in named.items() if mask is not None})
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.cohort.folder import read_description
-from taskgan.cohort.grids import input_is_comparable, relative_path
+from taskgan.cohort.grids import input_is_comparable, relative_path, resolved_axes
+from taskgan.cohort.pairing import inputs_of_another_kind, scale_notes
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.restorations import Restorations, find_restorations
 from taskgan.cohort.targets import Targets, invalid_labels
@@ -20,7 +21,7 @@ from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_case_table, write_case_table
 from taskgan.evaluate.features import FILE, FeatureCollector
-from taskgan.evaluate.measure import EvaluationContext, measure_cases
+from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, measure_cases
 from taskgan.evaluate.observers import observers
 from taskgan.evaluate.summary import summarise, to_plain_values
 from taskgan.evaluate.verification import VerificationResult, verify_cohort
@@ -30,7 +31,7 @@ from taskgan.images.volumes import read_shape
 from taskgan.judges.lesions.store import COLUMNS as LESION_MASKS
 from taskgan.judges.lesions.store import FittedDetector, detectors_for
 from taskgan.judges.read import property_readers, suvr_targets
-from taskgan.judges.readers import Reader, default_readers, no_readers_reason, reader_description
+from taskgan.judges.readers import Reader, StoredReader, default_readers, no_readers_reason, reader_description
 from taskgan.judges.readings import Reading, readings_table, write_readings
 from taskgan.judges.settings import EvaluationSettings
 from taskgan.recipe import Recipe, parse_recipe, read_recipe
@@ -121,6 +122,7 @@ def _evaluate(
     recipe = recipe or _recorded_recipe(restorations)
     if recipe.data.condition and recipe.data.condition not in pairs.columns:
         raise UserError(f"{pairs.source} has no column {quoted(recipe.data.condition)} (data.condition)")
+    recipe = recipe.model_copy(update={"data": resolved_axes(recipe.data, _selected_pairs(pairs, recipe))})
     rows, notes = _select_cases(pairs, restorations, recipe, split)
     notes += [str(warning) for warning in restorations.origin.get("warnings") or ()]
     targets = Targets.for_table(recipe.task.target, pairs)
@@ -130,7 +132,8 @@ def _evaluate(
         notes += reasons
     positions = FeatureCollector.from_readers(readers, settings.slices)
     detectors = _lesion_detectors(_selected_pairs(pairs, recipe), rows, recipe, settings, store)
-    comparable = input_is_comparable(pairs, recipe.data)
+    comparable = input_is_comparable(pairs, recipe.data) and not inputs_of_another_kind(rows, recipe.data)
+    notes += [reason for one in readers.values() if (reason := _unlearnt_reason(one))]
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
     mask_observers = observers({name: one.detector for name, one in detectors.items()}, made_by)
@@ -146,6 +149,8 @@ def _evaluate(
         comparable,
     )
     measured, readings = _measure_all(rows, context)
+    ratios = [(str(row["case"]), float(row[SCALE_RATIO])) for row in measured if SCALE_RATIO in row]
+    notes += scale_notes(ratios, "the restored images", "the clean ones")
     verified = _verify(listed_pairs, _selected_pairs(pairs, recipe), rows, context, store)
     notes += verified.notes
     features_record = _write_tables(out, measured, readings, positions, verified)
@@ -230,6 +235,11 @@ def _readers(
     return default_readers(pairs, recipe, store), []
 
 
+def _unlearnt_reason(reader: Reader) -> str:
+    """Why one of our own readers can judge nothing; empty where it has learnt, or is another's."""
+    return reader.recogniser.unlearnt_reason if isinstance(reader, StoredReader) else ""
+
+
 def _measure_all(rows: Sequence[Pair], context: EvaluationContext) -> tuple[list[dict[str, Any]], list[Reading]]:
     measured: list[dict[str, Any]] = []
     readings: list[Reading] = []
@@ -269,8 +279,7 @@ def _lesion_detectors(
 
 
 def _selected_pairs(pairs: Pairs, recipe: Recipe) -> Pairs:
-    select = {column: str(value) for column, value in recipe.data.select.items()}
-    return pairs.select(select) if select else pairs
+    return pairs.select(recipe.data.select)
 
 
 def _print_summary(

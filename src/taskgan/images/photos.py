@@ -1,4 +1,4 @@
-"""Image files as volumes: PNG, JPEG, TIFF and BMP of 8 or 16 bits, grey or colour.
+"""Image files as volumes: PNG, JPEG, TIFF, BMP, WebP and GIF of 8 or 16 bits, grey or colour.
 
 A photo becomes a volume (X, Y, 1) = (columns, rows, 1), so that the first in-plane axis is left to right as in every
 other volume. Values are shares of the number type's range, 0 to 1. A restored photo goes back with the same bits,
@@ -23,14 +23,15 @@ from taskgan.core.parse import error_text
 
 Array = NDArray[np.float32]
 
-PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+WRITABLE_SUFFIXES = PHOTO_SUFFIXES[:-2]
 # Columns run from the patient's right to left and rows downwards: the identity of a world whose first axes point left
 # and back (DICOM's, ITK's). In nibabel's, which point right and to the front, both have a minus.
 AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue, ITU-R BT.601: Y of JPEG's YCbCr."""
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")  # an MPO is opened as JPEG
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")  # of several frames the first; an MPO is opened as JPEG
 _SIMPLE = {"1": "L", "P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
 _WITH_ALPHA = {"L": "LA", "P": "RGBA", "RGB": "RGBA"}
 _BITS, _PHOTOMETRIC, _PLANES = 258, 262, 284  # tags of TIFF
@@ -85,7 +86,8 @@ def read_photo(path: Path) -> Photo:
     """Read an image file.
 
     Args:
-        path: PNG, JPEG, TIFF or BMP; the content counts, not the name. Of an MPO (two views) the first image.
+        path: PNG, JPEG, TIFF, BMP, WebP or GIF; the content counts, not the name. Of several frames or views the
+            first.
 
     Raises:
         UserError: If it is missing, damaged, or no grey or RGB image of 8 or 16 bits.
@@ -105,6 +107,26 @@ def read_photo(path: Path) -> Photo:
             exif=_exif(image),
             dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
         )
+
+
+def frame_count(path: Path) -> int:
+    """Frames of an image file; only the first is read.
+
+    Raises:
+        UserError: If it is missing or no image.
+    """
+    with _opened(path) as image:
+        return int(getattr(image, "n_frames", 1))
+
+
+def photo_bits(path: Path) -> int:
+    """Bits of a channel, 8 or 16.
+
+    Raises:
+        UserError: See :func:`read_photo`.
+    """
+    with _opened(path) as image:
+        return _values(path, image)[1]
 
 
 def photo_shape(path: Path) -> tuple[int, int, int]:
@@ -134,7 +156,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise
     except Exception as error:  # a damaged file makes the decoders fail in many ways
         if isinstance(error, UnidentifiedImageError):
-            raise UserError(f"{path} cannot be read as PNG, JPEG, TIFF or BMP") from None
+            raise UserError(f"{path} cannot be read as PNG, JPEG, TIFF, BMP, WebP or GIF") from None
         raise UserError(f"{path} cannot be read as an image: {error_text(error)}") from None
 
 
@@ -143,7 +165,7 @@ def _values(path: Path, image: Any) -> tuple[NDArray[Any], int]:
     tags = getattr(image, "tag_v2", {})
     depths = set(np.atleast_1d(tags.get(_BITS, 8)).tolist())
     frames = int(getattr(image, "n_frames", 1))
-    if image.format != "MPO" and frames > 1:
+    if image.format == "TIFF" and frames > 1:
         raise UserError(f"{path} holds {frames} images, expected one")
     if not depths <= {1, 2, 4, 8, 16}:
         raise UserError(f"{path} has {max(depths)} bits a channel, expected 8 or 16")
@@ -261,6 +283,8 @@ def check_format(path: Path, photo: Photo) -> None:
     Raises:
         UserError: If its transparency, its colour profile or half of its bits would be lost.
     """
+    if path.suffix.lower() not in _NAMES:
+        raise UserError(f"{path} cannot be written; expected a name that ends in {', '.join(WRITABLE_SUFFIXES)}")
     kind = _NAMES[path.suffix.lower()]
     if photo.bits == 16 and (kind in ("JPEG", "BMP") or (kind == "TIFF" and _bands(photo) > 1)):
         raise UserError(f"{path} cannot hold the 16 bits of the input; expected a name that ends in .png")
@@ -278,7 +302,7 @@ def write_photo(path: Path, photo: Photo, *, durable: bool = True) -> None:
     BMP has no place for EXIF and resolution.
 
     Args:
-        path: Ends in a suffix of :data:`~taskgan.images.photos.PHOTO_SUFFIXES`.
+        path: Ends in a suffix of :data:`~taskgan.images.photos.WRITABLE_SUFFIXES`.
         photo: Values outside 0 to 1 are clipped.
         durable: See :func:`~taskgan.core.files.atomic`.
 

@@ -1,7 +1,8 @@
 """Volumes on disk: NIfTI in, NIfTI out, on the same grid; photos are volumes of one slice.
 
-A :class:`Volume` is in the file's own axes and units; nothing is reoriented or resampled behind the
-user's back. Networks work on slices along the third axis (axial for every common PET/MR export).
+A :class:`Volume` is in the file's units, nothing is resampled. Networks work on slices along the third axis: for
+them it is read in the axes of their training images (:mod:`taskgan.images.orientation`), and what they make of it is
+put back into those of the file.
 """
 
 import gzip
@@ -21,10 +22,20 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
 from taskgan.core.parse import NestingError, error_text, parse_json, read_text
 from taskgan.core.parse import without_nonfinite as without_nan
+from taskgan.images.orientation import (
+    affine_back,
+    turn_towards,
+    turned,
+    turned_affine,
+    turned_back,
+    turned_shape,
+)
 from taskgan.images.photos import AFFINE, is_photo_name, photo_shape, read_photo
 
 Array = NDArray[np.float32]
 SUFFIXES = (".nii.gz", ".nii")
+READABLE_SUFFIXES = (*SUFFIXES, ".img")
+"""Of NIfTI, in any case; the voxels of an ``.img`` have their header in the ``.hdr`` beside it."""
 _HEADER_1, _HEADER_2 = 348, 540  # bytes
 _MOST_DEFLATED = 1032  # of zeros: deflate makes a byte of so many
 _MOST_EXTENSIONS = 64 * 2**20
@@ -44,6 +55,7 @@ class Volume:
         span: Width of the values that the file's number type can hold, in the units of ``data`` (1 for a photo); None
             where values have units of their own.
         notes: What the reader did, or did not use, of which a user should know.
+        turn: How the file's axes were swapped and flipped, (3, 2) of nibabel's; None where they are the file's.
     """
 
     data: Array
@@ -51,6 +63,22 @@ class Volume:
     header: Any = field(repr=False)
     span: float | None = None
     notes: tuple[str, ...] = ()
+    turn: NDArray[Any] | None = field(default=None, repr=False)
+
+    def in_file_axes(self, image: Array) -> Array:
+        """An image (X, Y, Z) on the grid of ``data``, in the axes of the file."""
+        return image if self.turn is None else turned_back(image, self.turn)
+
+    @property
+    def file_affine(self) -> NDArray[np.float64]:
+        """The affine of the file."""
+        return self.affine if self.turn is None else affine_back(self.affine, self.data.shape, self.turn)
+
+    @property
+    def axes(self) -> str:
+        """Where the axes of ``data`` point, e.g. ``LAS``; empty where the affine does not say, and of photos."""
+        codes = nib.aff2axcodes(self.affine) if self.header is not None else ()
+        return "".join(str(code) for code in codes) if None not in codes else ""
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:
@@ -61,15 +89,27 @@ class Volume:
 
 def is_image_name(path: Path) -> bool:
     """Whether a path is called like an image that can be read: NIfTI or a photo."""
-    return path.name.endswith(SUFFIXES) or is_photo_name(path)
+    return is_nifti_name(path) or is_photo_name(path)
+
+
+def is_nifti_name(path: Path) -> bool:
+    """Whether a path is called like a NIfTI image, in capitals or not."""
+    return path.name.lower().endswith(READABLE_SUFFIXES)
 
 
 def stem(path: Path) -> str:
     """File name without ``.nii``, ``.nii.gz`` or a photo's suffix; of a folder of DICOM files its whole name."""
-    for suffix in SUFFIXES:
-        if path.name.endswith(suffix):
+    for suffix in READABLE_SUFFIXES:
+        if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
     return path.stem if is_photo_name(path) else path.name
+
+
+def bids_suffix(path: Path) -> str:
+    """The last part of a BIDS name, ``pet`` of ``sub-01_pet.nii.gz``; empty of any other name."""
+    name = stem(path)
+    last = name.rpartition("_")[2]
+    return last if name.startswith("sub-") and last.isalnum() and not last.isdigit() and "_" in name else ""
 
 
 def sidecar(path: Path) -> Path:
@@ -77,15 +117,17 @@ def sidecar(path: Path) -> Path:
     return path.with_name(stem(path) + ".json")
 
 
-def read_volume(path: Path, *, finite: bool = True, series: str = "") -> Volume:
-    """Read a 3D NIfTI file (a last axis of length one is dropped), a photo or a DICOM series.
+def read_volume(path: Path, *, finite: bool = True, axes: str = "", series: str = "") -> Volume:
+    """Read a 3D NIfTI file (a trailing axis of length one is dropped), a photo (its luminance) or a DICOM series.
 
     A series is turned to the axis order nearest to RAS by flips and swaps, so that its slices are axial.
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file, or a PNG, JPEG, TIFF or BMP (see :mod:`taskgan.images.photos`), or a
-            folder of DICOM files or a multi-frame one.
+        path: A ``.nii``, ``.nii.gz`` or ``.img`` file, or a photo (see :mod:`taskgan.images.photos`), or a folder of
+            DICOM files or a multi-frame one.
         finite: Refuse NaN and infinity.
+        axes: Of what is returned, e.g. ``LAS`` (see :mod:`taskgan.images.orientation`); empty: the file's. A photo
+            has none; of a series empty means nearest to RAS.
         series: Of a folder of several series, the number, description or identifier of the one that is meant.
 
     Raises:
@@ -99,8 +141,8 @@ def read_volume(path: Path, *, finite: bool = True, series: str = "") -> Volume:
         from taskgan.images.dicom.series import SeriesFilter, read_series
 
         values, affine, found = read_series(path, SeriesFilter(series))
-        return Volume(*nearest_ras(values, affine), None, notes=found.notes)
-    if not path.name.endswith(SUFFIXES):
+        return _turned_volume(*nearest_ras(values, affine), None, axes, found.notes)
+    if not is_nifti_name(path):
         raise UserError(
             f"{path} is not a NIfTI image, a DICOM series or a photo: expected a folder of DICOM files, or a name "
             "that ends in .nii, .nii.gz, .png, .jpg, .tif or .bmp"
@@ -125,7 +167,18 @@ def read_volume(path: Path, *, finite: bool = True, series: str = "") -> Volume:
     if finite and not np.isfinite(data).all():
         count = int((~np.isfinite(data)).sum())
         raise UserError(f"{path} holds {count} NaN or infinite voxels, expected finite values")
-    return Volume(data, np.asarray(image.affine, dtype=np.float64), image.header)
+    return _turned_volume(data, np.asarray(image.affine, dtype=np.float64), image.header, axes)
+
+
+def _turned_volume(
+    data: Array, affine: NDArray[np.float64], header: Any, axes: str, notes: tuple[str, ...] = ()
+) -> Volume:
+    """An image in the axes that are asked for, which remembers how it was turned."""
+    turn = turn_towards(affine, axes)
+    if turn is None:
+        return Volume(data, affine, header, notes=notes)
+    affine = turned_affine(affine, data.shape, turn)
+    return Volume(turned(data, turn), affine, header, notes=notes, turn=turn)
 
 
 def is_dicom(path: Path) -> bool:
@@ -161,8 +214,12 @@ def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArra
     return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
 
 
-def read_shape(path: Path, *, series: str = "") -> tuple[tuple[int, ...], NDArray[np.float64]]:
+def read_shape(path: Path, axes: str = "", *, series: str = "") -> tuple[tuple[int, ...], NDArray[np.float64]]:
     """Shape and affine from the header alone, without reading the voxels.
+
+    Args:
+        path: As in :func:`read_volume`.
+        axes: Likewise.
 
     Raises:
         UserError: If the file is missing or neither NIfTI, DICOM nor a photo.
@@ -175,11 +232,15 @@ def read_shape(path: Path, *, series: str = "") -> tuple[tuple[int, ...], NDArra
         from taskgan.images.dicom.series import SeriesFilter, find_series
 
         found = find_series(path, SeriesFilter(series))
-        turned, affine = nearest_ras(np.broadcast_to(np.float32(0), found.shape), found.affine)
-        return turned.shape, affine
+        volume = _turned_volume(*nearest_ras(np.broadcast_to(np.float32(0), found.shape), found.affine), None, axes)
+        return volume.data.shape, volume.affine
     try:
         image = load_nifti(path)
-        return tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
+        shape, affine = tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
+        turn = turn_towards(affine, axes)
+        if turn is None or len(shape) < 3:
+            return shape, affine
+        return (*turned_shape(shape, turn), *shape[3:]), turned_affine(affine, shape[:3], turn)
     except UserError:
         raise
     except Exception as error:
@@ -195,11 +256,20 @@ def load_nifti(path: Path) -> Any:
         UserError: If it says that the image is larger than the limit, or than what the file can hold.
         Exception: Whatever nibabel and zlib raise of a damaged file.
     """
-    packed = path.name.endswith(".gz")
-    with (gzip.open if packed else open)(path, "rb") as handle:
+    packed, pair = path.name.lower().endswith(".gz"), path.suffix.lower() == ".img"
+    first = path.with_suffix(".hdr" if path.suffix.islower() else ".HDR") if pair else path
+    if pair and not first.is_file():
+        raise UserError(f"{path} has no {first.name} beside it, expected the header of its voxels")
+    with (gzip.open if packed else open)(first, "rb") as handle:
         start = handle.read(_HEADER_2)
         second = start[:4] in (_HEADER_2.to_bytes(4, "little"), _HEADER_2.to_bytes(4, "big"))
         kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
+        if pair:
+            kind = nib.Nifti2Pair if second else nib.Nifti1Pair
+            if not second and start[344:347] != b"ni1":
+                raise UserError(
+                    f"{first} is a header of Analyze 7.5, which does not say what is left and right; expected NIfTI"
+                )
         size = _HEADER_2 if second else _HEADER_1
         header = kind.header_class(start[:size])
         shape, offset = header.get_data_shape(), int(header.get_data_offset())
@@ -211,13 +281,16 @@ def load_nifti(path: Path) -> Any:
                 f"{path} ends early: its header tells of {'×'.join(map(str, shape))} voxels in {wanted} bytes, the "
                 f"file holds {'at most ' * packed}{held}"
             )
-        _check_extensions(path, start + handle.read(max(0, min(offset, _MOST_EXTENSIONS) - len(start))), header)
+        end = first.stat().st_size if pair else offset
+        _check_extensions(path, start + handle.read(max(0, min(end, _MOST_EXTENSIONS) - len(start))), header, end)
+    if pair:
+        return kind.from_file_map(kind.make_file_map({"header": str(first), "image": str(path)}))
     return kind.from_filename(path)
 
 
-def _check_extensions(path: Path, start: bytes, header: Any) -> None:
-    """What lies between header and voxels, whose lengths nibabel believes."""
-    at, end = len(header.binaryblock), int(header.get_data_offset())
+def _check_extensions(path: Path, start: bytes, header: Any, end: int) -> None:
+    """What lies between header and voxels (at ``end``), whose lengths nibabel believes."""
+    at = len(header.binaryblock)
     order: Any = "little" if header.endianness == "<" else "big"
     if not start[at : at + 1].strip(b"\0"):  # there are none
         return
@@ -256,7 +329,8 @@ def write_volume(
         header.set_data_dtype(data.dtype)
         header["scl_slope"], header["scl_inter"] = np.nan, np.nan
         header["cal_min"], header["cal_max"] = 0, 0
-    image = nib.Nifti1Image(data, affine, header)
+    second = isinstance(header, nib.Nifti2Header)
+    image = nib.Nifti2Image(data, affine, header) if second else nib.Nifti1Image(data, affine, header)
     if like is None:
         image.header.set_xyzt_units("mm")
         image.set_sform(affine, code="aligned")
@@ -308,7 +382,8 @@ def check_affine(path: Path, volume: Volume) -> None:
     try:
         with np.errstate(all="raise", under="ignore"):
             like = None if volume.header is None else volume.header.copy()
-            nib.Nifti1Image(np.broadcast_to(np.float32(0), volume.data.shape), volume.affine, like)
+            shape = volume.in_file_axes(volume.data).shape
+            nib.Nifti1Image(np.broadcast_to(np.float32(0), shape), volume.file_affine, like)
     except Exception:  # LinAlgError, FloatingPointError, HeaderDataError
         raise UserError(
             f"{path} has an affine that cannot be taken apart into directions and voxel sizes, expected three "

@@ -71,20 +71,23 @@ class LoadedCase:
         return middle_slices(to_slices(self.scaled(name)), slices)
 
 
-def load_case_images(pair: Pair, paths: Mapping[str, Path], intensity: IntensityTransform) -> LoadedCase:
+def load_case_images(
+    pair: Pair, paths: Mapping[str, Path], intensity: IntensityTransform, axes: str = ""
+) -> LoadedCase:
     """Read the degraded image of a case and others of it; masks are none.
 
     Args:
         pair: The case.
         paths: By name: ``clean`` and methods.
         intensity: Fitted on the degraded image.
+        axes: In which slices are read (``data.axes``).
 
     Raises:
         UserError: If an image cannot be read or is on another grid.
     """
-    volumes = {INPUT: read_volume(pair.degraded, series=pair.series("degraded"))}
+    volumes = {INPUT: read_volume(pair.degraded, axes=axes, series=pair.series("degraded"))}
     for name, path in paths.items():
-        volumes[name] = read_volume(path)
+        volumes[name] = read_volume(path, axes=axes)
         check_same_grid(volumes[name], volumes[INPUT], path, pair)
     scale = fit_intensity(intensity, volumes[INPUT].data, str(pair.degraded)).scale
     return LoadedCase(pair, volumes, scale, {})

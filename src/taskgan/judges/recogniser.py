@@ -29,6 +29,9 @@ from taskgan.recipe import RecogniserSettings, Target
 CARD = "recogniser.yaml"
 
 
+_LEAST_DICE, _LEAST_AUC = 0.1, 0.6
+
+
 class RecogniserMetrics(BaseModel):
     """How well a recogniser reads clean images of subjects it did not learn from.
 
@@ -52,6 +55,27 @@ class RecogniserMetrics(BaseModel):
     auc: float | None
     loss: float
     outputs: dict[str, float] = {}
+
+
+def unlearnt_reason(name: str, metrics: RecogniserMetrics, *, masks: bool = False) -> str:
+    """Why a recogniser is no judge of anything, a sentence; empty where it has learnt.
+
+    Args:
+        name: ``task`` or ``judge``.
+        metrics: On clean images of the validation subjects.
+        masks: Whether it draws masks, whose error is one minus Dice.
+    """
+    found = ""
+    if masks and metrics.slice_mae > 1 - _LEAST_DICE:
+        found = f"Dice {1 - metrics.slice_mae:.2f}"
+    elif not masks and metrics.auc is not None and metrics.auc < _LEAST_AUC:
+        found = f"AUC {metrics.auc:.2f}"
+    if not found:
+        return ""
+    return (
+        f"{name} has not learnt the property ({found} on {metrics.volumes} clean validation volumes): by its "
+        "eyes nothing can be kept or lost"
+    )
 
 
 class WeightsSource(BaseModel):
@@ -169,6 +193,11 @@ class Recogniser:
             raise ValueError(f"expected slices (S, H, W) with at least one, got {slices.shape}")
         read = self.kind.prediction(logits(self.network, np.ascontiguousarray(slices, dtype=np.float32)))
         return np.asarray(read.numpy(), dtype=np.float32)
+
+    @property
+    def unlearnt_reason(self) -> str:
+        """Why it can judge nothing; empty where it has learnt."""
+        return unlearnt_reason(self.card.title, self.card.validation, masks=self.kind.dense)
 
     def description(self) -> dict[str, Any]:
         """The card as plain values, for the records of those who use this reader."""

@@ -15,6 +15,8 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum, value_digest
 from taskgan.core.lock import locked
+from taskgan.images.orientation import turn_towards
+from taskgan.images.volumes import read_shape
 from taskgan.judges.fit import fit_recogniser
 from taskgan.judges.recogniser import CARD, Recogniser
 from taskgan.judges.released import released_recogniser
@@ -104,7 +106,10 @@ def recogniser_for(
                 raise
         checkpoint_path(folder).unlink(missing_ok=True)
         say(f"train {name}: kept in {folder}")
-    return Recogniser.load(folder, device)
+    recogniser = Recogniser.load(folder, device)
+    if reason := recogniser.unlearnt_reason:
+        say(f"warning: {reason}")
+    return recogniser
 
 
 def checkpoint_path(folder: Path) -> Path:
@@ -156,6 +161,7 @@ def recogniser_folder(
         # How further inputs are scaled makes no difference to a reader, which sees none.
         "intensity": data.intensity.model_dump(mode="json", exclude={"shared"}),
         "min_signal": data.min_signal,
+        **({"axes": data.axes} if _are_turned(rows, data) else {}),
         "rows": fingerprint(rows, target.labels),
     }
     if target != Target():
@@ -166,6 +172,14 @@ def recogniser_folder(
     mark = value_digest(key)
     base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
     return base / f"{name}-{mark}"
+
+
+def _are_turned(rows: Pairs, data: Data) -> bool:
+    """Whether slices are not those of the files, as they always were once."""
+    try:
+        return bool(data.axes) and turn_towards(read_shape(rows.rows[0].degraded)[1], data.axes) is not None
+    except UserError:  # the check of the cohort names it
+        return False
 
 
 def _target_of_network(target: Target, settings: RecogniserSettings) -> Target:
@@ -215,7 +229,7 @@ def _checksum(path: Path, size: int, modified: int) -> str:
 
 def _training_rows(pairs: Pairs, data: Data) -> Pairs:
     """The selected rows of training and validation, each clean image once."""
-    selected = pairs.select({k: str(v) for k, v in data.select.items()}) if data.select else pairs
+    selected = pairs.select(data.select)
     return distinct_clean(Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val"))))
 
 

@@ -5,8 +5,10 @@ new one, never a mixture.
 """
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ConfigDict, Field
@@ -25,9 +27,10 @@ from taskgan.core.files import (
     versions,
     write_yaml,
 )
-from taskgan.core.parse import error_text
+from taskgan.core.parse import error_text, truncated
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
+from taskgan.images.statistics import ImageStatistics
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, Objective, RecogniserSettings, Task
 
@@ -49,6 +52,12 @@ class TrainingDomain(Settings):
         voxel_size: Smallest and largest edge per axis (x, y, z), mm.
         plane: Smallest and largest in-plane size (x, y), voxels.
         scale: Smallest and largest factor that the intensity transform found, in the images' units.
+        positive: Smallest and largest share of voxels above zero in the inputs.
+        noise: Smallest and largest level of noise (of photos sharpness), see :mod:`taskgan.images.statistics`.
+        contrast: Likewise of contrast.
+        metadata: What the sidecars of the inputs say of tracer, units and modality, and the table of the dose: the
+            values by field.
+        suffix: BIDS suffix of the inputs, such as ``pet``; empty where they have none in common.
         people: Digests of the names of training and validation subjects, so that an audit can refuse them as test
             subjects.
         images: Digests of their clean images' files, likewise.
@@ -60,6 +69,11 @@ class TrainingDomain(Settings):
     voxel_size: tuple[Range, Range, Range]
     plane: tuple[tuple[int, int], tuple[int, int]]
     scale: Range
+    positive: Range | None = None
+    noise: Range | None = None
+    contrast: Range | None = None
+    metadata: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    suffix: str = ""
     people: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
 
@@ -248,13 +262,29 @@ _VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
 _SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
 
 
-def domain_warnings(voxel_size: Sequence[float], scale: float, card: ModelCard) -> list[str]:
+_POSITIVE_TOLERANCE = 0.15  # of all voxels: a field of view may hold more or less air
+_NOISE_TOLERANCE = 1.6  # times: counts, and so the square of noise, differ by less between people of one protocol
+_NO_NOISE = 0.01  # what rounding to 8 bits alone may make
+_CONTRAST_TOLERANCE = 2.0
+METADATA_FIELDS = ("Modality", "TracerName", "TracerRadionuclide", "Units", "DosePercent")
+"""Of a sidecar: what makes another kind of image."""
+
+
+def domain_warnings(
+    voxel_size: Sequence[float],
+    scale: float,
+    card: ModelCard,
+    statistics: ImageStatistics | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> list[str]:
     """What an image has that the model did not see, e.g. ``voxels of 6 mm along z, the model saw 2 mm``.
 
     Args:
         voxel_size: Edges along x, y and, of a volume, z, mm.
         scale: Factor of its intensity transform.
         card: The model.
+        statistics: Of the image, where they are known.
+        metadata: Its sidecar, and ``dose`` where a table has one.
     """
     warnings = []
     for axis, size, (low, high) in zip("xyz", voxel_size, card.seen.voxel_size, strict=False):
@@ -264,8 +294,33 @@ def domain_warnings(voxel_size: Sequence[float], scale: float, card: ModelCard) 
     if not low * (1 - _SCALE_TOLERANCE) <= scale <= high * (1 + _SCALE_TOLERANCE):
         kind = card.data.intensity.kind
         warnings.append(f"an intensity ({kind}) of {scale:.4g}, the model saw {_range_text(low, high)}")
+    if statistics is not None:
+        warnings += _statistics_warnings(statistics, card.seen)
+    for name, known in card.seen.metadata.items():
+        value = (metadata or {}).get(name)
+        if value not in (None, "", "n/a") and str(value).casefold() not in {one.casefold() for one in known}:
+            warnings.append(f"{name} {truncated(str(value))}, the model saw {', '.join(known)}")
     return warnings
 
 
-def _range_text(low: float, high: float) -> str:
-    return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
+def _statistics_warnings(image: ImageStatistics, seen: TrainingDomain) -> list[str]:
+    warnings = []
+    if seen.positive is not None:
+        low, high = seen.positive
+        if not low - _POSITIVE_TOLERANCE <= image.positive <= high + _POSITIVE_TOLERANCE:
+            known = f"{100 * low:.0f} to {100 * high:.0f} %"
+            warnings.append(f"values above zero in {100 * image.positive:.0f} % of its voxels, the model saw {known}")
+    names = (
+        ("a noise level", image.noise, seen.noise, _NOISE_TOLERANCE, _NO_NOISE),
+        ("a contrast", image.contrast, seen.contrast, _CONTRAST_TOLERANCE, 0.0),
+    )
+    for name, value, known_range, factor, least in names:
+        low, high = known_range or (0.0, math.inf)
+        if known_range and not max(low, least) / factor <= max(value, least) <= max(high, least) * factor:
+            warnings.append(f"{name} of {value:.2g}, the model saw {_range_text(low, high, digits=2)}")
+    return warnings
+
+
+def _range_text(low: float, high: float, digits: int = 4) -> str:
+    first, last = f"{low:.{digits}g}", f"{high:.{digits}g}"
+    return first if first == last else f"{first} to {last}"

@@ -1,5 +1,6 @@
 """A generator applied to slices and volumes: deterministic, in the input's units, whatever the batch."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -180,7 +181,14 @@ class Restorer:
 
     def _restore(self, network: nn.Module, stack: "_Stack") -> Array:
         with _evaluating(network):
-            return np.concatenate([self._run(network, stack, part) for part in self._parts(network, stack)])
+            slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
+        return stack.keep_empty(np.concatenate(slices))
+
+    def in_float32(self) -> "Restorer":
+        """The same without bfloat16: for images of more levels than that has, such as photos of 16 bits."""
+        twin = copy.copy(self)
+        twin._small, twin._probe = None, False
+        return twin
 
     @property
     def projects(self) -> bool:
@@ -261,7 +269,8 @@ class Restorer:
                     step = sample - mean[part.start : part.stop]
                     mean[part.start : part.stop] += step / (number + 1)
                     spread[part.start : part.stop] += step * (sample - mean[part.start : part.stop])
-        return mean.astype(np.float32), np.sqrt(spread / (samples - 1)).astype(np.float32)
+        sd = np.sqrt(spread / (samples - 1))
+        return stack.keep_empty(mean.astype(np.float32)), stack.keep_empty(sd.astype(np.float32))
 
     def restore_volume(
         self,
@@ -364,6 +373,11 @@ class _Stack:
     def channels(self, index: int) -> Array:
         """What the generator sees of one slice."""
         return with_condition_planes(with_neighbours(self.inputs, index, self.neighbours), self.code)
+
+    def keep_empty(self, restored: Array) -> Array:
+        """Restored slices (S, H, W), zero where all inputs of a slice are: nothing was measured there."""
+        filled = np.asarray(self.inputs.any(axis=(1, 2, 3)))
+        return np.where(filled[:, None, None], restored, np.float32(0))
 
 
 def _volume(image: NDArray[Any] | torch.Tensor) -> Array:

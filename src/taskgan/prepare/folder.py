@@ -10,7 +10,7 @@ from taskgan.cohort.folder import complete
 from taskgan.cohort.pairs import SPLITS, is_case_name
 from taskgan.cohort.splits import DEFAULT_SHARES
 from taskgan.core.console import say
-from taskgan.core.errors import Problems, UserError
+from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import PathLike, checksum, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
@@ -52,7 +52,7 @@ def prepare_folder(
     """Make a cohort of a folder of images, or go on with one that was interrupted.
 
     Args:
-        folder: PNG, JPEG, TIFF and BMP, at any depth. They are the clean images and stay where they are.
+        folder: PNG, JPEG, TIFF, BMP, WebP and GIF, at any depth. They are the clean images and stay where they are.
         out: Cohort folder; absent, empty, or begun with the same settings.
         settings: Degradation, splits.
         table: CSV with a row for each image: ``image`` (path below the folder) and, where known, ``subject``,
@@ -65,7 +65,8 @@ def prepare_folder(
 
     Raises:
         UserError: If the folder or table cannot be read, or ``out`` holds something else.
-        Problems: If rows are wrong or images are damaged.
+        Problems: If rows are wrong or all images are damaged.
+        Failed: If some images are damaged: they are named, the cohort is made of the others.
     """
     folder, out = Path(folder), Path(out)
     if not folder.is_dir():
@@ -74,15 +75,20 @@ def prepare_folder(
     unsplit = _folder_sources(folder, out, settings) if read is None else _table_sources(folder, read)
     sources = _with_splits(unsplit, settings)
     description = _description(read, settings)
-    if not begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers):
+    left_out: dict[str, str] = {}
+    begun = begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers, left_out=left_out)
+    if not begun:
         say(f"{out} is complete: {len(sources)} images; nothing to do")
         return out
+    sources = [source for source in sources if source.case not in left_out]
     people = {str(source.columns["subject"]): source.columns["split"] for source in sources}
     splits = {name: sum(split == name for split in people.values()) for name in SPLITS}
     measured = {"images": len(sources), "subjects": len(people), **splits, **measure(sources, settings, out)}
-    complete(out, description | {"measured": measured})
+    complete(out, description | {"measured": measured} | ({"left_out": left_out} if left_out else {}))
     counts = ", ".join(f"{count} {name}" for name, count in splits.items() if count)
     say(f"{out}: {len(sources)} images of {len(people)} subjects ({counts}) (taskgan info {out})")
+    if left_out:
+        raise Failed(f"{len(left_out)} images are left out: {'; '.join(left_out.values())}")
     return out
 
 
@@ -95,7 +101,7 @@ def _folder_sources(folder: Path, out: Path, settings: FolderPreparation) -> lis
         if not path.resolve().is_relative_to(inside)
     ]
     if not paths:
-        raise UserError(f"{folder} holds no PNG, JPEG, TIFF or BMP image")
+        raise UserError(f"{folder} holds no PNG, JPEG, TIFF, BMP, WebP or GIF image")
     sources = []
     for path in paths:
         place = path.relative_to(folder).with_suffix("")
@@ -157,7 +163,7 @@ def _row_problem(line: TableRow, folder: Path) -> str:
     if not (folder / image).is_file():
         return f"is not in {folder}"
     if not is_photo_name(image):
-        return "is no PNG, JPEG, TIFF or BMP"
+        return "is no PNG, JPEG, TIFF, BMP, WebP or GIF"
     if line["split"] and line["split"] not in SPLITS:
         return f"has split {quoted(line['split'])}, expected train, val or test"
     if line["case"] and not is_case_name(line["case"]):

@@ -16,7 +16,7 @@ from taskgan.cohort.folder import is_complete, write_description
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import check_writable, remove_partial
+from taskgan.core.files import check_writable, remove_partial, usable_cores
 from taskgan.core.settings import Settings
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import Photo, read_photo, write_photo
@@ -60,7 +60,7 @@ def make_images(
     settings: PhotoPreparation,
     out: Path,
     workers: int,
-) -> None:
+) -> dict[str, str]:
     """Write the images of a cohort that are not there.
 
     An image that a killed call left is kept if it was made from the same file. Threads share the work: decoding and
@@ -73,8 +73,8 @@ def make_images(
         out: Cohort folder.
         workers: Threads; 0 takes every core.
 
-    Raises:
-        Problems: Of all images that cannot be read or cut; the others are written.
+    Returns:
+        Why images cannot be read or cut, by case; the others are written.
     """
     remove_partial(out)
     reset_sources(out, marks)
@@ -82,7 +82,7 @@ def make_images(
     chain, problems = Degradation(settings.degradation), {}
     with (
         progress("prepare", len(sources), "images", start=len(sources) - len(waiting)) as bar,
-        ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(workers or usable_cores()) as pool,
     ):
         jobs = {pool.submit(_make, source, settings, chain, out): source for source in waiting}
         try:
@@ -95,9 +95,7 @@ def make_images(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if problems:
-        listed = [problems[source.case] for source in sources if source.case in problems]
-        raise Problems(f"{len(listed)} of {len(sources)} images cannot be prepared", listed)
+    return {source.case: problems[source.case] for source in sources if source.case in problems}
 
 
 def begin_cohort(
@@ -108,6 +106,7 @@ def begin_cohort(
     *,
     overwrite: bool,
     workers: int,
+    left_out: dict[str, str] | None = None,
 ) -> bool:
     """Write description, images and ``pairs.csv`` of a cohort, or go on with those that were begun.
 
@@ -118,6 +117,8 @@ def begin_cohort(
         description: Of the cohort; its sections after ``settings`` and ``degradation`` say what it is made from.
         overwrite: Begin anew what this verb made before.
         workers: Threads; 0 takes every core.
+        left_out: Takes the cases whose images are damaged, and why: the cohort is made of the others. None: there may
+            be none.
 
     Returns:
         Whether there was something to do; False where the cohort is complete.
@@ -135,8 +136,13 @@ def begin_cohort(
         check_unchanged(out, marks)
         return False
     write_description(out, description)
-    make_images(sources, marks, settings, out, workers)
-    write_pairs(out / "pairs.csv", pair_rows(sources, settings, out))
+    problems = make_images(sources, marks, settings, out, workers)
+    if problems and (left_out is None or len(problems) == len(sources)):
+        raise Problems(f"{len(problems)} of {len(sources)} images cannot be prepared", list(problems.values()))
+    if left_out is not None:
+        left_out |= problems
+    usable = [source for source in sources if source.case not in problems]
+    write_pairs(out / "pairs.csv", pair_rows(usable, settings, out))
     return True
 
 

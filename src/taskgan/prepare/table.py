@@ -72,9 +72,11 @@ def read_table(source: Path, required: Sequence[str]) -> InputTable:
         raise UserError(f"{source} cannot be read as a table: {error}") from None
     missing = [name for name in required if name not in header]
     if missing:
+        meant = [name for name in header if name.lower() in missing]
         raise UserError(
             f"{source} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
             f"found {', '.join(header) or 'no header'}"
+            + "".join(f"; {name} must be written {name.lower()}" for name in meant)
         )
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:

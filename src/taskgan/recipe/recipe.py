@@ -76,6 +76,9 @@ class Data(Settings):
         intensity: See :class:`IntensityTransform`.
         condition: Column of ``pairs.csv`` that says which of several clean images (contrasts) a row is about; the
             generator is told by one-hot planes after all its other input channels. Empty: there is one.
+        axes: Axes in which volumes are cut into slices along the third, e.g. ``LAS``; files in others are turned and
+            what is made of them is turned back. Empty takes those of the first training image: axial slices, or the
+            acquired ones where slices are thick.
         conditions: The column's values, in the order of the planes. Empty takes those of the training rows, in the
             order of their labels where every value has one of its own, else in alphabetical order.
     """
@@ -89,6 +92,9 @@ class Data(Settings):
     augment: Augment = Augment()
     intensity: IntensityTransform = IntensityTransform()
     condition: str = ""
+    axes: str = Field(
+        default="", pattern="^([RL][AP][SI]|[RL][SI][AP]|[AP][RL][SI]|[AP][SI][RL]|[SI][RL][AP]|[SI][AP][RL])?$"
+    )
     conditions: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
 
     @model_validator(mode="after")

@@ -35,6 +35,7 @@ _NOTE_OF_PHOTOS = (
     "photos’ standard deviation), between different people. "
 )
 _MAX_CASES = 300  # cases: every draw of the bootstrap ranks all pairs of them
+_FEWEST_CASES = 3
 _SUBSET_SUBJECTS = 120  # subjects of more cases
 
 
@@ -82,12 +83,15 @@ def mapping_geometry(comparison: Comparison) -> MappingGeometry:
     Raises:
         UserError: If a features file is damaged.
     """
+    methods = (*comparison.references, *comparison.methods)
+    if len(comparison.cases) < _FEWEST_CASES:
+        few = f"There are {len(comparison.cases)} cases, too few for distances between them."
+        return MappingGeometry(methods, (), {method: {} for method in methods}, (few,))
     held = [(one, read_features(one.folder)) for one in comparison.evaluations]
     selected = _case_subset(comparison)
     if selected is not None:
         held = [(one, None if features is None else _subset(features, selected)) for one, features in held]
     runs = _runs(comparison, [(one, features) for one, features in held if features is not None])
-    methods = (*comparison.references, *comparison.methods)
     measures = {method: _measure(comparison, method, runs) for method in methods}
     without = [display_name(str(one.record.get("method"))) for one, features in held if features is None]
     notes = []

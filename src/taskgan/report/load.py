@@ -166,6 +166,8 @@ def load_comparison(
     known = [m for m in NAMES if m in restoring]
     methods = (*known, *sorted(m for m in restoring if m not in NAMES))
     notes = [*_evaluation_notes(evaluations), *_coverage(frame, methods), *_doses(frame)]
+    if frame["subject"].nunique() == 1:
+        notes.append("There is one subject: no interval can be given, and nothing is said about other people.")
     references = ["input"] if (frame["method"] == "input").any() else []
     if baseline is None:
         baseline = "gan" if "gan" in methods else (*references, methods[0])[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
+from taskgan.core.console import say
 from taskgan.core.errors import Problems, UserError
 from taskgan.images.dicom.series import list_series
 from taskgan.images.photos import PHOTO_SUFFIXES, is_photo_name
@@ -15,11 +16,13 @@ from taskgan.images.volumes import (
     Volume,
     check_affine,
     is_image_name,
+    is_nifti_name,
     sidecar,
     sidecar_and_notes,
     stem,
 )
 from taskgan.recipe import Data
+from taskgan.restore.search import BIDS_SUFFIX, bids_name, holds_volumes, is_bids, is_within, search
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,14 @@ def find_jobs(
     select: Mapping[str, str] | None = None,
     conditions: Sequence[str] = (),
     sd: bool = False,
+    suffix: str = "",
 ) -> list[Job]:
     """List the images of files, folders and tables. Images are not opened here, but for the headers of DICOM.
 
-    A folder with a ``pairs.csv`` is that table; any other is searched for NIfTI files, or for DICOM series where it
-    has none, or else for photos, whose places below it are kept; hidden files and the output folder are left out. A
-    table's rows go to ``<case>.nii.gz``, photos to ``<case>.png``, series to the folder ``<case>``.
+    A folder with a ``pairs.csv`` is that table; any other is searched (:mod:`taskgan.restore.search`) for
+    NIfTI files, or for DICOM series where it has none, or else for photos, whose places below it are kept. A table's rows go to
+    ``<case>.nii.gz``, photos to ``<case>.png``, series to the folder ``<case>``, images of a BIDS data set to
+    ``…_desc-taskgan_pet.nii.gz``.
 
     A model of several conditions makes of each row the one that its column says. Of images without such a column it
     makes all of them, each called ``<case>_<condition>.nii.gz``.
@@ -108,6 +113,7 @@ def find_jobs(
         select: Column and value pairs that go before the model's own selection.
         conditions: Only these of the model's conditions; empty is all.
         sd: Standard deviations will be written too.
+        suffix: Of the images that are taken of a BIDS data set; empty: ``pet``.
 
     Raises:
         UserError: If an input does not exist, holds no images, is asked for what only a table has, or the model does
@@ -127,7 +133,7 @@ def find_jobs(
         if len(data.inputs) > 1:
             columns = ", ".join(data.inputs)
             raise UserError(f"{place} is no table: the model takes {columns}; expected a pairs.csv that has them")
-        jobs += _per_condition(_file_jobs(place, out), conditions or data.conditions, out)
+        jobs += _per_condition(_file_jobs(place, out, suffix), conditions or data.conditions, out)
     _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)
     return jobs
@@ -136,6 +142,8 @@ def find_jobs(
 def _check_out(out: Path, first: Path, jobs: Sequence[Job]) -> None:
     """Whether the output is the file, or the folder, that the inputs want."""
     ends = " or ".join(SUFFIXES) if not jobs[0].is_photo else ".png, .jpg, .tif or .bmp"
+    if is_nifti_name(out) and not out.name.endswith(SUFFIXES):
+        raise UserError(f"{out} cannot be written; expected a name that ends in {ends}")
     if not is_image_name(out):
         # Of one image a file is meant: a folder of that name would be a surprise.
         if is_image_name(first) and out.suffix[1:].isalpha() and not out.exists():
@@ -192,9 +200,11 @@ def _table_jobs(
             f"{pairs.source} lacks the input column{'s' * (len(absent) > 1)} {', '.join(absent)} "
             f"that the model takes; its columns are {', '.join(pairs.columns)}"
         )
-    own = {column: str(value) for column, value in data.select.items() if column in pairs.columns}
+    own = {column: value for column, value in data.select.items() if column in pairs.columns}
     criteria = own | dict(select)
-    chosen = pairs.select(criteria) if criteria else pairs
+    chosen = pairs.select(criteria)
+    for note in pairs.lookalikes(criteria):
+        say(f"warning: {pairs.source}: {note}")
     if split is not None:
         chosen = _rows_of_split(chosen, split)
     problems = [
@@ -251,7 +261,7 @@ def _rows_of_split(pairs: Pairs, split: str) -> Pairs:
     return chosen
 
 
-def _file_jobs(place: Path, out: Path) -> list[Job]:
+def _file_jobs(place: Path, out: Path, suffix: str) -> list[Job]:
     if not place.exists():
         raise UserError(
             f"{place} does not exist; expected a NIfTI file, a photo, a DICOM series, a folder or a pairs.csv"
@@ -261,21 +271,16 @@ def _file_jobs(place: Path, out: Path) -> list[Job]:
     if place.is_file():
         target = out if is_image_name(out) else out / f"{stem(place)}{_suffix(place)}"
         return [Job(_pair_of_file(place), target, from_table=False)]
-    paths = sorted(path for path in place.rglob("*") if is_image_name(path) and path.is_file())
-    # Neither hidden files (a killed process's, macOS's "._…") nor what an earlier call wrote below the inputs.
-    paths = [path for path in paths if not path.name.startswith(".") and not _within(path, out, place)]
-    volumes = [path for path in paths if not is_photo_name(path)]
-    if not volumes:
-        series = [one for one in list_series(place) if not _within(one[0] / "x", out, place)]
-        if series:
-            return _series_jobs(place, series, out)
-    paths = volumes or paths  # beside volumes, pictures are figures of them
-    if not paths:
-        raise UserError(f"{place} holds no NIfTI image, no DICOM series, no photo and no pairs.csv")
+    bids = is_bids(place)
+    series = [] if bids or holds_volumes(place, out) else list_series(place)
+    series = [one for one in series if not is_within(one[0] / "x", out, place)]
+    if series:
+        return _series_jobs(place, series, out)
+    paths = search(place, out, (suffix or BIDS_SUFFIX) if bids else "")
     return [
         Job(
             _pair_of_file(path),
-            out / path.relative_to(place).with_name(f"{stem(path)}{_suffix(path)}"),
+            out / path.relative_to(place).with_name(f"{bids_name(path) if bids else stem(path)}{_suffix(path)}"),
             from_table=False,
         )
         for path in paths
@@ -299,12 +304,6 @@ def _suffix(source: Path) -> str:
     if not is_image_name(source):
         return ""
     return ".png" if is_photo_name(source) else ".nii.gz"
-
-
-def _within(path: Path, out: Path, place: Path) -> bool:
-    """Whether an image lies in an output folder that is itself below the inputs."""
-    folder = out.resolve()
-    return place.resolve() in folder.parents and folder in path.resolve().parents
 
 
 def _pair_of_file(path: Path) -> Pair:

@@ -9,14 +9,24 @@ import numpy as np
 import torch
 from torch import nn
 
+from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
 from taskgan.images.dicom.derive import check_derivable
-from taskgan.images.photos import Photo, check_format, read_photo, with_luminance, write_photo
-from taskgan.images.volumes import is_image_name, write_volume
+from taskgan.images.photos import (
+    Photo,
+    check_format,
+    frame_count,
+    photo_bits,
+    read_photo,
+    with_luminance,
+    write_photo,
+)
+from taskgan.images.statistics import image_statistics
+from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
@@ -33,7 +43,10 @@ from taskgan.restore.record import (
     restored_sidecar,
     write_image_sidecar,
 )
+from taskgan.restore.search import is_bids
 from taskgan.restore.series import source_series, suv_sentence, write_restored_series
+
+_RESOLUTION = 1.5  # times the sizes that a model saw
 
 
 def check_output_format(job: Job) -> None:
@@ -141,11 +154,14 @@ def restore(
     if samples:
         restorer.check_samples(samples)
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
-    jobs = find_jobs(places, out, restorer.card.data, sd=samples > 0, **wished)
+    card = restorer.card
+    jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
     with locked(out, "the restored images", beside=is_image_name(out)):
         _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
+            write_derivative_description(out, f"Images restored by {card.name}")
         for job in jobs if pdf else ():
             say(f"{write_page(job)}: a page of {job.case}")
         for job in jobs if suv else ():
@@ -219,8 +235,10 @@ def _restore_each(
                 continue
             # The next row is often about another contrast of the same acquisition.
             case = load_case(job.pair, card.data, clean=False, known=case)
+            # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
+            exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
             restored = restore_case(
-                restorer,
+                restorer.in_float32() if exact else restorer,
                 case,
                 samples=settings.samples,
                 seed=settings.seed,
@@ -250,7 +268,7 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
                 case = load_case(job.pair, card.data, clean=False, known=case)
                 carried = check_metadata(job, case.source)
                 notes[job.target] = [
-                    *domain_warnings(case.source.voxel_size, case.intensity.scale, card),
+                    *_domain_warnings(job, case, card),
                     *carried,
                 ]
                 notes[job.target] += case.source.notes
@@ -278,6 +296,28 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
     return notes, {}
 
 
+def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
+    """What the image has that the model did not see."""
+    metadata = {} if job.is_photo else read_sidecar(job.pair.degraded)
+    known = metadata | {"dose": job.pair.columns.get("dose")}
+    statistics = image_statistics(case.source.data)
+    warnings = domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
+    return warnings + (_photo_warnings(job, case, card) if job.is_photo else [])
+
+
+def _photo_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
+    """Of a photo: another resolution than the model's, frames that are not restored."""
+    size = min(case.source.data.shape[:2])
+    low, high = min(card.seen.plane[0][0], card.seen.plane[1][0]), max(card.seen.plane[0][1], card.seen.plane[1][1])
+    warnings = []
+    if not low / _RESOLUTION <= size <= high * _RESOLUTION:
+        first, last = (f"{n} pixels" for n in case.source.data.shape[:2])
+        text = f"{first} by {last}, the model saw {low} to {high}: it restores the pixels as they are"
+        warnings.append(text + (", enlarge it first" if size < low else ""))
+    frames = frame_count(job.pair.degraded)
+    return warnings + [f"{frames} frames, of which the first is restored"] * (frames > 1)
+
+
 def _write_image(
     job: Job,
     case: Case,
@@ -297,8 +337,8 @@ def _write_image(
         if path == job.target and job.is_photo:
             side |= write_restored(job, image)
         elif path == job.target and job.is_dicom:
-            write_restored_series(job, image, restored, card, settings, notes)
+            write_restored_series(job, case.source.in_file_axes(image), restored, card, settings, notes)
         else:
-            values = image.astype(np.float32, copy=False)
-            write_volume(path, values, case.source.affine, like=case.source.header)
+            values = case.source.in_file_axes(image.astype(np.float32, copy=False))
+            write_volume(path, values, case.source.file_affine, like=case.source.header)
         write_image_sidecar(path, side)

@@ -20,7 +20,7 @@ from taskgan.cohort.folder import is_complete, write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import versions
+from taskgan.core.files import usable_cores, versions
 from taskgan.core.parse import parse_json, read_text
 from taskgan.core.settings import Settings
 from taskgan.core.version import __version__
@@ -65,7 +65,7 @@ class Anatomies:
 
 def default_workers(limit: int | None = None) -> int:
     """Every core that this process may use, at most ``limit``."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     return cores if limit is None else min(cores, limit)
 
 

@@ -206,7 +206,7 @@ def _without_test(pairs: Pairs) -> Pairs:
 
 def _check_cohort(rows: Pairs, base: Recipe, todo: SweepPlan, rule: Rule) -> Pairs:
     """What can be seen to go wrong, before anything is trained. Gives the rows that will be used."""
-    selected = rows.select({k: str(v) for k, v in base.data.select.items()}) if base.data.select else rows
+    selected = rows.select(base.data.select)
     for name in ("train", "val"):
         if not len(selected.split(name)):
             raise UserError(f"{rows.source} has no selected row with split {name!r}, which a sweep needs")

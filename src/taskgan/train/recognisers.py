@@ -55,7 +55,7 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
         Problems: If the cohort cannot be learnt from: everything that is wrong, at once.
         UserError: If the run folder holds something else, or another run.
     """
-    selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
+    selected = pairs.select(recipe.data.select)
     recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     mark = fingerprint(used, recipe.task.labels)
@@ -69,7 +69,8 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
         for name, network in _networks(recipe).items():
             check_weights(network, name)
         tested = _test_pairs(pairs)
-        check_cohort(pairs, recipe.data, labels=True, target=recipe.task.target)
+        for text in check_cohort(pairs, recipe.data, labels=True, target=recipe.task.target):
+            say(f"warning: {pairs.source}: {text}")
         create_run(run, recipe, overwrite=overwrite)
         subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
         record = {

@@ -21,9 +21,10 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.core.lock import locked
-from taskgan.images.volumes import read_shape
+from taskgan.images.photos import is_photo_name
+from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
 from taskgan.judges.store import check_weights, recogniser_for
-from taskgan.model.folder import ModelCard, Range, TrainingDomain
+from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
 from taskgan.train.folder import (
@@ -91,7 +92,7 @@ def _train(
         from taskgan.train.recognisers import train_recognisers
 
         return train_recognisers(recipe, pairs, run, overwrite=overwrite)
-    selected = pairs.select({k: str(v) for k, v in recipe.data.select.items()})
+    selected = pairs.select(recipe.data.select)
     recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     targets = Targets.for_table(recipe.task.target, used)
@@ -103,11 +104,15 @@ def _train(
         _finish(run, recipe, record, state["standing"], "was already finished")
         return run / "model"
     device = device_of(recipe.machine)
+    warnings: list[str] = []
     with torch_switches(recipe.machine, device):
         if first:
             if uses_task(recipe):
                 check_weights(recipe.task.pretrain, "task")
-            check_cohort(pairs, recipe.data, labels=needs_labels(recipe, targets), target=recipe.task.target)
+            labels = needs_labels(recipe, targets)
+            warnings = check_cohort(pairs, recipe.data, labels=labels, target=recipe.task.target)
+            for text in warnings:
+                say(f"warning: {pairs.source}: {text}")
             check_image_size(used.split("train"), recipe, own=own.discriminator is not None)
             check_projection(recipe, used.split("train"))
         task = copy.deepcopy(own.task) or _task_network(pairs, recipe, device)
@@ -121,6 +126,7 @@ def _train(
         choice = MachineChoice.of(recorded_machine, run) if recorded_machine else choose_machine(recipe, slices.shape)
         record = _record(pairs, used, recipe, choice, device, cohort_fingerprint)
         record |= {"networks": own.names()} if own.names() else {}
+        record |= {"warnings": warnings} if warnings else {}
         if first:
             create_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
@@ -151,7 +157,8 @@ def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None
     ``own``: D is the user's, of any depth.
     """
     layers = len(recipe.discriminator.widths)
-    shapes = [read_shape(pair.degraded, series=pair.series("degraded"))[0] for pair in train]
+    axes = recipe.data.axes
+    shapes = [read_shape(pair.degraded, axes, series=pair.series("degraded"))[0] for pair in train]
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
     if recipe.lambda_gan > 0 and not own and min(height, width) < 2**layers:
         raise UserError(
@@ -181,6 +188,8 @@ def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Modu
         device=device.type,
         target=recipe.task.target,
     )
+    if reason := recogniser.unlearnt_reason:
+        say(f"warning: {reason}")
     network: nn.Module = recogniser.network
     return network
 
@@ -253,10 +262,31 @@ def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: 
             voxel_size=(x, y, z),
             plane=((min(columns), max(columns)), (min(rows), max(rows))),
             scale=_value_range(slices.scales),
+            **_image_domain(slices, used.split("train")),
             people=subject_digests(used),
             images=image_digests(used),
         ),
     )
+
+
+def _image_domain(slices: TrainingSlices, train: Pairs) -> dict[str, Any]:
+    """What the degraded images are like, and what their sidecars and the table say of them."""
+    known = [one for one in slices.statistics if one is not None]
+    domain: dict[str, Any] = {
+        name: (min(values), max(values))
+        for name in ("positive", "noise", "contrast")
+        if (values := [getattr(one, name) for one in known])
+    }
+    suffixes = {bids_suffix(pair.degraded) for pair in train}
+    domain["suffix"] = suffixes.pop() if len(suffixes) == 1 else ""
+    metadata: dict[str, set[str]] = {}
+    for pair in train:
+        side = {} if is_photo_name(pair.degraded) else read_sidecar(pair.degraded)
+        said = {name: side.get(name) for name in METADATA_FIELDS} | {"dose": pair.columns.get("dose")}
+        for name, value in said.items():
+            if isinstance(value, str | int | float) and value not in ("", "n/a"):
+                metadata.setdefault(name, set()).add(str(value))
+    return domain | {"metadata": {name: tuple(sorted(values)) for name, values in metadata.items()}}
 
 
 def _record(

@@ -238,7 +238,7 @@ def training_rows(pairs: Pairs, data: Data) -> list[Pair]:
     Raises:
         UserError: If there are fewer than two.
     """
-    selected = pairs.select({k: str(v) for k, v in data.select.items()}) if data.select else pairs
+    selected = pairs.select(data.select)
     rows: dict[Path, Pair] = {}
     for row in selected.split("train"):
         if row.clean is not None:

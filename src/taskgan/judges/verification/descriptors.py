@@ -174,10 +174,14 @@ class DescriptorCache:
         return {name: np.concatenate(chunks) for name, chunks in parts.items() if name not in self.failed}
 
     def _reader_image(self, row: Pair, path: Path) -> ReaderImage:
-        volume = read_volume(path)
+        volume = read_volume(path, axes=self.data.axes)
         intensity = self.data.intensity
         # Photos have no scale to be found: half of the reading is saved.
-        source = volume if intensity.kind == "none" or path == row.degraded else read_volume(row.degraded)
+        source = (
+            volume
+            if intensity.kind == "none" or path == row.degraded
+            else read_volume(row.degraded, axes=self.data.axes)
+        )
         scaled = fit_intensity(intensity, source.data, str(row.degraded)).apply(volume.data)
         # Another tool may write the photo that it restored as NIfTI, and leave the range.
         photo = np.clip(volume.data[:, :, 0], 0, 1) if is_photo_name(row.degraded) else None

@@ -1,0 +1,1 @@
+"""A centre's own PET images as a cohort."""

@@ -1,0 +1,207 @@
+"""``taskgan prepare pet``: exported PET images in, a checked cohort out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.cohort.folder import FILE, complete, write_dataset_files, write_participants
+from taskgan.cohort.pairing import Coarse, pairing_notes, scale_notes, scale_ratio
+from taskgan.cohort.pairs import SPLITS, write_pairs
+from taskgan.core.artefact import is_done, request_digest
+from taskgan.core.console import progress, say
+from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.files import PathLike, atomic_folder, versions
+from taskgan.core.lock import exclusive
+from taskgan.core.parse import quoted
+from taskgan.images.volumes import write_volume
+from taskgan.prepare.output import assign_splits, check_output, name_problems, participant
+from taskgan.prepare.pet.load import LoadedScan, load_scan
+from taskgan.prepare.pet.rows import PetPreparation, PetRow, find_rows
+
+MADE_BY = "taskgan prepare pet"
+_README = """\
+PET pairs, made by taskgan (prepare pet) from exported images.{simulated}
+
+sub-*/pet holds the standard (rec-standard) and the low-dose image (rec-low) on one grid. pairs.csv lists the pairs
+for training, cohort.yaml how it was made.
+"""
+_SIMULATED = """
+The low-dose images are an approximation: Poisson noise of {dose:g} % of the counts was added to images."""
+
+
+@exclusive("out", "the cohort", beside=True)
+def prepare_pet(
+    source: PathLike, out: PathLike, settings: PetPreparation | None = None, *, overwrite: bool = False
+) -> Path:
+    """Make a cohort of exported PET images.
+
+    Args:
+        source: A BIDS data set, or a table with a row for each scan: ``subject``, ``standard``, ``low`` (not with
+            ``simulate_dose``) and, where known, ``label``, ``session``, ``split``, ``mask``, ``cortex``,
+            ``reference``, ``weight`` and further columns. Paths are NIfTI files or DICOM folders.
+        out: Cohort folder to make.
+        settings: See :class:`~taskgan.prepare.pet.rows.PetPreparation`; None is the defaults.
+        overwrite: Replace a cohort that this verb made before.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UserError: If the source cannot be read or ``out`` may not be written.
+        Problems: If rows are wrong, or no scan can be prepared: nothing is written.
+        Failed: If some scans cannot be prepared: they are named, the others are written.
+    """
+    source, out, settings = Path(source), Path(out), settings or PetPreparation()
+    check_output(out, MADE_BY, overwrite=True)
+    rows = find_rows(source, settings)
+    if problems := _row_problems(rows):
+        raise Problems(f"{source} cannot be prepared", problems)
+    files = [path for row in rows for path in (row.standard, row.low, *row.masks.values()) if path is not None]
+    images = [one for path in files for one in (sorted(path.iterdir()) if path.is_dir() else [path]) if one.is_file()]
+    table = source if source.is_file() else source / "participants.tsv"
+    request = request_digest(out, source=[table, str(source)], settings=settings, images=images)
+    if not overwrite and is_done(out / FILE, request):
+        return out
+    check_output(out, MADE_BY, overwrite=overwrite)
+    left_out: dict[str, str] = {}
+    written: list[dict[str, Any]] = []
+    coarse: list[tuple[str, str, Coarse, Coarse]] = []
+    notes: list[str] = []
+    with atomic_folder(out) as folder:
+        with progress("prepare", len(rows), "scans") as bar:
+            for number, row in enumerate(rows):
+                try:
+                    for scan in load_scan(row, settings, number):
+                        written.append(_write(folder, row, scan))
+                        case = str(written[-1]["case"])
+                        coarse.append((case, row.subject, Coarse.of(scan.low), Coarse.of(scan.standard)))
+                        notes += [note for note in scan.notes if note not in notes]
+                except UserError as error:
+                    left_out[row.case] = str(error)
+                bar.advance(case=row.case)
+        written = [values for values in written if values["scan"] not in left_out]
+        if not written:
+            raise Problems(f"no scan of {source} can be prepared", list(left_out.values()))
+        notes += scale_notes(
+            [(c, scale_ratio(high, low)) for c, _, low, high in coarse], "the standard images", "the low ones"
+        )
+        notes += pairing_notes(coarse)
+        splits = _splits(rows, left_out, settings)
+        _write_tables(folder, rows, written, splits, settings)
+        complete(folder, _description(source, settings, splits, written, notes, left_out) | {"request": request})
+    for note in notes:
+        say(f"warning: {note}")
+    counts = ", ".join(f"{n} {name}" for name in SPLITS if (n := sum(s == name for s in splits.values())))
+    say(f"{out}: {len(written)} pairs of {len(splits)} subjects ({counts}) (taskgan info {out})")
+    if left_out:
+        for text in left_out.values():
+            say(f"warning: {text}; it is left out")
+        raise Failed(
+            f"{len(left_out)} of {len(rows)} scans are left out: {', '.join(left_out)}; repair them, or leave them "
+            "out with --skip"
+        )
+    return out
+
+
+def _row_problems(rows: Sequence[PetRow]) -> list[str]:
+    problems = name_problems(list(dict.fromkeys(row.subject for row in rows)))
+    splits: dict[str, str] = {}
+    for row in rows:
+        if splits.setdefault(row.subject, row.split) != row.split:
+            problems.append(
+                f"{row.name} has split {quoted(row.split)}, another scan of {row.subject} "
+                f"{quoted(splits[row.subject])}"
+            )
+        try:
+            float(row.label or 0)
+        except ValueError:
+            problems.append(f"{row.name} has label {quoted(row.label)}, expected a number")
+    if len({bool(row.split) for row in rows}) > 1:
+        problems.append("some rows have a split and others none; expected all or none")
+    return problems
+
+
+def _write(folder: Path, row: PetRow, scan: LoadedScan) -> dict[str, Any]:
+    """A case's images; gives its row of ``pairs.csv``, without the split."""
+    name = participant(row.subject)
+    stem = name + (f"_ses-{participant(row.session).removeprefix('sub-')}" if row.session else "")
+    stem += f"_desc-frame{scan.frame:02d}" if scan.frame is not None else ""
+    low, standard = (Path(name) / "pet" / f"{stem}_rec-{rec}_pet.nii.gz" for rec in ("low", "standard"))
+    write_volume(folder / low, scan.low, scan.affine, side=scan.sidecars[0])
+    write_volume(folder / standard, scan.standard, scan.affine, side=scan.sidecars[1])
+    values: dict[str, Any] = {
+        "case": stem.removeprefix("sub-"),
+        "scan": row.case,
+        "subject": row.subject,
+        "split": "",
+    }
+    values |= {"degraded": low.as_posix(), "standard": "", "clean": standard.as_posix(), "label": row.label}
+    del values["standard"]
+    for column, mask in scan.masks.items():
+        path = Path("derivatives") / "masks" / name / f"{stem}_desc-{column}_mask.nii.gz"
+        write_volume(folder / path, (mask > 0.5).astype(np.uint8), scan.affine)
+        values[column] = path.as_posix()
+    return values | {key: text for key, text in row.columns.items() if key not in values}
+
+
+def _splits(rows: Sequence[PetRow], left_out: dict[str, str], settings: PetPreparation) -> dict[str, str]:
+    usable = [row for row in rows if row.case not in left_out]
+    if all(row.split for row in usable):
+        return {row.subject: row.split for row in usable}
+    strata = {row.subject: f"{float(row.label):g}" if row.label else "" for row in usable}
+    return assign_splits(strata, shares=settings.splits, seed=settings.seed)
+
+
+def _write_tables(
+    folder: Path,
+    rows: Sequence[PetRow],
+    written: Sequence[dict[str, Any]],
+    splits: dict[str, str],
+    settings: PetPreparation,
+) -> None:
+    columns = list(dict.fromkeys(key for values in written for key in values if key != "scan"))
+    write_pairs(
+        folder / "pairs.csv",
+        [{key: values.get(key, "") for key in columns} | {"split": splits[values["subject"]]} for values in written],
+    )
+    simulated = _SIMULATED.format(dose=settings.simulate_dose) if settings.simulate_dose else ""
+    masks = Path("derivatives") / "masks" if any(row.masks for row in rows) else None
+    write_dataset_files(
+        folder,
+        name="PET pairs",
+        readme=_README.format(simulated=simulated),
+        derivative=masks,
+        derivative_name="Masks",
+    )
+    write_participants(
+        folder,
+        {"split": "train, val or test"},
+        [{"participant_id": participant(subject), "split": split} for subject, split in splits.items()],
+    )
+
+
+def _description(
+    source: Path,
+    settings: PetPreparation,
+    splits: dict[str, str],
+    written: Sequence[dict[str, Any]],
+    notes: Sequence[str],
+    left_out: dict[str, str],
+) -> dict[str, Any]:
+    return {
+        "kind": "pet",
+        "made_by": MADE_BY,
+        "seed": settings.seed,
+        "source": source.name,
+        "settings": settings.model_dump(mode="json"),
+        "versions": versions(),
+        "notes": list(notes),
+        "left_out": left_out,
+        "measured": {
+            "pairs": len(written),
+            "subjects": len(splits),
+            **{split: sum(own == split for own in splits.values()) for split in SPLITS},
+        },
+    }

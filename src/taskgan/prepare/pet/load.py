@@ -1,0 +1,229 @@
+"""One scan: its two images on one grid, in the units that are wanted, a frame at a time."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.core.errors import UserError
+from taskgan.images.orientation import turn_towards, turned, turned_affine
+from taskgan.images.volumes import is_nifti_name, load_nifti
+from taskgan.prepare.images import describe_grid, read_image, resample
+from taskgan.prepare.pet.dose import lower_dose
+from taskgan.prepare.pet.rows import PetPreparation, PetRow
+
+Array = NDArray[np.float32]
+Affine = NDArray[np.float64]
+HALF_LIVES_S = {
+    "F18": 6586.2,
+    "C11": 1221.8,
+    "N13": 597.9,
+    "O15": 122.24,
+    "Ga68": 4057.7,
+    "Cu64": 45721.4,
+    "Zr89": 282276.0,
+}
+"""Of radionuclides as BIDS writes them (DDEP recommended data)."""
+_KEPT = (
+    "Manufacturer",
+    "ManufacturersModelName",
+    "TracerName",
+    "TracerRadionuclide",
+    "Units",
+    "BodyPart",
+    "FrameDuration",
+    "ReconMethodName",
+    "ReconFilterType",
+    "ReconFilterSize",
+    "AttenuationCorrection",
+    "DosePercent",
+)
+"""What a sidecar keeps of the user's own: the acquisition, and nothing of who, where or when."""
+
+
+@dataclass(frozen=True)
+class LoadedScan:
+    """The images of a case, all on one grid.
+
+    Attributes:
+        frame: Number of the frame; None of a static image.
+        low: (X, Y, Z).
+        standard: Likewise.
+        affine: Of both, mm.
+        masks: By column.
+        sidecars: Of the low-dose and the standard image.
+        notes: What was done or looks odd.
+    """
+
+    frame: int | None
+    low: Array
+    standard: Array
+    affine: Affine
+    masks: Mapping[str, Array]
+    sidecars: tuple[dict[str, Any], dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+
+def load_scan(row: PetRow, settings: PetPreparation, number: int) -> Iterator[LoadedScan]:
+    """Read a scan, frame by frame where it is dynamic.
+
+    Args:
+        row: Its images.
+        settings: How.
+        number: Of the row, for the noise's seed.
+
+    Raises:
+        UserError: If an image cannot be read, is on another grid, holds NaN, or lacks what SUV needs.
+    """
+    frames, affine, notes = _read(row.standard, settings)
+    lows: list[Array] | None = None
+    if row.low is not None:
+        lows, low_affine, more = _read(row.low, settings)
+        notes += more
+        if len(lows) != len(frames):
+            raise UserError(f"{row.low} has {len(lows)} frames, {row.standard} {len(frames)}: expected as many")
+        lows = [_on_grid(low, low_affine, frames[0], affine, row.low, settings) for low in lows]
+    masks = {}
+    for column, path in row.masks.items():
+        values, own, _ = _read(path, settings)
+        masks[column] = _on_grid(values[0], own, frames[0], affine, path, settings, nearest=True)
+    standard_side, low_side = ({k: m[k] for k in _KEPT if k in m} for m in row.metadata)
+    factors = [1.0, 1.0]
+    if settings.suv:
+        factors = [suv_factor(m or row.metadata[0], row.columns, row.name) for m in row.metadata]
+        standard_side["Units"] = low_side["Units"] = "SUV"
+    for k, standard in enumerate(frames):
+        if lows is not None:
+            low = lows[k]
+        else:
+            rng = np.random.default_rng([settings.seed, number, k])
+            low = lower_dose(standard, settings.simulate_dose, rng, str(row.standard))
+            low_side = standard_side | {"DosePercent": settings.simulate_dose, "DoseReduction": _SIMULATED}
+        yield LoadedScan(
+            k if len(frames) > 1 else None,
+            low * np.float32(factors[1] if lows is not None else factors[0]),
+            standard * np.float32(factors[0]),
+            affine,
+            masks,
+            (dict(low_side), dict(standard_side)),
+            notes,
+        )
+
+
+_SIMULATED = "Poisson noise added to the reconstructed image: an approximation (taskgan prepare pet)"
+
+
+def _read(path: Path, settings: PetPreparation) -> tuple[list[Array], Affine, list[str]]:
+    """Frames (X, Y, Z) of an image, its affine and what was done to its values."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
+    if is_nifti_name(path):
+        try:
+            image = load_nifti(path)
+            data, affine = np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
+        except UserError:
+            raise
+        except Exception as error:  # a damaged header makes nibabel, numpy and zlib fail in many ways
+            raise UserError(f"{path} cannot be read as NIfTI: {error}") from None
+    else:
+        read = read_image(path)
+        data, affine = np.asarray(read.data, dtype=np.float32), read.affine
+    while data.ndim > 3 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim not in (3, 4):
+        raise UserError(f"{path} has dimensions {'×'.join(map(str, data.shape))}, expected a volume or frames of one")
+    frames = [data] if data.ndim == 3 else [data[..., k] for k in range(data.shape[3])]
+    if settings.mean:
+        frames = [np.asarray(np.mean(frames, axis=0, dtype=np.float64), dtype=np.float32)]
+    elif settings.frame is not None and len(frames) > 1:
+        if settings.frame >= len(frames):
+            raise UserError(f"{path} has {len(frames)} frames, there is no frame {settings.frame} (from 0)")
+        frames = [frames[settings.frame]]
+    bad = sum(int((~np.isfinite(frame)).sum()) for frame in frames)
+    if bad and not settings.zero_nan:
+        raise UserError(f"{path} holds {bad} NaN or infinite voxels; --zero-nan makes them 0")
+    if bad:
+        frames = [np.nan_to_num(frame, nan=0.0, posinf=0.0, neginf=0.0) for frame in frames]
+    return frames, affine, [f"{path}: {bad} NaN or infinite voxels became 0"] * bool(bad)
+
+
+def _on_grid(
+    image: Array,
+    affine: Affine,
+    like: Array,
+    onto: Affine,
+    path: Path,
+    settings: PetPreparation,
+    *,
+    nearest: bool = False,
+) -> Array:
+    """An image on the grid of the standard one: turned where only axes differ, resampled where that is wanted."""
+    import nibabel as nib
+
+    codes = nib.aff2axcodes(onto)
+    turn = turn_towards(affine, "".join(codes)) if None not in codes else None
+    if turn is not None:
+        image, affine = turned(image, turn), turned_affine(affine, image.shape, turn)
+    apart = float(np.abs(affine - onto).max())
+    if image.shape == like.shape and apart <= settings.tolerance:
+        return image
+    if settings.resample:
+        return resample(image, affine, like.shape, onto, nearest=nearest)[0]
+    grids = f"{describe_grid(image.shape, affine)}, the standard image {describe_grid(like.shape, onto)}"
+    raise UserError(
+        f"{path} is on another grid: {grids}, affines {apart:.3g} mm apart; expected the same (--tolerance "
+        f"{settings.tolerance:g} mm), or --resample"
+    )
+
+
+def suv_factor(metadata: Mapping[str, Any], columns: Mapping[str, str], name: str) -> float:
+    """What Bq/mL is multiplied with to be SUV by body weight: grams, by the Bq that were left at that time.
+
+    Args:
+        metadata: BIDS fields: ``Units``, ``InjectedRadioactivity``, ``InjectedRadioactivityUnits``,
+            ``TracerRadionuclide``, ``InjectionStart``, ``ImageDecayCorrected``, ``ImageDecayCorrectionTime``.
+        columns: Of the table; ``weight`` in kg, which ``BodyWeight`` of the sidecar may be too.
+        name: What messages call the scan.
+
+    Raises:
+        UserError: If one is missing or has another unit.
+    """
+    if str(metadata.get("Units")) != "Bq/mL":
+        raise UserError(f"{name} has Units {metadata.get('Units', 'unknown')}, expected Bq/mL to make SUV of")
+    weight = _number(columns.get("weight") or metadata.get("BodyWeight"))
+    dose = _number(metadata.get("InjectedRadioactivity"))
+    unit = {"Bq": 1.0, "kBq": 1e3, "MBq": 1e6, "GBq": 1e9}.get(str(metadata.get("InjectedRadioactivityUnits")))
+    half_life = HALF_LIVES_S.get(str(metadata.get("TracerRadionuclide")).replace("-", ""))
+    missing = [
+        text
+        for text, value in (
+            ("a weight in kg (column weight)", weight),
+            ("InjectedRadioactivity", dose),
+            ("InjectedRadioactivityUnits", unit),
+            ("a known TracerRadionuclide", half_life),
+        )
+        if not value
+    ]
+    if missing:
+        raise UserError(f"{name} lacks {' and '.join(missing)} for SUV")
+    assert weight  # the others too: missing is empty
+    assert dose
+    assert unit
+    assert half_life
+    injected = _number(metadata.get("InjectionStart")) or 0.0
+    if metadata.get("ImageDecayCorrected") is not True:
+        raise UserError(f"{name} is not said to be decay corrected (ImageDecayCorrected), which SUV needs")
+    elapsed = (_number(metadata.get("ImageDecayCorrectionTime")) or 0.0) - injected
+    return 1000 * weight / (dose * unit * math.exp(-math.log(2) * elapsed / half_life))
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
