@@ -96,9 +96,9 @@ def find_jobs(
 ) -> list[Job]:
     """List the images of files, folders and tables. Images are not opened here, but for the headers of DICOM.
 
-    A folder with a ``pairs.csv`` is that table; any other is searched (:mod:`taskgan.restore.search`) for
-    NIfTI files, or for DICOM series where it has none, or else for photos, whose places below it are kept. A table's rows go to
-    ``<case>.nii.gz``, photos to ``<case>.png``, series to the folder ``<case>``, images of a BIDS data set to
+    A folder with a ``pairs.csv`` is that table; any other is searched (:mod:`taskgan.restore.search`) for NIfTI
+    files, or for DICOM series where it has none, or else for photos, whose places below it are kept. A table's rows
+    go to ``<case>.nii.gz``, photos to ``<case>.png``, series to the folder ``<case>``, images of a BIDS data set to
     ``…_desc-taskgan_pet.nii.gz``.
 
     A model of several conditions makes of each row the one that its column says. Of images without such a column it
