@@ -11,6 +11,8 @@ import yaml
 
 from run_contents import contents, same
 from taskgan.core.errors import Problems
+from taskgan.evaluate.cases import read_case_table
+from taskgan.evaluate.run import evaluate
 from taskgan.model.folder import read_model
 from taskgan.model.restorer import Restorer
 from taskgan.networks.volume_unet import VolumeUNet
@@ -63,6 +65,8 @@ def test_the_model_folder_restores_files_as_validation_saw_them(recipe: Make, co
     expected = restorer.restore(degraded, spacing=(2.0, 2.0, 2.5))
     np.testing.assert_allclose(written, expected, rtol=1e-5)
     assert np.abs(written - degraded).max() > 0
+    evaluate(tmp_path / "restored", cohort, tmp_path / "evaluation", readers={})
+    assert set(read_case_table(tmp_path / "evaluation")["method"]) == {"l1", "input", "clean"}
 
 
 def test_a_card_and_a_recipe_without_the_new_keys_are_read_as_before(
