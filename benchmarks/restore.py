@@ -55,13 +55,13 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
 
     from taskgan.images.intensity import fit_intensity
     from taskgan.model.folder import ModelCard, TrainingDomain, write_model
-    from taskgan.networks.generator import UNet
-    from taskgan.recipe import Generator, Recipe
+    from taskgan.networks.build import generator_network
+    from taskgan.recipe import Data, Generator, Recipe
 
     recipe = Recipe()
     scale = fit_intensity(recipe.data.intensity, noisy).scale
     torch.manual_seed(0)
-    network = UNet(**Generator().model_dump(), in_channels=1).train()
+    network = generator_network(Generator(), Data()).train()
     network = network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(network.parameters(), 2e-4, betas=(0.5, 0.999))
     slices = np.random.default_rng(1).integers(15, 75, (steps, 2))

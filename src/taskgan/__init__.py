@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from taskgan.networks.segmenter import DilatedNet as DilatedNet
     from taskgan.networks.segmenter import PixelUNet as PixelUNet
     from taskgan.networks.vgg_face import VggFace as VggFace
+    from taskgan.networks.volume_unet import VolumeUNet as VolumeUNet
     from taskgan.objective.adversarial import discriminator_loss as discriminator_loss
     from taskgan.objective.adversarial import feature_matching as feature_matching
     from taskgan.objective.adversarial import generator_loss as generator_loss
@@ -92,6 +93,7 @@ _MODULES = {
         "PixelUNet",
     ),
     "networks.vgg_face": ("VggFace",),
+    "networks.volume_unet": ("VolumeUNet",),
     "objective.adversarial": (
         "discriminator_loss",
         "feature_matching",

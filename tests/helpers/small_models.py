@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from taskgan.model.folder import ModelCard, TrainingDomain, write_model
+from taskgan.networks.build import generator_network
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, Recipe
 
@@ -18,12 +19,7 @@ def network_of(data: Data | None = None, generator: Generator = GENERATOR, seed:
     """A U-Net with running statistics of its own, and an output well away from zero."""
     data = data or Data()
     torch.manual_seed(seed)
-    network = UNet(
-        **generator.model_dump(),
-        in_channels=data.channels,
-        conditions=len(data.conditions),
-        output=data.intensity.output,
-    ).train()
+    network = generator_network(generator, data).train()
     with torch.no_grad():
         for _ in range(3):
             network(torch.rand(4, data.channels, 32, 32))

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskgan.networks.build import generator_network
 from taskgan.networks.generator import Output, UNet
 from taskgan.networks.layers import group_count, norm_layer
 from taskgan.recipe import Recipe
@@ -40,7 +41,7 @@ def generators(*seeds: int) -> list[torch.Generator]:
 def test_paper_setting_has_the_layers_and_size_of_the_appendix() -> None:
     recipe = Recipe()
     with torch.device("meta"):
-        network = UNet(**recipe.generator.model_dump(), in_channels=1, output=recipe.data.intensity.output)
+        network = generator_network(recipe.generator, recipe.data)
     convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)]
     *strided, last = convolutions
     assert [m.out_channels for m in strided[:8]] == [64, 128, 256, 512, 512, 512, 512, 512]

@@ -9,6 +9,7 @@ from taskgan.cli.options import Overwrite, Select, parse_select
 from taskgan.core.errors import UserError
 
 RELAXOMETRY = "relaxometry"
+FILTERS = ("gaussian", "nlm")
 
 
 def restore(
@@ -16,7 +17,8 @@ def restore(
         str,
         typer.Argument(
             help="Model folder (RUN/model) or run folder; relaxometry fits T1, T2, density and B1 to a multi-delay "
-            "multi-echo input (a model folder of that name is ./relaxometry)."
+            "multi-echo input; gaussian and nlm (non-local means) are filters, tuned on validation subjects "
+            "(a model folder of that name is ./relaxometry)."
         ),
     ],
     inputs: Annotated[
@@ -54,7 +56,7 @@ def restore(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Of relaxometry: how evaluate reads the images; default: mr."),
+        typer.Option(help="Of relaxometry and filters: how evaluate reads the images; default: mr, pet."),
     ] = None,
     calibrate: Annotated[
         int,
@@ -77,6 +79,12 @@ def restore(
         options |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
         _fit(inputs, out, recipe or "mr", protocol, options)
         return
+    if model in FILTERS:
+        refused = {"--samples": samples, "--condition": conditions, "--maps": maps, "--protocol": protocol}
+        if specified := [option for option, value in (refused | {"--calibrate": calibrate}).items() if value]:
+            raise UserError(f"{specified[0]} is not for {model}, a filter")
+        _filter(model, inputs, out, recipe or "pet", split, parse_select(select), overwrite)
+        return
     own = {"--maps": maps, "--protocol": protocol, "--recipe": recipe, "--calibrate": calibrate}
     if specified := [option for option, value in own.items() if value]:
         raise UserError(f"{specified[0]} is of relaxometry; {model} is a model")
@@ -97,6 +105,22 @@ def restore(
         pdf=pdf,
         overwrite=overwrite,
     )
+
+
+def _filter(
+    method: str,
+    inputs: list[Path],
+    out: Path,
+    recipe: str,
+    split: str | None,
+    select: dict[str, str],
+    overwrite: bool,
+) -> None:
+    from taskgan.recipe import read_recipe
+    from taskgan.restore.filters import restore_by_filter
+
+    settings = read_recipe(recipe)
+    restore_by_filter(method, inputs, out, recipe=settings, split=split, select=select, overwrite=overwrite)
 
 
 def _fit(inputs: list[Path], out: Path, recipe: str, protocol: Path | None, options: dict[str, Any]) -> None:

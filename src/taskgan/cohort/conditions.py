@@ -123,15 +123,15 @@ def with_condition_planes(images: Array, code: Array) -> Array:
     """Input channels with the planes of a condition after them.
 
     Args:
-        images: (I, H, W).
+        images: (I, H, W), or a block (I, D, H, W).
         code: (K,), see :func:`one_hot`.
 
     Returns:
-        (I + K, H, W); ``images`` itself where K is 0.
+        (I + K, H, W) or (I + K, D, H, W); ``images`` itself where K is 0.
     """
     if not len(code):
         return images
-    planes = np.broadcast_to(code[:, None, None], (len(code), *images.shape[1:]))
+    planes = np.broadcast_to(code.reshape(-1, *[1] * (images.ndim - 1)), (len(code), *images.shape[1:]))
     return np.concatenate([images, planes])
 
 

@@ -34,11 +34,26 @@ class Batch(NamedTuple):
         clean: (B, 1, H, W); of unpaired steps (B, I, H, W), see ``taskgan.cohort.unpaired``.
         label: y: (B,), NaN where a pair has none; (B, L) of several labels; masks (B, H, W); numbers of
             identities (B,) for an embedding.
+
+    Blocks of volumes have an axis D of slices before H and W, in masks too.
     """
 
     inputs: Tensor
     clean: Tensor
     label: Tensor
+
+    def by_slice(self) -> "Batch":
+        """Blocks as their B · D slices, each with the block's y; slices stay as they are."""
+        if self.inputs.ndim == 4:
+            return self
+        depth, dense = self.inputs.shape[2], self.label.ndim == 4
+        label = self.label.flatten(0, 1) if dense else self.label.repeat_interleave(depth, dim=0)
+        return Batch(slices_of(self.inputs), slices_of(self.clean), label)
+
+
+def slices_of(images: Tensor) -> Tensor:
+    """(B, C, D, H, W) to (B · D, C, H, W); slices (B, C, H, W) stay as they are."""
+    return images if images.ndim == 4 else images.movedim(2, 1).flatten(0, 1)
 
 
 class TrainingSlices:
@@ -48,7 +63,8 @@ class TrainingSlices:
     rows name (one acquisition, several contrasts) are held once.
 
     Attributes:
-        shape: In-plane size (H, W) of all samples.
+        shape: In-plane size (H, W) of all slices.
+        sample_shape: Size of a sample: that of a slice, or (D, H, W) of a block.
         planes: In-plane size of each pair before padding.
         scales: Factor that the intensity transform found for each pair, in the images' units.
         voxel_sizes: (pairs, 3), mm.
@@ -78,9 +94,14 @@ class TrainingSlices:
         self._rows = tuple(pairs)
         targets = targets or Targets.for_table(Target(), pairs)
         self._by_class = targets.kind.by_class
-        self._neighbours = data.neighbours
+        self._neighbours, self._context = data.neighbours, len(data.context)
         sizes = [read_shape(p.degraded, data.axes, series=p.series("degraded"))[0][:3] for p in self._rows]
         self.shape = (max(s[0] for s in sizes), max(s[1] for s in sizes))
+        self.sample_shape: tuple[int, ...] = self.shape
+        if data.patch is not None:
+            rows, columns, slices = data.patch
+            thinnest = min(size[2] for size in sizes)
+            self.sample_shape = (min(slices, thinnest), min(rows, self.shape[0]), min(columns, self.shape[1]))
         self.scales = np.ones(len(sizes))
         self.voxel_sizes = np.ones((len(sizes), 3))
         self.statistics: list[ImageStatistics | None] = [None] * len(sizes)
@@ -92,7 +113,7 @@ class TrainingSlices:
         self._condition_codes = [one_hot(condition, data) for condition in self.conditions]
         shared = _rows_by_inputs(self._rows, data)
         self._input_starts, held = _places(shared, [int(s[2]) for s in sizes])
-        self._inputs = torch.zeros(held, len(data.inputs), *self.shape)
+        self._inputs = torch.zeros(held, len(data.inputs) + self._context, *self.shape)
         self._clean = torch.zeros(total, *self.shape)
         self._masks = torch.zeros(total, *self.shape, dtype=torch.uint8) if labels and targets.kind.dense else None
         self._labels = [_label(pair, targets, labels) for pair in self._rows]
@@ -189,11 +210,28 @@ class TrainingSlices:
     def sample(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Input channels (I, H, W), clean slice (1, H, W) and y of a slice: (), (L,) or a mask (1, H, W)."""
         number, place = self._place(index)
-        inputs = with_neighbours(self._inputs_of(number), place, self._neighbours)
+        inputs = with_neighbours(self._inputs_of(number), place, self._neighbours, self._context)
         label = self._labels[number]
         if self._masks is not None:
             label = self._masks.numpy()[index][None].astype(np.float32)
         return inputs, self._clean.numpy()[index][None], label
+
+    def slab(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A block's slices, whole, some of them a given one: inputs (I, D, H, W), clean (1, D, H, W), y or (D, H, W).
+
+        Args:
+            index: The slice.
+            rng: Where among the block's slices it is; all places that the volume has room for are as likely.
+        """
+        number, place = self._place(index)
+        start, stop = int(self._starts[number]), int(self._starts[number + 1])
+        depth = self.sample_shape[0]
+        first = int(rng.integers(max(0, place - depth + 1), min(place, stop - start - depth) + 1))
+        inputs = self._inputs_of(number)[first : first + depth].swapaxes(0, 1)
+        at, label = slice(start + first, start + first + depth), self._labels[number]
+        if self._masks is not None:
+            label = self._masks.numpy()[at].astype(np.float32)
+        return inputs, self._clean.numpy()[None, at], label
 
     def subject(self, index: int) -> str:
         """Whose slice it is."""
@@ -254,6 +292,7 @@ class Steps(Dataset[Batch]):
         if batch_size % ranks:
             raise UserError(f"optimiser.batch_size = {batch_size} cannot be shared evenly between {ranks} devices")
         self._slices, self._augment, self._seed = slices, data.augment, seed
+        self._blocks = data.patch is not None
         self._course = ConditionSchedule(phases, slices.slices_per_condition(), batch_size)
         self._groups = {key: slices.groups(balanced=data.balanced, conditions=key) for key in self._course.keys}
         self._orders = {
@@ -273,13 +312,31 @@ class Steps(Dataset[Batch]):
         return Batch(*(torch.from_numpy(np.stack(part)) for part in (inputs, clean, labels)))
 
     def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        inputs, clean, label = self._slices.sample(index)
         rng = np.random.default_rng([self._seed, 0, step, place])
+        if self._blocks:
+            return self._one_block(index, rng)
+        inputs, clean, label = self._slices.sample(index)
         inputs, clean, *masks = augment([inputs, clean], self._augment, rng, masks=[label] if label.ndim == 3 else [])
         return (
             with_condition_planes(inputs, self._slices.condition_code(index)),
             clean,
             masks[0][0] if masks else label,
+        )
+
+    def _one_block(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A block around a slice, cut out of whole slices after these were augmented alike."""
+        inputs, clean, label = self._slices.slab(index, rng)
+        _, *size = self._slices.sample_shape
+        corner = [int(rng.integers(whole - edge + 1)) for whole, edge in zip(self._slices.shape, size, strict=True)]
+        window = np.s_[..., corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
+        flat = [volume.reshape(-1, *self._slices.shape) for volume in (inputs, clean)]
+        masks = [label] if label.ndim == 3 else []
+        flat_inputs, flat_clean, *masks = augment(flat, self._augment, rng, masks=masks)
+        channels = flat_inputs.reshape(inputs.shape)[window]
+        return (
+            with_condition_planes(channels, self._slices.condition_code(index)),
+            flat_clean.reshape(clean.shape)[window],
+            masks[0][window] if masks else label,
         )
 
 

@@ -4,6 +4,7 @@ A volume (X, Y, Z) in the axes of ``data.axes`` becomes slices (S, H, W) with S 
 resampled.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,25 +33,51 @@ def to_volume(slices: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(slices, 0, 2))
 
 
-def with_neighbours(inputs: Array, index: int, neighbours: int) -> Array:
+def input_channels(degraded: Array, further: Sequence[Array], data: Data, voxel_size: Sequence[float]) -> Array:
+    """The images of a case as channels, with the smoothed copies of the degraded one (``data.context``) after them.
+
+    A copy is the volume behind a 3D Gaussian, which is cut off at three standard deviations; beyond the frame the
+    outermost values go on. That is linear, so a copy has the volume's scale.
+
+    Args:
+        degraded: (X, Y, Z), network units.
+        further: Further inputs on the same grid, likewise.
+        data: ``context``, in mm.
+        voxel_size: Edges along X, Y and Z, mm; of no matter without ``context``.
+
+    Returns:
+        (S, I + K, H, W) float32.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    copies = [
+        gaussian_filter(degraded, [sd / edge for edge in voxel_size], mode="nearest", truncate=3.0)
+        for sd in data.context
+    ]
+    return np.stack([to_slices(channel) for channel in (degraded, *further, *copies)], axis=1)
+
+
+def with_neighbours(inputs: Array, index: int, neighbours: int, context: int = 0) -> Array:
     """The input channels of one slice, its neighbours included (2.5D); end slices are repeated.
 
     Args:
-        inputs: (S, I, H, W).
+        inputs: (S, I + K, H, W).
         index: The slice.
         neighbours: How many on either side.
+        context: K, the last channels, which the slice alone gives.
 
     Returns:
-        (I · (2·neighbours + 1), H, W), the centre slice's channels first, so that channel 0 is always the
-        degraded slice itself.
+        (I · (2·neighbours + 1) + K, H, W), the centre slice's channels first, so that channel 0 is always the
+        degraded slice itself, and the context last.
     """
     if neighbours == 0:
         centre: Array = inputs[index]
         return centre
     offsets = [0, *(o for k in range(1, neighbours + 1) for o in (-k, k))]
     picked = [int(np.clip(index + o, 0, len(inputs) - 1)) for o in offsets]
-    stacked: Array = inputs[picked].reshape(-1, *inputs.shape[2:])
-    return stacked
+    images = inputs.shape[1] - context
+    stacked: Array = inputs[picked, :images].reshape(-1, *inputs.shape[2:])
+    return np.concatenate([stacked, inputs[index, images:]]) if context else stacked
 
 
 @dataclass(frozen=True)
@@ -59,7 +86,8 @@ class Case:
 
     Attributes:
         pair: Its row.
-        inputs: (S, I, H, W) float32, network units; channel 0 is the degraded image.
+        inputs: (S, I + K, H, W) float32, network units; channel 0 is the degraded image, the last K its smoothed
+            copies.
         clean: (S, H, W) float32 in the units of the degraded image's transform, or None.
         intensity: The transform, fitted on the degraded volume alone.
         source: The degraded volume in the axes of the slices, for its affine and header.
@@ -113,7 +141,7 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
 def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
     source = read_volume(pair.degraded, axes=data.axes, series=pair.series("degraded"))
     intensity = fit_intensity(data.intensity, source.data, str(pair.degraded))
-    channels = [intensity.apply(source.data)]
+    further = []
     for column in data.inputs[1:]:
         path = pair.path(column)
         if path is None:
@@ -122,8 +150,9 @@ def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
         _same_shape(extra, source, path, pair)
         if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
             raise UserError(f"{path} has another affine than {pair.degraded.name}, expected images on one grid")
-        channels.append(fit_further(data.intensity, intensity, extra.data, str(path)).apply(extra.data))
-    return np.stack([to_slices(c) for c in channels], axis=1), intensity, source
+        further.append(fit_further(data.intensity, intensity, extra.data, str(path)).apply(extra.data))
+    inputs = input_channels(intensity.apply(source.data), further, data, source.voxel_size if data.context else ())
+    return inputs, intensity, source
 
 
 def _same_shape(image: Volume, source: Volume, path: object, pair: Pair) -> None:

@@ -31,7 +31,9 @@ from taskgan.core.parse import error_text, truncated
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.images.statistics import ImageStatistics
+from taskgan.networks.build import generator_network
 from taskgan.networks.generator import UNet
+from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.recipe import Data, Generator, Objective, RecogniserSettings, Task
 
 WEIGHTS = "generator.safetensors"
@@ -90,7 +92,7 @@ class ModelCard(Settings):
         step: Optimiser step of these weights.
         generator: Architecture.
         custom: Class of a generator of the user's own, whose code the folder does not hold and to which
-            ``generator`` does not apply; empty for a :class:`~taskgan.networks.generator.UNet`.
+            ``generator`` does not apply; empty for one of :mod:`taskgan.networks.build`.
         data: Inputs, neighbours, selection, intensity transform, and the conditions that it knows.
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.
@@ -135,7 +137,7 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
 
     Args:
         folder: The model folder, e.g. ``run/model``.
-        generator_state: ``UNet.state_dict()``; tensors of any device.
+        generator_state: ``G.state_dict()``; tensors of any device.
         card: Its card; the checksum is filled in here.
     """
     state = {name: _own_memory(tensor) for name, tensor in generator_state.items()}
@@ -179,7 +181,7 @@ def read_model(folder: PathLike) -> tuple[State, ModelCard]:
         raise UserError(f"{weights} cannot be read as safetensors: {error_text(error)}") from None
 
 
-def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet:
+def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet | VolumeUNet:
     """The network of a card with its weights, in evaluation.
 
     Raises:
@@ -193,12 +195,7 @@ def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "t
         )
     try:
         with torch.device("meta"):
-            network = UNet(
-                **card.generator.model_dump(),
-                in_channels=card.data.channels,
-                conditions=len(card.data.conditions),
-                output=card.data.intensity.output,
-            )
+            network = generator_network(card.generator, card.data)
     except (RuntimeError, OverflowError, ValueError) as error:  # numbers that no network has
         raise UserError(f"the architecture in the {CARD} of {name} cannot be built: {error_text(error)}") from None
     _load(network, state, f"the architecture of its {CARD}", name, assign=True)

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from taskgan.cohort.conditions import one_hot, with_condition_planes
-from taskgan.cohort.slices import to_slices, to_volume, with_neighbours
+from taskgan.cohort.slices import input_channels, to_volume, with_neighbours
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
+from taskgan.model.blocks import restore_blocks
 from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_model
 from taskgan.model.precision import Precision, bf16_is_native, fold_batch_norms, to_bf16
 from taskgan.networks.generator import UNet
+from taskgan.networks.layers import evaluating
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
@@ -112,7 +114,8 @@ class Restorer:
         state, card = read_model(folder)
         network: nn.Module
         if generator is None:
-            network = fold_batch_norms(build_generator(state, card, str(folder)), in_place=True)
+            built = build_generator(state, card, str(folder))
+            network = fold_batch_norms(built, in_place=True) if isinstance(built, UNet) else built
         else:
             network = custom_generator(generator, state, card, str(folder))
         restorer = cls(network.to(device), card.data, precision=precision, batch_size=batch_size)
@@ -133,7 +136,8 @@ class Restorer:
             image: (X, Y, Z) or one slice (X, Y), a numpy array or a tensor of any device, in the images' own units. X
                 and Y are the axes of the NIfTI file; of a photo X is its columns.
             spacing: Voxel edges in mm, one an axis. Nothing is resampled: where given, they and the intensity are
-                compared with what the model saw, and what differs is a ``UserWarning``.
+                compared with what the model saw, and what differs is a ``UserWarning``. A model with smoothed copies
+                among its inputs (``data.context``) needs them.
             extras: Further input channels on the same grid (``data.inputs``).
             condition: Which of several images (``data.conditions``) is wanted.
 
@@ -147,7 +151,8 @@ class Restorer:
         if image.ndim not in (2, 3):
             raise UserError(f"the image has shape {tuple(image.shape)}, expected (X, Y, Z) or (X, Y)")
         degraded = _volume(image)
-        restored = self.restore_volume(degraded, [_volume(one) for one in extras], condition=condition)
+        further = [_volume(one) for one in extras]
+        restored = self.restore_volume(degraded, further, spacing=spacing, condition=condition)
         if spacing is not None and self.card is not None:
             from taskgan.model.folder import domain_warnings
 
@@ -163,8 +168,8 @@ class Restorer:
         """Restore the slices of one case.
 
         Args:
-            inputs: (S, I, H, W) float32, network units; channel 0 is the degraded image. Neighbours (2.5D) are
-                taken from the other slices.
+            inputs: (S, I + K, H, W) float32, network units; channel 0 is the degraded image, the last K are its
+                smoothed copies. Neighbours (2.5D) are taken from the other slices.
             condition: Which of several images (``data.conditions``) is wanted.
 
         Returns:
@@ -177,12 +182,16 @@ class Restorer:
         return self._restore(self._choose(stack)[0], stack)
 
     def _stack(self, inputs: Array, condition: str) -> "_Stack":
-        return _Stack(inputs, self.data.neighbours, one_hot(condition, self.data))
+        return _Stack(inputs, self.data.neighbours, len(self.data.context), one_hot(condition, self.data))
 
     def _restore(self, network: nn.Module, stack: "_Stack") -> Array:
-        with _evaluating(network):
-            slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
-        return stack.keep_empty(np.concatenate(slices))
+        with evaluating(network):
+            if self.data.patch is not None:
+                restored = restore_blocks(network, stack.volume(), self._device)
+            else:
+                slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
+                restored = np.concatenate(slices)
+        return stack.keep_empty(restored)
 
     def in_float32(self) -> "Restorer":
         """The same without bfloat16: for images of more levels than that has, such as photos of 16 bits."""
@@ -260,7 +269,7 @@ class Restorer:
     def _sample(self, network: nn.Module, stack: "_Stack", samples: int, seed: int) -> tuple[Array, Array]:
         mean = np.zeros((len(stack.inputs), *stack.inputs.shape[2:]), np.float64)
         spread = np.zeros_like(mean)
-        with _evaluating(network):
+        with evaluating(network):
             for part in self._parts(network, stack):
                 for number in range(samples):
                     z = [_generator(seed, index, number) for index in part]
@@ -277,6 +286,7 @@ class Restorer:
         degraded: Array,
         extras: Sequence[Array] = (),
         *,
+        spacing: Sequence[float] | None = None,
         samples: int = 0,
         seed: int = 0,
         name: str = "the image",
@@ -288,25 +298,30 @@ class Restorer:
             degraded: (X, Y, Z) float32, any units.
             extras: Further input channels on the same grid, in the order of ``data.inputs``; each is scaled by
                 its own transform, or by that of the degraded one where ``data.intensity.shared`` is set.
+            spacing: Voxel edges in mm, for a model with smoothed copies among its inputs.
             samples: 0 restores once; N gives mean and standard deviation of N draws of z.
             seed: Of the draws.
             name: What to call the image in messages.
             condition: Which of several images (``data.conditions``) is wanted.
 
         Raises:
-            UserError: If the volume cannot be scaled, the number of channels or their shapes are wrong, or the
-                model does not know the condition.
+            UserError: If the volume cannot be scaled, the number of channels or their shapes are wrong, the spacing
+                is missing, or the model does not know the condition.
         """
         if len(extras) != len(self.data.inputs) - 1:
             columns = ", ".join(self.data.inputs)
             raise UserError(f"{name} comes with {1 + len(extras)} input images, the model takes {columns}")
         intensity = fit_intensity(self.data.intensity, degraded, name)
-        channels = [intensity.apply(degraded)]
+        if self.data.context and spacing is None:
+            sds = ", ".join(f"{sd:g}" for sd in self.data.context)
+            raise UserError(f"{name} comes without spacing; expected its voxels' edges in mm, to smooth by {sds} mm")
+        further = []
         for extra in extras:
             if extra.shape != degraded.shape:
                 raise UserError(f"{name} has shape {degraded.shape}, a further input channel has {extra.shape}")
-            channels.append(fit_further(self.data.intensity, intensity, extra, name).apply(extra))
-        inputs = np.stack([to_slices(channel) for channel in channels], axis=1)
+            further.append(fit_further(self.data.intensity, intensity, extra, name).apply(extra))
+        edges = (*(spacing or ()), 1.0, 1.0, 1.0)[:3]
+        inputs = input_channels(intensity.apply(degraded), further, self.data, edges)
         return self.restore_inputs(inputs, intensity, samples=samples, seed=seed, condition=condition)
 
     def restore_inputs(
@@ -338,7 +353,7 @@ class Restorer:
             return self._small, None
         brightest = int(np.argmax(stack.inputs[:, 0].sum(axis=(1, 2), dtype=np.float64)))
         part = range(brightest, brightest + 1)
-        with _evaluating(self._network), _evaluating(self._small):
+        with evaluating(self._network), evaluating(self._small):
             exact = self._run(self._network, stack, part)
             error = float(np.abs(self._run(self._small, stack, part) - exact).max())
         error /= max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
@@ -364,19 +379,27 @@ class Restorer:
 
 @dataclass(frozen=True)
 class _Stack:
-    """The slices of a case (S, I, H, W), and the condition (K,) that is wanted of them."""
+    """The slices of a case (S, I, H, W), of which the last ``context`` channels are smoothed copies, and the
+    condition (K,) that is wanted."""
 
     inputs: Array
     neighbours: int
+    context: int
     code: Array
 
     def channels(self, index: int) -> Array:
         """What the generator sees of one slice."""
-        return with_condition_planes(with_neighbours(self.inputs, index, self.neighbours), self.code)
+        slices = with_neighbours(self.inputs, index, self.neighbours, self.context)
+        return with_condition_planes(slices, self.code)
+
+    def volume(self) -> Array:
+        """What a generator of volumes sees (C, S, H, W)."""
+        return with_condition_planes(self.inputs.swapaxes(0, 1), self.code)
 
     def keep_empty(self, restored: Array) -> Array:
         """Restored slices (S, H, W), zero where all inputs of a slice are: nothing was measured there."""
-        filled = np.asarray(self.inputs.any(axis=(1, 2, 3)))
+        measured = self.inputs[:, : self.inputs.shape[1] - self.context]  # copies of neighbours are not
+        filled = np.asarray(measured.any(axis=(1, 2, 3)))
         return np.where(filled[:, None, None], restored, np.float32(0))
 
 
@@ -389,15 +412,3 @@ def _volume(image: NDArray[Any] | torch.Tensor) -> Array:
 def _generator(seed: int, index: int, number: int) -> torch.Generator:
     state = np.random.SeedSequence([seed, index, number]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> 1))
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation for the block; then every module is back in the mode that it was in."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -76,7 +76,8 @@ def restore_case(
     is the weighted mean of theirs, before a projection.
     """
     _, _, height, width = case.inputs.shape
-    if len(case.inputs) > 1 or height * width <= WHOLE or restorer.data.neighbours:
+    slices = len(case.inputs) == 1 and not restorer.data.neighbours and restorer.data.patch is None
+    if not slices or height * width <= WHOLE:
         return restorer.restore_inputs(case.inputs, case.intensity, samples=samples, seed=seed, condition=condition)
     tiles = Tiles.cover((height, width))
     return restore_in_tiles(restorer, case, tiles, samples=samples, seed=seed, condition=condition)

@@ -7,14 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from taskgan.networks.layers import Conv2d, norm_layer
+from taskgan.networks.layers import Conv2d, Output, bounded, norm_layer
 from taskgan.networks.projection import Projection
 from taskgan.recipe.task import Norm
 
-Output = Literal["nonnegative", "real", "unit"]
-
 _LEAK = 0.2  # slope of the encoder's LeakyReLU
-_OUTSIDE = 0.1  # share of the gradient that passes where the output is held at a bound
 _LAST_GAIN = 0.1  # the last layer starts small: near zero, or near the degraded image where it is added
 
 
@@ -50,7 +47,8 @@ class UNet(nn.Module):
         norm: Normalisation of all layers but the first and the innermost of the encoder.
         dropout: Rate of z, 0 to below 1.
         dropout_layers: Decoder layers with dropout, from the innermost.
-        residual: Add the degraded channel before the output's bounds.
+        residual: Add a channel of the input before the output's bounds.
+        start: Which one: the degraded image, or a smoothed copy of it.
         conditions: The last so many channels of the input are one-hot planes that say which of several images is
             wanted.
         conditioning: ``planes`` convolves them like images. ``film`` takes the one-hot from them (their mean over
@@ -78,6 +76,7 @@ class UNet(nn.Module):
         dropout: float = 0.5,
         dropout_layers: int = 3,
         residual: bool = False,
+        start: int = 0,
         conditions: int = 0,
         conditioning: Literal["planes", "film"] = "planes",
         output: Output = "nonnegative",
@@ -94,7 +93,7 @@ class UNet(nn.Module):
         if not 0 <= conditions < in_channels:
             raise ValueError(f"conditions is {conditions}, expected 0 to below the {in_channels} input channels")
         self.in_channels, self.dropout, self.dropout_layers = in_channels, dropout, dropout_layers
-        self.residual, self.output = residual, output
+        self.residual, self.start, self.output = residual, start, output
         self.modulated = conditions if conditioning == "film" else 0
         widths = [min(width * 2**level, max_width) for level in range(depth)]
         image_channels = in_channels - self.modulated
@@ -155,8 +154,8 @@ class UNet(nn.Module):
                 features = torch.cat([features, skips.pop()], dim=1)
         raw = self.last(features.to(self.last.weight.dtype))
         if self.residual:
-            raw = raw + x[:, :1]
-        return self.project(_bounded(raw, self.output), x)
+            raw = raw + x[:, self.start : self.start + 1]
+        return self.project(bounded(raw, self.output), x)
 
     def project(self, restored: Tensor, x: Tensor) -> Tensor:
         """The last layer alone: what is restored, made to agree with the input where there is a projection.
@@ -170,7 +169,7 @@ class UNet(nn.Module):
         """
         if self.projection is None:
             return restored
-        return _bounded(self.projection(restored, x[:, :1]), self.output)
+        return bounded(self.projection(restored, x[:, :1]), self.output)
 
     def _condition_code(self, x: Tensor) -> Tensor:
         """The one-hot (B, K) that the last planes spread over the image."""
@@ -219,15 +218,3 @@ def _modulate(features: Tensor, modulation: Tensor) -> Tensor:
 def _even(image: Tensor) -> Tensor:
     height, width = image.shape[-2:]
     return F.pad(image, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else image
-
-
-def _bounded(raw: Tensor, output: Output) -> Tensor:
-    if output == "real":
-        return raw
-    held = raw.clamp(min=0.0, max=1.0 if output == "unit" else None)
-    if not torch.is_grad_enabled():
-        return held
-    # The value is that of `held`; the gradient outside of the bounds comes from the second term, a zero.
-    outside = _OUTSIDE * (raw - held.detach())
-    inside = (raw == held).to(raw)
-    return held + (1 - inside) * (outside - outside.detach())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,9 @@ from torch.nn import functional
 
 from taskgan.recipe.task import Norm
 
+Output = Literal["nonnegative", "real", "unit"]
+
+_OUTSIDE = 0.1  # share of the gradient that passes where the output is held at a bound
 _MAX_GROUPS = 32  # Wu and He 2018
 _MIN_GROUP = 4  # on a 1×1 map the statistics of a group come from its channels alone
 
@@ -86,6 +90,18 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
 
 
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation for the block; then every module is back in the mode that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 def needs_bias(kind: Norm) -> bool:
     """Whether a convolution before the norm has a bias: what each channel's mean takes away is a dead weight."""
     return kind in ("none", "group")
@@ -112,3 +128,31 @@ class Conv2d(nn.Conv2d):
         """Width of the output."""
         padded = width + 2 * int(self.padding[1])
         return (padded - self.dilation[1] * (self.kernel_size[1] - 1) - 1) // self.stride[1] + 1
+
+
+class Conv3d(nn.Conv3d):
+    """:class:`torch.nn.Conv3d` with :class:`Conv2d`'s remedy: a map of one column is convolved in float32.
+
+    Volumes of that width are rare, so that what it costs does not matter.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, C, D, H, W); see :class:`torch.nn.Conv3d`."""
+        columns = (x.shape[-1] + 2 * int(self.padding[2]) - self.kernel_size[2]) // self.stride[2] + 1
+        if columns != 1 or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
+def bounded(raw: Tensor, output: Output) -> Tensor:
+    """Values within the bounds of ``output``, where a tenth of the gradient passes a bound that holds them."""
+    if output == "real":
+        return raw
+    held = raw.clamp(min=0.0, max=1.0 if output == "unit" else None)
+    if not torch.is_grad_enabled():
+        return held
+    # The value is that of `held`; the gradient outside of the bounds comes from the second term, a zero.
+    outside = _OUTSIDE * (raw - held.detach())
+    inside = (raw == held).to(raw)
+    return held + (1 - inside) * (outside - outside.detach())

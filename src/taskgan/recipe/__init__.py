@@ -1,9 +1,8 @@
 """The recipe: every setting of a run. Its sections stand in the modules of this package."""
 
+from taskgan.recipe.data import Data, IntensityTransform
 from taskgan.recipe.generator import Discriminator, Generator
 from taskgan.recipe.recipe import (
-    Data,
-    IntensityTransform,
     Machine,
     Objective,
     Optimiser,

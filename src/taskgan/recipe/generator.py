@@ -1,6 +1,6 @@
 """The generator's section of a recipe, and the steps of a degradation."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -70,17 +70,24 @@ NOT_LINEAR = (Noise, Poisson, Jpeg)
 Step = Annotated[Blur | Down | Noise | Poisson | Jpeg, Field(discriminator="kind")]
 
 
+VOLUME_DEFAULTS = {"width": 12, "max_width": 48, "depth": 2, "norm": "none", "dropout": 0.0, "dropout_layers": 0}
+"""What a generator of 3 dimensions has where a recipe does not say otherwise."""
+
+
 class Generator(Settings):
     """U-Net (appendix): encoder C64-C128-C256-C512x5, decoder CD512x3-C512x2-C256-C128-C64.
 
     Attributes:
+        dimensions: 2 restores slices. 3 restores volumes by :class:`~taskgan.networks.volume_unet.VolumeUNet`, which
+            is trained on blocks (``data.patch``), draws no z and has defaults of its own (:data:`VOLUME_DEFAULTS`).
         width: Channels of the first layer; doubled per layer up to ``max_width``.
         max_width: See ``width``.
         depth: Number of down-samplings.
         norm: Normalisation of all layers but the first and the innermost.
         dropout: Rate of the dropout layers; this is z.
         dropout_layers: How many decoder layers, from the innermost, have it.
-        residual: Add the degraded channel to the output before the last activation.
+        residual: Add the degraded channel to the output before the last activation; a number adds the smoothed copy
+            of that many mm instead, one of ``data.context``.
         conditioning: How a generator of several conditions is told which one (``data.condition``): ``planes`` are
             convolved like images; ``film`` modulates every normalised layer instead (10.1609/aaai.v32i1.11671).
         projection: Share of what a restored image, degraded again, contradicts of its input that a last layer takes
@@ -88,16 +95,39 @@ class Generator(Settings):
         degradation: The steps (blur, down-sampling) of the projection; empty takes those of the cohort.
     """
 
+    dimensions: Literal[2, 3] = 2
     width: int = Field(default=64, ge=1)
     max_width: int = Field(default=512, ge=1)
     depth: int = Field(default=8, ge=1, le=10)
     norm: Norm = "batch"
     dropout: float = Field(default=0.5, ge=0, lt=1)
     dropout_layers: int = Field(default=3, ge=0)
-    residual: bool = False
+    residual: bool | Annotated[float, Field(gt=0)] = False
     conditioning: Literal["planes", "film"] = "planes"
     projection: float = Field(default=0.0, ge=0, le=1)
     degradation: tuple[Step, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_volumes(cls, values: Any) -> Any:
+        volume = isinstance(values, dict) and values.get("dimensions") == 3
+        return VOLUME_DEFAULTS | {"residual": True} | values if volume else values
+
+    @model_validator(mode="after")
+    def _volumes_have_no_more(self) -> "Generator":
+        if self.dimensions == 3:
+            refused = {
+                "norm": (self.norm, "none or batch: the statistics of a block are not those of a volume")
+                if self.norm not in ("none", "batch")
+                else None,
+                "dropout": (self.dropout, "0: it draws no z") if self.dropout else None,
+                "conditioning": (self.conditioning, "planes") if self.conditioning != "planes" else None,
+                "projection": (self.projection, "0") if self.projection else None,
+            }
+            for name, wrong in refused.items():
+                if wrong:
+                    raise ValueError(f"{name} is {wrong[0]} of a generator of 3 dimensions, expected {wrong[1]}")
+        return self
 
     @model_validator(mode="after")
     def _projects_onto_what_is_linear(self) -> "Generator":

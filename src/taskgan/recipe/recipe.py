@@ -15,11 +15,13 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, read_yaml
 from taskgan.core.parse import parse_yaml, quoted
 from taskgan.core.settings import Settings, apply_override, validated
+from taskgan.recipe.data import Data as Data
+from taskgan.recipe.data import IntensityTransform as IntensityTransform
+from taskgan.recipe.data import as_text, check_dimensions
 from taskgan.recipe.generator import Discriminator as Discriminator
 from taskgan.recipe.generator import Generator as Generator
 from taskgan.recipe.losses import Cycle, DivergenceLimits, Loss
 from taskgan.recipe.phases import Phase, check_phases
-from taskgan.recipe.task import Augment as Augment
 from taskgan.recipe.task import Norm as Norm
 from taskgan.recipe.task import RecogniserSettings as RecogniserSettings
 from taskgan.recipe.task import Target as Target
@@ -29,109 +31,7 @@ from taskgan.recipe.task import check_network
 Objective = Literal["l1", "gan", "task_gan", "cycle_gan", "recogniser"]
 
 
-def _text(value: object) -> object:
-    """YAML reads 32 as a number; as a precision it is a name."""
-    return str(value) if type(value) is int else value
-
-
 _Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class IntensityTransform(Settings):
-    """What a network sees of an image: how the scale is found that its values are divided by.
-
-    See :mod:`taskgan.images.intensity`.
-
-    Attributes:
-        kind: ``mean_nonzero``: mean of the voxels above zero (the paper's sister work). ``mean_foreground``:
-            mean of the voxels above a tenth of the 99th percentile, for images whose background is noise
-            rather than zero. ``percentile``: the given percentile. ``none``: 1.
-        percentile: For ``percentile``.
-        shared: Further inputs of a case are divided by the scale of its degraded image too. Real and imaginary
-            parts of one acquisition, or its echoes, mean something only beside each other; without it each
-            further input has a scale of its own, which is right for another modality.
-        output: What values an image can have, which decides the generator's last activation:
-            ``nonnegative`` (PET), ``real`` (complex MR parts), ``unit`` (0 to 1).
-    """
-
-    kind: Literal["mean_nonzero", "mean_foreground", "percentile", "none"] = "mean_nonzero"
-    percentile: float = Field(default=99.5, gt=0, le=100)
-    shared: bool = False
-    output: Literal["nonnegative", "real", "unit"] = "nonnegative"
-
-
-class Data(Settings):
-    """Which columns and rows of ``pairs.csv`` become samples.
-
-    Attributes:
-        inputs: Image columns stacked as input channels; the first is the degraded image.
-        select: Only rows whose columns hold these values, e.g. ``{dose: 1}``.
-        neighbours: Slices on either side that join as channels (2.5D); 0 is 2D.
-        min_signal: Training leaves out slices whose clean mean is under this share of the volume's mean.
-        balanced: Draw the classes of the property equally often, whatever their numbers in the cohort (``binary``
-            and ``multi_class``; the other kinds have no classes to balance). The name of a column draws its values
-            equally often, for any kind.
-        workers: Loader processes; 0 loads in the main one.
-        augment: See :class:`Augment`.
-        intensity: See :class:`IntensityTransform`.
-        condition: Column of ``pairs.csv`` that says which of several clean images (contrasts) a row is about; the
-            generator is told by one-hot planes after all its other input channels. Empty: there is one.
-        axes: Axes in which volumes are cut into slices along the third, e.g. ``LAS``; files in others are turned and
-            what is made of them is turned back. Empty takes those of the first training image: axial slices, or the
-            acquired ones where slices are thick.
-        conditions: The column's values, in the order of the planes. Empty takes those of the training rows, in the
-            order of their labels where every value has one of its own, else in alphabetical order.
-    """
-
-    inputs: tuple[str, ...] = ("degraded",)
-    select: dict[str, str | int | float] = Field(default_factory=dict)
-    neighbours: int = Field(default=0, ge=0, le=16)
-    min_signal: float = Field(default=0.05, ge=0, lt=1)
-    balanced: bool | str = True
-    workers: int = Field(default=0, ge=0)
-    augment: Augment = Augment()
-    intensity: IntensityTransform = IntensityTransform()
-    condition: str = ""
-    axes: str = Field(
-        default="", pattern="^([RL][AP][SI]|[RL][SI][AP]|[AP][RL][SI]|[AP][SI][RL]|[SI][RL][AP]|[SI][AP][RL])?$"
-    )
-    conditions: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
-
-    @model_validator(mode="after")
-    def _degraded_first(self) -> "Data":
-        if not self.inputs or self.inputs[0] != "degraded":
-            raise ValueError("the first input must be 'degraded'")
-        if "clean" in self.inputs or len(set(self.inputs)) < len(self.inputs):
-            raise ValueError(f"inputs are {', '.join(self.inputs)}: expected each once, and not the clean image")
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_stay_sharp(self) -> "Data":
-        if self.augment.blur or self.augment.erase:
-            raise ValueError(
-                f"augment.blur is {self.augment.blur:g} and augment.erase {self.augment.erase:g}, which would teach "
-                "a restorer to blur and to leave out; expected 0 (they are for task.pretrain and judge)"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _conditions_are_names(self) -> "Data":
-        if self.conditions and not self.condition:
-            raise ValueError("conditions are named but not their column, expected data.condition, e.g. contrast")
-        if len(set(self.conditions)) < len(self.conditions) or "" in self.conditions:
-            raise ValueError(f"conditions are {', '.join(self.conditions)}: expected names, each once")
-        return self
-
-    @property
-    def channels(self) -> int:
-        """Input channels of the generator: images, then a plane for each condition.
-
-        Raises:
-            ValueError: If there is a condition whose values nobody has looked up yet.
-        """
-        if self.condition and not self.conditions:
-            raise ValueError(f"the values of {self.condition} are not known before the training rows are read")
-        return len(self.inputs) * (2 * self.neighbours + 1) + len(self.conditions)
 
 
 class Optimiser(Settings):
@@ -200,7 +100,7 @@ class Machine(Settings):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(default=1, ge=1)
     nodes: int = Field(default=1, ge=1)
-    precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_text)] = "auto"
+    precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(as_text)] = "auto"
     channels_last: bool | Literal["auto"] = "auto"
     compile: bool | Literal["auto"] = "auto"
     threads: int = Field(default=0, ge=0, le=256)
@@ -289,6 +189,14 @@ class Recipe(Settings):
                     f"phase {phase.name} trains the task network alone, which cannot learn an embedding from Eq. 3; "
                     "expected task.pretrain to teach it"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _dimensions_agree(self) -> "Recipe":
+        self.data.start(self.generator.residual)
+        check_dimensions(self.generator, self.data)
+        if self.unpaired and (self.data.context or self.data.patch):
+            raise ValueError("cycle_gan has no data.context and no data.patch: its way back makes single slices")
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Any
 from taskgan.cohort.pairs import Pair
 from taskgan.core.files import value_digest
 from taskgan.core.version import __version__
-from taskgan.images.volumes import Volume, read_sidecar, write_volume
+from taskgan.images.volumes import Volume, write_volume
 from taskgan.physics.sequences import Mdme, SpinEcho
 from taskgan.recipe import Data, Recipe
 from taskgan.relaxometry.acquisition import Relaxometry
@@ -20,7 +20,7 @@ from taskgan.restore.record import (
     INTENSITY_FACTOR,
     SEQUENCE_FIELDS,
     is_image_written,
-    source_checksums,
+    method_sidecar,
     write_image_sidecar,
 )
 
@@ -140,18 +140,5 @@ def write_maps(
 def _base_sidecar(
     pair: Pair, origin: Origin, settings: dict[str, Any], what: str, notes: Sequence[str]
 ) -> dict[str, Any]:
-    own = {key: value for key, value in read_sidecar(pair.degraded).items() if key not in SEQUENCE_FIELDS}
-    before = own.get("GeneratedBy", [])
-    done = {
-        "Name": "taskgan",
-        "Version": __version__,
-        "Description": what,
-        "Model": {"Name": origin.name, "Checksum": origin.checksum, "Objective": origin.method},
-        "Settings": settings,
-    }
-    return own | {
-        "Sources": [pair.degraded.name],
-        **source_checksums(pair, origin.data),
-        "Warnings": list(notes),
-        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
-    }
+    fields = method_sidecar(pair, origin, settings, what, notes)
+    return {key: value for key, value in fields.items() if key not in SEQUENCE_FIELDS}

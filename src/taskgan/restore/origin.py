@@ -56,7 +56,7 @@ class Origin:
             method=card.objective,
             name=card.name,
             checksum=card.checksum,
-            data=card.data,
+            data=card.data.model_copy(update={"patch": None}),  # an evaluation has no generator to show blocks
             task=card.task,
             judge=card.judge,
             seed=card.seed,

@@ -121,6 +121,35 @@ def restored_sidecar(
     }
 
 
+def method_sidecar(
+    pair: Pair, origin: Origin, settings: Mapping[str, Any], what: str, notes: Sequence[str]
+) -> dict[str, Any]:
+    """The JSON sidecar of an image that a method without weights made: the input's own fields, then what was done.
+
+    Args:
+        pair: The input's row.
+        origin: The method.
+        settings: How it was applied.
+        what: Was done, in a sentence.
+        notes: Warnings.
+    """
+    own = read_sidecar(pair.degraded)
+    before = own.get("GeneratedBy", [])
+    done = {
+        "Name": "taskgan",
+        "Version": __version__,
+        "Description": what,
+        "Model": {"Name": origin.name, "Checksum": origin.checksum, "Objective": origin.method},
+        "Settings": dict(settings),
+    }
+    return own | {
+        "Sources": [pair.degraded.name],
+        **source_checksums(pair, origin.data),
+        "Warnings": list(notes),
+        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
+    }
+
+
 def is_written(job: Job, origin: Origin, settings: AppliedSettings) -> bool:
     """Whether an interrupted call left this very restoration: same model, settings and source, every byte of it."""
     return all(is_image_written(path, job, origin, settings) for path in images_of(job, settings.samples))

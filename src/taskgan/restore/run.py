@@ -262,10 +262,11 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
     unfit: set[Path] = set()
     notes: dict[Path, list[str]] = {}
     case: Case | None = None
+    plain = card.data.model_copy(update={"context": ()})  # smoothing can fail no image
     with progress("check", len(jobs), "images") as bar:
         for job in jobs:
             try:
-                case = load_case(job.pair, card.data, clean=False, known=case)
+                case = load_case(job.pair, plain, clean=False, known=case)
                 carried = check_metadata(job, case.source)
                 notes[job.target] = [
                     *_domain_warnings(job, case, card),

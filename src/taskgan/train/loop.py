@@ -137,7 +137,7 @@ def _step_metrics(outcome: StepResult, batch: Batch) -> dict[str, Tensor]:
     """What a step is known by: its losses, and what is left of the images that it made."""
     if outcome.restored is None:
         return outcome.losses
-    return {**outcome.losses, **output_metrics(outcome.restored, batch.clean[:, :1])}
+    return {**outcome.losses, **output_metrics(outcome.restored, batch.by_slice().clean[:, :1])}
 
 
 def _read_window(session: Session, window: list[dict[str, Tensor]]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, value_digest, write_yaml
 from taskgan.core.version import __version__
+from taskgan.networks.build import memory_format
 from taskgan.recipe import Recipe
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric
 from taskgan.train.networks import build_networks
@@ -27,7 +28,7 @@ _BUDGET_S = 2.0  # of timed steps per candidate
 _LEAST_S_TO_COMPILE = 1800.0  # compiling costs minutes; a shorter run cannot win them back
 
 
-def choose_machine(recipe: Recipe, size: tuple[int, int]) -> MachineChoice:
+def choose_machine(recipe: Recipe, size: tuple[int, ...]) -> MachineChoice:
     """Replace every ``auto`` of ``recipe.machine`` by what is faster here.
 
     Several devices are not measured (processes could come to different answers): bf16 where the GPU has it,
@@ -35,7 +36,7 @@ def choose_machine(recipe: Recipe, size: tuple[int, int]) -> MachineChoice:
 
     Args:
         recipe: The run.
-        size: In-plane size of its samples (H, W).
+        size: Of its samples, (H, W) or (D, H, W).
     """
     machine = recipe.machine
     fixed = (machine.precision, machine.channels_last, machine.compile)
@@ -73,7 +74,7 @@ def candidates(recipe: Recipe, device: torch.device) -> list[MachineChoice]:
 
 
 def seconds_per_step(
-    recipe: Recipe, size: tuple[int, int], choice: MachineChoice, *, budget: float = _BUDGET_S
+    recipe: Recipe, size: tuple[int, ...], choice: MachineChoice, *, budget: float = _BUDGET_S
 ) -> tuple[float, float]:
     """Time G and D steps on random images; draws nothing from torch's global state.
 
@@ -84,11 +85,11 @@ def seconds_per_step(
     trial = recipe.model_copy(update={"objective": "gan", "loss": recipe.loss.model_copy(update={"lambda_gan": 1.0})})
     # The trial has a D also where the run has none, and D needs room to halve.
     least = 2 ** len(recipe.discriminator.widths)
-    size = (max(size[0], least), max(size[1], least))
+    size = (*size[:-2], max(size[-2], least), max(size[-1], least))
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         networks = build_networks(trial, None, fabric, choice)
         images = torch.rand(recipe.optimiser.batch_size, recipe.data.channels + 1, *size)
-        layout = torch.channels_last if choice.channels_last else torch.contiguous_format
+        layout = memory_format(images, choice.channels_last)
         batch = Batch(
             images[:, :-1].to(fabric.device, memory_format=layout),
             images[:, -1:].to(fabric.device, memory_format=layout),
@@ -105,7 +106,7 @@ def seconds_per_step(
     return min(taken[1:]), taken[0]
 
 
-def _measure(recipe: Recipe, size: tuple[int, int], device: torch.device) -> MachineChoice:
+def _measure(recipe: Recipe, size: tuple[int, ...], device: torch.device) -> MachineChoice:
     tried = candidates(recipe, device)
     times = {choice: seconds_per_step(recipe, size, choice)[0] for choice in tried}
     best = min(tried, key=lambda choice: times[choice])
@@ -124,7 +125,7 @@ def _measure(recipe: Recipe, size: tuple[int, int], device: torch.device) -> Mac
     return compiled if first + each * recipe.optimiser.steps < _GAIN * plain else best
 
 
-def _key(recipe: Recipe, size: tuple[int, int], device: torch.device) -> str:
+def _key(recipe: Recipe, size: tuple[int, ...], device: torch.device) -> str:
     machine = recipe.machine
     settings: dict[str, Any] = {
         "code": __version__,

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
 from taskgan.judges.recogniser import build
+from taskgan.networks.build import generator_network, memory_format
 from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.generator import UNet
+from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.objective.kinds import task_kind
-from taskgan.recipe import Recipe
+from taskgan.recipe import Data, Recipe
 from taskgan.train.devices import MachineChoice, derive_seed
 from taskgan.train.stages import Stages, rate_factor
 
@@ -86,7 +88,8 @@ class CustomNetworks:
 
     Attributes:
         generator: G, ``forward(x (B, C, H, W)) -> (B, 1, H, W)``: C is ``recipe.data.channels``, channel 0 the
-            degraded image. Nothing bounds what it gives; it has no samples of z and no projection.
+            degraded image; of volumes (``data.patch``) x̂ and x have an axis of slices before H and W. Nothing bounds
+            what it gives; it has no samples of z and no projection.
         discriminator: D, ``forward(x (B, 1, H, W)) -> (logit (B,), features)``, features one (B, C_k, h_k, w_k) a
             layer, for Eq. 2; with ``discriminator.conditional`` the degraded image is a second channel. Where
             it has batch norm, leave ``discriminator.norm: batch``: x and x̂ then go through together.
@@ -128,23 +131,25 @@ class CustomNetworks:
             raise UserError("networks of your own train on one device; expected machine.devices 1, nodes 1")
 
     @torch.no_grad()
-    def check_shapes(self, recipe: Recipe, size: tuple[int, int]) -> None:
-        """Call each once, on two black slices, as training will; the modules stay as they are.
+    def check_shapes(self, recipe: Recipe, sample: tuple[int, ...]) -> None:
+        """Call each once, on two black samples, as training will; the modules stay as they are.
 
         Args:
             recipe: Channels, and the kind of property.
-            size: In-plane size of the training slices (H, W).
+            sample: Size of the training samples, (H, W) or (D, H, W); D and T see slices of them.
 
         Raises:
             UserError: If one does not answer in the shapes of its contract.
         """
 
-        def _answer(network: nn.Module, channels: int) -> Any:
+        size = sample[-2:]
+
+        def _answer(network: nn.Module, channels: int, size: tuple[int, ...] = size) -> Any:
             return copy.deepcopy(network).cpu().eval()(torch.zeros(2, channels, *size))
 
         if self.generator is not None:
-            restored = _answer(self.generator, recipe.data.channels)
-            _expect("generator", self.generator, restored, (2, 1, *size))
+            restored = _answer(self.generator, recipe.data.channels, sample)
+            _expect("generator", self.generator, restored, (2, 1, *sample))
         if self.discriminator is not None:
             logit, _ = _pair("discriminator", _answer(self.discriminator, 1 + recipe.discriminator.conditional))
             _expect("discriminator", self.discriminator, logit, (2,))
@@ -167,7 +172,7 @@ class CycleNetworks:
         degraded_buffer: Earlier F(x), for D of the degraded domain.
     """
 
-    generator: UNet
+    generator: UNet | VolumeUNet
     degrade: Callable[[Tensor], Tensor]
     discriminator: ImageDiscriminator
     restored_buffer: ImageBuffer
@@ -224,9 +229,9 @@ def uses_task(recipe: Recipe) -> bool:
     return recipe.objective == "task_gan" and (recipe.mu_task > 0 or recipe.task.features > 0)
 
 
-def build_generator(recipe: Recipe) -> UNet:
+def build_generator(recipe: Recipe) -> UNet | VolumeUNet:
     """G with the initial weights that the seed gives, whatever was drawn before."""
-    return _generator(recipe, "generator", recipe.data.channels, len(recipe.data.conditions))
+    return _generator(recipe, "generator", recipe.data)
 
 
 def build_discriminator(recipe: Recipe) -> ImageDiscriminator:
@@ -265,8 +270,8 @@ def build_networks(
     discriminator = (_copy(own.discriminator) or build_discriminator(recipe)) if recipe.lambda_gan > 0 else None
     back = _cycle_networks(recipe, choice) if recipe.unpaired else None
     networks = _by_name(generator, discriminator, task, back)
-    layout = torch.channels_last if choice.channels_last else torch.contiguous_format
     for network in networks.values():
+        layout = memory_format(network, choice.channels_last)
         network.to(device=fabric.device, memory_format=layout)  # type: ignore[call-overload]
     if task is not None:
         task.eval().requires_grad_(recipe.task.training == "joint")
@@ -347,7 +352,10 @@ def _rates(recipe: Recipe) -> dict[str, float]:
 
 def _cycle_networks(recipe: Recipe, choice: MachineChoice) -> CycleNetworks:
     """F sees one slice at a time, whatever G sees: it has to make a degraded slice of a clean one."""
-    generator = _generator(recipe, "degrader", 1, 0)
+    alone = recipe.data.model_copy(
+        update={"inputs": ("degraded",), "neighbours": 0, "condition": "", "conditions": ()}
+    )
+    generator = _generator(recipe, "degrader", alone)
     restored, degraded = (
         ImageBuffer(recipe.cycle.buffer, derive_seed(recipe.seed, "history", name))
         for name in ("restored", "degraded")
@@ -356,15 +364,10 @@ def _cycle_networks(recipe: Recipe, choice: MachineChoice) -> CycleNetworks:
     return CycleNetworks(generator, _compiled(generator, choice), discriminator, restored, degraded)
 
 
-def _generator(recipe: Recipe, purpose: str, channels: int, conditions: int) -> UNet:
+def _generator(recipe: Recipe, purpose: str, data: Data) -> UNet | VolumeUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(recipe.seed, purpose))
-        return UNet(
-            **recipe.generator.model_dump(),
-            in_channels=channels,
-            conditions=conditions,
-            output=recipe.data.intensity.output,
-        )
+        return generator_network(recipe.generator, data)
 
 
 def _discriminator(recipe: Recipe, purpose: str) -> ImageDiscriminator:

@@ -119,11 +119,15 @@ def _train(
         slices = TrainingSlices(
             used.split("train"), recipe.data, targets=targets, labels=needs_labels(recipe, targets)
         )
-        own.check_shapes(recipe, slices.shape)
+        own.check_shapes(recipe, slices.sample_shape)
         if recipe.data.workers:
             slices.share()
         recorded_machine = state["choice"] if state is not None else record.get("machine")  # measured once per run
-        choice = MachineChoice.of(recorded_machine, run) if recorded_machine else choose_machine(recipe, slices.shape)
+        choice = (
+            MachineChoice.of(recorded_machine, run)
+            if recorded_machine
+            else choose_machine(recipe, slices.sample_shape)
+        )
         record = _record(pairs, used, recipe, choice, device, cohort_fingerprint)
         record |= {"networks": own.names()} if own.names() else {}
         record |= {"warnings": warnings} if warnings else {}
@@ -160,6 +164,8 @@ def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None
     axes = recipe.data.axes
     shapes = [read_shape(pair.degraded, axes, series=pair.series("degraded"))[0] for pair in train]
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
+    if recipe.data.patch is not None:
+        height, width = min(height, recipe.data.patch[0]), min(width, recipe.data.patch[1])
     if recipe.lambda_gan > 0 and not own and min(height, width) < 2**layers:
         raise UserError(
             f"the training slices of {train.source} are {height}×{width}, too small for a discriminator of {layers} "

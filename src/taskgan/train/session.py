@@ -12,6 +12,7 @@ from taskgan.cohort.dataset import Batch
 from taskgan.core.errors import Diverged, UserError
 from taskgan.core.parse import error_text
 from taskgan.model.folder import ModelCard
+from taskgan.networks.build import memory_format
 from taskgan.recipe import Recipe
 from taskgan.train.devices import MachineChoice
 from taskgan.train.folder import CHECKPOINT, nonfinite_network, save_checkpoint, weights_checksum
@@ -112,7 +113,7 @@ class Session:
 
     def to_device(self, batch: Batch) -> Batch:
         """A batch on the device, in the memory format of the networks."""
-        layout = torch.channels_last if self.networks.channels_last else torch.contiguous_format
+        layout = memory_format(batch.inputs, self.networks.channels_last)
         inputs, clean = (
             image.to(self.fabric.device, non_blocking=True, memory_format=layout)
             for image in (batch.inputs, batch.clean)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from taskgan.cohort.dataset import Batch
+from taskgan.cohort.dataset import Batch, slices_of
 from taskgan.networks.layers import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
@@ -32,7 +32,7 @@ class StepResult:
     Attributes:
         losses: Scalars, cut off the graph, by their columns of ``metrics.csv``: the terms of the objective,
             its ``total``, and the losses of the discriminators, those that there are.
-        restored: x̂ (B, 1, H, W), cut off the graph; None where none was made.
+        restored: x̂ (B, 1, H, W), slices also of volumes, cut off the graph; None where none was made.
     """
 
     losses: dict[str, Tensor]
@@ -42,6 +42,8 @@ class StepResult:
 def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
     """Draw x̂, take the losses, update G, D and T, or those of them that learn.
 
+    A volume is restored as one; from there on it is its slices, which are what D and T know.
+
     Args:
         networks: The networks; those that the objective does without are None. Who has weights learns.
         batch: x̃, x and y on the device.
@@ -49,12 +51,13 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
         fabric: Precision, devices, scaler.
     """
     D, T, weights = networks.discriminator, networks.task, networks.weights
+    volumes, batch = batch, batch.by_slice()
     x = batch.clean
     adversarial = judged = task = task_features = None
 
     with fabric.autocast():
         with nullcontext() if "generator" in weights else frozen_statistics(networks.generator):
-            restored = networks.restore(batch.inputs).float()  # x̂ = G(x̃, z)
+            restored = slices_of(networks.restore(volumes.inputs).float())  # x̂ = G(x̃, z)
         pixel = pixel_loss(restored, x).mean()  # Eq. 1
         if D is not None:
             (logit, features), (logit_restored, features_restored) = _discriminate_pair(
@@ -156,7 +159,7 @@ def task_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> 
         recipe: The property and the form of its loss.
         fabric: Precision, devices, scaler.
     """
-    T = networks.task
+    T, batch = networks.task, batch.by_slice()
     if T is None:
         raise AssertionError("there is no task network to train alone")
     kind = task_kind(recipe.task, recipe.task.loss)

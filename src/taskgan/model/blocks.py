@@ -1,0 +1,86 @@
+"""Volumes in overlapping blocks, joined without seams."""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from taskgan.networks.volume_unet import VolumeUNet
+
+Array = NDArray[np.float32]
+Sizes = tuple[int, int, int]
+
+WHOLE = 2**23
+"""Voxels up to which a volume is restored as a whole: a map of 12 channels is then 400 MB."""
+BLOCK: Sizes = (96, 256, 256)
+"""Edges of a block (slices, rows, columns) of larger ones."""
+_BLEND = 8  # voxels over which one block gives way to the next, beyond what either sees wrong
+
+
+def restore_blocks(network: nn.Module, inputs: Array, device: torch.device) -> Array:
+    """A volume by a generator in evaluation, in blocks where it is larger than :data:`WHOLE`.
+
+    Args:
+        network: A :class:`VolumeUNet`; of another module, whose reach nobody knows, the volume stays whole.
+        inputs: (C, D, H, W) float32, network units.
+        device: The network's.
+
+    Returns:
+        (D, H, W) float32, network units.
+    """
+
+    def restored(block: Array) -> Array:
+        images = torch.from_numpy(np.ascontiguousarray(block))[None].to(device)
+        with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
+            return np.asarray(network(images)[0, 0].float().cpu().numpy())
+
+    if not isinstance(network, VolumeUNet) or inputs[0].size <= WHOLE:
+        return restored(inputs)
+    return in_blocks(restored, inputs, edges=BLOCK, reach=network.reach, stride=network.stride)
+
+
+def in_blocks(apply: Callable[[Array], Array], inputs: Array, *, edges: Sizes, reach: Sizes, stride: Sizes) -> Array:
+    """What ``apply`` makes of a volume, block by block.
+
+    Neighbours overlap by twice the reach and a little more. What a block gives within the reach of a face inside the
+    volume, where it misses input, counts nothing; over the little more it gives way to its neighbour, whose values
+    there are the same up to rounding. Blocks start at multiples of the stride, so that voxels meet in the network as
+    they do in the whole volume.
+
+    Args:
+        apply: (C, d, h, w) to (d, h, w).
+        inputs: (C, D, H, W).
+        edges: Of a block (slices, rows, columns); larger where the overlap leaves no room.
+        reach: How far ``apply`` looks.
+        stride: Of its innermost map.
+
+    Returns:
+        (D, H, W) float32.
+    """
+    axes = [_spans(*sizes) for sizes in zip(inputs.shape[1:], edges, reach, stride, strict=True)]
+    joined = np.zeros(inputs.shape[1:], np.float32)
+    for (z, in_z), (y, in_y), (x, in_x) in itertools.product(*axes):
+        weight = in_z[:, None, None] * in_y[:, None] * in_x
+        joined[z, y, x] += weight * apply(inputs[:, z, y, x])
+    return joined
+
+
+def _spans(length: int, edge: int, reach: int, stride: int) -> list[tuple[slice, Array]]:
+    """Where blocks lie along an axis, and what their voxels count: one together everywhere."""
+    step = max(edge - 2 * reach, 2 * _BLEND) - _BLEND  # room for two transitions, so that three blocks never meet
+    step = -(-step // stride) * stride
+    edge = step + 2 * reach + _BLEND
+    starts = range(0, max(length - edge, 0) + step, step) if length > edge else range(1)
+    spans = []
+    for start in starts:
+        stop = min(start + edge, length)
+        place = np.arange(stop - start) + 0.5
+        left = (place - reach) / _BLEND if start else np.ones_like(place)
+        right = (stop - start - place - reach) / _BLEND if stop < length else np.ones_like(place)
+        spans.append((slice(start, stop), np.clip(np.minimum(left, right), 0, 1).astype(np.float32)))
+        if stop == length:
+            break
+    return spans
