@@ -298,3 +298,13 @@ def test_weights_that_layers_share_are_kept(cohort: Path, tmp_path: Path) -> Non
     image = np.ones((16, 16), np.float32)
     first, again = (taskgan.Restorer.from_folder(model, generator=g) for g in (tied, Smooth(width=1)))
     np.testing.assert_array_equal(first.restore(image), again.restore(image))
+
+
+def test_the_network_of_volumes_is_exported_and_trains_as_ones_own(cohort: Path, tmp_path: Path) -> None:
+    network = taskgan.VolumeUNet(in_channels=1, width=2, max_width=4)
+    degraded = torch.rand(1, 1, 3, 16, 16)
+    assert torch.equal(network(degraded), degraded)
+    changes = {"objective": "l1", "generator": {"dimensions": 3}, "data": {"patch": [8, 8, 2]}}
+    model = taskgan.train(recipe(**changes), cohort, tmp_path / "run", networks=taskgan.CustomNetworks(network))
+    restorer = taskgan.Restorer.from_folder(model, generator=network)
+    assert restorer.restore(np.ones((16, 16, 3), np.float32)).shape == (16, 16, 3)

@@ -164,12 +164,11 @@ def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None
     axes = recipe.data.axes
     shapes = [read_shape(pair.degraded, axes, series=pair.series("degraded"))[0] for pair in train]
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
-    if recipe.data.patch is not None:
-        height, width = min(height, recipe.data.patch[0]), min(width, recipe.data.patch[1])
-    if recipe.lambda_gan > 0 and not own and min(height, width) < 2**layers:
+    seen = [min(edges) for edges in zip((height, width), recipe.data.patch or (height, width), strict=False)]
+    if recipe.lambda_gan > 0 and not own and min(seen) < 2**layers:
         raise UserError(
-            f"the training slices of {train.source} are {height}×{width}, too small for a discriminator of {layers} "
-            f"layers: expected at least {2**layers}×{2**layers}, or fewer discriminator.widths"
+            f"the training slices of {train.source} are {seen[0]}×{seen[1]}, too small for a discriminator of "
+            f"{layers} layers: expected at least {2**layers}×{2**layers}, or fewer discriminator.widths"
         )
     shifts = {"data": recipe.data.augment.shift}
     if uses_task(recipe):
