@@ -91,8 +91,8 @@ def find_jobs(
     """List the images of files, folders and tables. Images are not opened here.
 
     A folder with a ``pairs.csv`` is that table; any other is searched (:mod:`taskgan.restore.search`) for NIfTI
-    files, or for photos where it has none, whose places below it are kept. A table's rows go to ``<case>.nii.gz``, photos to
-    ``<case>.png``, images of a BIDS data set to ``…_desc-taskgan_pet.nii.gz``.
+    files, or for photos where it has none, whose places below it are kept. A table's rows go to ``<case>.nii.gz``,
+    photos to ``<case>.png``, images of a BIDS data set to ``…_desc-taskgan_pet.nii.gz``.
 
     A model of several conditions makes of each row the one that its column says. Of images without such a column it
     makes all of them, each called ``<case>_<condition>.nii.gz``.
