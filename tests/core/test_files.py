@@ -16,6 +16,7 @@ from taskgan.core.files import (
     previous_folder,
     read_yaml,
     unescaped_cell,
+    usable_cores,
     value_digest,
     versions,
     write_json,
@@ -149,3 +150,8 @@ def test_a_field_is_no_formula_and_comes_back(text: str) -> None:
 def test_numbers_stay_and_control_characters_are_shown(tmp_path: Path) -> None:
     write_rows(tmp_path / "t.csv", ("a", "b"), [{"a": "-1.5e3", "b": -2}, {"a": "x\x1b[31m", "c": 1}])
     assert (tmp_path / "t.csv").read_text() == "a,b\n-1.5e3,-2\nx\\x1b[31m,\n"
+
+
+def test_cores_are_counted_where_the_system_does_not_say_which_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # macOS, Windows
+    assert usable_cores() == os.cpu_count()

@@ -1,8 +1,7 @@
 """The noise of a lower dose added to a standard-dose image: an approximation, for those who have no pairs.
 
-The noise of an iterative reconstruction is neither white nor of constant size. What is measured of the image
-itself is
-how large its noise is and how far it reaches; what is added is Poisson noise of the image's values, smoothed to
+The noise of an iterative reconstruction is neither white nor of constant size. What is measured of the image itself
+is how large its noise is and how far it reaches; what is added is Poisson noise of the image's values, smoothed to
 that reach, of the variance that the counts that are missing would have added. Bias at low counts, streaks and the
 reconstruction's own regularisation are not in it: a cohort that was made so says so.
 """
