@@ -17,7 +17,7 @@ from chaos.classes import INPUTS, TRIALS, read_inputs
 from chaos.trials import Bench, warm_up
 
 BATCH = 100  # damaged files for one reader in one child
-SHORT = {"kill": 45, "stop": 15, "full disk": 12, "together": 8, "damaged input of a command": 48, "inputs": 4400}
+SHORT = {"kill": 30, "stop": 15, "full disk": 15, "together": 8, "damaged input of a command": 30, "inputs": 2300}
 LONG = {
     "kill": 1200,
     "stop": 400,
