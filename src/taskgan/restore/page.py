@@ -2,7 +2,6 @@
 
 import io
 import textwrap
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
 from taskgan.images.dicom.derive import NOT_FOR_DIAGNOSIS, derived_uid
-from taskgan.images.dicom.frames import read_dataset
+from taskgan.images.dicom.frames import quiet, read_dataset
 from taskgan.images.dicom.series import SeriesFilter, find_series
 from taskgan.images.volumes import read_volume
 from taskgan.restore.inputs import Job
@@ -39,8 +38,7 @@ def write_page(job: Job) -> Path:
     x, y, _ = source.voxel_size
     document = _page(source.data, read_volume(job.target).data, text, y / x)
     path = job.target.with_name(f"{job.case}_page.dcm")
-    with atomic(path) as partial, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values of the source's that are sloppy
+    with atomic(path) as partial, quiet():
         _encapsulated(header, document).save_as(partial, enforce_file_format=True)
     return path
 

@@ -7,7 +7,6 @@ everywhere and another one others.
 import copy
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +19,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic_folder
 from taskgan.core.parse import error_text, quoted
 from taskgan.images.dicom.classic import as_classic
-from taskgan.images.dicom.frames import Frame, read_dataset
+from taskgan.images.dicom.frames import Frame, quiet, read_dataset
 from taskgan.images.dicom.series import ENHANCED_MR, MR, PT, Series
 
 MAKER = "taskgan"
@@ -100,8 +99,7 @@ def write_derived(folder: Path, series: Series, values: NDArray[np.float32], der
     for frame, plane in zip(series.frames, np.moveaxis(values, 2, 0), strict=True):
         dataset = derived_dataset(frame, plane.T, derivation, signed=signed)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of values of the source's that are sloppy
+            with quiet():
                 buffer = io.BytesIO()
                 dataset.save_as(buffer, enforce_file_format=True)
         except Exception as error:
@@ -122,8 +120,7 @@ def derived_dataset(frame: Frame, plane: NDArray[np.float32], derivation: Deriva
         signed: Whether values below 0 can be stored.
     """
     source = _header(frame)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         new = copy.deepcopy(source) if frame.index is None else as_classic(source, frame.index)
         _remove_untrue(new, frame)
         _set_pixels(new, plane, signed)

@@ -3,9 +3,11 @@
 import logging
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _HEADERS = 64 * 2**20  # bytes beside the pixels
 _CHUNK = 2**20
 _LONGEST_FIRST = 64  # bytes of the first element of a file without preamble
+_FILTERS = RLock()
 _NEEDED = "ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
 
 
@@ -175,6 +178,16 @@ def _frames(file: Path, dataset: Any) -> list[Frame]:
     return [_frame(file, dataset, index if several else None) for index in range(count)]
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings of pydicom's, of values that are sloppy and readable; one thread at a time, as Python's filters are
+    of the process.
+    """
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def read_dataset(file: Path, *, pixels: bool) -> Any:
     """Read a file.
 
@@ -190,8 +203,7 @@ def read_dataset(file: Path, *, pixels: bool) -> Any:
     # It warns of values that are sloppy and readable, twice; what matters of them is seen in the image.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             _check_inflated(file)
             return pydicom.dcmread(file, stop_before_pixels=not pixels, force=_lacks_preamble(file))
     except UserError:
@@ -232,8 +244,7 @@ def read_pixels(file: Path) -> NDArray[Any]:
     try:
         shape = tuple(int(getattr(dataset, name, 1) or 1) for name in ("Rows", "Columns", "NumberOfFrames"))
         check_voxels(file, shape)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return np.asarray(dataset.pixel_array)
     except UserError:
         raise
