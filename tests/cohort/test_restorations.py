@@ -79,7 +79,9 @@ def test_a_seed_is_a_number(fake_cohort: Path, tmp_path: Path) -> None:
     folder = make_restorations(tmp_path / "r", fake_cohort, "gan", blur(1))
     record = folder / "restored.yaml"
     record.write_text(record.read_text().replace("seed: 0", "seed: first"))
-    with pytest.raises(UserError, match=r"restored\.yaml has the seed 'first', expected a whole number"):
+    with pytest.raises(
+        UserError, match=r"restored\.yaml is not what taskgan writes: 1 problem\n  - seed: .*found 'first'"
+    ):
         find_restorations(folder, read_pairs(fake_cohort))
 
 

@@ -216,12 +216,12 @@ def photos() -> dict[str, tuple[bytes, str]]:
         "CMYK TIFF": (_saved(noise.convert("CMYK"), "TIFF"), "kind CMYK"),
         "animated PNG": (
             _saved(noise, "PNG", save_all=True, append_images=[noise.rotate(90)]),
-            "holds 2 images",
+            "",  # its first image
         ),
         "pages": (_saved(grey, "TIFF", save_all=True, append_images=[grey]), "holds 2 images"),
         "animated GIF": (
             _saved(grey, "GIF", save_all=True, append_images=[noise.convert("L")]),
-            "cannot be read",
+            "",
         ),
         "truncated PNG": (_saved(noise, "PNG")[:4000], "cannot be read as an image"),
         "truncated JPEG": (_saved(noise, "JPEG")[:900], "cannot be read as an image"),
@@ -242,7 +242,9 @@ def test_a_photo_gives_right_values_or_a_sentence(tmp_path: Path, kind: str) -> 
         return
     photo = read_photo(path)
     with Image.open(path) as image:
-        wanted = np.asarray(image if photo.bits == 16 else image.convert("RGB"), dtype=np.float32)
+        wanted = np.asarray(
+            image if photo.bits == 16 or photo.pixels.shape[2] == 1 else image.convert("RGB"), dtype=np.float32
+        )
     wanted = np.moveaxis(wanted[:, :, None] if wanted.ndim == 2 else wanted, 0, 1) / (2**photo.bits - 1)
     np.testing.assert_array_equal(photo.pixels, wanted)
 

@@ -65,7 +65,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "text": (folder / "text.nii", "cannot be read as NIfTI"),
         "short": (folder / "short.nii.gz", "cannot be read as NIfTI"),
         "gz": (folder / "gz.nii.gz", "cannot be read as NIfTI"),
-        "gif": (folder / "image.gif", "ends in .nii, .nii.gz, .png, .jpg"),
+        "gif": (folder / "image.gif", "image.gif cannot be read as PNG, JPEG, TIFF, BMP, WebP or GIF"),
         "absent": (folder / "absent.nii.gz", "does not exist"),
     }
 

@@ -195,7 +195,7 @@ def _damaged(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "folder.png").mkdir()
     return {
         "cut": (folder / "cut.png", "cut.png cannot be read as an image"),
-        "text": (folder / "text.jpg", "text.jpg cannot be read as PNG, JPEG, TIFF or BMP"),
+        "text": (folder / "text.jpg", "text.jpg cannot be read as PNG, JPEG, TIFF, BMP, WebP or GIF"),
         "empty": (folder / "empty.png", "cannot be read as PNG"),
         "ink": (folder / "ink.jpg", "of the kind CMYK, expected grey or RGB"),
         "float": (folder / "float.tif", "32 bits a channel, expected 8 or 16"),

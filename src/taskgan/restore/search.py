@@ -56,7 +56,8 @@ def search(place: Path, out: Path, suffix: str = "") -> list[Path]:
             say(f"warning: {place}: left out, {reason}: {truncated(names)}{more}")
     found = sorted(path for path in paths if path.is_file())
     if not found:
-        what = f"_{suffix} image, which the model restores" if suffix else "NIfTI image, no photo and no pairs.csv"
+        anything = "NIfTI image, no DICOM series, no photo and no pairs.csv"
+        what = f"_{suffix} image, which the model restores" if suffix else anything
         raise UserError(f"{place} holds no {what}")
     return found
 
