@@ -33,6 +33,8 @@ COMMANDS = {
     "simulate mr": _command(
         "simulate mr out --anatomy head.nii --subjects 9 --patients 0.67 --tumours 0.5 --workers 1", "head.nii"
     ),
+    "prepare pet": _command("prepare pet scans/table.csv out", "scans", "--seed 5"),
+    "prepare pairs": _command("prepare pairs scans/low scans/standard out", "scans", "--seed 5"),
     "prepare mr": _command("prepare mr export/table.csv out", "export", "--seed 5 --no-normalise"),
     "prepare lfw": _command("prepare lfw faces/lfw out --factor 2 --workers 1", "faces", "--size 20"),
     "prepare folder": _command(

@@ -52,10 +52,24 @@ def make(folder: Path) -> None:
         export.subject(f"P-{number}", number, polar=number != 1)
     export.table()
     small_lfw(folder / "faces")
+    _scans(folder / "scans")
     for number in range(6):
         place = folder / "photos" / f"s{number % 3}" / f"{number}.{('png', 'jpg', 'tif')[number % 3]}"
         place.parent.mkdir(parents=True, exist_ok=True)
         portrait(number, (24, 20, 3)).save(place)
+
+
+def _scans(folder: Path) -> None:
+    """Low and standard images of six subjects, and their table."""
+    rng = np.random.default_rng(0)
+    lines = ["subject,standard,low,label"]
+    for number in range(6):
+        clean = rng.gamma(2, 1, (16, 16, 4)).astype(np.float32)
+        for name, image in (("standard", clean), ("low", clean * rng.gamma(4, 0.25, clean.shape).astype(np.float32))):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(image, np.diag([2, 2, 2, 1])), folder / name / f"s{number}.nii.gz")
+        lines.append(f"s{number},standard/s{number}.nii.gz,low/s{number}.nii.gz,{number % 2}")
+    (folder / "table.csv").write_text("\n".join(lines) + "\n")
 
 
 def _head(path: Path) -> None:

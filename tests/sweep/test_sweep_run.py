@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.errors import Failed, UserError
 from taskgan.core.files import read_yaml, write_text
 from taskgan.recipe import read_recipe
@@ -65,7 +67,7 @@ def test_the_command_at_the_end_trains_the_chosen_setting(asked: SweepOptions, w
     words = shlex.split(read_yaml(asked.out / "sweep.yaml")["chosen"]["command"])
     assert words[:5] == ["taskgan", "train", "pet-demo", str(asked.cohort), "RUN"]
     assert set(words[5::2]) == {"--set"}
-    recipe = read_recipe(words[2], words[6::2])
+    recipe = resolved_recipe(read_recipe(words[2], words[6::2]), read_pairs(asked.cohort))
     run = next(
         row for row in table(asked) if row["setting"] == read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"]
     )
