@@ -2,12 +2,15 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from taskgan.cohort.conditions import with_condition_planes
+from taskgan.cohort.slices import with_neighbours
 from taskgan.networks.volume_unet import VolumeUNet
 
 Array = NDArray[np.float32]
@@ -84,3 +87,29 @@ def _spans(length: int, edge: int, reach: int, stride: int) -> list[tuple[slice,
         if stop == length:
             break
     return spans
+
+
+@dataclass(frozen=True)
+class SliceStack:
+    """The slices of a case (S, I, H, W), of which the last ``context`` channels are smoothed copies, and the
+    condition (K,) that is wanted."""
+
+    inputs: Array
+    neighbours: int
+    context: int
+    code: Array
+
+    def channels(self, index: int) -> Array:
+        """What the generator sees of one slice."""
+        slices = with_neighbours(self.inputs, index, self.neighbours, self.context)
+        return with_condition_planes(slices, self.code)
+
+    def volume(self) -> Array:
+        """What a generator of volumes sees (C, S, H, W)."""
+        return with_condition_planes(self.inputs.swapaxes(0, 1), self.code)
+
+    def keep_empty(self, restored: Array) -> Array:
+        """Restored slices (S, H, W), zero where all inputs of a slice are: nothing was measured there."""
+        measured = self.inputs[:, : self.inputs.shape[1] - self.context]  # copies of neighbours are not
+        filled = np.asarray(measured.any(axis=(1, 2, 3)))
+        return np.where(filled[:, None, None], restored, np.float32(0))

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from taskgan.cohort.conditions import one_hot, with_condition_planes
-from taskgan.cohort.slices import input_channels, to_volume, with_neighbours
+from taskgan.cohort.conditions import one_hot
+from taskgan.cohort.slices import input_channels, to_volume
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
-from taskgan.model.blocks import restore_blocks
+from taskgan.model.blocks import SliceStack, restore_blocks
 from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_model
 from taskgan.model.precision import Precision, bf16_is_native, fold_batch_norms, to_bf16
 from taskgan.networks.generator import UNet
@@ -181,10 +181,10 @@ class Restorer:
         stack = self._stack(inputs, condition)
         return self._restore(self._choose(stack)[0], stack)
 
-    def _stack(self, inputs: Array, condition: str) -> "_Stack":
-        return _Stack(inputs, self.data.neighbours, len(self.data.context), one_hot(condition, self.data))
+    def _stack(self, inputs: Array, condition: str) -> "SliceStack":
+        return SliceStack(inputs, self.data.neighbours, len(self.data.context), one_hot(condition, self.data))
 
-    def _restore(self, network: nn.Module, stack: "_Stack") -> Array:
+    def _restore(self, network: nn.Module, stack: "SliceStack") -> Array:
         with evaluating(network):
             if self.data.patch is not None:
                 restored = restore_blocks(network, stack.volume(), self._device)
@@ -266,7 +266,7 @@ class Restorer:
         stack = self._stack(inputs, condition)
         return self._sample(self._choose(stack)[0], stack, samples, seed)
 
-    def _sample(self, network: nn.Module, stack: "_Stack", samples: int, seed: int) -> tuple[Array, Array]:
+    def _sample(self, network: nn.Module, stack: "SliceStack", samples: int, seed: int) -> tuple[Array, Array]:
         mean = np.zeros((len(stack.inputs), *stack.inputs.shape[2:]), np.float64)
         spread = np.zeros_like(mean)
         with evaluating(network):
@@ -345,7 +345,7 @@ class Restorer:
             error=error,
         )
 
-    def _choose(self, stack: "_Stack") -> tuple[nn.Module, float | None]:
+    def _choose(self, stack: "SliceStack") -> tuple[nn.Module, float | None]:
         """The network for these inputs, and how far bfloat16 was found to be off where that was probed."""
         if self._small is None:
             return self._network, None
@@ -359,12 +359,12 @@ class Restorer:
         error /= max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
         return (self._small if error <= BF16_TOLERANCE else self._network), error
 
-    def _parts(self, network: nn.Module, stack: "_Stack") -> list[range]:
+    def _parts(self, network: nn.Module, stack: "SliceStack") -> list[range]:
         size, count = _BF16_BATCH if network is self._small else self.batch_size, len(stack.inputs)
         return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _run(
-        self, network: nn.Module, stack: "_Stack", part: range, z: Sequence[torch.Generator] | None = None
+        self, network: nn.Module, stack: "SliceStack", part: range, z: Sequence[torch.Generator] | None = None
     ) -> Array:
         filled = _BF16_BATCH - len(part) if network is self._small else 0
         places = [*part, *[part[-1]] * filled]
@@ -375,32 +375,6 @@ class Restorer:
         with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
             restored = network(images) if z is None else network(images, z)
         return np.asarray(restored[: len(part), 0].float().cpu().numpy())
-
-
-@dataclass(frozen=True)
-class _Stack:
-    """The slices of a case (S, I, H, W), of which the last ``context`` channels are smoothed copies, and the
-    condition (K,) that is wanted."""
-
-    inputs: Array
-    neighbours: int
-    context: int
-    code: Array
-
-    def channels(self, index: int) -> Array:
-        """What the generator sees of one slice."""
-        slices = with_neighbours(self.inputs, index, self.neighbours, self.context)
-        return with_condition_planes(slices, self.code)
-
-    def volume(self) -> Array:
-        """What a generator of volumes sees (C, S, H, W)."""
-        return with_condition_planes(self.inputs.swapaxes(0, 1), self.code)
-
-    def keep_empty(self, restored: Array) -> Array:
-        """Restored slices (S, H, W), zero where all inputs of a slice are: nothing was measured there."""
-        measured = self.inputs[:, : self.inputs.shape[1] - self.context]  # copies of neighbours are not
-        filled = np.asarray(measured.any(axis=(1, 2, 3)))
-        return np.where(filled[:, None, None], restored, np.float32(0))
 
 
 def _volume(image: NDArray[Any] | torch.Tensor) -> Array:
