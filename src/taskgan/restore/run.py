@@ -162,11 +162,16 @@ def restore(
         _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
-        for job in jobs if pdf else ():
-            say(f"{write_page(job)}: a page of {job.case}")
-        for job in jobs if suv else ():
-            say(suv_sentence(job))
+        _report_series(jobs, suv=suv, pdf=pdf)
     return out
+
+
+def _report_series(jobs: Sequence[Job], *, suv: bool, pdf: bool) -> None:
+    """What is asked for beside the images of DICOM series: a page in the study, body-weight SUV."""
+    for job in jobs if pdf else ():
+        say(f"{write_page(job)}: a page of {job.case}")
+    for job in jobs if suv else ():
+        say(suv_sentence(job))
 
 
 def _restore_jobs(
