@@ -121,7 +121,7 @@ class Checkerboard:
 
 @dataclass(frozen=True)
 class Lesions:
-    """What a matched filter finds, see :mod:`taskgan.evaluate.lesions`.
+    """What a matched filter finds, see :mod:`taskgan.judges.lesions`.
 
     Attributes:
         detectors: One for each condition.
@@ -152,7 +152,7 @@ class Lesions:
 
 @dataclass(frozen=True)
 class BackProjection:
-    """Whether an image, degraded again, gives the input, see :meth:`Degradation.consistency`.
+    """Whether an image, degraded again, gives the input, see ``Degradation.consistency``.
 
     Attributes:
         degradation: What made the inputs of the cohort.

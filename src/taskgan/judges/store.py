@@ -82,18 +82,18 @@ def recogniser_for(
         mark = fingerprint(rows, target.labels)
         resolved = Targets.for_table(target, rows).resolved(rows)
 
-        def slices(split: str) -> CleanSlices:
+        def _slices(split: str) -> CleanSlices:
             # Identities of training are numbered among themselves: they are T's classes.
             part = _part(rows, split)
             return clean_slices(part, data, mark, Targets.for_table(resolved, part))
 
         if settings.released:
-            recogniser = released_recogniser(settings, slices("val"), title=name, device=device, target=resolved)
+            recogniser = released_recogniser(settings, _slices("val"), title=name, device=device, target=resolved)
         else:
             recogniser = fit_recogniser(
                 settings,
-                slices("train"),
-                slices("val"),
+                _slices("train"),
+                _slices("val"),
                 title=name,
                 device=device,
                 target=resolved,

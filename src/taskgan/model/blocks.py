@@ -35,14 +35,14 @@ def restore_blocks(network: nn.Module, inputs: Array, device: torch.device) -> A
         (D, H, W) float32, network units.
     """
 
-    def restored(block: Array) -> Array:
+    def _restored(block: Array) -> Array:
         images = torch.from_numpy(np.ascontiguousarray(block))[None].to(device)
         with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
             return np.asarray(network(images)[0, 0].float().cpu().numpy())
 
     if not isinstance(network, VolumeUNet) or inputs[0].size <= WHOLE:
-        return restored(inputs)
-    return in_blocks(restored, inputs, edges=BLOCK, reach=network.reach, stride=network.stride)
+        return _restored(inputs)
+    return in_blocks(_restored, inputs, edges=BLOCK, reach=network.reach, stride=network.stride)
 
 
 def in_blocks(apply: Callable[[Array], Array], inputs: Array, *, edges: Sizes, reach: Sizes, stride: Sizes) -> Array:

@@ -40,6 +40,7 @@ _DECODERS = {  # transfer syntaxes by the start of their name, and what unpacks 
     "RLE": "dcmdrle",
 }
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_PREAMBLE, _MAGIC, _GROUP_LENGTH = 128, b"DICM", 12  # bytes before the file meta information (PS3.10, 7.1)
 _HEADERS = 64 * 2**20  # bytes beside the pixels
 _CHUNK = 2**20
 _LONGEST_FIRST = 64  # bytes of the first element of a file without preamble
@@ -214,16 +215,17 @@ def read_dataset(file: Path, *, pixels: bool) -> Any:
 
 def _check_inflated(file: Path) -> None:
     """Refuse a deflated data set that is larger than any image may be: pydicom unpacks it at once."""
-    from pydicom.filereader import _read_file_meta_info as read_meta
-    from pydicom.filereader import read_preamble
+    from pydicom.filereader import read_file_meta_info
 
     limit = 2 * max_voxels() + _HEADERS
     with file.open("rb") as handle:
-        if read_preamble(handle, force=True) is None:
+        handle.seek(_PREAMBLE)
+        if handle.read(len(_MAGIC)) != _MAGIC:
             return
-        meta: Any = read_meta(handle)
+        meta: Any = read_file_meta_info(file)
         if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:
             return
+        handle.seek(_PREAMBLE + len(_MAGIC) + _GROUP_LENGTH + int(meta.FileMetaInformationGroupLength))
         inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
         while size <= limit and (packed := inflate.unconsumed_tail or handle.read(_CHUNK)):
             size += len(inflate.decompress(packed, _CHUNK))
