@@ -116,10 +116,7 @@ def ways_to_hold_tof(repeats: int) -> None:
 
 def _torch(matrix: sparse.csr_array) -> torch.Tensor:
     return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr),
-        torch.from_numpy(matrix.indices),
-        torch.from_numpy(matrix.data),
-        matrix.shape,
+        torch.from_numpy(matrix.indptr), torch.from_numpy(matrix.indices), torch.from_numpy(matrix.data), matrix.shape
     )
 
 

@@ -112,11 +112,7 @@ def main() -> None:
         "shape": [256, 256, options.slices],
         "voxels_fitted": int((maps.t1 > 0).sum()),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "seconds": {
-            "fit": round(fitted_in, 1),
-            "fit_and_six_contrasts": round(seconds, 1),
-            "cpu": round(cpu, 1),
-        },
+        "seconds": {"fit": round(fitted_in, 1), "fit_and_six_contrasts": round(seconds, 1), "cpu": round(cpu, 1)},
         "baseline": {"sampled": len(at), "extrapolated_seconds": round(baseline)},
         "ratio": round(baseline / cpu),
         "peak_mb": {"images": round(before), "with_the_fit": round(peak_mb())},

@@ -39,9 +39,7 @@ def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memo
     )
     label = torch.arange(shape[0]) % 2
     return Batch(
-        inputs.to(device, memory_format=layout),
-        clean.to(device, memory_format=layout),
-        label.float().to(device),
+        inputs.to(device, memory_format=layout), clean.to(device, memory_format=layout), label.float().to(device)
     )
 
 

@@ -182,11 +182,7 @@ class Experiment:
         self.restored(run, run / "restored", "test")
         if not (run / "evaluation" / "summary.json").is_file():
             evaluate(
-                run / "restored",
-                self.table,
-                run / "evaluation",
-                recipe=self.reading(method, seed),
-                method=method,
+                run / "restored", self.table, run / "evaluation", recipe=self.reading(method, seed), method=method
             )
 
     def reading(self, method: str, seed: int) -> Recipe:

@@ -45,10 +45,7 @@ METHODS = {
     "task_gan_projected": Method(("objective=task_gan", PROJECTED), "sweep-task-gan"),
 }
 # Further reports: these two against each other, the first the baseline.
-BESIDE = {
-    "report-strong": ("gan_strong", "task_gan_strong"),
-    "report-projected": ("task_gan", "task_gan_projected"),
-}
+BESIDE = {"report-strong": ("gan_strong", "task_gan_strong"), "report-projected": ("task_gan", "task_gan_projected")}
 MU = "loss.mu_task=0.001,0.003,0.01,0.05,0.25"
 SWEEPS = {
     # Chooses nothing: it tells what λ costs. The smallest, which is L1, has the best PSNR and is read as well as any.

@@ -41,11 +41,7 @@ from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
 OUT = Path(__file__).parents[1] / "results" / "lfw-judges"
-KINDS = {
-    "clean": ("clean", "clean"),
-    "input": ("degraded", "degraded"),
-    "input beside clean": ("degraded", "clean"),
-}
+KINDS = {"clean": ("clean", "clean"), "input": ("degraded", "degraded"), "input beside clean": ("degraded", "clean")}
 FIELDS = (
     *("reader", "images", "pairs", "people", "auc", "auc_low", "auc_high"),
     *("lost", "lost_low", "lost_high", "equal_error_rate", "accuracy"),
@@ -157,10 +153,7 @@ def choose(folder: Path, pairs: int, images: int, out: Path) -> None:
     for name, setting, edge, made in variants():
         cut = {case: middle(values, edge) for case, values in whole.items()}
         reader = fit_photo_readers(
-            [partial(cut.__getitem__, case) for case in others],
-            {name: made},
-            (edge, edge),
-            people=len(others),
+            [partial(cut.__getitem__, case) for case in others], {name: made}, (edge, edge), people=len(others)
         )[name]
         seen = {case: reader.descriptor(cut[case]) for case in train.cases}
         near = -reader.distance(stacked(seen, train.first), stacked(seen, train.second))
@@ -181,12 +174,7 @@ def variants() -> Iterable[tuple[str, str, int, ReaderRecipe]]:
     yield "lbp", "one radius, 2", 128, replace(lbp, features=replace(lbp.features, radii=(2.0,)))
     yield "lbp", "7 regions", 128, replace(lbp, features=replace(lbp.features, regions=7))
     yield "lbp", "13 regions", 128, replace(lbp, features=replace(lbp.features, regions=13))
-    yield (
-        "eigenfaces",
-        "neighbourhood 4",
-        128,
-        replace(faces, features=replace(faces.features, neighbourhood=4.0)),
-    )
+    yield ("eigenfaces", "neighbourhood 4", 128, replace(faces, features=replace(faces.features, neighbourhood=4.0)))
     yield "eigenfaces", "200 components", 128, replace(faces, components=200)
     yield "eigenfaces", "edge 32", 128, replace(faces, features=replace(faces.features, edge=32))
 

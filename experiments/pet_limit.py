@@ -65,10 +65,7 @@ def limit(here: Experiment, split: str) -> None:
     found = readings(here, split)
     out = here.work / "limit"
     out.mkdir(exist_ok=True)
-    with (
-        atomic(out / f"slices-{split}.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as handle,
-    ):
+    with atomic(out / f"slices-{split}.csv") as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(FIELDS)
         writer.writerows(found)

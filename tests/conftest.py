@@ -72,12 +72,7 @@ def write_contrasts(
             }
             for label, contrast in enumerate(contrasts):
                 clean = disc * (1 + label * (radius < 0.4)) + 0.01 * scale * rng.random(disc.shape)
-                row = {
-                    "case": f"{subject}_{contrast}",
-                    "subject": subject,
-                    "split": split,
-                    "contrast": contrast,
-                }
+                row = {"case": f"{subject}_{contrast}", "subject": subject, "split": split, "contrast": contrast}
                 rows.append(row | inputs | {"clean": save(f"{subject}_{contrast}.nii", clean), "label": label})
     with (folder / "pairs.csv").open("w", newline="") as handle:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]))

@@ -98,8 +98,7 @@ def test_what_a_document_shows_is_found_wherever_it_stands(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "error"),
-    [(("trian", "x"), "no command 'trian'"), (("prepare", "nothing"), "no command 'nothing'")],
+    ("words", "error"), [(("trian", "x"), "no command 'trian'"), (("prepare", "nothing"), "no command 'nothing'")]
 )
 def test_a_command_that_does_not_exist_is_noticed(words: tuple[str, ...], error: str) -> None:
     with pytest.raises(AssertionError, match=error):

@@ -24,10 +24,7 @@ Network = Callable[..., nn.Module]
 TINY: dict[str, Any] = {
     "generator": {"width": 4, "max_width": 8, "depth": 3, "norm": "instance", "dropout_layers": 1},
     "discriminator": {"widths": [4, 8], "norm": "instance"},
-    "task": {
-        "training": "joint",
-        "pretrain": {"network": "resnet10", "width": 4, "steps": 2, "batch_size": 4},
-    },
+    "task": {"training": "joint", "pretrain": {"network": "resnet10", "width": 4, "steps": 2, "batch_size": 4}},
     "judge": {"network": "convnet", "width": 4, "steps": 2, "batch_size": 4, "seed": 1000},
     "loss": {"lambda_gan": 0.1, "mu_task": 0.1},
     "optimiser": {"steps": 2, "batch_size": 2, "lr": 1e-3, "ema": 0.9},
@@ -240,11 +237,7 @@ def test_networks_of_ones_own_train_resume_and_restore(
         ({}, {"discriminator": Reads(1)}, r"discriminator Reads gives \(2, 1\), expected a tensor \(2,\)"),
         ({}, {"task": Reads()}, r"task Reads gives \(2,\), expected a tensor \(2, 1\)"),
         ({}, {"task": Smooth()}, "expected a tuple of its answer and its features"),
-        (
-            {},
-            {"generator": nn.Conv2d(1, 1, 3)},
-            r"gives \(2, 1, 14, 14\), expected a tensor \(2, 1, 16, 16\)",
-        ),
+        ({}, {"generator": nn.Conv2d(1, 1, 3)}, r"gives \(2, 1, 14, 14\), expected a tensor \(2, 1, 16, 16\)"),
     ],
 )
 def test_a_network_that_breaks_its_contract_is_refused_before_anything_is_written(

@@ -71,10 +71,7 @@ def test_the_documents_lines_run_on_a_users_own_files(exported: Path) -> None:
     for name in ("pet-demo", "pet"):  # a file of that name goes before the shipped recipe
         (exported / name).write_text(yaml.safe_dump(small))
     (exported / "COHORT").symlink_to(exported)
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=exported, env=environment, capture_output=True, text=True, timeout=300)

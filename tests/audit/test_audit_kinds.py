@@ -157,10 +157,7 @@ def test_masks_are_compared_by_overlap_and_volume(place: Path, tmp_path: Path) -
 def test_the_classes_are_called_by_the_column_that_names_them(place: Path) -> None:
     pairs = read_pairs(place / "cohort")
     assert class_names(Target(kind="multi_class", classes=3), pairs) == ("dark", "grey", "bright")
-    assert class_names(Target(kind="multi_class", classes=2, labels=("odd",)), pairs) == (
-        "class 0",
-        "class 1",
-    )
+    assert class_names(Target(kind="multi_class", classes=2, labels=("odd",)), pairs) == ("class 0", "class 1")
 
 
 def test_nobody_is_compared_with_himself(place: Path, tmp_path: Path) -> None:

@@ -99,11 +99,7 @@ def test_misuse_is_a_sentence(foreign: Path) -> None:
     (foreign / "header.csv").write_text("subject,label\n")
     with pytest.raises(UserError, match=r"has a header but no rows"):
         from_folders(**of(foreign, labels=foreign / "header.csv"))
-    bad = [
-        {"subject": "test00", "label": 2},
-        {"subject": "test00", "label": 0},
-        {"subject": "", "label": "x"},
-    ]
+    bad = [{"subject": "test00", "label": 2}, {"subject": "test00", "label": 0}, {"subject": "", "label": "x"}]
     with pytest.raises(Problems, match=r"(?s)label '2', expected 0 or 1.*repeats the subject test00.*has no subject"):
         from_folders(**of(foreign, labels=write_labels(foreign / "b.csv", bad)))
     other = write_labels(foreign / "c.csv", [{"subject": "nobody", "label": 1}])

@@ -28,11 +28,7 @@ def evaluations(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_evaluation_gives_the_readings_that_an_audit_makes(
-    evaluations: Path,
-    discs: Path,
-    audited: Audit,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    evaluations: Path, discs: Path, audited: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = from_evaluation(evaluations / "erased", against=[evaluations / "kept"])
     judges = train_judges(inputs, discs / "store")

@@ -132,9 +132,7 @@ def _marks_of(rows: Pairs, case: str) -> tuple[tuple[str, ...], tuple[str, ...]]
     return subject_digests(one), image_digests(one)
 
 
-def test_who_cannot_say_on_whom_it_was_trained_is_taken_on_trust_and_this_is_said(
-    inputs: AuditInputs,
-) -> None:
+def test_who_cannot_say_on_whom_it_was_trained_is_taken_on_trust_and_this_is_said(inputs: AuditInputs) -> None:
     [note] = check_subjects(inputs)
     assert note.startswith("nothing says on whom kept was trained")
 

@@ -11,16 +11,7 @@ from pathlib import Path
 
 from chaos.commands import COMMANDS, Command
 from chaos.readers import READERS, inputs
-from chaos.trials import (
-    LIMIT_S,
-    Bench,
-    Child,
-    command_line,
-    finishes,
-    remove,
-    sentence_problem,
-    wrong_marks,
-)
+from chaos.trials import LIMIT_S, Bench, Child, command_line, finishes, remove, sentence_problem, wrong_marks
 
 Trial = Callable[[Bench, str, int], str | None]
 """Called with a name and a number; gives what is wrong, empty where nothing is, None where it does not count."""

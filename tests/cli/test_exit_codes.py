@@ -45,11 +45,7 @@ def ends(error: BaseException | None, monkeypatch: pytest.MonkeyPatch, *, gives:
     ids=lambda value: type(value).__name__,
 )
 def test_work_that_failed_is_a_sentence_and_exit_code_3(
-    error: BaseException,
-    code: int,
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    error: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ends(error, monkeypatch) == code
     assert capsys.readouterr().err.startswith(message)

@@ -60,10 +60,7 @@ def _remove(folder: Path, name: str) -> None:
 
 
 CASES: dict[str, tuple[Callable[[Path, list[Row]], None], str]] = {
-    "missing file": (
-        lambda f, r: _remove(f, "b_clean.nii.gz"),
-        r"row 3 \(case b\).*b_clean.nii.gz does not exist",
-    ),
+    "missing file": (lambda f, r: _remove(f, "b_clean.nii.gz"), r"row 3 \(case b\).*b_clean.nii.gz does not exist"),
     "missing test file": (lambda f, r: _remove(f, "d_degraded.nii.gz"), r"row 5 \(case d\).*does not exist"),
     "unreadable file": (
         lambda f, r: (f / "a_degraded.nii.gz").write_bytes(b"not an image") and None,
@@ -100,10 +97,7 @@ CASES: dict[str, tuple[Callable[[Path, list[Row]], None], str]] = {
         r"row 4 \(case c\) puts subject sub-a into split 'val', row 2 into 'train'",
     ),
     "missing label": (lambda f, r: r[1].update(label=""), r"row 3 \(case b\) has no label"),
-    "label that is no class": (
-        lambda f, r: r[1].update(label=3),
-        r"row 3 \(case b\) has label 3, expected 0 or 1",
-    ),
+    "label that is no class": (lambda f, r: r[1].update(label=3), r"row 3 \(case b\) has label 3, expected 0 or 1"),
     "constant label": (lambda f, r: r[1].update(label=0), "every training row has label 0"),
     "subject with two labels": (
         lambda f, r: r[1].update(subject="sub-a"),

@@ -37,16 +37,7 @@ def test_a_turn_is_one_epoch_of_the_conditions_slices() -> None:
 
 def test_a_turn_can_be_given_and_is_cut_where_the_phase_ends() -> None:
     course = ConditionSchedule([phase("turns", 5, conditions="in_turn", turn=2), phase("mixed", 3)], SIZES, 4)
-    assert [course.condition_at(step)[0] for step in range(8)] == [
-        ("A",),
-        ("A",),
-        ("B",),
-        ("B",),
-        ("C",),
-        (),
-        (),
-        (),
-    ]
+    assert [course.condition_at(step)[0] for step in range(8)] == [("A",), ("A",), ("B",), ("B",), ("C",), (), (), ()]
 
 
 def test_every_key_goes_on_where_it_stopped_also_in_a_later_phase() -> None:

@@ -129,10 +129,7 @@ def test_degraded_and_clean_are_changed_alike(tmp_path: Path) -> None:
     ramp = np.arange(36.0).reshape(6, 6, 1) * np.ones((1, 1, 2)) + 1
     for k in range(2):
         for name in ("degraded", "clean"):
-            nib.save(
-                nib.Nifti1Image(ramp.astype(np.float32), np.diag([2, 2, 3, 1.0])),
-                tmp_path / f"c{k}_{name}.nii",
-            )
+            nib.save(nib.Nifti1Image(ramp.astype(np.float32), np.diag([2, 2, 3, 1.0])), tmp_path / f"c{k}_{name}.nii")
     data = Data(augment=Augment(flip=True, shift=2))
     steps = Steps(TrainingSlices(pairs, data), data, batch_size=8, seed=0)
     drawn = [steps[k] for k in range(4)]

@@ -74,17 +74,7 @@ def test_restoring_needs_only_case_and_degraded(tmp_path: Path) -> None:
 
 
 def test_written_tables_read_back(tmp_path: Path) -> None:
-    rows = [
-        {
-            "case": "a",
-            "subject": "s",
-            "split": "val",
-            "degraded": "x",
-            "clean": "y",
-            "label": 0,
-            "note": "a,b",
-        }
-    ]
+    rows = [{"case": "a", "subject": "s", "split": "val", "degraded": "x", "clean": "y", "label": 0, "note": "a,b"}]
     write_pairs(tmp_path / "pairs.csv", rows)
     assert next(iter(read_pairs(tmp_path))).columns["note"] == "a,b"
 

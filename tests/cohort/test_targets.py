@@ -193,11 +193,7 @@ WRONG: dict[str, tuple[Target, dict[str, Any], str]] = {
     "lost mask": (MASKS, {"lesion": "gone.nii"}, r"row 2 \(case c0\).*gone.nii does not exist"),
     "mask on another grid": (MASKS, {"lesion": "moved.nii"}, r"moved.nii has another affine"),
     "mask of another size": (MASKS, {"lesion": "small.nii"}, r"small.nii has shape 6×5×2, expected 6×5×3"),
-    "values that are no classes": (
-        MASKS,
-        {"lesion": "0_clean.nii"},
-        r"0_clean.nii holds the values .*expected",
-    ),
+    "values that are no classes": (MASKS, {"lesion": "0_clean.nii"}, r"0_clean.nii holds the values .*expected"),
 }
 
 

@@ -74,11 +74,7 @@ def write(folder: Path, subjects: int = 4, depth: int = 3) -> Pairs:
     for k in range(subjects):
         clean = np.ones((6, 5, depth)) * (k + 1 + np.arange(depth) / 10)
         row: dict[str, object] = {"case": f"c{k}", "subject": f"s{k}", "split": "train", "label": k % 2}
-        for name, image in (
-            ("degraded", 2 * clean),
-            ("clean", clean),
-            ("t1", -(k + 1) * np.ones_like(clean)),
-        ):
+        for name, image in (("degraded", 2 * clean), ("clean", clean), ("t1", -(k + 1) * np.ones_like(clean))):
             row[name] = f"c{k}_{name}.nii"
             nib.save(nib.Nifti1Image(image.astype(np.float32), np.eye(4)), folder / str(row[name]))
         rows.append(row)

@@ -14,10 +14,7 @@ def test_what_torch_itself_raises_is_known() -> None:
     ("error", "expected"),
     [
         (MemoryError(), "out of memory"),
-        (
-            MemoryError("Unable to allocate 2.0 TiB for an array"),
-            "out of memory (unable to allocate 2.0 TiB)",
-        ),
+        (MemoryError("Unable to allocate 2.0 TiB for an array"), "out of memory (unable to allocate 2.0 TiB)"),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. Of the allocated memory …"),
             "out of memory (tried to allocate 20.00 MiB)",

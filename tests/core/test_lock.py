@@ -30,10 +30,7 @@ def hold(folder: Path, how: str = "") -> subprocess.Popen[str]:
     """Another process that holds the lock of a folder until its input is closed."""
     script = _HOLDER.replace("(Path(sys.argv[1]))", f"(Path(sys.argv[1]), {how})", 1)
     other = subprocess.Popen(
-        [sys.executable, "-c", script, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", script, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
@@ -58,10 +55,7 @@ def test_who_waits_gets_it_afterwards(tmp_path: Path, capsys: pytest.CaptureFixt
     other = hold(tmp_path)
     script = _HOLDER.replace("(Path(sys.argv[1]))", "(Path(sys.argv[1]), wait=True)", 1)
     waiting = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     )
     assert waiting.stdout is not None
     assert "waiting for" in waiting.stdout.readline()

@@ -77,8 +77,7 @@ def test_a_byte_order_mark_is_no_error_and_16_mib_are_the_most(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "value",
-    ["true", "5", "0x_", "2024-02-30", "[" * 900, "9" * 5000, "&a [*a]", "'" + "x" * 10**6 + "'", "{}"],
+    "value", ["true", "5", "0x_", "2024-02-30", "[" * 900, "9" * 5000, "&a [*a]", "'" + "x" * 10**6 + "'", "{}"]
 )
 @pytest.mark.parametrize("key", ["schedule", "loss.mu_task", "data", "schedule.0.steps", "a.b.c"])
 def test_what_set_is_given_ends_in_a_recipe_or_in_short_sentences(key: str, value: str) -> None:
@@ -121,9 +120,7 @@ _SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**100), 2**100), st.floats(), st.dates(), st.text(max_size=8)
 )
 _VALUES = st.recursive(
-    _SCALARS,
-    lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=5), v, max_size=4),
-    max_leaves=12,
+    _SCALARS, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=5), v, max_size=4), max_leaves=12
 )
 
 

@@ -22,9 +22,6 @@ def test_overrides_reach_into_phases(tmp_path: Path) -> None:
     made = read_recipe(path, ["schedule.1.steps=7"])
     assert [phase.steps for phase in made.schedule] == [5, 7]
     assert made.optimiser.steps == 12
-    for override, said in (
-        ("schedule.2.steps=1", "'2' is no item of a list of 2"),
-        ("schedule.x=1", "'x' is no"),
-    ):
+    for override, said in (("schedule.2.steps=1", "'2' is no item of a list of 2"), ("schedule.x=1", "'x' is no")):
         with pytest.raises(UserError, match=said):
             read_recipe(path, [override])

@@ -98,12 +98,7 @@ def test_damaged_curves_are_gone_on_from_or_named(tmp_path: Path) -> None:
             MetricsLogger(tmp_path, 5)
 
 
-@settings(
-    max_examples=100,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.text(alphabet='ab,"\n\r;1.e\0\u00b2 ', max_size=60))
 def test_any_table_is_rows_or_a_sentence(tmp_path: Path, raw: str) -> None:
     path = tmp_path / "mine.csv"

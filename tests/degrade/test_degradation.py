@@ -40,9 +40,7 @@ def test_the_operator_is_linear_and_its_adjoint_is_its_adjoint(
 
 
 @pytest.mark.parametrize("shape", [(40, 32), (41, 30), (40, 32, 3), (250, 250)])
-def test_the_low_resolution_image_is_found_again_and_the_clean_image_agrees_with_it(
-    shape: tuple[int, ...],
-) -> None:
+def test_the_low_resolution_image_is_found_again_and_the_clean_image_agrees_with_it(shape: tuple[int, ...]) -> None:
     a, clean = Degradation(SUPER), face(shape)
     degraded = a.apply(clean)
     assert degraded.shape == shape

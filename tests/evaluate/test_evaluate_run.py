@@ -7,16 +7,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from fake_cohort import (
-    AFFINE,
-    CORTEX,
-    REFERENCE,
-    StubReader,
-    blur,
-    make_cohort,
-    make_restorations,
-    shrink,
-)
+from fake_cohort import AFFINE, CORTEX, REFERENCE, StubReader, blur, make_cohort, make_restorations, shrink
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.artefact import commit, verify
 from taskgan.core.errors import UserError

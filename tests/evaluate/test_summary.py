@@ -14,11 +14,7 @@ def table(*rows: dict[str, object]) -> pd.DataFrame:
 
 
 def read(case: str, label: int, score: float, **more: object) -> dict[str, object]:
-    judged = {
-        "judge_probability": score,
-        "judge_decision": int(score >= 0.5),
-        "judge_mae": abs(score - label),
-    }
+    judged = {"judge_probability": score, "judge_decision": int(score >= 0.5), "judge_mae": abs(score - label)}
     return {"case": case, "subject": case.split("_")[0], "label": label, "method": "m", **judged, **more}
 
 
@@ -64,9 +60,7 @@ def test_unknown_labels_leave_no_error_but_an_mae_of_nothing() -> None:
 
 def test_the_summary_is_plain_and_has_no_nan() -> None:
     frame = table(
-        read("a", 1, 0.9, psnr=30.0, method="clean"),
-        read("a", 1, 0.9, psnr=np.inf),
-        read("b", 0, 0.1, psnr=20.0),
+        read("a", 1, 0.9, psnr=30.0, method="clean"), read("a", 1, 0.9, psnr=np.inf), read("b", 0, 0.1, psnr=20.0)
     )
     found = summarise(frame)
     assert found["m"]["quality"]["psnr"]["estimate"] == 20.0

@@ -26,9 +26,7 @@ def test_all_objectives_start_at_the_same_place(short: dict[Method, ObjectiveRes
     assert not np.allclose(first[0][:, 0], first[0][:, 1])  # seeds differ
 
 
-def test_what_comes_out_of_training_is_in_the_order_of_the_paper(
-    short: dict[Method, ObjectiveResult],
-) -> None:
+def test_what_comes_out_of_training_is_in_the_order_of_the_paper(short: dict[Method, ObjectiveResult]) -> None:
     found = {m: o.measures for m, o in short.items()}
     assert found["l1"].shrinkage.estimate < 0.97
     assert found["task_gan"].flips.estimate < found["gan"].flips.estimate

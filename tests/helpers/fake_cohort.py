@@ -138,12 +138,6 @@ def make_restorations(
         listed.append(f"{row['case']},{name}")
     if described:
         (folder / "restored.csv").write_text("case,restored\n" + "\n".join(listed) + "\n")
-        record = {
-            "method": method,
-            "seed": seed,
-            "fold": 0,
-            "model": f"runs/{method}/model",
-            "checksum": "ab" * 32,
-        }
+        record = {"method": method, "seed": seed, "fold": 0, "model": f"runs/{method}/model", "checksum": "ab" * 32}
         write_yaml(folder / "restored.yaml", record)
     return folder

@@ -16,8 +16,7 @@ from taskgan.recipe import Data, Recipe, Task
 
 CONTRASTS = ("T1w", "T2-FLAIR")
 RECIPE = Recipe(
-    data=Data(condition="contrast", conditions=CONTRASTS),
-    task=Task(kind="multi_class", classes=len(CONTRASTS)),
+    data=Data(condition="contrast", conditions=CONTRASTS), task=Task(kind="multi_class", classes=len(CONTRASTS))
 )
 Change = Callable[[Array, dict[str, Array], str, np.random.Generator], Array]
 
@@ -115,13 +114,7 @@ def confused(noise: float) -> Change:
 
 
 def restore_contrasts(
-    folder: Path,
-    cohort: Path,
-    method: str,
-    change: Change,
-    *,
-    seed: int = 0,
-    contrasts: Sequence[str] = CONTRASTS,
+    folder: Path, cohort: Path, method: str, change: Change, *, seed: int = 0, contrasts: Sequence[str] = CONTRASTS
 ) -> Path:
     """Restore the test cases by changing their clean images."""
     rng = np.random.default_rng([seed, sum(method.encode())])

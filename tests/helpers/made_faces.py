@@ -91,19 +91,12 @@ def make_faces(
         record = {
             "method": method,
             "seed": seed,
-            "property": {
-                "kind": "embedding",
-                "labels": ["subject"],
-                "measure": ["distance", MEASURE],
-            },
+            "property": {"kind": "embedding", "labels": ["subject"], "measure": ["distance", MEASURE]},
             "settings": {"suvr_cut": 1.38},
             "readers": {"judge": {"network": "gradients", "checksum": "1" * 64}},
         }
         if verification:
-            told = {
-                "judge": {"auc": {"estimate": 0.91}},
-                "lbp": {"checksum": "2" * 64, "auc": {"estimate": 0.8}},
-            }
+            told = {"judge": {"auc": {"estimate": 0.91}}, "lbp": {"checksum": "2" * 64, "auc": {"estimate": 0.8}}}
             record["verification"] = {"readers": told}
         write_yaml(folder / "evaluation.yaml", record)
         if verification:

@@ -10,11 +10,7 @@ VOXEL = (2.0, 2.0, 5.0)
 AFFINE = np.diag([*VOXEL, 1.0])
 Array = NDArray[Any]
 # Signal of white, grey, CSF and lesion; skull and scalp are as white.
-SIGNALS = {
-    "T1w": (1.0, 0.75, 0.3, 0.85),
-    "T2w": (1.0, 1.5, 3.0, 1.9),
-    "T2-FLAIR": (1.0, 1.2, 0.1, 1.6),
-}
+SIGNALS = {"T1w": (1.0, 0.75, 0.3, 0.85), "T2w": (1.0, 1.5, 3.0, 1.9), "T2-FLAIR": (1.0, 1.2, 0.1, 1.6)}
 
 
 def brain_masks(lesions: int, rng: np.random.Generator) -> dict[str, Array]:

@@ -38,12 +38,7 @@ def write_pth(path: Path, layers: dict[str, tuple[Array, Array]], *, legacy: boo
 
 
 def write_mat(
-    path: Path,
-    layers: dict[str, tuple[Array, Array]],
-    *,
-    mean: Any = MEAN,
-    old: bool = False,
-    in_net: bool = False,
+    path: Path, layers: dict[str, tuple[Array, Array]], *, mean: Any = MEAN, old: bool = False, in_net: bool = False
 ) -> Path:
     """A MatConvNet simple network; fully connected layers are convolutions of 7×7 and 1×1 there."""
     cells = []
@@ -145,12 +140,7 @@ class Torch7Writer:
 
 
 def write_t7(
-    path: Path,
-    layers: dict[str, tuple[Array, Array]],
-    *,
-    flat: bool = True,
-    kind: str = "Float",
-    head: str = "nn",
+    path: Path, layers: dict[str, tuple[Array, Array]], *, flat: bool = True, kind: str = "Float", head: str = "nn"
 ) -> Path:
     """An ``nn.Sequential`` with the layers between that have no weights; it sees blue first, as the released file."""
     writer = Torch7Writer()

@@ -219,10 +219,7 @@ def photos() -> dict[str, tuple[bytes, str]]:
             "",  # its first image
         ),
         "pages": (_saved(grey, "TIFF", save_all=True, append_images=[grey]), "holds 2 images"),
-        "animated GIF": (
-            _saved(grey, "GIF", save_all=True, append_images=[noise.convert("L")]),
-            "",
-        ),
+        "animated GIF": (_saved(grey, "GIF", save_all=True, append_images=[noise.convert("L")]), ""),
         "truncated PNG": (_saved(noise, "PNG")[:4000], "cannot be read as an image"),
         "truncated JPEG": (_saved(noise, "JPEG")[:900], "cannot be read as an image"),
         "truncated TIFF": (_saved(noise, "TIFF")[:4000], "cannot be read as an image"),
@@ -258,25 +255,10 @@ def message_of(call: Callable[[], object]) -> str:
     return ""
 
 
-_FIELDS = (
-    "dim",
-    "pixdim",
-    "datatype",
-    "bitpix",
-    "vox_offset",
-    "scl_slope",
-    "scl_inter",
-    "magic",
-    "sizeof_hdr",
-)
+_FIELDS = ("dim", "pixdim", "datatype", "bitpix", "vox_offset", "scl_slope", "scl_inter", "magic", "sizeof_hdr")
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_header_gives_values_or_a_sentence(tmp_path: Path, data: st.DataObject) -> None:
     raw = bytearray(nifti((4, 5, 6), bytes(120)))
@@ -294,12 +276,7 @@ def test_a_damaged_header_gives_values_or_a_sentence(tmp_path: Path, data: st.Da
     assert len(said) < len(str(path)) + 500
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(["PNG", "JPEG", "TIFF", "BMP"]), data=st.data())
 def test_a_damaged_photo_gives_values_or_a_sentence(tmp_path: Path, kind: str, data: st.DataObject) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))

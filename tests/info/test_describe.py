@@ -44,10 +44,7 @@ def test_what_is_nothing_of_ours_is_one_sentence(tmp_path: Path, name: str) -> N
 
 
 def test_the_limits_of_a_model_are_not_cut_short(tmp_path: Path) -> None:
-    limits = [
-        "Not a medical device and not validated for diagnosis.",
-        "A restored image can read differently.",
-    ]
+    limits = ["Not a medical device and not validated for diagnosis.", "A restored image can read differently."]
     write_yaml(tmp_path / "model.yaml", {"limits": limits})
     assert all(limit in describe(tmp_path) for limit in limits)
 
@@ -57,10 +54,7 @@ def test_a_table_of_another_name_is_a_cohort_too(tmp_path: Path) -> None:
     assert "1 pairs of 1 subjects" in describe(tmp_path / "mine.csv")
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("recipe.yaml", "optimiser: 3"), ("pairs.csv", "case,degraded\na,x\n")],
-)
+@pytest.mark.parametrize(("name", "text"), [("recipe.yaml", "optimiser: 3"), ("pairs.csv", "case,degraded\na,x\n")])
 def test_odd_contents_do_not_break_it(tmp_path: Path, name: str, text: str) -> None:
     write_text(tmp_path / name, text)
     write_text(tmp_path / "cohort.yaml", "measured: 3\nsettings: [1]\n")

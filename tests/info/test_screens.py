@@ -75,11 +75,7 @@ def run(folder: Path) -> None:
     text = "step,pixel,adversarial,val_psnr\n100,0.5,0.3,26.5\n200,0.25,0.31,27.1\n220,0.2,0.3,\n"
     write_text(folder / "metrics.csv", text)
     about = {"status": "training", "cohort": {"name": "mine", "subjects": {"train": 24, "val": 6}}}
-    about |= {
-        "device": "cuda: H100",
-        "machine": {"precision": "bf16"},
-        "command": "taskgan train pet mine run",
-    }
+    about |= {"device": "cuda: H100", "machine": {"precision": "bf16"}, "command": "taskgan train pet mine run"}
     write_yaml(folder / "run.yaml", about)
 
 
@@ -90,32 +86,17 @@ def finished(folder: Path) -> None:
 
 
 def model(folder: Path) -> None:
-    seen = {
-        "cohort": "mine",
-        "subjects": 24,
-        "voxel_size": [[2, 2], [2, 2], [5.2, 5.5]],
-        "people": ["x"] * 48,
-    }
+    seen = {"cohort": "mine", "subjects": 24, "voxel_size": [[2, 2], [2, 2], [5.2, 5.5]], "people": ["x"] * 48}
     task = {"kind": "regression", "labels": ["age"], "pretrain": {"steps": 400}}
     measured = {"val_psnr": 27.1}
-    card = {
-        "name": "gan-seed1",
-        "objective": "gan",
-        "step": 800,
-        "seen": seen,
-        "task": task,
-        "measured": measured,
-    }
+    card = {"name": "gan-seed1", "objective": "gan", "step": 800, "seen": seen, "task": task, "measured": measured}
     write_yaml(folder / "model.yaml", {**card, "intended_use": SENTENCE, "limits": [SENTENCE] * 5})
 
 
 def recogniser(folder: Path) -> None:
     record = {"title": "judge", "settings": {"network": "convnet", "seed": 1000}, "step": 350}
     who = {"training_subjects": ["a", "b", "c"], "validation_subjects": ["d"]}
-    kind = {
-        "target": {"kind": "binary", "labels": []},
-        "validation": {"slice_mae": 0.12345, "outputs": {"0": 1}},
-    }
+    kind = {"target": {"kind": "binary", "labels": []}, "validation": {"slice_mae": 0.12345, "outputs": {"0": 1}}}
     write_yaml(folder / "recogniser.yaml", record | who | kind)
 
 
@@ -181,12 +162,7 @@ def cohort(folder: Path) -> None:
 
 
 TOLD: dict[Callable[[Path], None], list[str]] = {
-    cohort: [
-        "20 pairs of 10 subjects",
-        "contrast 5 × 0, 5 × 1",
-        "22.12 ± 1",
-        "next         taskgan train RECIPE",
-    ],
+    cohort: ["20 pairs of 10 subjects", "contrast 5 × 0, 5 × 1", "22.12 ± 1", "next         taskgan train RECIPE"],
     run: [
         "objective gan, seed 1, training",
         "220 of 900",
@@ -196,18 +172,8 @@ TOLD: dict[Callable[[Path], None], list[str]] = {
         "next         taskgan train pet mine run (goes on where it was)",
     ],
     finished: ["220 of 900, best validation PSNR 27.12 dB at step 800", "next         taskgan restore "],
-    model: [
-        "24 subjects, voxels 2 × 2 × 5.2 to 5.5 mm",
-        "regression (column age)",
-        "val_psnr 27.1",
-        "restore ",
-    ],
-    recogniser: [
-        "judge, convnet with seed 1000",
-        "3 subjects, stopped by 1 others at step 350",
-        "0.1235",
-        "audit",
-    ],
+    model: ["24 subjects, voxels 2 × 2 × 5.2 to 5.5 mm", "regression (column age)", "val_psnr 27.1", "restore "],
+    recogniser: ["judge, convnet with seed 1000", "3 subjects, stopped by 1 others at step 350", "0.1235", "audit"],
     restored: ["12 images by gan, complete", "gan-seed1", "next         taskgan evaluate "],
     sweep: [
         "1 begun, 30 finished, 1 diverged",

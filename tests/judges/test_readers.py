@@ -53,8 +53,7 @@ def test_a_t_that_the_run_taught_itself_is_taught_anew_and_says_so_once(
     taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = Recipe(
-        task=Task(pretrain=RecogniserSettings(width=2, steps=0)),
-        judge=RecogniserSettings(network="convnet", seed=1),
+        task=Task(pretrain=RecogniserSettings(width=2, steps=0)), judge=RecogniserSettings(network="convnet", seed=1)
     )
     monkeypatch.setattr(room, "recogniser_for", lambda *args, **named: None)
     first = default_readers(read_pairs(taught), recipe, tmp_path)

@@ -4,14 +4,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 from scipy.stats import ortho_group, spearmanr
 
-from taskgan.metrics.geometry import (
-    FeatureMapping,
-    hits,
-    rank_correlation,
-    retrieval,
-    shrinkage,
-    standardise,
-)
+from taskgan.metrics.geometry import FeatureMapping, hits, rank_correlation, retrieval, shrinkage, standardise
 
 Array = NDArray[np.float64]
 
@@ -138,10 +131,7 @@ def test_hits_count_ties_by_chance() -> None:
 
 def test_paired_differences_are_of_the_common_subjects() -> None:
     clean = cloud(20)
-    better, worse = (
-        mapping(clean + 0.3 * cloud(20, seed=1), clean),
-        mapping(clean + 2 * cloud(20, seed=2), clean),
-    )
+    better, worse = (mapping(clean + 0.3 * cloud(20, seed=1), clean), mapping(clean + 2 * cloud(20, seed=2), clean))
     for measure, sign in ((rank_correlation, 1), (retrieval, 1), (shrinkage, -1)):
         gap = measure([better], against=[worse])
         assert gap.estimate == pytest.approx(measure([better]).estimate - measure([worse]).estimate)

@@ -15,13 +15,7 @@ def _patch(width: int = 4, norm: Norm = "none", dropout: float = 0.0, outputs: i
 def test_a_logit_for_each_class_and_the_features_of_every_layer(norm: Norm) -> None:
     logits, features = _patch(norm=norm)(torch.randn(2, 1, 96, 75))
     assert logits.shape == (2, 6)
-    assert [tuple(f.shape[1:]) for f in features] == [
-        (4, 48, 37),
-        (8, 24, 18),
-        (16, 12, 9),
-        (32, 6, 4),
-        (32, 5, 3),
-    ]
+    assert [tuple(f.shape[1:]) for f in features] == [(4, 48, 37), (8, 24, 18), (16, 12, 9), (32, 6, 4), (32, 5, 3)]
 
 
 def test_the_name_in_a_recipe_is_this_network() -> None:

@@ -68,9 +68,7 @@ EXAMPLES = {
     ),
     "segmentation": Example(Target(kind="segmentation", labels=("mask",)), MASK, lambda n: _classes(MASK, 2, n)),
     "embedding": Example(
-        Target(kind="embedding", labels=("subject",), size=3),
-        torch.tensor([[4.0, 1, 0, 0], [7.0, 0, 1, 0]]),
-        _turned,
+        Target(kind="embedding", labels=("subject",), size=3), torch.tensor([[4.0, 1, 0, 0], [7.0, 0, 1, 0]]), _turned
     ),
 }
 every_kind = pytest.mark.parametrize("name", sorted(KINDS))
@@ -185,11 +183,7 @@ def test_settings_that_make_no_property_are_refused(values: dict[str, Any], mess
 # What is particular to one kind.
 
 
-@given(
-    p=st.floats(-8, 8),
-    y=st.sampled_from([0.0, 1.0]),
-    form=st.sampled_from(FORMS),
-)
+@given(p=st.floats(-8, 8), y=st.sampled_from([0.0, 1.0]), form=st.sampled_from(FORMS))
 @settings(max_examples=40, deadline=None)
 def test_two_classes_and_one_label_are_a_binary_property(p: float, y: float, form: LossForm) -> None:
     label = torch.tensor([y])

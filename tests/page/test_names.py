@@ -27,11 +27,7 @@ def test_a_known_name_is_followed_by_the_rest_in_words(method: str, words: str) 
 
 
 def test_programs_find_the_names_that_were_given() -> None:
-    assert (csv_name("task_gan"), csv_name("task_gan_25d"), csv_name("BM3D")) == (
-        "Task-GAN",
-        "task_gan_25d",
-        "BM3D",
-    )
+    assert (csv_name("task_gan"), csv_name("task_gan_25d"), csv_name("BM3D")) == ("Task-GAN", "task_gan_25d", "BM3D")
     cell = name_cell("gan_25d", tone="strong")
     assert (cell.text, cell.value, cell.tone) == ("GAN, 2.5D", "gan_25d", "strong")
     cell = versus_cell("task_gan_25d", "gan")

@@ -29,10 +29,7 @@ def test_the_pages_lines_make_a_cohort(tmp_path):
         for contrast in ("T1w", "T2-FLAIR"):
             save(folder / f"{contrast}.nii.gz", rng.uniform(1, 2, SHAPE).astype(np.float32))
     python, shell = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("python", "sh"))
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run([sys.executable, "-c", python], cwd=tmp_path, check=True, env=environment)
     done = subprocess.run(shlex.split(shell), cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

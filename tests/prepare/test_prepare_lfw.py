@@ -199,18 +199,7 @@ def test_damaged_images_are_all_named_and_the_rest_is_kept(lfw: Path, tmp_path: 
 
 
 def test_the_command_line(lfw: Path, tmp_path: Path) -> None:
-    words = [
-        "prepare",
-        "lfw",
-        str(lfw),
-        str(tmp_path / "out"),
-        "--factor",
-        "4",
-        "--size",
-        "32",
-        "--workers",
-        "1",
-    ]
+    words = ["prepare", "lfw", str(lfw), str(tmp_path / "out"), "--factor", "4", "--size", "32", "--workers", "1"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0
     assert "20 images of 8 people (5 train, 1 val, 2 test), 6 pairs to verify" in done.output

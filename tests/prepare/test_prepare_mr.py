@@ -183,21 +183,12 @@ def test_splits_are_kept_or_dealt_by_subject_and_seed(export, tmp_path):
     dealt = {}
     for seed in (0, 0, 1):
         out = prepared(
-            export,
-            tmp_path / f"c{len(dealt)}{seed}",
-            "patient",
-            seed=seed,
-            stratify="patient",
-            overwrite=True,
+            export, tmp_path / f"c{len(dealt)}{seed}", "patient", seed=seed, stratify="patient", overwrite=True
         )
         own = {p.subject: p.split for p in read_pairs(out)}
         assert dealt.setdefault(seed, own) == own
         for label in ("0", "1"):
-            assert {p.split for p in read_pairs(out).select({"patient": label})} == {
-                "train",
-                "val",
-                "test",
-            }
+            assert {p.split for p in read_pairs(out).select({"patient": label})} == {"train", "val", "test"}
     assert dealt[0] != dealt[1]
 
 

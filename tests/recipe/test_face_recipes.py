@@ -13,12 +13,7 @@ def test_a_face_recipe_reads_photos_and_matches_descriptors(name: str | Path) ->
     assert (recipe.data.intensity.kind, recipe.data.intensity.output) == ("none", "unit")
     assert recipe.data.balanced is False  # most people have one image
     task = recipe.task
-    assert (task.kind, task.columns, task.loss, task.training) == (
-        "embedding",
-        ("subject",),
-        "squared",
-        "frozen",
-    )
+    assert (task.kind, task.columns, task.loss, task.training) == ("embedding", ("subject",), "squared", "frozen")
     assert recipe.judge.network != task.pretrain.network
     assert recipe.judge.seed != task.pretrain.seed
 

@@ -35,11 +35,7 @@ def test_all_mistakes_are_named_at_once_with_the_nearest_key() -> None:
 
 @pytest.mark.parametrize(
     ("override", "expected"),
-    [
-        ("loss", "expected section.key=value"),
-        ("seed.x=1", "is a value, not a section"),
-        ("seed=[", "not valid YAML"),
-    ],
+    [("loss", "expected section.key=value"), ("seed.x=1", "is a value, not a section"), ("seed=[", "not valid YAML")],
 )
 def test_a_malformed_override_is_one_sentence(override: str, expected: str) -> None:
     with pytest.raises(UserError, match=expected):

@@ -61,11 +61,7 @@ def test_with_the_simulators_noise_the_maps_are_unbiased(noisy):
     assert maps.noise == pytest.approx(SD, rel=0.03)
     for number, name in enumerate(NAMES):
         there = noisy.tissue == number
-        for fitted, true, key in (
-            (maps.t1, noisy.t1, "T1"),
-            (maps.t2, noisy.t2, "T2"),
-            (maps.pd, noisy.pd, "PD"),
-        ):
+        for fitted, true, key in ((maps.t1, noisy.t1, "T1"), (maps.t2, noisy.t2, "T2"), (maps.pd, noisy.pd, "PD")):
             ratio = fitted[there] / true[there]
             assert np.median(ratio) == pytest.approx(1, abs=0.02), (name, key)
             assert ratio.mean() == pytest.approx(1, abs=0.04), (name, key)

@@ -21,10 +21,7 @@ def _images(folder, protocol):
         for e, te in enumerate(protocol.echoes, start=1):
             found[d, e] = folder / f"d{d}e{e}.nii.gz"
             write_volume(
-                found[d, e],
-                np.zeros((2, 2, 1), np.float32),
-                np.eye(4),
-                side=input_sidecar(protocol, td, te, 5.0),
+                found[d, e], np.zeros((2, 2, 1), np.float32), np.eye(4), side=input_sidecar(protocol, td, te, 5.0)
             )
     return found
 
@@ -77,12 +74,7 @@ def test_what_sidecars_lack_or_contradict_is_named(tmp_path, fields, sentence):
 
 def test_delays_that_do_not_rise_are_refused(tmp_path):
     images = _images(tmp_path, PROTOCOL)
-    images[1, 1], images[1, 2], images[2, 1], images[2, 2] = (
-        images[2, 1],
-        images[2, 2],
-        images[1, 1],
-        images[1, 2],
-    )
+    images[1, 1], images[1, 2], images[2, 1], images[2, 2] = (images[2, 1], images[2, 2], images[1, 1], images[1, 2])
     with pytest.raises(Problems, match="rising times"):
         input_protocol(images, ProtocolFile())
 

@@ -43,12 +43,7 @@ def test_without_suvr_there_is_no_suvr_figure(evaluations: list[Path], tmp_path:
 def test_curves_come_from_the_runs_around_the_evaluations(evaluations: list[Path], tmp_path: Path) -> None:
     comparison = load_comparison(evaluations)
     runs = run_curves(comparison)
-    assert [(method, seed) for method, seed, _ in runs] == [
-        ("task_gan", 0),
-        ("l1", 0),
-        ("gan", 0),
-        ("gan", 1),
-    ]
+    assert [(method, seed) for method, seed, _ in runs] == [("task_gan", 0), ("l1", 0), ("gan", 0), ("gan", 1)]
     assert runs[0][2]["val_psnr"].tolist() == [20.5, 21.0]
     assert size(curve_chart(comparison, tmp_path / "curves.png"))[0] > 900  # three of the five panels
     alone = replace(comparison, evaluations=())

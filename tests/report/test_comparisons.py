@@ -42,7 +42,7 @@ def cell(table: Table, measure: str, key: str, difference: str = "Task-GAN − G
 def test_every_measure_and_reader_is_tested_against_the_baseline(comparison: Comparison) -> None:
     table = comparisons_table(comparison)
     assert [c.key for c in table.columns] == [
-        *("measure", "difference", "estimate", "p", "detectable", "subjects_80", "subjects_90"),
+        *("measure", "difference", "estimate", "p", "detectable", "subjects_80", "subjects_90")
     ]
     assert len(table.rows) == 2 * (6 + 3 + 3 + 3)
     assert {len(row) for row in table.rows} == {7}

@@ -8,15 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fake_contrasts import (
-    CONTRASTS,
-    ContrastReader,
-    confused,
-    gridded,
-    make_contrasts,
-    restore_contrasts,
-    soft,
-)
+from fake_contrasts import CONTRASTS, ContrastReader, confused, gridded, make_contrasts, restore_contrasts, soft
 from taskgan.core.errors import UserError
 from taskgan.evaluate.run import evaluate
 from taskgan.page.cells import Table
@@ -59,11 +51,7 @@ def column(table: Table, key: str) -> list[str]:
 def test_without_an_input_there_is_still_a_baseline(folders: list[Path]) -> None:
     found = load_comparison(folders)
     assert found.references == ()
-    assert (found.methods, found.baseline, found.focus) == (
-        ("relaxometry", "gan", "task_gan"),
-        "gan",
-        "task_gan",
-    )
+    assert (found.methods, found.baseline, found.focus) == (("relaxometry", "gan", "task_gan"), "gan", "task_gan")
     assert load_comparison([folders[0], folders[2]]).baseline == "relaxometry"
     with pytest.raises(
         UserError, match="no evaluation of the baseline 'input'; there are relaxometry, gan, task_gan$"

@@ -30,20 +30,9 @@ def old(evaluations: list[Path], tmp_path: Path) -> list[Path]:
 def test_every_method_is_measured_with_all_its_seeds(evaluations: list[Path]) -> None:
     found = mapping_geometry(load_comparison(evaluations))
     assert found.methods == ("input", "l1", "gan", "task_gan")
-    assert {m: len(found.mappings(m)) for m in found.methods} == {
-        "input": 1,
-        "l1": 1,
-        "gan": 2,
-        "task_gan": 1,
-    }
+    assert {m: len(found.mappings(m)) for m in found.methods} == {"input": 1, "l1": 1, "gan": 2, "task_gan": 1}
     for method in found.methods:
-        assert set(found.measures[method]) == {
-            "shrinkage",
-            "slope",
-            "rank_correlation",
-            "retrieval",
-            "flips",
-        }
+        assert set(found.measures[method]) == {"shrinkage", "slope", "rank_correlation", "retrieval", "flips"}
     # The fake GAN pulls the cortex together by 0.6, the fake Task-GAN by 0.9.
     slopes = [found.measures[m]["slope"].estimate for m in ("gan", "task_gan")]
     assert slopes == pytest.approx([0.6, 0.9], abs=0.08)

@@ -117,13 +117,7 @@ def test_names_are_escaped(fake_runs: Path, one_evaluation: Callable[..., Path],
     comparison = load_comparison([fake_runs / "gan-0" / "evaluation", one_evaluation("a<b>&c")])
     tables = [*all_tables(comparison), flips_table(comparison)]
     page = write_page(
-        tmp_path / "p.html",
-        comparison,
-        report_verdict(comparison),
-        tables,
-        [],
-        [],
-        selection_rule(comparison),
+        tmp_path / "p.html", comparison, report_verdict(comparison), tables, [], [], selection_rule(comparison)
     )
     text = page.read_text(encoding="utf-8")
     assert "a&lt;b&gt;&amp;c" in text

@@ -50,9 +50,7 @@ def test_table_2_holds_the_mean_over_subjects(comparison: Comparison, tables: di
     assert row[column(table, "paper")].text == "28.49 / 0.945 / 0.156"
 
 
-def test_differences_go_to_the_baseline_and_to_the_input_with_the_papers_beside(
-    tables: dict[str, Table],
-) -> None:
+def test_differences_go_to_the_baseline_and_to_the_input_with_the_papers_beside(tables: dict[str, Table]) -> None:
     table = tables["table2-paired"]
     assert [row[0].text for row in table.rows] == [
         "L1 only − GAN",

@@ -360,11 +360,7 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(model: Path, tmp_path: Pa
     cases = [
         ([], tmp_path / "o", "nothing to restore"),
         ([tmp_path / "nowhere.nii.gz"], tmp_path / "o", "nowhere.nii.gz does not exist"),
-        (
-            [tmp_path / "void"],
-            tmp_path / "o",
-            "void holds no NIfTI image, no DICOM series, no photo and no",
-        ),
+        ([tmp_path / "void"], tmp_path / "o", "void holds no NIfTI image, no DICOM series, no photo and no"),
         ([tmp_path / "file.txt"], tmp_path / "o", "file.txt is not a NIfTI image"),
         (
             [tmp_path / "file.txt"],

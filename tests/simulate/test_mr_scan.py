@@ -26,13 +26,7 @@ STEP = 0.5 / LEVELS + 1e-6
 
 def _fields(**changes):
     zero = np.zeros(GRID.shape, dtype=np.float32)
-    values = {
-        "b1": zero + 1,
-        "phase": zero,
-        "phase_growth": zero,
-        "textures": np.stack([zero] * 3),
-        "gain": 1.0,
-    }
+    values = {"b1": zero + 1, "phase": zero, "phase_growth": zero, "textures": np.stack([zero] * 3), "gain": 1.0}
     return Fields(**{**values, **changes})
 
 

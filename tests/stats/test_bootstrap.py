@@ -2,14 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from taskgan.stats import (
-    Interval,
-    bootstrap,
-    expanded_level,
-    mean_interval,
-    slope_interval,
-    subject_means,
-)
+from taskgan.stats import Interval, bootstrap, expanded_level, mean_interval, slope_interval, subject_means
 
 
 def test_a_subjects_cases_count_once() -> None:

@@ -35,11 +35,7 @@ def logit_error(scores: NDArray[np.float64], labels: NDArray[np.float64], subjec
 
 
 def test_one_auc_and_its_error_are_the_published_ones() -> None:
-    for scores, area, error in (
-        (ALBUMIN, 0.7366, 0.0927),
-        (SCORE, 0.7258, 0.1028),
-        (PROTEIN, 0.6478, 0.1000),
-    ):
+    for scores, area, error in ((ALBUMIN, 0.7366, 0.0927), (SCORE, 0.7258, 0.1028), (PROTEIN, 0.6478, 0.1000)):
         assert auc_interval(scores, GAINED, PATIENTS).estimate == pytest.approx(area, abs=5e-5)
         assert logit_error(scores, GAINED, PATIENTS) == pytest.approx(error, abs=5e-5)
 

@@ -8,13 +8,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from taskgan.metrics.roc import auc
-from taskgan.stats import (
-    Difference,
-    Interval,
-    auc_difference,
-    equivalence,
-    mean_difference,
-)
+from taskgan.stats import Difference, Interval, auc_difference, equivalence, mean_difference
 
 
 def paired(seed: int, count: int, mean: float = 0.0) -> np.ndarray:

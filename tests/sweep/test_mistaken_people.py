@@ -59,13 +59,7 @@ def cohort(folder: Path, images: dict[tuple[str, int], tuple[int, int]]) -> Pair
 
 def test_restored_people_are_compared_with_each_other(tmp_path: Path) -> None:
     # c's second image looks like a's: both comparisons with a are nearer than c's own pair.
-    corners = {
-        ("a", 1): (200, 10),
-        ("a", 2): (200, 12),
-        ("b", 1): (90, 90),
-        ("c", 1): (10, 200),
-        ("c", 2): (200, 10),
-    }
+    corners = {("a", 1): (200, 10), ("a", 2): (200, 12), ("b", 1): (90, 90), ("c", 1): (10, 200), ("c", 2): (200, 10)}
     rows = cohort(tmp_path, corners)
     (tmp_path / "evaluation").mkdir()
     base = parse_recipe(FACES, "faces")

@@ -91,11 +91,7 @@ def test_settings_without_effect_are_trained_once_and_named() -> None:
         ({"loss.feature_layers": None}, {"loss.feature_layers": [5, 4, 3, 2, 1]}, True),
         ({"optimiser.lr_discriminator": None}, {"optimiser.lr_discriminator": 2e-4}, True),
         ({"optimiser.decay": 0.5}, {"optimiser.decay": 0.7}, False),
-        (
-            {"optimiser.schedule": "constant"},
-            {"optimiser.schedule": "constant", "optimiser.decay": 0.7},
-            True,
-        ),
+        ({"optimiser.schedule": "constant"}, {"optimiser.schedule": "constant", "optimiser.decay": 0.7}, True),
         ({"objective": "l1"}, {"objective": "l1", "discriminator.widths": [4, 8]}, True),
         ({"objective": "gan"}, {"objective": "gan", "discriminator.widths": [4, 8]}, False),
         ({"objective": "cycle_gan"}, {"objective": "cycle_gan", "loss.lambda_gan": 3.0}, True),

@@ -38,12 +38,7 @@ def test_a_grid_becomes_runs_a_table_a_figure_and_a_choice(
     rows = table(asked)
     assert [row["loss.mu_task"] for row in rows] == ["0.01", "0.1", "1"]
     first = rows[0]
-    assert (first["status"], first["steps"], first["best_step"], first["subjects"]) == (
-        "finished",
-        "900",
-        "5",
-        "7",
-    )
+    assert (first["status"], first["steps"], first["best_step"], first["subjects"]) == ("finished", "900", "5", "7")
     assert float(first["psnr"]) == pytest.approx(28.9, abs=0.01)
     assert float(first["suvr_slope"]) == pytest.approx(0.9)
     assert float(first["suvr_error"]) == pytest.approx(0.14)
@@ -139,14 +134,7 @@ def test_a_setting_that_diverges_is_recorded_and_the_sweep_goes_on(
     assert run_sweep(replace(asked, seeds="0,1")).failed == 1
     assert len(workshop.trained) == 6
     rows = table(asked)
-    assert [row["status"] for row in rows] == [
-        "finished",
-        "finished",
-        "finished",
-        "diverged",
-        "finished",
-        "finished",
-    ]
+    assert [row["status"] for row in rows] == ["finished", "finished", "finished", "diverged", "finished", "finished"]
     assert read_yaml(asked.out / "sweep.yaml")["chosen"]["setting"] != "mu_task=0.1"
     out = capsys.readouterr().out
     assert "failed with seed 1: pixel became NaN or infinite at step 3" in out
@@ -275,11 +263,7 @@ CPU = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: y
     ids=["gpu", "cpu", "python"],
 )
 def test_a_setting_that_runs_out_of_memory_is_marked_and_tried_again_on_request_only(
-    asked: SweepOptions,
-    workshop: Workshop,
-    error: BaseException,
-    sentence: str,
-    capsys: pytest.CaptureFixture[str],
+    asked: SweepOptions, workshop: Workshop, error: BaseException, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.fails = lambda recipe: error if recipe.mu_task == 0.1 else None
     assert run_sweep(asked).failed == 1

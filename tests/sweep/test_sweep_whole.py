@@ -38,16 +38,7 @@ def test_from_a_recipe_to_a_choice_without_opening_a_test_image(
     table = pd.read_csv(out / "sweep.csv")
     assert list(table["status"]) == ["finished"] * 3
     assert list(table["subjects"]) == [7] * 3
-    measures = [
-        "psnr",
-        "ssim",
-        "rmse_relative",
-        "task_mae",
-        "judge_mae",
-        "suvr_error",
-        "suvr_slope",
-        "seconds",
-    ]
+    measures = ["psnr", "ssim", "rmse_relative", "task_mae", "judge_mae", "suvr_error", "suvr_slope", "seconds"]
     assert table[measures].notna().all(axis=None)
     for run in table["run"]:
         cases = pd.read_csv(out / run / "evaluation" / "cases.csv")

@@ -29,11 +29,7 @@ def write_cohort(folder: Path, *, size: int = 16, slices: int = 4, subjects: dic
             clean = np.repeat((radius < 0.8) * (1.0 + label * (radius > 0.5)), slices, axis=2)
             clean = clean + 0.05 * rng.random(clean.shape)
             noisy = np.clip(clean + 0.5 * rng.standard_normal(clean.shape), 0, None)
-            row: dict[str, Any] = {
-                "case": f"{split}{number}",
-                "subject": f"sub-{split}{number}",
-                "split": split,
-            }
+            row: dict[str, Any] = {"case": f"{split}{number}", "subject": f"sub-{split}{number}", "split": split}
             for name, data in (("degraded", noisy), ("clean", clean)):
                 row[name] = f"{split}{number}_{name}.nii.gz"
                 image = nib.Nifti1Image((scale * data).astype(np.float32), np.diag([2.0, 2.0, 2.5, 1.0]))

@@ -25,11 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "multi_class": {"task__labels": "grade", "task__classes": 3},
     "multi_label": {"task__labels": ["label", "other"]},
     "regression": {"task__labels": "value", "task__cut": 1.15},
-    "segmentation": {
-        "task__labels": "ring",
-        "task__pretrain__network": "unet",
-        "judge__network": "dilated",
-    },
+    "segmentation": {"task__labels": "ring", "task__pretrain__network": "unet", "judge__network": "dilated"},
     "embedding": {"task__labels": "subject", "task__size": 4},
 }
 

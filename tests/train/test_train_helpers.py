@@ -85,11 +85,7 @@ def test_rows_after_the_checkpoint_and_cut_lines_are_removed(tmp_path: Path) -> 
     journal.log_row(15, {"pixel": 1.0})
     journal.close()
     rows = read_metrics(tmp_path / "metrics.csv")
-    assert [(row["step"], row["pixel"]) for row in rows] == [
-        ("5", "0.7142857"),
-        ("10", "1.428571"),
-        ("15", "1"),
-    ]
+    assert [(row["step"], row["pixel"]) for row in rows] == [("5", "0.7142857"), ("10", "1.428571"), ("15", "1")]
     with pytest.raises(ValueError, match="no columns"):
         journal.log_row(20, {"surprise": 1.0})
 

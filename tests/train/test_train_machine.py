@@ -62,10 +62,7 @@ def test_a_gain_within_the_noise_of_a_stopwatch_changes_nothing(recipe: Make, ti
 
 def test_fixed_settings_are_not_varied(recipe: Make) -> None:
     asked = recipe(machine={"accelerator": "cpu", "precision": "bf16", "compile": False})
-    assert machine.candidates(asked, CPU) == [
-        MachineChoice("bf16", False, False),
-        MachineChoice("bf16", True, False),
-    ]
+    assert machine.candidates(asked, CPU) == [MachineChoice("bf16", False, False), MachineChoice("bf16", True, False)]
 
 
 @pytest.mark.parametrize(("steps", "compiled"), [(100, False), (5000, True)])

@@ -311,10 +311,7 @@ def test_other_objectives_know_conditions_too(
     made = asked(
         objective=objective,
         generator__conditioning=conditioning,
-        schedule=[
-            {"name": "turns", "steps": 3, "conditions": "in_turn", "turn": 1},
-            {"name": "m", "steps": 2},
-        ],
+        schedule=[{"name": "turns", "steps": 3, "conditions": "in_turn", "turn": 1}, {"name": "m", "steps": 2}],
     )
     train(made, contrasts, tmp_path / "run")
     assert read_model(tmp_path / "run")[1].generator.conditioning == conditioning

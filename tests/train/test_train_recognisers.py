@@ -62,11 +62,7 @@ def _refuse(*_: object, **__: object) -> None:
 
 
 def test_both_are_kept_where_runs_look_and_the_run_says_how_well_they_read(
-    faces: Make,
-    people: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    faces: Make, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     assert train(faces(), people, run) == run

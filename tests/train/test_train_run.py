@@ -200,11 +200,7 @@ def test_extra_inputs_and_neighbours_train_and_are_restored(
 
 
 def test_tensorboard_is_optional(
-    recipe: Make,
-    cohort: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    recipe: Make, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     train(recipe(objective="l1"), cohort, tmp_path / "run")
@@ -227,11 +223,7 @@ def test_tensorboard_shows_input_restored_and_clean(recipe: Make, cohort: Path, 
 
 
 def test_auto_is_measured_once_and_goes_with_the_run(
-    recipe: Make,
-    cohort: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    recipe: Make, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("taskgan.train.machine.seconds_per_step.__kwdefaults__", {"budget": 0.0})
     auto = {"accelerator": "cpu", "precision": "auto", "channels_last": "auto", "compile": "auto"}

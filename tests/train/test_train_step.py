@@ -35,11 +35,7 @@ def test_no_gradient_of_d_reaches_g(recipe: Make) -> None:
 @pytest.mark.parametrize("training", ["frozen", "joint"])
 def test_gradients_are_those_of_eq_1_to_4(recipe: Make, training: str) -> None:
     asked = recipe(
-        objective="task_gan",
-        task__training=training,
-        loss__lambda_gan=0.3,
-        loss__mu_task=0.7,
-        task__features=0.2,
+        objective="task_gan", task__training=training, loss__lambda_gan=0.3, loss__mu_task=0.7, task__features=0.2
     )
     found, before, losses = gradients(asked)
     x_degraded, x, y = a_batch()

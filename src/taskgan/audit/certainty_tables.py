@@ -44,10 +44,7 @@ def coverage_table(outcome: AuditResult) -> Table:
                 *((share_cell(m.abstained), share_cell(m.wrong)) if sets else ()),
             )
         )
-    sides = (
-        Column("coverage_negative", "negatives"),
-        Column("coverage_positive", "positives"),
-    )
+    sides = (Column("coverage_negative", "negatives"), Column("coverage_positive", "positives"))
     undecided = (
         Column("abstained", "No decision", "The set is not a single label."),
         Column("wrong", "Wrong of decided"),

@@ -84,13 +84,7 @@ def _plot_points(axis: Any, rows: pd.DataFrame, x: pd.Series, y: pd.Series, colo
         if part.any():
             axis.plot(x[part], y[part], markerfacecolor=fill, label=name, **style)
     axis.plot(x[unknown], y[unknown], markerfacecolor=colour, **style)
-    ring = {
-        "marker": "o",
-        "markersize": 10,
-        "linestyle": "none",
-        "markerfacecolor": "none",
-        "markeredgewidth": 1.3,
-    }
+    ring = {"marker": "o", "markersize": 10, "linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.3}
     axis.plot(x[flipped], y[flipped], markeredgecolor=_WRONG, label="flipped" if flipped.any() else None, **ring)
 
 
@@ -120,12 +114,7 @@ def bland_altman(outcome: AuditResult, path: Path) -> Path | None:
             axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
         gap = rows["prediction"] - clean["prediction"]
         _plot_points(
-            axis,
-            rows,
-            (rows["prediction"] + clean["prediction"]) / 2,
-            gap,
-            colour,
-            flip_indicator(rows, clean),
+            axis, rows, (rows["prediction"] + clean["prediction"]) / 2, gap, colour, flip_indicator(rows, clean)
         )
         unit = outcome.readings.property_of(judge).unit
         axis.set_xlabel(f"Mean of the two: {unit} by {name}" if unit != name else f"Mean of the two: {name}")
@@ -155,14 +144,7 @@ def conformal_intervals(outcome: AuditResult, path: Path) -> Path | None:
         axis.vlines(place, rows["low"], rows["high"], color="#9a9a9a", linewidth=3)
         axis.plot(place[inside], rows["truth"][inside], "o", color="black", markersize=4, label="clean, inside")
         if not inside.all():
-            axis.plot(
-                place[~inside],
-                rows["truth"][~inside],
-                "X",
-                color=_WRONG,
-                markersize=7,
-                label="clean, outside",
-            )
+            axis.plot(place[~inside], rows["truth"][~inside], "X", color=_WRONG, markersize=7, label="clean, outside")
         cut = float(outcome.readings.select(judge, CLEAN)["cut"].iloc[0])
         if np.isfinite(cut):
             axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -198,10 +180,7 @@ def case_figure(case: LoadedCase, method: str, maps: CaseMaps, path: Path) -> Pa
     z = maps.axial_slice(affine, whole.shape[2])
     box = head_window(whole[:, :, z])
     images = {name: _plane(case.images[name], affine, z, box) for name in (INPUT, method, CLEAN)}
-    panels = [
-        *_images(images, method),
-        *_maps({k: _plane(v, affine, z, box) for k, v in maps.volumes.items()}, maps),
-    ]
+    panels = [*_images(images, method), *_maps({k: _plane(v, affine, z, box) for k, v in maps.volumes.items()}, maps)]
     aspect = _aspect(case)
     clean = images[CLEAN]
     tall = clean.shape[0] / clean.shape[1] * aspect

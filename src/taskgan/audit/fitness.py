@@ -75,9 +75,7 @@ def decision_fitness(
     )
     if area.estimate < MIN_AUC:
         return JudgeFitness(
-            name,
-            False,
-            f"{name} is no judge: it cannot read the clean images ({evidence}; AUC under {MIN_AUC})",
+            name, False, f"{name} is no judge: it cannot read the clean images ({evidence}; AUC under {MIN_AUC})"
         )
     if accuracy.low <= chance:
         return JudgeFitness(
@@ -130,9 +128,7 @@ def _masks_fitness(readings: Readings, judge: str) -> JudgeFitness:
         return JudgeFitness(judge, False, f"{judge} is no judge here: the table has no masks to hold it against")
     if dice < MIN_DICE:
         return JudgeFitness(
-            judge,
-            False,
-            f"{judge} is no judge: it cannot read the clean images ({evidence}; under {MIN_DICE})",
+            judge, False, f"{judge} is no judge: it cannot read the clean images ({evidence}; under {MIN_DICE})"
         )
     return JudgeFitness(judge, True, f"{judge} reads the clean images: {evidence}")
 

@@ -82,13 +82,7 @@ def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
         changed = _output_changes(readings, judge, method, prop) if changed is None else changed
         changed = changed.reindex(people.index)
         turned[judge] = changed["flip"].eq(True)
-        names = (
-            "clean",
-            "restored",
-            "direction",
-            "margin",
-            *(("output",) if prop.has_several_outputs else ()),
-        )
+        names = ("clean", "restored", "direction", "margin", *(("output",) if prop.has_several_outputs else ()))
         columns |= {f"{judge}_{name}": changed[name] for name in names}
         columns[f"{judge}_direction"] = columns[f"{judge}_direction"].fillna("")
     flags = pd.DataFrame(turned, index=people.index)
@@ -191,10 +185,7 @@ def _decided_classes(rows: pd.DataFrame) -> dict[str, str]:
 
 def class_changes(readings: Readings, judge: str, image: str) -> pd.DataFrame:
     """How often a class on the clean image became which on another: counts of cases, classes by classes."""
-    before, after = (
-        _decided_classes(readings.select(judge, CLEAN)),
-        _decided_classes(readings.select(judge, image)),
-    )
+    before, after = (_decided_classes(readings.select(judge, CLEAN)), _decided_classes(readings.select(judge, image)))
     names = readings.outputs(judge)
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     for case, now in after.items():

@@ -19,14 +19,7 @@ from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.files import checksum
 from taskgan.judges.properties import OBSERVER, Property, target_property
-from taskgan.judges.read import (
-    LoadedCase,
-    PropertyReader,
-    load_case_images,
-    read_cases,
-    read_suvr,
-    suvr_targets,
-)
+from taskgan.judges.read import LoadedCase, PropertyReader, load_case_images, read_cases, read_suvr, suvr_targets
 from taskgan.judges.readings import CLEAN, INPUT, Reading, Readings, readings_table
 
 Item = TypeVar("Item")
@@ -87,10 +80,7 @@ def property_reader(judge: Judge, inputs: AuditInputs) -> PropertyReader:
     """A judge and what it reads in these inputs' rows."""
     target = audited_target(judge, inputs)
     return PropertyReader(
-        judge.name,
-        judge.reader,
-        Targets.for_table(target, inputs.pairs),
-        target_property(target, inputs.pairs),
+        judge.name, judge.reader, Targets.for_table(target, inputs.pairs), target_property(target, inputs.pairs)
     )
 
 

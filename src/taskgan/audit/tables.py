@@ -254,11 +254,7 @@ def agreement_table(outcome: AuditResult) -> Table:
         Column("image", "Images"),
         Column("bias", "Bias", "Mean of image − clean over subjects."),
         Column("limits", "Limits of agreement", "Bias ± 1.96 SD: where the difference of a single case lies."),
-        Column(
-            "slope",
-            "Slope",
-            "Of image on clean: 1 keeps the differences between subjects, less shrinks them.",
-        ),
+        Column("slope", "Slope", "Of image on clean: 1 keeps the differences between subjects, less shrinks them."),
         Column("concordance", "Concordance", "Lin’s; 1 is the same value for every subject."),
     )
     note = "The same reader’s value of the image against its value of the clean image" + _reader_text(outcome)

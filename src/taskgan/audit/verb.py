@@ -188,11 +188,7 @@ def _inputs(
     named = {"--degraded": degraded, "--clean": clean, "--labels": labels}
     options = [name for name, value in named.items() if value is not None]
     if is_evaluation(restored):
-        superfluous = [
-            *([str(cohort)] if cohort is not None else []),
-            *options,
-            *(["--recipe"] if recipe else []),
-        ]
+        superfluous = [*([str(cohort)] if cohort is not None else []), *options, *(["--recipe"] if recipe else [])]
         if superfluous:
             raise UserError(
                 f"{restored} is an evaluation, which says its cohort and recipe itself: leave out "
@@ -253,12 +249,7 @@ def _command(
     else:
         first = inputs.pairs.rows[0]
         assert first.clean is not None  # folders hold whole pairs only
-        arguments += [
-            "--degraded",
-            from_base(first.degraded.parent),
-            "--clean",
-            from_base(first.clean.parent),
-        ]
+        arguments += ["--degraded", from_base(first.degraded.parent), "--clean", from_base(first.clean.parent)]
         arguments += ["--labels", from_base(inputs.pairs.source)]
     arguments += ["-o", from_base(out), "--method", inputs.audited.method]
     arguments += [w for r in inputs.against for w in ("--against", folder(r.folder))]

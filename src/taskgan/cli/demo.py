@@ -18,8 +18,7 @@ def demo_pet(
     seed: Seed = 0,
     subjects: Annotated[int, typer.Option(min=24, help="Subjects to simulate.")] = 36,
     overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change the pet-demo recipe: section.key=value; repeatable."),
+        list[str] | None, typer.Option("--set", help="Change the pet-demo recipe: section.key=value; repeatable.")
     ] = None,
 ) -> None:
     """Simulate, train l1, gan and task_gan, restore, evaluate, report: about ten minutes on two cores."""
@@ -34,8 +33,7 @@ def demo_mr(
     seed: Seed = 0,
     subjects: Annotated[int, typer.Option(min=18, help="Subjects to simulate.")] = 24,
     overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change the mr-demo recipe: section.key=value; repeatable."),
+        list[str] | None, typer.Option("--set", help="Change the mr-demo recipe: section.key=value; repeatable.")
     ] = None,
 ) -> None:
     """Six MR contrasts from one acquisition: gan, task_gan and relaxometry, in about 11 minutes on two cores."""
@@ -57,8 +55,7 @@ def demo_faces(
     people: Annotated[int, typer.Option(min=4, help="People to learn from and to validate.")] = 450,
     pairs: Annotated[int, typer.Option(min=1, help="Matched, and as many mismatched, pairs of each list.")] = 150,
     overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change the face-demo recipe: section.key=value; repeatable."),
+        list[str] | None, typer.Option("--set", help="Change the face-demo recipe: section.key=value; repeatable.")
     ] = None,
 ) -> None:
     """8x super-resolution of faces: gan and task_gan, who is still who, in 8 minutes on two cores."""

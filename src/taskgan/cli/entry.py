@@ -73,10 +73,7 @@ def _name(param: Any) -> str:
 
 
 def _options(ctx: Any) -> list[str]:
-    return [
-        *(name for param in ctx.command.params for name in param.opts if name.startswith("--")),
-        "--help",
-    ]
+    return [*(name for param in ctx.command.params for name in param.opts if name.startswith("--")), "--help"]
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

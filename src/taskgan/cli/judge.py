@@ -20,8 +20,7 @@ def evaluate(
     suvr_cut: SuvrCut = 1.38,
     slices: Annotated[int, typer.Option(min=1, help="Middle slices that T and the judge read.")] = 40,
     false_lesions: Annotated[
-        float,
-        typer.Option(help="False lesions an image that the lesion observer may make on clean images."),
+        float, typer.Option(help="False lesions an image that the lesion observer may make on clean images.")
     ] = 1.0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -51,8 +50,7 @@ def compare(
     evaluations: Annotated[list[Path], typer.Argument(help="Evaluation folders, one per method, seed or fold.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Report folder to make.")],
     baseline: Annotated[
-        str | None,
-        typer.Option(help="Method that the others are compared with; default: gan, or else the input."),
+        str | None, typer.Option(help="Method that the others are compared with; default: gan, or else the input.")
     ] = None,
     margin: Annotated[
         list[str] | None,
@@ -99,18 +97,15 @@ def audit(
     ] = None,
     method: Annotated[str | None, typer.Option(help="What to call the method.")] = None,
     calibration: Annotated[
-        str,
-        typer.Option(help="Of conformal intervals: val, a share of the test subjects, none, a conformal.yaml."),
+        str, typer.Option(help="Of conformal intervals: val, a share of the test subjects, none, a conformal.yaml.")
     ] = "val",
     alpha: Annotated[float, typer.Option(help="Conformal intervals may miss the truth this often.")] = 0.1,
     pooled: Annotated[bool, typer.Option("--pooled", help="Calibrate both labels together.")] = False,
     fail_over: Annotated[
-        float | None,
-        typer.Option(help="Exit with 1 if the rate of flips may be over this (95 % upper bound)."),
+        float | None, typer.Option(help="Exit with 1 if the rate of flips may be over this (95 % upper bound).")
     ] = None,
     recognisers: Annotated[
-        Path | None,
-        typer.Option(help="Where judges are kept; default: in the cohort, or in OUT for folders."),
+        Path | None, typer.Option(help="Where judges are kept; default: in the cohort, or in OUT for folders.")
     ] = None,
     suvr_cut: SuvrCut = 1.38,
     slices: Annotated[int, typer.Option(min=1, help="Middle slices that judges read.")] = 40,

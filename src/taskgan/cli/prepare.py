@@ -21,15 +21,13 @@ def prepare_mr(
     ],
     out: Annotated[Path, typer.Argument(help="Cohort folder to make.")],
     resample: Annotated[
-        bool,
-        typer.Option("--resample", help="Bring images that are registered to each other onto one grid."),
+        bool, typer.Option("--resample", help="Bring images that are registered to each other onto one grid.")
     ] = False,
     grid: Annotated[
         str, typer.Option(help="Whose grid, with --resample: input, or a contrast such as T2-FLAIR.")
     ] = "input",
     normalise: Annotated[
-        bool,
-        typer.Option(help="One factor for a subject's inputs, one for each target (kept in the sidecars)."),
+        bool, typer.Option(help="One factor for a subject's inputs, one for each target (kept in the sidecars).")
     ] = True,
     stratify: Annotated[str, typer.Option(help="Column of TABLE to spread evenly over splits that are dealt.")] = "",
     seed: Seed = 0,
@@ -106,8 +104,7 @@ def prepare_lfw(
     out: NewCohort,
     factor: Annotated[float, typer.Option(min=1, help="Down-sampling.")] = 8.0,
     sigma: Annotated[
-        float | None,
-        typer.Option(min=0, help="Blur before it, pixels; default: a third of the factor; 0: none."),
+        float | None, typer.Option(min=0, help="Blur before it, pixels; default: a third of the factor; 0: none.")
     ] = None,
     resampler: Annotated[
         str, typer.Option(help="area (mean over the new pixels) or decimate (value at their middle).")
@@ -140,15 +137,7 @@ def prepare_lfw(
         "seed": seed,
     }
     settings = validated(LfwPreparation, values, "prepare lfw cannot start")
-    run(
-        folder,
-        out,
-        settings,
-        train_list=train_list,
-        test_list=test_list,
-        workers=workers,
-        overwrite=overwrite,
-    )
+    run(folder, out, settings, train_list=train_list, test_list=test_list, workers=workers, overwrite=overwrite)
 
 
 @group.command("folder")
@@ -163,8 +152,7 @@ def prepare_folder(
         ),
     ],
     table: Annotated[
-        Path | None,
-        typer.Option(help="CSV: image (path below FOLDER), subject, split, label and further columns."),
+        Path | None, typer.Option(help="CSV: image (path below FOLDER), subject, split, label and further columns.")
     ] = None,
     by_folder: Annotated[
         bool, typer.Option("--by-folder", help="Without a table: images of one folder are of one subject.")

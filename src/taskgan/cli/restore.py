@@ -28,8 +28,7 @@ def restore(
         ),
     ],
     out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Folder, or a file for a single input (.nii.gz; of a photo .png)."),
+        Path, typer.Option("--out", "-o", help="Folder, or a file for a single input (.nii.gz; of a photo .png).")
     ],
     samples: Annotated[
         int, typer.Option(min=0, help="Draw N restorations (dropout as z): writes their mean and SD.")
@@ -51,18 +50,15 @@ def restore(
     ] = False,
     maps: Annotated[bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")] = False,
     protocol: Annotated[
-        Path | None,
-        typer.Option(help="Of relaxometry: YAML with mdme and targets, in place of the sidecars' times."),
+        Path | None, typer.Option(help="Of relaxometry: YAML with mdme and targets, in place of the sidecars' times.")
     ] = None,
     recipe: Annotated[
-        str | None,
-        typer.Option(help="Of relaxometry and filters: how evaluate reads the images; default: mr, pet."),
+        str | None, typer.Option(help="Of relaxometry and filters: how evaluate reads the images; default: mr, pet.")
     ] = None,
     calibrate: Annotated[
         int,
         typer.Option(
-            min=0,
-            help="Of relaxometry: a factor for each contrast from N training subjects; images have own gains.",
+            min=0, help="Of relaxometry: a factor for each contrast from N training subjects; images have own gains."
         ),
     ] = 0,
     overwrite: Overwrite = False,
@@ -71,11 +67,7 @@ def restore(
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")
-        options: dict[str, Any] = {
-            "split": split,
-            "select": parse_select(select),
-            "conditions": conditions or (),
-        }
+        options: dict[str, Any] = {"split": split, "select": parse_select(select), "conditions": conditions or ()}
         options |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
         _fit(inputs, out, recipe or "mr", protocol, options)
         return

@@ -23,8 +23,7 @@ def simulate_pet(
         float, typer.Option(min=0, max=1, help="Share of subjects near the cut (composite 1.25 to 1.40).")
     ] = 0.2,
     counts: Annotated[
-        float,
-        typer.Option(min=0, max=100, help="Multiply the calibrated counts of the standard dose by this."),
+        float, typer.Option(min=0, max=100, help="Multiply the calibrated counts of the standard dose by this.")
     ] = 1.0,
     seed: Seed = 0,
     workers: Workers = 0,
@@ -54,8 +53,7 @@ def simulate_mr(
     scale: Annotated[str, typer.Option(help="demo (128×128×16) or full (256×256×24).")] = "demo",
     patients: Annotated[float, typer.Option(min=0, max=1, help="Share of patients.")] = 44 / 67,
     tumours: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Share of patients with a tumour; the others have lesions."),
+        float, typer.Option(min=0, max=1, help="Share of patients with a tumour; the others have lesions.")
     ] = 0.3,
     noise: Annotated[float, typer.Option(min=0, max=100, help="Multiply the noise of all images.")] = 1.0,
     motion: Annotated[

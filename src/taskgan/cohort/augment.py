@@ -91,10 +91,7 @@ Image = TypeVar("Image", NDArray[np.float32], Tensor)
 
 
 def augment(
-    images: Sequence[Image],
-    settings: Augment,
-    rng: np.random.Generator,
-    masks: Sequence[Image] = (),
+    images: Sequence[Image], settings: Augment, rng: np.random.Generator, masks: Sequence[Image] = ()
 ) -> list[Image]:
     """Change all images of a sample in the same random way: flip, then rotate and zoom, then shift, then its look.
 
@@ -246,10 +243,7 @@ def _resampled(stack: Tensor, angle: float, zoom: float, mode: str) -> Tensor:
     wide = _room(width, zoom * (height * abs(sin) + width * abs(cos)))
     # affine_grid counts in half frames, x before y, and maps where a value goes to where it comes from.
     inverse = torch.tensor(
-        [
-            [cos * wide / width, -sin * tall / width, 0.0],
-            [sin * wide / height, cos * tall / height, 0.0],
-        ],
+        [[cos * wide / width, -sin * tall / width, 0.0], [sin * wide / height, cos * tall / height, 0.0]],
         dtype=stack.dtype,
     )
     inverse = inverse / zoom

@@ -56,10 +56,7 @@ def check_cohort(
     columns = tuple(name for name in data.inputs[1:] if name in pairs.columns)
     mask = targets.target.columns[0] if targets is not None and targets.kind.dense else None
     summarise = _summariser(data, targets)
-    with (
-        progress("check", len(selected), "pairs") as bar,
-        ThreadPoolExecutor(max(1, threads)) as pool,
-    ):
+    with progress("check", len(selected), "pairs") as bar, ThreadPoolExecutor(max(1, threads)) as pool:
         coarse: list[tuple[Pair, Coarse, Coarse]] = []
         for pair, (problems, images) in zip(
             selected, pool.map(lambda p: _check_images(p, columns, summarise, mask), selected), strict=True

@@ -89,10 +89,7 @@ def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
         if pair.split == "train":
             trained.add(name)
     issues += [
-        (
-            0,
-            f"{data.condition} {quoted(name)} has a slash, expected what can be part of a restored image's file name",
-        )
+        (0, f"{data.condition} {quoted(name)} has a slash, expected what can be part of a restored image's file name")
         for name in data.conditions
         if "/" in name or "\\" in name
     ]

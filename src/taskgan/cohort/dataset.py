@@ -83,13 +83,7 @@ class TrainingSlices:
     """
 
     def __init__(
-        self,
-        pairs: Pairs,
-        data: Data,
-        *,
-        threads: int = 4,
-        targets: Targets | None = None,
-        labels: bool = True,
+        self, pairs: Pairs, data: Data, *, threads: int = 4, targets: Targets | None = None, labels: bool = True
     ) -> None:
         self._rows = tuple(pairs)
         targets = targets or Targets.for_table(Target(), pairs)

@@ -29,12 +29,7 @@ class UnpairedSampler:
     """
 
     def __init__(
-        self,
-        groups: Sequence[Sequence[Sequence[int]]],
-        subjects: Sequence[str],
-        *,
-        batch_size: int,
-        seed: int,
+        self, groups: Sequence[Sequence[Sequence[int]]], subjects: Sequence[str], *, batch_size: int, seed: int
     ) -> None:
         self._seed = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0])
         self._order = BalancedSampler(groups, batch_size=batch_size, seed=self._seed)

@@ -25,12 +25,7 @@ _START = secrets.token_hex(8)  # after a restart of a container process numbers 
 
 @contextmanager
 def locked(
-    place: Path,
-    what: str = "the results",
-    *,
-    beside: bool = False,
-    wait: bool = False,
-    name: str = LOCK,
+    place: Path, what: str = "the results", *, beside: bool = False, wait: bool = False, name: str = LOCK
 ) -> Iterator[None]:
     """Hold the lock of an output for the block. What killed processes had begun to write there is removed first.
 

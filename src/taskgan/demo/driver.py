@@ -94,10 +94,7 @@ def _stages(out: Path, demo: Demo) -> list[Stage]:
         *pretraining,
         *((f"train {m}", partial(_train, recipe, cohort, runs[m])) for m, recipe in demo.recipes.items()),
         *(
-            (
-                f"restore the test subjects with {m}",
-                partial(_restore, demo.fit_methods.get(m), cohort, runs[m]),
-            )
+            (f"restore the test subjects with {m}", partial(_restore, demo.fit_methods.get(m), cohort, runs[m]))
             for m in demo.methods
         ),
         *((f"evaluate {m}", partial(_evaluate, m, demo.readers, cohort, runs[m])) for m in demo.methods),

@@ -83,10 +83,7 @@ def demo_faces(
                 "lists": lists,
                 "recipe": dump_recipe(base),
             },
-            cohort_stage=(
-                "prepare: a part of LFW, cut to the face, blurred, 8x fewer pixels, bicubic",
-                _prepare,
-            ),
+            cohort_stage=("prepare: a part of LFW, cut to the face, blurred, 8x fewer pixels, bicubic", _prepare),
             recipes={method: base.model_copy(update={"objective": method}) for method in METHODS},
             readers=base,
             pretrain_stage=("teach T and the judge to tell people apart", _teach),

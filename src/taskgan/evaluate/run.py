@@ -283,12 +283,7 @@ def _selected_pairs(pairs: Pairs, recipe: Recipe) -> Pairs:
 
 
 def _print_summary(
-    out: Path,
-    method: str,
-    cases: int,
-    summary: Mapping[str, Any],
-    notes: Sequence[str],
-    lines: Sequence[str],
+    out: Path, method: str, cases: int, summary: Mapping[str, Any], notes: Sequence[str], lines: Sequence[str]
 ) -> None:
     for line in (*(f"note: {note}" for note in notes), *lines):
         say(line)

@@ -173,9 +173,7 @@ def _cases(pairs: Sequence[VerificationPair]) -> list[Pair]:
 
 
 def _table(
-    compared: Sequence[VerificationPair],
-    described: Mapping[str, Mapping[str, Descriptors]],
-    studio: DescriptorCache,
+    compared: Sequence[VerificationPair], described: Mapping[str, Mapping[str, Descriptors]], studio: DescriptorCache
 ) -> DistanceTable:
     """Distances of all pairs by all readers that described all images."""
     listed = {name: [pair for pair in compared if pair.set == name] for name in SETS}

@@ -140,12 +140,7 @@ def _cycle_caption(outcome: ObjectiveResult, held_out: PointPairs) -> str:
 
 
 def _arrow(
-    axis: Any,
-    start: Array,
-    end: Array,
-    colour: str,
-    bow: float = 0.0,
-    style: str | tuple[int, Sequence[float]] = "-",
+    axis: Any, start: Array, end: Array, colour: str, bow: float = 0.0, style: str | tuple[int, Sequence[float]] = "-"
 ) -> None:
     arrow = {
         "arrowstyle": "->",

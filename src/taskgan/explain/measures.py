@@ -13,12 +13,7 @@ from taskgan.stats import Interval, exact_rate, mean_interval
 
 Array = NDArray[np.float64]
 _RESAMPLES = 500
-NAMES: dict[Method, str] = {
-    "l1": "Regression (L1)",
-    "gan": "GAN",
-    "cycle_gan": "CycleGAN",
-    "task_gan": "Task-GAN",
-}
+NAMES: dict[Method, str] = {"l1": "Regression (L1)", "gan": "GAN", "cycle_gan": "CycleGAN", "task_gan": "Task-GAN"}
 
 
 @dataclass(frozen=True)
@@ -79,11 +74,7 @@ def measure_objective(trained: TrainedObjective, held_out: PointPairs) -> Object
 
 
 def _measures(
-    mappings: list[geometry.FeatureMapping],
-    flipped: Array,
-    away: Array,
-    labels: Array,
-    resamples: int = _RESAMPLES,
+    mappings: list[geometry.FeatureMapping], flipped: Array, away: Array, labels: Array, resamples: int = _RESAMPLES
 ) -> MappingMeasures:
     return MappingMeasures(
         shrinkage=geometry.shrinkage(mappings, resamples=resamples),

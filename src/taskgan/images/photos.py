@@ -37,15 +37,7 @@ _WITH_ALPHA = {"L": "LA", "P": "RGBA", "RGB": "RGBA"}
 _BITS, _PHOTOMETRIC, _PLANES = 258, 262, 284  # tags of TIFF
 _ORIENTATION = 0x0112
 # Of a TIFF, what says something of the picture; its other tags say how the file is laid out.
-_TEXT_TAGS = (
-    270,
-    271,
-    272,
-    305,
-    306,
-    315,
-    33432,
-)  # description, make, model, software, date, artist, copyright
+_TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)  # description, make, model, software, date, artist, copyright
 _TAG_GROUPS = (34665, 34853)  # the directories Exif and GPS
 
 

@@ -22,14 +22,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
 from taskgan.core.parse import NestingError, error_text, parse_json, read_text
 from taskgan.core.parse import without_nonfinite as without_nan
-from taskgan.images.orientation import (
-    affine_back,
-    turn_towards,
-    turned,
-    turned_affine,
-    turned_back,
-    turned_shape,
-)
+from taskgan.images.orientation import affine_back, turn_towards, turned, turned_affine, turned_back, turned_shape
 from taskgan.images.photos import AFFINE, is_photo_name, photo_shape, read_photo
 
 Array = NDArray[np.float32]

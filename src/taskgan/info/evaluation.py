@@ -36,10 +36,7 @@ _READERS = (("judge", "judge"), ("task", "T"), ("suvr", "SUVR"))
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    return {
-        **read_optional_yaml(folder / "evaluation.yaml"),
-        "summary": read_json_object(folder / "summary.json"),
-    }
+    return {**read_optional_yaml(folder / "evaluation.yaml"), "summary": read_json_object(folder / "summary.json")}
 
 
 def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:

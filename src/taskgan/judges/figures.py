@@ -94,10 +94,7 @@ def volume_metrics(
 
 
 def _decisions(
-    kind: TaskKind,
-    means: Sequence[Tensor],
-    truths: Sequence[Tensor],
-    entries: Sequence[Sequence[OutputReading]],
+    kind: TaskKind, means: Sequence[Tensor], truths: Sequence[Tensor], entries: Sequence[Sequence[OutputReading]]
 ) -> tuple[Floats, Floats, Floats]:
     """Whether each known decision is right, the class that it is about, and the score behind it."""
     truth = kind.true_decision(truths[0])

@@ -144,11 +144,7 @@ def improves(metrics: RecogniserMetrics, best: RecogniserMetrics, kind: TaskKind
 
 
 def _train_state(
-    network: nn.Module,
-    settings: RecogniserSettings,
-    kind: TaskKind,
-    train: CleanSlices,
-    keep: Path | None,
+    network: nn.Module, settings: RecogniserSettings, kind: TaskKind, train: CleanSlices, keep: Path | None
 ) -> RecogniserTrainState:
     """A new training, or the one that was put down at ``keep``."""
     head = kind.pretraining_head(len({float(v.label) for v in train})) if kind.label_from_clean else None

@@ -63,11 +63,9 @@ class Property:
     @property
     def unit(self) -> str:
         """What its score is, for axes and sentences."""
-        return {
-            "observer": OBSERVER,
-            "regression": self.outputs[0],
-            "segmentation": "volume, ml",
-        }.get(self.kind, "probability")
+        return {"observer": OBSERVER, "regression": self.outputs[0], "segmentation": "volume, ml"}.get(
+            self.kind, "probability"
+        )
 
     def decision_text(self, output: str, decision: float) -> str:
         """A decision on one output: the class or label itself, or positive and negative."""

@@ -112,12 +112,7 @@ def _threshold(same: np.ndarray, other: np.ndarray) -> tuple[float, float]:
 
 
 def released_recogniser(
-    settings: RecogniserSettings,
-    val: CleanSlices,
-    *,
-    title: str,
-    target: Target,
-    device: str | torch.device = "cpu",
+    settings: RecogniserSettings, val: CleanSlices, *, title: str, target: Target, device: str | torch.device = "cpu"
 ) -> Recogniser:
     """Read released weights and see how well they tell the validation subjects apart.
 

@@ -135,10 +135,7 @@ def evidence_map(
     evidence = np.zeros(restored.shape, dtype=np.float64)
     change = np.zeros(len(restored))
     for k, (end, start) in enumerate(zip(restored, reference, strict=True)):
-        first, step = (
-            torch.from_numpy(start.astype(np.float32)),
-            torch.from_numpy((end - start).astype(np.float32)),
-        )
+        first, step = (torch.from_numpy(start.astype(np.float32)), torch.from_numpy((end - start).astype(np.float32)))
         gradient = torch.zeros_like(first, dtype=torch.float64)
         for part in torch.split(points, _BATCH):
             path = (first + part[:, None, None] * step)[:, None].requires_grad_(True)
@@ -209,10 +206,7 @@ def suvr_evidence(
         SUVR per voxel, zero outside of both regions.
     """
     step = restored.astype(np.float64) - reference
-    uptake, floor = (
-        float(reference[cortex].mean(dtype=np.float64)),
-        float(reference[region].mean(dtype=np.float64)),
-    )
+    uptake, floor = (float(reference[cortex].mean(dtype=np.float64)), float(reference[region].mean(dtype=np.float64)))
     rise, lift = float(step[cortex].mean()), float(step[region].mean())
     points = (np.arange(steps) + 0.5) / steps
     floors, uptakes = floor + points * lift, uptake + points * rise

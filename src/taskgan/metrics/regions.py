@@ -81,11 +81,7 @@ def agreement(restored: ArrayLike, clean: ArrayLike, subjects: Sequence[Hashable
 
 
 def region_ratio(
-    image: NDArray[np.float32],
-    region: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
-    *,
-    least: int = 1,
+    image: NDArray[np.float32], region: NDArray[np.bool_], reference: NDArray[np.bool_], *, least: int = 1
 ) -> float:
     """Mean signal in a region over mean signal in a reference region.
 

@@ -28,11 +28,7 @@ class ImageDiscriminator(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        in_channels: int,
-        widths: Sequence[int] = (64, 128, 256, 512, 512, 512),
-        norm: Norm = "batch",
+        self, *, in_channels: int, widths: Sequence[int] = (64, 128, 256, 512, 512, 512), norm: Norm = "batch"
     ) -> None:
         super().__init__()
         if in_channels < 1:

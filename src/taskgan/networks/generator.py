@@ -103,11 +103,7 @@ class UNet(nn.Module):
         )
         # The decoder mirrors the encoder; all its layers but the innermost see a skip connection too.
         self.up = nn.ModuleList(
-            _up(
-                widths[level] if level == depth - 1 else widths[level + 1] + widths[level],
-                widths[level],
-                norm,
-            )
+            _up(widths[level] if level == depth - 1 else widths[level + 1] + widths[level], widths[level], norm)
             for level in reversed(range(depth))
         )
         self.last = Conv2d(widths[0], out_channels, 3, padding=1)

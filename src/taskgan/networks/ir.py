@@ -31,14 +31,7 @@ class ImprovedResNet(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        in_channels: int,
-        width: int,
-        norm: Norm,
-        dropout: float,
-        outputs: int,
-        squeeze: bool = False,
+        self, *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int, squeeze: bool = False
     ) -> None:
         super().__init__()
         widths = [width * 2**k for k in range(len(_STAGES))]

@@ -15,13 +15,7 @@ from taskgan.recipe.task import NETWORKS, Norm
 
 
 def recogniser_network(
-    name: str,
-    *,
-    in_channels: int = 1,
-    width: int = 64,
-    norm: Norm = "batch",
-    dropout: float = 0.0,
-    outputs: int = 1,
+    name: str, *, in_channels: int = 1, width: int = 64, norm: Norm = "batch", dropout: float = 0.0, outputs: int = 1
 ) -> nn.Module:
     """Build a recogniser by name.
 

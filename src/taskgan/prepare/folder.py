@@ -141,12 +141,7 @@ def _table_sources(folder: Path, table: InputTable) -> list[PhotoSource]:
             continue
         places[str(place).lower()] = line["image"]
         extra = {name: line[name] for name in further}
-        columns: dict[str, object] = {
-            "subject": subject,
-            "split": line["split"],
-            "label": line["label"],
-            **extra,
-        }
+        columns: dict[str, object] = {"subject": subject, "split": line["split"], "label": line["label"], **extra}
         sources[case.lower()] = PhotoSource(case, folder / line["image"], place, columns)
     if problems:
         raise Problems(f"{table.source} cannot be prepared", problems)

@@ -182,10 +182,7 @@ def split_people(people: Sequence[str], test: frozenset[str], settings: LfwPrepa
 def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> list[PhotoSource]:
     return [
         PhotoSource(
-            path.stem,
-            path,
-            Path(person) / path.stem,
-            {"subject": person, "split": split[person], "label": number},
+            path.stem, path, Path(person) / path.stem, {"subject": person, "split": split[person], "label": number}
         )
         for number, (person, paths) in enumerate(images.items())
         for path in paths

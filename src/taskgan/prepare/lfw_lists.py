@@ -101,10 +101,7 @@ def read_list(source: Path) -> PairList:
             problems.append(pair)
         else:
             pairs.append(pair)
-    for name, count in (
-        ("matched", sum(p.same for p in pairs)),
-        ("mismatched", sum(not p.same for p in pairs)),
-    ):
+    for name, count in (("matched", sum(p.same for p in pairs)), ("mismatched", sum(not p.same for p in pairs))):
         if count != declared and not problems:
             problems.append(f"it has {count} {name} pairs, its first line says {declared}")
     if problems:

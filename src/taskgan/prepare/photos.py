@@ -174,10 +174,7 @@ def measure(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Pat
         degraded = read_volume(source.degraded(out)).data[:, :, 0].astype(np.float64)
         psnr.append(-10 * np.log10(max(float(np.mean((clean - degraded) ** 2)), 1e-12)))
         error.append(chain.consistency(clean, degraded))
-    return {
-        "input_psnr": round(float(np.mean(psnr)), 2),
-        "clean_back_projection": round(float(np.mean(error)), 5),
-    }
+    return {"input_psnr": round(float(np.mean(psnr)), 2), "clean_back_projection": round(float(np.mean(error)), 5)}
 
 
 def _is_written(source: PhotoSource, settings: PhotoPreparation, out: Path) -> bool:

@@ -147,19 +147,11 @@ def contrast_sequence(
     if clean is not None and {"RepetitionTime", "EchoTime"} <= set(side):
         inverted = "InversionTime" in side
         if inverted or shipped is None or shipped.ti is None:  # else the sidecar does not tell the whole of it
-            values = {
-                "name": contrast,
-                "tr": _ms(side, "RepetitionTime", clean),
-                "te": _ms(side, "EchoTime", clean),
-            }
+            values = {"name": contrast, "tr": _ms(side, "RepetitionTime", clean), "te": _ms(side, "EchoTime", clean)}
             if inverted:
                 values["ti"] = _ms(side, "InversionTime", clean)
             try:
-                return (
-                    validated(SpinEcho, values, "the sequence is not valid"),
-                    "sidecar",
-                    _notes(side, contrast),
-                )
+                return (validated(SpinEcho, values, "the sequence is not valid"), "sidecar", _notes(side, contrast))
             except Problems as error:
                 raise UserError(f"{sidecar(clean)}: {error.problems[0]}") from None
     if shipped is not None:

@@ -27,12 +27,7 @@ from taskgan.restore.record import (
 METHOD = "relaxometry"
 MAPS = "maps"
 """Folder of the maps, below the output."""
-_UNITS = {
-    "T1map": ("s", 1e-3),
-    "T2map": ("s", 1e-3),
-    "PDmap": ("arbitrary", 1.0),
-    "TB1map": ("percent", 100.0),
-}
+_UNITS = {"T1map": ("s", 1e-3), "T2map": ("s", 1e-3), "PDmap": ("arbitrary", 1.0), "TB1map": ("percent", 100.0)}
 
 
 @dataclass(frozen=True)
@@ -53,10 +48,7 @@ class SynthesisSettings:
 
     def as_values(self) -> dict[str, Any]:
         """Plain values."""
-        own = {
-            "fit": self.fit.model_dump(mode="json"),
-            "protocol": self.protocol_file.model_dump(mode="json"),
-        }
+        own = {"fit": self.fit.model_dump(mode="json"), "protocol": self.protocol_file.model_dump(mode="json")}
         return own | ({"factors": dict(self.factors)} if self.factors else {})
 
 
@@ -118,13 +110,7 @@ def has_maps(out: Path, name: str, job: Job, setup: SynthesisSettings, origin: O
 
 
 def write_maps(
-    out: Path,
-    name: str,
-    pair: Pair,
-    maps: RelaxometryMaps,
-    source: Volume,
-    setup: SynthesisSettings,
-    origin: Origin,
+    out: Path, name: str, pair: Pair, maps: RelaxometryMaps, source: Volume, setup: SynthesisSettings, origin: Origin
 ) -> None:
     """Write T1 and T2 in seconds, density in the input's units and B1 in per cent of nominal, as BIDS has them."""
     for suffix, values in maps.by_suffix().items():

@@ -29,10 +29,7 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
         return None
     count, across = len(comparison.compared_methods), min(len(metrics), _MOST)
     deep = -(-len(metrics) // across)
-    with axes_figure(deep, across, (2.35 * across, (1.35 + 0.42 * count) * deep), sharey=True) as (
-        figure,
-        axes,
-    ):
+    with axes_figure(deep, across, (2.35 * across, (1.35 + 0.42 * count) * deep), sharey=True) as (figure, axes):
         for axis in axes.flat[len(metrics) :]:
             axis.remove()
         for axis, metric in zip(axes.flat[: len(metrics)], metrics, strict=True):
@@ -117,8 +114,7 @@ def bland_altman(comparison: Comparison, path: Path) -> Path | None:
                     axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
             limits = f"[{number(agreement.low, 2, sign=True)}, {number(agreement.high, 2, sign=True)}]"
             axis.set_title(
-                f"{display_name(method)}: {number(agreement.bias.estimate, 3, sign=True)}, LoA {limits}",
-                fontsize=9,
+                f"{display_name(method)}: {number(agreement.bias.estimate, 3, sign=True)}, LoA {limits}", fontsize=9
             )
             axis.set_xlabel("Mean of the two SUVR")
         axes[0].set_ylabel("Image − clean")
@@ -130,10 +126,7 @@ def _panels(count: int, height: float, most: int = 4) -> Iterator[tuple[Any, lis
     """``count`` panels with common axes, at most ``most`` side by side; those left over are not drawn."""
     columns = min(count, most)
     rows = -(-count // columns)
-    with axes_figure(rows, columns, (2.9 * columns, height * rows), sharey=True, sharex=True) as (
-        figure,
-        axes,
-    ):
+    with axes_figure(rows, columns, (2.9 * columns, height * rows), sharey=True, sharex=True) as (figure, axes):
         for axis in axes.flat[count:]:
             axis.remove()
         yield figure, list(axes.flat[:count])

@@ -7,13 +7,7 @@ from taskgan.page.cells import MISSING, Cell, Column, Table, difference_cell, nu
 from taskgan.page.names import display_name, versus_cell
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, AUCS, OBSERVED, QUALITY, READINGS, Metric, with_reader_error
-from taskgan.report.paired import (
-    Discordance,
-    MetricComparison,
-    compare_methods,
-    deciding_readers,
-    discordance,
-)
+from taskgan.report.paired import Discordance, MetricComparison, compare_methods, deciding_readers, discordance
 from taskgan.stats import (
     Difference,
     adjusted_p_values,
@@ -134,10 +128,7 @@ def _row(one: MetricComparison, *, seeds: bool, margins: bool) -> tuple[Cell, ..
     smallest = detectable_difference(one.difference, metric, POWERS[0])
     cells.append(Cell(number(smallest, digits), "", smallest))
     known = not claimed and one.interval.estimate != 0 and not math.isnan(smallest)
-    return (
-        *cells,
-        *(_count(subjects_needed(one.difference, metric, power), "> 100 000", known) for power in POWERS),
-    )
+    return (*cells, *(_count(subjects_needed(one.difference, metric, power), "> 100 000", known) for power in POWERS))
 
 
 def equivalence_word(one: MetricComparison) -> str:
@@ -180,14 +171,7 @@ def _errors(comparison: Comparison, *, seeds: bool, margins: bool) -> list[tuple
 
 
 def _flips(
-    comparison: Comparison,
-    heading: str,
-    method: str,
-    table: Discordance,
-    p: float,
-    *,
-    seeds: bool,
-    margins: bool,
+    comparison: Comparison, heading: str, method: str, table: Discordance, p: float, *, seeds: bool, margins: bool
 ) -> tuple[Cell, ...]:
     first, second = table.only_method / table.count, table.only_baseline / table.count
     smallest = detectable_flips(table.count, other=min(first, second))

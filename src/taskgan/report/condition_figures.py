@@ -185,13 +185,7 @@ def _spectrum(axis: Any, power: NDArray[np.float64] | None, part: Comparison, su
     }
     for row, column in places:
         axis.plot(
-            column,
-            row,
-            "o",
-            markersize=5,
-            markerfacecolor="none",
-            markeredgecolor="white",
-            markeredgewidth=0.6,
+            column, row, "o", markersize=5, markerfacecolor="none", markeredgecolor="white", markeredgewidth=0.6
         )
     rows = part.rows(method)
     value = rows.loc[rows["subject"].astype(str) == subject, "checkerboard"].mean()

@@ -132,9 +132,7 @@ def _lesions(comparison: Comparison) -> Table:
                 "mean over subjects with lesions.",
             ),
             Column(
-                "lesion_snr",
-                "SNR",
-                "Mean answer in lesions over that in healthy white matter, in SD of the latter.",
+                "lesion_snr", "SNR", "Mean answer in lesions over that in healthy white matter, in SD of the latter."
             ),
             Column("lesions_found", "Found", "Lesions found of all; interval of the mean share over subjects."),
             Column("lesions_false", "False", "Lesions reported in healthy white matter, per image."),
@@ -153,13 +151,7 @@ def _percent(interval: Interval) -> str:
 def _artefacts(comparison: Comparison) -> Table:
     measures = (
         ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
-        (
-            "checkerboard",
-            "Grid, ‰",
-            2,
-            1000.0,
-            "Share of the brain’s spectral energy in peaks of a pixel grid.",
-        ),
+        ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
     )
     known = [one for one in measures if comparison.frame[one[0]].notna().any()]
     rows = tuple(

@@ -51,12 +51,7 @@ def condition_tables(comparison: Comparison) -> list[Table]:
     """Every table by condition, in the order of the page; none where there is one kind of image."""
     if not comparison.conditions:
         return []
-    tables = [
-        _quality(comparison),
-        _read(comparison),
-        *observer_tables(comparison),
-        _paired(comparison),
-    ]
+    tables = [_quality(comparison), _read(comparison), *observer_tables(comparison), _paired(comparison)]
     return [table for table in tables if table.rows]
 
 

@@ -143,13 +143,7 @@ def curve_chart(comparison: Comparison, path: Path) -> Path | None:
                 labelled.add(method)
                 sparse = marker if len(known) <= 15 else ""
                 axis.plot(
-                    known["step"],
-                    known[key],
-                    color=colour,
-                    linewidth=1.4,
-                    marker=sparse,
-                    markersize=3,
-                    label=label,
+                    known["step"], known[key], color=colour, linewidth=1.4, marker=sparse, markersize=3, label=label
                 )
             axis.set_title(title)
             axis.set_xlabel("Step")

@@ -69,10 +69,7 @@ def choose_examples(comparison: Comparison, study: VerificationStudy | None) -> 
     eligible = right["clean"] & ~right["input"]
     ours, theirs = right[focus], right[other]
     gap = _ranks(distances[focus], same) - _ranks(distances[other], same)
-    groups = {
-        True: eligible & ours & ~theirs,
-        False: eligible & ~ours & (theirs if other != "input" else True),
-    }
+    groups = {True: eligible & ours & ~theirs, False: eligible & ~ours & (theirs if other != "input" else True)}
     picked = []
     for won in (True, False):
         for sort, one in ((same, True), (~same, False)):
@@ -151,11 +148,7 @@ def example_figure(comparison: Comparison, study: VerificationStudy, example: Pa
 
 
 def _photos(
-    axes: Any,
-    pictures: list[dict[str, Array]],
-    order: list[str],
-    distances: Mapping[str, float],
-    threshold: float,
+    axes: Any, pictures: list[dict[str, Array]], order: list[str], distances: Mapping[str, float], threshold: float
 ) -> None:
     for column, method in enumerate(order):
         for row in (0, 1):

@@ -42,12 +42,7 @@ def flips_table(comparison: Comparison) -> Table:
             before = clean.loc[row["case"]]
             seed = "–" if math.isnan(row["seed"]) else f"{row['seed']:.0f}"
             label = "unknown" if math.isnan(row["label"]) else _decision_text(row["label"], binary)
-            cells = [
-                text_cell(str(row["case"]), tone="strong"),
-                name_cell(method),
-                text_cell(seed),
-                text_cell(label),
-            ]
+            cells = [text_cell(str(row["case"]), tone="strong"), name_cell(method), text_cell(seed), text_cell(label)]
             for reader, score in SCORES.items():
                 cells.append(_reading_cell(before, row, reader, score, binary))
             rows.append(tuple(cells))
@@ -134,11 +129,7 @@ def outputs_tables(comparison: Comparison) -> list[Table]:
             "Decisions that differ from the truth; exact interval, n = number of subjects. Of an identity: further "
             "from the clean image than two images of one person may be.",
         ),
-        Column(
-            "flips",
-            "Flips",
-            "Subjects with a decision that differs from the same reader's on the clean image.",
-        ),
+        Column("flips", "Flips", "Subjects with a decision that differs from the same reader's on the clean image."),
     )
     return [
         Table(

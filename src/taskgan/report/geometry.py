@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 from taskgan.evaluate import summary
 from taskgan.evaluate.features import Features, read_features
 from taskgan.metrics.geometry import FeatureMapping, rank_correlation, retrieval, shrinkage, standardise
-from taskgan.page.cells import (
-    Cell,
-    Column,
-    Table,
-    difference_cell,
-    number,
-    range_text,
-    without_empty_columns,
-)
+from taskgan.page.cells import Cell, Column, Table, difference_cell, number, range_text, without_empty_columns
 from taskgan.page.names import display_name, name_cell, versus_cell
 from taskgan.report.load import Comparison, EvaluationFolder
 from taskgan.stats import Interval, exact_rate, subject_means
@@ -142,9 +134,7 @@ def _run(comparison: Comparison, features: Features, image: str, method: str, se
     rows = comparison.rows("clean").set_index("case").reindex(list(features.cases))
     clean = features.images["clean"]
     mapping = FeatureMapping(
-        standardise(features.images[image], clean),
-        standardise(clean, clean),
-        tuple(map(str, rows["subject"])),
+        standardise(features.images[image], clean), standardise(clean, clean), tuple(map(str, rows["subject"]))
     )
     return MethodMapping(method, seed, rows["label"].to_numpy(dtype=np.float64), mapping)
 
@@ -181,11 +171,7 @@ def geometry_table(comparison: Comparison, geometry: MappingGeometry) -> Table:
             "subjects, above 1 adds to them.",
         ),
         Column(SLOPE, "SUVR slope", "Image on clean SUVR; below 1 shrinks. No network is asked."),
-        Column(
-            RANKS,
-            "Rank correlation",
-            "Spearman, of the distances between images with those between clean ones.",
-        ),
+        Column(RANKS, "Rank correlation", "Spearman, of the distances between images with those between clean ones."),
         Column(
             RETRIEVAL,
             "Retrieval",

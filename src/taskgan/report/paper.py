@@ -24,9 +24,7 @@ FACES = {
 PET, LFW, NONE = "pet", "lfw", ""
 _TABLES: Mapping[str, Levels] = {PET: QUALITY, LFW: FACES, NONE: {}}
 # Of the six MR contrasts it shows one; the RMSE of that table is on another scale than ours.
-BY_CONDITION = {
-    "T1w": {"gan": {"psnr": 25.68, "ssim": 0.812}, "task_gan": {"psnr": 29.56, "ssim": 0.895}},
-}
+BY_CONDITION = {"T1w": {"gan": {"psnr": 25.68, "ssim": 0.812}, "task_gan": {"psnr": 29.56, "ssim": 0.895}}}
 TASK_MAE = {"clean": 0.139, "gan": 0.135, "task_gan": 0.125}
 READERS_WRONG = {"gan": "7/20", "task_gan": "4/20"}
 

@@ -82,10 +82,7 @@ def compare(
     statements = report_verdict(comparison, faces)
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
     picked = condition_rule(comparison) if comparison.conditions else selection_rule(comparison)
-    charts = [
-        *_charts(comparison, mapped, out / "figures"),
-        *_face_figures(comparison, faces, out / "figures"),
-    ]
+    charts = [*_charts(comparison, mapped, out / "figures"), *_face_figures(comparison, faces, out / "figures")]
     write_page(page, comparison, statements, tables, cases, charts, picked)
     record = {
         "compared": statements.compared,
@@ -172,11 +169,7 @@ def _charts(comparison: Comparison, mapped: MappingGeometry, folder: Path) -> li
             "Mean over subjects with its 95 % interval, clean images where they have a value of their own. Rim and "
             "grid: minus the clean image’s, so that zero is the aim.",
         ),
-        (
-            curve_chart(comparison, folder / "curves.png"),
-            "Curves",
-            "As logged by the runs beside the evaluations.",
-        ),
+        (curve_chart(comparison, folder / "curves.png"), "Curves", "As logged by the runs beside the evaluations."),
     )
     return [PageFigure(path, title, caption) for path, title, caption in figures if path is not None]
 

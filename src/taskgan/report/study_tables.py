@@ -2,16 +2,7 @@
 
 from dataclasses import replace
 
-from taskgan.page.cells import (
-    MISSING,
-    Cell,
-    Column,
-    Table,
-    difference_cell,
-    estimate_cell,
-    number,
-    range_text,
-)
+from taskgan.page.cells import MISSING, Cell, Column, Table, difference_cell, estimate_cell, number, range_text
 from taskgan.page.names import display_name, name_cell, versus_cell
 from taskgan.report import paper
 from taskgan.report.comparisons import p_text
@@ -32,11 +23,7 @@ def study_tables(comparison: Comparison, study: VerificationStudy | None) -> lis
     """The three of ``TABLES``; none where nothing was verified."""
     if study is None:
         return []
-    tables = [
-        _levels(comparison, study, BOTH),
-        _levels(comparison, study, PROBE),
-        _differences(comparison, study),
-    ]
+    tables = [_levels(comparison, study, BOTH), _levels(comparison, study, PROBE), _differences(comparison, study)]
     return [table for table in tables if table.rows]
 
 

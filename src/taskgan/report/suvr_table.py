@@ -26,17 +26,9 @@ def suvr_table(comparison: Comparison) -> Table:
         Column("limits_high", "LoA to", "Upper limit, likewise."),
         Column("slope", "Slope", "Image on clean SUVR; below 1 pulls subjects together (Figure 4’s shrinking)."),
         Column("concordance", "Concordance", "Lin’s: 1 only if every image gives the SUVR of the clean one."),
-        Column(
-            "flips",
-            "Flips",
-            f"Subjects on the other side of {comparison.suvr_cut:g} than on their clean image.",
-        ),
+        Column("flips", "Flips", f"Subjects on the other side of {comparison.suvr_cut:g} than on their clean image."),
         Column("wrong", "Against label", "Decisions that differ from the label."),
-        Column(
-            "true",
-            "Bias to true uptake",
-            "Mean of image − simulated SUVR: what reconstruction does is in it.",
-        ),
+        Column("true", "Bias to true uptake", "Mean of image − simulated SUVR: what reconstruction does is in it."),
     )
     rows = [_row(comparison, m) for m in ("clean", "input", *comparison.methods)]
     return Table(
@@ -53,10 +45,7 @@ def suvr_table(comparison: Comparison) -> Table:
 
 def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
     mine = comparison.rows(method)
-    agreement, read = (
-        summary.suvr_agreement(mine),
-        summary.reader_summary(mine, comparison.rows("clean"), "suvr"),
-    )
+    agreement, read = (summary.suvr_agreement(mine), summary.reader_summary(mine, comparison.rows("clean"), "suvr"))
     if not agreement.count:
         return ()
     wrong = Cell(f"{read.wrong}/{read.decisions}", "", read.wrong)

@@ -249,24 +249,12 @@ def readers_table(comparison: Comparison) -> Table:
         Column("reader", "Reader", "Who decides positive or negative." if binary else "Who reads."),
         Column("method", "Images", "What is read."),
         Column("mae", f"{error[0].upper()}{error[1:]}", f"{description}, interval by subject."),
-        Column(
-            "error",
-            "Volume error",
-            "Wrong decisions of all; Clopper–Pearson interval, n = number of subjects.",
-        ),
+        Column("error", "Volume error", "Wrong decisions of all; Clopper–Pearson interval, n = number of subjects."),
         Column("sensitivity", "Sensitivity", "Share of positive subjects read as positive, exact interval."),
         Column("specificity", "Specificity", "Share of negative subjects read as negative, exact interval."),
         Column("balanced_accuracy", "Balanced accuracy", "Mean of the two; ½ is what guessing gives."),
-        Column(
-            "auc",
-            "AUC",
-            "Chance that a positive scores above a negative; mean over seeds, DeLong’s interval.",
-        ),
-        Column(
-            "flips",
-            "Flips",
-            "Subjects with a decision that differs from the same reader's on the clean image.",
-        ),
+        Column("auc", "AUC", "Chance that a positive scores above a negative; mean over seeds, DeLong’s interval."),
+        Column("flips", "Flips", "Subjects with a decision that differs from the same reader's on the clean image."),
         Column("paper", "Paper", "Slice MAE of the paper's T; it made no volume error."),
     )
     rows: list[tuple[Cell, ...]] = []

@@ -69,10 +69,7 @@ def _against_all(
         compare_methods(comparison, with_kind_phrase(metric, comparison.kind), baseline) for metric in HEADLINE
     ]
     return {
-        method: [
-            *(compared[method] for compared in families),
-            *_verified(study, method, baseline),
-        ]
+        method: [*(compared[method] for compared in families), *_verified(study, method, baseline)]
         for method in comparison.methods
         if method != baseline
     }
@@ -225,10 +222,7 @@ def _with_other_seeds(comparison: Comparison, against: dict[str, list[MetricComp
         holds = [c for c in claimed if not _needs_these_seeds(c)]
         parts = [
             f"{verb} {join_phrases(c.metric.phrase for c in some)}"
-            for verb, some in (
-                ("holds for", holds),
-                ("is not shown for", [c for c in claimed if c not in holds]),
-            )
+            for verb, some in (("holds for", holds), ("is not shown for", [c for c in claimed if c not in holds]))
             if some
         ]
         if parts:

@@ -186,12 +186,7 @@ def _per_condition(jobs: list[Job], conditions: Sequence[str], out: Path) -> lis
 
 
 def _table_jobs(
-    place: Path,
-    out: Path,
-    data: Data,
-    split: str | None,
-    select: Mapping[str, str],
-    conditions: Sequence[str],
+    place: Path, out: Path, data: Data, split: str | None, select: Mapping[str, str], conditions: Sequence[str]
 ) -> list[Job]:
     pairs = read_pairs(place, REQUIRED_TO_RESTORE)
     absent = [column for column in data.inputs if column not in pairs.columns]

@@ -69,13 +69,7 @@ class RestoreSettings:
 
 
 def restored_sidecar(
-    job: Job,
-    restored: RestoredVolume,
-    card: ModelCard,
-    settings: RestoreSettings,
-    notes: Sequence[str],
-    *,
-    what: str,
+    job: Job, restored: RestoredVolume, card: ModelCard, settings: RestoreSettings, notes: Sequence[str], *, what: str
 ) -> dict[str, Any]:
     """The JSON sidecar of a restored image: the input's own fields, then what was done to it.
 

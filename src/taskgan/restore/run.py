@@ -273,10 +273,7 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
             try:
                 case = load_case(job.pair, plain, clean=False, known=case)
                 carried = check_metadata(job, case.source)
-                notes[job.target] = [
-                    *_domain_warnings(job, case, card),
-                    *carried,
-                ]
+                notes[job.target] = [*_domain_warnings(job, case, card), *carried]
                 notes[job.target] += case.source.notes
                 if job.is_photo:
                     check_output_format(job)
@@ -325,12 +322,7 @@ def _photo_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
 
 
 def _write_image(
-    job: Job,
-    case: Case,
-    restored: RestoredVolume,
-    card: ModelCard,
-    settings: RestoreSettings,
-    notes: Sequence[str],
+    job: Job, case: Case, restored: RestoredVolume, card: ModelCard, settings: RestoreSettings, notes: Sequence[str]
 ) -> None:
     """The mean last: where it exists, all that belongs to it does."""
     what = f"mean of {settings.samples} restored images" if settings.samples else "restored image"

@@ -41,12 +41,7 @@ def suv_sentence(job: Job) -> str:
 
 
 def write_restored_series(
-    job: Job,
-    image: Array,
-    restored: RestoredVolume,
-    card: ModelCard,
-    settings: AppliedSettings,
-    notes: Sequence[str],
+    job: Job, image: Array, restored: RestoredVolume, card: ModelCard, settings: AppliedSettings, notes: Sequence[str]
 ) -> None:
     """Write the derived series of a restored volume into the job's target, a folder.
 

@@ -26,19 +26,7 @@ DETAILED = ANATOMY
 FAT, VESSELS = len(TISSUES), len(TISSUES) + 1
 
 # BrainWeb label -> tissue: CSF, grey, white, fat, muscle, muscle/skin, skull, vessels, around fat, dura, marrow.
-_BRAINWEB = {
-    1: CSF,
-    2: GREY,
-    3: WHITE,
-    4: SOFT,
-    5: SOFT,
-    6: SOFT,
-    7: SKULL,
-    8: SOFT,
-    9: SOFT,
-    10: SOFT,
-    11: SKULL,
-}
+_BRAINWEB = {1: CSF, 2: GREY, 3: WHITE, 4: SOFT, 5: SOFT, 6: SOFT, 7: SKULL, 8: SOFT, 9: SOFT, 10: SOFT, 11: SKULL}
 _BRAINWEB_DETAILED = {**_BRAINWEB, 4: FAT, 8: VESSELS, 11: FAT}
 _BRAINWEB_NAME = "*_tissue.nii*"
 
@@ -207,14 +195,7 @@ REGIONS = (
     "insula",
     "brainstem",
 )
-COMPOSITE = (
-    "frontal",
-    "lateral_temporal",
-    "parietal",
-    "occipital",
-    "anterior_cingulate",
-    "posterior_cingulate",
-)
+COMPOSITE = ("frontal", "lateral_temporal", "parietal", "occipital", "anterior_cingulate", "posterior_cingulate")
 """Their unweighted mean is the table's composite: 1.21 from the six negative means, 1.58 from the positive."""
 
 

@@ -42,12 +42,7 @@ def auc_interval(
 
 
 def auc_difference(
-    first: ArrayLike,
-    second: ArrayLike,
-    labels: ArrayLike,
-    subjects: Sequence[Hashable],
-    *,
-    level: float = LEVEL,
+    first: ArrayLike, second: ArrayLike, labels: ArrayLike, subjects: Sequence[Hashable], *, level: float = LEVEL
 ) -> Difference:
     """AUC of the first − AUC of the second on the same cases, by the same two sources.
 

@@ -91,10 +91,5 @@ def _legend(
     notes = [f"Labels: {'/'.join(short_key(key) for key in own.values)}"] if own.values else []
     notes += ["cells: brighter is better; ★ chosen, = tie, × not eligible"] if heat else []
     figure.legend(
-        handles.values(),
-        handles,
-        loc="outside lower center",
-        ncols=5,
-        title="; ".join(notes),
-        title_fontsize=8,
+        handles.values(), handles, loc="outside lower center", ncols=5, title="; ".join(notes), title_fontsize=8
     )

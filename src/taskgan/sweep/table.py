@@ -87,14 +87,7 @@ def printed_table(results: Sequence[SettingResult], choice: SettingChoice) -> li
     if choice.metric != "psnr":
         _, head, digits = next(m for m in _PRINTED if m[0] == choice.metric)
         gaps.insert(0, (choice.metric, f"{head} − chosen", digits, choice.differences))
-    heads = [
-        "",
-        "setting",
-        "seeds",
-        *(head for _, head, _ in columns),
-        *(head for _, head, _, _ in gaps),
-        "redrawn",
-    ]
+    heads = ["", "setting", "seeds", *(head for _, head, _ in columns), *(head for _, head, _, _ in gaps), "redrawn"]
     lines = []
     for result in ranked(results, choice):
         row = [result.label, str(len(result.runs))]

@@ -95,12 +95,7 @@ def first_process() -> bool:
 
 
 def open_run(
-    folder: Path,
-    recipe: Recipe,
-    fingerprint: str,
-    *,
-    overwrite: bool,
-    networks: Mapping[str, str] | None = None,
+    folder: Path, recipe: Recipe, fingerprint: str, *, overwrite: bool, networks: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 

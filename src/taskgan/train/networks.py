@@ -247,11 +247,7 @@ def build_task(recipe: Recipe) -> nn.Module:
 
 
 def build_networks(
-    recipe: Recipe,
-    task: nn.Module | None,
-    fabric: Any,
-    choice: MachineChoice,
-    own: CustomNetworks = CustomNetworks(),
+    recipe: Recipe, task: nn.Module | None, fabric: Any, choice: MachineChoice, own: CustomNetworks = CustomNetworks()
 ) -> Networks:
     """Build the networks that this objective needs, on the device, and their optimiser.
 

@@ -118,11 +118,7 @@ def _test_pairs(pairs: Pairs) -> tuple[VerificationPair, ...]:
 
 
 def _result(
-    recipe: Recipe,
-    pairs: Pairs,
-    readers: Mapping[str, StoredReader],
-    tested: tuple[VerificationPair, ...],
-    run: Path,
+    recipe: Recipe, pairs: Pairs, readers: Mapping[str, StoredReader], tested: tuple[VerificationPair, ...], run: Path
 ) -> dict[str, Any]:
     """Figures on the validation subjects and, of identities, on clean test pairs."""
     cards = {name: reader.recogniser.card for name, reader in readers.items()}

@@ -186,12 +186,7 @@ def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Modu
     if not recipe.task.pretrain.steps:
         return build_task(recipe)
     recogniser = recogniser_for(
-        pairs,
-        recipe.task.pretrain,
-        recipe.data,
-        name="task",
-        device=device.type,
-        target=recipe.task.target,
+        pairs, recipe.task.pretrain, recipe.data, name="task", device=device.type, target=recipe.task.target
     )
     if reason := recogniser.unlearnt_reason:
         say(f"warning: {reason}")
@@ -200,12 +195,7 @@ def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Modu
 
 
 def _session(
-    recipe: Recipe,
-    run: Path,
-    task: nn.Module | None,
-    choice: MachineChoice,
-    card: ModelCard,
-    own: CustomNetworks,
+    recipe: Recipe, run: Path, task: nn.Module | None, choice: MachineChoice, card: ModelCard, own: CustomNetworks
 ) -> Session:
     fabric = start_fabric(recipe.machine, choice.precision)
     fabric.launch()
@@ -233,10 +223,7 @@ def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
         return
     for stage in session.stages.idle:
         say(f"phase {stage.name} is passed over: {recipe.objective} has none of the networks that it trains")
-    extra_columns = [
-        *["phase", TASK_CLEAN] * bool(recipe.schedule),
-        *map(psnr_column, recipe.data.conditions),
-    ]
+    extra_columns = [*["phase", TASK_CLEAN] * bool(recipe.schedule), *map(psnr_column, recipe.data.conditions)]
     logger = MetricsLogger(session.folder, done, extra_columns)
     try:
         train_loop(session, loader, Validation(val, recipe), logger)

@@ -81,13 +81,7 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
             task_features = feature_distance(inner_restored, inner).mean() if nu else None
 
     objective = TotalLoss(  # Eq. 4
-        pixel,
-        adversarial,
-        task,
-        task_features,
-        recipe.lambda_gan,
-        recipe.mu_task,
-        recipe.task.features if T else 0,
+        pixel, adversarial, task, task_features, recipe.lambda_gan, recipe.mu_task, recipe.task.features if T else 0
     )
     networks.optimiser.zero_grad(set_to_none=True)
     if judged is not None and "discriminator" in weights:

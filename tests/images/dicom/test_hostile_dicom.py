@@ -45,10 +45,7 @@ def deflated(folder: Path, extra: bytes = b"") -> Path:
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        (
-            {"ImagePositionPatient": ["1", "2"]},
-            r"has ImagePositionPatient \[1\.0, 2\.0\], expected 3 finite numbers",
-        ),
+        ({"ImagePositionPatient": ["1", "2"]}, r"has ImagePositionPatient \[1\.0, 2\.0\], expected 3 finite numbers"),
         ({"ImageOrientationPatient": ["1", "0", "0"]}, "has ImageOrientationPatient .* expected 6 finite"),
         ({"PixelSpacing": "1"}, r"has PixelSpacing \[1\.0\], expected 2 finite numbers"),
         ({"Rows": 65535, "Columns": 65535}, f"set {MAX_VOXELS_VARIABLE}"),

@@ -22,9 +22,7 @@ def test_a_mirrored_face_is_the_same_face(features: Texture | Pixels) -> None:
 
 
 @pytest.mark.parametrize("features", FEATURES)
-def test_brightness_and_contrast_make_no_difference_and_another_face_does(
-    features: Texture | Pixels,
-) -> None:
+def test_brightness_and_contrast_make_no_difference_and_another_face_does(features: Texture | Pixels) -> None:
     found = features(face())
     assert np.linalg.norm(found - features(0.25 * face() + 0.5)) < 0.05 * np.linalg.norm(found)
     assert np.linalg.norm(found - features(face(1))) > 0.3 * np.linalg.norm(found)

@@ -41,12 +41,7 @@ def test_there_are_three_images_for_each_component() -> None:
 
 @pytest.mark.parametrize(
     ("features", "components", "power"),
-    [
-        (_features(1), 3, 1.0),
-        (np.ones((6, 4), np.float32), 3, 1.0),
-        (_features(), 0, 1.0),
-        (_features(), 3, 2.0),
-    ],
+    [(_features(1), 3, 1.0), (np.ones((6, 4), np.float32), 3, 1.0), (_features(), 0, 1.0), (_features(), 3, 2.0)],
 )
 def test_what_no_space_can_be_made_of_is_refused(features: np.ndarray, components: int, power: float) -> None:
     with pytest.raises(ValueError, match="expected"):

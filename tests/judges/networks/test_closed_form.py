@@ -78,13 +78,7 @@ def test_oriented_gradients_learn_in_closed_form_who_is_who(tmp_path: Path) -> N
 
 def test_a_network_that_learns_by_steps_is_the_better_for_a_discriminant() -> None:
     settings = Settings(
-        network="convnet",
-        width=4,
-        steps=4,
-        batch_size=8,
-        validate_every=2,
-        sampling="images",
-        discriminant=True,
+        network="convnet", width=4, steps=4, batch_size=8, validate_every=2, sampling="images", discriminant=True
     )
     train, val = faces("t", 40, 3, 0), faces("v", 20, 3, 1)
     assert auc(settings, train, val) > auc(settings.model_copy(update={"discriminant": False}), train, val)

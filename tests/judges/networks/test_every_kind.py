@@ -52,13 +52,7 @@ TARGETS: dict[str, Target] = {
     "embedding": Target(kind="embedding", labels=("subject",), size=8),
 }
 # What a few steps must reach on subjects that were not learnt from; saying the same for all is far worse.
-ENOUGH = {
-    "multi_class": 0.35,
-    "multi_label": 0.35,
-    "regression": 0.05,
-    "segmentation": 0.35,
-    "embedding": 1.0,
-}
+ENOUGH = {"multi_class": 0.35, "multi_label": 0.35, "regression": 0.05, "segmentation": 0.35, "embedding": 1.0}
 
 
 def settings_of(kind: str, **more: Any) -> RecogniserSettings:

@@ -74,11 +74,7 @@ def test_killed_and_gone_on_with_equals_uninterrupted(
 
 
 def test_it_says_where_it_goes_on_and_how_much_is_left(
-    random: Settings,
-    memory: Make,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    random: Settings, memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     train, val, keep = memory("t", 4, 0), memory("v", 2, 1), tmp_path / "under-way.ckpt"
     with monkeypatch.context() as patched:

@@ -81,10 +81,7 @@ def test_distances_are_the_readers_own() -> None:
 
 def test_networks_come_first_and_keep_their_names() -> None:
     found = verifiers({"judge": Corners()}, {"lbp": Counting(), "judge": Counting()}, slices=40)
-    assert [(name, type(one)) for name, one in found.items()] == [
-        ("judge", NetworkVerifier),
-        ("lbp", PhotoVerifier),
-    ]
+    assert [(name, type(one)) for name, one in found.items()] == [("judge", NetworkVerifier), ("lbp", PhotoVerifier)]
     with pytest.raises(ValueError, match="shown a volume"):
         found["lbp"].describe(shown([(2, 8, 8)]))
 

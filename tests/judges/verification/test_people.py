@@ -63,10 +63,7 @@ def test_a_pair_that_is_listed_twice_adds_nothing() -> None:
     rng, pairs = np.random.default_rng(1), _strangers(80)
     distances = _distances(rng, pairs, 0)
     twice = ImagePairs(np.tile(pairs.same, 2), np.tile(pairs.people, (2, 1)))
-    once, again = (
-        auc_interval_by_person(distances, pairs),
-        auc_interval_by_person(np.tile(distances, 2), twice),
-    )
+    once, again = (auc_interval_by_person(distances, pairs), auc_interval_by_person(np.tile(distances, 2), twice))
     assert again.high - again.low == pytest.approx(once.high - once.low, rel=1e-6)
     naive = auc_interval(-np.tile(distances, 2), twice.same, range(len(twice)))
     assert naive.high - naive.low < 0.75 * (once.high - once.low)
@@ -80,10 +77,7 @@ def test_it_covers_the_truth_where_people_are_on_many_pairs_and_delongs_does_not
         pairs = _acquainted(rng, 30, 60, 300)
         unlike = rng.normal(size=30)[pairs.people].sum(axis=1)
         distances = (1.2 + unlike) * ~pairs.same + rng.normal(size=len(pairs))
-        found = (
-            auc_interval_by_person(distances, pairs),
-            auc_interval(-distances, pairs.same, range(len(pairs))),
-        )
+        found = (auc_interval_by_person(distances, pairs), auc_interval(-distances, pairs.same, range(len(pairs))))
         hits += [one.low < truth < one.high for one in found]
     ours, plain = hits / 200
     assert ours > 0.9

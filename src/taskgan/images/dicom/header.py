@@ -29,13 +29,7 @@ _PHILIPS_GROUP = 0x2005
 _PHILIPS_SCALE = ("philips mr imaging dd 001", 0x0E)
 _PHILIPS_FRAME = ("philips mr imaging dd 005", 0x0F)
 # Only these go into sidecars: nothing that tells who was scanned, where or when.
-_TEXTS = (
-    "Manufacturer",
-    "ManufacturerModelName",
-    "ScanningSequence",
-    "SequenceVariant",
-    "MRAcquisitionType",
-)
+_TEXTS = ("Manufacturer", "ManufacturerModelName", "ScanningSequence", "SequenceVariant", "MRAcquisitionType")
 _BIDS_NAMES = {"ManufacturerModelName": "ManufacturersModelName"}
 
 

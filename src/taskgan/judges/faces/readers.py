@@ -181,11 +181,7 @@ def photo_readers(pairs: Pairs, data: Data, *, store: Path | None = None) -> dic
 
 
 def fit_photo_readers(
-    images: Sequence[Callable[[], Array]],
-    recipes: Mapping[str, ReaderRecipe],
-    shape: tuple[int, int],
-    *,
-    people: int,
+    images: Sequence[Callable[[], Array]], recipes: Mapping[str, ReaderRecipe], shape: tuple[int, int], *, people: int
 ) -> dict[str, PhotoReader]:
     """Make readers of images.
 

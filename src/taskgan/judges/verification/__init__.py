@@ -1,11 +1,6 @@
 """Face verification: are two photos of one person? Distances of descriptors, over pairs such as LFW's view 1."""
 
-from taskgan.judges.verification.figures import (
-    Verification,
-    VerificationDifference,
-    verification_difference,
-    verify,
-)
+from taskgan.judges.verification.figures import Verification, VerificationDifference, verification_difference, verify
 from taskgan.judges.verification.pairs import (
     ImagePairs,
     auc_difference_by_person,

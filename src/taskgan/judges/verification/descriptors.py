@@ -81,12 +81,7 @@ def save_descriptors(place: Path | None, rows: Sequence[Pair], descriptors: Arra
         return
     try:
         with atomic(place, durable=False) as partial:
-            np.savez(
-                partial,
-                allow_pickle=False,
-                cases=np.array([row.case for row in rows]),
-                descriptors=descriptors,
-            )
+            np.savez(partial, allow_pickle=False, cases=np.array([row.case for row in rows]), descriptors=descriptors)
     except OSError:
         return
 
@@ -152,11 +147,7 @@ class DescriptorCache:
         return {name: Descriptors(_numbers(rows), held) for name, held in descriptors.items()}
 
     def _read(
-        self,
-        rows: Sequence[Pair],
-        path_of: Callable[[Pair], Path],
-        readers: Mapping[str, Verifier],
-        title: str,
+        self, rows: Sequence[Pair], path_of: Callable[[Pair], Path], readers: Mapping[str, Verifier], title: str
     ) -> dict[str, Array]:
         if not readers:
             return {}

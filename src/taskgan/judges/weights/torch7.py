@@ -178,8 +178,7 @@ class _Reader:
         size = count * np.dtype(elements).itemsize
         if count < 0 or size > self._left:
             raise self._broken(
-                f"ends inside {what}: {size} bytes wanted at byte {self._at}, {self._left} left",
-                "a whole file",
+                f"ends inside {what}: {size} bytes wanted at byte {self._at}, {self._left} left", "a whole file"
             )
         values = self._data[self._at : self._at + size].view(elements)
         self._at += size

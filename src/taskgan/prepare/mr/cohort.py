@@ -76,11 +76,7 @@ def _files(planned: CohortPlan) -> list[Path]:
     rows = [
         row
         for one in planned.subjects
-        for row in (
-            *(r for pair in one.inputs.values() for r in pair),
-            *one.targets.values(),
-            *one.masks.values(),
-        )
+        for row in (*(r for pair in one.inputs.values() for r in pair), *one.targets.values(), *one.masks.values())
     ]
     return [
         path

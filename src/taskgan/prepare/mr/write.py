@@ -43,11 +43,7 @@ def write_subject(folder: Path, subject: SubjectImages, protocol: Protocol, load
     for (delay, echo), image in loaded.inputs.items():
         row = subject.inputs[delay, echo][0]
         td = protocol.delays[delay - 1]
-        side = {
-            **_times(row, loaded.sidecars[row.number]),
-            "InversionTime": td / 1000,
-            **_units(loaded.input_factor),
-        }
+        side = {**_times(row, loaded.sidecars[row.number]), "InversionTime": td / 1000, **_units(loaded.input_factor)}
         for part in mdme.PARTS:
             values = np.ascontiguousarray(getattr(image, part)) / np.float32(loaded.input_factor)
             write_volume(folder / mdme.input_path(subject.name, td, echo, part), values, loaded.affine, side=side)

@@ -15,12 +15,7 @@ from taskgan.physics import mdme
 from taskgan.physics.mdme import input_path, target_path
 from taskgan.physics.sequences import Mdme
 from taskgan.simulate.anatomy import Anatomy, brainweb_files
-from taskgan.simulate.mr.bids import (
-    MASKS,
-    PARTICIPANTS,
-    TOP,
-    truth_path,
-)
+from taskgan.simulate.mr.bids import MASKS, PARTICIPANTS, TOP, truth_path
 from taskgan.simulate.mr.settings import KINDS, MrSimulation, MrSubject, plan_subjects
 from taskgan.simulate.mr.subject import make_subject
 from taskgan.simulate.workers import Anatomies, Record, describe_cohort, simulate_missing
@@ -85,12 +80,7 @@ class _MrSimulator:
     """What a worker keeps between subjects: the anatomy used last."""
 
     def __init__(
-        self,
-        settings: MrSimulation,
-        sources: tuple[Path, ...],
-        template: Anatomy | None,
-        step: float,
-        out: Path,
+        self, settings: MrSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
     ) -> None:
         self._settings, self._out = settings, out
         self._anatomies = Anatomies(sources, template, step, detailed=True)

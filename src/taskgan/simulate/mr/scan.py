@@ -158,13 +158,7 @@ def reference_mdme(protocol: Mdme) -> float:
     white = TABLE["white"]
     return float(
         mdme_signal(
-            white.pd,
-            white.t1,
-            white.t2,
-            te=protocol.echoes[0],
-            td=protocol.delays[-1],
-            b1=1.0,
-            protocol=protocol,
+            white.pd, white.t1, white.t2, te=protocol.echoes[0], td=protocol.delays[-1], b1=1.0, protocol=protocol
         )
     )
 
@@ -176,11 +170,7 @@ def reference_target(target: SpinEcho) -> float:
 
 
 def acquire_mdme(
-    fractions: Array,
-    tissues: Mapping[str, Tissue],
-    fields: Fields,
-    settings: MrSimulation,
-    rng: np.random.Generator,
+    fractions: Array, tissues: Mapping[str, Tissue], fields: Fields, settings: MrSimulation, rng: np.random.Generator
 ) -> dict[tuple[int, int], NDArray[np.complex64]]:
     """The complex images of the input.
 

@@ -167,11 +167,7 @@ def plan_subjects(settings: MrSimulation, anatomies: int | None) -> list[MrSubje
     patients = round(settings.patients * settings.subjects)
     tumours = round(settings.tumours * patients)
     counts = dict(zip(KINDS, (settings.subjects - patients, patients - tumours, tumours), strict=True))
-    required = {
-        "control": True,
-        "lesions": settings.tumours < 1,
-        "tumour": settings.tumours > 0,
-    }
+    required = {"control": True, "lesions": settings.tumours < 1, "tumour": settings.tumours > 0}
     if any(counts[kind] < len(SPLITS) for kind in KINDS if required[kind]):
         listing = ", ".join(f"{counts[kind]} with {kind}" for kind in KINDS if required[kind])
         raise UserError(

@@ -12,13 +12,7 @@ from taskgan.physics.mdme import PARTS, input_path, target_path
 from taskgan.physics.tissues import Tissue, draw_tissues, effective_tissues, index
 from taskgan.simulate.anatomy import Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
-from taskgan.simulate.mr.bids import (
-    MASKS,
-    input_sidecar,
-    mask_sidecar,
-    target_sidecar,
-    truth_path,
-)
+from taskgan.simulate.mr.bids import MASKS, input_sidecar, mask_sidecar, target_sidecar, truth_path
 from taskgan.simulate.mr.body import Movement, body, scanned_head, truth_masks
 from taskgan.simulate.mr.lesions import draw_disease
 from taskgan.simulate.mr.scan import acquire_mdme, acquire_target, draw_fields
@@ -71,10 +65,7 @@ def make_subject(subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, f
         image = acquire_target(there, effective, fields, target, settings, target_noise_rng)
         side = target_sidecar(target, geometry.slice_mm)
         write_volume(folder / target_path(subject.name, target.name), image, grid.affine, side=side)
-        effective_by_target[target.name] = {
-            "shift_mm": _rounded(movement.shift),
-            "tissues": _tissue_table(effective),
-        }
+        effective_by_target[target.name] = {"shift_mm": _rounded(movement.shift), "tissues": _tissue_table(effective)}
     ml = float(np.prod(grid.voxel_mm)) / 1000.0
     volume = {
         name: float(fractions[index(name)].sum(dtype=np.float64)) * ml
@@ -101,10 +92,7 @@ def make_subject(subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, f
 
 
 def _write_inputs(
-    subject: MrSubject,
-    settings: MrSimulation,
-    inputs: dict[tuple[int, int], NDArray[np.complex64]],
-    folder: Path,
+    subject: MrSubject, settings: MrSimulation, inputs: dict[tuple[int, int], NDArray[np.complex64]], folder: Path
 ) -> None:
     protocol, geometry = settings.mdme, settings.geometry
     for (delay, echo), image in inputs.items():

@@ -98,8 +98,5 @@ def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[s
 def truth_sidecar(name: str) -> dict[str, Any]:
     """The sidecar of a truth image."""
     if name == "uptake":
-        return {
-            "Units": "Bq/mL",
-            "Description": "True activity concentration, before the scanner's resolution",
-        }
+        return {"Units": "Bq/mL", "Description": "True activity concentration, before the scanner's resolution"}
     return {"Type": {"head": "Face", "brain": "Brain"}.get(name, "ROI"), "Description": f"{name} mask"}

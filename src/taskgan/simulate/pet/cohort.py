@@ -12,13 +12,7 @@ from taskgan.core.console import say
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
 from taskgan.simulate.anatomy import COMPOSITE, Anatomy, brainweb_files
-from taskgan.simulate.pet.bids import (
-    PARTICIPANTS,
-    TOP,
-    dose_label,
-    pet_path,
-    truth_path,
-)
+from taskgan.simulate.pet.bids import PARTICIPANTS, TOP, dose_label, pet_path, truth_path
 from taskgan.simulate.pet.plan import PetSubject, plan_subjects
 from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import PetSimulation
@@ -76,12 +70,7 @@ class _PetSimulator:
     """What a worker keeps between subjects: the projector and the anatomy used last."""
 
     def __init__(
-        self,
-        settings: PetSimulation,
-        sources: tuple[Path, ...],
-        template: Anatomy | None,
-        step: float,
-        out: Path,
+        self, settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
     ) -> None:
         self._settings, self._out = settings, out
         self._anatomies = Anatomies(sources, template, step)
@@ -161,9 +150,6 @@ def _cohort_metrics(settings: PetSimulation, records: Sequence[Record]) -> dict[
         figures: dict[str, Any] = {}
         for name in ("relative_rmse", "psnr_db"):
             values = np.array([r["measured"][label][name] for r in records])
-            figures[name] = {
-                "mean": round(float(values.mean()), 4),
-                "sd": round(float(values.std(ddof=1)), 4),
-            }
+            figures[name] = {"mean": round(float(values.mean()), 4), "sd": round(float(values.std(ddof=1)), 4)}
         measured[label] = figures
     return measured

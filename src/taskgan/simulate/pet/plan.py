@@ -70,12 +70,7 @@ def plan_subjects(settings: PetSimulation, anatomies: int | None) -> list[PetSub
     places = in_turn([split for _, _, split in shuffled], owners)
     return [
         PetSubject(
-            number=number,
-            positive=positive,
-            borderline=borderline,
-            composite=composite,
-            split=split,
-            anatomy=anatomy,
+            number=number, positive=positive, borderline=borderline, composite=composite, split=split, anatomy=anatomy
         )
         for number, (((positive, borderline), composite, split), anatomy) in enumerate(
             zip(shuffled, places, strict=True), start=1

@@ -22,13 +22,7 @@ from taskgan.simulate.pet.acquire import (
     system_model,
     thin_counts,
 )
-from taskgan.simulate.pet.bids import (
-    dose_label,
-    pet_path,
-    pet_sidecar,
-    truth_path,
-    truth_sidecar,
-)
+from taskgan.simulate.pet.bids import dose_label, pet_path, pet_sidecar, truth_path, truth_sidecar
 from taskgan.simulate.pet.plan import PetSubject
 from taskgan.simulate.pet.projector import Projector, gaussian_matrix
 from taskgan.simulate.pet.settings import PetSimulation, Scanner
@@ -54,17 +48,12 @@ class Reconstructions:
 def grid_of(scanner: Scanner) -> Grid:
     """The voxels of a scanner."""
     return Grid(
-        (scanner.pixels, scanner.pixels, scanner.slices),
-        (scanner.pixel_mm, scanner.pixel_mm, scanner.slice_mm),
+        (scanner.pixels, scanner.pixels, scanner.slices), (scanner.pixel_mm, scanner.pixel_mm, scanner.slice_mm)
     )
 
 
 def acquire_and_reconstruct(
-    projector: Projector,
-    activity: Array,
-    per_cm: Array,
-    doses: tuple[float, ...],
-    seeds: np.random.SeedSequence,
+    projector: Projector, activity: Array, per_cm: Array, doses: tuple[float, ...], seeds: np.random.SeedSequence
 ) -> Reconstructions:
     """Acquire a volume once and reconstruct it at the standard dose and at every low dose.
 
@@ -189,7 +178,4 @@ def fidelity(image: Array, clean: Array) -> dict[str, float]:
     error = float(np.sqrt(np.mean(difference**2)))
     norm = float(np.sqrt(np.mean(clean.astype(np.float64) ** 2)))
     peak = float(clean.max())
-    return {
-        "relative_rmse": round(error / norm, 5),
-        "psnr_db": round(20.0 * float(np.log10(peak / error)), 4),
-    }
+    return {"relative_rmse": round(error / norm, 5), "psnr_db": round(20.0 * float(np.log10(peak / error)), 4)}

@@ -70,11 +70,7 @@ def shared_variance(positive: bool) -> float:
 
 
 def draw_composite(
-    positive: bool,
-    borderline: bool,
-    cut: float,
-    borderline_range: tuple[float, float],
-    rng: np.random.Generator,
+    positive: bool, borderline: bool, cut: float, borderline_range: tuple[float, float], rng: np.random.Generator
 ) -> float:
     """The composite SUVR that a subject will have: from the table, cut at the class limit, or near the cut."""
     margin = 1e-3
@@ -146,12 +142,7 @@ class Truth:
 
 
 def paint_uptake(
-    head: Head,
-    grid: Grid,
-    composite: float,
-    positive: bool,
-    borderline: bool,
-    rng: np.random.Generator,
+    head: Head, grid: Grid, composite: float, positive: bool, borderline: bool, rng: np.random.Generator
 ) -> Truth:
     """Give a head its uptake, so that the composite of the image is exactly the wanted one.
 
