@@ -10,7 +10,6 @@ from taskgan.sweep import panels
 from taskgan.sweep.choose import MISTAKEN, SettingChoice
 from taskgan.sweep.grid import short_key
 from taskgan.sweep.results import SettingResult
-from taskgan.sweep.trade import draw_trade, write_labels
 
 _DPI = 130
 _MOST_CELLS = 12  # a side; beyond, numbers no longer fit into a heat map
@@ -39,12 +38,9 @@ def draw_sweep(results: Sequence[SettingResult], choice: SettingChoice, path: Pa
     with axes_figure(1, len(widths), size, gridspec_kw={"width_ratios": widths}) as (figure, axes):
         for axis, measure in zip(axes[0], measures, strict=False):
             panel(axis, results, choice, measure, keys)
-        line = draw_trade(axes[0][-1], finished, choice, error, within) if error else None
+        if error:
+            panels.draw_trade(axes[0][-1], finished, choice, error, within)
         _legend(figure, axes[0], results, keys, heat=panel is panels.draw_heat_map)
-        if error and line is not None:
-            figure.set_dpi(_DPI)  # hinting makes text as wide as it will be at this resolution alone
-            figure.draw_without_rendering()  # labels are placed in pixels, so the layout must be settled
-            write_labels(figure, axes[0][-1], finished, choice, error, line)
         return save_figure(figure, path, _DPI)
 
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
-from taskgan.core.parse import parse_yaml, quoted, truncated
+from taskgan.core.parse import parse_yaml, truncated
 from taskgan.recipe import Recipe
 from taskgan.train.folder import run_settings
-
-_PAIRS = {"[": "]", "{": "}"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,8 @@ def parse_grid(texts: Sequence[str]) -> tuple[GridAxis, ...]:
     """Read every ``--grid``.
 
     Args:
-        texts: ``section.key=value,value,…`` each. Values are read as YAML, and commas inside brackets or quotes
-            do not separate: ``loss.feature_layers=[1,2],[2,3]`` is two lists.
+        texts: ``section.key=value,value,…`` each. The values are a list in YAML without its brackets:
+            ``loss.feature_layers=[1,2],[2,3]`` is two lists.
 
     Raises:
         UserError: If there is none, one is not of that form, or a key comes twice.
@@ -49,44 +47,9 @@ def _axis(text: str) -> GridAxis:
     key = key.strip()
     if not equals or not key:
         raise UserError(f"--grid {text}: expected section.key=value,value, e.g. loss.mu_task=0.01,0.1,1")
-    values = []
-    for part in split_values(rest, f"--grid {text}"):
-        if not part.strip():
-            raise UserError(f"--grid {text}: a value is empty; expected {key}=value,value (null is a value)")
-        values.append(parse_yaml(part, f"--grid {truncated(text)}: {quoted(part.strip())}"))
-    return GridAxis(key, tuple(values))
-
-
-def split_values(text: str, where: str) -> list[str]:
-    """Split at commas that are in no bracket and in no quotes.
-
-    Args:
-        text: E.g. ``[1,2],[2,3]`` or ``"a,b",c``.
-        where: What a message calls it.
-
-    Raises:
-        UserError: If a bracket or quote is left open, or closed without having been opened.
-    """
-    parts, current, open_, quote = [], "", "", ""
-    for sign in text:
-        if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "\"'" and not current.strip(" [{,:"):  # inside a word it is an apostrophe
-            quote = sign
-        elif sign in _PAIRS:
-            open_ += sign
-        elif sign in _PAIRS.values():
-            if not open_ or _PAIRS[open_[-1]] != sign:
-                raise UserError(f"{where}: {quoted(sign)} closes nothing")
-            open_ = open_[:-1]
-        if sign == "," and not open_ and not quote:
-            parts.append(current)
-            current = ""
-        else:
-            current += sign
-    if open_ or quote:
-        raise UserError(f"{where}: {quoted(quote or open_[-1])} is never closed")
-    return [*parts, current]
+    if not rest.strip() or rest.rstrip().endswith(","):
+        raise UserError(f"--grid {truncated(text)}: a value is empty; expected {key}=value,value (null is a value)")
+    return GridAxis(key, tuple(parse_yaml(f"[{rest}]", f"--grid {truncated(text)}, as a list")))
 
 
 def count_combinations(axes: Sequence[GridAxis]) -> int:

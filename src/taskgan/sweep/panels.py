@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taskgan.sweep.choose import MISTAKEN, SettingChoice
 from taskgan.sweep.grid import short_key, yaml_text
@@ -208,6 +209,61 @@ def draw_point(axis: Any, x: float, y: float, kind: MarkerStyle) -> None:
         zorder=8 if kind.name == "chosen" else 5,
         linestyle="none",
     )
+
+
+def pareto_front(quality: NDArray[np.float64], error: NDArray[np.float64]) -> list[int]:
+    """The settings that no other one beats in both: indices by falling quality.
+
+    Args:
+        quality: (N,) more is better.
+        error: (N,) less is better.
+    """
+    best, indices = np.inf, []
+    for index in sorted(range(len(quality)), key=lambda i: (-quality[i], error[i])):
+        if error[index] < best:
+            best = error[index]
+            indices.append(index)
+    return indices
+
+
+def draw_trade(
+    axis: Any, results: Sequence[SettingResult], choice: SettingChoice, metric: str, within: float | None
+) -> None:
+    """Points, band, and the front with its labels.
+
+    Args:
+        axis: Where.
+        results: Finished settings.
+        choice: What was chosen.
+        metric: The error on the horizontal axis.
+        within: dB below the best PSNR up to which a setting is eligible; None where the rule has no such limit.
+    """
+    error = np.array([r.intervals[metric].estimate for r in results])
+    quality = np.array([r.intervals["psnr"].estimate for r in results])
+    able = np.array([i for i, r in enumerate(results) if r.candidate])
+    edge = able[pareto_front(quality[able], error[able])]
+    axis.plot(error[edge], quality[edge], color="#444444", linewidth=1.1, label="Pareto front", zorder=1)
+    for result, x, y in zip(results, error, quality, strict=True):
+        draw_point(axis, x, y, marker_style(result, choice))
+    axis.margins(0.14)
+    axis.autoscale_view()
+    axis.set_ylim(axis.get_ylim())  # the band does not widen what is shown
+    if within is not None:
+        best = quality[able].max()
+        axis.axhspan(best - within, best, color="#E6EEF4", linewidth=0, zorder=0, label="eligible PSNR")
+    axis.locator_params(axis="x", nbins=6)
+    axis.set_xlabel(f"{MEASURE_TITLES[metric]} (← better)")
+    axis.set_ylabel("PSNR, dB (better →)")
+    axis.set_title("PSNR against error")
+    notable = {*edge.tolist(), *(i for i, r in enumerate(results) if r.label == choice.chosen or r.reference)}
+    for index in sorted(notable):  # the front falls to the left, so what lies right and below it is free
+        axis.annotate(
+            values_text(results[index]),
+            (error[index], quality[index]),
+            (6, -9),
+            textcoords="offset points",
+            fontsize=7.5,
+        )
 
 
 def _number(value: object) -> bool:
