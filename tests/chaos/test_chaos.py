@@ -49,8 +49,10 @@ def test_a_child_dies_at_the_operation_that_was_chosen(tmp_path: Path) -> None:
 
 def test_an_ending_without_a_sentence_is_seen() -> None:
     assert not sentence_problem(Ended(2, 1.0, "taskgan: x is no image", 10))
-    for code, seconds, text in ((70, 1, ""), (-11, 1, ""), (0, 61, ""), (2, 1, "Traceback (most recent call last)")):
+    for code, seconds, text in ((70, 1, ""), (-11, 1, ""), (0, 601, ""), (2, 1, "Traceback (most recent call last)")):
         assert sentence_problem(Ended(code, seconds, text, 10))
+    assert sentence_problem(Ended(0, 61.0, "", 10, cpu=61.0))
+    assert not sentence_problem(Ended(0, 200.0, "", 10, cpu=20.0)), "a busy machine is no fault"
     assert sentence_problem(Ended(0, 1.0, "", 3 * 2**30))
     assert differences({"a": "1", "b": "2"}, {"a": "1", "c": "2"}) == ["b", "c"]
 

@@ -15,6 +15,7 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as safetensors quotes the syste
 _TORCH_WRITER = re.compile(r"PytorchStreamWriter failed|file write failed|unexpected pos \d+")
 
 _MAX_LINE = 4000  # characters of a line
+_LONG_WORD = re.compile(r"(\S{200})\S{800,}")  # nobody's path, but a damaged file's content taken for one
 _MAX_SHOWN = 200  # problems in a message
 
 
@@ -22,11 +23,16 @@ class UserError(Exception):
     """Bad input. The message names the file or option, what was found and what was expected.
 
     Args:
-        message: Lines over 4000 characters are cut: they quote something that nobody meant to be read.
+        message: Lines over 4000 characters are cut, and words over 1000: nobody meant them to be read.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(re.sub(rf"(.{{{_MAX_LINE}}}).+", r"\1…", message))
+        super().__init__(re.sub(rf"(.{{{_MAX_LINE}}}).+", r"\1…", short_words(message)))
+
+
+def short_words(message: str) -> str:
+    """A message whose words over 1000 characters end after 200."""
+    return _LONG_WORD.sub(r"\1…", message)
 
 
 class Problems(UserError):
