@@ -13,6 +13,7 @@ from chaos.commands import COMMANDS, Command
 from chaos.readers import READERS, inputs
 from chaos.trials import LIMIT_S, Bench, Child, command_line, finishes, remove, sentence_problem, wrong_marks
 
+_ENDING = 40  # operations
 STOP_S = 3.0  # of the processor, from the signal to the end
 Trial = Callable[[Bench, str, int], str | None]
 """Called with a name and a number; gives what is wrong, empty where nothing is, None where it does not count."""
@@ -44,7 +45,10 @@ def kill(bench: Bench, name: str, number: int) -> str | None:
             time.sleep(rng.uniform(0, bench.durations[name]))
             child.signal(signal.SIGKILL)
         else:
-            child = bench.start(name, place, overwrite=overwrite, at=rng.randint(1, bench.operations[name]))
+            # The marker is written last: what happens around it is a small part of all operations.
+            last = bench.operations[name]
+            first = max(1, last - _ENDING) if rng.random() < 0.4 else 1
+            child = bench.start(name, place, overwrite=overwrite, at=rng.randint(first, last))
         ended = child.wait()
         if ended.code != -signal.SIGKILL:
             return sentence_problem(ended, (0,)) or None

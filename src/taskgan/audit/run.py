@@ -144,7 +144,7 @@ def _check_output(out: Path, *, overwrite: bool) -> None:
     if absent:
         raise UserError(f"an audit needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'")
     check_writable(out, "the audit")
-    if (out / PAGE).exists() and not overwrite:
+    if (out / RECORD).exists() and not overwrite:  # without it a call was interrupted
         raise UserError(f"{out} already holds an audit; say --overwrite to replace it")
 
 

@@ -37,12 +37,12 @@ def check_voxels(path: Path, shape: Sequence[int], *, photo: bool = False) -> No
         photo: Its shape is in pixels, of which a quarter is allowed.
 
     Raises:
-        UserError: If an axis is negative or it is larger than the limit.
+        UserError: If an axis is not positive or it is larger than the limit.
     """
     limit, unit = (max_voxels() // _VOXELS_PER_PIXEL, "pixels") if photo else (max_voxels(), "voxels")
     count = math.prod(shape)
-    if min(shape, default=0) < 0:
-        raise UserError(f"{path} cannot be read: it has {'×'.join(map(str, shape))} {unit} by its header")
+    if min(shape, default=0) < 1:
+        raise UserError(f"{path} cannot be read: it has {'×'.join(map(str, shape)) or 'no'} {unit} by its header")
     if count > limit:
         raise UserError(
             f"{path} has {'×'.join(map(str, shape))} {unit} by its header, expected at most {limit}; set "

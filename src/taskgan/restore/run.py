@@ -12,7 +12,7 @@ from torch import nn
 from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.console import progress, say
-from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
 from taskgan.images.dicom.derive import check_derivable
@@ -31,7 +31,7 @@ from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.tiles import restore_case
-from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
+from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.origin import Origin
 from taskgan.restore.page import write_page
 from taskgan.restore.record import (
@@ -198,8 +198,7 @@ def _restore_jobs(
         record.close(left_out)
     count = len(jobs) - len(left_out)
     say(f"{out}: {count} image{'s' * (count != 1)} restored by {card.name}")
-    if left_out:
-        raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {'; '.join(left_out.values())}")
+    refuse_left_out(left_out, jobs)
     return out
 
 
@@ -281,22 +280,11 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
                     check_derivable(source_series(job), job.pair.degraded)
             except UserError as error:
                 unread[job.target] = str(error)
-                unfit |= {job.target} if isinstance(error, UnfitInputError) else set()
+                alone = (job.is_photo or job.is_dicom) and not job.from_table
+                unfit |= {job.target} if alone or isinstance(error, UnfitInputError) else set()
             bar.advance()
-    problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
-    if len(unread) < len(jobs) and all(
-        job.target in unfit or ((job.is_photo or job.is_dicom) and not job.from_table)
-        for job in jobs
-        if job.target in unread
-    ):
-        for problem in problems:
-            say(f"warning: {problem}; it is left out")
-        return notes, unread
-    if len(problems) == 1:
-        raise UserError(problems[0])
-    if problems:
-        raise Problems(f"{len(unread)} of {len(jobs)} images cannot be restored", problems)
-    return notes, {}
+    name_unread(unread, unfit, jobs, "images cannot be restored")
+    return notes, unread
 
 
 def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
