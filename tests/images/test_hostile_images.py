@@ -114,6 +114,14 @@ def test_the_limit_is_that_of_the_environment(tmp_path: Path, monkeypatch: pytes
         read_volume(path)
 
 
+@pytest.mark.parametrize("shape", [(0, 4, 4), (4, 0, 4), (4, 4, 0)])
+def test_an_image_without_voxels_is_no_image(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    path = tmp_path / "a.nii"
+    path.write_bytes(nifti(shape, bytes(64)))
+    with pytest.raises(UserError, match=rf"a\.nii cannot be read: it has {'×'.join(map(str, shape))} voxels"):
+        read_volume(path)
+
+
 def test_the_default_takes_a_whole_body() -> None:
     from taskgan.core.bounds import check_voxels
 

@@ -76,13 +76,12 @@ def find_scans(
             try:
                 scans.append(_scan(group, columns, setup, pair.subject if alone else stem(pair.degraded)))
             except UserError as error:
-                own = {job.target: str(error) for job in group}
-                unread |= own
-                unfit |= own.keys() if isinstance(error, UnfitInputError) else set()
+                unread[group[0].target] = str(error)
+                unfit |= {group[0].target} if isinstance(error, UnfitInputError) else set()
             bar.advance()
-    checked = [job for group in groups for job in group]
-    name_unread(unread, unfit, checked, "images are of acquisitions that cannot be fitted")
-    return scans, unread
+    name_unread(unread, unfit, [group[0] for group in groups], "acquisitions cannot be fitted")
+    left_out = {job.target: unread[g[0].target] for g in groups for job in g if g[0].target in unread}
+    return scans, left_out
 
 
 def _scan(group: Sequence[Job], columns: Columns, setup: SynthesisSettings, name: str) -> Scan:

@@ -11,6 +11,7 @@ from torch import nn
 
 from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
+from taskgan.core.artefact import commit_more
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
@@ -33,8 +34,9 @@ from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.tiles import restore_case
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.origin import Origin
-from taskgan.restore.page import write_page
+from taskgan.restore.page import page_path, write_page
 from taskgan.restore.record import (
+    RECORD,
     RestorationProgress,
     RestorationRecord,
     RestoreSettings,
@@ -123,8 +125,7 @@ def restore(
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
-        pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
-            vouches for.
+        pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``.
         suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
@@ -162,16 +163,19 @@ def restore(
         _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
-        _report_series(jobs, suv=suv, pdf=pdf)
+        if pdf:
+            _add_pages(jobs, out)
+        for job in jobs if suv else ():
+            say(suv_sentence(job))
     return out
 
 
-def _report_series(jobs: Sequence[Job], *, suv: bool, pdf: bool) -> None:
-    """What is asked for beside the images of DICOM series: a page in the study, body-weight SUV."""
-    for job in jobs if pdf else ():
-        say(f"{write_page(job)}: a page of {job.case}")
-    for job in jobs if suv else ():
-        say(suv_sentence(job))
+def _add_pages(jobs: Sequence[Job], out: Path) -> None:
+    """Write the page of each restored series, and let the record vouch for them."""
+    pages = [write_page(job) for job in jobs]
+    commit_more(out / RECORD, pages)
+    for job, page in zip(jobs, pages, strict=True):
+        say(f"{page}: a page of {job.case}")
 
 
 def _restore_jobs(
@@ -187,6 +191,8 @@ def _restore_jobs(
     notes, unread = _check_images(jobs, card)
     if record is not None:
         record.open()
+    for job in jobs if status == "new" else ():
+        page_path(job).unlink(missing_ok=True)  # of a restoration that this one replaces
     good = [job for job in jobs if job.target not in unread]
     written = {
         job.target for job in good if status == "unfinished" and is_written(job, Origin.from_card(card), settings)
