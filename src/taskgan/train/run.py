@@ -1,7 +1,6 @@
 """``taskgan train``: from a recipe and a cohort to a run folder with a model in it."""
 
 import copy
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,14 @@ from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
 from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
+from taskgan.train.devices import (
+    MachineChoice,
+    after_first_process,
+    device_name,
+    device_of,
+    start_fabric,
+    torch_switches,
+)
 from taskgan.train.folder import (
     METRICS,
     RECIPE,
@@ -77,7 +83,7 @@ def train(
         Diverged: If training went wrong.
     """
     run = Path(run)
-    with locked(run, "the run") if first_process() else nullcontext():
+    with locked(run, "the run") if first_process() else after_first_process():
         return _train(recipe, cohort, run, networks or CustomNetworks(), overwrite=overwrite)
 
 
