@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from chaos.classes import INPUTS, TRIALS, read_inputs
 from chaos.trials import Bench, warm_up
@@ -157,6 +158,24 @@ def publish(counts: Counts, target: Path, command: str) -> None:
             },
         },
     )
+
+
+def sentence(published: dict[str, Any]) -> str:
+    """What the README says of published counts."""
+    words = dict(zip(published["totals"], _WORDS, strict=True))
+    tried = [f"{one['tried']:,} {words[kind]}" for kind, one in published["totals"].items()]
+    failed = sum(one["failed"] for one in published["totals"].values())
+    return f"Tried so far: {', '.join(tried)}; {failed} failed ({published['date']})."
+
+
+_WORDS = (
+    "kills",
+    "stops",
+    "full disks",
+    "times several processes on one folder",
+    "commands with a damaged input",
+    "damaged files",
+)
 
 
 def main() -> int:

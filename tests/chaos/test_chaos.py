@@ -1,5 +1,6 @@
 """The suite itself: it knows every command, its faults fall where they should, and it sees what goes wrong."""
 
+import json
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.__main__ import sentence
 from chaos.commands import COMMANDS, EXEMPT, command_names
 from chaos.faults import Faults
 from chaos.mutate import mutate
@@ -24,6 +26,13 @@ def test_every_command_of_the_command_line_has_an_entry() -> None:
     assert {name for name in EXEMPT if not name.startswith("demo")} <= names
     for command in COMMANDS.values():
         assert command.arguments[0] in VERBS
+
+
+def test_the_readme_quotes_the_published_counts() -> None:
+    root = Path(__file__).parents[2]
+    published = json.loads((root / "results" / "chaos" / "counts.json").read_text())
+    text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    assert sentence(published) in text, sentence(published)
 
 
 def test_a_child_dies_at_the_operation_that_was_chosen(tmp_path: Path) -> None:

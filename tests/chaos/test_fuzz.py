@@ -101,24 +101,24 @@ def test_built_tables_end_in_a_sentence(corpus: Path) -> None:
     _check(corpus, "pairs.csv", csv_files(header, rows))
 
 
-def test_some_built_images_are_sound(corpus: Path) -> None:
+@pytest.mark.parametrize("kind", ["nii", "png"])
+def test_some_built_images_are_sound(tmp_path: Path, kind: str) -> None:
     """Otherwise the strategies try what a reader refuses at its first byte."""
+    from taskgan.core.errors import UserError
     from taskgan.images.photos import read_photo
     from taskgan.images.volumes import read_volume
 
-    for strategy, read, name in ((nifti_files(), read_volume, "s.nii"), (png_files(), read_photo, "s.png")):
-        read_well = []
+    path, read_well = tmp_path / f"a.{kind}", []
 
-        @settings(_FEW, max_examples=150)
-        @given(strategy)
-        def check(raw: bytes, read: Any = read, name: str = name, well: list[Path] = read_well) -> None:
-            path = corpus / name
-            path.write_bytes(raw)
-            try:
-                read(path)
-            except Exception:
-                return
-            well.append(path)
+    @settings(_FEW, max_examples=150)
+    @given(nifti_files() if kind == "nii" else png_files())
+    def check(raw: bytes) -> None:
+        path.write_bytes(raw)
+        try:
+            (read_volume if kind == "nii" else read_photo)(path)
+        except UserError:
+            return
+        read_well.append(raw)
 
-        check()
-        assert len(read_well) >= 5
+    check()
+    assert len(read_well) >= 5

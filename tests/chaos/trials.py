@@ -24,7 +24,8 @@ LIMIT_S = 60.0  # of the processor: on a busy machine the clock says nothing of 
 _PATIENCE = 10  # times as much by the clock, for what waits and computes nothing
 LIMIT_BYTES = 2 * 2**30
 _VOLATILE = re.compile(r"events\.out\.tfevents|(^|/)\.")
-_RUN_ONLY = re.compile(r"^(seconds|request|  seconds): .*$", re.MULTILINE)  # a request names the times of its inputs
+# A request names the times of its inputs; a command that is interrupted may have said --overwrite.
+_RUN_ONLY = re.compile(r"^(seconds|request|  seconds): .*$|(?<= )--overwrite$", re.MULTILINE)
 
 
 @dataclass
@@ -179,7 +180,7 @@ def contents(folder: Path) -> dict[str, str]:
         raw = path.read_bytes()
         if path.suffix in (".yaml", ".json"):
             text = _RUN_ONLY.sub("", raw.decode("utf-8", "replace"))
-            raw = text.encode()
+            raw = re.sub(r" +$", "", text, flags=re.MULTILINE).encode()
         if path.suffix == ".ckpt":
             raw = repr(_plain(load_torch(path))).encode()
         if path.name == "sweep.csv":
