@@ -30,35 +30,42 @@ def _whole(low: int, high: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def nifti_files(draw: Any) -> bytes:
-    """NIfTI-1: a header with every field that is read, and 0 to 600 bytes of voxels."""
+    """NIfTI-1: a header with every field that is read, each sound or odd, and voxels that fit it or not."""
+    odd = draw(st.sampled_from((0, 1, 5)))  # tenths of the fields
+
+    def pick(sound: Any, other: st.SearchStrategy[Any]) -> Any:
+        return draw(other) if draw(st.integers(0, 9)) < odd else sound
+
     shorts = _whole(-(2**15), 2**15 - 1)
-    small = st.integers(1, 6)
-    size = draw(st.sampled_from((348, 348, 348, 540, 0)))
-    dim = [draw(st.sampled_from((3, 3, 4, 0, 7))), *(draw(st.one_of(small, small, small, shorts)) for _ in range(7))]
-    kind, bits = draw(st.sampled_from(((16, 32), (4, 16), (2, 8), (64, 64), (32, 64), (128, 24), (1, 1), (16, 8))))
+    kinds = st.sampled_from(((4, 16), (2, 8), (64, 64), (32, 64), (128, 24), (1, 1), (16, 8)))
+    edges = [pick(draw(st.integers(1, 4)), shorts) for _ in range(3)]
+    dim = [pick(3, st.sampled_from((0, 1, 2, 4, 7))), *edges, *(pick(1, shorts) for _ in range(4))]
     header = bytearray(348)
-    struct.pack_into("<i", header, 0, size)
+    struct.pack_into("<i", header, 0, pick(348, st.sampled_from((540, 0, -1))))
     struct.pack_into("<8h", header, 40, *dim)
-    struct.pack_into("<2h", header, 70, kind, bits)
-    struct.pack_into("<8f", header, 76, *(draw(_reals) for _ in range(8)))
-    struct.pack_into("<3f", header, 108, draw(st.sampled_from((352.0, 352.0, *REAL))), draw(_reals), draw(_reals))
-    struct.pack_into("<2h", header, 252, draw(st.integers(0, 4)), draw(st.integers(0, 4)))
-    struct.pack_into("<18f", header, 256, *(draw(_reals) for _ in range(18)))
-    header[344:348] = draw(st.sampled_from((b"n+1\0", b"n+1\0", b"ni1\0", b"n+2\0", b"\0\0\0\0")))
-    return bytes(header) + bytes(4) + draw(st.binary(max_size=600))
+    struct.pack_into("<2h", header, 70, *pick((16, 32), kinds))
+    struct.pack_into("<8f", header, 76, *(pick(1.0, _reals) for _ in range(8)))
+    struct.pack_into("<3f", header, 108, pick(352.0, _reals), pick(1.0, _reals), pick(0.0, _reals))
+    struct.pack_into("<2h", header, 252, pick(0, st.integers(0, 4)), pick(1, st.integers(0, 4)))
+    struct.pack_into("<6f", header, 256, *(pick(0.0, _reals) for _ in range(6)))
+    struct.pack_into("<12f", header, 280, *(pick(2.0 * (k % 5 == 0), _reals) for k in range(12)))
+    header[344:348] = pick(b"n+1\0", st.sampled_from((b"ni1\0", b"n+2\0", b"\0\0\0\0")))
+    return bytes(header) + bytes(4) + pick(bytes(256), st.binary(max_size=600))
 
 
 @st.composite
 def png_files(draw: Any) -> bytes:
     """PNG: any size, depth and kind of colour, lines that fit them or not, further chunks anywhere."""
-    width, height = (draw(st.one_of(st.integers(1, 9), _whole(0, 2**31 - 1))) for _ in range(2))
-    depth, colour = draw(st.sampled_from((1, 2, 4, 8, 16, 3))), draw(st.sampled_from((0, 2, 3, 4, 6, 1)))
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, draw(st.integers(0, 2)))
-    row = 1 + width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1) // 8
-    lines = bytes(row * height) if row * height < 10_000 and draw(st.booleans()) else draw(st.binary(max_size=90))
-    names = st.sampled_from(
-        (b"tRNS", b"PLTE", b"iCCP", b"zTXt", b"eXIf", b"acTL", b"fcTL", b"gAMA", b"pHYs", b"sBIT")
-    )
+    sound = draw(st.booleans())
+    edges = st.integers(1, 9) if sound else st.one_of(st.integers(1, 9), _whole(0, 2**31 - 1))
+    width, height = draw(edges), draw(edges)
+    depth = 8 if sound else draw(st.sampled_from((1, 2, 4, 8, 16, 3)))
+    colour = draw(st.sampled_from((0, 2, 4, 6) if sound else (0, 2, 3, 4, 6, 1)))
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0 if sound else draw(st.integers(0, 2)))
+    row = 1 + -(-width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1) // 8)
+    fits = row * height < 10_000 and (sound or draw(st.booleans()))
+    lines = bytes(row * height) if fits else draw(st.binary(max_size=90))
+    names = st.sampled_from((b"tRNS", b"PLTE", b"iCCP", b"zTXt", b"eXIf", b"acTL", b"fcTL", b"gAMA", b"pHYs"))
     more = draw(st.lists(st.tuples(names, st.binary(max_size=40)), max_size=3))
     chunks = [(b"IHDR", header), *more, (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
     return png_file(draw(st.permutations(chunks)) if draw(st.integers(0, 9)) == 0 else chunks)
