@@ -5,6 +5,7 @@ import gc
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,6 +63,16 @@ class Diverged(Failed):
 
 class Terminated(BaseException):
     """The process was asked to end (SIGTERM). Like Ctrl-C it is nobody's fault; the command line exits with 143."""
+
+
+@contextmanager
+def signals_held(*numbers: signal.Signals) -> Iterator[None]:
+    """Signals come after the block; processes that begin in it do not get them, unless they allow it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def disk_error(error: BaseException | None) -> OSError | None:

@@ -124,6 +124,7 @@ def after_first_process() -> Iterator[None]:
     threading.Thread(target=_watch, daemon=True, name="first-process").start()
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # they were held when this process was started
     try:
         yield
     except Exception:

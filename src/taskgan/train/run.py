@@ -1,6 +1,7 @@
 """``taskgan train``: from a recipe and a cohort to a run folder with a model in it."""
 
 import copy
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.artefact import commit, differing
 from taskgan.core.console import say
-from taskgan.core.errors import UserError
+from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.images.photos import is_photo_name
@@ -204,7 +205,8 @@ def _session(
     recipe: Recipe, run: Path, task: nn.Module | None, choice: MachineChoice, card: ModelCard, own: CustomNetworks
 ) -> Session:
     fabric = start_fabric(recipe.machine, choice.precision)
-    fabric.launch()
+    with signals_held(signal.SIGINT, signal.SIGTERM):
+        fabric.launch()
     networks = build_networks(recipe, task, fabric, choice, own)
     ema = Ema(networks.generator, recipe.optimiser.ema)
     stages = Stages(recipe.schedule, recipe.optimiser.steps, networks.weights)
