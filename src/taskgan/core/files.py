@@ -105,10 +105,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 def previous_folder(folder: Path) -> Path:
     """Where the old folder is while :func:`atomic_folder` puts a new one into its place."""
-    return folder.with_name(f".{folder.name}{_PREVIOUS}")
-
-
-_PREVIOUS = ".previous"
+    return folder.with_name(f".{folder.name}.previous")
 
 
 def _partial(target: Path) -> Path:
@@ -143,8 +140,8 @@ def remove_partial(folder: Path, *, deep: bool = True) -> None:
         deep: Below the folder too, not only in it.
     """
     for left in list(folder.rglob(".*") if deep else folder.glob(".partial-*")):
-        if left.name.endswith(_PREVIOUS):
-            remove_replaced(left.with_name(left.name[1 : -len(_PREVIOUS)]))
+        if left.name.endswith(".previous"):
+            remove_replaced(left.with_name(left.name[1:].removesuffix(".previous")))
         if not left.name.startswith(".partial-"):
             continue
         named = re.fullmatch(r"\.partial-([0-9a-f]{6})-(\d+)-[0-9a-f]{8}.*", left.name)

@@ -163,19 +163,14 @@ def restore(
         _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
-        if pdf:
-            _add_pages(jobs, out)
+        pages = {job.case: write_page(job) for job in jobs if pdf}
+        if pages:
+            commit_more(out / RECORD, pages.values())
+        for case, page in pages.items():
+            say(f"{page}: a page of {case}")
         for job in jobs if suv else ():
             say(suv_sentence(job))
     return out
-
-
-def _add_pages(jobs: Sequence[Job], out: Path) -> None:
-    """Write the page of each restored series, and let the record vouch for them."""
-    pages = [write_page(job) for job in jobs]
-    commit_more(out / RECORD, pages)
-    for job, page in zip(jobs, pages, strict=True):
-        say(f"{page}: a page of {job.case}")
 
 
 def _restore_jobs(
