@@ -197,6 +197,9 @@ def make_foreign(corpus: Path) -> None:
     np.savez(corpus / "arrays" / "a.npz", a=image, b=np.arange(5))
 
 
+_MOST_LINES, _LONGEST_LINE = 210, 5000
+
+
 @contextmanager
 def _crashes() -> Iterator[list[str]]:
     """Tracebacks of errors that the net of the command line would call our own fault."""
@@ -231,7 +234,8 @@ def problem_of(read: Callable[[], Any]) -> str:
             message, code = error_message(error)
             if caught:
                 return caught[0]
-            if code not in (2, 3) or len(message) > 5000:
+            lines = message.splitlines()  # a table's problems are listed, each on a line of its own
+            if code not in (2, 3) or len(lines) > _MOST_LINES or max(map(len, lines), default=0) > _LONGEST_LINE:
                 return f"code {code}, {len(message)} characters: {message[:300]}"
     return ""
 

@@ -75,6 +75,14 @@ def test_a_reader_ends_in_success_or_a_sentence(error: Exception, wrong: bool) -
     assert not problem_of(lambda: None)
 
 
+@pytest.mark.parametrize(("text", "wrong"), [("row\n" * 200, False), ("row\n" * 300, True), ("a b " * 3000, False)])
+def test_a_list_of_problems_is_as_long_as_they_are_many(text: str, wrong: bool) -> None:
+    def read() -> None:
+        raise UserError(text)
+
+    assert bool(problem_of(read)) == wrong
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".gz", ".png", ".jpg", ".tif", ".dcm", ".yaml", ".csv", ".json", ".mat"])
 def test_damage_is_the_same_for_the_same_seed_and_is_damage(suffix: str) -> None:
     raw = os.urandom(64) + b'{"a": [1, {"b": 2}]}\na: 1\nb,c\n1,2\n' + os.urandom(400)
