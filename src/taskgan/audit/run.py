@@ -103,9 +103,8 @@ def audit(
     if any(out.resolve() == evaluation.folder.resolve() for evaluation in inputs.evaluations):
         raise UserError(f"{out} is the evaluation itself; choose another folder for the audit")
     if settings.calibration not in ("val", "none"):
-        parse_calibration_source(
-            settings.calibration
-        )  # before judges are trained, and also where none turns out to be fit
+        # Before judges are trained, and also where none turns out to be fit.
+        parse_calibration_source(settings.calibration)
     notes = [*inputs.notes, *check_subjects(inputs)]
     panel = _judges(inputs, judges, store, notes)
     for judge in panel:

@@ -8,6 +8,8 @@ from pathlib import Path
 from taskgan.core.errors import UserError
 
 MAX_VOXELS_VARIABLE = "TASKGAN_MAX_VOXELS"
+MOST_DEFLATED = 1032
+"""Zeros of which deflate makes a byte."""
 _DEFAULT = 2**28  # a whole-body PET of 512×512×1024; a GiB as float32
 _VOXELS_PER_PIXEL = 4  # a pixel of a photo takes as much memory as so many voxels
 

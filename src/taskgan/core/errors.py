@@ -16,7 +16,6 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as safetensors quotes the syste
 _TORCH_WRITER = re.compile(r"PytorchStreamWriter failed|file write failed|unexpected pos \d+")
 
 _MAX_LINE = 4000  # characters of a line
-_LONG_WORD = re.compile(r"(\S{200})\S{800,}")  # nobody's path, but a damaged file's content taken for one
 _MAX_SHOWN = 200  # problems in a message
 
 
@@ -32,8 +31,8 @@ class UserError(Exception):
 
 
 def short_words(message: str) -> str:
-    """A message whose words over 1000 characters end after 200."""
-    return _LONG_WORD.sub(r"\1…", message)
+    """A message whose words over 1000 characters end after 200: no paths, but contents of damaged files."""
+    return re.sub(r"(\S{200})\S{800,}", r"\1…", message)
 
 
 class Problems(UserError):

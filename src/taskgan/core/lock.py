@@ -61,8 +61,7 @@ def locked(
             if not isinstance(lock, SoftFileLock):  # that has a record of its own in it
                 file.write_text(json.dumps(_own_process()), encoding="utf-8")
             remove_partial(folder, deep=not beside)
-            if beside:
-                remove_replaced(place)
+            remove_replaced(place)
             yield
         except Exception as error:
             if not hasattr(error, "output"):

@@ -17,7 +17,7 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
-from taskgan.images.volumes import is_image_name, read_volume, write_volume
+from taskgan.images.volumes import check_affine, is_image_name, read_volume, write_volume
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
 from taskgan.restore.inputs import UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
@@ -182,6 +182,7 @@ def grid_scores(method: str, pairs: Pairs, data: Data) -> list[float]:
     scores = []
     for pair in _progress(tuple(pairs), f"tune {method}"):
         case = load_case(pair, data)
+        check_affine(pair.degraded, case.source)
         assert case.clean is not None
         clean = to_volume(case.clean)
         span = None if case.source.span is None else case.source.span / case.intensity.scale

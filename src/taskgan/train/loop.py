@@ -130,8 +130,7 @@ def _save_and_stop(session: Session, number: int) -> NoReturn:
         session.fabric.barrier()  # the first one is killed where another one fails before it
     if session.fabric.global_rank:
         raise SystemExit(0)
-    where = f"step {session.state.done} of {session.recipe.optimiser.steps}"
-    _stop(number, where, session.folder / CHECKPOINT)
+    _stop(number, f"step {session.state.done} of {session.recipe.optimiser.steps}", session.folder / CHECKPOINT)
 
 
 def _stop(number: int, where: str, saved: Path | None) -> NoReturn:
