@@ -1,35 +1,42 @@
 """The audit's page in a real browser, with no network."""
 
-import re
 import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
+from browser import assert_same_markup, hostile, needs_chromium, probed, rewrite
+from taskgan.audit.inputs import from_cohort
+from taskgan.audit.judges import Judge
+from taskgan.audit.run import Audit, audit
+from taskgan.audit.settings import AuditSettings
+from taskgan.core.files import read_yaml, write_yaml
 
-from taskgan.audit.run import Audit
-
-CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
-PROBE = """<script>addEventListener("load", () => {
-  const images = [...document.images];
-  const broken = images.filter(i => !i.complete || !i.naturalWidth).length;
-  const lost = [...document.querySelectorAll("nav a")].filter(a => !document.querySelector(a.hash)).length;
-  const wide = document.documentElement.scrollWidth > innerWidth;
-  document.title = `images ${images.length} broken ${broken} wide ${wide} lost ${lost}`;
-});</script>"""
+pytestmark = needs_chromium
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_every_picture_loads_and_the_page_fits_a_laptop(audited: Audit, tmp_path: Path) -> None:
-    page = tmp_path / "probed.html"
-    page.write_text(audited.page.read_text(encoding="utf-8") + PROBE, encoding="utf-8")
-    flags = (
-        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --window-size=1280,900 --virtual-time-budget=5000"
-    )
-    command = [str(CHROMIUM), *flags.split(), "--host-resolver-rules=MAP * ~NOTFOUND"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r"<title>images (\d+) broken (\d+) wide (\w+) lost (\d+)</title>", run.stdout)
-    assert found, run.stdout[:500]
-    assert found.groups() == ("6", "0", "false", "0")  # three cases, three charts
+    page = probed(audited.page, tmp_path)
+    assert page["images"] == 6  # three cases, three charts
+    assert (page["broken"], page["wide"], page["lost"]) == (0, False, 0)
+
+
+def test_names_are_text(audited: Audit, discs: Path, judges: list[Judge], tmp_path: Path) -> None:
+    """Of cases, subjects, methods and folders."""
+    root = Path(shutil.copytree(discs, tmp_path / "<img src=x onerror=window.hit=1>"))
+    cases: dict[str, str] = {}
+
+    def rename(row: dict[str, str]) -> dict[str, str]:
+        number = len(cases)
+        cases[row["case"]] = row["case"] if row["split"] == "train" else hostile(number, file_name=True)
+        subject = row["subject"] if row["split"] == "train" else hostile(number)
+        return row | {"case": cases[row["case"]], "subject": subject}
+
+    rewrite(root / "cohort" / "pairs.csv", rename)
+    for number, name in enumerate(("erased", "kept")):
+        rewrite(root / name / "restored.csv", lambda row: row | {"case": cases[row["case"]]})
+        write_yaml(
+            root / name / "restored.yaml", read_yaml(root / name / "restored.yaml") | {"method": hostile(number)}
+        )
+    inputs = from_cohort(root / "erased", root / "cohort", against=[root / "kept"])
+    settings = AuditSettings(calibration="val", alpha=0.2)
+    bad = audit(inputs, tmp_path / "audit", judges=judges, settings=settings, command=hostile(4))
+    assert_same_markup(bad.page, audited.page, tmp_path)

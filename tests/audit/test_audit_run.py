@@ -156,6 +156,14 @@ def test_an_audit_is_not_replaced_unasked(audited: Audit, discs: Path, judges: l
         audit(inputs, audited.page.parent, judges=judges)
 
 
+def test_an_audit_without_its_marker_is_unfinished(discs: Path, judges: list[Judge], tmp_path: Path) -> None:
+    inputs = from_cohort(discs / "kept", discs / "cohort")
+    page = audit(inputs, tmp_path / "out", judges=judges[:1]).page
+    content = page.read_bytes()
+    (tmp_path / "out" / "audit.yaml").unlink()
+    assert audit(inputs, tmp_path / "out", judges=judges[:1]).page.read_bytes() == content
+
+
 class Ratio:
     """Reads a value: the mean of the rim over that of the core, in units of its own."""
 

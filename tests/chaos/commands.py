@@ -46,6 +46,9 @@ COMMANDS = {
     ),
     "restore": _command("restore run/model cohort -o out --split test", "run cohort", "--precision 32"),
     "restore photos": _command("restore run/model photos -o out", "run photos", "--precision 32"),
+    "restore gaussian": _command(
+        "restore gaussian cohort -o out --split test --recipe tiny.yaml", "cohort tiny.yaml"
+    ),
     "restore relaxometry": _command("restore relaxometry mr -o out --split test --maps", "mr", "--condition T1w"),
     "evaluate": _command("evaluate restored cohort -o out", "restored cohort", "--slices 3"),
     "compare": _command("compare evaluation evaluation-l1 -o out", "evaluation evaluation-l1", "--correction none"),

@@ -6,11 +6,11 @@ import random
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-_WHOLE = (0, 1, -1, 2, 7, 127, 128, 255, 256, 32767, -32768, 65535, 2**31 - 1, -(2**31), 2**32 - 1, 2**62, -(2**63))
-_REAL = (0.0, -0.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), -float("inf"), float("nan"))
-_TEXT = (
+WHOLE = (0, 1, -1, 2, 7, 127, 128, 255, 256, 32767, -32768, 65535, 2**31 - 1, -(2**31), 2**32 - 1, 2**62, -(2**63))
+REAL = (0.0, -0.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), -float("inf"), float("nan"))
+TEXT = (
     "", " ", "0", "-1", "5", "1e999", "nan", "-inf", ".inf", "1_0", "0x_", "2024-02-30", "9" * 500, "true", "null",
     "~", "[]", "[1, 2]", "{}", "{a: {b: 1}}", "[[[[[[[[1]]]]]]]]", "&a [*a]", "*b", "!!int ''",
     "!!python/object:os.system x",
@@ -42,8 +42,8 @@ def mutate(suffix: str, raw: bytes, rng: random.Random) -> bytes:
 
 def _number(width: int, rng: random.Random, order: str = "<") -> bytes:
     if width in (4, 8) and rng.random() < 0.3:
-        return struct.pack(order + {4: "f", 8: "d"}[width], rng.choice(_REAL))
-    value = rng.choice(_WHOLE) if rng.random() < 0.8 else rng.randrange(2**16)
+        return struct.pack(order + {4: "f", 8: "d"}[width], rng.choice(REAL))
+    value = rng.choice(WHOLE) if rng.random() < 0.8 else rng.randrange(2**16)
     wrapped = (value + 2 ** (8 * width - 1)) % 2 ** (8 * width) - 2 ** (8 * width - 1)
     return struct.pack(order + _WIDTHS[width], wrapped)
 
@@ -83,6 +83,12 @@ def _nifti(raw: bytes, rng: random.Random) -> bytes:
     return _put(raw, at, _number(width, rng))
 
 
+def png_file(chunks: Iterable[tuple[bytes, bytes]], start: bytes = b"\x89PNG\r\n\x1a\n") -> bytes:
+    """A PNG of chunks, type and content, whose lengths and sums are right."""
+    parts = (struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
+    return start + b"".join(parts)
+
+
 def _png(raw: bytes, rng: random.Random) -> bytes:
     """A chunk's bytes, type, length or place, with the sum made right."""
     chunks, at = [], 8
@@ -111,8 +117,7 @@ def _png(raw: bytes, rng: random.Random) -> bytes:
         )
     else:
         one[1] = _bytes(one[1], rng)
-    parts = (struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
-    return raw[:8] + b"".join(parts)
+    return png_file(((kind, content) for kind, content in chunks), raw[:8])
 
 
 def _jpeg(raw: bytes, rng: random.Random) -> bytes:
@@ -159,7 +164,7 @@ def _dicom(raw: bytes, rng: random.Random) -> bytes:
     if choice == 3:
         return raw[:at] + raw[at + 8 + size :]
     if choice == 4:
-        text = rng.choice(("1\\2", "", "nan", "-1", "1e400", "9" * 16, "a\\b\\c", "0\\0\\0\\0\\0\\0", *_TEXT))
+        text = rng.choice(("1\\2", "", "nan", "-1", "1e400", "9" * 16, "a\\b\\c", "0\\0\\0\\0\\0\\0", *TEXT))
         value = text.encode("utf-8", "replace")[:2000]
         value += b" " * (len(value) % 2)
         return raw[: at + 6] + struct.pack("<H", len(value)) + value + raw[at + 8 + size :]
@@ -173,7 +178,7 @@ def _lines(raw: bytes, rng: random.Random) -> bytes:
     key, colon, _ = lines[at].partition(":")
     choice = rng.randrange(7)
     if choice <= 2:
-        lines[at] = f"{key}{colon} {rng.choice(_TEXT)}" if colon else f"{rng.choice(_TEXT)}"
+        lines[at] = f"{key}{colon} {rng.choice(TEXT)}" if colon else f"{rng.choice(TEXT)}"
     elif choice == 3:
         del lines[at]
     elif choice == 4:
@@ -183,7 +188,7 @@ def _lines(raw: bytes, rng: random.Random) -> bytes:
     else:
         inline = re.findall(r"[\w.+-]+", lines[at])
         if inline:
-            lines[at] = lines[at].replace(rng.choice(inline), rng.choice(_TEXT), 1)
+            lines[at] = lines[at].replace(rng.choice(inline), rng.choice(TEXT), 1)
     return "\n".join(lines).encode("utf-8", "surrogatepass") + b"\n"
 
 
@@ -194,11 +199,11 @@ def _cells(raw: bytes, rng: random.Random) -> bytes:
     row = rows[at]
     choice = rng.randrange(6)
     if choice <= 2:
-        row[rng.randrange(len(row))] = rng.choice(_TEXT)
+        row[rng.randrange(len(row))] = rng.choice(TEXT)
     elif choice == 3:
         rows.insert(at, list(rng.choice(rows)))
     elif choice == 4:
-        (row.append if rng.random() < 0.5 else lambda _: row.pop())(rng.choice(_TEXT))
+        (row.append if rng.random() < 0.5 else lambda _: row.pop())(rng.choice(TEXT))
     else:
         del rows[at]
     return "\n".join(",".join(row) for row in rows).encode("utf-8", "surrogatepass")
@@ -210,7 +215,7 @@ def _json(raw: bytes, rng: random.Random) -> bytes:
         value = json.loads(raw)
     except (ValueError, RecursionError):
         return _lines(raw, rng)
-    new = rng.choice((None, True, 0, -1, 2**70, 1e308, float("nan"), "", *_TEXT, [], {}, [[]], {"a": 1}, [None, "x"]))
+    new = rng.choice((None, True, 0, -1, 2**70, 1e308, float("nan"), "", *TEXT, [], {}, [[]], {"a": 1}, [None, "x"]))
     if rng.random() < 0.05:
         return b"[" * 3000 + raw + b"]" * 3000
     place = value
@@ -230,7 +235,7 @@ def _safetensors(raw: bytes, rng: random.Random) -> bytes:
     (size,) = struct.unpack("<Q", raw[:8])
     if rng.random() < 0.15:
         at = 8 + size + 4 * rng.randrange(max(1, (len(raw) - 8 - size) // 4))
-        return _put(raw, at, struct.pack("<f", rng.choice(_REAL)))
+        return _put(raw, at, struct.pack("<f", rng.choice(REAL)))
     header = _json(raw[8 : 8 + size], rng)
     return struct.pack("<Q", len(header)) + header + raw[8 + size :]
 

@@ -150,6 +150,16 @@ READERS = {
 
 def make_corpus(corpus: Path, material: Path) -> None:
     """The sound files: what commands made, and one of each foreign format."""
+    shutil.rmtree(corpus, ignore_errors=True)
+    for name in ("run", "restored", "evaluation", "cohort"):
+        shutil.copytree(material / name, corpus / name)
+    shutil.copytree(next((material / "cohort").rglob("recogniser.yaml")).parent, corpus / "recogniser")
+    make_foreign(corpus)
+    shutil.copy(material / "tiny.yaml", corpus / "recipes")
+
+
+def make_foreign(corpus: Path) -> None:
+    """Images, shipped recipes, weights and arrays: what no command makes."""
     import numpy as np
     from PIL import Image
 
@@ -157,10 +167,6 @@ def make_corpus(corpus: Path, material: Path) -> None:
     from taskgan.images.volumes import write_volume
     from vgg_face_files import random_layers, write_mat, write_pth, write_t7
 
-    shutil.rmtree(corpus, ignore_errors=True)
-    for name in ("run", "restored", "evaluation", "cohort"):
-        shutil.copytree(material / name, corpus / name)
-    shutil.copytree(next((material / "cohort").rglob("recogniser.yaml")).parent, corpus / "recogniser")
     rng = np.random.default_rng(0)
     image = rng.random((9, 8, 5)).astype(np.float32)
     for name, data in (("a.nii", image), ("b.nii.gz", image), ("c.nii", (99 * image).astype(np.int16))):
@@ -179,7 +185,7 @@ def make_corpus(corpus: Path, material: Path) -> None:
     write_enhanced(corpus / "enhanced" / "one.dcm", [(stored, 1.0, 0.0, "MAGNITUDE", 100, 20)], affine)
     (corpus / "recipes").mkdir()
     recipes = Path(__import__("taskgan").__file__).parent / "recipes"
-    for path in [*recipes.glob("*demo*.yaml"), material / "tiny.yaml"]:
+    for path in recipes.glob("*demo*.yaml"):
         shutil.copy(path, corpus / "recipes")
     (corpus / "weights").mkdir()
     layers = random_layers()
@@ -189,6 +195,9 @@ def make_corpus(corpus: Path, material: Path) -> None:
     write_t7(corpus / "weights" / "a.t7", layers)
     (corpus / "arrays").mkdir()
     np.savez(corpus / "arrays" / "a.npz", a=image, b=np.arange(5))
+
+
+_MOST_LINES, _LONGEST_LINE = 210, 5000
 
 
 @contextmanager
@@ -225,7 +234,8 @@ def problem_of(read: Callable[[], Any]) -> str:
             message, code = error_message(error)
             if caught:
                 return caught[0]
-            if code not in (2, 3) or len(message) > 5000:
+            lines = message.splitlines()  # a table's problems are listed, each on a line of its own
+            if code not in (2, 3) or len(lines) > _MOST_LINES or max(map(len, lines), default=0) > _LONGEST_LINE:
                 return f"code {code}, {len(message)} characters: {message[:300]}"
     return ""
 

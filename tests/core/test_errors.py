@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from taskgan.core.errors import out_of_memory
+from taskgan.core.errors import UserError, out_of_memory, short_words
 
 
 def test_what_torch_itself_raises_is_known() -> None:
@@ -27,3 +27,11 @@ def test_what_torch_itself_raises_is_known() -> None:
 )
 def test_memory_is_told_from_other_errors(error: Exception, expected: str | None) -> None:
     assert out_of_memory(error) == expected
+
+
+def test_words_that_nobody_meant_to_be_read_are_cut() -> None:
+    long = "x" * 5000
+    assert short_words(f"a/{long} does not exist") == f"a/{long[:198]}… does not exist"
+    assert len(str(UserError(f"b.csv names {long}\nand {long}"))) < 500
+    path = "/" + "/".join(["folder"] * 140)
+    assert short_words(path) == path

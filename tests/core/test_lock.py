@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import LOCK
+from taskgan.core.files import LOCK, previous_folder
 from taskgan.core.lock import exclusive, locked
 
 _HOLDER = """
@@ -71,12 +71,23 @@ def test_a_process_may_take_its_own_lock_again_and_litter_is_removed_under_it(tm
     old.parent.mkdir()
     for name in (old, tmp_path / ours):
         name.write_text("")
+    replaced, moved = tmp_path / "run" / ".model.previous", tmp_path / "run" / ".other.previous"
+    for place in (replaced, moved, tmp_path / "run" / "model"):
+        place.mkdir(parents=True)
     with locked(tmp_path), locked(tmp_path):
         assert not old.exists()
+        assert not replaced.exists()
+        assert moved.exists()  # killed between the two moves: it is the only one
         assert (tmp_path / ours).exists()  # a living neighbour's
     living.communicate(b"\n")
     with locked(tmp_path):
         assert not (tmp_path / ours).exists()
+    with locked(moved, beside=True):
+        assert moved.exists()
+    aside = previous_folder(tmp_path / "run" / "model")
+    aside.mkdir()
+    with locked(tmp_path / "run" / "model", beside=True):
+        assert not aside.exists()
 
 
 def _named_by(pid: int) -> str:

@@ -80,6 +80,7 @@ def bombs() -> dict[str, tuple[str, bytes]]:
         "a plain file that ends": ("a.nii", nifti((600, 600, 600))),
         "seven axes": ("a.nii.gz", gzip.compress(nifti((32767,) * 7))),
         "PNG 13300² RGBA16": ("a.png", png(13300, 13300, 16, 6)),
+        "PNG that ends": ("a.png", png(16, 2097172, 8, 6)),
         "PNG 2³¹": ("a.png", png(2**31 - 1, 2**31 - 1)),
         "TIFF 60000²": ("a.tif", large),
         "BMP 60000²": (
@@ -111,6 +112,14 @@ def test_the_limit_is_that_of_the_environment(tmp_path: Path, monkeypatch: pytes
             read(path)
     monkeypatch.setenv(MAX_VOXELS_VARIABLE, "many")
     with pytest.raises(UserError, match="TASKGAN_MAX_VOXELS is 'many'"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (4, 0, 4), (4, 4, 0)])
+def test_an_image_without_voxels_is_no_image(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    path = tmp_path / "a.nii"
+    path.write_bytes(nifti(shape, bytes(64)))
+    with pytest.raises(UserError, match=rf"a\.nii cannot be read: it has {'×'.join(map(str, shape))} voxels"):
         read_volume(path)
 
 
@@ -168,6 +177,17 @@ def test_an_affine_that_could_not_be_written_is_seen_before_work(tmp_path: Path)
             write_volume(tmp_path / "out.nii.gz", volume.data, volume.affine, like=volume.header)
             read_volume(tmp_path / "out.nii.gz")
     assert refused
+
+
+def test_an_affine_without_a_direction_is_refused(tmp_path: Path) -> None:
+    """Of a voxel without a length no filter in mm can be made."""
+    write_volume(tmp_path / "a.nii", np.ones((3, 3, 3), np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    struct.pack_into("<2h12f", raw, 252, 0, 1, *[0.0] * 12)
+    struct.pack_into("<12f", raw, 280, *[0.0] * 12)
+    (tmp_path / "a.nii").write_bytes(raw)
+    with pytest.raises(UserError, match="three directions with a length"):
+        check_affine(tmp_path / "a.nii", read_volume(tmp_path / "a.nii"))
 
 
 SIDECARS: dict[str, tuple[bytes, dict[str, Any], str]] = {

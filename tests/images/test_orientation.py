@@ -45,6 +45,13 @@ def test_slices_are_axial_unless_thick_ones_were_acquired(codes: str, edges: tup
     assert slice_axes(affine) == wanted
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_affine_that_is_no_number_has_no_axes(value: float) -> None:
+    affine = np.eye(4)
+    affine[1, 1] = value
+    assert slice_axes(affine) == ""
+
+
 @pytest.mark.parametrize("codes", ["PSR", "PIR", "ASL", "RAS", "LPI"])
 def test_a_file_in_other_axes_is_restored_as_the_same_image(codes: str, tmp_path: Path) -> None:
     model = write(tmp_path / "model", Data(axes="LAS"))

@@ -11,7 +11,7 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.restorations import find_restorations
 from taskgan.cohort.splits import subject_digest
 from taskgan.core.artefact import verify
-from taskgan.core.errors import Problems, UserError
+from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.images.volumes import read_sidecar, read_volume, sidecar, write_volume
 from taskgan.recipe import parse_recipe
@@ -226,6 +226,34 @@ def test_every_subject_that_cannot_be_fitted_is_listed(cohort, tmp_path):
     with pytest.raises(Problems, match="2 of 2 acquisitions cannot be fitted") as caught:
         _restore(cohort, tmp_path / "out")
     assert len(caught.value.problems) == 2
+
+
+def test_a_subject_whose_affine_cannot_be_written_or_who_cannot_be_fitted_is_left_out(cohort, tmp_path, monkeypatch):
+    def refuse(path, volume):
+        if "sub-0" in str(path):
+            raise UserError(f"{path} has an affine that cannot be taken apart")
+
+    fit = files.fit_scan
+
+    def fail(scan, setup):
+        if scan.name == "sub-1":
+            raise UserError("the input of sub-1 has no signal")
+        return fit(scan, setup)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("taskgan.restore.inputs.check_affine", refuse)
+        with pytest.raises(Failed, match=r"3 of 6 images are left out: case .* cannot be taken apart$"):
+            _restore(cohort, out)
+    assert {path.name[:5] for path in out.glob("*.nii.gz")} == {"sub-1"}
+    assert read_yaml(out / "restored.yaml")["status"] == "running"
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "fit_scan", fail)
+        with pytest.raises(Failed, match=r"3 of 6 images are left out: the input of sub-1 has no signal$"):
+            _restore(cohort, tmp_path / "other")
+    _restore(cohort, out)
+    assert len(list(out.glob("*.nii.gz"))) == 6
+    assert verify(out) == (1, [])
 
 
 def test_an_existing_image_or_map_is_not_replaced(cohort, tmp_path):

@@ -145,6 +145,10 @@ def test_again_gives_the_same_bytes_and_tells_the_end(
         compare(folders[:2], report.parent)
     assert compare(folders, report.parent, overwrite=True) == report
     assert files == {p: p.read_bytes() for p in sorted(report.parent.rglob("*")) if p.is_file()}
+    (report.parent / "report.yaml").unlink()  # killed before its marker was written
+    capsys.readouterr()
+    assert compare(folders, report.parent) == report
+    assert files == {p: p.read_bytes() for p in sorted(report.parent.rglob("*")) if p.is_file()}
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["Images", "PSNR", "(dB)", "SSIM", "Relative", "RMSE"]
     assert lines[-1] == f"report: {report}"

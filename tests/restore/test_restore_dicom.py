@@ -282,6 +282,14 @@ def test_a_page_of_a_series_is_a_pdf_in_its_study(model: Path, tmp_path: Path) -
     content = path.read_bytes()
     restore(model, [source], tmp_path / "out", precision="32", pdf=True)
     assert path.read_bytes() == content
+    assert verify(tmp_path / "out") == (1, [])
+    path.write_bytes(content[:-2] + b"xx")
+    assert verify(tmp_path / "out") == (1, [f"{path} was changed"])
+    restore(model, [source], tmp_path / "out", precision="32", overwrite=True)
+    assert not path.exists(), "a page of images that are there no more"
+    restore(model, [source], tmp_path / "out", precision="32", pdf=True)
+    assert path.read_bytes() == content
+    assert verify(tmp_path / "out") == (1, [])
     if shutil.which("dciodvfy"):
         assert not errors("dciodvfy", path)
     nib.save(nib.Nifti1Image(stored().astype("f4"), AFFINE), tmp_path / "x.nii")

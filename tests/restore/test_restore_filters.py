@@ -10,7 +10,8 @@ from fake_cohort import make_cohort
 from taskgan.cli.app import app
 from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.splits import subject_digests
-from taskgan.core.errors import UserError
+from taskgan.core.artefact import verify
+from taskgan.core.errors import Failed, UserError
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
@@ -93,3 +94,21 @@ def test_what_a_filter_cannot_do_is_refused_before_anything_is_written(cohort: P
     with pytest.raises(UserError, match="no row of the split 'val' with a clean image"):
         run("gaussian", table, "-o", tmp_path / "out")
     assert not (tmp_path / "out" / "restored.yaml").exists()
+
+
+def test_a_case_whose_affine_cannot_be_written_is_left_out(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, volume: object) -> None:
+        if "sub-01" in str(path):
+            raise UserError(f"{path} has an affine that cannot be taken apart")
+
+    call = ("gaussian", cohort, "-o", tmp_path / "out", "--split", "test", "--recipe", "pet-demo")
+    with monkeypatch.context() as patched:
+        patched.setattr("taskgan.restore.inputs.check_affine", refuse)
+        with pytest.raises(Failed, match="1 of 4 images are left out: case sub-01: .* cannot be taken apart"):
+            run(*call)
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 3
+    run(*call)
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 4
+    assert verify(tmp_path / "out") == (1, [])

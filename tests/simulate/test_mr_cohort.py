@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -181,6 +182,14 @@ def test_same_bytes_after_an_interruption_and_other_settings_are_refused(made, o
     (tmp_path / "mine" / "notes.txt").write_text("not yours")
     with pytest.raises(UserError, match="is not empty and was not begun by simulate mr"):
         simulate_mr(tmp_path / "mine", settings)
+
+
+def test_a_head_without_white_matter_is_a_sentence(onion, tmp_path):
+    image = nib.load(onion)
+    labels = np.asarray(image.dataobj)
+    nib.save(nib.Nifti1Image(np.where(labels == 3, 2, labels).astype(np.uint8), image.affine), tmp_path / "grey.nii")
+    with pytest.raises(UserError, match="has no white matter in the scanner's view"):
+        simulate_mr(tmp_path / "out", _settings(tmp_path / "grey.nii", pixels=24, slices=3), workers=1)
 
 
 def test_without_movement_and_difference_a_target_is_its_equation(onion, tmp_path):

@@ -1,9 +1,11 @@
-"""Two processes that share a batch make the step of one that has it all."""
+"""Two processes that share a batch make the step of one that has it all, and stop together."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,12 @@ def a_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return str(free.getsockname()[1])
+
+
+def environment() -> dict[str, str]:
+    """Of the first of two processes on a CPU."""
+    own = {"OMP_NUM_THREADS": "1", "MASTER_PORT": a_port(), "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
+    return {**os.environ, **own}
 
 
 @pytest.mark.parametrize(
@@ -66,16 +74,9 @@ def test_two_ranks_equal_one(
     written.write_text(yaml.safe_dump(dump_recipe(pair)))
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MASTER_PORT": a_port(),
-        "MASTER_ADDR": "127.0.0.1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
     done = subprocess.run(
         [sys.executable, str(script), str(written), str(cohort), str(tmp_path / "two")],
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=600,
@@ -98,3 +99,71 @@ def test_two_ranks_equal_one(
             a, b = ours[column], theirs[column]
             assert (a == b == "") or float(a) == pytest.approx(float(b), rel=1e-3, abs=1e-5), column
     assert done.stdout.count("is finished") == 1
+
+
+def _start(recipe: Path, cohort: Path, run: Path) -> subprocess.Popen[str]:
+    """``taskgan train`` in a process group of its own."""
+    command = [sys.executable, "-m", "taskgan", "train", str(recipe), str(cohort), str(run)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)
+
+
+def _group(first: int) -> dict[int, str]:
+    """The processes of a group that are alive: their command lines by number."""
+    alive = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == first and fields[0] != "Z":
+                alive[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+    return alive
+
+
+def _when(true: Callable[[], object]) -> None:
+    end = time.monotonic() + 120
+    while not true() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert true()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("whom", "when"),
+    [
+        ("first", "steps"),
+        pytest.param("all", "steps", marks=pytest.mark.slow),
+        pytest.param("second", "steps", marks=pytest.mark.slow),
+        pytest.param("first", "start", marks=pytest.mark.slow),
+        pytest.param("all", "start", marks=pytest.mark.slow),
+    ],
+)
+def test_two_ranks_stop_together_and_go_on_to_the_same_bytes(
+    recipe: Callable[..., Recipe], cohort: Path, tmp_path: Path, whom: str, when: str
+) -> None:
+    asked = recipe(optimiser__steps=160, validation__every=80, validation__save_every=20, task__training="joint")
+    pair = asked.model_copy(update={"machine": asked.machine.model_copy(update={"devices": 2})})
+    written = tmp_path / "recipe.yaml"
+    written.write_text(yaml.safe_dump(dump_recipe(pair)))
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    said, _ = _start(written, cohort, whole).communicate(timeout=300)
+    assert "is finished after 160 steps" in said
+
+    process = _start(written, cohort, run)
+    _when(lambda: (run / "last.ckpt").exists() if when == "steps" else len(_group(process.pid)) > 1)
+    others = [number for number in _group(process.pid) if number != process.pid]
+    for number in {"first": [process.pid], "second": others[:1], "all": [process.pid, *others]}[whom]:
+        os.kill(number, signal.SIGTERM)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, said[-2000:]
+    assert said.count("ended by SIGTERM") == 1
+    assert "Traceback" not in said
+    assert ("is saved, the same command goes on" in said) == (when == "steps")
+    _when(lambda: not _group(process.pid))
+    assert not list(tmp_path.rglob("taskgan-crash-*"))
+
+    said, _ = _start(written, cohort, run).communicate(timeout=300)
+    assert "is finished after 160 steps" in said
+    for name in ("model/generator.safetensors", "model/model.yaml", "metrics.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name

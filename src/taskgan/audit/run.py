@@ -103,9 +103,8 @@ def audit(
     if any(out.resolve() == evaluation.folder.resolve() for evaluation in inputs.evaluations):
         raise UserError(f"{out} is the evaluation itself; choose another folder for the audit")
     if settings.calibration not in ("val", "none"):
-        parse_calibration_source(
-            settings.calibration
-        )  # before judges are trained, and also where none turns out to be fit
+        # Before judges are trained, and also where none turns out to be fit.
+        parse_calibration_source(settings.calibration)
     notes = [*inputs.notes, *check_subjects(inputs)]
     panel = _judges(inputs, judges, store, notes)
     for judge in panel:
@@ -144,7 +143,7 @@ def _check_output(out: Path, *, overwrite: bool) -> None:
     if absent:
         raise UserError(f"an audit needs {' and '.join(absent)}, not installed here: pip install 'taskgan[report]'")
     check_writable(out, "the audit")
-    if (out / PAGE).exists() and not overwrite:
+    if (out / RECORD).exists() and not overwrite:  # without it a call was interrupted
         raise UserError(f"{out} already holds an audit; say --overwrite to replace it")
 
 

@@ -13,7 +13,7 @@ import typer
 
 from taskgan.cli.app import app
 from taskgan.core.console import discard_output, printable, tolerate_ascii_consoles, write
-from taskgan.core.errors import Failed, Terminated, UserError, disk_error, disk_error_text, out_of_memory
+from taskgan.core.errors import Failed, Terminated, UserError, disk_error, disk_error_text, out_of_memory, short_words
 
 # The parser's base class of such errors has no public name; its neighbours in the hierarchy have.
 UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
@@ -130,7 +130,7 @@ def error_message(error: BaseException) -> tuple[str, int]:
         return f"taskgan: {error}", UNFINISHED if isinstance(error, Failed) else BAD_INPUT
     full = disk_error(error)
     if full is not None:
-        return f"taskgan: {disk_error_text(full)}", UNFINISHED
+        return f"taskgan: {short_words(disk_error_text(full))}", UNFINISHED
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "taskgan").partition(".")[0]
         if package not in ("taskgan", *sys.stdlib_module_names):
@@ -138,7 +138,7 @@ def error_message(error: BaseException) -> tuple[str, int]:
             return needs, BAD_INPUT
     if isinstance(error, OSError) and error.filename is not None:
         reason = error.strerror or error
-        return f"taskgan: {_path_of(error)} cannot be read or written: {reason}", BAD_INPUT
+        return f"taskgan: {short_words(_path_of(error))} cannot be read or written: {reason}", BAD_INPUT
     memory = out_of_memory(error)
     if memory is not None:
         return (

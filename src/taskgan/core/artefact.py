@@ -82,6 +82,13 @@ def commit(marker: Path, values: Mapping[str, Any], files: Iterable[Path]) -> No
     write_yaml(marker, {**values, "files": sums})
 
 
+def commit_more(marker: Path, files: Iterable[Path]) -> None:
+    """Let the marker of a whole artefact vouch for files that were added to it, see :func:`commit`."""
+    values = read_yaml(marker)
+    sums = {path.relative_to(marker.parent).as_posix(): checksum(path) for path in files}
+    write_yaml(marker, {**values, "files": dict(sorted({**values["files"], **sums}.items()))})
+
+
 def differing(marker: Path, values: Mapping[str, Any] | None = None) -> list[str] | None:
     """Which files are not those that a marker vouches for, as ``NAME is missing`` or ``NAME was changed``.
 

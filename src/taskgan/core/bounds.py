@@ -8,6 +8,8 @@ from pathlib import Path
 from taskgan.core.errors import UserError
 
 MAX_VOXELS_VARIABLE = "TASKGAN_MAX_VOXELS"
+MOST_DEFLATED = 1032
+"""Zeros of which deflate makes a byte."""
 _DEFAULT = 2**28  # a whole-body PET of 512×512×1024; a GiB as float32
 _VOXELS_PER_PIXEL = 4  # a pixel of a photo takes as much memory as so many voxels
 
@@ -37,12 +39,12 @@ def check_voxels(path: Path, shape: Sequence[int], *, photo: bool = False) -> No
         photo: Its shape is in pixels, of which a quarter is allowed.
 
     Raises:
-        UserError: If an axis is negative or it is larger than the limit.
+        UserError: If an axis is not positive or it is larger than the limit.
     """
     limit, unit = (max_voxels() // _VOXELS_PER_PIXEL, "pixels") if photo else (max_voxels(), "voxels")
     count = math.prod(shape)
-    if min(shape, default=0) < 0:
-        raise UserError(f"{path} cannot be read: it has {'×'.join(map(str, shape))} {unit} by its header")
+    if min(shape, default=0) < 1:
+        raise UserError(f"{path} cannot be read: it has {'×'.join(map(str, shape)) or 'no'} {unit} by its header")
     if count > limit:
         raise UserError(
             f"{path} has {'×'.join(map(str, shape))} {unit} by its header, expected at most {limit}; set "

@@ -5,6 +5,7 @@ import gc
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +23,16 @@ class UserError(Exception):
     """Bad input. The message names the file or option, what was found and what was expected.
 
     Args:
-        message: Lines over 4000 characters are cut: they quote something that nobody meant to be read.
+        message: Lines over 4000 characters are cut, and words over 1000: nobody meant them to be read.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(re.sub(rf"(.{{{_MAX_LINE}}}).+", r"\1…", message))
+        super().__init__(re.sub(rf"(.{{{_MAX_LINE}}}).+", r"\1…", short_words(message)))
+
+
+def short_words(message: str) -> str:
+    """A message whose words over 1000 characters end after 200: no paths, but contents of damaged files."""
+    return re.sub(r"(\S{200})\S{800,}", r"\1…", message)
 
 
 class Problems(UserError):
@@ -56,6 +62,16 @@ class Diverged(Failed):
 
 class Terminated(BaseException):
     """The process was asked to end (SIGTERM). Like Ctrl-C it is nobody's fault; the command line exits with 143."""
+
+
+@contextmanager
+def signals_held(*numbers: signal.Signals) -> Iterator[None]:
+    """Signals come after the block; processes that begin in it do not get them, unless they allow it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def disk_error(error: BaseException | None) -> OSError | None:

@@ -139,7 +139,11 @@ def remove_partial(folder: Path, *, deep: bool = True) -> None:
         folder: Where.
         deep: Below the folder too, not only in it.
     """
-    for left in list(folder.rglob(".partial-*") if deep else folder.glob(".partial-*")):
+    for left in list(folder.rglob(".*") if deep else folder.glob(".partial-*")):
+        if left.name.endswith(".previous"):
+            remove_replaced(left.with_name(left.name[1:].removesuffix(".previous")))
+        if not left.name.startswith(".partial-"):
+            continue
         named = re.fullmatch(r"\.partial-([0-9a-f]{6})-(\d+)-[0-9a-f]{8}.*", left.name)
         try:
             if named is None and not deep:  # beside an output, others' files are none of our business
@@ -154,6 +158,12 @@ def remove_partial(folder: Path, *, deep: bool = True) -> None:
                 left.unlink(missing_ok=True)
         except FileNotFoundError:  # its writer was faster
             continue
+
+
+def remove_replaced(target: Path) -> None:
+    """Remove an old folder whose successor stands: :func:`atomic_folder` was killed before its last step."""
+    if target.exists():
+        shutil.rmtree(previous_folder(target), ignore_errors=True)
 
 
 def is_running(pid: int) -> bool:

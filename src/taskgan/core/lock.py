@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import LOCK, check_writable, is_running, remove_partial
+from taskgan.core.files import LOCK, check_writable, is_running, remove_partial, remove_replaced
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,6 +61,7 @@ def locked(
             if not isinstance(lock, SoftFileLock):  # that has a record of its own in it
                 file.write_text(json.dumps(_own_process()), encoding="utf-8")
             remove_partial(folder, deep=not beside)
+            remove_replaced(place)
             yield
         except Exception as error:
             if not hasattr(error, "output"):

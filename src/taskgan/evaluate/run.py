@@ -98,7 +98,7 @@ def evaluate(
     )
     if not overwrite and is_done(out / RECORD, request):
         return out
-    if (out / "summary.json").exists() and not overwrite:
+    if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
     return _evaluate(restored, cohort, out, recipe, method, store, settings, readers, split, request)
 

@@ -26,7 +26,7 @@ def slice_axes(affine: Affine) -> str:
     Returns:
         Three letters; empty where the affine has no three directions.
     """
-    place = nib.orientations.io_orientation(affine)
+    place = nib.orientations.io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
     if np.isnan(place).any():
         return ""
     codes = nib.orientations.ornt2axcodes(place)

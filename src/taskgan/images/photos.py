@@ -5,6 +5,7 @@ other volume. Values are shares of the number type's range, 0 to 1. A restored p
 colour, transparency, colour profile and EXIF.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.bounds import check_voxels
+from taskgan.core.bounds import MOST_DEFLATED, check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
 from taskgan.core.parse import error_text
@@ -143,6 +144,10 @@ def _opened(path: Path) -> Iterator[Any]:
         Image.MAX_IMAGE_PIXELS = None  # ours is stricter, and says how to raise it
         with path.open("rb") as handle, Image.open(handle, formats=_FORMATS) as image:
             check_voxels(path, image.size, photo=True)
+            # The library makes black lines of those that a PNG does not hold.
+            least = math.prod(image.size) * (len(image.getbands()) if image.mode in ("RGB", "RGBA", "LA") else 1 / 8)
+            if image.format == "PNG" and least > path.stat().st_size * MOST_DEFLATED:
+                raise UserError(f"{path} ends early: its header tells of {image.size[0]}×{image.size[1]} pixels")
             yield image
     except UserError:
         raise

@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.bounds import check_voxels
+from taskgan.core.bounds import MOST_DEFLATED, check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
 from taskgan.core.parse import NestingError, error_text, parse_json, read_text
@@ -30,7 +30,6 @@ SUFFIXES = (".nii.gz", ".nii")
 READABLE_SUFFIXES = (*SUFFIXES, ".img")
 """Of NIfTI, in any case; the voxels of an ``.img`` have their header in the ``.hdr`` beside it."""
 _HEADER_1, _HEADER_2 = 348, 540  # bytes
-_MOST_DEFLATED = 1032  # of zeros: deflate makes a byte of so many
 _MOST_EXTENSIONS = 64 * 2**20
 
 # It repairs headers and says so on the console, twice; what matters of it is seen in the volume.
@@ -268,7 +267,7 @@ def load_nifti(path: Path) -> Any:
         shape, offset = header.get_data_shape(), int(header.get_data_offset())
         check_voxels(path, shape)
         wanted = math.prod(shape) * header.get_data_dtype().itemsize + max(offset, 0)
-        held = path.stat().st_size * (_MOST_DEFLATED if packed else 1)
+        held = path.stat().st_size * (MOST_DEFLATED if packed else 1)
         if wanted > held:
             raise UserError(
                 f"{path} ends early: its header tells of {'×'.join(map(str, shape))} voxels in {wanted} bytes, the "
@@ -374,6 +373,8 @@ def check_affine(path: Path, volume: Volume) -> None:
     """
     try:
         with np.errstate(all="raise", under="ignore"):
+            if not min(volume.voxel_size) > 0:
+                raise ValueError
             like = None if volume.header is None else volume.header.copy()
             shape = volume.in_file_axes(volume.data).shape
             nib.Nifti1Image(np.broadcast_to(np.float32(0), shape), volume.file_affine, like)

@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from taskgan.cohort.folder import read_description
+from taskgan.cohort.folder import FILE, read_description, write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.cohort.splits import DEFAULT_SHARES, split_subjects
 from taskgan.core.errors import UserError
-from taskgan.core.files import check_writable, folder_files
+from taskgan.core.files import LOCK, check_writable, folder_files
 from taskgan.core.parse import quoted
 
 
@@ -47,8 +47,16 @@ def remove_cohort(out: Path, made_by: str) -> None:
         UserError: If there is something else.
     """
     check_output(out, made_by, overwrite=True)
-    if out.is_dir():
-        shutil.rmtree(out)
+    if not (out / FILE).is_file():
+        return
+    # It vouches for nothing any more, but says until the end whose folder this is.
+    write_description(out, {k: v for k, v in read_description(out).items() if k not in ("complete", "files")})
+    for path in out.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in (FILE, LOCK):
+            path.unlink()
+    (out / FILE).unlink()
 
 
 def participant(name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
-from taskgan.core.errors import Failed, UserError
+from taskgan.core.errors import UserError
 from taskgan.core.lock import locked
 from taskgan.images.volumes import Volume, is_image_name, write_volume
 from taskgan.physics.mdme import CONTRASTS
@@ -27,7 +27,7 @@ from taskgan.relaxometry.record import (
     write_maps,
 )
 from taskgan.relaxometry.scans import Calibration, Scan, calibrate, find_scans, fit_scan, gain_warning
-from taskgan.restore.inputs import Job, find_jobs
+from taskgan.restore.inputs import Job, find_jobs, refuse_left_out
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import RECORD, RestorationRecord, check_output, is_written, write_image_sidecar
 
@@ -74,6 +74,8 @@ def restore_by_relaxometry(
     Raises:
         UserError: If an argument, the table, the protocol or the output does not allow it.
         Problems: If subjects cannot be fitted: all of them, and nothing is written.
+        Failed: If images were left out: the affine or sidecar of their input could not be written beside them, or
+            the fit makes nothing of it; the others are written.
     """
     _check_names(inputs, out)
     setup = SynthesisSettings(settings or Relaxometry(), protocol_file or ProtocolFile())
@@ -115,7 +117,7 @@ def _restore(
             f"{series} is a DICOM series, expected NIfTI: taskgan prepare mr makes a cohort of such series"
         )
     there = check_output(out, jobs, 0, overwrite=overwrite)
-    scans = find_scans(jobs, columns, setup)
+    scans, left_out = find_scans(jobs, columns, setup)
     if maps and not (there or overwrite):
         _refuse_maps(out, scans)
     gains = "" if calibration else gain_warning(jobs)
@@ -140,16 +142,22 @@ def _restore(
             left = [job for job in scan.jobs if job.target not in kept]
             if not left and (not maps or has_maps(out, scan.name, scan.jobs[0], setup, origin)):
                 continue
-            fitted, source = fit_scan(scan, setup)
+            try:
+                fitted, source = fit_scan(scan, setup)
+            except UserError as error:
+                left_out |= {job.target: str(error) for job in scan.jobs}
+                continue
             if maps:
                 write_maps(out, scan.name, scan.jobs[0].pair, fitted, source, setup, origin)
             for job in left:
-                _write(job, scan, fitted, source, setup, origin)
+                if not _write(job, scan, fitted, source, setup, origin):
+                    left_out[job.target] = f"the fit makes NaN or infinite values of {job.pair.degraded}"
                 shown.advance(case=job.case)
     further = [path for scan in scans if maps for path in map_paths(out, scan.name).values()]
-    record.close(further=further)
-    many = "s" * (len(scans) != 1)
-    say(f"{out}: {len(jobs)} images of {len(scans)} acquisition{many} synthesised ({_NEXT.format(out=out)})")
+    record.close(left_out, further=further)
+    many, count = "s" * (len(scans) != 1), len(jobs) - len(left_out)
+    say(f"{out}: {count} images of {len(scans)} acquisition{many} synthesised ({_NEXT.format(out=out)})")
+    refuse_left_out(left_out, jobs)
     return out
 
 
@@ -196,13 +204,15 @@ def _refuse_maps(out: Path, scans: Sequence[Scan]) -> None:
 
 def _write(
     job: Job, scan: Scan, maps: RelaxometryMaps, source: Volume, setup: SynthesisSettings, origin: Origin
-) -> None:
+) -> bool:
+    """Synthesise and write an image; False where it would hold NaN or infinite values."""
     target, _, notes = scan.targets[job.condition]
     for note in notes:
         say(f"warning: {job.case} is {note}")
     side = synthetic_sidecar(job, target, maps, scan.protocol, setup, origin, notes)
     image = synthesise(maps, target) * np.float32(setup.factors.get(job.condition, 1.0))
     if not np.isfinite(image).all():
-        raise Failed(f"the fit makes NaN or infinite values of {job.pair.degraded}: nothing is written of it")
+        return False
     write_volume(job.target, image, source.affine, like=source.header)
     write_image_sidecar(job.target, side)
+    return True

@@ -10,7 +10,7 @@ import numpy as np
 
 from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.console import progress
-from taskgan.core.errors import Problems, UserError
+from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_sidecar, read_volume, stem
 from taskgan.physics.sequences import Mdme, SpinEcho
 from taskgan.recipe import Data
@@ -19,7 +19,7 @@ from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps, synthesise
 from taskgan.relaxometry.noise import check_identifiable
 from taskgan.relaxometry.protocol import contrast_sequence, input_protocol
 from taskgan.relaxometry.record import SynthesisSettings
-from taskgan.restore.inputs import Job, check_metadata, find_jobs
+from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread
 from taskgan.restore.record import INTENSITY_FACTOR
 
 
@@ -46,7 +46,7 @@ class Scan:
 
 def find_scans(
     jobs: Sequence[Job], columns: Columns, setup: SynthesisSettings, most: int | None = None
-) -> list[Scan]:
+) -> tuple[list[Scan], dict[Path, str]]:
     """Group images by acquisition and check each: its protocol, its targets, its files.
 
     Args:
@@ -55,6 +55,10 @@ def find_scans(
         setup: Of the fit.
         most: Only the first so many acquisitions; None is all.
 
+    Returns:
+        The acquisitions, and by target why the images of others are left out: what was made of them could not be
+        written.
+
     Raises:
         UserError: If one cannot be fitted.
         Problems: If several cannot: all of them.
@@ -62,7 +66,9 @@ def find_scans(
     numbers = rows_by_input([job.pair for job in jobs], columns)[:most]
     groups = [[jobs[number] for number in group] for group in numbers]
     subjects = Counter(group[0].pair.subject for group in groups)
-    scans, problems = [], []
+    scans: list[Scan] = []
+    unread: dict[Path, str] = {}
+    unfit: set[Path] = set()
     with progress("check", len(groups), "acquisitions") as bar:
         for group in groups:
             pair = group[0].pair
@@ -70,13 +76,12 @@ def find_scans(
             try:
                 scans.append(_scan(group, columns, setup, pair.subject if alone else stem(pair.degraded)))
             except UserError as error:
-                problems.append(str(error))
+                unread[group[0].target] = str(error)
+                unfit |= {group[0].target} if isinstance(error, UnfitInputError) else set()
             bar.advance()
-    if len(problems) == 1:
-        raise UserError(problems[0])
-    if problems:
-        raise Problems(f"{len(problems)} of {len(groups)} acquisitions cannot be fitted", problems)
-    return scans
+    name_unread(unread, unfit, [group[0] for group in groups], "acquisitions cannot be fitted")
+    left_out = {job.target: unread[g[0].target] for g in groups for job in g if g[0].target in unread}
+    return scans, left_out
 
 
 def _scan(group: Sequence[Job], columns: Columns, setup: SynthesisSettings, name: str) -> Scan:
@@ -182,7 +187,7 @@ def calibrate(
         UserError: If there are no training rows, or none with a true image of a contrast.
     """
     jobs = find_jobs([place], out, data, split="train")
-    scans = find_scans([job for job in jobs if job.pair.clean is not None], columns, setup, most=acquisitions)
+    scans, _ = find_scans([job for job in jobs if job.pair.clean is not None], columns, setup, most=acquisitions)
     ratios: dict[str, list[float]] = {}
     used = []
     with progress("calibrate", len(scans), "acquisitions") as bar:

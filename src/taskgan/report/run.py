@@ -65,7 +65,7 @@ def compare(
     request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference)
     if not overwrite and is_done(out / RECORD, request):
         return page
-    if page.exists() and not overwrite:
+    if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
         raise UserError(f"{page} already exists; say --overwrite to replace it")
     comparison = load_comparison(folders, baseline, inference)
     mapped = mapping_geometry(comparison)

@@ -17,10 +17,10 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
-from taskgan.images.volumes import is_image_name, read_volume, write_volume
+from taskgan.images.volumes import check_affine, is_image_name, read_volume, write_volume
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
-from taskgan.restore.inputs import check_metadata, find_jobs
+from taskgan.restore.inputs import UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import (
     INTENSITY_FACTOR,
@@ -118,6 +118,7 @@ def restore_by_filter(
 
     Raises:
         UserError: If an argument, the table or the output does not allow it.
+        Failed: If images were left out, whose affine or sidecar could not be written; the others are.
     """
     if is_image_name(out):
         raise UserError(f"{out} is called like an image; {method} restores the images of a table, expected a folder")
@@ -131,7 +132,14 @@ def restore_by_filter(
             return out
         jobs = find_jobs(inputs, out, data, split=split, select=select)
         check_output(out, jobs, 0, overwrite=overwrite)
-        notes = {job.target: check_metadata(job, read_volume(job.pair.degraded)) for job in jobs}
+        notes: dict[Path, list[str]] = {}
+        left_out: dict[Path, str] = {}
+        for job in jobs:
+            try:
+                notes[job.target] = check_metadata(job, read_volume(job.pair.degraded))
+            except UnfitInputError as error:
+                left_out[job.target] = str(error)
+        name_unread(left_out, left_out, jobs, "images cannot be restored")
         validation = _validation(pairs, data, select or {})
         scores = grid_scores(method, validation, data)
         best = int(np.argmax(scores))
@@ -143,7 +151,7 @@ def restore_by_filter(
         record = RestorationRecord(out, origin, setup, jobs, {"validation": grid, "request": request})
         resumes = record.check(overwrite=overwrite) == "unfinished"
         record.open()
-        for job in _progress(jobs):
+        for job in _progress([job for job in jobs if job.target in notes]):
             if resumes and is_written(job, origin, setup):
                 continue
             case = load_case(job.pair, data, clean=False)
@@ -157,8 +165,9 @@ def restore_by_filter(
             else:
                 write_volume(job.target, image, case.source.affine, like=case.source.header)
             write_image_sidecar(job.target, side)
-        record.close()
-    say(f"{out}: {len(jobs)} image{'s' * (len(jobs) != 1)} restored by {method}")
+        record.close(left_out)
+    say(f"{out}: {len(notes)} image{'s' * (len(notes) != 1)} restored by {method}")
+    refuse_left_out(left_out, jobs)
     return out
 
 
@@ -173,6 +182,7 @@ def grid_scores(method: str, pairs: Pairs, data: Data) -> list[float]:
     scores = []
     for pair in _progress(tuple(pairs), f"tune {method}"):
         case = load_case(pair, data)
+        check_affine(pair.degraded, case.source)
         assert case.clean is not None
         clean = to_volume(case.clean)
         span = None if case.source.span is None else case.source.span / case.intensity.scale

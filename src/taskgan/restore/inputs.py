@@ -1,14 +1,14 @@
 """What a user points at, as a list of images to restore and where each one goes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.core.console import say
-from taskgan.core.errors import Problems, UserError
+from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.images.dicom.series import list_series
 from taskgan.images.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.images.volumes import (
@@ -73,7 +73,7 @@ def check_metadata(job: Job, source: Volume) -> list[str]:
         Notes on what of its sidecar is left out.
 
     Raises:
-        Unfit: If the affine cannot be taken apart, or the sidecar nests too deep.
+        UnfitInputError: If the affine cannot be taken apart, or the sidecar nests too deep.
     """
     image = job.pair.degraded
     try:
@@ -81,6 +81,40 @@ def check_metadata(job: Job, source: Volume) -> list[str]:
         return sidecar_and_notes(image, deep=True)[1]
     except UserError as error:
         raise UnfitInputError(f"case {job.case}: {error}") from None
+
+
+def name_unread(unread: Mapping[Path, str], unfit: Collection[Path], jobs: Sequence[Job], what: str) -> None:
+    """Name the images that a batch goes on without, or refuse all of it before anything is written.
+
+    Args:
+        unread: What is wrong with images, by target.
+        unfit: Those of them whose faults are theirs alone. Others speak of the table: all of it is refused.
+        jobs: All images.
+        what: What is refused, in words, after how many: "images cannot be restored".
+
+    Raises:
+        UserError: If there is one problem and others cannot be restored without it.
+        Problems: If there are several such.
+    """
+    problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
+    if len(unread) < len(jobs) and unread.keys() <= set(unfit):
+        for problem in problems:
+            say(f"warning: {problem}; it is left out")
+    elif len(problems) == 1:
+        raise UserError(problems[0])
+    elif problems:
+        raise Problems(f"{len(unread)} of {len(jobs)} {what}", problems)
+
+
+def refuse_left_out(left_out: Mapping[Path, str], jobs: Sequence[Job]) -> None:
+    """End a batch whose other images are written.
+
+    Raises:
+        Failed: If images were left out.
+    """
+    if left_out:
+        reasons = "; ".join(dict.fromkeys(left_out.values()))
+        raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {reasons}")
 
 
 def find_jobs(

@@ -25,6 +25,11 @@ _KEPT = (
 )
 
 
+def page_path(job: Job) -> Path:
+    """Where the page of a restored series goes: beside its folder."""
+    return job.target.with_name(f"{job.case}_page.dcm")
+
+
 def write_page(job: Job) -> Path:
     """Write the page of a restored series beside its folder; the same series give the same bytes.
 
@@ -37,7 +42,7 @@ def write_page(job: Job) -> Path:
     text = f"{header.SeriesDescription}\n{header.DerivationDescription}\n{header.ImageComments}"
     x, y, _ = source.voxel_size
     document = _page(source.data, read_volume(job.target).data, text, y / x)
-    path = job.target.with_name(f"{job.case}_page.dcm")
+    path = page_path(job)
     with atomic(path) as partial, quiet():
         _encapsulated(header, document).save_as(partial, enforce_file_format=True)
     return path

@@ -11,8 +11,9 @@ from torch import nn
 
 from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
+from taskgan.core.artefact import commit_more
 from taskgan.core.console import progress, say
-from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
 from taskgan.images.dicom.derive import check_derivable
@@ -31,10 +32,11 @@ from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.tiles import restore_case
-from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
+from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.origin import Origin
-from taskgan.restore.page import write_page
+from taskgan.restore.page import page_path, write_page
 from taskgan.restore.record import (
+    RECORD,
     RestorationProgress,
     RestorationRecord,
     RestoreSettings,
@@ -123,8 +125,7 @@ def restore(
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
-        pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
-            vouches for.
+        pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``.
         suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
@@ -162,16 +163,14 @@ def restore(
         _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
-        _report_series(jobs, suv=suv, pdf=pdf)
+        pages = {job.case: write_page(job) for job in jobs if pdf}
+        if pages:
+            commit_more(out / RECORD, pages.values())
+        for case, page in pages.items():
+            say(f"{page}: a page of {case}")
+        for job in jobs if suv else ():
+            say(suv_sentence(job))
     return out
-
-
-def _report_series(jobs: Sequence[Job], *, suv: bool, pdf: bool) -> None:
-    """What is asked for beside the images of DICOM series: a page in the study, body-weight SUV."""
-    for job in jobs if pdf else ():
-        say(f"{write_page(job)}: a page of {job.case}")
-    for job in jobs if suv else ():
-        say(suv_sentence(job))
 
 
 def _restore_jobs(
@@ -187,6 +186,8 @@ def _restore_jobs(
     notes, unread = _check_images(jobs, card)
     if record is not None:
         record.open()
+    for job in jobs if status == "new" else ():
+        page_path(job).unlink(missing_ok=True)  # of a restoration that this one replaces
     good = [job for job in jobs if job.target not in unread]
     written = {
         job.target for job in good if status == "unfinished" and is_written(job, Origin.from_card(card), settings)
@@ -198,8 +199,7 @@ def _restore_jobs(
         record.close(left_out)
     count = len(jobs) - len(left_out)
     say(f"{out}: {count} image{'s' * (count != 1)} restored by {card.name}")
-    if left_out:
-        raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {'; '.join(left_out.values())}")
+    refuse_left_out(left_out, jobs)
     return out
 
 
@@ -281,22 +281,11 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
                     check_derivable(source_series(job), job.pair.degraded)
             except UserError as error:
                 unread[job.target] = str(error)
-                unfit |= {job.target} if isinstance(error, UnfitInputError) else set()
+                alone = (job.is_photo or job.is_dicom) and not job.from_table
+                unfit |= {job.target} if alone or isinstance(error, UnfitInputError) else set()
             bar.advance()
-    problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
-    if len(unread) < len(jobs) and all(
-        job.target in unfit or ((job.is_photo or job.is_dicom) and not job.from_table)
-        for job in jobs
-        if job.target in unread
-    ):
-        for problem in problems:
-            say(f"warning: {problem}; it is left out")
-        return notes, unread
-    if len(problems) == 1:
-        raise UserError(problems[0])
-    if problems:
-        raise Problems(f"{len(unread)} of {len(jobs)} images cannot be restored", problems)
-    return notes, {}
+    name_unread(unread, unfit, jobs, "images cannot be restored")
+    return notes, unread
 
 
 def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:

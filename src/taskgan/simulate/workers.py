@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +18,7 @@ from taskgan.cohort import folder as bids
 from taskgan.cohort.folder import is_complete, write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import progress, say
-from taskgan.core.errors import UserError
+from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import usable_cores, versions
 from taskgan.core.parse import parse_json, read_text
 from taskgan.core.settings import Settings
@@ -103,7 +102,7 @@ def simulate_subjects(
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(simulator, setup)
     ) as pool:
-        with _without_interrupts():
+        with signals_held(signal.SIGINT):  # workers never get Ctrl-C
             jobs = [pool.submit(_simulate_one, subject) for subject in ordered]
         try:
             for job in as_completed(jobs):
@@ -118,16 +117,6 @@ def simulate_subjects(
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()  # a subject takes many seconds, and is made anew
             raise
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Processes that begin in the block never get Ctrl-C; the one that waits for them gets it after the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _simulate_single_threaded(simulator: SubjectSimulator, subject: Any) -> Record:

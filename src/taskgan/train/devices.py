@@ -2,7 +2,11 @@
 
 import hashlib
 import logging
+import os
 import platform
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -98,6 +102,38 @@ def device_of(machine: Machine) -> torch.device:
     if kind == "cpu" and machine.precision == "16":
         raise UserError("machine.precision is 16, which needs a GPU; expected 32, bf16 or auto on a CPU")
     return torch.device(kind)
+
+
+_WATCH_S = 0.5
+
+
+@contextmanager
+def after_first_process() -> Iterator[None]:
+    """For the block, this process ends with the first one, which started it, whatever that one ended of.
+
+    Signals are that one's: Fabric kills it where another process ends before it with a code that is not 0, and a
+    process that waits for it in a collective would report a broken connection as an error of its own.
+    """
+    parent, ended = os.getppid(), threading.Event()
+
+    def _watch() -> None:
+        while not ended.wait(_WATCH_S):
+            if os.getppid() != parent:
+                os._exit(0)
+
+    threading.Thread(target=_watch, daemon=True, name="first-process").start()
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # they were held when this process was started
+    try:
+        yield
+    except Exception:
+        time.sleep(4 * _WATCH_S)  # the first one has ended perhaps, and this is what that looks like
+        raise
+    finally:
+        ended.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

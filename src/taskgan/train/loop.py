@@ -91,8 +91,7 @@ def train_loop(
             # Processes that share the work read their figures at the same steps, and stop together at one of them.
             number = _signal_of_any(signals, session.fabric) if read or alone else 0
             if number and not state.finished:
-                session.save()
-                _stop(number, f"step {state.done} of {recipe.optimiser.steps}", session.folder / CHECKPOINT)
+                _save_and_stop(session, number)
 
 
 @contextmanager
@@ -122,6 +121,16 @@ def _signal_of_any(caught: list[int], fabric: Any) -> int:
     if fabric.world_size == 1:
         return number
     return int(fabric.all_reduce(torch.tensor(float(number), device=fabric.device), reduce_op="max"))
+
+
+def _save_and_stop(session: Session, number: int) -> NoReturn:
+    """Of all processes together; the first one speaks and has the exit code."""
+    session.save()
+    if session.fabric.world_size > 1:
+        session.fabric.barrier()  # the first one is killed where another one fails before it
+    if session.fabric.global_rank:
+        raise SystemExit(0)
+    _stop(number, f"step {session.state.done} of {session.recipe.optimiser.steps}", session.folder / CHECKPOINT)
 
 
 def _stop(number: int, where: str, saved: Path | None) -> NoReturn:

@@ -1,7 +1,7 @@
 """``taskgan train``: from a recipe and a cohort to a run folder with a model in it."""
 
 import copy
-from contextlib import nullcontext
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.artefact import commit, differing
 from taskgan.core.console import say
-from taskgan.core.errors import UserError
+from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.images.photos import is_photo_name
@@ -26,7 +26,14 @@ from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
 from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
+from taskgan.train.devices import (
+    MachineChoice,
+    after_first_process,
+    device_name,
+    device_of,
+    start_fabric,
+    torch_switches,
+)
 from taskgan.train.folder import (
     METRICS,
     RECIPE,
@@ -77,7 +84,7 @@ def train(
         Diverged: If training went wrong.
     """
     run = Path(run)
-    with locked(run, "the run") if first_process() else nullcontext():
+    with locked(run, "the run") if first_process() else after_first_process():
         return _train(recipe, cohort, run, networks or CustomNetworks(), overwrite=overwrite)
 
 
@@ -198,7 +205,8 @@ def _session(
     recipe: Recipe, run: Path, task: nn.Module | None, choice: MachineChoice, card: ModelCard, own: CustomNetworks
 ) -> Session:
     fabric = start_fabric(recipe.machine, choice.precision)
-    fabric.launch()
+    with signals_held(signal.SIGINT, signal.SIGTERM):
+        fabric.launch()
     networks = build_networks(recipe, task, fabric, choice, own)
     ema = Ema(networks.generator, recipe.optimiser.ema)
     stages = Stages(recipe.schedule, recipe.optimiser.steps, networks.weights)

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.core.errors import UserError
 from taskgan.core.files import write_json
 from taskgan.images.volumes import write_volume
 from taskgan.physics.mdme import PARTS, input_path, target_path
 from taskgan.physics.tissues import Tissue, draw_tissues, effective_tissues, index
-from taskgan.simulate.anatomy import Anatomy
+from taskgan.simulate.anatomy import WHITE, Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
 from taskgan.simulate.mr.bids import MASKS, input_sidecar, mask_sidecar, target_sidecar, truth_path
 from taskgan.simulate.mr.body import Movement, body, scanned_head, truth_masks
@@ -37,6 +38,9 @@ def make_subject(subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, f
 
     Returns:
         The record: disease, tissues as the input and each target see them, movements, volumes.
+
+    Raises:
+        UserError: If a patient's anatomy has no white matter in view.
     """
     geometry = settings.geometry
     grid = geometry.grid
@@ -45,6 +49,8 @@ def make_subject(subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, f
     shape = draw_shape(shape_rng, (0.0, -16.0, geometry.centre_mm))
     template = Interpolation(anatomy)
     head = scanned_head(template, grid, shape, Movement.none())
+    if subject.kind != "control" and not (head.fractions[WHITE] > 0.5).any():
+        raise UserError(f"{anatomy.name} has no white matter in the scanner's view, expected some for lesions")
     disease = draw_disease(subject.kind, head, grid, disease_rng)
     fractions = body(head, disease, grid, Movement.none())
     truth = truth_masks(fractions)
