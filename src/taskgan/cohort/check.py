@@ -174,6 +174,8 @@ def _summariser(data: Data, targets: Targets | None) -> _Summarise:
         if role == "header":
             return _header(path, data.axes, series)
         volume = read_volume(path, axes=data.axes, series=series)
+        if role in ("degraded", "clean"):
+            volume.planes(data.colours, path)
         problem = _value_problem(volume.data, path, role, data, targets)
         coarse = Coarse.of(volume.data) if role in ("degraded", "clean") else None
         return _ImageSummary(volume.data.shape, volume.affine, problem, coarse)

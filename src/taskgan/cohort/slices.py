@@ -87,7 +87,7 @@ class Case:
     Attributes:
         pair: Its row.
         inputs: (S, I + K, H, W) float32, network units; channel 0 is the degraded image, the last K its smoothed
-            copies.
+            copies. Red, green and blue of a photo (``data.colour``) are three slices.
         clean: (S, H, W) float32 in the units of the degraded image's transform, or None.
         intensity: The transform, fitted on the degraded volume alone.
         source: The degraded volume in the axes of the slices, for its affine and header.
@@ -134,7 +134,7 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
             raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
         truth = read_volume(pair.clean, axes=data.axes, series=pair.series("clean"))
         _same_shape(truth, source, pair.clean, pair)
-        target = to_slices(intensity.apply(truth.data))
+        target = to_slices(intensity.apply(truth.planes(data.colours, pair.clean)))
     return Case(pair, inputs, target, intensity, source)
 
 
@@ -151,7 +151,8 @@ def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
         if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
             raise UserError(f"{path} has another affine than {pair.degraded.name}, expected images on one grid")
         further.append(fit_further(data.intensity, intensity, extra.data, str(path)).apply(extra.data))
-    inputs = input_channels(intensity.apply(source.data), further, data, source.voxel_size if data.context else ())
+    degraded = intensity.apply(source.planes(data.colours, pair.degraded))
+    inputs = input_channels(degraded, further, data, source.voxel_size if data.context else ())
     return inputs, intensity, source
 
 

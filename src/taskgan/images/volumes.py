@@ -49,6 +49,7 @@ class Volume:
             where values have units of their own.
         notes: What the reader did, or did not use, of which a user should know.
         turn: How the file's axes were swapped and flipped, (3, 2) of nibabel's; None where they are the file's.
+        colours: Red, green and blue (X, Y, 3) of a photo in colour, whose luminance ``data`` is.
     """
 
     data: Array
@@ -57,6 +58,21 @@ class Volume:
     span: float | None = None
     notes: tuple[str, ...] = ()
     turn: NDArray[Any] | None = field(default=None, repr=False)
+    colours: Array | None = field(default=None, repr=False)
+
+    def planes(self, colours: int, path: Path) -> Array:
+        """What a network of so many colours sees: ``data``, or red, green and blue (X, Y, 3); grey is three alike.
+
+        Raises:
+            UserError: If it is no photo and has no colours.
+        """
+        if colours == 1:
+            return self.data
+        if self.header is not None or self.span is None:
+            raise UserError(
+                f"{path} is no photo; expected one, as red, green and blue are restored (data.colour: rgb)"
+            )
+        return self.colours if self.colours is not None else np.repeat(self.data, 3, axis=2)
 
     def in_file_axes(self, image: Array) -> Array:
         """An image (X, Y, Z) on the grid of ``data``, in the axes of the file."""
@@ -127,7 +143,9 @@ def read_volume(path: Path, *, finite: bool = True, axes: str = "", series: str 
         UserError: If the file is missing, is no such image, is not three-dimensional or holds NaN.
     """
     if is_photo_name(path):
-        return Volume(read_photo(path).luminance[:, :, None], AFFINE.copy(), None, span=1.0)
+        photo = read_photo(path)
+        colours = photo.pixels if photo.pixels.shape[2] == 3 else None
+        return Volume(photo.luminance[:, :, None], AFFINE.copy(), None, span=1.0, colours=colours)
     if not path.exists():
         raise UserError(f"{path} does not exist")
     if is_dicom(path):

@@ -23,7 +23,7 @@ from taskgan.report.comparisons import comparisons_table, p_text
 from taskgan.report.condition_tables import condition_tables
 from taskgan.report.flips import flips_cell, outputs_tables
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import ALPHA, AUCS, BACK, QUALITY, READINGS, Metric, with_reader_error
+from taskgan.report.metrics import ALPHA, AUCS, BACK, PSNR_COLOUR, QUALITY, READINGS, Metric, with_reader_error
 from taskgan.report.paired import MetricComparison, compare_methods, deciding_readers, discordance, mean_auc
 from taskgan.report.study import VerificationStudy
 from taskgan.report.study_tables import study_tables
@@ -95,8 +95,15 @@ def quality_table(comparison: Comparison, suffix: str) -> Table:
     if suffix or comparison.conditions or comparison.experiment == paper.NONE:
         columns = columns[:-1]
         rows = [row[:-1] for row in rows]
+    for metric, meaning in _OF_PHOTOS if not suffix else ():
+        if comparison.frame[metric.column].notna().any():
+            columns, rows = _with_column(comparison, columns, rows, metric, meaning)
     if not suffix and comparison.frame[BACK.column].notna().any():
-        columns, rows = _with_back_projection(comparison, columns, rows)
+        clean = [name_cell("clean", tone="muted"), *[Cell("–", tone="muted")] * (len(columns) - 1)]
+        clean[[column.key for column in columns].index(BACK.key)] = replace(
+            _mean(comparison, "clean", BACK), tone="muted"
+        )
+        rows.append(tuple(clean))
     if suffix:
         columns = tuple(Column(c.key, c.heading) for c in columns)
     return Table(
@@ -126,32 +133,31 @@ def _quality_columns(photos: bool) -> tuple[Column, ...]:
     )
 
 
-def _with_back_projection(
-    comparison: Comparison, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
-) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
-    """The column before the paper's, and a row for clean images: what rounding leaves of their own."""
-    added = Column(
-        BACK.key,
-        BACK.heading,
+_OF_PHOTOS = (
+    (PSNR_COLOUR, "Of red, green and blue together; every other measure sees luminance. Higher is better."),
+    (
+        BACK,
         "RMSE between the image, degraded again, and the low-resolution image, as a share of the range. What clean "
         "images have of it is rounding (and noise): less cannot be asked for.",
-    )
+    ),
+)
+
+
+def _with_column(
+    comparison: Comparison, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], metric: Metric, meaning: str
+) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
+    """A further measure before the paper's column."""
     place = next((i for i, column in enumerate(columns) if column.key == "paper"), len(columns))
-    methods = [m for m in (*comparison.references, *comparison.methods) if _measured(comparison, m)]
-    cells = [_mean(comparison, method) for method in methods]
+    methods = [m for m in (*comparison.references, *comparison.methods) if comparison.rows(m)["rmse"].notna().any()]
+    cells = [_mean(comparison, method, metric) for method in methods]
     wider = [(*row[:place], cell, *row[place:]) for row, cell in zip(rows, cells, strict=True)]
-    clean: list[Cell] = [name_cell("clean", tone="muted"), *[Cell("–", tone="muted")] * (len(columns) - 1)]
-    clean.insert(place, replace(_mean(comparison, "clean"), tone="muted"))
-    return (*columns[:place], added, *columns[place:]), [*wider, tuple(clean)]
+    return (*columns[:place], Column(metric.key, metric.heading, meaning), *columns[place:]), wider
 
 
-def _measured(comparison: Comparison, method: str) -> bool:
-    return bool(comparison.rows(method)["rmse"].notna().any())
-
-
-def _mean(comparison: Comparison, method: str) -> Cell:
+def _mean(comparison: Comparison, method: str, metric: Metric) -> Cell:
     rows = comparison.rows(method)
-    return estimate_cell(mean_interval(summary.finite_values(rows[BACK.column]), list(rows["subject"])), BACK.digits)
+    values = summary.finite_values(rows[metric.column])
+    return estimate_cell(mean_interval(values, list(rows["subject"])), metric.digits)
 
 
 def _digits(value: float) -> int:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +60,25 @@ def check_output_format(job: Job) -> None:
         check_format(job.target, read_photo(job.pair.degraded))
 
 
-def write_restored(job: Job, luminance: Array) -> dict[str, Any]:
-    """Write a restored photo with the input's colour differences, transparency, bits, colour profile and EXIF.
+def write_restored(job: Job, image: Array) -> dict[str, Any]:
+    """Write a restored photo with the input's transparency, bits, colour profile and EXIF.
 
     Args:
         job: Which photo, and where to.
-        luminance: (X, Y, 1) as the model gives it.
+        image: (X, Y, 1), luminance, beside which the input's colour differences stay, or colours (X, Y, 3).
 
     Returns:
         What its sidecar says of it.
     """
     photo = read_photo(job.pair.degraded)
-    write_photo(job.target, with_luminance(photo, luminance[:, :, 0]))
-    return {"Bits": photo.bits, "Restored": _photo_kind(photo)}
-
-
-def _photo_kind(photo: Photo) -> str:
-    if photo.pixels.shape[2] == 1:
-        return "grey values"
-    return "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
+    in_colour, grey = image.shape[2] == 3, photo.pixels.shape[2] == 1
+    restored = Photo(image).luminance
+    write_photo(
+        job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored)
+    )
+    kept = "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
+    what = "grey values" if grey else "red, green and blue" if in_colour else kept
+    return {"Bits": photo.bits, "Restored": what}
 
 
 def restore(
