@@ -20,7 +20,7 @@ from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, wit
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
-from taskgan.images.statistics import ImageStatistics, image_statistics
+from taskgan.images.statistics import ImageStatistics, image_statistics, photo_statistics
 from taskgan.images.volumes import read_shape
 from taskgan.recipe import Data, Target
 from taskgan.recipe.phases import Phase
@@ -128,7 +128,9 @@ class TrainingSlices:
             if case.clean is None:
                 raise AssertionError("load_case was asked for the clean image")
             self.scales[number], self.voxel_sizes[number] = case.intensity.scale, case.source.voxel_size
-            self.statistics[number] = image_statistics(case.source.data)
+            self.statistics[number] = (photo_statistics if case.source.is_photo else image_statistics)(
+                case.source.data
+            )
             x, y = ((whole - own) // 2 for whole, own in zip(self.shape, case.clean.shape[1:], strict=True))
             at = slice(self._starts[number], self._starts[number + 1])
             inside = np.s_[..., x : x + case.clean.shape[1], y : y + case.clean.shape[2]]

@@ -22,7 +22,15 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
 from taskgan.core.parse import NestingError, error_text, parse_json, read_text
 from taskgan.core.parse import without_nonfinite as without_nan
-from taskgan.images.orientation import affine_back, turn_towards, turned, turned_affine, turned_back, turned_shape
+from taskgan.images.orientation import (
+    affine_back,
+    nearest_ras,
+    turn_towards,
+    turned,
+    turned_affine,
+    turned_back,
+    turned_shape,
+)
 from taskgan.images.photos import AFFINE, is_photo_name, photo_shape, read_photo
 
 Array = NDArray[np.float32]
@@ -60,6 +68,11 @@ class Volume:
     turn: NDArray[Any] | None = field(default=None, repr=False)
     colours: Array | None = field(default=None, repr=False)
 
+    @property
+    def is_photo(self) -> bool:
+        """Whether it was read from an image file of pixels."""
+        return self.span is not None
+
     def planes(self, colours: int, path: Path) -> Array:
         """What a network of so many colours sees: ``data``, or red, green and blue (X, Y, 3); grey is three alike.
 
@@ -68,7 +81,7 @@ class Volume:
         """
         if colours == 1:
             return self.data
-        if self.header is not None or self.span is None:
+        if not self.is_photo:
             raise UserError(
                 f"{path} is no photo; expected one, as red, green and blue are restored (data.colour: rgb)"
             )
@@ -199,30 +212,6 @@ def is_dicom(path: Path) -> bool:
     from taskgan.images.dicom.frames import has_dicom
 
     return path.is_dir() or (path.is_file() and has_dicom(path))
-
-
-def from_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
-    """Undo :func:`nearest_ras`.
-
-    Args:
-        data: (X, Y, Z), axes nearest to right, anterior, superior.
-        affine: Voxel to world of the image as it was before.
-    """
-    ras = nib.orientations.axcodes2ornt("RAS")
-    turn = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
-    return np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
-
-
-def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Flip and swap axes towards right, anterior, superior; nothing is interpolated.
-
-    Args:
-        data: (X, Y, Z).
-        affine: Voxel to world, RAS mm.
-    """
-    turn = nib.orientations.io_orientation(affine)
-    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
-    return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
 
 
 def read_shape(path: Path, axes: str = "", *, series: str = "") -> tuple[tuple[int, ...], NDArray[np.float64]]:
