@@ -121,7 +121,7 @@ KINDS = [
     Kind("a sidecar with a byte order mark", lambda d: _pet(d, side=b'\xef\xbb\xbf{"A": 1}')),
     Kind("a sidecar with a trailing comma", lambda d: _pet(d, side=b'{"A": 1,}'), said="a sidecar that is left out"),
     Kind("a sidecar in Latin-1", lambda d: _pet(d, side=b'{"A": "\xe9"}'), said="a sidecar that is left out"),
-    Kind("a sidecar that nests too deep", _more("deep"), 3, "it is left out"),
+    Kind("a sidecar that nests too deep", _more("deep"), 3, "1 of 2 images are left out"),
     Kind("capitals", _more("upper"), said="2 images restored"),
     Kind("img and hdr", _more("pair"), said="2 images restored"),
     Kind("NIfTI-2", _more("nifti2"), said="2 images restored"),

@@ -14,7 +14,7 @@ from torch import nn
 from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.console import progress, say
-from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.errors import LeftOut, Problems, UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
 from taskgan.degrade.degradation import Degradation, enlarged
@@ -146,8 +146,8 @@ def restore(
     Raises:
         UserError: If the model, an argument or the output does not allow it, or another process writes there.
         Problems: If images cannot be restored: all of them, and nothing is written.
-        Failed: If the model holds NaN, or if images, or those of which it makes NaN, were left out; the others are
-            written.
+        Failed: If the model holds NaN.
+        LeftOut: If images, or those of which it makes NaN, were left out; the others are written.
     """
     out = Path(out)
     places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -233,7 +233,8 @@ def _restore_jobs(
     count = len(jobs) - len(left_out)
     say(f"{out}: {count} image{'s' * (count != 1)} restored by {card.name}")
     if left_out:
-        raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {'; '.join(left_out.values())}")
+        reasons = list(dict.fromkeys(left_out.values()))
+        raise LeftOut(f"{len(left_out)} of {len(jobs)} images are left out", reasons)
     return out
 
 
@@ -342,8 +343,8 @@ def _check_images(
         for job in jobs
         if job.target in unread
     ):
-        for problem in problems:
-            say(f"warning: {problem}; it is left out")
+        if problems:
+            say(f"warning: {len(unread)} of {len(jobs)} images are left out, which are named at the end")
         return notes, unread
     if len(problems) == 1:
         raise UserError(problems[0])
