@@ -194,7 +194,7 @@ def test_equivalence_that_another_seed_could_undo_is_said_to_be_of_these_runs(co
 def test_a_claim_of_few_seeds_is_of_these_runs(comparison: Comparison) -> None:
     told = report_verdict(with_seeds(comparison, [1.0]))
     assert told.headline.startswith("Task-GAN against GAN: better in PSNR")
-    assert told.headline.endswith("Said of these training runs: too few seeds to speak of others.")
+    assert told.headline.endswith("Said of these training runs: too few seeds to speak of others.)")
     assert "Said of" not in report_verdict(with_seeds(comparison, [1.0, 1.1, 0.9])).headline
 
 
