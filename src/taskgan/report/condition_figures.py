@@ -16,7 +16,7 @@ from taskgan.metrics.checkerboard import GRID, bins, spectrum
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.pictures import axial_view, head_window
-from taskgan.page.style import axes_figure, method_style, save_figure
+from taskgan.page.style import axes_figure, method_style, save_figure, set_heading
 from taskgan.report.geometry_figure import mark_interval
 from taskgan.report.images import choose_detail, draw_frame, psnr_differences, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
@@ -77,7 +77,7 @@ def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | No
         return None
     try:
         volumes = {m: read_volume(Path(row["restored"])) for m, row in firsts.items()}
-        brain, lesions = (_mask(firsts["clean"], column) for column in ("brain", "lesions"))
+        brain, lesions = (_mask(firsts["clean"], column, volumes["clean"].axes) for column in ("brain", "lesions"))
     except UserError:
         return None
     truth = volumes["clean"]
@@ -92,8 +92,8 @@ def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | No
     return ConditionPanels(slices, window, known, voxel_aspect(truth))
 
 
-def _mask(row: "pd.Series[Any]", column: str) -> Mask | None:
-    return np.asarray(read_volume(Path(row[column])).data > 0.5) if row[column] else None
+def _mask(row: "pd.Series[Any]", column: str, axes: str) -> Mask | None:
+    return np.asarray(read_volume(Path(row[column]), axes=axes).data > 0.5) if row[column] else None
 
 
 def _displayed_mask(mask: Mask, truth: Volume) -> Mask:
@@ -155,7 +155,7 @@ def condition_figure(comparison: Comparison, name: str, subject: str, path: Path
     ):
         for column, (method, image) in enumerate(panels.slices.items()):
             grey = show_slice(axes[0][column], image, "gray", (0, top), panels.aspect)
-            axes[0][column].set_title(display_name(method))
+            set_heading(axes[0][column], display_name(method), 1.75)
             draw_frame(axes[0][column], panels.window)
             show_slice(axes[1][column], image[panels.window], "gray", (0, top), panels.aspect)
             axes[2][column].set_axis_off()

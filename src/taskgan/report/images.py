@@ -14,7 +14,7 @@ from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.page.names import display_name
 from taskgan.page.pictures import Array, axial_view, head_window
-from taskgan.page.style import axes_figure, save_figure
+from taskgan.page.style import axes_figure, save_figure, set_heading
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
 from taskgan.report.paired import by_case
@@ -132,10 +132,13 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     try:
         volumes = {m: read_volume(path) for m, path in paths.items()}
         first = rows.iloc[0]
-        masks = {c: read_volume(Path(first[c])).data > 0.5 if first[c] else None for c in ("cortex", "reference")}
+        truth = volumes["clean"]
+        masks = {
+            c: read_volume(Path(first[c]), axes=truth.axes).data > 0.5 if first[c] else None
+            for c in ("cortex", "reference")
+        }
     except UserError:
         return None
-    truth = volumes["clean"]
     reference = masks["reference"]
     scale, unit = 1.0, "image units"
     if reference is not None and reference.any():
@@ -180,7 +183,7 @@ def case_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Pat
     with axes_figure(3, len(images) + 1, size, gridspec_kw=ratios) as (figure, axes):
         for column, (method, image) in enumerate(images.items()):
             grey = show_slice(axes[0][column], image, "gray_r", (0, top), panels.aspect)
-            axes[0][column].set_title(display_name(method))
+            set_heading(axes[0][column], display_name(method), 1.75)
             draw_frame(axes[0][column], window)
             show_slice(axes[1][column], image[window], "gray_r", (0, top), panels.aspect)
             if method != "clean":

@@ -13,7 +13,7 @@ from taskgan.images.photos import LUMINANCE, is_photo_name, read_photo
 from taskgan.images.volumes import read_volume
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
-from taskgan.page.style import axes_figure, save_figure
+from taskgan.page.style import axes_figure, save_figure, set_heading
 from taskgan.report.images import SelectedCase, choose_detail, draw_frame, psnr_differences, show_slice
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
@@ -86,7 +86,7 @@ def photo_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Pa
     with axes_figure(3, len(pictures) + 1, size, gridspec_kw=ratios) as (figure, axes):
         for column, (method, picture) in enumerate(pictures.items()):
             show_photo(axes[0][column], picture)
-            axes[0][column].set_title(display_name(method))
+            set_heading(axes[0][column], display_name(method), _INCHES)
             draw_frame(axes[0][column], window)
             show_photo(axes[1][column], picture[window])
             axes[2][column].set_axis_off()
@@ -151,7 +151,7 @@ def photo_grid(comparison: Comparison, path: Path) -> Path | None:
             beside = {"transform": line[0].transAxes, "rotation": 90, "fontsize": 8}
             line[0].text(-0.04, 0.5, gap, ha="right", va="center", **beside)
         for axis, method in zip(axes[0], methods, strict=True):
-            axis.set_title(display_name(method), fontsize=9)
+            set_heading(axis, display_name(method), inch, 9)
         return save_figure(figure, path)
 
 

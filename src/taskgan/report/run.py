@@ -161,7 +161,8 @@ def _charts(comparison: Comparison, mapped: MappingGeometry, folder: Path) -> li
             geometry_figure(comparison, mapped, folder / "geometry.png"),
             "The mapping",
             "Above: every measure with its 95 % interval by subject; the line is a mapping that changes nothing. "
-            "Below: where a run takes its test images, in the first two principal components of the clean images’ "
+            "Below: where a run of baseline and focus method, and the degradation, take the test images, in "
+            "the first two principal components of the clean images’ "
             "features; lines go from the clean image (hollow) to the image itself (filled).",
         ),
         (
