@@ -69,3 +69,17 @@ def test_folders_without_a_common_name(tmp_path: Path) -> None:
     photo(tmp_path / "high" / "b.png", 0)
     with pytest.raises(UserError, match="no image called like one of"):
         prepare_pairs(tmp_path / "low", tmp_path / "high", tmp_path / "cohort")
+
+
+def test_files_that_the_table_names_are_seen_from_the_cohort(tmp_path: Path) -> None:
+    low, high = folders(tmp_path, 4)
+    photo(tmp_path / "masks" / "m.png", 3)
+    names = sorted(pair.case for pair in read_pairs(prepare_pairs(low, high, tmp_path / "plain"), ()))
+    rows = "".join(f"{name},masks/m.png,left\n" for name in names)
+    (tmp_path / "table.csv").write_text(f"case,mask,side\n{rows}")
+    pairs = read_pairs(prepare_pairs(low, high, tmp_path / "deep" / "cohort", table=tmp_path / "table.csv"), ())
+    for pair in pairs:
+        path = pair.path("mask")
+        assert path is not None
+        assert path.is_file()
+        assert pair.columns["side"] == "left"

@@ -72,6 +72,7 @@ def prepare_pairs(
     subjects = {name: known.get(name, {}).get("subject") or _subject(name) for name in usable}
     splits = _splits(usable, subjects, known, seed)
     with atomic_folder(out) as folder:
+        place = Path(table).parent if table is not None else Path()
         further = [key for key in next(iter(known.values()), {}) if key not in _OWN]
         rows = [
             {
@@ -81,7 +82,7 @@ def prepare_pairs(
                 "degraded": relative_path(paths[0], out),
                 "clean": relative_path(paths[1], out),
                 "label": known.get(name, {}).get("label", ""),
-                **{key: known.get(name, {}).get(key, "") for key in further},
+                **{key: _seen_from(out, known.get(name, {}).get(key, ""), place) for key in further},
             }
             for name, paths in usable.items()
         ]
@@ -147,6 +148,12 @@ def _known(table: InputTable, pairs: Mapping[str, Any]) -> dict[str, Mapping[str
     if problems:
         raise Problems(f"{table.source} does not fit", problems)
     return rows
+
+
+def _seen_from(out: Path, text: str, folder: Path) -> str:
+    """A value of the table; a file's path as the cohort names it."""
+    path = folder / text
+    return relative_path(path, out) if text and is_image_name(path) and path.is_file() else text
 
 
 def _subject(name: str) -> str:
