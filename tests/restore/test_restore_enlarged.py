@@ -128,3 +128,18 @@ def test_odd_factors_are_refused(model: Path, tmp_path: Path, factor: float | st
 def test_volumes_stay_on_their_grid(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no photo"):
         restore(model, save(tmp_path / "a.nii.gz", volume()), tmp_path / "b.nii.gz", enlarge=2)
+
+
+@pytest.mark.parametrize("content", [{"basis": "AAAA"}, {"basis": "no", "unlike": 0.1}, {"basis": "", "unlike": 0.1}])
+def test_a_damaged_card_is_named(model: Path, tmp_path: Path, content: dict[str, object]) -> None:
+    import shutil
+
+    import yaml
+
+    shutil.copytree(model, tmp_path / "model")
+    card = yaml.safe_load((tmp_path / "model" / "model.yaml").read_text())
+    card["seen"]["content"] = content
+    (tmp_path / "model" / "model.yaml").write_text(yaml.safe_dump(card))
+    put(tmp_path / "in.png", face(5, 0, 16).T[:, :, None])
+    with pytest.raises(UserError, match="not a valid model card"):
+        restore(tmp_path / "model", tmp_path / "in.png", tmp_path / "out.png")

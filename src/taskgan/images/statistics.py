@@ -68,8 +68,20 @@ def content_of(photos: Sequence[ImageStatistics]) -> dict[str, object]:
 
 def unlike_share(photo: ImageStatistics, basis: str) -> float:
     """Share of a photo's thumbnail, 0 to 1, that the main directions of others do not explain; 1 of a flat one."""
-    directions = np.frombuffer(base64.b64decode(basis), "<f2").astype(np.float32).reshape(-1, _EDGE**2)
+    directions = main_directions(basis)
     return float(_unexplained(np.atleast_2d(photo.thumbnail), directions)[0])
+
+
+def main_directions(basis: str) -> NDArray[np.float32]:
+    """(k, 64) of the text that a card has.
+
+    Raises:
+        ValueError: If it is no such text.
+    """
+    directions = np.frombuffer(base64.b64decode(basis, validate=True), "<f2").astype(np.float32)
+    if not directions.size or not np.isfinite(directions).all():
+        raise ValueError("expected the digits of some directions")
+    return directions.reshape(-1, _EDGE**2)
 
 
 def _basis(thumbnails: NDArray[np.float32]) -> NDArray[np.float32]:

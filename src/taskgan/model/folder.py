@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ from taskgan.core.files import (
 from taskgan.core.parse import error_text, truncated
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
-from taskgan.images.statistics import ImageStatistics, unlike_share
+from taskgan.images.statistics import ImageStatistics, main_directions, unlike_share
 from taskgan.networks.build import generator_network
 from taskgan.networks.generator import UNet
 from taskgan.networks.volume_unet import VolumeUNet
@@ -85,6 +85,15 @@ class TrainingDomain(Settings):
     suffix: str = ""
     people: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+
+    @field_validator("content")
+    @classmethod
+    def _is_content(cls, content: dict[str, str | float]) -> dict[str, str | float]:
+        if content and (set(content) != {"basis", "unlike"} or not isinstance(content["unlike"], float)):
+            raise ValueError("expected basis and unlike, or nothing")
+        if content:
+            main_directions(str(content["basis"]))
+        return content
 
     @property
     def factor(self) -> float:

@@ -16,9 +16,9 @@ from taskgan.metrics.checkerboard import GRID, bins, spectrum
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.pictures import axial_view, head_window
-from taskgan.page.style import axes_figure, method_style, save_figure, set_heading
+from taskgan.page.style import axes_figure, method_style, save_figure
 from taskgan.report.geometry_figure import mark_interval
-from taskgan.report.images import choose_detail, draw_frame, psnr_differences, show_slice, voxel_aspect
+from taskgan.report.images import choose_detail, column_figure, psnr_differences, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
 from taskgan.stats import Interval, mean_interval
 
@@ -144,35 +144,20 @@ def condition_figure(comparison: Comparison, name: str, subject: str, path: Path
     top = 1.05 * max(float(np.percentile(clean, 99.8)), 1e-6)
     errors = {m: image - clean for m, image in panels.slices.items() if m != "clean"}
     worst = max(max(float(np.percentile(np.abs(e), 99.5)) for e in errors.values()), 1e-6)
-    rows = 3 + bool(panels.spectra)
-    tall = clean.shape[0] / clean.shape[1] * panels.aspect
-    heights = (tall, panels.aspect, tall, 1.0)[:rows]
-    count = len(panels.slices)
-    ratios = {"height_ratios": heights, "width_ratios": (*(1,) * count, 0.07)}
-    with axes_figure(rows, count + 1, (1.75 * count + 0.8, 1.75 * sum(heights) + 0.5), gridspec_kw=ratios) as (
-        figure,
-        axes,
-    ):
-        for column, (method, image) in enumerate(panels.slices.items()):
-            grey = show_slice(axes[0][column], image, "gray", (0, top), panels.aspect)
-            set_heading(axes[0][column], display_name(method), 1.75)
-            draw_frame(axes[0][column], panels.window)
-            show_slice(axes[1][column], image[panels.window], "gray", (0, top), panels.aspect)
-            axes[2][column].set_axis_off()
-            if method != "clean":
-                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
-            if panels.spectra:
-                _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
-        for row, title in enumerate(("Slice", "Detail", "Image − clean", "Spectrum")[:rows]):
-            beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
-            axes[row][0].text(-0.06, 0.5, title, ha="right", va="center", **beside)
-            axes[row][-1].set_axis_off()
-        figure.colorbar(grey, cax=axes[0][-1])
-        figure.colorbar(error, cax=axes[2][-1])
-        for place in (axes[0][-1], axes[2][-1]):
-            place.set_axis_on()
-        axes[0][0].text(0.02, 0.98, name, transform=axes[0][0].transAxes, color="white", va="top", fontweight="bold")
-        return save_figure(figure, path)
+
+    def _show(axis: Any, image: Array) -> Any:
+        return show_slice(axis, image, "gray", (0, top), panels.aspect)
+
+    def _finish(axes: Any) -> None:
+        style = {"transform": axes[0][0].transAxes, "color": "white", "fontweight": "bold"}
+        axes[0][0].text(0.02, 0.98, name, va="top", **style)
+        for column, method in enumerate(panels.slices if panels.spectra else ()):
+            _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
+
+    titles = ("Slice", "Detail", "Image − clean", *["Spectrum"] * bool(panels.spectra))
+    return column_figure(
+        path, panels.slices, errors, panels.window, _show, worst, titles=titles, aspect=panels.aspect, finish=_finish
+    )
 
 
 def _spectrum(axis: Any, power: NDArray[np.float64] | None, part: Comparison, subject: str, method: str) -> None:

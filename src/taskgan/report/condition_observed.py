@@ -17,7 +17,25 @@ _ERROR = "Minus that of the clean image; marked where the interval excludes zero
 
 def observer_tables(comparison: Comparison) -> list[Table]:
     """All three; without rows where the cohort has no masks for them."""
-    return [_tissue(comparison), _lesions(comparison), _artefacts(comparison)]
+    tissue = _levels_and_errors(
+        comparison,
+        TABLES[0],
+        "Tissue contrast",
+        "Mean signal of grey matter and of CSF over that of white matter, in pure voxels of the true anatomy.",
+        (("grey_white", "Grey/white", 2, 1.0, ""), ("csf_white", "CSF/white", 2, 1.0, "")),
+    )
+    artefacts = _levels_and_errors(
+        comparison,
+        TABLES[2],
+        "Rim and grid artefacts",
+        "A fit of one tissue a voxel makes a bright rim where CSF should be dark; up-sampling layers leave a grid of "
+        "two or four pixels. A clean head has some energy at the grid’s frequencies too: what counts is the error.",
+        (
+            ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
+            ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
+        ),
+    )
+    return [tissue, _lesions(comparison), artefacts]
 
 
 def condition_column(comparison: Comparison) -> Column:
@@ -61,34 +79,38 @@ def _scaled(interval: Interval, scale: float) -> Interval:
     return Interval(interval.estimate * scale, interval.low * scale, interval.high * scale)
 
 
-def _tissue(comparison: Comparison) -> Table:
-    ratios = (("grey_white", "Grey/white"), ("csf_white", "CSF/white"))
-    known = [one for one in ratios if comparison.frame[one[0]].notna().any()]
-    rows: tuple[tuple[Cell, ...], ...] = ()
-    if known:
-        rows = tuple(
-            (
-                text_cell(name),
-                name_cell(method, tone="strong"),
-                *(
-                    cell
-                    for key, _ in known
-                    for cell in (estimate_cell(_mean(mine, key), 2), _error(mine, f"{key}_error", 3, method))
-                ),
-            )
-            for name, method, mine in _measured(comparison)
+def _levels_and_errors(
+    comparison: Comparison, name: str, title: str, note: str, measures: Sequence[tuple[str, str, int, float, str]]
+) -> Table:
+    """A row a condition and kind of image; of each measure its level and its error.
+
+    Args:
+        comparison: What is compared.
+        name: Of the table.
+        title: Its heading.
+        note: What it shows.
+        measures: Column, heading, digits, factor and meaning; those without a value are left out.
+    """
+    known = [one for one in measures if comparison.frame[one[0]].notna().any()]
+    rows = tuple(
+        (
+            text_cell(condition),
+            name_cell(method, tone="strong"),
+            *(
+                cell
+                for key, _, digits, scale, _ in known
+                for cell in (
+                    estimate_cell(_scaled(_mean(mine, key), scale), digits),
+                    _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
+                )
+            ),
         )
-    columns = [condition_column(comparison), Column("method", "Images")]
-    for key, title in known:
-        columns += [Column(key, title), Column(f"{key}_error", "Error", _ERROR)]
-    return Table(
-        TABLES[0],
-        "Tissue contrast",
-        "Mean signal of grey matter and of CSF over that of white matter, in pure voxels of the true anatomy.",
-        unique_meanings(columns),
-        rows,
-        grouped=True,
+        for condition, method, mine in (_measured(comparison) if known else ())
     )
+    columns = [condition_column(comparison), Column("method", "Images")]
+    for key, heading, _, _, meaning in known:
+        columns += [Column(key, heading, meaning), Column(f"{key}_error", "Error", _ERROR)]
+    return Table(name, title, note, unique_meanings(columns), rows, grouped=True)
 
 
 def _lesions(comparison: Comparison) -> Table:
@@ -146,38 +168,3 @@ def _percent(interval: Interval) -> str:
     if math.isnan(interval.low):
         return ""
     return f"[{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]"
-
-
-def _artefacts(comparison: Comparison) -> Table:
-    measures = (
-        ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
-        ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
-    )
-    known = [one for one in measures if comparison.frame[one[0]].notna().any()]
-    rows = tuple(
-        (
-            text_cell(name),
-            name_cell(method, tone="strong"),
-            *(
-                cell
-                for key, _, digits, scale, _ in known
-                for cell in (
-                    estimate_cell(_scaled(_mean(mine, key), scale), digits),
-                    _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
-                )
-            ),
-        )
-        for name, method, mine in (_measured(comparison) if known else ())
-    )
-    columns = [condition_column(comparison), Column("method", "Images")]
-    for key, title, _, _, meaning in known:
-        columns += [Column(key, title, meaning), Column(f"{key}_error", "Error", _ERROR)]
-    return Table(
-        TABLES[2],
-        "Rim and grid artefacts",
-        "A fit of one tissue a voxel makes a bright rim where CSF should be dark; up-sampling layers leave a grid of "
-        "two or four pixels. A clean head has some energy at the grid’s frequencies too: what counts is the error.",
-        unique_meanings(columns),
-        rows,
-        grouped=True,
-    )

@@ -2,24 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pandas as pd
 
 from taskgan.evaluate import summary
 from taskgan.evaluate.summary import finite_values
-from taskgan.page.cells import (
-    Cell,
-    Column,
-    Table,
-    difference_cell,
-    estimate_cell,
-    interval_text,
-    join_phrases,
-    number,
-    rate_cell,
-    text_cell,
-)
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, interval_text, join_phrases, rate_cell, text_cell
 from taskgan.page.names import display_name, join_methods, name_cell, versus_cell
 from taskgan.report import paper
 from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
@@ -41,7 +29,7 @@ from taskgan.report.metrics import (
     Metric,
     with_reader_error,
 )
-from taskgan.report.paired import MetricComparison, compare_methods
+from taskgan.report.paired import MetricComparison, compare_methods, metric_cell
 from taskgan.stats import exact_rate, mean_interval, subject_means
 
 NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
@@ -98,15 +86,8 @@ def _quality(comparison: Comparison) -> Table:
 
 def _gap(condition: str, compared: MetricComparison) -> Cell:
     """A paired difference, with the paper's beside it where it reports one (of the whole frame)."""
-    metric = compared.metric
-    cell = difference_cell(
-        compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
-    )
-    key = metric.key.removesuffix("_head")
-    paper_value = paper.condition_difference(condition, key, compared.method, compared.baseline)
-    return (
-        cell if paper_value is None else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
-    )
+    key = compared.metric.key.removesuffix("_head")
+    return metric_cell(compared, paper.condition_difference(condition, key, compared.method, compared.baseline))
 
 
 def class_names(comparison: Comparison) -> dict[float, str]:
@@ -165,15 +146,7 @@ def _paired(comparison: Comparison) -> Table:
     for name, part in comparison.conditions.items():
         families = [compare_methods(part, metric, comparison.baseline, seeds=False) for metric in metrics]
         for method in comparison.compared_methods:
-            cells = [
-                difference_cell(
-                    comparisons[method].interval,
-                    comparisons[method].metric.digits,
-                    better=comparisons[method].metric.better,
-                    significant=comparisons[method].verdict != "none",
-                )
-                for comparisons in families
-            ]
+            cells = [metric_cell(comparisons[method]) for comparisons in families]
             rows.append((text_cell(name), versus_cell(method, comparison.baseline), *cells))
     return Table(
         NAMES[-1],

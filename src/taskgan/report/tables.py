@@ -9,9 +9,7 @@ from taskgan.page.cells import (
     Cell,
     Column,
     Table,
-    difference_cell,
     estimate_cell,
-    number,
     number_cell,
     rate_cell,
     text_cell,
@@ -24,7 +22,14 @@ from taskgan.report.condition_tables import condition_tables
 from taskgan.report.flips import flips_cell, outputs_tables
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, AUCS, BACK, PSNR_COLOUR, QUALITY, READINGS, Metric, with_reader_error
-from taskgan.report.paired import MetricComparison, compare_methods, deciding_readers, discordance, mean_auc
+from taskgan.report.paired import (
+    MetricComparison,
+    compare_methods,
+    deciding_readers,
+    discordance,
+    mean_auc,
+    metric_cell,
+)
 from taskgan.report.study import VerificationStudy
 from taskgan.report.study_tables import study_tables
 from taskgan.report.suvr_table import suvr_table
@@ -174,14 +179,8 @@ def _paper_level(method: str, experiment: str) -> Cell:
 
 def _difference(compared: MetricComparison, experiment: str = paper.NONE) -> Cell:
     """Paired difference of a method to a baseline, that of an experiment of the paper beside it."""
-    metric = compared.metric
-    cell = difference_cell(
-        compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
-    )
-    paper_value = paper.difference(metric.key, compared.method, compared.baseline, experiment)
-    return (
-        cell if paper_value is None else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
-    )
+    beside = paper.difference(compared.metric.key, compared.method, compared.baseline, experiment)
+    return metric_cell(compared, beside)
 
 
 def _beside(comparison: Comparison) -> str:

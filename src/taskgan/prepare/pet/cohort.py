@@ -127,14 +127,8 @@ def _write(folder: Path, row: PetRow, scan: LoadedScan) -> dict[str, Any]:
     low, standard = (Path(name) / "pet" / f"{stem}_rec-{rec}_pet.nii.gz" for rec in ("low", "standard"))
     write_volume(folder / low, scan.low, scan.affine, side=scan.sidecars[0])
     write_volume(folder / standard, scan.standard, scan.affine, side=scan.sidecars[1])
-    values: dict[str, Any] = {
-        "case": stem.removeprefix("sub-"),
-        "scan": row.case,
-        "subject": row.subject,
-        "split": "",
-    }
-    values |= {"degraded": low.as_posix(), "standard": "", "clean": standard.as_posix(), "label": row.label}
-    del values["standard"]
+    values: dict[str, Any] = {"case": stem.removeprefix("sub-"), "scan": row.case, "subject": row.subject}
+    values |= {"split": "", "degraded": low.as_posix(), "clean": standard.as_posix(), "label": row.label}
     for column, mask in scan.masks.items():
         path = Path("derivatives") / "masks" / name / f"{stem}_desc-{column}_mask.nii.gz"
         write_volume(folder / path, (mask > 0.5).astype(np.uint8), scan.affine)
