@@ -195,7 +195,7 @@ KINDS = [
     Kind("broken photos by the dozen", _pictures("broken", 30), 3, "… and 19 more (all of them: "),
     Kind("a broken photo among those to degrade", _pictures("folder"), 3, "1 of 7 images are left out"),
     Kind("photos of too few pixels", _pictures("small"), said="6 images restored"),
-    Kind("a factor that no card knows", _pictures("unknown"), 2, "does not say how far"),
+    Kind("a factor that no card knows", _pictures("unknown"), 2, "does not say by how much"),
     Kind("an animated picture", _pictures("animated"), said="2 frames, of which the first is restored"),
     Kind("16 bits", _pictures("deep"), said="1 image restored"),
     Kind("a scan that is missing", _table(HEADER + "{rows}\r\n09;no.nii.gz;standard00.nii.gz;0", 7), 3, "--skip"),

@@ -66,6 +66,26 @@ def axes_figure(rows: int, columns: int, size: tuple[float, float], **options: A
 
 
 @contextmanager
+def panel_axes(
+    count: int, size: tuple[float, float], most: int = 4, **options: Any
+) -> Iterator[tuple[Any, list[Any]]]:
+    """A figure with a number of panels.
+
+    Args:
+        count: Of panels.
+        size: Of each, in inches.
+        most: Side by side; places that are left over are not drawn.
+        options: For ``Figure.subplots``.
+    """
+    columns = min(count, most)
+    rows = -(-count // columns)
+    with axes_figure(rows, columns, (size[0] * columns, size[1] * rows), **options) as (figure, axes):
+        for axis in axes.flat[count:]:
+            axis.remove()
+        yield figure, list(axes.flat[:count])
+
+
+@contextmanager
 def blank_figure(size: tuple[float, float]) -> Iterator[Any]:
     """A figure without axes, of a width and height in inches, for those that divide it themselves."""
     import matplotlib

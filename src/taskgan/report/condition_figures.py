@@ -10,17 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.evaluate.summary import finite_values
+from taskgan.evaluate.summary import mean_of
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.metrics.checkerboard import GRID, bins, spectrum
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.pictures import axial_view, head_window
-from taskgan.page.style import axes_figure, method_style, save_figure
+from taskgan.page.style import method_style, panel_axes, save_figure
 from taskgan.report.geometry_figure import mark_interval
 from taskgan.report.images import choose_detail, column_figure, psnr_differences, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
-from taskgan.stats import Interval, mean_interval
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -187,7 +186,6 @@ _PANELS = (
     ("rim_error", "Rim error", 1.0, False),
     ("checkerboard_error", "Grid error (‰)", 1000.0, False),
 )
-_ACROSS = 4
 
 
 def condition_chart(comparison: Comparison, path: Path) -> Path | None:
@@ -200,18 +198,14 @@ def condition_chart(comparison: Comparison, path: Path) -> Path | None:
     panels = [one for one in _PANELS if comparison.frame[one[0]].notna().any()]
     if not comparison.conditions or not panels:
         return None
-    across, names = min(_ACROSS, len(panels)), list(comparison.conditions)
-    deep = -(-len(panels) // across)
+    names = list(comparison.conditions)
     height = 1.0 + len(names) * (0.14 + 0.1 * (len(comparison.methods) + 1))
-    with axes_figure(deep, across, (2.6 * across, height * deep), sharey=True) as (figure, axes):
-        for axis in axes.flat[len(panels) :]:
-            axis.remove()
-        for axis, panel in zip(axes.flat[: len(panels)], panels, strict=True):
+    with panel_axes(len(panels), (2.6, height), sharey=True) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
             _panel(axis, comparison, panel)
-        for row in axes:
-            row[0].set_yticks(range(len(names)), names[::-1])
-            row[0].set_ylim(-0.6, len(names) - 0.4)
-        handles, labels = axes[0][0].get_legend_handles_labels()
+            axis.set_yticks(range(len(names)), names[::-1])
+            axis.set_ylim(-0.6, len(names) - 0.4)
+        handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
         return save_figure(figure, path)
 
@@ -226,13 +220,11 @@ def _panel(axis: Any, comparison: Comparison, panel: tuple[str, str, float, bool
         if place:
             axis.axhline(place - 0.5, color="#e3e3e3", linewidth=0.8)
         for method in methods:
-            rows = part.rows(method)
-            interval = mean_interval(finite_values(rows[column]), list(rows["subject"]))
+            interval = mean_of(part.rows(method), column, factor)
             if math.isnan(interval.estimate):
                 continue
-            scaled = Interval(interval.estimate * factor, interval.low * factor, interval.high * factor)
             offset = 0.36 - 0.72 * every.index(method) / max(1, len(every) - 1)
-            mark_interval(axis, scaled, place + offset, *method_style(method, comparison.methods))
+            mark_interval(axis, interval, place + offset, *method_style(method, comparison.methods))
     for method in comparison.methods:
         colour, marker = method_style(method, comparison.methods)
         axis.plot([], [], marker, color=colour, label=display_name(method))

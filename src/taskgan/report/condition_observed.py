@@ -62,21 +62,13 @@ def _measured(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]
                 yield name, method, rows
 
 
-def _mean(rows: pd.DataFrame, column: str) -> Interval:
-    return mean_interval(summary.finite_values(rows[column]), list(rows["subject"]))
-
-
 def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: float = 1.0) -> Cell:
     if method == "clean":
         return text_cell("–", tone="muted")
-    interval = _scaled(_mean(rows, column), scale)
+    interval = summary.mean_of(rows, column, scale)
     harm = interval.low > 0 if column == "checkerboard_error" else interval.excludes(0.0)  # less of a grid is no harm
     tone = "worse" if harm else ""
     return Cell(number(interval.estimate, digits, sign=True), range_text(interval, digits, sign=True), interval, tone)
-
-
-def _scaled(interval: Interval, scale: float) -> Interval:
-    return Interval(interval.estimate * scale, interval.low * scale, interval.high * scale)
 
 
 def _levels_and_errors(
@@ -100,7 +92,7 @@ def _levels_and_errors(
                 cell
                 for key, _, digits, scale, _ in known
                 for cell in (
-                    estimate_cell(_scaled(_mean(mine, key), scale), digits),
+                    estimate_cell(summary.mean_of(mine, key, scale), digits),
                     _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
                 )
             ),
@@ -126,12 +118,12 @@ def _lesions(comparison: Comparison) -> Table:
                 (
                     text_cell(name),
                     name_cell(method, tone="strong"),
-                    estimate_cell(_mean(mine, "lesion_white"), 2),
+                    estimate_cell(summary.mean_of(mine, "lesion_white"), 2),
                     _error(mine, "lesion_white_error", 3, method),
-                    estimate_cell(_mean(mine, "lesion_auc"), 3),
-                    estimate_cell(_mean(mine, "lesion_snr"), 2),
+                    estimate_cell(summary.mean_of(mine, "lesion_auc"), 3),
+                    estimate_cell(summary.mean_of(mine, "lesion_snr"), 2),
                     hit,
-                    estimate_cell(_mean(mine, "lesions_false"), 2),
+                    estimate_cell(summary.mean_of(mine, "lesions_false"), 2),
                 )
             )
     rates = {e.record.get("settings", {}).get("false_lesions") for e in comparison.evaluations}

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 import pandas as pd
 
 from taskgan.evaluate import summary
-from taskgan.evaluate.summary import finite_values
 from taskgan.page.cells import Cell, Column, Table, estimate_cell, interval_text, join_phrases, rate_cell, text_cell
 from taskgan.page.names import display_name, join_methods, name_cell, versus_cell
 from taskgan.report import paper
@@ -30,7 +29,8 @@ from taskgan.report.metrics import (
     with_reader_error,
 )
 from taskgan.report.paired import MetricComparison, compare_methods, metric_cell
-from taskgan.stats import exact_rate, mean_interval, subject_means
+from taskgan.report.study import reader_title
+from taskgan.stats import exact_rate, subject_means
 
 NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
 
@@ -102,14 +102,14 @@ def _read(comparison: Comparison) -> Table:
     """Right decisions of T and of the judge in each condition, and what wrong ones took it for."""
     names = class_names(comparison)
     rows = []
-    for reader, title in (("task", "T (task network)"), ("judge", "Judge (independent network)")):
+    for reader in ("task", "judge"):
         for method in ("clean", *comparison.references, *comparison.methods):
             mine = comparison.rows(method)
             if mine[f"{reader}_decision"].isna().all():
                 continue
             cells = [_right(part.rows(method), reader, names) for part in comparison.conditions.values()]
             everywhere = _right(mine, reader, {})
-            rows.append((text_cell(title), name_cell(method, tone="strong"), everywhere, *cells))
+            rows.append((text_cell(reader_title(reader)), name_cell(method, tone="strong"), everywhere, *cells))
     question = f"Is the {comparison.condition} recognised?" if names else "Read rightly"
     return Table(
         NAMES[1],
@@ -210,8 +210,7 @@ def _errors_above_zero(
     for method in comparison.methods:
         names = []
         for name, part in comparison.conditions.items():
-            rows = part.rows(method)
-            error = mean_interval(finite_values(rows[column]) * scale, list(rows["subject"]))
+            error = summary.mean_of(part.rows(method), column, scale)
             if error.low > 0:
                 names.append(f"{name} ({interval_text(error, digits, sign=True, unit=unit)})")
         if names:

@@ -30,6 +30,7 @@ TASK = "task"
 _TITLES = {
     TASK: "T (task network)",
     "judge": "Judge (independent network)",
+    "suvr": "SUVR against its cut",
     "lbp": "Local binary patterns (told no identity)",
     "eigenfaces": "Eigenfaces (told no identity)",
 }

@@ -30,12 +30,11 @@ from taskgan.report.paired import (
     mean_auc,
     metric_cell,
 )
-from taskgan.report.study import VerificationStudy
+from taskgan.report.study import VerificationStudy, reader_title
 from taskgan.report.study_tables import study_tables
 from taskgan.report.suvr_table import suvr_table
-from taskgan.stats import Interval, exact_rate, mean_interval
+from taskgan.stats import Interval, exact_rate
 
-READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
 IMAGES = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
 
 
@@ -160,9 +159,7 @@ def _with_column(
 
 
 def _mean(comparison: Comparison, method: str, metric: Metric) -> Cell:
-    rows = comparison.rows(method)
-    values = summary.finite_values(rows[metric.column])
-    return estimate_cell(mean_interval(values, list(rows["subject"])), metric.digits)
+    return estimate_cell(summary.mean_of(comparison.rows(method), metric.column), metric.digits)
 
 
 def _digits(value: float) -> int:
@@ -263,7 +260,7 @@ def readers_table(comparison: Comparison) -> Table:
         Column("paper", "Paper", "Slice MAE of the paper's T; it made no volume error."),
     )
     rows: list[tuple[Cell, ...]] = []
-    for reader, name in READERS.items():
+    for reader in ("task", "judge", "suvr"):
         for method in ("clean", *comparison.references, *comparison.methods):
             reading = summary.reader_summary(comparison.rows(method), clean, reader)
             if not reading.decisions and math.isnan(reading.mae.estimate):
@@ -272,7 +269,7 @@ def readers_table(comparison: Comparison) -> Table:
             paper_mae = paper.TASK_MAE.get(method) if reader == "task" and of_pet else None
             rows.append(
                 (
-                    text_cell(name),
+                    text_cell(reader_title(reader)),
                     name_cell(method, tone="strong"),
                     estimate_cell(reading.mae, 3),
                     rate_cell(reading.error, reading.wrong, reading.decisions) if reading.decisions else Cell("–"),
