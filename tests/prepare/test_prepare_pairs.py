@@ -83,3 +83,9 @@ def test_files_that_the_table_names_are_seen_from_the_cohort(tmp_path: Path) -> 
         assert path is not None
         assert path.is_file()
         assert pair.columns["side"] == "left"
+
+
+def test_one_folder_is_not_two(tmp_path: Path) -> None:
+    low, _ = folders(tmp_path, 3)
+    with pytest.raises(UserError, match="for both the degraded and the clean images"):
+        prepare_pairs(low, low.parent / "high" / ".." / low.name, tmp_path / "cohort")

@@ -55,6 +55,8 @@ def prepare_pairs(
         LeftOut: If some pairs cannot be read, or are of two sizes: they are named, the others are written.
     """
     low, high, out = Path(low), Path(high), Path(out)
+    if low.resolve() == high.resolve():
+        raise UserError(f"{low} is given for both the degraded and the clean images, expected two folders")
     check_output(out, MADE_BY, overwrite=True)
     pairs, notes = _paired(low, high, out)
     known = _known(read_table(Path(table), ("case",)), pairs) if table is not None else {}
