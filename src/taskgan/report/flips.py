@@ -177,7 +177,8 @@ def flip_sentences(comparison: Comparison, study: VerificationStudy | None) -> I
         yield "The readers give no single decision that could flip: see what they make of each part of the property."
         return
     if not readers:
-        yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
+        if not comparison.photos:  # which mostly have no property: the verdict's sentences say it once
+            yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
         return
     if comparison.references:
         before = flips_of(comparison, "input")
