@@ -5,7 +5,17 @@ from taskgan.audit.outcome import AuditResult
 from taskgan.audit.settings import UNIT, p_value_text
 from taskgan.judges.metrics import ReaderMetrics
 from taskgan.judges.readings import CLEAN
-from taskgan.page.cells import MISSING, Cell, Column, Table, estimate_cell, number, rate_cell, text_cell
+from taskgan.page.cells import (
+    MISSING,
+    Cell,
+    Column,
+    Table,
+    estimate_cell,
+    number,
+    rate_cell,
+    text_cell,
+    without_empty_columns,
+)
 from taskgan.page.names import display_name, name_cell
 
 
@@ -24,40 +34,32 @@ def all_tables(outcome: AuditResult) -> list[Table]:
     ]
 
 
+_BADGES = {"flips": "Flips", "errors": "Errors", "bias": "Bias", "slope": "Shrinking or stretching"}
+
+
 def badge_table(outcome: AuditResult) -> Table:
     """A row a judge who can read: whether the restorations change what it says."""
     rows = []
     for name in outcome.fit:
-        cells = dict.fromkeys(_BADGES, Cell(MISSING))
+        said: dict[str, tuple[str, bool]] = {}
         if name in outcome.metrics:
-            after, clean = outcome.metrics[name][outcome.method], outcome.metrics[name][CLEAN]
-            flipped = Cell(f"{after.flipped} of {after.subjects}", "", after.flipped, _badge(after.flipped > 0))
-            cells["flips"] = flipped if after.flipped else Cell("none", "", 0, _badge(False))
+            after, clean = (outcome.metrics[name][image] for image in (outcome.method, CLEAN))
             more = after.error.low > clean.error.high
-            cells["errors"] = Cell("more than on clean" if more else "more not shown", "", int(more), _badge(more))
-        values = [n for n in outcome.agreements if outcome.judge_of(n) == name]
+            said["flips"] = f"{after.flipped or 'none'} of {after.subjects}", after.flipped > 0
+            said["errors"] = f"more than on clean{'' if more else ' not shown'}", more
+        values = [by[outcome.method] for n, by in outcome.agreements.items() if outcome.judge_of(n) == name]
         for key, aim in (("bias", 0.0), ("slope", 1.0)) if values else ():
-            known = [getattr(outcome.agreements[n][outcome.method], key) for n in values]
-            off = any(one.excludes(aim) for one in known)
-            cells[key] = Cell("shown" if off else "not shown", "", int(off), _badge(off))
-        rows.append((text_cell(name, tone="strong"), *cells.values()))
-    used = [k for k in range(len(_BADGES) + 1) if any(row[k].text != MISSING for row in rows)]
-    columns = [Column("judge", "Judge"), *(Column(key, heading) for key, heading in _BADGES.items())]
-    return Table(
-        "badges",
-        "What is shown",
+            off = any(getattr(one, key).excludes(aim) for one in values)
+            said[key] = "shown" if off else "not shown", off
+        badges = {k: Cell(text, "", text, f"badge {'worse' if bad else 'none'}") for k, (text, bad) in said.items()}
+        rows.append((text_cell(name, tone="strong"), *(badges.get(key, Cell(MISSING)) for key in _BADGES)))
+    columns = (Column("judge", "Judge"), *(Column(key, heading) for key, heading in _BADGES.items()))
+    note = (
         "Errors: whether the interval on restored images lies above that on clean ones. Bias and shrinking: whether "
-        "the interval leaves out 0, or a slope of 1.",
-        tuple(columns[k] for k in used),
-        tuple(tuple(row[k] for k in used) for row in rows),
+        "the interval leaves out 0, or a slope of 1."
     )
-
-
-_BADGES = {"flips": "Flips", "errors": "Errors", "bias": "Bias", "slope": "Shrinking or stretching"}
-
-
-def _badge(bad: bool) -> str:
-    return f"badge {'worse' if bad else 'none'}"
+    columns, rows = without_empty_columns(columns, rows)
+    return Table("badges", "What is shown", note, columns, tuple(rows))
 
 
 def judge_metrics_table(outcome: AuditResult) -> Table:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from taskgan.evaluate.summary import reader_summary
-from taskgan.page.cells import MISSING, Cell, Column, Table, join_phrases, number
+from taskgan.page.cells import MISSING, Cell, Column, Table, join_phrases, number, without_empty_columns
 from taskgan.page.names import display_name, versus_cell
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import with_reader_error
@@ -73,24 +73,19 @@ def badge_table(against: Mapping[tuple[str, str], Sequence[MetricComparison]], e
         against: Differences by method and what it is set against, in all measures of the verdict.
         error: What the readers' error is called.
     """
-    every = [one.metric for compared in against.values() for one in compared]
-    headings = {metric.key: with_reader_error(metric, error).heading for metric in every}
-    known = {
-        one.metric.key for compared in against.values() for one in compared if not math.isnan(one.interval.estimate)
-    }
-    keys = [key for key in headings if key in known]
+    metrics = {one.metric.key: one.metric for compared in against.values() for one in compared}
+    headings = {key: with_reader_error(metric, error).heading for key, metric in metrics.items()}
+    columns = (Column("difference", "Difference"), *(Column(key, text) for key, text in headings.items()))
     rows = []
-    for (method, baseline), compared in against.items():
+    for pair, compared in against.items():
         cells = {one.metric.key: _badge(one) for one in compared}
-        rows.append((versus_cell(method, baseline), *(cells.get(key, Cell(MISSING)) for key in keys)))
-    return Table(
-        "badges",
-        "Better, worse or not shown",
+        rows.append((versus_cell(*pair), *(cells.get(key, Cell(MISSING)) for key in headings)))
+    note = (
         "First against second: better or worse where the 95 % interval excludes zero and the p, corrected over the "
-        "methods, is below .05.",
-        (Column("difference", "Difference"), *(Column(key, headings[key]) for key in keys)),
-        tuple(rows) if keys else (),
+        "methods, is below .05."
     )
+    columns, rows = without_empty_columns(columns, rows)
+    return Table("badges", "Better, worse or not shown", note, columns, tuple(rows) if len(columns) > 1 else ())
 
 
 def _badge(one: MetricComparison) -> Cell:
