@@ -160,7 +160,7 @@ def _load_inputs(pair: Pair, data: Data, enlarge: float) -> tuple[Array, Intensi
         further.append(fit_further(data.intensity, intensity, extra.data, str(path)).apply(extra.data))
     degraded = intensity.apply(source.planes(data.colours, pair.degraded))
     inputs = input_channels(degraded, further, data, source.voxel_size if data.context else ())
-    return inputs, intensity, source
+    return inputs, intensity, replace(source, colours=None)  # they are in the inputs; whole cohorts are held
 
 
 def _same_shape(image: Volume, source: Volume, path: object, pair: Pair) -> None:
