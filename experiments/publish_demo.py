@@ -9,7 +9,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from publishing import join_cases, markdown
+from publishing import join_cases, page
 
 from taskgan.cohort.folder import read_description
 from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
@@ -57,9 +57,7 @@ def _readme(out: Path, about: dict[str, object]) -> str:
         "One seed on one simulated cohort: it shows what the tools report, and proves nothing about the methods. "
         "λ and μ were chosen on the validation subjects (`results/pet-demo-weights`), by the same judge.\n",
     ]
-    for table in sorted((out / "tables").glob("*.csv")):
-        parts += [f"## {table.stem}\n", markdown(table)]
-    return "\n".join(parts)
+    return page(out, "\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
-"""Keep a finished experiment under ``results/``: cases, tables, figures, sweeps and versions, no images."""
+"""Keep a finished experiment under ``results/``: cases, tables, figures, sweeps and versions, no images.
+
+    python experiments/publishing.py results/NAME …
+
+writes the pages of results that are there already once more, from their own tables.
+"""
 
 import csv
+import math
 import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +18,8 @@ from PIL import Image
 
 from taskgan.cohort.folder import read_description
 from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
+from taskgan.page.names import display_name
+from taskgan.report.metrics import METRICS
 from taskgan.stats import Interval
 
 _PATHS = ("degraded", "clean", "restored", "cortex", "reference", "lesions", "brain")  # no images
@@ -60,14 +69,28 @@ def publish(work: Path, out: Path, runs: Sequence[str], *, about: str, beside: S
             "verdict": read_yaml(work / "report" / "report.yaml"),
         },
     )
-    parts = [about, f"Device: {records[first.name]['device']}.\n"]
-    for table in sorted((out / "tables").glob("*.csv")):
-        if table.stem != "flips":  # one row a flip: too long for a page
-            parts += [f"## {table.stem}\n", markdown(table)]
-    for name in beside:
-        for table in sorted((out / name / "tables").glob("table2-*.csv")):
-            parts += [f"## {name}: {table.stem}\n", markdown(table)]
-    write_text(out / "README.md", "\n".join(parts))
+    about = f"{about}\nDevice: {records[first.name]['device']}.\n"
+    write_text(out / "README.md", page(out, about, read_yaml(out / "evidence.yaml")["verdict"].get("headline", "")))
+
+
+def page(out: Path, about: str, headline: str = "") -> str:
+    """What a person reads of published results: rounded, with methods and measures in words; the CSV has the rest.
+
+    Args:
+        out: Folder under ``results/``.
+        about: Beginning of the page.
+        headline: The verdict of the report in a sentence.
+    """
+    parts = [about.rstrip() + "\n"] + [f"**{headline}**\n"] * bool(headline)
+    parts.append("Brackets are 95 % intervals by subject. Every table is also there in full, as CSV.\n")
+    for table in sorted(out.glob("tables/*.csv")) + sorted(out.glob("*/tables/table2-*.csv")):
+        text = markdown(table)
+        if table.stem in ("flips", "badges") or not text:  # one row a flip: too long for a page
+            continue
+        where = table.relative_to(out).as_posix()
+        of = f"{where.split('/')[0]}: " if where.count("/") > 1 else ""
+        parts += [f"## {of}{_TITLES.get(table.stem, table.stem)}\n", f"[{where}]({where})\n", text]
+    return "\n".join(parts)
 
 
 def _publish_readings(work: Path, out: Path) -> None:
@@ -164,20 +187,95 @@ def _rounded(cell: str, digits: int) -> str:
         return cell
 
 
+_TITLES = {
+    "comparisons": "Every measure against the baseline",
+    "conditions-artefacts": "Artefacts by contrast",
+    "conditions-lesions": "Lesions by contrast",
+    "conditions-paired": "Paired differences by contrast",
+    "conditions-quality": "Image quality by contrast",
+    "conditions-read": "Read rightly, by contrast",
+    "conditions-tissue": "Tissue contrast",
+    "geometry": "Geometry of the mapping",
+    "geometry-paired": "Paired differences in geometry",
+    "outputs": "By class or label",
+    "suvr": "Composite SUVR",
+    "table2-paired": "Paired differences in image quality",
+    "table2-quality-frame": "Image quality, whole frame",
+    "table2-quality-head": "Image quality, inside the head",
+    "table3-paired": "Paired differences in reading",
+    "table3-readers": "What readers make of the images",
+    "verification": "Verification, both images restored",
+    "verification-paired": "Paired differences in verification",
+    "verification-probe": "Verification, one image restored",
+}
+_HEADINGS = {metric.key: metric.heading for metric in METRICS} | {
+    "method": "Images",
+    "rmse": "RMSE",
+    "p": "p, corrected",
+    "other_seeds": "With other seeds",
+    "mae": "Error",
+    "auc": "AUC",
+    "limits_low": "Limits from",
+    "limits_high": "Limits to",
+    "probe": "AUC, clean gallery",
+}
+# What only a program wants: other intervals of the same estimate, and what it would take to see more.
+_FOR_PROGRAMS = re.compile(
+    r".*_(delong|excludes_zero)$|excludes_zero|probe_p|seed_(lowest|highest)|subjects_\d+|detectable|threshold_.*"
+)
+
+
 def markdown(table: Path) -> str:
-    """A CSV file as a Markdown table, numbers with four digits."""
+    """A CSV file as a Markdown table that people read; empty where it has no rows.
+
+    An estimate stands with its interval, methods have their names, columns that are empty or for programs are left
+    out.
+    """
     with table.open(newline="", encoding="utf-8") as handle:
-        header, *body = [[_short(cell) for cell in row] for row in csv.reader(handle)]
-    rule = ["---"] * len(header)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *body]) + "\n"
+        rows = list(csv.DictReader(handle))
+    every = list(rows[0]) if rows else []
+    ends = {f"{key}_{end}" for key in every for end in ("low", "high") if {f"{key}_low", f"{key}_high"} <= set(every)}
+    keys = [
+        key for key in every if key not in ends and not _FOR_PROGRAMS.fullmatch(key) and any(row[key] for row in rows)
+    ]
+    if not rows or not keys:
+        return ""
+    header = [_HEADINGS.get(key) or _heading(key) for key in keys]
+    body = [[_shown_cell(row, key) for key in keys] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body]) + "\n"
 
 
-def _short(cell: str) -> str:
+def _heading(key: str) -> str:
+    if key.endswith("_difference"):
+        return "Δ"
+    return key if key != key.lower() or "-" in key else key.replace("_", " ").capitalize()
+
+
+def _shown_cell(row: Mapping[str, str], key: str) -> str:
+    text = row[key]
+    if key in ("method", "difference"):
+        return " − ".join(display_name(name) for name in text.split(" − "))
     try:
-        value = float(cell)
+        value = float(text)
     except ValueError:
-        return cell.replace("|", "/")
-    return f"{value:.4g}"
+        return text.replace("|", "/") or "–"
+    if key == "p":
+        return "< .001" if value < 0.001 else f"{value:.3f}"
+    low, high = row.get(f"{key}_low", ""), row.get(f"{key}_high", "")
+    ends = (float(low), float(high)) if low and high else ()
+    digits = _digits(value, ends)
+    numbers = [text] if "." not in text and not ends else [f"{one:.{digits}f}" for one in (value, *ends)]
+    first, *rest = (re.sub(r"^-(?=0*\.?0*$)", "", number) for number in numbers)  # no minus zero
+    return (f"{first} [{', '.join(rest)}]" if rest else first).replace("-", "−")
+
+
+def _digits(value: float, ends: Sequence[float]) -> int:
+    """Decimals: as many as the interval's width says, two to four of it; fewer of large numbers."""
+    if abs(value) >= 1000:
+        return 0
+    width = (ends[1] - ends[0]) if ends else 0.0
+    needed = 1 - math.floor(math.log10(width)) if width > 0 else 3
+    return min(max(needed, 1 if abs(value) >= 10 else 2), 4)
 
 
 def shown(interval: Interval, *, signed: bool = True) -> str:
@@ -186,3 +284,16 @@ def shown(interval: Interval, *, signed: bool = True) -> str:
     if np.isnan(interval.low):  # too few people
         return format(interval.estimate, form)
     return f"{interval.estimate:{form}} [{interval.low:{form}}, {interval.high:{form}}]".replace("-", "−")
+
+
+def main() -> None:
+    for out in map(Path, sys.argv[1:]):
+        evidence = out / "evidence.yaml"
+        verdict = read_yaml(evidence).get("verdict", {}) if evidence.is_file() else {}
+        about = (out / "README.md").read_text(encoding="utf-8").split("\n## ")[0].split("\n**")[0]
+        about = about.split("\nBrackets are")[0]
+        write_text(out / "README.md", page(out, about + "\n", str(verdict.get("headline", ""))))
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from small_models import AFFINE, save, volume, write
@@ -115,13 +116,64 @@ def _table(text: str, count: int = 6) -> Callable[[Path], list[str]]:
     return make
 
 
+def _two_folders(kind: str) -> Callable[[Path], list[str]]:
+    """Eight pairs of volumes in low/ and high/, of which some are not what they should be."""
+
+    def make(folder: Path) -> list[str]:
+        for k in range(8):
+            image = np.zeros((24, 24, 12), np.float32)
+            image[4:20, 4:20, 2:10] = ndimage.zoom(
+                np.random.default_rng(k).uniform(1, 3, (4, 4, 2)), (4, 4, 4), order=1
+            )
+            noisy = image * np.random.default_rng(100 + k).gamma(20, 1 / 20, image.shape)
+            name = {"swapped": {2: 3, 3: 2}.get(k, k)}.get(kind, k)
+            save(folder / "low" / f"{k}.nii.gz", noisy.astype(np.float32))
+            save(folder / "high" / f"{name}.nii.gz", image * np.float32(0.01 if kind == "units" and k == 5 else 1))
+        return ["prepare", "pairs", "low", "high", "cohort"]
+
+    return make
+
+
+def _pictures(kind: str, count: int = 6) -> Callable[[Path], list[str]]:
+    """Photos in low/ and high/, some of which are small, broken or animated, and the command that is given them."""
+
+    def make(folder: Path) -> list[str]:
+        rng = np.random.default_rng(0)
+        for place in ("low", "high"):
+            (folder / place).mkdir()
+        for k in range(count):
+            values = ndimage.gaussian_filter(rng.uniform(size=(24, 24, 3)), (3, 3, 0)) * 3 - 1
+            image = Image.fromarray((255 * np.clip(values, 0, 1)).astype(np.uint8))
+            image.save(folder / "high" / f"{k}.png")
+            small = kind == "sizes" and k == 1
+            (image.resize((12, 12)) if small else image).save(folder / "low" / f"{k}.png")
+            if kind == "broken" and k:
+                (folder / "low" / f"{k}.png").write_bytes(b"no photo")
+        if kind == "animated":
+            image.save(folder / "in.gif", save_all=True, append_images=[image.rotate(90)])
+        if kind == "deep":
+            Image.fromarray(rng.integers(0, 65535, (24, 24), dtype=np.uint16)).save(folder / "in.png")
+        if kind == "folder":
+            (folder / "high" / "7.png").write_bytes(b"no photo")
+        commands = {
+            "animated": ["restore", PHOTO, "in.gif", "-o", "out"],
+            "deep": ["restore", PHOTO, "in.png", "-o", "out"],
+            "small": ["restore", PHOTO, "low", "-o", "out", "--enlarge", "3"],
+            "unknown": ["restore", PHOTO, "low", "-o", "out", "--enlarge", "auto"],
+            "folder": ["prepare", "folder", "high", "cohort", "--degrade", "blur:1"],
+        }
+        return commands.get(kind, ["prepare", "pairs", "low", "high", "cohort"])
+
+    return make
+
+
 HEADER = "subject;low;standard;label\r\n"
 KINDS = [
     Kind("a sidecar with NaN", lambda d: _pet(d, side=b'{"A": NaN, "B": 1}'), said="1 numbers that are NaN"),
     Kind("a sidecar with a byte order mark", lambda d: _pet(d, side=b'\xef\xbb\xbf{"A": 1}')),
     Kind("a sidecar with a trailing comma", lambda d: _pet(d, side=b'{"A": 1,}'), said="a sidecar that is left out"),
     Kind("a sidecar in Latin-1", lambda d: _pet(d, side=b'{"A": "\xe9"}'), said="a sidecar that is left out"),
-    Kind("a sidecar that nests too deep", _more("deep"), 3, "it is left out"),
+    Kind("a sidecar that nests too deep", _more("deep"), 3, "1 of 2 images are left out"),
     Kind("capitals", _more("upper"), said="2 images restored"),
     Kind("img and hdr", _more("pair"), said="2 images restored"),
     Kind("NIfTI-2", _more("nifti2"), said="2 images restored"),
@@ -135,8 +187,27 @@ KINDS = [
     Kind("a spreadsheet's table", _table(HEADER + "{rows}\r\n;;;\r\n"), said="6 pairs of 6 subjects"),
     Kind("a table with Subject", _table("Subject;low;standard\r\n{rows}"), 2, "Subject must be written subject"),
     Kind("a subject twice", _table(HEADER + "{rows}\r\n00;low00.nii.gz;standard00.nii.gz;0"), 2, "subject 00 again"),
+    Kind("pairs of volumes in two folders", _two_folders(""), said="8 pairs of 8 subjects"),
+    Kind("one subject in other units", _two_folders("units"), said="not of 5"),
+    Kind("standards of two subjects swapped", _two_folders("swapped"), said="are files swapped?"),
+    Kind("pairs of photos in two folders", _pictures(""), said="6 pairs of 6 subjects"),
+    Kind("LR and HR of two sizes", _pictures("sizes"), 3, "magick 1.png -resize 24x24! LARGE.png"),
+    Kind("broken photos by the dozen", _pictures("broken", 30), 3, "… and 19 more (all of them: "),
+    Kind("a broken photo among those to degrade", _pictures("folder"), 3, "1 of 7 images are left out"),
+    Kind("photos of too few pixels", _pictures("small"), said="6 images restored"),
+    Kind("a factor that no card knows", _pictures("unknown"), 2, "does not say by how much"),
+    Kind("an animated picture", _pictures("animated"), said="2 frames, of which the first is restored"),
+    Kind("16 bits", _pictures("deep"), said="1 image restored"),
     Kind("a scan that is missing", _table(HEADER + "{rows}\r\n09;no.nii.gz;standard00.nii.gz;0", 7), 3, "--skip"),
 ]
+
+
+def run(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code, and what is said on either stream."""
+    with pytest.raises(SystemExit) as ended:
+        main()
+        raise SystemExit(0)
+    return int(ended.value.code or 0), "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -147,12 +218,14 @@ def test_everyday_files(
     write(tmp_path / PET)
     write(tmp_path / PHOTO, Data(intensity=IntensityTransform(kind="none", output="unit")))
     monkeypatch.setattr(sys, "argv", ["taskgan", *kind.make(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-        raise SystemExit(0)
-    said = "".join(capsys.readouterr())
-    assert (ended.value.code or 0) == kind.code, said
+    code, said = run(capsys)
+    assert code == kind.code, said
     assert kind.said in said, said
+    if kind.code == 3:  # what was left out is said again, once
+        again = run(capsys)
+        assert again[0] == 3, again[1]
+        for problem in dict.fromkeys(line for line in again[1].splitlines() if line.startswith("  - ")):
+            assert again[1].count(problem) == 1
 
 
 def test_a_warning_is_in_the_sidecar_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def exported(tmp_path: Path) -> Path:
     affine = np.array([[-1.8, 0.1, 0, 40], [0.1, 1.8, 0.2, -50], [0, -0.2, 3.1, -9], [0, 0, 0, 1.0]])
     with (tmp_path / "labels.csv").open("w", newline="") as handle:
         table = csv.writer(handle)
-        table.writerow(["subject", "label", "age"])
+        table.writerow(["case", "label", "age"])
         for k in range(8):
             table.writerow([f"P{k:02d}", k % 2, 70 + k])
             body = np.zeros((25, 31, 5))
@@ -70,7 +70,7 @@ def test_the_documents_lines_run_on_a_users_own_files(exported: Path) -> None:
     small = dump_recipe(read_recipe("pet-demo", SMALL))
     for name in ("pet-demo", "pet"):  # a file of that name goes before the shipped recipe
         (exported / name).write_text(yaml.safe_dump(small))
-    (exported / "COHORT").symlink_to(exported)
+    (exported / "COHORT").symlink_to(exported / "cohort")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -89,6 +89,18 @@ def test_the_first_training_image_decides_for_a_mixed_cohort(tmp_path: Path) -> 
     assert resolved_axes(Data(axes="RAS"), read_pairs(tmp_path)).axes == "RAS"
 
 
+def test_series_of_one_folder_record_their_axes(tmp_path: Path) -> None:
+    """They are read nearest to RAS, whatever they were acquired in; a NIfTI file in other axes is turned to that."""
+    dicom = pytest.importorskip("dicom_files")
+    sagittal = np.array([[0, 0, 2.0, 0], [2.0, 0, 0, 0], [0, -2.0, 0, 0], [0, 0, 0, 1]])
+    stored = np.arange(4 * 6 * 8, dtype=np.uint16).reshape(4, 6, 8)
+    for number in (1, 2):
+        dicom.write_series(tmp_path / "dicom", stored, sagittal, series=number)
+    rows = [{"case": "a", "subject": "a", "split": "train", "degraded": "dicom", "degraded_series": "1", "label": 0}]
+    write_pairs(tmp_path / "pairs.csv", rows)
+    assert resolved_axes(Data(), read_pairs(tmp_path, ("case", "subject", "degraded"))).axes == "RAS"
+
+
 def test_zero_slices_stay_zero(tmp_path: Path) -> None:
     model = write(tmp_path / "model")
     image = volume()

@@ -53,9 +53,11 @@ def test_a_broken_photo_and_one_of_another_size_are_left_out(
     (low / "a" / "1.png").write_bytes(b"broken")
     photo(low / "a" / "2.png", 2, size=12)
     photo(high / "alone.png", 9)
-    with pytest.raises(Failed, match="2 of 6 pairs are left out: a_1, a_2"):
+    with pytest.raises(Failed, match=r"(?s)2 of 6 pairs are left out: 2 problems.*a.1.*a.2") as first:
         prepare_pairs(low, high, tmp_path / "cohort")
-    said = capsys.readouterr().out
+    with pytest.raises(Failed, match=r"(?s)was made without 2 of its inputs.*a.1.*a.2"):
+        prepare_pairs(low, high, tmp_path / "cohort")
+    said = capsys.readouterr().out + str(first.value)
     assert "the degraded image" in said
     assert "enlarge it first" in said
     assert "no counterpart of alone.png" in said
@@ -67,3 +69,23 @@ def test_folders_without_a_common_name(tmp_path: Path) -> None:
     photo(tmp_path / "high" / "b.png", 0)
     with pytest.raises(UserError, match="no image called like one of"):
         prepare_pairs(tmp_path / "low", tmp_path / "high", tmp_path / "cohort")
+
+
+def test_files_that_the_table_names_are_seen_from_the_cohort(tmp_path: Path) -> None:
+    low, high = folders(tmp_path, 4)
+    photo(tmp_path / "masks" / "m.png", 3)
+    names = sorted(pair.case for pair in read_pairs(prepare_pairs(low, high, tmp_path / "plain"), ()))
+    rows = "".join(f"{name},masks/m.png,left\n" for name in names)
+    (tmp_path / "table.csv").write_text(f"case,mask,side\n{rows}")
+    pairs = read_pairs(prepare_pairs(low, high, tmp_path / "deep" / "cohort", table=tmp_path / "table.csv"), ())
+    for pair in pairs:
+        path = pair.path("mask")
+        assert path is not None
+        assert path.is_file()
+        assert pair.columns["side"] == "left"
+
+
+def test_one_folder_is_not_two(tmp_path: Path) -> None:
+    low, _ = folders(tmp_path, 3)
+    with pytest.raises(UserError, match="for both the degraded and the clean images"):
+        prepare_pairs(low, low.parent / "high" / ".." / low.name, tmp_path / "cohort")

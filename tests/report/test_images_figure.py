@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,6 +43,29 @@ def test_panels_are_in_suvr_of_the_clean_reference(evaluations: list[Path]) -> N
     assert len({image.shape for image in panels.images.values()}) == 1
     assert panels.aspect == pytest.approx(1.0)
     assert 1.3 < np.percentile(panels.images["clean"], 90) < 2.0
+
+
+def test_panels_of_files_in_any_axes_are_the_same(evaluations: list[Path], tmp_path: Path) -> None:
+    """Images and masks each in axes of their own: what is shown is radiological and the same."""
+    comparison = load_comparison(evaluations)
+    expected = load_panels(comparison, "sub-01")
+    frame = comparison.frame
+    mine = frame["case"] == "sub-01"
+    axes = ["PSR", "LIP", "RAS", "SAR", "ILA", "ASL"]
+    for number, (index, row) in enumerate(frame[mine].iterrows()):
+        for shift, column in enumerate(("restored", "cortex", "reference")):
+            image, path = nib.load(row[column]), tmp_path / f"{number}-{column}.nii.gz"
+            codes = nib.orientations.axcodes2ornt(axes[(number + shift) % len(axes)])
+            turn = nib.orientations.ornt_transform(nib.orientations.io_orientation(image.affine), codes)
+            nib.save(image.as_reoriented(turn), path)
+            frame.loc[index, column] = str(path)
+    panels = load_panels(comparison, "sub-01")
+    assert panels is not None
+    assert expected is not None
+    assert panels.unit == "SUVR"
+    assert panels.aspect == pytest.approx(expected.aspect)
+    for name, image in expected.images.items():
+        np.testing.assert_allclose(panels.images[name], image, rtol=1e-5)
 
 
 def test_a_case_is_drawn_and_one_whose_images_are_gone_is_left_out(evaluations: list[Path], tmp_path: Path) -> None:

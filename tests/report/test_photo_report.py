@@ -3,10 +3,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from made_faces import face, few_draws, make_faces
+from taskgan.core.files import read_yaml, write_yaml
+from taskgan.report import paper
 from taskgan.report.images import SelectedCase, choose_cases, selection_rule
 from taskgan.report.load import load_comparison
 from taskgan.report.photo_figures import grid_cases, photo_figure, photo_grid, photo_paths, read_photos
@@ -122,3 +125,27 @@ def test_photos_without_verification_or_identity_have_no_figures_of_the_papers(t
     assert "paper +" not in text
     assert ">Paper<" not in text
     assert not (tmp_path / "report" / "figures" / "roc.png").exists()
+
+
+def test_figures_of_the_paper_stand_beside_its_own_experiment_alone(folders: list[Path]) -> None:
+    comparison = load_comparison(folders)
+    assert comparison.experiment == paper.LFW
+    comparison.evaluations[0].record["cohort_kind"] = "photos"
+    assert comparison.experiment == paper.NONE
+
+
+def test_photos_without_a_property_are_reported_without_readers(tmp_path: Path) -> None:
+    """No section on reading, verification or mapping, and no word of the paper."""
+    folders = make_faces(tmp_path, RUNS[:2], people=6, size=16, verification=False)
+    for folder in folders:
+        table = pd.read_csv(folder / "cases.csv")
+        table.loc[:, [c for c in table if c.startswith(("task_", "judge_"))]] = float("nan")
+        table.to_csv(folder / "cases.csv", index=False)
+        (folder / "features.safetensors").unlink(missing_ok=True)
+        record = read_yaml(folder / "evaluation.yaml")
+        record |= {"cohort_kind": "photos", "property": {"kind": "binary"}, "readers": {}}
+        write_yaml(folder / "evaluation.yaml", record)
+    text = compare(folders, tmp_path / "report").read_text(encoding="utf-8").split("</style>")[1]
+    assert "How good are the photos?" in text
+    for part in ('id="reading"', "Table 3", "geometry-section", "verification-section", "22.52", "diagnosis"):
+        assert part not in text, part

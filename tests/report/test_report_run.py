@@ -17,6 +17,7 @@ from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
 
 TABLES = (
+    "badges",
     "table2-quality-frame",
     "table2-quality-head",
     "table2-paired",

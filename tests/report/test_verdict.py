@@ -25,6 +25,33 @@ def test_it_says_what_was_compared(comparison: Comparison) -> None:
     assert told.headline.startswith("Task-GAN against GAN: better in PSNR")
 
 
+def test_three_sentences_and_badges_come_first(comparison: Comparison) -> None:
+    verdict = report_verdict(comparison)
+    first, meaning, basis = verdict.sentences
+    assert first == verdict.headline
+    assert re.fullmatch(r"The judge decides \d of 8 subjects otherwise by Task-GAN than by clean images\.", meaning)
+    assert re.fullmatch(r"This rests on 8 test subjects and 1 training run of Task-GAN; \d remarks below .*", basis)
+    badges = verdict.badges
+    assert [row[0].text for row in badges.rows] == [
+        "L1 only − GAN",
+        "Task-GAN − GAN",
+        *(f"{method} − Input" for method in ("L1 only", "GAN", "Task-GAN")),
+    ]
+    words = {cell.text for row in badges.rows for cell in row[1:]}
+    assert {"better", "not shown"} <= words <= {"better", "worse", "not shown", "–"}
+    psnr = [column.key for column in badges.columns].index("psnr")
+    assert badges.rows[1][psnr].tone == "badge better"
+    assert badges.rows[1][psnr].small.startswith("+")
+
+
+def test_without_a_judge_the_meaning_is_the_gain_over_the_input(comparison: Comparison) -> None:
+    frame = comparison.frame.copy()
+    frame["judge_decision"] = float("nan")
+    assert (
+        report_verdict(replace(comparison, frame=frame)).sentences[1].startswith("Task-GAN against Input: better in")
+    )
+
+
 def test_equal_methods_do_not_differ(comparison: Comparison) -> None:
     rows = comparison.frame
     gan = rows[(rows["method"] == "gan") & (rows["seed"] == 0)]
@@ -194,7 +221,7 @@ def test_equivalence_that_another_seed_could_undo_is_said_to_be_of_these_runs(co
 def test_a_claim_of_few_seeds_is_of_these_runs(comparison: Comparison) -> None:
     told = report_verdict(with_seeds(comparison, [1.0]))
     assert told.headline.startswith("Task-GAN against GAN: better in PSNR")
-    assert told.headline.endswith("Said of these training runs: too few seeds to speak of others.")
+    assert told.headline.endswith("Said of these training runs: too few seeds to speak of others.)")
     assert "Said of" not in report_verdict(with_seeds(comparison, [1.0, 1.1, 0.9])).headline
 
 

@@ -218,7 +218,7 @@ def smooth(size: int) -> np.ndarray:
         ("own", ""),
         ("flat", "a contrast of 0"),
         ("sharp", "a noise level of"),
-        ("small", "12 pixels by 12 pixels, the model saw 24 to 24: it restores the pixels as they are, enlarge it"),
+        ("small", "12 pixels by 12 pixels, the model saw 24 to 24: it restores the pixels as they are (--enlarge 2"),
         ("frames", "2 frames, of which the first is restored"),
     ],
 )

@@ -20,7 +20,7 @@ from taskgan.judges.readings import CLEAN, INPUT, Readings
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.pictures import axial_view, head_window
-from taskgan.page.style import axes_figure, method_style, save_figure
+from taskgan.page.style import axes_figure, method_style, save_figure, set_heading
 
 Array = NDArray[np.float32]
 _INK, _WRONG, _SHADE = "#444444", "#C44601", "#f3e3d9"
@@ -191,7 +191,7 @@ def case_figure(case: LoadedCase, method: str, maps: CaseMaps, path: Path) -> Pa
             mappable = axis.imshow(
                 panel.image, cmap=panel.colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect
             )
-            axis.set_title(panel.title)
+            set_heading(axis, panel.title, 1.8)
             axis.set_axis_off()
             if panel.title in maps.volumes:
                 _outline(axis, clean)

@@ -5,7 +5,17 @@ from taskgan.audit.outcome import AuditResult
 from taskgan.audit.settings import UNIT, p_value_text
 from taskgan.judges.metrics import ReaderMetrics
 from taskgan.judges.readings import CLEAN
-from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, rate_cell, text_cell
+from taskgan.page.cells import (
+    MISSING,
+    Cell,
+    Column,
+    Table,
+    estimate_cell,
+    number,
+    rate_cell,
+    text_cell,
+    without_empty_columns,
+)
 from taskgan.page.names import display_name, name_cell
 
 
@@ -22,6 +32,34 @@ def all_tables(outcome: AuditResult) -> list[Table]:
         shift_table(outcome),
         judges_table(outcome),
     ]
+
+
+_BADGES = {"flips": "Flips", "errors": "Errors", "bias": "Bias", "slope": "Shrinking or stretching"}
+
+
+def badge_table(outcome: AuditResult) -> Table:
+    """A row a judge who can read: whether the restorations change what it says."""
+    rows = []
+    for name in outcome.fit:
+        said: dict[str, tuple[str, bool]] = {}
+        if name in outcome.metrics:
+            after, clean = (outcome.metrics[name][image] for image in (outcome.method, CLEAN))
+            more = after.error.low > clean.error.high
+            said["flips"] = f"{after.flipped or 'none'} of {after.subjects}", after.flipped > 0
+            said["errors"] = f"more than on clean{'' if more else ' not shown'}", more
+        values = [by[outcome.method] for n, by in outcome.agreements.items() if outcome.judge_of(n) == name]
+        for key, aim in (("bias", 0.0), ("slope", 1.0)) if values else ():
+            off = any(getattr(one, key).excludes(aim) for one in values)
+            said[key] = "shown" if off else "not shown", off
+        badges = {k: Cell(text, "", text, f"badge {'worse' if bad else 'none'}") for k, (text, bad) in said.items()}
+        rows.append((text_cell(name, tone="strong"), *(badges.get(key, Cell(MISSING)) for key in _BADGES)))
+    columns = (Column("judge", "Judge"), *(Column(key, heading) for key, heading in _BADGES.items()))
+    note = (
+        "Errors: whether the interval on restored images lies above that on clean ones. Bias and shrinking: whether "
+        "the interval leaves out 0, or a slope of 1."
+    )
+    columns, rows = without_empty_columns(columns, rows)
+    return Table("badges", "What is shown", note, columns, tuple(rows))
 
 
 def judge_metrics_table(outcome: AuditResult) -> Table:

@@ -8,6 +8,7 @@ from taskgan.audit.calibration import CoverageResult
 from taskgan.audit.flips import PairedTest
 from taskgan.audit.outcome import AuditResult
 from taskgan.audit.settings import UNIT, audit_question, evidence_legend, p_value_text, term_definitions
+from taskgan.audit.tables import badge_table
 from taskgan.core.files import versions, write_text
 from taskgan.judges.readings import CLEAN
 from taskgan.page.cells import Table, interval_text, number, range_text
@@ -24,7 +25,8 @@ class AuditVerdict:
 
     Attributes:
         audited: What was audited, one line.
-        headline: The answer.
+        sentences: The answer; what the judge that sees the most says beside it; what both rest on.
+        badges: A row a judge: whether flips, errors, bias and shrinking are shown.
         findings: What it rests on.
         warnings: What limits it.
         question: Title of the page.
@@ -32,11 +34,17 @@ class AuditVerdict:
     """
 
     audited: str
-    headline: str
+    sentences: tuple[str, ...]
+    badges: Table
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
     question: str = ""
     terms: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The first sentence."""
+        return self.sentences[0]
 
 
 def verdict(outcome: AuditResult) -> AuditVerdict:
@@ -54,7 +62,7 @@ def verdict(outcome: AuditResult) -> AuditVerdict:
     worst = outcome.worst
     if worst is None and not outcome.fit:
         headline = "Nothing can be said: no judge is able to read the clean images of these subjects."
-        return AuditVerdict(audited, headline, (), _sentences(warnings), asks, terms)
+        return AuditVerdict(audited, (headline,), badge_table(outcome), (), _sentences(warnings), asks, terms)
     findings = [_by_judge(outcome, name) for name in outcome.fit if name in outcome.metrics]
     findings += [_judges_summary(outcome)] if sum(name in outcome.metrics for name in outcome.fit) > 1 else []
     findings += _masks(outcome)
@@ -66,7 +74,10 @@ def verdict(outcome: AuditResult) -> AuditVerdict:
         findings += [_contrast(outcome.method, other.method, both)] if both else []
     findings += [_coverage(m) for m in outcome.conformal.coverage]
     headline = _headline(outcome, worst) if worst else _no_decisions_headline(outcome)
-    return AuditVerdict(audited, headline, tuple(findings), _sentences(warnings), asks, terms)
+    able = f"{_count(len(outcome.fit), 'judge')} who can read the clean images"
+    said = f"; {_count(len(warnings), 'remark')} below say what limits it" * bool(warnings)
+    sentences = (headline, *findings[:1], f"This rests on {_count(subjects, 'subject')} and {able}{said}.")
+    return AuditVerdict(audited, sentences, badge_table(outcome), tuple(findings), _sentences(warnings), asks, terms)
 
 
 def _headline(outcome: AuditResult, judge: str) -> str:

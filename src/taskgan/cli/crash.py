@@ -1,4 +1,5 @@
-"""The report of an error that nobody foresaw: where in the code, with which versions, without a word of the data."""
+"""What a message has no room for, as a file: an error that nobody foresaw (without a word of the data), or many
+problems."""
 
 import linecache
 import platform
@@ -9,6 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
+from taskgan.core.errors import Problems
 from taskgan.core.files import versions
 
 _WORD_PATTERN = re.compile(r"[^\W\d_]+|\d{4,}")
@@ -34,7 +36,7 @@ def write_crash_report(error: BaseException) -> str:
             "",
         ]
     )
-    path = _write(text, getattr(error, "output", None))
+    path = _write(text, getattr(error, "output", None), "crash")
     kind = type(error).__name__
     if path is None:
         return f"{what}, by an error of taskgan itself ({kind}); call it with -v to see it"
@@ -51,8 +53,14 @@ def _command_name() -> str:
     return " ".join(["taskgan", *command, *subcommand])
 
 
-def _write(text: str, output: Path | None) -> Path | None:
-    name = time.strftime("taskgan-crash-%Y%m%d-%H%M%S.txt")
+def problems_text(error: Problems) -> str:
+    """The first problems, and where all of them are: ``taskgan-problems-….txt`` beside the output."""
+    path = _write(error.listing(None) + "\n", getattr(error, "output", None), "problems")
+    return error.listing(place=str(path)) if path is not None else error.listing(None)
+
+
+def _write(text: str, output: Path | None, kind: str) -> Path | None:
+    name = time.strftime(f"taskgan-{kind}-%Y%m%d-%H%M%S.txt")
     for folder in (output.parent if output is not None else Path(), Path(), Path(tempfile.gettempdir())):
         try:
             (folder / name).write_text(text, encoding="utf-8")

@@ -12,8 +12,18 @@ from typing import Any
 import typer
 
 from taskgan.cli.app import app
+from taskgan.cli.crash import problems_text
 from taskgan.core.console import discard_output, printable, tolerate_ascii_consoles, write
-from taskgan.core.errors import Failed, Terminated, UserError, disk_error, disk_error_text, out_of_memory, short_words
+from taskgan.core.errors import (
+    Failed,
+    Problems,
+    Terminated,
+    UserError,
+    disk_error,
+    disk_error_text,
+    out_of_memory,
+    short_words,
+)
 
 # The parser's base class of such errors has no public name; its neighbours in the hierarchy have.
 UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
@@ -127,7 +137,8 @@ def error_message(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UsageError):
         return (str(error) if is_help(error) else usage_sentence(error)), BAD_INPUT
     if isinstance(error, UserError):
-        return f"taskgan: {error}", UNFINISHED if isinstance(error, Failed) else BAD_INPUT
+        text = problems_text(error) if isinstance(error, Problems) and error.is_long else str(error)
+        return f"taskgan: {text}", UNFINISHED if isinstance(error, Failed) else BAD_INPUT
     full = disk_error(error)
     if full is not None:
         return f"taskgan: {short_words(disk_error_text(full))}", UNFINISHED

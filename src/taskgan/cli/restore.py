@@ -48,6 +48,9 @@ def restore(
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Of DICOM: add a page (input, restored, difference) to the study.")
     ] = False,
+    enlarge: Annotated[
+        str, typer.Option(help="Of photos: N times as many pixels first; auto: the factor that the model card knows.")
+    ] = "1",
     maps: Annotated[bool, typer.Option("--maps", help="Of relaxometry: write T1, T2, density and B1.")] = False,
     protocol: Annotated[
         Path | None, typer.Option(help="Of relaxometry: YAML with mdme and targets, in place of the sidecars' times.")
@@ -65,14 +68,21 @@ def restore(
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
     if model == RELAXOMETRY:
-        if samples:
-            raise UserError("--samples draws the z of a model; relaxometry has none")
+        if samples or enlarge != "1":
+            option = "--samples draws the z" if samples else "--enlarge prepares photos"
+            raise UserError(f"{option} of a model; relaxometry has none")
         options: dict[str, Any] = {"split": split, "select": parse_select(select), "conditions": conditions or ()}
         options |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
         _fit(inputs, out, recipe or "mr", protocol, options)
         return
     if model in FILTERS:
-        refused = {"--samples": samples, "--condition": conditions, "--maps": maps, "--protocol": protocol}
+        refused = {
+            "--samples": samples,
+            "--enlarge": enlarge != "1",
+            "--condition": conditions,
+            "--maps": maps,
+            "--protocol": protocol,
+        }
         if specified := [option for option, value in (refused | {"--calibrate": calibrate}).items() if value]:
             raise UserError(f"{specified[0]} is not for {model}, a filter")
         _filter(model, inputs, out, recipe or "pet", split, parse_select(select), overwrite)
@@ -95,6 +105,7 @@ def restore(
         precision=precision,
         suv=suv,
         pdf=pdf,
+        enlarge=enlarge,
         overwrite=overwrite,
     )
 

@@ -148,18 +148,22 @@ def _check_images(
             problems.append(f"{where}: {error}")
     problems += _grid_problems(where, paths, summaries)
     problems += [f"{where}: {s.problem}" for s in summaries.values() if s.problem]
+    if (low_one := summaries.get("degraded")) and low_one.grey and not getattr(summaries.get("clean"), "grey", True):
+        problems.append(f"{where}: {pair.degraded} is grey and its clean image in colour: expected both (--colour)")
     low, high = (s.coarse if (s := summaries.get(name)) else None for name in ("degraded", "clean"))
     return problems, (low, high) if low is not None and high is not None else None
 
 
 @dataclass(frozen=True)
 class _ImageSummary:
-    """Shape, affine and blocks, and what is wrong with the values (of a training image), a sentence or nothing."""
+    """Shape, affine and blocks, what is wrong with the values (of a training image), a sentence or nothing, and
+    whether colours are wanted that it has not."""
 
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
     problem: str = ""
     coarse: Coarse | None = None
+    grey: bool = False
 
 
 _Summarise = Callable[[Path, str, str], _ImageSummary]
@@ -174,9 +178,12 @@ def _summariser(data: Data, targets: Targets | None) -> _Summarise:
         if role == "header":
             return _header(path, data.axes, series)
         volume = read_volume(path, axes=data.axes, series=series)
+        if role in ("degraded", "clean"):
+            volume.planes(data.colours, path)
+        grey = data.colours > 1 and volume.colours is None
         problem = _value_problem(volume.data, path, role, data, targets)
         coarse = Coarse.of(volume.data) if role in ("degraded", "clean") else None
-        return _ImageSummary(volume.data.shape, volume.affine, problem, coarse)
+        return _ImageSummary(volume.data.shape, volume.affine, problem, coarse, grey)
 
     return summarise
 

@@ -20,7 +20,7 @@ from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, wit
 from taskgan.cohort.targets import Targets
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
-from taskgan.images.statistics import ImageStatistics, image_statistics
+from taskgan.images.statistics import ImageStatistics, image_statistics, photo_statistics
 from taskgan.images.volumes import read_shape
 from taskgan.recipe import Data, Target
 from taskgan.recipe.phases import Phase
@@ -30,8 +30,10 @@ class Batch(NamedTuple):
     """One step's samples, network units.
 
     Attributes:
-        inputs: (B, I, H, W), channel 0 is the degraded slice; the last channels are the planes of the condition.
-        clean: (B, 1, H, W); of unpaired steps (B, I, H, W), see ``taskgan.cohort.unpaired``.
+        inputs: (B, I, H, W), channel 0 is the degraded slice (of photos in colour 0 to 2); the last channels are the
+            planes of the condition.
+        clean: (B, 1, H, W), of photos in colour (B, 3, H, W); of unpaired steps (B, I, H, W), see
+            ``taskgan.cohort.unpaired``.
         label: y: (B,), NaN where a pair has none; (B, L) of several labels; masks (B, H, W); numbers of
             identities (B,) for an embedding.
 
@@ -88,7 +90,7 @@ class TrainingSlices:
         self._rows = tuple(pairs)
         targets = targets or Targets.for_table(Target(), pairs)
         self._by_class = targets.kind.by_class
-        self._neighbours, self._context = data.neighbours, len(data.context)
+        self._neighbours, self._context, self._colours = data.neighbours, len(data.context), data.colours
         sizes = [read_shape(p.degraded, data.axes, series=p.series("degraded"))[0][:3] for p in self._rows]
         self.shape = (max(s[0] for s in sizes), max(s[1] for s in sizes))
         self.sample_shape: tuple[int, ...] = self.shape
@@ -100,13 +102,13 @@ class TrainingSlices:
         self.voxel_sizes = np.ones((len(sizes), 3))
         self.statistics: list[ImageStatistics | None] = [None] * len(sizes)
         self.planes = tuple((s[0], s[1]) for s in sizes)
-        self._starts = np.concatenate([[0], np.cumsum([s[2] for s in sizes])])
+        self._starts = np.concatenate([[0], np.cumsum([s[2] * data.colours for s in sizes])])
         total = int(self._starts[-1])
         self._known = data.conditions
         self.conditions = tuple(condition_of(pair, data) for pair in self._rows)
         self._condition_codes = [one_hot(condition, data) for condition in self.conditions]
         shared = _rows_by_inputs(self._rows, data)
-        self._input_starts, held = _places(shared, [int(s[2]) for s in sizes])
+        self._input_starts, held = _places(shared, [int(s[2]) * data.colours for s in sizes])
         self._inputs = torch.zeros(held, len(data.inputs) + self._context, *self.shape)
         self._clean = torch.zeros(total, *self.shape)
         self._masks = torch.zeros(total, *self.shape, dtype=torch.uint8) if labels and targets.kind.dense else None
@@ -126,7 +128,9 @@ class TrainingSlices:
             if case.clean is None:
                 raise AssertionError("load_case was asked for the clean image")
             self.scales[number], self.voxel_sizes[number] = case.intensity.scale, case.source.voxel_size
-            self.statistics[number] = image_statistics(case.source.data)
+            self.statistics[number] = (photo_statistics if case.source.is_photo else image_statistics)(
+                case.source.data
+            )
             x, y = ((whole - own) // 2 for whole, own in zip(self.shape, case.clean.shape[1:], strict=True))
             at = slice(self._starts[number], self._starts[number + 1])
             inside = np.s_[..., x : x + case.clean.shape[1], y : y + case.clean.shape[2]]
@@ -137,8 +141,9 @@ class TrainingSlices:
             if self._masks is not None:
                 self._masks.numpy()[at][inside] = targets.mask(case.pair, case.source)
             # Magnitudes, because images with a sign (complex MR) may have a mean of nothing.
-            signal = np.abs(case.clean).mean(axis=(1, 2))
-            self._usable[at] = signal >= data.min_signal * signal.mean()
+            by_slice = np.abs(case.clean).reshape(-1, data.colours, *case.clean.shape[1:])
+            signal = by_slice.mean(axis=(1, 2, 3))  # three colours are drawn as one slice, by the first
+            self._usable[at.start : at.stop : data.colours] = signal >= data.min_signal * signal.mean()
 
         with progress("load", len(self._rows), "pairs") as bar, ThreadPoolExecutor(threads) as pool:
             for loaded in pool.map(load, shared):
@@ -202,13 +207,16 @@ class TrainingSlices:
         return None if not self._by_class or math.isnan(float(label)) else float(label)
 
     def sample(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Input channels (I, H, W), clean slice (1, H, W) and y of a slice: (), (L,) or a mask (1, H, W)."""
+        """Input channels (I, H, W), clean slice (1, H, W), or three colours (3, H, W), and y of a slice: (), (L,) or
+        a mask (1, H, W)."""
         number, place = self._place(index)
-        inputs = with_neighbours(self._inputs_of(number), place, self._neighbours, self._context)
+        held = self._inputs_of(number)
+        held = held.reshape(-1, held.shape[1] * self._colours, *self.shape)
+        inputs = with_neighbours(held, place // self._colours, self._neighbours, self._context)
         label = self._labels[number]
         if self._masks is not None:
             label = self._masks.numpy()[index][None].astype(np.float32)
-        return inputs, self._clean.numpy()[index][None], label
+        return inputs, self._clean.numpy()[index : index + self._colours], label
 
     def slab(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A block's slices, whole, some of them a given one: inputs (I, D, H, W), clean (1, D, H, W), y or (D, H, W).

@@ -67,7 +67,8 @@ def resolved_axes(data: Data, pairs: Pairs) -> Data:
         if is_photo_name(pair.degraded):
             return data
         try:
-            return data.model_copy(update={"axes": slice_axes(read_shape(pair.degraded)[1])})
+            affine = read_shape(pair.degraded, series=pair.series("degraded"))[1]
+            return data.model_copy(update={"axes": slice_axes(affine)})
         except UserError:  # the check of the cohort names it
             continue
     return data

@@ -5,15 +5,17 @@ resampled.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair
+from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
+from taskgan.degrade.degradation import enlarged
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.recipe import Data
@@ -87,7 +89,7 @@ class Case:
     Attributes:
         pair: Its row.
         inputs: (S, I + K, H, W) float32, network units; channel 0 is the degraded image, the last K its smoothed
-            copies.
+            copies. Red, green and blue of a photo (``data.colour``) are three slices.
         clean: (S, H, W) float32 in the units of the degraded image's transform, or None.
         intensity: The transform, fitted on the degraded volume alone.
         source: The degraded volume in the axes of the slices, for its affine and header.
@@ -111,7 +113,7 @@ def acquisition(pair: Pair, data: Data) -> Acquisition:
     return tuple((path, pair.series(c)) for path, c in zip(input_files(pair, data), columns, strict=True))
 
 
-def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None = None) -> Case:
+def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None = None, enlarge: float = 1) -> Case:
     """Read and scale the images of one row.
 
     Args:
@@ -120,6 +122,7 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
         clean: Read the clean image too.
         known: A case that was loaded with the same settings: if its inputs are the same files they are taken over,
             not read again.
+        enlarge: Photos have so many times more pixels along each axis, bicubic as in degradations.
 
     Raises:
         UserError: If an image cannot be read, the shapes of a pair differ, or a further input lies elsewhere.
@@ -127,19 +130,23 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
     if known is not None and acquisition(known.pair, data) == acquisition(pair, data):
         inputs, intensity, source = known.inputs, known.intensity, known.source
     else:
-        inputs, intensity, source = _load_inputs(pair, data)
+        inputs, intensity, source = _load_inputs(pair, data, enlarge)
     target = None
     if clean:
         if pair.clean is None:
             raise UserError(f"row {pair.row} (case {pair.case}) names no clean image")
         truth = read_volume(pair.clean, axes=data.axes, series=pair.series("clean"))
         _same_shape(truth, source, pair.clean, pair)
-        target = to_slices(intensity.apply(truth.data))
+        target = to_slices(intensity.apply(truth.planes(data.colours, pair.clean)))
     return Case(pair, inputs, target, intensity, source)
 
 
-def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
+def _load_inputs(pair: Pair, data: Data, enlarge: float) -> tuple[Array, Intensity, Volume]:
     source = read_volume(pair.degraded, axes=data.axes, series=pair.series("degraded"))
+    if enlarge > 1:
+        check_voxels(pair.degraded, [round(n * enlarge) for n in source.data.shape[:2]], photo=True)
+        colours = None if source.colours is None else enlarged(source.colours, enlarge)
+        source = replace(source, data=enlarged(source.data, enlarge), colours=colours)
     intensity = fit_intensity(data.intensity, source.data, str(pair.degraded))
     further = []
     for column in data.inputs[1:]:
@@ -151,8 +158,9 @@ def _load_inputs(pair: Pair, data: Data) -> tuple[Array, Intensity, Volume]:
         if not np.allclose(extra.affine, source.affine, rtol=0, atol=AFFINE_MM):
             raise UserError(f"{path} has another affine than {pair.degraded.name}, expected images on one grid")
         further.append(fit_further(data.intensity, intensity, extra.data, str(path)).apply(extra.data))
-    inputs = input_channels(intensity.apply(source.data), further, data, source.voxel_size if data.context else ())
-    return inputs, intensity, source
+    degraded = intensity.apply(source.planes(data.colours, pair.degraded))
+    inputs = input_channels(degraded, further, data, source.voxel_size if data.context else ())
+    return inputs, intensity, replace(source, colours=None)  # they are in the inputs; whole cohorts are held
 
 
 def _same_shape(image: Volume, source: Volume, path: object, pair: Pair) -> None:

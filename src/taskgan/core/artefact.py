@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from taskgan.core.console import say
-from taskgan.core.errors import UserError
+from taskgan.core.errors import LeftOut, UserError
 from taskgan.core.files import checksum, read_yaml, unescaped_cell, value_digest, write_yaml
 from taskgan.core.settings import validated
 
@@ -189,6 +189,7 @@ def is_done(marker: Path, request: str) -> bool:
 
     Raises:
         UserError: If it was made by another request, or its files are not those that it vouches for.
+        LeftOut: If it was made without some of its inputs.
     """
     values = read_yaml(marker) if marker.is_file() else {}
     if "request" not in values or (wrong := differing(marker, values)) is None:
@@ -200,4 +201,19 @@ def is_done(marker: Path, request: str) -> bool:
     if wrong:
         raise UserError(f"{wrong[0]} since {marker.name} was written; say --overwrite to make it anew")
     say(f"{marker.parent}: already done (--overwrite makes it anew)")
+    check_left_out(marker.parent, values)
     return True
+
+
+def check_left_out(folder: Path, values: Mapping[str, Any]) -> None:
+    """Say again of a finished batch what it was made without.
+
+    Args:
+        folder: Of the batch.
+        values: What its marker says: ``left_out`` has a sentence for each input that could not be used.
+
+    Raises:
+        LeftOut: If there are any.
+    """
+    if left_out := values.get("left_out"):
+        raise LeftOut(f"{folder} was made without {len(left_out)} of its inputs", [str(v) for v in left_out.values()])

@@ -16,7 +16,7 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as safetensors quotes the syste
 _TORCH_WRITER = re.compile(r"PytorchStreamWriter failed|file write failed|unexpected pos \d+")
 
 _MAX_LINE = 4000  # characters of a line
-_MAX_SHOWN = 200  # problems in a message
+_MAX_SHOWN = 10  # problems in a message
 
 
 class UserError(Exception):
@@ -46,14 +46,33 @@ class Problems(UserError):
     def __init__(self, summary: str, problems: Sequence[str]) -> None:
         self.summary = summary
         self.problems = tuple(problems)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        lines = [f"  - {p}" for p in problems[:_MAX_SHOWN]]
-        more = len(problems) - len(lines)
-        super().__init__("\n".join([f"{summary}: {count}", *lines, *([f"  … and {more} more"] if more else [])]))
+        super().__init__(self.listing())
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are more than a message shows."""
+        return len(self.problems) > _MAX_SHOWN
+
+    def listing(self, most: int | None = _MAX_SHOWN, place: str = "") -> str:
+        """The summary and the first problems, a line each.
+
+        Args:
+            most: How many; None is all.
+            place: Where all of them are, such as the file that the command line writes.
+        """
+        lines = [f"  - {problem}" for problem in self.problems[:most]]
+        if more := len(self.problems) - len(lines):
+            lines.append(f"  … and {more} more" + f" (all of them: {place})" * bool(place))
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        return "\n".join([f"{self.summary}: {count}", *lines])
 
 
 class Failed(UserError):
     """Work that was begun could not be brought to an end. The command line exits with 3."""
+
+
+class LeftOut(Failed, Problems):
+    """Some of a batch could not be used and the others are done; the same call again says the same again."""
 
 
 class Diverged(Failed):

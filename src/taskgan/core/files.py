@@ -32,6 +32,7 @@ _LIBRARIES = ("torch", "lightning-fabric", "numpy", "scipy", "nibabel", "nilearn
 
 LOCK = ".taskgan.lock"
 _DAY_S = 24 * 3600
+_QUERY_LIMITED_INFORMATION = 0x1000  # what Windows lets anybody ask of a process
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -119,7 +120,9 @@ def _host() -> str:
 
 
 def _sync_to_disk(path: Path) -> None:
-    """Wait until the disk has a file or the entries of a folder."""
+    """Wait until the disk has a file or the entries of a folder (which Windows does not open)."""
+    if os.name == "nt" and path.is_dir():
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -168,6 +171,12 @@ def remove_replaced(target: Path) -> None:
 
 def is_running(pid: int) -> bool:
     """Whether this machine has a process of that number."""
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        import ctypes
+
+        kernel: Any = vars(ctypes)["windll"].kernel32
+        handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
+        return bool(handle and kernel.CloseHandle(handle))
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -147,6 +147,12 @@ class Degradation:
         return _chain(tuple(step for step in self.steps if isinstance(step, Blur | Down)), length)
 
 
+def enlarged(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """An image (X, Y, C), 0 to 1, of ``factor`` times as many pixels along both axes: U, as inputs are brought up."""
+    larger = _both([_up(n, round(n * factor)) for n in image.shape[:2]], np.asarray(image, dtype=np.float64))
+    return np.clip(larger, 0.0, 1.0).astype(np.float32)
+
+
 def reduced_size(length: int, factor: float) -> int:
     """Pixels that are left of an axis."""
     return max(1, round(length / factor))

@@ -4,7 +4,6 @@ The same command goes on where an interrupted one stopped: each verb resumes or 
 """
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -182,6 +181,10 @@ def _record_stage(out: Path, record: dict[str, Any], name: str, seconds: float) 
     The system tells the peak of the largest child only: every core may have had one as large.
     """
     record["seconds"][name] = round(max(seconds, record["seconds"].get(name, 0.0)), 1)
+    try:
+        import resource
+    except ImportError:  # Windows does not tell
+        return write_yaml(out / _RECORD, record)
     unit = 1024 if sys.platform != "darwin" else 1024**2
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -134,12 +134,15 @@ def _load_case(pair: Pair, context: EvaluationContext) -> LoadedCase:
 
 def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading], context: EvaluationContext) -> Row:
     """One image of a case."""
-    image, truth, pair = case.volumes[method].data, case.volumes[CLEAN], case.pair
+    volume, truth, pair = case.volumes[method], case.volumes[CLEAN], case.pair
+    image = volume.data
     own = method == context.restorations.method
     try:
         measured = _quality_columns(image, truth, case.masks.get("mask"))
     except UserError as error:
         raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
+    if method != CLEAN and volume.colours is not None and truth.colours is not None:
+        measured["psnr_colour"] = quality.psnr(volume.colours, truth.colours, span=truth.span)
     view = ObserverView(
         image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span
     )

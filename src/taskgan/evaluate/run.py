@@ -305,6 +305,7 @@ def _record(
         "fold": restorations.fold,
         "restored": relative_path(restorations.folder, out),
         "cohort": relative_path(pairs.folder, out),
+        "cohort_kind": str(read_description(pairs.folder).get("kind", "")),
         "table": relative_path(pairs.source, out),
         "model": restorations.origin.get("model"),
         "checksum": restorations.origin.get("checksum"),

@@ -16,8 +16,7 @@ from taskgan.stats import Interval, mean_interval
 def quality_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
     """Mean and interval by subject of every image metric, frame and head, of one method's rows."""
     return {
-        name: mean_interval(finite_values(rows[name]), list(rows["subject"]), seed=seed)
-        for name in (*QUALITY_METRICS, *(f"{q}_head" for q in QUALITY_METRICS))
+        name: mean_of(rows, name, seed=seed) for name in (*QUALITY_METRICS, *(f"{q}_head" for q in QUALITY_METRICS))
     }
 
 
@@ -25,6 +24,11 @@ def finite_values(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Values with infinity (PSNR of an image with itself) as NaN, so that it is left out of means."""
     array = values.to_numpy(dtype=np.float64)
     return np.where(np.isfinite(array), array, np.nan)
+
+
+def mean_of(rows: pd.DataFrame, column: str, factor: float = 1.0, *, seed: int = 0) -> Interval:
+    """Mean and interval by subject of a column of one method's rows, times a factor."""
+    return mean_interval(finite_values(rows[column]) * factor, list(rows["subject"]), seed=seed)
 
 
 def readings_of(rows: pd.DataFrame, reader: str) -> pd.DataFrame:
@@ -69,9 +73,7 @@ def suvr_agreement(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
 def observer_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
     """Mean and interval by subject of what observers measured of one method's images; empty without masks."""
     return {
-        name: mean_interval(finite_values(rows[name]), list(rows["subject"]), seed=seed)
-        for name in OBSERVER_COLUMNS
-        if name in rows and rows[name].notna().any()
+        name: mean_of(rows, name, seed=seed) for name in OBSERVER_COLUMNS if name in rows and rows[name].notna().any()
     }
 
 

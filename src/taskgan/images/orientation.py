@@ -74,3 +74,27 @@ def turned_back(data: NDArray[Any], turn: Turn) -> NDArray[Any]:
 def affine_back(affine: Affine, shape: tuple[int, ...], turn: Turn) -> Affine:
     """What :func:`turned_affine` was given; ``shape`` is of the turned image."""
     return turned_affine(affine, shape, _inverse(turn))
+
+
+def from_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
+    """Undo :func:`nearest_ras`.
+
+    Args:
+        data: (X, Y, Z), axes nearest to right, anterior, superior.
+        affine: Voxel to world of the image as it was before.
+    """
+    ras = nib.orientations.axcodes2ornt("RAS")
+    turn = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
+    return np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
+
+
+def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Flip and swap axes towards right, anterior, superior; nothing is interpolated.
+
+    Args:
+        data: (X, Y, Z).
+        affine: Voxel to world, RAS mm.
+    """
+    turn = nib.orientations.io_orientation(affine)
+    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
+    return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))

@@ -22,7 +22,15 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
 from taskgan.core.parse import NestingError, error_text, parse_json, read_text
 from taskgan.core.parse import without_nonfinite as without_nan
-from taskgan.images.orientation import affine_back, turn_towards, turned, turned_affine, turned_back, turned_shape
+from taskgan.images.orientation import (
+    affine_back,
+    nearest_ras,
+    turn_towards,
+    turned,
+    turned_affine,
+    turned_back,
+    turned_shape,
+)
 from taskgan.images.photos import AFFINE, is_photo_name, photo_shape, read_photo
 
 Array = NDArray[np.float32]
@@ -48,6 +56,7 @@ class Volume:
             where values have units of their own.
         notes: What the reader did, or did not use, of which a user should know.
         turn: How the file's axes were swapped and flipped, (3, 2) of nibabel's; None where they are the file's.
+        colours: Red, green and blue (X, Y, 3) of a photo in colour, whose luminance ``data`` is.
     """
 
     data: Array
@@ -56,6 +65,26 @@ class Volume:
     span: float | None = None
     notes: tuple[str, ...] = ()
     turn: NDArray[Any] | None = field(default=None, repr=False)
+    colours: Array | None = field(default=None, repr=False)
+
+    @property
+    def is_photo(self) -> bool:
+        """Whether it was read from an image file of pixels."""
+        return self.span is not None
+
+    def planes(self, colours: int, path: Path) -> Array:
+        """What a network of so many colours sees: ``data``, or red, green and blue (X, Y, 3); grey is three alike.
+
+        Raises:
+            UserError: If it is no photo and has no colours.
+        """
+        if colours == 1:
+            return self.data
+        if not self.is_photo:
+            raise UserError(
+                f"{path} is no photo; expected one, as red, green and blue are restored (data.colour: rgb)"
+            )
+        return self.colours if self.colours is not None else np.repeat(self.data, 3, axis=2)
 
     def in_file_axes(self, image: Array) -> Array:
         """An image (X, Y, Z) on the grid of ``data``, in the axes of the file."""
@@ -126,7 +155,9 @@ def read_volume(path: Path, *, finite: bool = True, axes: str = "", series: str 
         UserError: If the file is missing, is no such image, is not three-dimensional or holds NaN.
     """
     if is_photo_name(path):
-        return Volume(read_photo(path).luminance[:, :, None], AFFINE.copy(), None, span=1.0)
+        photo = read_photo(path)
+        colours = photo.pixels if photo.pixels.shape[2] == 3 else None
+        return Volume(photo.luminance[:, :, None], AFFINE.copy(), None, span=1.0, colours=colours)
     if not path.exists():
         raise UserError(f"{path} does not exist")
     if is_dicom(path):
@@ -180,30 +211,6 @@ def is_dicom(path: Path) -> bool:
     from taskgan.images.dicom.frames import has_dicom
 
     return path.is_dir() or (path.is_file() and has_dicom(path))
-
-
-def from_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
-    """Undo :func:`nearest_ras`.
-
-    Args:
-        data: (X, Y, Z), axes nearest to right, anterior, superior.
-        affine: Voxel to world of the image as it was before.
-    """
-    ras = nib.orientations.axcodes2ornt("RAS")
-    turn = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
-    return np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
-
-
-def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Flip and swap axes towards right, anterior, superior; nothing is interpolated.
-
-    Args:
-        data: (X, Y, Z).
-        affine: Voxel to world, RAS mm.
-    """
-    turn = nib.orientations.io_orientation(affine)
-    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
-    return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
 
 
 def read_shape(path: Path, axes: str = "", *, series: str = "") -> tuple[tuple[int, ...], NDArray[np.float64]]:

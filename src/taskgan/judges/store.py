@@ -177,7 +177,9 @@ def recogniser_folder(
 def _are_turned(rows: Pairs, data: Data) -> bool:
     """Whether slices are not those of the files, as they always were once."""
     try:
-        return bool(data.axes) and turn_towards(read_shape(rows.rows[0].degraded)[1], data.axes) is not None
+        first = rows.rows[0]
+        affine = read_shape(first.degraded, series=first.series("degraded"))[1]
+        return bool(data.axes) and turn_towards(affine, data.axes) is not None
     except UserError:  # the check of the cohort names it
         return False
 

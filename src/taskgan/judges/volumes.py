@@ -119,7 +119,7 @@ def clean_slices(pairs: Pairs, data: Data, fingerprint: str = "", targets: Targe
     bad = invalid_labels(pairs, targets)
     if bad:
         raise Problems(f"{pairs.source} cannot teach a recogniser", [text for _, text in bad])
-    only_degraded = data.model_copy(update={"inputs": ("degraded",), "context": ()})
+    only_degraded = data.model_copy(update={"inputs": ("degraded",), "context": (), "colour": "luminance"})
     volumes = []
     case: Case | None = None
     for pair in _with_progress(pairs):

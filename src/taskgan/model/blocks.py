@@ -109,7 +109,9 @@ class SliceStack:
         return with_condition_planes(self.inputs.swapaxes(0, 1), self.code)
 
     def keep_empty(self, restored: Array) -> Array:
-        """Restored slices (S, H, W), zero where all inputs of a slice are: nothing was measured there."""
+        """Restored slices (S, H, W), of colours (S · 3, H, W), zero where all inputs of a slice are: nothing was
+        measured there."""
         measured = self.inputs[:, : self.inputs.shape[1] - self.context]  # copies of neighbours are not
         filled = np.asarray(measured.any(axis=(1, 2, 3)))
+        filled = np.repeat(filled, len(restored) // len(filled))  # colours of one slice
         return np.where(filled[:, None, None], restored, np.float32(0))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -30,11 +30,12 @@ from taskgan.core.files import (
 from taskgan.core.parse import error_text, truncated
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
-from taskgan.images.statistics import ImageStatistics
+from taskgan.images.statistics import ImageStatistics, main_directions, unlike_share
 from taskgan.networks.build import generator_network
 from taskgan.networks.generator import UNet
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.recipe import Data, Generator, Objective, RecogniserSettings, Task
+from taskgan.recipe.generator import Down, Step
 
 WEIGHTS = "generator.safetensors"
 CARD = "model.yaml"
@@ -57,6 +58,9 @@ class TrainingDomain(Settings):
         positive: Smallest and largest share of voxels above zero in the inputs.
         noise: Smallest and largest level of noise (of photos sharpness), see :mod:`taskgan.images.statistics`.
         contrast: Likewise of contrast.
+        sharpness: Likewise of photos' sharpness.
+        content: What training photos show (:func:`taskgan.images.statistics.content_of`); empty of anything else.
+        degradation: Steps that made the inputs, where the cohort says them.
         metadata: What the sidecars of the inputs say of tracer, units and modality, and the table of the dose: the
             values by field.
         suffix: BIDS suffix of the inputs, such as ``pet``; empty where they have none in common.
@@ -74,10 +78,27 @@ class TrainingDomain(Settings):
     positive: Range | None = None
     noise: Range | None = None
     contrast: Range | None = None
+    sharpness: Range | None = None
+    content: dict[str, str | float] = Field(default_factory=dict)
+    degradation: tuple[Step, ...] = ()
     metadata: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     suffix: str = ""
     people: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+
+    @field_validator("content")
+    @classmethod
+    def _is_content(cls, content: dict[str, str | float]) -> dict[str, str | float]:
+        if content and (set(content) != {"basis", "unlike"} or not isinstance(content["unlike"], float)):
+            raise ValueError("expected basis and unlike, or nothing")
+        if content:
+            main_directions(str(content["basis"]))
+        return content
+
+    @property
+    def factor(self) -> float:
+        """How many times fewer pixels along each axis the inputs were made of; 1 where nothing says so."""
+        return math.prod(step.factor for step in self.degradation if isinstance(step, Down))
 
 
 class ModelCard(Settings):
@@ -263,6 +284,8 @@ _POSITIVE_TOLERANCE = 0.15  # of all voxels: a field of view may hold more or le
 _NOISE_TOLERANCE = 1.6  # times: counts, and so the square of noise, differ by less between people of one protocol
 _NO_NOISE = 0.01  # what rounding to 8 bits alone may make
 _CONTRAST_TOLERANCE = 2.0
+_SHARPNESS_TOLERANCE = 2.0
+_UNLIKE_TOLERANCE = 1.25
 METADATA_FIELDS = ("Modality", "TracerName", "TracerRadionuclide", "Units", "DosePercent")
 """Of a sidecar: what makes another kind of image."""
 
@@ -310,11 +333,20 @@ def _statistics_warnings(image: ImageStatistics, seen: TrainingDomain) -> list[s
     names = (
         ("a noise level", image.noise, seen.noise, _NOISE_TOLERANCE, _NO_NOISE),
         ("a contrast", image.contrast, seen.contrast, _CONTRAST_TOLERANCE, 0.0),
+        *[("a sharpness", image.sharpness, seen.sharpness, _SHARPNESS_TOLERANCE, 0.0)]
+        * (image.thumbnail is not None),
     )
     for name, value, known_range, factor, least in names:
         low, high = known_range or (0.0, math.inf)
         if known_range and not max(low, least) / factor <= max(value, least) <= max(high, least) * factor:
             warnings.append(f"{name} of {value:.2g}, the model saw {_range_text(low, high, digits=2)}")
+    if image.thumbnail is not None and seen.content:
+        share, most = unlike_share(image, str(seen.content["basis"])), float(seen.content["unlike"])
+        if share > _UNLIKE_TOLERANCE * most:
+            warnings.append(
+                f"other shapes than the photos that the model saw: {100 * share:.0f} % of its thumbnail are unlike "
+                f"theirs, and at most {100 * most:.0f} % of one of theirs unlike the others"
+            )
     return warnings
 
 

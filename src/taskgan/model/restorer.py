@@ -134,7 +134,8 @@ class Restorer:
 
         Args:
             image: (X, Y, Z) or one slice (X, Y), a numpy array or a tensor of any device, in the images' own units. X
-                and Y are the axes of the NIfTI file; of a photo X is its columns.
+                and Y are the axes of the NIfTI file; of a photo X is its columns, and (X, Y, 3) its colours for a
+                model of these.
             spacing: Voxel edges in mm, one an axis. Nothing is resampled: where given, they and the intensity are
                 compared with what the model saw, and what differs is a ``UserWarning``. A model with smoothed copies
                 among its inputs (``data.context``) needs them.
@@ -169,7 +170,8 @@ class Restorer:
 
         Args:
             inputs: (S, I + K, H, W) float32, network units; channel 0 is the degraded image, the last K are its
-                smoothed copies. Neighbours (2.5D) are taken from the other slices.
+                smoothed copies. Neighbours (2.5D) are taken from the other slices; of a model of colours each three
+                are red, green and blue of one.
             condition: Which of several images (``data.conditions``) is wanted.
 
         Returns:
@@ -182,6 +184,10 @@ class Restorer:
         return self._restore(self._choose(stack)[0], stack)
 
     def _stack(self, inputs: Array, condition: str) -> "SliceStack":
+        colours = self.data.colours
+        if len(inputs) % colours:
+            raise UserError(f"the image has {len(inputs)} planes, the model restores red, green and blue of photos")
+        inputs = inputs.reshape(-1, inputs.shape[1] * colours, *inputs.shape[2:])
         return SliceStack(inputs, self.data.neighbours, len(self.data.context), one_hot(condition, self.data))
 
     def _restore(self, network: nn.Module, stack: "SliceStack") -> Array:
@@ -267,17 +273,19 @@ class Restorer:
         return self._sample(self._choose(stack)[0], stack, samples, seed)
 
     def _sample(self, network: nn.Module, stack: "SliceStack", samples: int, seed: int) -> tuple[Array, Array]:
-        mean = np.zeros((len(stack.inputs), *stack.inputs.shape[2:]), np.float64)
+        colours = self.data.colours
+        mean = np.zeros((len(stack.inputs) * colours, *stack.inputs.shape[2:]), np.float64)
         spread = np.zeros_like(mean)
         with evaluating(network):
             for part in self._parts(network, stack):
+                at = slice(part.start * colours, part.stop * colours)
                 for number in range(samples):
                     z = [_generator(seed, index, number) for index in part]
                     sample = self._run(network, stack, part, z)
                     # Welford's update: exact for equal samples, unlike a difference of two large sums.
-                    step = sample - mean[part.start : part.stop]
-                    mean[part.start : part.stop] += step / (number + 1)
-                    spread[part.start : part.stop] += step * (sample - mean[part.start : part.stop])
+                    step = sample - mean[at]
+                    mean[at] += step / (number + 1)
+                    spread[at] += step * (sample - mean[at])
         sd = np.sqrt(spread / (samples - 1))
         return stack.keep_empty(mean.astype(np.float32)), stack.keep_empty(sd.astype(np.float32))
 
@@ -374,7 +382,8 @@ class Restorer:
         # TensorFloat-32 has few more digits than bfloat16, and rounds differently in another batch.
         with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
             restored = network(images) if z is None else network(images, z)
-        return np.asarray(restored[: len(part), 0].float().cpu().numpy())
+        slices = restored[: len(part), : self.data.colours].float().cpu().numpy()
+        return np.asarray(slices.reshape(-1, *slices.shape[2:]))
 
 
 def _volume(image: NDArray[Any] | torch.Tensor) -> Array:

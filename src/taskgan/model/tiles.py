@@ -76,7 +76,9 @@ def restore_case(
     is the weighted mean of theirs, before a projection.
     """
     _, _, height, width = case.inputs.shape
-    slices = len(case.inputs) == 1 and not restorer.data.neighbours and restorer.data.patch is None
+    slices = (
+        len(case.inputs) == restorer.data.colours and not restorer.data.neighbours and restorer.data.patch is None
+    )
     if not slices or height * width <= WHOLE:
         return restorer.restore_inputs(case.inputs, case.intensity, samples=samples, seed=seed, condition=condition)
     tiles = Tiles.cover((height, width))
@@ -86,12 +88,19 @@ def restore_case(
 def restore_in_tiles(
     restorer: Restorer, case: Case, tiles: Tiles, *, samples: int = 0, seed: int = 0, condition: str = ""
 ) -> RestoredVolume:
-    """The one slice of a case in tiles; the tiles are the slices of what the restorer sees."""
-    parts = tiles.cut(case.inputs[0])
+    """The one slice of a case, or its colours, in tiles; the tiles are the slices of what the restorer sees."""
+    colours, (_, channels, *shape) = len(case.inputs), case.inputs.shape
+    parts = tiles.cut(case.inputs.reshape(-1, *shape)).reshape(-1, channels, *tiles.tile)
     with restorer.unprojected():
         restored = restorer.restore_inputs(parts, case.intensity, samples=samples, seed=seed, condition=condition)
-    sd = None if restored.sd is None else tiles.join(np.moveaxis(restored.sd, 2, 0))[:, :, None]
-    joined = tiles.join(to_slices(restored.image))[None]
+
+    def _joined(image: Array) -> Array:
+        """Tiles (h, w, T · colours) to (colours, H, W)."""
+        by_tile = to_slices(image).reshape(-1, colours, *tiles.tile)
+        return np.stack([tiles.join(by_tile[:, k]) for k in range(colours)])
+
+    sd = None if restored.sd is None else to_volume(_joined(restored.sd))
+    joined = _joined(restored.image)
     if restorer.projects:
         joined = case.intensity.invert(restorer.project(case.intensity.apply(joined), case.inputs))
     return replace(restored, image=to_volume(joined), sd=sd)

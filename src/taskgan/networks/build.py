@@ -38,6 +38,7 @@ def generator_network(settings: Generator, data: Data) -> UNet | VolumeUNet:
         residual=settings.residual is not False,
         start=start,
         in_channels=data.channels,
+        out_channels=data.colours,
         conditions=len(data.conditions),
         output=output,
     )

@@ -39,8 +39,8 @@ class UNet(nn.Module):
     at the paper's widths this is close to pix2pix's N(0, 0.02²).
 
     Args:
-        in_channels: Channels of the input; channel 0 is the degraded image.
-        out_channels: Channels of the output.
+        in_channels: Channels of the input; the first are the degraded image's.
+        out_channels: Channels of the output: the degraded image's, 1 or, of photos in colour, 3.
         width: Channels of the first layer; doubled per layer up to ``max_width``.
         max_width: See ``width``.
         depth: Number of down-samplings.
@@ -150,7 +150,7 @@ class UNet(nn.Module):
                 features = torch.cat([features, skips.pop()], dim=1)
         raw = self.last(features.to(self.last.weight.dtype))
         if self.residual:
-            raw = raw + x[:, self.start : self.start + 1]
+            raw = raw + x[:, self.start : self.start + raw.shape[1]]
         return self.project(bounded(raw, self.output), x)
 
     def project(self, restored: Tensor, x: Tensor) -> Tensor:
@@ -158,14 +158,14 @@ class UNet(nn.Module):
 
         Args:
             restored: (B, ``out_channels``, H, W), network units, within the bounds; whole images.
-            x: The input that it was restored from, channel 0 the degraded image.
+            x: The input that it was restored from, its first channels the degraded image.
 
         Returns:
             The same shape, within the bounds. Pixels that they hold are why a little is still contradicted.
         """
         if self.projection is None:
             return restored
-        return bounded(self.projection(restored, x[:, :1]), self.output)
+        return bounded(self.projection(restored, x[:, : restored.shape[1]]), self.output)
 
     def _condition_code(self, x: Tensor) -> Tensor:
         """The one-hot (B, K) that the last planes spread over the image."""

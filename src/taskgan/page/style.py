@@ -1,5 +1,6 @@
 """One look for all figures: colours that the colour-blind can tell apart, a marker a method, no clutter."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -22,6 +23,7 @@ _MARKERS = {"input": "x", "clean": "+", "l1": "s", "gan": "^", "task_gan": "o", 
 _SPARE_MARKERS = ("v", "P", "*", "h")
 # A label of the property, where colour tells labels and not methods.
 LABEL_STYLES = (("#0072B2", "o"), ("#C44601", "^"), ("#00795B", "s"), ("#AA4499", "D"), ("#8A6D00", "v"))
+_LETTER = 0.68  # width of a bold letter, by the size of the font
 _RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -64,6 +66,26 @@ def axes_figure(rows: int, columns: int, size: tuple[float, float], **options: A
 
 
 @contextmanager
+def panel_axes(
+    count: int, size: tuple[float, float], most: int = 4, **options: Any
+) -> Iterator[tuple[Any, list[Any]]]:
+    """A figure with a number of panels.
+
+    Args:
+        count: Of panels.
+        size: Of each, in inches.
+        most: Side by side; places that are left over are not drawn.
+        options: For ``Figure.subplots``.
+    """
+    columns = min(count, most)
+    rows = -(-count // columns)
+    with axes_figure(rows, columns, (size[0] * columns, size[1] * rows), **options) as (figure, axes):
+        for axis in axes.flat[count:]:
+            axis.remove()
+        yield figure, list(axes.flat[:count])
+
+
+@contextmanager
 def blank_figure(size: tuple[float, float]) -> Iterator[Any]:
     """A figure without axes, of a width and height in inches, for those that divide it themselves."""
     import matplotlib
@@ -74,6 +96,12 @@ def blank_figure(size: tuple[float, float]) -> Iterator[Any]:
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
+
+
+def set_heading(axis: Any, text: str, inches: float, size: float = 10, **style: Any) -> None:
+    """A heading in as many lines as an axis of this width wants, so that it stays off its neighbour's."""
+    letters = int(72 * inches / (_LETTER * size))
+    axis.set_title("\n".join(textwrap.wrap(text, max(6, letters))), fontsize=size, **style)
 
 
 def save_figure(figure: Any, path: Path, dpi: int = 130) -> Path:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from taskgan.cohort.folder import complete
+from taskgan.cohort.folder import complete, read_description
 from taskgan.cohort.pairs import SPLITS, is_case_name
 from taskgan.cohort.splits import DEFAULT_SHARES
+from taskgan.core.artefact import check_left_out
 from taskgan.core.console import say
-from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.errors import LeftOut, Problems, UserError
 from taskgan.core.files import PathLike, checksum, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
@@ -66,7 +67,7 @@ def prepare_folder(
     Raises:
         UserError: If the folder or table cannot be read, or ``out`` holds something else.
         Problems: If rows are wrong or all images are damaged.
-        Failed: If some images are damaged: they are named, the cohort is made of the others.
+        LeftOut: If some images are damaged: they are named, the cohort is made of the others.
     """
     folder, out = Path(folder), Path(out)
     if not folder.is_dir():
@@ -79,8 +80,9 @@ def prepare_folder(
     begun = begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers, left_out=left_out)
     if not begun:
         say(f"{out} is complete: {len(sources)} images; nothing to do")
+        check_left_out(out, read_description(out))
         return out
-    sources = [source for source in sources if source.case not in left_out]
+    count, sources = len(sources), [source for source in sources if source.case not in left_out]
     people = {str(source.columns["subject"]): source.columns["split"] for source in sources}
     splits = {name: sum(split == name for split in people.values()) for name in SPLITS}
     measured = {"images": len(sources), "subjects": len(people), **splits, **measure(sources, settings, out)}
@@ -88,7 +90,7 @@ def prepare_folder(
     counts = ", ".join(f"{count} {name}" for name, count in splits.items() if count)
     say(f"{out}: {len(sources)} images of {len(people)} subjects ({counts}) (taskgan info {out})")
     if left_out:
-        raise Failed(f"{len(left_out)} images are left out: {'; '.join(left_out.values())}")
+        raise LeftOut(f"{len(left_out)} of {count} images are left out", list(left_out.values()))
     return out
 
 

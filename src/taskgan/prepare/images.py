@@ -12,7 +12,8 @@ from scipy import ndimage
 from taskgan.cohort.slices import AFFINE_MM
 from taskgan.core.errors import UserError
 from taskgan.images.dicom.series import SeriesFilter, read_series
-from taskgan.images.volumes import SUFFIXES, nearest_ras, read_sidecar, read_volume
+from taskgan.images.orientation import nearest_ras
+from taskgan.images.volumes import SUFFIXES, read_sidecar, read_volume
 
 Array = NDArray[np.float32]
 

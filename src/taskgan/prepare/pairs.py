@@ -1,6 +1,6 @@
 """``taskgan prepare pairs``: two folders of images, degraded and clean, paired by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from taskgan.cohort.pairing import Coarse, pairing_notes, scale_notes, scale_rat
 from taskgan.cohort.pairs import SPLITS, write_pairs
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
-from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.errors import LeftOut, Problems, UserError
 from taskgan.core.files import PathLike, atomic_folder, versions
 from taskgan.core.lock import exclusive
 from taskgan.images.photos import is_photo_name
@@ -52,9 +52,11 @@ def prepare_pairs(
     Raises:
         UserError: If a folder is missing or empty, or ``out`` may not be written.
         Problems: If no pair can be read, or the table does not fit.
-        Failed: If some pairs cannot be read, or are of two sizes: they are named, the others are written.
+        LeftOut: If some pairs cannot be read, or are of two sizes: they are named, the others are written.
     """
     low, high, out = Path(low), Path(high), Path(out)
+    if low.resolve() == high.resolve():
+        raise UserError(f"{low} is given for both the degraded and the clean images, expected two folders")
     check_output(out, MADE_BY, overwrite=True)
     pairs, notes = _paired(low, high, out)
     known = _known(read_table(Path(table), ("case",)), pairs) if table is not None else {}
@@ -72,6 +74,7 @@ def prepare_pairs(
     subjects = {name: known.get(name, {}).get("subject") or _subject(name) for name in usable}
     splits = _splits(usable, subjects, known, seed)
     with atomic_folder(out) as folder:
+        place = Path(table).parent if table is not None else Path()
         further = [key for key in next(iter(known.values()), {}) if key not in _OWN]
         rows = [
             {
@@ -81,7 +84,7 @@ def prepare_pairs(
                 "degraded": relative_path(paths[0], out),
                 "clean": relative_path(paths[1], out),
                 "label": known.get(name, {}).get("label", ""),
-                **{key: known.get(name, {}).get(key, "") for key in further},
+                **{key: _seen_from(out, known.get(name, {}).get(key, ""), place) for key in further},
             }
             for name, paths in usable.items()
         ]
@@ -91,11 +94,11 @@ def prepare_pairs(
         values: dict[str, Any] = {"kind": "photos" if photos else "volumes", "made_by": MADE_BY, "seed": seed}
         values |= {"versions": versions(), "notes": notes, "left_out": left_out, "measured": measured}
         complete(folder, {**values, "request": request})
-    for note in [*notes, *(f"{text}; it is left out" for text in left_out.values())]:
+    for note in notes:
         say(f"warning: {note}")
     say(f"{out}: {len(usable)} pairs of {measured['subjects']} subjects (taskgan info {out})")
     if left_out:
-        raise Failed(f"{len(left_out)} of {len(pairs)} pairs are left out: {', '.join(list(left_out)[:_SHOWN])}")
+        raise LeftOut(f"{len(left_out)} of {len(pairs)} pairs are left out", list(left_out.values()))
     return out
 
 
@@ -149,6 +152,12 @@ def _known(table: InputTable, pairs: Mapping[str, Any]) -> dict[str, Mapping[str
     return rows
 
 
+def _seen_from(out: Path, text: str, folder: Path) -> str:
+    """A value of the table; a file's path as the cohort names it."""
+    path = folder / text
+    return relative_path(path, out) if text and is_image_name(path) and path.is_file() else text
+
+
 def _subject(name: str) -> str:
     return name.partition("_")[0] if name.startswith("sub-") else name
 
@@ -164,7 +173,9 @@ def _check(
             try:
                 one, other = read_volume(low), read_volume(high)
                 if wrong := grid_difference(one.data.shape, one.affine, other.data.shape, other.affine):
-                    raise UserError(f"the degraded image {low} {wrong} like the clean image {high}{_hint(low)}")
+                    raise UserError(
+                        f"the degraded image {low} {wrong} like the clean image {high}{_hint(low, other.data.shape)}"
+                    )
                 coarse.append((name, subjects[name], Coarse.of(one.data), Coarse.of(other.data)))
             except UserError as error:
                 left_out[name] = str(error)
@@ -172,11 +183,11 @@ def _check(
     return left_out, coarse
 
 
-def _hint(path: Path) -> str:
+def _hint(path: Path, shape: Sequence[int]) -> str:
     """How images of two sizes are brought together."""
     if not is_photo_name(path):
         return " (taskgan prepare pet --resample brings volumes onto one grid)"
-    return "; enlarge it first, as ImageMagick does: magick LOW -resize WIDTHxHEIGHT! LARGE"
+    return f"; enlarge it first, as ImageMagick does: magick {path.name} -resize {shape[0]}x{shape[1]}! LARGE.png"
 
 
 def _splits(

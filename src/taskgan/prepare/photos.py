@@ -38,7 +38,7 @@ class PhotoPreparation(Settings):
         degradation: Steps from the clean to the degraded image.
         crop: Edge of the square that is cut from the middle, pixels; 0 keeps the whole image.
         size: Shorter edge that images are brought to after the crop, pixels; 0 keeps theirs.
-        colour: Write colours; without, luminance. (Networks see luminance of either.)
+        colour: Write colours; without, luminance. (Networks see luminance of either, but with ``data.colour: rgb``.)
         seed: Of noise and of splits.
     """
 

@@ -42,6 +42,8 @@ class Data(Settings):
 
     Attributes:
         inputs: Image columns stacked as input channels; the first is the degraded image.
+        colour: What networks see of photos: ``luminance``, or ``rgb``, red, green and blue in and out. T and judges
+            read luminance of either.
         select: Only rows whose columns hold these values, e.g. ``{dose: 1}``.
         neighbours: Slices on either side that join as channels (2.5D); 0 is 2D.
         context: Standard deviations (mm) of 3D Gaussians: a copy of the degraded volume behind each of them is a
@@ -65,6 +67,7 @@ class Data(Settings):
     """
 
     inputs: tuple[str, ...] = ("degraded",)
+    colour: Literal["luminance", "rgb"] = "luminance"
     select: dict[str, str | int | float] = Field(default_factory=dict)
     neighbours: int = Field(default=0, ge=0, le=16)
     context: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(default=(), max_length=8)
@@ -89,6 +92,14 @@ class Data(Settings):
         return self
 
     @model_validator(mode="after")
+    def _colours_stand_alone(self) -> "Data":
+        if self.colour == "rgb" and (len(self.inputs) > 1 or self.neighbours or self.context or self.patch):
+            raise ValueError(
+                "colour is rgb, which is of photos: expected inputs [degraded], neighbours 0, no context and no patch"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _pairs_stay_sharp(self) -> "Data":
         if self.augment.blur or self.augment.erase:
             raise ValueError(
@@ -106,6 +117,11 @@ class Data(Settings):
         return self
 
     @property
+    def colours(self) -> int:
+        """Channels of a slice, and of what a generator makes of it."""
+        return 3 if self.colour == "rgb" else 1
+
+    @property
     def channels(self) -> int:
         """Input channels of the generator: images, then smoothed copies, then a plane for each condition.
 
@@ -114,7 +130,8 @@ class Data(Settings):
         """
         if self.condition and not self.conditions:
             raise ValueError(f"the values of {self.condition} are not known before the training rows are read")
-        return len(self.inputs) * (2 * self.neighbours + 1) + len(self.context) + len(self.conditions)
+        images = len(self.inputs) * (2 * self.neighbours + 1) * self.colours
+        return images + len(self.context) + len(self.conditions)
 
     def start(self, residual: bool | float) -> int:
         """The channel that ``generator.residual`` adds.

@@ -197,6 +197,8 @@ class Recipe(Settings):
         check_dimensions(self.generator, self.data)
         if self.unpaired and (self.data.context or self.data.patch):
             raise ValueError("cycle_gan has no data.context and no data.patch: its way back makes single slices")
+        if self.unpaired and self.data.colour == "rgb":
+            raise ValueError("cycle_gan restores luminance; expected data.colour luminance, or another objective")
         return self
 
     @model_validator(mode="after")

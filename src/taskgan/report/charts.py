@@ -1,7 +1,5 @@
 """Charts: paired differences, SUVR scatter, Bland–Altman, training curves."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import numpy as np
 from taskgan.evaluate.summary import suvr_agreement
 from taskgan.page.cells import number, range_text
 from taskgan.page.names import display_name
-from taskgan.page.style import axes_figure, method_style, save_figure
+from taskgan.page.style import method_style, panel_axes, save_figure
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, with_reader_error
 from taskgan.report.paired import compare_methods, subject_differences
@@ -27,12 +25,9 @@ def difference_chart(comparison: Comparison, path: Path) -> Path | None:
     ]
     if not metrics:
         return None
-    count, across = len(comparison.compared_methods), min(len(metrics), _MOST)
-    deep = -(-len(metrics) // across)
-    with axes_figure(deep, across, (2.35 * across, (1.35 + 0.42 * count) * deep), sharey=True) as (figure, axes):
-        for axis in axes.flat[len(metrics) :]:
-            axis.remove()
-        for axis, metric in zip(axes.flat[: len(metrics)], metrics, strict=True):
+    count = len(comparison.compared_methods)
+    with panel_axes(len(metrics), (2.35, 1.35 + 0.42 * count), _MOST, sharey=True) as (figure, axes):
+        for axis, metric in zip(axes, metrics, strict=True):
             margin = comparison.inference.margins.get(metric.name)
             if margin is not None:
                 axis.axvspan(-margin, margin, color="#e9edf2", linewidth=0)
@@ -68,7 +63,7 @@ def suvr_scatter(comparison: Comparison, path: Path) -> Path | None:
     values = comparison.frame[["suvr_reference", "suvr_restored"]].to_numpy()
     low, high = float(np.nanmin(values)) - 0.06, float(np.nanmax(values)) + 0.06
     cut = comparison.suvr_cut
-    with _panels(len(methods), 3.3) as (figure, axes):
+    with panel_axes(len(methods), (2.9, 3.3), sharey=True, sharex=True) as (figure, axes):
         for axis, method in zip(axes, methods, strict=True):
             rows = comparison.rows(method)
             agreement = suvr_agreement(rows)
@@ -100,7 +95,7 @@ def bland_altman(comparison: Comparison, path: Path) -> Path | None:
     methods = _suvr_methods(comparison)
     if not methods:
         return None
-    with _panels(len(methods), 2.7) as (figure, axes):
+    with panel_axes(len(methods), (2.9, 2.7), sharey=True, sharex=True) as (figure, axes):
         for axis, method in zip(axes, methods, strict=True):
             rows = comparison.rows(method)
             agreement = suvr_agreement(rows)
@@ -119,17 +114,6 @@ def bland_altman(comparison: Comparison, path: Path) -> Path | None:
             axis.set_xlabel("Mean of the two SUVR")
         axes[0].set_ylabel("Image − clean")
         return save_figure(figure, path)
-
-
-@contextmanager
-def _panels(count: int, height: float, most: int = 4) -> Iterator[tuple[Any, list[Any]]]:
-    """``count`` panels with common axes, at most ``most`` side by side; those left over are not drawn."""
-    columns = min(count, most)
-    rows = -(-count // columns)
-    with axes_figure(rows, columns, (2.9 * columns, height * rows), sharey=True, sharex=True) as (figure, axes):
-        for axis in axes.flat[count:]:
-            axis.remove()
-        yield figure, list(axes.flat[:count])
 
 
 def _by_label(axis: Any, rows: Any, x: Any, y: Any, colour: str, marker: str) -> None:

@@ -10,17 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.evaluate.summary import finite_values
+from taskgan.evaluate.summary import mean_of
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.metrics.checkerboard import GRID, bins, spectrum
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.pictures import axial_view, head_window
-from taskgan.page.style import axes_figure, method_style, save_figure
+from taskgan.page.style import method_style, panel_axes, save_figure
 from taskgan.report.geometry_figure import mark_interval
-from taskgan.report.images import choose_detail, draw_frame, psnr_differences, show_slice, voxel_aspect
+from taskgan.report.images import choose_detail, column_figure, psnr_differences, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
-from taskgan.stats import Interval, mean_interval
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -77,7 +76,7 @@ def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | No
         return None
     try:
         volumes = {m: read_volume(Path(row["restored"])) for m, row in firsts.items()}
-        brain, lesions = (_mask(firsts["clean"], column) for column in ("brain", "lesions"))
+        brain, lesions = (_mask(firsts["clean"], column, volumes["clean"].axes) for column in ("brain", "lesions"))
     except UserError:
         return None
     truth = volumes["clean"]
@@ -92,8 +91,8 @@ def load_condition(comparison: Comparison, subject: str) -> ConditionPanels | No
     return ConditionPanels(slices, window, known, voxel_aspect(truth))
 
 
-def _mask(row: "pd.Series[Any]", column: str) -> Mask | None:
-    return np.asarray(read_volume(Path(row[column])).data > 0.5) if row[column] else None
+def _mask(row: "pd.Series[Any]", column: str, axes: str) -> Mask | None:
+    return np.asarray(read_volume(Path(row[column]), axes=axes).data > 0.5) if row[column] else None
 
 
 def _displayed_mask(mask: Mask, truth: Volume) -> Mask:
@@ -144,35 +143,20 @@ def condition_figure(comparison: Comparison, name: str, subject: str, path: Path
     top = 1.05 * max(float(np.percentile(clean, 99.8)), 1e-6)
     errors = {m: image - clean for m, image in panels.slices.items() if m != "clean"}
     worst = max(max(float(np.percentile(np.abs(e), 99.5)) for e in errors.values()), 1e-6)
-    rows = 3 + bool(panels.spectra)
-    tall = clean.shape[0] / clean.shape[1] * panels.aspect
-    heights = (tall, panels.aspect, tall, 1.0)[:rows]
-    count = len(panels.slices)
-    ratios = {"height_ratios": heights, "width_ratios": (*(1,) * count, 0.07)}
-    with axes_figure(rows, count + 1, (1.75 * count + 0.8, 1.75 * sum(heights) + 0.5), gridspec_kw=ratios) as (
-        figure,
-        axes,
-    ):
-        for column, (method, image) in enumerate(panels.slices.items()):
-            grey = show_slice(axes[0][column], image, "gray", (0, top), panels.aspect)
-            axes[0][column].set_title(display_name(method))
-            draw_frame(axes[0][column], panels.window)
-            show_slice(axes[1][column], image[panels.window], "gray", (0, top), panels.aspect)
-            axes[2][column].set_axis_off()
-            if method != "clean":
-                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
-            if panels.spectra:
-                _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
-        for row, title in enumerate(("Slice", "Detail", "Image − clean", "Spectrum")[:rows]):
-            beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
-            axes[row][0].text(-0.06, 0.5, title, ha="right", va="center", **beside)
-            axes[row][-1].set_axis_off()
-        figure.colorbar(grey, cax=axes[0][-1])
-        figure.colorbar(error, cax=axes[2][-1])
-        for place in (axes[0][-1], axes[2][-1]):
-            place.set_axis_on()
-        axes[0][0].text(0.02, 0.98, name, transform=axes[0][0].transAxes, color="white", va="top", fontweight="bold")
-        return save_figure(figure, path)
+
+    def _show(axis: Any, image: Array) -> Any:
+        return show_slice(axis, image, "gray", (0, top), panels.aspect)
+
+    def _finish(axes: Any) -> None:
+        style = {"transform": axes[0][0].transAxes, "color": "white", "fontweight": "bold"}
+        axes[0][0].text(0.02, 0.98, name, va="top", **style)
+        for column, method in enumerate(panels.slices if panels.spectra else ()):
+            _spectrum(axes[3][column], panels.spectra.get(method), comparison, subject, method)
+
+    titles = ("Slice", "Detail", "Image − clean", *["Spectrum"] * bool(panels.spectra))
+    return column_figure(
+        path, panels.slices, errors, panels.window, _show, worst, titles=titles, aspect=panels.aspect, finish=_finish
+    )
 
 
 def _spectrum(axis: Any, power: NDArray[np.float64] | None, part: Comparison, subject: str, method: str) -> None:
@@ -202,7 +186,6 @@ _PANELS = (
     ("rim_error", "Rim error", 1.0, False),
     ("checkerboard_error", "Grid error (‰)", 1000.0, False),
 )
-_ACROSS = 4
 
 
 def condition_chart(comparison: Comparison, path: Path) -> Path | None:
@@ -215,18 +198,14 @@ def condition_chart(comparison: Comparison, path: Path) -> Path | None:
     panels = [one for one in _PANELS if comparison.frame[one[0]].notna().any()]
     if not comparison.conditions or not panels:
         return None
-    across, names = min(_ACROSS, len(panels)), list(comparison.conditions)
-    deep = -(-len(panels) // across)
+    names = list(comparison.conditions)
     height = 1.0 + len(names) * (0.14 + 0.1 * (len(comparison.methods) + 1))
-    with axes_figure(deep, across, (2.6 * across, height * deep), sharey=True) as (figure, axes):
-        for axis in axes.flat[len(panels) :]:
-            axis.remove()
-        for axis, panel in zip(axes.flat[: len(panels)], panels, strict=True):
+    with panel_axes(len(panels), (2.6, height), sharey=True) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
             _panel(axis, comparison, panel)
-        for row in axes:
-            row[0].set_yticks(range(len(names)), names[::-1])
-            row[0].set_ylim(-0.6, len(names) - 0.4)
-        handles, labels = axes[0][0].get_legend_handles_labels()
+            axis.set_yticks(range(len(names)), names[::-1])
+            axis.set_ylim(-0.6, len(names) - 0.4)
+        handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
         return save_figure(figure, path)
 
@@ -241,13 +220,11 @@ def _panel(axis: Any, comparison: Comparison, panel: tuple[str, str, float, bool
         if place:
             axis.axhline(place - 0.5, color="#e3e3e3", linewidth=0.8)
         for method in methods:
-            rows = part.rows(method)
-            interval = mean_interval(finite_values(rows[column]), list(rows["subject"]))
+            interval = mean_of(part.rows(method), column, factor)
             if math.isnan(interval.estimate):
                 continue
-            scaled = Interval(interval.estimate * factor, interval.low * factor, interval.high * factor)
             offset = 0.36 - 0.72 * every.index(method) / max(1, len(every) - 1)
-            mark_interval(axis, scaled, place + offset, *method_style(method, comparison.methods))
+            mark_interval(axis, interval, place + offset, *method_style(method, comparison.methods))
     for method in comparison.methods:
         colour, marker = method_style(method, comparison.methods)
         axis.plot([], [], marker, color=colour, label=display_name(method))

@@ -17,7 +17,25 @@ _ERROR = "Minus that of the clean image; marked where the interval excludes zero
 
 def observer_tables(comparison: Comparison) -> list[Table]:
     """All three; without rows where the cohort has no masks for them."""
-    return [_tissue(comparison), _lesions(comparison), _artefacts(comparison)]
+    tissue = _levels_and_errors(
+        comparison,
+        TABLES[0],
+        "Tissue contrast",
+        "Mean signal of grey matter and of CSF over that of white matter, in pure voxels of the true anatomy.",
+        (("grey_white", "Grey/white", 2, 1.0, ""), ("csf_white", "CSF/white", 2, 1.0, "")),
+    )
+    artefacts = _levels_and_errors(
+        comparison,
+        TABLES[2],
+        "Rim and grid artefacts",
+        "A fit of one tissue a voxel makes a bright rim where CSF should be dark; up-sampling layers leave a grid of "
+        "two or four pixels. A clean head has some energy at the grid’s frequencies too: what counts is the error.",
+        (
+            ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
+            ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
+        ),
+    )
+    return [tissue, _lesions(comparison), artefacts]
 
 
 def condition_column(comparison: Comparison) -> Column:
@@ -44,51 +62,47 @@ def _measured(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]
                 yield name, method, rows
 
 
-def _mean(rows: pd.DataFrame, column: str) -> Interval:
-    return mean_interval(summary.finite_values(rows[column]), list(rows["subject"]))
-
-
 def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: float = 1.0) -> Cell:
     if method == "clean":
         return text_cell("–", tone="muted")
-    interval = _scaled(_mean(rows, column), scale)
+    interval = summary.mean_of(rows, column, scale)
     harm = interval.low > 0 if column == "checkerboard_error" else interval.excludes(0.0)  # less of a grid is no harm
     tone = "worse" if harm else ""
     return Cell(number(interval.estimate, digits, sign=True), range_text(interval, digits, sign=True), interval, tone)
 
 
-def _scaled(interval: Interval, scale: float) -> Interval:
-    return Interval(interval.estimate * scale, interval.low * scale, interval.high * scale)
+def _levels_and_errors(
+    comparison: Comparison, name: str, title: str, note: str, measures: Sequence[tuple[str, str, int, float, str]]
+) -> Table:
+    """A row a condition and kind of image; of each measure its level and its error.
 
-
-def _tissue(comparison: Comparison) -> Table:
-    ratios = (("grey_white", "Grey/white"), ("csf_white", "CSF/white"))
-    known = [one for one in ratios if comparison.frame[one[0]].notna().any()]
-    rows: tuple[tuple[Cell, ...], ...] = ()
-    if known:
-        rows = tuple(
-            (
-                text_cell(name),
-                name_cell(method, tone="strong"),
-                *(
-                    cell
-                    for key, _ in known
-                    for cell in (estimate_cell(_mean(mine, key), 2), _error(mine, f"{key}_error", 3, method))
-                ),
-            )
-            for name, method, mine in _measured(comparison)
+    Args:
+        comparison: What is compared.
+        name: Of the table.
+        title: Its heading.
+        note: What it shows.
+        measures: Column, heading, digits, factor and meaning; those without a value are left out.
+    """
+    known = [one for one in measures if comparison.frame[one[0]].notna().any()]
+    rows = tuple(
+        (
+            text_cell(condition),
+            name_cell(method, tone="strong"),
+            *(
+                cell
+                for key, _, digits, scale, _ in known
+                for cell in (
+                    estimate_cell(summary.mean_of(mine, key, scale), digits),
+                    _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
+                )
+            ),
         )
-    columns = [condition_column(comparison), Column("method", "Images")]
-    for key, title in known:
-        columns += [Column(key, title), Column(f"{key}_error", "Error", _ERROR)]
-    return Table(
-        TABLES[0],
-        "Tissue contrast",
-        "Mean signal of grey matter and of CSF over that of white matter, in pure voxels of the true anatomy.",
-        unique_meanings(columns),
-        rows,
-        grouped=True,
+        for condition, method, mine in (_measured(comparison) if known else ())
     )
+    columns = [condition_column(comparison), Column("method", "Images")]
+    for key, heading, _, _, meaning in known:
+        columns += [Column(key, heading, meaning), Column(f"{key}_error", "Error", _ERROR)]
+    return Table(name, title, note, unique_meanings(columns), rows, grouped=True)
 
 
 def _lesions(comparison: Comparison) -> Table:
@@ -104,12 +118,12 @@ def _lesions(comparison: Comparison) -> Table:
                 (
                     text_cell(name),
                     name_cell(method, tone="strong"),
-                    estimate_cell(_mean(mine, "lesion_white"), 2),
+                    estimate_cell(summary.mean_of(mine, "lesion_white"), 2),
                     _error(mine, "lesion_white_error", 3, method),
-                    estimate_cell(_mean(mine, "lesion_auc"), 3),
-                    estimate_cell(_mean(mine, "lesion_snr"), 2),
+                    estimate_cell(summary.mean_of(mine, "lesion_auc"), 3),
+                    estimate_cell(summary.mean_of(mine, "lesion_snr"), 2),
                     hit,
-                    estimate_cell(_mean(mine, "lesions_false"), 2),
+                    estimate_cell(summary.mean_of(mine, "lesions_false"), 2),
                 )
             )
     rates = {e.record.get("settings", {}).get("false_lesions") for e in comparison.evaluations}
@@ -146,38 +160,3 @@ def _percent(interval: Interval) -> str:
     if math.isnan(interval.low):
         return ""
     return f"[{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]"
-
-
-def _artefacts(comparison: Comparison) -> Table:
-    measures = (
-        ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
-        ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
-    )
-    known = [one for one in measures if comparison.frame[one[0]].notna().any()]
-    rows = tuple(
-        (
-            text_cell(name),
-            name_cell(method, tone="strong"),
-            *(
-                cell
-                for key, _, digits, scale, _ in known
-                for cell in (
-                    estimate_cell(_scaled(_mean(mine, key), scale), digits),
-                    _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
-                )
-            ),
-        )
-        for name, method, mine in (_measured(comparison) if known else ())
-    )
-    columns = [condition_column(comparison), Column("method", "Images")]
-    for key, title, _, _, meaning in known:
-        columns += [Column(key, title, meaning), Column(f"{key}_error", "Error", _ERROR)]
-    return Table(
-        TABLES[2],
-        "Rim and grid artefacts",
-        "A fit of one tissue a voxel makes a bright rim where CSF should be dark; up-sampling layers leave a grid of "
-        "two or four pixels. A clean head has some energy at the grid’s frequencies too: what counts is the error.",
-        unique_meanings(columns),
-        rows,
-        grouped=True,
-    )

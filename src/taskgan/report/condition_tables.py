@@ -2,24 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pandas as pd
 
 from taskgan.evaluate import summary
-from taskgan.evaluate.summary import finite_values
-from taskgan.page.cells import (
-    Cell,
-    Column,
-    Table,
-    difference_cell,
-    estimate_cell,
-    interval_text,
-    join_phrases,
-    number,
-    rate_cell,
-    text_cell,
-)
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, interval_text, join_phrases, rate_cell, text_cell
 from taskgan.page.names import display_name, join_methods, name_cell, versus_cell
 from taskgan.report import paper
 from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
@@ -41,8 +28,9 @@ from taskgan.report.metrics import (
     Metric,
     with_reader_error,
 )
-from taskgan.report.paired import MetricComparison, compare_methods
-from taskgan.stats import exact_rate, mean_interval, subject_means
+from taskgan.report.paired import MetricComparison, compare_methods, metric_cell
+from taskgan.report.study import reader_title
+from taskgan.stats import exact_rate, subject_means
 
 NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
 
@@ -98,15 +86,8 @@ def _quality(comparison: Comparison) -> Table:
 
 def _gap(condition: str, compared: MetricComparison) -> Cell:
     """A paired difference, with the paper's beside it where it reports one (of the whole frame)."""
-    metric = compared.metric
-    cell = difference_cell(
-        compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
-    )
-    key = metric.key.removesuffix("_head")
-    paper_value = paper.condition_difference(condition, key, compared.method, compared.baseline)
-    return (
-        cell if paper_value is None else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
-    )
+    key = compared.metric.key.removesuffix("_head")
+    return metric_cell(compared, paper.condition_difference(condition, key, compared.method, compared.baseline))
 
 
 def class_names(comparison: Comparison) -> dict[float, str]:
@@ -121,14 +102,14 @@ def _read(comparison: Comparison) -> Table:
     """Right decisions of T and of the judge in each condition, and what wrong ones took it for."""
     names = class_names(comparison)
     rows = []
-    for reader, title in (("task", "T (task network)"), ("judge", "Judge (independent network)")):
+    for reader in ("task", "judge"):
         for method in ("clean", *comparison.references, *comparison.methods):
             mine = comparison.rows(method)
             if mine[f"{reader}_decision"].isna().all():
                 continue
             cells = [_right(part.rows(method), reader, names) for part in comparison.conditions.values()]
             everywhere = _right(mine, reader, {})
-            rows.append((text_cell(title), name_cell(method, tone="strong"), everywhere, *cells))
+            rows.append((text_cell(reader_title(reader)), name_cell(method, tone="strong"), everywhere, *cells))
     question = f"Is the {comparison.condition} recognised?" if names else "Read rightly"
     return Table(
         NAMES[1],
@@ -165,15 +146,7 @@ def _paired(comparison: Comparison) -> Table:
     for name, part in comparison.conditions.items():
         families = [compare_methods(part, metric, comparison.baseline, seeds=False) for metric in metrics]
         for method in comparison.compared_methods:
-            cells = [
-                difference_cell(
-                    comparisons[method].interval,
-                    comparisons[method].metric.digits,
-                    better=comparisons[method].metric.better,
-                    significant=comparisons[method].verdict != "none",
-                )
-                for comparisons in families
-            ]
+            cells = [metric_cell(comparisons[method]) for comparisons in families]
             rows.append((text_cell(name), versus_cell(method, comparison.baseline), *cells))
     return Table(
         NAMES[-1],
@@ -237,8 +210,7 @@ def _errors_above_zero(
     for method in comparison.methods:
         names = []
         for name, part in comparison.conditions.items():
-            rows = part.rows(method)
-            error = mean_interval(finite_values(rows[column]) * scale, list(rows["subject"]))
+            error = summary.mean_of(part.rows(method), column, scale)
             if error.low > 0:
                 names.append(f"{name} ({interval_text(error, digits, sign=True, unit=unit)})")
         if names:

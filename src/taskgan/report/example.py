@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from taskgan.core.parse import truncated
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
-from taskgan.page.style import blank_figure, method_style, save_figure
+from taskgan.page.style import blank_figure, method_style, save_figure, set_heading
 from taskgan.report.load import Comparison
 from taskgan.report.photo_figures import Array, photo_paths, read_photos, show_photo
 from taskgan.report.study import VerificationStudy, reader_title
 from taskgan.report.verified import BOTH, Floats
 
 SETS = {"val": "validation", "train": "training"}
+_INCHES = 1.7  # of a photo at most
 _SAME, _OTHER = "#0072B2", "#C44601"
 
 
@@ -53,7 +55,8 @@ def choose_examples(comparison: Comparison, study: VerificationStudy | None) -> 
     those the other way round. Where there are none, of the pairs of two people that it tells apart on clean photos
     and not on the degraded ones, which may look alike because little is left of either. Of each, the median by the
     difference of the two methods' ranks, a pair's rank being the share of pairs of two people that are nearer.
-    Without a counterpart beside the input: those that the focus wins back, and those that it does not.
+    Pairs whose distance is within the noise of the cut for either method are no examples of either. Without a
+    counterpart beside the input: those that the focus wins back, and those that it does not.
     """
     if study is None or not study.valid_judges or "input" not in study.data.methods:
         return []
@@ -66,7 +69,8 @@ def choose_examples(comparison: Comparison, study: VerificationStudy | None) -> 
         return []
     same, cut = study.data.pairs.same, cuts[chosen_on]
     right = {method: (values <= cut) == same for method, values in distances.items()}
-    eligible = right["clean"] & ~right["input"]
+    clear = np.minimum(*(np.abs(distances[method] - cut) for method in (focus, other)))
+    eligible = right["clean"] & ~right["input"] & (clear > _noise(study, reader, focus, other))
     ours, theirs = right[focus], right[other]
     gap = _ranks(distances[focus], same) - _ranks(distances[other], same)
     groups = {True: eligible & ours & ~theirs, False: eligible & ~ours & (theirs if other != "input" else True)}
@@ -87,6 +91,15 @@ def _lowest_seed(study: VerificationStudy, reader: str) -> dict[str, Floats]:
     """(N,) of every method; seeds are sorted."""
     verified = study.data
     return {m: verified.distances[reader, m, BOTH][0] for m in verified.methods}
+
+
+def _noise(study: VerificationStudy, reader: str, focus: str, other: str) -> float:
+    """How far a pair's distance moves by chance: between the seeds of the focus method, else between two methods."""
+    seeds = study.data.distances[reader, focus, BOTH]
+    if len(seeds) > 1:
+        return float(np.median(seeds.std(axis=0, ddof=1)))
+    apart = seeds[0] - study.data.distances[reader, other, BOTH][0]
+    return float(np.median(np.abs(apart - np.median(apart))) / np.sqrt(2))
 
 
 def _ranks(distances: Floats, same: Any) -> Floats:
@@ -115,7 +128,7 @@ def example_caption(comparison: Comparison, example: PairExample) -> tuple[str, 
     caption = (
         f"{phrases[0]}. {reader_title(example.reader).split(' (')[0]} calls two photos one person up to a distance "
         f"of {number(example.threshold, 3)}, the best on clean pairs of {SETS[example.threshold_set]} "
-        f"people. By rule: of {example.count} "
+        f"people; pairs within the noise of it are left out. By rule: of {example.count} "
         f"{many} {phrases[1]} on clean photos and not on the degraded ones, and for which this "
         "is so, the median by the difference in rank (share of pairs of two people that are nearer); the opposite is "
         f"so for {example.opposite_count} pairs. Seed: the lowest. Below: distances; bars hold the middle "
@@ -135,27 +148,33 @@ def example_figure(comparison: Comparison, study: VerificationStudy, example: Pa
         return None
     order = ["clean", *(m for m in methods if m != "clean")]
     distances = _lowest_seed(study, example.reader)
-    inch = min(1.7, 11.0 / len(order))
+    inch = min(_INCHES, 11.0 / len(order))
     clean = pictures[0]["clean"]
     tall = clean.shape[0] / clean.shape[1]
     heights = [2 * inch * tall + 0.75, 0.24 * len(order) + 0.75]
     with blank_figure((max(inch * len(order) + 0.2, 6.5), sum(heights))) as figure:
         parts = figure.subfigures(2, 1, height_ratios=heights)
         axes = parts[0].subplots(2, len(order), squeeze=False)
-        _photos(axes, pictures, order, {m: float(distances[m][example.index]) for m in order}, example.threshold)
+        whose = [str(comparison.cases["subject"][case]) for case in cases]
+        parts[0].suptitle(f"In truth {'one person' if example.same else 'two people'}", fontsize=10)
+        apart = {m: float(distances[m][example.index]) for m in order}
+        _photos(axes, pictures, whose, apart, example.threshold)
         _strip(parts[1].subplots(), comparison, study, distances, order, example)
         return save_figure(figure, path)
 
 
 def _photos(
-    axes: Any, pictures: list[dict[str, Array]], order: list[str], distances: Mapping[str, float], threshold: float
+    axes: Any, pictures: list[dict[str, Array]], whose: list[str], distances: Mapping[str, float], threshold: float
 ) -> None:
-    for column, method in enumerate(order):
+    for line, name in zip(axes, whose, strict=True):
+        beside = {"transform": line[0].transAxes, "rotation": 90, "fontsize": 8}
+        line[0].text(-0.05, 0.5, truncated(name), ha="right", va="center", **beside)
+    for column, method in enumerate(distances):
         for row in (0, 1):
             show_photo(axes[row][column], pictures[row][method])
-        axes[0][column].set_title(display_name(method), fontsize=9)
+        set_heading(axes[0][column], display_name(method), _INCHES, 9)
         same = distances[method] <= threshold
-        label = f"{number(distances[method], 3)}\n{'one person' if same else 'two people'}"
+        label = f"{number(distances[method], 3)}\njudged {'one person' if same else 'two people'}"
         place = {"transform": axes[1][column].transAxes, "ha": "center", "va": "top", "fontsize": 8}
         axes[1][column].text(0.5, -0.03, label, color=_SAME if same else _OTHER, **place)
 

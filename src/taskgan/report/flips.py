@@ -11,7 +11,7 @@ from taskgan.judges.readings import CLEAN, INPUT, READINGS, read_readings
 from taskgan.page.cells import Cell, Column, Table, estimate_cell, join_phrases, number, rate_cell, text_cell
 from taskgan.page.names import display_name, join_methods, name_cell
 from taskgan.report.load import Comparison
-from taskgan.report.study import VerificationStudy
+from taskgan.report.study import VerificationStudy, reader_title
 from taskgan.stats import mean_interval
 
 SCORES = {"suvr": "suvr_restored", "task": "task_probability", "judge": "judge_probability"}
@@ -90,9 +90,6 @@ def _reading_cell(before: pd.Series, after: pd.Series, reader: str, score: str, 
     )
 
 
-_READERS = {"task": "T (task network)", "judge": "Judge (independent network)"}
-
-
 def outputs_tables(comparison: Comparison) -> list[Table]:
     """A table with a row for each reader, output and method; none where the property is one number."""
     if comparison.kind in ("binary", "regression"):
@@ -108,7 +105,7 @@ def outputs_tables(comparison: Comparison) -> list[Table]:
     frame = frame.set_index(["case", "output"], drop=False)
     rows = [
         _row(reader, output, method, rows, _of(frame, reader, output, CLEAN))
-        for reader in _READERS
+        for reader in ("task", "judge")
         for output in frame["output"].drop_duplicates()
         for method in (CLEAN, INPUT, *comparison.methods)
         if len(rows := _of(frame, reader, output, method))
@@ -153,7 +150,7 @@ def _row(reader: str, output: str, method: str, rows: pd.DataFrame, clean: pd.Da
     off = 1 - rows["dice"] if masks else (rows["prediction"] - rows["target"]).abs()
     read = reader_metrics(rows, clean)
     return (
-        text_cell(_READERS[reader]),
+        text_cell(reader_title(reader)),
         text_cell(output),
         name_cell(method, tone="strong"),
         estimate_cell(mean_interval(off, list(rows["subject"])), 3),
@@ -180,7 +177,8 @@ def flip_sentences(comparison: Comparison, study: VerificationStudy | None) -> I
         yield "The readers give no single decision that could flip: see what they make of each part of the property."
         return
     if not readers:
-        yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
+        if not comparison.photos:  # which mostly have no property: the verdict's sentences say it once
+            yield "No reader was at hand, so that nothing can be said about whether the diagnosis is kept."
         return
     if comparison.references:
         before = flips_of(comparison, "input")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from taskgan.page.names import display_name
 from taskgan.page.pictures import draw_mapping
-from taskgan.page.style import blank_figure, method_style, save_figure
+from taskgan.page.style import blank_figure, method_style, save_figure, set_heading
 from taskgan.report.geometry import FLIPS, RANKS, RETRIEVAL, SHRINKAGE, SLOPE, MappingGeometry, MethodMapping
 from taskgan.report.load import Comparison
 from taskgan.stats import Interval
@@ -24,11 +24,12 @@ _PANELS = {
     RETRIEVAL: ("Retrieval", 1.0),
     FLIPS: ("Flips", 0.0),
 }
-_MAX_PANELS = 4  # mapping panels side by side
 
 
 def geometry_figure(comparison: Comparison, geometry: MappingGeometry, path: Path) -> Path | None:
-    """Draw the measures and, where evaluations hold features, one mapping of every method.
+    """Draw the measures and, where evaluations hold features, the mappings of input, baseline and focus method.
+
+    Those of all methods look alike: what tells them apart is measured above.
 
     Args:
         comparison: For the look of its methods.
@@ -42,18 +43,16 @@ def geometry_figure(comparison: Comparison, geometry: MappingGeometry, path: Pat
     if not panels:
         return None
     methods = [m for m in geometry.methods if geometry.measures[m]]
-    runs = [next(r for r in geometry.mapped_runs if r.method == m) for m in methods if geometry.mappings(m)]
-    columns = min(len(runs), _MAX_PANELS)
-    deep = -(-len(runs) // columns) if runs else 0
-    heights = [0.95 + 0.3 * len(methods), *([2.75 * deep] if runs else [])]
+    pictured = [m for m in methods if m in ("input", comparison.contrast_method, comparison.focus)]
+    runs = [next(r for r in geometry.mapped_runs if r.method == m) for m in pictured if geometry.mappings(m)]
+    heights = [0.95 + 0.3 * len(methods), *([2.75] if runs else [])]
     with blank_figure((10.4, sum(heights))) as figure:
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         top = parts[0].subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, name in zip(top, panels, strict=True):
             _measure_panel(axis, comparison, geometry, methods, name)
         if runs:
-            axes = parts[1].subplots(deep, columns, squeeze=False)
-            _mappings(list(axes.flat), comparison, runs)
+            _mappings(list(parts[1].subplots(1, len(runs), squeeze=False)[0]), comparison, runs)
         return save_figure(figure, path)
 
 
@@ -85,11 +84,9 @@ def _mappings(axes: list[Any], comparison: Comparison, runs: Sequence[MethodMapp
     for run in runs:
         directions = principal_directions(run.mapping.clean)
         projected.append((run.mapping.clean @ directions, run.mapping.restored @ directions))
-    for axis in axes[len(runs) :]:
-        axis.remove()
     methods = [both for run, both in zip(runs, projected, strict=True) if run.method != "input"]
     common = _square(methods)
-    for axis, run, (clean, restored) in zip(axes, runs, projected, strict=False):
+    for axis, run, (clean, restored) in zip(axes, runs, projected, strict=True):
         draw_mapping(axis, clean, restored, run.labels)
         # The input is so far from all clean images that its scale would leave nothing to see of the others.
         suffix = " (own scale)" if run.method == "input" else "" if run.seed is None else f" (seed {run.seed:g})"
@@ -97,7 +94,8 @@ def _mappings(axes: list[Any], comparison: Comparison, runs: Sequence[MethodMapp
         axis.set_xlim(*across)
         axis.set_ylim(*up)
         axis.set_aspect("equal")
-        axis.set_title(display_name(run.method) + suffix, color=method_style(run.method, comparison.methods)[0])
+        colour = method_style(run.method, comparison.methods)[0]
+        set_heading(axis, display_name(run.method) + suffix, 10.4 / len(runs), color=colour)
         axis.set_xlabel("Component 1")
     axes[0].set_ylabel("Component 2")
     axes[0].legend(loc="best", fontsize=7, handletextpad=0.1)

@@ -1,5 +1,6 @@
 """Figure 3: input, methods and truth of one case, with a detail and the errors, on common scales."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.page.names import display_name
 from taskgan.page.pictures import Array, axial_view, head_window
-from taskgan.page.style import axes_figure, save_figure
+from taskgan.page.style import axes_figure, save_figure, set_heading
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
 from taskgan.report.paired import by_case
@@ -28,6 +29,9 @@ _RULE_OF_PHOTOS = (
     "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus}. "
     "Detail: where {focus} and {baseline} differ most. Seed: the lowest."
 )
+
+
+INCHES = 1.75  # of a column
 
 
 @dataclass(frozen=True)
@@ -132,10 +136,13 @@ def load_panels(comparison: Comparison, case: str) -> Panels | None:
     try:
         volumes = {m: read_volume(path) for m, path in paths.items()}
         first = rows.iloc[0]
-        masks = {c: read_volume(Path(first[c])).data > 0.5 if first[c] else None for c in ("cortex", "reference")}
+        truth = volumes["clean"]
+        masks = {
+            c: read_volume(Path(first[c]), axes=truth.axes).data > 0.5 if first[c] else None
+            for c in ("cortex", "reference")
+        }
     except UserError:
         return None
-    truth = volumes["clean"]
     reference = masks["reference"]
     scale, unit = 1.0, "image units"
     if reference is not None and reference.any():
@@ -174,27 +181,69 @@ def case_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Pat
     errors = {m: image - truth for m, image in images.items() if m != "clean"}
     restored = np.stack([errors[m] for m in errors if m != "input"])
     worst = max(float(np.percentile(np.abs(restored), 99.8)), 1e-6)
-    tall = truth.shape[0] / truth.shape[1] * panels.aspect
-    ratios = {"height_ratios": (tall, panels.aspect, tall), "width_ratios": (*(1,) * len(images), 0.07)}
-    size = (1.75 * len(images) + 0.8, 1.75 * (2 * tall + panels.aspect) + 0.5)
-    with axes_figure(3, len(images) + 1, size, gridspec_kw=ratios) as (figure, axes):
-        for column, (method, image) in enumerate(images.items()):
-            grey = show_slice(axes[0][column], image, "gray_r", (0, top), panels.aspect)
-            axes[0][column].set_title(display_name(method))
-            draw_frame(axes[0][column], window)
-            show_slice(axes[1][column], image[window], "gray_r", (0, top), panels.aspect)
-            if method != "clean":
-                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), panels.aspect)
-        for row, name in enumerate(("Slice", "Detail", "Image − clean")):
-            beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
-            axes[row][0].text(-0.06, 0.5, name, ha="right", va="center", **beside)
+
+    def _show(axis: Any, image: Array) -> Any:
+        return show_slice(axis, image, "gray_r", (0, top), panels.aspect)
+
+    def _sides(axes: Any) -> None:
         for x, side in ((0.02, "R"), (0.98, "L")):
             place = {"transform": axes[0][0].transAxes, "fontsize": 8, "color": "#555555"}
             axes[0][0].text(x, 0.02, side, ha="left" if side == "R" else "right", **place)
-        axes[2][-2].axis("off")
-        axes[1][-1].axis("off")
-        figure.colorbar(grey, cax=axes[0][-1], label=panels.unit)
-        figure.colorbar(error, cax=axes[2][-1], label=f"error ({panels.unit})")
+
+    units = (panels.unit, f"error ({panels.unit})")
+    return column_figure(path, images, errors, window, _show, worst, aspect=panels.aspect, units=units, finish=_sides)
+
+
+def column_figure(
+    path: Path,
+    images: Mapping[str, Array],
+    errors: Mapping[str, Array],
+    window: tuple[slice, slice],
+    show: Callable[[Any, Array], Any],
+    worst: float,
+    *,
+    titles: Sequence[str] = ("Slice", "Detail", "Image − clean"),
+    aspect: float = 1.0,
+    units: tuple[str, str] = ("", ""),
+    finish: Callable[[Any], None] = lambda axes: None,
+) -> Path:
+    """A column a kind of image: the whole, a detail, the error.
+
+    Args:
+        path: The PNG.
+        images: (H, W), or (H, W, 3) of colours, by method.
+        errors: Image − clean (H, W) by method; those of the clean image are none.
+        window: The detail.
+        show: Draws an image and gives what a colour bar needs, or None for no bar.
+        worst: End of the errors' scale.
+        titles: Of the rows; a fourth one is for ``finish``.
+        aspect: Height over width of a voxel.
+        units: What the two colour bars measure.
+        finish: Draws what else there is.
+    """
+    height, width = next(iter(errors.values())).shape
+    tall = height / width * aspect
+    heights = (tall, aspect, tall, *[1.0] * (len(titles) - 3))
+    ratios = {"height_ratios": heights, "width_ratios": (*(1,) * len(images), 0.07)}
+    size = (INCHES * len(images) + 0.8, INCHES * sum(heights) + 0.5)
+    with axes_figure(len(heights), len(images) + 1, size, gridspec_kw=ratios) as (figure, axes):
+        for column, (method, image) in enumerate(images.items()):
+            grey = show(axes[0][column], image)
+            set_heading(axes[0][column], display_name(method), INCHES)
+            draw_frame(axes[0][column], window)
+            show(axes[1][column], image[window])
+            axes[2][column].set_axis_off()
+            if method in errors:
+                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), aspect)
+        for row, title in zip(axes, titles, strict=True):
+            beside = {"transform": row[0].transAxes, "rotation": 90, "fontweight": "bold"}
+            row[0].text(-0.06, 0.5, title, ha="right", va="center", **beside)
+            row[-1].set_axis_off()
+        for row, artist, unit in ((axes[0], grey, units[0]), (axes[2], error, units[1])):
+            if artist is not None:
+                row[-1].set_axis_on()
+                figure.colorbar(artist, cax=row[-1], label=unit)
+        finish(axes)
         return save_figure(figure, path)
 
 

@@ -19,6 +19,7 @@ from taskgan.page.names import NAMES, display_name
 from taskgan.report import paper
 from taskgan.report.metrics import METRICS, Inference
 
+_FACES = "faces"  # what prepare lfw calls its cohorts; earlier evaluations do not say
 _IMAGES = ("degraded", "clean", "restored", "cortex", "reference", "brain", "lesions")
 
 
@@ -120,10 +121,11 @@ class Comparison:
 
     @property
     def experiment(self) -> str:
-        """The experiment of the paper that figures are set beside: of photos only that on faces can be meant."""
+        """The experiment of the paper that figures are set beside: of photos only faces of LFW can be meant."""
         if not self.photos:
             return paper.PET
-        return paper.LFW if self.kind == "embedding" else paper.NONE
+        faces = self.kind == "embedding" and self.evaluations[0].record.get("cohort_kind", _FACES) == _FACES
+        return paper.LFW if faces else paper.NONE
 
     @property
     def suvr_cut(self) -> float:

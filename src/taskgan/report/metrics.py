@@ -60,6 +60,7 @@ def with_kind_phrase(metric: Metric, kind: str) -> Metric:
 PSNR = Metric("psnr", "PSNR (dB)", 2, 1, "PSNR", " dB")
 SSIM = Metric("ssim", "SSIM", 3, 1, "SSIM")
 RELATIVE = Metric("rmse_relative", "Relative RMSE", 3, -1, "relative RMSE")
+PSNR_COLOUR = Metric("psnr_colour", "PSNR, colour (dB)", 2, 1, "PSNR over red, green and blue", " dB")
 PSNR_HEAD = Metric("psnr_head", "PSNR, head (dB)", 2, 1, "PSNR inside the head", " dB")
 SSIM_HEAD = Metric("ssim_head", "SSIM, head", 3, 1, "SSIM inside the head")
 RELATIVE_HEAD = Metric("rmse_relative_head", "Relative RMSE, head", 3, -1, "relative RMSE inside the head")
@@ -87,7 +88,7 @@ RIM = _error_of("rim", "rim", 3, "the error of the rim at CSF")
 GRID = _error_of("checkerboard", "grid", 4, "the grid artefacts")
 BACK = Metric("back_projection", "Back-projection", 4, -1, "the back-projection error")
 
-QUALITY = (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
+QUALITY = (PSNR, SSIM, RELATIVE, PSNR_COLOUR, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
 READINGS = (TASK, JUDGE, SUVR)
 OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID, BACK)
 AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}

@@ -39,16 +39,21 @@ def write_page(
         rule: How the cases of Figure 3 were picked.
     """
     headings, readers = _readers(comparison)
+    shown = {table.name: table for table in tables}
     page = render_template(
         "taskgan.report",
         "report.html",
         title=" · ".join(display_name(m) for m in comparison.methods),
         verdict=verdict,
-        tables={table.name: table for table in tables},
+        tables=shown,
         cases=cases,
         charts={chart.path.stem: chart for chart in charts},
         rule=rule,
-        heading=f"Is the {_kept_quantity(comparison, tables)} kept?",
+        heading=_heading(comparison, shown),
+        reading=not comparison.photos
+        or any(shown[name].rows for name in ("table3-readers", "flips"))
+        or "outputs" in shown,
+        mapping=not comparison.photos or bool(shown["geometry"].rows),
         photos=comparison.photos,
         condition=comparison.condition if comparison.conditions else "",
         condition_tables=NAMES,
@@ -62,10 +67,12 @@ def write_page(
     return path
 
 
-def _kept_quantity(comparison: Comparison, tables: list[Table]) -> str:
-    if any(table.name == "verification" for table in tables):
-        return "person"
-    return "diagnosis" if comparison.kind == "binary" and not comparison.photos else "property"
+def _heading(comparison: Comparison, tables: Mapping[str, Table]) -> str:
+    if "verification" in tables:
+        return "Is the person kept?"
+    if comparison.photos and not tables["table3-readers"].rows and "outputs" not in tables:
+        return "How good are the photos?"
+    return f"Is the {'diagnosis' if comparison.kind == 'binary' and not comparison.photos else 'property'} kept?"
 
 
 def _provenance(record: dict[str, Any]) -> dict[str, str]:

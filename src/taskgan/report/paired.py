@@ -1,14 +1,16 @@
 """Paired comparison of methods on the cases that they share, by subject."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from taskgan.evaluate.summary import finite_values
+from taskgan.page.cells import Cell, difference_cell, number
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import ALPHA, Metric
+from taskgan.report.metrics import ALPHA, Inference, Metric
 from taskgan.stats import (
     Difference,
     Equivalence,
@@ -168,36 +170,56 @@ def compare_methods(
         seeds: Whether to work out the interval over subjects and seeds too.
     """
     names = [m for m in comparison.methods if m != baseline]
-    estimates = [method_difference(comparison, metric, name, baseline) for name in names]
-    how = comparison.inference.correction
-    margin = comparison.inference.margins.get(metric.name)
-    tests = [equivalence(d, margin) if margin is not None else None for d in estimates]
-    nothing = [float("nan")] * len(names)
-    equivalent = adjusted_p_values([t.p for t in tests if t], how) or nothing
-    noninferior = adjusted_p_values([t.p_noninferior(metric.better) for t in tests if t], how) or nothing
-    ps = adjusted_p_values([d.p for d in estimates], how)
+    differences = {name: method_difference(comparison, metric, name, baseline) for name in names}
+    crossed: dict[str, tuple[int, Interval, Interval]] = {}
+    for name in names if seeds and not metric.scores else ():
+        table = seed_differences(comparison, metric, name, baseline)
+        values = table.to_numpy(dtype=float)
+        narrower = crossed_interval(values, level=1 - 2 * ALPHA)
+        crossed[name] = table.shape[1], crossed_interval(values), narrower
+    return family(comparison.inference, metric, metric.name, baseline, differences, crossed)
+
+
+def family(
+    inference: Inference,
+    metric: Metric,
+    margin_name: str,
+    baseline: str,
+    differences: Mapping[str, Difference],
+    crossed: Mapping[str, tuple[int, Interval, Interval]],
+) -> dict[str, MetricComparison]:
+    """The tests of several methods against one baseline, their p-values corrected together.
+
+    Args:
+        inference: How to correct, and the margins.
+        metric: The measure.
+        margin_name: Of its margin.
+        baseline: What the methods are set against.
+        differences: By method.
+        crossed: Seeds, and the two intervals with other seeds in mind, where they are known.
+    """
+    how, margin = inference.correction, inference.margins.get(margin_name)
+    ps = adjusted_p_values([one.p for one in differences.values()], how)
+    tests = [equivalence(one, margin) for one in differences.values()] if margin is not None else []
+    unknown = [math.nan] * len(differences)
+    equivalent = adjusted_p_values([test.p for test in tests], how) or unknown
+    noninferior = adjusted_p_values([test.p_noninferior(metric.better) for test in tests], how) or unknown
     compared = {}
-    for i, name in enumerate(names):
-        count, crossed, narrower = 0, UNKNOWN, UNKNOWN
-        if seeds and not metric.scores:
-            table = seed_differences(comparison, metric, name, baseline)
-            values = table.to_numpy(dtype=float)
-            count, crossed = table.shape[1], crossed_interval(values)
-            narrower = crossed_interval(values, level=1 - 2 * ALPHA)
+    for k, (name, one) in enumerate(differences.items()):
+        count, wide, narrow = crossed.get(name, (0, UNKNOWN, UNKNOWN))
+        test = tests[k] if tests else None
         compared[name] = MetricComparison(
-            metric,
-            name,
-            baseline,
-            difference=estimates[i],
-            p=ps[i],
-            seeds=count,
-            crossed=crossed,
-            equivalence=tests[i],
-            p_equivalent=equivalent[i],
-            p_noninferior=noninferior[i],
-            crossed_equivalence=narrower,
+            metric, name, baseline, one, ps[k], count, wide, test, equivalent[k], noninferior[k], narrow
         )
     return compared
+
+
+def metric_cell(compared: MetricComparison, paper: float | None = None) -> Cell:
+    """A paired difference as tables show it: marked where it is claimed, the paper's in italics beside it."""
+    metric = compared.metric
+    claimed = compared.verdict != "none"
+    cell = difference_cell(compared.interval, metric.digits, better=metric.better, significant=claimed)
+    return cell if paper is None else replace(cell, aside=f"paper {number(paper, metric.digits, sign=True)}")
 
 
 @dataclass(frozen=True)

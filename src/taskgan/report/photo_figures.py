@@ -13,8 +13,8 @@ from taskgan.images.photos import LUMINANCE, is_photo_name, read_photo
 from taskgan.images.volumes import read_volume
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
-from taskgan.page.style import axes_figure, save_figure
-from taskgan.report.images import SelectedCase, choose_detail, draw_frame, psnr_differences, show_slice
+from taskgan.page.style import axes_figure, save_figure, set_heading
+from taskgan.report.images import SelectedCase, choose_detail, column_figure, psnr_differences
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
 from taskgan.report.paired import by_case, by_seed
@@ -59,9 +59,6 @@ def show_photo(axis: Any, picture: Array) -> None:
     axis.set_axis_off()
 
 
-_INCHES = 1.75  # of a picture
-
-
 def photo_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Path | None:
     """Draw one case: the whole photo, a detail, the error of its luminance; None where its images are gone.
 
@@ -80,25 +77,8 @@ def photo_figure(comparison: Comparison, chosen: SelectedCase, path: Path) -> Pa
     errors = {method: picture - truth for method, picture in plain.items() if method != "clean"}
     restored = np.stack([error for method, error in errors.items() if method != "input"])
     worst = max(float(np.percentile(np.abs(restored), 99.5)), 1e-6)
-    tall = truth.shape[0] / truth.shape[1]
-    ratios = {"height_ratios": (tall, 1.0, tall), "width_ratios": (*(1,) * len(pictures), 0.07)}
-    size = (_INCHES * len(pictures) + 0.8, _INCHES * (2 * tall + 1.0) + 0.5)
-    with axes_figure(3, len(pictures) + 1, size, gridspec_kw=ratios) as (figure, axes):
-        for column, (method, picture) in enumerate(pictures.items()):
-            show_photo(axes[0][column], picture)
-            axes[0][column].set_title(display_name(method))
-            draw_frame(axes[0][column], window)
-            show_photo(axes[1][column], picture[window])
-            axes[2][column].set_axis_off()
-            if method != "clean":
-                error = show_slice(axes[2][column], errors[method], "RdBu_r", (-worst, worst), 1.0)
-        for row, name in enumerate(("Photo", "Detail", "Image − clean")):
-            beside = {"transform": axes[row][0].transAxes, "rotation": 90, "fontweight": "bold"}
-            axes[row][0].text(-0.06, 0.5, name, ha="right", va="center", **beside)
-        for row in (0, 1):
-            axes[row][-1].set_axis_off()
-        figure.colorbar(error, cax=axes[2][-1], label="error (white is 1)")
-        return save_figure(figure, path)
+    titles, units = ("Photo", "Detail", "Image − clean"), ("", "error (white is 1)")
+    return column_figure(path, pictures, errors, window, show_photo, worst, titles=titles, units=units)
 
 
 ROWS = 7
@@ -151,7 +131,7 @@ def photo_grid(comparison: Comparison, path: Path) -> Path | None:
             beside = {"transform": line[0].transAxes, "rotation": 90, "fontsize": 8}
             line[0].text(-0.04, 0.5, gap, ha="right", va="center", **beside)
         for axis, method in zip(axes[0], methods, strict=True):
-            axis.set_title(display_name(method), fontsize=9)
+            set_heading(axis, display_name(method), inch, 9)
         return save_figure(figure, path)
 
 

@@ -78,8 +78,8 @@ def compare(
         geometry_table(comparison, mapped),
         geometry_paired(comparison, mapped),
     ]
-    files = [write_table(table, out / "tables") for table in tables]
     statements = report_verdict(comparison, faces)
+    files = [write_table(table, out / "tables") for table in (*tables, statements.badges)]
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
     picked = condition_rule(comparison) if comparison.conditions else selection_rule(comparison)
     charts = [*_charts(comparison, mapped, out / "figures"), *_face_figures(comparison, faces, out / "figures")]
@@ -87,13 +87,14 @@ def compare(
     record = {
         "compared": statements.compared,
         "headline": statements.headline,
+        "sentences": list(statements.sentences),
         "findings": list(statements.findings),
         "warnings": list(statements.warnings),
         "versions": versions(),
         "request": request,
     }
     commit(out / RECORD, record, [*files, *(picture.path for picture in (*cases, *charts)), page])
-    _print_summary(tables[0], statements.findings)
+    _print_summary(tables[0], statements.sentences)
     say(f"report: {page}")
     return page
 
@@ -160,7 +161,8 @@ def _charts(comparison: Comparison, mapped: MappingGeometry, folder: Path) -> li
             geometry_figure(comparison, mapped, folder / "geometry.png"),
             "The mapping",
             "Above: every measure with its 95 % interval by subject; the line is a mapping that changes nothing. "
-            "Below: where a run takes its test images, in the first two principal components of the clean images’ "
+            "Below: where a run of baseline and focus method, and the degradation, take the test images, in "
+            "the first two principal components of the clean images’ "
             "features; lines go from the clean image (hollow) to the image itself (filled).",
         ),
         (
@@ -203,7 +205,7 @@ def _face_figures(comparison: Comparison, study: VerificationStudy | None, folde
     return pictures
 
 
-def _print_summary(table: Table, findings: Sequence[str]) -> None:
+def _print_summary(table: Table, sentences: Sequence[str]) -> None:
     keys = ("method", "psnr", "ssim", "rmse_relative")
     places = [i for i, column in enumerate(table.columns) if column.key in keys]
     lines = [[table.columns[i].heading for i in places]]
@@ -212,5 +214,5 @@ def _print_summary(table: Table, findings: Sequence[str]) -> None:
     widths = [max(len(line[k]) for line in lines) for k in range(len(places))]
     for line in lines:
         say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-    for finding in findings:
-        say(finding)
+    for sentence in sentences:
+        say(sentence)

@@ -21,15 +21,16 @@ from taskgan.page.cells import interval_text, join_phrases, number
 from taskgan.page.names import display_name, join_methods
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, VERIFICATION, Metric
-from taskgan.report.paired import UNKNOWN, MetricComparison
+from taskgan.report.paired import UNKNOWN, MetricComparison, family
 from taskgan.report.verified import BOTH, PROBE, PROTOCOLS, Floats, VerificationData, read_verification_data
-from taskgan.stats import LEVEL, Difference, Interval, adjusted_p_values, equivalence
+from taskgan.stats import LEVEL, Difference, Interval
 from taskgan.stats.bootstrap import FEWEST_SEEDS
 
 TASK = "task"
 _TITLES = {
     TASK: "T (task network)",
     "judge": "Judge (independent network)",
+    "suvr": "SUVR against its cut",
     "lbp": "Local binary patterns (told no identity)",
     "eigenfaces": "Eigenfaces (told no identity)",
 }
@@ -191,30 +192,13 @@ def _changes(
     differences = {
         m: verification_difference(verified.distances[reader, m, protocol], theirs, verified.pairs) for m in methods
     }
-    how, margin = comparison.inference.correction, comparison.inference.margins.get(VERIFICATION)
-    tests = [equivalence(one.auc_by_person, margin) for one in differences.values()] if margin is not None else []
-    unknown = [float("nan")] * len(differences)
-    ps = adjusted_p_values([one.auc_by_person.p for one in differences.values()], how)
-    equivalent = adjusted_p_values([test.p for test in tests], how) or unknown
-    noninferior = adjusted_p_values([test.p_noninferior(+1) for test in tests], how) or unknown
-    changes = {}
-    for k, (method, one) in enumerate(differences.items()):
-        count, crossed, narrower = _with_other_seeds(verified, reader, protocol, method, baseline, one.auc_by_person)
-        compared = MetricComparison(
-            auc_metric(reader),
-            method,
-            baseline,
-            difference=one.auc_by_person,
-            p=ps[k],
-            seeds=count,
-            crossed=crossed,
-            equivalence=tests[k] if tests else None,
-            p_equivalent=equivalent[k],
-            p_noninferior=noninferior[k],
-            crossed_equivalence=narrower,
-        )
-        changes[method] = ReaderDifference(compared, one.auc, one.equal_error_rate)
-    return changes
+    by_person = {method: one.auc_by_person for method, one in differences.items()}
+    crossed = {
+        method: _with_other_seeds(verified, reader, protocol, method, baseline, one)
+        for method, one in by_person.items()
+    }
+    compared = family(comparison.inference, auc_metric(reader), VERIFICATION, baseline, by_person, crossed)
+    return {m: ReaderDifference(compared[m], one.auc, one.equal_error_rate) for m, one in differences.items()}
 
 
 def _with_other_seeds(

@@ -9,9 +9,7 @@ from taskgan.page.cells import (
     Cell,
     Column,
     Table,
-    difference_cell,
     estimate_cell,
-    number,
     number_cell,
     rate_cell,
     text_cell,
@@ -23,14 +21,20 @@ from taskgan.report.comparisons import comparisons_table, p_text
 from taskgan.report.condition_tables import condition_tables
 from taskgan.report.flips import flips_cell, outputs_tables
 from taskgan.report.load import Comparison
-from taskgan.report.metrics import ALPHA, AUCS, BACK, QUALITY, READINGS, Metric, with_reader_error
-from taskgan.report.paired import MetricComparison, compare_methods, deciding_readers, discordance, mean_auc
-from taskgan.report.study import VerificationStudy
+from taskgan.report.metrics import ALPHA, AUCS, BACK, PSNR_COLOUR, QUALITY, READINGS, Metric, with_reader_error
+from taskgan.report.paired import (
+    MetricComparison,
+    compare_methods,
+    deciding_readers,
+    discordance,
+    mean_auc,
+    metric_cell,
+)
+from taskgan.report.study import VerificationStudy, reader_title
 from taskgan.report.study_tables import study_tables
 from taskgan.report.suvr_table import suvr_table
-from taskgan.stats import Interval, exact_rate, mean_interval
+from taskgan.stats import Interval, exact_rate
 
-READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
 IMAGES = Column("method", "Images", "What was measured: the degraded input or a method's restorations.")
 
 
@@ -95,8 +99,15 @@ def quality_table(comparison: Comparison, suffix: str) -> Table:
     if suffix or comparison.conditions or comparison.experiment == paper.NONE:
         columns = columns[:-1]
         rows = [row[:-1] for row in rows]
+    for metric, meaning in _OF_PHOTOS if not suffix else ():
+        if comparison.frame[metric.column].notna().any():
+            columns, rows = _with_column(comparison, columns, rows, metric, meaning)
     if not suffix and comparison.frame[BACK.column].notna().any():
-        columns, rows = _with_back_projection(comparison, columns, rows)
+        clean = [name_cell("clean", tone="muted"), *[Cell("–", tone="muted")] * (len(columns) - 1)]
+        clean[[column.key for column in columns].index(BACK.key)] = replace(
+            _mean(comparison, "clean", BACK), tone="muted"
+        )
+        rows.append(tuple(clean))
     if suffix:
         columns = tuple(Column(c.key, c.heading) for c in columns)
     return Table(
@@ -126,32 +137,29 @@ def _quality_columns(photos: bool) -> tuple[Column, ...]:
     )
 
 
-def _with_back_projection(
-    comparison: Comparison, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
-) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
-    """The column before the paper's, and a row for clean images: what rounding leaves of their own."""
-    added = Column(
-        BACK.key,
-        BACK.heading,
+_OF_PHOTOS = (
+    (PSNR_COLOUR, "Of red, green and blue together; every other measure sees luminance. Higher is better."),
+    (
+        BACK,
         "RMSE between the image, degraded again, and the low-resolution image, as a share of the range. What clean "
         "images have of it is rounding (and noise): less cannot be asked for.",
-    )
+    ),
+)
+
+
+def _with_column(
+    comparison: Comparison, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], metric: Metric, meaning: str
+) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
+    """A further measure before the paper's column."""
     place = next((i for i, column in enumerate(columns) if column.key == "paper"), len(columns))
-    methods = [m for m in (*comparison.references, *comparison.methods) if _measured(comparison, m)]
-    cells = [_mean(comparison, method) for method in methods]
+    methods = [m for m in (*comparison.references, *comparison.methods) if comparison.rows(m)["rmse"].notna().any()]
+    cells = [_mean(comparison, method, metric) for method in methods]
     wider = [(*row[:place], cell, *row[place:]) for row, cell in zip(rows, cells, strict=True)]
-    clean: list[Cell] = [name_cell("clean", tone="muted"), *[Cell("–", tone="muted")] * (len(columns) - 1)]
-    clean.insert(place, replace(_mean(comparison, "clean"), tone="muted"))
-    return (*columns[:place], added, *columns[place:]), [*wider, tuple(clean)]
+    return (*columns[:place], Column(metric.key, metric.heading, meaning), *columns[place:]), wider
 
 
-def _measured(comparison: Comparison, method: str) -> bool:
-    return bool(comparison.rows(method)["rmse"].notna().any())
-
-
-def _mean(comparison: Comparison, method: str) -> Cell:
-    rows = comparison.rows(method)
-    return estimate_cell(mean_interval(summary.finite_values(rows[BACK.column]), list(rows["subject"])), BACK.digits)
+def _mean(comparison: Comparison, method: str, metric: Metric) -> Cell:
+    return estimate_cell(summary.mean_of(comparison.rows(method), metric.column), metric.digits)
 
 
 def _digits(value: float) -> int:
@@ -168,14 +176,8 @@ def _paper_level(method: str, experiment: str) -> Cell:
 
 def _difference(compared: MetricComparison, experiment: str = paper.NONE) -> Cell:
     """Paired difference of a method to a baseline, that of an experiment of the paper beside it."""
-    metric = compared.metric
-    cell = difference_cell(
-        compared.interval, metric.digits, better=metric.better, significant=compared.verdict != "none"
-    )
-    paper_value = paper.difference(metric.key, compared.method, compared.baseline, experiment)
-    return (
-        cell if paper_value is None else replace(cell, aside=f"paper {number(paper_value, metric.digits, sign=True)}")
-    )
+    beside = paper.difference(compared.metric.key, compared.method, compared.baseline, experiment)
+    return metric_cell(compared, beside)
 
 
 def _beside(comparison: Comparison) -> str:
@@ -258,7 +260,7 @@ def readers_table(comparison: Comparison) -> Table:
         Column("paper", "Paper", "Slice MAE of the paper's T; it made no volume error."),
     )
     rows: list[tuple[Cell, ...]] = []
-    for reader, name in READERS.items():
+    for reader in ("task", "judge", "suvr"):
         for method in ("clean", *comparison.references, *comparison.methods):
             reading = summary.reader_summary(comparison.rows(method), clean, reader)
             if not reading.decisions and math.isnan(reading.mae.estimate):
@@ -267,7 +269,7 @@ def readers_table(comparison: Comparison) -> Table:
             paper_mae = paper.TASK_MAE.get(method) if reader == "task" and of_pet else None
             rows.append(
                 (
-                    text_cell(name),
+                    text_cell(reader_title(reader)),
                     name_cell(method, tone="strong"),
                     estimate_cell(reading.mae, 3),
                     rate_cell(reading.error, reading.wrong, reading.decisions) if reading.decisions else Cell("–"),

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from taskgan.evaluate.summary import finite_values, reader_summary, suvr_agreement
-from taskgan.page.cells import interval_text, join_phrases, number
+from taskgan.page.cells import Table, interval_text, join_phrases, number
 from taskgan.page.names import display_name, join_methods
+from taskgan.report.badges import badge_table, basis_sentence, by_verdict, reading_sentence, sides_text
 from taskgan.report.comparisons import POWERS, equivalence_word, p_text, subjects_needed
 from taskgan.report.condition_tables import condition_findings
 from taskgan.report.flips import flip_sentences
@@ -22,19 +23,26 @@ from taskgan.stats import FEWEST
 
 @dataclass(frozen=True)
 class ReportVerdict:
-    """What stands at the top of the page: one paragraph each.
+    """What stands at the top of the page.
 
     Attributes:
         compared: What was compared, on whom.
-        headline: The focus method against the baseline, in one sentence.
+        sentences: The focus method against the baseline; what its images mean; what both rest on.
+        badges: Better, worse or not shown, of every method and measure.
         findings: A sentence per method, and on flips.
         warnings: What weakens the findings.
     """
 
     compared: str
-    headline: str
+    sentences: tuple[str, str, str]
+    badges: Table
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        """The first sentence."""
+        return self.sentences[0]
 
 
 def report_verdict(comparison: Comparison, study: VerificationStudy | None = None) -> ReportVerdict:
@@ -58,7 +66,13 @@ def report_verdict(comparison: Comparison, study: VerificationStudy | None = Non
     ]
     headline = _headline(comparison, against, study)
     warnings = (*_warnings(comparison, study), *study_warnings(comparison, study))
-    return ReportVerdict(_scope(comparison), headline, tuple(findings), warnings)
+    to_input = _against_all(comparison, "input", study) if comparison.references else {}
+    meaning = reading_sentence(comparison, to_input.get(comparison.focus, ()))
+    every = {(method, comparison.baseline): compared for method, compared in against.items()}
+    every |= {(method, "input"): compared for method, compared in to_input.items()}
+    badges = badge_table(every, comparison.reader_error[0])
+    sentences = (headline, meaning, basis_sentence(comparison, len(warnings)))
+    return ReportVerdict(_scope(comparison), sentences, badges, tuple(findings), warnings)
 
 
 def _against_all(
@@ -75,15 +89,6 @@ def _against_all(
     }
 
 
-def _by_verdict(compared: Iterable[MetricComparison]) -> dict[str, list[MetricComparison]]:
-    """Measures of one method by what interval and corrected p say: ``better``, ``worse`` or ``none``."""
-    groups: dict[str, list[MetricComparison]] = {"better": [], "worse": [], "none": []}
-    for one in compared:
-        if not math.isnan(one.interval.estimate):
-            groups[one.verdict].append(one)
-    return groups
-
-
 def _headline(
     comparison: Comparison, against: dict[str, list[MetricComparison]], study: VerificationStudy | None
 ) -> str:
@@ -93,33 +98,23 @@ def _headline(
         return f"{display_name(method)} alone: there is nothing to compare it with."
     if method not in against:  # a single method that is its own baseline
         against = _against_all(comparison, baseline, study)
-    groups = _by_verdict(against[method])
-    parts = [
-        f"{word} in {join_phrases(c.metric.phrase for c in groups[word])}"
-        for word in ("better", "worse")
-        if groups[word]
-    ]
+    groups = by_verdict(against[method])
     if not any(groups.values()):
         return (
             f"{display_name(method)} and {display_name(baseline)} have no image in common: there is "
             "nothing to compare."
         )
-    if not parts and all(math.isnan(c.interval.low) for c in groups["none"]):
+    claimed = [*groups["better"], *groups["worse"]]
+    if not claimed and all(math.isnan(c.interval.low) for c in groups["none"]):
         return (
             f"Too few subjects to tell {display_name(method)} from {display_name(baseline)}: no measure "
             "has an interval."
         )
-    if not parts:
-        return f"No difference between {display_name(method)} and {display_name(baseline)} is shown in any measure."
-    rest = (
-        f"; no difference shown in {join_phrases(c.metric.phrase for c in groups['none'])}" if groups["none"] else ""
-    )
-    claimed = [*groups["better"], *groups["worse"]]
     unsure = [c.metric.phrase for c in claimed if _needs_these_seeds(c)]
-    caveat = f" With another training run in mind not shown: {join_phrases(unsure)}." if unsure else ""
-    if all(math.isnan(c.crossed.low) for c in claimed):
-        caveat = " Said of these training runs: too few seeds to speak of others."
-    return f"{display_name(method)} against {display_name(baseline)}: {', '.join(parts)}{rest}.{caveat}"
+    caveat = f" (With another training run in mind not shown: {join_phrases(unsure)}.)" if unsure else ""
+    if claimed and all(math.isnan(c.crossed.low) for c in claimed):
+        caveat = " (Said of these training runs: too few seeds to speak of others.)"
+    return f"{sides_text(method, baseline, groups)}.{caveat}"
 
 
 def _needs_these_seeds(one: MetricComparison) -> bool:
@@ -169,7 +164,7 @@ def _mark(one: MetricComparison) -> str:
 
 
 def _against(comparison: Comparison, method: str, compared: list[MetricComparison]) -> str:
-    groups = _by_verdict(compared)
+    groups = by_verdict(compared)
     if not any(groups.values()):
         return (
             f"{display_name(method)} against {display_name(comparison.baseline)}: no image in common, "

@@ -8,7 +8,7 @@ from pathlib import Path
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.core.console import say
-from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.errors import LeftOut, Problems, UserError
 from taskgan.images.dicom.series import list_series
 from taskgan.images.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.images.volumes import (
@@ -98,8 +98,8 @@ def name_unread(unread: Mapping[Path, str], unfit: Collection[Path], jobs: Seque
     """
     problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and unread.keys() <= set(unfit):
-        for problem in problems:
-            say(f"warning: {problem}; it is left out")
+        if problems:
+            say(f"warning: {len(unread)} of {len(jobs)} images are left out, which are named at the end")
     elif len(problems) == 1:
         raise UserError(problems[0])
     elif problems:
@@ -110,11 +110,10 @@ def refuse_left_out(left_out: Mapping[Path, str], jobs: Sequence[Job]) -> None:
     """End a batch whose other images are written.
 
     Raises:
-        Failed: If images were left out.
+        LeftOut: If images were.
     """
     if left_out:
-        reasons = "; ".join(dict.fromkeys(left_out.values()))
-        raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {reasons}")
+        raise LeftOut(f"{len(left_out)} of {len(jobs)} images are left out", list(dict.fromkeys(left_out.values())))
 
 
 def find_jobs(

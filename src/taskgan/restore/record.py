@@ -56,15 +56,18 @@ class RestoreSettings:
         precision: As asked for.
         samples: Draws of z; 0 is none.
         seed: Of the draws.
+        enlarge: How many times more pixels photos get first.
     """
 
     precision: str
     samples: int
     seed: int
+    enlarge: float = 1
 
     def as_values(self) -> dict[str, Any]:
         """Plain values; the seed only where it matters."""
         values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
+        values |= {"enlarge": self.enlarge} if self.enlarge > 1 else {}
         return values | ({"sample_seed": self.seed} if self.samples else {})
 
 

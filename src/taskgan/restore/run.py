@@ -1,7 +1,9 @@
 """``taskgan restore``: files in, files out, on the same grid, in the same units."""
 
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
+from taskgan.degrade.degradation import Degradation, enlarged
 from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import (
     Photo,
@@ -26,7 +29,7 @@ from taskgan.images.photos import (
     with_luminance,
     write_photo,
 )
-from taskgan.images.statistics import image_statistics
+from taskgan.images.statistics import image_statistics, photo_statistics
 from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
@@ -49,6 +52,8 @@ from taskgan.restore.search import is_bids
 from taskgan.restore.series import source_series, suv_sentence, write_restored_series
 
 _RESOLUTION = 1.5  # times the sizes that a model saw
+_MOST_ENLARGED = 64
+_CONTRADICTS = 0.02  # of the range, by root mean square: five levels of 255
 
 
 def check_output_format(job: Job) -> None:
@@ -61,25 +66,29 @@ def check_output_format(job: Job) -> None:
         check_format(job.target, read_photo(job.pair.degraded))
 
 
-def write_restored(job: Job, luminance: Array) -> dict[str, Any]:
-    """Write a restored photo with the input's colour differences, transparency, bits, colour profile and EXIF.
+def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]:
+    """Write a restored photo with the input's transparency, bits, colour profile and EXIF.
 
     Args:
         job: Which photo, and where to.
-        luminance: (X, Y, 1) as the model gives it.
+        image: (X, Y, 1), luminance, beside which the input's colour differences stay, or colours (X, Y, 3).
+        enlarge: How many times as many pixels it has along each axis as the photo.
 
     Returns:
         What its sidecar says of it.
     """
     photo = read_photo(job.pair.degraded)
-    write_photo(job.target, with_luminance(photo, luminance[:, :, 0]))
-    return {"Bits": photo.bits, "Restored": _photo_kind(photo)}
-
-
-def _photo_kind(photo: Photo) -> str:
-    if photo.pixels.shape[2] == 1:
-        return "grey values"
-    return "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
+    if enlarge > 1:
+        alpha = None if photo.alpha is None else enlarged(photo.alpha[:, :, None], enlarge)[:, :, 0]
+        photo = replace(photo, pixels=enlarged(photo.pixels, enlarge), alpha=alpha)
+    in_colour, grey = image.shape[2] == 3, photo.pixels.shape[2] == 1
+    restored = Photo(image).luminance
+    write_photo(
+        job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored)
+    )
+    kept = "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
+    what = "grey values" if grey else "red, green and blue" if in_colour else kept
+    return {"Bits": photo.bits, "Restored": what}
 
 
 def restore(
@@ -98,6 +107,7 @@ def restore(
     threads: int = 0,
     suv: bool = False,
     pdf: bool = False,
+    enlarge: float | str = 1,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -126,6 +136,8 @@ def restore(
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
         pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``.
+        enlarge: Give photos so many times more pixels along each axis first; ``auto``: as many as the training inputs
+            had fewer, by the model card.
         suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
@@ -135,8 +147,8 @@ def restore(
     Raises:
         UserError: If the model, an argument or the output does not allow it, or another process writes there.
         Problems: If images cannot be restored: all of them, and nothing is written.
-        Failed: If the model holds NaN, or if images, or those of which it makes NaN, were left out; the others are
-            written.
+        Failed: If the model holds NaN.
+        LeftOut: If images, or those of which it makes NaN, were left out; the others are written.
     """
     out = Path(out)
     places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -159,8 +171,9 @@ def restore(
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
+    settings = RestoreSettings(precision, samples, seed, _enlargement(enlarge, card, jobs))
     with locked(out, "the restored images", beside=is_image_name(out)):
-        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        _restore_jobs(restorer, jobs, out, settings, overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
         pages = {job.case: write_page(job) for job in jobs if pdf}
@@ -173,6 +186,27 @@ def restore(
     return out
 
 
+def _enlargement(enlarge: float | str, card: ModelCard, jobs: Sequence[Job]) -> float:
+    """How many times as many pixels photos get.
+
+    Raises:
+        UserError: If the number is out of range, the card does not know it, or an image is no photo.
+    """
+    try:
+        factor = card.seen.factor if enlarge == "auto" else float(enlarge)
+    except ValueError:
+        factor = math.nan
+    if enlarge == "auto" and factor == 1:
+        raise UserError(
+            f"the card of {card.name} does not say by how much its inputs were reduced; expected a number"
+        )
+    if not 1 <= factor <= _MOST_ENLARGED:
+        raise UserError(f"--enlarge is {enlarge}, expected 1 to {_MOST_ENLARGED} or auto")
+    if factor > 1 and (other := next((job.pair.degraded for job in jobs if not job.is_photo), None)):
+        raise UserError(f"{other} is no photo: --enlarge is of photos, volumes stay on their grid")
+    return factor
+
+
 def _restore_jobs(
     restorer: Restorer, jobs: Sequence[Job], out: Path, settings: RestoreSettings, *, overwrite: bool
 ) -> Path:
@@ -183,7 +217,7 @@ def _restore_jobs(
     if status == "done":
         say(f"{out}: already done (--overwrite restores anew)")
         return out
-    notes, unread = _check_images(jobs, card)
+    notes, unread = _check_images(jobs, card, settings.enlarge)
     if record is not None:
         record.open()
     for job in jobs if status == "new" else ():
@@ -224,7 +258,7 @@ def _earlier_progress(
 def _restore_each(
     jobs: Sequence[Job],
     written: Collection[Path],
-    notes: Mapping[Path, Sequence[str]],
+    notes: Mapping[Path, list[str]],
     restorer: Restorer,
     settings: RestoreSettings,
 ) -> dict[Path, str]:
@@ -239,7 +273,7 @@ def _restore_each(
             if job.target in written:
                 continue
             # The next row is often about another contrast of the same acquisition.
-            case = load_case(job.pair, card.data, clean=False, known=case)
+            case = load_case(job.pair, card.data, clean=False, known=case, enlarge=settings.enlarge)
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
             restored = restore_case(
@@ -252,12 +286,31 @@ def _restore_each(
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
             else:
+                notes[job.target] += _contradiction(job, case, restored, card)
                 _write_image(job, case, restored, card, settings, notes[job.target])
             bar.advance(case=job.case)
     return left_out
 
 
-def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]], dict[Path, str]]:
+def _contradiction(job: Job, case: Case, restored: RestoredVolume, card: ModelCard) -> list[str]:
+    """Of a photo whose degradation the card knows: whether its restoration, degraded again, is another image.
+
+    The input itself, taken for a restoration, agrees better: what was added is not in it.
+    """
+    chain = Degradation(card.seen.degradation) if card.seen.degradation else None
+    if not job.is_photo or chain is None or not chain.linear:
+        return []
+    image, degraded = restored.image, case.source.data[:, :, 0]
+    error = chain.consistency(Photo(image).luminance, degraded)
+    if error <= max(_CONTRADICTS, chain.consistency(degraded, degraded)):
+        return []
+    say(f"warning: {job.pair.degraded} does not agree with its restoration (back-projection error {error:.3f})")
+    return [f"a restoration that contradicts it: degraded again, they differ by {error:.3f} (white is 1)"]
+
+
+def _check_images(
+    jobs: Sequence[Job], card: ModelCard, enlarge: float
+) -> tuple[dict[Path, list[str]], dict[Path, str]]:
     """Read every image once.
 
     Returns:
@@ -271,7 +324,7 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
     with progress("check", len(jobs), "images") as bar:
         for job in jobs:
             try:
-                case = load_case(job.pair, plain, clean=False, known=case)
+                case = load_case(job.pair, plain, clean=False, known=case, enlarge=enlarge)
                 carried = check_metadata(job, case.source)
                 notes[job.target] = [*_domain_warnings(job, case, card), *carried]
                 notes[job.target] += case.source.notes
@@ -292,7 +345,7 @@ def _domain_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
     """What the image has that the model did not see."""
     metadata = {} if job.is_photo else read_sidecar(job.pair.degraded)
     known = metadata | {"dose": job.pair.columns.get("dose")}
-    statistics = image_statistics(case.source.data)
+    statistics = (photo_statistics if job.is_photo else image_statistics)(case.source.data)
     warnings = domain_warnings(case.source.voxel_size, case.intensity.scale, card, statistics, known)
     return warnings + (_photo_warnings(job, case, card) if job.is_photo else [])
 
@@ -305,7 +358,8 @@ def _photo_warnings(job: Job, case: Case, card: ModelCard) -> list[str]:
     if not low / _RESOLUTION <= size <= high * _RESOLUTION:
         first, last = (f"{n} pixels" for n in case.source.data.shape[:2])
         text = f"{first} by {last}, the model saw {low} to {high}: it restores the pixels as they are"
-        warnings.append(text + (", enlarge it first" if size < low else ""))
+        factor = "auto" if card.seen.factor > 1 else f"{max(2, round(low / size))}"
+        warnings.append(text + (f" (--enlarge {factor} enlarges them first)" if size < low else ""))
     frames = frame_count(job.pair.degraded)
     return warnings + [f"{frames} frames, of which the first is restored"] * (frames > 1)
 
@@ -322,7 +376,7 @@ def _write_image(
     for path, image, description in images:
         side = restored_sidecar(job, restored, card, settings, notes, what=description)
         if path == job.target and job.is_photo:
-            side |= write_restored(job, image)
+            side |= write_restored(job, image, settings.enlarge)
         elif path == job.target and job.is_dicom:
             write_restored_series(job, case.source.in_file_axes(image), restored, card, settings, notes)
         else:

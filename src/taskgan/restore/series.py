@@ -12,7 +12,8 @@ from taskgan.core.version import __version__
 from taskgan.images.dicom.derive import Derivation, write_derived
 from taskgan.images.dicom.series import Series, SeriesFilter, find_series
 from taskgan.images.dicom.suv import suv_factor
-from taskgan.images.volumes import from_ras, read_volume
+from taskgan.images.orientation import from_ras
+from taskgan.images.volumes import read_volume
 from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import Array, RestoredVolume
 from taskgan.restore.inputs import Job

@@ -88,11 +88,11 @@ def seconds_per_step(
     size = (*size[:-2], max(size[-2], least), max(size[-1], least))
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         networks = build_networks(trial, None, fabric, choice)
-        images = torch.rand(recipe.optimiser.batch_size, recipe.data.channels + 1, *size)
+        images = torch.rand(recipe.optimiser.batch_size, recipe.data.channels + recipe.data.colours, *size)
         layout = memory_format(images, choice.channels_last)
         batch = Batch(
-            images[:, :-1].to(fabric.device, memory_format=layout),
-            images[:, -1:].to(fabric.device, memory_format=layout),
+            images[:, : recipe.data.channels].to(fabric.device, memory_format=layout),
+            images[:, recipe.data.channels :].to(fabric.device, memory_format=layout),
             torch.zeros(len(images), device=fabric.device),
         )
         taken: list[float] = []

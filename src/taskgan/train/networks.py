@@ -88,8 +88,9 @@ class CustomNetworks:
 
     Attributes:
         generator: G, ``forward(x (B, C, H, W)) -> (B, 1, H, W)``: C is ``recipe.data.channels``, channel 0 the
-            degraded image; of volumes (``data.patch``) x̂ and x have an axis of slices before H and W. Nothing bounds
-            what it gives; it has no samples of z and no projection.
+            degraded image (with ``data.colour: rgb`` 0 to 2, and x and x̂ have three); of volumes (``data.patch``) x̂
+            and x have an axis of slices before H and W. Nothing bounds what it gives; it has no samples of z and no
+            projection.
         discriminator: D, ``forward(x (B, 1, H, W)) -> (logit (B,), features)``, features one (B, C_k, h_k, w_k) a
             layer, for Eq. 2; with ``discriminator.conditional`` the degraded image is a second channel. Where
             it has batch norm, leave ``discriminator.norm: batch``: x and x̂ then go through together.
@@ -149,9 +150,10 @@ class CustomNetworks:
 
         if self.generator is not None:
             restored = _answer(self.generator, recipe.data.channels, sample)
-            _expect("generator", self.generator, restored, (2, 1, *sample))
+            _expect("generator", self.generator, restored, (2, recipe.data.colours, *sample))
         if self.discriminator is not None:
-            logit, _ = _pair("discriminator", _answer(self.discriminator, 1 + recipe.discriminator.conditional))
+            seen = recipe.data.colours * (1 + recipe.discriminator.conditional)
+            logit, _ = _pair("discriminator", _answer(self.discriminator, seen))
             _expect("discriminator", self.discriminator, logit, (2,))
         if self.task is not None:
             kind = task_kind(recipe.task, recipe.task.loss)
@@ -371,7 +373,7 @@ def _discriminator(recipe: Recipe, purpose: str) -> ImageDiscriminator:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(recipe.seed, purpose))
         return ImageDiscriminator(
-            in_channels=2 if settings.conditional else 1, widths=settings.widths, norm=settings.norm
+            in_channels=recipe.data.colours * (1 + settings.conditional), widths=settings.widths, norm=settings.norm
         )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from taskgan.cohort.check import check_cohort
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
-from taskgan.cohort.folder import fingerprint
+from taskgan.cohort.folder import fingerprint, read_description
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
 from taskgan.cohort.projection import check_projection
 from taskgan.cohort.splits import image_digests, subject_digests
@@ -21,7 +21,9 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.core.lock import locked
+from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
+from taskgan.images.statistics import content_of
 from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
 from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
@@ -274,9 +276,12 @@ def _image_domain(slices: TrainingSlices, train: Pairs) -> dict[str, Any]:
     known = [one for one in slices.statistics if one is not None]
     domain: dict[str, Any] = {
         name: (min(values), max(values))
-        for name in ("positive", "noise", "contrast")
+        for name in ("positive", "noise", "contrast", *["sharpness"] * any(one.sharpness for one in known))
         if (values := [getattr(one, name) for one in known])
     }
+    domain["content"] = content_of(known)
+    chain = Degradation.from_description(read_description(train.folder))
+    domain["degradation"] = chain.steps if chain is not None else ()
     suffixes = {bids_suffix(pair.degraded) for pair in train}
     domain["suffix"] = suffixes.pop() if len(suffixes) == 1 else ""
     metadata: dict[str, set[str]] = {}

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.cohort.dataset import Batch, slices_of
+from taskgan.images.photos import LUMINANCE
 from taskgan.networks.layers import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import task_kind
@@ -32,7 +33,8 @@ class StepResult:
     Attributes:
         losses: Scalars, cut off the graph, by their columns of ``metrics.csv``: the terms of the objective,
             its ``total``, and the losses of the discriminators, those that there are.
-        restored: x̂ (B, 1, H, W), slices also of volumes, cut off the graph; None where none was made.
+        restored: x̂ (B, 1, H, W), or (B, 3, H, W) of colours, slices also of volumes, cut off the graph; None where
+            none was made.
     """
 
     losses: dict[str, Tensor]
@@ -73,9 +75,9 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
             ).mean()
         if T is not None:
             kind, nu = task_kind(recipe.task, recipe.task.loss), recipe.task.features
-            answer_restored, inner_restored = _full(T(restored))
+            answer_restored, inner_restored = _full(T(as_read(restored)))
             # A frozen T learns nothing from x, and G has no part in it: then that term is left out.
-            answer, inner = _full(T(x)) if "task" in weights or nu or kind.label_from_clean else (None, [])
+            answer, inner = _full(T(as_read(x))) if "task" in weights or nu or kind.label_from_clean else (None, [])
             y = kind.y(batch.label, answer)
             task = task_loss(kind, answer_restored, answer, y).mean()  # Eq. 3
             task_features = feature_distance(inner_restored, inner).mean() if nu else None
@@ -98,6 +100,13 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
     return StepResult(losses, restored.detach())
 
 
+def as_read(images: Tensor) -> Tensor:
+    """What T reads of x or x̂ (B, C, H, W): the luminance of colours."""
+    if images.shape[1] == 1:
+        return images
+    return (images * images.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
+
+
 def _discriminate_pair(
     networks: Networks, batch: Batch, restored: Tensor, recipe: Recipe
 ) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
@@ -106,7 +115,7 @@ def _discriminate_pair(
     if D is None:
         raise AssertionError("the objective has no discriminator")
     if recipe.discriminator.conditional:
-        images = [torch.cat([image, batch.inputs[:, :1]], dim=1) for image in images]
+        images = [torch.cat([image, batch.inputs[:, : image.shape[1]]], dim=1) for image in images]
     return discriminate(D, images[0], images[1], recipe)
 
 
@@ -158,7 +167,8 @@ def task_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> 
         raise AssertionError("there is no task network to train alone")
     kind = task_kind(recipe.task, recipe.task.loss)
     with fabric.autocast(), _in_training(T):
-        answer = T(batch.clean[:, :1])[0].float()
+        clean = as_read(batch.clean) if recipe.data.colour == "rgb" else batch.clean[:, :1]
+        answer = T(clean)[0].float()
         task = kind.loss(answer, kind.y(batch.label, answer)).mean()
     networks.optimiser.zero_grad(set_to_none=True)
     fabric.backward(task, inputs=networks.weights["task"])

@@ -12,6 +12,7 @@ from taskgan.cohort.conditions import condition_of
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, to_slices
 from taskgan.cohort.targets import Targets
+from taskgan.images.photos import LUMINANCE
 from taskgan.judges.figures import case_error
 from taskgan.judges.recogniser import logits
 from taskgan.metrics.quality import psnr
@@ -79,9 +80,10 @@ class Validation:
                 by_condition.setdefault(condition, []).append(psnrs[-1])
             pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
             if task is not None:
-                readable = self._readable(case.clean)
-                y = self._y(case, readable, kind, task)
-                answer = logits(task, np.ascontiguousarray(slices[readable]))
+                clean = self._as_read(case.clean)
+                readable = self._readable(clean)
+                y = self._y(case, clean, readable, kind, task)
+                answer = logits(task, np.ascontiguousarray(self._as_read(slices)[readable]))
                 losses.append(float(kind.loss(answer, y).mean()))
                 errors.append(self._error(kind, kind.prediction(answer), y))
             if len(images) < 2:
@@ -100,9 +102,10 @@ class Validation:
         errors = []
         for case in self._cases:
             assert case.clean is not None
-            readable = self._readable(case.clean)
-            answer = logits(task, np.ascontiguousarray(case.clean[readable]))
-            errors.append(self._error(kind, kind.prediction(answer), self._y(case, readable, kind, task)))
+            clean = self._as_read(case.clean)
+            readable = self._readable(clean)
+            answer = logits(task, np.ascontiguousarray(clean[readable]))
+            errors.append(self._error(kind, kind.prediction(answer), self._y(case, clean, readable, kind, task)))
         return {TASK_CLEAN: float(np.mean(errors))}
 
     @staticmethod
@@ -111,7 +114,11 @@ class Validation:
             return case_error(kind, prediction.numpy(), y, len(y))
         return float(kind.error(prediction, y).mean())
 
-    def _y(self, case: Case, readable: NDArray[np.bool_], kind: TaskKind, task: nn.Module) -> Tensor:
+    def _as_read(self, slices: Array) -> Array:
+        """What T reads: slices (S, H, W), the luminance (1, H, W) of colours."""
+        return slices if self._recipe.data.colours == 1 else np.tensordot(LUMINANCE, slices, axes=1)[None]
+
+    def _y(self, case: Case, clean: Array, readable: NDArray[np.bool_], kind: TaskKind, task: nn.Module) -> Tensor:
         """y of the slices that are seen."""
         if kind.dense:
             return torch.from_numpy(self._targets.mask(case.pair, case.source)[readable])
@@ -119,8 +126,7 @@ class Validation:
         label = own.expand(int(readable.sum()), *own.shape)
         if not kind.label_from_clean:
             return label
-        assert case.clean is not None
-        return kind.y(label, logits(task, np.ascontiguousarray(case.clean[readable])))
+        return kind.y(label, logits(task, np.ascontiguousarray(clean[readable])))
 
     def score(self, result: ValidationResult) -> float:
         """The figure by which the best model is picked; larger is better, NaN counts as worst."""

@@ -4,7 +4,6 @@ It imports neither this package nor torch, so that it starts at once.
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,13 @@ def convert(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (_SPARE + 8 * Path(sys.argv[1]).stat().st_size,) * 2)
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (_SPARE + 8 * Path(sys.argv[1]).stat().st_size,) * 2)
+    except ImportError:  # Windows
+        pass
     try:
         convert(Path(sys.argv[1]), Path(sys.argv[2]))
     except Exception as error:  # zlib, struct, numpy and scipy each have their own

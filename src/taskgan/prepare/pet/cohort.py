@@ -11,7 +11,7 @@ from taskgan.cohort.pairing import Coarse, pairing_notes, scale_notes, scale_rat
 from taskgan.cohort.pairs import SPLITS, write_pairs
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
-from taskgan.core.errors import Failed, Problems, UserError
+from taskgan.core.errors import LeftOut, Problems, UserError
 from taskgan.core.files import PathLike, atomic_folder, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
@@ -51,7 +51,7 @@ def prepare_pet(
     Raises:
         UserError: If the source cannot be read or ``out`` may not be written.
         Problems: If rows are wrong, or no scan can be prepared: nothing is written.
-        Failed: If some scans cannot be prepared: they are named, the others are written.
+        LeftOut: If some scans cannot be prepared: they are named, the others are written.
     """
     source, out, settings = Path(source), Path(out), settings or PetPreparation()
     check_output(out, MADE_BY, overwrite=True)
@@ -96,12 +96,8 @@ def prepare_pet(
     counts = ", ".join(f"{n} {name}" for name in SPLITS if (n := sum(s == name for s in splits.values())))
     say(f"{out}: {len(written)} pairs of {len(splits)} subjects ({counts}) (taskgan info {out})")
     if left_out:
-        for text in left_out.values():
-            say(f"warning: {text}; it is left out")
-        raise Failed(
-            f"{len(left_out)} of {len(rows)} scans are left out: {', '.join(left_out)}; repair them, or leave them "
-            "out with --skip"
-        )
+        what = f"{len(left_out)} of {len(rows)} scans are left out; repair them, or leave them out with --skip"
+        raise LeftOut(what, [f"{case}: {text}" for case, text in left_out.items()])
     return out
 
 
@@ -131,14 +127,8 @@ def _write(folder: Path, row: PetRow, scan: LoadedScan) -> dict[str, Any]:
     low, standard = (Path(name) / "pet" / f"{stem}_rec-{rec}_pet.nii.gz" for rec in ("low", "standard"))
     write_volume(folder / low, scan.low, scan.affine, side=scan.sidecars[0])
     write_volume(folder / standard, scan.standard, scan.affine, side=scan.sidecars[1])
-    values: dict[str, Any] = {
-        "case": stem.removeprefix("sub-"),
-        "scan": row.case,
-        "subject": row.subject,
-        "split": "",
-    }
-    values |= {"degraded": low.as_posix(), "standard": "", "clean": standard.as_posix(), "label": row.label}
-    del values["standard"]
+    values: dict[str, Any] = {"case": stem.removeprefix("sub-"), "scan": row.case, "subject": row.subject}
+    values |= {"split": "", "degraded": low.as_posix(), "clean": standard.as_posix(), "label": row.label}
     for column, mask in scan.masks.items():
         path = Path("derivatives") / "masks" / name / f"{stem}_desc-{column}_mask.nii.gz"
         write_volume(folder / path, (mask > 0.5).astype(np.uint8), scan.affine)
