@@ -58,7 +58,8 @@ def content_of(photos: Sequence[ImageStatistics]) -> dict[str, object]:
         ``basis``, their digits as text, and ``unlike``, the largest share of a thumbnail that those of the other half
         of the photos do not explain; empty of fewer than 20 photos.
     """
-    small = np.stack([one.thumbnail for one in photos if one.thumbnail is not None] or [np.zeros(0)])
+    known = [one.thumbnail for one in photos if one.thumbnail is not None]
+    small = np.stack(known) if known else np.zeros((0, _EDGE**2), np.float32)
     if len(small) < _FEWEST_PHOTOS:
         return {}
     halves = small[0::2], small[1::2]
@@ -69,7 +70,7 @@ def content_of(photos: Sequence[ImageStatistics]) -> dict[str, object]:
 def unlike_share(photo: ImageStatistics, basis: str) -> float:
     """Share of a photo's thumbnail, 0 to 1, that the main directions of others do not explain; 1 of a flat one."""
     directions = main_directions(basis)
-    return float(_unexplained(np.atleast_2d(photo.thumbnail), directions)[0])
+    return float(_unexplained(np.atleast_2d(np.asarray(photo.thumbnail, np.float32)), directions)[0])
 
 
 def main_directions(basis: str) -> NDArray[np.float32]:
