@@ -161,7 +161,7 @@ def players_of_three(made: Recipe) -> tuple[Any, Any]:
     from taskgan.train.networks import build_networks
 
     fabric = start_fabric(made.machine, "32")
-    return build_networks(made, build_task(made), fabric, PLAIN), fabric
+    return build_networks(made, {"task": build_task(made.task)}, fabric, PLAIN), fabric
 
 
 def test_task_alone_learns_and_counts_clean_images_in_its_norms(asked: Make) -> None:
@@ -179,9 +179,9 @@ def test_task_alone_learns_and_counts_clean_images_in_its_norms(asked: Make) -> 
 
 def test_an_untaught_task_network_depends_on_its_seed_alone(asked: Make) -> None:
     torch.manual_seed(1)
-    one = build_task(asked())
+    one = build_task(asked().task)
     torch.manual_seed(2)
-    torch.testing.assert_close(flat(build_task(asked())), flat(one), rtol=0, atol=0)
+    torch.testing.assert_close(flat(build_task(asked().task)), flat(one), rtol=0, atol=0)
 
 
 def test_norms_of_two_devices_count_their_mean() -> None:

@@ -38,7 +38,7 @@ def test_gradients_are_those_of_eq_1_to_4(recipe: Make, training: str) -> None:
         objective="task_gan", task__training=training, loss__lambda_gan=0.3, loss__mu_task=0.7, task__features=0.2
     )
     found, before, losses = gradients(asked)
-    x_degraded, x, y = a_batch()
+    x_degraded, x, y = a_batch()[:3]
     G, D, T = before.generator, before.discriminator, before.task
     assert D is not None
     assert T is not None
@@ -138,6 +138,6 @@ def test_gradients_are_clipped_network_by_network(recipe: Make) -> None:
 def test_a_step_lowers_the_loss_in_either_precision(recipe: Make, precision: str) -> None:
     asked = recipe(objective="l1", optimiser__lr=1e-2, generator__dropout=0.0)
     fabric = start_fabric(asked.machine, precision)
-    players = build_networks(asked, None, fabric, MachineChoice(precision, True, False))
+    players = build_networks(asked, {}, fabric, MachineChoice(precision, True, False))
     losses = [float(train_step(players, a_batch(), asked, fabric).losses["pixel"]) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]

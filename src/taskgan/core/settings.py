@@ -36,7 +36,7 @@ def validated(model: type[Model], values: Mapping[str, Any], summary: str) -> Mo
 
 
 def _error_text(model: type[BaseModel], error: Any) -> str:
-    where = truncated(".".join(str(part) for part in error["loc"])) or "settings"
+    where = truncated(".".join(_listed(error["loc"]))) or "settings"
     if error["type"] == "extra_forbidden":
         known = _known_keys(model, error["loc"][:-1])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
@@ -46,6 +46,16 @@ def _error_text(model: type[BaseModel], error: Any) -> str:
     suffix = "" if isinstance(value, Mapping | BaseModel) else f" (found {quoted(value)})"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {message[:1].lower()}{message[1:]}{suffix}"
+
+
+def _listed(location: tuple[Any, ...]) -> list[str]:
+    """A place as a recipe names it: a section with ``others`` is written as a list, of which it is the first."""
+    parts = [str(part) for part in location]
+    return [
+        str(int(part) + 1) if k and parts[k - 1] == "others" and part.isdecimal() else part
+        for k, part in enumerate(parts)
+        if part != "others" or k + 1 == len(parts)
+    ]
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
@@ -77,8 +87,12 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     value = parse_yaml(text, f"--set {excerpt}: {quoted(text)}")
     *parents, last = name.strip().split(".")
     place: Any = values
-    for parent in parents:
+    for before, parent in zip(("", *parents), parents, strict=False):
         if isinstance(place, dict):
+            if parent.isdecimal() and before and parent not in place:
+                raise UserError(
+                    f"--set {excerpt}: {truncated(before)} is one section and no list, expected no {parent}"
+                )
             place.setdefault(parent, {})
         place = place[_key(place, parent, excerpt)]
         if not isinstance(place, dict | list):

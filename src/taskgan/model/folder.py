@@ -80,6 +80,20 @@ class TrainingDomain(Settings):
     images: tuple[str, ...] = ()
 
 
+class StartingModel(Settings):
+    """The model that a run began with.
+
+    Attributes:
+        name: Its name.
+        step: Optimiser step of its weights.
+        checksum: SHA-256 of its weights' file.
+    """
+
+    name: str
+    step: int
+    checksum: str
+
+
 class ModelCard(Settings):
     """Who the model is, what it needs, what it was measured to do, and what it is not for.
 
@@ -97,6 +111,8 @@ class ModelCard(Settings):
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.
         seen: What it was trained on.
+        started_from: The model whose weights the training began with; None began anew. Whom that had learnt from is
+            in ``seen.people`` and ``seen.images`` too.
         measured: Figures by name, e.g. ``val_psnr``.
         versions: Code and libraries that trained it.
         intended_use: One sentence.
@@ -118,6 +134,7 @@ class ModelCard(Settings):
     task: Task
     judge: RecogniserSettings
     seen: TrainingDomain
+    started_from: StartingModel | None = None
     measured: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     intended_use: str = "Research on restoring degraded images of the kind, scanner and dose of the training cohort."

@@ -1,7 +1,10 @@
 """Eq. 4: the objective, as the sum of its weighted terms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Weighted = tuple[str, Tensor | None, float]
@@ -55,6 +58,7 @@ class TotalLoss(WeightedSum):
         lambda_gan: λ.
         mu_task: μ.
         nu_features: ν.
+        further: Terms beside these, with name and weight: Eq. 1 over coarse windows, L_task of several tasks.
     """
 
     pixel: Tensor
@@ -64,6 +68,7 @@ class TotalLoss(WeightedSum):
     lambda_gan: float = 0.0
     mu_task: float = 0.0
     nu_features: float = 0.0
+    further: tuple[Weighted, ...] = ()
 
     def _weighted(self) -> tuple[Weighted, ...]:
         return (
@@ -71,6 +76,7 @@ class TotalLoss(WeightedSum):
             ("adversarial", self.adversarial, self.lambda_gan),
             ("task", self.task, self.mu_task),
             ("task_features", self.task_features, self.nu_features),
+            *self.further,
         )
 
 
@@ -90,6 +96,32 @@ def pixel_loss(restored: Tensor, clean: Tensor) -> Tensor:
     if restored.shape != clean.shape:
         raise ValueError(f"restored {tuple(restored.shape)} and clean {tuple(clean.shape)} differ in shape")
     return (restored - clean).abs().flatten(1).mean(dim=1)
+
+
+def coarse_loss(restored: Tensor, clean: Tensor, edges: Sequence[int]) -> Tensor:
+    """Eq. 1 over means: mean |A_k(x̂ − x)| per case, averaged over the edges k.
+
+    A_k is the mean over each window of k pixels along every axis; windows lie side by side, those at the end of an
+    axis are cut off by it. Noise from pixel to pixel is averaged away in it, an error of a region's level is not.
+
+    Args:
+        restored: x̂ (B, C, H, W) or (B, C, D, H, W), network units.
+        clean: x, the same shape.
+        edges: k, from 1 (which is Eq. 1).
+
+    Returns:
+        (B,), at most :func:`pixel_loss` where every k divides every axis.
+
+    Raises:
+        ValueError: If the shapes differ, or there is no edge.
+    """
+    if restored.shape != clean.shape or not edges:
+        raise ValueError(
+            f"got {tuple(restored.shape)}, {tuple(clean.shape)} and {len(edges)} edges, expected one or more"
+        )
+    pool = F.avg_pool3d if restored.ndim == 5 else F.avg_pool2d
+    means = [pool(restored - clean, k, ceil_mode=True, count_include_pad=False).abs() for k in edges]
+    return torch.stack([mean.flatten(1).mean(dim=1) for mean in means]).mean(dim=0)
 
 
 def cycle_loss(returned_degraded: Tensor, degraded: Tensor, returned_clean: Tensor, clean: Tensor) -> Tensor:

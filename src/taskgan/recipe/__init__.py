@@ -13,7 +13,8 @@ from taskgan.recipe.recipe import (
     read_recipe,
     shipped_recipes,
 )
-from taskgan.recipe.task import Augment, Norm, RecogniserSettings, Target, Task
+from taskgan.recipe.task import Augment, Norm, RecogniserSettings, Target
+from taskgan.recipe.tasks import Task
 
 __all__ = [
     "Augment",

@@ -25,8 +25,8 @@ from taskgan.recipe.phases import Phase, check_phases
 from taskgan.recipe.task import Norm as Norm
 from taskgan.recipe.task import RecogniserSettings as RecogniserSettings
 from taskgan.recipe.task import Target as Target
-from taskgan.recipe.task import Task as Task
 from taskgan.recipe.task import check_network
+from taskgan.recipe.tasks import Task as Task
 
 Objective = Literal["l1", "gan", "task_gan", "cycle_gan", "recogniser"]
 
@@ -147,6 +147,39 @@ class Recipe(Settings):
         return self.loss.mu_task if self.objective == "task_gan" else 0.0
 
     @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All properties, the first one first."""
+        return (self.task, *self.task.others)
+
+    @property
+    def taught_by(self) -> dict[str, Task]:
+        """The tasks that G learns from, by the name of their network: ``task``, ``task_<title>`` of a further one."""
+        if self.objective != "task_gan":
+            return {}
+        named = {f"task_{task.title}" if k else "task": task for k, task in enumerate(self.tasks)}
+        return {name: task for name, task in named.items() if self.loss.mu_task * task.weight or task.features}
+
+    def about(self, title: str | None = None) -> "Recipe":
+        """The same recipe with one of its properties first, which is then what judges read.
+
+        Args:
+            title: Of the task; None is the first.
+
+        Raises:
+            UserError: If there is no such task.
+        """
+        by_title = {task.title: task for task in self.tasks}
+        if title is not None and title not in by_title:
+            raise UserError(f"there is no task {quoted(title)}, expected one of {', '.join(by_title)}")
+        if title in (None, self.task.title):
+            return self
+        wanted = by_title[title]
+        first = self.task.model_copy(update={"others": (), "judge": self.judge})
+        others = (first, *(task for task in self.task.others if task is not wanted))
+        task = wanted.model_copy(update={"others": others, "judge": None})
+        return self.model_copy(update={"task": task, "judge": wanted.judge or self.judge})
+
+    @property
     def trains_recognisers_only(self) -> bool:
         """Whether T and the judge are trained and nothing is restored."""
         return self.objective == "recogniser"
@@ -184,7 +217,7 @@ class Recipe(Settings):
                     f"phase {phase.name} trains {', '.join(phase.trains)}; cycle_gan trains generators and "
                     "discriminators together, expected both or neither"
                 )
-            if phase.trains == ("task",) and self.task.kind == "embedding":
+            if phase.trains == ("task",) and any(task.kind == "embedding" for task in self.tasks):
                 raise ValueError(
                     f"phase {phase.name} trains the task network alone, which cannot learn an embedding from Eq. 3; "
                     "expected task.pretrain to teach it"
@@ -197,12 +230,8 @@ class Recipe(Settings):
         check_dimensions(self.generator, self.data)
         if self.unpaired and (self.data.context or self.data.patch):
             raise ValueError("cycle_gan has no data.context and no data.patch: its way back makes single slices")
-        return self
-
-    @model_validator(mode="after")
-    def _judge_learns(self) -> "Recipe":
-        if not self.judge.steps:
-            raise ValueError("judge.steps is 0, expected at least 1: an untrained network judges nothing")
+        if self.unpaired and self.loss.coarse:
+            raise ValueError("loss.coarse is a form of Eq. 1, which cycle_gan does without; expected []")
         return self
 
     @model_validator(mode="after")
@@ -224,23 +253,27 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _judge_is_not_the_task(self) -> "Recipe":
-        check_network(self.judge, self.task, "judge")
-        if self.judge.network == self.task.pretrain.network or self.judge.seed == self.task.pretrain.seed:
+    def _judges_are_independent(self) -> "Recipe":
+        if self.task.judge is not None:
             raise ValueError(
-                "the judge must differ from the task network in both network and seed "
-                f"(both have {self.judge.network} or seed {self.judge.seed}): T is never its own judge"
+                "the first task has a judge of its own, expected the recipe's section judge in its place"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _released_networks_see_photos(self) -> "Recipe":
-        for where, network in (("task.pretrain", self.task.pretrain), ("judge", self.judge)):
-            if network.released and self.data.intensity.output != "unit":
+        for k, task in enumerate(self.tasks):
+            judge, where = task.judge or self.judge, f"task.{k}.judge" if k else "judge"
+            if not judge.steps:
+                raise ValueError(f"{where}.steps is 0, expected at least 1: an untrained network judges nothing")
+            check_network(judge, task, where)
+            if judge.network == task.pretrain.network or judge.seed == task.pretrain.seed:
                 raise ValueError(
-                    f"{where}.network is {network.network}, which reads images of 0 to 1, but "
-                    f"data.intensity.output is {self.data.intensity.output}; expected unit"
+                    f"the judge must differ from the task network in both network and seed "
+                    f"(both have {judge.network} or seed {judge.seed}, {where}): T is never its own judge"
                 )
+            for name, network in ((f"task.{k}.pretrain" if k else "task.pretrain", task.pretrain), (where, judge)):
+                if network.released and self.data.intensity.output != "unit":
+                    raise ValueError(
+                        f"{name}.network is {network.network}, which reads images of 0 to 1, but "
+                        f"data.intensity.output is {self.data.intensity.output}; expected unit"
+                    )
         return self
 
 

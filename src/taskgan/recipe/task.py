@@ -291,65 +291,6 @@ class Target(Settings):
         return self
 
 
-class Task(Target):
-    """The property and the network that must still recognise it.
-
-    Attributes:
-        training: ``joint``: T goes on learning with G (the paper); ``frozen``: T stays as pretrained.
-        loss: ``squared`` is Eq. 3, ``proper`` the usual loss of the kind.
-        features: Weight of matching T's inner features between clean and restored (0 in the paper).
-        pretrain: How T is pretrained on clean images of the training subjects.
-    """
-
-    training: Literal["joint", "frozen"] = "joint"
-    loss: LossForm = "squared"
-    features: float = Field(default=0.0, ge=0)
-    pretrain: RecogniserSettings = RecogniserSettings()
-
-    @property
-    def target(self) -> Target:
-        """The property alone."""
-        return Target(**{name: getattr(self, name) for name in Target.model_fields})
-
-    @property
-    def reader(self) -> RecogniserSettings:
-        """How a T that only reads is trained: as it is pretrained; where the run's starts untaught, by default."""
-        if self.pretrain.steps:
-            return self.pretrain
-        return self.pretrain.model_copy(update={"steps": RecogniserSettings.model_fields["steps"].default})
-
-    @model_validator(mode="after")
-    def _learns_somewhere(self) -> "Task":
-        if self.pretrain.steps == 0 and (self.training == "frozen" or self.kind == "embedding"):
-            what = "task.training is frozen" if self.training == "frozen" else "kind is embedding"
-            raise ValueError(
-                f"task.pretrain.steps is 0 and {what}: T would never learn the property; expected steps to "
-                "pretrain it"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _network_fits(self) -> "Task":
-        check_network(self.pretrain, self, "task.pretrain")
-        if self.kind == "embedding" and self.training == "joint" and self.loss == "squared":
-            raise ValueError(
-                "task.training is joint with task.loss squared: T would give all images one descriptor; say "
-                "frozen, or proper"
-            )
-        if self.pretrain.released and self.training != "frozen":
-            raise ValueError(
-                f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
-                "as they were released; expected frozen"
-            )
-        length = descriptor_size(self.pretrain, self)
-        if self.kind == "embedding" and length != self.size:
-            raise ValueError(
-                f"task.size is {self.size}, expected {length}, the length of the descriptor of "
-                f"task.pretrain.network {self.pretrain.network}"
-            )
-        return self
-
-
 def descriptor_size(network: RecogniserSettings, target: Target) -> int:
     """Length of a network's descriptor: its own, or the property's."""
     own = NETWORKS[network.network].descriptor

@@ -95,7 +95,7 @@ def first_process() -> bool:
 
 
 def open_run(
-    folder: Path, recipe: Recipe, fingerprint: str, *, overwrite: bool, networks: Mapping[str, str] | None = None
+    folder: Path, recipe: Recipe, fingerprint: str, *, overwrite: bool, origin: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 
@@ -104,7 +104,8 @@ def open_run(
         recipe: What is asked for.
         fingerprint: Fingerprint of the training and validation rows.
         overwrite: What an earlier run left will be removed.
-        networks: Classes of the user's own networks.
+        origin: Classes of the user's own networks (``networks``) and the model that it begins with
+            (``started_from``), where there are any.
 
     Returns:
         ``run.yaml`` of the run to go on with; empty for a new one.
@@ -131,18 +132,26 @@ def open_run(
             f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
             "use another run folder, or --overwrite to start anew"
         )
-    before, now = record.get("networks", {}), dict(networks or {})
-    if record and before != now:
-        raise UserError(
-            f"{folder} was started with {_own(before)}, found {_own(now)}; give the same networks, or --overwrite to "
-            "start anew"
-        )
+    for key, (what, text) in _ORIGINS.items():
+        before, now = record.get(key) or {}, (origin or {}).get(key) or {}
+        if record and before != now:
+            raise UserError(
+                f"{folder} was started with {text(before)}, found {text(now)}; give the same {what}, or --overwrite "
+                "to start anew"
+            )
     return record
 
 
 def _own(networks: Mapping[str, str]) -> str:
     listed = ", ".join(f"{name} {kind}" for name, kind in networks.items())
     return f"networks of the user's own ({listed})" if listed else "the recipe's networks"
+
+
+def _start(model: Mapping[str, Any]) -> str:
+    return f"the weights of {model.get('name')} ({str(model.get('checksum'))[:12]})" if model else "new weights"
+
+
+_ORIGINS = {"networks": ("networks", _own), "started_from": ("model with --from", _start)}
 
 
 def create_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
@@ -200,6 +209,8 @@ def run_settings(recipe: Recipe) -> dict[str, Any]:
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
+        if prefix + key == "task" and isinstance(value, list):  # several tasks: task.0.kind, task.1.kind
+            value = {str(k): one for k, one in enumerate(value)}
         if isinstance(value, dict) and value:
             flat |= _flat(value, f"{prefix}{key}.")
         else:
