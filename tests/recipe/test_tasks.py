@@ -50,7 +50,7 @@ def test_about_puts_another_property_first_and_brings_its_judge() -> None:
     back = other.about("lesions")
     assert (back.task.target, back.judge) == (recipe.task.target, recipe.judge)
     assert recipe.about() == recipe.about("lesions") == recipe
-    with pytest.raises(UserError, match="there is no task pathology, expected one of lesions, contrast"):
+    with pytest.raises(UserError, match="there is no task 'pathology', expected one of lesions, contrast"):
         recipe.about("pathology")
 
 
@@ -65,7 +65,7 @@ def test_dotted_keys_reach_into_a_list_and_a_wrong_one_is_named() -> None:
     for override, sentence in wrong.items():
         with pytest.raises(UserError, match=sentence):
             read_recipe("mr-lesions-demo", [override])
-    with pytest.raises(UserError, match="task is one section, no list; expected no 1"):
+    with pytest.raises(UserError, match="task is one section and no list, expected no 1"):
         read_recipe("mr-demo", ["task.1.loss=proper"])
     with pytest.raises(Problems, match=r"unknown key task\.1\.lose; did you mean loss"):
         read_recipe("mr-lesions-demo", ["task.1.lose=proper"])

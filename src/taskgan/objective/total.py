@@ -120,7 +120,8 @@ def coarse_loss(restored: Tensor, clean: Tensor, edges: Sequence[int]) -> Tensor
             f"got {tuple(restored.shape)}, {tuple(clean.shape)} and {len(edges)} edges, expected one or more"
         )
     pool = F.avg_pool3d if restored.ndim == 5 else F.avg_pool2d
-    means = [pool(restored - clean, k, ceil_mode=True, count_include_pad=False).abs() for k in edges]
+    windows = [tuple(min(k, length) for length in restored.shape[2:]) for k in edges]
+    means = [pool(restored - clean, w, ceil_mode=True, count_include_pad=False).abs() for w in windows]
     return torch.stack([mean.flatten(1).mean(dim=1) for mean in means]).mean(dim=0)
 
 
