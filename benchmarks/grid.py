@@ -1,8 +1,8 @@
 """The pixel grid of restored images by how the generator's decoder doubles the resolution, with L1 and with a GAN.
 
 Trains one run for each on a cohort with brain masks (``taskgan simulate mr``), restores its test subjects and prints
-the share of the brain's spectral energy in peaks of a pixel grid (``taskgan.metrics.checkerboard``, per mille) and the
-PSNR. Runs and restorations stay in OUT, and are gone on with.
+the share of the brain's spectral energy in peaks of a pixel grid (``taskgan.metrics.checkerboard``, per mille) and
+the PSNR. Runs and restorations stay in OUT, and are gone on with.
 
     taskgan simulate mr COHORT --subjects 24
     python benchmarks/grid.py COHORT OUT --set data.condition='' --set data.select.contrast=T2-FLAIR
@@ -35,7 +35,9 @@ def measure(images: dict[str, Path], cohort: Path) -> tuple[float, float, float]
         ours, clean = read_volume(images[pair.case]).data, read_volume(pair.clean).data
         inside = read_volume(brain).data > 0
         span = float(clean.max() - clean.min())
-        rows.append((1000 * checkerboard(ours, inside), 1000 * checkerboard(clean, inside), psnr(ours, clean, span=span)))
+        rows.append(
+            (1000 * checkerboard(ours, inside), 1000 * checkerboard(clean, inside), psnr(ours, clean, span=span))
+        )
     grid, clean_grid, quality = np.nanmean(rows, axis=0)
     return float(grid), float(clean_grid), float(quality)
 

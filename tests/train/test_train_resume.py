@@ -25,7 +25,12 @@ Make = Callable[..., Recipe]
 
 TWO = [
     {"training": "joint", "pretrain": {"network": "resnet10", "width": 4, "steps": 10}},
-    {"name": "grade", "kind": "multi_class", "features": 0.1, "pretrain": {"network": "patch", "width": 2, "steps": 5}},
+    {
+        "name": "grade",
+        "kind": "multi_class",
+        "features": 0.1,
+        "pretrain": {"network": "patch", "width": 2, "steps": 5},
+    },
 ]
 SCRIPT = """
 import sys

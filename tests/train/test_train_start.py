@@ -66,7 +66,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
         with pytest.raises(KeyboardInterrupt):
             train(asked, cohort, tmp_path / "run", start=trained)
     for start in (None, tmp_path / "whole"):
-        with pytest.raises(UserError, match=r"was started with the weights of l1-seed0-fold0 \(\w{12}\), found .*--from"):
+        with pytest.raises(UserError, match=r"started with the weights of l1-seed0-fold0 \(\w{12}\), found .*--from"):
             train(asked, cohort, tmp_path / "run", start=start)
     train(asked, cohort, tmp_path / "run", start=trained / "model")
     assert same(contents(tmp_path / "whole"), contents(tmp_path / "run"))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.layers import Conv2d, norm_layer
+from taskgan.networks.layers import Conv2d, norm_layer, through
 from taskgan.recipe.task import Norm
 
 _DEPTH = 3
@@ -79,10 +79,7 @@ class DilatedNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to logits (B, outputs, H, W) and the features of each layer, all of full size."""
-        features: list[Tensor] = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        x, features = through(self.stages, x)
         return self.head(x), features
 
 

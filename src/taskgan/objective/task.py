@@ -115,6 +115,11 @@ class TaskKind(ABC):
         return None
 
 
+def flat_output(output: Tensor) -> Tensor:
+    """The one number (B,) of each case, from (B, 1) or (B,)."""
+    return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output
+
+
 def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor | None, label: Tensor) -> Tensor:
     """Eq. 3, L_task = (T(x̂) − y)² + (T(x) − y)², in the form that ``kind`` gives to the square, per case.
 

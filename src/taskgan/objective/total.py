@@ -8,21 +8,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Weighted = tuple[str, Tensor | None, float]
+"""A term's name, its value (a scalar; None where nobody computed it) and its weight."""
 
 
+@dataclass(frozen=True)
 class WeightedSum:
-    """Terms of an objective and their weights.
+    """An objective: terms and their weights.
 
-    A term is None where nobody computed it. A term that is there and has weight 0 is reported, and adds exactly
-    nothing to the gradient.
+    Eq. 4 is L = L_pixel + λ L_GAN + μ L_task, with ν times the task-feature loss (ν = 0 in the paper); of several
+    tasks μ Σ w_k L_task,k. CycleGAN's (their Eq. 3) is L_adv(G) + L_adv(F) + λ_cycle L_cycle + λ_identity L_identity.
+
+    A term that is there and has weight 0 is reported, and adds exactly nothing to the gradient.
+
+    Attributes:
+        terms: The first one is always there and weighs 1.
+
+    Raises:
+        ValueError: If a term is no scalar, or one with a weight was not computed.
     """
 
-    def _weighted(self) -> tuple[Weighted, ...]:
-        """Name, term and weight; the first one is always there and weighs 1."""
-        raise NotImplementedError
+    terms: Sequence[Weighted]
 
     def __post_init__(self) -> None:
-        for name, term, weight in self._weighted():
+        for name, term, weight in self.terms:
             if term is not None and term.ndim:
                 raise ValueError(f"{name} has shape {tuple(term.shape)}, expected a scalar: reduce it first")
             if term is None and weight:
@@ -31,7 +39,7 @@ class WeightedSum:
     @property
     def total(self) -> Tensor:
         """L, a scalar. Terms of weight 0 are left out, so that their infinities stay out too."""
-        (_, total, _), *others = self._weighted()
+        (_, total, _), *others = self.terms
         assert total is not None
         for _, term, weight in others:
             if term is not None and weight:
@@ -40,44 +48,8 @@ class WeightedSum:
 
     def detached(self) -> dict[str, Tensor]:
         """The terms that were computed, unweighted, and ``total``, cut off the graph: for the curves."""
-        terms = {name: term.detach() for name, term, _ in self._weighted() if term is not None}
+        terms = {name: term.detach() for name, term, _ in self.terms if term is not None}
         return {**terms, "total": self.total.detach()}
-
-
-@dataclass(frozen=True)
-class TotalLoss(WeightedSum):
-    """Eq. 4, L = L_pixel + λ L_GAN + μ L_task, and ν times the task-feature loss (ν = 0 in the paper).
-
-    The objective ``l1`` runs no D, ``gan`` no T: their terms are None.
-
-    Attributes:
-        pixel: L_pixel, Eq. 1, a scalar.
-        adversarial: L_GAN, Eq. 2, a scalar.
-        task: L_task, Eq. 3, a scalar; for G and a joint T at once, because its clean term has no gradient for G.
-        task_features: Distance of T's inner features, a scalar.
-        lambda_gan: λ.
-        mu_task: μ.
-        nu_features: ν.
-        further: Terms beside these, with name and weight: Eq. 1 over coarse windows, L_task of several tasks.
-    """
-
-    pixel: Tensor
-    adversarial: Tensor | None = None
-    task: Tensor | None = None
-    task_features: Tensor | None = None
-    lambda_gan: float = 0.0
-    mu_task: float = 0.0
-    nu_features: float = 0.0
-    further: tuple[Weighted, ...] = ()
-
-    def _weighted(self) -> tuple[Weighted, ...]:
-        return (
-            ("pixel", self.pixel, 1.0),
-            ("adversarial", self.adversarial, self.lambda_gan),
-            ("task", self.task, self.mu_task),
-            ("task_features", self.task_features, self.nu_features),
-            *self.further,
-        )
 
 
 def pixel_loss(restored: Tensor, clean: Tensor) -> Tensor:
@@ -165,32 +137,3 @@ def identity_loss(same_clean: Tensor, clean: Tensor, same_degraded: Tensor, degr
         ValueError: If an image and its copy differ in shape.
     """
     return pixel_loss(same_clean, clean) + pixel_loss(same_degraded, degraded)
-
-
-@dataclass(frozen=True)
-class CycleTotal(WeightedSum):
-    """Their Eq. 3 with the identity term: L_adv(G) + L_adv(F) + λ_cycle L_cycle + λ_identity L_identity.
-
-    Attributes:
-        adversarial: G's loss by the logit of D on the clean domain, a scalar.
-        adversarial_degraded: F's loss by the logit of D on the degraded domain, a scalar.
-        cycle: A scalar.
-        identity: A scalar, or None where its weight is 0.
-        cycle_weight: λ_cycle, 10 in their paper.
-        identity_weight: λ_identity, half of it there.
-    """
-
-    adversarial: Tensor
-    adversarial_degraded: Tensor
-    cycle: Tensor
-    identity: Tensor | None = None
-    cycle_weight: float = 10.0
-    identity_weight: float = 0.0
-
-    def _weighted(self) -> tuple[Weighted, ...]:
-        return (
-            ("adversarial", self.adversarial, 1.0),
-            ("adversarial_degraded", self.adversarial_degraded, 1.0),
-            ("cycle", self.cycle, self.cycle_weight),
-            ("identity", self.identity, self.identity_weight),
-        )

@@ -6,12 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from taskgan.core.settings import Settings
 from taskgan.recipe.generator import Generator
-from taskgan.recipe.task import Augment
-
-
-def as_text(value: object) -> object:
-    """YAML reads 32 as a number; as a precision it is a name."""
-    return str(value) if type(value) is int else value
+from taskgan.recipe.task import Augment, as_text
 
 
 class IntensityTransform(Settings):

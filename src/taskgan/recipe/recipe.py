@@ -17,7 +17,7 @@ from taskgan.core.parse import parse_yaml, quoted
 from taskgan.core.settings import Settings, apply_override, validated
 from taskgan.recipe.data import Data as Data
 from taskgan.recipe.data import IntensityTransform as IntensityTransform
-from taskgan.recipe.data import as_text, check_dimensions
+from taskgan.recipe.data import check_dimensions
 from taskgan.recipe.generator import Discriminator as Discriminator
 from taskgan.recipe.generator import Generator as Generator
 from taskgan.recipe.losses import Cycle, DivergenceLimits, Loss
@@ -25,7 +25,7 @@ from taskgan.recipe.phases import Phase, check_phases
 from taskgan.recipe.task import Norm as Norm
 from taskgan.recipe.task import RecogniserSettings as RecogniserSettings
 from taskgan.recipe.task import Target as Target
-from taskgan.recipe.task import check_network
+from taskgan.recipe.task import as_text, check_network
 from taskgan.recipe.tasks import Task as Task
 
 Objective = Literal["l1", "gan", "task_gan", "cycle_gan", "recogniser"]

@@ -83,13 +83,13 @@ IR_HINT = "without that file, network: ir trains a recogniser of faces on the co
 """What to do where a released network cannot be had."""
 
 
-def _text(value: object) -> object:
+def as_text(value: object) -> object:
     """YAML reads 32 as a number; as a precision it is a name."""
     return str(value) if type(value) is int else value
 
 
-def _names(value: object) -> object:
-    """A single column may be written without brackets."""
+def as_names(value: object) -> object:
+    """A single name may be written without brackets."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -183,7 +183,7 @@ class RecogniserSettings(Settings):
     reduce: int = Field(default=1, ge=1, le=16)
     standardise: bool = False
     discriminant: bool = False
-    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(_text)] = "32"
+    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(as_text)] = "32"
     validate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=8, ge=0)
     seed: int = Field(default=0, ge=0)
@@ -255,7 +255,7 @@ class Target(Settings):
     """
 
     kind: str = "binary"
-    labels: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    labels: Annotated[tuple[str, ...], BeforeValidator(as_names)] = ()
     classes: int = Field(default=2, ge=2)
     size: int = Field(default=64, ge=2)
     margin: float = Field(default=0.2, ge=0, lt=1)

@@ -19,7 +19,7 @@ from taskgan.networks.layers import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
 from taskgan.objective.kinds import loss_kind
 from taskgan.objective.task import feature_distance, task_loss
-from taskgan.objective.total import TotalLoss, Weighted, coarse_loss, pixel_loss
+from taskgan.objective.total import Weighted, WeightedSum, coarse_loss, pixel_loss
 from taskgan.recipe import Recipe
 from taskgan.train.devices import average_gradients, average_statistics, over_all_devices
 from taskgan.train.metrics import task_column
@@ -54,17 +54,16 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
     D, weights, loss = networks.discriminator, networks.weights, recipe.loss
     volumes, batch = batch, batch.by_slice()
     x, labels = batch.clean, batch.labels(networks.tasks)
-    adversarial = judged = None
+    judged = None
     tasks: dict[str, Tensor] = {}
-    further: list[Weighted] = []
 
     with fabric.autocast():
         with nullcontext() if "generator" in weights else frozen_statistics(networks.generator):
             whole = networks.restore(volumes.inputs).float()  # x̂ = G(x̃, z)
         restored = slices_of(whole)
-        pixel = pixel_loss(restored, x).mean()  # Eq. 1
+        terms: list[Weighted] = [("pixel", pixel_loss(restored, x).mean(), 1.0)]  # Eq. 1
         if loss.coarse:  # and over windows
-            further.append(("coarse", coarse_loss(whole, volumes.clean, loss.coarse).mean(), loss.coarse_weight))
+            terms.append(("coarse", coarse_loss(whole, volumes.clean, loss.coarse).mean(), loss.coarse_weight))
         if D is not None:
             (logit, features), (logit_restored, features_restored) = _discriminate_pair(
                 networks, batch, restored, recipe
@@ -72,6 +71,7 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
             adversarial = feature_matching(  # Eq. 2
                 over_all_devices(features_restored, fabric), over_all_devices(features, fabric), loss.feature_layers
             )
+            terms.append(("adversarial", adversarial, recipe.lambda_gan))
             judged = discriminator_loss(  # D(x) = 1, D(x̂) = 0
                 logit, logit_restored, loss.discriminator, loss.label_smoothing
             ).mean()
@@ -83,13 +83,11 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
             answer, inner = _full(T(x)) if name in weights or nu or kind.label_from_clean else (None, [])
             y = kind.y(labels[name], answer)
             tasks[name] = task_loss(kind, answer_restored, answer, y).mean()  # Eq. 3
-            further.append((name, tasks[name], recipe.mu_task * task.weight))
+            terms.append((name, tasks[name], recipe.mu_task * task.weight))
             if nu:
-                further.append(
-                    (task_column("task_features", name), feature_distance(inner_restored, inner).mean(), nu)
-                )
+                terms.append((task_column("task_features", name), feature_distance(inner_restored, inner).mean(), nu))
 
-    objective = TotalLoss(pixel, adversarial, lambda_gan=recipe.lambda_gan, further=tuple(further))  # Eq. 4
+    objective = WeightedSum(terms)  # Eq. 4
     networks.optimiser.zero_grad(set_to_none=True)
     if judged is not None and "discriminator" in weights:
         fabric.backward(judged, inputs=weights["discriminator"], retain_graph=True)
