@@ -76,24 +76,16 @@ class Data(Settings):
     conditions: tuple[Annotated[str, BeforeValidator(as_text)], ...] = ()
 
     @model_validator(mode="after")
-    def _degraded_first(self) -> "Data":
+    def _makes_samples(self) -> "Data":
         if not self.inputs or self.inputs[0] != "degraded":
             raise ValueError("the first input must be 'degraded'")
         if "clean" in self.inputs or len(set(self.inputs)) < len(self.inputs):
             raise ValueError(f"inputs are {', '.join(self.inputs)}: expected each once, and not the clean image")
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_stay_sharp(self) -> "Data":
         if self.augment.blur or self.augment.erase:
             raise ValueError(
                 f"augment.blur is {self.augment.blur:g} and augment.erase {self.augment.erase:g}, which would teach "
                 "a restorer to blur and to leave out; expected 0 (they are for task.pretrain and judge)"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _conditions_are_names(self) -> "Data":
         if self.conditions and not self.condition:
             raise ValueError("conditions are named but not their column, expected data.condition, e.g. contrast")
         if len(set(self.conditions)) < len(self.conditions) or "" in self.conditions:

@@ -123,21 +123,18 @@ class Generator(Settings):
 
     @model_validator(mode="after")
     def _volumes_have_no_more(self) -> "Generator":
-        if self.dimensions == 3:
-            refused = {
-                "norm": (self.norm, "none or batch: the statistics of a block are not those of a volume")
-                if self.norm not in ("none", "batch")
-                else None,
-                "upsample": (self.upsample, "transposed, which it does not use: it interpolates trilinearly")
-                if self.upsample != "transposed"
-                else None,
-                "dropout": (self.dropout, "0: it draws no z") if self.dropout else None,
-                "conditioning": (self.conditioning, "planes") if self.conditioning != "planes" else None,
-                "projection": (self.projection, "0") if self.projection else None,
-            }
-            for name, wrong in refused.items():
-                if wrong:
-                    raise ValueError(f"{name} is {wrong[0]} of a generator of 3 dimensions, expected {wrong[1]}")
+        if self.dimensions == 2:
+            return self
+        allowed: dict[str, tuple[tuple[Any, ...], str]] = {
+            "norm": (("none", "batch"), "none or batch: the statistics of a block are not those of a volume"),
+            "upsample": (("transposed",), "transposed, which it does not use: it interpolates trilinearly"),
+            "dropout": ((0,), "0: it draws no z"),
+            "conditioning": (("planes",), "planes"),
+            "projection": ((0,), "0"),
+        }
+        for name, (values, expected) in allowed.items():
+            if (value := getattr(self, name)) not in values:
+                raise ValueError(f"{name} is {value} of a generator of 3 dimensions, expected {expected}")
         return self
 
     @model_validator(mode="after")

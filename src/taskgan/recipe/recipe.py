@@ -225,26 +225,18 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _dimensions_agree(self) -> "Recipe":
+    def _sections_agree(self) -> "Recipe":
         self.data.start(self.generator.residual)
         check_dimensions(self.generator, self.data)
         if self.unpaired and (self.data.context or self.data.patch):
             raise ValueError("cycle_gan has no data.context and no data.patch: its way back makes single slices")
         if self.unpaired and self.loss.coarse:
             raise ValueError("loss.coarse is a form of Eq. 1, which cycle_gan does without; expected []")
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_are_there(self) -> "Recipe":
         if self.unpaired and self.discriminator.conditional:
             raise ValueError(
                 "discriminator.conditional is true, which shows D the degraded image of each clean one; "
                 "cycle_gan has no such pairs, expected false"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _layers_are_there(self) -> "Recipe":
         picked, last = self.loss.feature_layers, len(self.discriminator.widths) - 1
         if picked is not None and (not picked or min(picked) < 0 or max(picked) > last):
             raise ValueError(

@@ -39,7 +39,6 @@ COLUMNS = (
     "val_task_mae",
 )
 
-
 TASK_ERROR = "val_task_mae"
 """The column with T's error on restored validation images."""
 TASK_CLEAN = "val_task_clean"

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.generator import UNet
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.objective.kinds import loss_kind
-from taskgan.recipe import Data, Recipe, Task
+from taskgan.recipe import Recipe, Task
 from taskgan.train.devices import MachineChoice, derive_seed
 from taskgan.train.stages import Stages, rate_factor
 
@@ -74,6 +74,7 @@ class ImageBuffer:
         self._images, self._count = list(state["kept"]), state["seen"]
 
 
+_Network = TypeVar("_Network", bound=nn.Module)
 _TASK_RATE = 0.1  # of G's, where the recipe names none and T is pretrained; G is not
 
 
@@ -231,12 +232,16 @@ class Networks:
 
 def build_generator(recipe: Recipe) -> UNet | VolumeUNet:
     """G with the initial weights that the seed gives, whatever was drawn before."""
-    return _generator(recipe, "generator", recipe.data)
+    return _seeded(recipe, "generator", lambda: generator_network(recipe.generator, recipe.data))
 
 
-def build_discriminator(recipe: Recipe) -> ImageDiscriminator:
-    """D with the initial weights that the seed gives."""
-    return _discriminator(recipe, "discriminator")
+def build_discriminator(recipe: Recipe, purpose: str = "discriminator") -> ImageDiscriminator:
+    """D with the initial weights that the seed gives; ``purpose`` names the network."""
+    settings = recipe.discriminator
+    channels = 2 if settings.conditional else 1
+    return _seeded(
+        recipe, purpose, lambda: ImageDiscriminator(in_channels=channels, widths=settings.widths, norm=settings.norm)
+    )
 
 
 def build_task(task: Task) -> nn.Module:
@@ -356,28 +361,19 @@ def _cycle_networks(recipe: Recipe, choice: MachineChoice) -> CycleNetworks:
     alone = recipe.data.model_copy(
         update={"inputs": ("degraded",), "neighbours": 0, "condition": "", "conditions": ()}
     )
-    generator = _generator(recipe, "degrader", alone)
+    generator = _seeded(recipe, "degrader", lambda: generator_network(recipe.generator, alone))
     restored, degraded = (
         ImageBuffer(recipe.cycle.buffer, derive_seed(recipe.seed, "history", name))
         for name in ("restored", "degraded")
     )
-    discriminator = _discriminator(recipe, "degraded_discriminator")
+    discriminator = build_discriminator(recipe, "degraded_discriminator")
     return CycleNetworks(generator, _compiled(generator, choice), discriminator, restored, degraded)
 
 
-def _generator(recipe: Recipe, purpose: str, data: Data) -> UNet | VolumeUNet:
+def _seeded(recipe: Recipe, purpose: str, make: Callable[[], _Network]) -> _Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(recipe.seed, purpose))
-        return generator_network(recipe.generator, data)
-
-
-def _discriminator(recipe: Recipe, purpose: str) -> ImageDiscriminator:
-    settings = recipe.discriminator
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(recipe.seed, purpose))
-        return ImageDiscriminator(
-            in_channels=2 if settings.conditional else 1, widths=settings.widths, norm=settings.norm
-        )
+        return make()
 
 
 def _compiled(generator: nn.Module, choice: MachineChoice) -> Callable[[Tensor], Tensor]:

@@ -65,9 +65,10 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
         if loss.coarse:  # and over windows
             terms.append(("coarse", coarse_loss(whole, volumes.clean, loss.coarse).mean(), loss.coarse_weight))
         if D is not None:
-            (logit, features), (logit_restored, features_restored) = _discriminate_pair(
-                networks, batch, restored, recipe
-            )
+            pair = [x, restored]
+            if recipe.discriminator.conditional:
+                pair = [torch.cat([image, batch.inputs[:, :1]], dim=1) for image in pair]
+            (logit, features), (logit_restored, features_restored) = discriminate(D, *pair, recipe)
             adversarial = feature_matching(  # Eq. 2
                 over_all_devices(features_restored, fabric), over_all_devices(features, fabric), loss.feature_layers
             )
@@ -102,18 +103,6 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
     if judged is not None:
         losses["discriminator"] = judged.detach()
     return StepResult(losses, restored.detach())
-
-
-def _discriminate_pair(
-    networks: Networks, batch: Batch, restored: Tensor, recipe: Recipe
-) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
-    """D's logits and features of x and of x̂."""
-    D, images = networks.discriminator, [batch.clean, restored]
-    if D is None:
-        raise AssertionError("the objective has no discriminator")
-    if recipe.discriminator.conditional:
-        images = [torch.cat([image, batch.inputs[:, :1]], dim=1) for image in images]
-    return discriminate(D, images[0], images[1], recipe)
 
 
 def discriminate(
