@@ -11,6 +11,7 @@ from taskgan.sweep.grid import (
     parse_grid,
     parse_seeds,
     parse_share,
+    short_key,
     split_values,
 )
 
@@ -94,3 +95,9 @@ def test_shares() -> None:
     for wrong in ("0/2", "3/2", "2", "a/b", "1/0"):
         with pytest.raises(UserError, match="K from 1 to N"):
             parse_share(wrong)
+
+
+def test_the_tasks_of_a_list_keep_their_whole_names() -> None:
+    """Else the folders of task.0.features and task.1.features would be called alike."""
+    assert short_key("task.features") == "features"
+    assert short_key("task.1.features") == "task.1.features"
