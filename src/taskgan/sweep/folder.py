@@ -18,8 +18,11 @@ _ADVERSARY = (
     "optimiser.lr_discriminator",
     "monitor.discriminator_",
 )
-_TASK = ("loss.mu_task", "task.training", "task.loss", "task.features", "task.pretrain.", "optimiser.lr_task")
-_TASK += ("task.weight", "task.false_positive", "task.name")
+_TASK = (
+    "loss.mu_task",
+    *(f"task.{name}" for name in ("training", "loss", "features", "pretrain.", "weight", "false_positive", "name")),
+    "optimiser.lr_task",
+)
 
 
 def effective_settings(recipe: Recipe) -> dict[str, Any]:

@@ -65,10 +65,10 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
         if loss.coarse:  # and over windows
             terms.append(("coarse", coarse_loss(whole, volumes.clean, loss.coarse).mean(), loss.coarse_weight))
         if D is not None:
-            pair = [x, restored]
+            real, made = x, restored
             if recipe.discriminator.conditional:
-                pair = [torch.cat([image, batch.inputs[:, :1]], dim=1) for image in pair]
-            (logit, features), (logit_restored, features_restored) = discriminate(D, *pair, recipe)
+                real, made = (torch.cat([image, batch.inputs[:, :1]], dim=1) for image in (x, restored))
+            (logit, features), (logit_restored, features_restored) = discriminate(D, real, made, recipe)
             adversarial = feature_matching(  # Eq. 2
                 over_all_devices(features_restored, fabric), over_all_devices(features, fabric), loss.feature_layers
             )
