@@ -36,8 +36,7 @@ def test_the_first_step_is_made_from_the_models_weights(
     before, card = read_model(trained)
     after, new = read_model(ours)
     assert all(torch.allclose(before[name], after[name], rtol=0, atol=1e-6) for name in before)
-    assert new.started_from is not None
-    assert (new.started_from.checksum, new.started_from.name) == (card.checksum, card.name)
+    assert new.started_from == {"name": card.name, "step": card.step, "checksum": card.checksum}
     assert read_yaml(tmp_path / "run" / "run.yaml")["started_from"]["checksum"] == card.checksum
     assert "started from" in describe(ours)
     assert set(new.seen.people) == set(card.seen.people)  # once each: they are the same people

@@ -1,6 +1,7 @@
 """y of every training slice, of one property."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import torch
@@ -31,11 +32,7 @@ class SliceLabels:
 
 def _label(pair: Pair, targets: Targets, required: bool) -> np.ndarray:
     """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
-    if targets.kind.dense:
-        return np.asarray(np.nan, dtype=np.float32)
-    try:
-        return targets.value(pair)
-    except UserError:
-        if required:
-            raise
-        return np.asarray(np.nan, dtype=np.float32)
+    if not targets.kind.dense:
+        with nullcontext() if required else suppress(UserError):
+            return targets.value(pair)
+    return np.asarray(np.nan, dtype=np.float32)

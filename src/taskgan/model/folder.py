@@ -80,20 +80,6 @@ class TrainingDomain(Settings):
     images: tuple[str, ...] = ()
 
 
-class StartingModel(Settings):
-    """The model that a run began with.
-
-    Attributes:
-        name: Its name.
-        step: Optimiser step of its weights.
-        checksum: SHA-256 of its weights' file.
-    """
-
-    name: str
-    step: int
-    checksum: str
-
-
 class ModelCard(Settings):
     """Who the model is, what it needs, what it was measured to do, and what it is not for.
 
@@ -111,8 +97,8 @@ class ModelCard(Settings):
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.
         seen: What it was trained on.
-        started_from: The model whose weights the training began with; None began anew. Whom that had learnt from is
-            in ``seen.people`` and ``seen.images`` too.
+        started_from: The model whose weights the training began with (``name``, ``step``, ``checksum``); empty began
+            anew. Whom that had learnt from is in ``seen.people`` and ``seen.images`` too.
         measured: Figures by name, e.g. ``val_psnr``.
         versions: Code and libraries that trained it.
         intended_use: One sentence.
@@ -134,7 +120,7 @@ class ModelCard(Settings):
     task: Task
     judge: RecogniserSettings
     seen: TrainingDomain
-    started_from: StartingModel | None = None
+    started_from: dict[str, str | int] = Field(default_factory=dict)
     measured: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     intended_use: str = "Research on restoring degraded images of the kind, scanner and dose of the training cohort."

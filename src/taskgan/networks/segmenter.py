@@ -84,11 +84,7 @@ class DilatedNet(nn.Module):
 
 
 def _double(before: int, after: int, norm: Norm) -> nn.Sequential:
-    return nn.Sequential(
-        Conv2d(before, after, kernel_size=3, padding=1),
-        norm_layer(norm, after),
-        nn.ReLU(),
-        Conv2d(after, after, kernel_size=3, padding=1),
-        norm_layer(norm, after),
-        nn.ReLU(),
+    layers = (
+        (Conv2d(c, after, kernel_size=3, padding=1), norm_layer(norm, after), nn.ReLU()) for c in (before, after)
     )
+    return nn.Sequential(*(layer for three in layers for layer in three))

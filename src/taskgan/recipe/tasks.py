@@ -89,26 +89,18 @@ class Task(Target):
         return self
 
     @model_validator(mode="after")
-    def _learns_somewhere(self) -> "Task":
+    def _settings_fit(self) -> "Task":
         if self.pretrain.steps == 0 and (self.training == "frozen" or self.kind == "embedding"):
             what = "task.training is frozen" if self.training == "frozen" else "kind is embedding"
             raise ValueError(
                 f"task.pretrain.steps is 0 and {what}: T would never learn the property; expected steps to "
                 "pretrain it"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _false_positives_are_of_pixels(self) -> "Task":
         if self.false_positive != 1 and (self.kind, self.loss) != ("segmentation", "proper"):
             raise ValueError(
                 f"task.false_positive is {self.false_positive:g} of kind {self.kind} with loss {self.loss}; expected "
                 "kind segmentation with loss proper"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _network_fits(self) -> "Task":
         check_network(self.pretrain, self, "task.pretrain")
         if self.kind == "embedding" and self.training == "joint" and self.loss == "squared":
             raise ValueError(

@@ -15,7 +15,7 @@ from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, write_yaml
 from taskgan.core.parse import error_text, quoted
-from taskgan.core.tensors import load_torch
+from taskgan.core.tensors import load_torch, nonfinite_tensor
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 
 CHECKPOINT = "last.ckpt"
@@ -73,11 +73,7 @@ def weights_checksum(network: torch.nn.Module) -> str:
 
 def nonfinite_network(networks: dict[str, torch.nn.Module]) -> str | None:
     """Name of a network with NaN or infinite weights, or None; asked before a checkpoint is overwritten."""
-    for name, network in networks.items():
-        for value in network.state_dict().values():
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                return name
-    return None
+    return next((name for name, network in networks.items() if nonfinite_tensor(network.state_dict())), None)
 
 
 RECIPE = "recipe.yaml"

@@ -132,7 +132,8 @@ class _Job:
         used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
         further = [task for name, task in recipe.taught_by.items() if name != "task"]
         targets, *others = (Targets.for_table(task.target, used) for task in (recipe.task, *further))
-        return cls(recipe, pairs, used, run, own, read_start(start, recipe), targets, tuple(others))
+        begun = read_start(start, recipe) if start is not None else None
+        return cls(recipe, pairs, used, run, own, begun, targets, tuple(others))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -148,7 +149,7 @@ class _Job:
     @property
     def origin(self) -> dict[str, Any]:
         """For ``run.yaml``: what is not the recipe's."""
-        named = {"networks": self.own.names(), "started_from": self.start.model.model_dump() if self.start else {}}
+        named = {"networks": self.own.names(), "started_from": self.start.model if self.start else {}}
         return {name: value for name, value in named.items() if value}
 
 
@@ -298,11 +299,9 @@ def _card(job: _Job, slices: TrainingSlices) -> ModelCard:
     recipe, used, train = job.recipe, job.used, job.used.split("train")
     x, y, z = (_value_range(axis) for axis in slices.voxel_sizes.T)
     columns, rows = zip(*slices.planes, strict=True)
-    before = (job.start.people, job.start.images) if job.start else ((), ())  # its weights have learnt from them
-    people, images = (
-        tuple(dict.fromkeys((*new, *old)))
-        for new, old in zip((subject_digests(used), image_digests(used)), before, strict=True)
-    )
+    people, images = subject_digests(used), image_digests(used)
+    if job.start is not None:  # its weights have learnt from them
+        people, images = (*people, *job.start.card.seen.people), (*images, *job.start.card.seen.images)
     return ModelCard(
         name=f"{recipe.objective}-seed{recipe.seed}-fold{recipe.fold}",
         objective=recipe.objective,
@@ -322,10 +321,10 @@ def _card(job: _Job, slices: TrainingSlices) -> ModelCard:
             plane=((min(columns), max(columns)), (min(rows), max(rows))),
             scale=_value_range(slices.scales),
             **_image_domain(slices, train),
-            people=people,
-            images=images,
+            people=tuple(dict.fromkeys(people)),
+            images=tuple(dict.fromkeys(images)),
         ),
-        started_from=job.start.model if job.start else None,
+        started_from=job.start.model if job.start else {},
     )
 
 
