@@ -84,7 +84,7 @@ class DilatedNet(nn.Module):
 
 
 def _double(before: int, after: int, norm: Norm) -> nn.Sequential:
-    layers = (
-        (Conv2d(c, after, kernel_size=3, padding=1), norm_layer(norm, after), nn.ReLU()) for c in (before, after)
-    )
-    return nn.Sequential(*(layer for three in layers for layer in three))
+    layers: list[nn.Module] = []
+    for channels in (before, after):
+        layers += [Conv2d(channels, after, kernel_size=3, padding=1), norm_layer(norm, after), nn.ReLU()]
+    return nn.Sequential(*layers)
