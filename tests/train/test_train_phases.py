@@ -152,7 +152,7 @@ def test_only_who_learns_changes(asked: Make, learners: set[str]) -> None:
         for ours, theirs in zip(players.generator.buffers(), before.generator.buffers(), strict=True):
             assert torch.equal(ours, theirs)
     assert (outcome.restored is None) == (learners == {"task"})
-    assert not players.task.training  # type: ignore[union-attr]
+    assert not players.tasks["task"].training
 
 
 def players_of_three(made: Recipe) -> tuple[Any, Any]:
@@ -168,12 +168,12 @@ def test_task_alone_learns_and_counts_clean_images_in_its_norms(asked: Make) -> 
     made = asked(optimiser={"lr": 1e-2, "batch_size": 4, "clip": 0.0})
     made = made.model_copy(update={"data": made.data.model_copy(update={"conditions": ("a", "b", "c")})})
     players, fabric = players_of_three(made)
-    statistics = [b.clone() for b in players.task.buffers() if b.is_floating_point()]
+    statistics = [b.clone() for b in players.tasks["task"].buffers() if b.is_floating_point()]
     losses = [
         float(task_step(players.with_learners({"task"}), a_batch(), made, fabric).losses["task"]) for _ in range(15)
     ]
     assert losses[-1] < 0.5 * losses[0]
-    after = [b for b in players.task.buffers() if b.is_floating_point()]
+    after = [b for b in players.tasks["task"].buffers() if b.is_floating_point()]
     assert any(not torch.equal(one, other) for one, other in zip(statistics, after, strict=True))
 
 

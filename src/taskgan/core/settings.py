@@ -1,6 +1,7 @@
 """Typed settings and cards: closed models, and what is wrong with their values in sentences."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
@@ -36,7 +37,9 @@ def validated(model: type[Model], values: Mapping[str, Any], summary: str) -> Mo
 
 
 def _error_text(model: type[BaseModel], error: Any) -> str:
-    where = truncated(".".join(_listed(error["loc"]))) or "settings"
+    path = ".".join(str(part) for part in error["loc"])
+    # A section that holds ``others`` is written as a list, of which it is the first.
+    where = truncated(re.sub(r"\bothers\.(\d+)", lambda found: str(int(found[1]) + 1), path)) or "settings"
     if error["type"] == "extra_forbidden":
         known = _known_keys(model, error["loc"][:-1])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
@@ -46,16 +49,6 @@ def _error_text(model: type[BaseModel], error: Any) -> str:
     suffix = "" if isinstance(value, Mapping | BaseModel) else f" (found {quoted(value)})"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {message[:1].lower()}{message[1:]}{suffix}"
-
-
-def _listed(location: tuple[Any, ...]) -> list[str]:
-    """A place as a recipe names it: a section with ``others`` is written as a list, of which it is the first."""
-    parts = [str(part) for part in location]
-    return [
-        str(int(part) + 1) if k and parts[k - 1] == "others" and part.isdecimal() else part
-        for k, part in enumerate(parts)
-        if part != "others" or k + 1 == len(parts)
-    ]
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

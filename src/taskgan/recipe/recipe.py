@@ -197,12 +197,8 @@ class Recipe(Settings):
             return values
         optimiser = values.get("optimiser", {})
         counts: list[Any] = [phase.get("steps") if isinstance(phase, dict) else None for phase in values["schedule"]]
-        if (
-            isinstance(optimiser, dict)
-            and "steps" not in optimiser
-            and counts
-            and all(type(n) is int for n in counts)
-        ):
+        known = counts and all(type(n) is int for n in counts)
+        if known and isinstance(optimiser, dict) and "steps" not in optimiser:
             return values | {"optimiser": optimiser | {"steps": sum(counts)}}
         return values
 

@@ -29,12 +29,6 @@ class EvaluationFolder:
     folder: Path
     record: dict[str, Any] = field(repr=False)
 
-    @property
-    def property_columns(self) -> list[str]:
-        """The columns of the property that was judged; empty where nobody says."""
-        judged = self.record.get("property") or {}
-        return [str(judged.get("kind")), *map(str, judged.get("labels", ()))] if judged else []
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -164,7 +158,8 @@ def load_comparison(
     cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
     if len(cuts) > 1:
         raise UserError(f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one")
-    properties = {", ".join(e.property_columns) for e in evaluations if e.property_columns}
+    judged = [e.record["property"] for e in evaluations if e.record.get("property")]
+    properties = {", ".join([str(one.get("kind")), *map(str, one.get("labels", ()))]) for one in judged}
     if len(properties) > 1:
         raise UserError(
             f"the evaluations judged different properties ({'; '.join(sorted(properties))}), expected one"

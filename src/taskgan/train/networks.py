@@ -208,11 +208,6 @@ class Networks:
     channels_last: bool
     cycle: CycleNetworks | None = None
 
-    @property
-    def task(self) -> nn.Module | None:
-        """T of the first task."""
-        return self.tasks.get("task")
-
     def by_name(self) -> dict[str, nn.Module]:
         """The networks there are, by name."""
         return _by_name(self.generator, self.discriminator, self.tasks, self.cycle)
