@@ -52,11 +52,8 @@ class TaskKind(ABC):
             raise ValueError(f"task loss is {form!r}, expected squared or proper")
         facts = target.facts
         self.dense, self.by_class, self.partial = facts.dense, facts.by_class, facts.partial
-        self.multiple_columns, self.label_from_clean, self.standardised = (
-            facts.several,
-            facts.anchored,
-            facts.standardised,
-        )
+        self.multiple_columns, self.label_from_clean = facts.several, facts.anchored
+        self.standardised = facts.standardised
         self.target = target
         self.form = form
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
+from taskgan.cohort.pairs import Pairs
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, write_yaml
+from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, versions, write_yaml
 from taskgan.core.parse import error_text, quoted
 from taskgan.core.tensors import load_torch, nonfinite_tensor
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
+from taskgan.train.devices import device_name
 
 CHECKPOINT = "last.ckpt"
 FORMAT = 1
@@ -178,6 +180,28 @@ def command_line() -> str:
     """The command that was called, with the last part of absolute paths alone."""
     arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv]
     return shlex.join(arguments)
+
+
+def new_record(recipe: Recipe, pairs: Pairs, used: Pairs, mark: str, device: torch.device) -> dict[str, Any]:
+    """``run.yaml`` of a run that begins.
+
+    Args:
+        recipe: What is asked for.
+        pairs: The cohort.
+        used: Its rows of training and validation.
+        mark: Their fingerprint.
+        device: Where it runs.
+    """
+    subjects = {split: len({pair.subject for pair in used.split(split)}) for split in ("train", "val")}
+    return {
+        "status": "training",
+        "objective": recipe.objective,
+        "seed": recipe.seed,
+        "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
+        "device": device_name(device),
+        "command": command_line(),
+        "versions": versions(),
+    }
 
 
 def _same_recipe(folder: Path, recipe: Recipe) -> None:

@@ -18,7 +18,7 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.console import say
-from taskgan.core.files import versions, write_yaml
+from taskgan.core.files import write_yaml
 from taskgan.judges.readers import StoredReader
 from taskgan.judges.recogniser import CARD
 from taskgan.judges.settings import EvaluationSettings
@@ -29,8 +29,8 @@ from taskgan.judges.verification.figures import format_auc
 from taskgan.judges.verification.readers import verifiers
 from taskgan.metrics.roc import roc_curve
 from taskgan.recipe import Recipe
-from taskgan.train.devices import device_name, device_of, torch_switches
-from taskgan.train.folder import RECORD, ROC, command_line, create_run, first_process, open_run
+from taskgan.train.devices import device_of, torch_switches
+from taskgan.train.folder import RECORD, ROC, create_run, first_process, new_record, open_run
 
 Floats = NDArray[np.float64]
 
@@ -71,16 +71,7 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
         for text in check_cohort(pairs, recipe.data, labels=True, target=target, further=further):
             say(f"warning: {pairs.source}: {text}")
         create_run(run, recipe, overwrite=overwrite)
-        subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
-        record = {
-            "status": "training",
-            "objective": recipe.objective,
-            "seed": recipe.seed,
-            "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
-            "device": device_name(device),
-            "command": command_line(),
-            "versions": versions(),
-        }
+        record = new_record(recipe, pairs, used, mark, device)
         write_yaml(run / RECORD, record)
         readers = {
             name: StoredReader(recogniser_for(pairs, data=recipe.data, device=device.type, **which), folders[name])

@@ -22,22 +22,22 @@ from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.artefact import commit, differing
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, versions, write_yaml
+from taskgan.core.files import PathLike, write_yaml
 from taskgan.core.lock import locked
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
 from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
+from taskgan.train.devices import MachineChoice, device_of, start_fabric, torch_switches
 from taskgan.train.folder import (
     METRICS,
     RECIPE,
     RECORD,
-    command_line,
     create_run,
     first_process,
     load_checkpoint,
+    new_record,
     open_run,
 )
 from taskgan.train.loop import train_loop
@@ -176,7 +176,9 @@ def _train(job: _Job, *, overwrite: bool) -> Path:
             if recorded_machine
             else choose_machine(recipe, slices.sample_shape)
         )
-        record = _record(job, choice, device) | job.origin | ({"warnings": warnings} if warnings else {})
+        record = new_record(recipe, job.pairs, job.used, job.fingerprint, device)
+        record |= {"fold": recipe.fold, "machine": choice.to_dict(), **job.origin}
+        record |= {"warnings": warnings} if warnings else {}
         if first:
             create_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
@@ -316,7 +318,7 @@ def _card(job: _Job, slices: TrainingSlices) -> ModelCard:
         seen=TrainingDomain(
             cohort=job.pairs.folder.resolve().name,
             fingerprint=job.fingerprint,
-            subjects=_subjects(train),
+            subjects=len({pair.subject for pair in train}),
             voxel_size=(x, y, z),
             plane=((min(columns), max(columns)), (min(rows), max(rows))),
             scale=_value_range(slices.scales),
@@ -326,10 +328,6 @@ def _card(job: _Job, slices: TrainingSlices) -> ModelCard:
         ),
         started_from=job.start.model if job.start else {},
     )
-
-
-def _subjects(pairs: Pairs) -> int:
-    return len({pair.subject for pair in pairs})
 
 
 def _image_domain(slices: TrainingSlices, train: Pairs) -> dict[str, Any]:
@@ -350,22 +348,6 @@ def _image_domain(slices: TrainingSlices, train: Pairs) -> dict[str, Any]:
             if isinstance(value, str | int | float) and value not in ("", "n/a"):
                 metadata.setdefault(name, set()).add(str(value))
     return domain | {"metadata": {name: tuple(sorted(values)) for name, values in metadata.items()}}
-
-
-def _record(job: _Job, choice: MachineChoice, device: torch.device) -> dict[str, Any]:
-    recipe = job.recipe
-    subjects = {split: _subjects(job.used.split(split)) for split in ("train", "val")}
-    return {
-        "status": "training",
-        "objective": recipe.objective,
-        "seed": recipe.seed,
-        "fold": recipe.fold,
-        "cohort": {"name": job.pairs.folder.resolve().name, "fingerprint": job.fingerprint, "subjects": subjects},
-        "machine": choice.to_dict(),
-        "device": device_name(device),
-        "command": command_line(),
-        "versions": versions(),
-    }
 
 
 def _finish(run: Path, recipe: Recipe, record: dict[str, Any], state: dict[str, Any], how: str) -> None:
