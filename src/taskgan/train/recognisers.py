@@ -121,7 +121,7 @@ def _result(
     if not tested or recipe.task.kind != "embedding":
         return result
     slices = EvaluationSettings().slices
-    able = verifiers(readers, {}, slices=slices)
+    able = verifiers({n: one for n, one in readers.items() if one.kind.label_from_clean}, {}, slices=slices)
     studio = DescriptorCache(able, recipe.data, slices, pairs.folder / "derivatives" / "verification")
     rows = list({one.case: one for pair in tested for one in (pair.first, pair.second)}.values())
     listed = ImagePairs.from_people([p.first.subject for p in tested], [p.second.subject for p in tested])
