@@ -97,43 +97,30 @@ def coarse_loss(restored: Tensor, clean: Tensor, edges: Sequence[int]) -> Tensor
     return torch.stack([mean.flatten(1).mean(dim=1) for mean in means]).mean(dim=0)
 
 
-def cycle_loss(returned_degraded: Tensor, degraded: Tensor, returned_clean: Tensor, clean: Tensor) -> Tensor:
-    """Cycle consistency (their Eq. 2), |F(G(x̃)) − x̃| + |G(F(x)) − x|, each a mean over pixels.
+def cycle_loss(first: Tensor, first_target: Tensor, second: Tensor, second_target: Tensor) -> Tensor:
+    """Both directions of CycleGAN, each a mean over pixels.
 
-    Zero wherever F undoes G and G undoes F, whatever images they make on the way: a pair of generators that
-    swaps labels in one direction and swaps them back in the other pays nothing (the paper's Figure 5).
+    Cycle consistency (their Eq. 2) is |F(G(x̃)) − x̃| + |G(F(x)) − x|. It is zero wherever F undoes G and G undoes F,
+    whatever images they make on the way: a pair of generators that swaps labels in one direction and swaps them back
+    in the other pays nothing (the paper's Figure 5).
+
+    Identity mapping (their Section 5.2), :data:`identity_loss`, is |G(x) − x| + |F(x̃) − x̃|: a generator that is given
+    an image of its own target domain has nothing to do. Without it nothing ties the brightness of x̂ to that of x̃.
 
     Args:
-        returned_degraded: F(G(x̃)) (B, C, H, W), network units.
-        degraded: x̃, the same shape.
-        returned_clean: G(F(x)) (B, C, H, W).
-        clean: x, the same shape.
+        first: F(G(x̃)), or G(x) (B, C, H, W), network units.
+        first_target: x̃, or x, the same shape.
+        second: G(F(x)), or F(x̃) (B, C, H, W).
+        second_target: x, or x̃, the same shape.
 
     Returns:
         (B,), not negative; place b has both directions, of the b-th degraded and the b-th clean sample.
 
     Raises:
-        ValueError: If an image and its return differ in shape.
+        ValueError: If an image and its target differ in shape.
     """
-    return pixel_loss(returned_degraded, degraded) + pixel_loss(returned_clean, clean)
+    return pixel_loss(first, first_target) + pixel_loss(second, second_target)
 
 
-def identity_loss(same_clean: Tensor, clean: Tensor, same_degraded: Tensor, degraded: Tensor) -> Tensor:
-    """Identity mapping (their Section 5.2), |G(x) − x| + |F(x̃) − x̃|, each a mean over pixels.
-
-    A generator that is given an image of its own target domain has nothing to do. Without this term nothing
-    ties the brightness of x̂ to that of x̃.
-
-    Args:
-        same_clean: G(x) (B, C, H, W), network units.
-        clean: x, the same shape.
-        same_degraded: F(x̃) (B, C, H, W).
-        degraded: x̃, the same shape.
-
-    Returns:
-        (B,), not negative.
-
-    Raises:
-        ValueError: If an image and its copy differ in shape.
-    """
-    return pixel_loss(same_clean, clean) + pixel_loss(same_degraded, degraded)
+identity_loss = cycle_loss
+"""See there."""
