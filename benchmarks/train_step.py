@@ -46,7 +46,7 @@ def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memo
 def ours(recipe: Recipe, size: int, choice: MachineChoice) -> Callable[[], float]:
     fabric = start_fabric(recipe.machine, choice.precision, alone=True)
     task = build(recipe.task.pretrain) if recipe.objective == "task_gan" else None
-    players: Networks = build_networks(recipe, task, fabric, choice)
+    players: Networks = build_networks(recipe, {"task": task} if task else {}, fabric, choice)
     layout = torch.channels_last if choice.channels_last else torch.contiguous_format
     batch = batch_of(recipe, size, fabric.device, layout)
     advance = cycle_step if recipe.unpaired else train_step

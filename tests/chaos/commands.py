@@ -44,6 +44,7 @@ COMMANDS = {
     "train recogniser": _command(
         "train tiny.yaml cohort out --set objective=recogniser", "tiny.yaml cohort", "--set seed=1"
     ),
+    "train from": _command("train tiny.yaml cohort out --from run", "tiny.yaml cohort run", "--set seed=1"),
     "restore": _command("restore run/model cohort -o out --split test", "run cohort", "--precision 32"),
     "restore photos": _command("restore run/model photos -o out", "run photos", "--precision 32"),
     "restore gaussian": _command(

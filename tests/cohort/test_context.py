@@ -104,7 +104,7 @@ def test_blocks_are_cut_out_of_the_volumes_alike_and_all_of_them_can_come(pairs:
         batch = steps[step]
         assert batch.inputs.shape == (2, 2, 4, 16, 24)
         assert batch.clean.shape == (2, 1, 4, 16, 24)
-        for inputs, clean, label in zip(*batch, strict=True):
+        for inputs, clean, label in zip(*batch[:3], strict=True):
             case = cases[int(label)]
             assert case.clean is not None
             edge = (20 - case.clean.shape[1]) // 2  # smaller volumes are padded
@@ -118,7 +118,7 @@ def test_blocks_are_cut_out_of_the_volumes_alike_and_all_of_them_can_come(pairs:
     assert {z for label, z, _ in corners if label == 0} == set(range(6))
     assert {x for _, _, x in corners} == set(range(5))
     again = Steps(slices, data, batch_size=2, seed=0)[7]
-    assert all(torch.equal(a, b) for a, b in zip(again, steps[7], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(again[:3], steps[7][:3], strict=True))
 
 
 def test_a_block_is_its_slices_for_those_who_read_slices(pairs: Pairs) -> None:

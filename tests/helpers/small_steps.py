@@ -22,7 +22,7 @@ def players_of(recipe: Recipe) -> tuple[Networks, Any]:
     fabric = start_fabric(recipe.machine, "32")
     torch.manual_seed(5)
     task = build(recipe.task.pretrain).eval() if recipe.objective == "task_gan" else None
-    return build_networks(recipe, task, fabric, PLAIN), fabric
+    return build_networks(recipe, {"task": task} if task else {}, fabric, PLAIN), fabric
 
 
 def step_of(recipe: Recipe) -> Callable[..., StepResult]:

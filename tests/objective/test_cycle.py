@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskgan.objective.total import CycleTotal, cycle_loss, identity_loss
+from taskgan.objective.total import cycle_loss, identity_loss
 
 
 def images(seed: int, batch: int = 3) -> Tensor:
@@ -49,22 +49,3 @@ def test_further_away_costs_more(loss) -> None:  # type: ignore[no-untyped-def]
 def test_shapes_that_would_broadcast_are_refused(loss) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match="differ in shape"):
         loss(images(0), images(1), images(0, batch=1), images(1))
-
-
-def test_the_whole_is_their_eq_3_with_the_identity() -> None:
-    one, two, three, four = (torch.tensor(float(k)) for k in (1, 2, 3, 4))
-    total = CycleTotal(one, two, three, four, cycle_weight=10, identity_weight=100)
-    assert total.total.item() == 433
-    assert {k: v.item() for k, v in total.detached().items()} == {
-        "adversarial": 1, "adversarial_degraded": 2, "cycle": 3, "identity": 4, "total": 433,
-    }  # fmt: skip
-
-
-def test_without_the_identity_it_is_not_reported() -> None:
-    total = CycleTotal(torch.tensor(1.0), torch.tensor(1.0), torch.tensor(2.0))
-    assert total.total.item() == 22
-    assert "identity" not in total.detached()
-    with pytest.raises(ValueError, match="identity has weight 5 but was not computed"):
-        CycleTotal(torch.tensor(1.0), torch.tensor(1.0), torch.tensor(2.0), identity_weight=5)
-    with pytest.raises(ValueError, match="cycle has shape"):
-        CycleTotal(torch.tensor(1.0), torch.tensor(1.0), torch.ones(3))

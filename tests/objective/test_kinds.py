@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from taskgan.objective.kinds import task_kind
+from taskgan.objective.kinds import loss_kind, task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe.task import KINDS, LossForm, Target
+from taskgan.recipe.tasks import Task
 
 FORMS: list[LossForm] = ["squared", "proper"]
 MASK = torch.zeros(2, 6, 6)
@@ -316,3 +318,32 @@ def test_the_margin_asks_for_more_than_being_right() -> None:
     assert wide(output, label).sum() > narrow(output, label).sum()
     assert sum(p.numel() for p in wide.parameters()) == 6
     assert EXAMPLES["binary"].kind("squared").pretraining_head(2) is None
+
+
+def test_an_invented_pixel_costs_what_the_task_says_and_1_is_dice_with_cross_entropy() -> None:
+    """Salehi et al. 2017: Σ p·y / (Σ p·y + f/2 Σ p·(1 − y) + 1/2 Σ (1 − p)·y)."""
+    truth = torch.zeros(1, 8, 8)
+    truth[0, 2:4, 2:6] = 1  # eight pixels
+    invented, missed = truth.clone(), truth.clone()
+    invented[0, 6, 2:6] = 1
+    missed[0, 3, 2:6] = 0
+    fields = {"kind": "segmentation", "labels": ("mask",), "loss": "proper", "pretrain": {"network": "unet"}}
+    kinds = {cost: loss_kind(Task(**fields, false_positive=cost)) for cost in (1.0, 4.0)}
+    plain = EXAMPLES["segmentation"].kind("proper")
+    for image in (invented, missed):
+        logits = _classes(image, 2, 0.9)
+        assert torch.equal(kinds[1.0].loss(logits, truth), plain.loss(logits, truth))
+    sure = {name: _classes(image, 2, 0.9) for name, image in (("invented", invented), ("missed", missed))}
+    (p_in, p_out) = (float(sure["missed"].softmax(1)[0, 1].max()), float(sure["missed"].softmax(1)[0, 1].min()))
+    entropy = {name: F.cross_entropy(z, truth.long(), reduction="none") for name, z in sure.items()}
+    both = 8 * p_in
+    wrong = 4 * p_in + 52 * p_out
+    index = both / (both + 4 / 2 * wrong + 8 * (1 - p_in) / 2)
+    weighted = (entropy["invented"] * torch.where(truth == 0, 4.0, 1.0)).mean()
+    assert float(kinds[4.0].loss(sure["invented"], truth)) == pytest.approx(float(weighted) + 1 - index, rel=1e-5)
+    rises = {name: float(kinds[4.0].loss(z, truth) - kinds[1.0].loss(z, truth)) for name, z in sure.items()}
+    assert rises["invented"] > 2 * rises["missed"] > 0
+    empty = torch.zeros(1, 8, 8)  # where y has no lesion there is no index: the cross-entropy punishes
+    assert float(kinds[4.0].loss(sure["invented"], empty)) == pytest.approx(
+        4 * float(kinds[1.0].loss(sure["invented"], empty)), rel=1e-5
+    )

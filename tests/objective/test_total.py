@@ -1,12 +1,14 @@
 import pytest
 import torch
 
-from taskgan.objective.total import TotalLoss
+from taskgan.objective.total import WeightedSum
 
 
 def test_eq_4_is_the_weighted_sum() -> None:
-    one, two, three, four = (torch.tensor(float(k)) for k in (1, 2, 3, 4))
-    total = TotalLoss(one, two, three, four, lambda_gan=10, mu_task=100, nu_features=1000)
+    names = ("pixel", "adversarial", "task", "task_features")
+    weights = (1.0, 10.0, 100.0, 1000.0)
+    terms = [(name, torch.tensor(float(k)), w) for k, (name, w) in enumerate(zip(names, weights, strict=True), 1)]
+    total = WeightedSum(terms)
     assert total.total.item() == 4321
     assert {k: v.item() for k, v in total.detached().items()} == {
         "pixel": 1, "adversarial": 2, "task": 3, "task_features": 4, "total": 4321,
@@ -14,14 +16,14 @@ def test_eq_4_is_the_weighted_sum() -> None:
 
 
 def test_l1_alone() -> None:
-    total = TotalLoss(torch.tensor(0.5))
+    total = WeightedSum([("pixel", torch.tensor(0.5), 1.0)])
     assert total.total.item() == 0.5
     assert set(total.detached()) == {"pixel", "total"}
 
 
 def test_a_term_of_weight_zero_is_shown_but_not_felt() -> None:
     x = torch.tensor(2.0, requires_grad=True)
-    total = TotalLoss(x**2, adversarial=x / 0.0, mu_task=0.0, task=x * 5)
+    total = WeightedSum([("pixel", x**2, 1.0), ("adversarial", x / 0.0, 0.0), ("task", x * 5, 0.0)])
     total.total.backward()
     assert x.grad is not None
     assert x.grad.item() == 4.0
@@ -30,11 +32,15 @@ def test_a_term_of_weight_zero_is_shown_but_not_felt() -> None:
 
 def test_the_curves_hold_no_graph() -> None:
     x = torch.tensor(2.0, requires_grad=True)
-    assert not any(v.requires_grad for v in TotalLoss(x, task=x, mu_task=1.0).detached().values())
+    assert not any(v.requires_grad for v in WeightedSum([("pixel", x, 1.0), ("task", x, 1.0)]).detached().values())
 
 
 def test_a_weight_without_its_term_and_unreduced_terms_are_refused() -> None:
     with pytest.raises(ValueError, match="task has weight 0.5 but was not computed"):
-        TotalLoss(torch.tensor(1.0), mu_task=0.5)
+        WeightedSum([("pixel", torch.tensor(1.0), 1.0), ("task", None, 0.5)])
+    assert set(WeightedSum([("pixel", torch.tensor(1.0), 1.0), ("identity", None, 0.0)]).detached()) == {
+        "pixel",
+        "total",
+    }
     with pytest.raises(ValueError, match="pixel has shape"):
-        TotalLoss(torch.ones(3))
+        WeightedSum([("pixel", torch.ones(3), 1.0)])

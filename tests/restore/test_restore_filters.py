@@ -106,7 +106,7 @@ def test_a_case_whose_affine_cannot_be_written_is_left_out(
     call = ("gaussian", cohort, "-o", tmp_path / "out", "--split", "test", "--recipe", "pet-demo")
     with monkeypatch.context() as patched:
         patched.setattr("taskgan.restore.inputs.check_affine", refuse)
-        with pytest.raises(Failed, match=r"(?s)1 of 4 images are left out: 1 problem.*case sub-01: .* cannot be taken apart"):
+        with pytest.raises(Failed, match=r"(?s)1 of 4 images are left out: .*case sub-01: .* cannot be taken"):
             run(*call)
     assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 3
     run(*call)

@@ -19,7 +19,7 @@ from taskgan.evaluate.run import evaluate
 from taskgan.images.volumes import read_sidecar, read_volume, write_volume
 from taskgan.info import describe
 from taskgan.physics.sequences import TARGETS, Mdme
-from taskgan.recipe import parse_recipe
+from taskgan.recipe import parse_recipe, read_recipe
 from taskgan.simulate import workers as driver
 from taskgan.simulate.mr.cohort import input_columns, simulate_mr
 from taskgan.simulate.mr.settings import mr_simulation
@@ -109,6 +109,8 @@ def test_the_cohort_can_be_checked_loaded_and_described(made):
     pairs = read_pairs(made)
     assert read_description(made)["inputs"] == list(INPUTS)
     check_cohort(pairs, RECIPE.data, labels=True, target=RECIPE.task.target)
+    lesions, contrast = read_recipe("mr-lesions-demo").tasks
+    check_cohort(pairs, RECIPE.data, labels=True, target=lesions.target, further=[contrast.target])
     case = load_case(pairs.rows[0], RECIPE.data)
     assert case.inputs.shape == (6, 16, 48, 48)
     assert case.inputs.min() < 0

@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
-from taskgan.sweep.grid import GridAxis, count_combinations, grid_values, parse_grid, parse_seeds, parse_share
+from taskgan.sweep.grid import (
+    GridAxis,
+    count_combinations,
+    grid_values,
+    parse_grid,
+    parse_seeds,
+    parse_share,
+    short_key,
+)
 
 scalars = (
     st.integers(-1000, 1000)
@@ -82,3 +90,9 @@ def test_shares() -> None:
     for wrong in ("0/2", "3/2", "2", "a/b", "1/0"):
         with pytest.raises(UserError, match="K from 1 to N"):
             parse_share(wrong)
+
+
+def test_the_tasks_of_a_list_keep_their_whole_names() -> None:
+    """Else the folders of task.0.features and task.1.features would be called alike."""
+    assert short_key("task.features") == "features"
+    assert short_key("task.1.features") == "task.1.features"

@@ -12,7 +12,7 @@ from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe
 from taskgan.train.cycle import cycle_step
 from taskgan.train.devices import MachineChoice, start_fabric
-from taskgan.train.networks import Networks, build_networks, uses_task
+from taskgan.train.networks import Networks, build_networks
 
 Make = Callable[..., Recipe]
 NAMES = {"generator", "discriminator", "degrader", "degraded_discriminator"}
@@ -35,7 +35,7 @@ def test_gradients_are_those_of_the_equations(recipe: Make, identity: float, nor
         discriminator__norm=norm,
     )
     found, before, losses = gradients(asked)
-    x_degraded, x, _ = a_batch()
+    x_degraded, x, _ = a_batch()[:3]
     G, F, D_clean, D_degraded = networks(before)
 
     def seen(D: nn.Module, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +113,7 @@ def test_g_starts_as_that_of_l1_and_the_others_are_not_its_copies(recipe: Make) 
 
 def test_lambda_mu_and_t_play_no_part(recipe: Make) -> None:
     asked = recipe(objective="cycle_gan", loss__lambda_gan=0.0, loss__mu_task=3.0, task__features=1.0)
-    assert not uses_task(asked)
+    assert not asked.taught_by
     one, other = (one_step(r)[1] for r in (asked, recipe(objective="cycle_gan")))
     assert torch.equal(flat(one.generator), flat(other.generator))
 
@@ -191,7 +191,7 @@ def test_gradients_are_clipped_network_by_network(recipe: Make) -> None:
 def test_some_steps_lower_the_cycle_loss(recipe: Make, precision: str, form: str) -> None:
     asked = recipe(objective="cycle_gan", optimiser__lr=1e-2, generator__dropout=0.0, loss__discriminator=form)
     fabric = start_fabric(asked.machine, precision)
-    players = build_networks(asked, None, fabric, MachineChoice(precision, True, False))
+    players = build_networks(asked, {}, fabric, MachineChoice(precision, True, False))
     losses = [float(cycle_step(players, a_batch(), asked, fabric).losses["cycle"]) for _ in range(40)]
     assert losses[-1] < 0.7 * losses[0]
 

@@ -56,7 +56,7 @@ def test_another_t_is_refused_and_nothing_is_lost(
 ) -> None:
     asked, run = begun
     before = (run / CHECKPOINT).read_bytes()
-    monkeypatch.setattr(room, "_task_network", lambda *_: build(asked.task.pretrain))
+    monkeypatch.setattr(room, "_task_networks", lambda *_: {"task": build(asked.task.pretrain)})
     with pytest.raises(UserError, match="the task network is another than the one that .*run began with"):
         train(asked, cohort, run)
     assert (run / CHECKPOINT).read_bytes() == before

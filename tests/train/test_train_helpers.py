@@ -133,7 +133,7 @@ def test_validation_cases_are_drawn_by_the_seed(recipe: Make, cohort: Path) -> N
 
     def drawn(seed: int) -> list[str]:
         asked = recipe(seed=seed, task__pretrain__seed=7, validation__cases=1)
-        return list(Validation(val, asked).validate(build_generator(asked), None).images)
+        return list(Validation(val, asked).validate(build_generator(asked), {}).images)
 
     assert drawn(0) == drawn(0)
     assert {name for seed in range(12) for name in drawn(seed)} == {"val0", "val1"}
@@ -144,7 +144,7 @@ def test_a_look_leaves_the_network_as_it_was_and_needs_no_t(recipe: Make, cohort
     network = build_generator(asked)
     before = copy.deepcopy(network.state_dict())
     validation = Validation(read_pairs(cohort).split("val"), asked)
-    look = validation.validate(network, None)
+    look = validation.validate(network, {})
     assert network.training
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert set(look.metrics) == {"val_psnr", "val_pixel", "val_objective"}

@@ -45,8 +45,10 @@ def environment() -> dict[str, str]:
     [
         {
             "objective": "task_gan",
-            "task__training": "joint",
-            "task__features": 0.1,
+            "task": [
+                {"features": 0.1, "pretrain": {"network": "resnet10", "width": 4, "steps": 10}},
+                {"name": "other", "kind": "multi_class", "pretrain": {"network": "patch", "width": 2, "steps": 5}},
+            ],
             "discriminator__norm": "instance",
         },
         # The history is full after the second step. Instance norm would blow rounding up here, see below.

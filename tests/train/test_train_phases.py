@@ -152,7 +152,7 @@ def test_only_who_learns_changes(asked: Make, learners: set[str]) -> None:
         for ours, theirs in zip(players.generator.buffers(), before.generator.buffers(), strict=True):
             assert torch.equal(ours, theirs)
     assert (outcome.restored is None) == (learners == {"task"})
-    assert not players.task.training  # type: ignore[union-attr]
+    assert not players.tasks["task"].training
 
 
 def players_of_three(made: Recipe) -> tuple[Any, Any]:
@@ -161,27 +161,27 @@ def players_of_three(made: Recipe) -> tuple[Any, Any]:
     from taskgan.train.networks import build_networks
 
     fabric = start_fabric(made.machine, "32")
-    return build_networks(made, build_task(made), fabric, PLAIN), fabric
+    return build_networks(made, {"task": build_task(made.task)}, fabric, PLAIN), fabric
 
 
 def test_task_alone_learns_and_counts_clean_images_in_its_norms(asked: Make) -> None:
     made = asked(optimiser={"lr": 1e-2, "batch_size": 4, "clip": 0.0})
     made = made.model_copy(update={"data": made.data.model_copy(update={"conditions": ("a", "b", "c")})})
     players, fabric = players_of_three(made)
-    statistics = [b.clone() for b in players.task.buffers() if b.is_floating_point()]
+    statistics = [b.clone() for b in players.tasks["task"].buffers() if b.is_floating_point()]
     losses = [
         float(task_step(players.with_learners({"task"}), a_batch(), made, fabric).losses["task"]) for _ in range(15)
     ]
     assert losses[-1] < 0.5 * losses[0]
-    after = [b for b in players.task.buffers() if b.is_floating_point()]
+    after = [b for b in players.tasks["task"].buffers() if b.is_floating_point()]
     assert any(not torch.equal(one, other) for one, other in zip(statistics, after, strict=True))
 
 
 def test_an_untaught_task_network_depends_on_its_seed_alone(asked: Make) -> None:
     torch.manual_seed(1)
-    one = build_task(asked())
+    one = build_task(asked().task)
     torch.manual_seed(2)
-    torch.testing.assert_close(flat(build_task(asked())), flat(one), rtol=0, atol=0)
+    torch.testing.assert_close(flat(build_task(asked().task)), flat(one), rtol=0, atol=0)
 
 
 def test_norms_of_two_devices_count_their_mean() -> None:

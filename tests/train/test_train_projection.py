@@ -83,7 +83,7 @@ def test_images_of_a_step_agree_with_their_inputs_and_g_learns(recipe: Callable[
 
     asked = projecting(recipe, generator__degradation=CHAIN.to_dicts())
     fabric = start_fabric(asked.machine, "32")
-    players = build_networks(asked, None, fabric, MachineChoice("32", False, False))
+    players = build_networks(asked, {}, fabric, MachineChoice("32", False, False))
     clean = np.stack([blobs((32, 24), seed)[None, :, :, 0] for seed in range(4)])
     degraded = np.stack([CHAIN.apply(one[0])[None] for one in clean]).astype(np.float32)
     batch = Batch(torch.from_numpy(degraded), torch.from_numpy(clean), torch.zeros(4))

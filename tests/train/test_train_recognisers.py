@@ -14,7 +14,7 @@ from taskgan.judges import store
 from taskgan.judges.readers import default_readers
 from taskgan.judges.recogniser import CARD
 from taskgan.model.folder import read_model
-from taskgan.recipe import Recipe
+from taskgan.recipe import Recipe, Task
 from taskgan.train.run import read_training_pairs, train
 
 Make = Callable[..., Recipe]
@@ -109,6 +109,23 @@ def test_a_restorer_is_not_to_be_had_of_it(faces: Make, people: Path, tmp_path: 
     train(faces(), people, tmp_path / "run")
     with pytest.raises(UserError, match="is a run of objective recogniser, which trains readers and no restorer"):
         read_model(tmp_path / "run")
+
+
+def test_the_readers_of_every_task_are_taught_and_only_identities_are_compared(
+    faces: Make, people: Path, tmp_path: Path
+) -> None:
+    second = {
+        "kind": "multi_class",
+        "pretrain": {"network": "resnet10", "width": 4, "steps": 3},
+        "judge": {"network": "patch", "width": 2, "seed": 7, "steps": 3},
+    }
+    asked = faces()
+    both = asked.task.model_copy(update={"others": (Task.model_validate(second),)})
+    train(asked.model_copy(update={"task": both}), people, tmp_path / "run")
+    result = read_yaml(tmp_path / "run" / "run.yaml")["result"]
+    assert list(result) == ["task", "judge", "task_label", "judge_label"]
+    assert [one["network"] for one in result.values()] == ["convnet", "gradients", "resnet10", "patch"]
+    assert ["clean_test_pairs" in one for one in result.values()] == [True, True, False, False]
 
 
 def test_a_property_that_is_no_identity_has_its_figures_and_no_curve(

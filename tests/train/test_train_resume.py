@@ -23,6 +23,15 @@ from taskgan.train.run import train
 
 Make = Callable[..., Recipe]
 
+TWO = [
+    {"training": "joint", "pretrain": {"network": "resnet10", "width": 4, "steps": 10}},
+    {
+        "name": "grade",
+        "kind": "multi_class",
+        "features": 0.1,
+        "pretrain": {"network": "patch", "width": 2, "steps": 5},
+    },
+]
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -52,8 +61,9 @@ def rows(run: Path) -> int:
     [
         {"objective": "task_gan", "task__training": "joint"},
         {"objective": "cycle_gan", "cycle": {"buffer": 10}},  # full before the first kill
+        {"objective": "task_gan", "task": TWO, "loss__coarse": [4], "generator__upsample": "bilinear"},
     ],
-    ids=["task_gan", "cycle_gan"],
+    ids=["task_gan", "cycle_gan", "two tasks"],
 )
 def test_killed_twice_at_random_moments_equals_uninterrupted(
     recipe: Make, cohort: Path, tmp_path: Path, changes: dict[str, Any]

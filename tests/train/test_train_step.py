@@ -38,10 +38,9 @@ def test_gradients_are_those_of_eq_1_to_4(recipe: Make, training: str) -> None:
         objective="task_gan", task__training=training, loss__lambda_gan=0.3, loss__mu_task=0.7, task__features=0.2
     )
     found, before, losses = gradients(asked)
-    x_degraded, x, y = a_batch()
-    G, D, T = before.generator, before.discriminator, before.task
+    x_degraded, x, y = a_batch()[:3]
+    G, D, T = before.generator, before.discriminator, before.tasks["task"]
     assert D is not None
-    assert T is not None
     torch.manual_seed(0)
     restored = G(x_degraded)
     _, f_x = D(x)
@@ -90,13 +89,11 @@ def test_all_objectives_start_from_the_same_weights_and_draw_the_same_z(recipe: 
 def test_a_frozen_t_stays_and_a_joint_t_keeps_its_batch_statistics(recipe: Make) -> None:
     for training in ("frozen", "joint"):
         before, after = one_step(recipe(objective="task_gan", task__training=training))
-        assert torch.equal(flat(before.task), flat(after.task)) == (training == "frozen")
-        assert before.task is not None
-        assert after.task is not None
-        statistics = [dict(network.named_buffers()) for network in (before.task, after.task)]
+        assert torch.equal(flat(before.tasks["task"]), flat(after.tasks["task"])) == (training == "frozen")
+        statistics = [dict(network.named_buffers()) for network in (before.tasks["task"], after.tasks["task"])]
         assert statistics[0]
         assert all(torch.equal(statistics[0][name], statistics[1][name]) for name in statistics[0])
-        assert not after.task.training
+        assert not after.tasks["task"].training
 
 
 def test_batch_norm_in_d_does_not_remove_what_eq_2_measures(recipe: Make) -> None:
@@ -138,6 +135,6 @@ def test_gradients_are_clipped_network_by_network(recipe: Make) -> None:
 def test_a_step_lowers_the_loss_in_either_precision(recipe: Make, precision: str) -> None:
     asked = recipe(objective="l1", optimiser__lr=1e-2, generator__dropout=0.0)
     fabric = start_fabric(asked.machine, precision)
-    players = build_networks(asked, None, fabric, MachineChoice(precision, True, False))
+    players = build_networks(asked, {}, fabric, MachineChoice(precision, True, False))
     losses = [float(train_step(players, a_batch(), asked, fabric).losses["pixel"]) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]

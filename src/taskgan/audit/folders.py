@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.audit.inputs import AuditInputs, name_list, recorded_recipe, select_cases
+from taskgan.audit.inputs import AuditInputs, name_list, select_cases
 from taskgan.cohort.pairs import SPLITS, Pair, Pairs
-from taskgan.cohort.restorations import RESERVED, Restorations
+from taskgan.cohort.restorations import RESERVED, Restorations, recorded_recipe
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
@@ -26,6 +26,7 @@ def from_folders(
     *,
     against: Sequence[Path] = (),
     recipe: Recipe | None = None,
+    task: str | None = None,
     method: str | None = None,
 ) -> AuditInputs:
     """Match the images of three folders by subject.
@@ -44,17 +45,15 @@ def from_folders(
             and image columns such as ``cortex`` and ``reference`` (paths relative to the table) may be there.
         against: Further folders of restored images.
         recipe: Intensity transform and judges; the defaults where None.
+        task: Which of its properties is audited, by its name; None is the first.
         method: Name of the audited method; the folder's where None.
 
     Raises:
         UserError: If a folder is missing or no case is whole.
         Problems: If rows of the table are malformed or matches are ambiguous.
     """
-    if recipe is None:
-        recorded = restored / "restored.yaml"
-        recorded_settings = recorded_recipe(read_record(recorded), restored)
-    else:
-        recorded_settings = recipe
+    recorded = restored / "restored.yaml"
+    recorded_settings = (recipe or recorded_recipe(read_record(recorded), recorded)).about(task)
     people = _labelled_subjects(labels, recorded_settings.task.target)
     images = {name: _image_paths(folder) for name, folder in (("degraded", degraded), ("clean", clean))}
     owned = {name: _images_by_subject(files, people) for name, files in images.items()}
@@ -72,7 +71,7 @@ def from_folders(
         restorations.append(one)
         if strangers:
             notes.append(f"{len(strangers)} images in {folder} match no case: {name_list(strangers)}")
-    inputs = select_cases(pairs, restorations, recipe)
+    inputs = select_cases(pairs, restorations, recipe, task)
     return AuditInputs(**{**vars(inputs), "notes": (*inputs.notes, *notes)})
 
 

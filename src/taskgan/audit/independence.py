@@ -113,18 +113,16 @@ def task_weights(inputs: AuditInputs, store: Path | None) -> list[Path]:
 
     if not inputs.has_recipe or not any(p.split in ("train", "val") for p in inputs.pairs):
         return []
-    try:
-        folder = recogniser_folder(
-            inputs.pairs,
-            inputs.recipe.task.pretrain,
-            inputs.recipe.data,
-            name="task",
-            store=store,
-            target=inputs.recipe.task.target,
-        )
-    except UserError:
-        return []
-    return [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else []
+    known, data = [], inputs.recipe.data
+    for task in inputs.recipe.tasks:
+        try:
+            folder = recogniser_folder(
+                inputs.pairs, task.pretrain, data, name="task", store=store, target=task.target
+            )
+        except UserError:
+            continue
+        known += [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else []
+    return known
 
 
 def shared_weights(first: Path, second: Path) -> float:

@@ -9,11 +9,11 @@ import pandas as pd
 
 from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
-from taskgan.cohort.restorations import Restorations, find_restorations
+from taskgan.cohort.restorations import Restorations, find_restorations, recorded_recipe
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
 from taskgan.judges.readings import read_readings
-from taskgan.recipe import Recipe, parse_recipe
+from taskgan.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def from_cohort(
     *,
     against: Sequence[Path] = (),
     recipe: Recipe | None = None,
+    task: str | None = None,
     method: str | None = None,
 ) -> AuditInputs:
     """The restored test cases of a cohort.
@@ -87,6 +88,7 @@ def from_cohort(
         cohort: Cohort folder or its table.
         against: Further folders of restored images.
         recipe: Where None, the one that ``restored.yaml`` recorded, else the defaults.
+        task: Which of its properties is audited, by its name; None is the first.
         method: Name of the audited method; where None, what the folder says, else the folder's name.
 
     Raises:
@@ -97,7 +99,7 @@ def from_cohort(
     restorations = [
         find_restorations(f, pairs, _method_name(f, method if k == 0 else None)) for k, f in enumerate(folders)
     ]
-    return select_cases(pairs, restorations, recipe)
+    return select_cases(pairs, restorations, recipe, task)
 
 
 def from_evaluation(evaluation: Path, *, against: Sequence[Path] = (), method: str | None = None) -> AuditInputs:
@@ -116,7 +118,7 @@ def from_evaluation(evaluation: Path, *, against: Sequence[Path] = (), method: s
     first = read_evaluation(evaluation)
     others = [read_evaluation(folder) if is_evaluation(folder) else folder for folder in against]
     folders = [first.restored, *(one if isinstance(one, Path) else one.restored for one in others)]
-    recipe = recorded_recipe(first.record, evaluation, "evaluation.yaml")
+    recipe = recorded_recipe(first.record, evaluation / "evaluation.yaml")
     cohort = evaluation / str(first.record.get("table") or first.record["cohort"])
     name = method or str(first.record["method"])
     inputs = from_cohort(folders[0], cohort, against=folders[1:], recipe=recipe, method=name)
@@ -149,13 +151,16 @@ def read_evaluation(folder: Path) -> EvaluationReadings:
     return EvaluationReadings(folder, record, read_readings(folder))
 
 
-def select_cases(pairs: Pairs, restorations: Sequence[Restorations], recipe: Recipe | None) -> AuditInputs:
+def select_cases(
+    pairs: Pairs, restorations: Sequence[Restorations], recipe: Recipe | None, task: str | None = None
+) -> AuditInputs:
     """Choose the cases: test rows that the recipe selects and that were restored.
 
     Args:
         pairs: The whole table.
         restorations: Restorations, the audited ones first.
         recipe: See :func:`from_cohort`.
+        task: Likewise.
 
     Raises:
         UserError: If no test case was restored, an audited case has no clean image, or a folder is compared with
@@ -164,7 +169,7 @@ def select_cases(pairs: Pairs, restorations: Sequence[Restorations], recipe: Rec
     _check_folders(restorations)
     audited, *others = _with_distinct_names(restorations)
     has_recipe = recipe is not None or "recipe" in audited.origin
-    recipe = recipe or recorded_recipe(audited.origin, audited.folder)
+    recipe = (recipe or audited.recipe).about(task)
     selected = pairs.select(recipe.data.select)
     recipe = recipe.model_copy(update={"data": resolved_axes(recipe.data, selected)})
     cases = tuple(p for p in selected.split("test") if p.case in audited.images)
@@ -193,21 +198,6 @@ def select_cases(pairs: Pairs, restorations: Sequence[Restorations], recipe: Rec
             notes.append(f"{other.method} restored {both} of the {len(cases)} audited cases; only these are compared")
     validation = tuple(p for p in selected.split("val") if p.case in audited.images and p.clean is not None)
     return AuditInputs(pairs, cases, validation, audited, tuple(others), recipe, has_recipe, tuple(notes))
-
-
-def recorded_recipe(origin: Mapping[str, Any], folder: Path, file: str = "restored.yaml") -> Recipe:
-    """The recipe that ``restored.yaml`` recorded, or the defaults.
-
-    Args:
-        origin: What the file holds; empty for another tool's folder.
-        folder: Where it lies.
-        file: Its name.
-    """
-    recorded = origin.get("recipe")
-    if not isinstance(recorded, dict):
-        return Recipe()
-    known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
-    return parse_recipe(known, str(folder / file))
 
 
 def name_list(names: Sequence[str], most: int = 10) -> str:

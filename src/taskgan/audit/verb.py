@@ -30,6 +30,7 @@ def audit(
     against: Sequence[PathLike] = (),
     judges: Sequence[PathLike] = (),
     recipe: PathLike | None = None,
+    task: str | None = None,
     method: str | None = None,
     store: PathLike | None = None,
     overwrite: bool = False,
@@ -47,6 +48,7 @@ def audit(
         against: Further restorations (or evaluations, beside an evaluation).
         judges: Folders of trained judges; two are trained where none is named, and kept.
         recipe: File or name of a recipe.
+        task: Which of its properties is audited, by its name; None is the first (of an evaluation, the judged one).
         method: Name of the audited method.
         store: Where judges that are trained are kept; in the cohort, or ``out/judges`` for folders, where None.
         overwrite: Replace an existing audit.
@@ -68,15 +70,15 @@ def audit(
         "against": against,
         "judges": judges,
     }
-    request = _request(restored, cohort, out, recipe=recipe, method=method, **sources, **settings)
+    request = _request(restored, cohort, out, recipe=recipe, task=task, method=method, **sources, **settings)
     table, folders = _path(cohort), [Path(judge) for judge in judges]
     others = [Path(folder) for folder in against]
-    inputs = _inputs(Path(restored), table, _path(degraded), _path(clean), _path(labels), others, read, method)
+    inputs = _inputs(Path(restored), table, _path(degraded), _path(clean), _path(labels), others, read, task, method)
     for evaluation in inputs.evaluations[:1]:
         _check_settings(evaluation, chosen)
     if table is None and store is None and not inputs.evaluations:
         store = Path(out) / "judges"
-    changed = chosen.model_dump(exclude_defaults=True)
+    changed = chosen.model_dump(exclude_defaults=True) | ({"task": task} if task is not None else {})
     return audit_inputs(
         inputs,
         Path(out),
@@ -122,6 +124,7 @@ def _request(
     out: PathLike,
     *,
     recipe: PathLike | None = None,
+    task: str | None = None,
     method: str | None = None,
     store: PathLike | None = None,
     overwrite: bool = False,
@@ -138,6 +141,7 @@ def _request(
         method=method,
         settings=audit_settings(**{k: v for k, v in chosen.items() if v is not None}),
         given=paths,
+        **({"task": task} if task is not None else {}),
     )
 
 
@@ -183,12 +187,14 @@ def _inputs(
     labels: Path | None,
     against: Sequence[Path],
     recipe: Recipe | None,
+    task: str | None,
     method: str | None,
 ) -> AuditInputs:
     named = {"--degraded": degraded, "--clean": clean, "--labels": labels}
     options = [name for name, value in named.items() if value is not None]
     if is_evaluation(restored):
-        superfluous = [*([str(cohort)] if cohort is not None else []), *options, *(["--recipe"] if recipe else [])]
+        superfluous = [*([str(cohort)] if cohort is not None else []), *options]
+        superfluous += [*(["--recipe"] if recipe else []), *(["--task"] if task is not None else [])]
         if superfluous:
             raise UserError(
                 f"{restored} is an evaluation, which says its cohort and recipe itself: leave out "
@@ -198,14 +204,14 @@ def _inputs(
     if cohort is not None and options:
         raise UserError(f"{cohort} and {options[0]} both say which images were restored; expected one of them")
     if cohort is not None:
-        return from_cohort(restored, cohort, against=against, recipe=recipe, method=method)
+        return from_cohort(restored, cohort, against=against, recipe=recipe, task=task, method=method)
     if degraded is None or clean is None or labels is None:
         missing = ", ".join(name for name, value in named.items() if value is None)
         raise UserError(
             f"nothing says what {restored} was restored from: expected a cohort, or three folders' worth of "
             f"arguments ({missing} {'is' if len(options) == 2 else 'are'} missing)"
         )
-    return from_folders(restored, degraded, clean, labels, against=against, recipe=recipe, method=method)
+    return from_folders(restored, degraded, clean, labels, against=against, recipe=recipe, task=task, method=method)
 
 
 def _check_settings(evaluation: EvaluationReadings, settings: AuditSettings) -> None:

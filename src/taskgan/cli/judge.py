@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Overwrite, Recognisers, Restored, SuvrCut
+from taskgan.cli.options import Overwrite, Recognisers, Restored, SuvrCut, TaskName
 
 
 def evaluate(
@@ -16,6 +16,7 @@ def evaluate(
     recipe: Annotated[
         str | None, typer.Option(help="Recipe of the task network and the judge, if the folder does not say.")
     ] = None,
+    task: TaskName = None,
     recognisers: Recognisers = None,
     suvr_cut: SuvrCut = 1.38,
     slices: Annotated[int, typer.Option(min=1, help="Middle slices that T and the judge read.")] = 40,
@@ -39,6 +40,7 @@ def evaluate(
         cohort,
         out,
         recipe=read_recipe(recipe) if recipe else None,
+        task=task,
         method=method,
         store=recognisers,
         overwrite=overwrite,
@@ -95,6 +97,7 @@ def audit(
     recipe: Annotated[
         str | None, typer.Option(help="Recipe of intensities and judges, if the folder does not say.")
     ] = None,
+    task: TaskName = None,
     method: Annotated[str | None, typer.Option(help="What to call the method.")] = None,
     calibration: Annotated[
         str, typer.Option(help="Of conformal intervals: val, a share of the test subjects, none, a conformal.yaml.")
@@ -126,6 +129,7 @@ def audit(
         against=against or (),
         judges=judge or (),
         recipe=recipe,
+        task=task,
         method=method,
         store=recognisers,
         fail_over=fail_over,

@@ -9,7 +9,9 @@ from taskgan.core.errors import UserError
 
 RecipeName = Annotated[
     str,
-    typer.Argument(help="A YAML file or a shipped recipe: pet, mr, face, each with -demo; face-recogniser, photo."),
+    typer.Argument(
+        help="A YAML file or a shipped recipe: pet, mr, mr-lesions, face, each with -demo; face-recogniser, photo."
+    ),
 ]
 Cohort = Annotated[Path, typer.Argument(help="Cohort folder or its pairs.csv.")]
 NewCohort = Annotated[Path, typer.Argument(help="Cohort folder to make (or to go on with).")]
@@ -18,6 +20,9 @@ Restored = Annotated[Path, typer.Argument(help="Folder of restored images, ours 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Select = Annotated[
     list[str] | None, typer.Option("--select", help="Only rows of pairs.csv with COLUMN=VALUE; repeatable.")
+]
+TaskName = Annotated[
+    str | None, typer.Option("--task", help="Which of the recipe's tasks is judged, by its name; default: the first.")
 ]
 Seed = Annotated[int, typer.Option(min=0)]
 Subjects = Annotated[int, typer.Option(min=1, help="Number of subjects.")]

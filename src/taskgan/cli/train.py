@@ -19,6 +19,10 @@ def train(
             help="section.key=value, e.g. objective=gan (l1, gan, task_gan, cycle_gan or recogniser); repeatable.",
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Model (or run) whose weights it begins with: fine-tuning, same architecture."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a restorer; of objective recogniser the task network and the judge alone.
@@ -28,9 +32,9 @@ def train(
     from taskgan.recipe import read_recipe
 
     settings = read_recipe(recipe, overrides or ())
-    from taskgan.train.run import train as start
+    from taskgan.train.run import train as begin
 
-    start(settings, cohort, run, overwrite=overwrite)
+    begin(settings, cohort, run, start=start, overwrite=overwrite)
 
 
 def sweep(

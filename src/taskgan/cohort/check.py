@@ -1,6 +1,6 @@
 """The check before anything is trained: every reason why a cohort cannot be trained on, all listed at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +26,13 @@ _NEEDED = ("train", "val")
 
 
 def check_cohort(
-    pairs: Pairs, data: Data, *, labels: bool, target: Target | None = None, threads: int = 4
+    pairs: Pairs,
+    data: Data,
+    *,
+    labels: bool,
+    target: Target | None = None,
+    further: Sequence[Target] = (),
+    threads: int = 4,
 ) -> list[str]:
     """Find everything that is wrong with a cohort, before hours are spent on it.
 
@@ -37,6 +43,7 @@ def check_cohort(
         data: Which rows and columns will be used.
         labels: Whether the run needs labels (a task network, or balanced sampling).
         target: What the labels are; None is a binary property in the column ``label``.
+        further: Further properties whose labels are needed.
         threads: Images read at once.
 
     Returns:
@@ -50,16 +57,15 @@ def check_cohort(
     issues: list[tuple[int, str]] = []
     issues += _split_problems(pairs, selected)
     issues += _column_problems(selected, data)
-    targets = Targets.for_table(target or Target(), pairs) if labels else None
-    if targets is not None:
-        issues += label_problems(selected, targets)
+    wanted = [Targets.for_table(one, pairs) for one in [*([target or Target()] if labels else []), *further]]
+    issues += [problem for targets in wanted for problem in label_problems(selected, targets)]
     columns = tuple(name for name in data.inputs[1:] if name in pairs.columns)
-    mask = targets.target.columns[0] if targets is not None and targets.kind.dense else None
-    summarise = _summariser(data, targets)
+    masks = {targets.target.columns[0]: targets for targets in wanted if targets.kind.dense}
+    summarise = _summariser(data, masks)
     with progress("check", len(selected), "pairs") as bar, ThreadPoolExecutor(max(1, threads)) as pool:
         coarse: list[tuple[Pair, Coarse, Coarse]] = []
         for pair, (problems, images) in zip(
-            selected, pool.map(lambda p: _check_images(p, columns, summarise, mask), selected), strict=True
+            selected, pool.map(lambda p: _check_images(p, columns, summarise, tuple(masks)), selected), strict=True
         ):
             issues += [(pair.row, text) for text in problems]
             if images is not None:
@@ -122,7 +128,7 @@ def _column_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
 
 
 def _check_images(
-    pair: Pair, columns: tuple[str, ...], summarise: "_Summarise", mask: str | None
+    pair: Pair, columns: tuple[str, ...], summarise: "_Summarise", masks: tuple[str, ...]
 ) -> tuple[list[str], tuple[Coarse, Coarse] | None]:
     """Problems of one row's images, and its two images in blocks where it is trained on."""
     where = f"row {pair.row} (case {pair.case})"
@@ -135,13 +141,12 @@ def _check_images(
             paths[name] = path
         elif needed or name != "clean":
             problems.append(f"{where} names no {name} image")
-    if mask is not None and needed and (path := pair.path(mask)) is not None:
-        paths[mask] = path
+    paths |= {name: path for name in masks if needed and (path := pair.path(name)) is not None}
     if paths.get("clean") == pair.degraded and pair.series("clean") == pair.series("degraded"):
         problems.append(f"{where} names {pair.degraded} as both degraded and clean image")
     summaries: dict[str, _ImageSummary] = {}
     for name, path in paths.items():
-        role = name if name in ("degraded", "clean") else "mask" if name == mask else "input"
+        role = name if name in ("degraded", "clean", *masks) else "input"
         try:
             summaries[name] = summarise(path, role if needed else "header", pair.series(name))
         except UserError as error:
@@ -169,7 +174,7 @@ class _ImageSummary:
 _Summarise = Callable[[Path, str, str], _ImageSummary]
 
 
-def _summariser(data: Data, targets: Targets | None) -> _Summarise:
+def _summariser(data: Data, masks: Mapping[str, Targets]) -> _Summarise:
     """What an image is like; one that many rows name (an acquisition of several contrasts) is read once."""
 
     @cache
@@ -181,16 +186,18 @@ def _summariser(data: Data, targets: Targets | None) -> _Summarise:
         if role in ("degraded", "clean"):
             volume.planes(data.colours, path)
         grey = data.colours > 1 and volume.colours is None
-        problem = _value_problem(volume.data, path, role, data, targets)
+        problem = _value_problem(volume.data, path, role, data, masks)
         coarse = Coarse.of(volume.data) if role in ("degraded", "clean") else None
         return _ImageSummary(volume.data.shape, volume.affine, problem, coarse, grey)
 
     return summarise
 
 
-def _value_problem(image: NDArray[np.float32], path: Path, role: str, data: Data, targets: Targets | None) -> str:
-    if role == "mask":
-        wrong = targets.mask_problem(image) if targets is not None else ""
+def _value_problem(
+    image: NDArray[np.float32], path: Path, role: str, data: Data, masks: Mapping[str, Targets]
+) -> str:
+    if role in masks:
+        wrong = masks[role].mask_problem(image)
         return f"{path} {wrong}" if wrong else ""
     if role == "clean":
         return f"{path} is constant, expected an image" if float(image.min()) == float(image.max()) else ""

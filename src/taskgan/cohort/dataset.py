@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import condition_of, one_hot, with_condition_planes
+from taskgan.cohort.labels import SliceLabels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampling import BalancedSampler, ConditionSchedule
 from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, with_neighbours
@@ -36,6 +37,7 @@ class Batch(NamedTuple):
             ``taskgan.cohort.unpaired``.
         label: y: (B,), NaN where a pair has none; (B, L) of several labels; masks (B, H, W); numbers of
             identities (B,) for an embedding.
+        further: y of further properties, likewise.
 
     Blocks of volumes have an axis D of slices before H and W, in masks too.
     """
@@ -43,14 +45,22 @@ class Batch(NamedTuple):
     inputs: Tensor
     clean: Tensor
     label: Tensor
+    further: tuple[Tensor, ...] = ()
 
     def by_slice(self) -> "Batch":
         """Blocks as their B · D slices, each with the block's y; slices stay as they are."""
         if self.inputs.ndim == 4:
             return self
-        depth, dense = self.inputs.shape[2], self.label.ndim == 4
-        label = self.label.flatten(0, 1) if dense else self.label.repeat_interleave(depth, dim=0)
-        return Batch(slices_of(self.inputs), slices_of(self.clean), label)
+        depth = self.inputs.shape[2]
+        label, *further = (
+            y.flatten(0, 1) if y.ndim == 4 else y.repeat_interleave(depth, dim=0) for y in (self.label, *self.further)
+        )
+        return Batch(slices_of(self.inputs), slices_of(self.clean), label, tuple(further))
+
+    def labels(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """y by the names of ``Recipe.taught_by``: of ``task``, and of the others in their order."""
+        further = [name for name in names if name != "task"]
+        return {"task": self.label, **dict(zip(further, self.further, strict=False))}
 
 
 def slices_of(images: Tensor) -> Tensor:
@@ -79,13 +89,21 @@ class TrainingSlices:
         threads: Volumes read at once.
         targets: Where y comes from; None takes the column ``label``.
         labels: Whether y is wanted; without, masks are not read and labels that are no numbers are NaN.
+        further: Where y of further properties comes from.
 
     Raises:
         UserError: If an image cannot be read, or no slice has enough signal.
     """
 
     def __init__(
-        self, pairs: Pairs, data: Data, *, threads: int = 4, targets: Targets | None = None, labels: bool = True
+        self,
+        pairs: Pairs,
+        data: Data,
+        *,
+        threads: int = 4,
+        targets: Targets | None = None,
+        labels: bool = True,
+        further: Sequence[Targets] = (),
     ) -> None:
         self._rows = tuple(pairs)
         targets = targets or Targets.for_table(Target(), pairs)
@@ -111,8 +129,11 @@ class TrainingSlices:
         self._input_starts, held = _places(shared, [int(s[2]) * data.colours for s in sizes])
         self._inputs = torch.zeros(held, len(data.inputs) + self._context, *self.shape)
         self._clean = torch.zeros(total, *self.shape)
-        self._masks = torch.zeros(total, *self.shape, dtype=torch.uint8) if labels and targets.kind.dense else None
-        self._labels = [_label(pair, targets, labels) for pair in self._rows]
+        self._properties = [
+            SliceLabels(one, self._rows, (total, *self.shape), wanted=labels or k > 0)
+            for k, one in enumerate((targets, *further))
+        ]
+        self._labels = self._properties[0].labels
         self._usable = np.zeros(total, dtype=bool)
 
         def load(rows: Sequence[int]) -> int:
@@ -138,8 +159,9 @@ class TrainingSlices:
                 start = self._input_starts[number]
                 self._inputs.numpy()[start : start + len(case.inputs)][inside] = case.inputs
             self._clean.numpy()[at][inside] = case.clean
-            if self._masks is not None:
-                self._masks.numpy()[at][inside] = targets.mask(case.pair, case.source)
+            for one in self._properties:
+                if one.masks is not None:
+                    one.masks.numpy()[at][inside] = one.targets.mask(case.pair, case.source)
             # Magnitudes, because images with a sign (complex MR) may have a mean of nothing.
             by_slice = np.abs(case.clean).reshape(-1, data.colours, *case.clean.shape[1:])
             signal = by_slice.mean(axis=(1, 2, 3))  # three colours are drawn as one slice, by the first
@@ -162,7 +184,8 @@ class TrainingSlices:
         workers then see the same pages, which nobody writes to.
         """
         place = Path("/dev/shm")
-        blocks = [block for block in (self._inputs, self._clean, self._masks) if block is not None]
+        masks = [one.masks for one in self._properties if one.masks is not None]
+        blocks = [self._inputs, self._clean, *masks]
         needed = sum(images.nbytes for images in blocks)
         if place.is_dir() and shutil.disk_usage(place).free < 2 * needed:
             return
@@ -206,19 +229,21 @@ class TrainingSlices:
         label = self._labels[number]
         return None if not self._by_class or math.isnan(float(label)) else float(label)
 
-    def sample(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def sample(self, index: int) -> tuple[np.ndarray, ...]:
         """Input channels (I, H, W), clean slice (1, H, W), or three colours (3, H, W), and y of a slice: (), (L,) or
-        a mask (1, H, W)."""
+        a mask (1, H, W).
+
+        y of further properties follows.
+        """
         number, place = self._place(index)
         held = self._inputs_of(number)
         held = held.reshape(-1, held.shape[1] * self._colours, *self.shape)
         inputs = with_neighbours(held, place // self._colours, self._neighbours, self._context)
-        label = self._labels[number]
-        if self._masks is not None:
-            label = self._masks.numpy()[index][None].astype(np.float32)
-        return inputs, self._clean.numpy()[index : index + self._colours], label
+        at = slice(index, index + 1)
+        clean = self._clean.numpy()[index : index + self._colours]
+        return inputs, clean, *(one.y(number, at) for one in self._properties)
 
-    def slab(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def slab(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A block's slices, whole, some of them a given one: inputs (I, D, H, W), clean (1, D, H, W), y or (D, H, W).
 
         Args:
@@ -230,10 +255,8 @@ class TrainingSlices:
         depth = self.sample_shape[0]
         first = int(rng.integers(max(0, place - depth + 1), min(place, stop - start - depth) + 1))
         inputs = self._inputs_of(number)[first : first + depth].swapaxes(0, 1)
-        at, label = slice(start + first, start + first + depth), self._labels[number]
-        if self._masks is not None:
-            label = self._masks.numpy()[at].astype(np.float32)
-        return inputs, self._clean.numpy()[None, at], label
+        at = slice(start + first, start + first + depth)
+        return inputs, self._clean.numpy()[None, at], *(one.y(number, at) for one in self._properties)
 
     def subject(self, index: int) -> str:
         """Whose slice it is."""
@@ -310,35 +333,40 @@ class Steps(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         samples = list(enumerate(self.indices(step)))[self._own]
-        inputs, clean, labels = zip(*(self._one(step, place, index) for place, index in samples), strict=True)
-        return Batch(*(torch.from_numpy(np.stack(part)) for part in (inputs, clean, labels)))
+        parts = zip(*(self._one(step, place, index) for place, index in samples), strict=True)
+        inputs, clean, label, *further = (torch.from_numpy(np.stack(part)) for part in parts)
+        return Batch(inputs, clean, label, tuple(further))
 
-    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng([self._seed, 0, step, place])
         if self._blocks:
             return self._one_block(index, rng)
-        inputs, clean, label = self._slices.sample(index)
-        inputs, clean, *masks = augment([inputs, clean], self._augment, rng, masks=[label] if label.ndim == 3 else [])
-        return (
-            with_condition_planes(inputs, self._slices.condition_code(index)),
-            clean,
-            masks[0][0] if masks else label,
-        )
+        (inputs, clean), labels = self._augmented(self._slices.sample(index), rng)
+        inputs = with_condition_planes(inputs, self._slices.condition_code(index))
+        return inputs, clean, *(y[0] if y.ndim == 3 else y for y in labels)
 
-    def _one_block(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _augmented(
+        self, sample: Sequence[np.ndarray], rng: np.random.Generator
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Inputs and clean slices (·, H, W), and y: those that are masks are moved as the images are."""
+        images, labels = list(sample[:2]), list(sample[2:])
+        moved = augment(images, self._augment, rng, masks=[y for y in labels if y.ndim == 3])
+        masks = iter(moved[2:])
+        return moved[:2], [next(masks) if y.ndim == 3 else y for y in labels]
+
+    def _one_block(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A block around a slice, cut out of whole slices after these were augmented alike."""
-        inputs, clean, label = self._slices.slab(index, rng)
+        inputs, clean, *labels = self._slices.slab(index, rng)
         _, *size = self._slices.sample_shape
         corner = [int(rng.integers(whole - edge + 1)) for whole, edge in zip(self._slices.shape, size, strict=True)]
         window = np.s_[..., corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
         flat = [volume.reshape(-1, *self._slices.shape) for volume in (inputs, clean)]
-        masks = [label] if label.ndim == 3 else []
-        flat_inputs, flat_clean, *masks = augment(flat, self._augment, rng, masks=masks)
+        (flat_inputs, flat_clean), labels = self._augmented([*flat, *labels], rng)
         channels = flat_inputs.reshape(inputs.shape)[window]
         return (
             with_condition_planes(channels, self._slices.condition_code(index)),
             flat_clean.reshape(clean.shape)[window],
-            masks[0][window] if masks else label,
+            *(y[window] if y.ndim == 3 else y for y in labels),
         )
 
 
@@ -358,18 +386,6 @@ def _places(shared: Sequence[Sequence[int]], lengths: Sequence[int]) -> tuple[li
             starts[number] = end
         end += lengths[rows[0]]
     return starts, end
-
-
-def _label(pair: Pair, targets: Targets, required: bool) -> np.ndarray:
-    """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
-    if targets.kind.dense:
-        return np.asarray(np.nan, dtype=np.float32)
-    try:
-        return targets.value(pair)
-    except UserError:
-        if required:
-            raise
-        return np.asarray(np.nan, dtype=np.float32)
 
 
 def _sortable(label: float | str) -> tuple[float, str]:

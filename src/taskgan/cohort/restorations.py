@@ -1,5 +1,6 @@
 """Which restored image belongs to which case: our own folders, and those of any other tool."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from taskgan.core.parse import quoted
 from taskgan.core.tables import read_table
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import is_image_name, read_sidecar, stem
+from taskgan.recipe import Recipe, parse_recipe
 
 RESERVED = ("input", "clean")
 
@@ -35,6 +37,25 @@ class Restorations:
     fold: int | None
     images: dict[str, Path]
     origin: dict[str, Any] = field(repr=False)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What ``restored.yaml`` recorded of the recipe; the defaults of another tool's folder."""
+        return recorded_recipe(self.origin, self.folder / "restored.yaml")
+
+
+def recorded_recipe(record: Mapping[str, Any], source: Path) -> Recipe:
+    """The recipe that a record holds, or the defaults.
+
+    Args:
+        record: ``restored.yaml`` or ``evaluation.yaml``; empty for another tool's folder.
+        source: The file.
+    """
+    recorded = record.get("recipe")
+    if not isinstance(recorded, dict):
+        return Recipe()
+    known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
+    return parse_recipe(known, str(source))
 
 
 def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> Restorations:

@@ -17,7 +17,7 @@ from taskgan.core.parse import quoted
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.recipe import Recipe, Target
+from taskgan.recipe import Recipe, Target, Task
 from taskgan.recipe.phases import check_phases
 
 Array = NDArray[np.float32]
@@ -170,11 +170,13 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
             check_phases(recipe.schedule, steps=recipe.optimiser.steps, conditions=data.conditions)
         except ValueError as error:
             raise UserError(f"{pairs.source}: {error}") from None
-    target = Targets.for_table(recipe.task.target, pairs).resolved(pairs)
-    if target == recipe.task.target:
-        return recipe
-    task = recipe.task.model_copy(update={"centre": target.centre, "scale": target.scale})
-    return recipe.model_copy(update={"task": task})
+    first, *others = (_resolved_task(task, pairs) for task in recipe.tasks)
+    return recipe.model_copy(update={"task": first.model_copy(update={"others": tuple(others)})})
+
+
+def _resolved_task(task: Task, pairs: Pairs) -> Task:
+    target = Targets.for_table(task.target, pairs).resolved(pairs)
+    return task.model_copy(update={"centre": target.centre, "scale": target.scale})
 
 
 _NEEDED = ("train", "val")

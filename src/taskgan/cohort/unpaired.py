@@ -105,9 +105,9 @@ class UnpairedSteps(Steps):
         key, turn = self._course.condition_at(step)
         return self._samplers[key].index(turn, place, degraded)
 
-    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        inputs, _, label = super()._one(step, place, index)
+    def _one(self, step: int, place: int, index: int) -> tuple[np.ndarray, ...]:
+        inputs, _, *labels = super()._one(step, place, index)
         stranger = self._clean_index(step, place, index)
         rng = np.random.default_rng([self._seed, 1, step, place])  # 0 in this place is the degraded one's
         (clean,) = augment([self._slices.clean_inputs(stranger)], self._augment, rng)
-        return inputs, with_condition_planes(clean, self._slices.condition_code(stranger)), label
+        return inputs, with_condition_planes(clean, self._slices.condition_code(stranger)), *labels

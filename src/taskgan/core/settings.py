@@ -1,6 +1,7 @@
 """Typed settings and cards: closed models, and what is wrong with their values in sentences."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
@@ -36,7 +37,9 @@ def validated(model: type[Model], values: Mapping[str, Any], summary: str) -> Mo
 
 
 def _error_text(model: type[BaseModel], error: Any) -> str:
-    where = truncated(".".join(str(part) for part in error["loc"])) or "settings"
+    path = ".".join(str(part) for part in error["loc"])
+    # A section that holds ``others`` is written as a list, of which it is the first.
+    where = truncated(re.sub(r"\bothers\.(\d+)", lambda found: str(int(found[1]) + 1), path)) or "settings"
     if error["type"] == "extra_forbidden":
         known = _known_keys(model, error["loc"][:-1])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
@@ -77,8 +80,12 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     value = parse_yaml(text, f"--set {excerpt}: {quoted(text)}")
     *parents, last = name.strip().split(".")
     place: Any = values
-    for parent in parents:
+    for before, parent in zip(("", *parents), parents, strict=False):
         if isinstance(place, dict):
+            if parent.isdecimal() and before and parent not in place:
+                raise UserError(
+                    f"--set {excerpt}: {truncated(before)} is one section and no list, expected no {parent}"
+                )
             place.setdefault(parent, {})
         place = place[_key(place, parent, excerpt)]
         if not isinstance(place, dict | list):

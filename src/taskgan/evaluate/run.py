@@ -34,7 +34,7 @@ from taskgan.judges.read import property_readers, suvr_targets
 from taskgan.judges.readers import Reader, StoredReader, default_readers, no_readers_reason, reader_description
 from taskgan.judges.readings import Reading, readings_table, write_readings
 from taskgan.judges.settings import EvaluationSettings
-from taskgan.recipe import Recipe, parse_recipe, read_recipe
+from taskgan.recipe import Recipe, read_recipe
 
 RECORD = "evaluation.yaml"
 _FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
@@ -50,6 +50,7 @@ def evaluate(
     out: PathLike,
     *,
     recipe: Recipe | PathLike | None = None,
+    task: str | None = None,
     method: str | None = None,
     store: PathLike | None = None,
     overwrite: bool = False,
@@ -67,6 +68,7 @@ def evaluate(
             last, ``evaluation.yaml``, which holds their checksums. The same call on a finished one says so.
         recipe: A recipe, its file or its name: which rows count, the intensity transform and how T and the judge
             are trained; where None the recipe that ``restored.yaml`` recorded, else the defaults.
+        task: Which property of the recipe is judged, by its name; None is the first.
         method: Name of the method; overrides what the folder says.
         store: Where trained recognisers and lesion observers are kept; where None in the cohort.
         overwrite: Replace an existing evaluation.
@@ -95,12 +97,13 @@ def evaluate(
         settings=settings,
         readers=readers,
         split=split,
+        **({"task": task} if task is not None else {}),
     )
     if not overwrite and is_done(out / RECORD, request):
         return out
     if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
         raise UserError(f"{out} already holds an evaluation; say --overwrite to replace it")
-    return _evaluate(restored, cohort, out, recipe, method, store, settings, readers, split, request)
+    return _evaluate(restored, cohort, out, recipe, task, method, store, settings, readers, split, request)
 
 
 def _evaluate(
@@ -108,6 +111,7 @@ def _evaluate(
     cohort: Path,
     out: Path,
     recipe: Recipe | None,
+    task: str | None,
     method: str | None,
     store: Path | None,
     settings: EvaluationSettings,
@@ -119,7 +123,7 @@ def _evaluate(
     listed_pairs = read_verification_pairs(pairs) if split == "test" else None
     restorations = find_restorations(restored, pairs, method)
     foreign = recipe is None and "recipe" not in restorations.origin
-    recipe = recipe or _recorded_recipe(restorations)
+    recipe = (recipe or restorations.recipe).about(task)
     if recipe.data.condition and recipe.data.condition not in pairs.columns:
         raise UserError(f"{pairs.source} has no column {quoted(recipe.data.condition)} (data.condition)")
     recipe = recipe.model_copy(update={"data": resolved_axes(recipe.data, _selected_pairs(pairs, recipe))})
@@ -329,14 +333,6 @@ def _record(
 
 def _decibels(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.2f} dB"
-
-
-def _recorded_recipe(restorations: Restorations) -> Recipe:
-    recorded = restorations.origin.get("recipe")
-    if not isinstance(recorded, dict):
-        return Recipe()
-    known = {key: recorded[key] for key in ("data", "task", "judge") if key in recorded}
-    return parse_recipe(known, str(restorations.folder / "restored.yaml"))
 
 
 def _select_cases(

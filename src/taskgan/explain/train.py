@@ -20,7 +20,7 @@ from taskgan.explain.problem import PointPairs, StackedMLP
 from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import task_loss
-from taskgan.objective.total import CycleTotal, TotalLoss, cycle_loss, pixel_loss
+from taskgan.objective.total import Weighted, WeightedSum, cycle_loss, pixel_loss
 from taskgan.recipe.task import Target
 
 Method = Literal["l1", "gan", "cycle_gan", "task_gan"]
@@ -144,22 +144,17 @@ def _step(method: Method, x: Tensor, y: Tensor, settings: ExplainSettings) -> _O
     def run(degraded: Tensor, clean: Tensor, label: Tensor) -> None:
         """One step of G and D; both losses are those of the networks before it."""
         restored, _ = G(degraded)
-        adversarial = task = None
+        terms: list[Weighted] = [("pixel", pixel_loss(_image(restored), _image(clean)).mean(), 1.0)]  # Eq. 1
         teach_D.zero_grad()
         if method != "l1":
             (logit, features), (logit_restored, features_restored) = D(clean), D(restored)
-            adversarial = feature_matching(features_restored, features)  # Eq. 2
+            terms.append(("adversarial", feature_matching(features_restored, features), settings.lambda_gan))  # Eq. 2
             judged = discriminator_loss(logit.flatten(), logit_restored.flatten()).mean()
             _backward(judged, settings, D)
         if T is not None:
             task = task_loss(_KIND, T(restored)[0].flatten(), None, label.flatten()).mean()  # Eq. 3
-        objective = TotalLoss(  # Eq. 4
-            pixel_loss(_image(restored), _image(clean)).mean(),  # Eq. 1
-            adversarial,
-            task,
-            lambda_gan=settings.lambda_gan if adversarial is not None else 0.0,
-            mu_task=settings.mu_task if task is not None else 0.0,
-        )
+            terms.append(("task", task, settings.mu_task))
+        objective = WeightedSum(terms)  # Eq. 4
         teach_G.zero_grad()
         _backward(objective.total, settings, G)
         teach_G.step()
@@ -188,12 +183,10 @@ def _cycle_step(settings: ExplainSettings) -> _ObjectiveStep:
         restored, _ = G(degraded)
         worsened, _ = back(clean)
         cycle = cycle_loss(_image(back(restored)[0]), _image(degraded), _image(G(worsened)[0]), _image(clean))
-        objective = CycleTotal(
-            generator_loss(D(restored)[0].flatten(), "least_squares").mean(),
-            generator_loss(D_degraded(worsened)[0].flatten(), "least_squares").mean(),
-            cycle.mean(),
-            cycle_weight=settings.cycle,
-        )
+        fooled = (D(restored), D_degraded(worsened))
+        adversarial = [generator_loss(answer[0].flatten(), "least_squares").mean() for answer in fooled]
+        both = zip(("adversarial", "adversarial_degraded"), adversarial, (1.0, 1.0), strict=True)
+        objective = WeightedSum([*both, ("cycle", cycle.mean(), settings.cycle)])
         teach.zero_grad()
         _backward(objective.total, settings, G, back)
         judge.zero_grad()

@@ -120,8 +120,18 @@ def _screen_restored(folder: Path, record: Mapping[str, Any]) -> list[str]:
 
 
 def _property(record: Mapping[str, Any]) -> str:
-    kind, labels = (lookup(record, "recipe", "task", key) for key in ("kind", "labels"))
-    return f"{kind} (column {', '.join(map(str, labels or ['label']))})" if kind else ""
+    return _property_text(lookup(record, "recipe", "task"))
+
+
+def _property_text(task: Any) -> str:
+    """One property, or all of a list, the first one first."""
+    listed = [one for one in (task if isinstance(task, list) else [task]) if isinstance(one, Mapping)]
+    texts = []
+    for one in listed:
+        columns = f"column {', '.join(map(str, one.get('labels') or ['label']))}"
+        named = f"{one['name']}, " if one.get("name") and len(listed) > 1 else ""
+        texts.append(f"{one.get('kind')} ({named}{columns})" if one.get("kind") else "")
+    return "; ".join(filter(None, texts))
 
 
 RUN = FolderKind("run", "recipe.yaml", _read, _screen)
@@ -132,10 +142,9 @@ def _screen_model(folder: Path, record: Mapping[str, Any]) -> list[str]:
     marks = ", ".join(f"{key} {record[key]}" for key in ("objective", "seed", "fold", "step") if key in record)
     lines = [f"model {folder}: {record.get('name', 'without a name')} ({marks})"]
     lines += entry_lines("trained on", _training_text(record.get("seen") or record.get("cohort")))
-    task, intensity = record.get("task"), lookup(record, "data", "intensity")
-    if isinstance(task, Mapping):
-        labels = ", ".join(map(str, task.get("labels") or ["label"]))
-        lines += entry_lines("property", f"{task.get('kind')} (column {labels})")
+    started, intensity = record.get("started_from"), lookup(record, "data", "intensity")
+    lines += entry_lines("started from", figures_text(started) if isinstance(started, Mapping) else "")
+    lines += entry_lines("property", _property_text(record.get("task")))
     inputs = lookup(record, "data", "inputs")
     lines += entry_lines("inputs", ", ".join(map(str, inputs)) if isinstance(inputs, list) else "")
     lines += entry_lines("intensity", figures_text(intensity))
@@ -171,8 +180,7 @@ def _range_text(ends: list[Any]) -> str:
 def _screen_recogniser(folder: Path, record: Mapping[str, Any]) -> list[str]:
     network, seed = (lookup(record, "settings", key) for key in ("network", "seed"))
     lines = [f"recogniser {folder}: {record.get('title')}, {network} with seed {seed}"]
-    kind, labels = (lookup(record, "target", key) for key in ("kind", "labels"))
-    lines += entry_lines("property", f"{kind} (column {', '.join(map(str, labels or ['label']))})" if kind else "")
+    lines += entry_lines("property", _property_text(record.get("target")))
     train, val = (record.get(f"{name}_subjects") for name in ("training", "validation"))
     if isinstance(train, list) and isinstance(val, list):
         who = f"{len(train)} subjects, stopped by {len(val)} others at step {record.get('step')}"

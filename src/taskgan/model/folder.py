@@ -118,6 +118,8 @@ class ModelCard(Settings):
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.
         seen: What it was trained on.
+        started_from: The model whose weights the training began with (``name``, ``step``, ``checksum``); empty began
+            anew. Whom that had learnt from is in ``seen.people`` and ``seen.images`` too.
         measured: Figures by name, e.g. ``val_psnr``.
         versions: Code and libraries that trained it.
         intended_use: One sentence.
@@ -139,6 +141,7 @@ class ModelCard(Settings):
     task: Task
     judge: RecogniserSettings
     seen: TrainingDomain
+    started_from: dict[str, str | int] = Field(default_factory=dict)
     measured: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     intended_use: str = "Research on restoring degraded images of the kind, scanner and dose of the training cohort."

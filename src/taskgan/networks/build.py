@@ -1,5 +1,7 @@
 """The generator that a recipe or a card describes."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -20,28 +22,16 @@ def generator_network(settings: Generator, data: Data) -> UNet | VolumeUNet:
         ValueError: If a setting is out of range or the two do not fit.
     """
     check_dimensions(settings, data)
-    start, output = data.start(settings.residual), data.intensity.output
+    common: dict[str, Any] = {
+        "in_channels": data.channels,
+        "residual": settings.residual is not False,
+        "start": data.start(settings.residual),
+        "output": data.intensity.output,
+    }
     if settings.dimensions == 3:
-        return VolumeUNet(
-            in_channels=data.channels,
-            width=settings.width,
-            max_width=settings.max_width,
-            depth=settings.depth,
-            norm=settings.norm,
-            residual=settings.residual is not False,
-            start=start,
-            output=output,
-        )
+        return VolumeUNet(**common, **settings.model_dump(include={"width", "max_width", "depth", "norm"}))
     values = settings.model_dump(exclude={"dimensions", "residual"})
-    return UNet(
-        **values,
-        residual=settings.residual is not False,
-        start=start,
-        in_channels=data.channels,
-        out_channels=data.colours,
-        conditions=len(data.conditions),
-        output=output,
-    )
+    return UNet(**common, **values, out_channels=data.colours, conditions=len(data.conditions))
 
 
 def memory_format(images: torch.Tensor | nn.Module, channels_last: bool) -> torch.memory_format:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.layers import Conv2d, norm_layer
+from taskgan.networks.layers import Conv2d, needs_bias, norm_layer, through
 from taskgan.recipe.task import Norm
 
 _SLOPE = 0.2
@@ -65,16 +65,12 @@ class ImageDiscriminator(nn.Module):
                 f"an image of {x.shape[2]}×{x.shape[3]} is too small for {len(self.layers)} stride-2 layers: "
                 f"expected at least {self.least_size}×{self.least_size}, or fewer discriminator widths"
             )
-        features: list[Tensor] = []
-        for layer in self.layers:
-            x = layer(x)
-            features.append(x)
+        x, features = through(self.layers, x)
         return self.head(x.mean(dim=(2, 3))).squeeze(1), features
 
 
-def _layer(before: int, width: int, norm: Norm) -> nn.Sequential:
-    # A bias before a norm that subtracts the mean would be a dead weight.
-    conv = Conv2d(before, width, kernel_size=4, stride=2, padding=1, bias=norm in ("none", "group"))
+def _layer(before: int, width: int, norm: Norm, stride: int = 2) -> nn.Sequential:
+    conv = Conv2d(before, width, kernel_size=4, stride=stride, padding=1, bias=needs_bias(norm))
     nn.init.kaiming_normal_(conv.weight, a=_SLOPE)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -108,7 +104,7 @@ class PatchClassifier(nn.Module):
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         self.layers = nn.ModuleList(
-            _layer_patch(before, after, stride, norm if index else "none")
+            _layer(before, after, norm if index else "none", stride)
             for index, (before, after, stride) in enumerate(
                 zip([in_channels, *widths[:-1]], widths, _STRIDES[:-1], strict=True)
             )
@@ -130,17 +126,5 @@ class PatchClassifier(nn.Module):
         """
         lacking = [max(0, self.least_size - size) for size in x.shape[2:]]
         x = F.pad(x, (0, lacking[1], 0, lacking[0]))
-        features: list[Tensor] = []
-        for layer in self.layers:
-            x = layer(x)
-            features.append(x)
+        x, features = through(self.layers, x)
         return self.head(x).mean(dim=(2, 3)), features
-
-
-def _layer_patch(before: int, after: int, stride: int, norm: Norm) -> nn.Sequential:
-    # A bias before a norm that subtracts the mean would be a dead weight.
-    conv = Conv2d(before, after, kernel_size=4, stride=stride, padding=1, bias=norm in ("none", "group"))
-    nn.init.kaiming_normal_(conv.weight, a=_SLOPE)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return nn.Sequential(conv, norm_layer(norm, after), nn.LeakyReLU(_SLOPE))

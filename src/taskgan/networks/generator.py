@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from taskgan.networks.layers import Conv2d, Output, bounded, norm_layer
 from taskgan.networks.projection import Projection
+from taskgan.recipe.generator import Upsample
 from taskgan.recipe.task import Norm
 
 _LEAK = 0.2  # slope of the encoder's LeakyReLU
@@ -45,6 +46,8 @@ class UNet(nn.Module):
         max_width: See ``width``.
         depth: Number of down-samplings.
         norm: Normalisation of all layers but the first and the innermost of the encoder.
+        upsample: How the decoder doubles the resolution: ``transposed`` convolution, or ``nearest`` or ``bilinear``
+            interpolation and a 3×3 convolution.
         dropout: Rate of z, 0 to below 1.
         dropout_layers: Decoder layers with dropout, from the innermost.
         residual: Add a channel of the input before the output's bounds.
@@ -73,6 +76,7 @@ class UNet(nn.Module):
         max_width: int = 512,
         depth: int = 8,
         norm: Norm = "batch",
+        upsample: Upsample = "transposed",
         dropout: float = 0.5,
         dropout_layers: int = 3,
         residual: bool = False,
@@ -103,7 +107,7 @@ class UNet(nn.Module):
         )
         # The decoder mirrors the encoder; all its layers but the innermost see a skip connection too.
         self.up = nn.ModuleList(
-            _up(widths[level] if level == depth - 1 else widths[level + 1] + widths[level], widths[level], norm)
+            _up(widths[level] + (0 if level == depth - 1 else widths[level + 1]), widths[level], norm, upsample)
             for level in reversed(range(depth))
         )
         self.last = Conv2d(widths[0], out_channels, 3, padding=1)
@@ -181,9 +185,10 @@ class UNet(nn.Module):
     def _initialise(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                transposed = isinstance(module, nn.ConvTranspose2d)
-                fan_in = module.in_channels * (4 if transposed else module.kernel_size[0] * module.kernel_size[1])
-                gain = _LAST_GAIN if module is self.last else (2.0 / (1 + (0 if transposed else _LEAK) ** 2)) ** 0.5
+                decoder = isinstance(module, nn.ConvTranspose2d | _ResizeConv)  # ReLU follows
+                taps = 4 if isinstance(module, nn.ConvTranspose2d) else module.kernel_size[0] * module.kernel_size[1]
+                fan_in = module.in_channels * taps
+                gain = _LAST_GAIN if module is self.last else (2.0 / (1 + (0 if decoder else _LEAK) ** 2)) ** 0.5
                 nn.init.normal_(module.weight, std=gain / fan_in**0.5)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -194,8 +199,25 @@ def _down(before: int, after: int, norm: Norm) -> nn.Sequential:
     return nn.Sequential(convolution, norm_layer(norm, after))
 
 
-def _up(before: int, after: int, norm: Norm) -> nn.Sequential:
-    convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=norm == "none")
+class _ResizeConv(Conv2d):
+    """Interpolation to twice the size, then a 3×3 convolution, all of whose outputs see as many taps."""
+
+    def __init__(self, before: int, after: int, mode: Upsample, *, bias: bool) -> None:
+        super().__init__(before, after, 3, padding=1, bias=bias)
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', 2H, 2W)."""
+        return super().forward(F.interpolate(x, scale_factor=2, mode=self.mode))
+
+
+def _up(before: int, after: int, norm: Norm, upsample: Upsample) -> nn.Sequential:
+    bias = norm == "none"
+    convolution = (
+        nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=bias)
+        if upsample == "transposed"
+        else _ResizeConv(before, after, upsample, bias=bias)
+    )
     return nn.Sequential(convolution, norm_layer(norm, after))
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.layers import Conv2d, needs_bias, norm_layer
+from taskgan.networks.layers import Conv2d, needs_bias, norm_layer, through
 from taskgan.recipe.task import Norm
 
 _STAGES = (2, 2, 2, 2)  # units; the 18-layer member of the family
@@ -56,11 +56,7 @@ class ImprovedResNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to (B, outputs) and the four stages' features, from 1/2 to 1/16 of the size."""
-        x = self.stem(x)
-        features: list[Tensor] = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        x, features = through(self.stages, self.stem(x))
         descriptor = self.head(F.adaptive_avg_pool2d(self.norm(x), _GRID))
         return self.last(descriptor[:, :, None, None])[:, :, 0, 0], features
 

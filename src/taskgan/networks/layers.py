@@ -1,6 +1,6 @@
 """The layers of all networks: norms as a setting, and convolutions that are right in bfloat16 too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -105,6 +105,15 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 def needs_bias(kind: Norm) -> bool:
     """Whether a convolution before the norm has a bias: what each channel's mean takes away is a dead weight."""
     return kind in ("none", "group")
+
+
+def through(layers: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """What comes out of layers one after the other, and the features of each."""
+    features: list[Tensor] = []
+    for layer in layers:
+        x = layer(x)
+        features.append(x)
+    return x, features
 
 
 class Conv2d(nn.Conv2d):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.layers import Conv2d, needs_bias, norm_layer
+from taskgan.networks.layers import Conv2d, needs_bias, norm_layer, through
 from taskgan.recipe.task import NETWORKS, Norm
 
 
@@ -89,11 +89,7 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to logits (B, outputs) and the four stages' features, from 1/4 to 1/32 of the size."""
-        x = self.stem(x)
-        features: list[Tensor] = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        x, features = through(self.stages, self.stem(x))
         return self.head(x.mean(dim=(2, 3))), features
 
 
@@ -153,10 +149,7 @@ class ConvNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to logits (B, outputs) and the five layers' features, from 1/2 to 1/32 of the size."""
-        features: list[Tensor] = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        x, features = through(self.stages, x)
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
 
 

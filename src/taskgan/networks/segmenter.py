@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taskgan.networks.layers import Conv2d, norm_layer
+from taskgan.networks.layers import Conv2d, norm_layer, through
 from taskgan.recipe.task import Norm
 
 _DEPTH = 3
@@ -79,19 +79,12 @@ class DilatedNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, H, W) to logits (B, outputs, H, W) and the features of each layer, all of full size."""
-        features: list[Tensor] = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        x, features = through(self.stages, x)
         return self.head(x), features
 
 
 def _double(before: int, after: int, norm: Norm) -> nn.Sequential:
-    return nn.Sequential(
-        Conv2d(before, after, kernel_size=3, padding=1),
-        norm_layer(norm, after),
-        nn.ReLU(),
-        Conv2d(after, after, kernel_size=3, padding=1),
-        norm_layer(norm, after),
-        nn.ReLU(),
-    )
+    layers: list[nn.Module] = []
+    for channels in (before, after):
+        layers += [Conv2d(channels, after, kernel_size=3, padding=1), norm_layer(norm, after), nn.ReLU()]
+    return nn.Sequential(*layers)

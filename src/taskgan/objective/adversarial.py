@@ -67,15 +67,12 @@ def discriminator_loss(clean: Tensor, restored: Tensor, form: Form = "bce", labe
         raise ValueError(f"logits of clean {tuple(clean.shape)} and restored {tuple(restored.shape)} differ")
     if form == "bce":
         target = torch.full_like(clean, 1.0 - label_smoothing)
-        real = F.binary_cross_entropy_with_logits(clean, target, reduction="none")
-        fake = F.softplus(restored)
-    elif form == "hinge":
-        real, fake = F.relu(1.0 - clean), F.relu(1.0 + restored)
-    elif form == "least_squares":
-        real, fake = (clean - 1.0).square(), restored.square()
-    else:
-        raise ValueError(f"discriminator loss is {form!r}, expected bce, hinge or least_squares")
-    return 0.5 * (real + fake)
+        return 0.5 * (F.binary_cross_entropy_with_logits(clean, target, reduction="none") + F.softplus(restored))
+    if form == "hinge":
+        return 0.5 * (F.relu(1.0 - clean) + F.relu(1.0 + restored))
+    if form == "least_squares":
+        return 0.5 * ((clean - 1.0).square() + restored.square())
+    raise ValueError(f"discriminator loss is {form!r}, expected bce, hinge or least_squares")
 
 
 def generator_loss(generated: Tensor, form: Form = "bce") -> Tensor:

@@ -52,11 +52,8 @@ class TaskKind(ABC):
             raise ValueError(f"task loss is {form!r}, expected squared or proper")
         facts = target.facts
         self.dense, self.by_class, self.partial = facts.dense, facts.by_class, facts.partial
-        self.multiple_columns, self.label_from_clean, self.standardised = (
-            facts.several,
-            facts.anchored,
-            facts.standardised,
-        )
+        self.multiple_columns, self.label_from_clean = facts.several, facts.anchored
+        self.standardised = facts.standardised
         self.target = target
         self.form = form
 
@@ -113,6 +110,11 @@ class TaskKind(ABC):
         None where T learns by :meth:`loss`.
         """
         return None
+
+
+def flat_output(output: Tensor) -> Tensor:
+    """The one number (B,) of each case, from (B, 1) or (B,)."""
+    return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output
 
 
 def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor | None, label: Tensor) -> Tensor:

@@ -6,12 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from taskgan.core.settings import Settings
 from taskgan.recipe.generator import Generator
-from taskgan.recipe.task import Augment
-
-
-def as_text(value: object) -> object:
-    """YAML reads 32 as a number; as a precision it is a name."""
-    return str(value) if type(value) is int else value
+from taskgan.recipe.task import Augment, as_text
 
 
 class IntensityTransform(Settings):
@@ -84,7 +79,7 @@ class Data(Settings):
     conditions: tuple[Annotated[str, BeforeValidator(as_text)], ...] = ()
 
     @model_validator(mode="after")
-    def _degraded_first(self) -> "Data":
+    def _makes_samples(self) -> "Data":
         if not self.inputs or self.inputs[0] != "degraded":
             raise ValueError("the first input must be 'degraded'")
         if "clean" in self.inputs or len(set(self.inputs)) < len(self.inputs):
@@ -97,19 +92,11 @@ class Data(Settings):
             raise ValueError(
                 "colour is rgb, which is of photos: expected inputs [degraded], neighbours 0, no context and no patch"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_stay_sharp(self) -> "Data":
         if self.augment.blur or self.augment.erase:
             raise ValueError(
                 f"augment.blur is {self.augment.blur:g} and augment.erase {self.augment.erase:g}, which would teach "
                 "a restorer to blur and to leave out; expected 0 (they are for task.pretrain and judge)"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _conditions_are_names(self) -> "Data":
         if self.conditions and not self.condition:
             raise ValueError("conditions are named but not their column, expected data.condition, e.g. contrast")
         if len(set(self.conditions)) < len(self.conditions) or "" in self.conditions:

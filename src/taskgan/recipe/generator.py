@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from taskgan.core.settings import Settings
 from taskgan.recipe.task import Norm
 
+Upsample = Literal["transposed", "nearest", "bilinear"]
+
 
 class Blur(Settings):
     """Gaussian blur.
@@ -83,7 +85,12 @@ class Generator(Settings):
         width: Channels of the first layer; doubled per layer up to ``max_width``.
         max_width: See ``width``.
         depth: Number of down-samplings.
-        norm: Normalisation of all layers but the first and the innermost.
+        norm: Normalisation of all layers but the first and the innermost. ``none`` keeps an image's level, and so
+            does ``batch`` once it is trained; ``group`` and ``instance`` take it away from every image, so that only
+            ``residual`` brings it back (``tests/networks/test_generator_level.py``).
+        upsample: How the decoder of slices doubles the resolution: ``transposed`` convolution (the paper's), which
+            can leave a grid of pixels (10.23915/distill.00003), or ``nearest`` or ``bilinear`` interpolation followed
+            by a 3×3 convolution, all of whose outputs see as many taps.
         dropout: Rate of the dropout layers; this is z.
         dropout_layers: How many decoder layers, from the innermost, have it.
         residual: Add the degraded channel to the output before the last activation; a number adds the smoothed copy
@@ -100,6 +107,7 @@ class Generator(Settings):
     max_width: int = Field(default=512, ge=1)
     depth: int = Field(default=8, ge=1, le=10)
     norm: Norm = "batch"
+    upsample: Upsample = "transposed"
     dropout: float = Field(default=0.5, ge=0, lt=1)
     dropout_layers: int = Field(default=3, ge=0)
     residual: bool | Annotated[float, Field(gt=0)] = False
@@ -115,18 +123,18 @@ class Generator(Settings):
 
     @model_validator(mode="after")
     def _volumes_have_no_more(self) -> "Generator":
-        if self.dimensions == 3:
-            refused = {
-                "norm": (self.norm, "none or batch: the statistics of a block are not those of a volume")
-                if self.norm not in ("none", "batch")
-                else None,
-                "dropout": (self.dropout, "0: it draws no z") if self.dropout else None,
-                "conditioning": (self.conditioning, "planes") if self.conditioning != "planes" else None,
-                "projection": (self.projection, "0") if self.projection else None,
-            }
-            for name, wrong in refused.items():
-                if wrong:
-                    raise ValueError(f"{name} is {wrong[0]} of a generator of 3 dimensions, expected {wrong[1]}")
+        if self.dimensions == 2:
+            return self
+        allowed: dict[str, tuple[tuple[Any, ...], str]] = {
+            "norm": (("none", "batch"), "none or batch: the statistics of a block are not those of a volume"),
+            "upsample": (("transposed",), "transposed, which it does not use: it interpolates trilinearly"),
+            "dropout": ((0,), "0: it draws no z"),
+            "conditioning": (("planes",), "planes"),
+            "projection": ((0,), "0"),
+        }
+        for name, (values, expected) in allowed.items():
+            if (value := getattr(self, name)) not in values:
+                raise ValueError(f"{name} is {value} of a generator of 3 dimensions, expected {expected}")
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """What a run minimises, and when it counts as diverged: settings of a recipe."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ class Loss(Settings):
         discriminator: D's own loss: ``bce`` D(x) = 1, D(x̂) = 0; ``hinge``; ``least_squares``.
         feature_layers: Layers of D that Eq. 2 matches, from 0; None is all but the first.
         label_smoothing: D's target for clean images is 1 minus this (``bce`` only).
+        coarse: Edges, in pixels (of volumes along all three axes), of the windows over whose means Eq. 1 is taken
+            once more, so that a region's level counts by itself; e.g. ``[4, 8]``. Empty has no such term.
+        coarse_weight: Of that term, the mean over the edges.
     """
 
     lambda_gan: float = Field(default=0.3, ge=0)
@@ -24,6 +27,8 @@ class Loss(Settings):
     discriminator: Literal["bce", "hinge", "least_squares"] = "bce"
     feature_layers: tuple[int, ...] | None = None
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    coarse: tuple[Annotated[int, Field(ge=2, le=512)], ...] = Field(default=(), max_length=8)
+    coarse_weight: float = Field(default=1.0, gt=0)
 
 
 class Cycle(Settings):

@@ -5,15 +5,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from taskgan.core.settings import Settings
+from taskgan.recipe.task import as_names
 
 Learner = Literal["task", "generator", "discriminator"]
 LEARNERS: tuple[Learner, ...] = ("task", "generator", "discriminator")
 _WAYS = ("mixed", "in_turn")
-
-
-def _as_tuple(value: object) -> object:
-    """A single network may be written without brackets."""
-    return (value,) if isinstance(value, str) else value
 
 
 def _condition_mode(value: object) -> object:
@@ -49,7 +45,7 @@ class Phase(Settings):
 
     name: str = Field(min_length=1)
     steps: int = Field(ge=1)
-    trains: Annotated[tuple[Learner, ...], BeforeValidator(_as_tuple)] = LEARNERS
+    trains: Annotated[tuple[Learner, ...], BeforeValidator(as_names)] = LEARNERS
     conditions: Annotated[str | tuple[str, ...], BeforeValidator(_condition_mode)] = "mixed"
     turn: int | None = Field(default=None, ge=1)
 

@@ -17,7 +17,7 @@ from taskgan.core.parse import parse_yaml, quoted
 from taskgan.core.settings import Settings, apply_override, validated
 from taskgan.recipe.data import Data as Data
 from taskgan.recipe.data import IntensityTransform as IntensityTransform
-from taskgan.recipe.data import as_text, check_dimensions
+from taskgan.recipe.data import check_dimensions
 from taskgan.recipe.generator import Discriminator as Discriminator
 from taskgan.recipe.generator import Generator as Generator
 from taskgan.recipe.losses import Cycle, DivergenceLimits, Loss
@@ -25,8 +25,8 @@ from taskgan.recipe.phases import Phase, check_phases
 from taskgan.recipe.task import Norm as Norm
 from taskgan.recipe.task import RecogniserSettings as RecogniserSettings
 from taskgan.recipe.task import Target as Target
-from taskgan.recipe.task import Task as Task
-from taskgan.recipe.task import check_network
+from taskgan.recipe.task import as_text, check_network
+from taskgan.recipe.tasks import Task as Task
 
 Objective = Literal["l1", "gan", "task_gan", "cycle_gan", "recogniser"]
 
@@ -147,6 +147,39 @@ class Recipe(Settings):
         return self.loss.mu_task if self.objective == "task_gan" else 0.0
 
     @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All properties, the first one first."""
+        return (self.task, *self.task.others)
+
+    @property
+    def taught_by(self) -> dict[str, Task]:
+        """The tasks that G learns from, by the name of their network: ``task``, ``task_<title>`` of a further one."""
+        if self.objective != "task_gan":
+            return {}
+        named = {f"task_{task.title}" if k else "task": task for k, task in enumerate(self.tasks)}
+        return {name: task for name, task in named.items() if self.loss.mu_task * task.weight or task.features}
+
+    def about(self, title: str | None = None) -> "Recipe":
+        """The same recipe with one of its properties first, which is then what judges read.
+
+        Args:
+            title: Of the task; None is the first.
+
+        Raises:
+            UserError: If there is no such task.
+        """
+        by_title = {task.title: task for task in self.tasks}
+        if title is not None and title not in by_title:
+            raise UserError(f"there is no task {quoted(title)}, expected one of {', '.join(by_title)}")
+        if title in (None, self.task.title):
+            return self
+        wanted = by_title[title]
+        first = self.task.model_copy(update={"others": (), "judge": self.judge})
+        others = (first, *(task for task in self.task.others if task is not wanted))
+        task = wanted.model_copy(update={"others": others, "judge": None})
+        return self.model_copy(update={"task": task, "judge": wanted.judge or self.judge})
+
+    @property
     def trains_recognisers_only(self) -> bool:
         """Whether T and the judge are trained and nothing is restored."""
         return self.objective == "recogniser"
@@ -164,12 +197,8 @@ class Recipe(Settings):
             return values
         optimiser = values.get("optimiser", {})
         counts: list[Any] = [phase.get("steps") if isinstance(phase, dict) else None for phase in values["schedule"]]
-        if (
-            isinstance(optimiser, dict)
-            and "steps" not in optimiser
-            and counts
-            and all(type(n) is int for n in counts)
-        ):
+        known = counts and all(type(n) is int for n in counts)
+        if known and isinstance(optimiser, dict) and "steps" not in optimiser:
             return values | {"optimiser": optimiser | {"steps": sum(counts)}}
         return values
 
@@ -184,7 +213,7 @@ class Recipe(Settings):
                     f"phase {phase.name} trains {', '.join(phase.trains)}; cycle_gan trains generators and "
                     "discriminators together, expected both or neither"
                 )
-            if phase.trains == ("task",) and self.task.kind == "embedding":
+            if phase.trains == ("task",) and any(task.kind == "embedding" for task in self.tasks):
                 raise ValueError(
                     f"phase {phase.name} trains the task network alone, which cannot learn an embedding from Eq. 3; "
                     "expected task.pretrain to teach it"
@@ -192,32 +221,20 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _dimensions_agree(self) -> "Recipe":
+    def _sections_agree(self) -> "Recipe":
         self.data.start(self.generator.residual)
         check_dimensions(self.generator, self.data)
         if self.unpaired and (self.data.context or self.data.patch):
             raise ValueError("cycle_gan has no data.context and no data.patch: its way back makes single slices")
         if self.unpaired and self.data.colour == "rgb":
             raise ValueError("cycle_gan restores luminance; expected data.colour luminance, or another objective")
-        return self
-
-    @model_validator(mode="after")
-    def _judge_learns(self) -> "Recipe":
-        if not self.judge.steps:
-            raise ValueError("judge.steps is 0, expected at least 1: an untrained network judges nothing")
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_are_there(self) -> "Recipe":
+        if self.unpaired and self.loss.coarse:
+            raise ValueError("loss.coarse is a form of Eq. 1, which cycle_gan does without; expected []")
         if self.unpaired and self.discriminator.conditional:
             raise ValueError(
                 "discriminator.conditional is true, which shows D the degraded image of each clean one; "
                 "cycle_gan has no such pairs, expected false"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _layers_are_there(self) -> "Recipe":
         picked, last = self.loss.feature_layers, len(self.discriminator.widths) - 1
         if picked is not None and (not picked or min(picked) < 0 or max(picked) > last):
             raise ValueError(
@@ -226,23 +243,27 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _judge_is_not_the_task(self) -> "Recipe":
-        check_network(self.judge, self.task, "judge")
-        if self.judge.network == self.task.pretrain.network or self.judge.seed == self.task.pretrain.seed:
+    def _judges_are_independent(self) -> "Recipe":
+        if self.task.judge is not None:
             raise ValueError(
-                "the judge must differ from the task network in both network and seed "
-                f"(both have {self.judge.network} or seed {self.judge.seed}): T is never its own judge"
+                "the first task has a judge of its own, expected the recipe's section judge in its place"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _released_networks_see_photos(self) -> "Recipe":
-        for where, network in (("task.pretrain", self.task.pretrain), ("judge", self.judge)):
-            if network.released and self.data.intensity.output != "unit":
+        for k, task in enumerate(self.tasks):
+            judge, where = task.judge or self.judge, f"task.{k}.judge" if k else "judge"
+            if not judge.steps:
+                raise ValueError(f"{where}.steps is 0, expected at least 1: an untrained network judges nothing")
+            check_network(judge, task, where)
+            if judge.network == task.pretrain.network or judge.seed == task.pretrain.seed:
                 raise ValueError(
-                    f"{where}.network is {network.network}, which reads images of 0 to 1, but "
-                    f"data.intensity.output is {self.data.intensity.output}; expected unit"
+                    f"the judge must differ from the task network in both network and seed "
+                    f"(both have {judge.network} or seed {judge.seed}, {where}): T is never its own judge"
                 )
+            for name, network in ((f"task.{k}.pretrain" if k else "task.pretrain", task.pretrain), (where, judge)):
+                if network.released and self.data.intensity.output != "unit":
+                    raise ValueError(
+                        f"{name}.network is {network.network}, which reads images of 0 to 1, but "
+                        f"data.intensity.output is {self.data.intensity.output}; expected unit"
+                    )
         return self
 
 

@@ -83,13 +83,13 @@ IR_HINT = "without that file, network: ir trains a recogniser of faces on the co
 """What to do where a released network cannot be had."""
 
 
-def _text(value: object) -> object:
+def as_text(value: object) -> object:
     """YAML reads 32 as a number; as a precision it is a name."""
     return str(value) if type(value) is int else value
 
 
-def _names(value: object) -> object:
-    """A single column may be written without brackets."""
+def as_names(value: object) -> object:
+    """A single name may be written without brackets."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -183,7 +183,7 @@ class RecogniserSettings(Settings):
     reduce: int = Field(default=1, ge=1, le=16)
     standardise: bool = False
     discriminant: bool = False
-    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(_text)] = "32"
+    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(as_text)] = "32"
     validate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=8, ge=0)
     seed: int = Field(default=0, ge=0)
@@ -255,7 +255,7 @@ class Target(Settings):
     """
 
     kind: str = "binary"
-    labels: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    labels: Annotated[tuple[str, ...], BeforeValidator(as_names)] = ()
     classes: int = Field(default=2, ge=2)
     size: int = Field(default=64, ge=2)
     margin: float = Field(default=0.2, ge=0, lt=1)
@@ -288,65 +288,6 @@ class Target(Settings):
             )
         if self.facts.dense and self.columns == ("label",):  # it holds numbers
             raise ValueError(f"kind {self.kind} needs task.labels, the image column of its masks")
-        return self
-
-
-class Task(Target):
-    """The property and the network that must still recognise it.
-
-    Attributes:
-        training: ``joint``: T goes on learning with G (the paper); ``frozen``: T stays as pretrained.
-        loss: ``squared`` is Eq. 3, ``proper`` the usual loss of the kind.
-        features: Weight of matching T's inner features between clean and restored (0 in the paper).
-        pretrain: How T is pretrained on clean images of the training subjects.
-    """
-
-    training: Literal["joint", "frozen"] = "joint"
-    loss: LossForm = "squared"
-    features: float = Field(default=0.0, ge=0)
-    pretrain: RecogniserSettings = RecogniserSettings()
-
-    @property
-    def target(self) -> Target:
-        """The property alone."""
-        return Target(**{name: getattr(self, name) for name in Target.model_fields})
-
-    @property
-    def reader(self) -> RecogniserSettings:
-        """How a T that only reads is trained: as it is pretrained; where the run's starts untaught, by default."""
-        if self.pretrain.steps:
-            return self.pretrain
-        return self.pretrain.model_copy(update={"steps": RecogniserSettings.model_fields["steps"].default})
-
-    @model_validator(mode="after")
-    def _learns_somewhere(self) -> "Task":
-        if self.pretrain.steps == 0 and (self.training == "frozen" or self.kind == "embedding"):
-            what = "task.training is frozen" if self.training == "frozen" else "kind is embedding"
-            raise ValueError(
-                f"task.pretrain.steps is 0 and {what}: T would never learn the property; expected steps to "
-                "pretrain it"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _network_fits(self) -> "Task":
-        check_network(self.pretrain, self, "task.pretrain")
-        if self.kind == "embedding" and self.training == "joint" and self.loss == "squared":
-            raise ValueError(
-                "task.training is joint with task.loss squared: T would give all images one descriptor; say "
-                "frozen, or proper"
-            )
-        if self.pretrain.released and self.training != "frozen":
-            raise ValueError(
-                f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
-                "as they were released; expected frozen"
-            )
-        length = descriptor_size(self.pretrain, self)
-        if self.kind == "embedding" and length != self.size:
-            raise ValueError(
-                f"task.size is {self.size}, expected {length}, the length of the descriptor of "
-                f"task.pretrain.network {self.pretrain.network}"
-            )
         return self
 
 

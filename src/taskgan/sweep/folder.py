@@ -1,5 +1,6 @@
 """The sweep folder: ``sweep.yaml``, the table, the figure, and ``runs/`` with one run folder a setting and seed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,11 @@ _ADVERSARY = (
     "optimiser.lr_discriminator",
     "monitor.discriminator_",
 )
-_TASK = ("loss.mu_task", "task.training", "task.loss", "task.features", "task.pretrain.", "optimiser.lr_task")
+_TASK = (
+    "loss.mu_task",
+    *(f"task.{name}" for name in ("training", "loss", "features", "pretrain.", "weight", "false_positive", "name")),
+    "optimiser.lr_task",
+)
 
 
 def effective_settings(recipe: Recipe) -> dict[str, Any]:
@@ -31,8 +36,10 @@ def effective_settings(recipe: Recipe) -> dict[str, Any]:
     Readers of the results are the base recipe's for all settings, so T and the judge do not count here beyond
     what they teach.
     """
-    adversary, task = recipe.lambda_gan > 0, _uses_task(recipe)
-    without: tuple[str, ...] = ("judge.",)
+    adversary, task = recipe.lambda_gan > 0, bool(recipe.taught_by)
+    if not task:  # then only the first is left, whose classes may be balanced
+        recipe = recipe.model_copy(update={"task": recipe.task.model_copy(update={"others": ()})})
+    without: tuple[str, ...] = ("judge.", "task.judge")
     if not recipe.unpaired:
         without += ("cycle.",)
     if not adversary:
@@ -41,13 +48,17 @@ def effective_settings(recipe: Recipe) -> dict[str, Any]:
         without += ("loss.lambda_gan", "loss.feature_layers")
     if not task:
         without += _TASK
-    elif recipe.task.training == "frozen":
+    elif all(one.training == "frozen" for one in recipe.taught_by.values()):
         without += ("optimiser.lr_task",)
     if recipe.loss.discriminator != "bce":
         without += ("loss.label_smoothing",)
     if recipe.optimiser.schedule == "constant":
         without += ("optimiser.decay",)
-    settings = {key: value for key, value in run_settings(recipe).items() if not key.startswith(without)}
+    settings = {
+        key: value
+        for key, value in run_settings(recipe).items()
+        if not re.sub(r"^task\.\d+\.", "task.", key).startswith(without)
+    }
     if not recipe.unpaired:
         settings["objective"] = "task_gan" if task else "gan" if adversary else "l1"
     if "loss.feature_layers" in settings:
@@ -77,10 +88,6 @@ def has_effect(recipe: Recipe, key: str) -> bool:
     loss = recipe.loss
     awake = loss.model_copy(update={"lambda_gan": loss.lambda_gan or 1.0, "mu_task": loss.mu_task or 1.0})
     return key in effective_settings(recipe.model_copy(update={"loss": awake}))
-
-
-def _uses_task(recipe: Recipe) -> bool:
-    return recipe.objective == "task_gan" and (recipe.mu_task > 0 or recipe.task.features > 0)
 
 
 SWEEP = "sweep.yaml"

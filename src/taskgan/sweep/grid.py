@@ -103,6 +103,8 @@ def short_key(key: str) -> str:
     It depends on the recipe's schema alone, so that a name stays the same when a grid changes.
     """
     parts = key.split(".")
+    if any(part.isdecimal() for part in parts):  # an item of a list, which the schema does not name
+        return key
     for first in range(len(parts) - 1, 0, -1):
         end = ".".join(parts[first:])
         if sum(known == end or known.endswith(f".{end}") for known in _keys()) == 1:

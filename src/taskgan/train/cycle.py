@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from taskgan.cohort.dataset import Batch
 from taskgan.networks.layers import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, generator_loss
-from taskgan.objective.total import CycleTotal, cycle_loss, identity_loss
+from taskgan.objective.total import WeightedSum, cycle_loss, identity_loss
 from taskgan.recipe import Data, Recipe
 from taskgan.train.devices import of_all_devices
 from taskgan.train.networks import ImageBuffer, Networks
@@ -55,7 +55,14 @@ def cycle_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
             back.discriminator, x_degraded, degraded[:, :1], back.degraded_buffer, recipe, fabric
         )
 
-    objective = CycleTotal(adversarial, adversarial_degraded, cycle, identity, settings.weight, settings.identity)
+    objective = WeightedSum(
+        [
+            ("adversarial", adversarial, 1.0),
+            ("adversarial_degraded", adversarial_degraded, 1.0),
+            ("cycle", cycle, settings.weight),
+            ("identity", identity, settings.identity),
+        ]
+    )
     networks.optimiser.zero_grad(set_to_none=True)
     fabric.backward(judged, inputs=weights["discriminator"])
     fabric.backward(judged_degraded, inputs=weights["degraded_discriminator"])

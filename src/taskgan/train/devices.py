@@ -218,26 +218,23 @@ def of_all_devices(images: Tensor, fabric: Any, change: Callable[[Tensor], Tenso
     return change(fabric.all_gather(images).flatten(0, 1))[start : start + len(images)]
 
 
-@torch.no_grad()
 def average_statistics(network: nn.Module, fabric: Any) -> None:
     """Replace what the norms of a network have counted by the mean over the devices, which saw different images."""
-    counted = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-    if fabric.world_size == 1 or not counted:
-        return
-    whole = fabric.all_reduce(torch.cat([b.flatten() for b in counted]), reduce_op="mean")
-    for buffer, part in zip(counted, torch.split(whole, [b.numel() for b in counted]), strict=True):
-        buffer.copy_(part.view_as(buffer))
+    _average([buffer for buffer in network.buffers() if buffer.is_floating_point()], fabric)
+
+
+def average_gradients(weights: Mapping[str, Sequence[nn.Parameter]], fabric: Any) -> None:
+    """Replace every gradient by its mean over the devices."""
+    _average([p.grad for group in weights.values() for p in group if p.grad is not None], fabric)
 
 
 @torch.no_grad()
-def average_gradients(weights: Mapping[str, Sequence[nn.Parameter]], fabric: Any) -> None:
-    """Replace every gradient by its mean over the devices."""
-    if fabric.world_size == 1:
+def _average(tensors: Sequence[Tensor], fabric: Any) -> None:
+    if fabric.world_size == 1 or not tensors:
         return
-    gradients = [p.grad for group in weights.values() for p in group if p.grad is not None]
-    whole = fabric.all_reduce(torch.cat([g.flatten() for g in gradients]), reduce_op="mean")
-    for gradient, part in zip(gradients, torch.split(whole, [g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+    whole = fabric.all_reduce(torch.cat([t.flatten() for t in tensors]), reduce_op="mean")
+    for tensor, part in zip(tensors, torch.split(whole, [t.numel() for t in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
 
 
 def derive_seed(seed: int, *path: str | int) -> int:

@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
+from taskgan.cohort.pairs import Pairs
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, write_yaml
+from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, versions, write_yaml
 from taskgan.core.parse import error_text, quoted
-from taskgan.core.tensors import load_torch
+from taskgan.core.tensors import load_torch, nonfinite_tensor
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
+from taskgan.train.devices import device_name
 
 CHECKPOINT = "last.ckpt"
 FORMAT = 1
@@ -73,11 +75,7 @@ def weights_checksum(network: torch.nn.Module) -> str:
 
 def nonfinite_network(networks: dict[str, torch.nn.Module]) -> str | None:
     """Name of a network with NaN or infinite weights, or None; asked before a checkpoint is overwritten."""
-    for name, network in networks.items():
-        for value in network.state_dict().values():
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                return name
-    return None
+    return next((name for name, network in networks.items() if nonfinite_tensor(network.state_dict())), None)
 
 
 RECIPE = "recipe.yaml"
@@ -95,7 +93,7 @@ def first_process() -> bool:
 
 
 def open_run(
-    folder: Path, recipe: Recipe, fingerprint: str, *, overwrite: bool, networks: Mapping[str, str] | None = None
+    folder: Path, recipe: Recipe, fingerprint: str, *, overwrite: bool, origin: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 
@@ -104,7 +102,8 @@ def open_run(
         recipe: What is asked for.
         fingerprint: Fingerprint of the training and validation rows.
         overwrite: What an earlier run left will be removed.
-        networks: Classes of the user's own networks.
+        origin: Classes of the user's own networks (``networks``) and the model that it begins with
+            (``started_from``), where there are any.
 
     Returns:
         ``run.yaml`` of the run to go on with; empty for a new one.
@@ -131,18 +130,26 @@ def open_run(
             f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
             "use another run folder, or --overwrite to start anew"
         )
-    before, now = record.get("networks", {}), dict(networks or {})
-    if record and before != now:
-        raise UserError(
-            f"{folder} was started with {_own(before)}, found {_own(now)}; give the same networks, or --overwrite to "
-            "start anew"
-        )
+    for key, (what, text) in _ORIGINS.items():
+        before, now = record.get(key) or {}, (origin or {}).get(key) or {}
+        if record and before != now:
+            raise UserError(
+                f"{folder} was started with {text(before)}, found {text(now)}; give the same {what}, or --overwrite "
+                "to start anew"
+            )
     return record
 
 
 def _own(networks: Mapping[str, str]) -> str:
     listed = ", ".join(f"{name} {kind}" for name, kind in networks.items())
     return f"networks of the user's own ({listed})" if listed else "the recipe's networks"
+
+
+def _start(model: Mapping[str, Any]) -> str:
+    return f"the weights of {model.get('name')} ({str(model.get('checksum'))[:12]})" if model else "new weights"
+
+
+_ORIGINS = {"networks": ("networks", _own), "started_from": ("model with --from", _start)}
 
 
 def create_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
@@ -175,6 +182,28 @@ def command_line() -> str:
     return shlex.join(arguments)
 
 
+def new_record(recipe: Recipe, pairs: Pairs, used: Pairs, mark: str, device: torch.device) -> dict[str, Any]:
+    """``run.yaml`` of a run that begins.
+
+    Args:
+        recipe: What is asked for.
+        pairs: The cohort.
+        used: Its rows of training and validation.
+        mark: Their fingerprint.
+        device: Where it runs.
+    """
+    subjects = {split: len({pair.subject for pair in used.split(split)}) for split in ("train", "val")}
+    return {
+        "status": "training",
+        "objective": recipe.objective,
+        "seed": recipe.seed,
+        "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
+        "device": device_name(device),
+        "command": command_line(),
+        "versions": versions(),
+    }
+
+
 def _same_recipe(folder: Path, recipe: Recipe) -> None:
     path = folder / RECIPE
     changed = setting_differences(parse_recipe(read_yaml(path), str(path)), recipe)
@@ -200,6 +229,8 @@ def run_settings(recipe: Recipe) -> dict[str, Any]:
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
+        if prefix + key == "task" and isinstance(value, list):  # several tasks: task.0.kind, task.1.kind
+            value = {str(k): one for k, one in enumerate(value)}
         if isinstance(value, dict) and value:
             flat |= _flat(value, f"{prefix}{key}.")
         else:

@@ -71,8 +71,8 @@ def train_loop(
                 row: dict[str, float | str] = {"rate": rate}
                 row |= {k: v for k, v in means.items() if k != "bounds"}
                 row |= {"phase": stage.name} if stage.name else {}
-                if validate and not stage.trains_generator:
-                    row |= _validate_task(session, validation)
+                if validate and not stage.trains_generator:  # no new model to look at: T reads the clean images
+                    row |= validation.validate_tasks(session.networks.tasks) if validation is not None else {}
                 elif validate:
                     row |= _validate(session, validation, logger)
                     spent = stage == stages.last and 0 < settings.patience <= state.stale
@@ -163,12 +163,6 @@ def _read_window(session: Session, window: list[dict[str, Tensor]]) -> dict[str,
     return dict(zip(names, figures.mean(dim=0).tolist(), strict=True))
 
 
-def _validate_task(session: Session, validation: Validation | None) -> dict[str, float]:
-    """Where G does not learn there is no new model to look at; T is asked about the clean images."""
-    task = session.networks.task
-    return validation.validate_task(task) if validation is not None and task is not None else {}
-
-
 def _validate(session: Session, validation: Validation | None, logger: MetricsLogger | None) -> dict[str, float]:
     """Look at the validation subjects; a better value than ever before becomes the model.
 
@@ -176,7 +170,7 @@ def _validate(session: Session, validation: Validation | None, logger: MetricsLo
     """
     state, value, figures = session.state, -math.inf, {}
     if validation is not None:
-        result = validation.validate(session.ema.network, session.networks.task)
+        result = validation.validate(session.ema.network, session.networks.tasks)
         value, figures = validation.score(result), result.metrics
         for name, picture in result.images.items():
             if logger is not None:

@@ -87,7 +87,7 @@ def seconds_per_step(
     least = 2 ** len(recipe.discriminator.widths)
     size = (*size[:-2], max(size[-2], least), max(size[-1], least))
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
-        networks = build_networks(trial, None, fabric, choice)
+        networks = build_networks(trial, {}, fabric, choice)
         images = torch.rand(recipe.optimiser.batch_size, recipe.data.channels + recipe.data.colours, *size)
         layout = memory_format(images, choice.channels_last)
         batch = Batch(

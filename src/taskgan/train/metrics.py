@@ -39,6 +39,38 @@ COLUMNS = (
     "val_task_mae",
 )
 
+TASK_ERROR = "val_task_mae"
+"""The column with T's error on restored validation images."""
+TASK_CLEAN = "val_task_clean"
+"""Likewise on clean ones, in phases in which G does not learn."""
+
+
+def extra_columns(recipe: Recipe) -> list[str]:
+    """Columns after those that every run has: of phases, conditions, coarse terms and further tasks."""
+    further = [name for name in recipe.taught_by if name != "task"]
+    return [
+        *["phase"] * bool(recipe.schedule),
+        *(task_column(TASK_CLEAN, name) for name in ["task", *further] if recipe.schedule),
+        *map(psnr_column, recipe.data.conditions),
+        *["coarse"] * bool(recipe.loss.coarse),
+        *(task_column(column, name) for name in further for column in ("task", "task_features", TASK_ERROR)),
+    ]
+
+
+def psnr_column(condition: str) -> str:
+    """The column with the PSNR of one condition."""
+    return f"val_psnr_{condition}"
+
+
+def task_column(column: str, name: str) -> str:
+    """``column`` of the first task, ``column_<title>`` of a further one.
+
+    Args:
+        column: Of the first.
+        name: As ``Recipe.taught_by`` has it.
+    """
+    return column + name.removeprefix("task")
+
 
 class MetricsLogger:
     """Appends rows to ``metrics.csv`` and mirrors them to TensorBoard.

@@ -1,9 +1,9 @@
 """The networks of a run and the optimiser that they share."""
 
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from taskgan.networks.build import generator_network, memory_format
 from taskgan.networks.discriminator import ImageDiscriminator
 from taskgan.networks.generator import UNet
 from taskgan.networks.volume_unet import VolumeUNet
-from taskgan.objective.kinds import task_kind
-from taskgan.recipe import Data, Recipe
+from taskgan.objective.kinds import loss_kind
+from taskgan.recipe import Recipe, Task
 from taskgan.train.devices import MachineChoice, derive_seed
 from taskgan.train.stages import Stages, rate_factor
 
@@ -74,6 +74,7 @@ class ImageBuffer:
         self._images, self._count = list(state["kept"]), state["seen"]
 
 
+_Network = TypeVar("_Network", bound=nn.Module)
 _TASK_RATE = 0.1  # of G's, where the recipe names none and T is pretrained; G is not
 
 
@@ -94,9 +95,9 @@ class CustomNetworks:
         discriminator: D, ``forward(x (B, 1, H, W)) -> (logit (B,), features)``, features one (B, C_k, h_k, w_k) a
             layer, for Eq. 2; with ``discriminator.conditional`` the degraded image is a second channel. Where
             it has batch norm, leave ``discriminator.norm: batch``: x and x̂ then go through together.
-        task: T, ``forward(x (B, 1, H, W)) -> (output (B, n), features)`` before any activation, with the n that the
-            kind of property asks for; it is not pretrained here. ``task.training`` says whether it learns.
-            ``evaluate`` reads images with the recipe's own T and judge, never with this one.
+        task: T of the first task, ``forward(x (B, 1, H, W)) -> (output (B, n), features)`` before any activation,
+            with the n that the kind of property asks for; it is not pretrained here. ``task.training`` says whether
+            it learns. ``evaluate`` reads images with the recipe's own T and judge, never with this one.
     """
 
     generator: nn.Module | None = None
@@ -121,7 +122,7 @@ class CustomNetworks:
                 f"objective {recipe.objective} takes no networks of your own (found {', '.join(given)}); "
                 "expected l1, gan or task_gan"
             )
-        places = {"discriminator": recipe.lambda_gan > 0, "task": uses_task(recipe)}
+        places = {"discriminator": recipe.lambda_gan > 0, "task": "task" in recipe.taught_by}
         idle = [name for name in given if not places.get(name, True)]
         if idle:
             raise UserError(
@@ -156,7 +157,7 @@ class CustomNetworks:
             logit, _ = _pair("discriminator", _answer(self.discriminator, seen))
             _expect("discriminator", self.discriminator, logit, (2,))
         if self.task is not None:
-            kind = task_kind(recipe.task, recipe.task.loss)
+            kind = loss_kind(recipe.task)
             output, _ = _pair("task", _answer(self.task, 1))
             wanted = (2, kind.outputs, *size) if kind.dense else (2, kind.outputs)
             _expect("task", self.task, output, wanted)
@@ -192,7 +193,7 @@ class Networks:
         generator: G, a :class:`UNet` or the user's own.
         restore: G as it is called (the compiled one where it is compiled).
         discriminator: D, or None where λ = 0: it is then neither built nor paid for.
-        task: T in evaluation mode, or None where nothing is asked of it.
+        tasks: T of each task that G learns from, in evaluation mode, by the names of ``Recipe.taught_by``.
         optimiser: Adam; every group has its network's ``name`` and its full rate ``peak``.
         weights: What is learnt, by network (the names of :meth:`by_name`); a frozen T has none, and in a phase
             nobody who does not learn then.
@@ -203,7 +204,7 @@ class Networks:
     generator: nn.Module
     restore: Callable[[Tensor], Tensor]
     discriminator: nn.Module | None
-    task: nn.Module | None
+    tasks: dict[str, nn.Module]
     optimiser: torch.optim.Adam
     weights: dict[str, list[nn.Parameter]]
     channels_last: bool
@@ -211,7 +212,7 @@ class Networks:
 
     def by_name(self) -> dict[str, nn.Module]:
         """The networks there are, by name."""
-        return _by_name(self.generator, self.discriminator, self.task, self.cycle)
+        return _by_name(self.generator, self.discriminator, self.tasks, self.cycle)
 
     def frozen(self) -> dict[str, nn.Module]:
         """The networks that learn in no step of the run, by name."""
@@ -226,30 +227,33 @@ class Networks:
         return {"restored": self.cycle.restored_buffer, "degraded": self.cycle.degraded_buffer} if self.cycle else {}
 
 
-def uses_task(recipe: Recipe) -> bool:
-    """Whether this run needs T at all."""
-    return recipe.objective == "task_gan" and (recipe.mu_task > 0 or recipe.task.features > 0)
-
-
 def build_generator(recipe: Recipe) -> UNet | VolumeUNet:
     """G with the initial weights that the seed gives, whatever was drawn before."""
-    return _generator(recipe, "generator", recipe.data)
+    return _seeded(recipe, "generator", lambda: generator_network(recipe.generator, recipe.data))
 
 
-def build_discriminator(recipe: Recipe) -> ImageDiscriminator:
-    """D with the initial weights that the seed gives."""
-    return _discriminator(recipe, "discriminator")
+def build_discriminator(recipe: Recipe, purpose: str = "discriminator") -> ImageDiscriminator:
+    """D with the initial weights that the seed gives; ``purpose`` names the network."""
+    settings = recipe.discriminator
+    channels = recipe.data.colours * (1 + settings.conditional)
+    return _seeded(
+        recipe, purpose, lambda: ImageDiscriminator(in_channels=channels, widths=settings.widths, norm=settings.norm)
+    )
 
 
-def build_task(recipe: Recipe) -> nn.Module:
+def build_task(task: Task) -> nn.Module:
     """T with random initial weights, by the seed of its pretraining: the run itself teaches it."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.task.pretrain.seed)
-        return build(recipe.task.pretrain, outputs=task_kind(recipe.task, recipe.task.loss).outputs)
+        torch.manual_seed(task.pretrain.seed)
+        return build(task.pretrain, outputs=loss_kind(task).outputs)
 
 
 def build_networks(
-    recipe: Recipe, task: nn.Module | None, fabric: Any, choice: MachineChoice, own: CustomNetworks = CustomNetworks()
+    recipe: Recipe,
+    tasks: Mapping[str, nn.Module],
+    fabric: Any,
+    choice: MachineChoice,
+    own: CustomNetworks = CustomNetworks(),
 ) -> Networks:
     """Build the networks that this objective needs, on the device, and their optimiser.
 
@@ -259,20 +263,20 @@ def build_networks(
 
     Args:
         recipe: The run.
-        task: The pretrained T, or None; it becomes part of the run (and is changed where it is joint).
+        tasks: The pretrained T by name; they become part of the run (and are changed where they are joint).
         fabric: Device and precision.
         choice: Memory format and compilation.
-        own: The user's own G and D, which are copied; its T is ``task``.
+        own: The user's own G and D, which are copied; its T is one of ``tasks``.
     """
     generator = _copy(own.generator) or build_generator(recipe)
     discriminator = (_copy(own.discriminator) or build_discriminator(recipe)) if recipe.lambda_gan > 0 else None
     back = _cycle_networks(recipe, choice) if recipe.unpaired else None
-    networks = _by_name(generator, discriminator, task, back)
+    networks = _by_name(generator, discriminator, tasks, back)
     for network in networks.values():
         layout = memory_format(network, choice.channels_last)
         network.to(device=fabric.device, memory_format=layout)  # type: ignore[call-overload]
-    if task is not None:
-        task.eval().requires_grad_(recipe.task.training == "joint")
+    for name, task in tasks.items():
+        task.eval().requires_grad_(recipe.taught_by[name].training == "joint")
     rates = _rates(recipe)
     weights = {name: _learnt(network) for name, network in networks.items() if name in rates}
     optimiser = torch.optim.Adam(
@@ -281,7 +285,7 @@ def build_networks(
         fused=choice.precision != "16",  # the fused one unscales by itself, which would hide what is clipped
     )
     restore = _compiled(generator, choice)
-    return Networks(generator, restore, discriminator, task, optimiser, weights, choice.channels_last, back)
+    return Networks(generator, restore, discriminator, dict(tasks), optimiser, weights, choice.channels_last, back)
 
 
 def set_learning_rate(networks: Networks, recipe: Recipe, stages: Stages, step: int) -> float:
@@ -325,12 +329,12 @@ def _expect(name: str, network: nn.Module, answer: Any, wanted: tuple[int, ...])
 
 
 def _by_name(
-    generator: nn.Module, discriminator: nn.Module | None, task: nn.Module | None, back: CycleNetworks | None
+    generator: nn.Module, discriminator: nn.Module | None, tasks: Mapping[str, nn.Module], back: CycleNetworks | None
 ) -> dict[str, nn.Module]:
     networks = {
         "generator": generator,
         "discriminator": discriminator,
-        "task": task,
+        **tasks,
         "degrader": back.generator if back else None,
         "degraded_discriminator": back.discriminator if back else None,
     }
@@ -342,9 +346,10 @@ def _rates(recipe: Recipe) -> dict[str, float]:
     settings = recipe.optimiser
     rates = {"generator": settings.lr, "degrader": settings.lr}
     rates |= dict.fromkeys(("discriminator", "degraded_discriminator"), settings.lr_discriminator or settings.lr)
-    if recipe.task.training == "joint":
-        share = _TASK_RATE if recipe.task.pretrain.steps else 1.0
-        rates["task"] = settings.lr_task or share * settings.lr
+    for name, task in recipe.taught_by.items():
+        if task.training == "joint":
+            share = _TASK_RATE if task.pretrain.steps else 1.0
+            rates[name] = settings.lr_task or share * settings.lr
     return rates
 
 
@@ -353,28 +358,19 @@ def _cycle_networks(recipe: Recipe, choice: MachineChoice) -> CycleNetworks:
     alone = recipe.data.model_copy(
         update={"inputs": ("degraded",), "neighbours": 0, "condition": "", "conditions": ()}
     )
-    generator = _generator(recipe, "degrader", alone)
+    generator = _seeded(recipe, "degrader", lambda: generator_network(recipe.generator, alone))
     restored, degraded = (
         ImageBuffer(recipe.cycle.buffer, derive_seed(recipe.seed, "history", name))
         for name in ("restored", "degraded")
     )
-    discriminator = _discriminator(recipe, "degraded_discriminator")
+    discriminator = build_discriminator(recipe, "degraded_discriminator")
     return CycleNetworks(generator, _compiled(generator, choice), discriminator, restored, degraded)
 
 
-def _generator(recipe: Recipe, purpose: str, data: Data) -> UNet | VolumeUNet:
+def _seeded(recipe: Recipe, purpose: str, make: Callable[[], _Network]) -> _Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(recipe.seed, purpose))
-        return generator_network(recipe.generator, data)
-
-
-def _discriminator(recipe: Recipe, purpose: str) -> ImageDiscriminator:
-    settings = recipe.discriminator
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(recipe.seed, purpose))
-        return ImageDiscriminator(
-            in_channels=recipe.data.colours * (1 + settings.conditional), widths=settings.widths, norm=settings.norm
-        )
+        return make()
 
 
 def _compiled(generator: nn.Module, choice: MachineChoice) -> Callable[[Tensor], Tensor]:

@@ -18,7 +18,7 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.console import say
-from taskgan.core.files import versions, write_yaml
+from taskgan.core.files import write_yaml
 from taskgan.judges.readers import StoredReader
 from taskgan.judges.recogniser import CARD
 from taskgan.judges.settings import EvaluationSettings
@@ -28,15 +28,15 @@ from taskgan.judges.verification.descriptors import DescriptorCache
 from taskgan.judges.verification.figures import format_auc
 from taskgan.judges.verification.readers import verifiers
 from taskgan.metrics.roc import roc_curve
-from taskgan.recipe import Recipe, RecogniserSettings
-from taskgan.train.devices import device_name, device_of, torch_switches
-from taskgan.train.folder import RECORD, ROC, command_line, create_run, first_process, open_run
+from taskgan.recipe import Recipe
+from taskgan.train.devices import device_of, torch_switches
+from taskgan.train.folder import RECORD, ROC, create_run, first_process, new_record, open_run
 
 Floats = NDArray[np.float64]
 
 
 def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: bool = False) -> Path:
-    """Train T and the judge of a recipe, or go on with them, and record how well they read.
+    """Train T and the judge of every task of a recipe, or go on with them, and record how well they read.
 
     A training that was killed goes on from its last look at the validation subjects. Recognisers that are there
     already are read, not trained again, also with ``overwrite``, which clears the run folder alone.
@@ -58,7 +58,7 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
     selected = pairs.select(recipe.data.select)
     recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
-    mark = fingerprint(used, recipe.task.labels)
+    mark = fingerprint(used, [column for task in recipe.tasks for column in task.labels])
     record = open_run(run, recipe, mark, overwrite=overwrite) if first_process() else {}
     folders = _folders(recipe, pairs)
     if record.get("status") == "complete" and all((f / CARD).is_file() for f in folders.values()):
@@ -66,30 +66,16 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
         return run
     device = device_of(recipe.machine)
     with torch_switches(recipe.machine, device):
-        for name, network in _networks(recipe).items():
-            check_weights(network, name)
         tested = _test_pairs(pairs)
-        for text in check_cohort(pairs, recipe.data, labels=True, target=recipe.task.target):
+        target, *further = (task.target for task in recipe.tasks)
+        for text in check_cohort(pairs, recipe.data, labels=True, target=target, further=further):
             say(f"warning: {pairs.source}: {text}")
         create_run(run, recipe, overwrite=overwrite)
-        subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
-        record = {
-            "status": "training",
-            "objective": recipe.objective,
-            "seed": recipe.seed,
-            "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
-            "device": device_name(device),
-            "command": command_line(),
-            "versions": versions(),
-        }
+        record = new_record(recipe, pairs, used, mark, device)
         write_yaml(run / RECORD, record)
-        target = recipe.task.target
         readers = {
-            name: StoredReader(
-                recogniser_for(pairs, network, recipe.data, name=name, device=device.type, target=target),
-                folders[name],
-            )
-            for name, network in _networks(recipe).items()
+            name: StoredReader(recogniser_for(pairs, data=recipe.data, device=device.type, **which), folders[name])
+            for name, which in _networks(recipe).items()
         }
         result = _result(recipe, pairs, readers, tested, run)
     write_yaml(run / RECORD, {**record, "status": "complete", "result": result})
@@ -97,17 +83,20 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
     return run
 
 
-def _networks(recipe: Recipe) -> dict[str, RecogniserSettings]:
-    return {"task": recipe.task.reader, "judge": recipe.judge}
+def _networks(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """What the store is asked for, by what it is called here: ``task`` and ``judge``, and those of further tasks."""
+    wanted: dict[str, dict[str, Any]] = {}
+    for k, task in enumerate(recipe.tasks):
+        end = f"_{task.title}" if k else ""
+        wanted[f"task{end}"] = {"name": "task", "settings": task.reader, "target": task.target}
+        wanted[f"judge{end}"] = {"name": "judge", "settings": task.judge or recipe.judge, "target": task.target}
+    return wanted
 
 
 def _folders(recipe: Recipe, pairs: Pairs) -> dict[str, Path]:
-    for name, network in _networks(recipe).items():
-        check_weights(network, name)
-    return {
-        name: recogniser_folder(pairs, network, recipe.data, name=name, target=recipe.task.target)
-        for name, network in _networks(recipe).items()
-    }
+    for which in _networks(recipe).values():
+        check_weights(which["settings"], which["name"])
+    return {name: recogniser_folder(pairs, data=recipe.data, **which) for name, which in _networks(recipe).items()}
 
 
 def _test_pairs(pairs: Pairs) -> tuple[VerificationPair, ...]:
@@ -132,7 +121,7 @@ def _result(
     if not tested or recipe.task.kind != "embedding":
         return result
     slices = EvaluationSettings().slices
-    able = verifiers(readers, {}, slices=slices)
+    able = verifiers({n: one for n, one in readers.items() if one.kind.label_from_clean}, {}, slices=slices)
     studio = DescriptorCache(able, recipe.data, slices, pairs.folder / "derivatives" / "verification")
     rows = list({one.case: one for pair in tested for one in (pair.first, pair.second)}.values())
     listed = ImagePairs.from_people([p.first.subject for p in tested], [p.second.subject for p in tested])

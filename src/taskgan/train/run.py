@@ -2,6 +2,9 @@
 
 import copy
 import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.artefact import commit, differing
 from taskgan.core.console import say
 from taskgan.core.errors import UserError, signals_held
-from taskgan.core.files import PathLike, versions, write_yaml
+from taskgan.core.files import PathLike, write_yaml
 from taskgan.core.lock import locked
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
@@ -28,31 +31,25 @@ from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
 from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.train.devices import (
-    MachineChoice,
-    after_first_process,
-    device_name,
-    device_of,
-    start_fabric,
-    torch_switches,
-)
+from taskgan.train.devices import MachineChoice, after_first_process, device_of, start_fabric, torch_switches
 from taskgan.train.folder import (
     METRICS,
     RECIPE,
     RECORD,
-    command_line,
     create_run,
     first_process,
     load_checkpoint,
+    new_record,
     open_run,
 )
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose_machine
-from taskgan.train.metrics import MetricsLogger, Monitor
-from taskgan.train.networks import CustomNetworks, build_networks, build_task, uses_task
+from taskgan.train.metrics import MetricsLogger, Monitor, extra_columns
+from taskgan.train.networks import CustomNetworks, build_networks, build_task
 from taskgan.train.session import Ema, Session
 from taskgan.train.stages import Stages
-from taskgan.train.validation import TASK_CLEAN, Validation, psnr_column
+from taskgan.train.start import WarmStart, read_start
+from taskgan.train.validation import Validation
 
 
 def train(
@@ -61,6 +58,7 @@ def train(
     run: PathLike,
     *,
     networks: CustomNetworks | None = None,
+    start: PathLike | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Train a restorer, or go on with one; of objective ``recogniser`` the readers alone.
@@ -75,6 +73,8 @@ def train(
         run: Run folder.
         networks: G, D or T of the user's own; the recipe's where None. They are not kept: whoever goes on with the
             run, or restores with a G of their own, gives them again.
+        start: Folder of a model (or its run) whose weights G begins with, of the same architecture, inputs and
+            intensity transform; whoever goes on with the run gives it again.
         overwrite: Start anew where there is a run already.
 
     Returns:
@@ -82,53 +82,94 @@ def train(
 
     Raises:
         Problems: If the cohort cannot be trained on: everything that is wrong, at once.
-        UserError: If the run folder holds something else, or the machine lacks what the recipe asks for.
+        UserError: If the run folder holds something else, the machine lacks what the recipe asks for, or ``start``
+            does not fit it.
         Diverged: If training went wrong.
     """
     run = Path(run)
     with locked(run, "the run") if first_process() else after_first_process():
-        return _train(recipe, cohort, run, networks or CustomNetworks(), overwrite=overwrite)
+        recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+        own = networks or CustomNetworks()
+        own.check(recipe)
+        if start is not None and (recipe.trains_recognisers_only or own.generator is not None):
+            what = "a generator of your own" if own.generator is not None else "objective recogniser"
+            raise UserError(f"{start} is a model to begin with (--from), found {what}; expected a recipe's generator")
+        pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
+        if recipe.trains_recognisers_only:
+            from taskgan.train.recognisers import train_recognisers
+
+            return train_recognisers(recipe, pairs, run, overwrite=overwrite)
+        return _train(_Job.of(recipe, pairs, run, own, start), overwrite=overwrite)
 
 
-def _train(
-    recipe: Recipe | PathLike, cohort: PathLike | Pairs, run: Path, own: CustomNetworks, *, overwrite: bool
-) -> Path:
-    first = first_process()
-    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
-    own.check(recipe)
-    pairs = cohort if isinstance(cohort, Pairs) else read_training_pairs(cohort)
-    if recipe.trains_recognisers_only:
-        from taskgan.train.recognisers import train_recognisers
+@dataclass(frozen=True)
+class _Job:
+    """What is asked for.
 
-        return train_recognisers(recipe, pairs, run, overwrite=overwrite)
-    selected = pairs.select(recipe.data.select)
-    recipe = resolved_recipe(recipe, selected)
-    used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
-    targets = Targets.for_table(recipe.task.target, used)
-    condition_columns = (recipe.data.condition,) if recipe.data.condition else ()
-    cohort_fingerprint = fingerprint(used, (*recipe.task.labels, *condition_columns))
-    record = open_run(run, recipe, cohort_fingerprint, overwrite=overwrite, networks=own.names()) if first else {}
+    Attributes:
+        recipe: With all that was left to the cohort.
+        pairs: The whole table.
+        used: Its selected rows of training and validation.
+        run: Run folder.
+        own: The user's own networks.
+        start: What G begins with.
+        targets: y of the first task.
+        further: y of the other tasks that G learns from.
+    """
+
+    recipe: Recipe
+    pairs: Pairs
+    used: Pairs
+    run: Path
+    own: CustomNetworks
+    start: WarmStart | None
+    targets: Targets
+    further: tuple[Targets, ...]
+
+    @classmethod
+    def of(cls, recipe: Recipe, pairs: Pairs, run: Path, own: CustomNetworks, start: PathLike | None) -> "_Job":
+        """Look up what the recipe left to the cohort, and read the model that G begins with."""
+        selected = pairs.select(recipe.data.select)
+        recipe = resolved_recipe(recipe, selected)
+        used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
+        further = [task for name, task in recipe.taught_by.items() if name != "task"]
+        targets, *others = (Targets.for_table(task.target, used) for task in (recipe.task, *further))
+        begun = read_start(start, recipe) if start is not None else None
+        return cls(recipe, pairs, used, run, own, begun, targets, tuple(others))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the rows that are used, with y and condition."""
+        labels = [column for task in self.recipe.tasks for column in task.labels]
+        return fingerprint(self.used, [*labels, *filter(None, [self.recipe.data.condition])])
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether y of the first task is wanted of every row: for T, or to draw its classes equally often."""
+        return "task" in self.recipe.taught_by or (self.recipe.data.balanced is True and self.targets.kind.by_class)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """For ``run.yaml``: what is not the recipe's."""
+        named = {"networks": self.own.names(), "started_from": self.start.model if self.start else {}}
+        return {name: value for name, value in named.items() if value}
+
+
+def _train(job: _Job, *, overwrite: bool) -> Path:
+    recipe, run, first = job.recipe, job.run, first_process()
+    record = open_run(run, recipe, job.fingerprint, overwrite=overwrite, origin=job.origin) if first else {}
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
         _finish(run, recipe, record, state["standing"], "was already finished")
         return run / "model"
     device = device_of(recipe.machine)
-    warnings: list[str] = []
     with torch_switches(recipe.machine, device):
-        if first:
-            if uses_task(recipe):
-                check_weights(recipe.task.pretrain, "task")
-            labels = needs_labels(recipe, targets)
-            warnings = check_cohort(pairs, recipe.data, labels=labels, target=recipe.task.target)
-            for text in warnings:
-                say(f"warning: {pairs.source}: {text}")
-            check_image_size(used.split("train"), recipe, own=own.discriminator is not None)
-            check_projection(recipe, used.split("train"))
-        task = copy.deepcopy(own.task) or _task_network(pairs, recipe, device)
+        warnings = _check(job) if first else []
+        tasks = _task_networks(job, device)
         slices = TrainingSlices(
-            used.split("train"), recipe.data, targets=targets, labels=needs_labels(recipe, targets)
+            job.used.split("train"), recipe.data, targets=job.targets, labels=job.needs_labels, further=job.further
         )
-        own.check_shapes(recipe, slices.sample_shape)
+        job.own.check_shapes(recipe, slices.sample_shape)
         if recipe.data.workers:
             slices.share()
         recorded_machine = state["choice"] if state is not None else record.get("machine")  # measured once per run
@@ -137,31 +178,44 @@ def _train(
             if recorded_machine
             else choose_machine(recipe, slices.sample_shape)
         )
-        record = _record(pairs, used, recipe, choice, device, cohort_fingerprint)
-        record |= {"networks": own.names()} if own.names() else {}
+        record = new_record(recipe, job.pairs, job.used, job.fingerprint, device)
+        record |= {"fold": recipe.fold, "machine": choice.to_dict(), **job.origin}
         record |= {"warnings": warnings} if warnings else {}
         if first:
             create_run(run, recipe, overwrite=overwrite)
             write_yaml(run / RECORD, record)
-        card = _card(recipe, slices, record, used).model_copy(update={"custom": own.names().get("generator", "")})
-        session = _session(recipe, run, task, choice, card, own)
+        session = _session(job, tasks, choice, _card(job, slices))
         if state is not None:
             session.load(state)
             say(f"going on with {run} at step {session.state.done}")
-        _run(session, slices, used.split("val"))
+        _run(session, slices, job.used.split("val"))
     if session.fabric.global_rank == 0:
         _finish(run, recipe, record, vars(session.state), "is finished")
     return run / "model"
 
 
+def _check(job: _Job) -> list[str]:
+    """All that can be seen to go wrong before anything is trained; what looks odd is said and given back."""
+    recipe, train = job.recipe, job.used.split("train")
+    for task in recipe.taught_by.values():
+        check_weights(task.pretrain, "task")
+    warnings = check_cohort(
+        job.pairs,
+        recipe.data,
+        labels=job.needs_labels,
+        target=recipe.task.target,
+        further=[targets.target for targets in job.further],
+    )
+    for text in warnings:
+        say(f"warning: {job.pairs.source}: {text}")
+    check_image_size(train, recipe, own=job.own.discriminator is not None)
+    check_projection(recipe, train)
+    return warnings
+
+
 def read_training_pairs(cohort: PathLike) -> Pairs:
     """A cohort's table with what every training needs; a label is not one of it."""
     return read_pairs(cohort, [name for name in REQUIRED if name != "label"])
-
-
-def needs_labels(recipe: Recipe, targets: Targets) -> bool:
-    """Whether this run wants y of every row: for T, or to draw its classes equally often."""
-    return uses_task(recipe) or (recipe.data.balanced is True and targets.kind.by_class)
 
 
 def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None:
@@ -179,40 +233,43 @@ def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None
             f"the training slices of {train.source} are {seen[0]}×{seen[1]}, too small for a discriminator of "
             f"{layers} layers: expected at least {2**layers}×{2**layers}, or fewer discriminator.widths"
         )
-    shifts = {"data": recipe.data.augment.shift}
-    if uses_task(recipe):
-        shifts["task.pretrain"] = recipe.task.pretrain.augment.shift
-    for name, shift in shifts.items():
+    shifts = [("task.pretrain", task.pretrain.augment.shift) for task in recipe.taught_by.values()]
+    for name, shift in [("data", recipe.data.augment.shift), *shifts]:
         if 2 * shift >= min(height, width):
             raise UserError(
                 f"{name}.augment.shift is {shift}, expected less than half of the slices' {height}×{width}"
             )
 
 
-def _task_network(pairs: Pairs, recipe: Recipe, device: torch.device) -> nn.Module | None:
-    if not uses_task(recipe):
-        return None
-    if not recipe.task.pretrain.steps:
-        return build_task(recipe)
-    recogniser = recogniser_for(
-        pairs, recipe.task.pretrain, recipe.data, name="task", device=device.type, target=recipe.task.target
-    )
-    if reason := recogniser.unlearnt_reason:
-        say(f"warning: {reason}")
-    network: nn.Module = recogniser.network
-    return network
+def _task_networks(job: _Job, device: torch.device) -> dict[str, nn.Module]:
+    """T of every task that G learns from: the user's own, untaught, or pretrained."""
+    networks: dict[str, nn.Module] = {}
+    for name, task in job.recipe.taught_by.items():
+        if name == "task" and job.own.task is not None:
+            networks[name] = copy.deepcopy(job.own.task)
+        elif not task.pretrain.steps:
+            networks[name] = build_task(task)
+        else:
+            recogniser = recogniser_for(
+                job.pairs, task.pretrain, job.recipe.data, name="task", device=device.type, target=task.target
+            )
+            if reason := recogniser.unlearnt_reason:
+                say(f"warning: {reason}")
+            networks[name] = recogniser.network
+    return networks
 
 
-def _session(
-    recipe: Recipe, run: Path, task: nn.Module | None, choice: MachineChoice, card: ModelCard, own: CustomNetworks
-) -> Session:
+def _session(job: _Job, tasks: Mapping[str, nn.Module], choice: MachineChoice, card: ModelCard) -> Session:
+    recipe = job.recipe
     fabric = start_fabric(recipe.machine, choice.precision)
     with signals_held(signal.SIGINT, signal.SIGTERM):
         fabric.launch()
-    networks = build_networks(recipe, task, fabric, choice, own)
+    networks = build_networks(recipe, tasks, fabric, choice, job.own)
+    if job.start is not None:
+        networks.generator.load_state_dict(dict(job.start.weights))
     ema = Ema(networks.generator, recipe.optimiser.ema)
     stages = Stages(recipe.schedule, recipe.optimiser.steps, networks.weights)
-    return Session(recipe, run, fabric, networks, ema, Monitor(recipe), choice, card, stages)
+    return Session(recipe, job.run, fabric, networks, ema, Monitor(recipe), choice, card, stages)
 
 
 def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
@@ -233,20 +290,23 @@ def _run(session: Session, slices: TrainingSlices, val: Pairs) -> None:
         return
     for stage in session.stages.idle:
         say(f"phase {stage.name} is passed over: {recipe.objective} has none of the networks that it trains")
-    extra_columns = [*["phase", TASK_CLEAN] * bool(recipe.schedule), *map(psnr_column, recipe.data.conditions)]
-    logger = MetricsLogger(session.folder, done, extra_columns)
+    logger = MetricsLogger(session.folder, done, extra_columns(recipe))
     try:
         train_loop(session, loader, Validation(val, recipe), logger)
     finally:
         logger.close()
 
 
-def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: Pairs) -> ModelCard:
+def _card(job: _Job, slices: TrainingSlices) -> ModelCard:
     def _value_range(values: Any) -> Range:
         return float(min(values)), float(max(values))
 
+    recipe, used, train = job.recipe, job.used, job.used.split("train")
     x, y, z = (_value_range(axis) for axis in slices.voxel_sizes.T)
     columns, rows = zip(*slices.planes, strict=True)
+    people, images = subject_digests(used), image_digests(used)
+    if job.start is not None:  # its weights have learnt from them
+        people, images = (*people, *job.start.card.seen.people), (*images, *job.start.card.seen.images)
     return ModelCard(
         name=f"{recipe.objective}-seed{recipe.seed}-fold{recipe.fold}",
         objective=recipe.objective,
@@ -254,20 +314,22 @@ def _card(recipe: Recipe, slices: TrainingSlices, record: dict[str, Any], used: 
         fold=recipe.fold,
         step=0,
         generator=recipe.generator,
+        custom=job.own.names().get("generator", ""),
         data=recipe.data,
         task=recipe.task,
         judge=recipe.judge,
         seen=TrainingDomain(
-            cohort=record["cohort"]["name"],
-            fingerprint=record["cohort"]["fingerprint"],
-            subjects=record["cohort"]["subjects"]["train"],
+            cohort=job.pairs.folder.resolve().name,
+            fingerprint=job.fingerprint,
+            subjects=len({pair.subject for pair in train}),
             voxel_size=(x, y, z),
             plane=((min(columns), max(columns)), (min(rows), max(rows))),
             scale=_value_range(slices.scales),
-            **_image_domain(slices, used.split("train")),
-            people=subject_digests(used),
-            images=image_digests(used),
+            **_image_domain(slices, train),
+            people=tuple(dict.fromkeys(people)),
+            images=tuple(dict.fromkeys(images)),
         ),
+        started_from=job.start.model if job.start else {},
     )
 
 
@@ -292,23 +354,6 @@ def _image_domain(slices: TrainingSlices, train: Pairs) -> dict[str, Any]:
             if isinstance(value, str | int | float) and value not in ("", "n/a"):
                 metadata.setdefault(name, set()).add(str(value))
     return domain | {"metadata": {name: tuple(sorted(values)) for name, values in metadata.items()}}
-
-
-def _record(
-    pairs: Pairs, used: Pairs, recipe: Recipe, choice: MachineChoice, device: torch.device, mark: str
-) -> dict[str, Any]:
-    subjects = {split: len({p.subject for p in used.split(split)}) for split in ("train", "val")}
-    return {
-        "status": "training",
-        "objective": recipe.objective,
-        "seed": recipe.seed,
-        "fold": recipe.fold,
-        "cohort": {"name": pairs.folder.resolve().name, "fingerprint": mark, "subjects": subjects},
-        "machine": choice.to_dict(),
-        "device": device_name(device),
-        "command": command_line(),
-        "versions": versions(),
-    }
 
 
 def _finish(run: Path, recipe: Recipe, record: dict[str, Any], state: dict[str, Any], how: str) -> None:

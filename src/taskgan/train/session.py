@@ -118,7 +118,8 @@ class Session:
             image.to(self.fabric.device, non_blocking=True, memory_format=layout)
             for image in (batch.inputs, batch.clean)
         )
-        return Batch(inputs, clean, batch.label.to(self.fabric.device, non_blocking=True))
+        label, *further = (y.to(self.fabric.device, non_blocking=True) for y in (batch.label, *batch.further))
+        return Batch(inputs, clean, label, tuple(further))
 
     def save(self) -> None:
         """Write the checkpoint, from the first process.

@@ -10,6 +10,11 @@ from taskgan.recipe.phases import Phase
 _GOES_WITH = {"degrader": "generator", "degraded_discriminator": "discriminator"}
 
 
+def role(network: str) -> str:
+    """What a phase calls a network: every task network is a ``task``."""
+    return "task" if network.startswith("task") else _GOES_WITH.get(network, network)
+
+
 @dataclass(frozen=True)
 class Stage:
     """A phase of a run in its place.
@@ -34,7 +39,7 @@ class Stage:
     @property
     def task_alone(self) -> bool:
         """Whether T learns and nobody else."""
-        return self.learners == {"task"}
+        return bool(self.learners) and all(role(name) == "task" for name in self.learners)
 
 
 class Stages:
@@ -54,7 +59,7 @@ class Stages:
         self._stages: list[Stage] = []
         start = 0
         for phase in phases:
-            learners = frozenset(n for n in there if _GOES_WITH.get(n, n) in phase.trains)
+            learners = frozenset(name for name in there if role(name) in phase.trains)
             self._stages.append(Stage(phase.name, start, start + phase.steps, learners))
             start += phase.steps
         if not phases:

@@ -18,11 +18,12 @@ from taskgan.cohort.dataset import Batch, slices_of
 from taskgan.images.photos import LUMINANCE
 from taskgan.networks.layers import frozen_statistics
 from taskgan.objective.adversarial import discriminator_loss, feature_matching
-from taskgan.objective.kinds import task_kind
+from taskgan.objective.kinds import loss_kind
 from taskgan.objective.task import feature_distance, task_loss
-from taskgan.objective.total import TotalLoss, pixel_loss
+from taskgan.objective.total import Weighted, WeightedSum, coarse_loss, pixel_loss
 from taskgan.recipe import Recipe
 from taskgan.train.devices import average_gradients, average_statistics, over_all_devices
+from taskgan.train.metrics import task_column
 from taskgan.train.networks import Networks
 
 
@@ -52,44 +53,50 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
         recipe: λ, μ, ν and the forms of the losses.
         fabric: Precision, devices, scaler.
     """
-    D, T, weights = networks.discriminator, networks.task, networks.weights
+    D, weights, loss = networks.discriminator, networks.weights, recipe.loss
     volumes, batch = batch, batch.by_slice()
-    x = batch.clean
-    adversarial = judged = task = task_features = None
+    x, labels = batch.clean, batch.labels(networks.tasks)
+    judged = None
+    tasks: dict[str, Tensor] = {}
 
     with fabric.autocast():
         with nullcontext() if "generator" in weights else frozen_statistics(networks.generator):
-            restored = slices_of(networks.restore(volumes.inputs).float())  # x̂ = G(x̃, z)
-        pixel = pixel_loss(restored, x).mean()  # Eq. 1
+            whole = networks.restore(volumes.inputs).float()  # x̂ = G(x̃, z)
+        restored = slices_of(whole)
+        terms: list[Weighted] = [("pixel", pixel_loss(restored, x).mean(), 1.0)]  # Eq. 1
+        if loss.coarse:  # and over windows
+            terms.append(("coarse", coarse_loss(whole, volumes.clean, loss.coarse).mean(), loss.coarse_weight))
         if D is not None:
-            (logit, features), (logit_restored, features_restored) = _discriminate_pair(
-                networks, batch, restored, recipe
-            )
+            real, made = x, restored
+            if recipe.discriminator.conditional:
+                real, made = (torch.cat([image, batch.inputs[:, : image.shape[1]]], dim=1) for image in (x, restored))
+            (logit, features), (logit_restored, features_restored) = discriminate(D, real, made, recipe)
             adversarial = feature_matching(  # Eq. 2
-                over_all_devices(features_restored, fabric),
-                over_all_devices(features, fabric),
-                recipe.loss.feature_layers,
+                over_all_devices(features_restored, fabric), over_all_devices(features, fabric), loss.feature_layers
             )
+            terms.append(("adversarial", adversarial, recipe.lambda_gan))
             judged = discriminator_loss(  # D(x) = 1, D(x̂) = 0
-                logit, logit_restored, recipe.loss.discriminator, recipe.loss.label_smoothing
+                logit, logit_restored, loss.discriminator, loss.label_smoothing
             ).mean()
-        if T is not None:
-            kind, nu = task_kind(recipe.task, recipe.task.loss), recipe.task.features
+        for name, T in networks.tasks.items():
+            task = recipe.taught_by[name]
+            kind, nu = loss_kind(task), task.features
             answer_restored, inner_restored = _full(T(as_read(restored)))
             # A frozen T learns nothing from x, and G has no part in it: then that term is left out.
-            answer, inner = _full(T(as_read(x))) if "task" in weights or nu or kind.label_from_clean else (None, [])
-            y = kind.y(batch.label, answer)
-            task = task_loss(kind, answer_restored, answer, y).mean()  # Eq. 3
-            task_features = feature_distance(inner_restored, inner).mean() if nu else None
+            answer, inner = _full(T(as_read(x))) if name in weights or nu or kind.label_from_clean else (None, [])
+            y = kind.y(labels[name], answer)
+            tasks[name] = task_loss(kind, answer_restored, answer, y).mean()  # Eq. 3
+            terms.append((name, tasks[name], recipe.mu_task * task.weight))
+            if nu:
+                terms.append((task_column("task_features", name), feature_distance(inner_restored, inner).mean(), nu))
 
-    objective = TotalLoss(  # Eq. 4
-        pixel, adversarial, task, task_features, recipe.lambda_gan, recipe.mu_task, recipe.task.features if T else 0
-    )
+    objective = WeightedSum(terms)  # Eq. 4
     networks.optimiser.zero_grad(set_to_none=True)
     if judged is not None and "discriminator" in weights:
         fabric.backward(judged, inputs=weights["discriminator"], retain_graph=True)
-    if task is not None and "task" in weights:  # T learns by Eq. 3 alone, at its own rate
-        fabric.backward(task, inputs=weights["task"], retain_graph=True)
+    for name, own in tasks.items():
+        if name in weights:  # T learns by its own Eq. 3 alone, at its own rate
+            fabric.backward(own, inputs=weights[name], retain_graph=True)
     if "generator" in weights:
         fabric.backward(objective.total, inputs=weights["generator"])
     update_weights(networks, recipe.optimiser.clip, fabric)
@@ -105,18 +112,6 @@ def as_read(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
     return (images * images.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
-
-
-def _discriminate_pair(
-    networks: Networks, batch: Batch, restored: Tensor, recipe: Recipe
-) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
-    """D's logits and features of x and of x̂."""
-    D, images = networks.discriminator, [batch.clean, restored]
-    if D is None:
-        raise AssertionError("the objective has no discriminator")
-    if recipe.discriminator.conditional:
-        images = [torch.cat([image, batch.inputs[:, : image.shape[1]]], dim=1) for image in images]
-    return discriminate(D, images[0], images[1], recipe)
 
 
 def discriminate(
@@ -151,30 +146,30 @@ def update_weights(networks: Networks, clip: float, fabric: Any) -> None:
 
 
 def task_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
-    """Take the second term of Eq. 3, (T(x) − y)², and update T.
+    """Take the second term of Eq. 3, (T(x) − y)², and update T; of several tasks, each that learns by its own.
 
     x̂ is not made: that of a G that has learnt nothing says nothing of y. T is in training here, so that its batch
     norms get the statistics of clean images, and in evaluation again afterwards, as in every other step.
 
     Args:
-        networks: The networks; only T learns.
+        networks: The networks; only task networks learn.
         batch: x and y on the device; unpaired ones too.
-        recipe: The property and the form of its loss.
+        recipe: The properties and the forms of their losses.
         fabric: Precision, devices, scaler.
     """
-    T, batch = networks.task, batch.by_slice()
-    if T is None:
-        raise AssertionError("there is no task network to train alone")
-    kind = task_kind(recipe.task, recipe.task.loss)
-    with fabric.autocast(), _in_training(T):
-        clean = as_read(batch.clean) if recipe.data.colour == "rgb" else batch.clean[:, :1]
-        answer = T(clean)[0].float()
-        task = kind.loss(answer, kind.y(batch.label, answer)).mean()
+    batch = batch.by_slice()
+    labels, losses = batch.labels(networks.tasks), {}
     networks.optimiser.zero_grad(set_to_none=True)
-    fabric.backward(task, inputs=networks.weights["task"])
+    for name in networks.weights:
+        T, kind = networks.tasks[name], loss_kind(recipe.taught_by[name])
+        with fabric.autocast(), _in_training(T):
+            answer = T(as_read(batch.clean) if recipe.data.colour == "rgb" else batch.clean[:, :1])[0].float()
+            losses[name] = kind.loss(answer, kind.y(labels[name], answer)).mean()
+        fabric.backward(losses[name], inputs=networks.weights[name])
     update_weights(networks, recipe.optimiser.clip, fabric)
-    average_statistics(T, fabric)
-    return StepResult({"task": task.detach()}, None)
+    for name in networks.weights:
+        average_statistics(networks.tasks[name], fabric)
+    return StepResult({name: task.detach() for name, task in losses.items()}, None)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Validation: whole volumes, restored as ``taskgan restore`` does it, in the input's units."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +18,13 @@ from taskgan.judges.figures import case_error
 from taskgan.judges.recogniser import logits
 from taskgan.metrics.quality import psnr
 from taskgan.model.restorer import Restorer
-from taskgan.objective.kinds import task_kind
-from taskgan.objective.task import TaskKind
-from taskgan.recipe import Data, Recipe
+from taskgan.objective.kinds import loss_kind
+from taskgan.objective.total import coarse_loss
+from taskgan.recipe import Data, Recipe, Task
 from taskgan.train.devices import derive_seed
+from taskgan.train.metrics import TASK_CLEAN, TASK_ERROR, psnr_column, task_column
 
 Array = NDArray[np.float32]
-
-TASK_CLEAN = "val_task_clean"
-"""The column of ``metrics.csv`` with T's error on clean images, in phases in which G does not learn."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class ValidationResult:
     Attributes:
         metrics: ``val_psnr`` (dB, mean over volumes), ``val_pixel`` (Eq. 1), where there are conditions
             ``val_psnr_<condition>`` of those that were looked at, and where there is a T:
-            ``val_task_mae`` (mean |T(x̂) − y| over slices, or what error the kind has) and ``val_objective``;
-            without T the latter is ``val_pixel``.
+            ``val_task_mae`` (mean |T(x̂) − y| over slices, or what error the kind has; of a further task
+            ``val_task_mae_<title>``); and ``val_objective``, Eq. 4 without the adversarial term.
         images: By case: input | restored | clean side by side, (H, W) in 0 to 1.
     """
 
@@ -55,18 +54,21 @@ class Validation:
     def __init__(self, pairs: Pairs, recipe: Recipe) -> None:
         self._recipe = recipe
         self._cases = _load(_sample_cases(pairs, recipe), recipe.data)
-        self._targets = Targets.for_table(recipe.task.target, pairs)
+        self._readers = {
+            name: _TaskReader(task, pairs, recipe.data.colours) for name, task in recipe.taught_by.items()
+        }
 
-    def validate(self, network: nn.Module, task: nn.Module | None) -> ValidationResult:
+    def validate(self, network: nn.Module, tasks: Mapping[str, nn.Module]) -> ValidationResult:
         """Restore every case and compare.
 
         Args:
             network: The generator to look at (the averaged one, if there is one).
-            task: T as it is now, or None.
+            tasks: T as it is now, by name.
         """
         restorer = Restorer(network, self._recipe.data, batch_size=self._recipe.optimiser.batch_size)
-        kind = task_kind(self._recipe.task, self._recipe.task.loss)
-        psnrs, pixels, losses, errors = [], [], [], []
+        psnrs, pixels, coarse = [], [], []
+        read: dict[str, list[tuple[float, float]]] = {name: [] for name in tasks}
+        colours = self._recipe.data.colours
         by_condition: dict[str, list[float]] = {}
         images: dict[str, Array] = {}
         for case in self._cases:
@@ -79,54 +81,42 @@ class Validation:
             if condition:
                 by_condition.setdefault(condition, []).append(psnrs[-1])
             pixels.append(float(np.abs(slices - case.clean).mean(dtype=np.float64)))
-            if task is not None:
-                clean = self._as_read(case.clean)
-                readable = self._readable(clean)
-                y = self._y(case, clean, readable, kind, task)
-                answer = logits(task, np.ascontiguousarray(self._as_read(slices)[readable]))
-                losses.append(float(kind.loss(answer, y).mean()))
-                errors.append(self._error(kind, kind.prediction(answer), y))
+            if self._recipe.loss.coarse:
+                coarse.append(self._coarse(slices, case.clean))
+            for name, task in tasks.items():
+                shown, readable = _luminance(slices, colours), self._readable(_luminance(case.clean, colours))
+                read[name].append(self._readers[name].read(task, case, shown, readable))
             if len(images) < 2:
                 images[case.pair.case] = _picture(case, slices)
         figures = {"val_psnr": float(np.mean(psnrs)), "val_pixel": float(np.mean(pixels))}
         figures |= {psnr_column(name): float(np.mean(values)) for name, values in by_condition.items()}
         figures["val_objective"] = figures["val_pixel"]
-        if losses:
-            figures["val_objective"] += self._recipe.mu_task * float(np.mean(losses))
-            figures["val_task_mae"] = float(np.mean(errors))
+        if coarse:
+            figures["val_objective"] += self._recipe.loss.coarse_weight * float(np.mean(coarse))
+        for name, both in read.items():
+            losses, errors = zip(*both, strict=True)
+            weight = self._recipe.mu_task * self._recipe.taught_by[name].weight
+            figures["val_objective"] += weight * float(np.mean(losses))
+            figures[task_column(TASK_ERROR, name)] = float(np.mean(errors))
         return ValidationResult(figures, images)
 
-    def validate_task(self, task: nn.Module) -> dict[str, float]:
-        """How T reads the clean images: ``val_task_clean``, its mean error over slices (0 for an embedding)."""
-        kind = task_kind(self._recipe.task, self._recipe.task.loss)
-        errors = []
-        for case in self._cases:
-            assert case.clean is not None
-            clean = self._as_read(case.clean)
-            readable = self._readable(clean)
-            answer = logits(task, np.ascontiguousarray(clean[readable]))
-            errors.append(self._error(kind, kind.prediction(answer), self._y(case, clean, readable, kind, task)))
-        return {TASK_CLEAN: float(np.mean(errors))}
+    def validate_tasks(self, tasks: Mapping[str, nn.Module]) -> dict[str, float]:
+        """How every T reads the clean images: ``val_task_clean``, its mean error over slices (0 for an embedding)."""
+        figures = {}
+        for name, task in tasks.items():
+            errors = []
+            for case in self._cases:
+                assert case.clean is not None
+                clean = _luminance(case.clean, self._recipe.data.colours)
+                errors.append(self._readers[name].read(task, case, clean, self._readable(clean))[1])
+            figures[task_column(TASK_CLEAN, name)] = float(np.mean(errors))
+        return figures
 
-    @staticmethod
-    def _error(kind: TaskKind, prediction: Tensor, y: Tensor) -> float:
-        if kind.dense:  # Dice is of the volume
-            return case_error(kind, prediction.numpy(), y, len(y))
-        return float(kind.error(prediction, y).mean())
-
-    def _as_read(self, slices: Array) -> Array:
-        """What T reads: slices (S, H, W), the luminance (1, H, W) of colours."""
-        return slices if self._recipe.data.colours == 1 else np.tensordot(LUMINANCE, slices, axes=1)[None]
-
-    def _y(self, case: Case, clean: Array, readable: NDArray[np.bool_], kind: TaskKind, task: nn.Module) -> Tensor:
-        """y of the slices that are seen."""
-        if kind.dense:
-            return torch.from_numpy(self._targets.mask(case.pair, case.source)[readable])
-        own = torch.from_numpy(self._targets.value(case.pair))
-        label = own.expand(int(readable.sum()), *own.shape)
-        if not kind.label_from_clean:
-            return label
-        return kind.y(label, logits(task, np.ascontiguousarray(clean[readable])))
+    def _coarse(self, slices: Array, clean: Array) -> float:
+        """The coarse terms of Eq. 1 as training has them: of slices, or of the whole volume."""
+        place = (None, None) if self._recipe.generator.dimensions == 3 else (slice(None), None)
+        ours, theirs = (torch.from_numpy(images)[place] for images in (slices, clean))
+        return float(coarse_loss(ours, theirs, self._recipe.loss.coarse).mean())
 
     def score(self, result: ValidationResult) -> float:
         """The figure by which the best model is picked; larger is better, NaN counts as worst."""
@@ -140,9 +130,40 @@ class Validation:
         return np.asarray(signal >= self._recipe.data.min_signal * signal.mean())
 
 
-def psnr_column(condition: str) -> str:
-    """The column of ``metrics.csv`` with the PSNR of one condition."""
-    return f"val_psnr_{condition}"
+class _TaskReader:
+    """One property of the validation cases, and its y."""
+
+    def __init__(self, task: Task, pairs: Pairs, colours: int) -> None:
+        self._colours = colours
+        self._kind, self._targets = loss_kind(task), Targets.for_table(task.target, pairs)
+
+    def read(self, network: nn.Module, case: Case, slices: Array, readable: NDArray[np.bool_]) -> tuple[float, float]:
+        """Mean loss (a term of Eq. 3) and mean error of the readable slices; Dice is of all of them as one volume."""
+        kind = self._kind
+        y = self._y(case, readable, network)
+        answer = logits(network, np.ascontiguousarray(slices[readable]))
+        prediction, loss = kind.prediction(answer), float(kind.loss(answer, y).mean())
+        if kind.dense:
+            return loss, case_error(kind, prediction.numpy(), y, len(y))
+        return loss, float(kind.error(prediction, y).mean())
+
+    def _y(self, case: Case, readable: NDArray[np.bool_], network: nn.Module) -> Tensor:
+        """y of the slices that are seen."""
+        if self._kind.dense:
+            return torch.from_numpy(self._targets.mask(case.pair, case.source)[readable])
+        own = torch.from_numpy(self._targets.value(case.pair))
+        label = own.expand(int(readable.sum()), *own.shape)
+        if not self._kind.label_from_clean:
+            return label
+        assert case.clean is not None
+        return self._kind.y(
+            label, logits(network, np.ascontiguousarray(_luminance(case.clean, self._colours)[readable]))
+        )
+
+
+def _luminance(slices: Array, colours: int) -> Array:
+    """What T reads: slices (S, H, W), or the luminance (1, H, W) of the three colours of a photo."""
+    return slices if colours == 1 else np.tensordot(LUMINANCE, slices, axes=1)[None]
 
 
 def _load(rows: list[Pair], data: Data) -> list[Case]:

@@ -12,6 +12,7 @@ from taskgan.recipe.task import KINDS
 if TYPE_CHECKING:
     from taskgan.objective.task import TaskKind
     from taskgan.recipe.task import LossForm, Target
+    from taskgan.recipe.tasks import Task
 
 
 def task_kind(target: "Target", form: "LossForm") -> "TaskKind":
@@ -29,3 +30,8 @@ def task_kind(target: "Target", form: "LossForm") -> "TaskKind":
     name = target.kind.title().replace("_", "")
     kind: TaskKind = getattr(import_module(f"{__name__}.{target.kind}"), name)(target, form)
     return kind
+
+
+def loss_kind(task: "Task") -> "TaskKind":
+    """The kind of a task, in the form of its Eq. 3."""
+    return task_kind(task, task.loss)

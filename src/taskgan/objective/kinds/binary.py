@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import OutputReading, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind, flat_output
 
 
 class Binary(TaskKind):
@@ -26,7 +26,7 @@ class Binary(TaskKind):
         Raises:
             ValueError: If the numbers of logits and labels differ.
         """
-        logit = _flat(output)
+        logit = flat_output(output)
         if logit.shape != label.shape:
             raise ValueError(f"got {tuple(logit.shape)} logits for {tuple(label.shape)} labels")
         target = label.to(logit.dtype)
@@ -36,7 +36,7 @@ class Binary(TaskKind):
 
     def prediction(self, output: Tensor) -> Tensor:
         """Probability (B,) that the property is there."""
-        return _flat(output).sigmoid()
+        return flat_output(output).sigmoid()
 
     def error(self, prediction: Tensor, label: Tensor) -> Tensor:
         """|p − y| per case (B,); its mean over slices is the paper's task MAE."""
@@ -58,7 +58,3 @@ class Binary(TaskKind):
     def label_problem(self, value: float) -> str:
         """0 or 1."""
         return "" if value in (0.0, 1.0) else "0 or 1"
-
-
-def _flat(output: Tensor) -> Tensor:
-    return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskgan.objective.task import OutputReading, TaskKind
+from taskgan.objective.task import OutputReading, TaskKind, flat_output
 
 
 class Regression(TaskKind):
@@ -29,7 +29,7 @@ class Regression(TaskKind):
         Raises:
             ValueError: If the numbers of outputs and labels differ.
         """
-        predicted = _flat(output)
+        predicted = flat_output(output)
         if predicted.shape != label.shape:
             raise ValueError(f"got {tuple(predicted.shape)} outputs for {tuple(label.shape)} labels")
         target = ((label - self._centre) / self._scale).to(predicted.dtype)
@@ -39,7 +39,7 @@ class Regression(TaskKind):
 
     def prediction(self, output: Tensor) -> Tensor:
         """The value (B,) in the unit of y."""
-        return self._centre + self._scale * _flat(output)
+        return self._centre + self._scale * flat_output(output)
 
     def error(self, prediction: Tensor, label: Tensor) -> Tensor:
         """|v − y| per case (B,), in the unit of y."""
@@ -71,7 +71,3 @@ class Regression(TaskKind):
     @property
     def _scale(self) -> float:
         return 1.0 if self.target.scale is None else self.target.scale
-
-
-def _flat(output: Tensor) -> Tensor:
-    return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from taskgan.objective.task import OutputReading, TaskKind
+from taskgan.recipe import Task
 
 
 class Segmentation(TaskKind):
@@ -14,6 +15,10 @@ class Segmentation(TaskKind):
     cross-entropy, mean over pixels, plus 1 − soft Dice, mean over the classes but the background that y has
     (Milletari et al. 2016, 10.1109/3DV.2016.79): cross-entropy alone hardly sees a lesion of a few pixels, Dice
     alone has no gradient in a slice without one.
+
+    With ``task.false_positive`` = f a pixel that is wrongly called a lesion costs f times one that is missed: the
+    cross-entropy of background pixels weighs f, and in the place of Dice stands Tversky's index Σ p·y / (Σ p·y +
+    f/2 Σ p·(1 − y) + 1/2 Σ (1 − p)·y) (Salehi et al. 2017, 10.1007/978-3-319-67389-9_44), which at f = 1 is Dice.
     """
 
     measure = ("1 − Dice", "1 − Dice over the middle slices as one volume, mean over the classes")
@@ -36,9 +41,11 @@ class Segmentation(TaskKind):
         share, truth = output.softmax(dim=1), self._one_hot(label).to(output.dtype)
         if self.form == "squared":
             return 0.5 * (share - truth).square().sum(dim=1).flatten(1).mean(dim=1)
-        entropy = F.cross_entropy(output, label.long(), reduction="none").flatten(1).mean(dim=1)
+        cost = self.target.false_positive if isinstance(self.target, Task) else 1.0
+        weight = torch.where(label == 0, cost, 1.0)
+        entropy = (weight * F.cross_entropy(output, label.long(), reduction="none")).flatten(1).mean(dim=1)
         present = truth[:, 1:].flatten(2).any(dim=2)
-        missed = (1 - _dice(share[:, 1:], truth[:, 1:])) * present
+        missed = (1 - _tversky(share[:, 1:], truth[:, 1:], cost)) * present
         return entropy + missed.sum(dim=1) / present.sum(dim=1).clamp_min(1)
 
     def prediction(self, output: Tensor) -> Tensor:
@@ -81,15 +88,20 @@ class Segmentation(TaskKind):
         """Dice (B, classes − 1), and where it is defined."""
         ours, theirs = self._one_hot(self.decision(prediction))[:, 1:], self._one_hot(label)[:, 1:]
         known = ours.flatten(2).any(dim=2) | theirs.flatten(2).any(dim=2)
-        return _dice(ours.to(prediction.dtype), theirs.to(prediction.dtype)), known
+        return _tversky(ours.to(prediction.dtype), theirs.to(prediction.dtype)), known
 
     def _one_hot(self, label: Tensor) -> Tensor:
         classes = torch.arange(self.outputs, device=label.device)
         return label[:, None] == classes[:, None, None]
 
 
-def _dice(ours: Tensor, theirs: Tensor) -> Tensor:
-    """2 Σ a·b / Σ (a + b) over the pixels: (B, C, H, W) twice to (B, C); 0 where both are empty."""
+def _tversky(ours: Tensor, theirs: Tensor, cost: float = 1.0) -> Tensor:
+    """2 Σ a·b / (2 Σ a·b + cost Σ a·(1 − b) + Σ (1 − a)·b) over the pixels, at cost 1 Dice, 2 Σ a·b / Σ (a + b).
+
+    (B, C, H, W) twice to (B, C); 0 where both are empty.
+    """
     both = (ours * theirs).flatten(2).sum(dim=2)
     sizes = (ours + theirs).flatten(2).sum(dim=2)
+    if cost != 1:  # at 1 to the bit what it was before there was a cost
+        sizes = sizes + (cost - 1) * (ours.flatten(2).sum(dim=2) - both)
     return 2 * both / sizes.clamp_min(torch.finfo(sizes.dtype).tiny ** 0.5)
