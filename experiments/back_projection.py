@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiment import called
 from numpy.typing import NDArray
 
+from experiment import called
 from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import REQUIRED, Pair, read_pairs
 from taskgan.core.console import progress

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from experiment import Experiment, Method, Sweep, called, own
-
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.core.errors import UserError
 

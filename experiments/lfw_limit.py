@@ -19,11 +19,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from experiment import SEEDS, called
 from lfw_faces import METHODS, Faces
-from numpy.typing import NDArray
 from publishing import shown
-
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.console import say

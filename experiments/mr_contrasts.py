@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from experiment import Experiment, Method, Sweep, called, complete
-
 from taskgan.cohort.pairs import read_pairs
 from taskgan.recipe import Recipe, read_recipe
 

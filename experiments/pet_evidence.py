@@ -18,7 +18,6 @@ from pathlib import Path
 
 from experiment import SEEDS, Experiment, Method, Sweep, called
 from pet_limit import limit
-
 from taskgan.recipe import Recipe
 
 SUBJECTS, SPLITS, POSITIVE, BORDERLINE = 200, (0.6, 0.14, 0.26), 0.35, 0.25

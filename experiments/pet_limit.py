@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
 from experiment import SEEDS, Experiment
 from publishing import shown
-
 from taskgan.audit.judges import judge_settings
 from taskgan.cohort.pairs import Pair, Pairs, read_pairs
 from taskgan.cohort.slices import to_slices

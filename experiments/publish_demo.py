@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 
 from publishing import join_cases, page
-
 from taskgan.cohort.folder import read_description
 from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
 from taskgan.demo.pet import METHODS

@@ -18,7 +18,6 @@ VERBS = (
     ["audit"],
     ["demo", "pet"],
     ["demo", "mr"],
-    ["explain"],
     ["info"],
 )
 

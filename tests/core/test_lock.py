@@ -122,7 +122,6 @@ def verbs() -> dict[str, Callable[[Path], object]]:
     from taskgan.audit.run import audit
     from taskgan.demo.driver import run_demo
     from taskgan.evaluate.run import evaluate
-    from taskgan.explain.run import explain
     from taskgan.prepare.folder import prepare_folder
     from taskgan.prepare.lfw import prepare_lfw
     from taskgan.prepare.mr.cohort import prepare_mr
@@ -138,7 +137,6 @@ def verbs() -> dict[str, Callable[[Path], object]]:
         "evaluate": lambda out: evaluate(out, out, out),
         "compare": lambda out: compare([], out),
         "audit": lambda out: audit(none, out),
-        "explain": lambda out: explain(out),
         "demo": lambda out: run_demo(out, none),
         "simulate pet": lambda out: simulate_pet(out, none),
         "simulate mr": lambda out: simulate_mr(out, none),

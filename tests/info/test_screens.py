@@ -147,10 +147,6 @@ def demo(folder: Path) -> None:
     write_text(folder / "report" / "report.html", "<html>")
 
 
-def explain(folder: Path) -> None:
-    write_yaml(folder / "explain.yaml", {"settings": {"seed": 0, "steps": 1200}, "findings": [SENTENCE] * 30})
-
-
 def cohort(folder: Path) -> None:
     rows = [
         f"c{n},s{n // 2},{'train' if n < 12 else 'val'},{n}.nii.gz,x,{n % 2},{n % 4},m{n}.nii.gz,{n / 7}"
@@ -201,7 +197,6 @@ TOLD: dict[Callable[[Path], None], list[str]] = {
     report: ["GAN and Task-GAN.", "and 11 more (--all)", "report.html"],
     audit: ["2 of 11 flipped, rate 0.182 [0.020, 0.520]", "(no judge: see warnings)", "audit.html"],
     demo: ["wrong on 0 of 12 clean test images", "best validation 31.21 at step 900", "1:15", "report.html"],
-    explain: ["seed 0, steps 1200", "more (--all)", "figure4.png"],
 }
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from taskgan.cli.demo import group as demo
-from taskgan.cli.info import explain, info
+from taskgan.cli.info import info
 from taskgan.cli.judge import audit, compare, evaluate
 from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
@@ -33,7 +33,6 @@ VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "compare": compare,
     "audit": audit,
     "demo": demo,
-    "explain": explain,
     "info": info,
 }
 

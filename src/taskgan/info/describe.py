@@ -76,22 +76,14 @@ def _screen_demo(folder: Path, record: Mapping[str, Any]) -> list[str]:
     return lines + next_step(f"open {page}" if page.is_file() else f"{again} makes it and its report")
 
 
-def _screen_explain(folder: Path, record: Mapping[str, Any]) -> list[str]:
-    lines = [f"figures of taskgan explain {folder}"]
-    lines += entry_lines("settings", figures_text(record.get("settings")))
-    lines += sentence_lines("findings", record.get("findings"), most=16)
-    return lines + next_step(f"open {folder / 'figure4.png'} and {folder / 'figure5.png'}")
-
-
 DEMO = FolderKind("demo", "demo.yaml", yaml_reader("demo.yaml"), _screen_demo)
 AUDIT = FolderKind("audit", "audit.yaml", yaml_reader("audit.yaml"), _screen_audit)
 REPORT = FolderKind("report", "report.yaml", yaml_reader("report.yaml"), _screen_report)
-EXPLAIN = FolderKind("explanation", "explain.yaml", yaml_reader("explain.yaml"), _screen_explain)
 
 
 # The first whose marker is there counts: a demo holds a cohort, a sweep and a restored folder a recipe.
 KINDS = (
-    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, EXPLAIN
+    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT
 )  # fmt: skip
 
 

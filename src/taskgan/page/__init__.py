@@ -1,1 +1,1 @@
-"""The kit of pages that report, audit, sweep and explain share: tables, style, template."""
+"""The kit of pages that report, audit and sweep share: tables, style, template."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from taskgan.explain.problem import MINORITY, branch_points, degrade, draw_pairs, nearest_branch
+from explain.problem import MINORITY, branch_points, degrade, draw_pairs, nearest_branch
 
 
 def test_one_point_in_four_is_of_the_minority() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from explain.measures import NAMES, ObjectiveResult
+from explain.problem import PointPairs, branch_points
+from explain.train import METHODS, Method
 from taskgan.core.files import atomic
-from taskgan.explain.measures import NAMES, ObjectiveResult
-from taskgan.explain.problem import PointPairs, branch_points
-from taskgan.explain.train import METHODS, Method
 from taskgan.page.pictures import draw_mapping
 from taskgan.page.style import LABEL_STYLES, axes_figure, method_style, save_figure
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.explain.problem import PointPairs, nearest_branch
-from taskgan.explain.train import Method, TrainedObjective
+from explain.problem import PointPairs, nearest_branch
+from explain.train import Method, TrainedObjective
 from taskgan.metrics import geometry
 from taskgan.stats import Interval, exact_rate, mean_interval
 

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from explain.problem import PointPairs, StackedMLP
 from taskgan.core.settings import Settings
-from taskgan.explain.problem import PointPairs, StackedMLP
 from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import task_loss

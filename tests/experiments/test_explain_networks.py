@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from taskgan.explain.problem import StackedMLP
+from explain.problem import StackedMLP
 
 
 def networks(seeds: int = 3, *, shortcut: bool = False) -> StackedMLP:

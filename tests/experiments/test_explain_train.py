@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from taskgan.explain.measures import ObjectiveResult, findings, measure_objective
-from taskgan.explain.problem import PointPairs, draw_pairs
-from taskgan.explain.train import METHODS, ExplainSettings, Method, TrainedObjective, train_objective
+from explain.measures import ObjectiveResult, findings, measure_objective
+from explain.problem import PointPairs, draw_pairs
+from explain.train import METHODS, ExplainSettings, Method, TrainedObjective, train_objective
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from explain.figures import snapshot_steps
+from explain.run import explain
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.explain.figures import snapshot_steps
-from taskgan.explain.run import explain
-from taskgan.info import describe
 
 FILES = ["explain.csv", "explain.gif", "explain.yaml", "figure4.png", "figure5.png"]
 
@@ -33,7 +32,6 @@ def test_everything_is_there_and_agrees(made: Path, capsys: pytest.CaptureFixtur
             assert len(value["by_seed"]) == 5
             assert sum(value["by_seed"]) / 5 == pytest.approx(value["estimate"], abs=1e-3)
     assert len(record["findings"]) >= 8
-    assert describe(made).startswith("figures of taskgan explain")
 
 
 def test_the_animation_is_short_and_small(made: Path) -> None:
@@ -81,7 +79,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 
 def test_without_a_library_for_figures_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskgan.explain.run.find_spec", lambda name: None)
+    monkeypatch.setattr("explain.run.find_spec", lambda name: None)
     with pytest.raises(UserError, match="matplotlib and PIL"):
         explain(tmp_path / "out")
     assert not (tmp_path / "out").exists()

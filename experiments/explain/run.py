@@ -1,4 +1,4 @@
-"""``taskgan explain``: train the four objectives in the plane, measure and draw what they do."""
+"""Train the four objectives in the plane, measure and draw what they do."""
 
 import math
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from explain.figures import animate, figure4, figure5, snapshot_steps
+from explain.measures import NAMES, ObjectiveResult, findings, measure_objective
+from explain.problem import draw_pairs
+from explain.train import METHODS, ExplainSettings, Method, train_objective
 from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import check_writable, versions
 from taskgan.core.lock import exclusive
-from taskgan.explain.figures import animate, figure4, figure5, snapshot_steps
-from taskgan.explain.measures import NAMES, ObjectiveResult, findings, measure_objective
-from taskgan.explain.problem import draw_pairs
-from taskgan.explain.train import METHODS, ExplainSettings, Method, train_objective
 from taskgan.page.cells import Cell, Column, Table, number, range_text, text_cell, write_table
 from taskgan.stats import Interval
 
@@ -36,7 +36,7 @@ _COLUMNS = (
 
 @exclusive("out", "the figures")
 def explain(out: Path, *, seed: int = 0, steps: int | None = None, overwrite: bool = False) -> Path:
-    """Draw Figures 4 and 5 from real training on the problem of :mod:`taskgan.explain.problem`.
+    """Draw Figures 4 and 5 from real training on the problem of :mod:`explain.problem`.
 
     Args:
         out: Folder to make: ``figure4.png``, ``figure5.png``, ``explain.gif``, ``explain.csv`` and, last,
