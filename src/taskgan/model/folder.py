@@ -24,6 +24,7 @@ from taskgan.core.files import (
     checksum,
     previous_folder,
     read_yaml,
+    value_digest,
     versions,
     write_yaml,
 )
@@ -101,6 +102,7 @@ class ModelCard(Settings):
         versions: Code and libraries that trained it.
         intended_use: One sentence.
         limits: One sentence each.
+        mixed: Of weights between two models: the checksums of both and the strength (:func:`read_between`).
         checksum: SHA-256 of the weights' file; filled in by :func:`write_model`.
     """
 
@@ -126,6 +128,7 @@ class ModelCard(Settings):
         "A restored image can look clean and still read differently from the clean one: evaluate it first.",
         "Images outside of what the model saw (voxel size, intensity, anatomy, tracer) are restored untested.",
     )
+    mixed: dict[str, str | float] = Field(default_factory=dict)
     checksum: str = ""
 
 
@@ -179,6 +182,50 @@ def read_model(folder: PathLike) -> tuple[State, ModelCard]:
         return load_file(weights), card
     except (SafetensorError, OSError) as error:
         raise UserError(f"{weights} cannot be read as safetensors: {error_text(error)}") from None
+
+
+_TRAINING_ONLY = {"augment", "balanced", "workers", "min_signal"}  # of the data section
+
+
+def read_between(folder: PathLike, toward: PathLike, strength: float) -> tuple[State, ModelCard]:
+    """Weights between those of a model and of one that was started from it.
+
+    Args:
+        folder: The first, such as one of objective ``l1``.
+        toward: The second, such as one that went on from it with an adversarial term.
+        strength: 0 is the first, 1 the second.
+
+    Returns:
+        As :func:`read_model`; the card is the first one's, with a name, a method and a checksum of the mixture.
+
+    Raises:
+        UserError: If the strength is out of range, or the two are not of one architecture and for the same inputs.
+    """
+    if not 0 <= strength <= 1:
+        raise UserError(f"--strength {strength:g}: expected 0 (the model itself) to 1 (the one of --toward)")
+    (state, card), (other, far) = read_model(folder), read_model(toward)
+    networks = [(c.generator, c.custom, c.data.model_dump(exclude=_TRAINING_ONLY)) for c in (card, far)]
+    shapes = [{name: tensor.shape for name, tensor in weights.items()} for weights in (state, other)]
+    if networks[0] != networks[1] or shapes[0] != shapes[1]:
+        raise UserError(
+            f"{toward} has another architecture or other inputs than {folder}, expected a model that was started "
+            "from it: only then do weights in between mean anything"
+        )
+    mixed = {name: w.lerp(other[name], strength) if w.is_floating_point() else w for name, w in state.items()}
+    marks: dict[str, str | float] = {"model": card.checksum, "toward": far.checksum, "strength": strength}
+    changes = {
+        "name": f"{card.name} toward {far.name} ({strength:g})",
+        "objective": f"{far.objective}_strength_{strength:g}",  # what tables call it
+        "seen": card.seen.model_copy(
+            update={
+                name: tuple(sorted({*getattr(card.seen, name), *getattr(far.seen, name)}))
+                for name in ("people", "images")
+            }
+        ),
+        "mixed": marks,
+        "checksum": value_digest(marks, 64),
+    }
+    return mixed, card.model_copy(update=changes)
 
 
 def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet | VolumeUNet:

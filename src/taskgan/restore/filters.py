@@ -10,7 +10,7 @@ import numpy as np
 from taskgan import __version__
 from taskgan.cohort.grids import input_is_comparable
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pairs, read_pairs
-from taskgan.cohort.slices import Array, Case, load_case, to_volume
+from taskgan.cohort.slices import Array, Case, load_case, smoothed, to_volume
 from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
@@ -75,10 +75,7 @@ def filtered(method: str, image: Array, parameters: Parameters, voxel_size: Sequ
         UserError: If scikit-image is missing.
     """
     if method == "gaussian":
-        from scipy.ndimage import gaussian_filter
-
-        sds = [parameters["sd_mm"] / edge for edge in voxel_size]
-        return np.asarray(gaussian_filter(image, sds, mode="nearest", truncate=3.0))
+        return smoothed(image, parameters["sd_mm"], voxel_size)
     try:
         from skimage.restoration import denoise_nl_means
     except ImportError:

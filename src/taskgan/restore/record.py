@@ -1,7 +1,7 @@
 """What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from taskgan.model.restorer import RestoredVolume
 from taskgan.recipe import Data
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import AppliedSettings, Origin
+from taskgan.restore.refine import KeptValues
 
 RestorationProgress = Literal["new", "unfinished", "done"]
 RECORD = "restored.yaml"
@@ -56,16 +57,29 @@ class RestoreSettings:
         precision: As asked for.
         samples: Draws of z; 0 is none.
         seed: Of the draws.
+        average: ``flips``, or empty.
+        kept: Values that the input keeps.
+        mixed: Checksums of the two models between which the weights lie, and the strength.
     """
 
     precision: str
     samples: int
     seed: int
+    average: str = ""
+    kept: KeptValues | None = None
+    mixed: Mapping[str, str | float] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> bool:
+        """Whether images are the model's own, for which its calibration line was fitted."""
+        return not (self.samples or self.average or self.kept or self.mixed)
 
     def as_values(self) -> dict[str, Any]:
-        """Plain values; the seed only where it matters."""
+        """Plain values; what was not asked for is not named."""
         values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
-        return values | ({"sample_seed": self.seed} if self.samples else {})
+        values |= {"sample_seed": self.seed} if self.samples else {}
+        values |= {"average": self.average} if self.average else {}
+        return values | (self.kept.as_values() if self.kept else {}) | dict(self.mixed)
 
 
 def restored_sidecar(

@@ -30,7 +30,6 @@ from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
-from taskgan.model.tiles import restore_case
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
 from taskgan.restore.origin import Origin
 from taskgan.restore.page import write_page
@@ -43,6 +42,7 @@ from taskgan.restore.record import (
     restored_sidecar,
     write_image_sidecar,
 )
+from taskgan.restore.refine import KeptValues, Refinement, restore_refined
 from taskgan.restore.search import is_bids
 from taskgan.restore.series import source_series, suv_sentence, write_restored_series
 
@@ -96,6 +96,7 @@ def restore(
     threads: int = 0,
     suv: bool = False,
     pdf: bool = False,
+    refinement: Refinement | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -126,6 +127,7 @@ def restore(
         pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
             vouches for.
         suv: Say the body-weight SUV of each PET series, or why there is none.
+        refinement: What is done beyond the model: values kept, mirror images averaged, weights between two models.
         overwrite: Replace existing output.
 
     Returns:
@@ -137,7 +139,40 @@ def restore(
         Failed: If the model holds NaN, or if images, or those of which it makes NaN, were left out; the others are
             written.
     """
-    out = Path(out)
+    out, refinement = Path(out), refinement or Refinement()
+    places = _checked_places(inputs, out)
+    refinement.check(samples)
+    torch.set_num_threads(threads or torch.get_num_threads())
+    restorer, card = _restorer(model, generator, precision, batch_size, refinement)
+    if samples:
+        restorer.check_samples(samples)
+    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
+    jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
+    if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
+        raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
+    kept = refinement.regions(card, jobs)
+    settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed)
+    with locked(out, "the restored images", beside=is_image_name(out)):
+        _restore_jobs(restorer, jobs, out, settings, overwrite=overwrite)
+        if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
+            write_derivative_description(out, f"Images restored by {card.name}")
+        _report_series(jobs, suv=suv, pdf=pdf)
+    return out
+
+
+def _restorer(
+    model: PathLike, generator: nn.Module | None, precision: str, batch_size: int, refinement: Refinement
+) -> tuple[Restorer, ModelCard]:
+    mode = check_precision(precision)
+    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
+    options: dict[str, Any] = {"generator": generator, "precision": mode, "batch_size": batch_size, "device": device}
+    restorer = Restorer.from_folder(model, **options, between=refinement.mixture())
+    assert restorer.card is not None
+    return restorer, restorer.card
+
+
+def _checked_places(inputs: PathLike | Sequence[PathLike], out: Path) -> list[Path]:
+    """What the user points at, if it is anything and the output is no other file."""
     places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not places:
         raise UserError(
@@ -145,25 +180,7 @@ def restore(
         )
     if out.exists() and not out.is_dir() and not is_image_name(out):
         raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
-    if threads > 0:
-        torch.set_num_threads(threads)
-    mode = check_precision(precision)
-    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
-    restorer = Restorer.from_folder(model, generator=generator, precision=mode, batch_size=batch_size, device=device)
-    assert restorer.card is not None
-    if samples:
-        restorer.check_samples(samples)
-    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
-    card = restorer.card
-    jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
-    if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
-        raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
-    with locked(out, "the restored images", beside=is_image_name(out)):
-        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
-        if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
-            write_derivative_description(out, f"Images restored by {card.name}")
-        _report_series(jobs, suv=suv, pdf=pdf)
-    return out
+    return places
 
 
 def _report_series(jobs: Sequence[Job], *, suv: bool, pdf: bool) -> None:
@@ -184,7 +201,7 @@ def _restore_jobs(
     if status == "done":
         say(f"{out}: already done (--overwrite restores anew)")
         return out
-    notes, unread = _check_images(jobs, card)
+    notes, unread = _check_images(jobs, card, settings.kept)
     if record is not None:
         record.open()
     good = [job for job in jobs if job.target not in unread]
@@ -242,13 +259,9 @@ def _restore_each(
             case = load_case(job.pair, card.data, clean=False, known=case)
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
-            restored = restore_case(
-                restorer.in_float32() if exact else restorer,
-                case,
-                samples=settings.samples,
-                seed=settings.seed,
-                condition=job.condition,
-            )
+            able = restorer.in_float32() if exact else restorer
+            drawn: Mapping[str, Any] = {"samples": settings.samples, "seed": settings.seed}
+            restored = restore_refined(able, job, case, settings.kept, average=settings.average, **drawn)
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
             else:
@@ -257,7 +270,9 @@ def _restore_each(
     return left_out
 
 
-def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list[str]], dict[Path, str]]:
+def _check_images(
+    jobs: Sequence[Job], card: ModelCard, kept: KeptValues | None
+) -> tuple[dict[Path, list[str]], dict[Path, str]]:
     """Read every image once.
 
     Returns:
@@ -275,6 +290,8 @@ def _check_images(jobs: Sequence[Job], card: ModelCard) -> tuple[dict[Path, list
                 carried = check_metadata(job, case.source)
                 notes[job.target] = [*_domain_warnings(job, case, card), *carried]
                 notes[job.target] += case.source.notes
+                if kept is not None and not kept.sd_mm:
+                    kept.labels(job.pair, case.source)
                 if job.is_photo:
                     check_output_format(job)
                 if job.is_dicom:

@@ -1,0 +1,209 @@
+"""What is done to a restoration beyond one pass of the model: values given back, mirror images averaged."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from taskgan.cohort.grids import check_same_grid
+from taskgan.cohort.pairs import Pair
+from taskgan.cohort.slices import Array, Case, smoothed
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike, checksum, value_digest
+from taskgan.images.volumes import Volume, is_image_name, read_volume
+from taskgan.model.folder import ModelCard
+from taskgan.model.restorer import RestoredVolume, Restorer
+from taskgan.model.tiles import restore_case
+from taskgan.restore.inputs import Job
+
+Labels = NDArray[np.int64]
+_OUTSIDE = 0
+_AXES = (2, 3, 0)  # of inputs (S, I, H, W) along X, Y and Z
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What a user asks for beyond the model.
+
+    Attributes:
+        keep_values: Whose means the input keeps: ``16mm`` (the residual behind a 3D Gaussian of that standard
+            deviation is added back), a file of regions (whole numbers, 0 is none) in the images' space, or columns of
+            a table with such files, with commas between. Empty: the model's own values stay.
+        average: ``flips`` takes the mean with the restoration of the left-right mirrored image.
+        toward: A model that was started from this one: weights between the two are applied.
+        strength: How far towards it, 0 to 1.
+    """
+
+    keep_values: str = ""
+    average: str = ""
+    toward: PathLike | None = None
+    strength: float | None = None
+
+    def check(self, samples: int) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            UserError: The first that is wrong.
+        """
+        if self.average not in ("", "flips"):
+            raise UserError(f"--average {self.average}: expected flips")
+        if samples and (self.average or self.keep_values):
+            raise UserError(
+                "--samples has a standard deviation of the model's own images: no --average, --keep-values"
+            )
+        if (self.toward is None) != (self.strength is None):
+            raise UserError("--toward MODEL and --strength 0 to 1 go together, found one of them")
+
+    def mixture(self) -> tuple[PathLike, float] | None:
+        """The other model and how far towards it; None where there is one model."""
+        return None if self.toward is None or self.strength is None else (self.toward, self.strength)
+
+    def regions(self, card: ModelCard, jobs: Sequence[Job]) -> "KeptValues | None":
+        """What is kept of these images.
+
+        Raises:
+            UserError: If that is no length and no file, or the images are photos or of another kind than the result.
+        """
+        text = self.keep_values
+        if not text:
+            return None
+        if card.data.conditions:
+            raise UserError("--keep-values gives back the input's values, which other contrasts do not have")
+        if photo := next((job.pair.degraded for job in jobs if job.is_photo), None):
+            raise UserError(f"--keep-values is for volumes, {photo} is a photo")
+        if text.endswith("mm"):
+            return KeptValues(text, sd_mm=_millimetres(text))
+        if is_image_name(Path(text)):
+            return KeptValues(text, atlas=Path(text), files=checksum(Path(text)) if Path(text).is_file() else "")
+        columns = tuple(name.strip() for name in text.split(","))
+        paths = [job.pair.path(name) for job in jobs for name in columns]
+        files = value_digest({"files": [checksum(p) if p is not None and p.is_file() else "" for p in paths]}, 64)
+        return KeptValues(text, columns=columns, files=files)
+
+
+@dataclass(frozen=True)
+class KeptValues:
+    """Where the residual, input − restored, is averaged before it is added back.
+
+    Attributes:
+        text: As asked for.
+        sd_mm: Standard deviation of a Gaussian; 0 where there are regions.
+        atlas: File of regions of all images.
+        columns: Columns of the table with the files of each image.
+        files: Checksum of the files.
+    """
+
+    text: str
+    sd_mm: float = 0.0
+    atlas: Path | None = None
+    columns: tuple[str, ...] = ()
+    files: str = ""
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values for records: another mask makes other settings."""
+        text = self.text if self.atlas is None else self.atlas.name
+        return {"keep_values": text} | ({"regions_checksum": self.files} if self.files else {})
+
+    def labels(self, pair: Pair, source: Volume) -> Labels:
+        """The region of every voxel (X, Y, Z); 0 is none.
+
+        Raises:
+            UserError: If a file is missing, on another grid, holds no whole numbers, or regions overlap.
+        """
+        labels = np.full(source.data.shape, _OUTSIDE, np.int64)
+        for name in self.columns or ("",):
+            path = pair.path(name) if name else self.atlas
+            if path is None:
+                raise UserError(
+                    f"--keep-values {self.text}: case {pair.case} has no file of regions in a column {name}"
+                )
+            volume = read_volume(path, axes=source.axes)
+            check_same_grid(volume, source, path, pair)
+            own = np.rint(volume.data).astype(np.int64)
+            if not np.allclose(own, volume.data, atol=1e-3) or own.min() < 0:
+                raise UserError(
+                    f"{path} holds values such as {volume.data.flat[np.argmax(own != volume.data)]:g}, "
+                    "expected whole numbers of regions, 0 outside of them"
+                )
+            if ((labels != _OUTSIDE) & (own != _OUTSIDE)).any():
+                raise UserError(f"{path} overlaps another region of {self.text}, expected each voxel in one")
+            labels += np.where(own != _OUTSIDE, own + labels.max(), _OUTSIDE)
+        return labels
+
+    def apply(self, case: Case, restored: Array) -> Array:
+        """The restored image (X, Y, Z) with the input's values given back; units are the input's."""
+        image = case.source.data
+        if self.sd_mm:
+            return restored + smoothed(image - restored, self.sd_mm, case.source.voxel_size)
+        return with_region_means(image, restored, self.labels(case.pair, case.source))
+
+
+def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:
+    """A restored image, changed by one number in each region so that its mean there is the input's.
+
+    Slices in which nothing was measured stay zero; they add nothing to either mean.
+
+    Args:
+        image: The input (X, Y, Z).
+        restored: Likewise, same units.
+        labels: Region of every voxel, 0 is none.
+
+    Returns:
+        (X, Y, Z) float32; linear in ``image`` and ``restored`` together.
+    """
+    labels = np.where(image.any(axis=(0, 1)), labels, _OUTSIDE)
+    names, places = np.unique(labels, return_inverse=True)
+    places = places.reshape(labels.shape)
+    residual = image.astype(np.float64) - restored
+    means = np.bincount(places.ravel(), residual.ravel()) / np.bincount(places.ravel())
+    means[names == _OUTSIDE] = 0
+    return np.asarray(restored + means[places], dtype=np.float32)
+
+
+def _millimetres(text: str) -> float:
+    try:
+        value = float(text.removesuffix("mm"))
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UserError(f"--keep-values {text}: expected a length such as 16mm, a file of regions, or columns")
+    return value
+
+
+def mirror_axis(job: Job, case: Case) -> int:
+    """The axis of a volume (X, Y, Z) that runs from left to right; of a photo its columns."""
+    if job.is_photo:
+        return 0
+    return int(np.argmax(nib.orientations.io_orientation(case.source.affine)[:, 0] == 0))
+
+
+def restore_refined(
+    restorer: Restorer, job: Job, case: Case, kept: KeptValues | None, *, average: str, samples: int, seed: int
+) -> RestoredVolume:
+    """A case by a model, with what was asked for beyond it.
+
+    Args:
+        restorer: The model.
+        job: Which image.
+        case: Loaded.
+        kept: Values that the input keeps.
+        average: ``flips`` or empty.
+        samples: Draws of z; 0 restores once.
+        seed: Of the draws.
+    """
+
+    def once(one: Case) -> RestoredVolume:
+        return restore_case(restorer, one, samples=samples, seed=seed, condition=job.condition)
+
+    restored = once(case)
+    if average:
+        axis = mirror_axis(job, case)
+        mirrored = np.ascontiguousarray(np.flip(case.inputs, _AXES[axis]))
+        again = once(replace(case, inputs=mirrored)).image
+        restored = replace(restored, image=(restored.image + np.flip(again, axis)) / np.float32(2))
+    return restored if kept is None else replace(restored, image=kept.apply(case, restored.image))
