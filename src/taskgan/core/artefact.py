@@ -47,6 +47,7 @@ class _Record(BaseModel):
     readers: dict[str, dict[str, Any]] | None = None
     opinions: dict[str, dict[str, dict[str, Any]]] | None = None
     verification: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
     notes: list[Any] | None = None
     warnings: list[Any] | None = None
 

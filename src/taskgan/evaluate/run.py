@@ -28,6 +28,7 @@ from taskgan.evaluate.verification import VerificationResult, verify_cohort
 from taskgan.evaluate.verification_table import write_verification
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import read_shape
+from taskgan.judges.calibration import recorded_line
 from taskgan.judges.lesions.store import COLUMNS as LESION_MASKS
 from taskgan.judges.lesions.store import FittedDetector, detectors_for
 from taskgan.judges.read import property_readers, suvr_targets
@@ -136,6 +137,11 @@ def _evaluate(
     notes += [reason for one in readers.values() if (reason := _unlearnt_reason(one))]
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
+    line = recorded_line(restorations.origin, restored / "restored.yaml")
+    if line is not None and not line.usable:
+        notes.append(
+            f"the line on {line.subjects} validation subjects has no slope to calibrate by: SUVRs stay as read"
+        )
     mask_observers = observers({name: one.detector for name, one in detectors.items()}, made_by)
     context = EvaluationContext(
         restorations,
@@ -147,6 +153,7 @@ def _evaluate(
         out,
         positions,
         comparable,
+        line=line,
     )
     measured, readings = _measure_all(rows, context)
     ratios = [(str(row["case"]), float(row[SCALE_RATIO])) for row in measured if SCALE_RATIO in row]
@@ -161,6 +168,7 @@ def _evaluate(
     extra_records = {
         "features": features_record,
         "verification": to_plain_values(verified.record),
+        "calibration": line.as_values() if line is not None else None,
         "lesion_observer": {name or "all": one.record for name, one in detectors.items()},
     }
     record |= {key: value for key, value in extra_records.items() if value}

@@ -99,6 +99,8 @@ class ModelCard(Settings):
         judge: The judge's settings, likewise.
         seen: What it was trained on.
         measured: Figures by name, e.g. ``val_psnr``.
+        calibration: Line of restored on clean composite SUVR, fitted on validation subjects (slope, intercept with
+            intervals, subjects); empty where the cohort has no masks.
         versions: Code and libraries that trained it.
         intended_use: One sentence.
         limits: One sentence each.
@@ -121,6 +123,7 @@ class ModelCard(Settings):
     judge: RecogniserSettings
     seen: TrainingDomain
     measured: dict[str, float] = Field(default_factory=dict)
+    calibration: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     intended_use: str = "Research on restoring degraded images of the kind, scanner and dose of the training cohort."
     limits: tuple[str, ...] = (
@@ -148,7 +151,12 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
         with atomic(fresh / WEIGHTS) as partial:
             save_file(state, partial, metadata={"format": "pt"})
         filled = card.model_copy(update={"checksum": checksum(fresh / WEIGHTS)})
-        write_yaml(fresh / CARD, filled.model_dump(mode="json"))
+        write_card(fresh, filled)
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Replace the card of a model folder; the weights stay."""
+    write_yaml(folder / CARD, card.model_dump(mode="json"))
 
 
 def _own_memory(tensor: Tensor) -> Tensor:
@@ -223,6 +231,7 @@ def read_between(folder: PathLike, toward: PathLike, strength: float) -> tuple[S
             }
         ),
         "mixed": marks,
+        "calibration": {},
         "checksum": value_digest(marks, 64),
     }
     return mixed, card.model_copy(update=changes)

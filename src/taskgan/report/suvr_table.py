@@ -1,9 +1,11 @@
 """The SUVR table: bias, limits of agreement, slope and flips of every method."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from taskgan.evaluate import summary
-from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, range_text
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, number_cell, range_text, text_cell
 from taskgan.page.names import name_cell
 from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
@@ -43,6 +45,75 @@ def suvr_table(comparison: Comparison) -> Table:
     )
 
 
+QIBA_VARIATION = 0.0194
+"""Within-subject coefficient of variation that QIBA's amyloid profile claims (10.2967/jnumed.122.264031)."""
+CENTILOIDS = 153.4
+"""Centiloid units of one SUVR of 18F-florbetaben over whole cerebellum (10.1007/s00259-017-3749-6)."""
+CENTILOID_MARGINS = (8.0, 16.0)
+"""Repeatability of amyloid burden on that scale, best and worst."""
+
+
+def calibrated_tables(comparison: Comparison) -> list[Table]:
+    """SUVR as read and after the line of validation subjects, against the margins of the field; no table without."""
+    columns = (
+        Column("method", "Images"),
+        Column("values", "Values", "As read, or after the method’s line, which was fitted on validation subjects."),
+        Column("slope", "Slope", "Image on clean SUVR."),
+        Column("bias", "Bias", "Mean of image − clean SUVR."),
+        Column("deviation", "SD", "Of the difference of a single case."),
+        Column("correlation", "r", "Pearson’s; no line changes it."),
+        Column(
+            "variation", "SD, %", "SD over mean clean SUVR; QIBA’s amyloid profile claims 1.94 % within a subject."
+        ),
+        Column("centiloids", "SD, CL", "SD × 153.4 (18F-florbetaben); repeatability on that scale is 8 to 16 CL."),
+        Column("flips", "Flips", f"Subjects on the other side of {comparison.suvr_cut:g} than on their clean image."),
+        Column("wrong", "Against label", "Decisions that differ from the label."),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for method in (*comparison.references, *comparison.methods):
+        own = comparison.rows(method)
+        rows += [_calibrated_row(comparison, method, own, after) for after in (False, True)]
+    rows = [row for row in rows if row]
+    table = Table(
+        "suvr-calibrated",
+        "What a calibration mends",
+        "A restored image has another resolution, so its SUVRs lie on a line that can be known. Green: within QIBA’s "
+        "1.94 %, or within 8 CL; red: beyond 1.94 %, or beyond 16 CL.",
+        columns,
+        tuple(rows),
+        grouped=True,
+    )
+    return [table] if any(row[1].text == _AFTER for row in rows) else []
+
+
+_AFTER = "after its line"
+
+
+def _calibrated_row(comparison: Comparison, method: str, rows: pd.DataFrame, after: bool) -> tuple[Cell, ...]:
+    rows = summary.calibrated(rows) if after else rows
+    agreement, read = summary.suvr_agreement(rows), summary.reader_summary(rows, comparison.rows("clean"), "suvr")
+    if not agreement.count:
+        return ()
+    variation = agreement.deviation / float(rows["suvr_reference"].mean())
+    units, (near, far) = agreement.deviation * CENTILOIDS, CENTILOID_MARGINS
+    return (
+        _name(method),
+        text_cell(_AFTER if after else "as read"),
+        _slope(agreement.slope),
+        _bias(agreement.bias),
+        number_cell(agreement.deviation, 3),
+        estimate_cell(agreement.correlation, 3),
+        replace(number_cell(100 * variation, 1), tone="better" if variation <= QIBA_VARIATION else "worse"),
+        replace(number_cell(units, 1), tone="better" if units <= near else "worse" if units > far else "none"),
+        flips_cell(read),
+        Cell(f"{read.wrong}/{read.decisions}", "", read.wrong),
+    )
+
+
+def _slope(slope: Interval) -> Cell:
+    return replace(estimate_cell(slope, 2), tone="worse" if slope.excludes(1.0) else "")
+
+
 def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
     mine = comparison.rows(method)
     agreement, read = (summary.suvr_agreement(mine), summary.reader_summary(mine, comparison.rows("clean"), "suvr"))
@@ -52,15 +123,13 @@ def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
     if method == "clean":
         nothing = (Cell("–"),) * 6
         return (_name(method), _count(agreement.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
-    slope = estimate_cell(agreement.slope, 2)
-    tone = "worse" if agreement.slope.excludes(1.0) else ""
     return (
         _name(method),
         _count(agreement.count),
         _bias(agreement.bias),
         _signed(agreement.limit_low),
         _signed(agreement.limit_high),
-        Cell(slope.text, slope.small, slope.value, tone),
+        _slope(agreement.slope),
         estimate_cell(agreement.concordance, 3),
         flips_cell(read),
         wrong,

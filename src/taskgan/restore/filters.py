@@ -18,6 +18,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
 from taskgan.images.volumes import is_image_name, read_volume, write_volume
+from taskgan.judges.calibration import suvr_line
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
 from taskgan.restore.inputs import check_metadata, find_jobs
@@ -137,7 +138,10 @@ def restore_by_filter(
         say(f"{method}: {chosen} has the best PSNR on {len(validation)} validation images, {scores[best]:.2f} dB")
         grid = [{**tried, "psnr": round(score, 4)} for tried, score in zip(GRIDS[method], scores, strict=True)]
         origin = _origin(method, setup, recipe, data, validation)
-        record = RestorationRecord(out, origin, setup, jobs, {"validation": grid, "request": request})
+        line = suvr_line(validation, data, lambda case: _apply(method, case, setup.parameters))
+        told: dict[str, Any] = {"validation": grid, "request": request}
+        told |= {"calibration": line.as_values()} if line is not None else {}
+        record = RestorationRecord(out, origin, setup, jobs, told)
         resumes = record.check(overwrite=overwrite) == "unfinished"
         record.open()
         for job in _progress(jobs):

@@ -35,6 +35,7 @@ INTENSITY_FACTOR = "IntensityFactor"
 """Sidecar field of a prepared image: what its values are multiplied with to be those that were exported."""
 IMAGE_CHECKSUM = "ImageChecksum"
 """Sidecar field: SHA-256 of the image that it belongs to."""
+SUVR_LINE = "composite SUVR, restored = intercept + slope × clean, on validation subjects"
 SEQUENCE_FIELDS = (
     "SequenceName",
     "ScanningSequence",
@@ -120,9 +121,11 @@ def restored_sidecar(
         },
         "Settings": used,
     }
+    line = {"Calibration": {"measure": SUVR_LINE, **card.calibration}} if card.calibration and settings.plain else {}
     return own | {
         "Sources": [job.pair.degraded.name],
         **source_checksums(job.pair, card.data),
+        **line,
         "IntensityScale": restored.intensity.scale,
         "Warnings": list(notes),
         "GeneratedBy": [*(before if isinstance(before, list) else []), done],

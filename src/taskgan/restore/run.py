@@ -196,7 +196,8 @@ def _restore_jobs(
 ) -> Path:
     card = restorer.card
     assert card is not None
-    record = None if is_image_name(out) else RestorationRecord(out, Origin.from_card(card), settings, jobs)
+    line = {"calibration": card.calibration} if card.calibration and settings.plain else {}
+    record = None if is_image_name(out) else RestorationRecord(out, Origin.from_card(card), settings, jobs, line)
     status = _earlier_progress(record, jobs, Origin.from_card(card), settings, overwrite=overwrite)
     if status == "done":
         say(f"{out}: already done (--overwrite restores anew)")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,12 +27,104 @@ def slope_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, 
         1 keeps differences between subjects, below 1 shrinks them; NaN where ``x`` is constant.
     """
 
-    def slope(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
-        """From the number of pairs and the sums of x, y, x², y² and xy."""
-        spread = sxx - sx * sx / n
-        return _ratio(sxy - sx * sy / n, spread, spread > 1e-12 * np.maximum(sxx, 1e-300))
+    return _moment_interval(_slope, x, y, subjects, seed)
 
-    return _moment_interval(slope, x, y, subjects, seed)
+
+def _slope(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+    """From the number of pairs and the sums of x, y, x², y² and xy."""
+    spread = sxx - sx * sx / n
+    return _ratio(sxy - sx * sy / n, spread, spread > 1e-12 * np.maximum(sxx, 1e-300))
+
+
+def correlation_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Interval:
+    """Pearson's correlation of cases with its bootstrap interval, arguments as of :func:`slope_interval`.
+
+    No line changes it: what a calibration can mend is not in it. NaN where one of the two is constant.
+    """
+
+    def correlation(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        forth, back = _slope(n, sx, sy, sxx, syy, sxy), _slope(n, sy, sx, syy, sxx, sxy)
+        return np.sign(forth) * np.sqrt(np.abs(forth * back))
+
+    return _moment_interval(correlation, x, y, subjects, seed)
+
+
+@dataclass(frozen=True)
+class CalibrationLine:
+    """How a value read from restored images follows the one from clean images: restored = intercept + slope × clean.
+
+    Fitted on subjects other than those whose values are corrected by it.
+
+    Attributes:
+        slope: Least squares, with its interval.
+        intercept: Likewise.
+        subjects: Whose values it was fitted to.
+    """
+
+    slope: Interval
+    intercept: Interval
+    subjects: int
+
+    @property
+    def usable(self) -> bool:
+        """Whether values can be divided by the slope: its interval is above zero."""
+        return self.slope.low > 0
+
+    def corrected(self, values: ArrayLike) -> Array:
+        """What the clean images' values would be (classical calibration): (value − intercept) / slope.
+
+        Without bias all over the range, where the other regression, of clean on restored, would pull values together.
+        """
+        return (np.asarray(values, dtype=np.float64) - self.intercept.estimate) / self.slope.estimate
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values for cards and records, six digits; None for an end that is not known."""
+        ends = ("estimate", "low", "high")
+
+        def plain(interval: Interval) -> dict[str, float | None]:
+            numbers = {end: getattr(interval, end) for end in ends}
+            return {end: None if math.isnan(value) else float(f"{value:.6g}") for end, value in numbers.items()}
+
+        return {"slope": plain(self.slope), "intercept": plain(self.intercept), "subjects": self.subjects}
+
+    @classmethod
+    def from_values(cls, values: Any) -> "CalibrationLine":
+        """What :meth:`as_values` gave.
+
+        Raises:
+            KeyError: If a value is missing.
+            TypeError: If one is of another kind.
+            ValueError: Likewise.
+        """
+
+        def interval(name: str) -> Interval:
+            ends = (values[name][end] for end in ("estimate", "low", "high"))
+            return Interval(*(math.nan if end is None else float(end) for end in ends))
+
+        return cls(interval("slope"), interval("intercept"), int(values["subjects"]))
+
+
+def calibration_line(
+    clean: ArrayLike, restored: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0
+) -> CalibrationLine | None:
+    """Least-squares line of restored on clean values, intervals by subject; None where they have no line.
+
+    Args:
+        clean: (N,) NaN is left out.
+        restored: (N,).
+        subjects: (N,).
+        seed: Of the draws.
+    """
+
+    def intercept(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        return (sy - _slope(n, sx, sy, sxx, syy, sxy) * sx) / n
+
+    slope = slope_interval(clean, restored, subjects, seed=seed)
+    if math.isnan(slope.estimate):
+        return None
+    known = ~np.isnan(np.asarray(clean, np.float64) + np.asarray(restored, np.float64))
+    count = len({subject for subject, there in zip(subjects, known, strict=True) if there})
+    return CalibrationLine(slope, _moment_interval(intercept, clean, restored, subjects, seed, centred=False), count)
 
 
 def concordance_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Interval:
@@ -67,7 +160,13 @@ def _ratio(above: Array, below: Array, known: NDArray[np.bool_]) -> Array:
 
 
 def _moment_interval(
-    statistic: Callable[..., Array], x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], seed: int
+    statistic: Callable[..., Array],
+    x: ArrayLike,
+    y: ArrayLike,
+    subjects: Sequence[Hashable],
+    seed: int,
+    *,
+    centred: bool = True,
 ) -> Interval:
     """Bootstrap a function of n, Σx, Σy, Σx², Σy², Σxy; each subject brings the sums of its cases."""
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
@@ -75,7 +174,7 @@ def _moment_interval(
     order = {s: i for i, s in enumerate(dict.fromkeys(s for s, k in zip(subjects, keep, strict=True) if k))}
     sums = np.zeros((len(order), 6))
     # Both are moved by the same amount, so that the sums of squares lose no digits and x − y stays.
-    centre = (xs[keep].mean() + ys[keep].mean()) / 2 if keep.any() else 0.0
+    centre = (xs[keep].mean() + ys[keep].mean()) / 2 if centred and keep.any() else 0.0
     for a, b, subject, known in zip(xs - centre, ys - centre, subjects, keep, strict=True):
         if known:
             sums[order[subject]] += (1.0, a, b, a * a, b * b, a * b)

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from taskgan.cohort.check import check_cohort
+from taskgan.cohort.conditions import condition_of
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
 from taskgan.cohort.projection import check_projection
+from taskgan.cohort.slices import Array, Case
 from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
@@ -23,8 +25,10 @@ from taskgan.core.files import PathLike, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
+from taskgan.judges.calibration import suvr_line
 from taskgan.judges.store import check_weights, recogniser_for
-from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
+from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain, read_model, write_card
+from taskgan.model.restorer import Restorer
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
 from taskgan.train.folder import (
@@ -101,7 +105,7 @@ def _train(
     record = open_run(run, recipe, cohort_fingerprint, overwrite=overwrite, networks=own.names()) if first else {}
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
-        _finish(run, recipe, record, state["standing"], "was already finished")
+        _finish(run, recipe, record, state["standing"], "was already finished", used.split("val"), own)
         return run / "model"
     device = device_of(recipe.machine)
     warnings: list[str] = []
@@ -141,7 +145,7 @@ def _train(
             say(f"going on with {run} at step {session.state.done}")
         _run(session, slices, used.split("val"))
     if session.fabric.global_rank == 0:
-        _finish(run, recipe, record, vars(session.state), "is finished")
+        _finish(run, recipe, record, vars(session.state), "is finished", used.split("val"), own)
     return run / "model"
 
 
@@ -298,11 +302,33 @@ def _record(
     }
 
 
-def _finish(run: Path, recipe: Recipe, record: dict[str, Any], state: dict[str, Any], how: str) -> None:
+def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
+    """Write into a finished model's card by which line it changes the SUVR, where the validation subjects tell."""
+    card = read_model(folder)[1]
+    restorer = Restorer.from_folder(folder, generator=own.generator, precision="32")
+
+    def _restored(case: Case) -> Array:
+        condition = condition_of(case.pair, card.data)
+        return restorer.restore_inputs(case.inputs, case.intensity, condition=condition).image
+
+    if line := suvr_line(val, card.data, _restored):
+        write_card(folder, card.model_copy(update={"calibration": line.as_values()}))
+
+
+def _finish(
+    run: Path,
+    recipe: Recipe,
+    record: dict[str, Any],
+    state: dict[str, Any],
+    how: str,
+    val: Pairs,
+    own: CustomNetworks,
+) -> None:
     if not (run / "model").is_dir():
         raise UserError(f"{run} is finished but its model folder is missing; start anew with --overwrite")
     result = {key: state[key] for key in ("done", "best", "best_step")}
     if record.get("status") != "complete":
+        _calibrate(run / "model", val, own)
         files = [run / RECIPE, run / METRICS, *(run / "model").iterdir()]
         commit(run / RECORD, {**record, "status": "complete", "result": result}, files)
     elif wrong := differing(run / RECORD, record):

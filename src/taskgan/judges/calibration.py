@@ -1,0 +1,68 @@
+"""The line by which a restorer changes the composite SUVR, fitted on validation subjects."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taskgan.cohort.grids import MaskCache
+from taskgan.cohort.pairs import Pairs
+from taskgan.cohort.slices import Array, Case, load_case, to_volume
+from taskgan.core.console import progress, say
+from taskgan.core.errors import UserError
+from taskgan.metrics.regions import composite_suvr
+from taskgan.recipe import Data
+from taskgan.stats import CalibrationLine, calibration_line
+
+
+def suvr_line(pairs: Pairs, data: Data, restore: Callable[[Case], Array]) -> CalibrationLine | None:
+    """Restore subjects with masks and fit restored on clean SUVR.
+
+    Args:
+        pairs: Validation rows.
+        data: How they are loaded.
+        restore: Gives the restored image (X, Y, Z) of a case, in any units.
+
+    Returns:
+        None where no row has a clean image and the masks ``cortex`` and ``reference``, or there is no line.
+
+    Raises:
+        UserError: If an image or mask cannot be read or is on another grid.
+    """
+    rows = [pair for pair in pairs if pair.clean and pair.path("cortex") and pair.path("reference")]
+    masks, values = MaskCache(), []
+    with progress("calibrate", len(rows), "images") as bar:
+        for pair in rows:
+            case = load_case(pair, data)
+            cortex, reference = (masks.read(pair, name, case.source) for name in ("cortex", "reference"))
+            assert case.clean is not None  # the rows were chosen so
+            assert cortex is not None
+            assert reference is not None
+            images = (to_volume(case.clean), restore(case))
+            values.append([composite_suvr(image, cortex, reference) for image in images])
+            bar.advance()
+    line = calibration_line(*np.transpose(values), [pair.subject for pair in rows]) if rows else None
+    if line is not None:
+        say(
+            f"calibration line: restored SUVR = {line.intercept.estimate:.3f} + {line.slope.estimate:.3f} × clean "
+            f"SUVR, on {line.subjects} validation subjects"
+        )
+    return line
+
+
+def recorded_line(record: Mapping[str, Any], marker: Path) -> CalibrationLine | None:
+    """The line of a record's ``calibration``; None where there is none.
+
+    Raises:
+        UserError: If it is no line.
+    """
+    values = record.get("calibration")
+    if values is None:
+        return None
+    try:
+        return CalibrationLine.from_values(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{marker} has a calibration that is no line ({error}), expected slope and intercept"
+        ) from None
