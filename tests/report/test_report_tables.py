@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -135,7 +135,7 @@ def test_a_calibration_line_has_rows_of_its_own(fake_runs: Path, tmp_path: Path)
     line = calibration_line([1.0, 1.2, 1.3, 1.4, 1.5, 1.7], [1.14, 1.26, 1.32, 1.38, 1.44, 1.56], "abcdef")
     assert line is not None
     record = read_yaml(restored / "restored.yaml")
-    write_yaml(restored / "restored.yaml", record | {"calibration": line.as_values()})
+    write_yaml(restored / "restored.yaml", record | {"calibration": asdict(line)})
     readers = {"judge": StubReader()}
     found = load_comparison([evaluate(restored, cohort, tmp_path / "evaluation", readers=readers)], None)
     (table,) = calibrated_tables(found)

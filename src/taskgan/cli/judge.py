@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Overwrite, Recognisers, Restored, SuvrCut
+from taskgan.cli.options import Cohort, Overwrite, RecipeName, Recognisers, Restored, SuvrCut
 
 
 def evaluate(
@@ -67,6 +67,45 @@ def compare(
 
     settings = parse_inference(margin or (), correction)
     run(evaluations, out, baseline=baseline, inference=settings, overwrite=overwrite)
+
+
+def limit(
+    recipe: RecipeName,
+    cohort: Cohort,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to make; default: derivatives/limit in the cohort.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeatable.")] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="A model: it restores all subjects here, and readers are taught on that; repeatable."),
+    ] = None,
+    restored: Annotated[
+        list[Path] | None, typer.Option(help="A method's restored test subjects; repeatable.")
+    ] = None,
+    reader: Annotated[list[str] | None, typer.Option(help="judge (default) or task; repeatable.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Readers of each kind, which read as one.")] = 1,
+    slices: Annotated[int, typer.Option(min=1, help="Middle slices that readers see.")] = 40,
+    recognisers: Recognisers = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Should I use a task network? What readers of the inputs find, against what methods keep."""
+    from taskgan.judges.limits import default_folder
+    from taskgan.limit.run import limit as run
+    from taskgan.recipe import read_recipe
+
+    run(
+        read_recipe(recipe, overrides or ()),
+        cohort,
+        out or default_folder(cohort if cohort.is_dir() else cohort.parent),
+        models=model or (),
+        restored=restored or (),
+        readers=reader or ("judge",),
+        seeds=seeds,
+        slices=slices,
+        store=recognisers,
+        overwrite=overwrite,
+    )
 
 
 def audit(

@@ -116,7 +116,7 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
         if row["case"] in clean:
             before = row["suvr_reference"] = clean[row["case"]]
             row["suvr_bias"] = row["suvr_restored"] - before
-            if context.line is not None and context.line.usable and row["method"] == own:
+            if context.line is not None and row["method"] == own:
                 row["suvr_calibrated"] = float(context.line.corrected(row["suvr_restored"]))
                 row["suvr_calibrated_decision"] = float(row["suvr_calibrated"] >= settings.suvr_cut)
     return rows, readings

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +139,6 @@ def _evaluate(
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
     line = recorded_line(restorations.origin, restored / "restored.yaml")
-    if line is not None and not line.usable:
-        notes.append(
-            f"the line on {line.subjects} validation subjects has no slope to calibrate by: SUVRs stay as read"
-        )
     mask_observers = observers({name: one.detector for name, one in detectors.items()}, made_by)
     context = EvaluationContext(
         restorations,
@@ -168,7 +165,7 @@ def _evaluate(
     extra_records = {
         "features": features_record,
         "verification": to_plain_values(verified.record),
-        "calibration": line.as_values() if line is not None else None,
+        "calibration": asdict(line) if line is not None else None,
         "lesion_observer": {name or "all": one.record for name, one in detectors.items()},
     }
     record |= {key: value for key, value in extra_records.items() if value}

@@ -22,6 +22,7 @@ from taskgan.info.lines import (
     next_step,
     number_text,
     sentence_lines,
+    taskgan_command,
     yaml_reader,
 )
 from taskgan.info.run import MODEL, RECOGNISER, RESTORED, RUN
@@ -83,6 +84,15 @@ def _screen_explain(folder: Path, record: Mapping[str, Any]) -> list[str]:
     return lines + next_step(f"open {folder / 'figure4.png'} and {folder / 'figure5.png'}")
 
 
+def _screen_limit(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    lines = [f"limit {folder}: {record.get('subjects')} test subjects of {record.get('cohort')}"]
+    sentences = record.get("sentences")
+    for reader, text in sentences.items() if isinstance(sentences, Mapping) else ():
+        lines += entry_lines(str(reader), str(text))
+    return lines + next_step(taskgan_command("compare", "EVALUATIONS", "--limit", folder, "-o", "REPORT"))
+
+
+LIMIT = FolderKind("limit", "limit.yaml", yaml_reader("limit.yaml"), _screen_limit)
 DEMO = FolderKind("demo", "demo.yaml", yaml_reader("demo.yaml"), _screen_demo)
 AUDIT = FolderKind("audit", "audit.yaml", yaml_reader("audit.yaml"), _screen_audit)
 REPORT = FolderKind("report", "report.yaml", yaml_reader("report.yaml"), _screen_report)
@@ -91,7 +101,7 @@ EXPLAIN = FolderKind("explanation", "explain.yaml", yaml_reader("explain.yaml"),
 
 # The first whose marker is there counts: a demo holds a cohort, a sweep and a restored folder a recipe.
 KINDS = (
-    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, EXPLAIN
+    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, EXPLAIN, LIMIT
 )  # fmt: skip
 
 

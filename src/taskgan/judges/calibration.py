@@ -25,10 +25,8 @@ def suvr_line(pairs: Pairs, data: Data, restore: Callable[[Case], Array]) -> Cal
         restore: Gives the restored image (X, Y, Z) of a case, in any units.
 
     Returns:
-        None where no row has a clean image and the masks ``cortex`` and ``reference``, or there is no line.
+        None where rows lack the masks ``cortex`` and ``reference``, or there is no line.
 
-    Raises:
-        UserError: If an image or mask cannot be read or is on another grid.
     """
     rows = [pair for pair in pairs if pair.clean and pair.path("cortex") and pair.path("reference")]
     masks, values = MaskCache(), []

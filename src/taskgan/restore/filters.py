@@ -1,7 +1,7 @@
 """``taskgan restore gaussian`` and ``restore nlm``: rivals without learning, tuned on validation subjects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def restore_by_filter(
         origin = _origin(method, setup, recipe, data, validation)
         line = suvr_line(validation, data, lambda case: _apply(method, case, setup.parameters))
         told: dict[str, Any] = {"validation": grid, "request": request}
-        told |= {"calibration": line.as_values()} if line is not None else {}
+        told |= {"calibration": asdict(line)} if line is not None else {}
         record = RestorationRecord(out, origin, setup, jobs, told)
         resumes = record.check(overwrite=overwrite) == "unfinished"
         record.open()

@@ -187,14 +187,7 @@ def restore_refined(
 ) -> RestoredVolume:
     """A case by a model, with what was asked for beyond it.
 
-    Args:
-        restorer: The model.
-        job: Which image.
-        case: Loaded.
-        kept: Values that the input keeps.
-        average: ``flips`` or empty.
-        samples: Draws of z; 0 restores once.
-        seed: Of the draws.
+    Args are those of :class:`~taskgan.restore.record.RestoreSettings`.
     """
 
     def once(one: Case) -> RestoredVolume:

@@ -65,11 +65,6 @@ class CalibrationLine:
     intercept: Interval
     subjects: int
 
-    @property
-    def usable(self) -> bool:
-        """Whether values can be divided by the slope: its interval is above zero."""
-        return self.slope.low > 0
-
     def corrected(self, values: ArrayLike) -> Array:
         """What the clean images' values would be (classical calibration): (value − intercept) / slope.
 
@@ -77,50 +72,26 @@ class CalibrationLine:
         """
         return (np.asarray(values, dtype=np.float64) - self.intercept.estimate) / self.slope.estimate
 
-    def as_values(self) -> dict[str, Any]:
-        """Plain values for cards and records, six digits; None for an end that is not known."""
-        ends = ("estimate", "low", "high")
-
-        def plain(interval: Interval) -> dict[str, float | None]:
-            numbers = {end: getattr(interval, end) for end in ends}
-            return {end: None if math.isnan(value) else float(f"{value:.6g}") for end, value in numbers.items()}
-
-        return {"slope": plain(self.slope), "intercept": plain(self.intercept), "subjects": self.subjects}
-
     @classmethod
     def from_values(cls, values: Any) -> "CalibrationLine":
-        """What :meth:`as_values` gave.
-
-        Raises:
-            KeyError: If a value is missing.
-            TypeError: If one is of another kind.
-            ValueError: Likewise.
-        """
-
-        def interval(name: str) -> Interval:
-            ends = (values[name][end] for end in ("estimate", "low", "high"))
-            return Interval(*(math.nan if end is None else float(end) for end in ends))
-
-        return cls(interval("slope"), interval("intercept"), int(values["subjects"]))
+        """From what ``dataclasses.asdict`` made of one; a TypeError or KeyError where it is something else."""
+        return cls(Interval(**values["slope"]), Interval(**values["intercept"]), int(values["subjects"]))
 
 
 def calibration_line(
     clean: ArrayLike, restored: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0
 ) -> CalibrationLine | None:
-    """Least-squares line of restored on clean values, intervals by subject; None where they have no line.
+    """Least-squares line of restored on clean values, intervals by subject; arguments as of :func:`slope_interval`.
 
-    Args:
-        clean: (N,) NaN is left out.
-        restored: (N,).
-        subjects: (N,).
-        seed: Of the draws.
+    Returns:
+        None where the slope's interval is unknown or not above zero: nothing can be divided by it.
     """
 
     def intercept(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
         return (sy - _slope(n, sx, sy, sxx, syy, sxy) * sx) / n
 
     slope = slope_interval(clean, restored, subjects, seed=seed)
-    if math.isnan(slope.estimate):
+    if not slope.low > 0:
         return None
     known = ~np.isnan(np.asarray(clean, np.float64) + np.asarray(restored, np.float64))
     count = len({subject for subject, there in zip(subjects, known, strict=True) if there})

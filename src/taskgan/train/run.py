@@ -2,6 +2,7 @@
 
 import copy
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +313,7 @@ def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
         return restorer.restore_inputs(case.inputs, case.intensity, condition=condition).image
 
     if line := suvr_line(val, card.data, _restored):
-        write_card(folder, card.model_copy(update={"calibration": line.as_values()}))
+        write_card(folder, card.model_copy(update={"calibration": asdict(line)}))
 
 
 def _finish(
