@@ -52,11 +52,11 @@ def test_a_limit_is_a_table_a_picture_and_a_sentence(
     assert "already done" in capsys.readouterr().out
     with pytest.raises(UserError, match="other inputs or settings"):
         limit(DEEP, discs, out, restored=[kept], slices=4)
-    task = record["recipe"]["task"]
-    assert find_limit(out, [], task) is not None
-    assert find_limit(None, [discs], task) is None
+    recipe = record["recipe"]
+    assert find_limit(out, [], recipe) is not None
+    assert find_limit(None, [discs], recipe) is None
     with pytest.raises(UserError, match="of the same property"):
-        find_limit(out, [], {"kind": "regression", "labels": ["age"]})
+        find_limit(out, [], {"task": {"kind": "regression", "labels": ["age"]}})
     assert default_folder(discs).parent.name == "derivatives"
 
 

@@ -59,6 +59,9 @@ def compare(
     correction: Annotated[
         str, typer.Option(help="Of p over several methods: holm, benjamini-hochberg or none.")
     ] = "holm",
+    limit: Annotated[
+        Path | None, typer.Option(help="Folder of taskgan limit; default: derivatives/limit in the cohort, if there.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""
@@ -66,7 +69,7 @@ def compare(
     from taskgan.report.run import compare as run
 
     settings = parse_inference(margin or (), correction)
-    run(evaluations, out, baseline=baseline, inference=settings, overwrite=overwrite)
+    run(evaluations, out, baseline=baseline, inference=settings, limit=limit, overwrite=overwrite)
 
 
 def limit(

@@ -7,6 +7,7 @@ from typing import Any
 
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
+from taskgan.page.pictures import PageFigure
 
 RECORD, FIGURE = "limit.yaml", "limit.png"
 
@@ -28,26 +29,32 @@ class LimitResult:
         """Whether a task network has anything to win."""
         return str(self.record.get("sentence", ""))
 
+    @property
+    def figure(self) -> PageFigure:
+        """Its picture."""
+        caption = "Filled: readers taught on clean images; hollow: on what they read. Dotted: readers of the inputs."
+        return PageFigure(self.folder / FIGURE, "What readers find", caption)
+
 
 def default_folder(cohort: Path) -> Path:
     """Where a limit is looked for that nobody named."""
     return cohort / "derivatives" / "limit"
 
 
-def find_limit(folder: Path | None, cohorts: Iterable[Path], task: Mapping[str, Any]) -> LimitResult | None:
+def find_limit(folder: Path | None, cohorts: Iterable[Path], recipe: Mapping[str, Any]) -> LimitResult | None:
     """The limit that a user names, or one beside a cohort, of the same property.
 
     Args:
         folder: As named; None looks beside the cohorts.
         cohorts: Cohort folders.
-        task: The property, as records have it: ``kind`` and ``labels``.
+        recipe: As records have it: the property is its ``task.kind`` and ``task.labels``.
 
     Raises:
         UserError: If the folder that was named holds none, or one of another property.
     """
     for place in [folder] if folder is not None else map(default_folder, dict.fromkeys(cohorts)):
         record = read_record(place / RECORD)
-        own = (record.get("recipe") or {}).get("task") or {}
+        own, task = ((one or {}).get("task") or {} for one in (record.get("recipe"), recipe))
         if record and all(own.get(key) == task.get(key) for key in ("kind", "labels")):
             return LimitResult(place, record)
         if folder is not None:

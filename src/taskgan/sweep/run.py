@@ -17,6 +17,7 @@ from taskgan.core.errors import Diverged, Failed, UserError, free_memory, out_of
 from taskgan.core.files import LOCK, PathLike, read_yaml, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.evaluate.run import evaluate
+from taskgan.judges.limits import find_limit
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.run import restore
@@ -175,6 +176,8 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
     with locked(asked.out, "the sweep", name=name):
         record = open_sweep(asked.out, base, asked.recipe, cohort)
         _print_plan(todo, subjects, asked.out)
+        if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
+            say(f"limit ({bound.folder}): {bound.sentence}")
         done = _make_runs(select_share(todo.trials, only), rows, base, asked)
         if only is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
