@@ -76,8 +76,9 @@ def _publish_readings(work: Path, out: Path) -> None:
         shutil.copytree(work / "audit" / name / "tables", out / "audit" / name / "tables")
         for file in ("audit.yaml", "flips.csv"):
             shutil.copyfile(work / "audit" / name / file, out / "audit" / name / file)
-    for table in sorted(work.glob("limit/limit-*.md")) + sorted(work.glob("limit/slices-*.csv")):
-        shutil.copyfile(table, out / table.name)
+    for table in (*work.glob("limit/limit*.*"), *work.glob("limit/readings.csv")):
+        name = table.name if table.name.startswith("limit") else f"limit-{table.name}"
+        shutil.copyfile(table, out / name)
 
 
 def join_cases(tables: Sequence[Path], out: Path) -> None:

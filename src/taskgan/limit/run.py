@@ -10,7 +10,7 @@ import numpy as np
 from taskgan.cohort.grids import input_is_comparable, relative_path
 from taskgan.cohort.pairing import inputs_of_another_kind
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
-from taskgan.cohort.restorations import Restorations, find_restorations
+from taskgan.cohort.restorations import find_restorations
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.artefact import commit, is_done, request_digest
@@ -66,8 +66,8 @@ def limit(
     cohort: PathLike,
     out: PathLike,
     *,
-    models: Sequence[PathLike] = (),
-    restored: Sequence[PathLike] = (),
+    models: Sequence[PathLike] | Mapping[str, PathLike] = (),
+    restored: Sequence[PathLike] | Mapping[str, PathLike] = (),
     readers: Sequence[str] = READERS[:1],
     seeds: int = 1,
     slices: int = 40,
@@ -84,7 +84,8 @@ def limit(
         cohort: Cohort folder or table.
         out: Folder to make: ``readings.csv``, ``limit-<reader>.csv``, ``limit.png``, ``limit.md`` and, last,
             ``limit.yaml``.
-        models: Models whose restorations, of all subjects, are made here, read, and taught to readers of their own.
+        models: Models whose restorations, of all subjects, are made here, read, and taught to readers of their own;
+            by a name of the method, or under the one that they say.
         restored: Folders of restorations to read; readers are taught on them where training subjects are in them too.
         readers: ``judge`` and ``task``: whose architecture and settings; the first gives the sentence.
         seeds: Readers of each kind, which read as one.
@@ -103,7 +104,7 @@ def limit(
     if wrong := [name for name in readers if name not in READERS]:
         raise UserError(f"--reader {wrong[0]}: expected {' or '.join(READERS)}")
     check_writable(out, "the limit")
-    folders = {"models": [Path(m) for m in models], "restored": [Path(r) for r in restored]}
+    folders = {"models": _by_name(models), "restored": _by_name(restored)}
     asked = {"cohort": Path(cohort), "recipe": recipe, "readers": list(readers), "seeds": seeds, "slices": slices}
     request = request_digest(out, **asked, **folders)
     if not overwrite and is_done(out / RECORD, request):
@@ -128,16 +129,27 @@ def limit(
     return out
 
 
+def _by_name(folders: Sequence[PathLike] | Mapping[str, PathLike]) -> list[tuple[str | None, Path]]:
+    """Folders with the names of their methods, None where they say them themselves."""
+    named = folders.items() if isinstance(folders, Mapping) else ((None, folder) for folder in folders)
+    return [(name, Path(folder)) for name, folder in named]
+
+
 def _study(
-    recipe: Recipe, cohort: Path, out: Path, models: Sequence[Path], restored: Sequence[Path], slices: int
+    recipe: Recipe,
+    cohort: Path,
+    out: Path,
+    models: Sequence[tuple[str | None, Path]],
+    restored: Sequence[tuple[str | None, Path]],
+    slices: int,
 ) -> _Study:
     every = read_pairs(cohort, [name for name in REQUIRED if name != "label"])
     pairs = every.select(recipe.data.select)
     recipe = resolved_recipe(recipe, pairs)
     if reason := no_readers_reason(pairs, recipe.task.target):
         raise UserError(f"{pairs.source} cannot tell the limit: {reason}")
-    found = [find_restorations(folder, pairs) for folder in restored]
-    found += [_restored_by(model, every, pairs, recipe, out) for model in models]
+    found = [find_restorations(folder, pairs, name) for name, folder in restored]
+    found += [find_restorations(_restored_by(model, every, recipe, out), pairs, name) for name, model in models]
     tested = [p for p in pairs.split("test") if p.clean and all(p.case in one.images for one in found)]
     if not tested:
         raise UserError(f"{pairs.source} has no test case with a clean image that every method restored")
@@ -151,13 +163,12 @@ def _study(
     return _Study(recipe, pairs, tuple(tested), views, tuple(taught), comparable, slices)
 
 
-def _restored_by(model: Path, every: Pairs, pairs: Pairs, recipe: Recipe, out: Path) -> Restorations:
+def _restored_by(model: Path, every: Pairs, recipe: Recipe, out: Path) -> Path:
     """A model's images of all subjects; those that an earlier call made are kept."""
     card = read_model(model)[1]
     folder = out / "restored" / f"{card.name}-{card.checksum[:8]}"
     select = {key: str(value) for key, value in recipe.data.select.items()}
-    restore(model, every.source, folder, select=select, precision="32")
-    return find_restorations(folder, pairs)
+    return restore(model, every.source, folder, select=select, precision="32")
 
 
 def _answers(study: _Study, name: str, seeds: int, out: Path, store: Path | None, rows: list[Reading]) -> Answers:

@@ -9,6 +9,7 @@ from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, numbe
 from taskgan.page.names import name_cell
 from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
+from taskgan.report.metrics import CENTILOID_MARGINS, CENTILOIDS, QIBA_VARIATION
 from taskgan.stats import Interval, mean_interval
 
 
@@ -43,14 +44,6 @@ def suvr_table(comparison: Comparison) -> Table:
         tuple(row if known else row[:-1] for row in rows if row),
         "The cohort names no cortex and reference masks (columns cortex and reference of pairs.csv).",
     )
-
-
-QIBA_VARIATION = 0.0194
-"""Within-subject coefficient of variation that QIBA's amyloid profile claims (10.2967/jnumed.122.264031)."""
-CENTILOIDS = 153.4
-"""Centiloid units of one SUVR of 18F-florbetaben over whole cerebellum (10.1007/s00259-017-3749-6)."""
-CENTILOID_MARGINS = (8.0, 16.0)
-"""Repeatability of amyloid burden on that scale, best and worst."""
 
 
 def calibrated_tables(comparison: Comparison) -> list[Table]:
