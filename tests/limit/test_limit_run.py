@@ -11,7 +11,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.core.tables import csv_rows
 from taskgan.info import describe
-from taskgan.judges.limits import default_folder, find_limit
+from taskgan.judges.limits import find_limit
 from taskgan.judges.store import recogniser_for
 from taskgan.limit.readers import input_view
 from taskgan.limit.run import limit
@@ -57,7 +57,6 @@ def test_a_limit_is_a_table_a_picture_and_a_sentence(
     assert find_limit(None, [discs], recipe) is None
     with pytest.raises(UserError, match="of the same property"):
         find_limit(out, [], {"task": {"kind": "regression", "labels": ["age"]}})
-    assert default_folder(discs).parent.name == "derivatives"
 
 
 def test_a_reader_of_the_inputs_sees_all_that_a_generator_gets(discs: Path, tmp_path: Path) -> None:

@@ -145,9 +145,9 @@ def test_masks_of_a_table_may_not_overlap(tmp_path: Path) -> None:
         "case,subject,split,degraded,a,b,c\nc0,c0,test,low.nii.gz,a.nii.gz,b.nii.gz,c.nii.gz\n"
     )
     row = read_pairs(tmp_path, ("case", "degraded")).rows[0]
-    assert set(np.unique(KeptValues("a,b", columns=("a", "b")).labels(row, source))) == {0, 1, 2}
+    assert set(np.unique(KeptValues("a,b").labels(row, source))) == {0, 1, 2}
     with pytest.raises(UserError, match="overlaps another region"):
-        KeptValues("a,b,c", columns=("a", "b", "c")).labels(row, source)
+        KeptValues("a,b,c").labels(row, source)
 
 
 @pytest.mark.parametrize(("data", "generator"), VOLUMES)

@@ -93,14 +93,14 @@ def limit(
     overwrite: Overwrite = False,
 ) -> None:
     """Should I use a task network? What readers of the inputs find, against what methods keep."""
-    from taskgan.judges.limits import default_folder
+    from taskgan.judges.limits import DEFAULT
     from taskgan.limit.run import limit as run
     from taskgan.recipe import read_recipe
 
     run(
         read_recipe(recipe, overrides or ()),
         cohort,
-        out or default_folder(cohort if cohort.is_dir() else cohort.parent),
+        out or (cohort if cohort.is_dir() else cohort.parent) / DEFAULT,
         models=model or (),
         restored=restored or (),
         readers=reader or ("judge",),

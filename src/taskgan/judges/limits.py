@@ -10,24 +10,16 @@ from taskgan.core.errors import UserError
 from taskgan.page.pictures import PageFigure
 
 RECORD, FIGURE = "limit.yaml", "limit.png"
+DEFAULT = Path("derivatives", "limit")
+"""Where in a cohort a limit is looked for that nobody named."""
 
 
 @dataclass(frozen=True)
 class LimitResult:
-    """A finished limit.
-
-    Attributes:
-        folder: Where it is.
-        record: Its ``limit.yaml``.
-    """
+    """A finished limit: its folder and what ``limit.yaml`` says."""
 
     folder: Path
     record: Mapping[str, Any]
-
-    @property
-    def sentence(self) -> str:
-        """Whether a task network has anything to win."""
-        return str(self.record.get("sentence", ""))
 
     @property
     def figure(self) -> PageFigure:
@@ -36,23 +28,18 @@ class LimitResult:
         return PageFigure(self.folder / FIGURE, "What readers find", caption)
 
 
-def default_folder(cohort: Path) -> Path:
-    """Where a limit is looked for that nobody named."""
-    return cohort / "derivatives" / "limit"
-
-
 def find_limit(folder: Path | None, cohorts: Iterable[Path], recipe: Mapping[str, Any]) -> LimitResult | None:
-    """The limit that a user names, or one beside a cohort, of the same property.
+    """The limit that a user names, or (``folder`` is None) one in a cohort folder, of the same property.
 
     Args:
-        folder: As named; None looks beside the cohorts.
+        folder: As named.
         cohorts: Cohort folders.
         recipe: As records have it: the property is its ``task.kind`` and ``task.labels``.
 
     Raises:
-        UserError: If the folder that was named holds none, or one of another property.
+        UserError: If the folder that was named holds none of this property.
     """
-    for place in [folder] if folder is not None else map(default_folder, dict.fromkeys(cohorts)):
+    for place in [folder] if folder is not None else [cohort / DEFAULT for cohort in dict.fromkeys(cohorts)]:
         record = read_record(place / RECORD)
         own, task = ((one or {}).get("task") or {} for one in (record.get("recipe"), recipe))
         if record and all(own.get(key) == task.get(key) for key in ("kind", "labels")):

@@ -31,12 +31,12 @@ from taskgan.limit.figures import (
     PLAIN,
     Answer,
     Answers,
-    ReadAnswers,
-    VerifiedAnswers,
     as_markdown,
     draw_limit,
     limit_sentence,
     limit_table,
+    read_answers,
+    verified_answers,
 )
 from taskgan.limit.readers import TaughtReader, case_readings, input_view, restored_view, shown_slices, teach
 from taskgan.model.folder import read_model
@@ -217,7 +217,7 @@ def _read(study: _Study, panel: Sequence[TaughtReader], name: str, rows: list[Re
         for one in panel
         for image, part in table[table["judge"] == f"{name} taught on {one.taught}"].groupby("image", sort=False)
     }
-    return ReadAnswers(frames, targets.kind.measure[0])
+    return read_answers(frames, targets.kind.measure[0])
 
 
 def _verified(study: _Study, panel: Sequence[TaughtReader], tested: Sequence[VerificationPair]) -> Answers:
@@ -239,7 +239,7 @@ def _verified(study: _Study, panel: Sequence[TaughtReader], tested: Sequence[Ver
         if answer != PLAIN or study.comparable
     }
     who = ImagePairs.from_people([p.first.subject for p in listed], [p.second.subject for p in listed])
-    return VerifiedAnswers(distances, who)
+    return verified_answers(distances, who)
 
 
 def _record(study: _Study, out: Path, sentences: Mapping[str, str], request: str) -> dict[str, Any]:

@@ -127,8 +127,8 @@ def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> In
     """Settings from the command line.
 
     Args:
-        margins: ``MEASURE=NUMBER`` each, e.g. ``psnr=0.5``; ``suvr=qiba`` is 1.94 % of the cut 1.38, ``suvr=centiloid``
-            8 CL.
+        margins: ``MEASURE=NUMBER`` each, e.g. ``psnr=0.5``; ``suvr=qiba`` is 1.94 % of the cut 1.38,
+            ``suvr=centiloid`` 8 CL.
         correction: One of :data:`~taskgan.stats.CORRECTIONS`.
 
     Raises:

@@ -34,7 +34,7 @@ class Refinement:
         keep_values: Whose means the input keeps: ``16mm`` (the residual behind a 3D Gaussian of that standard
             deviation is added back), a file of regions (whole numbers, 0 is none) in the images' space, or columns of
             a table with such files, with commas between. Empty: the model's own values stay.
-        average: ``flips`` takes the mean with the restoration of the left-right mirrored image.
+        average: ``flips``: mean with the restoration of the left-right mirrored image.
         toward: A model that was started from this one: weights between the two are applied.
         strength: How far towards it, 0 to 1.
     """
@@ -63,8 +63,8 @@ class Refinement:
         """The other model and how far towards it; None where there is one model."""
         return None if self.toward is None or self.strength is None else (self.toward, self.strength)
 
-    def regions(self, card: ModelCard, jobs: Sequence[Job]) -> "KeptValues | None":
-        """What is kept of these images.
+    def kept(self, card: ModelCard, jobs: Sequence[Job]) -> "KeptValues | None":
+        """What these images keep of their inputs' values.
 
         Raises:
             UserError: If that is no length and no file, or the images are photos or of another kind than the result.
@@ -77,13 +77,11 @@ class Refinement:
         if photo := next((job.pair.degraded for job in jobs if job.is_photo), None):
             raise UserError(f"--keep-values is for volumes, {photo} is a photo")
         if text.endswith("mm"):
-            return KeptValues(text, sd_mm=_millimetres(text))
-        if is_image_name(Path(text)):
-            return KeptValues(text, atlas=Path(text), files=checksum(Path(text)) if Path(text).is_file() else "")
-        columns = tuple(name.strip() for name in text.split(","))
-        paths = [job.pair.path(name) for job in jobs for name in columns]
-        files = value_digest({"files": [checksum(p) if p is not None and p.is_file() else "" for p in paths]}, 64)
-        return KeptValues(text, columns=columns, files=files)
+            return KeptValues(text, _millimetres(text))
+        kept = KeptValues(text)
+        paths = [kept.path(job.pair, name) for job in jobs for name in kept.names]
+        sums = [checksum(path) if path is not None and path.is_file() else "" for path in dict.fromkeys(paths)]
+        return replace(kept, files=value_digest({"files": sums}, 64))
 
 
 @dataclass(frozen=True)
@@ -93,21 +91,25 @@ class KeptValues:
     Attributes:
         text: As asked for.
         sd_mm: Standard deviation of a Gaussian; 0 where there are regions.
-        atlas: File of regions of all images.
-        columns: Columns of the table with the files of each image.
-        files: Checksum of the files.
+        files: Checksum of the files of regions.
     """
 
     text: str
     sd_mm: float = 0.0
-    atlas: Path | None = None
-    columns: tuple[str, ...] = ()
     files: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The file of regions, or the columns of a table with such files."""
+        return [self.text] if is_image_name(Path(self.text)) else [name.strip() for name in self.text.split(",")]
+
+    def path(self, pair: Pair, name: str) -> Path | None:
+        """A file of regions of a row; None where its column is empty."""
+        return Path(name) if is_image_name(Path(name)) else pair.path(name)
 
     def as_values(self) -> dict[str, Any]:
         """Plain values for records: another mask makes other settings."""
-        text = self.text if self.atlas is None else self.atlas.name
-        return {"keep_values": text} | ({"regions_checksum": self.files} if self.files else {})
+        return {"keep_values": Path(self.text).name} | ({"regions_checksum": self.files} if self.files else {})
 
     def labels(self, pair: Pair, source: Volume) -> Labels:
         """The region of every voxel (X, Y, Z); 0 is none.
@@ -116,8 +118,8 @@ class KeptValues:
             UserError: If a file is missing, on another grid, holds no whole numbers, or regions overlap.
         """
         labels = np.full(source.data.shape, _OUTSIDE, np.int64)
-        for name in self.columns or ("",):
-            path = pair.path(name) if name else self.atlas
+        for name in self.names:
+            path = self.path(pair, name)
             if path is None:
                 raise UserError(
                     f"--keep-values {self.text}: case {pair.case} has no file of regions in a column {name}"

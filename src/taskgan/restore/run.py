@@ -150,7 +150,7 @@ def restore(
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
-    kept = refinement.regions(card, jobs)
+    kept = refinement.kept(card, jobs)
     settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed)
     with locked(out, "the restored images", beside=is_image_name(out)):
         _restore_jobs(restorer, jobs, out, settings, overwrite=overwrite)

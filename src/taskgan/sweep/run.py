@@ -177,7 +177,7 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
         record = open_sweep(asked.out, base, asked.recipe, cohort)
         _print_plan(todo, subjects, asked.out)
         if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
-            say(f"limit ({bound.folder}): {bound.sentence}")
+            say(f"limit ({bound.folder}): {bound.record.get('sentence')}")
         done = _make_runs(select_share(todo.trials, only), rows, base, asked)
         if only is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
