@@ -81,7 +81,7 @@ python experiments/lfw_faces.py WORK --publish results/lfw
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
 `evidence.yaml`; every image in `cases.csv`, the distances of every pair in `pairs.csv`; what λ costs and the choice
 of μ, on validation people, in `sweep-*/`. `report-strong` sets Task-GAN against GAN where the adversarial term weighs
-more, `report-projected` Task-GAN that ends in the projection layer against Task-GAN. `limit.md`: what readers
+more, `report-projected` Task-GAN that ends in the projection layer against Task-GAN. `limit-judge/`: what readers
 make of degraded and of restored faces who were taught on such (`taskgan limit`).
 """
 
@@ -145,9 +145,9 @@ class Faces(Experiment):
         """Who is still told apart by readers that are taught on the inputs, or on a method's images (first seed)."""
         from taskgan.limit.run import limit
 
-        runs = {name: self.run(name, SEEDS[0]) for name in ("l1", "gan", "task_gan")}
-        models = {name: run for name, run in runs.items() if (run / "model").is_dir()}
-        limit(self.base(), self.table, self.work / "limit", models=models)
+        runs = [self.run(name, SEEDS[0]) for name in ("l1", "gan", "task_gan")]
+        models = [run for run in runs if (run / "model").is_dir()]
+        limit(self.base(), self.table, self.work / "limit" / "judge", models=models)
 
     def publish(self, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
         from publishing import compact, join_distances

@@ -63,7 +63,7 @@ python experiments/pet_evidence.py WORK --publish results/pet-evidence
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
 `evidence.yaml`; every case in `cases.csv`; the choice of λ, μ and the best setting on validation subjects in
 `sweep*/`; what judges that chose nothing say of who flipped in `audit/`; how much of the label one slice holds in
-`limit.md`.
+`limit-judge/` and `limit-task/`.
 """
 
 
@@ -105,9 +105,10 @@ class Pet(Experiment):
         """How much of the label one slice holds; images by the first seed's models."""
         from taskgan.limit.run import limit
 
-        named = {name: self.run(name, SEEDS[0]) for name in self.methods}
-        models = {name: run for name, run in named.items() if (run / "model").is_dir()}
-        limit(self.base(), self.cohort, self.work / "limit", models=models, readers=("judge", "task"))
+        runs = [self.run(name, SEEDS[0]) for name in ("l1", "gan", "task_gan")]
+        models = [run for run in runs if (run / "model").is_dir()]
+        for reader in ("judge", "task"):
+            limit(self.base(), self.cohort, self.work / "limit" / reader, models=models, reader=reader)
 
     def audits(self, seeds: Sequence[int]) -> None:
         for seed in seeds:

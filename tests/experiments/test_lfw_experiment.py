@@ -151,10 +151,10 @@ def test_every_stage_once_on_drawn_faces(script: ModuleType, tmp_path: Path, mon
     before = {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()}
     script.Faces.main(words)  # finished: nothing is made again
     assert {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("*") if path.is_file()} == before
-    read = [(row["taught_on"], row["reads"]) for _, row in csv_rows(work / "limit" / "limit-judge.csv")]
+    read = [(row["taught_on"], row["reads"]) for _, row in csv_rows(work / "limit" / "judge" / "limit.csv")]
     assert read == [*(("clean", name) for name in ("clean", "input", "gan")), ("inputs", "inputs"), ("gan", "gan")]
     script.Faces.main([*words, "--publish", str(tmp_path / "results")])
-    assert (tmp_path / "results" / "limit.md").is_file()
+    assert (tmp_path / "results" / "limit-judge" / "limit.csv").is_file()
     assert "lfw_faces.py" in (tmp_path / "results" / "README.md").read_text()
     assert (tmp_path / "results" / "sweep-gan" / "sweep.csv").is_file()
     listed = (tmp_path / "results" / "pairs.csv").read_text()

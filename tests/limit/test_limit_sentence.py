@@ -4,17 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskgan.limit.figures import (
-    BEST,
-    LIMIT,
-    PLAIN,
-    Answer,
-    Answers,
-    as_markdown,
-    limit_sentence,
-    limit_table,
-    read_answers,
-)
+from taskgan.limit.figures import BEST, LIMIT, PLAIN, Answer, Answers, limit_sentence, limit_table, read_answers
 
 L1, OWN = Answer("clean", "l1"), Answer("l1", "l1")
 
@@ -54,8 +44,7 @@ def test_the_gain_is_paired_and_positive_where_the_first_errs_less() -> None:
     found = answers(best=0.1, plain=0.4, limit=0.3)
     gain = found.gain(LIMIT, PLAIN)
     expected = (read(0.4, seed=1)["error"] - read(0.3, seed=2)["error"]).mean()
-    assert gain.interval.estimate == pytest.approx(expected)
-    assert gain.count == 30
-    table = limit_table(found, "judge")
-    assert [column.key for column in table.columns][-1] == "left"
-    assert as_markdown(table).count("\n") == 1 + len(table.rows)
+    assert gain.estimate == pytest.approx(expected)
+    table = limit_table(found)
+    assert [column.key for column in table.columns][-1] == "left_to_win"
+    assert len(table.rows) == 3

@@ -86,8 +86,7 @@ def limit(
     restored: Annotated[
         list[Path] | None, typer.Option(help="A method's restored test subjects; repeatable.")
     ] = None,
-    reader: Annotated[list[str] | None, typer.Option(help="judge (default) or task; repeatable.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Readers of each kind, which read as one.")] = 1,
+    reader: Annotated[str, typer.Option(help="Whose architecture reads: judge or task.")] = "judge",
     slices: Annotated[int, typer.Option(min=1, help="Middle slices that readers see.")] = 40,
     recognisers: Recognisers = None,
     overwrite: Overwrite = False,
@@ -103,8 +102,7 @@ def limit(
         out or (cohort if cohort.is_dir() else cohort.parent) / DEFAULT,
         models=model or (),
         restored=restored or (),
-        readers=reader or ("judge",),
-        seeds=seeds,
+        reader=reader,
         slices=slices,
         store=recognisers,
         overwrite=overwrite,

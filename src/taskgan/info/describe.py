@@ -86,9 +86,7 @@ def _screen_explain(folder: Path, record: Mapping[str, Any]) -> list[str]:
 
 def _screen_limit(folder: Path, record: Mapping[str, Any]) -> list[str]:
     lines = [f"limit {folder}: {record.get('subjects')} test subjects of {record.get('cohort')}"]
-    sentences = record.get("sentences")
-    for reader, text in sentences.items() if isinstance(sentences, Mapping) else ():
-        lines += entry_lines(str(reader), str(text))
+    lines += entry_lines(str(record.get("reader")), str(record.get("sentence")))
     return lines + next_step(taskgan_command("compare", "EVALUATIONS", "--limit", folder, "-o", "REPORT"))
 
 

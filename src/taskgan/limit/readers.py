@@ -1,9 +1,8 @@
 """Readers of one architecture, each taught on one kind of image: clean ones, inputs, a method's restorations."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +14,15 @@ from taskgan.cohort.slices import Case, load_case, to_slices
 from taskgan.core.console import progress
 from taskgan.images.volumes import read_volume
 from taskgan.judges.read import LoadedCase, PropertyReader
-from taskgan.judges.readings import CLEAN, INPUT, Reading
+from taskgan.judges.readings import CLEAN, INPUT, Reading, readings_table
 from taskgan.judges.recogniser import Recogniser
 from taskgan.judges.slices import middle_slices
-from taskgan.judges.store import recogniser_for
+from taskgan.judges.verification import ImagePairs
+from taskgan.judges.verification.readers import NetworkVerifier, ReaderImage
 from taskgan.judges.volumes import ReaderView
+from taskgan.limit.figures import INPUTS, Answer, Answers, read_answers, verified_answers
 from taskgan.model.blocks import SliceStack
-from taskgan.objective.task import TaskKind
-from taskgan.recipe import Data, RecogniserSettings, Target
+from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
 _AROUND = 2  # slices on either side that stand for the block of a generator of volumes
@@ -53,75 +53,62 @@ def restored_view(images: Mapping[str, Path], mark: str, axes: str) -> ReaderVie
     return ReaderView(mark, shown)
 
 
-@dataclass(frozen=True)
-class TaughtReader:
-    """Recognisers of several seeds that read as one.
+class Panel(NamedTuple):
+    """Readers by what they were taught on, clean images first; what else they are shown; how; and on whom."""
 
-    Attributes:
-        taught: On which images.
-        members: One a seed.
-    """
+    readers: Mapping[str, Recogniser]
+    views: Mapping[str, ReaderView]
+    data: Data
+    comparable: bool
+    tested: Sequence[Pair]
+    middle: int
 
-    taught: str
-    members: tuple[Recogniser, ...]
-
-    @property
-    def kind(self) -> TaskKind:
-        """What they read."""
-        return self.members[0].kind
-
-    def read(self, slices: Array) -> Array:
-        """Mean of what the members say of each slice; descriptors stand side by side."""
-        said = [one.read(slices) for one in self.members]
-        return np.concatenate(said, axis=-1) if self.kind.label_from_clean else np.mean(said, axis=0)
-
-
-def teach(
-    pairs: Pairs,
-    settings: RecogniserSettings,
-    data: Data,
-    target: Target,
-    *,
-    name: str,
-    taught: str,
-    seeds: int,
-    store: Path | None,
-    view: ReaderView | None = None,
-) -> TaughtReader:
-    """Teach on training subjects, or take from the store; the first seed is the recipe's."""
-    make = partial(recogniser_for, pairs, data=data, store=store, target=target, view=view)
-    title = name if view is None else f"{name}-{taught}"
-    each = (settings.model_copy(update={"seed": settings.seed + k}) for k in range(seeds))
-    return TaughtReader(taught, tuple(make(one, name=title) for one in each))
+    def cases(self) -> Iterator[tuple[Case, dict[str, dict[str, Array]]]]:
+        """Each case with the middle slices that every reader is shown, by reader and image."""
+        with progress("read", len(self.tested), "cases") as bar:
+            for pair in self.tested:
+                case = load_case(pair, self.data)
+                assert case.clean is not None  # they were chosen so
+                own = {name: middle_slices(view.slices(case), self.middle) for name, view in self.views.items()}
+                plain = {CLEAN: case.clean} | ({INPUT: case.inputs[:, 0]} if self.comparable else {})
+                seen = {name: middle_slices(image, self.middle) for name, image in plain.items()}
+                seen |= {name: slices for name, slices in own.items() if name != INPUTS}
+                yield case, {name: seen if name == CLEAN else {name: own[name]} for name in self.readers}
+                bar.advance()
 
 
-def shown_slices(
-    pairs: Sequence[Pair], data: Data, views: Mapping[str, ReaderView], middle: int
-) -> Iterator[tuple[Case, dict[str, Array]]]:
-    """Each case with the middle slices of its clean image, its input and what views show of it, by name."""
-    with progress("read", len(pairs), "cases") as bar:
-        for pair in pairs:
-            case = load_case(pair, data)
-            assert case.clean is not None
-            images = {CLEAN: case.clean, INPUT: case.inputs[:, 0]}
-            images |= {name: view.slices(case) for name, view in views.items()}
-            yield case, {name: middle_slices(image, middle) for name, image in images.items()}
-            bar.advance()
+def read_property(panel: Panel, pairs: Pairs, readers: Mapping[str, PropertyReader]) -> tuple[list[Reading], Answers]:
+    """Every reader's readings; ``readers`` have the names of the panel's."""
+    rows: list[Reading] = []
+    for case, shown in panel.cases():
+        loaded = LoadedCase(case.pair, {INPUT: case.source}, case.intensity.scale, {})
+        clean = readers[CLEAN].reader.read(shown[CLEAN][CLEAN])
+        for name, reader in readers.items():
+            said = {image: reader.reader.read(slices) for image, slices in shown[name].items()}
+            own = reader.readings(loaded, {CLEAN: clean} | said)
+            rows += [row for row in own if row.image in said]
+    table = readings_table(rows)
+    frames = {
+        Answer(name, str(image)): part.set_index(["case", "output"])
+        for name, reader in readers.items()
+        for image, part in table[table["judge"] == reader.name].groupby("image", sort=False)
+    }
+    return rows, read_answers(frames, readers[CLEAN].targets.kind.measure[0])
 
 
-def case_readings(
-    reader: PropertyReader, case: Case, slices: Mapping[str, Array], clean: Array | None = None
-) -> tuple[list[Reading], Array]:
-    """What a reader says of images of a case, and its own answer to the clean one.
-
-    Args:
-        reader: One taught on clean images, or (with ``clean``) on others, who is shown no clean image.
-        case: The case.
-        slices: By image.
-        clean: What the former said of the clean image.
-    """
-    said = {name: reader.reader.read(one) for name, one in slices.items()}
-    loaded = LoadedCase(case.pair, {INPUT: case.source}, case.intensity.scale, {})
-    known = said[CLEAN] if clean is None else clean
-    rows = reader.readings(loaded, {CLEAN: known, **said})
-    return [row for row in rows if row.image in said], known
+def compare_people(panel: Panel, pairs: Sequence[tuple[Pair, Pair]]) -> Answers:
+    """Distances of the pairs of test images by every reader."""
+    verifiers = {name: NetworkVerifier(one, panel.middle) for name, one in panel.readers.items()}
+    described: dict[Answer, dict[str, Array]] = {}
+    for case, shown in panel.cases():
+        for name, verifier in verifiers.items():
+            for image, slices in shown[name].items():
+                one = verifier.describe([ReaderImage(None, slices)])
+                described.setdefault(Answer(name, image), {})[case.pair.case] = one
+    distance = verifiers[CLEAN].distance
+    distances = {
+        answer: np.concatenate([distance(own[one.case], own[two.case]) for one, two in pairs])
+        for answer, own in described.items()
+    }
+    who = ImagePairs.from_people([one.subject for one, _ in pairs], [two.subject for _, two in pairs])
+    return verified_answers(distances, who)
