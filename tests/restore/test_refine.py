@@ -118,10 +118,10 @@ def test_what_is_no_atlas_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("refinement", "samples", "sentence"),
     [
-        (Refinement("nonsense"), 0, "has no file of regions in a column nonsense"),
+        (Refinement("nonsense"), 0, "has none in nonsense"),
         (Refinement("-3mm"), 0, "expected a length"),
         (Refinement(average="turns"), 0, "expected flips"),
-        (Refinement(average="flips"), 2, "no --average"),
+        (Refinement(average="flips"), 2, "found --average"),
         (Refinement(strength=0.5), 0, "go together"),
     ],
 )

@@ -25,6 +25,20 @@ class _Settings(BaseModel):
     false_lesions: float | None = None
 
 
+class _Ends(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    estimate: float
+    low: float
+    high: float
+
+
+class _Line(BaseModel):
+    slope: _Ends
+    intercept: _Ends
+    subjects: int
+
+
 class _Record(BaseModel):
     """What code relies on in ``restored.yaml``, ``evaluation.yaml``, ``audit.yaml`` and ``run.yaml``."""
 
@@ -47,7 +61,7 @@ class _Record(BaseModel):
     readers: dict[str, dict[str, Any]] | None = None
     opinions: dict[str, dict[str, dict[str, Any]]] | None = None
     verification: dict[str, Any] | None = None
-    calibration: dict[str, Any] | None = None
+    calibration: _Line | None = None
     notes: list[Any] | None = None
     warnings: list[Any] | None = None
 

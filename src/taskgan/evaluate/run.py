@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from taskgan.evaluate.verification import VerificationResult, verify_cohort
 from taskgan.evaluate.verification_table import write_verification
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import read_shape
-from taskgan.judges.calibration import recorded_line
 from taskgan.judges.lesions.store import COLUMNS as LESION_MASKS
 from taskgan.judges.lesions.store import FittedDetector, detectors_for
 from taskgan.judges.read import property_readers, suvr_targets
@@ -37,6 +35,7 @@ from taskgan.judges.readers import Reader, StoredReader, default_readers, no_rea
 from taskgan.judges.readings import Reading, readings_table, write_readings
 from taskgan.judges.settings import EvaluationSettings
 from taskgan.recipe import Recipe, parse_recipe, read_recipe
+from taskgan.stats import CalibrationLine
 
 RECORD = "evaluation.yaml"
 _FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
@@ -138,7 +137,8 @@ def _evaluate(
     notes += [reason for one in readers.values() if (reason := _unlearnt_reason(one))]
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
-    line = recorded_line(restorations.origin, restored / "restored.yaml")
+    known = restorations.origin.get("calibration")
+    line = CalibrationLine.from_values(known) if known else None
     mask_observers = observers({name: one.detector for name, one in detectors.items()}, made_by)
     context = EvaluationContext(
         restorations,
@@ -165,7 +165,7 @@ def _evaluate(
     extra_records = {
         "features": features_record,
         "verification": to_plain_values(verified.record),
-        "calibration": asdict(line) if line is not None else None,
+        "calibration": known,
         "lesion_observer": {name or "all": one.record for name, one in detectors.items()},
     }
     record |= {key: value for key, value in extra_records.items() if value}

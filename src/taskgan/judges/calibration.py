@@ -1,8 +1,6 @@
 """The line by which a restorer changes the composite SUVR, fitted on validation subjects."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,7 +8,6 @@ from taskgan.cohort.grids import MaskCache
 from taskgan.cohort.pairs import Pairs
 from taskgan.cohort.slices import Array, Case, load_case, to_volume
 from taskgan.core.console import progress, say
-from taskgan.core.errors import UserError
 from taskgan.metrics.regions import composite_suvr
 from taskgan.recipe import Data
 from taskgan.stats import CalibrationLine, calibration_line
@@ -47,20 +44,3 @@ def suvr_line(pairs: Pairs, data: Data, restore: Callable[[Case], Array]) -> Cal
             f"SUVR, on {line.subjects} validation subjects"
         )
     return line
-
-
-def recorded_line(record: Mapping[str, Any], marker: Path) -> CalibrationLine | None:
-    """The line of a record's ``calibration``; None where there is none.
-
-    Raises:
-        UserError: If it is no line.
-    """
-    values = record.get("calibration")
-    if values is None:
-        return None
-    try:
-        return CalibrationLine.from_values(values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{marker} has a calibration that is no line ({error}), expected slope and intercept"
-        ) from None

@@ -196,15 +196,9 @@ _TRAINING_ONLY = {"augment", "balanced", "workers", "min_signal"}  # of the data
 
 
 def read_between(folder: PathLike, toward: PathLike, strength: float) -> tuple[State, ModelCard]:
-    """Weights between those of a model and of one that was started from it.
+    """Weights between those of a model (strength 0) and of one that was started from it (1), as :func:`read_model`.
 
-    Args:
-        folder: The first, such as one of objective ``l1``.
-        toward: The second, such as one that went on from it with an adversarial term.
-        strength: 0 is the first, 1 the second.
-
-    Returns:
-        As :func:`read_model`; the card is the first one's, with a name, a method and a checksum of the mixture.
+    The card is the first one's, with a name, a method and a checksum of the mixture.
 
     Raises:
         UserError: If the strength is out of range, or the two are not of one architecture and for the same inputs.
@@ -221,20 +215,11 @@ def read_between(folder: PathLike, toward: PathLike, strength: float) -> tuple[S
         )
     mixed = {name: w.lerp(other[name], strength) if w.is_floating_point() else w for name, w in state.items()}
     marks: dict[str, str | float] = {"model": card.checksum, "toward": far.checksum, "strength": strength}
-    changes = {
-        "name": f"{card.name} toward {far.name} ({strength:g})",
-        "objective": f"{far.objective}_strength_{strength:g}",  # what tables call it
-        "seen": card.seen.model_copy(
-            update={
-                name: tuple(sorted({*getattr(card.seen, name), *getattr(far.seen, name)}))
-                for name in ("people", "images")
-            }
-        ),
-        "mixed": marks,
-        "calibration": {},
-        "checksum": value_digest(marks, 64),
-    }
-    return mixed, card.model_copy(update=changes)
+    both = {key: tuple(sorted({*getattr(card.seen, key), *getattr(far.seen, key)})) for key in ("people", "images")}
+    changes = {"name": f"{card.name} toward {far.name} ({strength:g})", "checksum": value_digest(marks, 64)}
+    changes |= {"objective": f"{far.objective}_strength_{strength:g}"}  # what tables call it
+    seen = card.seen.model_copy(update=both)
+    return mixed, card.model_copy(update={**changes, "seen": seen, "mixed": marks, "calibration": {}})
 
 
 def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet | VolumeUNet:

@@ -94,7 +94,7 @@ def compare(
         "headline": statements.headline,
         "findings": list(statements.findings),
         "warnings": list(statements.warnings),
-        **({"limit": str(bound.record.get("sentence"))} if bound is not None else {}),
+        **({"limit": bound.sentence} if bound is not None else {}),
         "versions": versions(),
         "request": request,
     }

@@ -1,6 +1,6 @@
 """What is done to a restoration beyond one pass of the model: values given back, mirror images averaged."""
 
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,30 +45,21 @@ class Refinement:
     strength: float | None = None
 
     def check(self, samples: int) -> None:
-        """Refuse what does not go together.
-
-        Raises:
-            UserError: The first that is wrong.
-        """
+        """Refuse what does not go together; the first that is wrong is a UserError."""
         if self.average not in ("", "flips"):
             raise UserError(f"--average {self.average}: expected flips")
         if samples and (self.average or self.keep_values):
-            raise UserError(
-                "--samples has a standard deviation of the model's own images: no --average, --keep-values"
-            )
+            raise UserError("--samples are of the model's own images, found --average or --keep-values too")
         if (self.toward is None) != (self.strength is None):
             raise UserError("--toward MODEL and --strength 0 to 1 go together, found one of them")
 
+    @property
     def mixture(self) -> tuple[PathLike, float] | None:
         """The other model and how far towards it; None where there is one model."""
         return None if self.toward is None or self.strength is None else (self.toward, self.strength)
 
     def kept(self, card: ModelCard, jobs: Sequence[Job]) -> "KeptValues | None":
-        """What these images keep of their inputs' values.
-
-        Raises:
-            UserError: If that is no length and no file, or the images are photos or of another kind than the result.
-        """
+        """What these images keep; a UserError where they are photos, or of another kind than what is made of them."""
         text = self.keep_values
         if not text:
             return None
@@ -76,12 +67,11 @@ class Refinement:
             raise UserError("--keep-values gives back the input's values, which other contrasts do not have")
         if photo := next((job.pair.degraded for job in jobs if job.is_photo), None):
             raise UserError(f"--keep-values is for volumes, {photo} is a photo")
-        if text.endswith("mm"):
-            return KeptValues(text, _millimetres(text))
-        kept = KeptValues(text)
-        paths = [kept.path(job.pair, name) for job in jobs for name in kept.names]
-        sums = [checksum(path) if path is not None and path.is_file() else "" for path in dict.fromkeys(paths)]
-        return replace(kept, files=value_digest({"files": sums}, 64))
+        if length := re.fullmatch(r"(\d*\.?\d+) ?mm", text):
+            return KeptValues(text, float(length[1]))
+        paths = dict.fromkeys(path for job in jobs for path in KeptValues(text).paths(job.pair))
+        sums = [checksum(path) if path.is_file() else "" for path in paths]
+        return KeptValues(text, files=value_digest({"files": sums}, 64))
 
 
 @dataclass(frozen=True)
@@ -98,40 +88,31 @@ class KeptValues:
     sd_mm: float = 0.0
     files: str = ""
 
-    @property
-    def names(self) -> list[str]:
-        """The file of regions, or the columns of a table with such files."""
-        return [self.text] if is_image_name(Path(self.text)) else [name.strip() for name in self.text.split(",")]
-
-    def path(self, pair: Pair, name: str) -> Path | None:
-        """A file of regions of a row; None where its column is empty."""
-        return Path(name) if is_image_name(Path(name)) else pair.path(name)
+    def paths(self, pair: Pair) -> list[Path]:
+        """The file of regions, or those in columns of a row; a UserError where there are none."""
+        if is_image_name(Path(self.text)):
+            return [Path(self.text)]
+        named = {name.strip(): pair.path(name.strip()) for name in self.text.split(",")}
+        if absent := [name for name, path in named.items() if path is None]:
+            raise UserError(
+                f"--keep-values {self.text}: expected a length (16mm), a file of regions, or columns with such "
+                f"files; case {pair.case} has none in {absent[0]}"
+            )
+        return [path for path in named.values() if path is not None]
 
     def as_values(self) -> dict[str, Any]:
         """Plain values for records: another mask makes other settings."""
         return {"keep_values": Path(self.text).name} | ({"regions_checksum": self.files} if self.files else {})
 
     def labels(self, pair: Pair, source: Volume) -> Labels:
-        """The region of every voxel (X, Y, Z); 0 is none.
-
-        Raises:
-            UserError: If a file is missing, on another grid, holds no whole numbers, or regions overlap.
-        """
+        """The region of every voxel (X, Y, Z), 0 is none; a UserError where files are on another grid or overlap."""
         labels = np.full(source.data.shape, _OUTSIDE, np.int64)
-        for name in self.names:
-            path = self.path(pair, name)
-            if path is None:
-                raise UserError(
-                    f"--keep-values {self.text}: case {pair.case} has no file of regions in a column {name}"
-                )
+        for path in self.paths(pair):
             volume = read_volume(path, axes=source.axes)
             check_same_grid(volume, source, path, pair)
             own = np.rint(volume.data).astype(np.int64)
             if not np.allclose(own, volume.data, atol=1e-3) or own.min() < 0:
-                raise UserError(
-                    f"{path} holds values such as {volume.data.flat[np.argmax(own != volume.data)]:g}, "
-                    "expected whole numbers of regions, 0 outside of them"
-                )
+                raise UserError(f"{path} is no map of regions, expected whole numbers, 0 outside of them")
             if ((labels != _OUTSIDE) & (own != _OUTSIDE)).any():
                 raise UserError(f"{path} overlaps another region of {self.text}, expected each voxel in one")
             labels += np.where(own != _OUTSIDE, own + labels.max(), _OUTSIDE)
@@ -167,16 +148,6 @@ def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:
     return np.asarray(restored + means[places], dtype=np.float32)
 
 
-def _millimetres(text: str) -> float:
-    try:
-        value = float(text.removesuffix("mm"))
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise UserError(f"--keep-values {text}: expected a length such as 16mm, a file of regions, or columns")
-    return value
-
-
 def mirror_axis(job: Job, case: Case) -> int:
     """The axis of a volume (X, Y, Z) that runs from left to right; of a photo its columns."""
     if job.is_photo:
@@ -187,10 +158,7 @@ def mirror_axis(job: Job, case: Case) -> int:
 def restore_refined(
     restorer: Restorer, job: Job, case: Case, kept: KeptValues | None, *, average: str, samples: int, seed: int
 ) -> RestoredVolume:
-    """A case by a model, with what was asked for beyond it.
-
-    Args are those of :class:`~taskgan.restore.record.RestoreSettings`.
-    """
+    """A case by a model, with what was asked for beyond it."""
 
     def once(one: Case) -> RestoredVolume:
         return restore_case(restorer, one, samples=samples, seed=seed, condition=job.condition)

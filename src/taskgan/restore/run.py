@@ -166,7 +166,7 @@ def _restorer(
     mode = check_precision(precision)
     device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
     options: dict[str, Any] = {"generator": generator, "precision": mode, "batch_size": batch_size, "device": device}
-    restorer = Restorer.from_folder(model, **options, between=refinement.mixture())
+    restorer = Restorer.from_folder(model, **options, between=refinement.mixture)
     assert restorer.card is not None
     return restorer, restorer.card
 

@@ -74,7 +74,7 @@ class CalibrationLine:
 
     @classmethod
     def from_values(cls, values: Any) -> "CalibrationLine":
-        """From what ``dataclasses.asdict`` made of one; a TypeError or KeyError where it is something else."""
+        """From what ``dataclasses.asdict`` made of one."""
         return cls(Interval(**values["slope"]), Interval(**values["intercept"]), int(values["subjects"]))
 
 

@@ -309,8 +309,8 @@ def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
     restorer = Restorer.from_folder(folder, generator=own.generator, precision="32")
 
     def _restored(case: Case) -> Array:
-        condition = condition_of(case.pair, card.data)
-        return restorer.restore_inputs(case.inputs, case.intensity, condition=condition).image
+        code = condition_of(case.pair, card.data)
+        return restorer.restore_inputs(case.inputs, case.intensity, condition=code).image
 
     if line := suvr_line(val, card.data, _restored):
         write_card(folder, card.model_copy(update={"calibration": asdict(line)}))
