@@ -9,7 +9,7 @@ from taskgan.evaluate.run import evaluate
 from taskgan.page.cells import Table
 from taskgan.report.flips import flips_table
 from taskgan.report.load import Comparison, load_comparison
-from taskgan.report.suvr_table import calibrated_tables
+from taskgan.report.suvr_table import suvr_table
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
 from taskgan.stats import Interval, calibration_line
@@ -138,9 +138,9 @@ def test_a_calibration_line_has_rows_of_its_own(fake_runs: Path, tmp_path: Path)
     write_yaml(restored / "restored.yaml", record | {"calibration": asdict(line)})
     readers = {"judge": StubReader()}
     found = load_comparison([evaluate(restored, cohort, tmp_path / "evaluation", readers=readers)], None)
-    (table,) = calibrated_tables(found)
-    assert [row[1].text for row in table.rows] == ["as read", "as read", "after its line"]
-    raw, after = (dict(zip((c.key for c in table.columns), row, strict=True)) for row in table.rows[1:])
+    table = suvr_table(found)
+    assert [row[0].text for row in table.rows] == ["Clean", "Input", "GAN", "GAN, after its line"]
+    raw, after = (dict(zip((c.key for c in table.columns), row, strict=True)) for row in table.rows[2:])
     assert raw["slope"].value.estimate == pytest.approx(0.6, abs=0.05)
     assert raw["slope"].tone == "worse"
     assert after["slope"].value.estimate == pytest.approx(1.0, abs=0.08)

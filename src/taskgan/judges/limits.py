@@ -21,7 +21,7 @@ class LimitResult(NamedTuple):
 
 
 def find_limit(folder: Path | None, cohorts: Iterable[Path], recipe: Mapping[str, Any]) -> LimitResult | None:
-    """The limit that a user names, or (``folder`` is None) one in a cohort folder, of the property of ``recipe.task``.
+    """The limit that a user names, or (``folder`` is None) one in a cohort folder, of the property of a recipe.
 
     Raises:
         UserError: If the folder that was named holds none of this property.

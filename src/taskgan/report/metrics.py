@@ -118,9 +118,7 @@ QIBA_VARIATION = 0.0194
 """Within-subject coefficient of variation that QIBA's amyloid profile claims (10.2967/jnumed.122.264031)."""
 CENTILOIDS = 153.4
 """Centiloid units of one SUVR of 18F-florbetaben over whole cerebellum (10.1007/s00259-017-3749-6)."""
-CENTILOID_MARGINS = (8.0, 16.0)
-"""Repeatability of amyloid burden on that scale, best and worst."""
-_NAMED = {"suvr=qiba": QIBA_VARIATION * 1.38, "suvr=centiloid": CENTILOID_MARGINS[0] / CENTILOIDS}
+_NAMED = {"suvr=qiba": QIBA_VARIATION * 1.38, "suvr=centiloid": 8 / CENTILOIDS}
 
 
 def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> Inference:

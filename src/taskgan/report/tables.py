@@ -27,7 +27,7 @@ from taskgan.report.metrics import ALPHA, AUCS, BACK, QUALITY, READINGS, Metric,
 from taskgan.report.paired import MetricComparison, compare_methods, deciding_readers, discordance, mean_auc
 from taskgan.report.study import VerificationStudy
 from taskgan.report.study_tables import study_tables
-from taskgan.report.suvr_table import calibrated_tables, suvr_table
+from taskgan.report.suvr_table import suvr_table
 from taskgan.stats import Interval, exact_rate, mean_interval
 
 READERS = {"task": "T (task network)", "judge": "Judge (independent network)", "suvr": "SUVR against its cut"}
@@ -51,7 +51,6 @@ def all_tables(comparison: Comparison, study: VerificationStudy | None = None) -
         *study_tables(comparison, study),
         *condition_tables(comparison),
         suvr_table(comparison),
-        *calibrated_tables(comparison),
         comparisons_table(comparison, _verified(comparison, study)),
     ]
 
