@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.grids import check_same_grid
-from taskgan.cohort.pairs import Pair, Pairs
+from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import Case, load_case, to_slices
 from taskgan.core.console import progress
 from taskgan.images.volumes import read_volume
@@ -77,15 +77,16 @@ class Panel(NamedTuple):
                 bar.advance()
 
 
-def read_property(panel: Panel, pairs: Pairs, readers: Mapping[str, PropertyReader]) -> tuple[list[Reading], Answers]:
+def read_property(panel: Panel, readers: Mapping[str, PropertyReader]) -> tuple[list[Reading], Answers]:
     """Every reader's readings; ``readers`` have the names of the panel's."""
     rows: list[Reading] = []
     for case, shown in panel.cases():
         loaded = LoadedCase(case.pair, {INPUT: case.source}, case.intensity.scale, {})
-        clean = readers[CLEAN].reader.read(shown[CLEAN][CLEAN])
+        clean: dict[str, Array] = {}
         for name, reader in readers.items():
             said = {image: reader.reader.read(slices) for image, slices in shown[name].items()}
-            own = reader.readings(loaded, {CLEAN: clean} | said)
+            clean = clean or {CLEAN: said[CLEAN]}  # of the first, who alone is shown it
+            own = reader.readings(loaded, clean | said)
             rows += [row for row in own if row.image in said]
     table = readings_table(rows)
     frames = {

@@ -87,7 +87,7 @@ def limit(
     else:
         own = Targets.for_table(target, pairs), target_property(target, pairs)
         asked = {name: PropertyReader(f"{reader} taught on {name}", one, *own) for name, one in panel.readers.items()}
-        rows, found = read_property(panel, pairs, asked)
+        rows, found = read_property(panel, asked)
         write_readings(out, readings_table(rows))
         files = [out / READINGS]
     sentence = limit_sentence(found)

@@ -67,8 +67,8 @@ def compare(
     check_writable(out, "the report")
     comparison = load_comparison(folders, baseline, inference)
     bound = _limit(comparison, Path(limit) if limit is not None else None)
-    known = bound.folder if bound is not None else None
-    request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference, limit=known)
+    known = {"limit": bound.folder} if bound is not None else {}
+    request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference, **known)
     if not overwrite and is_done(out / RECORD, request):
         return page
     if page.exists() and not overwrite:

@@ -48,7 +48,7 @@ def suvr_table(comparison: Comparison) -> Table:
         "Agreement with the clean image",
         f"Composite SUVR, cortex over reference region; positive from {comparison.suvr_cut:g}. Bias and "
         "slope are marked "
-        "where their intervals exclude 0 and 1. Another resolution puts SUVRs on a line: after it, which was fitted on "
+        "where their intervals exclude 0 and 1. Another resolution puts SUVRs on a line: after it, fitted on "
         "validation subjects, there is a row more.",
         columns if known else columns[:-1],
         tuple(row if known else row[:-1] for row in rows if row),

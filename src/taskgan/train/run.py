@@ -306,7 +306,8 @@ def _record(
 def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
     """Write into a finished model's card by which line it changes the SUVR, where the validation subjects tell."""
     card = read_model(folder)[1]
-    restorer = Restorer.from_folder(folder, generator=own.generator, precision="32")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    restorer = Restorer.from_folder(folder, generator=own.generator, precision="32", device=device)
 
     def _restored(case: Case) -> Array:
         code = condition_of(case.pair, card.data)
