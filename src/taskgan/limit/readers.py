@@ -12,6 +12,7 @@ from taskgan.cohort.grids import check_same_grid
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import Case, load_case, to_slices
 from taskgan.core.console import progress
+from taskgan.core.files import checksum, value_digest
 from taskgan.images.volumes import read_volume
 from taskgan.judges.read import LoadedCase, PropertyReader
 from taskgan.judges.readings import CLEAN, INPUT, Reading, readings_table
@@ -41,7 +42,7 @@ def input_view(data: Data) -> ReaderView:
     return ReaderView(mark, shown)
 
 
-def restored_view(images: Mapping[str, Path], mark: str, axes: str) -> ReaderView:
+def restored_view(images: Mapping[str, Path], axes: str) -> ReaderView:
     """A method's restorations, by case, in the scale of their inputs."""
 
     def shown(case: Case) -> Array:
@@ -50,7 +51,7 @@ def restored_view(images: Mapping[str, Path], mark: str, axes: str) -> ReaderVie
         check_same_grid(volume, case.source, path, case.pair)
         return to_slices(case.intensity.apply(volume.data))
 
-    return ReaderView(mark, shown)
+    return ReaderView(value_digest({case: checksum(path) for case, path in images.items()}, 64), shown)
 
 
 class Panel(NamedTuple):

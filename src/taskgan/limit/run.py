@@ -68,6 +68,10 @@ def limit(
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     if reader not in ("judge", "task"):
         raise UserError(f"--reader {reader}: expected judge or task")
+    if (network := (recipe.judge if reader == "judge" else recipe.task.reader)).released:
+        raise UserError(
+            f"--reader {reader} is {network.network} as released, expected one that learns: --set {reader}…"
+        )
     check_writable(out, "the limit")
     folders = {"models": [Path(model) for model in models], "restored": [Path(folder) for folder in restored]}
     request = request_digest(out, cohort=Path(cohort), recipe=recipe, reader=reader, slices=slices, **folders)
@@ -126,11 +130,6 @@ def _panel(
 ) -> Panel:
     """Teach the readers, or take them from where they are kept."""
     data, settings = recipe.data, recipe.judge if reader == "judge" else recipe.task.reader
-    if settings.released:
-        raise UserError(
-            f"the {reader} of the recipe is {settings.network}, whose weights are as released; expected one "
-            "that learns (--reader, or --set judge.network=gradients)"
-        )
     found = [find_restorations(folder, pairs) for folder in folders]
     tested = [p for p in pairs.split("test") if p.clean and all(p.case in one.images for one in found)]
     if not tested:
@@ -139,7 +138,7 @@ def _panel(
     views, taught = {INPUTS: input_view(data)}, [INPUTS]
     for one in found:
         name = one.method if one.method not in views else f"{one.method}-{len(views)}"
-        views[name] = restored_view(one.images, str(one.origin.get("checksum") or one.folder), data.axes)
+        views[name] = restored_view(one.images, data.axes)
         taught += [name] * (learnt <= one.images.keys())
 
     def teach(name: str) -> Recogniser:

@@ -60,29 +60,24 @@ class Refinement:
 
     def kept(self, card: ModelCard, jobs: Sequence[Job]) -> "KeptValues | None":
         """What these images keep; a UserError where they are photos, or of another kind than what is made of them."""
-        text = self.keep_values
-        if not text:
+        if not self.keep_values:
             return None
-        if card.data.conditions:
-            raise UserError("--keep-values gives back the input's values, which other contrasts do not have")
-        if photo := next((job.pair.degraded for job in jobs if job.is_photo), None):
-            raise UserError(f"--keep-values is for volumes, {photo} is a photo")
-        if length := re.fullmatch(r"(\d*\.?\d+) ?mm", text):
-            return KeptValues(text, float(length[1]))
-        paths = dict.fromkeys(path for job in jobs for path in KeptValues(text).paths(job.pair))
+        photo = next((job.pair.degraded for job in jobs if job.is_photo), None)
+        if photo is not None or card.data.conditions:
+            what = "of another contrast than their inputs" if photo is None else f"photos ({photo})"
+            raise UserError(f"--keep-values is for volumes of the kind of their inputs, found {what}")
+        if length := re.fullmatch(r"(\d*\.?\d+) ?mm", self.keep_values):
+            return KeptValues(self.keep_values, float(length[1]))
+        kept = KeptValues(self.keep_values)
+        paths = dict.fromkeys(path for job in jobs for path in kept.paths(job.pair))
         sums = [checksum(path) if path.is_file() else "" for path in paths]
-        return KeptValues(text, files=value_digest({"files": sums}, 64))
+        return replace(kept, files=value_digest({"files": sums}, 64))
 
 
 @dataclass(frozen=True)
 class KeptValues:
-    """Where the residual, input − restored, is averaged before it is added back.
-
-    Attributes:
-        text: As asked for.
-        sd_mm: Standard deviation of a Gaussian; 0 where there are regions.
-        files: Checksum of the files of regions.
-    """
+    """Where the residual, input − restored, is averaged before it is added back: as asked for, the SD of a Gaussian (0
+    where there are regions), and a checksum of the files of regions."""
 
     text: str
     sd_mm: float = 0.0
@@ -131,13 +126,7 @@ def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:
 
     Slices in which nothing was measured stay zero; they add nothing to either mean.
 
-    Args:
-        image: The input (X, Y, Z).
-        restored: Likewise, same units.
-        labels: Region of every voxel, 0 is none.
-
-    Returns:
-        (X, Y, Z) float32; linear in ``image`` and ``restored`` together.
+    Input, restored image and the region of every voxel (0 is none) are (X, Y, Z); linear in the first two together.
     """
     labels = np.where(image.any(axis=(0, 1)), labels, _OUTSIDE)
     names, places = np.unique(labels, return_inverse=True)
@@ -146,13 +135,6 @@ def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:
     means = np.bincount(places.ravel(), residual.ravel()) / np.bincount(places.ravel())
     means[names == _OUTSIDE] = 0
     return np.asarray(restored + means[places], dtype=np.float32)
-
-
-def mirror_axis(job: Job, case: Case) -> int:
-    """The axis of a volume (X, Y, Z) that runs from left to right; of a photo its columns."""
-    if job.is_photo:
-        return 0
-    return int(np.argmax(nib.orientations.io_orientation(case.source.affine)[:, 0] == 0))
 
 
 def restore_refined(
@@ -165,7 +147,9 @@ def restore_refined(
 
     restored = once(case)
     if average:
-        axis = mirror_axis(job, case)
+        # Of a volume the axis that runs from left to right, of a photo its columns.
+        directions = nib.orientations.io_orientation(case.source.affine)[:, 0]
+        axis = 0 if job.is_photo else int(np.argmax(directions == 0))
         mirrored = np.ascontiguousarray(np.flip(case.inputs, _AXES[axis]))
         again = once(replace(case, inputs=mirrored)).image
         restored = replace(restored, image=(restored.image + np.flip(again, axis)) / np.float32(2))

@@ -51,14 +51,9 @@ def correlation_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable
 
 @dataclass(frozen=True)
 class CalibrationLine:
-    """How a value read from restored images follows the one from clean images: restored = intercept + slope × clean.
+    """How a value of restored images follows that of clean ones: restored = intercept + slope × clean.
 
-    Fitted on subjects other than those whose values are corrected by it.
-
-    Attributes:
-        slope: Least squares, with its interval.
-        intercept: Likewise.
-        subjects: Whose values it was fitted to.
+    Least squares, fitted to the values of ``subjects`` others than those whose values are corrected by it.
     """
 
     slope: Interval
