@@ -90,14 +90,14 @@ def condition_names(frame: pd.DataFrame) -> list[str]:
 
 def _method_summary(rows: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
     intervals, after = observer_intervals(rows), calibrated(rows)
-    line = {"suvr": suvr_agreement(after), "reader": reader_summary(after, clean, "suvr")}
+    line = {"suvr": asdict(suvr_agreement(after)), "reader": asdict(reader_summary(after, clean, "suvr"))}
     return {
         "cases": len(rows),
         "subjects": int(rows["subject"].nunique()),
         "quality": {k: asdict(v) for k, v in quality_intervals(rows).items()},
         "readers": {r: asdict(reader_summary(rows, clean, r)) for r in READER_NAMES},
         "suvr": asdict(suvr_agreement(rows)),
-        **({"calibrated": {name: asdict(one) for name, one in line.items()}} if len(after) else {}),
+        **({"calibrated": line} if len(after) else {}),
         **({"observed": {k: asdict(v) for k, v in intervals.items()}} if intervals else {}),
     }
 

@@ -37,7 +37,8 @@ def suvr_line(pairs: Pairs, data: Data, restore: Callable[[Case], Array]) -> Cal
             images = (to_volume(case.clean), restore(case))
             values.append([composite_suvr(image, cortex, reference) for image in images])
             bar.advance()
-    line = calibration_line(*np.transpose(values), [pair.subject for pair in rows]) if rows else None
+    before, after = np.reshape(values, (-1, 2)).T
+    line = calibration_line(before, after, [pair.subject for pair in rows])
     if line is not None:
         say(
             f"calibration line: restored SUVR = {line.intercept.estimate:.3f} + {line.slope.estimate:.3f} × clean "

@@ -69,9 +69,7 @@ def limit(
     if reader not in ("judge", "task"):
         raise UserError(f"--reader {reader}: expected judge or task")
     if (network := (recipe.judge if reader == "judge" else recipe.task.reader)).released:
-        raise UserError(
-            f"--reader {reader} is {network.network} as released, expected one that learns: --set {reader}…"
-        )
+        raise UserError(f"--reader {reader} is {network.network} as released, expected a network that learns")
     check_writable(out, "the limit")
     folders = {"models": [Path(model) for model in models], "restored": [Path(folder) for folder in restored]}
     request = request_digest(out, cohort=Path(cohort), recipe=recipe, reader=reader, slices=slices, **folders)

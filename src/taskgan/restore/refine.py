@@ -76,8 +76,10 @@ class Refinement:
 
 @dataclass(frozen=True)
 class KeptValues:
-    """Where the residual, input − restored, is averaged before it is added back: as asked for, the SD of a Gaussian (0
-    where there are regions), and a checksum of the files of regions."""
+    """Where the residual, input − restored, is averaged before it is added back.
+
+    As asked for; the SD of a Gaussian, 0 where there are regions; a checksum of the files of regions.
+    """
 
     text: str
     sd_mm: float = 0.0
