@@ -26,6 +26,8 @@ def suvr_line(pairs: Pairs, data: Data, restore: Callable[[Case], Array]) -> Cal
 
     """
     rows = [pair for pair in pairs if pair.clean and pair.path("cortex") and pair.path("reference")]
+    if not rows:
+        return None
     masks, values = MaskCache(), []
     with progress("calibrate", len(rows), "images") as bar:
         for pair in rows:
