@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiment import Experiment, Method, Sweep, called, own
+from experiment import SEEDS, Experiment, Method, Sweep, called, own
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.core.errors import UserError
 
@@ -74,15 +74,14 @@ Commands (`LFW` is the folder of Labeled Faces in the Wild, `WORK` an empty one;
 
 ```
 python experiments/lfw_faces.py WORK --data LFW --processes 2
-python experiments/lfw_limit.py WORK
 python experiments/lfw_faces.py WORK --publish results/lfw
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
 `evidence.yaml`; every image in `cases.csv`, the distances of every pair in `pairs.csv`; what λ costs and the choice
 of μ, on validation people, in `sweep-*/`. `report-strong` sets Task-GAN against GAN where the adversarial term weighs
-more, `report-projected` Task-GAN that ends in the projection layer against Task-GAN. `limit-test.md`: what readers
-make of degraded and of restored faces who were taught on such.
+more, `report-projected` Task-GAN that ends in the projection layer against Task-GAN. `limit-judge/`: what readers
+make of degraded and of restored faces who were taught on such (`taskgan limit`).
 """
 
 
@@ -95,7 +94,7 @@ class Faces(Experiment):
     methods = METHODS
     sweeps = SWEEPS
     sweep_steps = 600
-    groups = (("cohort",), ("recognisers",), ("sweep",), ("train", "judge"), ("report",))
+    groups = (("cohort",), ("recognisers",), ("sweep",), ("train", "judge"), ("report",), ("limit",))
     shared = ("recognisers", "sweep", "train", "judge")
     beside = BESIDE
     small = TRIAL
@@ -129,6 +128,9 @@ class Faces(Experiment):
         """Beside the common ones: T and the judge, each by one process."""
         if name in ("recognisers", "sweep"):
             self.pairs()
+        if name == "limit":
+            self.limit()
+            return
         if name != "recognisers":
             super().stage(name, asked, share)
             return
@@ -137,6 +139,14 @@ class Faces(Experiment):
         base = self.base()
         for title, settings in own((("task", base.task.reader), ("judge", base.judge)), share):
             recogniser_for(self.pairs(), settings, base.data, name=title, target=base.task.target)
+
+    def limit(self) -> None:
+        """Who is still told apart by readers that are taught on the inputs, or on a method's images (first seed)."""
+        from taskgan.limit.run import limit
+
+        runs = [self.run(name, SEEDS[0]) for name in ("l1", "gan", "task_gan")]
+        models = [run for run in runs if (run / "model").is_dir()]
+        limit(self.base(), self.table, self.work / "limit" / "judge", models=models)
 
     def publish(self, out: Path, methods: Sequence[str], seeds: Sequence[int]) -> None:
         from publishing import compact, join_distances

@@ -7,7 +7,7 @@
 Test heads are never seen in training (8 heads train, 2 validate, 4 test). λ, μ and the best setting are chosen by
 ``taskgan sweep`` on the validation subjects, before any test image is restored: run the stages ``cohort`` and
 ``sweep`` first, write the choice into ``pet-evidence.yaml`` and ``METHODS``, then the other stages.
-The last two stages ask judges that chose nothing, and how much of the label one slice holds (``pet_limit.py``).
+The last two stages ask judges that chose nothing, and how much of the label one slice holds (``taskgan limit``).
 Stages and seeds can be run by several processes, one after another or
 at once: each run folder belongs to one of them.
 """
@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiment import SEEDS, Experiment, Method, Sweep, called
-from pet_limit import limit
 from taskgan.recipe import Recipe
 
 SUBJECTS, SPLITS, POSITIVE, BORDERLINE = 200, (0.6, 0.14, 0.26), 0.35, 0.25
@@ -63,7 +62,7 @@ python experiments/pet_evidence.py WORK --publish results/pet-evidence
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
 `evidence.yaml`; every case in `cases.csv`; the choice of λ, μ and the best setting on validation subjects in
 `sweep*/`; what judges that chose nothing say of who flipped in `audit/`; how much of the label one slice holds in
-`limit-test.md`.
+`limit-judge/` and `limit-task/`.
 """
 
 
@@ -97,9 +96,18 @@ class Pet(Experiment):
         if name == "audit":
             self.audits(asked.seeds)
         elif name == "limit":
-            limit(self, "test")
+            self.limit()
         else:
             super().stage(name, asked, share)
+
+    def limit(self) -> None:
+        """How much of the label one slice holds; images by the first seed's models."""
+        from taskgan.limit.run import limit
+
+        runs = [self.run(name, SEEDS[0]) for name in ("l1", "gan", "task_gan")]
+        models = [run for run in runs if (run / "model").is_dir()]
+        for reader in ("judge", "task"):
+            limit(self.base(), self.cohort, self.work / "limit" / reader, models=models, reader=reader)
 
     def audits(self, seeds: Sequence[int]) -> None:
         for seed in seeds:

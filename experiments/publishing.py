@@ -99,8 +99,11 @@ def _publish_readings(work: Path, out: Path) -> None:
         shutil.copytree(work / "audit" / name / "tables", out / "audit" / name / "tables")
         for file in ("audit.yaml", "flips.csv"):
             shutil.copyfile(work / "audit" / name / file, out / "audit" / name / file)
-    for table in sorted(work.glob("limit/limit-*.md")) + sorted(work.glob("limit/slices-*.csv")):
-        shutil.copyfile(table, out / table.name)
+    for marker in work.glob("limit/*/limit.yaml"):
+        place = out / f"limit-{marker.parent.name}"
+        place.mkdir(exist_ok=True)
+        for file in ("limit.yaml", "limit.csv", "limit.png"):
+            shutil.copyfile(marker.parent / file, place / file)
 
 
 def join_cases(tables: Sequence[Path], out: Path) -> None:

@@ -10,6 +10,7 @@ VERBS = (
     ["simulate", "pet"],
     ["simulate", "mr"],
     ["prepare", "mr"],
+    ["limit"],
     ["train"],
     ["sweep"],
     ["restore"],

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taskgan.core.errors import UserError as UserError
     from taskgan.evaluate.run import evaluate as evaluate
     from taskgan.judges.settings import EvaluationSettings as EvaluationSettings
+    from taskgan.limit.run import limit as limit
     from taskgan.model.restorer import RestoredVolume as RestoredVolume
     from taskgan.model.restorer import Restorer as Restorer
     from taskgan.networks.discriminator import ImageDiscriminator as ImageDiscriminator
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from taskgan.recipe import read_recipe as read_recipe
     from taskgan.report.metrics import Inference as Inference
     from taskgan.report.run import compare as compare
+    from taskgan.restore.refine import Refinement as Refinement
     from taskgan.restore.run import restore as restore
     from taskgan.simulate.mr.cohort import simulate_mr as simulate_mr
     from taskgan.simulate.mr.settings import MrSimulation as MrSimulation
@@ -73,6 +75,7 @@ _MODULES = {
     "core.errors": ("UserError",),
     "evaluate.run": ("evaluate",),
     "judges.settings": ("EvaluationSettings",),
+    "limit.run": ("limit",),
     "networks.discriminator": ("ImageDiscriminator", "PatchClassifier"),
     "networks.generator": ("UNet",),
     "networks.recogniser": ("ConvNet", "ResNet", "recogniser_network"),
@@ -93,6 +96,7 @@ _MODULES = {
     "recipe": ("Recipe", "read_recipe"),
     "report.metrics": ("Inference",),
     "report.run": ("compare",),
+    "restore.refine": ("Refinement",),
     "restore.run": ("restore",),
     "model.restorer": ("RestoredVolume", "Restorer"),
     "simulate.mr.cohort": ("simulate_mr",),
@@ -143,5 +147,5 @@ class _Verb(ModuleType):
 
 
 # Each holds a docstring alone, so that nothing heavy is imported here.
-for _name in ("audit", "evaluate", "restore", "sweep", "train"):
+for _name in ("audit", "evaluate", "limit", "restore", "sweep", "train"):
     import_module(f"{__name__}.{_name}").__class__ = _Verb

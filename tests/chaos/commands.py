@@ -55,6 +55,7 @@ COMMANDS = {
     "compare": _command("compare evaluation evaluation-l1 -o out", "evaluation evaluation-l1", "--correction none"),
     "audit": _command("audit restored cohort -o out --figures 1", "restored cohort", "--slices 3"),
     "sweep": _command("sweep tiny.yaml cohort out --grid loss.mu_task=0.1,1", "tiny.yaml cohort"),
+    "limit": _command("limit tiny.yaml cohort -o out --model run/model", "tiny.yaml cohort run", "--slices 3"),
 }
 
 EXEMPT = {

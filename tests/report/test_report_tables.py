@@ -1,13 +1,18 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from fake_cohort import StubReader, make_restorations, shrink
+from taskgan.core.files import read_yaml, write_yaml
+from taskgan.evaluate.run import evaluate
 from taskgan.page.cells import Table
 from taskgan.report.flips import flips_table
 from taskgan.report.load import Comparison, load_comparison
+from taskgan.report.suvr_table import suvr_table
 from taskgan.report.tables import all_tables
-from taskgan.stats import Interval
+from taskgan.report.verdict import report_verdict
+from taskgan.stats import Interval, calibration_line
 
 
 @pytest.fixture
@@ -122,3 +127,23 @@ def test_a_small_p_is_not_shown_as_zero(comparison: Comparison) -> None:
     table = next(t for t in all_tables(replace(comparison, frame=frame)) if t.name == "table3-paired")
     cell = next(r for r in table.rows if r[0].text == "Task-GAN − GAN")[column(table, "mcnemar_judge")]
     assert (cell.text, cell.small, cell.value) == ("8 : 0", "p = 0.008", pytest.approx(2 * 0.5**8))
+
+
+def test_a_calibration_line_has_rows_of_its_own(fake_runs: Path, tmp_path: Path) -> None:
+    cohort = fake_runs / "cohort"
+    restored = make_restorations(tmp_path / "restored", cohort, "gan", shrink(0.6, 0.02))
+    line = calibration_line([1.0, 1.2, 1.3, 1.4, 1.5, 1.7], [1.14, 1.26, 1.32, 1.38, 1.44, 1.56], "abcdef")
+    assert line is not None
+    record = read_yaml(restored / "restored.yaml")
+    write_yaml(restored / "restored.yaml", record | {"calibration": asdict(line)})
+    readers = {"judge": StubReader()}
+    found = load_comparison([evaluate(restored, cohort, tmp_path / "evaluation", readers=readers)], None)
+    table = suvr_table(found)
+    assert [row[0].text for row in table.rows] == ["Clean", "Input", "GAN", "GAN, after its line"]
+    raw, after = (dict(zip((c.key for c in table.columns), row, strict=True)) for row in table.rows[2:])
+    assert raw["slope"].value.estimate == pytest.approx(0.6, abs=0.05)
+    assert raw["slope"].tone == "worse"
+    assert after["slope"].value.estimate == pytest.approx(1.0, abs=0.08)
+    assert after["correlation"].value.estimate == pytest.approx(raw["correlation"].value.estimate)
+    assert after["centiloids"].value == pytest.approx(153.4 * after["deviation"].value)
+    assert any("then" in text and "validation subjects" in text for text in report_verdict(found).findings)

@@ -15,6 +15,7 @@ from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
 from taskgan.judges.readings import READING_COLUMNS, read_readings
+from taskgan.limit.run import limit
 from taskgan.recipe import Recipe
 from taskgan.report.run import compare
 from taskgan.restore.run import restore
@@ -94,7 +95,14 @@ def test_trains_restores_evaluates_and_reports(
     assert cases["judge_mae"].notna().all()
     _check_columns(kind, cases)
     _check_outputs(kind, read_readings(out))
-    text = compare([out], tmp_path / "report", baseline="input").read_text(encoding="utf-8")
+    named = None
+    if kind != "embedding":  # which the pairs of a verification.csv tell
+        named = limit(asked, labelled, tmp_path / "limit", models=[run])
+        readings = read_readings(named)
+        assert set(readings["judge"]) == {f"judge taught on {what}" for what in ("clean", "inputs", "task_gan")}
+        assert readings.loc[readings["image"] == "inputs", "error"].notna().all()
+    text = compare([out], tmp_path / "report", baseline="input", limit=named).read_text(encoding="utf-8")
+    assert ('id="limit-section"' in text) == (named is not None)
     for word, kinds in IN_THE_REPORT.items():
         assert (word in text) == (kind in kinds), word
 

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from taskgan.cli.demo import group as demo
 from taskgan.cli.info import info
-from taskgan.cli.judge import audit, compare, evaluate
+from taskgan.cli.judge import audit, compare, evaluate, limit
 from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
 from taskgan.cli.simulate import group as simulate
@@ -26,6 +26,7 @@ from taskgan.core.version import __version__
 VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "simulate": simulate,
     "prepare": prepare,
+    "limit": limit,
     "train": train,
     "sweep": sweep,
     "restore": restore,

@@ -10,8 +10,8 @@ def info(
     place: Annotated[
         Path,
         typer.Argument(
-            help="A cohort, run, sweep, model, recogniser, restored, evaluation, report, audit or demo folder, or a "
-            "DICOM series or study."
+            help="A cohort, run, sweep, model, recogniser, restored, evaluation, limit, report, audit or demo "
+            "folder, or a DICOM series or study."
         ),
     ],
     everything: Annotated[bool, typer.Option("--all", help="All that is recorded in it.")] = False,

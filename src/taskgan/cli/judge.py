@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Overwrite, Recognisers, Restored, SuvrCut, TaskName
+from taskgan.cli.options import Cohort, Overwrite, RecipeName, Recognisers, Restored, SuvrCut, TaskName
 
 
 def evaluate(
@@ -61,6 +61,9 @@ def compare(
     correction: Annotated[
         str, typer.Option(help="Of p over several methods: holm, benjamini-hochberg or none.")
     ] = "holm",
+    limit: Annotated[
+        Path | None, typer.Option(help="Folder of taskgan limit; default: derivatives/limit in the cohort, if there.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""
@@ -68,7 +71,44 @@ def compare(
     from taskgan.report.run import compare as run
 
     settings = parse_inference(margin or (), correction)
-    run(evaluations, out, baseline=baseline, inference=settings, overwrite=overwrite)
+    run(evaluations, out, baseline=baseline, inference=settings, limit=limit, overwrite=overwrite)
+
+
+def limit(
+    recipe: RecipeName,
+    cohort: Cohort,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to make; default: derivatives/limit in the cohort.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeatable.")] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="A model: it restores all subjects here, and readers are taught on that; repeatable."),
+    ] = None,
+    restored: Annotated[
+        list[Path] | None, typer.Option(help="A method's restored test subjects; repeatable.")
+    ] = None,
+    reader: Annotated[str, typer.Option(help="Whose architecture reads: judge or task.")] = "judge",
+    slices: Annotated[int, typer.Option(min=1, help="Middle slices that readers see.")] = 40,
+    recognisers: Recognisers = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Should I use a task network? What readers of the inputs find, against what methods keep."""
+    from taskgan.judges.limits import DEFAULT
+    from taskgan.limit.run import limit as run
+    from taskgan.recipe import read_recipe
+
+    run(
+        read_recipe(recipe, overrides or ()),
+        cohort,
+        out or (cohort if cohort.is_dir() else cohort.parent) / DEFAULT,
+        models=model or (),
+        restored=restored or (),
+        reader=reader,
+        slices=slices,
+        store=recognisers,
+        overwrite=overwrite,
+    )
 
 
 def audit(

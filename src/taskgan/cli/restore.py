@@ -12,15 +12,30 @@ RELAXOMETRY = "relaxometry"
 FILTERS = ("gaussian", "nlm")
 
 
+Method = Annotated[
+    str,
+    typer.Argument(
+        help="Model folder (RUN/model) or run folder; relaxometry fits T1, T2, density and B1 to a multi-delay "
+        "multi-echo input; gaussian and nlm (non-local means) are filters, tuned on validation subjects "
+        "(a model folder of that name is ./relaxometry)."
+    ),
+]
+Suv = Annotated[bool, typer.Option("--suv", help="Of PET series: say the body-weight SUV, or why there is none.")]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Of DICOM: add a page (input, restored, difference) to the study.")]
+KeepValues = Annotated[
+    str,
+    typer.Option(
+        help="Give back the input's means: 16mm (behind a Gaussian of that SD), a file of regions in the image's "
+        "space, or columns of pairs.csv with such files (cortex,reference)."
+    ),
+]
+Average = Annotated[str, typer.Option(help="flips: mean with the restoration of the mirrored image.")]
+Toward = Annotated[Path | None, typer.Option(help="A model that was started from MODEL, see --strength.")]
+Strength = Annotated[float | None, typer.Option(help="Weights between two models: 0 is MODEL, 1 is --toward.")]
+
+
 def restore(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="Model folder (RUN/model) or run folder; relaxometry fits T1, T2, density and B1 to a multi-delay "
-            "multi-echo input; gaussian and nlm (non-local means) are filters, tuned on validation subjects "
-            "(a model folder of that name is ./relaxometry)."
-        ),
-    ],
+    model: Method,
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -42,12 +57,12 @@ def restore(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
-    suv: Annotated[
-        bool, typer.Option("--suv", help="Of PET series: say the body-weight SUV, or why there is none.")
-    ] = False,
-    pdf: Annotated[
-        bool, typer.Option("--pdf", help="Of DICOM: add a page (input, restored, difference) to the study.")
-    ] = False,
+    keep_values: KeepValues = "",
+    average: Average = "",
+    toward: Toward = None,
+    strength: Strength = None,
+    suv: Suv = False,
+    pdf: Pdf = False,
     enlarge: Annotated[
         str, typer.Option(help="Of photos: N times as many pixels first; auto: the factor that the model card knows.")
     ] = "1",
@@ -67,63 +82,51 @@ def restore(
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
+    refined: dict[str, Any] = {"keep_values": keep_values, "average": average, "toward": toward, "strength": strength}
+    of_models = {"--samples": samples} | {f"--{name.replace('_', '-')}": value for name, value in refined.items()}
+    of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1"}
+    of_physics = {"--maps": maps, "--protocol": protocol, "--calibrate": calibrate}
+    common: dict[str, Any] = {"split": split, "select": parse_select(select), "overwrite": overwrite}
     if model == RELAXOMETRY:
-        if samples or enlarge != "1":
-            option = "--samples draws the z" if samples else "--enlarge prepares photos"
-            raise UserError(f"{option} of a model; relaxometry has none")
-        options: dict[str, Any] = {"split": split, "select": parse_select(select), "conditions": conditions or ()}
-        options |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
-        _fit(inputs, out, recipe or "mr", protocol, options)
-        return
-    if model in FILTERS:
-        refused = {
-            "--samples": samples,
-            "--enlarge": enlarge != "1",
-            "--condition": conditions,
-            "--maps": maps,
-            "--protocol": protocol,
-        }
-        if specified := [option for option, value in (refused | {"--calibrate": calibrate}).items() if value]:
-            raise UserError(f"{specified[0]} is not for {model}, a filter")
-        _filter(model, inputs, out, recipe or "pet", split, parse_select(select), overwrite)
-        return
-    own = {"--maps": maps, "--protocol": protocol, "--recipe": recipe, "--calibrate": calibrate}
-    if specified := [option for option, value in own.items() if value]:
-        raise UserError(f"{specified[0]} is of relaxometry; {model} is a model")
-    from taskgan.restore.run import restore as run
+        _refuse(of_models, "{} is of a model; relaxometry is none")
+        options: dict[str, Any] = {"conditions": conditions or (), "maps": maps, "calibration": calibrate}
+        _fit(inputs, out, recipe or "mr", protocol, options | common)
+    elif model in FILTERS:
+        _refuse(of_models | of_physics | {"--condition": conditions}, f"{{}} is not for {model}, a filter")
+        _filter(model, inputs, out, recipe or "pet", common)
+    else:
+        _refuse(of_physics | {"--recipe": recipe}, f"{{}} is of relaxometry; {model} is a model")
+        from taskgan.restore.refine import Refinement
+        from taskgan.restore.run import restore as run
 
-    run(
-        Path(model),
-        inputs,
-        out,
-        samples=samples,
-        seed=seed,
-        split=split,
-        select=parse_select(select),
-        conditions=conditions or (),
-        batch_size=batch_size,
-        precision=precision,
-        suv=suv,
-        pdf=pdf,
-        enlarge=enlarge,
-        overwrite=overwrite,
-    )
+        run(
+            Path(model),
+            inputs,
+            out,
+            samples=samples,
+            seed=seed,
+            conditions=conditions or (),
+            batch_size=batch_size,
+            precision=precision,
+            suv=suv,
+            pdf=pdf,
+            enlarge=enlarge,
+            refinement=Refinement(**refined),
+            **common,
+        )
 
 
-def _filter(
-    method: str,
-    inputs: list[Path],
-    out: Path,
-    recipe: str,
-    split: str | None,
-    select: dict[str, str],
-    overwrite: bool,
-) -> None:
+def _refuse(options: dict[str, Any], sentence: str) -> None:
+    """Refuse what another method is told by."""
+    if specified := [name for name, value in options.items() if value not in (None, "", 0, False, [])]:
+        raise UserError(sentence.format(specified[0]))
+
+
+def _filter(method: str, inputs: list[Path], out: Path, recipe: str, options: dict[str, Any]) -> None:
     from taskgan.recipe import read_recipe
     from taskgan.restore.filters import restore_by_filter
 
-    settings = read_recipe(recipe)
-    restore_by_filter(method, inputs, out, recipe=settings, split=split, select=select, overwrite=overwrite)
+    restore_by_filter(method, inputs, out, recipe=read_recipe(recipe), **options)
 
 
 def _fit(inputs: list[Path], out: Path, recipe: str, protocol: Path | None, options: dict[str, Any]) -> None:

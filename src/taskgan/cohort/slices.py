@@ -35,11 +35,24 @@ def to_volume(slices: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(slices, 0, 2))
 
 
+def smoothed(image: Array, sd_mm: float, voxel_size: Sequence[float]) -> Array:
+    """A volume (X, Y, Z) behind a 3D Gaussian, cut off at three standard deviations; beyond the frame the outermost
+    values go on.
+
+    Args:
+        image: Any units: it is linear.
+        sd_mm: Standard deviation.
+        voxel_size: Edges along X, Y and Z, mm.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(image, [sd_mm / edge for edge in voxel_size], mode="nearest", truncate=3.0))
+
+
 def input_channels(degraded: Array, further: Sequence[Array], data: Data, voxel_size: Sequence[float]) -> Array:
     """The images of a case as channels, with the smoothed copies of the degraded one (``data.context``) after them.
 
-    A copy is the volume behind a 3D Gaussian, which is cut off at three standard deviations; beyond the frame the
-    outermost values go on. That is linear, so a copy has the volume's scale.
+    A copy (:func:`smoothed`) is linear in the volume, so it has the volume's scale.
 
     Args:
         degraded: (X, Y, Z), network units.
@@ -50,12 +63,7 @@ def input_channels(degraded: Array, further: Sequence[Array], data: Data, voxel_
     Returns:
         (S, I + K, H, W) float32.
     """
-    from scipy.ndimage import gaussian_filter
-
-    copies = [
-        gaussian_filter(degraded, [sd / edge for edge in voxel_size], mode="nearest", truncate=3.0)
-        for sd in data.context
-    ]
+    copies = [smoothed(degraded, sd, voxel_size) for sd in data.context]
     return np.stack([to_slices(channel) for channel in (degraded, *further, *copies)], axis=1)
 
 

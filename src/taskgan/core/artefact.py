@@ -25,6 +25,20 @@ class _Settings(BaseModel):
     false_lesions: float | None = None
 
 
+class _Ends(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    estimate: float
+    low: float
+    high: float
+
+
+class _Line(BaseModel):
+    slope: _Ends
+    intercept: _Ends
+    subjects: int
+
+
 class _Record(BaseModel):
     """What code relies on in ``restored.yaml``, ``evaluation.yaml``, ``audit.yaml`` and ``run.yaml``."""
 
@@ -47,6 +61,7 @@ class _Record(BaseModel):
     readers: dict[str, dict[str, Any]] | None = None
     opinions: dict[str, dict[str, dict[str, Any]]] | None = None
     verification: dict[str, Any] | None = None
+    calibration: _Line | None = None
     notes: list[Any] | None = None
     warnings: list[Any] | None = None
 
@@ -148,8 +163,8 @@ def request_digest(out: Path, **arguments: Any) -> str:
     Args:
         out: Where the verb writes; not an input, also where it lies below one.
         arguments: By name. Files count by their bytes; folders by their tables and records (bytes) and by names,
-            sizes and times of all files, but for recognisers that verbs put there. Objects that have no values of
-            their own (a network) are never the same.
+            sizes and times of all files, but for recognisers and a limit that verbs put there. Objects that have no
+            values of their own (a network) are never the same.
     """
     return value_digest({name: _digestible(value, out.resolve()) for name, value in arguments.items()}, 64)
 
@@ -162,7 +177,8 @@ def _digestible(value: Any, out: Path) -> Any:
         for path in sorted(value.rglob("*")):
             name = path.relative_to(value)
             hidden = any(part.startswith(".") for part in name.parts)
-            if hidden or "recognisers" in name.parts or not path.is_file() or out in path.resolve().parents:
+            ours = "recognisers" in name.parts or name.parts[:2] == ("derivatives", "limit")
+            if hidden or ours or not path.is_file() or out in path.resolve().parents:
                 continue
             status = path.stat()
             small = len(name.parts) == 1 and path.suffix in (".yaml", ".csv", ".json")

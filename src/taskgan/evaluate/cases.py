@@ -10,8 +10,9 @@ those of the SUVR come from ``readings.csv``, which has every output of every re
 
 Columns of ``OPTIONAL`` are in the file where any row has a value: ``condition`` says which of several images of a
 subject a row is about (a contrast), ``psnr_colour`` is over red, green and blue of photos (all else sees luminance),
-the others are what observers measure, most of them by masks (``docs/mr-evaluation.md``). ``back_projection`` is what
-an image, degraded again, contradicts of its input (``docs/faces.md``).
+the others are what observers measure, most of them by masks (``docs/mr-evaluation.md``); ``suvr_calibrated`` is the
+SUVR after the method's calibration line. ``back_projection`` is what an image, degraded again, contradicts of its
+input (``docs/faces.md``).
 """
 
 import csv
@@ -89,7 +90,8 @@ OBSERVER_COLUMNS = (
     "checkerboard_error",
     "back_projection",
 )
-OPTIONAL_COLUMNS = ("condition", "psnr_colour", *OBSERVER_COLUMNS, "brain", "lesions")
+CALIBRATED_COLUMNS = ("suvr_calibrated", "suvr_calibrated_decision")
+OPTIONAL_COLUMNS = ("condition", "psnr_colour", *CALIBRATED_COLUMNS, *OBSERVER_COLUMNS, "brain", "lesions")
 _INFINITE = ("psnr", "psnr_head", "psnr_colour")  # of an image against itself
 QUALITY_METRICS = ("psnr", "ssim", "rmse", "rmse_relative")
 READER_NAMES = ("task", "judge", "suvr")

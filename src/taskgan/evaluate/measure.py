@@ -23,6 +23,7 @@ from taskgan.judges.readings import CLEAN, INPUT, Reading
 from taskgan.judges.settings import EvaluationSettings
 from taskgan.metrics import quality
 from taskgan.recipe import Data
+from taskgan.stats import CalibrationLine
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -48,6 +49,7 @@ class EvaluationContext:
         with_input: Whether the degraded image is another version of the clean one, so that it has a row too (see
             :func:`taskgan.cohort.grids.input_is_comparable`).
         masks: Those that were read last.
+        line: By which the method changes the SUVR; None where that is not known.
     """
 
     restorations: Restorations
@@ -60,6 +62,7 @@ class EvaluationContext:
     positions: FeatureCollector | None = None
     with_input: bool = True
     masks: MaskCache = field(default_factory=MaskCache)
+    line: CalibrationLine | None = None
 
     @property
     def mask_columns(self) -> tuple[str, ...]:
@@ -113,6 +116,9 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
         if row["case"] in clean:
             before = row["suvr_reference"] = clean[row["case"]]
             row["suvr_bias"] = row["suvr_restored"] - before
+            if context.line is not None and row["method"] == own:
+                row["suvr_calibrated"] = float(context.line.corrected(row["suvr_restored"]))
+                row["suvr_calibrated_decision"] = float(row["suvr_calibrated"] >= settings.suvr_cut)
     return rows, readings
 
 

@@ -35,6 +35,7 @@ from taskgan.judges.readers import Reader, StoredReader, default_readers, no_rea
 from taskgan.judges.readings import Reading, readings_table, write_readings
 from taskgan.judges.settings import EvaluationSettings
 from taskgan.recipe import Recipe, read_recipe
+from taskgan.stats import CalibrationLine
 
 RECORD = "evaluation.yaml"
 _FILES = ("cases.csv", "readings.csv", "verification.csv", FILE, "summary.json")
@@ -140,6 +141,8 @@ def _evaluate(
     notes += [reason for one in readers.values() if (reason := _unlearnt_reason(one))]
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
+    known = restorations.origin.get("calibration")
+    line = CalibrationLine.from_values(known) if known else None
     mask_observers = observers({name: one.detector for name, one in detectors.items()}, made_by)
     context = EvaluationContext(
         restorations,
@@ -151,6 +154,7 @@ def _evaluate(
         out,
         positions,
         comparable,
+        line=line,
     )
     measured, readings = _measure_all(rows, context)
     ratios = [(str(row["case"]), float(row[SCALE_RATIO])) for row in measured if SCALE_RATIO in row]
@@ -165,6 +169,7 @@ def _evaluate(
     extra_records = {
         "features": features_record,
         "verification": to_plain_values(verified.record),
+        "calibration": known,
         "lesion_observer": {name or "all": one.record for name, one in detectors.items()},
     }
     record |= {key: value for key, value in extra_records.items() if value}

@@ -70,6 +70,14 @@ def suvr_agreement(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
     return agreement(rows["suvr_restored"], rows["suvr_reference"], list(rows["subject"]), seed=seed)
 
 
+def calibrated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose SUVR is the one after the method's calibration line; without rows where it has none."""
+    if "suvr_calibrated" not in rows or not rows["suvr_calibrated"].notna().any():
+        return rows.iloc[:0]
+    value, decision = rows["suvr_calibrated"], rows["suvr_calibrated_decision"]
+    return rows.assign(suvr_restored=value, suvr_bias=value - rows["suvr_reference"], suvr_decision=decision)
+
+
 def observer_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
     """Mean and interval by subject of what observers measured of one method's images; empty without masks."""
     return {
@@ -83,13 +91,15 @@ def condition_names(frame: pd.DataFrame) -> list[str]:
 
 
 def _method_summary(rows: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
-    intervals = observer_intervals(rows)
+    intervals, after = observer_intervals(rows), calibrated(rows)
+    line = {"suvr": asdict(suvr_agreement(after)), "reader": asdict(reader_summary(after, clean, "suvr"))}
     return {
         "cases": len(rows),
         "subjects": int(rows["subject"].nunique()),
         "quality": {k: asdict(v) for k, v in quality_intervals(rows).items()},
         "readers": {r: asdict(reader_summary(rows, clean, r)) for r in READER_NAMES},
         "suvr": asdict(suvr_agreement(rows)),
+        **({"calibrated": line} if len(after) else {}),
         **({"observed": {k: asdict(v) for k, v in intervals.items()}} if intervals else {}),
     }
 

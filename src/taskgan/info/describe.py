@@ -22,6 +22,7 @@ from taskgan.info.lines import (
     next_step,
     number_text,
     sentence_lines,
+    taskgan_command,
     yaml_reader,
 )
 from taskgan.info.run import MODEL, RECOGNISER, RESTORED, RUN
@@ -76,6 +77,13 @@ def _screen_demo(folder: Path, record: Mapping[str, Any]) -> list[str]:
     return lines + next_step(f"open {page}" if page.is_file() else f"{again} makes it and its report")
 
 
+def _screen_limit(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    lines = [f"limit {folder}: {record.get('subjects')} test subjects of {record.get('cohort')}"]
+    lines += entry_lines(str(record.get("reader")), str(record.get("sentence")))
+    return lines + next_step(taskgan_command("compare", "EVALUATIONS", "--limit", folder, "-o", "REPORT"))
+
+
+LIMIT = FolderKind("limit", "limit.yaml", yaml_reader("limit.yaml"), _screen_limit)
 DEMO = FolderKind("demo", "demo.yaml", yaml_reader("demo.yaml"), _screen_demo)
 AUDIT = FolderKind("audit", "audit.yaml", yaml_reader("audit.yaml"), _screen_audit)
 REPORT = FolderKind("report", "report.yaml", yaml_reader("report.yaml"), _screen_report)
@@ -83,7 +91,7 @@ REPORT = FolderKind("report", "report.yaml", yaml_reader("report.yaml"), _screen
 
 # The first whose marker is there counts: a demo holds a cohort, a sweep and a restored folder a recipe.
 KINDS = (
-    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT
+    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, LIMIT
 )  # fmt: skip
 
 

@@ -56,12 +56,14 @@ def _screen(folder: Path, record: Mapping[str, Any]) -> list[str]:
         rows += [[name, *both]] if any(cell != UNKNOWN for cell in both) else []
     rows += [
         [name, *both]
-        for name, key, digits, sign in (
-            ("SUVR − clean", "bias", 3, True),
-            ("SUVR slope", "slope", 2, False),
-            ("SUVR concordance", "concordance", 3, False),
+        for name, path, digits, sign in (
+            ("SUVR − clean", ("suvr", "bias"), 3, True),
+            ("SUVR slope", ("suvr", "slope"), 2, False),
+            ("SUVR concordance", ("suvr", "concordance"), 3, False),
+            ("after its line: SUVR − clean", ("calibrated", "suvr", "bias"), 3, True),
+            ("after its line: slope", ("calibrated", "suvr", "slope"), 2, False),
         )
-        if (both := [interval_text(lookup(one, "suvr", key), digits, sign=sign) for one in columns.values()])
+        if (both := [interval_text(lookup(one, *path), digits, sign=sign) for one in columns.values()])
         != [UNKNOWN] * len(columns)
     ]
     lines += [*table_lines(rows), ""]

@@ -150,6 +150,7 @@ def _screen_model(folder: Path, record: Mapping[str, Any]) -> list[str]:
     lines += entry_lines("intensity", figures_text(intensity))
     lines += entry_lines("generator", _generator(record))
     lines += entry_lines("measured", figures_text(record.get("measured")))
+    lines += entry_lines("SUVR line", figures_text(record.get("calibration")))
     lines += entry_lines("use", str(record.get("intended_use", "")))
     lines += sentence_lines("limits", record.get("limits"), most=20)  # a limit that is not shown is none
     return lines + next_step(taskgan_command("restore", folder, "IMAGES", "-o", "OUT"))

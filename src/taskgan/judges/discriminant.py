@@ -121,7 +121,7 @@ def _outputs(network: nn.Module, train: CleanSlices, mirrored: bool, title: str)
         for way in range(ways):
             for start in range(0, len(train), _AT_ONCE):
                 volumes = train.volumes[start : start + _AT_ONCE]
-                images = [v.slices[:, ::-1] if way else v.slices for v in volumes]
+                images = [v.slices[..., ::-1, :] if way else v.slices for v in volumes]
                 yield torch.cat(volume_logits(network, images)).numpy()
                 if bar is not None:
                     bar.advance(len(volumes))

@@ -61,7 +61,7 @@ def fit_recogniser(
     place = torch.device(device)
     with torch.random.fork_rng([place] if place.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        network = build(settings, outputs=kind.outputs).to(place)
+        network = build(settings, in_channels=train.channels, outputs=kind.outputs).to(place)
         # A third faster on a CPU, at the widths of the demo.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         best = _train(network, settings, kind, train, val, title, keep)
@@ -70,6 +70,7 @@ def fit_recogniser(
     card = RecogniserCard(
         title=title,
         settings=settings,
+        in_channels=train.channels,
         outputs=kind.outputs,
         target=target,
         training_subjects=train.subjects,

@@ -180,7 +180,8 @@ class Recogniser:
         is left in the mode it was in.
 
         Args:
-            slices: (S, H, W) float32, network units (the transform of the degraded image applied).
+            slices: (S, H, W) float32, network units (the transform of the degraded image applied); (S, C, H, W)
+                where it learnt from several channels.
 
         Returns:
             (S,) probabilities or values, (S, n) of several labels, of classes or descriptors, (S, n, H, W) of
@@ -189,7 +190,7 @@ class Recogniser:
         Raises:
             ValueError: If the slices have another number of axes or there are none.
         """
-        if slices.ndim != 3 or not len(slices):
+        if slices.ndim - 3 != (self.card.in_channels > 1) or not len(slices):
             raise ValueError(f"expected slices (S, H, W) with at least one, got {slices.shape}")
         read = self.kind.prediction(logits(self.network, np.ascontiguousarray(slices, dtype=np.float32)))
         return np.asarray(read.numpy(), dtype=np.float32)
@@ -265,18 +266,19 @@ def volume_logits(network: nn.Module, volumes: Sequence[NDArray[np.float32]]) ->
 
 
 def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:
-    """Read slices (S, H, W) in evaluation mode, without gradients: (S, outputs) on the CPU.
+    """Read slices (S, H, W) or (S, C, H, W) in evaluation mode, without gradients: (S, outputs) on the CPU.
 
     Of pixels (S, outputs, H, W). The network's mode is put back.
     """
     device = next(chain(network.parameters(), network.buffers())).device
     trained = network.training
+    images = slices.reshape(len(slices), -1, *slices.shape[-2:])
     network.eval()
     try:
         with torch.no_grad():
             parts = [
-                network(torch.from_numpy(np.ascontiguousarray(slices[k : k + BATCH, None])).to(device))[0].cpu()
-                for k in range(0, len(slices), BATCH)
+                network(torch.from_numpy(np.ascontiguousarray(images[k : k + BATCH])).to(device))[0].cpu()
+                for k in range(0, len(images), BATCH)
             ]
     finally:
         network.train(trained)

@@ -20,7 +20,7 @@ from taskgan.images.volumes import read_shape
 from taskgan.judges.fit import fit_recogniser
 from taskgan.judges.recogniser import CARD, Recogniser
 from taskgan.judges.released import released_recogniser
-from taskgan.judges.volumes import CleanSlices, clean_slices, distinct_clean
+from taskgan.judges.volumes import CleanSlices, ReaderView, clean_slices, distinct_clean
 from taskgan.judges.weights.layers import FILES
 from taskgan.recipe import Data, RecogniserSettings, Target
 from taskgan.recipe.task import IR_HINT, descriptor_size
@@ -43,6 +43,7 @@ def recogniser_for(
     store: Path | None = None,
     device: str = "cpu",
     target: Target | None = None,
+    view: ReaderView | None = None,
 ) -> Recogniser:
     """The recogniser of a cohort, from the store if it is there, else trained and put there.
 
@@ -65,13 +66,14 @@ def recogniser_for(
         device: Where to train and to read.
         target: The property; None is a binary one in the column ``label``. What it leaves to the training subjects
             comes from them.
+        view: What it learns to read in place of clean images.
 
     Raises:
         UserError: If rows to learn from or released weights are missing, or the store cannot be written to.
         Problems: If labels are missing or impossible.
     """
     target = _target_of_network(target or Target(), settings)
-    folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target)
+    folder = recogniser_folder(pairs, settings, data, name=name, store=store, target=target, view=view)
     if (folder / CARD).is_file():
         return Recogniser.load(folder, device)
     _writable(folder.parent)
@@ -85,7 +87,7 @@ def recogniser_for(
         def _slices(split: str) -> CleanSlices:
             # Identities of training are numbered among themselves: they are T's classes.
             part = _part(rows, split)
-            return clean_slices(part, data, mark, Targets.for_table(resolved, part))
+            return clean_slices(part, data, mark, Targets.for_table(resolved, part), view)
 
         if settings.released:
             recogniser = released_recogniser(settings, _slices("val"), title=name, device=device, target=resolved)
@@ -138,6 +140,7 @@ def recogniser_folder(
     name: str,
     store: Path | None = None,
     target: Target | None = None,
+    view: ReaderView | None = None,
 ) -> Path:
     """Where :func:`recogniser_for` keeps the recogniser of these rows and settings.
 
@@ -163,6 +166,7 @@ def recogniser_folder(
         "min_signal": data.min_signal,
         **({"axes": data.axes} if _are_turned(rows, data) else {}),
         "rows": fingerprint(rows, target.labels),
+        **({"view": view.mark} if view is not None else {}),
     }
     if target != Target():
         targets = Targets.for_table(target, rows)

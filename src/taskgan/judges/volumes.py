@@ -1,7 +1,7 @@
 """Clean volumes as a recogniser learns from them: slices in network units, each with its volume's label."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class CleanVolume:
     Attributes:
         subject: Whose it is.
         label: y, which every slice inherits: a number, (L,) of several labels, or masks (S, H, W) of its slices.
-        slices: (S, H, W) float32, network units.
+        slices: (S, H, W) float32, network units; (S, C, H, W) of what has several channels.
     """
 
     subject: str
@@ -53,12 +53,12 @@ class CleanSlices:
         if not self.volumes:
             raise ValueError("a recogniser needs at least one clean volume")
         for volume in self.volumes:
-            if volume.slices.ndim != 3 or not len(volume.slices):
+            count, *channels = volume.slices.shape[:-2] or (0,)
+            if len(channels) > 1 or not count:
                 raise ValueError(f"slices of {volume.subject} are {volume.slices.shape}, expected (S, H, W)")
-            if np.ndim(volume.label) == 3 and np.shape(volume.label) != volume.slices.shape:
-                raise ValueError(
-                    f"masks of {volume.subject} are {np.shape(volume.label)}, expected {volume.slices.shape}"
-                )
+            expected = (count, *volume.slices.shape[-2:])
+            if np.ndim(volume.label) == 3 and np.shape(volume.label) != expected:
+                raise ValueError(f"masks of {volume.subject} are {np.shape(volume.label)}, expected {expected}")
 
     def __iter__(self) -> Iterator[CleanVolume]:
         return iter(self.volumes)
@@ -67,9 +67,28 @@ class CleanSlices:
         return len(self.volumes)
 
     @property
+    def channels(self) -> int:
+        """Image channels."""
+        slices = self.volumes[0].slices
+        return slices.shape[1] if slices.ndim == 4 else 1
+
+    @property
     def subjects(self) -> tuple[str, ...]:
         """Whose volumes these are, each once, sorted."""
         return tuple(sorted({volume.subject for volume in self.volumes}))
+
+
+@dataclass(frozen=True)
+class ReaderView:
+    """What a recogniser is shown in place of clean images.
+
+    Attributes:
+        mark: Names it in the digest of what was learnt.
+        slices: Gives (S, H, W) or (S, C, H, W) in network units, of a case with all its inputs.
+    """
+
+    mark: str
+    slices: Callable[[Case], Array]
 
 
 def distinct_clean(pairs: Pairs) -> Pairs:
@@ -100,7 +119,9 @@ def _with_progress(pairs: Pairs) -> Iterator[Pair]:
             bar.advance()
 
 
-def clean_slices(pairs: Pairs, data: Data, fingerprint: str = "", targets: Targets | None = None) -> CleanSlices:
+def clean_slices(
+    pairs: Pairs, data: Data, fingerprint: str = "", targets: Targets | None = None, view: ReaderView | None = None
+) -> CleanSlices:
     """Read the clean image of every row, scaled as training scales it (by its degraded image).
 
     Slices whose clean mean is under ``data.min_signal`` of the volume's mean are left out, as in training.
@@ -110,6 +131,7 @@ def clean_slices(pairs: Pairs, data: Data, fingerprint: str = "", targets: Targe
         data: Intensity transform and ``min_signal``.
         fingerprint: Kept with the result.
         targets: Where y comes from; None is a binary property in the column ``label``.
+        view: What is shown in place of the clean images, of the same slices.
 
     Raises:
         Problems: If labels are missing or impossible: all of them at once.
@@ -123,11 +145,11 @@ def clean_slices(pairs: Pairs, data: Data, fingerprint: str = "", targets: Targe
     volumes = []
     case: Case | None = None
     for pair in _with_progress(pairs):
-        case = load_case(pair, only_degraded, known=case)
+        case = load_case(pair, only_degraded if view is None else data, known=case)
         assert case.clean is not None  # asked for
         means = np.abs(case.clean).mean(axis=(1, 2), dtype=np.float64)
         enough = means >= data.min_signal * means.mean()
-        slices = case.clean[enough]
+        slices = (case.clean if view is None else view.slices(case))[enough]
         if not len(slices) or not case.clean.any():
             raise UserError(f"{pair.clean} is empty, expected a clean image with signal")
         label = targets.mask(pair, case.source)[enough] if targets.kind.dense else targets.value(pair)
@@ -151,8 +173,8 @@ class RecogniserBatches:
         self._size = settings.batch_size
         self._augment = settings.augment
         self._rng = np.random.default_rng([settings.seed, 1])
-        self._height = max(v.slices.shape[1] for v in volumes)
-        self._width = max(v.slices.shape[2] for v in volumes)
+        self._height = max(v.slices.shape[-2] for v in volumes)
+        self._width = max(v.slices.shape[-1] for v in volumes)
         subjects: dict[float, dict[str, list[CleanVolume]]] = {}
         each = settings.sampling == "images"
         for number, volume in enumerate(volumes):
@@ -163,7 +185,7 @@ class RecogniserBatches:
         self._subjects = {group: list(by_subject.values()) for group, by_subject in subjects.items()}
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """The next batch: images (B, 1, H, W) and labels (B,), (B, L) or masks (B, H, W), float32."""
+        """The next batch: images (B, C, H, W) and labels (B,), (B, L) or masks (B, H, W), float32."""
         # An odd place goes to any class.
         offset = int(self._rng.integers(len(self._groups)))
         groups = [self._groups[(k + offset) % len(self._groups)] for k in range(self._size)]
@@ -181,7 +203,7 @@ class RecogniserBatches:
         self._rng.bit_generator.state = json.loads(state)
 
     def _slice(self, group: float) -> tuple[Array, Array]:
-        """An image (1, H, W) and its label or mask (H, W), as they are."""
+        """An image (C, H, W) and its label or mask (H, W), as they are."""
         subjects = self._subjects[group]
         volumes = subjects[self._rng.integers(len(subjects))]
         volume = volumes[self._rng.integers(len(volumes))]
@@ -189,7 +211,8 @@ class RecogniserBatches:
         label = np.asarray(volume.label, dtype=np.float32)
         if label.ndim == 3:
             label = _padded(label[number][None], self._height, self._width)[0]
-        return _padded(volume.slices[number][None], self._height, self._width), label
+        image = volume.slices[number]
+        return _padded(image.reshape(-1, *image.shape[-2:]), self._height, self._width), label
 
     def _augmented(self, image: Array, label: Array) -> tuple[Array, Array]:
         masks = [label[None]] if label.ndim == 2 else []

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from taskgan.stats import Interval, concordance_interval, limits_of_agreement, mean_interval, slope_interval
+from taskgan.stats import (
+    Interval,
+    concordance_interval,
+    correlation_interval,
+    limits_of_agreement,
+    mean_interval,
+    slope_interval,
+)
 
 
 def composite_suvr(image: NDArray[np.float32], cortex: NDArray[np.bool_], reference: NDArray[np.bool_]) -> float:
@@ -44,6 +51,8 @@ class Agreement:
             (:func:`~taskgan.stats.limits_of_agreement`).
         limit_high: The upper one.
         concordance: Lin's concordance correlation, which bias, noise and shrinking all lower.
+        correlation: Pearson's, which no line between the two changes.
+        deviation: Standard deviation of the difference of a single case.
     """
 
     count: int
@@ -54,6 +63,8 @@ class Agreement:
     limit_low: Interval
     limit_high: Interval
     concordance: Interval
+    correlation: Interval
+    deviation: float
 
 
 def agreement(restored: ArrayLike, clean: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Agreement:
@@ -77,6 +88,8 @@ def agreement(restored: ArrayLike, clean: ArrayLike, subjects: Sequence[Hashable
         limit_low=limits.low,
         limit_high=limits.high,
         concordance=concordance_interval(before, after, subjects, seed=seed),
+        correlation=correlation_interval(before, after, subjects, seed=seed),
+        deviation=limits.deviation,
     )
 
 

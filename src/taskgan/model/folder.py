@@ -24,6 +24,7 @@ from taskgan.core.files import (
     checksum,
     previous_folder,
     read_yaml,
+    value_digest,
     versions,
     write_yaml,
 )
@@ -121,9 +122,12 @@ class ModelCard(Settings):
         started_from: The model whose weights the training began with (``name``, ``step``, ``checksum``); empty began
             anew. Whom that had learnt from is in ``seen.people`` and ``seen.images`` too.
         measured: Figures by name, e.g. ``val_psnr``.
+        calibration: Line of restored on clean composite SUVR, fitted on validation subjects (slope, intercept with
+            intervals, subjects); empty where the cohort has no masks.
         versions: Code and libraries that trained it.
         intended_use: One sentence.
         limits: One sentence each.
+        mixed: Of weights between two models: the checksums of both and the strength (:func:`read_between`).
         checksum: SHA-256 of the weights' file; filled in by :func:`write_model`.
     """
 
@@ -143,6 +147,7 @@ class ModelCard(Settings):
     seen: TrainingDomain
     started_from: dict[str, str | int] = Field(default_factory=dict)
     measured: dict[str, float] = Field(default_factory=dict)
+    calibration: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     intended_use: str = "Research on restoring degraded images of the kind, scanner and dose of the training cohort."
     limits: tuple[str, ...] = (
@@ -150,6 +155,7 @@ class ModelCard(Settings):
         "A restored image can look clean and still read differently from the clean one: evaluate it first.",
         "Images outside of what the model saw (voxel size, intensity, anatomy, tracer) are restored untested.",
     )
+    mixed: dict[str, str | float] = Field(default_factory=dict)
     checksum: str = ""
 
 
@@ -169,7 +175,12 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
         with atomic(fresh / WEIGHTS) as partial:
             save_file(state, partial, metadata={"format": "pt"})
         filled = card.model_copy(update={"checksum": checksum(fresh / WEIGHTS)})
-        write_yaml(fresh / CARD, filled.model_dump(mode="json"))
+        write_card(fresh, filled)
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Replace the card of a model folder; the weights stay."""
+    write_yaml(folder / CARD, card.model_dump(mode="json"))
 
 
 def _own_memory(tensor: Tensor) -> Tensor:
@@ -203,6 +214,36 @@ def read_model(folder: PathLike) -> tuple[State, ModelCard]:
         return load_file(weights), card
     except (SafetensorError, OSError) as error:
         raise UserError(f"{weights} cannot be read as safetensors: {error_text(error)}") from None
+
+
+_TRAINING_ONLY = {"augment", "balanced", "workers", "min_signal"}  # of the data section
+
+
+def read_between(folder: PathLike, toward: PathLike, strength: float) -> tuple[State, ModelCard]:
+    """Weights between those of a model (strength 0) and of one that was started from it (1), as :func:`read_model`.
+
+    The card is the first one's, with a name, a method and a checksum of the mixture.
+
+    Raises:
+        UserError: If the strength is out of range, or the two are not of one architecture and for the same inputs.
+    """
+    if not 0 <= strength <= 1:
+        raise UserError(f"--strength {strength:g}: expected 0 (the model itself) to 1 (the one of --toward)")
+    (state, card), (other, far) = read_model(folder), read_model(toward)
+    networks = [(c.generator, c.custom, c.data.model_dump(exclude=_TRAINING_ONLY)) for c in (card, far)]
+    shapes = [{name: tensor.shape for name, tensor in weights.items()} for weights in (state, other)]
+    if networks[0] != networks[1] or shapes[0] != shapes[1]:
+        raise UserError(
+            f"{toward} has another architecture or other inputs than {folder}, expected a model that was started "
+            "from it: only then do weights in between mean anything"
+        )
+    mixed = {name: w.lerp(other[name], strength) if w.is_floating_point() else w for name, w in state.items()}
+    marks: dict[str, str | float] = {"model": card.checksum, "toward": far.checksum, "strength": strength}
+    both = {key: tuple(sorted({*getattr(card.seen, key), *getattr(far.seen, key)})) for key in ("people", "images")}
+    changes = {"name": f"{card.name} toward {far.name} ({strength:g})", "checksum": value_digest(marks, 64)}
+    changes |= {"objective": f"{far.objective}_strength_{strength:g}"}  # what tables call it
+    seen = card.seen.model_copy(update=both)
+    return mixed, card.model_copy(update={**changes, "seen": seen, "mixed": marks, "calibration": {}})
 
 
 def build_generator(state: Mapping[str, Tensor], card: ModelCard, name: str = "the model") -> UNet | VolumeUNet:

@@ -18,7 +18,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
 from taskgan.model.blocks import SliceStack, restore_blocks
-from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_model
+from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_between, read_model
 from taskgan.model.precision import Precision, bf16_is_native, fold_batch_norms, to_bf16
 from taskgan.networks.generator import UNet
 from taskgan.networks.layers import evaluating
@@ -95,6 +95,7 @@ class Restorer:
         precision: Precision = "auto",
         batch_size: int = 4,
         device: str = "cpu",
+        between: tuple[PathLike, float] | None = None,
     ) -> "Restorer":
         """A restorer of a model folder; its ``card`` is the model's.
 
@@ -105,13 +106,14 @@ class Restorer:
             precision: See :class:`Restorer`.
             batch_size: Likewise.
             device: Where it works.
+            between: A model that was started from this one, and how far towards its weights (0 to 1).
 
         Raises:
             UserError: If the folder is no model (see :func:`~taskgan.model.folder.read_model`), or a
                 generator is missing or one too many.
             Failed: If its weights are not finite.
         """
-        state, card = read_model(folder)
+        state, card = read_model(folder) if between is None else read_between(folder, *between)
         network: nn.Module
         if generator is None:
             built = build_generator(state, card, str(folder))

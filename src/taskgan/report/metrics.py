@@ -115,11 +115,19 @@ class Inference:
     correction: Correction = "holm"
 
 
+QIBA_VARIATION = 0.0194
+"""Within-subject coefficient of variation that QIBA's amyloid profile claims (10.2967/jnumed.122.264031)."""
+CENTILOIDS = 153.4
+"""Centiloid units of one SUVR of 18F-florbetaben over whole cerebellum (10.1007/s00259-017-3749-6)."""
+_NAMED = {"suvr=qiba": QIBA_VARIATION * 1.38, "suvr=centiloid": 8 / CENTILOIDS}
+
+
 def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> Inference:
     """Settings from the command line.
 
     Args:
-        margins: ``MEASURE=NUMBER`` each, e.g. ``psnr=0.5``.
+        margins: ``MEASURE=NUMBER`` each, e.g. ``psnr=0.5``; ``suvr=qiba`` is 1.94 % of the cut 1.38,
+            ``suvr=centiloid`` 8 CL.
         correction: One of :data:`~taskgan.stats.CORRECTIONS`.
 
     Raises:
@@ -135,7 +143,7 @@ def parse_inference(margins: Sequence[str] = (), correction: str = "holm") -> In
                 f"--margin {text}: expected MEASURE=NUMBER, e.g. psnr=0.5, with a measure of {', '.join(measures)}"
             )
         try:
-            value = float(number)
+            value = _NAMED.get(text) or float(number)
         except ValueError:
             value = math.nan
         if not 0 < value < math.inf:

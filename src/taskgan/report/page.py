@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.files import versions, write_text
+from taskgan.judges.limits import LimitResult
 from taskgan.page.cells import Table
 from taskgan.page.names import display_name
 from taskgan.page.pictures import PageFigure
@@ -26,6 +27,7 @@ def write_page(
     cases: list[PageFigure],
     charts: list[PageFigure],
     rule: str,
+    limit: LimitResult | None = None,
 ) -> Path:
     """Fill the template and write the page.
 
@@ -37,6 +39,7 @@ def write_page(
         cases: Figure 3.
         charts: All other figures, by file name in the template.
         rule: How the cases of Figure 3 were picked.
+        limit: What a task network can win, where that was asked.
     """
     headings, readers = _readers(comparison)
     shown = {table.name: table for table in tables}
@@ -49,6 +52,7 @@ def write_page(
         cases=cases,
         charts={chart.path.stem: chart for chart in charts},
         rule=rule,
+        limit=limit,
         heading=_heading(comparison, shown),
         reading=not comparison.photos
         or any(shown[name].rows for name in ("table3-readers", "flips"))

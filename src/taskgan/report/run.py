@@ -9,6 +9,7 @@ from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, check_writable, versions
 from taskgan.core.lock import exclusive
+from taskgan.judges.limits import LimitResult, find_limit
 from taskgan.page.cells import Table, write_table
 from taskgan.page.names import display_name
 from taskgan.page.pictures import PageFigure
@@ -38,6 +39,7 @@ def compare(
     *,
     baseline: str | None = None,
     inference: Inference | None = None,
+    limit: PathLike | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Compare evaluations.
@@ -48,6 +50,7 @@ def compare(
             verdict, and the checksums of the others). The same call on a finished one says so.
         baseline: Method that the others are compared with; None is ``gan``, or the degraded input without it.
         inference: Margins of equivalence and the correction over methods; None is no margin and Holm's.
+        limit: What ``taskgan limit`` made of the cohort; None looks beside the cohort (``derivatives/limit``).
         overwrite: Replace an existing report.
 
     Returns:
@@ -62,12 +65,14 @@ def compare(
     out, folders = Path(out), [Path(folder) for folder in evaluations]
     page = out / "report.html"
     check_writable(out, "the report")
-    request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference)
+    comparison = load_comparison(folders, baseline, inference)
+    bound = _limit(comparison, Path(limit) if limit is not None else None)
+    known = {"limit": bound.folder} if bound is not None else {}
+    request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference, **known)
     if not overwrite and is_done(out / RECORD, request):
         return page
     if (out / RECORD).exists() and not overwrite:  # of an earlier version; without it a call was interrupted
         raise UserError(f"{page} already exists; say --overwrite to replace it")
-    comparison = load_comparison(folders, baseline, inference)
     mapped = mapping_geometry(comparison)
     faces = verification_study(comparison)
     for path in (out / RECORD, page):  # written last: old ones must not stand beside new tables
@@ -83,13 +88,14 @@ def compare(
     cases = _condition_cases(comparison, out / "figures") or _cases(comparison, out / "figures")
     picked = condition_rule(comparison) if comparison.conditions else selection_rule(comparison)
     charts = [*_charts(comparison, mapped, out / "figures"), *_face_figures(comparison, faces, out / "figures")]
-    write_page(page, comparison, statements, tables, cases, charts, picked)
+    write_page(page, comparison, statements, tables, cases, charts, picked, bound)
     record = {
         "compared": statements.compared,
         "headline": statements.headline,
         "sentences": list(statements.sentences),
         "findings": list(statements.findings),
         "warnings": list(statements.warnings),
+        **({"limit": bound.sentence} if bound is not None else {}),
         "versions": versions(),
         "request": request,
     }
@@ -97,6 +103,13 @@ def compare(
     _print_summary(tables[0], statements.sentences)
     say(f"report: {page}")
     return page
+
+
+def _limit(comparison: Comparison, folder: Path | None) -> LimitResult | None:
+    """The limit that is named, or one beside a cohort of the evaluations."""
+    seen = [(one.folder / str(one.record["cohort"])) for one in comparison.evaluations if "cohort" in one.record]
+    recipe = comparison.evaluations[0].record.get("recipe") or {}
+    return find_limit(folder, seen, recipe)
 
 
 def _cases(comparison: Comparison, folder: Path) -> list[PageFigure]:

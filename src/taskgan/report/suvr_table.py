@@ -1,17 +1,23 @@
 """The SUVR table: bias, limits of agreement, slope and flips of every method."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from taskgan.evaluate import summary
-from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, range_text
+from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, number_cell, range_text
 from taskgan.page.names import name_cell
 from taskgan.report.flips import flips_cell
 from taskgan.report.load import Comparison
+from taskgan.report.metrics import CENTILOIDS, QIBA_VARIATION
 from taskgan.stats import Interval, mean_interval
 
 
 def suvr_table(comparison: Comparison) -> Table:
-    """Agreement of composite SUVR with that of the clean image, and of all of them with the true uptake."""
+    """Agreement of composite SUVR with that of the clean image, and of all of them with the true uptake.
+
+    A method with a calibration line has a second row, of its values after that line.
+    """
     frame = comparison.frame
     known = frame["suvr_true"].notna().any()
     columns = (
@@ -25,42 +31,54 @@ def suvr_table(comparison: Comparison) -> Table:
         ),
         Column("limits_high", "LoA to", "Upper limit, likewise."),
         Column("slope", "Slope", "Image on clean SUVR; below 1 pulls subjects together (Figure 4’s shrinking)."),
+        Column("deviation", "SD", "Of a single case’s difference; green within, red beyond QIBA’s 1.94 % of SUVR."),
+        Column("centiloids", "SD, CL", "SD × 153.4 (18F-florbetaben); green within 8, red beyond 16."),
+        Column("correlation", "r", "Pearson’s; no line changes it."),
         Column("concordance", "Concordance", "Lin’s: 1 only if every image gives the SUVR of the clean one."),
         Column("flips", "Flips", f"Subjects on the other side of {comparison.suvr_cut:g} than on their clean image."),
         Column("wrong", "Against label", "Decisions that differ from the label."),
         Column("true", "Bias to true uptake", "Mean of image − simulated SUVR: what reconstruction does is in it."),
     )
-    rows = [_row(comparison, m) for m in ("clean", "input", *comparison.methods)]
+    rows = []
+    for method in ("clean", "input", *comparison.methods):
+        own = comparison.rows(method)
+        rows += [_row(comparison, method, own), _row(comparison, method, summary.calibrated(own), after=True)]
     return Table(
         "suvr",
         "Agreement with the clean image",
         f"Composite SUVR, cortex over reference region; positive from {comparison.suvr_cut:g}. Bias and "
         "slope are marked "
-        "where their intervals exclude 0 and 1.",
+        "where their intervals exclude 0 and 1. Another resolution puts SUVRs on a line: after it, fitted on "
+        "validation subjects, there is a row more.",
         columns if known else columns[:-1],
         tuple(row if known else row[:-1] for row in rows if row),
         "The cohort names no cortex and reference masks (columns cortex and reference of pairs.csv).",
     )
 
 
-def _row(comparison: Comparison, method: str) -> tuple[Cell, ...]:
-    mine = comparison.rows(method)
+def _row(comparison: Comparison, method: str, mine: pd.DataFrame, *, after: bool = False) -> tuple[Cell, ...]:
     agreement, read = (summary.suvr_agreement(mine), summary.reader_summary(mine, comparison.rows("clean"), "suvr"))
     if not agreement.count:
         return ()
     wrong = Cell(f"{read.wrong}/{read.decisions}", "", read.wrong)
     if method == "clean":
-        nothing = (Cell("–"),) * 6
+        nothing = (Cell("–"),) * 9
         return (_name(method), _count(agreement.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
     slope = estimate_cell(agreement.slope, 2)
     tone = "worse" if agreement.slope.excludes(1.0) else ""
+    name, units = _name(method), agreement.deviation * CENTILOIDS
+    near = agreement.deviation <= QIBA_VARIATION * float(mine["suvr_reference"].mean())
+    tones = ("better" if near else "worse", "better" if units <= 8 else "worse" if units > 16 else "none")
     return (
-        _name(method),
+        replace(name, text=f"{name.text}, after its line", value=f"{name.value}, after its line") if after else name,
         _count(agreement.count),
         _bias(agreement.bias),
         _signed(agreement.limit_low),
         _signed(agreement.limit_high),
         Cell(slope.text, slope.small, slope.value, tone),
+        replace(number_cell(agreement.deviation, 3), tone=tones[0]),
+        replace(number_cell(units, 1), tone=tones[1]),
+        estimate_cell(agreement.correlation, 3),
         estimate_cell(agreement.concordance, 3),
         flips_cell(read),
         wrong,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.summary import finite_values, reader_summary, suvr_agreement
+from taskgan.evaluate.summary import calibrated, finite_values, reader_summary, suvr_agreement
 from taskgan.page.cells import Table, interval_text, join_phrases, number
 from taskgan.page.names import display_name, join_methods
 from taskgan.report.badges import badge_table, basis_sentence, by_verdict, reading_sentence, sides_text
@@ -18,7 +18,7 @@ from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, with_kind_phrase
 from taskgan.report.paired import MetricComparison, compare_methods, paired_interval
 from taskgan.report.study import VerificationStudy, study_findings, study_warnings
-from taskgan.stats import FEWEST
+from taskgan.stats import FEWEST, mean_interval
 
 
 @dataclass(frozen=True)
@@ -270,6 +270,17 @@ def _slopes(comparison: Comparison) -> Iterable[str]:
     below = [display_name(m) for m, s in slopes.items() if s.high < 1]
     shrunk = f" {join_methods(below)} pull{'s' * (len(below) == 1)} subjects together." if below else ""
     yield f"Slope of restored on clean SUVR, where 1 keeps the differences between subjects: {each}.{shrunk}"
+    errors = {
+        m: [mean_interval(np.abs(part["suvr_bias"]), list(part["subject"])) for part in (rows, after)]
+        for m in comparison.methods
+        if len(after := calibrated(rows := comparison.rows(m)))
+    }
+    if errors:
+        each = join_methods(
+            f"{display_name(m)} {interval_text(raw, 3)}, then {interval_text(after, 3)}"
+            for m, (raw, after) in errors.items()
+        )
+        yield f"Absolute SUVR error as read, then after the line that was fitted on validation subjects: {each}."
 
 
 def _warnings(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:

@@ -1,7 +1,7 @@
 """``taskgan restore gaussian`` and ``restore nlm``: rivals without learning, tuned on validation subjects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from taskgan import __version__
 from taskgan.cohort.grids import input_is_comparable
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pairs, read_pairs
-from taskgan.cohort.slices import Array, Case, load_case, to_volume
+from taskgan.cohort.slices import Array, Case, load_case, smoothed, to_volume
 from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
@@ -18,6 +18,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
 from taskgan.images.volumes import check_affine, is_image_name, read_volume, write_volume
+from taskgan.judges.calibration import suvr_line
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
 from taskgan.restore.inputs import UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
@@ -75,10 +76,7 @@ def filtered(method: str, image: Array, parameters: Parameters, voxel_size: Sequ
         UserError: If scikit-image is missing.
     """
     if method == "gaussian":
-        from scipy.ndimage import gaussian_filter
-
-        sds = [parameters["sd_mm"] / edge for edge in voxel_size]
-        return np.asarray(gaussian_filter(image, sds, mode="nearest", truncate=3.0))
+        return smoothed(image, parameters["sd_mm"], voxel_size)
     try:
         from skimage.restoration import denoise_nl_means
     except ImportError:
@@ -150,7 +148,10 @@ def restore_by_filter(
         say(f"{method}: {chosen} has the best PSNR on {len(validation)} validation images, {scores[best]:.2f} dB")
         grid = [{**tried, "psnr": round(score, 4)} for tried, score in zip(GRIDS[method], scores, strict=True)]
         origin = _origin(method, setup, recipe, data, validation)
-        record = RestorationRecord(out, origin, setup, jobs, {"validation": grid, "request": request})
+        line = suvr_line(validation, data, lambda case: _apply(method, case, setup.parameters))
+        told: dict[str, Any] = {"validation": grid, "request": request}
+        told |= {"calibration": asdict(line)} if line is not None else {}
+        record = RestorationRecord(out, origin, setup, jobs, told)
         resumes = record.check(overwrite=overwrite) == "unfinished"
         record.open()
         for job in _progress([job for job in jobs if job.target in notes]):

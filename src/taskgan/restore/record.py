@@ -1,7 +1,7 @@
 """What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from taskgan.model.restorer import RestoredVolume
 from taskgan.recipe import Data
 from taskgan.restore.inputs import Job
 from taskgan.restore.origin import AppliedSettings, Origin
+from taskgan.restore.refine import KeptValues
 
 RestorationProgress = Literal["new", "unfinished", "done"]
 RECORD = "restored.yaml"
@@ -34,6 +35,7 @@ INTENSITY_FACTOR = "IntensityFactor"
 """Sidecar field of a prepared image: what its values are multiplied with to be those that were exported."""
 IMAGE_CHECKSUM = "ImageChecksum"
 """Sidecar field: SHA-256 of the image that it belongs to."""
+SUVR_LINE = "composite SUVR, restored = intercept + slope × clean, on validation subjects"
 SEQUENCE_FIELDS = (
     "SequenceName",
     "ScanningSequence",
@@ -56,19 +58,32 @@ class RestoreSettings:
         precision: As asked for.
         samples: Draws of z; 0 is none.
         seed: Of the draws.
+        average: ``flips``, or empty.
+        kept: Values that the input keeps.
+        mixed: Checksums of the two models between which the weights lie, and the strength.
         enlarge: How many times more pixels photos get first.
     """
 
     precision: str
     samples: int
     seed: int
+    average: str = ""
+    kept: KeptValues | None = None
+    mixed: Mapping[str, str | float] = field(default_factory=dict)
     enlarge: float = 1
 
+    @property
+    def plain(self) -> bool:
+        """Whether images are the model's own, for which its calibration line was fitted."""
+        return not (self.samples or self.average or self.kept or self.mixed)
+
     def as_values(self) -> dict[str, Any]:
-        """Plain values; the seed only where it matters."""
+        """Plain values; what was not asked for is not named."""
         values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
+        values |= {"sample_seed": self.seed} if self.samples else {}
+        values |= {"average": self.average} if self.average else {}
         values |= {"enlarge": self.enlarge} if self.enlarge > 1 else {}
-        return values | ({"sample_seed": self.seed} if self.samples else {})
+        return values | (self.kept.as_values() if self.kept else {}) | dict(self.mixed)
 
 
 def restored_sidecar(
@@ -84,38 +99,20 @@ def restored_sidecar(
         notes: Warnings.
         what: ``restored image`` or ``standard deviation …``.
     """
-    own = read_sidecar(job.pair.degraded)
-    own.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
-    if job.condition or len(input_files(job.pair, card.data)) > 1:
-        own = {key: value for key, value in own.items() if key not in SEQUENCE_FIELDS}
-    if job.condition:
-        own["SequenceName"] = f"synthetic {job.condition}"
-    before = own.get("GeneratedBy", [])
     used = settings.as_values() | {"precision_used": restored.precision}
-    if job.condition:
-        used["condition"] = job.condition
-    if restored.error is not None:
-        used["bf16_error"] = round(restored.error, 6)
-    done = {
-        "Name": "taskgan",
-        "Version": __version__,
-        "Description": f"{what}, by the model {card.name} ({card.objective})",
-        "Model": {
-            "Name": card.name,
-            "Checksum": card.checksum,
-            "Objective": card.objective,
-            "Step": card.step,
-            "Version": card.versions.get("taskgan", "unknown"),
-        },
-        "Settings": used,
-    }
-    return own | {
-        "Sources": [job.pair.degraded.name],
-        **source_checksums(job.pair, card.data),
-        "IntensityScale": restored.intensity.scale,
-        "Warnings": list(notes),
-        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
-    }
+    used |= {"condition": job.condition} if job.condition else {}
+    used |= {"bf16_error": round(restored.error, 6)} if restored.error is not None else {}
+    text = f"{what}, by the model {card.name} ({card.objective})"
+    side = method_sidecar(job.pair, Origin.from_card(card), used, text, notes)
+    other = job.condition or len(input_files(job.pair, card.data)) > 1
+    # The factor is the degraded image's alone: the clean ones have their own.
+    untrue = {INTENSITY_FACTOR, *(SEQUENCE_FIELDS if other else ())}
+    side = {key: value for key, value in side.items() if key not in untrue}
+    side |= {"SequenceName": f"synthetic {job.condition}"} if job.condition else {}
+    side["GeneratedBy"][-1]["Model"] |= {"Step": card.step, "Version": card.versions.get("taskgan", "unknown")}
+    if card.calibration and settings.plain:
+        side["Calibration"] = {"measure": SUVR_LINE, **card.calibration}
+    return side | {"IntensityScale": restored.intensity.scale}
 
 
 def method_sidecar(

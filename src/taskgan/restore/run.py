@@ -1,6 +1,5 @@
 """``taskgan restore``: files in, files out, on the same grid, in the same units."""
 
-import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +33,6 @@ from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
-from taskgan.model.tiles import restore_case
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.origin import Origin
 from taskgan.restore.page import page_path, write_page
@@ -48,11 +46,11 @@ from taskgan.restore.record import (
     restored_sidecar,
     write_image_sidecar,
 )
+from taskgan.restore.refine import Refinement, enlargement, restore_refined
 from taskgan.restore.search import is_bids
 from taskgan.restore.series import source_series, suv_sentence, write_restored_series
 
 _RESOLUTION = 1.5  # times the sizes that a model saw
-_MOST_ENLARGED = 64
 _CONTRADICTS = 0.02  # of the range, by root mean square: five levels of 255
 
 
@@ -108,6 +106,7 @@ def restore(
     suv: bool = False,
     pdf: bool = False,
     enlarge: float | str = 1,
+    refinement: Refinement | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -139,6 +138,7 @@ def restore(
         enlarge: Give photos so many times more pixels along each axis first; ``auto``: as many as the training inputs
             had fewer, by the model card.
         suv: Say the body-weight SUV of each PET series, or why there is none.
+        refinement: What is done beyond the model: values kept, mirror images averaged, weights between two models.
         overwrite: Replace existing output.
 
     Returns:
@@ -150,28 +150,20 @@ def restore(
         Failed: If the model holds NaN.
         LeftOut: If images, or those of which it makes NaN, were left out; the others are written.
     """
-    out = Path(out)
-    places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
-    if not places:
-        raise UserError(
-            "there is nothing to restore; expected NIfTI files, photos, DICOM series, folders or a pairs.csv"
-        )
-    if out.exists() and not out.is_dir() and not is_image_name(out):
-        raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
-    if threads > 0:
-        torch.set_num_threads(threads)
-    mode = check_precision(precision)
-    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
-    restorer = Restorer.from_folder(model, generator=generator, precision=mode, batch_size=batch_size, device=device)
-    assert restorer.card is not None
+    out, refinement = Path(out), refinement or Refinement()
+    places = _checked_places(inputs, out)
+    refinement.check(samples)
+    torch.set_num_threads(threads or torch.get_num_threads())
+    restorer, card = _restorer(model, generator, precision, batch_size, refinement)
     if samples:
         restorer.check_samples(samples)
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
-    card = restorer.card
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
-    settings = RestoreSettings(precision, samples, seed, _enlargement(enlarge, card, jobs))
+    kept = refinement.kept(card, jobs)
+    larger = enlargement(enlarge, card, jobs)
+    settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed, larger)
     with locked(out, "the restored images", beside=is_image_name(out)):
         _restore_jobs(restorer, jobs, out, settings, overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
@@ -186,25 +178,27 @@ def restore(
     return out
 
 
-def _enlargement(enlarge: float | str, card: ModelCard, jobs: Sequence[Job]) -> float:
-    """How many times as many pixels photos get.
+def _restorer(
+    model: PathLike, generator: nn.Module | None, precision: str, batch_size: int, refinement: Refinement
+) -> tuple[Restorer, ModelCard]:
+    mode = check_precision(precision)
+    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
+    options: dict[str, Any] = {"generator": generator, "precision": mode, "batch_size": batch_size, "device": device}
+    restorer = Restorer.from_folder(model, **options, between=refinement.mixture)
+    assert restorer.card is not None
+    return restorer, restorer.card
 
-    Raises:
-        UserError: If the number is out of range, the card does not know it, or an image is no photo.
-    """
-    try:
-        factor = card.seen.factor if enlarge == "auto" else float(enlarge)
-    except ValueError:
-        factor = math.nan
-    if enlarge == "auto" and factor == 1:
+
+def _checked_places(inputs: PathLike | Sequence[PathLike], out: Path) -> list[Path]:
+    """What the user points at, if it is anything and the output is no other file."""
+    places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
+    if not places:
         raise UserError(
-            f"the card of {card.name} does not say by how much its inputs were reduced; expected a number"
+            "there is nothing to restore; expected NIfTI files, photos, DICOM series, folders or a pairs.csv"
         )
-    if not 1 <= factor <= _MOST_ENLARGED:
-        raise UserError(f"--enlarge is {enlarge}, expected 1 to {_MOST_ENLARGED} or auto")
-    if factor > 1 and (other := next((job.pair.degraded for job in jobs if not job.is_photo), None)):
-        raise UserError(f"{other} is no photo: --enlarge is of photos, volumes stay on their grid")
-    return factor
+    if out.exists() and not out.is_dir() and not is_image_name(out):
+        raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
+    return places
 
 
 def _restore_jobs(
@@ -212,12 +206,13 @@ def _restore_jobs(
 ) -> Path:
     card = restorer.card
     assert card is not None
-    record = None if is_image_name(out) else RestorationRecord(out, Origin.from_card(card), settings, jobs)
+    line = {"calibration": card.calibration} if card.calibration and settings.plain else {}
+    record = None if is_image_name(out) else RestorationRecord(out, Origin.from_card(card), settings, jobs, line)
     status = _earlier_progress(record, jobs, Origin.from_card(card), settings, overwrite=overwrite)
     if status == "done":
         say(f"{out}: already done (--overwrite restores anew)")
         return out
-    notes, unread = _check_images(jobs, card, settings.enlarge)
+    notes, unread = _check_images(jobs, card, settings)
     if record is not None:
         record.open()
     for job in jobs if status == "new" else ():
@@ -276,13 +271,9 @@ def _restore_each(
             case = load_case(job.pair, card.data, clean=False, known=case, enlarge=settings.enlarge)
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
-            restored = restore_case(
-                restorer.in_float32() if exact else restorer,
-                case,
-                samples=settings.samples,
-                seed=settings.seed,
-                condition=job.condition,
-            )
+            able = restorer.in_float32() if exact else restorer
+            drawn: Mapping[str, Any] = {"samples": settings.samples, "seed": settings.seed}
+            restored = restore_refined(able, job, case, settings.kept, average=settings.average, **drawn)
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
             else:
@@ -309,7 +300,7 @@ def _contradiction(job: Job, case: Case, restored: RestoredVolume, card: ModelCa
 
 
 def _check_images(
-    jobs: Sequence[Job], card: ModelCard, enlarge: float
+    jobs: Sequence[Job], card: ModelCard, settings: RestoreSettings
 ) -> tuple[dict[Path, list[str]], dict[Path, str]]:
     """Read every image once.
 
@@ -324,10 +315,12 @@ def _check_images(
     with progress("check", len(jobs), "images") as bar:
         for job in jobs:
             try:
-                case = load_case(job.pair, plain, clean=False, known=case, enlarge=enlarge)
+                case = load_case(job.pair, plain, clean=False, known=case, enlarge=settings.enlarge)
                 carried = check_metadata(job, case.source)
                 notes[job.target] = [*_domain_warnings(job, case, card), *carried]
                 notes[job.target] += case.source.notes
+                if (kept := settings.kept) is not None and not kept.sd_mm:
+                    kept.labels(job.pair, case.source)
                 if job.is_photo:
                     check_output_format(job)
                 if job.is_dicom:

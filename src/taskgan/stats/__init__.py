@@ -6,9 +6,12 @@ means, its source and an example: ``docs/statistics.md``.
 """
 
 from taskgan.stats.agreement import (
+    CalibrationLine,
     LimitsOfAgreement,
     Repeatability,
+    calibration_line,
     concordance_interval,
+    correlation_interval,
     limits_of_agreement,
     repeatability,
     slope_interval,
@@ -60,6 +63,7 @@ __all__ = [
     "CORRECTIONS",
     "FEWEST",
     "LEVEL",
+    "CalibrationLine",
     "Components",
     "Correction",
     "Difference",
@@ -76,9 +80,11 @@ __all__ = [
     "auc_difference",
     "auc_interval",
     "bootstrap",
+    "calibration_line",
     "cases_for_readers",
     "cohen_kappa",
     "concordance_interval",
+    "correlation_interval",
     "crossed_interval",
     "detectable_auc",
     "detectable_flips",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,12 +27,70 @@ def slope_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, 
         1 keeps differences between subjects, below 1 shrinks them; NaN where ``x`` is constant.
     """
 
-    def slope(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
-        """From the number of pairs and the sums of x, y, x², y² and xy."""
-        spread = sxx - sx * sx / n
-        return _ratio(sxy - sx * sy / n, spread, spread > 1e-12 * np.maximum(sxx, 1e-300))
+    return _moment_interval(_slope, x, y, subjects, seed)
 
-    return _moment_interval(slope, x, y, subjects, seed)
+
+def _slope(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+    """From the number of pairs and the sums of x, y, x², y² and xy."""
+    spread = sxx - sx * sx / n
+    return _ratio(sxy - sx * sy / n, spread, spread > 1e-12 * np.maximum(sxx, 1e-300))
+
+
+def correlation_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Interval:
+    """Pearson's correlation of cases with its bootstrap interval, arguments as of :func:`slope_interval`.
+
+    No line changes it: what a calibration can mend is not in it. NaN where one of the two is constant.
+    """
+
+    def correlation(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        forth, back = _slope(n, sx, sy, sxx, syy, sxy), _slope(n, sy, sx, syy, sxx, sxy)
+        return np.sign(forth) * np.sqrt(np.abs(forth * back))
+
+    return _moment_interval(correlation, x, y, subjects, seed)
+
+
+@dataclass(frozen=True)
+class CalibrationLine:
+    """How a value of restored images follows that of clean ones: restored = intercept + slope × clean.
+
+    Least squares, fitted to the values of ``subjects`` others than those whose values are corrected by it.
+    """
+
+    slope: Interval
+    intercept: Interval
+    subjects: int
+
+    def corrected(self, values: ArrayLike) -> Array:
+        """What the clean images' values would be (classical calibration): (value − intercept) / slope.
+
+        Without bias all over the range, where the other regression, of clean on restored, would pull values together.
+        """
+        return (np.asarray(values, dtype=np.float64) - self.intercept.estimate) / self.slope.estimate
+
+    @classmethod
+    def from_values(cls, values: Any) -> "CalibrationLine":
+        """From what ``dataclasses.asdict`` made of one."""
+        return cls(Interval(**values["slope"]), Interval(**values["intercept"]), int(values["subjects"]))
+
+
+def calibration_line(
+    clean: ArrayLike, restored: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0
+) -> CalibrationLine | None:
+    """Least-squares line of restored on clean values, intervals by subject; arguments as of :func:`slope_interval`.
+
+    Returns:
+        None where the slope's interval is unknown or not above zero: nothing can be divided by it.
+    """
+
+    def intercept(n: Array, sx: Array, sy: Array, sxx: Array, syy: Array, sxy: Array) -> Array:
+        return (sy - _slope(n, sx, sy, sxx, syy, sxy) * sx) / n
+
+    slope = slope_interval(clean, restored, subjects, seed=seed)
+    if not slope.low > 0:
+        return None
+    known = ~np.isnan(np.asarray(clean, np.float64) + np.asarray(restored, np.float64))
+    count = len({subject for subject, there in zip(subjects, known, strict=True) if there})
+    return CalibrationLine(slope, _moment_interval(intercept, clean, restored, subjects, seed, centred=False), count)
 
 
 def concordance_interval(x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Interval:
@@ -67,7 +126,13 @@ def _ratio(above: Array, below: Array, known: NDArray[np.bool_]) -> Array:
 
 
 def _moment_interval(
-    statistic: Callable[..., Array], x: ArrayLike, y: ArrayLike, subjects: Sequence[Hashable], seed: int
+    statistic: Callable[..., Array],
+    x: ArrayLike,
+    y: ArrayLike,
+    subjects: Sequence[Hashable],
+    seed: int,
+    *,
+    centred: bool = True,
 ) -> Interval:
     """Bootstrap a function of n, Σx, Σy, Σx², Σy², Σxy; each subject brings the sums of its cases."""
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
@@ -75,7 +140,7 @@ def _moment_interval(
     order = {s: i for i, s in enumerate(dict.fromkeys(s for s, k in zip(subjects, keep, strict=True) if k))}
     sums = np.zeros((len(order), 6))
     # Both are moved by the same amount, so that the sums of squares lose no digits and x − y stays.
-    centre = (xs[keep].mean() + ys[keep].mean()) / 2 if keep.any() else 0.0
+    centre = (xs[keep].mean() + ys[keep].mean()) / 2 if centred and keep.any() else 0.0
     for a, b, subject, known in zip(xs - centre, ys - centre, subjects, keep, strict=True):
         if known:
             sums[order[subject]] += (1.0, a, b, a * a, b * b, a * b)

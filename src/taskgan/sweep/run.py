@@ -17,6 +17,7 @@ from taskgan.core.errors import Diverged, Failed, UserError, free_memory, out_of
 from taskgan.core.files import LOCK, PathLike, read_yaml, versions, write_yaml
 from taskgan.core.lock import locked
 from taskgan.evaluate.run import evaluate
+from taskgan.judges.limits import find_limit
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.run import restore
@@ -74,7 +75,7 @@ class SweepOptions:
     choose: str = "balanced"
     within: float = 0.3
     only: str | None = None
-    recognisers: Path | None = None
+    recognisers: PathLike | None = None
     retry: bool = False
 
 
@@ -91,44 +92,13 @@ class SweepResult:
     failed: int
 
 
-def sweep(
-    recipe: PathLike,
-    cohort: PathLike,
-    out: PathLike,
-    grid: Sequence[str] = (),
-    *,
-    overrides: Sequence[str] = (),
-    seeds: str | None = None,
-    against: Sequence[str] = (),
-    random: int = 0,
-    seed: int = 0,
-    choose: str = "balanced",
-    within: float = 0.3,
-    only: str | None = None,
-    recognisers: PathLike | None = None,
-    retry: bool = False,
-) -> SweepResult:
+def sweep(recipe: PathLike, cohort: PathLike, out: PathLike, grid: Sequence[str] = (), **options: Any) -> SweepResult:
     """Train a grid of settings, judge them on validation subjects and choose one, as ``taskgan sweep`` does.
 
-    The arguments are those of :class:`SweepOptions`; what happens and what is refused is told at :func:`run_sweep`.
+    The arguments, named ones too, are those of :class:`SweepOptions`; what happens and what is refused is told at
+    :func:`run_sweep`.
     """
-    settings = SweepOptions(
-        os.fspath(recipe),
-        Path(cohort),
-        Path(out),
-        tuple(grid),
-        overrides=tuple(overrides),
-        seeds=seeds,
-        against=tuple(against),
-        random=random,
-        seed=seed,
-        choose=choose,
-        within=within,
-        only=only,
-        recognisers=Path(recognisers) if recognisers is not None else None,
-        retry=retry,
-    )
-    return run_sweep(settings)
+    return run_sweep(SweepOptions(os.fspath(recipe), Path(cohort), Path(out), tuple(grid), **options))
 
 
 def run_sweep(asked: SweepOptions) -> SweepResult:
@@ -175,6 +145,8 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
     with locked(asked.out, "the sweep", name=name):
         record = open_sweep(asked.out, base, asked.recipe, cohort)
         _print_plan(todo, subjects, asked.out)
+        if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
+            say(f"limit ({bound.folder}): {bound.sentence}")
         done = _make_runs(select_share(todo.trials, only), rows, base, asked)
         if only is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
@@ -253,7 +225,8 @@ def _make_runs(trials: Sequence[Trial], rows: Pairs, base: Recipe, options: Swee
         say(f"{there} of {len(trials)} runs are there{and_failed}")
     if not waiting:
         return ends
-    readers = {} if no_readers_reason(rows, base.task.target) else default_readers(rows, base, options.recognisers)
+    store = Path(options.recognisers) if options.recognisers is not None else None
+    readers = {} if no_readers_reason(rows, base.task.target) else default_readers(rows, base, store)
     spent: list[float] = []
     for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
         time_left = remaining_seconds(spent, len(waiting) - len(spent))

@@ -3,7 +3,7 @@
 import copy
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from taskgan.cohort.check import check_cohort
+from taskgan.cohort.conditions import condition_of
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.folder import fingerprint, read_description
 from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
 from taskgan.cohort.projection import check_projection
+from taskgan.cohort.slices import Array, Case
 from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
@@ -28,8 +30,10 @@ from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
 from taskgan.images.statistics import content_of
 from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
+from taskgan.judges.calibration import suvr_line
 from taskgan.judges.store import check_weights, recogniser_for
-from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain
+from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain, read_model, write_card
+from taskgan.model.restorer import Restorer
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.train.devices import MachineChoice, after_first_process, device_of, start_fabric, torch_switches
 from taskgan.train.folder import (
@@ -160,7 +164,7 @@ def _train(job: _Job, *, overwrite: bool) -> Path:
     record = open_run(run, recipe, job.fingerprint, overwrite=overwrite, origin=job.origin) if first else {}
     state = None if overwrite else load_checkpoint(run)
     if state is not None and state["standing"]["finished"]:
-        _finish(run, recipe, record, state["standing"], "was already finished")
+        _finish(job, record, state["standing"], "was already finished")
         return run / "model"
     device = device_of(recipe.machine)
     with torch_switches(recipe.machine, device):
@@ -190,7 +194,7 @@ def _train(job: _Job, *, overwrite: bool) -> Path:
             say(f"going on with {run} at step {session.state.done}")
         _run(session, slices, job.used.split("val"))
     if session.fabric.global_rank == 0:
-        _finish(run, recipe, record, vars(session.state), "is finished")
+        _finish(job, record, vars(session.state), "is finished")
     return run / "model"
 
 
@@ -356,16 +360,32 @@ def _image_domain(slices: TrainingSlices, train: Pairs) -> dict[str, Any]:
     return domain | {"metadata": {name: tuple(sorted(values)) for name, values in metadata.items()}}
 
 
-def _finish(run: Path, recipe: Recipe, record: dict[str, Any], state: dict[str, Any], how: str) -> None:
+def _calibrate(folder: Path, val: Pairs, own: CustomNetworks) -> None:
+    """Write into a finished model's card by which line it changes the SUVR, where the validation subjects tell."""
+    card = read_model(folder)[1]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    restorer = Restorer.from_folder(folder, generator=own.generator, precision="32", device=device)
+
+    def _restored(case: Case) -> Array:
+        code = condition_of(case.pair, card.data)
+        return restorer.restore_inputs(case.inputs, case.intensity, condition=code).image
+
+    if line := suvr_line(val, card.data, _restored):
+        write_card(folder, card.model_copy(update={"calibration": asdict(line)}))
+
+
+def _finish(job: _Job, record: dict[str, Any], state: dict[str, Any], how: str) -> None:
+    run = job.run
     if not (run / "model").is_dir():
         raise UserError(f"{run} is finished but its model folder is missing; start anew with --overwrite")
     result = {key: state[key] for key in ("done", "best", "best_step")}
     if record.get("status") != "complete":
+        _calibrate(run / "model", job.used.split("val"), job.own)
         files = [run / RECIPE, run / METRICS, *(run / "model").iterdir()]
         commit(run / RECORD, {**record, "status": "complete", "result": result}, files)
     elif wrong := differing(run / RECORD, record):
         raise UserError(f"{wrong[0]} since the run finished; start anew with --overwrite")
-    metric = recipe.validation.metric
+    metric = job.recipe.validation.metric
     value = f"PSNR {state['best']:.2f} dB" if metric == "psnr" else f"objective {-state['best']:.4g}"
     say(
         f"{run} {how} after {state['done']} steps: best validation {value} at step {state['best_step']}. "
