@@ -20,6 +20,7 @@ from taskgan.core.parse import error_text
 from taskgan.core.settings import validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.judges.slices import BATCH, read_volumes
+from taskgan.networks.foreign import ForeignNetwork
 from taskgan.networks.gradients import FEATURES, Discriminant
 from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
 from taskgan.objective.kinds import task_kind
@@ -139,8 +140,11 @@ def read_card(folder: Path) -> RecogniserCard:
 WEIGHTS = "recogniser.safetensors"
 
 
-def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
-    """The network that the settings describe, with new weights from torch's global generator."""
+def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 1, program: int = 0) -> nn.Module:
+    """The network that the settings describe, with new weights from torch's global generator.
+
+    Of a program of others ``program`` is its length in bytes, which are its weights.
+    """
     length = FEATURES if settings.closed_form else outputs
     network = recogniser_network(
         settings.network,
@@ -149,7 +153,10 @@ def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 
         norm=settings.norm,
         dropout=settings.dropout,
         outputs=length,
+        **({"prepare": settings.prepare} if settings.facts.prepared else {}),
     )
+    if isinstance(network, ForeignNetwork):
+        network.reserve(program)
     if settings.reduce > 1 or settings.standardise:
         network = PreparedNetwork(network, reduce=settings.reduce, standardise=settings.standardise)
     if settings.discriminant or settings.closed_form:
@@ -236,7 +243,8 @@ class Recogniser:
             raise UserError(f"{weights} does not exist, expected the weights beside {CARD}")
 
         def _built() -> nn.Module:
-            return build(card.settings, in_channels=card.in_channels, outputs=card.outputs)
+            size = len(state.get("program", ()))
+            return build(card.settings, in_channels=card.in_channels, outputs=card.outputs, program=size)
 
         try:
             state = load_file(weights)

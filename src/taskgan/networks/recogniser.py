@@ -5,17 +5,26 @@ mapping (Figure 4) look inside.
 """
 
 from importlib import import_module
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taskgan.networks.layers import Conv2d, needs_bias, norm_layer
+from taskgan.recipe.preparation import Preparation
 from taskgan.recipe.task import NETWORKS, Norm
 
 
 def recogniser_network(
-    name: str, *, in_channels: int = 1, width: int = 64, norm: Norm = "batch", dropout: float = 0.0, outputs: int = 1
+    name: str,
+    *,
+    in_channels: int = 1,
+    width: int = 64,
+    norm: Norm = "batch",
+    dropout: float = 0.0,
+    outputs: int = 1,
+    **further: Any,
 ) -> nn.Module:
     """Build a recogniser by name.
 
@@ -25,6 +34,8 @@ def recogniser_network(
             :class:`~taskgan.networks.discriminator.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with
             squeeze and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for
             faces): :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own.
+            ``dlib``: :class:`~taskgan.networks.dlib_face.DlibFaceRecogniser`. ``exported`` and ``onnx``:
+            :class:`~taskgan.networks.foreign.ForeignNetwork`, empty until it is given a program.
             ``gradients``: :class:`~taskgan.networks.gradients.OrientedGradients`, which has nothing to learn. For
             properties of pixels ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.segmenter.DilatedNet`.
@@ -33,6 +44,7 @@ def recogniser_network(
         norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: Rate before the head.
         outputs: Logits an image (a pixel).
+        further: Of networks of others ``prepare``, a :class:`~taskgan.recipe.preparation.Preparation`.
 
     Returns:
         A module with ``forward(x (B, C, H, W)) -> (logits (B, outputs), features)``, where ``features`` lists
@@ -49,7 +61,7 @@ def recogniser_network(
     facts = NETWORKS[name]
     module, _, builder = facts.builder.partition(":")
     network: nn.Module = getattr(import_module(f"taskgan.networks.{module}"), builder)(
-        in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs, **facts.options
+        in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs, **facts.options, **further
     )
     return network
 
@@ -178,6 +190,16 @@ def vgg_face(*, in_channels: int, width: int, norm: Norm, dropout: float, output
     from taskgan.networks.vgg_face import VggFaceRecogniser
 
     return VggFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels)
+
+
+def dlib_face(
+    *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int, prepare: Preparation | None = None
+) -> nn.Module:
+    """:class:`~taskgan.networks.dlib_face.DlibFaceRecogniser`, which has neither norm nor dropout."""
+    from taskgan.networks.dlib_face import DlibFaceRecogniser
+
+    crop = prepare.crop if prepare else None
+    return DlibFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels, crop=crop)
 
 
 def _start(network: nn.Module) -> None:

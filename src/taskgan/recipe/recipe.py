@@ -236,7 +236,7 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _released_networks_see_photos(self) -> "Recipe":
         for where, network in (("task.pretrain", self.task.pretrain), ("judge", self.judge)):
-            if network.released and self.data.intensity.output != "unit":
+            if network.facts.descriptor and self.data.intensity.output != "unit":
                 raise ValueError(
                     f"{where}.network is {network.network}, which reads images of 0 to 1, but "
                     f"data.intensity.output is {self.data.intensity.output}; expected unit"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from taskgan.core.settings import Settings
+from taskgan.recipe.preparation import Preparation
 
 Norm = Literal["batch", "instance", "group", "none"]
 LossForm = Literal["squared", "proper"]
@@ -56,6 +57,10 @@ class NetworkFacts:
         released: Somebody else trained it.
         closed_form: It learns in closed form, without steps.
         descriptor: Length of its descriptor in widths, where that is the network's own.
+        files: What a released network is read from, for messages.
+        prepared: The recipe says how images are shown to it (``prepare``), or, where it has a descriptor of its own,
+            what part of them.
+        gradient: A gradient passes through it, so that it can be T.
     """
 
     builder: str
@@ -64,6 +69,9 @@ class NetworkFacts:
     released: bool = False
     closed_form: bool = False
     descriptor: int | None = None
+    files: str = ""
+    prepared: bool = False
+    gradient: bool = True
 
 
 NETWORKS = {
@@ -76,7 +84,20 @@ NETWORKS = {
     "gradients": NetworkFacts("recogniser:oriented_gradients", closed_form=True),
     "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
     "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
-    "vgg_face": NetworkFacts("recogniser:vgg_face", released=True, descriptor=64),
+    "vgg_face": NetworkFacts(
+        "recogniser:vgg_face", released=True, descriptor=64, files="vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7"
+    ),
+    "dlib": NetworkFacts(
+        "recogniser:dlib_face",
+        released=True,
+        descriptor=2,
+        files="dlib_face_recognition_resnet_model_v1.dat",
+        prepared=True,
+    ),
+    "exported": NetworkFacts(
+        "foreign:exported", released=True, files="a program that torch.export saved (.pt2)", prepared=True
+    ),
+    "onnx": NetworkFacts("foreign:onnx", released=True, files="an ONNX model", prepared=True, gradient=False),
 }
 """Every network that can be T or a judge."""
 IR_HINT = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
@@ -139,13 +160,17 @@ class RecogniserSettings(Settings):
             contrasts), ``convnet`` (plain strided convolutions, of another family, for the judge), ``ir`` and
             ``ir_se`` (for faces), ``gradients`` (for faces: oriented gradients and a discriminant that is fitted in
             closed form, so that nothing about width or steps counts). Of every pixel, for ``segmentation``: ``unet``,
-            ``dilated`` (another family, for the judge). ``vgg_face`` (the paper's T for faces) is read from
-            ``weights`` and learns nothing.
-        weights: Released weights of ``vgg_face``: ``vgg_face_dag.pth``, ``vgg-face.mat`` or ``VGG_FACE.t7``, a path
-            as seen from where the command is given.
+            ``dilated`` (another family, for the judge). Read from ``weights``, and learning nothing: ``vgg_face``
+            (the paper's T for faces), ``dlib`` (another one for faces), ``exported`` (any program of
+            ``torch.export``) and ``onnx`` (any ONNX model; a judge only, it gives no gradient).
+        weights: Released weights, a path as seen from where the command is given: ``vgg_face_dag.pth``,
+            ``vgg-face.mat`` or ``VGG_FACE.t7``; ``dlib_face_recognition_resnet_model_v1.dat``; a ``.pt2``; an
+            ``.onnx``.
+        prepare: How images are shown to ``exported`` and ``onnx``; of ``dlib`` the crop alone.
         size: Length of this network's descriptor, where the property is an ``embedding``; None takes the property's
-            (see :class:`Target`), ``vgg_face`` its own (4096).
-        width: Channels of the first stage (64 is published for ``resnet18``, ``patch``, ``ir`` and ``vgg_face``).
+            (see :class:`Target`), ``vgg_face`` (4096) and ``dlib`` (128) their own.
+        width: Channels of the first stage (64 is published for ``resnet18``, ``patch``, ``ir`` and ``vgg_face``);
+            of ``dlib`` those of the second.
         norm: Normalisation.
         loss: ``squared`` (Eq. 3) or ``proper``, the usual loss of the kind (see :class:`Target`).
         steps: Largest number of optimiser steps. Of ``task.pretrain`` it may be 0: T starts from random weights, and
@@ -170,6 +195,7 @@ class RecogniserSettings(Settings):
 
     network: Annotated[str, AfterValidator(_known_network)] = "resnet18"
     weights: str | None = None
+    prepare: Preparation = Preparation()
     size: int | None = Field(default=None, ge=2)
     width: int = Field(default=64, ge=1)
     norm: Norm = "batch"
@@ -190,19 +216,29 @@ class RecogniserSettings(Settings):
     augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
 
     @property
+    def facts(self) -> NetworkFacts:
+        """What is known of the network."""
+        return NETWORKS[self.network]
+
+    @property
     def released(self) -> bool:
         """Whether its weights are somebody else's, and nothing is trained."""
-        return NETWORKS[self.network].released
+        return self.facts.released
 
     @property
     def closed_form(self) -> bool:
         """Whether it learns in closed form, without steps."""
-        return NETWORKS[self.network].closed_form
+        return self.facts.closed_form
 
     @property
     def dense(self) -> bool:
         """Whether it answers for every pixel."""
-        return NETWORKS[self.network].dense
+        return self.facts.dense
+
+    @property
+    def instead(self) -> str:
+        """What can be done without a released network of faces, for the end of a message."""
+        return f"; {IR_HINT}" if self.facts.descriptor else ""
 
     @model_validator(mode="after")
     def _preparation_fits(self) -> "RecogniserSettings":
@@ -210,6 +246,12 @@ class RecogniserSettings(Settings):
             raise ValueError(
                 f"network is {self.network}, which prepares images as its authors do; expected reduce 1, standardise "
                 "false and discriminant false"
+            )
+        shown = self.prepare.model_copy(update={"crop": None}) if self.facts.descriptor else self.prepare
+        if shown != Preparation() and (not self.facts.prepared or self.facts.descriptor):
+            raise ValueError(
+                f"network is {self.network}, which prepares images as its authors do; expected no prepare"
+                + (" but its crop" if self.facts.prepared else "")
             )
         if self.dense and (self.reduce > 1 or self.discriminant):
             raise ValueError(
@@ -221,8 +263,8 @@ class RecogniserSettings(Settings):
     def _weights_are_named(self) -> "RecogniserSettings":
         if self.released and not self.weights:
             raise ValueError(
-                f"network is {self.network} but weights is missing, expected the path of a released file "
-                f"(vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7); {IR_HINT}"
+                f"network is {self.network} but weights is missing, expected the path of "
+                f"{self.facts.files}{self.instead}"
             )
         if self.weights and not self.released:
             raise ValueError(
@@ -336,6 +378,11 @@ class Task(Target):
                 "task.training is joint with task.loss squared: T would give all images one descriptor; say "
                 "frozen, or proper"
             )
+        if not self.pretrain.facts.gradient:
+            raise ValueError(
+                f"task.pretrain.network is {self.pretrain.network}, which gives no gradient and can only "
+                "judge; expected it as judge.network, or as T a program of torch.export (network: exported)"
+            )
         if self.pretrain.released and self.training != "frozen":
             raise ValueError(
                 f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
@@ -374,7 +421,7 @@ def check_network(network: RecogniserSettings, target: Target, where: str) -> No
         raise ValueError(
             f"{where}.{what}, which is fitted to identities; expected task.kind embedding, found {target.kind}"
         )
-    if network.released:
+    if network.released and network.facts.descriptor:
         raise ValueError(
             f"{where}.network is {network.network}, which tells identities; expected task.kind embedding, found "
             f"{target.kind}"
