@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from taskgan.networks.dlib_face import MEAN, DlibFace, DlibFaceRecogniser, descriptor_length
-
 from dlib_files import random_network
+from taskgan.networks.dlib_face import MEAN, DlibFace, DlibFaceRecogniser, descriptor_length
+from taskgan.recipe.preparation import Preparation
 
 
 def test_the_published_layout() -> None:
@@ -55,7 +55,7 @@ def test_it_is_dlib_written_out() -> None:
 
 
 def test_a_gradient_reaches_the_part_that_is_seen_and_nothing_else() -> None:
-    reader = DlibFaceRecogniser(width=2, outputs=4, crop=(0.5, 0.6, 0.4)).eval()
+    reader = DlibFaceRecogniser(width=2, outputs=4, prepare=Preparation(crop=(0.5, 0.6, 0.4))).eval()
     reader.network = random_network()
     image = torch.rand(1, 1, 100, 100, requires_grad=True)
     reader(image)[0].square().sum().backward()
@@ -66,7 +66,7 @@ def test_a_gradient_reaches_the_part_that_is_seen_and_nothing_else() -> None:
 
 
 def test_another_length_or_colours_are_refused() -> None:
-    with pytest.raises(ValueError, match="of width 2 gives 4 numbers, asked for 128"):
+    with pytest.raises(ValueError, match="of width 2 gives 4, asked for 128"):
         DlibFaceRecogniser(width=2, outputs=128)
     with pytest.raises(ValueError, match="grey or colour"):
         DlibFaceRecogniser(width=2, outputs=4, in_channels=2)

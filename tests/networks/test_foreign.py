@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from taskgan.core.errors import UserError
-from taskgan.networks.foreign import ForeignNetwork, exported, onnx
-from taskgan.recipe.preparation import Preparation
-
 from foreign_files import onnx_bytes, save_exported
+from taskgan.core.errors import UserError
+from taskgan.networks.foreign import ForeignNetwork
+from taskgan.recipe.preparation import Preparation
 
 ARGUMENTS = {"in_channels": 1, "width": 64, "norm": "batch", "dropout": 0.0}
 PREPARE = Preparation(pixels=8, channels=3, upright=True, scale=255, mean=(120, 110, 100), sd=(50.0,))
@@ -24,14 +23,17 @@ def linear() -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5)).eval()
 
 
+def _empty(kind: str, outputs: int = 5) -> ForeignNetwork:
+    return ForeignNetwork(form=kind, **ARGUMENTS, outputs=outputs, prepare=PREPARE)
+
+
 def _reader(kind: str, linear: nn.Sequential, tmp_path: Path, outputs: int = 5) -> ForeignNetwork:
     if kind == "onnx":
         pytest.importorskip("onnxruntime", reason="ONNX models want onnxruntime")
         program = onnx_bytes(linear[1].weight.detach().numpy(), linear[1].bias.detach().numpy())
-        reader = onnx(**ARGUMENTS, outputs=outputs, prepare=PREPARE)
     else:
         program = save_exported(tmp_path / "a.pt2", linear, (3, 8, 8)).read_bytes()
-        reader = exported(**ARGUMENTS, outputs=outputs, prepare=PREPARE)
+    reader = _empty(kind, outputs)
     reader.load_program(program)
     return reader
 
@@ -54,7 +56,7 @@ def test_it_is_kept_and_copied_by_its_bytes(kind: str, linear: nn.Sequential, tm
     reader, slices = _reader(kind, linear, tmp_path), torch.rand(2, 1, 9, 9)
     state = reader.state_dict()
     assert list(state) == ["program"]
-    empty = {"exported": exported, "onnx": onnx}[kind](**ARGUMENTS, outputs=5, prepare=PREPARE)
+    empty = _empty(kind)
     empty.reserve(len(state["program"]))
     empty.load_state_dict(state)
     for other in (empty, copy.deepcopy(reader)):
@@ -75,7 +77,7 @@ def test_what_does_not_fit_is_a_sentence(kind: str, linear: nn.Sequential, tmp_p
     with pytest.raises(UserError, match=r"gives \(2, 5\), expected \(2, 7\)"):
         _reader(kind, linear, tmp_path, outputs=7)(torch.rand(2, 1, 8, 8))
     reader = _reader(kind, linear, tmp_path)
-    reader.prepare = Preparation(pixels=9, channels=3)
+    reader.settings = Preparation(pixels=9, channels=3)
     with pytest.raises(UserError, match=r"does not read images \(2, 3, 9, 9\).*size of prepare.pixels"):
         reader(torch.rand(2, 1, 8, 8))
     whole = bytes(reader.program.numpy())

@@ -40,6 +40,9 @@ def restore(
         list[str] | None,
         typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
     ] = None,
+    dose: Annotated[
+        float | None, typer.Option(help="Per cent, of a model that is told it; else the table's or the sidecar's.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
     suv: Annotated[
@@ -95,6 +98,7 @@ def restore(
         precision=precision,
         suv=suv,
         pdf=pdf,
+        dose=dose,
         overwrite=overwrite,
     )
 

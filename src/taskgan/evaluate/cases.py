@@ -87,6 +87,11 @@ OBSERVER_COLUMNS = (
     "rim_error",
     "checkerboard",
     "checkerboard_error",
+    "recovery",
+    "recovery_error",
+    "recovery_small",
+    "recovery_small_error",
+    "suvr_cv",
     "back_projection",
 )
 OPTIONAL_COLUMNS = ("condition", *OBSERVER_COLUMNS, "brain", "lesions")

@@ -1,7 +1,7 @@
 """All measures of one case: the rows of its degraded, clean and restored image."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from taskgan.judges.readings import CLEAN, INPUT, Reading
 from taskgan.judges.settings import EvaluationSettings
 from taskgan.metrics import quality
 from taskgan.recipe import Data
+from taskgan.stats import repeatability
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -116,6 +117,25 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
     return rows, readings
 
 
+def add_variation(rows: Sequence[Row], pairs: Mapping[str, Pair]) -> None:
+    """Add ``suvr_cv``: the SUVR's variation over a subject's repeated acquisitions, at one dose, by one method.
+
+    Args:
+        rows: Of ``cases.csv``.
+        pairs: By case; those with a column ``repeat`` are repeats.
+    """
+    repeats: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if pairs[row["case"]].columns.get("repeat") and np.isfinite(row.get("suvr_restored") or math.nan):
+            key = tuple(row.get(name) for name in ("subject", "method", "dose", "condition"))
+            repeats.setdefault(key, []).append(row)
+    for own in repeats.values():
+        if len(own) > 1:
+            found = repeatability([row["suvr_restored"] for row in own], [0] * len(own))
+            for row in own:
+                row["suvr_cv"] = found.variation.estimate
+
+
 def _mean_ratio(image: Array, clean: Array) -> float:
     """How many times the clean image another one is, by mean magnitude; NaN of empty ones."""
     before, after = (float(np.abs(values).mean(dtype=np.float64)) for values in (clean, image))
@@ -140,8 +160,9 @@ def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading
         measured = _quality_columns(image, truth, case.masks.get("mask"))
     except UserError as error:
         raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
+    known = context.masks.values(pair, "truth", case.source) if "findings" in case.masks else None
     view = ObserverView(
-        image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span
+        image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span, known
     )
     path = {INPUT: pair.degraded, CLEAN: pair.clean}.get(method) or context.restorations.images[pair.case]
     return {

@@ -1,11 +1,14 @@
 """dlib's face ResNet (King 2017, dlib_face_recognition_resnet_model_v1): 29 layers, a descriptor of 128 numbers."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taskgan.networks.layers import Conv2d
-from taskgan.networks.resample import Crop, cropped
+from taskgan.networks.photos import FaceRecogniser
+from taskgan.recipe.preparation import Preparation
 
 SIZE = 150
 """Pixels on either side of what the network sees."""
@@ -109,40 +112,11 @@ def _zero_padded(x: Tensor, shape: list[int]) -> Tensor:
     return F.pad(x, (0, columns, 0, rows, 0, channels))
 
 
-class DlibFaceRecogniser(nn.Module):
-    """dlib's network for images of this package: any size, grey or colour, network units of 0 to 1.
+class DlibFaceRecogniser(FaceRecogniser):
+    """dlib's network for images of this package."""
 
-    Images are turned upright (``taskgan.cohort.slices``), the part that ``crop`` names is brought to 150×150, grey is
-    repeated to red, green and blue. Values are not clipped, so that a gradient reaches every pixel of that part.
+    title = "dlib's face network"
+    shown = Preparation(pixels=SIZE, channels=3, upright=True, scale=255, mean=MEAN, sd=(256.0,))
 
-    Args:
-        width: See :class:`DlibFace`.
-        outputs: Length of the descriptor; it cannot be another than :func:`descriptor_length`.
-        in_channels: 1 or 3.
-        crop: The part of an image, see :func:`~taskgan.networks.resample.cropped`; None is its middle square.
-
-    Raises:
-        ValueError: If ``outputs`` or ``in_channels`` is something else.
-    """
-
-    mean: Tensor
-
-    def __init__(self, *, width: int = 64, outputs: int, in_channels: int = 1, crop: Crop | None = None) -> None:
-        super().__init__()
-        if outputs != (length := descriptor_length(width)):
-            raise ValueError(f"dlib's face network of width {width} gives {length} numbers, asked for {outputs}")
-        if in_channels not in (1, 3):
-            raise ValueError(f"dlib's face network reads grey or colour images, got {in_channels} channels")
-        self.network = DlibFace(width=width)
-        self.crop = crop
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Slices (B, 1 or 3, H, W), 0 to 1, red first, to descriptors (B, 128) and six stages' features."""
-        output: tuple[Tensor, list[Tensor]] = self.network(self.prepare(x))
-        return output
-
-    def prepare(self, x: Tensor) -> Tensor:
-        """What the network sees of slices (B, 1 or 3, columns, rows) in 0 to 1: (B, 3, 150 rows, 150 columns)."""
-        upright = cropped(x.transpose(2, 3), self.crop, SIZE).expand(-1, 3, -1, -1)
-        return (255 * upright - self.mean) / 256
+    def __init__(self, *, width: int = 64, **further: Any) -> None:
+        super().__init__(DlibFace(width=width), descriptor_length(width), width=width, **further)

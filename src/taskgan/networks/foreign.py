@@ -3,43 +3,43 @@
 import io
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from taskgan.core.errors import UserError
 from taskgan.core.parse import error_text
-from taskgan.networks.resample import cropped
+from taskgan.networks.photos import Prepared
 from taskgan.recipe.preparation import Preparation
 
 Program = Callable[[Tensor], Tensor]
 
 
-class ForeignNetwork(nn.Module):
+class ForeignNetwork(Prepared):
     """A program that reads images, its bytes held as weights are, so that it is saved and known like any network.
 
     It is opened when it first reads, on the device of its images; it learns nothing, and there is nothing to switch
     between training and evaluation.
 
     Args:
-        opener: Makes a program of its bytes and a device.
-        prepare: How images are shown to it.
+        form: ``exported`` (``torch.export.save`` wrote it; gradients pass through) or ``onnx`` (one input, the first
+            output is read; no gradient).
         outputs: Numbers an image that it must give.
+        prepare: How images are shown to it.
+        unused: What other recognisers can be told.
     """
 
     program: Tensor
-    shift: Tensor
-    factor: Tensor
 
-    def __init__(self, opener: Callable[[bytes, torch.device], Program], prepare: Preparation, outputs: int) -> None:
-        super().__init__()
-        self._opener, self.prepare, self._outputs = opener, prepare, outputs
-        self._opened: dict[torch.device, Program] = {}
+    def __init__(
+        self, *, form: Literal["exported", "onnx"], outputs: int, prepare: Preparation | None = None, **unused: Any
+    ) -> None:
+        super().__init__(prepare or Preparation())
+        self._opener = _open_exported if form == "exported" else _open_onnx
+        self._outputs, self._opened = outputs, dict[torch.device, Program]()
         self.reserve(0)
-        for name, values in (("shift", prepare.mean), ("factor", prepare.sd)):
-            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
 
     def reserve(self, size: int) -> None:
         """Room for a program of so many bytes, which ``load_state_dict`` fills."""
@@ -60,7 +60,7 @@ class ForeignNetwork(nn.Module):
         Raises:
             UserError: If the program cannot be opened, does not take such images or gives something else.
         """
-        images = self.shown(x)
+        images = self.prepare(x)
         if x.device not in self._opened:
             self._opened[x.device] = self._opener(bytes(self.program.cpu().numpy()), x.device)
         try:
@@ -77,30 +77,8 @@ class ForeignNetwork(nn.Module):
             )
         return output.float(), [output.float()[:, :, None, None]]
 
-    def shown(self, x: Tensor) -> Tensor:
-        """What the program sees of slices (B, C, H, W)."""
-        settings = self.prepare
-        x = x.transpose(2, 3) if settings.upright else x
-        if settings.pixels is not None:
-            x = cropped(x, settings.crop, settings.pixels)
-        return (settings.scale * x.expand(-1, settings.channels, -1, -1) - self.shift) / self.factor
-
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": {}}  # an open program is neither copied nor sent to another process
-
-
-def exported(
-    *, in_channels: int, width: int, norm: str, dropout: float, outputs: int, prepare: Preparation | None = None
-) -> ForeignNetwork:
-    """A program that ``torch.export.save`` wrote; gradients pass through it."""
-    return ForeignNetwork(_open_exported, prepare or Preparation(), outputs)
-
-
-def onnx(
-    *, in_channels: int, width: int, norm: str, dropout: float, outputs: int, prepare: Preparation | None = None
-) -> ForeignNetwork:
-    """An ONNX model with one input and the descriptor or the logits as its first output; it gives no gradient."""
-    return ForeignNetwork(_open_onnx, prepare or Preparation(), outputs)
 
 
 def _open_exported(program: bytes, device: torch.device) -> Program:

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taskgan.networks.layers import Conv2d, needs_bias, norm_layer
-from taskgan.recipe.preparation import Preparation
 from taskgan.recipe.task import NETWORKS, Norm
 
 
@@ -183,23 +182,6 @@ def oriented_gradients(*, in_channels: int, width: int, norm: Norm, dropout: flo
     if outputs != FEATURES:
         raise ValueError(f"oriented gradients are {FEATURES} numbers, asked for {outputs}")
     return OrientedGradients(in_channels=in_channels)
-
-
-def vgg_face(*, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> nn.Module:
-    """:class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own."""
-    from taskgan.networks.vgg_face import VggFaceRecogniser
-
-    return VggFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels)
-
-
-def dlib_face(
-    *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int, prepare: Preparation | None = None
-) -> nn.Module:
-    """:class:`~taskgan.networks.dlib_face.DlibFaceRecogniser`, which has neither norm nor dropout."""
-    from taskgan.networks.dlib_face import DlibFaceRecogniser
-
-    crop = prepare.crop if prepare else None
-    return DlibFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels, crop=crop)
 
 
 def _start(network: nn.Module) -> None:

@@ -234,6 +234,12 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
+    def _numbers_go_with_pairs(self) -> "Recipe":
+        if self.data.numeric and self.objective == "cycle_gan":
+            raise ValueError("data.numeric is told with pairs; expected none with objective cycle_gan")
+        return self
+
+    @model_validator(mode="after")
     def _released_networks_see_photos(self) -> "Recipe":
         for where, network in (("task.pretrain", self.task.pretrain), ("judge", self.judge)):
             if network.facts.descriptor and self.data.intensity.output != "unit":

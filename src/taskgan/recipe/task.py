@@ -85,19 +85,33 @@ NETWORKS = {
     "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
     "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
     "vgg_face": NetworkFacts(
-        "recogniser:vgg_face", released=True, descriptor=64, files="vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7"
+        "vgg_face:VggFaceRecogniser",
+        released=True,
+        descriptor=64,
+        files="vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7",
     ),
     "dlib": NetworkFacts(
-        "recogniser:dlib_face",
+        "dlib_face:DlibFaceRecogniser",
         released=True,
         descriptor=2,
         files="dlib_face_recognition_resnet_model_v1.dat",
         prepared=True,
     ),
     "exported": NetworkFacts(
-        "foreign:exported", released=True, files="a program that torch.export saved (.pt2)", prepared=True
+        "foreign:ForeignNetwork",
+        {"form": "exported"},
+        released=True,
+        files="a program that torch.export saved (.pt2)",
+        prepared=True,
     ),
-    "onnx": NetworkFacts("foreign:onnx", released=True, files="an ONNX model", prepared=True, gradient=False),
+    "onnx": NetworkFacts(
+        "foreign:ForeignNetwork",
+        {"form": "onnx"},
+        released=True,
+        files="an ONNX model",
+        prepared=True,
+        gradient=False,
+    ),
 }
 """Every network that can be T or a judge."""
 IR_HINT = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"

@@ -16,15 +16,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from taskgan.cohort import folder as bids
-from taskgan.cohort.folder import is_complete, write_description
+from taskgan.cohort.folder import complete, is_complete, write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import usable_cores, versions
+from taskgan.core.lock import exclusive
 from taskgan.core.parse import parse_json, read_text
 from taskgan.core.settings import Settings
 from taskgan.core.version import __version__
-from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, mni_anatomy
+from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, mni_anatomy
 
 Record = dict[str, Any]
 
@@ -249,12 +250,15 @@ def describe_cohort(
 
     Args:
         kind: ``pet`` or ``mr``.
-        settings: Of the simulation.
+        settings: Of the simulation. Those that it calls ``later`` go unsaid at their defaults.
         sources: BrainWeb files.
         further: What only this kind says.
         device: Its section about the scanner.
     """
     values = settings.model_dump(mode="json")
+    for name in getattr(settings, "later", ()):
+        if values[name] == type(settings).model_fields[name].default:
+            del values[name]
     # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
     values["anatomy"] = [path.name for path in sources] or None
     anatomies = "BrainWeb heads, each of them in one split only, deformed per subject"
@@ -275,56 +279,79 @@ def describe_cohort(
     }
 
 
-def simulate_missing(
-    out: Path,
-    subjects: Sequence[Any],
-    simulator: Callable[..., SubjectSimulator],
-    settings: Any,
-    sources: Sequence[Path],
-    *,
-    description: Mapping[str, Any],
-    sections: tuple[str, str],
-    dataset_files: Mapping[str, str],
-    workers: int,
-    max_workers: int | None = None,
-    detailed: bool = False,
-) -> list[Record] | None:
-    """Make the subjects that are not there.
+@dataclass(frozen=True)
+class CohortKind:
+    """What one kind of simulated cohort does its own way.
+
+    Attributes:
+        name: ``pet`` or ``mr``.
+        plan: Settings and number of heads (None: one template) to subjects.
+        simulator: Makes a worker's bench from the settings, the sources, the template, its resolution and ``out``.
+        dataset_files: See :func:`write_dataset_files`.
+        write_tables: The tables of ``out`` by settings and records.
+        measure: What the cohort turned out to be, by settings and records.
+        sentence: Of the last line, after the number of subjects, by settings and records.
+        further: What only this kind says in ``cohort.yaml``, by settings.
+        device: The setting that holds the scanner.
+        detailed: Tissues of ``anatomy.DETAILED``.
+        max_workers: Processes at full scale, where memory limits them.
+    """
+
+    name: str
+    plan: Callable[[Any, int | None], Sequence[Any]]
+    simulator: Callable[..., SubjectSimulator]
+    dataset_files: Mapping[str, str]
+    write_tables: Callable[[Path, Any, Sequence[Record]], None]
+    measure: Callable[[Any, Sequence[Record]], dict[str, Any]]
+    sentence: Callable[[Any, Sequence[Record]], str]
+    device: str
+    further: Callable[[Any], Mapping[str, Any]] = lambda _: {}
+    detailed: bool = False
+    max_workers: int | None = None
+
+
+@exclusive("out", "the cohort")
+def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int) -> Path:
+    """Make a cohort, or go on with one that was interrupted.
+
+    The same settings give the same bytes, whatever the number of workers: every subject has its own generators
+    and every worker computes on one thread.
 
     Args:
-        out: The cohort folder.
-        subjects: All of the plan.
-        simulator: Makes a worker's bench from the settings, the sources, the template, its resolution and ``out``.
-        settings: Of the simulation.
-        sources: BrainWeb files; empty takes the MNI template.
-        description: Of the cohort, see :func:`describe_cohort`.
-        sections: Its sections that must be those that the folder was begun with.
-        dataset_files: See :func:`write_dataset_files`.
-        workers: Processes; 0 takes every core, at most ``most``.
-        max_workers: See ``workers``.
-        detailed: Tissues of ``anatomy.DETAILED``.
+        out: Cohort folder; absent, empty, or begun with the same settings.
+        settings: What to simulate.
+        kind: What is made.
+        workers: Processes; 0 takes every core, at full scale at most those of the kind.
 
     Returns:
-        The records of all subjects in order; None where the cohort is complete already.
+        The cohort folder.
 
     Raises:
         UserError: If ``out`` holds something else or was begun with other settings.
     """
-    if is_complete(out, description, sections):
+    sources = brainweb_files(settings.anatomy) if settings.anatomy else []
+    subjects = kind.plan(settings, None if settings.one_template else len(sources))
+    device = {kind.device: getattr(settings, kind.device)}
+    description = describe_cohort(kind.name, settings, sources, kind.further(settings), **device)
+    if is_complete(out, description, ("settings", kind.device)):
         say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
-        return None
+        return out
     write_description(out, {**description, "complete": False})
-    write_dataset_files(out, **dataset_files)
+    write_dataset_files(out, **kind.dataset_files)
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
-    count = min(workers or default_workers(max_workers), max(1, len(waiting)))
-    step = 1.0 if settings.scale == "full" else 2.0
-    template: Anatomy | None = mni_anatomy(step, detailed=detailed) if waiting and not sources else None
+    full = settings.scale == "full"
+    count = min(workers or default_workers(kind.max_workers if full else None), max(1, len(waiting)))
+    step = 1.0 if full else 2.0
+    template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources else None
+    setup = (settings, tuple(sources), template, step, out)
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as bar:
-        for record in simulate_subjects(
-            waiting, simulator, (settings, tuple(sources), template, step, out), count, out
-        ):
+        for record in simulate_subjects(waiting, kind.simulator, setup, count, out):
             bar.advance(subject=record["subject"])
-    return [read_record(out / record_path(s.name)) for s in subjects]
+    records = [read_record(out / record_path(s.name)) for s in subjects]
+    kind.write_tables(out, settings, records)
+    complete(out, {**description, "measured": kind.measure(settings, records)})
+    say(f"{out}: {len(records)} subjects, {kind.sentence(settings, records)}")
+    return out
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -142,7 +142,14 @@ class Truth:
 
 
 def paint_uptake(
-    head: Head, grid: Grid, composite: float, positive: bool, borderline: bool, rng: np.random.Generator
+    head: Head,
+    grid: Grid,
+    composite: float,
+    positive: bool,
+    borderline: bool,
+    rng: np.random.Generator,
+    *,
+    without: NDArray[np.bool_] | None = None,
 ) -> Truth:
     """Give a head its uptake, so that the composite of the image is exactly the wanted one.
 
@@ -156,13 +163,15 @@ def paint_uptake(
         positive: The subject's class.
         borderline: Near the cut.
         rng: The subject's generator.
+        without: Voxels (X, Y, Z) that are neither cortex nor reference, because something else is put there.
     """
     values, rise = draw_regions(composite, positive, borderline, rng)
     white = float(np.clip(rng.normal(_WHITE, _WHITE_SD), 1.2, 1.8))
     regions = regions_at(head.points)
     grey = head.fractions[GREY]
-    cortex = composite_mask(grey, regions)
-    reference = (grey > 0.8) & reference_at(head.points)
+    free = np.ones(grid.shape, dtype=bool) if without is None else ~without
+    cortex = composite_mask(grey * free, regions)
+    reference = (grey > 0.8) & reference_at(head.points) & free
     if not (cortex.any() and reference.any() and head.fractions[WHITE].any()):
         raise UserError(
             f"the anatomy lacks white matter, cerebellar grey or a cortical region on a grid of "

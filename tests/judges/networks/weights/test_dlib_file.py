@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from dlib_files import WIDTH, dlib_bytes, integer, random_network, tensor, text, write_dlib
 from taskgan.core.errors import UserError
 from taskgan.judges.weights.dlib_file import load_dlib_face
 from taskgan.networks.dlib_face import DlibFace
-
-from dlib_files import WIDTH, dlib_bytes, integer, random_network, tensor, text, write_dlib
 
 
 def test_what_was_written_comes_back(tmp_path: Path) -> None:

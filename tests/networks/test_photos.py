@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from taskgan.networks.resample import cropped
+from taskgan.networks.photos import cropped
 
 
 @pytest.mark.parametrize("size", [24, 48, 150])
