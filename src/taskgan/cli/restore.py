@@ -67,6 +67,8 @@ def restore(
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
+    if dose is not None and model in (RELAXOMETRY, *FILTERS):
+        raise UserError(f"--dose is told to a model; {model} is none")
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")

@@ -1,5 +1,6 @@
 """Subjects on every core: each worker keeps a bench, and every subject is made whole by one of them."""
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -30,38 +31,40 @@ from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, 
 Record = dict[str, Any]
 
 
-class SubjectSimulator(Protocol):
-    """What a worker keeps between subjects."""
-
-    def simulate(self, subject: Any) -> Record:
-        """Simulate one subject, write its files, give its record."""
-        ...
-
-
-class Anatomies:
-    """The heads of a cohort; of BrainWeb's the one used last is held.
+class Bench:
+    """What a worker keeps between subjects: its tools, and of BrainWeb's heads the one used last.
 
     Args:
+        make: Writes a subject's files and gives its record, from subject, settings, anatomy, the tools and ``out``.
+        tools: Of the settings; None where there are none.
+        detailed: Tissues of ``anatomy.DETAILED``.
+        settings: Of the simulation.
         sources: BrainWeb files; empty for the template.
         template: The MNI template, or None.
         step: Resolution of BrainWeb heads, mm.
-        detailed: Tissues of ``anatomy.DETAILED``.
+        out: The cohort.
     """
 
     def __init__(
-        self, sources: Sequence[Path], template: Anatomy | None, step: float, *, detailed: bool = False
+        self,
+        make: Callable[..., Record],
+        tools: Callable[[Any], tuple[Any, ...]] | None,
+        detailed: bool,
+        settings: Any,
+        sources: Sequence[Path],
+        template: Anatomy | None,
+        step: float,
+        out: Path,
     ) -> None:
-        self._sources, self._template, self._step = sources, template, step
-        self._detailed = detailed
-        self._loaded: tuple[int, Anatomy] | None = None
+        self._make, self._tools = make, tools(settings) if tools else ()
+        self._settings, self._sources, self._template, self._out = settings, sources, template, out
+        self._load = functools.lru_cache(maxsize=1)(functools.partial(brainweb_anatomy, detailed=detailed))
+        self._step = step
 
-    def __getitem__(self, number: int) -> Anatomy:
-        if self._template is not None:
-            return self._template
-        if self._loaded is None or self._loaded[0] != number:
-            head = brainweb_anatomy(self._sources[number], self._step, detailed=self._detailed)
-            self._loaded = (number, head)
-        return self._loaded[1]
+    def simulate(self, subject: Any) -> Record:
+        """Simulate one subject, write its files, give its record."""
+        head = self._template or self._load(self._sources[subject.anatomy], self._step)
+        return self._make(subject, self._settings, head, *self._tools, self._out)
 
 
 def default_workers(limit: int | None = None) -> int:
@@ -70,20 +73,12 @@ def default_workers(limit: int | None = None) -> int:
     return cores if limit is None else min(cores, limit)
 
 
-def simulate_subjects(
-    waiting: Sequence[Any],
-    simulator: Callable[..., SubjectSimulator],
-    setup: tuple[Any, ...],
-    workers: int,
-    out: Path,
-) -> Iterator[Record]:
+def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: int, out: Path) -> Iterator[Record]:
     """Records as they come, in any order.
 
     Args:
         waiting: Subjects to make; each says the number of its ``anatomy``.
-        simulator: Makes a worker's bench from ``setup``; a class or function of a module, because it travels to
-            other processes.
-        setup: Its arguments.
+        setup: Of a worker's :class:`Bench`; functions of modules, because they travel to other processes.
         workers: Processes; 1 stays in this one.
         out: The cohort, for messages.
 
@@ -94,16 +89,14 @@ def simulate_subjects(
         return
     ordered = sorted(waiting, key=lambda subject: subject.anatomy)  # a head is read once for all its subjects
     if workers == 1:
-        one = simulator(*setup)
+        one = Bench(*setup)
         for subject in ordered:
             yield _simulate_single_threaded(one, subject)
         return
     # Spawned, not forked: BLAS threads of the parent do not survive a fork.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(simulator, setup)
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=setup) as pool:
         with _without_interrupts():
             jobs = [pool.submit(_simulate_one, subject) for subject in ordered]
         try:
@@ -131,7 +124,7 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _simulate_single_threaded(simulator: SubjectSimulator, subject: Any) -> Record:
+def _simulate_single_threaded(simulator: Bench, subject: Any) -> Record:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
@@ -139,15 +132,15 @@ def _simulate_single_threaded(simulator: SubjectSimulator, subject: Any) -> Reco
         return simulator.simulate(subject)
 
 
-_bench: SubjectSimulator | None = None
+_bench: Bench | None = None
 
 
-def _start_worker(simulator: Callable[..., SubjectSimulator], setup: tuple[Any, ...]) -> None:
+def _start_worker(*setup: Any) -> None:
     global _bench
     parent = multiprocessing.parent_process()
     if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
         threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
-    _bench = simulator(*setup)
+    _bench = Bench(*setup)
 
 
 def _exit_with_parent(parent: Any) -> None:
@@ -286,26 +279,28 @@ class CohortKind:
     Attributes:
         name: ``pet`` or ``mr``.
         plan: Settings and number of heads (None: one template) to subjects.
-        simulator: Makes a worker's bench from the settings, the sources, the template, its resolution and ``out``.
+        make: See :class:`Bench`.
         dataset_files: See :func:`write_dataset_files`.
         write_tables: The tables of ``out`` by settings and records.
         measure: What the cohort turned out to be, by settings and records.
         sentence: Of the last line, after the number of subjects, by settings and records.
         further: What only this kind says in ``cohort.yaml``, by settings.
         device: The setting that holds the scanner.
+        tools: See :class:`Bench`.
         detailed: Tissues of ``anatomy.DETAILED``.
         max_workers: Processes at full scale, where memory limits them.
     """
 
     name: str
     plan: Callable[[Any, int | None], Sequence[Any]]
-    simulator: Callable[..., SubjectSimulator]
+    make: Callable[..., Record]
     dataset_files: Mapping[str, str]
     write_tables: Callable[[Path, Any, Sequence[Record]], None]
     measure: Callable[[Any, Sequence[Record]], dict[str, Any]]
     sentence: Callable[[Any, Sequence[Record]], str]
     device: str
     further: Callable[[Any], Mapping[str, Any]] = lambda _: {}
+    tools: Callable[[Any], tuple[Any, ...]] | None = None
     detailed: bool = False
     max_workers: int | None = None
 
@@ -343,9 +338,9 @@ def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int)
     count = min(workers or default_workers(kind.max_workers if full else None), max(1, len(waiting)))
     step = 1.0 if full else 2.0
     template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources else None
-    setup = (settings, tuple(sources), template, step, out)
+    setup = (kind.make, kind.tools, kind.detailed, settings, tuple(sources), template, step, out)
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as bar:
-        for record in simulate_subjects(waiting, kind.simulator, setup, count, out):
+        for record in simulate_subjects(waiting, setup, count, out):
             bar.advance(subject=record["subject"])
     records = [read_record(out / record_path(s.name)) for s in subjects]
     kind.write_tables(out, settings, records)

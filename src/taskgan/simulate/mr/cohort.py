@@ -12,11 +12,10 @@ from taskgan.core.files import PathLike
 from taskgan.physics import mdme
 from taskgan.physics.mdme import input_path, target_path
 from taskgan.physics.sequences import Mdme
-from taskgan.simulate.anatomy import Anatomy
 from taskgan.simulate.mr.bids import MASKS, PARTICIPANTS, TOP, truth_path
-from taskgan.simulate.mr.settings import KINDS, MrSimulation, MrSubject, plan_subjects
+from taskgan.simulate.mr.settings import KINDS, MrSimulation, plan_subjects
 from taskgan.simulate.mr.subject import make_subject
-from taskgan.simulate.workers import Anatomies, CohortKind, Record, simulate_cohort
+from taskgan.simulate.workers import CohortKind, Record, simulate_cohort
 
 
 def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
@@ -24,7 +23,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
     kind = CohortKind(
         name="mr",
         plan=plan_subjects,
-        simulator=_MrSimulator,
+        make=make_subject,
         dataset_files=TOP,
         write_tables=_write_tables,
         measure=_cohort_metrics,
@@ -45,20 +44,6 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
     """Columns of a protocol's images, see :func:`taskgan.physics.mdme.input_columns`."""
     return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
-
-
-class _MrSimulator:
-    """What a worker keeps between subjects: the anatomy used last."""
-
-    def __init__(
-        self, settings: MrSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
-    ) -> None:
-        self._settings, self._out = settings, out
-        self._anatomies = Anatomies(sources, template, step, detailed=True)
-
-    def simulate(self, subject: MrSubject) -> Record:
-        """Write a subject's files and give its record."""
-        return make_subject(subject, self._settings, self._anatomies[subject.anatomy], self._out)
 
 
 def _label(contrast: str) -> int:

@@ -12,14 +12,14 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.core.files import PathLike
 from taskgan.physics.mdme import target_path
 from taskgan.physics.sequences import TARGETS
-from taskgan.simulate.anatomy import COMPOSITE, Anatomy
+from taskgan.simulate.anatomy import COMPOSITE
 from taskgan.simulate.pet.bids import PARTICIPANTS, TOP, dose_label, pet_path, truth_path
-from taskgan.simulate.pet.plan import PetSubject, plan_subjects
+from taskgan.simulate.pet.plan import plan_subjects
 from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
 from taskgan.simulate.pet.uptake import regional_cut
-from taskgan.simulate.workers import Anatomies, CohortKind, Record, simulate_cohort
+from taskgan.simulate.workers import CohortKind, Record, simulate_cohort
 
 
 def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0) -> Path:
@@ -30,7 +30,8 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
     kind = CohortKind(
         name="pet",
         plan=plan_subjects,
-        simulator=_PetSimulator,
+        make=make_subject,
+        tools=_tools,
         dataset_files=TOP,
         write_tables=_write_tables,
         measure=_cohort_metrics,
@@ -41,20 +42,8 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
     return simulate_cohort(Path(out), settings or PetSimulation(), kind, workers=workers)
 
 
-class _PetSimulator:
-    """What a worker keeps between subjects: the projector and the anatomy used last."""
-
-    def __init__(
-        self, settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
-    ) -> None:
-        self._settings, self._out = settings, out
-        self._anatomies = Anatomies(sources, template, step)
-        self._projector = Projector(settings.scanner)
-
-    def simulate(self, subject: PetSubject) -> Record:
-        """Write a subject's files and give its record."""
-        anatomy = self._anatomies[subject.anatomy]
-        return make_subject(subject, self._settings, anatomy, self._projector, self._out)
+def _tools(settings: PetSimulation) -> tuple[Projector]:
+    return (Projector(settings.scanner),)
 
 
 def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record]) -> None:

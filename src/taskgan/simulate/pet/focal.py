@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,15 +131,8 @@ def _millimetres(voxel: NDArray[np.float64], grid: Grid) -> tuple[float, float, 
     return float(x), float(y), float(z)
 
 
-@dataclass(frozen=True)
-class Inserted:
-    """Uptake with its findings.
-
-    Attributes:
-        suvr: (X, Y, Z).
-        numbers: 1, 2, … in voxels that are at least half a finding, else 0 (X, Y, Z).
-        truth: Of each finding in order: what it is, its uptake (SUVR) and volume in millilitres.
-    """
+class Inserted(NamedTuple):
+    """Uptake (X, Y, Z) with its findings, their numbers in voxels that are at least half one, and what each is."""
 
     suvr: Array
     numbers: NDArray[np.uint8]
@@ -175,9 +168,7 @@ def insert_findings(suvr: Array, findings: Sequence[Finding], head: Head, grid: 
     return Inserted(result, numbers, truth)
 
 
-def touched(findings: Sequence[Finding], head: Head, grid: Grid) -> NDArray[np.bool_]:
+def touched(findings: Sequence[Finding], grid: Grid) -> NDArray[np.bool_]:
     """Voxels (X, Y, Z) that have anything of a finding, or a voxel beside them that has."""
-    total = np.zeros(grid.shape, dtype=bool)
-    for finding in findings:
-        total |= ball_share(grid, finding.centre_mm, 0.5 * finding.diameter_mm) > 0
-    return np.asarray(ndimage.binary_dilation(total))
+    shares = [ball_share(grid, finding.centre_mm, 0.5 * finding.diameter_mm) for finding in findings]
+    return np.asarray(ndimage.binary_dilation(np.any(shares, axis=0)))

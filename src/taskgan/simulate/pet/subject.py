@@ -134,7 +134,7 @@ def make_subject(
         subject.positive,
         subject.borderline,
         uptake_rng,
-        without=touched(findings, head, grid) if findings else None,
+        without=touched(findings, grid) if findings else None,
     )
     inserted = insert_findings(truth.suvr, findings, head, grid)
     injected = float(uptake_rng.normal(330.0, 30.0))
