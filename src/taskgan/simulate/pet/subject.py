@@ -144,18 +144,17 @@ def make_subject(
     activity = (inserted.suvr * np.float32(level)).astype(np.float32)
     bone = head.fractions[SKULL]
     per_cm = np.asarray(SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32)
-    scans = []
-    for run in range(1, settings.repeats + 1):
-        # The first is that of a cohort without repeats.
-        noise = seeds[2] if run == 1 else np.random.SeedSequence([settings.seed, subject.number, run])
-        scans.append(acquire_and_reconstruct(projector, activity, per_cm, settings.doses, noise))
-        _write_images(subject, scanner, scans[-1], injected, folder, run if settings.repeats > 1 else 0)
+    done = acquire_and_reconstruct(projector, activity, per_cm, settings.doses, seeds[2])
+    _write_images(subject, scanner, done, injected, folder, int(settings.repeats > 1))
+    for run in range(2, settings.repeats + 1):
+        noise = np.random.SeedSequence([settings.seed, subject.number, run])
+        again = acquire_and_reconstruct(projector, activity, per_cm, settings.doses, noise)
+        _write_images(subject, scanner, again, injected, folder, run)
     _write_truth(subject, settings, truth, inserted, head, activity, folder)
     if settings.with_t1:
         image = t1_weighted(head, grid, truth.head, t1_rng)
         side = target_sidecar(TARGETS[0], scanner.slice_mm)
         write_volume(folder / target_path(subject.name, TARGETS[0].name), image, grid.affine, side=side)
-    done = scans[0]
     record = {
         "subject": subject.name,
         "label": int(truth.composite > settings.cut),
@@ -214,7 +213,7 @@ def _write_truth(
     activity: Array,
     folder: Path,
 ) -> None:
-    images = {name: getattr(truth, name).astype(np.uint8) for name in MASKS}
+    images: dict[str, NDArray[Any]] = {name: getattr(truth, name).astype(np.uint8) for name in MASKS}
     images["uptake"] = (activity * 1000.0).astype(np.float32)
     if settings.focal:
         lesions = subject.focal == "lesions"
