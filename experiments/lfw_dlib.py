@@ -46,8 +46,8 @@ class DlibFaces(Faces):
 
     @property
     def changes(self) -> tuple[str, ...]:
-        prepare = f"{{crop: [{', '.join(map(str, CROP))}]}}"
-        task = f"task.pretrain={{network: dlib, weights: '{self.work / FILE}', prepare: {prepare}, seed: 0}}"
+        crop = ", ".join(map(str, CROP))
+        task = f"task.pretrain={{network: dlib, weights: '{self.work / FILE}', crop: [{crop}], seed: 0}}"
         return *super().changes, task, "task.size=128"
 
 

@@ -100,18 +100,6 @@ def _dlib(_: Path, file: Path) -> None:
     load_dlib_face(file, width=2)
 
 
-def _foreign(_: Path, file: Path) -> None:
-    import torch
-
-    from taskgan.networks.recogniser import recogniser_network
-    from taskgan.recipe.preparation import Preparation
-
-    kind = {".pt2": "exported", ".onnx": "onnx"}[file.suffix]
-    network = recogniser_network(kind, outputs=5, prepare=Preparation(channels=3))
-    network.load_program(file.read_bytes())
-    network(torch.zeros(1, 3, 8, 8))
-
-
 def _described(folder: Path, _: Path) -> None:
     from taskgan.core.artefact import verify
     from taskgan.info import as_json, describe
@@ -158,8 +146,6 @@ READERS = {
     "MATLAB": Reader("weights", "*.mat", _weights),
     "PyTorch": Reader("weights", "*.pth", _weights),
     "dlib": Reader("weights", "*.dat", _dlib),
-    "exported program": Reader("weights", "*.pt2", _foreign),
-    "ONNX": Reader("weights", "*.onnx", _foreign),
     "run": Reader("run", "*.*", _described),
     "restored": Reader("restored", "restored.*", _described),
     "evaluation": Reader("evaluation", "*.*", _described),
@@ -172,12 +158,10 @@ READERS = {
 def make_corpus(corpus: Path, material: Path) -> None:
     """The sound files: what commands made, and one of each foreign format."""
     import numpy as np
-    import torch
     from PIL import Image
 
     from dicom_files import write_enhanced, write_series
     from dlib_files import write_dlib
-    from foreign_files import onnx_bytes, save_exported
     from taskgan.images.volumes import write_volume
     from vgg_face_files import random_layers, write_mat, write_pth, write_t7
 
@@ -212,10 +196,6 @@ def make_corpus(corpus: Path, material: Path) -> None:
     write_mat(corpus / "weights" / "a.mat", layers)
     write_t7(corpus / "weights" / "a.t7", layers)
     write_dlib(corpus / "weights" / "a.dat")
-    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 5))
-    save_exported(corpus / "weights" / "a.pt2", linear, (3, 8, 8))
-    weight = rng.normal(size=(5, 192)).astype(np.float32)
-    (corpus / "weights" / "a.onnx").write_bytes(onnx_bytes(weight, weight[:, 0]))
     (corpus / "arrays").mkdir()
     np.savez(corpus / "arrays" / "a.npz", a=image, b=np.arange(5))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from taskgan.networks.dlib_face import DlibFace
+from taskgan.networks.dlib_face import DlibFace, scaled_layers
 
 WIDTH = 2
 
@@ -39,7 +39,7 @@ def dlib_bytes(network: DlibFace, *, layers: int | None = None) -> bytes:
     empty = integer(2) + 4 * integer(0)
     rest = integer(3) + integer(3) + b"110" + empty + empty
     parts = [integer(1), integer(1), text("loss_metric_2"), integer(2) * 60, text("input_rgb_image_sized")]
-    for layer in network.layers()[:layers]:
+    for layer in list(scaled_layers(network).values())[:layers]:
         parts += [text("con_4"), tensor(layer.conv.weight, layer.conv.bias), rest]
         parts += [text("affine_"), tensor(layer.gain, layer.shift), rest, text("relu_"), b"110" + empty]
     weight = network.head.weight

@@ -3,8 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from dlib_files import random_network
-from taskgan.networks.dlib_face import MEAN, DlibFace, DlibFaceRecogniser, descriptor_length
-from taskgan.recipe.preparation import Preparation
+from taskgan.networks.dlib_face import MEAN, DlibFace, DlibFaceRecogniser, scaled_layers
 
 
 def test_the_published_layout() -> None:
@@ -12,8 +11,8 @@ def test_the_published_layout() -> None:
     with torch.device("meta"):
         network = DlibFace()
     assert sum(p.numel() for p in network.parameters()) == 5_614_592
-    assert len(network.layers()) == 29
-    assert network.head.weight.shape == (descriptor_length(64), 256) == (128, 256)
+    assert len(scaled_layers(network)) == 29
+    assert network.head.weight.shape == (128, 256)
     with pytest.raises(ValueError, match="even width"):
         DlibFace(width=3)
 
@@ -25,7 +24,7 @@ def test_it_is_dlib_written_out() -> None:
     reader.network = network
     photo = torch.randint(0, 256, (2, 3, 150, 150), generator=torch.Generator().manual_seed(0)).float()
     x = torch.stack([(photo[:, k] - MEAN[k]) / 256 for k in range(3)], dim=1)
-    layers = iter(network.layers())
+    layers = iter(scaled_layers(network).values())
 
     def scaled(x: torch.Tensor, *, stride: int = 1) -> torch.Tensor:
         layer = next(layers)
@@ -55,7 +54,8 @@ def test_it_is_dlib_written_out() -> None:
 
 
 def test_a_gradient_reaches_the_part_that_is_seen_and_nothing_else() -> None:
-    reader = DlibFaceRecogniser(width=2, outputs=4, prepare=Preparation(crop=(0.5, 0.6, 0.4))).eval()
+    reader = DlibFaceRecogniser(width=2, outputs=4).eval()
+    reader.crop = (0.5, 0.6, 0.4)
     reader.network = random_network()
     image = torch.rand(1, 1, 100, 100, requires_grad=True)
     reader(image)[0].square().sum().backward()

@@ -58,7 +58,7 @@ def test_a_ball_has_the_volume_of_a_sphere(diameter):
 
 
 def test_spheres_have_their_contrast_exactly_and_do_not_meet(uniform):
-    findings = draw_findings("spheres", uniform, GRID, 4.0, np.random.default_rng(0))
+    findings = draw_findings("spheres", uniform, GRID, np.random.default_rng(0))
     assert sorted(f.diameter_mm for f in findings) == sorted(SPHERES_MM)
     for a, b in itertools.combinations(findings, 2):
         gap = np.linalg.norm(np.subtract(a.centre_mm, b.centre_mm)) - (a.diameter_mm + b.diameter_mm) / 2
@@ -80,7 +80,7 @@ def test_spheres_have_their_contrast_exactly_and_do_not_meet(uniform):
 def test_lesions_climb_the_ladder_and_stay_apart(uniform):
     seen = []
     for seed in range(60):
-        findings = draw_findings("lesions", uniform, GRID, 4.0, np.random.default_rng(seed))
+        findings = draw_findings("lesions", uniform, GRID, np.random.default_rng(seed))
         assert 1 <= len(findings) <= 3
         for a, b in itertools.combinations(findings, 2):
             distance = np.linalg.norm(np.subtract(a.centre_mm, b.centre_mm))
@@ -88,7 +88,7 @@ def test_lesions_climb_the_ladder_and_stay_apart(uniform):
         seen += findings
     assert {(f.diameter_mm, f.contrast) for f in seen} == set(itertools.product(DIAMETERS_MM, CONTRASTS))
     assert {f.region for f in seen} <= set(COMPOSITE)
-    assert not draw_findings("none", uniform, GRID, 4.0, np.random.default_rng(0))
+    assert not draw_findings("none", uniform, GRID, np.random.default_rng(0))
 
 
 def test_a_lesion_ends_at_the_brain_and_knows_its_host(uniform):
@@ -103,7 +103,7 @@ def test_a_lesion_ends_at_the_brain_and_knows_its_host(uniform):
     assert made.truth[0]["volume_ml"] == pytest.approx(np.pi / 12000 * 24**3, rel=0.02)
     nowhere = Head(np.zeros_like(half), uniform.points, 0.0)
     with pytest.raises(UserError, match="no cortex and no white matter of a lobe"):
-        draw_findings("lesions", nowhere, GRID, 4.0, np.random.default_rng(0))
+        draw_findings("lesions", nowhere, GRID, np.random.default_rng(0))
     assert GREY != WHITE
 
 
@@ -191,7 +191,7 @@ def test_the_table_has_what_was_asked_for(made):
         assert len({p.degraded for p in own}) == 4
     settings = read_description(made)["settings"]
     assert (settings["repeats"], settings["lesions"], settings["voxel"]) == (2, 0.5, 3.0)
-    assert "sphere_contrast" not in settings
+    assert "scale" in settings
     assert len(usable_rows(pairs)) > 0  # the lesion observer can learn from it
 
 

@@ -40,9 +40,6 @@ def restore(
         list[str] | None,
         typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
     ] = None,
-    dose: Annotated[
-        float | None, typer.Option(help="Per cent, of a model that is told it; else the table's or the sidecar's.")
-    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
     suv: Annotated[
@@ -67,8 +64,6 @@ def restore(
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
-    if dose is not None and model in (RELAXOMETRY, *FILTERS):
-        raise UserError(f"--dose is told to a model; {model} is none")
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")
@@ -100,7 +95,6 @@ def restore(
         precision=precision,
         suv=suv,
         pdf=pdf,
-        dose=dose,
         overwrite=overwrite,
     )
 

@@ -23,7 +23,6 @@ def simulate_pet(
     repeats: Annotated[int, typer.Option(min=1, help="Acquisitions of every subject, with noise of their own.")] = 1,
     lesions: Annotated[float, typer.Option(min=0, max=1, help="Share of subjects with focal uptake.")] = 0.0,
     spheres: Annotated[int, typer.Option(min=0, help="Test subjects with six spheres of 10 to 37 mm.")] = 0,
-    sphere_contrast: Annotated[float, typer.Option(help="Uptake of spheres over white matter's.")] = 4.0,
     with_t1: Annotated[bool, typer.Option("--with-t1", help="A T1-weighted image of every subject.")] = False,
     positive: Annotated[float, typer.Option(min=0, max=1, help="Share of amyloid-positive subjects.")] = 0.25,
     borderline: Annotated[
@@ -49,7 +48,6 @@ def simulate_pet(
         repeats=repeats,
         lesions=lesions,
         spheres=spheres,
-        sphere_contrast=sphere_contrast,
         with_t1=with_t1,
         positive=positive,
         borderline=borderline,

@@ -70,13 +70,13 @@ def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
         selected: The rows that a run uses.
         data: With its conditions resolved.
     """
-    issues = _number_problems(selected, data) if data.numeric else []
     if not data.condition:
-        return issues
+        return []
     try:
         _check_column(data, selected)
     except UserError as error:
-        return [*issues, (1, str(error))]
+        return [(1, str(error))]
+    issues: list[tuple[int, str]] = []
     trained: set[str] = set()
     for pair in selected:
         if pair.split not in ("train", "val"):
@@ -99,18 +99,6 @@ def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
     return issues
 
 
-def _number_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
-    """Training and validation rows without a number that the generator could be told."""
-    problems = []
-    for pair in selected:
-        try:
-            if pair.split in ("train", "val"):
-                number_of(pair, data)
-        except UserError as error:
-            problems.append((pair.row, f"{error} (data.numeric)"))
-    return problems
-
-
 def one_hot(condition: str, data: Data) -> Array:
     """(K,) float32 with a one in the condition's place; (0,) where the settings have no conditions.
 
@@ -128,57 +116,12 @@ def one_hot(condition: str, data: Data) -> Array:
     return code
 
 
-def number_of(pair: Pair, data: Data) -> float | None:
-    """What the generator is told of a row (``data.numeric``); None where the settings have no such column.
-
-    Raises:
-        UserError: If the row has no number above zero there.
-    """
-    if not data.numeric:
-        return None
-    text = pair.columns.get(data.numeric, "")
-    return positive_number(text, f"row {pair.row} (case {pair.case}) has {data.numeric} {quoted(text)}")
-
-
-def positive_number(value: object, found: str) -> float:
-    """A number whose logarithm can be told to a generator.
-
-    Args:
-        value: A text or a number.
-        found: Begins the message.
-
-    Raises:
-        UserError: If it is no finite number above zero.
-    """
-    try:
-        number = float(value) if isinstance(value, str | int | float) else 0.0
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise UserError(f"{found}, expected a number above 0")
-    return number
-
-
-def told_code(condition: str, number: float | None, data: Data) -> Array:
-    """What a generator is told beside its images: log10 of the number, then the condition's :func:`one_hot`.
-
-    Raises:
-        UserError: If a number is missing, or see :func:`one_hot`.
-    """
-    one = one_hot(condition, data)
-    if not data.numeric:
-        return one
-    if number is None:
-        raise UserError(f"the model is told the {data.numeric} of an image, and none is given")
-    return np.concatenate([np.array([np.log10(number)], dtype=np.float32), one])
-
-
 def with_condition_planes(images: Array, code: Array) -> Array:
     """Input channels with the planes of a condition after them.
 
     Args:
         images: (I, H, W), or a block (I, D, H, W).
-        code: (K,), see :func:`told_code`.
+        code: (K,), see :func:`one_hot`.
 
     Returns:
         (I + K, H, W) or (I + K, D, H, W); ``images`` itself where K is 0.

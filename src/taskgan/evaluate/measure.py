@@ -118,12 +118,7 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
 
 
 def add_variation(rows: Sequence[Row], pairs: Mapping[str, Pair]) -> None:
-    """Add ``suvr_cv``: the SUVR's variation over a subject's repeated acquisitions, at one dose, by one method.
-
-    Args:
-        rows: Of ``cases.csv``.
-        pairs: By case; those with a column ``repeat`` are repeats.
-    """
+    """Add ``suvr_cv`` to rows of ``cases.csv`` whose pairs (by case) are repeats: the SUVR's variation over them."""
     repeats: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         if pairs[row["case"]].columns.get("repeat") and np.isfinite(row.get("suvr_restored") or math.nan):

@@ -166,19 +166,18 @@ class Recovery:
 
     def measure(self, view: ObserverView) -> Columns:
         """``recovery`` of all and ``recovery_small`` of those under a 15 mm sphere's volume, with errors."""
-        if view.truth is None or view.truth.shape != view.image.shape:
-            return {}
         parts, count = ndimage.label(view.masks["findings"])
+        if view.truth is None or not count:
+            return {}
         numbers = np.arange(1, count + 1)
-        sizes = ndimage.sum_labels(np.ones_like(parts), parts, numbers) * np.prod(view.voxel_mm)
         truths = ndimage.mean(view.truth, parts, numbers)
+        small = np.bincount(parts.ravel())[1:] * np.prod(view.voxel_mm) < SMALL_MM3
         columns: Columns = {}
-        for name, chosen in (("recovery", sizes > 0), ("recovery_small", (sizes > 0) & (sizes < SMALL_MM3))):
-            if count and chosen.any():
+        for name, chosen in (("recovery", numbers), ("recovery_small", numbers[small])):
+            if len(chosen):
+                true = truths[chosen - 1]
                 columns |= _with_error(
-                    name,
-                    view,
-                    lambda image, c=chosen: float((ndimage.mean(image, parts, numbers) / truths)[c].mean()),
+                    name, view, lambda x, c=chosen, t=true: float((ndimage.mean(x, parts, c) / t).mean())
                 )
         return columns
 

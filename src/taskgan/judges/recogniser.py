@@ -20,8 +20,8 @@ from taskgan.core.parse import error_text
 from taskgan.core.settings import validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.judges.slices import BATCH, read_volumes
-from taskgan.networks.foreign import ForeignNetwork
 from taskgan.networks.gradients import FEATURES, Discriminant
+from taskgan.networks.photos import FaceRecogniser
 from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
@@ -140,11 +140,8 @@ def read_card(folder: Path) -> RecogniserCard:
 WEIGHTS = "recogniser.safetensors"
 
 
-def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 1, program: int = 0) -> nn.Module:
-    """The network that the settings describe, with new weights from torch's global generator.
-
-    Of a program of others ``program`` is its length in bytes, which are its weights.
-    """
+def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 1) -> nn.Module:
+    """The network that the settings describe, with new weights from torch's global generator."""
     length = FEATURES if settings.closed_form else outputs
     network = recogniser_network(
         settings.network,
@@ -153,10 +150,9 @@ def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 
         norm=settings.norm,
         dropout=settings.dropout,
         outputs=length,
-        **({"prepare": settings.prepare} if settings.facts.prepared else {}),
     )
-    if isinstance(network, ForeignNetwork):
-        network.reserve(program)
+    if isinstance(network, FaceRecogniser):
+        network.crop = settings.crop
     if settings.reduce > 1 or settings.standardise:
         network = PreparedNetwork(network, reduce=settings.reduce, standardise=settings.standardise)
     if settings.discriminant or settings.closed_form:
@@ -243,8 +239,7 @@ class Recogniser:
             raise UserError(f"{weights} does not exist, expected the weights beside {CARD}")
 
         def _built() -> nn.Module:
-            size = len(state.get("program", ()))
-            return build(card.settings, in_channels=card.in_channels, outputs=card.outputs, program=size)
+            return build(card.settings, in_channels=card.in_channels, outputs=card.outputs)
 
         try:
             state = load_file(weights)

@@ -1,7 +1,7 @@
 """A recogniser that somebody else trained: its weights are read, not learnt, and measured on this cohort."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ from taskgan.judges.recogniser import (
     volume_logits,
 )
 from taskgan.judges.volumes import CleanSlices
-from taskgan.judges.weights import load_released
+from taskgan.judges.weights import load_vgg_face
+from taskgan.judges.weights.dlib_file import load_dlib_face
 from taskgan.metrics.roc import auc
+from taskgan.networks.photos import FaceRecogniser
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe import RecogniserSettings, Target
@@ -111,46 +113,40 @@ def _threshold(same: np.ndarray, other: np.ndarray) -> tuple[float, float]:
 
 
 def released_recogniser(
-    settings: RecogniserSettings,
-    val: CleanSlices,
-    *,
-    title: str,
-    target: Target,
-    device: str | torch.device = "cpu",
-    measure: Callable[[nn.Module, TaskKind, CleanSlices], RecogniserMetrics] = verify_network,
+    settings: RecogniserSettings, val: CleanSlices, *, title: str, target: Target, device: str | torch.device = "cpu"
 ) -> Recogniser:
     """Read released weights and see how well they tell the validation subjects apart.
 
-    At most 512 images of faces are looked at, of people with several images if there are any: VGG-Face takes a third
-    of a second an image on one core.
+    At most 512 images are looked at, of people with several images if there are any: VGG-Face takes a third of a
+    second an image on one core.
 
     Args:
-        settings: ``network``, ``width``, ``prepare`` and ``weights``; nothing else counts.
+        settings: ``network``, ``width``, ``crop`` and ``weights``; nothing else counts.
         val: Volumes of validation subjects, for the card's figures and for the distance that says "the same".
         title: What it is for, e.g. ``task``; shown and recorded.
         target: The property, an embedding of the network's own size.
         device: Where it is put and read.
-        measure: How well it reads the property.
 
     Raises:
         UserError: If the weights are missing, damaged or another network's.
     """
     assert settings.weights is not None  # the settings were checked
-    path, kind = Path(settings.weights), task_kind(target, settings.loss)
-    outputs = kind.outputs
+    path = Path(settings.weights)
     with torch.random.fork_rng([]):
-        network = build(settings, outputs=outputs)
-    load_released(network, settings, path)
+        network = build(settings, outputs=target.size)
+    assert isinstance(network, FaceRecogniser)
+    load = load_dlib_face if settings.network == "dlib" else load_vgg_face
+    network.network.load_state_dict(load(path, width=settings.width))
     network = network.to(device).eval()
-    volumes = _validation_subset(val) if kind.label_from_clean else val
+    volumes = _validation_subset(val)
     say(f"{title}: reading {len(volumes)} validation images with the weights of {path.name}")
-    metrics = measure(network, kind, volumes)
-    if kind.label_from_clean and target.cut is None:
+    metrics = verify_network(network, task_kind(target, settings.loss), volumes)
+    if target.cut is None:
         target = target.model_copy(update={"cut": metrics.outputs[THRESHOLD]})
     card = RecogniserCard(
         title=title,
         settings=settings,
-        outputs=outputs,
+        outputs=target.size,
         target=target,
         training_subjects=(),
         validation_subjects=volumes.subjects,
@@ -160,11 +156,8 @@ def released_recogniser(
         versions=versions(),
         source=WeightsSource(file=path.name, sha256=checksum(path)),
     )
-    if kind.label_from_clean:
-        auc = "unknown (no person has two images)" if metrics.auc is None else f"{metrics.auc:.3f}"
-        say(f"{title}: {settings.network} tells clean validation images of people apart with AUC {auc}")
-    else:
-        say(f"{title}: {settings.network} reads clean validation slices with an error of {metrics.slice_mae:.3f}")
+    auc = "unknown (no person has two images)" if metrics.auc is None else f"{metrics.auc:.3f}"
+    say(f"{title}: {settings.network} tells clean validation images of people apart with AUC {auc}")
     return Recogniser(network, card)
 
 

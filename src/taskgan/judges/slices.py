@@ -1,7 +1,6 @@
 """Which slices of a volume decide."""
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -39,7 +38,7 @@ def slice_features(network: nn.Module, slices: NDArray[np.float32]) -> NDArray[n
     """
     if slices.ndim != 3 or not len(slices):
         raise ValueError(f"expected slices (S, H, W) with at least one, got {slices.shape}")
-    device = next(chain(network.parameters(), network.buffers())).device
+    device = next(network.parameters()).device
     trained = network.training
     network.eval()
     try:

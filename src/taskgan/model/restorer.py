@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from taskgan.cohort.conditions import told_code
+from taskgan.cohort.conditions import one_hot
 from taskgan.cohort.slices import input_channels, to_volume
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
@@ -74,7 +74,6 @@ class Restorer:
             raise ValueError(f"batch_size is {batch_size}, expected at least 1")
         self.data, self.batch_size = data, batch_size
         self.card: ModelCard | None = None
-        self._number: float | None = None
         self._network = network
         self._device = next(network.parameters()).device
         able = isinstance(network, UNet) and self._device.type == "cpu"
@@ -183,9 +182,7 @@ class Restorer:
         return self._restore(self._choose(stack)[0], stack)
 
     def _stack(self, inputs: Array, condition: str) -> "SliceStack":
-        return SliceStack(
-            inputs, self.data.neighbours, len(self.data.context), told_code(condition, self._number, self.data)
-        )
+        return SliceStack(inputs, self.data.neighbours, len(self.data.context), one_hot(condition, self.data))
 
     def _restore(self, network: nn.Module, stack: "SliceStack") -> Array:
         with evaluating(network):
@@ -195,14 +192,6 @@ class Restorer:
                 slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
                 restored = np.concatenate(slices)
         return stack.keep_empty(restored)
-
-    def told(self, number: float | None) -> "Restorer":
-        """The same for images of this number (``data.numeric``), such as a dose of 1 %."""
-        if number is None:
-            return self
-        twin = copy.copy(self)
-        twin._number = number
-        return twin
 
     def in_float32(self) -> "Restorer":
         """The same without bfloat16: for images of more levels than that has, such as photos of 16 bits."""

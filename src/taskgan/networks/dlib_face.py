@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from taskgan.networks.layers import Conv2d
 from taskgan.networks.photos import FaceRecogniser
-from taskgan.recipe.preparation import Preparation
 
 SIZE = 150
 """Pixels on either side of what the network sees."""
@@ -16,11 +15,6 @@ MEAN = (122.782, 117.001, 104.298)
 """What is taken off red, green and blue, on 0 to 255, before they are divided by 256."""
 _WIDTHS = (1, 2, 4, 8, 8)  # of the stages, in halves of the width; all but the first begin with half the resolution
 _BLOCKS = (3, 4, 3, 3, 1)
-
-
-def descriptor_length(width: int) -> int:
-    """Numbers of a descriptor: 128 at the published width of 64."""
-    return 2 * width
 
 
 class DlibFace(nn.Module):
@@ -40,20 +34,15 @@ class DlibFace(nn.Module):
         super().__init__()
         if width % 2:
             raise ValueError(f"dlib's face network has an even width, got {width}")
-        half = width // 2
-        self.stem = _Scaled(3, half, kernel=7, stride=2)
-        blocks: list[nn.Module] = []
-        before = half
-        for stage, (share, count) in enumerate(zip(_WIDTHS, _BLOCKS, strict=True)):
-            for number in range(count):
-                blocks.append(_Block(before, share * half, down=stage > 0 and number == 0))
-                before = share * half
-        self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Linear(before, descriptor_length(width), bias=False)
-
-    def layers(self) -> list["_Scaled"]:
-        """The 29 layers but the last, in the order in which an image meets them."""
-        return [module for module in self.modules() if isinstance(module, _Scaled)]
+        widths = [share * width // 2 for share in (1, *_WIDTHS)]
+        self.stem = _Scaled(3, widths[0], kernel=7, stride=2)
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                _Block(before, after, down=stage > 0), *(_Block(after, after, down=False) for _ in range(count - 1))
+            )
+            for stage, (before, after, count) in enumerate(zip(widths, widths[1:], _BLOCKS, strict=False))
+        )
+        self.head = nn.Linear(widths[-1], 2 * width, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Descriptors (B, 128) and the features after the stem and every stage.
@@ -61,15 +50,16 @@ class DlibFace(nn.Module):
         Args:
             x: (B, 3, 150, 150), red, green and blue on 0 to 255 less :data:`MEAN`, over 256.
         """
-        x = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
-        features = [x]
-        ends = {sum(_BLOCKS[: k + 1]) for k in range(len(_BLOCKS))}
-        for number, block in enumerate(self.blocks, start=1):
-            x = block(x)
-            if number in ends:
-                features.append(x)
-        descriptor: Tensor = self.head(x.mean(dim=(2, 3)))
+        features = [F.max_pool2d(F.relu(self.stem(x)), 3, 2)]
+        for stage in self.stages:
+            features.append(stage(features[-1]))
+        descriptor: Tensor = self.head(features[-1].mean(dim=(2, 3)))
         return descriptor, features
+
+
+def scaled_layers(network: DlibFace) -> dict[str, "_Scaled"]:
+    """Its 29 convolutions by name, in the order in which an image meets them."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, _Scaled)}
 
 
 class _Scaled(nn.Module):
@@ -116,7 +106,7 @@ class DlibFaceRecogniser(FaceRecogniser):
     """dlib's network for images of this package."""
 
     title = "dlib's face network"
-    shown = Preparation(pixels=SIZE, channels=3, upright=True, scale=255, mean=MEAN, sd=(256.0,))
+    size, colours, sd = SIZE, MEAN, 256.0
 
     def __init__(self, *, width: int = 64, **further: Any) -> None:
-        super().__init__(DlibFace(width=width), descriptor_length(width), width=width, **further)
+        super().__init__(DlibFace(width=width), 2 * width, width=width, **further)

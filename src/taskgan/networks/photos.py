@@ -1,11 +1,9 @@
-"""How images are shown to networks of others: a part of them, upright, at their size and in their units."""
+"""How photos are shown to networks of others: a part of them, upright, at their size and in their units."""
 
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-
-from taskgan.recipe.preparation import Preparation
 
 Crop = tuple[float, float, float]
 """Middle from the left, middle from the top, and edge of a square, all as shares of the image's shorter side."""
@@ -43,50 +41,21 @@ def _weights(count: int, start: float, extent: float, size: int) -> Tensor:
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-class Prepared(nn.Module):
-    """A network of others, and how slices are shown to it.
+class FaceRecogniser(nn.Module):
+    """A released network of faces for images of this package: any size, grey or colour, network units of 0 to 1.
+
+    Slices of this package run from left to right along H and downwards along W (``taskgan.cohort.slices``), on their
+    side for a network that learnt from upright faces: they are turned first, and its features are upright. Grey is
+    repeated. Values are not clipped, so that a gradient reaches every pixel that is shown.
+
+    Attributes:
+        crop: The part that is shown, see :func:`cropped`.
 
     Args:
-        prepare: Part, size, channels and units.
-    """
-
-    mean: Tensor
-    sd: Tensor
-
-    def __init__(self, prepare: Preparation) -> None:
-        super().__init__()
-        self.settings = prepare
-        for name in ("mean", "sd"):
-            values = torch.tensor(getattr(prepare, name)).view(1, -1, 1, 1)
-            self.register_buffer(name, values, persistent=False)
-
-    def prepare(self, x: Tensor) -> Tensor:
-        """What the network sees of slices (B, 1 or 3, columns, rows).
-
-        Slices of this package run from left to right along H and downwards along W (``taskgan.cohort.slices``), on
-        their side for a network that learnt from upright photos. Grey is repeated. Values are not clipped, so that a
-        gradient reaches every pixel that is shown.
-
-        Raises:
-            ValueError: If the images have neither one nor three channels.
-        """
-        settings = self.settings
-        if x.ndim != 4 or x.shape[1] not in (1, 3):
-            raise ValueError(f"{type(self).__name__} reads (B, 1 or 3, H, W), got {tuple(x.shape)}")
-        x = x.transpose(2, 3) if settings.upright else x
-        x = x if settings.pixels is None else cropped(x, settings.crop, settings.pixels)
-        return (settings.scale * x.expand(-1, settings.channels, -1, -1) - self.mean) / self.sd
-
-
-class FaceRecogniser(Prepared):
-    """A released network of faces for images of any size, grey or colour, network units of 0 to 1.
-
-    Args:
-        network: Gives a descriptor and features of what its authors show it.
-        width: Of the network.
-        outputs: Length of the descriptor; it cannot be another than the network's.
+        network: Gives a descriptor and features of what its authors show it: (255 x − mean) / sd.
+        length: Of the descriptor.
+        outputs: What is asked for; it cannot be another length.
         in_channels: 1 or 3.
-        prepare: Of which the crop counts; None is the middle square.
         unused: What other recognisers can be told: norm and dropout are the network's own.
 
     Raises:
@@ -94,27 +63,31 @@ class FaceRecogniser(Prepared):
     """
 
     title: ClassVar[str]
-    shown: ClassVar[Preparation]
+    size: ClassVar[int]
+    colours: ClassVar[tuple[float, float, float]]
+    sd: ClassVar[float] = 1.0
+    mean: Tensor
 
     def __init__(
-        self,
-        network: nn.Module,
-        length: int,
-        *,
-        width: int,
-        outputs: int,
-        in_channels: int = 1,
-        prepare: Preparation | None = None,
-        **unused: Any,
+        self, network: nn.Module, length: int, *, width: int, outputs: int, in_channels: int = 1, **unused: Any
     ) -> None:
+        super().__init__()
         if outputs != length:
             raise ValueError(f"{self.title} of width {width} gives {length}, asked for {outputs}")
         if in_channels not in (1, 3):
             raise ValueError(f"{self.title} reads grey or colour images, got {in_channels} channels")
-        super().__init__(self.shown.model_copy(update={"crop": prepare.crop if prepare else None}))
         self.network = network
+        self.crop: Crop | None = None
+        self.register_buffer("mean", torch.tensor(self.colours).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Slices (B, 1 or 3, H, W), 0 to 1, red first, to descriptors (B, outputs) and the network's features."""
         output: tuple[Tensor, list[Tensor]] = self.network(self.prepare(x))
         return output
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """What the network sees of slices (B, 1 or 3, columns, rows); ValueError where there are other channels."""
+        if x.ndim != 4 or x.shape[1] not in (1, 3):
+            raise ValueError(f"{self.title} reads (B, 1 or 3, H, W), got {tuple(x.shape)}")
+        upright = cropped(x.transpose(2, 3), self.crop, self.size).expand(-1, 3, -1, -1)
+        return (255 * upright - self.mean) / self.sd

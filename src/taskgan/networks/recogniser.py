@@ -5,7 +5,6 @@ mapping (Figure 4) look inside.
 """
 
 from importlib import import_module
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +15,7 @@ from taskgan.recipe.task import NETWORKS, Norm
 
 
 def recogniser_network(
-    name: str,
-    *,
-    in_channels: int = 1,
-    width: int = 64,
-    norm: Norm = "batch",
-    dropout: float = 0.0,
-    outputs: int = 1,
-    **further: Any,
+    name: str, *, in_channels: int = 1, width: int = 64, norm: Norm = "batch", dropout: float = 0.0, outputs: int = 1
 ) -> nn.Module:
     """Build a recogniser by name.
 
@@ -33,8 +25,7 @@ def recogniser_network(
             :class:`~taskgan.networks.discriminator.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with
             squeeze and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for
             faces): :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own.
-            ``dlib``: :class:`~taskgan.networks.dlib_face.DlibFaceRecogniser`. ``exported`` and ``onnx``:
-            :class:`~taskgan.networks.foreign.ForeignNetwork`, empty until it is given a program.
+            ``dlib``: :class:`~taskgan.networks.dlib_face.DlibFaceRecogniser`.
             ``gradients``: :class:`~taskgan.networks.gradients.OrientedGradients`, which has nothing to learn. For
             properties of pixels ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.segmenter.DilatedNet`.
@@ -43,7 +34,6 @@ def recogniser_network(
         norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: Rate before the head.
         outputs: Logits an image (a pixel).
-        further: Of networks of others ``prepare``, a :class:`~taskgan.recipe.preparation.Preparation`.
 
     Returns:
         A module with ``forward(x (B, C, H, W)) -> (logits (B, outputs), features)``, where ``features`` lists
@@ -60,7 +50,7 @@ def recogniser_network(
     facts = NETWORKS[name]
     module, _, builder = facts.builder.partition(":")
     network: nn.Module = getattr(import_module(f"taskgan.networks.{module}"), builder)(
-        in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs, **facts.options, **further
+        in_channels=in_channels, width=width, norm=norm, dropout=dropout, outputs=outputs, **facts.options
     )
     return network
 
@@ -169,19 +159,6 @@ class ConvNet(nn.Module):
             x = stage(x)
             features.append(x)
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
-
-
-def oriented_gradients(*, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> nn.Module:
-    """:class:`~taskgan.networks.gradients.OrientedGradients`, whose width, norm and dropout count for nothing.
-
-    Raises:
-        ValueError: If ``outputs`` is not the length of its description.
-    """
-    from taskgan.networks.gradients import FEATURES, OrientedGradients
-
-    if outputs != FEATURES:
-        raise ValueError(f"oriented gradients are {FEATURES} numbers, asked for {outputs}")
-    return OrientedGradients(in_channels=in_channels)
 
 
 def _start(network: nn.Module) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from taskgan.networks.layers import Conv2d
 from taskgan.networks.photos import FaceRecogniser
-from taskgan.recipe.preparation import Preparation
 from taskgan.recipe.task import NETWORKS
 
 SIZE = 224
@@ -93,7 +92,7 @@ class VggFaceRecogniser(FaceRecogniser):
     """VGG-Face for images of this package."""
 
     title = "VGG-Face"
-    shown = Preparation(pixels=SIZE, channels=3, upright=True, scale=255, mean=MEAN)
+    size, colours = SIZE, MEAN
 
     def __init__(self, *, width: int = 64, **further: Any) -> None:
         super().__init__(VggFace(width=width), descriptor_length(width), width=width, **further)

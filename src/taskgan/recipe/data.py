@@ -60,8 +60,6 @@ class Data(Settings):
         axes: Axes in which volumes are cut into slices along the third, e.g. ``LAS``; files in others are turned and
             what is made of them is turned back. Empty takes those of the first training image: axial slices, or the
             acquired ones where slices are thick.
-        numeric: Column of ``pairs.csv`` with a number above zero in every row, such as ``dose``: the generator is
-            told its logarithm (base 10) by a plane, before those of the condition. Empty: it is told none.
         conditions: The column's values, in the order of the planes. Empty takes those of the training rows, in the
             order of their labels where every value has one of its own, else in alphabetical order.
     """
@@ -77,7 +75,6 @@ class Data(Settings):
     augment: Augment = Augment()
     intensity: IntensityTransform = IntensityTransform()
     condition: str = ""
-    numeric: str = ""
     axes: str = Field(
         default="", pattern="^([RL][AP][SI]|[RL][SI][AP]|[AP][RL][SI]|[AP][SI][RL]|[SI][RL][AP]|[SI][AP][RL])?$"
     )
@@ -110,19 +107,14 @@ class Data(Settings):
 
     @property
     def channels(self) -> int:
-        """Input channels of the generator: images, smoothed copies, a plane of the number, one for each condition.
+        """Input channels of the generator: images, then smoothed copies, then a plane for each condition.
 
         Raises:
             ValueError: If there is a condition whose values nobody has looked up yet.
         """
         if self.condition and not self.conditions:
             raise ValueError(f"the values of {self.condition} are not known before the training rows are read")
-        return (
-            len(self.inputs) * (2 * self.neighbours + 1)
-            + len(self.context)
-            + bool(self.numeric)
-            + len(self.conditions)
-        )
+        return len(self.inputs) * (2 * self.neighbours + 1) + len(self.context) + len(self.conditions)
 
     def start(self, residual: bool | float) -> int:
         """The channel that ``generator.residual`` adds.

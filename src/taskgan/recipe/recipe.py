@@ -234,15 +234,9 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _numbers_go_with_pairs(self) -> "Recipe":
-        if self.data.numeric and self.objective == "cycle_gan":
-            raise ValueError("data.numeric is told with pairs; expected none with objective cycle_gan")
-        return self
-
-    @model_validator(mode="after")
     def _released_networks_see_photos(self) -> "Recipe":
         for where, network in (("task.pretrain", self.task.pretrain), ("judge", self.judge)):
-            if network.facts.descriptor and self.data.intensity.output != "unit":
+            if network.released and self.data.intensity.output != "unit":
                 raise ValueError(
                     f"{where}.network is {network.network}, which reads images of 0 to 1, but "
                     f"data.intensity.output is {self.data.intensity.output}; expected unit"

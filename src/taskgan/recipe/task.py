@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from taskgan.core.settings import Settings
-from taskgan.recipe.preparation import Preparation
 
 Norm = Literal["batch", "instance", "group", "none"]
 LossForm = Literal["squared", "proper"]
@@ -57,10 +56,7 @@ class NetworkFacts:
         released: Somebody else trained it.
         closed_form: It learns in closed form, without steps.
         descriptor: Length of its descriptor in widths, where that is the network's own.
-        files: What a released network is read from, for messages.
-        prepared: The recipe says how images are shown to it (``prepare``), or, where it has a descriptor of its own,
-            what part of them.
-        gradient: A gradient passes through it, so that it can be T.
+        files: What it is read from, where somebody else trained it.
     """
 
     builder: str
@@ -70,8 +66,6 @@ class NetworkFacts:
     closed_form: bool = False
     descriptor: int | None = None
     files: str = ""
-    prepared: bool = False
-    gradient: bool = True
 
 
 NETWORKS = {
@@ -81,7 +75,7 @@ NETWORKS = {
     "convnet": NetworkFacts("recogniser:ConvNet"),
     "ir": NetworkFacts("ir:ImprovedResNet"),
     "ir_se": NetworkFacts("ir:ImprovedResNet", {"squeeze": True}),
-    "gradients": NetworkFacts("recogniser:oriented_gradients", closed_form=True),
+    "gradients": NetworkFacts("gradients:OrientedGradients", closed_form=True),
     "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
     "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
     "vgg_face": NetworkFacts(
@@ -91,26 +85,7 @@ NETWORKS = {
         files="vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7",
     ),
     "dlib": NetworkFacts(
-        "dlib_face:DlibFaceRecogniser",
-        released=True,
-        descriptor=2,
-        files="dlib_face_recognition_resnet_model_v1.dat",
-        prepared=True,
-    ),
-    "exported": NetworkFacts(
-        "foreign:ForeignNetwork",
-        {"form": "exported"},
-        released=True,
-        files="a program that torch.export saved (.pt2)",
-        prepared=True,
-    ),
-    "onnx": NetworkFacts(
-        "foreign:ForeignNetwork",
-        {"form": "onnx"},
-        released=True,
-        files="an ONNX model",
-        prepared=True,
-        gradient=False,
+        "dlib_face:DlibFaceRecogniser", released=True, descriptor=2, files="dlib_face_recognition_resnet_model_v1.dat"
     ),
 }
 """Every network that can be T or a judge."""
@@ -174,13 +149,12 @@ class RecogniserSettings(Settings):
             contrasts), ``convnet`` (plain strided convolutions, of another family, for the judge), ``ir`` and
             ``ir_se`` (for faces), ``gradients`` (for faces: oriented gradients and a discriminant that is fitted in
             closed form, so that nothing about width or steps counts). Of every pixel, for ``segmentation``: ``unet``,
-            ``dilated`` (another family, for the judge). Read from ``weights``, and learning nothing: ``vgg_face``
-            (the paper's T for faces), ``dlib`` (another one for faces), ``exported`` (any program of
-            ``torch.export``) and ``onnx`` (any ONNX model; a judge only, it gives no gradient).
+            ``dilated`` (another family, for the judge). ``vgg_face`` (the paper's T for faces) and
+            ``dlib`` (another one for faces) are read from ``weights`` and learn nothing.
         weights: Released weights, a path as seen from where the command is given: ``vgg_face_dag.pth``,
-            ``vgg-face.mat`` or ``VGG_FACE.t7``; ``dlib_face_recognition_resnet_model_v1.dat``; a ``.pt2``; an
-            ``.onnx``.
-        prepare: How images are shown to ``exported`` and ``onnx``; of ``dlib`` the crop alone.
+            ``vgg-face.mat`` or ``VGG_FACE.t7``; ``dlib_face_recognition_resnet_model_v1.dat``.
+        crop: Square that ``dlib`` sees: its middle from the left and from the top, and its edge, as shares of the
+            image's shorter side; what reaches beyond the frame repeats its edge. None is the middle square.
         size: Length of this network's descriptor, where the property is an ``embedding``; None takes the property's
             (see :class:`Target`), ``vgg_face`` (4096) and ``dlib`` (128) their own.
         width: Channels of the first stage (64 is published for ``resnet18``, ``patch``, ``ir`` and ``vgg_face``);
@@ -209,7 +183,7 @@ class RecogniserSettings(Settings):
 
     network: Annotated[str, AfterValidator(_known_network)] = "resnet18"
     weights: str | None = None
-    prepare: Preparation = Preparation()
+    crop: tuple[float, float, Annotated[float, Field(gt=0, le=8)]] | None = None
     size: int | None = Field(default=None, ge=2)
     width: int = Field(default=64, ge=1)
     norm: Norm = "batch"
@@ -230,29 +204,19 @@ class RecogniserSettings(Settings):
     augment: Augment = Augment(flip=True, shift=4, rotate=8.0, zoom=0.05)
 
     @property
-    def facts(self) -> NetworkFacts:
-        """What is known of the network."""
-        return NETWORKS[self.network]
-
-    @property
     def released(self) -> bool:
         """Whether its weights are somebody else's, and nothing is trained."""
-        return self.facts.released
+        return NETWORKS[self.network].released
 
     @property
     def closed_form(self) -> bool:
         """Whether it learns in closed form, without steps."""
-        return self.facts.closed_form
+        return NETWORKS[self.network].closed_form
 
     @property
     def dense(self) -> bool:
         """Whether it answers for every pixel."""
-        return self.facts.dense
-
-    @property
-    def instead(self) -> str:
-        """What can be done without a released network of faces, for the end of a message."""
-        return f"; {IR_HINT}" if self.facts.descriptor else ""
+        return NETWORKS[self.network].dense
 
     @model_validator(mode="after")
     def _preparation_fits(self) -> "RecogniserSettings":
@@ -260,12 +224,6 @@ class RecogniserSettings(Settings):
             raise ValueError(
                 f"network is {self.network}, which prepares images as its authors do; expected reduce 1, standardise "
                 "false and discriminant false"
-            )
-        shown = self.prepare.model_copy(update={"crop": None}) if self.facts.descriptor else self.prepare
-        if shown != Preparation() and (not self.facts.prepared or self.facts.descriptor):
-            raise ValueError(
-                f"network is {self.network}, which prepares images as its authors do; expected no prepare"
-                + (" but its crop" if self.facts.prepared else "")
             )
         if self.dense and (self.reduce > 1 or self.discriminant):
             raise ValueError(
@@ -278,8 +236,12 @@ class RecogniserSettings(Settings):
         if self.released and not self.weights:
             raise ValueError(
                 f"network is {self.network} but weights is missing, expected the path of "
-                f"{self.facts.files}{self.instead}"
+                f"{NETWORKS[self.network].files}; {IR_HINT}"
             )
+        if self.crop and self.network != "dlib":
+            raise ValueError(f"network is {self.network}, which prepares images its own way; expected no crop")
+        if self.network == "dlib" and self.width % 2:
+            raise ValueError(f"network is dlib with width {self.width}, expected an even one (64 is published)")
         if self.weights and not self.released:
             raise ValueError(
                 f"weights is {self.weights} but network is {self.network}, which is trained here; expected network "
@@ -392,11 +354,6 @@ class Task(Target):
                 "task.training is joint with task.loss squared: T would give all images one descriptor; say "
                 "frozen, or proper"
             )
-        if not self.pretrain.facts.gradient:
-            raise ValueError(
-                f"task.pretrain.network is {self.pretrain.network}, which gives no gradient and can only "
-                "judge; expected it as judge.network, or as T a program of torch.export (network: exported)"
-            )
         if self.pretrain.released and self.training != "frozen":
             raise ValueError(
                 f"task.training is joint with task.pretrain.network {self.pretrain.network}, whose weights are kept "
@@ -435,7 +392,7 @@ def check_network(network: RecogniserSettings, target: Target, where: str) -> No
         raise ValueError(
             f"{where}.{what}, which is fitted to identities; expected task.kind embedding, found {target.kind}"
         )
-    if network.released and network.facts.descriptor:
+    if network.released:
         raise ValueError(
             f"{where}.network is {network.network}, which tells identities; expected task.kind embedding, found "
             f"{target.kind}"

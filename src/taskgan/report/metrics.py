@@ -92,20 +92,8 @@ BACK = Metric("back_projection", "Back-projection", 4, -1, "the back-projection 
 
 QUALITY = (PSNR, SSIM, RELATIVE, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
 READINGS = (TASK, JUDGE, SUVR)
-OBSERVED = (
-    GREY,
-    CSF,
-    LESION,
-    LESION_AUC,
-    LESION_SNR,
-    LESIONS_FALSE,
-    RIM,
-    GRID,
-    RECOVERY,
-    RECOVERY_SMALL,
-    SUVR_CV,
-    BACK,
-)
+INSERTED = (RECOVERY, RECOVERY_SMALL, SUVR_CV)
+OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID, *INSERTED, BACK)
 AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}
 # What the verdict speaks of: frame and head tell the same story, and T is no judge of Task-GAN.
 HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR, LESION, LESION_AUC, LESIONS_FALSE)

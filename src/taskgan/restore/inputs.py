@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from taskgan.cohort.conditions import condition_of, one_hot, positive_number
+from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.core.console import say
 from taskgan.core.errors import Problems, UserError
@@ -17,7 +17,6 @@ from taskgan.images.volumes import (
     check_affine,
     is_image_name,
     is_nifti_name,
-    read_sidecar,
     sidecar,
     sidecar_and_notes,
     stem,
@@ -35,14 +34,12 @@ class Job:
         target: Where the restored image goes.
         from_table: Whether it comes from a table and so belongs in ``restored.csv``.
         condition: Which of several images (contrasts) is wanted; empty where the model makes one.
-        number: What the model is told of the image (``data.numeric``); None where it is told nothing.
     """
 
     pair: Pair
     target: Path
     from_table: bool
     condition: str = ""
-    number: float | None = None
 
     @property
     def case(self) -> str:
@@ -140,32 +137,6 @@ def find_jobs(
     _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)
     return jobs
-
-
-def with_numbers(jobs: Sequence[Job], data: Data, number: float | None) -> list[Job]:
-    """What the model is told of every image: what the user says, else the table's column, else the sidecar.
-
-    Args:
-        jobs: The images.
-        data: The model's; without ``numeric`` there is nothing to tell.
-        number: What the user says of all images.
-
-    Raises:
-        UserError: If the number of an image is not known, or a model that is told none is given one.
-    """
-    if not data.numeric:
-        if number is not None:
-            raise UserError(f"{number:g} is given as dose, but the model is told none (data.numeric)")
-        return list(jobs)
-    key = "DosePercent" if data.numeric == "dose" else data.numeric
-    numbered = []
-    for job in jobs:
-        told = number if number is not None else job.pair.columns.get(data.numeric)
-        told = read_sidecar(job.pair.degraded).get(key) if told is None else told
-        found = f"{job.pair.degraded} has {'no' if told is None else told} {data.numeric}"
-        where = f"{found} (asked of --dose, the table's column {data.numeric} and the sidecar's {key})"
-        numbered.append(replace(job, number=positive_number(told, where)))
-    return numbered
 
 
 def _check_out(out: Path, first: Path, jobs: Sequence[Job]) -> None:

@@ -91,8 +91,6 @@ def restored_sidecar(
     used = settings.as_values() | {"precision_used": restored.precision}
     if job.condition:
         used["condition"] = job.condition
-    if job.number is not None:
-        used["number"] = job.number
     if restored.error is not None:
         used["bf16_error"] = round(restored.error, 6)
     done = {
@@ -181,7 +179,6 @@ def is_image_written(path: Path, job: Job, origin: Origin, settings: AppliedSett
         model.get("Checksum") == origin.checksum
         and {key: done.get(key) for key in expected} == expected
         and done.get("condition", "") == job.condition
-        and done.get("number") == job.number
         and {key: side.get(key) for key in marks} == marks
     )
 

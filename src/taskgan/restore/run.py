@@ -31,7 +31,7 @@ from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.tiles import restore_case
-from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, with_numbers
+from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
 from taskgan.restore.origin import Origin
 from taskgan.restore.page import write_page
 from taskgan.restore.record import (
@@ -96,7 +96,6 @@ def restore(
     threads: int = 0,
     suv: bool = False,
     pdf: bool = False,
-    dose: float | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -126,7 +125,6 @@ def restore(
         threads: CPU threads; 0 leaves it to torch.
         pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
             vouches for.
-        dose: What a model with ``data.numeric`` is told of all images; None takes the table's column or the sidecar.
         suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
@@ -158,7 +156,6 @@ def restore(
     wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
     card = restorer.card
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
-    jobs = with_numbers(jobs, card.data, dose)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
     with locked(out, "the restored images", beside=is_image_name(out)):
@@ -246,7 +243,7 @@ def _restore_each(
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
             restored = restore_case(
-                (restorer.in_float32() if exact else restorer).told(job.number),
+                restorer.in_float32() if exact else restorer,
                 case,
                 samples=settings.samples,
                 seed=settings.seed,

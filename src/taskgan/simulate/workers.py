@@ -24,7 +24,6 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import usable_cores, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import parse_json, read_text
-from taskgan.core.settings import Settings
 from taskgan.core.version import __version__
 from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, mni_anatomy
 
@@ -65,12 +64,6 @@ class Bench:
         """Simulate one subject, write its files, give its record."""
         head = self._template or self._load(self._sources[subject.anatomy], self._step)
         return self._make(subject, self._settings, head, *self._tools, self._out)
-
-
-def default_workers(limit: int | None = None) -> int:
-    """Every core that this process may use, at most ``limit``."""
-    cores = usable_cores()
-    return cores if limit is None else min(cores, limit)
 
 
 def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: int, out: Path) -> Iterator[Record]:
@@ -236,18 +229,8 @@ def record_path(subject: str) -> Path:
     return TRUTH_FOLDER / subject / f"{subject}_desc-truth_figures.json"
 
 
-def describe_cohort(
-    kind: str, settings: Any, sources: Sequence[Path], further: Mapping[str, Any], **device: Settings
-) -> dict[str, Any]:
-    """What ``cohort.yaml`` says of a simulated cohort before it is measured.
-
-    Args:
-        kind: ``pet`` or ``mr``.
-        settings: Of the simulation. Those that it calls ``later`` go unsaid at their defaults.
-        sources: BrainWeb files.
-        further: What only this kind says.
-        device: Its section about the scanner.
-    """
+def _description(kind: "CohortKind", settings: Any, sources: Sequence[Path]) -> dict[str, Any]:
+    """What ``cohort.yaml`` says before the cohort is measured; settings that are ``later`` go unsaid at defaults."""
     values = settings.model_dump(mode="json")
     for name in getattr(settings, "later", ()):
         if values[name] == type(settings).model_fields[name].default:
@@ -261,13 +244,13 @@ def describe_cohort(
             "the anatomy of a subject is its own deformation"
         )
     return {
-        "kind": kind,
-        "made_by": f"taskgan simulate {kind}",
+        "kind": kind.name,
+        "made_by": f"taskgan simulate {kind.name}",
         "seed": settings.seed,
         "anatomies": anatomies,
-        **further,
+        **kind.further(settings),
         "settings": values,
-        **{name: section.model_dump(mode="json") for name, section in device.items()},
+        kind.device: getattr(settings, kind.device).model_dump(mode="json"),
         "versions": versions(),
     }
 
@@ -280,7 +263,8 @@ class CohortKind:
         name: ``pet`` or ``mr``.
         plan: Settings and number of heads (None: one template) to subjects.
         make: See :class:`Bench`.
-        dataset_files: See :func:`write_dataset_files`.
+        dataset_files: Name of the data set and of its ``truth``, the ``command`` that makes it, and the text of its
+            ``readme`` with a place for the ``version``.
         write_tables: The tables of ``out`` by settings and records.
         measure: What the cohort turned out to be, by settings and records.
         sentence: Of the last line, after the number of subjects, by settings and records.
@@ -326,16 +310,24 @@ def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int)
     """
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = kind.plan(settings, None if settings.one_template else len(sources))
-    device = {kind.device: getattr(settings, kind.device)}
-    description = describe_cohort(kind.name, settings, sources, kind.further(settings), **device)
+    description = _description(kind, settings, sources)
     if is_complete(out, description, ("settings", kind.device)):
         say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
         return out
     write_description(out, {**description, "complete": False})
-    write_dataset_files(out, **kind.dataset_files)
+    about = kind.dataset_files
+    bids.write_dataset_files(
+        out,
+        name=about["name"],
+        readme=about["readme"].format(version=__version__),
+        derivative=TRUTH_FOLDER,
+        derivative_name=about["truth"],
+        metadata={"License": "CC0", "Authors": ["taskgan", about["command"]]},
+    )
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
     full = settings.scale == "full"
-    count = min(workers or default_workers(kind.max_workers if full else None), max(1, len(waiting)))
+    most = kind.max_workers if full and kind.max_workers else usable_cores()
+    count = min(workers or min(usable_cores(), most), max(1, len(waiting)))
     step = 1.0 if full else 2.0
     template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources else None
     setup = (kind.make, kind.tools, kind.detailed, settings, tuple(sources), template, step, out)
@@ -359,23 +351,3 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise UserError(f"{path} holds a {type(record).__name__}, expected the record of a subject")
     return record
-
-
-def write_dataset_files(folder: Path, *, name: str, truth: str, command: str, readme: str) -> None:
-    """The files of the folder that do not depend on the subjects.
-
-    Args:
-        folder: The cohort.
-        name: Of the data set.
-        truth: Name of the truth that goes with it.
-        command: Which made it, e.g. ``simulate pet``.
-        readme: Text of its README, with a place for the ``version``.
-    """
-    bids.write_dataset_files(
-        folder,
-        name=name,
-        readme=readme.format(version=__version__),
-        derivative=TRUTH_FOLDER,
-        derivative_name=truth,
-        metadata={"License": "CC0", "Authors": ["taskgan", command]},
-    )

@@ -96,7 +96,7 @@ def _train(
     recipe = resolved_recipe(recipe, selected)
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     targets = Targets.for_table(recipe.task.target, used)
-    condition_columns = [name for name in (recipe.data.condition, recipe.data.numeric) if name]
+    condition_columns = (recipe.data.condition,) if recipe.data.condition else ()
     cohort_fingerprint = fingerprint(used, (*recipe.task.labels, *condition_columns))
     record = open_run(run, recipe, cohort_fingerprint, overwrite=overwrite, networks=own.names()) if first else {}
     state = None if overwrite else load_checkpoint(run)

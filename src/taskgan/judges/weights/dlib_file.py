@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from taskgan.core.errors import UserError
-from taskgan.networks.dlib_face import DlibFace
+from taskgan.networks.dlib_face import DlibFace, scaled_layers
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 """The released file, for messages."""
@@ -43,18 +43,15 @@ def load_dlib_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
         raise UserError(f"{path} does not exist, expected {FILE}")
     if path.stat().st_size > _MOST_BYTES:
         raise UserError(f"{path} has more than {_MOST_BYTES // 2**20} MiB, expected {FILE} (22 MB)")
-    file = _File(path)
+    file, state = _File(path), dict[str, Tensor]()
     with torch.device("meta"):
         network = DlibFace(width=width)
-    state: dict[str, Tensor] = {}
-    names = {module: name for name, module in network.named_modules()}
-    for number, layer in enumerate(network.layers(), start=1):
-        name, what = names[layer], f"layer {number}"
-        weight = layer.conv.weight.shape
-        values = file.layer("con", weight.numel() + weight[0], what)
-        state[f"{name}.conv.weight"] = values[: weight.numel()].reshape(weight)
-        state[f"{name}.conv.bias"] = values[weight.numel() :]
-        state[f"{name}.gain"], state[f"{name}.shift"] = file.layer("affine", 2 * weight[0], what).chunk(2)
+    for number, (name, layer) in enumerate(scaled_layers(network).items(), start=1):
+        what, (count, *sizes) = f"layer {number}", layer.conv.weight.shape
+        values = file.layer("con", layer.conv.weight.numel() + count, what)
+        state[f"{name}.conv.weight"] = values[:-count].reshape(count, *sizes)
+        state[f"{name}.conv.bias"] = values[-count:]
+        state[f"{name}.gain"], state[f"{name}.shift"] = file.layer("affine", 2 * count, what).chunk(2)
     outputs, inputs = network.head.weight.shape
     state["head.weight"] = file.layer("fc", inputs * outputs, "the last layer").reshape(inputs, outputs).T
     file.ends()
@@ -66,10 +63,7 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         self._path, self._place = path, 0
-        try:
-            self._bytes = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        self._bytes = path.read_bytes()
 
     def layer(self, kind: str, count: int, what: str) -> Tensor:
         """The numbers (count,) of the next layer with weights, which must be of this kind."""

@@ -21,6 +21,7 @@ _MOST_LESIONS, _GAP_MM, _TRIES = 3, 6.0, 60
 _HOSTS = {"grey": (GREY, 0.7), "white": (WHITE, 0.9)}  # from which fraction a voxel can be a lesion's middle
 # The body phantom's six spheres (NEMA NU 2-2018), on a circle in template coordinates: within the brain, apart from
 # each other, and away from the midline's cingulate regions.
+SPHERE_CONTRAST = 4.0
 SPHERES_MM = (37.0, 22.0, 17.0, 28.0, 10.0, 13.0)
 _CIRCLE_MM, _CIRCLE_MIDDLE = 45.0, (0.0, -18.0, 20.0)
 _FINE_MM = 0.5
@@ -70,21 +71,20 @@ def ball_share(grid: Grid, centre_mm: Sequence[float], radius_mm: float) -> Arra
     return share
 
 
-def draw_findings(focal: Focal, head: Head, grid: Grid, contrast: float, rng: np.random.Generator) -> list[Finding]:
+def draw_findings(focal: Focal, head: Head, grid: Grid, rng: np.random.Generator) -> list[Finding]:
     """What a subject has.
 
     Args:
         focal: ``none``, ``lesions`` (one to three of the ladder) or ``spheres`` (the six of NEMA NU 2).
         head: The subject's.
         grid: The scanner's voxels.
-        contrast: Of spheres to white matter.
         rng: Of the subject's findings.
 
     Raises:
         UserError: If the head has no place for a lesion.
     """
     if focal == "spheres":
-        return _spheres(head, grid, contrast)
+        return _spheres(head, grid)
     if focal == "none":
         return []
     regions = regions_at(head.points)
@@ -112,17 +112,15 @@ def draw_findings(focal: Focal, head: Head, grid: Grid, contrast: float, rng: np
     return findings
 
 
-def _spheres(head: Head, grid: Grid, contrast: float) -> list[Finding]:
+def _spheres(head: Head, grid: Grid) -> list[Finding]:
     """Six spheres on a circle in the template's coordinates, their middles on voxels."""
-    findings = []
-    regions = regions_at(head.points)
-    for k, diameter in enumerate(SPHERES_MM):
-        angle = k * np.pi / 3
+    findings, regions = [], regions_at(head.points)
+    for diameter, angle in zip(SPHERES_MM, np.arange(6) * np.pi / 3, strict=True):
         place = np.add(_CIRCLE_MIDDLE, (_CIRCLE_MM * np.cos(angle), _CIRCLE_MM * np.sin(angle), 0.0))
         away = ((head.points - place.reshape(3, 1, 1, 1)) ** 2).sum(axis=0)
         voxel = np.unravel_index(int(np.argmin(away)), grid.shape)
         centre = _millimetres(np.array(voxel, dtype=float), grid)
-        findings.append(Finding(centre, diameter, contrast, "white", REGIONS[regions[voxel]], False))
+        findings.append(Finding(centre, diameter, SPHERE_CONTRAST, "white", REGIONS[regions[voxel]], False))
     return findings
 
 

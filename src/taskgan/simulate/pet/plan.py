@@ -92,14 +92,12 @@ def _with_focal(subjects: list[PetSubject], settings: PetSimulation) -> list[Pet
     for split in SPLITS:
         own = [int(n) for n in rng.permutation([s.number for s in subjects if s.split == split])]
         count = min(len(own), max(round(settings.lesions * len(own)), int(settings.lesions > 0)))
-        for number in own[:count]:
-            chosen[number] = "lesions"
-        if split == "test":
-            if settings.spheres > len(own) - count:
-                raise UserError(
-                    f"spheres is {settings.spheres}, but {len(own) - count} of {len(own)} test subjects are without "
-                    "lesions, expected at most as many"
-                )
-            for number in own[count : count + settings.spheres]:
-                chosen[number] = "spheres"
+        spheres = settings.spheres if split == "test" else 0
+        if spheres > len(own) - count:
+            raise UserError(
+                f"spheres is {spheres}, but {len(own) - count} of {len(own)} test subjects are without lesions, "
+                "expected at most as many"
+            )
+        kinds: list[Focal] = ["lesions"] * count + ["spheres"] * spheres
+        chosen |= dict(zip(own, kinds, strict=False))
     return [replace(subject, focal=chosen.get(subject.number, "none")) for subject in subjects]

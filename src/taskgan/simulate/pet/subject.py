@@ -126,7 +126,7 @@ def make_subject(
     seeds = np.random.SeedSequence([settings.seed, subject.number]).spawn(5)
     shape_rng, uptake_rng, focal_rng, t1_rng = (np.random.default_rng(seeds[k]) for k in (0, 1, 3, 4))
     head = deform(anatomy, grid, shape_rng)
-    findings = draw_findings(subject.focal, head, grid, settings.sphere_contrast, focal_rng)
+    findings = draw_findings(subject.focal, head, grid, focal_rng)
     truth = paint_uptake(
         head,
         grid,

@@ -65,6 +65,6 @@ def test_damage_is_named(tmp_path: Path) -> None:
             load_dlib_face(path, width=WIDTH)
     network = random_network()
     with torch.no_grad():
-        network.blocks[3].second.shift[0] = float("nan")
+        network.stages[1][0].second.shift[0] = float("nan")
     with pytest.raises(UserError, match="affine_ of layer 9 holds NaN"):
         load_dlib_face(write_dlib(path, network), width=WIDTH)
