@@ -170,15 +170,15 @@ class Recovery:
         if view.truth is None or not count:
             return {}
         numbers = np.arange(1, count + 1)
-        truths = ndimage.mean(view.truth, parts, numbers)
+        truths = np.asarray(ndimage.mean(view.truth, parts, numbers))
         small = np.bincount(parts.ravel())[1:] * np.prod(view.voxel_mm) < SMALL_MM3
-        columns: Columns = {}
-        for name, chosen in (("recovery", numbers), ("recovery_small", numbers[small])):
-            if len(chosen):
-                true = truths[chosen - 1]
-                columns |= _with_error(
-                    name, view, lambda x, c=chosen, t=true: float((ndimage.mean(x, parts, c) / t).mean())
-                )
+
+        def coefficients(image: Image) -> NDArray[np.float64]:
+            return np.asarray(ndimage.mean(image, parts, numbers)) / truths
+
+        columns = _with_error("recovery", view, lambda image: float(coefficients(image).mean()))
+        if small.any():
+            columns |= _with_error("recovery_small", view, lambda image: float(coefficients(image)[small].mean()))
         return columns
 
 

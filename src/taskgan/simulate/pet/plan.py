@@ -98,6 +98,6 @@ def _with_focal(subjects: list[PetSubject], settings: PetSimulation) -> list[Pet
                 f"spheres is {spheres}, but {len(own) - count} of {len(own)} test subjects are without lesions, "
                 "expected at most as many"
             )
-        kinds: list[Focal] = ["lesions"] * count + ["spheres"] * spheres
-        chosen |= dict(zip(own, kinds, strict=False))
+        for place, number in enumerate(own[: count + spheres]):
+            chosen[number] = "lesions" if place < count else "spheres"
     return [replace(subject, focal=chosen.get(subject.number, "none")) for subject in subjects]
