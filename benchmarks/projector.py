@@ -21,6 +21,10 @@ from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import Scanner, scanner_preset
 
 
+def _stored(projector: Projector) -> int:
+    return sum(int(matrix.nnz) for matrix in projector._matrices)
+
+
 def best(work: Callable[[], object], repeats: int) -> float:
     """Shortest of several runs, in seconds: other load on the machine only ever adds."""
     times = []
@@ -74,7 +78,7 @@ def against_scikit_image(repeats: int) -> None:
         ours = best(lambda part=part: both_ways(projector, part), repeats) / count
         print(f"  ours, {count:2d} slices at once                        {1e3 * ours:8.2f}   {theirs / ours:6.1f}×")
     print(
-        f"  ours, building the matrices (once)              {1e3 * build:8.1f} ms in all, {projector.stored} entries"
+        f"  ours, building the matrices (once)             {1e3 * build:8.1f} ms in all, {_stored(projector)} entries"
     )
 
 
@@ -87,7 +91,7 @@ def ways_to_hold_tof(repeats: int) -> None:
     flat_stack = stack.reshape(-1, scanner.slices)
     print(f"\nwith TOF ({scanner.tof_bins} bins), forward + adjoint, {scanner.slices} slices at once")
     ours = best(lambda: both_ways(projector, stack), repeats)
-    _line("factored, scipy CSR × dense, then TOF as BLAS (in use)", ours, projector.stored, build, scanner)
+    _line("factored, scipy CSR × dense, then TOF as BLAS (in use)", ours, _stored(projector), build, scanner)
 
     start = time.perf_counter()
     whole = flat_tof(scanner)
@@ -111,7 +115,7 @@ def ways_to_hold_tof(repeats: int) -> None:
             data = tof @ (matrix @ image).reshape(shape)
             transposed @ (tof.T @ data).reshape(-1, scanner.slices)
 
-    _line("factored, torch sparse CSR", best(with_torch, repeats), 2 * projector.stored, 0.0, scanner)
+    _line("factored, torch sparse CSR", best(with_torch, repeats), 2 * _stored(projector), 0.0, scanner)
 
 
 def _torch(matrix: sparse.csr_array) -> torch.Tensor:

@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lbp_histograms import chi_square_distance, lbp_histograms
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.files import atomic, write_json
 from taskgan.images.volumes import read_volume
-from taskgan.judges.faces import chi_square_distance, lbp_histograms, photo_readers
+from taskgan.judges.faces import photo_readers
 from taskgan.judges.faces.readers import RECIPES, ReaderRecipe, fit_photo_readers
 from taskgan.judges.verification import (
     ImagePairs,

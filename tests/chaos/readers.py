@@ -94,6 +94,12 @@ def _weights(_: Path, file: Path) -> None:
     load_vgg_face(file, width=2)
 
 
+def _dlib(_: Path, file: Path) -> None:
+    from taskgan.judges.weights.dlib_file import load_dlib_face
+
+    load_dlib_face(file, width=2)
+
+
 def _described(folder: Path, _: Path) -> None:
     from taskgan.core.artefact import verify
     from taskgan.info import as_json, describe
@@ -139,6 +145,7 @@ READERS = {
     "Torch7": Reader("weights", "*.t7", _weights),
     "MATLAB": Reader("weights", "*.mat", _weights),
     "PyTorch": Reader("weights", "*.pth", _weights),
+    "dlib": Reader("weights", "*.dat", _dlib),
     "run": Reader("run", "*.*", _described),
     "restored": Reader("restored", "restored.*", _described),
     "evaluation": Reader("evaluation", "*.*", _described),
@@ -164,6 +171,7 @@ def make_foreign(corpus: Path) -> None:
     from PIL import Image
 
     from dicom_files import write_enhanced, write_series
+    from dlib_files import write_dlib
     from taskgan.images.volumes import write_volume
     from vgg_face_files import random_layers, write_mat, write_pth, write_t7
 
@@ -193,6 +201,7 @@ def make_foreign(corpus: Path) -> None:
     write_pth(corpus / "weights" / "new.pth", layers, legacy=False)
     write_mat(corpus / "weights" / "a.mat", layers)
     write_t7(corpus / "weights" / "a.t7", layers)
+    write_dlib(corpus / "weights" / "a.dat")
     (corpus / "arrays").mkdir()
     np.savez(corpus / "arrays" / "a.npz", a=image, b=np.arange(5))
 

@@ -16,8 +16,14 @@ def simulate_pet(
     doses: Annotated[
         list[float] | None, typer.Option("--dose", help="Dose in per cent of the standard; repeatable.")
     ] = None,
+    mixed_doses: Annotated[str, typer.Option("--doses", help="Several doses at once, e.g. 1,2,5,10,25.")] = "",
     anatomy: Anatomy = None,
     scale: Annotated[str, typer.Option(help="demo (112×112 at 2 mm) or full (256×256×89).")] = "demo",
+    voxel: Annotated[float | None, typer.Option(help="Isotropic voxels of so many mm, e.g. 2.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Acquisitions of every subject, with noise of their own.")] = 1,
+    lesions: Annotated[float, typer.Option(min=0, max=1, help="Share of subjects with focal uptake.")] = 0.0,
+    spheres: Annotated[int, typer.Option(min=0, help="Test subjects with six spheres of 10 to 37 mm.")] = 0,
+    with_t1: Annotated[bool, typer.Option("--with-t1", help="A T1-weighted image of every subject.")] = False,
     positive: Annotated[float, typer.Option(min=0, max=1, help="Share of amyloid-positive subjects.")] = 0.25,
     borderline: Annotated[
         float, typer.Option(min=0, max=1, help="Share of subjects near the cut (composite 1.25 to 1.40).")
@@ -32,11 +38,17 @@ def simulate_pet(
     from taskgan.simulate.pet.cohort import simulate_pet as run
     from taskgan.simulate.pet.settings import pet_simulation
 
+    several = [part for part in mixed_doses.split(",") if part.strip()]
     settings = pet_simulation(
         subjects=subjects,
-        doses=tuple(doses or (1.0,)),
+        doses=(*(doses or ()), *several) or (1.0,),
         anatomy=anatomy,
         scale=scale,
+        voxel=voxel,
+        repeats=repeats,
+        lesions=lesions,
+        spheres=spheres,
+        with_t1=with_t1,
         positive=positive,
         borderline=borderline,
         counts=counts,

@@ -99,11 +99,11 @@ def is_complete(out: Path, description: Mapping[str, Any], sections: Sequence[st
         raise UserError(f"{out} is not empty and was not begun by {verb}; expected a new or empty folder")
     for part in sections:
         old, new = stored.get(part) or {}, description[part]
-        changed = [name for name in new if old.get(name) != new[name]]
+        changed = [name for name in {**new, **old} if old.get(name) != new.get(name)]
         if changed:
             name = changed[0]
             raise UserError(
-                f"{out} was begun with {name} = {old.get(name)}, now asked for {name} = {new[name]}; "
+                f"{out} was begun with {name} = {old.get(name)}, now asked for {name} = {new.get(name)}; "
                 "take another folder or the same settings"
             )
     return bool(stored.get("complete"))

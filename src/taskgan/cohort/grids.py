@@ -95,6 +95,15 @@ class MaskCache:
         Raises:
             UserError: If the mask cannot be read or is on another grid.
         """
+        held = self._read(pair, column, source)
+        return None if held is None else held[1]
+
+    def values(self, pair: Pair, column: str, source: Volume) -> NDArray[np.float32] | None:
+        """The values of an image (X, Y, Z) of a row, as :meth:`read` reads masks."""
+        held = self._read(pair, column, source)
+        return None if held is None else held[0].data
+
+    def _read(self, pair: Pair, column: str, source: Volume) -> tuple[Volume, Mask] | None:
         path = pair.path(column)
         if path is None:
             return None
@@ -106,4 +115,4 @@ class MaskCache:
                 self._cache.popitem(last=False)
         volume, mask = self._cache[key]
         check_same_grid(volume, source, path, pair)
-        return mask
+        return volume, mask

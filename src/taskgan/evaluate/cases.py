@@ -88,6 +88,11 @@ OBSERVER_COLUMNS = (
     "rim_error",
     "checkerboard",
     "checkerboard_error",
+    "recovery",
+    "recovery_error",
+    "recovery_small",
+    "recovery_small_error",
+    "suvr_cv",
     "back_projection",
 )
 CALIBRATED_COLUMNS = ("suvr_calibrated", "suvr_calibrated_decision")

@@ -1,7 +1,7 @@
 """All measures of one case: the rows of its degraded, clean and restored image."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from taskgan.judges.readings import CLEAN, INPUT, Reading
 from taskgan.judges.settings import EvaluationSettings
 from taskgan.metrics import quality
 from taskgan.recipe import Data
-from taskgan.stats import CalibrationLine
+from taskgan.stats import CalibrationLine, repeatability
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -122,6 +122,20 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
     return rows, readings
 
 
+def add_variation(rows: Sequence[Row], pairs: Mapping[str, Pair]) -> None:
+    """Add ``suvr_cv`` to rows of ``cases.csv`` whose pairs (by case) are repeats: the SUVR's variation over them."""
+    repeats: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if pairs[row["case"]].columns.get("repeat") and np.isfinite(row.get("suvr_restored") or math.nan):
+            key = tuple(row.get(name) for name in ("subject", "method", "dose", "condition"))
+            repeats.setdefault(key, []).append(row)
+    for own in repeats.values():
+        if len(own) > 1:
+            found = repeatability([row["suvr_restored"] for row in own], [0] * len(own))
+            for row in own:
+                row["suvr_cv"] = found.variation.estimate
+
+
 def _mean_ratio(image: Array, clean: Array) -> float:
     """How many times the clean image another one is, by mean magnitude; NaN of empty ones."""
     before, after = (float(np.abs(values).mean(dtype=np.float64)) for values in (clean, image))
@@ -149,8 +163,9 @@ def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading
         raise UserError(f"{pair.clean} cannot be compared with: {error}") from None
     if method != CLEAN and volume.colours is not None and truth.colours is not None:
         measured["psnr_colour"] = quality.psnr(volume.colours, truth.colours, span=truth.span)
+    known = context.masks.values(pair, "truth", case.source) if "findings" in case.masks else None
     view = ObserverView(
-        image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span
+        image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span, known
     )
     path = {INPUT: pair.degraded, CLEAN: pair.clean}.get(method) or context.restorations.images[pair.case]
     return {

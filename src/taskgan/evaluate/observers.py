@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from taskgan.degrade.degradation import Degradation
 from taskgan.judges.lesions.detector import (
@@ -30,6 +31,8 @@ from taskgan.metrics.regions import brain_csf_border, region_ratio, rim_ratio
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Columns = dict[str, float | int | None]
+SMALL_MM3 = np.pi / 6 * 15.0**3
+"""Volume under which a finding counts as small: three times the resolution of a clinical scanner across."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class ObserverView:
         voxel_mm: Edges of a voxel.
         condition: Which of several images of a subject it is, e.g. the contrast; empty where there is one kind.
         degraded: (X, Y, Z), the input of the same case; None where nobody asks for it.
+        truth: (X, Y, Z), what was really there, in the image's units; None where that is not known.
         span: Width of the values that the images can have, or None for that of the clean image.
     """
 
@@ -53,6 +57,7 @@ class ObserverView:
     condition: str = ""
     degraded: Image | None = field(default=None, repr=False)
     span: float | None = None
+    truth: Image | None = field(default=None, repr=False)
 
 
 class Observer(Protocol):
@@ -151,6 +156,33 @@ class Lesions:
 
 
 @dataclass(frozen=True)
+class Recovery:
+    """How much of the true uptake of lesions and spheres an image shows (NEMA NU 2's recovery coefficients).
+
+    A finding is a connected part of ``findings``; its coefficient is the image's mean there over the true one.
+    """
+
+    needs: tuple[str, ...] = ("findings",)
+
+    def measure(self, view: ObserverView) -> Columns:
+        """``recovery`` of all and ``recovery_small`` of those under a 15 mm sphere's volume, with errors."""
+        parts, count = ndimage.label(view.masks["findings"])
+        if view.truth is None or not count:
+            return {}
+        numbers = np.arange(1, count + 1)
+        truths = np.asarray(ndimage.mean(view.truth, parts, numbers))
+        small = np.bincount(parts.ravel())[1:] * np.prod(view.voxel_mm) < SMALL_MM3
+
+        def coefficients(image: Image) -> NDArray[np.float64]:
+            return np.asarray(ndimage.mean(image, parts, numbers) / truths, dtype=np.float64)
+
+        columns = _with_error("recovery", view, lambda image: float(coefficients(image).mean()))
+        if small.any():
+            columns |= _with_error("recovery_small", view, lambda image: float(coefficients(image)[small].mean()))
+        return columns
+
+
+@dataclass(frozen=True)
 class BackProjection:
     """Whether an image, degraded again, gives the input, see ``Degradation.consistency``.
 
@@ -184,6 +216,7 @@ def observers(detectors: Mapping[str, Detector], degradation: Degradation | None
         Rim(),
         Checkerboard(),
         Lesions(detectors),
+        Recovery(),
         *further,
     )
 

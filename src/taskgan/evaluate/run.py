@@ -21,7 +21,7 @@ from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
 from taskgan.evaluate.cases import read_case_table, write_case_table
 from taskgan.evaluate.features import FILE, FeatureCollector
-from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, measure_cases
+from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, add_variation, measure_cases
 from taskgan.evaluate.observers import observers
 from taskgan.evaluate.summary import summarise, to_plain_values
 from taskgan.evaluate.verification import VerificationResult, verify_cohort
@@ -157,6 +157,7 @@ def _evaluate(
         line=line,
     )
     measured, readings = _measure_all(rows, context)
+    add_variation(measured, {pair.case: pair for pair in rows})
     ratios = [(str(row["case"]), float(row[SCALE_RATIO])) for row in measured if SCALE_RATIO in row]
     notes += scale_notes(ratios, "the restored images", "the clean ones")
     verified = _verify(listed_pairs, _selected_pairs(pairs, recipe), rows, context, store)

@@ -21,6 +21,7 @@ from taskgan.core.settings import validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.judges.slices import BATCH, read_volumes
 from taskgan.networks.gradients import FEATURES, Discriminant
+from taskgan.networks.photos import FaceRecogniser
 from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
@@ -150,6 +151,8 @@ def build(settings: RecogniserSettings, *, in_channels: int = 1, outputs: int = 
         dropout=settings.dropout,
         outputs=length,
     )
+    if isinstance(network, FaceRecogniser):
+        network.crop = settings.crop
     if settings.reduce > 1 or settings.standardise:
         network = PreparedNetwork(network, reduce=settings.reduce, standardise=settings.standardise)
     if settings.discriminant or settings.closed_form:

@@ -20,8 +20,9 @@ from taskgan.judges.recogniser import (
 )
 from taskgan.judges.volumes import CleanSlices
 from taskgan.judges.weights import load_vgg_face
+from taskgan.judges.weights.dlib_file import load_dlib_face
 from taskgan.metrics.roc import auc
-from taskgan.networks.vgg_face import VggFaceRecogniser
+from taskgan.networks.photos import FaceRecogniser
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe import RecogniserSettings, Target
@@ -120,7 +121,7 @@ def released_recogniser(
     second an image on one core.
 
     Args:
-        settings: ``network``, ``width`` and ``weights``; nothing else counts.
+        settings: ``network``, ``width``, ``crop`` and ``weights``; nothing else counts.
         val: Volumes of validation subjects, for the card's figures and for the distance that says "the same".
         title: What it is for, e.g. ``task``; shown and recorded.
         target: The property, an embedding of the network's own size.
@@ -133,8 +134,9 @@ def released_recogniser(
     path = Path(settings.weights)
     with torch.random.fork_rng([]):
         network = build(settings, outputs=target.size)
-    assert isinstance(network, VggFaceRecogniser)
-    network.network.load_state_dict(load_vgg_face(path, width=settings.width))
+    assert isinstance(network, FaceRecogniser)
+    load = load_dlib_face if settings.network == "dlib" else load_vgg_face
+    network.network.load_state_dict(load(path, width=settings.width))
     network = network.to(device).eval()
     volumes = _validation_subset(val)
     say(f"{title}: reading {len(volumes)} validation images with the weights of {path.name}")

@@ -21,15 +21,14 @@ from taskgan.judges.fit import fit_recogniser
 from taskgan.judges.recogniser import CARD, Recogniser
 from taskgan.judges.released import released_recogniser
 from taskgan.judges.volumes import CleanSlices, ReaderView, clean_slices, distinct_clean
-from taskgan.judges.weights.layers import FILES
 from taskgan.recipe import Data, RecogniserSettings, Target
-from taskgan.recipe.task import IR_HINT, descriptor_size
+from taskgan.recipe.task import IR_HINT, NETWORKS, descriptor_size
 
 # Raised when a network or its training changes, so that recognisers made before are not taken for new ones.
 _GENERATION = 2
 _VERIFICATION = 3  # the same for how descriptors are compared, by which an embedding's training stops
 _LATER_SETTINGS = {"weights": None, "size": None, "sampling": "subjects", "precision": "32", "reduce": 1}
-_LATER_SETTINGS |= {"standardise": False, "discriminant": False}
+_LATER_SETTINGS |= {"standardise": False, "discriminant": False, "crop": None}
 _LATER_AUGMENT = {"preserve": "sum", "contrast": 0.0, "brightness": 0.0, "blur": 0.0, "erase": 0.0}
 _LATER_TARGET = {"margin_form": "cosine", "margin_scale": 16.0}
 
@@ -155,6 +154,7 @@ def recogniser_folder(
     values = _settings_key(settings, _LATER_SETTINGS) | {"augment": _settings_key(settings.augment, _LATER_AUGMENT)}
     if settings.released:
         values = {"network": settings.network, "width": settings.width, "weights": _weights(settings, name)}
+        values |= {"crop": settings.crop} if settings.crop else {}
     elif target.kind == "binary" and values["loss"] == "proper":
         values["loss"] = "cross_entropy"  # its name when the first recognisers of this generation were kept
     key = {
@@ -213,8 +213,8 @@ def check_weights(settings: RecogniserSettings, name: str) -> None:
     if settings.weights is not None and not Path(settings.weights).is_file():
         where = "task.pretrain" if name == "task" else name
         raise UserError(
-            f"{settings.weights} ({where}.weights) does not exist, expected {FILES} as {settings.network}'s authors "
-            f"released it; {IR_HINT}"
+            f"{settings.weights} ({where}.weights) does not exist, expected "
+            f"{NETWORKS[settings.network].files} as {settings.network}'s authors released it; {IR_HINT}"
         )
 
 

@@ -6,6 +6,7 @@ directions shared softly, so that nothing jumps while an image changes.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,10 +32,17 @@ class OrientedGradients(nn.Module):
 
     Args:
         in_channels: Image channels; each is described by itself and the descriptions are averaged.
+        outputs: Length of the description, which cannot be another.
+        unused: What other recognisers can be told: width, norm and dropout count for nothing.
+
+    Raises:
+        ValueError: If ``outputs`` is another length.
     """
 
-    def __init__(self, *, in_channels: int = 1) -> None:
+    def __init__(self, *, in_channels: int = 1, outputs: int = FEATURES, **unused: Any) -> None:
         super().__init__()
+        if outputs != FEATURES:
+            raise ValueError(f"oriented gradients are {FEATURES} numbers, asked for {outputs}")
         self.in_channels = in_channels
         angles = [2 * math.pi * k / _DIRECTIONS for k in range(_DIRECTIONS)]
         directions = torch.tensor([[math.cos(a), math.sin(a)] for a in angles])

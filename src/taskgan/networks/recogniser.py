@@ -25,6 +25,7 @@ def recogniser_network(
             :class:`~taskgan.networks.discriminator.PatchClassifier` (the paper's T for MR). ``ir``, ``ir_se`` (with
             squeeze and excitation): :class:`~taskgan.networks.ir.ImprovedResNet`. ``vgg_face`` (the paper's T for
             faces): :class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own.
+            ``dlib``: :class:`~taskgan.networks.dlib_face.DlibFaceRecogniser`.
             ``gradients``: :class:`~taskgan.networks.gradients.OrientedGradients`, which has nothing to learn. For
             properties of pixels ``unet``: :class:`~taskgan.networks.segmenter.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.segmenter.DilatedNet`.
@@ -151,26 +152,6 @@ class ConvNet(nn.Module):
         """(B, C, H, W) to logits (B, outputs) and the five layers' features, from 1/2 to 1/32 of the size."""
         x, features = through(self.stages, x)
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)), features
-
-
-def oriented_gradients(*, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> nn.Module:
-    """:class:`~taskgan.networks.gradients.OrientedGradients`, whose width, norm and dropout count for nothing.
-
-    Raises:
-        ValueError: If ``outputs`` is not the length of its description.
-    """
-    from taskgan.networks.gradients import FEATURES, OrientedGradients
-
-    if outputs != FEATURES:
-        raise ValueError(f"oriented gradients are {FEATURES} numbers, asked for {outputs}")
-    return OrientedGradients(in_channels=in_channels)
-
-
-def vgg_face(*, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> nn.Module:
-    """:class:`~taskgan.networks.vgg_face.VggFaceRecogniser`, which has no norm and a dropout of its own."""
-    from taskgan.networks.vgg_face import VggFaceRecogniser
-
-    return VggFaceRecogniser(width=width, outputs=outputs, in_channels=in_channels)
 
 
 def _start(network: nn.Module) -> None:

@@ -4,13 +4,13 @@ Thirteen 3×3 convolutions in five blocks and three fully connected layers, the 
 Zisserman 2015, arXiv:1409.1556), trained on 2,622 identities at 224×224.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taskgan.networks.layers import Conv2d
+from taskgan.networks.photos import FaceRecogniser
 from taskgan.recipe.task import NETWORKS
 
 SIZE = 224
@@ -88,56 +88,11 @@ class VggFace(nn.Module):
         return logits
 
 
-class VggFaceRecogniser(nn.Module):
-    """VGG-Face for images of this package: any size, grey or colour, network units of 0 to 1.
+class VggFaceRecogniser(FaceRecogniser):
+    """VGG-Face for images of this package."""
 
-    Slices of this package run from left to right along H and downwards along W (``taskgan.cohort.slices``), on their
-    side for a network that learnt from upright faces: they are turned first, and its features are upright. Grey is
-    repeated to red, green and blue. The shorter side is brought to 224 pixels, by bilinear interpolation
-    that is anti-aliased where it reduces (a 250-pixel photo would else lose lines), and the middle 224×224 are
-    taken; of a square image that is all. Values are not clipped, so that a gradient reaches every pixel.
+    title = "VGG-Face"
+    size, colours = SIZE, MEAN
 
-    Args:
-        width: See :class:`VggFace`.
-        outputs: Length of the descriptor; it cannot be another than fc7's.
-        in_channels: 1 or 3.
-
-    Raises:
-        ValueError: If ``outputs`` or ``in_channels`` is something else.
-    """
-
-    mean: Tensor
-
-    def __init__(self, *, width: int = 64, outputs: int, in_channels: int = 1) -> None:
-        super().__init__()
-        if outputs != descriptor_length(width):
-            raise ValueError(f"VGG-Face of width {width} gives {descriptor_length(width)}, asked for {outputs}")
-        if in_channels not in (1, 3):
-            raise ValueError(f"VGG-Face reads grey or colour images, got {in_channels} channels")
-        self.network = VggFace(width=width)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Slices (B, 1 or 3, H, W), 0 to 1, red first, to descriptors (B, 64 · width) and five blocks' features."""
-        output: tuple[Tensor, list[Tensor]] = self.network(self.prepare(x))
-        return output
-
-    def prepare(self, x: Tensor) -> Tensor:
-        """What the network sees of slices (B, 1 or 3, columns, rows) in 0 to 1: (B, 3, 224 rows, 224 columns).
-
-        Raises:
-            ValueError: If the images have neither one nor three channels.
-        """
-        if x.ndim != 4 or x.shape[1] not in (1, 3):
-            raise ValueError(f"VGG-Face reads (B, 1 or 3, H, W), got {tuple(x.shape)}")
-        return 255 * _resized_square(x.transpose(2, 3)).expand(-1, 3, -1, -1) - self.mean
-
-
-def _resized_square(x: Tensor) -> Tensor:
-    """Resized and cropped to 224×224."""
-    sides: Sequence[int] = x.shape[-2:]
-    if min(sides) != SIZE:
-        scaled = [max(SIZE, round(side * SIZE / min(sides))) for side in sides]
-        x = F.interpolate(x, size=scaled, mode="bilinear", antialias=True, align_corners=False)
-    top, left = ((side - SIZE) // 2 for side in x.shape[-2:])
-    return x[..., top : top + SIZE, left : left + SIZE]
+    def __init__(self, *, width: int = 64, **further: Any) -> None:
+        super().__init__(VggFace(width=width), descriptor_length(width), width=width, **further)

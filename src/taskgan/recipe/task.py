@@ -56,6 +56,7 @@ class NetworkFacts:
         released: Somebody else trained it.
         closed_form: It learns in closed form, without steps.
         descriptor: Length of its descriptor in widths, where that is the network's own.
+        files: What it is read from, where somebody else trained it.
     """
 
     builder: str
@@ -64,6 +65,7 @@ class NetworkFacts:
     released: bool = False
     closed_form: bool = False
     descriptor: int | None = None
+    files: str = ""
 
 
 NETWORKS = {
@@ -73,10 +75,18 @@ NETWORKS = {
     "convnet": NetworkFacts("recogniser:ConvNet"),
     "ir": NetworkFacts("ir:ImprovedResNet"),
     "ir_se": NetworkFacts("ir:ImprovedResNet", {"squeeze": True}),
-    "gradients": NetworkFacts("recogniser:oriented_gradients", closed_form=True),
+    "gradients": NetworkFacts("gradients:OrientedGradients", closed_form=True),
     "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
     "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
-    "vgg_face": NetworkFacts("recogniser:vgg_face", released=True, descriptor=64),
+    "vgg_face": NetworkFacts(
+        "vgg_face:VggFaceRecogniser",
+        released=True,
+        descriptor=64,
+        files="vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7",
+    ),
+    "dlib": NetworkFacts(
+        "dlib_face:DlibFaceRecogniser", released=True, descriptor=2, files="dlib_face_recognition_resnet_model_v1.dat"
+    ),
 }
 """Every network that can be T or a judge."""
 IR_HINT = "without that file, network: ir trains a recogniser of faces on the cohort's own training subjects instead"
@@ -139,13 +149,16 @@ class RecogniserSettings(Settings):
             contrasts), ``convnet`` (plain strided convolutions, of another family, for the judge), ``ir`` and
             ``ir_se`` (for faces), ``gradients`` (for faces: oriented gradients and a discriminant that is fitted in
             closed form, so that nothing about width or steps counts). Of every pixel, for ``segmentation``: ``unet``,
-            ``dilated`` (another family, for the judge). ``vgg_face`` (the paper's T for faces) is read from
-            ``weights`` and learns nothing.
-        weights: Released weights of ``vgg_face``: ``vgg_face_dag.pth``, ``vgg-face.mat`` or ``VGG_FACE.t7``, a path
-            as seen from where the command is given.
+            ``dilated`` (another family, for the judge). ``vgg_face`` (the paper's T for faces) and
+            ``dlib`` (another one for faces) are read from ``weights`` and learn nothing.
+        weights: Released weights, a path as seen from where the command is given: ``vgg_face_dag.pth``,
+            ``vgg-face.mat`` or ``VGG_FACE.t7``; ``dlib_face_recognition_resnet_model_v1.dat``.
+        crop: Square that ``dlib`` sees: its middle from the left and from the top, and its edge, as shares of the
+            image's shorter side; what reaches beyond the frame repeats its edge. None is the middle square.
         size: Length of this network's descriptor, where the property is an ``embedding``; None takes the property's
-            (see :class:`Target`), ``vgg_face`` its own (4096).
-        width: Channels of the first stage (64 is published for ``resnet18``, ``patch``, ``ir`` and ``vgg_face``).
+            (see :class:`Target`), ``vgg_face`` (4096) and ``dlib`` (128) their own.
+        width: Channels of the first stage (64 is published for ``resnet18``, ``patch``, ``ir`` and ``vgg_face``);
+            of ``dlib`` those of the second.
         norm: Normalisation.
         loss: ``squared`` (Eq. 3) or ``proper``, the usual loss of the kind (see :class:`Target`).
         steps: Largest number of optimiser steps. Of ``task.pretrain`` it may be 0: T starts from random weights, and
@@ -170,6 +183,7 @@ class RecogniserSettings(Settings):
 
     network: Annotated[str, AfterValidator(_known_network)] = "resnet18"
     weights: str | None = None
+    crop: tuple[float, float, Annotated[float, Field(gt=0, le=8)]] | None = None
     size: int | None = Field(default=None, ge=2)
     width: int = Field(default=64, ge=1)
     norm: Norm = "batch"
@@ -221,9 +235,13 @@ class RecogniserSettings(Settings):
     def _weights_are_named(self) -> "RecogniserSettings":
         if self.released and not self.weights:
             raise ValueError(
-                f"network is {self.network} but weights is missing, expected the path of a released file "
-                f"(vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7); {IR_HINT}"
+                f"network is {self.network} but weights is missing, expected the path of "
+                f"{NETWORKS[self.network].files}; {IR_HINT}"
             )
+        if self.crop and self.network != "dlib":
+            raise ValueError(f"network is {self.network}, which prepares images its own way; expected no crop")
+        if self.network == "dlib" and self.width % 2:
+            raise ValueError(f"network is dlib with width {self.width}, expected an even one (64 is published)")
         if self.weights and not self.released:
             raise ValueError(
                 f"weights is {self.weights} but network is {self.network}, which is trained here; expected network "

@@ -86,11 +86,15 @@ LESION_SNR = Metric("lesion_snr", "Lesion SNR", 2, 1, "the lesions' signal-to-no
 LESIONS_FALSE = Metric("lesions_false", "False lesions", 2, -1, "the number of false lesions")
 RIM = _error_of("rim", "rim", 3, "the error of the rim at CSF")
 GRID = _error_of("checkerboard", "grid", 4, "the grid artefacts")
+RECOVERY = _error_of("recovery", "recovery", 3, "the error of recovery")
+RECOVERY_SMALL = _error_of("recovery_small", "recovery, small", 3, "the error of recovery of small findings")
+SUVR_CV = Metric("suvr_cv", "SUVR, CV of repeats", 4, -1, "the SUVR's variation between repeats")
 BACK = Metric("back_projection", "Back-projection", 4, -1, "the back-projection error")
 
 QUALITY = (PSNR, SSIM, RELATIVE, PSNR_COLOUR, PSNR_HEAD, SSIM_HEAD, RELATIVE_HEAD)
 READINGS = (TASK, JUDGE, SUVR)
-OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID, BACK)
+INSERTED = (RECOVERY, RECOVERY_SMALL, SUVR_CV)
+OBSERVED = (GREY, CSF, LESION, LESION_AUC, LESION_SNR, LESIONS_FALSE, RIM, GRID, *INSERTED, BACK)
 AUCS = {"task": TASK_AUC, "judge": JUDGE_AUC, "suvr": SUVR_AUC}
 # What the verdict speaks of: frame and head tell the same story, and T is no judge of Task-GAN.
 HEADLINE = (PSNR, SSIM, RELATIVE, JUDGE, SUVR, LESION, LESION_AUC, LESIONS_FALSE)

@@ -212,6 +212,13 @@ def _trilinear(maps: Array, voxel: NDArray[np.float64], some: NDArray[np.bool_] 
     return sampled.reshape(channels, *voxel.shape[1:])
 
 
+def smooth_noise(grid: Grid, sigma_mm: float, rng: np.random.Generator) -> Array:
+    """How tissue varies within itself: noise of unit SD (X, Y, Z), correlated over about 2.5 ``sigma_mm``."""
+    white = rng.standard_normal(grid.shape, dtype=np.float32)
+    smooth = ndimage.gaussian_filter(white, [sigma_mm / d for d in grid.voxel_mm], mode="reflect")
+    return np.asarray(smooth / smooth.std(), dtype=np.float32)
+
+
 def spline_weights(positions: NDArray[Any], extent: int, count: int) -> NDArray[np.float64]:
     """Cubic B-spline weights (positions, knots): smooth, and far from folding at the warp's amplitude."""
     where = np.clip(positions / max(extent - 1, 1), 0.0, 1.0) * (count - 1)

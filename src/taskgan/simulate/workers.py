@@ -1,5 +1,6 @@
 """Subjects on every core: each worker keeps a bench, and every subject is made whole by one of them."""
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -10,78 +11,66 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from taskgan.cohort import folder as bids
-from taskgan.cohort.folder import is_complete, write_description
+from taskgan.cohort.folder import complete, is_complete, write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError, signals_held
 from taskgan.core.files import usable_cores, versions
+from taskgan.core.lock import exclusive
 from taskgan.core.parse import parse_json, read_text
-from taskgan.core.settings import Settings
 from taskgan.core.version import __version__
-from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, mni_anatomy
+from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, mni_anatomy
 
 Record = dict[str, Any]
 
 
-class SubjectSimulator(Protocol):
-    """What a worker keeps between subjects."""
-
-    def simulate(self, subject: Any) -> Record:
-        """Simulate one subject, write its files, give its record."""
-        ...
-
-
-class Anatomies:
-    """The heads of a cohort; of BrainWeb's the one used last is held.
+class Bench:
+    """What a worker keeps between subjects: its tools, and of BrainWeb's heads the one used last.
 
     Args:
+        make: Writes a subject's files and gives its record, from subject, settings, anatomy, the tools and ``out``.
+        tools: Of the settings; None where there are none.
+        detailed: Tissues of ``anatomy.DETAILED``.
+        settings: Of the simulation.
         sources: BrainWeb files; empty for the template.
         template: The MNI template, or None.
         step: Resolution of BrainWeb heads, mm.
-        detailed: Tissues of ``anatomy.DETAILED``.
+        out: The cohort.
     """
 
     def __init__(
-        self, sources: Sequence[Path], template: Anatomy | None, step: float, *, detailed: bool = False
+        self,
+        make: Callable[..., Record],
+        tools: Callable[[Any], tuple[Any, ...]] | None,
+        detailed: bool,
+        settings: Any,
+        sources: Sequence[Path],
+        template: Anatomy | None,
+        step: float,
+        out: Path,
     ) -> None:
-        self._sources, self._template, self._step = sources, template, step
-        self._detailed = detailed
-        self._loaded: tuple[int, Anatomy] | None = None
+        self._make, self._tools = make, tools(settings) if tools else ()
+        self._settings, self._sources, self._template, self._out = settings, sources, template, out
+        self._load = functools.lru_cache(maxsize=1)(functools.partial(brainweb_anatomy, detailed=detailed))
+        self._step = step
 
-    def __getitem__(self, number: int) -> Anatomy:
-        if self._template is not None:
-            return self._template
-        if self._loaded is None or self._loaded[0] != number:
-            head = brainweb_anatomy(self._sources[number], self._step, detailed=self._detailed)
-            self._loaded = (number, head)
-        return self._loaded[1]
+    def simulate(self, subject: Any) -> Record:
+        """Simulate one subject, write its files, give its record."""
+        head = self._template or self._load(self._sources[subject.anatomy], self._step)
+        return self._make(subject, self._settings, head, *self._tools, self._out)
 
 
-def default_workers(limit: int | None = None) -> int:
-    """Every core that this process may use, at most ``limit``."""
-    cores = usable_cores()
-    return cores if limit is None else min(cores, limit)
-
-
-def simulate_subjects(
-    waiting: Sequence[Any],
-    simulator: Callable[..., SubjectSimulator],
-    setup: tuple[Any, ...],
-    workers: int,
-    out: Path,
-) -> Iterator[Record]:
+def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: int, out: Path) -> Iterator[Record]:
     """Records as they come, in any order.
 
     Args:
         waiting: Subjects to make; each says the number of its ``anatomy``.
-        simulator: Makes a worker's bench from ``setup``; a class or function of a module, because it travels to
-            other processes.
-        setup: Its arguments.
+        setup: Of a worker's :class:`Bench`; functions of modules, because they travel to other processes.
         workers: Processes; 1 stays in this one.
         out: The cohort, for messages.
 
@@ -92,16 +81,14 @@ def simulate_subjects(
         return
     ordered = sorted(waiting, key=lambda subject: subject.anatomy)  # a head is read once for all its subjects
     if workers == 1:
-        one = simulator(*setup)
+        one = Bench(*setup)
         for subject in ordered:
             yield _simulate_single_threaded(one, subject)
         return
     # Spawned, not forked: BLAS threads of the parent do not survive a fork.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(simulator, setup)
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=setup) as pool:
         with signals_held(signal.SIGINT):  # workers never get Ctrl-C
             jobs = [pool.submit(_simulate_one, subject) for subject in ordered]
         try:
@@ -119,7 +106,7 @@ def simulate_subjects(
             raise
 
 
-def _simulate_single_threaded(simulator: SubjectSimulator, subject: Any) -> Record:
+def _simulate_single_threaded(simulator: Bench, subject: Any) -> Record:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
@@ -127,15 +114,15 @@ def _simulate_single_threaded(simulator: SubjectSimulator, subject: Any) -> Reco
         return simulator.simulate(subject)
 
 
-_bench: SubjectSimulator | None = None
+_bench: Bench | None = None
 
 
-def _start_worker(simulator: Callable[..., SubjectSimulator], setup: tuple[Any, ...]) -> None:
+def _start_worker(*setup: Any) -> None:
     global _bench
     parent = multiprocessing.parent_process()
     if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
         threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
-    _bench = simulator(*setup)
+    _bench = Bench(*setup)
 
 
 def _exit_with_parent(parent: Any) -> None:
@@ -231,19 +218,12 @@ def record_path(subject: str) -> Path:
     return TRUTH_FOLDER / subject / f"{subject}_desc-truth_figures.json"
 
 
-def describe_cohort(
-    kind: str, settings: Any, sources: Sequence[Path], further: Mapping[str, Any], **device: Settings
-) -> dict[str, Any]:
-    """What ``cohort.yaml`` says of a simulated cohort before it is measured.
-
-    Args:
-        kind: ``pet`` or ``mr``.
-        settings: Of the simulation.
-        sources: BrainWeb files.
-        further: What only this kind says.
-        device: Its section about the scanner.
-    """
+def _description(kind: "CohortKind", settings: Any, sources: Sequence[Path]) -> dict[str, Any]:
+    """What ``cohort.yaml`` says before the cohort is measured; settings that are ``later`` go unsaid at defaults."""
     values = settings.model_dump(mode="json")
+    for name in getattr(settings, "later", ()):
+        if values[name] == type(settings).model_fields[name].default:
+            del values[name]
     # Anatomies go by file name: the folder that they lie in makes no difference to the cohort.
     values["anatomy"] = [path.name for path in sources] or None
     anatomies = "BrainWeb heads, each of them in one split only, deformed per subject"
@@ -253,67 +233,101 @@ def describe_cohort(
             "the anatomy of a subject is its own deformation"
         )
     return {
-        "kind": kind,
-        "made_by": f"taskgan simulate {kind}",
+        "kind": kind.name,
+        "made_by": f"taskgan simulate {kind.name}",
         "seed": settings.seed,
         "anatomies": anatomies,
-        **further,
+        **kind.further(settings),
         "settings": values,
-        **{name: section.model_dump(mode="json") for name, section in device.items()},
+        kind.device: getattr(settings, kind.device).model_dump(mode="json"),
         "versions": versions(),
     }
 
 
-def simulate_missing(
-    out: Path,
-    subjects: Sequence[Any],
-    simulator: Callable[..., SubjectSimulator],
-    settings: Any,
-    sources: Sequence[Path],
-    *,
-    description: Mapping[str, Any],
-    sections: tuple[str, str],
-    dataset_files: Mapping[str, str],
-    workers: int,
-    max_workers: int | None = None,
-    detailed: bool = False,
-) -> list[Record] | None:
-    """Make the subjects that are not there.
+@dataclass(frozen=True)
+class CohortKind:
+    """What one kind of simulated cohort does its own way.
+
+    Attributes:
+        name: ``pet`` or ``mr``.
+        plan: Settings and number of heads (None: one template) to subjects.
+        make: See :class:`Bench`.
+        dataset_files: Name of the data set and of its ``truth``, the ``command`` that makes it, and the text of its
+            ``readme`` with a place for the ``version``.
+        write_tables: The tables of ``out`` by settings and records.
+        measure: What the cohort turned out to be, by settings and records.
+        sentence: Of the last line, after the number of subjects, by settings and records.
+        further: What only this kind says in ``cohort.yaml``, by settings.
+        device: The setting that holds the scanner.
+        tools: See :class:`Bench`.
+        detailed: Tissues of ``anatomy.DETAILED``.
+        max_workers: Processes at full scale, where memory limits them.
+    """
+
+    name: str
+    plan: Callable[[Any, int | None], Sequence[Any]]
+    make: Callable[..., Record]
+    dataset_files: Mapping[str, str]
+    write_tables: Callable[[Path, Any, Sequence[Record]], None]
+    measure: Callable[[Any, Sequence[Record]], dict[str, Any]]
+    sentence: Callable[[Any, Sequence[Record]], str]
+    device: str
+    further: Callable[[Any], Mapping[str, Any]] = lambda _: {}
+    tools: Callable[[Any], tuple[Any, ...]] | None = None
+    detailed: bool = False
+    max_workers: int | None = None
+
+
+@exclusive("out", "the cohort")
+def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int) -> Path:
+    """Make a cohort, or go on with one that was interrupted.
+
+    The same settings give the same bytes, whatever the number of workers: every subject has its own generators
+    and every worker computes on one thread.
 
     Args:
-        out: The cohort folder.
-        subjects: All of the plan.
-        simulator: Makes a worker's bench from the settings, the sources, the template, its resolution and ``out``.
-        settings: Of the simulation.
-        sources: BrainWeb files; empty takes the MNI template.
-        description: Of the cohort, see :func:`describe_cohort`.
-        sections: Its sections that must be those that the folder was begun with.
-        dataset_files: See :func:`write_dataset_files`.
-        workers: Processes; 0 takes every core, at most ``most``.
-        max_workers: See ``workers``.
-        detailed: Tissues of ``anatomy.DETAILED``.
+        out: Cohort folder; absent, empty, or begun with the same settings.
+        settings: What to simulate.
+        kind: What is made.
+        workers: Processes; 0 takes every core, at full scale at most those of the kind.
 
     Returns:
-        The records of all subjects in order; None where the cohort is complete already.
+        The cohort folder.
 
     Raises:
         UserError: If ``out`` holds something else or was begun with other settings.
     """
-    if is_complete(out, description, sections):
+    sources = brainweb_files(settings.anatomy) if settings.anatomy else []
+    subjects = kind.plan(settings, None if settings.one_template else len(sources))
+    description = _description(kind, settings, sources)
+    if is_complete(out, description, ("settings", kind.device)):
         say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
-        return None
+        return out
     write_description(out, {**description, "complete": False})
-    write_dataset_files(out, **dataset_files)
+    about = kind.dataset_files
+    bids.write_dataset_files(
+        out,
+        name=about["name"],
+        readme=about["readme"].format(version=__version__),
+        derivative=TRUTH_FOLDER,
+        derivative_name=about["truth"],
+        metadata={"License": "CC0", "Authors": ["taskgan", about["command"]]},
+    )
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
-    count = min(workers or default_workers(max_workers), max(1, len(waiting)))
-    step = 1.0 if settings.scale == "full" else 2.0
-    template: Anatomy | None = mni_anatomy(step, detailed=detailed) if waiting and not sources else None
+    full = settings.scale == "full"
+    most = kind.max_workers if full and kind.max_workers else usable_cores()
+    count = min(workers or min(usable_cores(), most), max(1, len(waiting)))
+    step = 1.0 if full else 2.0
+    template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources else None
+    setup = (kind.make, kind.tools, kind.detailed, settings, tuple(sources), template, step, out)
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as bar:
-        for record in simulate_subjects(
-            waiting, simulator, (settings, tuple(sources), template, step, out), count, out
-        ):
+        for record in simulate_subjects(waiting, setup, count, out):
             bar.advance(subject=record["subject"])
-    return [read_record(out / record_path(s.name)) for s in subjects]
+    records = [read_record(out / record_path(s.name)) for s in subjects]
+    kind.write_tables(out, settings, records)
+    complete(out, {**description, "measured": kind.measure(settings, records)})
+    say(f"{out}: {len(records)} subjects, {kind.sentence(settings, records)}")
+    return out
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -326,23 +340,3 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise UserError(f"{path} holds a {type(record).__name__}, expected the record of a subject")
     return record
-
-
-def write_dataset_files(folder: Path, *, name: str, truth: str, command: str, readme: str) -> None:
-    """The files of the folder that do not depend on the subjects.
-
-    Args:
-        folder: The cohort.
-        name: Of the data set.
-        truth: Name of the truth that goes with it.
-        command: Which made it, e.g. ``simulate pet``.
-        readme: Text of its README, with a place for the ``version``.
-    """
-    bids.write_dataset_files(
-        folder,
-        name=name,
-        readme=readme.format(version=__version__),
-        derivative=TRUTH_FOLDER,
-        derivative_name=truth,
-        metadata={"License": "CC0", "Authors": ["taskgan", command]},
-    )

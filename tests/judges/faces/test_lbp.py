@@ -3,8 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgan.judges.faces import chi_square_distance, lbp_codes, lbp_histograms
+from experiment_scripts import loaded
+from taskgan.judges.faces import lbp_codes
 from taskgan.judges.faces.lbp import PATTERNS
+
+with loaded("lbp_histograms") as _published:
+    chi_square_distance, lbp_histograms = _published.chi_square_distance, _published.lbp_histograms
 
 
 def _faces(count: int, seed: int, size: int = 40) -> np.ndarray:

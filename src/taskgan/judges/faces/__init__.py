@@ -1,7 +1,7 @@
 """Judges of faces that are told no identity: texture and eigenfaces. A descriptor an image."""
 
-from taskgan.judges.faces.lbp import Texture, lbp_codes, lbp_histograms
-from taskgan.judges.faces.pixels import Pixels, Whitening, chi_square_distance, fit_whitening, unit_distance
+from taskgan.judges.faces.lbp import Texture, lbp_codes
+from taskgan.judges.faces.pixels import Pixels, Whitening, fit_whitening, unit_distance
 from taskgan.judges.faces.readers import PhotoReader, photo_readers
 
 __all__ = [
@@ -9,10 +9,8 @@ __all__ = [
     "Pixels",
     "Texture",
     "Whitening",
-    "chi_square_distance",
     "fit_whitening",
     "lbp_codes",
-    "lbp_histograms",
     "photo_readers",
     "unit_distance",
 ]

@@ -14,38 +14,6 @@ POINTS = 8
 PATTERNS = POINTS * (POINTS - 1) + 3
 """Bins of a histogram: the 58 uniform patterns, and one for all others."""
 
-_AT_ONCE = 256  # images
-
-
-def lbp_histograms(
-    images: NDArray[np.float32], *, regions: tuple[int, int] = (7, 7), radius: float = 2.0
-) -> NDArray[np.float32]:
-    """Descriptors for :func:`~taskgan.judges.faces.pixels.chi_square_distance`.
-
-    Args:
-        images: (N, H, W) grey faces, aligned; any unit.
-        regions: How many regions from top to bottom and from left to right.
-        radius: Of the circle of neighbours, in pixels; 2 for faces of about 130 pixels.
-
-    Returns:
-        (N, rows · columns · 59), region by region; each region's bins sum to 1.
-
-    Raises:
-        ValueError: If the images have another number of axes or are too small for the regions.
-    """
-    rows, columns = regions
-    _check(images, radius, rows, columns)
-    histograms = np.empty((len(images), rows, columns, PATTERNS), dtype=np.float32)
-    for start in range(0, len(images), _AT_ONCE):
-        codes = lbp_codes(images[start : start + _AT_ONCE], radius=radius).astype(np.int64)
-        image = np.arange(len(codes))[:, None, None] * PATTERNS
-        for i, row in enumerate(np.array_split(np.arange(codes.shape[1]), rows)):
-            for j, column in enumerate(np.array_split(np.arange(codes.shape[2]), columns)):
-                part = codes[:, row[0] : row[-1] + 1, column[0] : column[-1] + 1]
-                counts = np.bincount((part + image).ravel(), minlength=len(codes) * PATTERNS)
-                histograms[start : start + len(codes), i, j] = counts.reshape(-1, PATTERNS) / (row.size * column.size)
-    return histograms.reshape(len(images), -1)
-
 
 def lbp_codes(images: NDArray[np.float32], *, radius: float = 2.0) -> NDArray[np.uint8]:
     """The pattern at every pixel that has all its neighbours.
@@ -61,9 +29,12 @@ def lbp_codes(images: NDArray[np.float32], *, radius: float = 2.0) -> NDArray[np
     Raises:
         ValueError: If the images have another number of axes or are too small.
     """
-    _check(images, radius, 1, 1)
-    values = np.asarray(images, dtype=np.float32)
+    if radius <= 0:
+        raise ValueError(f"got a radius of {radius}, expected it to be positive")
     border = int(np.ceil(radius))
+    if images.ndim != 3 or min(images.shape[1:]) <= 2 * border:
+        raise ValueError(f"expected images (N, H, W), not too small for a radius of {radius:g}, got {images.shape}")
+    values = np.asarray(images, dtype=np.float32)
     height, width = values.shape[1] - 2 * border, values.shape[2] - 2 * border
     centre = values[:, border : border + height, border : border + width]
     pattern = np.zeros(centre.shape, dtype=np.uint8)
@@ -110,19 +81,6 @@ def _mirrored() -> NDArray[np.intp]:
 
 MIRRORED = _mirrored()
 """(59,) the bin of a mirrored image that counts what each bin of the image counts."""
-
-
-def _check(images: NDArray[np.float32], radius: float, rows: int, columns: int) -> None:
-    border = 2 * int(np.ceil(radius))
-    if radius <= 0 or min(rows, columns) < 1:
-        raise ValueError(f"got a radius of {radius} and {rows}×{columns} regions, expected them to be positive")
-    if images.ndim != 3:
-        raise ValueError(f"expected images (N, H, W), got {images.shape}")
-    if images.shape[1] - border < rows or images.shape[2] - border < columns:
-        raise ValueError(
-            f"images of {images.shape[1]}×{images.shape[2]} are too small for {rows}×{columns} regions at a radius "
-            f"of {radius:g}"
-        )
 
 
 Array = NDArray[np.float32]

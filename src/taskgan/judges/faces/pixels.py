@@ -158,40 +158,9 @@ def unit_distance(first: ArrayLike, second: ArrayLike) -> Floats:
     Raises:
         ValueError: If the shapes differ or are not (N, F).
     """
-    return np.asarray(np.linalg.norm(_unit(first, second) - _unit(second, first), axis=1))
-
-
-def chi_square_distance(first: ArrayLike, second: ArrayLike) -> Floats:
-    """Σ (a − b)² / (a + b) of histograms; bins that are empty in both count nothing.
-
-    As in Ahonen et al. 2006 (10.1109/TPAMI.2006.244), without weights of regions.
-
-    Args:
-        first: (N, F), not negative.
-        second: (N, F), not negative.
-
-    Returns:
-        (N,), 0 to 2 times the number of histograms that a descriptor is made of.
-
-    Raises:
-        ValueError: If the shapes differ or are not (N, F), or a bin is negative.
-    """
-    ours, theirs = _pairs(first, second)
-    if min(ours.min(initial=0), theirs.min(initial=0)) < 0:
-        raise ValueError("chi-square compares histograms, whose bins are not negative")
-    total = ours + theirs
-    shares = np.divide((ours - theirs) ** 2, total, out=np.zeros_like(total), where=total > 0)
-    return np.asarray(shares.sum(axis=1))
-
-
-def _pairs(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
-    ours, theirs = (np.asarray(d, dtype=np.float64) for d in (first, second))
-    if ours.shape != theirs.shape or ours.ndim != 2:
-        raise ValueError(f"got descriptors {ours.shape} and {theirs.shape}, expected (N, F) of both")
-    return ours, theirs
-
-
-def _unit(descriptors: ArrayLike, others: ArrayLike) -> Floats:
-    own, _ = _pairs(descriptors, others)
-    length = np.linalg.norm(own, axis=1, keepdims=True)
-    return np.asarray(np.divide(own, length, out=np.zeros_like(own), where=length > 0))
+    both = [np.asarray(d, dtype=np.float64) for d in (first, second)]
+    if both[0].shape != both[1].shape or both[0].ndim != 2:
+        raise ValueError(f"got descriptors {both[0].shape} and {both[1].shape}, expected (N, F) of both")
+    lengths = [np.linalg.norm(d, axis=1, keepdims=True) for d in both]
+    ours, theirs = (np.divide(d, n, out=np.zeros_like(d), where=n > 0) for d, n in zip(both, lengths, strict=True))
+    return np.asarray(np.linalg.norm(ours - theirs, axis=1))

@@ -6,88 +6,44 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.folder import complete, write_participants
+from taskgan.cohort.folder import write_participants
 from taskgan.cohort.pairs import write_pairs
-from taskgan.core.console import say
 from taskgan.core.files import PathLike
-from taskgan.core.lock import exclusive
 from taskgan.physics import mdme
 from taskgan.physics.mdme import input_path, target_path
 from taskgan.physics.sequences import Mdme
-from taskgan.simulate.anatomy import Anatomy, brainweb_files
 from taskgan.simulate.mr.bids import MASKS, PARTICIPANTS, TOP, truth_path
-from taskgan.simulate.mr.settings import KINDS, MrSimulation, MrSubject, plan_subjects
+from taskgan.simulate.mr.settings import KINDS, MrSimulation, plan_subjects
 from taskgan.simulate.mr.subject import make_subject
-from taskgan.simulate.workers import Anatomies, Record, describe_cohort, simulate_missing
+from taskgan.simulate.workers import CohortKind, Record, simulate_cohort
 
 
-@exclusive("out", "the cohort")
 def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
-    """Make a cohort, or go on with one that was interrupted.
-
-    The same settings give the same bytes, whatever the number of workers: every subject has its own generators
-    and every worker computes on one thread.
-
-    Args:
-        out: Cohort folder; absent, empty, or begun with the same settings.
-        settings: What to simulate; None is the defaults.
-        workers: Processes; 0 takes every core.
-
-    Returns:
-        The cohort folder.
-
-    Raises:
-        UserError: If ``out`` holds something else or was begun with other settings.
-    """
-    out, settings = Path(out), settings or MrSimulation()
-    sources = brainweb_files(settings.anatomy) if settings.anatomy else []
-    subjects = plan_subjects(settings, None if settings.one_template else len(sources))
-    about = {
-        "inputs": list(input_columns(settings.mdme)),
-        "contrasts": {str(_label(target.name)): target.name for target in settings.targets},
-    }
-    description = describe_cohort("mr", settings, sources, about, geometry=settings.geometry)
-    records = simulate_missing(
-        out,
-        subjects,
-        _MrSimulator,
-        settings,
-        sources,
-        description=description,
-        sections=("settings", "geometry"),
+    """Make a cohort, see :func:`~taskgan.simulate.workers.simulate_cohort`."""
+    kind = CohortKind(
+        name="mr",
+        plan=plan_subjects,
+        make=make_subject,
         dataset_files=TOP,
-        workers=workers,
+        write_tables=_write_tables,
+        measure=_cohort_metrics,
+        sentence=lambda wanted, records: (
+            f"{sum(r['kind'] != 'control' for r in records)} of them patients, {len(wanted.targets)} contrasts each "
+            f"(taskgan info {out})"
+        ),
+        further=lambda wanted: {
+            "inputs": list(input_columns(wanted.mdme)),
+            "contrasts": {str(_label(target.name)): target.name for target in wanted.targets},
+        },
+        device="geometry",
         detailed=True,
     )
-    if records is None:
-        return out
-    _write_tables(out, settings, records)
-    complete(out, {**description, "measured": _cohort_metrics(records)})
-    patients = sum(r["kind"] != "control" for r in records)
-    say(
-        f"{out}: {len(records)} subjects, {patients} of them patients, {len(settings.targets)} contrasts each "
-        f"(taskgan info {out})"
-    )
-    return out
+    return simulate_cohort(Path(out), settings or MrSimulation(), kind, workers=workers)
 
 
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
     """Columns of a protocol's images, see :func:`taskgan.physics.mdme.input_columns`."""
     return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
-
-
-class _MrSimulator:
-    """What a worker keeps between subjects: the anatomy used last."""
-
-    def __init__(
-        self, settings: MrSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
-    ) -> None:
-        self._settings, self._out = settings, out
-        self._anatomies = Anatomies(sources, template, step, detailed=True)
-
-    def simulate(self, subject: MrSubject) -> Record:
-        """Write a subject's files and give its record."""
-        return make_subject(subject, self._settings, self._anatomies[subject.anatomy], self._out)
 
 
 def _label(contrast: str) -> int:
@@ -139,7 +95,7 @@ def _subject_columns(record: Record) -> dict[str, object]:
     }
 
 
-def _cohort_metrics(records: Sequence[Record]) -> dict[str, Any]:
+def _cohort_metrics(settings: MrSimulation, records: Sequence[Record]) -> dict[str, Any]:
     """What the cohort turned out to be."""
     with_lesions = [r for r in records if r["kind"] == "lesions"]
     measured: dict[str, Any] = {

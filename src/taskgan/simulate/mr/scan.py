@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from taskgan.physics.sequences import Mdme, SpinEcho, mdme_signal, target_signal
 from taskgan.physics.tissues import TABLE, TISSUES, Tissue
-from taskgan.simulate.deform import Grid, spline_weights
+from taskgan.simulate.deform import Grid, smooth_noise, spline_weights
 from taskgan.simulate.mr.settings import MrSimulation
 
 Array = NDArray[np.float32]
@@ -50,13 +49,7 @@ def transmit_field(grid: Grid, head: NDArray[np.bool_], amplitude: float, rng: n
     return np.asarray(1.0 + share * np.clip(pattern / largest, -1.0, 1.0), dtype=np.float32)
 
 
-def texture(grid: Grid, rng: np.random.Generator) -> Array:
-    """How tissue varies within itself: noise of unit SD, correlated over about 10 mm (X, Y, Z)."""
-    white = rng.standard_normal(grid.shape, dtype=np.float32)
-    smooth = ndimage.gaussian_filter(white, [4.0 / d for d in grid.voxel_mm], mode="reflect")
-    return np.asarray(smooth / smooth.std(), dtype=np.float32)
-
-
+_TEXTURE_MM = 4.0
 LEVELS = 4096
 """Steps of the digitiser from nothing to the signal of water at a gain of one; far finer than the noise."""
 
@@ -92,7 +85,7 @@ def draw_fields(settings: MrSimulation, grid: Grid, head: NDArray[np.bool_], rng
     b1 = transmit_field(grid, head, settings.b1, rng)
     phase = settings.phase_rad * smooth_field(grid, rng)
     growth = settings.phase_rad * smooth_field(grid, rng)
-    textures = settings.texture * np.stack([texture(grid, rng) for _ in range(3)])
+    textures = settings.texture * np.stack([smooth_noise(grid, _TEXTURE_MM, rng) for _ in range(3)])
     gain = float(np.exp(settings.gain * np.clip(rng.normal(), -2.5, 2.5)))
     return Fields(b1, phase, growth, textures.astype(np.float32), gain)
 

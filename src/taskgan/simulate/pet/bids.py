@@ -1,5 +1,6 @@
 """The cohort folder in the words of BIDS 1.10: names, sidecars, participants."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +30,29 @@ TOP = {
 }
 
 
+MASKS = ("head", "brain", "cortex", "reference")
+"""Masks of every cohort; with focal uptake there are ``lesions`` and ``white`` too."""
+
+
 def dose_label(dose: float) -> str:
     """``1`` to ``dose01``, ``0.5`` to ``dose00p5``: letters and digits, in the order of the doses."""
     whole, _, part = f"{dose:g}".partition(".")
     return f"dose{whole.zfill(2)}" + (f"p{part}" if part else "")
 
 
-def pet_path(subject: str, rec: str) -> Path:
-    """Path of an image in the cohort."""
-    return Path(subject) / "pet" / f"{subject}_trc-FBB_rec-{rec}_pet.nii.gz"
+def pet_path(subject: str, rec: str, run: int = 0) -> Path:
+    """Path of an image in the cohort; ``run`` counts a subject's acquisitions from 1, 0 where there is one."""
+    entity = f"_run-{run}" if run else ""
+    return Path(subject) / "pet" / f"{subject}_trc-FBB_rec-{rec}{entity}_pet.nii.gz"
 
 
 def truth_path(subject: str, name: str) -> Path:
-    """Path of a mask (``head``, ``brain``, ``cortex``, ``reference``) or of the true ``uptake``."""
+    """Path of a mask (see :data:`MASKS`), of the true ``uptake`` or of the ``findings``."""
     folder = TRUTH_FOLDER / subject / "pet"
     if name == "uptake":
         return folder / f"{subject}_trc-FBB_desc-truth_pet.nii.gz"
+    if name == "findings":
+        return folder / f"{subject}_desc-findings_dseg.nii.gz"
     return folder / f"{subject}_desc-{name}_mask.nii.gz"
 
 
@@ -95,8 +103,14 @@ def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[s
     }
 
 
-def truth_sidecar(name: str) -> dict[str, Any]:
-    """The sidecar of a truth image."""
+def truth_sidecar(name: str, findings: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The sidecar of a truth image; that of the findings says what each number is."""
     if name == "uptake":
         return {"Units": "Bq/mL", "Description": "True activity concentration, before the scanner's resolution"}
-    return {"Type": {"head": "Face", "brain": "Brain"}.get(name, "ROI"), "Description": f"{name} mask"}
+    if name == "findings":
+        text = "Number of the lesion or sphere that takes at least half of the voxel"
+        return {"Description": text, "Findings": list(findings)}
+    return {
+        "Type": {"head": "Face", "brain": "Brain", "lesions": "Lesion"}.get(name, "ROI"),
+        "Description": f"{name} mask",
+    }

@@ -1,85 +1,49 @@
 """``taskgan simulate pet``: subjects on every core, a cohort folder at the end."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.folder import complete, write_participants
+from taskgan.cohort.folder import write_participants
 from taskgan.cohort.pairs import write_pairs
-from taskgan.core.console import say
 from taskgan.core.files import PathLike
-from taskgan.core.lock import exclusive
-from taskgan.simulate.anatomy import COMPOSITE, Anatomy, brainweb_files
+from taskgan.physics.mdme import target_path
+from taskgan.physics.sequences import TARGETS
+from taskgan.simulate.anatomy import COMPOSITE
 from taskgan.simulate.pet.bids import PARTICIPANTS, TOP, dose_label, pet_path, truth_path
-from taskgan.simulate.pet.plan import PetSubject, plan_subjects
+from taskgan.simulate.pet.plan import plan_subjects
 from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import PetSimulation
 from taskgan.simulate.pet.subject import make_subject
 from taskgan.simulate.pet.uptake import regional_cut
-from taskgan.simulate.workers import Anatomies, Record, describe_cohort, simulate_missing
-
-_FULL_SCALE_WORKERS = 3
+from taskgan.simulate.workers import CohortKind, Record, simulate_cohort
 
 
-@exclusive("out", "the cohort")
 def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0) -> Path:
-    """Make a cohort, or go on with one that was interrupted.
+    """Make a cohort, see :func:`~taskgan.simulate.workers.simulate_cohort`.
 
-    The same settings give the same bytes, whatever the number of workers: every subject has its own generator
-    and every worker computes on one thread.
-
-    Args:
-        out: Cohort folder; absent, empty, or begun with the same settings.
-        settings: What to simulate; None is the defaults.
-        workers: Processes; 0 takes every core, at full scale three at most, which keeps memory under 8 GB.
-
-    Returns:
-        The cohort folder.
-
-    Raises:
-        UserError: If ``out`` holds something else or was begun with other settings.
+    At full scale three workers at most keep memory under 8 GB.
     """
-    out, settings = Path(out), settings or PetSimulation()
-    sources = brainweb_files(settings.anatomy) if settings.anatomy else []
-    subjects = plan_subjects(settings, None if settings.one_template else len(sources))
-    description = describe_cohort("pet", settings, sources, {}, scanner=settings.scanner)
-    records = simulate_missing(
-        out,
-        subjects,
-        _PetSimulator,
-        settings,
-        sources,
-        description=description,
-        sections=("settings", "scanner"),
+    kind = CohortKind(
+        name="pet",
+        plan=plan_subjects,
+        make=make_subject,
+        tools=_tools,
         dataset_files=TOP,
-        workers=workers,
-        max_workers=_FULL_SCALE_WORKERS if settings.scale == "full" else None,
+        write_tables=_write_tables,
+        measure=_cohort_metrics,
+        sentence=lambda _, records: f"{sum(r['label'] for r in records)} positive",
+        device="scanner",
+        max_workers=3,
     )
-    if records is None:
-        return out
-    _write_tables(out, settings, records)
-    measured = _cohort_metrics(settings, records)
-    complete(out, {**description, "measured": measured})
-    say(f"{out}: {len(records)} subjects, {sum(r['label'] for r in records)} positive")
-    return out
+    return simulate_cohort(Path(out), settings or PetSimulation(), kind, workers=workers)
 
 
-class _PetSimulator:
-    """What a worker keeps between subjects: the projector and the anatomy used last."""
-
-    def __init__(
-        self, settings: PetSimulation, sources: tuple[Path, ...], template: Anatomy | None, step: float, out: Path
-    ) -> None:
-        self._settings, self._out = settings, out
-        self._anatomies = Anatomies(sources, template, step)
-        self._projector = Projector(settings.scanner)
-
-    def simulate(self, subject: PetSubject) -> Record:
-        """Write a subject's files and give its record."""
-        anatomy = self._anatomies[subject.anatomy]
-        return make_subject(subject, self._settings, anatomy, self._projector, self._out)
+def _tools(settings: PetSimulation) -> tuple[Projector]:
+    return (Projector(settings.scanner),)
 
 
 def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record]) -> None:
@@ -101,14 +65,15 @@ def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record])
     rows = []
     for r in records:
         name = r["subject"]
-        for dose in settings.doses:
+        runs = range(1, settings.repeats + 1) if settings.repeats > 1 else (0,)
+        for run, dose in itertools.product(runs, settings.doses):
             rows.append(
                 {
-                    "case": f"{name}_{dose_label(dose).replace('dose', 'dose-')}",
+                    "case": f"{name}_{dose_label(dose).replace('dose', 'dose-')}" + (f"_run-{run}" if run else ""),
                     "subject": name,
                     "split": r["split"],
-                    "degraded": pet_path(name, dose_label(dose)).as_posix(),
-                    "clean": pet_path(name, "standard").as_posix(),
+                    "degraded": pet_path(name, dose_label(dose), run).as_posix(),
+                    "clean": pet_path(name, "standard", run).as_posix(),
                     "label": r["label"],
                     "mask": truth_path(name, "head").as_posix(),
                     "brain": truth_path(name, "brain").as_posix(),
@@ -120,6 +85,9 @@ def _write_tables(out: Path, settings: PetSimulation, records: Sequence[Record])
                     "borderline": r["borderline"],
                     "anatomy": r["anatomy"],
                     **_property_columns(r, settings),
+                    **({"repeat": run} if run else {}),
+                    **(_focal_columns(r) if settings.focal else {}),
+                    **({"t1": target_path(name, TARGETS[0].name).as_posix()} if settings.with_t1 else {}),
                 }
             )
     write_pairs(out / "pairs.csv", rows)
@@ -135,6 +103,15 @@ def _property_columns(record: Record, settings: PetSimulation) -> dict[str, obje
     composite, regional = record["composite_suvr"], record["regional_suvr"]
     positive = {f"positive_{name}": int(regional[name] >= regional_cut(name)) for name in COMPOSITE}
     return {"amyloid_grade": int(composite >= low) + int(composite > high), **positive}
+
+
+def _focal_columns(record: Record) -> dict[str, object]:
+    """What focal uptake a subject has, as properties and images; spheres are no lesions."""
+    name, findings = record["subject"], record["findings"]
+    regions = [finding["region"] for finding in findings if finding["confined"]]
+    by_region = {f"lesion_{region}": int(region in regions) for region in COMPOSITE}
+    images = {column: truth_path(name, column).as_posix() for column in ("lesions", "white", "findings")}
+    return {"lesion": int(bool(regions)), "lesion_count": len(regions), **by_region, **images}
 
 
 def _cohort_metrics(settings: PetSimulation, records: Sequence[Record]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Who is who before anything is simulated: class, composite, split and anatomy of every subject."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.errors import UserError
-from taskgan.simulate.pet.settings import PetSimulation
+from taskgan.simulate.pet.settings import Focal, PetSimulation
 from taskgan.simulate.pet.uptake import draw_composite
 from taskgan.simulate.workers import Planned, anatomies_by_split, in_turn, interleaved_splits
 
@@ -19,11 +19,13 @@ class PetSubject(Planned):
         positive: Class by the cut.
         borderline: Composite near the cut.
         composite: The composite SUVR that the true uptake will have.
+        focal: What else it has.
     """
 
     positive: bool
     borderline: bool
     composite: float
+    focal: Focal = "none"
 
 
 def plan_subjects(settings: PetSimulation, anatomies: int | None) -> list[PetSubject]:
@@ -68,7 +70,7 @@ def plan_subjects(settings: PetSimulation, anatomies: int | None) -> list[PetSub
     shuffled = [(kinds[i], composites[i], splits[i]) for i in order]
     owners = anatomies_by_split(anatomies, settings.splits, rng)
     places = in_turn([split for _, _, split in shuffled], owners)
-    return [
+    subjects = [
         PetSubject(
             number=number, positive=positive, borderline=borderline, composite=composite, split=split, anatomy=anatomy
         )
@@ -76,3 +78,26 @@ def plan_subjects(settings: PetSimulation, anatomies: int | None) -> list[PetSub
             zip(shuffled, places, strict=True), start=1
         )
     ]
+    return _with_focal(subjects, settings) if settings.focal else subjects
+
+
+def _with_focal(subjects: list[PetSubject], settings: PetSimulation) -> list[PetSubject]:
+    """Some subjects of every split with lesions, and some of the other test subjects with spheres.
+
+    Raises:
+        UserError: If fewer test subjects are without lesions than there are to be with spheres.
+    """
+    rng = np.random.default_rng([settings.seed, 0, 1])
+    chosen: dict[int, Focal] = {}
+    for split in SPLITS:
+        own = [int(n) for n in rng.permutation([s.number for s in subjects if s.split == split])]
+        count = min(len(own), max(round(settings.lesions * len(own)), int(settings.lesions > 0)))
+        spheres = settings.spheres if split == "test" else 0
+        if spheres > len(own) - count:
+            raise UserError(
+                f"spheres is {spheres}, but {len(own) - count} of {len(own)} test subjects are without lesions, "
+                "expected at most as many"
+            )
+        for place, number in enumerate(own[: count + spheres]):
+            chosen[number] = "lesions" if place < count else "spheres"
+    return [replace(subject, focal=chosen.get(subject.number, "none")) for subject in subjects]

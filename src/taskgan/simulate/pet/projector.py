@@ -96,11 +96,6 @@ class Projector:
         """Rays of one subset."""
         return self.scanner.angles // self.scanner.subsets * self.scanner.radial_bins
 
-    @property
-    def stored(self) -> int:
-        """Entries of the sparse matrices."""
-        return sum(int(m.nnz) for m in self._matrices)
-
     @cached_property
     def support(self) -> Array:
         """(pixels, pixels): 1 in the disc that is seen, 0 outside."""

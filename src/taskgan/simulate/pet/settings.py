@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from taskgan.core.settings import Settings, validated
 
 Scale = Literal["demo", "full"]
+Focal = Literal["none", "lesions", "spheres"]
 LIGHT_MM_PER_PS = 0.299792458
 FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
@@ -115,9 +116,20 @@ _PRESETS: dict[Scale, Scanner] = {
 }
 
 
-def scanner_preset(scale: Scale) -> Scanner:
-    """The scanner at demo size (112×112×28) or at full size (256×256×89, the scanner's own bins)."""
-    return _PRESETS[scale]
+def scanner_preset(scale: Scale, voxel: float | None = None) -> Scanner:
+    """The scanner at demo size (112×112×28) or at full size (256×256×89, the scanner's own bins).
+
+    With ``voxel`` its images have the same field of view in cubes of so many millimetres, and its counts those of
+    slices of that thickness.
+    """
+    scanner = _PRESETS[scale]
+    if voxel is None:
+        return scanner
+    pixels = 2 * round(scanner.radius_mm / voxel)
+    slices = round(scanner.slices * scanner.slice_mm / voxel)
+    counts = scanner.trues_per_kbq * voxel / scanner.slice_mm
+    changes = {"pixels": pixels, "pixel_mm": voxel, "slices": slices, "slice_mm": voxel, "trues_per_kbq": counts}
+    return Scanner.model_validate({**scanner.model_dump(), **changes})
 
 
 class PetSimulation(Settings):
@@ -138,6 +150,11 @@ class PetSimulation(Settings):
         iterations: OSEM iterations; None is the scanner's.
         subsets: OSEM subsets; None is the scanner's.
         post_filter_mm: FWHM of the Gaussian after OSEM; None is the scanner's.
+        voxel: Edge in mm of isotropic voxels in the scale's field of view; None is the scale's.
+        repeats: Acquisitions of every subject: the same body, independent noise.
+        lesions: Share of subjects of every split that have one to three lesions.
+        spheres: Test subjects that have six spheres of 10 to 37 mm instead, four times as hot as white matter.
+        with_t1: A T1-weighted image of every subject, on the grid of its PET.
     """
 
     subjects: int = Field(default=40, ge=6)
@@ -154,6 +171,11 @@ class PetSimulation(Settings):
     iterations: int | None = Field(default=None, ge=1)
     subsets: int | None = Field(default=None, ge=1)
     post_filter_mm: float | None = Field(default=None, ge=0)
+    voxel: float | None = Field(default=None, ge=1, le=8)
+    repeats: int = Field(default=1, ge=1, le=99)
+    lesions: float = Field(default=0.0, ge=0, le=1)
+    spheres: int = Field(default=0, ge=0)
+    with_t1: bool = False
 
     @field_validator("doses")
     @classmethod
@@ -175,6 +197,16 @@ class PetSimulation(Settings):
         return self
 
     @property
+    def later(self) -> tuple[str, ...]:
+        """Settings that are younger than the first cohorts, which do not mention them: defaults go unsaid."""
+        return ("voxel", "repeats", "lesions", "spheres", "with_t1")
+
+    @property
+    def focal(self) -> bool:
+        """Whether some subjects have lesions or spheres."""
+        return bool(self.lesions or self.spheres)
+
+    @property
     def one_template(self) -> bool:
         """Whether all subjects are deformed from one head: the MNI template, or the one file that was named."""
         return self.anatomy is None or self.anatomy.is_file()
@@ -182,7 +214,7 @@ class PetSimulation(Settings):
     @property
     def scanner(self) -> Scanner:
         """The preset with this cohort's changes."""
-        values: dict[str, Any] = scanner_preset(self.scale).model_dump()
+        values: dict[str, Any] = scanner_preset(self.scale, self.voxel).model_dump()
         values["trues_per_kbq"] *= self.counts
         for name in ("iterations", "subsets", "post_filter_mm"):
             if (override := getattr(self, name)) is not None:

@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 
 from taskgan.core.files import write_json
 from taskgan.images.volumes import write_volume
-from taskgan.simulate.anatomy import SKULL, Anatomy
-from taskgan.simulate.deform import Grid, deform
+from taskgan.physics.mdme import target_path
+from taskgan.physics.sequences import TARGETS
+from taskgan.physics.tissues import TISSUES, draw_tissues
+from taskgan.simulate.anatomy import SKULL, WHITE, Anatomy
+from taskgan.simulate.deform import Grid, Head, deform
+from taskgan.simulate.mr.bids import target_sidecar
+from taskgan.simulate.mr.scan import acquire_target, draw_fields
+from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.pet.acquire import (
     BONE_PER_CM,
     SOFT_PER_CM,
@@ -22,7 +28,8 @@ from taskgan.simulate.pet.acquire import (
     system_model,
     thin_counts,
 )
-from taskgan.simulate.pet.bids import dose_label, pet_path, pet_sidecar, truth_path, truth_sidecar
+from taskgan.simulate.pet.bids import MASKS, dose_label, pet_path, pet_sidecar, truth_path, truth_sidecar
+from taskgan.simulate.pet.focal import Inserted, draw_findings, insert_findings, touched
 from taskgan.simulate.pet.plan import PetSubject
 from taskgan.simulate.pet.projector import Projector, gaussian_matrix
 from taskgan.simulate.pet.settings import PetSimulation, Scanner
@@ -30,6 +37,7 @@ from taskgan.simulate.pet.uptake import Truth, paint_uptake
 from taskgan.simulate.workers import record_path
 
 Array = NDArray[np.float32]
+_PURE_WHITE = 0.9
 
 
 @dataclass(frozen=True)
@@ -115,19 +123,38 @@ def make_subject(
     """
     scanner = settings.scanner
     grid = grid_of(scanner)
-    shape_seed, uptake_seed, noise_seed = np.random.SeedSequence([settings.seed, subject.number]).spawn(3)
-    head = deform(anatomy, grid, np.random.default_rng(shape_seed))
-    rng = np.random.default_rng(uptake_seed)
-    truth = paint_uptake(head, grid, subject.composite, subject.positive, subject.borderline, rng)
-    injected = float(rng.normal(330.0, 30.0))
-    weight = float(np.clip(rng.normal(75.0, 10.0), 50.0, 110.0))
+    seeds = np.random.SeedSequence([settings.seed, subject.number]).spawn(5)
+    shape_rng, uptake_rng, focal_rng, t1_rng = (np.random.default_rng(seeds[k]) for k in (0, 1, 3, 4))
+    head = deform(anatomy, grid, shape_rng)
+    findings = draw_findings(subject.focal, head, grid, focal_rng)
+    truth = paint_uptake(
+        head,
+        grid,
+        subject.composite,
+        subject.positive,
+        subject.borderline,
+        uptake_rng,
+        without=touched(findings, grid) if findings else None,
+    )
+    inserted = insert_findings(truth.suvr, findings, head, grid)
+    injected = float(uptake_rng.normal(330.0, 30.0))
+    weight = float(np.clip(uptake_rng.normal(75.0, 10.0), 50.0, 110.0))
     # SUV of the reference region; decay is corrected to injection, so kBq/ml = SUV · MBq / kg.
-    level = float(np.clip(rng.normal(1.0, 0.08), 0.75, 1.25)) * injected / weight
-    activity = (truth.suvr * np.float32(level)).astype(np.float32)
+    level = float(np.clip(uptake_rng.normal(1.0, 0.08), 0.75, 1.25)) * injected / weight
+    activity = (inserted.suvr * np.float32(level)).astype(np.float32)
     bone = head.fractions[SKULL]
     per_cm = np.asarray(SOFT_PER_CM * (head.fractions.sum(axis=0) - bone) + BONE_PER_CM * bone, dtype=np.float32)
-    done = acquire_and_reconstruct(projector, activity, per_cm, settings.doses, noise_seed)
-    _write_images(subject, scanner, truth, activity, done, injected, folder)
+    done = acquire_and_reconstruct(projector, activity, per_cm, settings.doses, seeds[2])
+    _write_images(subject, scanner, done, injected, folder, int(settings.repeats > 1))
+    for run in range(2, settings.repeats + 1):
+        noise = np.random.SeedSequence([settings.seed, subject.number, run])
+        again = acquire_and_reconstruct(projector, activity, per_cm, settings.doses, noise)
+        _write_images(subject, scanner, again, injected, folder, run)
+    _write_truth(subject, settings, truth, inserted, head, activity, folder)
+    if settings.with_t1:
+        image = t1_weighted(head, grid, truth.head, t1_rng)
+        side = target_sidecar(TARGETS[0], scanner.slice_mm)
+        write_volume(folder / target_path(subject.name, TARGETS[0].name), image, grid.affine, side=side)
     record = {
         "subject": subject.name,
         "label": int(truth.composite > settings.cut),
@@ -142,34 +169,60 @@ def make_subject(
         "cortex_voxels": int(truth.cortex.sum()),
         "prompts": {f"{dose:g}": count for dose, count in done.prompts.items()},
         "measured": {dose_label(dose): fidelity(done.images[dose], done.images[100.0]) for dose in settings.doses},
+        **({"findings": inserted.truth} if settings.focal else {}),
     }
     write_json(folder / record_path(subject.name), record)
     return record
 
 
+def t1_weighted(head: Head, grid: Grid, inside: NDArray[np.bool_], rng: np.random.Generator) -> Array:
+    """The T1-weighted image (X, Y, Z) of a head on the grid of its PET, as ``simulate mr`` makes them.
+
+    Tissues differ between subjects and within themselves, the receiver has a gain of its own, and there is noise.
+    Findings of amyloid uptake are not seen.
+
+    Args:
+        head: The subject's.
+        grid: The scanner's voxels.
+        inside: Where the head is (X, Y, Z).
+        rng: Of this image.
+    """
+    settings = MrSimulation()
+    fractions = np.zeros((len(TISSUES), *grid.shape), dtype=np.float32)
+    fractions[: len(head.fractions)] = head.fractions
+    tissues = draw_tissues(rng, spread=settings.spread)
+    fields = draw_fields(settings, grid, inside, rng)
+    return acquire_target(fractions, tissues, fields, TARGETS[0], settings, rng)
+
+
 def _write_images(
-    subject: PetSubject,
-    scanner: Scanner,
-    truth: Truth,
-    activity: Array,
-    done: Reconstructions,
-    injected: float,
-    folder: Path,
+    subject: PetSubject, scanner: Scanner, done: Reconstructions, injected: float, folder: Path, run: int
 ) -> None:
-    affine = grid_of(scanner).affine
     for dose, image in done.images.items():
         rec = "standard" if dose == 100 else dose_label(dose)
-        side = pet_sidecar(scanner, injected_mbq=injected, dose=dose)
-        write_volume(folder / pet_path(subject.name, rec), (image * 1000.0).astype(np.float32), affine, side=side)
-    write_volume(
-        folder / truth_path(subject.name, "uptake"),
-        (activity * 1000.0).astype(np.float32),
-        affine,
-        side=truth_sidecar("uptake"),
-    )
-    for name in ("head", "brain", "cortex", "reference"):
-        mask = getattr(truth, name).astype(np.uint8)
-        write_volume(folder / truth_path(subject.name, name), mask, affine, side=truth_sidecar(name))
+        path, side = pet_path(subject.name, rec, run), pet_sidecar(scanner, injected_mbq=injected, dose=dose)
+        write_volume(folder / path, (image * 1000.0).astype(np.float32), grid_of(scanner).affine, side=side)
+
+
+def _write_truth(
+    subject: PetSubject,
+    settings: PetSimulation,
+    truth: Truth,
+    inserted: Inserted,
+    head: Head,
+    activity: Array,
+    folder: Path,
+) -> None:
+    images: dict[str, NDArray[Any]] = {name: getattr(truth, name).astype(np.uint8) for name in MASKS}
+    images["uptake"] = (activity * 1000.0).astype(np.float32)
+    if settings.focal:
+        lesions = subject.focal == "lesions"
+        images["findings"] = inserted.numbers
+        images["lesions"] = ((inserted.numbers > 0) & lesions).astype(np.uint8)
+        images["white"] = ((head.fractions[WHITE] > _PURE_WHITE) & (inserted.numbers == 0)).astype(np.uint8)
+    for name, image in images.items():
+        side = truth_sidecar(name, inserted.truth)
+        write_volume(folder / truth_path(subject.name, name), image, grid_of(settings.scanner).affine, side=side)
 
 
 def fidelity(image: Array, clean: Array) -> dict[str, float]:

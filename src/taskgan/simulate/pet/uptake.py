@@ -19,7 +19,7 @@ from taskgan.simulate.anatomy import (
     reference_at,
     regions_at,
 )
-from taskgan.simulate.deform import Grid, Head
+from taskgan.simulate.deform import Grid, Head, smooth_noise
 
 Array = NDArray[np.float32]
 
@@ -48,6 +48,7 @@ _CSF, _SCALP, _SKULL = 0.4, 0.4, 0.3
 # Assumptions: grey and white matter vary smoothly within a region (relative SD), and white matter takes up more
 # in its depth than under the cortex (relative to its mean, per unit of the share of white matter around it).
 _GREY_TEXTURE, _WHITE_TEXTURE, _WHITE_DEPTH = 0.05, 0.11, 0.8
+_TEXTURE_MM = 6.0
 # Borders between cortical regions are blurred by this sigma; anatomy has none there.
 _BORDER_MM = 5.0
 
@@ -142,7 +143,14 @@ class Truth:
 
 
 def paint_uptake(
-    head: Head, grid: Grid, composite: float, positive: bool, borderline: bool, rng: np.random.Generator
+    head: Head,
+    grid: Grid,
+    composite: float,
+    positive: bool,
+    borderline: bool,
+    rng: np.random.Generator,
+    *,
+    without: NDArray[np.bool_] | None = None,
 ) -> Truth:
     """Give a head its uptake, so that the composite of the image is exactly the wanted one.
 
@@ -156,19 +164,21 @@ def paint_uptake(
         positive: The subject's class.
         borderline: Near the cut.
         rng: The subject's generator.
+        without: Voxels (X, Y, Z) that are neither cortex nor reference, because something else is put there.
     """
     values, rise = draw_regions(composite, positive, borderline, rng)
     white = float(np.clip(rng.normal(_WHITE, _WHITE_SD), 1.2, 1.8))
     regions = regions_at(head.points)
     grey = head.fractions[GREY]
-    cortex = composite_mask(grey, regions)
-    reference = (grey > 0.8) & reference_at(head.points)
+    free = np.ones(grid.shape, dtype=bool) if without is None else ~without
+    cortex = composite_mask(grey * free, regions)
+    reference = (grey > 0.8) & reference_at(head.points) & free
     if not (cortex.any() and reference.any() and head.fractions[WHITE].any()):
         raise UserError(
             f"the anatomy lacks white matter, cerebellar grey or a cortical region on a grid of "
             f"{grid.voxel_mm[0]:g} mm around the brain's middle, expected a whole head"
         )
-    texture = 1.0 + _GREY_TEXTURE * _noise_field(grid, rng)
+    texture = 1.0 + _GREY_TEXTURE * smooth_noise(grid, _TEXTURE_MM, rng)
     texture[regions == index("cerebellar_grey")] = 1.0
     still = (
         white * _white_pattern(head.fractions[WHITE], grid, rng)
@@ -217,13 +227,6 @@ def _spread(values: Array, regions: NDArray[np.int8], grey: Array, grid: Grid) -
 def _white_pattern(white: Array, grid: Grid, rng: np.random.Generator) -> Array:
     """White matter's fraction times its relative uptake, whose mean over white matter is 1."""
     depth = ndimage.gaussian_filter(white, [6.0 / d for d in grid.voxel_mm])
-    relative = 1.0 + _WHITE_TEXTURE * _noise_field(grid, rng) + _WHITE_DEPTH * depth
+    relative = 1.0 + _WHITE_TEXTURE * smooth_noise(grid, _TEXTURE_MM, rng) + _WHITE_DEPTH * depth
     total = float(white.sum(dtype=np.float64))
     return np.asarray(white * relative * (total / float((white * relative).sum(dtype=np.float64))), dtype=np.float32)
-
-
-def _noise_field(grid: Grid, rng: np.random.Generator) -> Array:
-    """Smooth noise of unit SD, correlated over about 15 mm."""
-    white = rng.standard_normal(grid.shape, dtype=np.float32)
-    smooth = ndimage.gaussian_filter(white, [6.0 / d for d in grid.voxel_mm], mode="reflect")
-    return np.asarray(smooth / smooth.std(), dtype=np.float32)
