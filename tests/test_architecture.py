@@ -9,8 +9,8 @@ import taskgan
 
 ROOT = Path(taskgan.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-VERBS = {"simulate", "prepare", "train", "restore", "evaluate", "audit", "explain", "info", "report", "sweep"}
-RUNS_VERBS = {"sweep": VERBS, "report": {"evaluate"}}
+VERBS = {"simulate", "prepare", "train", "restore", "evaluate", "audit", "explain", "info", "report", "sweep", "node"}
+RUNS_VERBS = {"sweep": VERBS, "report": {"evaluate"}, "node": {"restore"}}
 
 
 def floors() -> dict[str, int]:

@@ -13,6 +13,7 @@ VERBS = (
     ["train"],
     ["sweep"],
     ["restore"],
+    ["node", "serve"],
     ["evaluate"],
     ["compare"],
     ["audit"],

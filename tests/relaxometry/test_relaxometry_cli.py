@@ -52,7 +52,7 @@ def test_the_name_of_the_method_takes_the_place_of_a_model_and_evaluate_takes_th
 
 
 def test_options_of_the_one_kind_are_refused_by_the_other(place):
-    with pytest.raises(UserError, match="--samples draws the z of a model"):
+    with pytest.raises(UserError, match="--samples is for a model"):
         _run(place, "-o", place / "other", "--samples", "2")
     with pytest.raises(UserError, match="--maps is of relaxometry"):
         app(["restore", "nowhere", "x.nii.gz", "-o", "y", "--maps"], standalone_mode=False)

@@ -40,6 +40,10 @@ def restore(
         list[str] | None,
         typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
     ] = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a study only these: number, UID, modality (PT) or pattern ('*AC*'); repeatable."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
     suv: Annotated[
@@ -65,14 +69,15 @@ def restore(
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
     if model == RELAXOMETRY:
-        if samples:
-            raise UserError("--samples draws the z of a model; relaxometry has none")
+        if samples or series:
+            raise UserError(f"{'--samples' if samples else '--series'} is for a model; {model} is a fit")
         options: dict[str, Any] = {"split": split, "select": parse_select(select), "conditions": conditions or ()}
         options |= {"maps": maps, "calibration": calibrate, "overwrite": overwrite}
         _fit(inputs, out, recipe or "mr", protocol, options)
         return
     if model in FILTERS:
         refused = {"--samples": samples, "--condition": conditions, "--maps": maps, "--protocol": protocol}
+        refused |= {"--series": series}
         if specified := [option for option, value in (refused | {"--calibrate": calibrate}).items() if value]:
             raise UserError(f"{specified[0]} is not for {model}, a filter")
         _filter(model, inputs, out, recipe or "pet", split, parse_select(select), overwrite)
@@ -93,6 +98,7 @@ def restore(
         conditions=conditions or (),
         batch_size=batch_size,
         precision=precision,
+        series=series or (),
         suv=suv,
         pdf=pdf,
         overwrite=overwrite,

@@ -94,8 +94,10 @@ def restore(
     batch_size: int = 4,
     precision: str = "auto",
     threads: int = 0,
+    series: Sequence[str] = (),
     suv: bool = False,
     pdf: bool = False,
+    remarks: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -123,9 +125,12 @@ def restore(
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
+        series: Of studies and folders of DICOM series only these: number, identifier, modality, or pattern of the
+            description with ``*`` and ``?``; empty is all.
+        suv: Say the body-weight SUV of each PET series, or why there is none.
         pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
             vouches for.
-        suv: Say the body-weight SUV of each PET series, or why there is none.
+        remarks: What else the results shall say among their warnings.
         overwrite: Replace existing output.
 
     Returns:
@@ -153,13 +158,13 @@ def restore(
     assert restorer.card is not None
     if samples:
         restorer.check_samples(samples)
-    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
+    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions, "series": series}
     card = restorer.card
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
     with locked(out, "the restored images", beside=is_image_name(out)):
-        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), remarks, overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
         _report_series(jobs, suv=suv, pdf=pdf)
@@ -175,7 +180,13 @@ def _report_series(jobs: Sequence[Job], *, suv: bool, pdf: bool) -> None:
 
 
 def _restore_jobs(
-    restorer: Restorer, jobs: Sequence[Job], out: Path, settings: RestoreSettings, *, overwrite: bool
+    restorer: Restorer,
+    jobs: Sequence[Job],
+    out: Path,
+    settings: RestoreSettings,
+    remarks: Sequence[str],
+    *,
+    overwrite: bool,
 ) -> Path:
     card = restorer.card
     assert card is not None
@@ -185,6 +196,7 @@ def _restore_jobs(
         say(f"{out}: already done (--overwrite restores anew)")
         return out
     notes, unread = _check_images(jobs, card)
+    notes = {target: [*own, *remarks] for target, own in notes.items()}
     if record is not None:
         record.open()
     good = [job for job in jobs if job.target not in unread]

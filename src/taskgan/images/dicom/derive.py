@@ -8,7 +8,6 @@ import copy
 import hashlib
 import io
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic_folder
 from taskgan.core.parse import error_text, quoted
-from taskgan.images.dicom.classic import as_classic
-from taskgan.images.dicom.frames import Frame, quiet, read_dataset
-from taskgan.images.dicom.series import ENHANCED_MR, MR, PT, Series
+from taskgan.images.dicom.classic import classic_header, frame_header
+from taskgan.images.dicom.frames import Frame, quiet
+from taskgan.images.dicom.series import ENHANCED_MR, ENHANCED_PT, MR, PT, Series
 
 MAKER = "taskgan"
 NOT_FOR_DIAGNOSIS = "research, not for diagnosis"
@@ -66,17 +65,23 @@ def check_derivable(series: Series, place: Path) -> None:
     """Refuse, before the work, what no derived series can be written of.
 
     Raises:
-        UserError: If it is not MR (classic or enhanced) or classic PET, says of no study, or is a restoration itself.
+        UserError: If it is not MR or PET (classic or enhanced), has frames that the classic class cannot tell of,
+            says of no study, or is a restoration itself.
     """
-    source = _header(series.first)
-    if series.first.sop_class not in (MR, ENHANCED_MR, PT):
+    source = frame_header(series.first)
+    if series.first.sop_class not in (MR, ENHANCED_MR, PT, ENHANCED_PT):
         raise UserError(
-            f"{place} has images of the SOP class {quoted(series.first.sop_class)}, expected MR, Enhanced MR or PET: "
-            "no derived series can be written of it"
+            f"{place} has images of the SOP class {quoted(series.first.sop_class)}, expected MR or PET, classic or "
+            "enhanced: no derived series can be written of it"
         )
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         if not getattr(source, keyword, None):
             raise UserError(f"{place} has no {keyword} ({series.first.file.name}), expected one to derive from")
+    try:
+        for frame in series.frames if series.first.index is not None else ():
+            classic_header(frame)
+    except UserError as error:
+        raise UserError(f"{place} {error}") from None
     for step in getattr(source, "ContributingEquipmentSequence", None) or ():
         if str(getattr(step, "Manufacturer", "")) == MAKER:
             raise UserError(f"{place} is itself a restoration by {MAKER}, expected a series of a scanner")
@@ -119,9 +124,9 @@ def derived_dataset(frame: Frame, plane: NDArray[np.float32], derivation: Deriva
         derivation: What was done.
         signed: Whether values below 0 can be stored.
     """
-    source = _header(frame)
+    source = frame_header(frame)
     with quiet():
-        new = copy.deepcopy(source) if frame.index is None else as_classic(source, frame.index)
+        new = copy.deepcopy(source) if frame.index is None else classic_header(frame)
         _remove_untrue(new, frame)
         _set_pixels(new, plane, signed)
         _set_identity(new, source, frame, derivation)
@@ -134,7 +139,7 @@ def _remove_untrue(new: Any, frame: Frame) -> None:
     lossy = str(getattr(new.file_meta, "TransferSyntaxUID", "")) in _LOSSY
     if lossy and not getattr(new, "LossyImageCompression", None):
         new.LossyImageCompression = "01"
-    if frame.sop_class != PT:
+    if frame.sop_class not in (PT, ENHANCED_PT):
         new.remove_private_tags()  # they hold scales of the old pixels; those of PET hold what SUV needs
     for keyword in _UNTRUE:
         if keyword in new:
@@ -244,14 +249,3 @@ def _code(value: str, meaning: str) -> Any:
 def _ascii(text: str) -> str:
     """What every character set of a source can hold, without the separator of values."""
     return text.encode("ascii", "replace").decode().replace("\\", "/")
-
-
-@lru_cache(maxsize=2)
-def _dataset(file: Path, stamp: int) -> Any:
-    del stamp
-    return read_dataset(file, pixels=False)
-
-
-def _header(frame: Frame) -> Any:
-    """Without pixels; of a multi-frame file read once for all its frames."""
-    return _dataset(frame.file, frame.file.stat().st_mtime_ns)

@@ -1,0 +1,243 @@
+"""The disk queue: a folder a series, whose place says what comes next, so that a kill at any moment loses nothing.
+
+``receiving/KEY`` → ``restoring/KEY`` → ``sending/KEY`` → ``done/KEY``, or ``failed/KEY``; images that come after
+their series was restored lie in ``late/KEY``. KEY is a digest: no name on disk is a patient's. In each folder are
+``in/`` (the images), ``job.yaml``, ``whole.yaml`` (the marker with checksums of a series that is whole) and ``out/``
+(the result).
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from taskgan.core.artefact import commit, differing
+from taskgan.core.files import atomic, atomic_folder, read_yaml, value_digest, write_yaml
+from taskgan.core.settings import validated
+from taskgan.node.settings import Route
+
+STATES = ("receiving", "restoring", "sending", "done", "failed", "late")
+_JOB, _WHOLE, _RELEASED, _TRIES, _SENT = "job.yaml", "whole.yaml", "released", "tries.yaml", "sent.yaml"
+LOG = "restore.log"
+_LONGEST_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A series on its way.
+
+    Attributes:
+        route: What is done with it.
+        study: Its StudyInstanceUID.
+        series: Its SeriesInstanceUID.
+    """
+
+    route: Route
+    study: str
+    series: str
+
+    @property
+    def key(self) -> str:
+        """Name of its folder."""
+        return value_digest({"route": self.route.model_dump(mode="json"), "series": self.series}, 16)
+
+
+def image_name(instance: str) -> str:
+    """File of an image: a digest of its SOPInstanceUID."""
+    return f"{hashlib.sha256(instance.encode()).hexdigest()[:32]}.dcm"
+
+
+class Queue:
+    """The folders of all series. One process holds it at a time; its threads take turns.
+
+    Args:
+        folder: Where.
+        free_gb: See :class:`~taskgan.node.settings.NodeSettings`.
+    """
+
+    def __init__(self, folder: Path, free_gb: float = 0.0) -> None:
+        self.folder, self._free = folder, free_gb * 1e9
+        self.lock = RLock()
+        for state in STATES:
+            (folder / state).mkdir(parents=True, exist_ok=True)
+
+    def is_full(self) -> bool:
+        """Whether the watermark is reached."""
+        return shutil.disk_usage(self.folder).free < self._free
+
+    def keys(self, state: str) -> list[str]:
+        """Series in a state, in the order in which they came there."""
+        places = [p for p in (self.folder / state).iterdir() if p.is_dir() and not p.name.startswith(".")]
+        return [place.name for place in sorted(places, key=lambda p: (p.stat().st_mtime_ns, p.name))]
+
+    def place(self, state: str, key: str) -> Path:
+        """Folder of a series."""
+        return self.folder / state / key
+
+    def find(self, key: str) -> str | None:
+        """State of a series; None where it is unknown."""
+        return next((s for s in STATES[:-1] if self.place(s, key).is_dir()), None)
+
+    def job(self, state: str, key: str) -> Job:
+        """What ``job.yaml`` says."""
+        values = read_yaml(self.place(state, key) / _JOB)
+        route = validated(Route, values["route"], f"{key} is no series of a node")
+        return Job(route, values["study"], values["series"])
+
+    def images(self, state: str, key: str) -> list[Path]:
+        """The images of a series that are there."""
+        return sorted((self.place(state, key) / "in").glob("[!.]*.dcm"))
+
+    def results(self, state: str, key: str) -> list[Path]:
+        """The images that were made of it."""
+        return sorted((self.place(state, key) / "out").rglob("[!.]*.dcm"))
+
+    def store(self, job: Job, instance: str, content: bytes) -> bool:
+        """Take an image; it is on the disk when this returns. False where it was there already.
+
+        Of a series that failed, any image that comes again takes it up where it failed. Images that are new to a
+        series that was restored are set aside: it is restored once.
+
+        Raises:
+            OSError: If the disk does not take it; nothing of it stays.
+        """
+        name = image_name(instance)
+        with self.lock:
+            state = self.find(job.key)
+            if state == "failed":
+                state = self._revive(job.key)
+            if state in ("sending", "done"):
+                if f"in/{name}" in read_yaml(self.place(state, job.key) / _WHOLE)["files"]:
+                    return False
+                state = "late"
+            place = self.place(state or "receiving", job.key)
+            if not place.is_dir():
+                with atomic_folder(place) as partial:
+                    values = {"route": job.route.model_dump(mode="json"), "study": job.study, "series": job.series}
+                    write_yaml(partial / _JOB, values)
+                    (partial / "in").mkdir()
+            if (place / "in" / name).exists():
+                return False
+            (place / _RELEASED).unlink(missing_ok=True)
+            with atomic(place / "in" / name) as file:
+                file.write_bytes(content)
+            return True
+
+    def _revive(self, key: str) -> str:
+        (self.place("failed", key) / _TRIES).unlink(missing_ok=True)
+        if self.results("failed", key) and self.is_as_marked("failed", key):
+            return self.move(key, "failed", "sending")
+        return self.back(key, "failed")
+
+    def back(self, key: str, state: str) -> str:
+        """Let a series be received again: its result is not that of all its images."""
+        with self.lock:
+            place = self.place(state, key)
+            for name in (_WHOLE, _TRIES, LOG):
+                (place / name).unlink(missing_ok=True)
+            shutil.rmtree(place / "out", ignore_errors=True)
+            return self.move(key, state, "receiving")
+
+    def released(self, key: str, *, whole: bool) -> None:
+        """An association that brought images of a series has ended.
+
+        Args:
+            key: The series.
+            whole: It was released, and it brought something new or all that is there.
+        """
+        with self.lock:
+            state = self.find(key)
+            if state not in ("receiving", "restoring"):
+                return
+            if whole:
+                (self.place(state, key) / _RELEASED).touch()
+            else:
+                (self.place(state, key) / _RELEASED).unlink(missing_ok=True)
+
+    def quiet_s(self, key: str) -> float:
+        """Time since the last image of a series that is received."""
+        images = self.images("receiving", key)
+        return time.time() - max((path.stat().st_mtime for path in images), default=time.time())
+
+    def is_released(self, key: str) -> bool:
+        """Whether the last association that brought images of a series was released."""
+        return (self.place("receiving", key) / _RELEASED).exists()
+
+    def mark_whole(self, key: str, known_by: str) -> None:
+        """Vouch for the images of a series, and let it be restored."""
+        with self.lock:
+            place = self.place("receiving", key)
+            commit(place / _WHOLE, {"known_by": known_by}, self.images("receiving", key))
+            self.move(key, "receiving", "restoring")
+
+    def known_by(self, key: str) -> str:
+        """How it was known that a series is whole."""
+        return str(read_yaml(self.place("restoring", key) / _WHOLE)["known_by"])
+
+    def is_as_marked(self, state: str, key: str) -> bool:
+        """Whether the images are those that the marker vouches for, none more."""
+        marker = self.place(state, key) / _WHOLE
+        if not marker.is_file():
+            return False
+        values = read_yaml(marker)
+        names = {f"in/{path.name}" for path in self.images(state, key)}
+        return names == set(values["files"]) and differing(marker, values) == []
+
+    def move(self, key: str, state: str, to: str) -> str:
+        """Put a series into another state: one rename."""
+        with self.lock:
+            os.replace(self.place(state, key), self.place(to, key))
+            os.utime(self.place(to, key))
+            return to
+
+    def tries(self, state: str, key: str) -> tuple[int, str, float]:
+        """How often it was tried in vain, why the last time, and how long ago."""
+        file = self.place(state, key) / _TRIES
+        if not file.is_file():
+            return 0, "", 0.0
+        values: dict[str, Any] = read_yaml(file)
+        return int(values["count"]), str(values["reason"]), time.time() - file.stat().st_mtime
+
+    def is_due(self, state: str, key: str, backoff_s: float) -> bool:
+        """Whether a series may be tried (again)."""
+        count, _, ago = self.tries(state, key)
+        return not count or ago >= min(backoff_s * 2 ** (count - 1), _LONGEST_WAIT_S)
+
+    def failed(self, key: str, state: str, reason: str, attempts: int) -> bool:
+        """Note a failure; after so many attempts set the series aside, and say whether that was so."""
+        with self.lock:
+            count = self.tries(state, key)[0] + 1
+            write_yaml(self.place(state, key) / _TRIES, {"count": count, "reason": reason, "in": state})
+            if count >= attempts:
+                self.move(key, state, "failed")
+            return count >= attempts
+
+    def restored(self, key: str) -> None:
+        """Let a result be sent."""
+        for name in (_TRIES, _RELEASED, LOG):
+            (self.place("restoring", key) / name).unlink(missing_ok=True)
+        self.move(key, "restoring", "sending")
+
+    def sent(self, key: str, *, confirmed: bool) -> None:
+        """The result is where it belongs; the source is deleted where the peer confirmed that."""
+        with self.lock:
+            place = self.place("sending", key)
+            (place / _TRIES).unlink(missing_ok=True)
+            commit(place / _SENT, {"confirmed": confirmed}, self.results("sending", key))
+            self.move(key, "sending", "done")
+        self.tidy()
+
+    def tidy(self, keep_days: float = 36500.0) -> None:
+        """Delete the sources of what was confirmed, and results that are older than so many days."""
+        for key in self.keys("done"):
+            place = self.place("done", key)
+            if time.time() - place.stat().st_mtime > keep_days * 24 * 3600:
+                os.replace(place, place.with_name(f".{key}"))
+            elif (place / "in").is_dir() and read_yaml(place / _SENT)["confirmed"] is True:
+                shutil.rmtree(place / "in", ignore_errors=True)
+        for place in (self.folder / "done").glob(".*"):
+            shutil.rmtree(place, ignore_errors=True)

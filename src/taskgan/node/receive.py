@@ -1,0 +1,135 @@
+"""The listening half of a node: C-ECHO and C-STORE. pynetdicom does the association, this does what comes of it."""
+
+import logging
+import ssl
+import time
+from threading import Lock
+from typing import Any
+
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.images.dicom.frames import quiet
+from taskgan.images.dicom.series import ENHANCED_MR, ENHANCED_PT, MR, PT
+from taskgan.node.queue import Job, Queue
+from taskgan.node.settings import NodeSettings
+
+SERVED = {MR: "MR", ENHANCED_MR: "MR", PT: "PT", ENHANCED_PT: "PT"}
+"""Modality by SOP class."""
+# Uncompressed, deflated, JPEG Lossless, JPEG-LS, JPEG 2000, RLE: what the reader has decoders for.
+_SYNTAXES = [f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".1.99", ".5")] + [
+    f"1.2.840.10008.1.2.4.{end}" for end in ("70", "57", "80", "81", "90", "91")
+]
+SUCCESS, OUT_OF_RESOURCES, NO_MATCH, NOT_AUTHORIZED, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0x0124, 0xC000
+
+
+def log(text: str) -> None:
+    """A line with the time. Of series it names their key, of senders address and AE title, of patients nothing."""
+    say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+
+
+def dicom_network() -> Any:
+    """pynetdicom, silent: its messages quote data sets.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    try:
+        import pynetdicom
+    except ImportError:
+        raise UserError("taskgan node needs pynetdicom: pip install 'taskgan[node]'") from None
+    for name in ("pynetdicom", "pydicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return pynetdicom
+
+
+class Listener:
+    """Listens until it is closed.
+
+    Args:
+        settings: Of the node.
+        queue: Takes what comes.
+
+    Raises:
+        UserError: If it cannot listen at the address.
+    """
+
+    def __init__(self, settings: NodeSettings, queue: Queue) -> None:
+        network = dicom_network()
+        self._settings, self._queue, self._lock = settings, queue, Lock()
+        self._open: dict[Any, dict[str, tuple[set[str], bool]]] = {}  # images of each series by association
+        self._entity = network.AE(settings.title)
+        self._entity.require_called_aet, self._entity.require_calling_aet = True, settings.callers
+        self._entity.acse_timeout = self._entity.dimse_timeout = settings.timeout_s
+        self._entity.network_timeout = settings.timeout_s
+        self._entity.add_supported_context("1.2.840.10008.1.1")
+        for kind in SERVED:
+            self._entity.add_supported_context(kind, _SYNTAXES)
+        handlers = [
+            (network.evt.EVT_C_STORE, self._store),
+            (network.evt.EVT_REJECTED, self._rejected),
+            (network.evt.EVT_RELEASED, self._ended, [True]),
+            (network.evt.EVT_ABORTED, self._ended, [False]),
+            (network.evt.EVT_CONN_CLOSE, self._ended, [False]),
+        ]
+        context = settings.tls_context(ssl.Purpose.CLIENT_AUTH) if settings.tls else None
+        address = (settings.host, settings.port)
+        try:
+            server = self._entity.start_server(address, block=False, ssl_context=context, evt_handlers=handlers)
+        except OSError as error:
+            raise UserError(f"{settings.host}:{settings.port} cannot be listened at: {error.strerror}") from None
+        self.port = int(server.server_address[1])
+
+    def close(self) -> None:
+        """End all associations."""
+        self._entity.shutdown()
+
+    def _store(self, event: Any) -> int:
+        try:
+            with quiet():
+                data, content = event.dataset, event.encoded_dataset()
+                uids = [str(data.get(f"{level}InstanceUID", "")) for level in ("Study", "Series", "SOP")]
+                kind, modality = str(data.get("SOPClassUID", "")), str(data.get("Modality", ""))
+                description = str(data.get("SeriesDescription", "") or "")
+        except Exception:  # data of a damaged header fail in as many ways as there are types
+            return NOT_UNDERSTOOD
+        request, caller = event.request, event.assoc.requestor.ae_title.strip()
+        named = (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
+        if not all(uids) or (kind, uids[2]) != named or SERVED.get(kind) != modality:
+            return NO_MATCH
+        route = self._settings.route(caller, modality, description)
+        if route is None:
+            log(f"{caller}: an image of modality {modality} that no route takes is refused")
+            return NOT_AUTHORIZED
+        job = Job(route, uids[0], uids[1])
+        try:
+            if self._queue.is_full():
+                log(f"{caller}: refused, less than {self._settings.free_gb:g} GB are free for the queue")
+                return OUT_OF_RESOURCES
+            is_new = self._queue.store(job, uids[2], content)
+        except OSError as error:
+            log(f"{caller}: refused, the queue cannot be written: {error.strerror}")
+            return OUT_OF_RESOURCES
+        with self._lock:
+            series = self._open.setdefault(event.assoc, {})
+            names, brought = series.get(job.key, (set(), False))
+            series[job.key] = ({*names, uids[2]}, brought or is_new)
+        return SUCCESS
+
+    def _rejected(self, event: Any) -> None:
+        caller = event.assoc.requestor
+        called = str(getattr(caller.primitive, "called_ae_title", "")).strip()
+        log(f"{caller.address}: {caller.ae_title.strip()} that calls {called} is rejected")
+
+    def _ended(self, event: Any, released: bool) -> None:
+        with self._lock:
+            series = self._open.pop(event.assoc, {})
+            others = {key for other in self._open.values() for key in other}
+        for key, (names, is_new) in series.items():
+            state = self._queue.find(key)
+            count = len(self._queue.images(state, key)) if state else 0
+            log(f"{key}: {len(names)} images from {event.assoc.requestor.ae_title.strip()}"
+                f"{'' if released else ', and the association was broken off'}; {count} are there")  # fmt: skip
+            if key not in others:
+                self._queue.released(key, whole=released and (is_new or len(names) >= count))
+            elif not released:
+                self._queue.released(key, whole=False)
