@@ -26,7 +26,7 @@ LONG = {
     "damaged input of a command": 5000,
     "inputs": 100_000,
 }
-_SLOW = ("compare", "audit", "explain", "sweep")  # a fifth of the others' trials
+_SLOW = ("compare", "audit", "explain", "sweep", "node serve")  # a fifth of the others' trials
 
 
 class Counts:

@@ -1,4 +1,4 @@
-"""A model, a PET series of 22 images, a PACS, and a node that works when it is told to."""
+"""A model, a PET series of nine images, a PACS, and a node that works when it is told to."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pynetdicom", reason="pynetdicom (extra node) is not installed")
 
 from dicom_files import write_pet
-from made_up_pacs import Pacs, write_settings
+from made_up_pacs import Pacs, until, write_settings
 from small_models import write
 from taskgan.node.child import UNFIT
 from taskgan.node.queue import Job, Queue
@@ -27,7 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
 
 
+IMAGES = 9
 AFFINE = np.diag([-2.0, -2.0, 2.5, 1.0])
+
+
+def restore_here(node: Node, key: str, job: Job) -> int:
+    """In place of the child process: this one has torch loaded."""
+    from taskgan.core.errors import UserError
+    from taskgan.restore.run import restore
+
+    place = node.queue.place("restoring", key)
+    try:
+        restore(node.settings.path(job.route.model), [place / "in"], place / "out", pdf=job.route.pdf, precision="32")
+    except UserError:
+        return UNFIT
+    return 0
 
 
 class InProcess(Node):
@@ -36,16 +50,9 @@ class InProcess(Node):
     restored = 0
 
     def _run_child(self, key: str, job: Job) -> int:
-        from taskgan.core.errors import UserError
-        from taskgan.restore.run import restore
-
-        place = self.queue.place("restoring", key)
-        try:
-            restore(job.route.model, [place / "in"], place / "out", pdf=job.route.pdf, precision="32")
-        except UserError:
-            return UNFIT
-        self.restored += 1
-        return 0
+        code = restore_here(self, key, job)
+        self.restored += code == 0
+        return code
 
 
 class Bench:
@@ -53,10 +60,14 @@ class Bench:
 
     def __init__(self, place: Path) -> None:
         self.settings = read_settings(place)
-        self.queue = Queue(self.settings.queue, self.settings.free_gb)
+        self.queue = Queue(self.settings.path(self.settings.queue), self.settings.free_gb)
         self.node = InProcess(self.settings, self.queue)
         self.listener = Listener(self.settings, self.queue)
         self.port = self.listener.port
+
+    def rest(self) -> None:
+        """Wait until all associations have ended."""
+        until(lambda: not self.listener._open and not self.listener._entity.active_associations)
 
     def work(self) -> None:
         self.node.look()
@@ -76,7 +87,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    stored = np.random.default_rng(0).gamma(2.0, 900, (16, 16, 22)).clip(1, 4095).astype(np.uint16)
+    stored = np.random.default_rng(0).gamma(2.0, 900, (16, 16, IMAGES)).clip(1, 4095).astype(np.uint16)
     return write_pet(tmp_path_factory.mktemp("series") / "pet", stored, AFFINE, SeriesDescription="FDG low")
 
 
@@ -102,3 +113,9 @@ def start(tmp_path: Path, model: Path, pacs: Pacs) -> Iterator[Callable[..., Ben
     while running:
         running.pop().listener.close()
     gc.collect()
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on every node restores in this process."""
+    return lambda: monkeypatch.setattr(Node, "_run_child", restore_here)

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 from dicom_files import write_series
-from made_up_pacs import ECHO, Pacs, associate, files_of, send, until
+from made_up_pacs import ECHO, Pacs, associate, files_of, send
 from taskgan.node import queue as queue_module
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -21,7 +21,7 @@ Start = Callable[..., Any]
 
 def settle(bench: Any, images: int) -> str:
     """The key of the one series, when its images are there and its associations have ended."""
-    until(lambda: bench.states() and not bench.listener._open)
+    bench.rest()
     (key,) = bench.queue.keys("receiving")
     assert len(bench.queue.images("receiving", key)) == images
     return str(key)
@@ -30,8 +30,8 @@ def settle(bench: Any, images: int) -> str:
 def test_a_whole_series_is_restored_sent_and_deleted_once_confirmed(start: Start, pet: Path, pacs: Pacs) -> None:
     bench = start()
     assert associate(bench.port).send_c_echo().Status == 0
-    assert send(bench.port, files_of(pet)) == [0] * 22
-    settle(bench, 22)
+    assert send(bench.port, files_of(pet)) == [0] * 9
+    settle(bench, 9)
     bench.work()
     assert bench.states() == {"receiving": 1}  # not before the time of quiet is over
     time.sleep(0.25)
@@ -39,13 +39,13 @@ def test_a_whole_series_is_restored_sent_and_deleted_once_confirmed(start: Start
     assert bench.states() == {"done": 1}
     (key,) = bench.queue.keys("done")
     assert not bench.queue.images("done", key)
-    assert len(bench.queue.results("done", key)) == 22
-    assert len(pacs.derived()) == len(pacs.held) == 22
+    assert len(bench.queue.images("done", key, "out")) == 9
+    assert len(pacs.derived()) == len(pacs.held) == 9
     assert {d.StudyInstanceUID for d in pacs.held.values()} == {pydicom.dcmread(files_of(pet)[0]).StudyInstanceUID}
     send(bench.port, files_of(pet))  # the same again, much later
     time.sleep(0.25)
     bench.work()
-    assert (bench.states(), pacs.stores, bench.node.restored) == ({"done": 1}, 22, 1)
+    assert (bench.states(), pacs.stores, bench.node.restored) == ({"done": 1}, 9, 1)
 
 
 def test_who_is_unknown_or_means_another_is_rejected_and_logged(
@@ -54,7 +54,7 @@ def test_who_is_unknown_or_means_another_is_rejected_and_logged(
     bench = start()
     for names in ({"caller": "STRANGER"}, {"called": "OTHER"}):
         assert associate(bench.port, **names).is_rejected
-    until(lambda: bench.listener._entity.active_associations == [])
+    bench.rest()
     assert bench.states() == {}
     said = capsys.readouterr().out
     assert "STRANGER that calls TASKGAN is rejected" in said
@@ -81,19 +81,19 @@ def test_classes_and_modalities_that_are_not_served_are_refused(start: Start, tm
 @pytest.mark.parametrize("end", ["abort", "drop"])
 def test_what_was_broken_off_is_never_restored_by_a_timeout(start: Start, pet: Path, pacs: Pacs, end: str) -> None:
     bench = start()
-    send(bench.port, files_of(pet)[:7], end=end)
-    settle(bench, 7)
+    send(bench.port, files_of(pet)[:4], end=end)
+    settle(bench, 4)
     send(bench.port, files_of(pet)[:3])  # nothing new, and not all: no sign of an end
     time.sleep(0.3)
     bench.work()
     bench = start()  # nor by a restart
     bench.work()
     assert bench.states() == {"receiving": 1}
-    send(bench.port, files_of(pet)[7:])
-    settle(bench, 22)
+    send(bench.port, files_of(pet)[4:])
+    settle(bench, 9)
     time.sleep(0.25)
     bench.work()
-    assert (bench.states(), bench.node.restored, len(pacs.held)) == ({"done": 1}, 1, 22)
+    assert (bench.states(), bench.node.restored, len(pacs.held)) == ({"done": 1}, 1, 9)
 
 
 def test_the_count_of_the_source_says_what_is_whole(start: Start, pet: Path, pacs: Pacs) -> None:
@@ -103,28 +103,28 @@ def test_the_count_of_the_source_says_what_is_whole(start: Start, pet: Path, pac
     bench = start(peers={"pacs": {"title": "PACS", "port": pacs.port}}, wait_s=0.05)
     route = {**bench.settings.model_dump(mode="json")["routes"][0], "ask": "pacs"}
     bench = start(wait_s=0.05, routes=[route])
-    send(bench.port, files_of(pet)[:20])
-    settle(bench, 20)
+    send(bench.port, files_of(pet)[:7])
+    settle(bench, 7)
     time.sleep(0.1)
     bench.work()
     assert bench.states() == {"receiving": 1}  # released and quiet, and yet two images short
-    send(bench.port, files_of(pet)[20:], end="abort")
-    settle(bench, 22)
+    send(bench.port, files_of(pet)[7:], end="abort")
+    settle(bench, 9)
     time.sleep(0.6)
     bench.work()
     assert bench.states() == {"done": 1}  # broken off, and yet whole
-    assert len(pacs.derived()) == 22
+    assert len(pacs.derived()) == 9
 
 
 def test_images_that_come_while_or_after_it_is_restored(start: Start, pet: Path, pacs: Pacs, tmp_path: Path) -> None:
     pet = shutil.copytree(pet, tmp_path / "pet")
     for file in files_of(pet):
         dataset = pydicom.dcmread(file)
-        dataset.NumberOfSlices = 20  # so that 20 images look whole
+        dataset.NumberOfSlices = 7  # so that 7 images look whole
         dataset.save_as(file)
     bench = start(wait_s=0.05)
     send(bench.port, files_of(pet)[2:])
-    key = settle(bench, 20)
+    key = settle(bench, 7)
     time.sleep(0.1)
     real = bench.node._run_child
 
@@ -132,22 +132,22 @@ def test_images_that_come_while_or_after_it_is_restored(start: Start, pet: Path,
         code = real(*args)
         bench.node._run_child = real
         send(bench.port, files_of(pet)[1:2])
-        until(lambda: not bench.listener._open)
+        bench.rest()
         return int(code)
 
     bench.node._run_child = slowly
     bench.work()
-    assert bench.states() == {"receiving": 1}  # its result of 20 images is no more
-    assert not bench.queue.results("receiving", key)
+    assert bench.states() == {"receiving": 1}  # its result of 7 images is no more
+    assert not bench.queue.images("receiving", key, "out")
     time.sleep(0.1)
     bench.work()
-    assert (bench.states(), len(pacs.held)) == ({"done": 1}, 21)
+    assert (bench.states(), len(pacs.held)) == ({"done": 1}, 8)
     send(bench.port, files_of(pet))
-    until(lambda: not bench.listener._open)
+    bench.rest()
     time.sleep(0.1)
     bench.work()
     assert bench.states() == {"done": 1, "late": 1}
-    assert (len(bench.queue.images("late", key)), len(pacs.held)) == (1, 21)
+    assert (len(bench.queue.images("late", key)), len(pacs.held)) == (1, 8)
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(start: Start, pet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_patient_data_is_in_no_log(
     for folder in (pet, broken):
         send(bench.port, files_of(folder))
     associate(bench.port, caller="STRANGER")
-    until(lambda: not bench.listener._open)
+    bench.rest()
     for _ in range(4):
         bench.work()
     assert bench.states() == {"failed": 2}

@@ -1,14 +1,17 @@
 """Results on their way: a PACS that is down, silent, killed or forgetful, DICOMweb, TLS; nothing is lost."""
 
+import shutil
+import ssl
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
-from made_up_pacs import Pacs, associate, dicomweb, files_of, free_port, send, until
+from made_up_pacs import Pacs, associate, dicomweb, files_of, free_port, send
 from taskgan.core.artefact import differing
 from taskgan.core.files import read_yaml
 
@@ -20,7 +23,7 @@ def restored(start: Start, pet: Path, **changes: Any) -> tuple[Any, str]:
     """A node with one restored series that was not sent yet."""
     bench = start(wait_s=0.0, **changes)
     send(bench.port, files_of(pet))
-    until(lambda: bench.states() and not bench.listener._open)
+    bench.rest()
     bench.node.look()
     assert bench.node.restore()
     return bench, bench.queue.keys("sending")[0]
@@ -46,7 +49,7 @@ def test_a_pacs_that_is_down_is_tried_so_often_and_the_result_is_kept(
     work_until_set_aside(bench)
     place = bench.queue.place("failed", key)
     assert "accepts no association" in read_yaml(place / "tries.yaml")["reason"]
-    assert len(bench.queue.results("failed", key)) == len(bench.queue.images("failed", key)) == 22
+    assert len(bench.queue.images("failed", key, "out")) == len(bench.queue.images("failed", key)) == 9
     back = Pacs(port=port)
     try:
         send(bench.port, files_of(pet)[:1])  # any image of it, sent again, takes it up
@@ -57,46 +60,38 @@ def test_a_pacs_that_is_down_is_tried_so_often_and_the_result_is_kept(
         back.close()
 
 
-@pytest.mark.parametrize("way", ["silent", "refuses", "killed", "forgets"])
+@pytest.mark.parametrize("way", ["silent", "refuses", "killed", "none"])
 def test_a_pacs_that_does_not_keep_all_gets_it_again(start: Start, pet: Path, pacs: Pacs, way: str) -> None:
     bench, key = restored(start, pet, timeout_s=0.3, backoff_s=0.0)
 
     def answer(number: int) -> int:
-        if way == "silent" and number == 5:
+        if way == "silent" and number == 4:
             time.sleep(0.5)
-        if way == "killed" and number == 5:
+        if way == "killed" and number == 4:
             for association in pacs.entity.active_associations:
                 association.abort()
-        return 0xA700 if way == "refuses" and number == 5 else 0
+        return 0xA700 if way == "refuses" and number == 4 else 0
 
     pacs.answer = answer
     assert bench.node.send()
-    if way == "forgets":
-        pass
-    else:
+    if way != "none":
         assert bench.states() == {"sending": 1}
         assert len(pacs.held) < 22
-        assert len(bench.queue.images("sending", key)) == 22
+        assert len(bench.queue.images("sending", key)) == 9
         time.sleep(0.3)
         assert bench.node.send()
     assert bench.states() == {"done": 1}
-    assert len(pacs.held) == 22
-    assert pacs.stores <= 28  # what it holds is not sent again
+    assert len(pacs.held) == 9
+    assert pacs.stores <= 12  # what it holds is not sent again
 
 
 def test_the_source_stays_until_the_pacs_confirms(start: Start, pet: Path, pacs: Pacs) -> None:
     bench, key = restored(start, pet)
-    held = pacs._find
-    pacs.hides = {str(uid) for uid in ()}
-    real = pacs.hides
-    del held, real
-    import pydicom
-
-    uids = [str(pydicom.dcmread(path).SOPInstanceUID) for path in bench.queue.results("sending", key)]
+    uids = [str(pydicom.dcmread(path).SOPInstanceUID) for path in bench.queue.images("sending", key, "out")]
     pacs.hides = set(uids[:2])
     work_until_set_aside(bench)
-    assert "does not confirm 2 of 22 images" in read_yaml(bench.queue.place("failed", key) / "tries.yaml")["reason"]
-    assert len(bench.queue.images("failed", key)) == 22
+    assert "does not confirm 2 of 9 images" in read_yaml(bench.queue.place("failed", key) / "tries.yaml")["reason"]
+    assert len(bench.queue.images("failed", key)) == 9
     pacs.hides = set()
     send(bench.port, files_of(pet)[:1])
     bench.work()
@@ -109,7 +104,7 @@ def test_a_peer_that_cannot_be_asked_leaves_the_source(start: Start, pet: Path, 
     bench, key = restored(start, pet, peers={"pacs": {**PEER, "port": pacs.port, "confirms": False}})
     bench.work()
     assert bench.states() == {"done": 1}
-    assert len(bench.queue.images("done", key)) == 22
+    assert len(bench.queue.images("done", key)) == 9
     bench.queue.tidy(keep_days=0)
     assert bench.states() == {}
 
@@ -127,7 +122,7 @@ def test_results_go_by_stow_and_are_confirmed_by_qido(start: Start, pet: Path, t
         web.status = 200
         bench.node.send()
         assert bench.states() == {"done": 1}
-        assert len(web.held) == 22
+        assert len(web.held) == 9
         assert {h["Authorization"] for h in web.headers} == {"Bearer abc"}
 
 
@@ -141,9 +136,6 @@ def certificate(folder: Path, name: str, authority: Path | None = None) -> None:
 
 
 def test_tls_is_spoken_on_both_sides(start: Start, pet: Path, tmp_path: Path) -> None:
-    import shutil
-    import ssl
-
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     certificate(tmp_path, "authority")
@@ -164,9 +156,9 @@ def test_tls_is_spoken_on_both_sides(start: Start, pet: Path, tmp_path: Path) ->
         bare = ssl.create_default_context(cafile=tmp_path / "authority.pem")
         assert not associate(bench.port, tls_args=(bare, "127.0.0.1")).is_established  # without a certificate
         send(bench.port, files_of(pet), tls_args=(context("scanner", ssl.Purpose.SERVER_AUTH), "127.0.0.1"))
-        until(lambda: bench.states() and not bench.listener._open)
+        bench.rest()
         bench.work()
         assert bench.states() == {"done": 1}
-        assert len(secure.held) == 22
+        assert len(secure.held) == 9
     finally:
         secure.close()

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from made_up_pacs import Pacs, associate, files_of, free_port, send, settings_values, until, write_settings
@@ -45,7 +46,7 @@ def _listens(port: int) -> bool:
 
 
 def test_killed_in_receiving_restoring_and_sending_it_loses_nothing(
-    tmp_path: Path, model: Path, pet: Path, pacs: Pacs
+    tmp_path: Path, model: Path, pet: Path, pacs: Pacs, in_process: Callable[[], None]
 ) -> None:
     """With its child process; what the PACS has at the end is what an uninterrupted node sends."""
     place = write_settings(tmp_path, model, pacs.port, wait_s=0.1)
@@ -56,34 +57,33 @@ def test_killed_in_receiving_restoring_and_sending_it_loses_nothing(
 
     with running(place) as node:
         association = associate(port)
-        import pydicom
-
-        for file in files_of(pet)[:7]:
+        for file in files_of(pet)[:4]:
             assert association.send_c_store(pydicom.dcmread(file)).Status == 0
         node.kill()
         association.abort()
-    assert len(queue.images("receiving", key("receiving"))) == 7
+    assert len(queue.images("receiving", key("receiving"))) == 4
     with running(place) as node:
         send(port, files_of(pet))
         until(lambda: key("restoring") and (queue.place("restoring", key("restoring")) / "restore.log").exists())
         children = children_of(node.pid)
         node.kill()
         until(lambda: not any(map(os.path.exists, children)))  # the child ends with the node
-    pacs.answer = lambda number: (time.sleep(0.2) or 0) if number < 9 else 0
+    pacs.answer = lambda number: (time.sleep(0.2) or 0) if number < 7 else 0
     with running(place) as node:
         until(lambda: pacs.stores >= 3, 60)
         node.kill()
-    assert queue.results("sending", key("sending"))
+    assert queue.images("sending", key("sending"), "out")
     with running(place) as node:
-        until(lambda: key("done"))
+        until(lambda: key("done"), 60)
         node.send_signal(signal.SIGTERM)
         assert node.wait(10) == 143
-    assert len(pacs.held) == len(pacs.derived()) == 22
+    assert len(pacs.held) == len(pacs.derived()) == 9
     assert not queue.images("done", key("done"))
     comments = {str(d.ImageComments) for d in pacs.held.values()}
     assert all("its end known by 0.1 s of quiet alone" in text for text in comments)
     once = {uid: d.PixelData for uid, d in pacs.held.items()}
     pacs.held.clear()
+    in_process()
     again = write_settings(tmp_path / "again", model, pacs.port)
     serve(again, folders=[pet])
     assert {uid: d.PixelData for uid, d in pacs.held.items()} == once
@@ -124,22 +124,26 @@ def test_the_page_and_the_status_say_what_is_going_on(
 
 
 def test_a_folder_is_taken_worked_off_and_what_failed_is_said(
-    tmp_path: Path, model: Path, pet: Path, pacs: Pacs, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    model: Path,
+    pet: Path,
+    pacs: Pacs,
+    capsys: pytest.CaptureFixture[str],
+    in_process: Callable[[], None],
 ) -> None:
+    in_process()
     bad = tmp_path / "bad"
     bad.mkdir()
-    for file in files_of(pet)[:9]:
+    for file in files_of(pet)[:5]:
         (bad / file.name).write_bytes(file.read_bytes())
     place = write_settings(tmp_path, model, pacs.port)
     with pytest.raises(Failed, match="1 series are set aside"):
         serve(place, folders=[bad])
     queue = Queue(tmp_path / "queue")
-    (key,) = queue.keys("failed")
-    log = (queue.place("failed", key) / "restore.log").read_text()
-    assert "its NumberOfSlices is 22, expected a whole series" in log
+    assert len(queue.keys("failed")) == 1
     serve(place, folders=[pet])  # the rest of it
     assert "1 series done, 0 failed" in capsys.readouterr().out
-    assert len(pacs.derived()) == 22
+    assert len(pacs.derived()) == 9
 
 
 @pytest.mark.parametrize(
@@ -148,9 +152,15 @@ def test_a_folder_is_taken_worked_off_and_what_failed_is_said(
         ({"titel": "X"}, "unknown key titel; did you mean title"),
         ({"title": "LONGER THAN SIXTEEN"}, "title: string should match pattern"),
         ({"routes": []}, "routes: tuple should have at least 1 item"),
-        ({"peers": {"pacs": {"title": "A", "url": "http://x"}}}, "expected either title, host and port, or url"),
-        ({"peers": {"other": {"title": "A"}}}, "routes.0.to: 'pacs' is no peer, expected one of other"),
-        ({"peers": {"pacs": {"title": "A", "tls": True}}}, "tls: a peer is called with TLS, expected certificate"),
+        (
+            {"peers": {"pacs": {"title": "A", "url": "http://x"}}},
+            "expected one of title .with host and port., url and folder",
+        ),
+        ({"peers": {"other": {"title": "A"}}}, "routes.0 names 'pacs', which is none of peers"),
+        (
+            {"peers": {"pacs": {"title": "A", "tls": True}}},
+            "a peer is called with TLS, expected tls with certificate",
+        ),
         ({"model": "nowhere"}, "nowhere holds no model.yaml"),
         ({"tls": {"certificate": "a.pem", "key": "a.key"}}, "the certificates of TASKGAN cannot be read"),
     ],

@@ -35,5 +35,6 @@ def node_status(settings: SettingsFile) -> None:
     from taskgan.node.status import status_lines
 
     node = read_settings(settings)
-    for line in status_lines(node, Queue(node.queue, node.free_gb), holder(node.queue)):
+    folder = node.path(node.queue)
+    for line in status_lines(node, Queue(folder, node.free_gb), holder(folder)):
         say(line)

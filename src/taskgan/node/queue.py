@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any
 
 from taskgan.core.artefact import commit, differing
 from taskgan.core.files import atomic, atomic_folder, read_yaml, value_digest, write_yaml
@@ -28,13 +27,7 @@ _LONGEST_WAIT_S = 3600.0
 
 @dataclass(frozen=True)
 class Job:
-    """A series on its way.
-
-    Attributes:
-        route: What is done with it.
-        study: Its StudyInstanceUID.
-        series: Its SeriesInstanceUID.
-    """
+    """A series on its way: what is done with it, and its StudyInstanceUID and SeriesInstanceUID."""
 
     route: Route
     study: str
@@ -60,8 +53,7 @@ class Queue:
     """
 
     def __init__(self, folder: Path, free_gb: float = 0.0) -> None:
-        self.folder, self._free = folder, free_gb * 1e9
-        self.lock = RLock()
+        self.folder, self._free, self.lock = folder, free_gb * 1e9, RLock()
         for state in STATES:
             (folder / state).mkdir(parents=True, exist_ok=True)
 
@@ -85,16 +77,11 @@ class Queue:
     def job(self, state: str, key: str) -> Job:
         """What ``job.yaml`` says."""
         values = read_yaml(self.place(state, key) / _JOB)
-        route = validated(Route, values["route"], f"{key} is no series of a node")
-        return Job(route, values["study"], values["series"])
+        return Job(validated(Route, values["route"], f"{key} is no series"), values["study"], values["series"])
 
-    def images(self, state: str, key: str) -> list[Path]:
-        """The images of a series that are there."""
-        return sorted((self.place(state, key) / "in").glob("[!.]*.dcm"))
-
-    def results(self, state: str, key: str) -> list[Path]:
-        """The images that were made of it."""
-        return sorted((self.place(state, key) / "out").rglob("[!.]*.dcm"))
+    def images(self, state: str, key: str, part: str = "in") -> list[Path]:
+        """The images of a series that are there; of the part ``out`` those that were made of it."""
+        return sorted((self.place(state, key) / part).rglob("[!.]*.dcm"))
 
     def store(self, job: Job, instance: str, content: bytes) -> bool:
         """Take an image; it is on the disk when this returns. False where it was there already.
@@ -109,7 +96,9 @@ class Queue:
         with self.lock:
             state = self.find(job.key)
             if state == "failed":
-                state = self._revive(job.key)
+                (self.place(state, job.key) / _TRIES).unlink(missing_ok=True)
+                sendable = self.images(state, job.key, "out") and self.is_as_marked(state, job.key)
+                state = self.move(job.key, state, "sending") if sendable else self.back(job.key, state)
             if state in ("sending", "done"):
                 if f"in/{name}" in read_yaml(self.place(state, job.key) / _WHOLE)["files"]:
                     return False
@@ -127,20 +116,12 @@ class Queue:
                 file.write_bytes(content)
             return True
 
-    def _revive(self, key: str) -> str:
-        (self.place("failed", key) / _TRIES).unlink(missing_ok=True)
-        if self.results("failed", key) and self.is_as_marked("failed", key):
-            return self.move(key, "failed", "sending")
-        return self.back(key, "failed")
-
     def back(self, key: str, state: str) -> str:
         """Let a series be received again: its result is not that of all its images."""
-        with self.lock:
-            place = self.place(state, key)
-            for name in (_WHOLE, _TRIES, LOG):
-                (place / name).unlink(missing_ok=True)
-            shutil.rmtree(place / "out", ignore_errors=True)
-            return self.move(key, state, "receiving")
+        for name in (_WHOLE, _TRIES, LOG):
+            (self.place(state, key) / name).unlink(missing_ok=True)
+        shutil.rmtree(self.place(state, key) / "out", ignore_errors=True)
+        return self.move(key, state, "receiving")
 
     def released(self, key: str, *, whole: bool) -> None:
         """An association that brought images of a series has ended.
@@ -150,28 +131,23 @@ class Queue:
             whole: It was released, and it brought something new or all that is there.
         """
         with self.lock:
-            state = self.find(key)
-            if state not in ("receiving", "restoring"):
-                return
-            if whole:
-                (self.place(state, key) / _RELEASED).touch()
-            else:
-                (self.place(state, key) / _RELEASED).unlink(missing_ok=True)
+            if (state := self.find(key)) in ("receiving", "restoring"):
+                mark = self.place(str(state), key) / _RELEASED
+                mark.touch() if whole else mark.unlink(missing_ok=True)
 
     def quiet_s(self, key: str) -> float:
         """Time since the last image of a series that is received."""
-        images = self.images("receiving", key)
-        return time.time() - max((path.stat().st_mtime for path in images), default=time.time())
+        times = [path.stat().st_mtime for path in self.images("receiving", key)]
+        return time.time() - max(times) if times else 0.0
 
     def is_released(self, key: str) -> bool:
         """Whether the last association that brought images of a series was released."""
         return (self.place("receiving", key) / _RELEASED).exists()
 
     def mark_whole(self, key: str, known_by: str) -> None:
-        """Vouch for the images of a series, and let it be restored."""
+        """Vouch for the images of a series, say how it was known that they are all, and let it be restored."""
         with self.lock:
-            place = self.place("receiving", key)
-            commit(place / _WHOLE, {"known_by": known_by}, self.images("receiving", key))
+            commit(self.place("receiving", key) / _WHOLE, {"known_by": known_by}, self.images("receiving", key))
             self.move(key, "receiving", "restoring")
 
     def known_by(self, key: str) -> str:
@@ -181,26 +157,21 @@ class Queue:
     def is_as_marked(self, state: str, key: str) -> bool:
         """Whether the images are those that the marker vouches for, none more."""
         marker = self.place(state, key) / _WHOLE
-        if not marker.is_file():
-            return False
-        values = read_yaml(marker)
+        values = read_yaml(marker) if marker.is_file() else {"files": {}}
         names = {f"in/{path.name}" for path in self.images(state, key)}
-        return names == set(values["files"]) and differing(marker, values) == []
+        return bool(names) and names == set(values["files"]) and differing(marker, values) == []
 
     def move(self, key: str, state: str, to: str) -> str:
         """Put a series into another state: one rename."""
-        with self.lock:
-            os.replace(self.place(state, key), self.place(to, key))
-            os.utime(self.place(to, key))
-            return to
+        os.replace(self.place(state, key), self.place(to, key))
+        os.utime(self.place(to, key))
+        return to
 
     def tries(self, state: str, key: str) -> tuple[int, str, float]:
         """How often it was tried in vain, why the last time, and how long ago."""
         file = self.place(state, key) / _TRIES
-        if not file.is_file():
-            return 0, "", 0.0
-        values: dict[str, Any] = read_yaml(file)
-        return int(values["count"]), str(values["reason"]), time.time() - file.stat().st_mtime
+        values = read_yaml(file) if file.is_file() else {}
+        return values.get("count", 0), values.get("reason", ""), time.time() - file.stat().st_mtime if values else 0.0
 
     def is_due(self, state: str, key: str, backoff_s: float) -> bool:
         """Whether a series may be tried (again)."""
@@ -227,16 +198,15 @@ class Queue:
         with self.lock:
             place = self.place("sending", key)
             (place / _TRIES).unlink(missing_ok=True)
-            commit(place / _SENT, {"confirmed": confirmed}, self.results("sending", key))
+            commit(place / _SENT, {"confirmed": confirmed}, self.images("sending", key, "out"))
             self.move(key, "sending", "done")
         self.tidy()
 
     def tidy(self, keep_days: float = 36500.0) -> None:
         """Delete the sources of what was confirmed, and results that are older than so many days."""
-        for key in self.keys("done"):
-            place = self.place("done", key)
+        for place in (self.place("done", key) for key in self.keys("done")):
             if time.time() - place.stat().st_mtime > keep_days * 24 * 3600:
-                os.replace(place, place.with_name(f".{key}"))
+                os.replace(place, place.with_name(f".{place.name}"))
             elif (place / "in").is_dir() and read_yaml(place / _SENT)["confirmed"] is True:
                 shutil.rmtree(place / "in", ignore_errors=True)
         for place in (self.folder / "done").glob(".*"):

@@ -4,11 +4,12 @@ import logging
 import ssl
 import time
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.images.dicom.frames import quiet
+from taskgan.images.dicom.header import header_text
 from taskgan.images.dicom.series import ENHANCED_MR, ENHANCED_PT, MR, PT
 from taskgan.node.queue import Job, Queue
 from taskgan.node.settings import NodeSettings
@@ -40,6 +41,32 @@ def dicom_network() -> Any:
     for name in ("pynetdicom", "pydicom"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return pynetdicom
+
+
+class ReceivedImage(NamedTuple):
+    """What decides where an image goes."""
+
+    study: str
+    series: str
+    instance: str
+    kind: str
+    modality: str
+    description: str
+
+    @classmethod
+    def of(cls, data: Any) -> "ReceivedImage":
+        """From its data set.
+
+        Raises:
+            Exception: Whatever pydicom raises of a damaged value.
+        """
+        keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality")
+        return cls(*(header_text(data, keyword) for keyword in (*keywords, "SeriesDescription")))
+
+    @property
+    def is_served(self) -> bool:
+        """Whether it is of a series, and of a class and its modality that are restored."""
+        return bool(self.study and self.series and self.instance) and SERVED.get(self.kind) == self.modality
 
 
 class Listener:
@@ -86,33 +113,30 @@ class Listener:
     def _store(self, event: Any) -> int:
         try:
             with quiet():
-                data, content = event.dataset, event.encoded_dataset()
-                uids = [str(data.get(f"{level}InstanceUID", "")) for level in ("Study", "Series", "SOP")]
-                kind, modality = str(data.get("SOPClassUID", "")), str(data.get("Modality", ""))
-                description = str(data.get("SeriesDescription", "") or "")
+                image, content = ReceivedImage.of(event.dataset), event.encoded_dataset()
         except Exception:  # data of a damaged header fail in as many ways as there are types
             return NOT_UNDERSTOOD
         request, caller = event.request, event.assoc.requestor.ae_title.strip()
         named = (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
-        if not all(uids) or (kind, uids[2]) != named or SERVED.get(kind) != modality:
+        if not image.is_served or (image.kind, image.instance) != named:
             return NO_MATCH
-        route = self._settings.route(caller, modality, description)
+        route = self._settings.route(caller, image.modality, image.description)
         if route is None:
-            log(f"{caller}: an image of modality {modality} that no route takes is refused")
+            log(f"{caller}: an image of modality {image.modality} that no route takes is refused")
             return NOT_AUTHORIZED
-        job = Job(route, uids[0], uids[1])
+        job = Job(route, image.study, image.series)
         try:
             if self._queue.is_full():
                 log(f"{caller}: refused, less than {self._settings.free_gb:g} GB are free for the queue")
                 return OUT_OF_RESOURCES
-            is_new = self._queue.store(job, uids[2], content)
+            is_new = self._queue.store(job, image.instance, content)
         except OSError as error:
             log(f"{caller}: refused, the queue cannot be written: {error.strerror}")
             return OUT_OF_RESOURCES
         with self._lock:
             series = self._open.setdefault(event.assoc, {})
             names, brought = series.get(job.key, (set(), False))
-            series[job.key] = ({*names, uids[2]}, brought or is_new)
+            series[job.key] = ({*names, image.instance}, brought or is_new)
         return SUCCESS
 
     def _rejected(self, event: Any) -> None:

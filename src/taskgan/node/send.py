@@ -1,5 +1,6 @@
 """The calling half of a node: what a peer holds (C-FIND, QIDO-RS), and results sent to it (C-STORE, STOW-RS)."""
 
+import hashlib
 import json
 import socket
 import ssl
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.errors import UserError
+from taskgan.core.files import atomic
 from taskgan.images.dicom.frames import quiet, read_dataset
+from taskgan.node.queue import image_name
 from taskgan.node.receive import dicom_network
 from taskgan.node.settings import NodeSettings, Peer
 
@@ -31,6 +34,9 @@ def instances_at(settings: NodeSettings, peer: Peer, study: str, series: str) ->
     Raises:
         DeliveryError: If it does not say.
     """
+    if peer.folder is not None:
+        files = settings.path(peer.folder / _folder_name(series)).glob("*.dcm")
+        return {str(read_dataset(file, pixels=False).SOPInstanceUID) for file in files}
     if peer.url:
         url = f"{peer.url.rstrip('/')}/studies/{study}/series/{series}/instances"
         status, body = _http(settings, peer, url, {"Accept": "application/dicom+json"})
@@ -61,6 +67,8 @@ def deliver(settings: NodeSettings, peer: Peer, files: Sequence[Path]) -> None:
     """
     if peer.url:
         return _stow(settings, peer, files)
+    if peer.folder is not None:
+        return _copy(settings.path(peer.folder), files)
     kinds = sorted({str(read_dataset(file, pixels=False).SOPClassUID) for file in files})
     with _association(settings, peer, kinds) as association:
         for file in files:
@@ -72,6 +80,21 @@ def deliver(settings: NodeSettings, peer: Peer, files: Sequence[Path]) -> None:
                 raise DeliveryError(f"C-STORE is not possible ({type(error).__name__})") from None
             if status not in _STORED:
                 raise DeliveryError("C-STORE " + ("was not answered" if status is None else f"gave {status:#06x}"))
+
+
+def _folder_name(series: str) -> str:
+    return hashlib.sha256(series.encode()).hexdigest()[:16]
+
+
+def _copy(folder: Path, files: Sequence[Path]) -> None:
+    for file in files:
+        header = read_dataset(file, pixels=False)
+        target = folder / _folder_name(header.SeriesInstanceUID) / image_name(header.SOPInstanceUID)
+        try:
+            with atomic(target) as partial:
+                partial.write_bytes(file.read_bytes())
+        except OSError as error:
+            raise DeliveryError(f"its folder cannot be written: {error.strerror}") from None
 
 
 def dicom_dataset(**values: Any) -> Any:
@@ -140,7 +163,8 @@ def _http(
 ) -> tuple[int, bytes]:
     """Status and body of an answer, by way of no proxy."""
     if peer.token is not None:
-        headers = {**headers, "Authorization": f"Bearer {peer.token.read_text(encoding='utf-8').strip()}"}
+        token = settings.path(peer.token).read_text(encoding="utf-8").strip()
+        headers = {**headers, "Authorization": f"Bearer {token}"}
     secure = urllib.request.HTTPSHandler(context=settings.tls_context(ssl.Purpose.SERVER_AUTH))
     opener = urllib.request.build_opener(secure, urllib.request.ProxyHandler({}), _NoRedirect)
     request = urllib.request.Request(url, body, headers)

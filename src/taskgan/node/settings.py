@@ -1,4 +1,4 @@
-"""The settings of a node: one YAML, checked as a whole before anything listens."""
+"""The settings of a node: one YAML, checked as a whole before anything listens. ``docs/dicom.md`` says it for users."""
 
 import fnmatch
 import ssl
@@ -8,80 +8,53 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from taskgan.core.errors import Problems, UserError
+from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.core.settings import Settings, validated
 
+# Up to 16 printable ASCII characters, no backslash, no space at either end (PS3.5, 6.2).
 Title = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
-"""An AE title: up to 16 printable ASCII characters, no backslash, no space at either end (PS3.5, 6.2)."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=7 * 24 * 3600)]
 
 
 class Certificates(Settings):
-    """TLS of the node, as the one who is called and the one who calls.
-
-    Attributes:
-        certificate: PEM, the node's own chain.
-        key: PEM, its private key.
-        authority: PEM, who signs the certificates of others, which they then have to show; None: they need none, and
-            peers are held against the system's authorities.
-    """
+    """TLS, PEM files. With an authority others have to show a certificate that it signed."""
 
     certificate: Path
     key: Path
-    authority: Path | None = None
+    authority: Path | None = None  # None: peers are held against the system's, callers need no certificate
 
 
 class Peer(Settings):
-    """Another node: of DICOM (``title``, ``host``, ``port``) or of DICOMweb (``url``).
-
-    Attributes:
-        title: Its AE title.
-        host: Its address.
-        port: Its port.
-        url: Of its DICOMweb service, below which ``/studies`` lies.
-        token: File with a bearer token, of DICOMweb.
-        tls: Call it with TLS; DICOMweb says so in its ``url``.
-        confirms: It can be asked (C-FIND, QIDO-RS) which images it holds. Where it cannot, no source is deleted.
-    """
+    """Another node: of DICOM (``title``, ``host``, ``port``), of DICOMweb (``url``), or a ``folder``."""
 
     title: Title | None = None
     host: str = "127.0.0.1"
     port: Port = 104
-    url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
-    token: Path | None = None
-    tls: bool = False
-    confirms: bool = True
+    tls: bool = False  # of DICOM
+    url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")  # below which /studies lies
+    token: Path | None = None  # file with a bearer token, of DICOMweb
+    folder: Path | None = None  # gets the images of each series in a folder of its own
+    confirms: bool = True  # it says which images it holds (C-FIND, QIDO-RS); else no source is deleted
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Peer":
-        if bool(self.title) == bool(self.url):
-            raise ValueError("expected either title, host and port, or url")
+        if sum(map(bool, (self.title, self.url, self.folder))) != 1:
+            raise ValueError("expected one of title (with host and port), url and folder")
         return self
 
 
 class Route(Settings):
-    """Which series are restored, with what, and where they go.
+    """Which series are restored, with what, and where they go."""
 
-    Attributes:
-        callers: AE titles of those who send them.
-        modality: Of the series.
-        description: Pattern of its SeriesDescription with ``*`` and ``?``; capitals do not count.
-        model: Model folder, or a run folder that has one.
-        to: Name of the peer that gets the derived series.
-        ask: Name of the peer that knows how many images a series has; None: a time of quiet after an association that
-            was released counts for its end.
-        pdf: Send a page of input, restored image and difference too.
-    """
-
-    callers: tuple[Title, ...] = Field(min_length=1)
+    callers: tuple[Title, ...] = Field(min_length=1)  # AE titles of those who send them
     modality: Literal["PT", "MR"]
-    description: str = "*"
-    model: Path
-    to: str
-    ask: str | None = None
-    pdf: bool = False
+    description: str = "*"  # pattern of the SeriesDescription; capitals do not count
+    model: Path  # model folder, or a run folder that has one
+    to: str  # the peer that gets the derived series
+    ask: str | None = None  # the peer that knows how many images a series has; None: quiet after a release counts
+    pdf: bool = False  # send a page of input, restored image and difference too
 
     def takes(self, caller: str, modality: str, description: str) -> bool:
         """Whether a series is one of this route."""
@@ -90,43 +63,39 @@ class Route(Settings):
 
 
 class NodeSettings(Settings):
-    """A node.
-
-    Attributes:
-        title: Its AE title.
-        host: The address that it listens on; this machine alone unless it says otherwise.
-        port: Its port.
-        status_host: Address of the status page.
-        status_port: Its port; 0: there is none.
-        queue: Folder of all that it receives.
-        wait_s: Time without a further image after which a series is looked at.
-        timeout_s: After which a peer that says nothing is given up.
-        restore_s: After which a restoration is given up.
-        attempts: Of restoring and of sending, before a series is set aside.
-        backoff_s: Between the first two attempts; each further time is twice as long, an hour at most.
-        free_gb: Where less is free, nothing more is accepted.
-        keep_days: How long results stay after they were sent.
-        tls: Certificates; None: without TLS.
-        peers: By name.
-        routes: The first that takes a series counts.
-    """
+    """A node; the first route that takes a series counts."""
 
     title: Title = "TASKGAN"
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # this machine alone unless it says otherwise
     port: Port = 11112
     status_host: str = "127.0.0.1"
-    status_port: Port = 0
-    queue: Path
-    wait_s: Seconds = 60.0
-    timeout_s: Seconds = 60.0
-    restore_s: Seconds = 3600.0
-    attempts: int = Field(8, ge=1, le=100)
-    backoff_s: Seconds = 30.0
-    free_gb: float = Field(5.0, ge=0)
-    keep_days: float = Field(30.0, ge=0)
+    status_port: Port = 0  # 0: no status page
+    queue: Path  # folder of all that is received
+    base: Path  # folder of the YAML, from which relative paths are meant
+    wait_s: Seconds = 60.0  # without a further image, after which a series is looked at
+    timeout_s: Seconds = 60.0  # after which a peer that says nothing is given up
+    restore_s: Seconds = 3600.0  # after which a restoration is given up
+    attempts: int = Field(8, ge=1, le=100)  # of restoring and of sending, before a series is set aside
+    backoff_s: Seconds = 30.0  # before the second attempt; twice as long before each further one, an hour at most
+    free_gb: float = Field(5.0, ge=0)  # where less is free, nothing more is accepted
+    keep_days: float = Field(30.0, ge=0)  # of results that were sent
     tls: Certificates | None = None
     peers: Mapping[str, Peer]
     routes: tuple[Route, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names(self) -> "NodeSettings":
+        for number, route in enumerate(self.routes):
+            model = self.path(route.model)
+            if unknown := sorted({route.to, route.ask or route.to} - self.peers.keys()):
+                raise ValueError(f"routes.{number} names {unknown[0]!r}, which is none of peers")
+            if not any((folder / "model.yaml").is_file() for folder in (model, model / "model")):
+                raise ValueError(
+                    f"routes.{number}.model: {model} holds no model.yaml, expected a model or run folder"
+                )
+        if any(peer.tls for peer in self.peers.values()) and self.tls is None:
+            raise ValueError("a peer is called with TLS, expected tls with certificate and key")
+        return self
 
     @property
     def callers(self) -> list[str]:
@@ -137,6 +106,10 @@ class NodeSettings(Settings):
         """The first route that takes a series; None where none does."""
         return next((route for route in self.routes if route.takes(caller, modality, description)), None)
 
+    def path(self, own: Path) -> Path:
+        """A path of these settings, from wherever it is used."""
+        return self.base / own
+
     def tls_context(self, purpose: ssl.Purpose) -> ssl.SSLContext:
         """TLS as the one who is called (``CLIENT_AUTH``) or who calls (``SERVER_AUTH``).
 
@@ -144,54 +117,27 @@ class NodeSettings(Settings):
             UserError: If certificates cannot be read.
         """
         own = self.tls
+        authority = self.path(own.authority) if own is not None and own.authority is not None else None
         try:
-            context = ssl.create_default_context(purpose, cafile=own.authority if own else None)
+            context = ssl.create_default_context(purpose, cafile=authority)
             if own is not None:
-                context.load_cert_chain(own.certificate, own.key)
+                context.load_cert_chain(self.path(own.certificate), self.path(own.key))
         except (OSError, ssl.SSLError) as error:
             raise UserError(f"the certificates of {self.title} cannot be read: {error.strerror or error}") from None
-        if own is not None and own.authority is not None:
+        if authority is not None:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
 
-def read_settings(path: Path) -> NodeSettings:
-    """Read and check; relative paths are those from the file's folder.
+def read_settings(place: Path) -> NodeSettings:
+    """Read and check.
 
     Raises:
-        UserError: If it is no YAML mapping, or a model or certificate cannot be read.
-        Problems: Every unknown key, bad value and name of a peer that is not there.
+        UserError: If it is no YAML mapping, or certificates cannot be read.
+        Problems: Every unknown key and bad value.
     """
-    settings = validated(NodeSettings, read_yaml(path), f"{path} is no valid node")
-    problems = [
-        f"routes.{number}.{key}: {name!r} is no peer, expected one of {', '.join(settings.peers) or 'none'}"
-        for number, route in enumerate(settings.routes)
-        for key, name in (("to", route.to), ("ask", route.ask))
-        if name is not None and name not in settings.peers
-    ]
-    base = path.absolute().parent
-    cards = [(base / r.model / "model.yaml", base / r.model / "model" / "model.yaml") for r in settings.routes]
-    models = [next((card.parent for card in places if card.is_file()), None) for places in cards]
-    problems += [
-        f"routes.{number}.model: {base / route.model} holds no model.yaml, expected a model or run folder"
-        for number, route in enumerate(settings.routes)
-        if models[number] is None
-    ]
-    if any(peer.tls for peer in settings.peers.values()) and settings.tls is None:
-        problems.append("tls: a peer is called with TLS, expected certificate and key")
-    if problems:
-        raise Problems(f"{path} is no valid node", problems)
-    routes = tuple(r.model_copy(update={"model": m}) for r, m in zip(settings.routes, models, strict=True))
-    peers = {
-        name: peer.model_copy(update={"token": base / peer.token}) if peer.token else peer
-        for name, peer in settings.peers.items()
-    }
-    tls = settings.tls
-    if tls is not None:
-        files = {key: base / value for key, value in tls.model_dump().items() if value is not None}
-        tls = tls.model_copy(update=files)
-    changes = {"queue": base / settings.queue, "routes": routes, "peers": peers, "tls": tls}
-    settings = settings.model_copy(update=changes)
-    if tls is not None:
+    values = {**read_yaml(place), "base": place.absolute().parent}
+    settings = validated(NodeSettings, values, f"{place} is no valid node")
+    if settings.tls is not None:
         settings.tls_context(ssl.Purpose.CLIENT_AUTH)
     return settings

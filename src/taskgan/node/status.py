@@ -14,12 +14,16 @@ from taskgan.core.errors import UserError
 from taskgan.node.queue import STATES, Queue
 from taskgan.node.settings import NodeSettings
 
-_STYLE = "body{font:15px sans-serif;margin:2em}td,th{padding:.3em 1em;text-align:left}.failed,.late{color:#a00}"
 _HEADS = ("key", "state", "images", "since", "tries", "reason")
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10"><title>{title}'
+    "</title><style>body{{font:15px sans-serif;margin:2em}}td,th{{padding:.3em 1em;text-align:left}}</style></head>"
+    "<body><h1>{title}</h1><p>{counts}</p><table>{rows}</table></body></html>"
+)
 
 
-def _rows(queue: Queue) -> list[dict[str, Any]]:
-    """Every series that is not done: images, time since it came into its state, tries and why the last one failed."""
+def summary(settings: NodeSettings, queue: Queue) -> dict[str, Any]:
+    """Counts of series by state, whether more is accepted, and every series that is not done and why it waits."""
     rows = []
     for state in (state for state in STATES if state != "done"):
         for key in queue.keys(state):
@@ -30,19 +34,13 @@ def _rows(queue: Queue) -> list[dict[str, Any]]:
                 continue
             values = (key, state, len(queue.images(state, key)), since, count, reason)
             rows.append(dict(zip(_HEADS, values, strict=True)))
-    return rows
-
-
-def summary(settings: NodeSettings, queue: Queue) -> dict[str, Any]:
-    """Counts of series by state, whether anything more is accepted, and every series that is not done."""
     counts = {state: len(queue.keys(state)) for state in STATES}
-    return {"title": settings.title, "counts": counts, "full": queue.is_full(), "series": _rows(queue)}
+    return {"title": settings.title, "counts": counts, "full": queue.is_full(), "series": rows}
 
 
 def status_lines(settings: NodeSettings, queue: Queue, holder: str) -> list[str]:
     """A screenful; ``holder`` is the process that serves, empty where there is none."""
-    values = summary(settings, queue)
-    running = f"run by {holder}" if holder else "not running"
+    values, running = summary(settings, queue), f"run by {holder}" if holder else "not running"
     lines = [f"node {settings.title} at {settings.host}:{settings.port}, {running}", f"  {_counts(values)}"]
     for row in values["series"]:
         tried = f", {row['tries']} tries: {row['reason']}" if row["tries"] else ""
@@ -56,16 +54,10 @@ def _counts(values: dict[str, Any]) -> str:
 
 
 def _page(values: dict[str, Any]) -> str:
-    rows = [
-        f'<tr class="{row["state"]}">{"".join(f"<td>{html.escape(str(row[head]))}</td>" for head in _HEADS)}</tr>'
-        for row in values["series"]
-    ]
-    title, heads = html.escape(values["title"]), "".join(f"<th>{head}</th>" for head in _HEADS)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1><p>{_counts(values)}</p>"
-        f"<table><tr>{heads}</tr>{''.join(rows)}</table></body></html>"
-    )
+    table = [dict(zip(_HEADS, _HEADS, strict=True)), *values["series"]]
+    cells = ("".join(f"<td>{html.escape(str(row[head]))}</td>" for head in _HEADS) for row in table)
+    rows = "".join(f"<tr>{row}</tr>" for row in cells)
+    return _PAGE.format(title=html.escape(values["title"]), counts=_counts(values), rows=rows)
 
 
 @contextmanager
@@ -96,11 +88,11 @@ def status_page(settings: NodeSettings, queue: Queue) -> Iterator[None]:
     if not settings.status_port:
         yield
         return
+    place = (settings.status_host, settings.status_port)
     try:
-        server = ThreadingHTTPServer((settings.status_host, settings.status_port), Handler)
+        server = ThreadingHTTPServer(place, Handler)
     except OSError as error:
-        place = f"{settings.status_host}:{settings.status_port}"
-        raise UserError(f"{place} cannot be listened at: {error.strerror}") from None
+        raise UserError(f"{place[0]}:{place[1]} cannot be listened at: {error.strerror}") from None
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield

@@ -11,10 +11,11 @@ from threading import Event, Thread
 
 from taskgan.core.errors import Failed, UserError, disk_error
 from taskgan.core.lock import locked
+from taskgan.core.parse import error_text
 from taskgan.images.dicom.frames import dicom_files, quiet, read_dataset
 from taskgan.node.child import UNFIT
 from taskgan.node.queue import LOG, Job, Queue, image_name
-from taskgan.node.receive import SERVED, Listener, log
+from taskgan.node.receive import Listener, ReceivedImage, log
 from taskgan.node.send import DeliveryError, deliver, instances_at
 from taskgan.node.settings import NodeSettings, read_settings
 from taskgan.node.status import status_page
@@ -85,7 +86,7 @@ class Node:
         place, known_by = self.queue.place("restoring", key), self.queue.known_by(key)
         remark = f"its end known by {known_by} alone: images that came later are not in it"
         values = {
-            "model": str(job.route.model), "source": str(place / "in"), "out": str(place / "out"),
+            "model": str(self.settings.path(job.route.model)), "source": str(place / "in"), "out": str(place / "out"),
             "pdf": job.route.pdf, "remarks": [] if job.route.ask else [remark],
         }  # fmt: skip
         with (place / LOG).open("wb") as output:
@@ -106,7 +107,7 @@ class Node:
         for key in self.queue.keys("sending"):
             if not self.queue.is_due("sending", key, self.settings.backoff_s):
                 continue
-            job, files = self.queue.job("sending", key), self.queue.results("sending", key)
+            job, files = self.queue.job("sending", key), self.queue.images("sending", key, "out")
             try:
                 confirmed = self._send(job, files)
                 self.queue.sent(key, confirmed=confirmed)
@@ -150,17 +151,20 @@ class Node:
         """
         keys = set()
         for file in dicom_files(folder):
-            header = read_dataset(file, pixels=False)
-            with quiet():
-                kind, description = str(header.get("Modality", "")), str(header.get("SeriesDescription", "") or "")
-                uids = [str(header.get(f"{level}InstanceUID", "")) for level in ("Study", "Series", "SOP")]
-                known = SERVED.get(str(header.get("SOPClassUID", ""))) == kind and all(uids)
-            routes = (self.settings.route(caller, kind, description) for caller in self.settings.callers)
+            try:
+                with quiet():
+                    image = ReceivedImage.of(read_dataset(file, pixels=False))
+            except UserError:
+                raise
+            except Exception as error:  # values of a damaged header fail in as many ways as there are types
+                raise UserError(f"{file} has a header that cannot be understood: {error_text(error)}") from None
+            callers = self.settings.callers
+            routes = (self.settings.route(caller, image.modality, image.description) for caller in callers)
             route = next((route for route in routes if route is not None), None)
-            if route is None or not known:
+            if route is None or not image.is_served:
                 raise UserError(f"{file} is of no series that a route takes, expected one")
-            job = Job(route, uids[0], uids[1])
-            self.queue.store(job, uids[2], file.read_bytes())
+            job = Job(route, image.study, image.series)
+            self.queue.store(job, image.instance, file.read_bytes())
             keys.add(job.key)
         for key in keys:
             self.queue.released(key, whole=True)
@@ -208,8 +212,9 @@ def serve(place: Path, *, folders: list[Path] | None = None) -> None:
         Failed: With ``folders``, if series were set aside.
     """
     settings = read_settings(place)
-    with locked(settings.queue, "the queue of the node"):
-        queue = Queue(settings.queue, settings.free_gb)
+    folder = settings.path(settings.queue)
+    with locked(folder, "the queue of the node"):
+        queue = Queue(folder, settings.free_gb)
         if folders is not None:
             return _work_off(Node(settings.model_copy(update={"wait_s": 0.0}), queue), folders)
         node, listener = Node(settings, queue), Listener(settings, queue)
