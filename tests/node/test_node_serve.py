@@ -137,7 +137,7 @@ def test_a_folder_is_taken_worked_off_and_what_failed_is_said(
     for file in files_of(pet)[:5]:
         (bad / file.name).write_bytes(file.read_bytes())
     place = write_settings(tmp_path, model, pacs.port)
-    with pytest.raises(Failed, match="1 series are set aside"):
+    with pytest.raises(Failed, match="not every series is done"):
         serve(place, folders=[bad])
     queue = Queue(tmp_path / "queue")
     assert len(queue.keys("failed")) == 1

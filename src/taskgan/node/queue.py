@@ -54,16 +54,14 @@ class Queue:
 
     def __init__(self, folder: Path, free_gb: float = 0.0) -> None:
         self.folder, self._free, self.lock = folder, free_gb * 1e9, RLock()
-        for state in STATES:
-            (folder / state).mkdir(parents=True, exist_ok=True)
 
     def is_full(self) -> bool:
         """Whether the watermark is reached."""
-        return shutil.disk_usage(self.folder).free < self._free
+        return self.folder.is_dir() and shutil.disk_usage(self.folder).free < self._free
 
     def keys(self, state: str) -> list[str]:
         """Series in a state, in the order in which they came there."""
-        places = [p for p in (self.folder / state).iterdir() if p.is_dir() and not p.name.startswith(".")]
+        places = [place for place in (self.folder / state).glob("[!.]*") if place.is_dir()]
         return [place.name for place in sorted(places, key=lambda p: (p.stat().st_mtime_ns, p.name))]
 
     def place(self, state: str, key: str) -> Path:
@@ -163,6 +161,7 @@ class Queue:
 
     def move(self, key: str, state: str, to: str) -> str:
         """Put a series into another state: one rename."""
+        self.place(to, key).parent.mkdir(exist_ok=True)
         os.replace(self.place(state, key), self.place(to, key))
         os.utime(self.place(to, key))
         return to

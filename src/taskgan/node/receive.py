@@ -83,7 +83,7 @@ class Listener:
     def __init__(self, settings: NodeSettings, queue: Queue) -> None:
         network = dicom_network()
         self._settings, self._queue, self._lock = settings, queue, Lock()
-        self._open: dict[Any, dict[str, tuple[set[str], bool]]] = {}  # images of each series by association
+        self._open: dict[Any, dict[str, dict[str, bool]]] = {}  # by association and series: images, and which are new
         self._entity = network.AE(settings.title)
         self._entity.require_called_aet, self._entity.require_calling_aet = True, settings.callers
         self._entity.acse_timeout = self._entity.dimse_timeout = settings.timeout_s
@@ -134,9 +134,8 @@ class Listener:
             log(f"{caller}: refused, the queue cannot be written: {error.strerror}")
             return OUT_OF_RESOURCES
         with self._lock:
-            series = self._open.setdefault(event.assoc, {})
-            names, brought = series.get(job.key, (set(), False))
-            series[job.key] = ({*names, image.instance}, brought or is_new)
+            images = self._open.setdefault(event.assoc, {}).setdefault(job.key, {})
+            images[image.instance] = is_new or images.get(image.instance, False)
         return SUCCESS
 
     def _rejected(self, event: Any) -> None:
@@ -148,12 +147,12 @@ class Listener:
         with self._lock:
             series = self._open.pop(event.assoc, {})
             others = {key for other in self._open.values() for key in other}
-        for key, (names, is_new) in series.items():
+        for key, images in series.items():
             state = self._queue.find(key)
             count = len(self._queue.images(state, key)) if state else 0
-            log(f"{key}: {len(names)} images from {event.assoc.requestor.ae_title.strip()}"
+            log(f"{key}: {len(images)} images from {event.assoc.requestor.ae_title.strip()}"
                 f"{'' if released else ', and the association was broken off'}; {count} are there")  # fmt: skip
             if key not in others:
-                self._queue.released(key, whole=released and (is_new or len(names) >= count))
+                self._queue.released(key, whole=released and (any(images.values()) or len(images) >= count))
             elif not released:
                 self._queue.released(key, whole=False)

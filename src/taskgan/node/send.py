@@ -45,9 +45,11 @@ def instances_at(settings: NodeSettings, peer: Peer, study: str, series: str) ->
             return {str(item["00080018"]["Value"][0]) for item in items}
         except (ValueError, LookupError, TypeError):
             raise DeliveryError("its answer to QIDO-RS cannot be understood") from None
-    query = dicom_dataset(
-        QueryRetrieveLevel="IMAGE", StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID=""
-    )
+    from pydicom.dataset import Dataset
+
+    query = Dataset()
+    query.QueryRetrieveLevel, query.StudyInstanceUID, query.SeriesInstanceUID = "IMAGE", study, series
+    query.SOPInstanceUID = ""
     with _association(settings, peer, [_FIND]) as association, quiet():
         held, final = set(), 0x0110
         for status, identifier in association.send_c_find(query, _FIND):
@@ -95,16 +97,6 @@ def _copy(folder: Path, files: Sequence[Path]) -> None:
                 partial.write_bytes(file.read_bytes())
         except OSError as error:
             raise DeliveryError(f"its folder cannot be written: {error.strerror}") from None
-
-
-def dicom_dataset(**values: Any) -> Any:
-    """A data set of attributes by keyword."""
-    from pydicom.dataset import Dataset
-
-    dataset = Dataset()
-    for keyword, value in values.items():
-        setattr(dataset, keyword, value)
-    return dataset
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The settings of a node: one YAML, checked as a whole before anything listens. ``docs/dicom.md`` says it for users."""
+"""The settings of a node (``docs/dicom.md``): one YAML, checked as a whole before anything listens."""
 
 import fnmatch
 import ssl
@@ -56,11 +56,6 @@ class Route(Settings):
     ask: str | None = None  # the peer that knows how many images a series has; None: quiet after a release counts
     pdf: bool = False  # send a page of input, restored image and difference too
 
-    def takes(self, caller: str, modality: str, description: str) -> bool:
-        """Whether a series is one of this route."""
-        named = fnmatch.fnmatchcase(description.lower(), self.description.lower())
-        return caller in self.callers and modality == self.modality and named
-
 
 class NodeSettings(Settings):
     """A node; the first route that takes a series counts."""
@@ -102,9 +97,13 @@ class NodeSettings(Settings):
         """Everybody who may send."""
         return sorted({title for route in self.routes for title in route.callers})
 
-    def route(self, caller: str, modality: str, description: str) -> Route | None:
-        """The first route that takes a series; None where none does."""
-        return next((route for route in self.routes if route.takes(caller, modality, description)), None)
+    def route(self, caller: str | None, modality: str, description: str) -> Route | None:
+        """The first route that takes a series of a caller (None: of any); None where none does."""
+        for route in self.routes:
+            named = fnmatch.fnmatchcase(description.lower(), route.description.lower())
+            if named and modality == route.modality and (caller is None or caller in route.callers):
+                return route
+        return None
 
     def path(self, own: Path) -> Path:
         """A path of these settings, from wherever it is used."""

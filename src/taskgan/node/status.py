@@ -16,9 +16,9 @@ from taskgan.node.settings import NodeSettings
 
 _HEADS = ("key", "state", "images", "since", "tries", "reason")
 _PAGE = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10"><title>{title}'
-    "</title><style>body{{font:15px sans-serif;margin:2em}}td,th{{padding:.3em 1em;text-align:left}}</style></head>"
-    "<body><h1>{title}</h1><p>{counts}</p><table>{rows}</table></body></html>"
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">'
+    "<title>{title}</title><style>body{{font:15px sans-serif;margin:2em}}td{{padding:.3em 1em}}</style>"
+    "</head><body><h1>{title}</h1><p>{counts}</p><table>{rows}</table></body></html>"
 )
 
 

@@ -40,15 +40,15 @@ class Node:
         for key in self.queue.keys("receiving"):
             if self.queue.quiet_s(key) < self.settings.wait_s:
                 continue
-            known_by = self._known_whole(key, self.queue.job("receiving", key))
-            if known_by:
+            if known_by := self._known_whole(key, self.queue.job("receiving", key)):
                 self.queue.mark_whole(key, known_by)
                 log(f"{key}: whole, known by {known_by}")
 
     def _known_whole(self, key: str, job: Job) -> str:
         """How it is known that all images of a series have come; empty where it is not."""
         if job.route.ask is None:
-            return f"{self.settings.wait_s:g} s of quiet" if self.queue.is_released(key) else ""
+            quiet_time = f"{self.settings.wait_s:g} s of quiet" if self.settings.wait_s else "the end of its sending"
+            return quiet_time if self.queue.is_released(key) else ""
         if time.monotonic() - self._asked.get(key, -1e9) < max(self.settings.wait_s, _TICK_S):
             return ""
         self._asked[key] = time.monotonic()
@@ -139,10 +139,6 @@ class Node:
         aside = self.queue.failed(key, state, reason, attempts)
         log(f"{key}: {reason}; " + ("set aside in failed/" if aside else "it is tried again"))
 
-    def is_busy(self) -> bool:
-        """Whether anything is left to restore or to send."""
-        return bool(self.queue.keys("restoring") or self.queue.keys("sending"))
-
     def take(self, folder: Path) -> None:
         """Receive the images of a folder, as from the first caller of the route that they belong to.
 
@@ -158,9 +154,7 @@ class Node:
                 raise
             except Exception as error:  # values of a damaged header fail in as many ways as there are types
                 raise UserError(f"{file} has a header that cannot be understood: {error_text(error)}") from None
-            callers = self.settings.callers
-            routes = (self.settings.route(caller, image.modality, image.description) for caller in callers)
-            route = next((route for route in routes if route is not None), None)
+            route = self.settings.route(None, image.modality, image.description)
             if route is None or not image.is_served:
                 raise UserError(f"{file} is of no series that a route takes, expected one")
             job = Job(route, image.study, image.series)
@@ -236,12 +230,11 @@ def _work_off(node: Node, folders: list[Path]) -> None:
     for folder in folders:
         node.take(folder)
     node.look()
-    while node.is_busy():
-        while node.restore() or node.send():
-            pass
-        time.sleep(_TICK_S / 5)
+    while node.queue.keys("restoring") or node.queue.keys("sending"):
+        if not (node.restore() or node.send()):
+            time.sleep(_TICK_S / 5)
     node.queue.tidy(node.settings.keep_days)
     count = {state: len(node.queue.keys(state)) for state in ("done", "failed", "receiving")}
     log(f"{node.queue.folder}: {count['done']} series done, {count['failed']} failed, {count['receiving']} not whole")
-    if count["failed"]:
-        raise Failed(f"{count['failed']} series are set aside in {node.queue.folder / 'failed'}")
+    if count["failed"] or count["receiving"]:
+        raise Failed(f"{node.queue.folder}: not every series is done; taskgan node status says why")

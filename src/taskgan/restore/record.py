@@ -81,38 +81,20 @@ def restored_sidecar(
         notes: Warnings.
         what: ``restored image`` or ``standard deviation …``.
     """
-    own = read_sidecar(job.pair.degraded)
-    own.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
-    if job.condition or len(input_files(job.pair, card.data)) > 1:
-        own = {key: value for key, value in own.items() if key not in SEQUENCE_FIELDS}
-    if job.condition:
-        own["SequenceName"] = f"synthetic {job.condition}"
-    before = own.get("GeneratedBy", [])
     used = settings.as_values() | {"precision_used": restored.precision}
     if job.condition:
         used["condition"] = job.condition
     if restored.error is not None:
         used["bf16_error"] = round(restored.error, 6)
-    done = {
-        "Name": "taskgan",
-        "Version": __version__,
-        "Description": f"{what}, by the model {card.name} ({card.objective})",
-        "Model": {
-            "Name": card.name,
-            "Checksum": card.checksum,
-            "Objective": card.objective,
-            "Step": card.step,
-            "Version": card.versions.get("taskgan", "unknown"),
-        },
-        "Settings": used,
-    }
-    return own | {
-        "Sources": [job.pair.degraded.name],
-        **source_checksums(job.pair, card.data),
-        "IntensityScale": restored.intensity.scale,
-        "Warnings": list(notes),
-        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
-    }
+    done = f"{what}, by the model {card.name} ({card.objective})"
+    side = method_sidecar(job.pair, Origin.from_card(card), used, done, notes)
+    side.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
+    if job.condition or len(input_files(job.pair, card.data)) > 1:
+        side = {key: value for key, value in side.items() if key not in SEQUENCE_FIELDS}
+    if job.condition:
+        side["SequenceName"] = f"synthetic {job.condition}"
+    side["GeneratedBy"][-1]["Model"] |= {"Step": card.step, "Version": card.versions.get("taskgan", "unknown")}
+    return side | {"IntensityScale": restored.intensity.scale}
 
 
 def method_sidecar(
