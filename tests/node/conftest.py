@@ -38,7 +38,7 @@ def restore_here(node: Node, key: str, job: Job) -> int:
 
     place = node.queue.place("restoring", key)
     try:
-        restore(node.settings.path(job.route.model), [place / "in"], place / "out", pdf=job.route.pdf, precision="32")
+        restore(node.settings.path(job.route.model), [place / "in"], place / "out", pdf=job.route.pdf)
     except UserError:
         return UNFIT
     return 0

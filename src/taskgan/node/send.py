@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
@@ -38,7 +39,8 @@ def instances_at(settings: NodeSettings, peer: Peer, study: str, series: str) ->
         files = settings.path(peer.folder / _folder_name(series)).glob("*.dcm")
         return {str(read_dataset(file, pixels=False).SOPInstanceUID) for file in files}
     if peer.url:
-        url = f"{peer.url.rstrip('/')}/studies/{study}/series/{series}/instances"
+        below = f"studies/{quote(study, safe='')}/series/{quote(series, safe='')}/instances"
+        url = f"{peer.url.rstrip('/')}/{below}"
         status, body = _http(settings, peer, url, {"Accept": "application/dicom+json"})
         try:
             items = json.loads(body) if status == 200 and body else []
@@ -50,12 +52,13 @@ def instances_at(settings: NodeSettings, peer: Peer, study: str, series: str) ->
     query = Dataset()
     query.QueryRetrieveLevel, query.StudyInstanceUID, query.SeriesInstanceUID = "IMAGE", study, series
     query.SOPInstanceUID = ""
-    with _association(settings, peer, [_FIND]) as association, quiet():
+    with _association(settings, peer, [_FIND]) as association:  # not quiet(): a silent peer would hold up all others
         held, final = set(), 0x0110
         for status, identifier in association.send_c_find(query, _FIND):
             final = getattr(status, "Status", 0x0110)  # empty where it said nothing in time
             if final in _PENDING and identifier is not None:
-                held.add(str(identifier.SOPInstanceUID))
+                with quiet():
+                    held.add(str(identifier.SOPInstanceUID))
         if final:
             raise DeliveryError(f"C-FIND ended with {final:#06x}")
         return held
