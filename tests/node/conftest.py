@@ -14,7 +14,7 @@ from dicom_files import write_pet
 from made_up_pacs import Pacs, until, write_settings
 from small_models import write
 from taskgan.node.child import UNFIT
-from taskgan.node.queue import Job, Queue
+from taskgan.node.queue import Queue, SeriesJob
 from taskgan.node.receive import Listener
 from taskgan.node.settings import read_settings
 from taskgan.node.work import Node
@@ -31,7 +31,7 @@ IMAGES = 9
 AFFINE = np.diag([-2.0, -2.0, 2.5, 1.0])
 
 
-def restore_here(node: Node, key: str, job: Job) -> int:
+def restore_here(node: Node, key: str, job: SeriesJob) -> int:
     """In place of the child process: this one has torch loaded."""
     from taskgan.core.errors import UserError
     from taskgan.restore.run import restore
@@ -49,7 +49,7 @@ class InProcess(Node):
 
     restored = 0
 
-    def _run_child(self, key: str, job: Job) -> int:
+    def _run_child(self, key: str, job: SeriesJob) -> int:
         code = restore_here(self, key, job)
         self.restored += code == 0
         return code

@@ -30,6 +30,8 @@ def edited(folder: Path, **attributes: Any) -> Path:
         dataset = pydicom.dcmread(path)
         for name, value in attributes.items():
             setattr(dataset, name, value)
+            if dataset[name].VR == "US or SS":
+                dataset[name].VR = "US"
         dataset.save_as(path, enforce_file_format=True)
     return folder
 

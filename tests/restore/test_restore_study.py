@@ -64,7 +64,7 @@ def test_enhanced_pet_becomes_classic_pet(model: Path, tmp_path: Path) -> None:
         ({"unit": "mm2/s"}, r"has MeasurementUnitsCodeSequence 'mm2/s', expected one of Bq/ml"),
         (
             {"DecayCorrectionDateTime": "20200102090000"},
-            "has DecayCorrectionDateTime '20200102090000', expected that",
+            "has DecayCorrectionDateTime '20200102090000', expected the time",
         ),
     ],
 )
@@ -124,7 +124,7 @@ def test_restored_series_are_evaluated(model: Path, tmp_path: Path) -> None:
     assert {row["case"] for _, row in rows} == {"c0", "c1", "c2"}
     clean, own = (read_volume(p).data for p in (cohort / "s0" / "full", tmp_path / "restored" / "c0"))
     (psnr,) = {float(row["psnr"]) for _, row in rows if row["case"] == "c0" and row["method"] == "gan"}
-    assert psnr == pytest.approx(10 * np.log10(np.ptp(clean) ** 2 / np.mean((own - clean) ** 2)), abs=0.01)
+    assert psnr == pytest.approx(10 * np.log10(np.ptp(clean) ** 2 / np.mean((own - clean) ** 2)), abs=0.1)
 
 
 def test_restored_enhanced_pet_has_no_errors_of_its_mapping(model: Path, tmp_path: Path) -> None:

@@ -62,7 +62,9 @@ def test_another_implementation_gives_the_same_suv_before_and_after(model: Path,
         restore(model, [source], tmp_path / f"out{number}", precision="32")
         derived = tmp_path / f"out{number}" / source.name
         ours = suv_factor(find_series(derived, SeriesFilter()))
-        assert factors(source) == factors(derived) == pytest.approx([ours] * 3, rel=1e-9)
+        assert factors(source) == factors(derived)
+        if "DecayCorrection" not in header:  # which version 1.1 does not read: it takes every series for START
+            assert factors(derived) == pytest.approx([ours] * 3, rel=1e-9)
     enhanced = write_enhanced_pet(tmp_path / "pt.dcm", stored, AFFINE)
     restore(model, [enhanced], tmp_path / "out", precision="32")
     derived = tmp_path / "out" / "pt.dcm"

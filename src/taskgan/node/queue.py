@@ -26,7 +26,7 @@ _LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Job:
+class SeriesJob:
     """A series on its way: what is done with it, and its StudyInstanceUID and SeriesInstanceUID."""
 
     route: Route
@@ -72,16 +72,16 @@ class Queue:
         """State of a series; None where it is unknown."""
         return next((s for s in STATES[:-1] if self.place(s, key).is_dir()), None)
 
-    def job(self, state: str, key: str) -> Job:
+    def job(self, state: str, key: str) -> SeriesJob:
         """What ``job.yaml`` says."""
         values = read_yaml(self.place(state, key) / _JOB)
-        return Job(validated(Route, values["route"], f"{key} is no series"), values["study"], values["series"])
+        return SeriesJob(validated(Route, values["route"], f"{key} is no series"), values["study"], values["series"])
 
     def images(self, state: str, key: str, part: str = "in") -> list[Path]:
         """The images of a series that are there; of the part ``out`` those that were made of it."""
         return sorted((self.place(state, key) / part).rglob("[!.]*.dcm"))
 
-    def store(self, job: Job, instance: str, content: bytes) -> bool:
+    def store(self, job: SeriesJob, instance: str, content: bytes) -> bool:
         """Take an image; it is on the disk when this returns. False where it was there already.
 
         Of a series that failed, any image that comes again takes it up where it failed. Images that are new to a

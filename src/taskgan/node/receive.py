@@ -11,7 +11,7 @@ from taskgan.core.errors import UserError
 from taskgan.images.dicom.frames import quiet
 from taskgan.images.dicom.header import header_text
 from taskgan.images.dicom.series import ENHANCED_MR, ENHANCED_PT, MR, PT
-from taskgan.node.queue import Job, Queue
+from taskgan.node.queue import Queue, SeriesJob
 from taskgan.node.settings import NodeSettings
 
 SERVED = {MR: "MR", ENHANCED_MR: "MR", PT: "PT", ENHANCED_PT: "PT"}
@@ -124,7 +124,7 @@ class Listener:
         if route is None:
             log(f"{caller}: an image of modality {image.modality} that no route takes is refused")
             return NOT_AUTHORIZED
-        job = Job(route, image.study, image.series)
+        job = SeriesJob(route, image.study, image.series)
         try:
             if self._queue.is_full():
                 log(f"{caller}: refused, less than {self._settings.free_gb:g} GB are free for the queue")

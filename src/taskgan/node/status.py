@@ -50,7 +50,7 @@ def status_lines(settings: NodeSettings, queue: Queue, holder: str) -> list[str]
 
 def _counts(values: dict[str, Any]) -> str:
     text = ", ".join(f"{count} {state}" for state, count in values["counts"].items())
-    return text + "; nothing more is accepted, the disk is full" * values["full"]
+    return text + ("; nothing more is accepted, the disk is full" if values["full"] else "")
 
 
 def _page(values: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from taskgan.core.lock import locked
 from taskgan.core.parse import error_text
 from taskgan.images.dicom.frames import dicom_files, quiet, read_dataset
 from taskgan.node.child import UNFIT
-from taskgan.node.queue import LOG, Job, Queue, image_name
+from taskgan.node.queue import LOG, Queue, SeriesJob, image_name
 from taskgan.node.receive import Listener, ReceivedImage, log
 from taskgan.node.send import DeliveryError, deliver, instances_at
 from taskgan.node.settings import NodeSettings, read_settings
@@ -44,7 +44,7 @@ class Node:
                 self.queue.mark_whole(key, known_by)
                 log(f"{key}: whole, known by {known_by}")
 
-    def _known_whole(self, key: str, job: Job) -> str:
+    def _known_whole(self, key: str, job: SeriesJob) -> str:
         """How it is known that all images of a series have come; empty where it is not."""
         if job.route.ask is None:
             quiet_time = f"{self.settings.wait_s:g} s of quiet" if self.settings.wait_s else "the end of its sending"
@@ -82,7 +82,7 @@ class Node:
                 reason = f"restore ended with {code}, {LOG} in its folder says why"
                 self._failed(key, "restoring", reason, 1 if code == UNFIT else self.settings.attempts)
 
-    def _run_child(self, key: str, job: Job) -> int:
+    def _run_child(self, key: str, job: SeriesJob) -> int:
         place, known_by = self.queue.place("restoring", key), self.queue.known_by(key)
         remark = f"its end known by {known_by} alone: images that came later are not in it"
         values = {
@@ -117,7 +117,7 @@ class Node:
             return True
         return False
 
-    def _send(self, job: Job, files: list[Path]) -> bool:
+    def _send(self, job: SeriesJob, files: list[Path]) -> bool:
         """Send what the peer does not hold yet; whether it confirms that it holds all."""
         peer = self.settings.peers.get(job.route.to)
         if peer is None:
@@ -157,7 +157,7 @@ class Node:
             route = self.settings.route(None, image.modality, image.description)
             if route is None or not image.is_served:
                 raise UserError(f"{file} is of no series that a route takes, expected one")
-            job = Job(route, image.study, image.series)
+            job = SeriesJob(route, image.study, image.series)
             self.queue.store(job, image.instance, file.read_bytes())
             keys.add(job.key)
         for key in keys:
