@@ -1,9 +1,11 @@
-# taskgan in a container: the command line, a PACS node, or a mercure module. The torch of the CPU unless said otherwise:
-#   docker build -t taskgan .
+# taskgan in a container: the command line, a PACS node, or a mercure module. With the CPU build of torch, which PyTorch
+# has in an index of its own, or with the CUDA build of the usual one:
+#   docker build -t taskgan --build-arg PIP_EXTRA_INDEX_URL=... .
 #   docker build -t taskgan:cuda --build-arg TORCH=cuda .
 FROM python:3.11-slim
 
 ARG TORCH=cpu
+ARG PIP_EXTRA_INDEX_URL=
 WORKDIR /opt/taskgan
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY docker docker

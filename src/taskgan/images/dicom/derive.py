@@ -7,6 +7,7 @@ everywhere and another one others.
 import copy
 import hashlib
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from taskgan.images.dicom.series import ENHANCED_MR, ENHANCED_PT, MR, PT, Series
 
 MAKER = "taskgan"
 NOT_FOR_DIAGNOSIS = "research, not for diagnosis"
-_EXPLICIT = "1.2.840.10008.1.2.1"
 _LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "93", "203"))
 _SERIES_DESCRIPTION, _DERIVATION, _COMMENTS = 64, 1024, 10240  # characters of LO, ST and LT
 # Of the old pixels, or signatures over them.
@@ -141,18 +141,19 @@ def _remove_untrue(new: Any, frame: Frame) -> None:
         new.LossyImageCompression = "01"
     if frame.sop_class not in (PT, ENHANCED_PT):
         new.remove_private_tags()  # they hold scales of the old pixels; those of PET hold what SUV needs
-    for keyword in _UNTRUE:
-        if keyword in new:
-            delattr(new, keyword)
-    if frame.scaling.source not in ("RescaleSlope", "nothing"):  # windows are in units of the display
-        for keyword in _WINDOW:
-            if keyword in new:
-                delattr(new, keyword)
+    windows = () if frame.scaling.source in ("RescaleSlope", "nothing") else _WINDOW  # in units of the display
+    _remove(new, (*_UNTRUE, *windows))
     for element in list(new):
         overlay_or_curve = element.tag.group & 0xFF00 in (0x5000, 0x6000)
         palette = element.keyword.endswith(("PaletteColorLookupTableDescriptor", "PaletteColorLookupTableData"))
         if overlay_or_curve or palette:
             del new[element.tag]
+
+
+def _remove(new: Any, keywords: Iterable[str]) -> None:
+    for keyword in keywords:
+        if keyword in new:
+            delattr(new, keyword)
 
 
 def _set_pixels(new: Any, plane: NDArray[np.float32], signed: bool) -> None:
@@ -178,7 +179,7 @@ def decimal_slope(peak: float, most: int) -> str:
 
 
 def _set_identity(new: Any, source: Any, frame: Frame, derivation: Derivation) -> None:
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
     own = frame.instance[0] if frame.index is None else f"{frame.instance[0]}/{frame.index}"
@@ -208,19 +209,22 @@ def _set_identity(new: Any, source: Any, frame: Frame, derivation: Derivation) -
     equipment.ContributionDescription = _ascii(derivation.description)[:_DERIVATION]
     earlier = getattr(new, "ContributingEquipmentSequence", None) or ()
     new.ContributingEquipmentSequence = Sequence([*earlier, equipment])
+    set_file_meta(new)
+
+
+def set_file_meta(new: Any) -> None:
+    """What stands before a data set in a file, Explicit VR Little Endian."""
+    from pydicom.dataset import FileMetaDataset
+
     new.file_meta = FileMetaDataset()
-    new.file_meta.MediaStorageSOPClassUID, new.file_meta.MediaStorageSOPInstanceUID = (
-        new.SOPClassUID,
-        new.SOPInstanceUID,
-    )
-    new.file_meta.TransferSyntaxUID = _EXPLICIT
+    new.file_meta.MediaStorageSOPClassUID = new.SOPClassUID
+    new.file_meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
+    new.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
 
 
 def _set_contrast(new: Any) -> None:
     """A contrast that no sequence measured has none of its parameters; attributes of type 2 stay, empty."""
-    for keyword in (*_CONTRAST, *_WINDOW):
-        if keyword in new:
-            delattr(new, keyword)
+    _remove(new, (*_CONTRAST, *_WINDOW))
     new.ScanningSequence, new.SequenceVariant = "RM", "NONE"
     new.EchoTime = new.RepetitionTime = new.EchoTrainLength = None
 

@@ -220,7 +220,7 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
     for frame in frames:
         series.setdefault(frame.series[0], []).append(frame)
     if selector:
-        named = {uid: members for uid, members in series.items() if selector.lower() in _names(members[0])}
+        named = {uid: members for uid, members in series.items() if _is_named(members[0], selector)}
         if not named:
             raise UserError(
                 f"{place} holds no series {quoted(selector)}; it holds {_series_listing(series.values())}"
@@ -236,8 +236,8 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
     return members
 
 
-def _names(frame: Frame) -> set[str]:
-    return {text.lower() for text in frame.series}
+def _is_named(frame: Frame, selector: str) -> bool:
+    return selector.lower() in (text.lower() for text in frame.series)
 
 
 def _series_listing(series: Iterable[Sequence[Frame]]) -> str:
