@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("pynetdicom", reason="pynetdicom (extra node) is not installed")
-
 from dicom_files import write_pet
 from made_up_pacs import Pacs, until, write_settings
 from small_models import write
