@@ -1,6 +1,7 @@
 """The settings of a node (``docs/dicom.md``): one YAML, checked as a whole before anything listens."""
 
 import fnmatch
+import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
+from taskgan.core.parse import quoted, truncated
 from taskgan.core.settings import Settings, validated
 
 # Up to 16 printable ASCII characters, no backslash, no space at either end (PS3.5, 6.2).

@@ -1,6 +1,7 @@
 """What happens to the series of a queue: known to be whole, restored in a child process, sent, confirmed."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -89,9 +90,14 @@ class Node:
             "model": str(self.settings.path(job.route.model)), "source": str(place / "in"), "out": str(place / "out"),
             "pdf": job.route.pdf, "remarks": [] if job.route.ask else [remark],
         }  # fmt: skip
+        root = str(Path(__file__).parents[2])  # so that the child takes this very package, wherever it works
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        }
         with (place / LOG).open("wb") as output:
             command = [sys.executable, "-m", "taskgan.node.child"]
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output) as child:
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env) as child:
                 assert child.stdin is not None
                 try:
                     child.stdin.write(json.dumps(values).encode() + b"\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.core.errors import UserError
-from taskgan.core.parse import quoted
+from taskgan.core.parse import error_text, quoted
 from taskgan.images.dicom.frames import Frame, quiet, read_dataset
 from taskgan.images.dicom.header import Find, delay_ms, echo_ms, finder, first_number, header_text, moment
 
@@ -71,8 +71,13 @@ def classic_header(frame: Frame) -> Any:
         UserError: As :func:`as_classic`.
     """
     source = frame_header(frame)
-    with quiet():
-        return source if frame.index is None else as_classic(source, frame.index)
+    try:
+        with quiet():
+            return source if frame.index is None else as_classic(source, frame.index)
+    except UserError:
+        raise
+    except Exception as error:  # values of a damaged header fail in as many ways as there are types
+        raise UserError(f"has a header that cannot be understood: {error_text(error)}") from None
 
 
 @lru_cache(maxsize=2)
