@@ -85,11 +85,10 @@ class NodeSettings(Settings):
         for number, route in enumerate(self.routes):
             model = self.path(route.model)
             if unknown := sorted({route.to, route.ask or route.to} - self.peers.keys()):
-                raise ValueError(f"routes.{number} names {unknown[0]!r}, which is none of peers")
-            if not any((folder / "model.yaml").is_file() for folder in (model, model / "model")):
-                raise ValueError(
-                    f"routes.{number}.model: {model} holds no model.yaml, expected a model or run folder"
-                )
+                raise ValueError(f"routes.{number} names {quoted(unknown[0])}, which is none of peers")
+            if not any(os.path.isfile(folder / "model.yaml") for folder in (model, model / "model")):
+                name = truncated(str(model))
+                raise ValueError(f"routes.{number}.model: {name} holds no model.yaml, expected a model or run folder")
         if any(peer.tls for peer in self.peers.values()) and self.tls is None:
             raise ValueError("a peer is called with TLS, expected tls with certificate and key")
         return self
