@@ -25,6 +25,7 @@ COMMANDS = {
     "restore": ["benchmarks/restore.py"],
     "audit": ["benchmarks/audit.py"],
     "relaxometry": ["benchmarks/relaxometry.py"],
+    "dicom": ["benchmarks/dicom.py"],
 }
 
 

@@ -9,8 +9,10 @@ import taskgan
 
 ROOT = Path(taskgan.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-VERBS = {"simulate", "prepare", "train", "restore", "evaluate", "audit", "info", "report", "sweep", "limit"}
-RUNS_VERBS = {"sweep": VERBS, "limit": {"restore"}, "report": {"evaluate"}}
+VERBS = set(
+    ["simulate", "prepare", "train", "restore", "evaluate", "audit", "info", "report", "sweep", "limit", "node"]
+)
+RUNS_VERBS = {"sweep": VERBS, "limit": {"restore"}, "report": {"evaluate"}, "node": {"restore"}}
 
 
 def floors() -> dict[str, int]:

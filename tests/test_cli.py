@@ -14,6 +14,7 @@ VERBS = (
     ["train"],
     ["sweep"],
     ["restore"],
+    ["node", "serve"],
     ["evaluate"],
     ["compare"],
     ["audit"],

@@ -17,7 +17,9 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("res
 FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 START = re.compile(r"(?<![\w./-])taskgan(?=\s+[a-z])")
-PROSE = re.compile(START.pattern + r"\s+((?:simulate |prepare |demo )?[a-z]+)")  # a comment has no quotes to close
+PROSE = re.compile(
+    START.pattern + r"\s+((?:simulate |prepare |demo |node )?[a-z]+)"
+)  # a comment has no quotes to close
 
 
 @dataclass(frozen=True)

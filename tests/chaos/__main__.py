@@ -27,7 +27,7 @@ LONG = {
     "damaged input of a command": 400,
     "inputs": 100_000,
 }
-_SLOW = ("compare", "audit", "sweep")  # a fifth of the others' trials
+_SLOW = ("compare", "audit", "sweep", "node serve")  # a fifth of the others' trials
 _BATCHES = dict.fromkeys(INPUTS, 6)  # of a round, which has a hundred: readers of 0.6 to 4 ms an input
 _BATCHES |= dict.fromkeys(("pairs.csv", "model card", "safetensors", "recogniser", "Torch7", "PyTorch"), 3)  # to 9 ms
 _BATCHES |= dict.fromkeys(("MATLAB", "run", "restored", "evaluation"), 1)  # 19 to 103 ms

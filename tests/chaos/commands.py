@@ -50,6 +50,8 @@ COMMANDS = {
     "restore gaussian": _command(
         "restore gaussian cohort -o out --split test --recipe tiny.yaml", "cohort tiny.yaml"
     ),
+    "restore series": _command("restore run/model study -o out --pdf", "run study", "--precision 32"),
+    "node serve": _command("node serve node.yaml --take study/pet", "run study node.yaml"),
     "restore relaxometry": _command("restore relaxometry mr -o out --split test --maps", "mr", "--condition T1w"),
     "evaluate": _command("evaluate restored cohort -o out", "restored cohort", "--slices 3"),
     "compare": _command("compare evaluation evaluation-l1 -o out", "evaluation evaluation-l1", "--correction none"),
@@ -60,6 +62,7 @@ COMMANDS = {
 
 EXEMPT = {
     "info": "writes nothing; every trial calls what it is made of",
+    "node status": "likewise",
     "demo pet": "runs the commands above, one after the other",
     "demo mr": "likewise",
     "demo faces": "likewise",

@@ -53,10 +53,25 @@ def make(folder: Path) -> None:
     export.table()
     small_lfw(folder / "faces")
     _scans(folder / "scans")
+    _study(folder)
     for number in range(6):
         place = folder / "photos" / f"s{number % 3}" / f"{number}.{('png', 'jpg', 'tif')[number % 3]}"
         place.parent.mkdir(parents=True, exist_ok=True)
         portrait(number, (24, 20, 3)).save(place)
+
+
+def _study(folder: Path) -> None:
+    """A PET and an Enhanced MR series, and a node that takes the first."""
+    from dicom_files import write_enhanced, write_pet
+    from taskgan.core.files import write_yaml
+
+    stored = np.random.default_rng(1).integers(1, 900, (16, 16, 3)).astype(np.uint16)
+    write_pet(folder / "study" / "pet", stored, np.diag([-2.0, -2, 3, 1]))
+    images = [(stored, 1.0, 0.0, "MAGNITUDE", 100, 20)]
+    write_enhanced(folder / "study" / "mr" / "one.dcm", images, np.diag([-2.0, -2, 3, 1]), StudyInstanceUID="1.2")
+    route = {"callers": ["SCANNER"], "modality": "PT", "model": "run", "to": "files"}
+    node = {"queue": "out/queue", "attempts": 2, "backoff_s": 0.1, "free_gb": 0.0, "routes": [route]}
+    write_yaml(folder / "node.yaml", {**node, "peers": {"files": {"folder": "out/sent"}}})
 
 
 def _scans(folder: Path) -> None:

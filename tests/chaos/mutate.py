@@ -171,6 +171,49 @@ def _dicom(raw: bytes, rng: random.Random) -> bytes:
     return _put(raw, at + 8, _number(2, rng)) if size >= 2 else _bytes(raw, rng)
 
 
+_TAGS = {  # what the reader relies on, by tag, and values that tell of faults of series that were met
+    (0x0008, 0x0016): ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.130", ""),
+    (0x0008, 0x0060): ("CT", "MR", "PT", ""),
+    (0x0008, 0x0070): ("Philips", "GE MEDICAL SYSTEMS", ""),
+    (0x0018, 0x0050): ("0.1", "500", ""),
+    (0x0018, 0x0081): ("12", "0"),
+    (0x0018, 0x0088): ("1", "-5", "0"),
+    (0x0020, 0x000E): ("1.2.3", ""),
+    (0x0020, 0x0013): ("1", "99", "-1", ""),
+    (0x0020, 0x0032): ("20\\0\\0", "0\\0\\1e30", "nan\\0\\0", "1\\2"),
+    (0x0020, 0x0037): ("1\\0\\0\\1\\0\\0", "0\\0\\0\\0\\0\\0", "1\\0\\0\\0\\0\\1"),
+    (0x0020, 0x0052): ("1.2.9", ""),
+    (0x0028, 0x0004): ("MONOCHROME1", "RGB", "PALETTE COLOR"),
+    (0x0028, 0x0008): ("1", "3", "9999", "0"),
+    (0x0028, 0x0030): ("0\\0", "2", "-2\\2"),
+    (0x0028, 0x1052): ("-1024", "x"),
+    (0x0028, 0x1053): ("1,5", "0", "2", "-1", "1e300"),
+    (0x0054, 0x0081): ("\x05\x00", "\x00\x00"),
+    (0x0054, 0x1001): ("CNTS", "GML", "PROPCNTS", ""),
+    (0x0054, 0x1102): ("ADMIN", "NONE", ""),
+}
+
+
+def _series_fault(raw: bytes, rng: random.Random) -> bytes:
+    """A fault that was met in real series: an attribute is another one or absent, or a file has no preamble."""
+    if rng.random() < 0.05:
+        return raw[132:]
+    tag = rng.choice(list(_TAGS))
+    at = raw.find(struct.pack("<HH", *tag), 132)
+    if at < 0:
+        return _dicom(raw, rng)
+    (size,) = struct.unpack("<H", raw[at + 6 : at + 8].ljust(2, b"\0"))
+    if rng.random() < 0.2:
+        return raw[:at] + raw[at + 8 + size :]
+    value = rng.choice(_TAGS[tag]).encode()
+    value += b" " * (len(value) % 2)
+    return raw[: at + 6] + struct.pack("<H", len(value)) + value + raw[at + 8 + size :]
+
+
+def _dicom_or_series(raw: bytes, rng: random.Random) -> bytes:
+    return (_series_fault if rng.random() < 0.5 else _dicom)(raw, rng)
+
+
 def _lines(raw: bytes, rng: random.Random) -> bytes:
     """YAML: a value, key, line or indentation."""
     lines = raw.decode("utf-8", "replace").splitlines() or [""]
@@ -247,6 +290,7 @@ def _words(raw: bytes, rng: random.Random) -> bytes:
 
 
 _KINDS: dict[str, Callable[[bytes, random.Random], bytes]] = {
-    ".nii": _nifti, ".png": _png, ".jpg": _jpeg, ".tif": _tiff, ".dcm": _dicom, ".yaml": _lines, ".csv": _cells,
-    ".tsv": _cells, ".json": _json, ".safetensors": _safetensors, ".t7": _words, ".mat": _words, ".bmp": _words,
+    ".nii": _nifti, ".png": _png, ".jpg": _jpeg, ".tif": _tiff, ".dcm": _dicom_or_series, ".yaml": _lines,
+    ".csv": _cells, ".tsv": _cells, ".json": _json, ".safetensors": _safetensors, ".t7": _words,
+    ".mat": _words, ".bmp": _words,
 }  # fmt: skip

@@ -3,7 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,41 @@ def _dicom(folder: Path, file: Path) -> None:
     from taskgan.images.dicom.series import SeriesFilter, read_series
 
     read_series(folder if file.name.startswith("IM") else file, SeriesFilter())
+
+
+def _derived(folder: Path, file: Path) -> None:
+    """Read, SUV, and written back with the values that were read."""
+    from taskgan.core.errors import UserError
+    from taskgan.images.dicom.derive import Derivation, check_derivable, write_derived
+    from taskgan.images.dicom.series import SeriesFilter, read_series
+    from taskgan.images.dicom.suv import suv_factor
+
+    place = folder if file.name.startswith("IM") else file
+    values, _, series = read_series(place, SeriesFilter())
+    check_derivable(series, place)
+    with suppress(UserError):
+        suv_factor(series)
+    write_derived(folder / "derived", series, values, Derivation("m", "d", "k", "1"))
+    shutil.rmtree(folder / "derived")
+
+
+def _received(folder: Path, _: Path) -> None:
+    """As a node receives it; the queue is thrown away."""
+    from taskgan.node.queue import Queue
+    from taskgan.node.settings import read_settings
+    from taskgan.node.work import Node
+
+    queue = folder.parent / "queue"
+    try:
+        Node(read_settings(folder / "node.yaml"), Queue(queue)).take(folder)
+    finally:
+        shutil.rmtree(queue, ignore_errors=True)
+
+
+def _node(_: Path, file: Path) -> None:
+    from taskgan.node.settings import read_settings
+
+    read_settings(file)
 
 
 def _recipe(_: Path, file: Path) -> None:
@@ -136,6 +171,10 @@ READERS = {
     "BMP": Reader("pictures", "*.bmp", _photo),
     "DICOM": Reader("dicom", "*.dcm", _dicom),
     "enhanced DICOM": Reader("enhanced", "*.dcm", _dicom),
+    "derived PET": Reader("pet", "*.dcm", _derived),
+    "derived Enhanced PET": Reader("enhanced-pet", "*.dcm", _derived),
+    "received": Reader("pet", "*.dcm", _received),
+    "node settings": Reader("pet", "node.yaml", _node),
     "recipe": Reader("recipes", "*.yaml", _recipe),
     "pairs.csv": Reader("cohort", "pairs.csv", _pairs),
     "model card": Reader("run/model", "model.yaml", _model),
@@ -163,6 +202,8 @@ def make_corpus(corpus: Path, material: Path) -> None:
     shutil.copytree(next((material / "cohort").rglob("recogniser.yaml")).parent, corpus / "recogniser")
     make_foreign(corpus)
     shutil.copy(material / "tiny.yaml", corpus / "recipes")
+    shutil.copy(material / "node.yaml", corpus / "pet")
+    shutil.copytree(material / "run" / "model", corpus / "pet" / "run")
 
 
 def make_foreign(corpus: Path) -> None:
@@ -170,8 +211,9 @@ def make_foreign(corpus: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from dicom_files import write_enhanced, write_series
+    from dicom_files import write_enhanced, write_pet, write_series
     from dlib_files import write_dlib
+    from enhanced_pet import write_enhanced_pet
     from taskgan.images.volumes import write_volume
     from vgg_face_files import random_layers, write_mat, write_pth, write_t7
 
@@ -191,6 +233,8 @@ def make_foreign(corpus: Path) -> None:
     affine = np.diag([2.0, 2.0, 4.0, 1.0])
     write_series(corpus / "dicom", stored, affine)
     write_enhanced(corpus / "enhanced" / "one.dcm", [(stored, 1.0, 0.0, "MAGNITUDE", 100, 20)], affine)
+    write_pet(corpus / "pet", stored, affine)
+    write_enhanced_pet(corpus / "enhanced-pet" / "one.dcm", stored, affine)
     (corpus / "recipes").mkdir()
     recipes = Path(__import__("taskgan").__file__).parent / "recipes"
     for path in recipes.glob("*demo*.yaml"):

@@ -24,7 +24,7 @@ def decimal(values) -> list[str]:
     return [f"{float(value):.9g}" for value in values]
 
 
-def _new(kind: str, instance: str):
+def new_dataset(kind: str, instance: str):
     dataset = pydicom.dataset.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = kind
@@ -39,7 +39,7 @@ def _new(kind: str, instance: str):
     return dataset
 
 
-def _pixels(dataset, stored: np.ndarray) -> None:
+def set_pixels(dataset, stored: np.ndarray) -> None:
     dataset.Rows, dataset.Columns = stored.shape[-2:]
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
@@ -50,7 +50,7 @@ def _pixels(dataset, stored: np.ndarray) -> None:
     dataset.PixelData = np.ascontiguousarray(stored).tobytes()
 
 
-def _geometry(affine: np.ndarray):
+def geometry(affine: np.ndarray):
     """Rows and columns from a RAS affine whose first axis is the column and second the row of a slice."""
     lps = np.diag([-1.0, -1, 1, 1]) @ affine
     edges = np.linalg.norm(lps[:3, :3], axis=0)
@@ -69,9 +69,9 @@ def write_series(folder: Path, stored: np.ndarray, affine: np.ndarray, *, series
         header: Further attributes of every file; None takes one away.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lps, edges, orientation = _geometry(affine)
+    lps, edges, orientation = geometry(affine)
     for k in range(stored.shape[2]):
-        dataset = _new(CLASSIC, uid(series, k + 1))
+        dataset = new_dataset(CLASSIC, uid(series, k + 1))
         dataset.SeriesInstanceUID = uid(series)
         dataset.SeriesNumber = series
         dataset.SeriesDescription = f"series {series}"
@@ -80,7 +80,7 @@ def write_series(folder: Path, stored: np.ndarray, affine: np.ndarray, *, series
         dataset.ImageOrientationPatient = orientation
         dataset.PixelSpacing = decimal([edges[1], edges[0]])
         dataset.SliceThickness = decimal([edges[2]])[0]
-        _pixels(dataset, stored[:, :, k].T)
+        set_pixels(dataset, stored[:, :, k].T)
         for name, value in header.items():
             if value is None:
                 delattr(dataset, name)
@@ -154,16 +154,19 @@ def item(**values):
     return pydicom.sequence.Sequence([dataset])
 
 
-def write_enhanced(file: Path, images, affine: np.ndarray) -> None:
+def write_enhanced(file: Path, images, affine: np.ndarray, **header) -> None:
     """A multi-frame file whose frames are mixed: the slices of the first image from the top, then of the next.
 
     Args:
         file: Where.
         images: (stored (columns, rows, slices), slope, intercept, component, delay in ms, echo time in ms).
         affine: As above.
+        header: Further attributes at the top.
     """
-    lps, edges, orientation = _geometry(affine)
-    dataset = _new(ENHANCED, uid(7, 7))
+    lps, edges, orientation = geometry(affine)
+    dataset = new_dataset(ENHANCED, uid(7, 7))
+    for name, value in header.items():
+        setattr(dataset, name, value)
     dataset.SeriesInstanceUID = uid(7)
     dataset.SeriesNumber = 7
     dataset.FrameOfReferenceUID = uid(99)
@@ -187,6 +190,6 @@ def write_enhanced(file: Path, images, affine: np.ndarray) -> None:
             pixels.append(stored[:, :, k].T)
     dataset.PerFrameFunctionalGroupsSequence = pydicom.sequence.Sequence(frames)
     dataset.NumberOfFrames = len(frames)
-    _pixels(dataset, np.stack(pixels))
+    set_pixels(dataset, np.stack(pixels))
     file.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(file, enforce_file_format=True)

@@ -167,7 +167,9 @@ def test_whole_series_or_none_and_nothing_before_all_is_right(
     source = write_pet(tmp_path / "pet", stored(), AFFINE)
     ct = tmp_path / "ct"
     write_series(ct, stored(), AFFINE, SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT", **MR)
-    with pytest.raises(UserError, match=r"SOP class '1.2.840.10008.5.1.4.1.1.2', expected MR, Enhanced MR or PET"):
+    with pytest.raises(
+        UserError, match=r"SOP class '1.2.840.10008.5.1.4.1.1.2', expected MR or PET, classic or enhanced"
+    ):
         restore(model, [ct], tmp_path / "out")
     thinned = shutil.copytree(source, tmp_path / "thinned")
     next(thinned.glob("*_4.dcm")).unlink()

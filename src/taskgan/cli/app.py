@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from taskgan.cli.demo import group as demo
 from taskgan.cli.info import info
 from taskgan.cli.judge import audit, compare, evaluate, limit
+from taskgan.cli.node import group as node
 from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
 from taskgan.cli.simulate import group as simulate
@@ -30,6 +31,7 @@ VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "train": train,
     "sweep": sweep,
     "restore": restore,
+    "node": node,
     "evaluate": evaluate,
     "compare": compare,
     "audit": audit,

@@ -55,6 +55,10 @@ def restore(
         list[str] | None,
         typer.Option("--condition", help="Only this of several contrasts that the model makes; repeatable."),
     ] = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a study only these: number, UID, modality (PT) or pattern ('*AC*'); repeatable."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
     keep_values: KeepValues = "",
@@ -84,7 +88,7 @@ def restore(
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
     refined: dict[str, Any] = {"keep_values": keep_values, "average": average, "toward": toward, "strength": strength}
     of_models = {"--samples": samples} | {f"--{name.replace('_', '-')}": value for name, value in refined.items()}
-    of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1"}
+    of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1", "--series": series}
     of_physics = {"--maps": maps, "--protocol": protocol, "--calibrate": calibrate}
     common: dict[str, Any] = {"split": split, "select": parse_select(select), "overwrite": overwrite}
     if model == RELAXOMETRY:
@@ -108,6 +112,7 @@ def restore(
             conditions=conditions or (),
             batch_size=batch_size,
             precision=precision,
+            series=series or (),
             suv=suv,
             pdf=pdf,
             enlarge=enlarge,

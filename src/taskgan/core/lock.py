@@ -146,6 +146,13 @@ def _holder(file: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def holder(place: Path) -> str:
+    """Who holds the lock of an output folder now, as far as this machine can know; empty where nobody does."""
+    held = _holder(place / LOCK)
+    here = held.get("host") == platform.node() and isinstance(held.get("pid"), int)
+    return _holder_text(place / LOCK) if held and not (here and not is_running(held["pid"])) else ""
+
+
 def _holder_text(file: Path) -> str:
     held = _holder(file)
     if not {"host", "pid", "since", "command"} <= held.keys():

@@ -13,7 +13,7 @@ from taskgan.info.lines import FolderKind, entry_lines, next_step, taskgan_comma
 
 def _read(place: Path) -> dict[str, Any]:
     listed: dict[str, Any] = {}
-    for folder, uid, number in list_series(place):
+    for folder, uid, number, *_ in list_series(place):
         name = number or uid
         if name in listed:
             name = uid

@@ -9,7 +9,8 @@ from taskgan.cohort.conditions import condition_of, one_hot
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, Pairs, is_case_name, read_pairs
 from taskgan.core.console import say
 from taskgan.core.errors import LeftOut, Problems, UserError
-from taskgan.images.dicom.series import list_series
+from taskgan.core.parse import quoted
+from taskgan.images.dicom.series import ListedSeries, list_series
 from taskgan.images.photos import PHOTO_SUFFIXES, is_photo_name
 from taskgan.images.volumes import (
     SUFFIXES,
@@ -124,6 +125,7 @@ def find_jobs(
     split: str | None = None,
     select: Mapping[str, str] | None = None,
     conditions: Sequence[str] = (),
+    series: Sequence[str] = (),
     sd: bool = False,
     suffix: str = "",
 ) -> list[Job]:
@@ -145,6 +147,7 @@ def find_jobs(
         split: Only this split of a table.
         select: Column and value pairs that go before the model's own selection.
         conditions: Only these of the model's conditions; empty is all.
+        series: Of folders of DICOM series only these (:meth:`~taskgan.images.dicom.series.ListedSeries.is_meant`).
         sd: Standard deviations will be written too.
         suffix: Of the images that are taken of a BIDS data set; empty: ``pet``.
 
@@ -166,7 +169,10 @@ def find_jobs(
         if len(data.inputs) > 1:
             columns = ", ".join(data.inputs)
             raise UserError(f"{place} is no table: the model takes {columns}; expected a pairs.csv that has them")
-        jobs += _per_condition(_file_jobs(place, out, suffix), conditions or data.conditions, out)
+        jobs += _per_condition(_file_jobs(place, out, suffix, series), conditions or data.conditions, out)
+    other = next((job.pair.degraded for job in jobs if job.from_table or not job.is_dicom), None)
+    if series and other is not None:
+        raise UserError(f"{other} is no series of a DICOM folder: --series picks some of these")
     _check_out(out, inputs[0], jobs)
     _refuse_collisions(jobs, sd)
     return jobs
@@ -289,21 +295,21 @@ def _rows_of_split(pairs: Pairs, split: str) -> Pairs:
     return chosen
 
 
-def _file_jobs(place: Path, out: Path, suffix: str) -> list[Job]:
+def _file_jobs(place: Path, out: Path, suffix: str, selectors: Sequence[str]) -> list[Job]:
     if not place.exists():
         raise UserError(
             f"{place} does not exist; expected a NIfTI file, a photo, a DICOM series, a folder or a pairs.csv"
         )
     if place.is_file() and not is_image_name(place) and (series := list_series(place)):
-        return _series_jobs(place.parent, series, out)
+        return _series_jobs(place.parent, _selected(place, series, selectors), out)
     if place.is_file():
         target = out if is_image_name(out) else out / f"{stem(place)}{_suffix(place)}"
         return [Job(_pair_of_file(place), target, from_table=False)]
     bids = is_bids(place)
     series = [] if bids or holds_volumes(place, out) else list_series(place)
-    series = [one for one in series if not is_within(one[0] / "x", out, place)]
+    series = [one for one in series if not is_within(one.folder / "x", out, place)]
     if series:
-        return _series_jobs(place, series, out)
+        return _series_jobs(place, _selected(place, series, selectors), out)
     paths = search(place, out, (suffix or BIDS_SUFFIX) if bids else "")
     return [
         Job(
@@ -315,11 +321,19 @@ def _file_jobs(place: Path, out: Path, suffix: str) -> list[Job]:
     ]
 
 
-def _series_jobs(place: Path, series: Sequence[tuple[Path, str, str]], out: Path) -> list[Job]:
+def _selected(place: Path, series: Sequence[ListedSeries], selectors: Sequence[str]) -> Sequence[ListedSeries]:
+    chosen = [one for one in series if not selectors or any(map(one.is_meant, selectors))]
+    if not chosen:
+        there = ", ".join(f"{one.number or one.uid} {one.modality} {quoted(one.description)}" for one in series)
+        raise UserError(f"{place} holds no series {' or '.join(selectors)}; it holds {there}")
+    return chosen
+
+
+def _series_jobs(place: Path, series: Sequence[ListedSeries], out: Path) -> list[Job]:
     """Each series goes to a folder: called as its own where that has no other, else by the number in it."""
-    alone = Counter(folder for folder, _, _ in series)
+    alone = Counter(one.folder for one in series)
     jobs = []
-    for folder, uid, number in series:
+    for folder, uid, number, *_ in series:
         name = place.resolve().name if folder == place else "_".join(folder.relative_to(place).parts)
         name = name if alone[folder] == 1 else f"{name}_{number or uid}"
         pair = replace(_pair_of_file(folder), case=name, columns={"degraded": folder.name, "degraded_series": uid})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
-from taskgan.images.dicom.derive import NOT_FOR_DIAGNOSIS, derived_uid
+from taskgan.images.dicom.derive import NOT_FOR_DIAGNOSIS, derived_uid, set_file_meta
 from taskgan.images.dicom.frames import quiet, read_dataset
 from taskgan.images.dicom.series import SeriesFilter, find_series
 from taskgan.images.volumes import read_volume
@@ -91,7 +91,7 @@ def _page(source: NDArray[np.float32], restored: NDArray[np.float32], text: str,
 
 def _encapsulated(header: Any, document: bytes) -> Any:
     """The data set; ``header`` is of an image of the derived series."""
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
     new = Dataset()
@@ -114,7 +114,5 @@ def _encapsulated(header: Any, document: bytes) -> Any:
     new.MIMETypeOfEncapsulatedDocument = "application/pdf"
     new.EncapsulatedDocumentLength = len(document)
     new.EncapsulatedDocument = document + b"\0" * (len(document) % 2)
-    new.file_meta = FileMetaDataset()
-    new.file_meta.MediaStorageSOPClassUID, new.file_meta.MediaStorageSOPInstanceUID = _PDF_STORAGE, new.SOPInstanceUID
-    new.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    set_file_meta(new)
     return new

@@ -103,10 +103,12 @@ def restore(
     batch_size: int = 4,
     precision: str = "auto",
     threads: int = 0,
+    series: Sequence[str] = (),
     suv: bool = False,
     pdf: bool = False,
     enlarge: float | str = 1,
     refinement: Refinement | None = None,
+    remarks: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -134,11 +136,14 @@ def restore(
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
         threads: CPU threads; 0 leaves it to torch.
+        series: Of studies and folders of DICOM series only these: number, identifier, modality, or pattern of the
+            description with ``*`` and ``?``; empty is all.
+        suv: Say the body-weight SUV of each PET series, or why there is none.
         pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``.
         enlarge: Give photos so many times more pixels along each axis first; ``auto``: as many as the training inputs
             had fewer, by the model card.
-        suv: Say the body-weight SUV of each PET series, or why there is none.
         refinement: What is done beyond the model: values kept, mirror images averaged, weights between two models.
+        remarks: What else the results shall say among their warnings.
         overwrite: Replace existing output.
 
     Returns:
@@ -157,7 +162,7 @@ def restore(
     restorer, card = _restorer(model, generator, precision, batch_size, refinement)
     if samples:
         restorer.check_samples(samples)
-    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
+    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions, "series": series}
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
@@ -165,7 +170,7 @@ def restore(
     larger = enlargement(enlarge, card, jobs)
     settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed, larger)
     with locked(out, "the restored images", beside=is_image_name(out)):
-        _restore_jobs(restorer, jobs, out, settings, overwrite=overwrite)
+        _restore_jobs(restorer, jobs, out, settings, remarks, overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
         pages = {job.case: write_page(job) for job in jobs if pdf}
@@ -202,7 +207,13 @@ def _checked_places(inputs: PathLike | Sequence[PathLike], out: Path) -> list[Pa
 
 
 def _restore_jobs(
-    restorer: Restorer, jobs: Sequence[Job], out: Path, settings: RestoreSettings, *, overwrite: bool
+    restorer: Restorer,
+    jobs: Sequence[Job],
+    out: Path,
+    settings: RestoreSettings,
+    remarks: Sequence[str],
+    *,
+    overwrite: bool,
 ) -> Path:
     card = restorer.card
     assert card is not None
@@ -213,6 +224,7 @@ def _restore_jobs(
         say(f"{out}: already done (--overwrite restores anew)")
         return out
     notes, unread = _check_images(jobs, card, settings)
+    notes = {target: [*own, *remarks] for target, own in notes.items()}
     if record is not None:
         record.open()
     for job in jobs if status == "new" else ():

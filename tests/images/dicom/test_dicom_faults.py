@@ -263,7 +263,7 @@ def test_the_series_of_a_study_and_of_a_dicomdir(tmp_path: Path) -> None:
     for path in (tmp_path / "new").iterdir():
         path.rename(tmp_path / "study" / "b" / path.name)
     study = tmp_path / "study"
-    assert list_series(study) == [
+    assert [one[:3] for one in list_series(study)] == [
         (study / "A", uid(401), "401"),
         (study / "b", uid(7), "7"),
         (study / "b", uid(12), "12"),
@@ -281,7 +281,7 @@ def test_the_series_of_a_study_and_of_a_dicomdir(tmp_path: Path) -> None:
     directory.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
     directory.DirectoryRecordSequence = pydicom.Sequence(records)
     directory.save_as(study / "DICOMDIR", enforce_file_format=True)
-    assert list_series(study / "DICOMDIR") == [(study / "A", uid(401), "401")]
+    assert [one[:3] for one in list_series(study / "DICOMDIR")] == [(study / "A", uid(401), "401")]
     next((study / "A").iterdir()).unlink()
     with pytest.raises(UserError, match=r"DICOMDIR names .*expected a file that is there"):
         list_series(study / "DICOMDIR")

@@ -55,5 +55,5 @@ def test_what_is_missing_is_said(tmp_path: Path, header: dict[str, object], word
 
 def test_mr_has_none(tmp_path: Path) -> None:
     write_series(tmp_path / "mr", STORED, AFFINE)
-    with pytest.raises(UserError, match="no classic PET"):
+    with pytest.raises(UserError, match="no PET series"):
         suv_factor(find_series(tmp_path / "mr", SeriesFilter()))

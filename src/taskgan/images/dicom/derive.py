@@ -7,8 +7,8 @@ everywhere and another one others.
 import copy
 import hashlib
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic_folder
 from taskgan.core.parse import error_text, quoted
-from taskgan.images.dicom.classic import as_classic
-from taskgan.images.dicom.frames import Frame, quiet, read_dataset
-from taskgan.images.dicom.series import ENHANCED_MR, MR, PT, Series
+from taskgan.images.dicom.classic import classic_header, frame_header
+from taskgan.images.dicom.frames import Frame, quiet
+from taskgan.images.dicom.series import ENHANCED_MR, ENHANCED_PT, MR, PT, Series
 
 MAKER = "taskgan"
 NOT_FOR_DIAGNOSIS = "research, not for diagnosis"
-_EXPLICIT = "1.2.840.10008.1.2.1"
 _LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "93", "203"))
 _SERIES_DESCRIPTION, _DERIVATION, _COMMENTS = 64, 1024, 10240  # characters of LO, ST and LT
 # Of the old pixels, or signatures over them.
@@ -66,17 +65,23 @@ def check_derivable(series: Series, place: Path) -> None:
     """Refuse, before the work, what no derived series can be written of.
 
     Raises:
-        UserError: If it is not MR (classic or enhanced) or classic PET, says of no study, or is a restoration itself.
+        UserError: If it is not MR or PET (classic or enhanced), has frames that the classic class cannot tell of,
+            says of no study, or is a restoration itself.
     """
-    source = _header(series.first)
-    if series.first.sop_class not in (MR, ENHANCED_MR, PT):
+    source = frame_header(series.first)
+    if series.first.sop_class not in (MR, ENHANCED_MR, PT, ENHANCED_PT):
         raise UserError(
-            f"{place} has images of the SOP class {quoted(series.first.sop_class)}, expected MR, Enhanced MR or PET: "
-            "no derived series can be written of it"
+            f"{place} has images of the SOP class {quoted(series.first.sop_class)}, expected MR or PET, classic or "
+            "enhanced: no derived series can be written of it"
         )
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         if not getattr(source, keyword, None):
             raise UserError(f"{place} has no {keyword} ({series.first.file.name}), expected one to derive from")
+    try:
+        for frame in series.frames if series.first.index is not None else ():
+            classic_header(frame)
+    except UserError as error:
+        raise UserError(f"{place} {error}") from None
     for step in getattr(source, "ContributingEquipmentSequence", None) or ():
         if str(getattr(step, "Manufacturer", "")) == MAKER:
             raise UserError(f"{place} is itself a restoration by {MAKER}, expected a series of a scanner")
@@ -119,9 +124,9 @@ def derived_dataset(frame: Frame, plane: NDArray[np.float32], derivation: Deriva
         derivation: What was done.
         signed: Whether values below 0 can be stored.
     """
-    source = _header(frame)
+    source = frame_header(frame)
     with quiet():
-        new = copy.deepcopy(source) if frame.index is None else as_classic(source, frame.index)
+        new = copy.deepcopy(source) if frame.index is None else classic_header(frame)
         _remove_untrue(new, frame)
         _set_pixels(new, plane, signed)
         _set_identity(new, source, frame, derivation)
@@ -134,20 +139,21 @@ def _remove_untrue(new: Any, frame: Frame) -> None:
     lossy = str(getattr(new.file_meta, "TransferSyntaxUID", "")) in _LOSSY
     if lossy and not getattr(new, "LossyImageCompression", None):
         new.LossyImageCompression = "01"
-    if frame.sop_class != PT:
+    if frame.sop_class not in (PT, ENHANCED_PT):
         new.remove_private_tags()  # they hold scales of the old pixels; those of PET hold what SUV needs
-    for keyword in _UNTRUE:
-        if keyword in new:
-            delattr(new, keyword)
-    if frame.scaling.source not in ("RescaleSlope", "nothing"):  # windows are in units of the display
-        for keyword in _WINDOW:
-            if keyword in new:
-                delattr(new, keyword)
+    windows = () if frame.scaling.source in ("RescaleSlope", "nothing") else _WINDOW  # in units of the display
+    _remove(new, (*_UNTRUE, *windows))
     for element in list(new):
         overlay_or_curve = element.tag.group & 0xFF00 in (0x5000, 0x6000)
         palette = element.keyword.endswith(("PaletteColorLookupTableDescriptor", "PaletteColorLookupTableData"))
         if overlay_or_curve or palette:
             del new[element.tag]
+
+
+def _remove(new: Any, keywords: Iterable[str]) -> None:
+    for keyword in keywords:
+        if keyword in new:
+            delattr(new, keyword)
 
 
 def _set_pixels(new: Any, plane: NDArray[np.float32], signed: bool) -> None:
@@ -173,7 +179,7 @@ def decimal_slope(peak: float, most: int) -> str:
 
 
 def _set_identity(new: Any, source: Any, frame: Frame, derivation: Derivation) -> None:
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
     own = frame.instance[0] if frame.index is None else f"{frame.instance[0]}/{frame.index}"
@@ -203,19 +209,22 @@ def _set_identity(new: Any, source: Any, frame: Frame, derivation: Derivation) -
     equipment.ContributionDescription = _ascii(derivation.description)[:_DERIVATION]
     earlier = getattr(new, "ContributingEquipmentSequence", None) or ()
     new.ContributingEquipmentSequence = Sequence([*earlier, equipment])
+    set_file_meta(new)
+
+
+def set_file_meta(new: Any) -> None:
+    """What stands before a data set in a file, Explicit VR Little Endian."""
+    from pydicom.dataset import FileMetaDataset
+
     new.file_meta = FileMetaDataset()
-    new.file_meta.MediaStorageSOPClassUID, new.file_meta.MediaStorageSOPInstanceUID = (
-        new.SOPClassUID,
-        new.SOPInstanceUID,
-    )
-    new.file_meta.TransferSyntaxUID = _EXPLICIT
+    new.file_meta.MediaStorageSOPClassUID = new.SOPClassUID
+    new.file_meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
+    new.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
 
 
 def _set_contrast(new: Any) -> None:
     """A contrast that no sequence measured has none of its parameters; attributes of type 2 stay, empty."""
-    for keyword in (*_CONTRAST, *_WINDOW):
-        if keyword in new:
-            delattr(new, keyword)
+    _remove(new, (*_CONTRAST, *_WINDOW))
     new.ScanningSequence, new.SequenceVariant = "RM", "NONE"
     new.EchoTime = new.RepetitionTime = new.EchoTrainLength = None
 
@@ -244,14 +253,3 @@ def _code(value: str, meaning: str) -> Any:
 def _ascii(text: str) -> str:
     """What every character set of a source can hold, without the separator of values."""
     return text.encode("ascii", "replace").decode().replace("\\", "/")
-
-
-@lru_cache(maxsize=2)
-def _dataset(file: Path, stamp: int) -> Any:
-    del stamp
-    return read_dataset(file, pixels=False)
-
-
-def _header(frame: Frame) -> Any:
-    """Without pixels; of a multi-frame file read once for all its frames."""
-    return _dataset(frame.file, frame.file.stat().st_mtime_ns)

@@ -125,8 +125,7 @@ def dicom_files(place: Path) -> list[Path]:
         if not _looks_like_dicom(place):
             raise UserError(f"{place} is neither NIfTI (.nii, .nii.gz) nor DICOM")
         return [place]
-    entries = sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
-    files = [p for p in entries if p.name != "DICOMDIR" and _looks_like_dicom(p)]
+    files = sorted(_members(place))
     if not files:
         below = sorted(p.name for p in place.iterdir() if p.is_dir())
         hint = f"; it has the folders {', '.join(below[:5])}: name the one of the series" if below else ""
@@ -136,12 +135,14 @@ def dicom_files(place: Path) -> list[Path]:
 
 def has_dicom(place: Path) -> bool:
     """Whether a file is DICOM, or a folder holds such files (not below it)."""
-    if place.is_file():
-        return _looks_like_dicom(place)
-    return place.is_dir() and any(
-        p.is_file() and not p.name.startswith(".") and p.name != "DICOMDIR" and _looks_like_dicom(p)
-        for p in place.iterdir()
-    )
+    return _looks_like_dicom(place) if place.is_file() else next(_members(place), None) is not None
+
+
+def _members(folder: Path) -> Iterator[Path]:
+    """The DICOM files in a folder; none where it is no folder."""
+    for path in folder.glob("[!.]*"):
+        if path.is_file() and path.name != "DICOMDIR" and _looks_like_dicom(path):
+            yield path
 
 
 def read_frames(file: Path) -> list[Frame]:
@@ -344,13 +345,10 @@ def _text(dataset: Any, keyword: str) -> str:
 
 
 def _looks_like_dicom(path: Path) -> bool:
-    if path.name.lower().endswith(_SUFFIXES):
+    if path.name.lower().endswith(_SUFFIXES) or _lacks_preamble(path):
         return True
     with path.open("rb") as handle:
-        handle.seek(128)
-        if handle.read(4) == b"DICM":
-            return True
-    return _lacks_preamble(path)
+        return handle.read(132)[128:] == b"DICM"
 
 
 def _lacks_preamble(path: Path) -> bool:

@@ -8,6 +8,7 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from taskgan.core.errors import UserError
@@ -23,6 +24,7 @@ _PARTS = {
 }
 _PREFIXES = {"M": "magnitude", "P": "phase", "R": "real", "I": "imag"}
 _GE_PARTS = ("magnitude", "phase", "real", "imag")
+_ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 _GE_IMAGE_TYPE = (0x0043, 0x102F)
 # Private elements lie in the block that their creator reserved: another one in another file.
 _PHILIPS_GROUP = 0x2005
@@ -70,6 +72,21 @@ def first_number(value: Any) -> float | None:
     return found if found is None or math.isfinite(found) else None
 
 
+def header_text(header: Any, keyword: str) -> str:
+    """A value as text; empty where there is none."""
+    return str(getattr(header, keyword, "") or "")
+
+
+def moment(text: str) -> datetime | None:
+    """A DICOM date and time, whole seconds and a fraction; None where it is none."""
+    whole, _, fraction = text.split("+")[0].partition(".")
+    try:
+        when = datetime.strptime(whole, "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return when + timedelta(seconds=float(f"0.{fraction}") if fraction.isdecimal() else 0)
+
+
 def complex_part(dataset: Any, find: Find) -> str:
     """``magnitude``, ``phase``, ``real`` or ``imag``; empty where the header does not tell."""
     component = find("MRImageFrameTypeSequence", "ComplexImageComponent")
@@ -113,7 +130,7 @@ def scaling(dataset: Any, find: Find, frame: int | None, part: str) -> Scaling:
     Philips rescales every series for display; its private scale slope takes that back, so that the images of one
     acquisition are in one unit: (slope · stored + intercept) / (slope · scale slope)
     (10.1593/tlo.13811). Phase is an angle and is not taken back. A mapping to real-world values counts where there is
-    no rescale slope.
+    no rescale slope, and in Enhanced PET, which says its units there alone.
 
     Raises:
         UserError: If a value is no number or the slope is 0. The message is the end of a sentence.
@@ -128,7 +145,8 @@ def scaling(dataset: Any, find: Find, frame: int | None, part: str) -> Scaling:
     mapping = _real_world_mapping(find)
     if scale:
         return Scaling(1.0 / scale, intercept / ((slope or 1.0) * scale), "the Philips scale slope")
-    if slope is None and not intercept and mapping is not None:
+    real = header_text(dataset, "SOPClassUID") == _ENHANCED_PET or (slope is None and not intercept)
+    if real and mapping is not None:
         return Scaling(mapping[0], mapping[1], "RealWorldValueMapping")
     notes: tuple[str, ...] = ()
     if mapping is not None and not math.isclose(mapping[0], slope or 1.0, rel_tol=1e-6):

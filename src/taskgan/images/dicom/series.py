@@ -1,10 +1,11 @@
 """Frames to a volume: one series, one image a slice, sorted along its normal, in RAS."""
 
+import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,8 @@ from taskgan.images.dicom.frames import (
 )
 from taskgan.images.dicom.stack import check_whole, drop_duplicates, in_slice_order, stack_affine
 
-MR, ENHANCED_MR, PT = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("4", "4.1", "128"))
-_CLASSES = {"MR": (MR, ENHANCED_MR, "1.2.840.10008.5.1.4.1.1.4.4"), "PT": (PT,)}
+MR, ENHANCED_MR, PT, ENHANCED_PT = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("4", "4.1", "128", "130"))
+_CLASSES = {"MR": (MR, ENHANCED_MR, "1.2.840.10008.5.1.4.1.1.4.4"), "PT": (PT, ENHANCED_PT)}
 _SAME_MS = 1.0
 
 
@@ -125,12 +126,25 @@ def _check_modality(frame: Frame, expected: str, place: Path) -> None:
         )
 
 
-def list_series(place: Path) -> list[tuple[Path, str, str]]:
-    """The series in a folder and below it, in a multi-frame file, or of a DICOMDIR.
+class ListedSeries(NamedTuple):
+    """A series of a study: folder (or file), unique identifier, number, description and modality."""
 
-    Returns:
-        Folder (or file), unique identifier and number of each, by folder and number. What is no slice, such as a
-        screen shot, is left out.
+    folder: Path
+    uid: str
+    number: str
+    description: str
+    modality: str
+
+    def is_meant(self, selector: str) -> bool:
+        """Whether a number, identifier, modality, or pattern of the description means it; capitals do not count."""
+        text, own = selector.lower(), self.description.lower()
+        return text in (self.number, self.uid, self.modality.lower(), own) or fnmatch.fnmatchcase(own, text)
+
+
+def list_series(place: Path) -> list[ListedSeries]:
+    """The series in a folder and below it, in a multi-frame file, or of a DICOMDIR, by folder and number.
+
+    What is no slice, such as a screen shot, is left out.
 
     Raises:
         UserError: If files are damaged, or a DICOMDIR names one that is not there.
@@ -143,16 +157,15 @@ def list_series(place: Path) -> list[tuple[Path, str, str]]:
         below = [place, *(path for path in place.rglob("*") if path.is_dir())]
         below = [path for path in below if not any(p.startswith(".") for p in path.relative_to(place).parts)]
         folders = [path for path in sorted(below) if has_dicom(path)]
-    listed: dict[tuple[Path, str], str] = {}
+    listed: dict[tuple[Path, str], ListedSeries] = {}
     for folder in folders:
         try:
             frames = _folder_frames(folder)
         except NotASlice:
             continue
         for frame in frames:
-            uid, number, _ = frame.series
-            listed.setdefault((folder, uid), number)
-    return [(*key, listed[key]) for key in sorted(listed, key=lambda key: (key[0], listed[key].zfill(12), key[1]))]
+            listed.setdefault((folder, frame.series[0]), ListedSeries(folder, *frame.series, frame.modality))
+    return sorted(listed.values(), key=lambda one: (one.folder, one.number.zfill(12), one.uid))
 
 
 def _folder_frames(place: Path) -> tuple[Frame, ...]:
@@ -207,7 +220,7 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
     for frame in frames:
         series.setdefault(frame.series[0], []).append(frame)
     if selector:
-        named = {uid: members for uid, members in series.items() if selector.lower() in _names(members[0])}
+        named = {uid: members for uid, members in series.items() if _is_named(members[0], selector)}
         if not named:
             raise UserError(
                 f"{place} holds no series {quoted(selector)}; it holds {_series_listing(series.values())}"
@@ -223,8 +236,8 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
     return members
 
 
-def _names(frame: Frame) -> set[str]:
-    return {text.lower() for text in frame.series}
+def _is_named(frame: Frame, selector: str) -> bool:
+    return selector.lower() in (text.lower() for text in frame.series)
 
 
 def _series_listing(series: Iterable[Sequence[Frame]]) -> str:

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskgan.core.errors import UserError
-from taskgan.images.dicom.frames import read_dataset
-from taskgan.images.dicom.header import first_number
-from taskgan.images.dicom.series import PT, Series
+from taskgan.images.dicom.classic import classic_header
+from taskgan.images.dicom.header import first_number, header_text, moment
+from taskgan.images.dicom.series import ENHANCED_PT, PT, Series
 
 _PHILIPS = (0x7053, "Philips PET Private Group")
 _PHILIPS_SUV, _PHILIPS_BQML = 0x00, 0x09
@@ -20,11 +20,14 @@ def suv_factor(series: Series) -> float:
     Raises:
         UserError: If headers do not say what that takes. The message is the end of a sentence.
     """
-    if series.first.sop_class != PT:
-        raise UserError("it is no classic PET series")
-    headers = [read_dataset(frame.file, pixels=False) for frame in series.frames]
+    if series.first.sop_class not in (PT, ENHANCED_PT):
+        raise UserError("it is no PET series")
+    try:
+        headers = [classic_header(frame) for frame in series.frames]
+    except UserError as error:
+        raise UserError(f"it {error}") from None
     first = headers[0]
-    units = str(getattr(first, "Units", ""))
+    units = header_text(first, "Units")
     if units == "GML" and str(getattr(first, "SUVType", "BW") or "BW") == "BW":
         return 1.0
     if units == "CNTS" and (factor := _private_number(first, *_PHILIPS, _PHILIPS_SUV)):
@@ -51,7 +54,7 @@ def suv_factor(series: Series) -> float:
 
 def _decay(headers: list[Any], drug: Any) -> float:
     """Share of the injected activity that is left at the time to which values are decay-corrected."""
-    reference = str(getattr(headers[0], "DecayCorrection", ""))
+    reference = header_text(headers[0], "DecayCorrection")
     if reference == "ADMIN":
         return 1.0
     if reference != "START":
@@ -60,10 +63,10 @@ def _decay(headers: list[Any], drug: Any) -> float:
     if not half_life:
         raise UserError("it has no RadionuclideHalfLife")
     start = _start(headers)
-    injected = _time(str(getattr(drug, "RadiopharmaceuticalStartDateTime", "") or ""))
+    injected = moment(header_text(drug, "RadiopharmaceuticalStartDateTime"))
     if injected is None:
-        clock = str(getattr(drug, "RadiopharmaceuticalStartTime", "") or "")
-        injected = _time(f"{start:%Y%m%d}{clock}") if clock else None
+        clock = header_text(drug, "RadiopharmaceuticalStartTime")
+        injected = moment(f"{start:%Y%m%d}{clock}") if clock else None
         if injected is not None and injected > start:  # before midnight
             injected -= timedelta(days=1)
     if injected is None:
@@ -76,29 +79,15 @@ def _decay(headers: list[Any], drug: Any) -> float:
 
 def _start(headers: list[Any]) -> datetime:
     """Start of the scan: SeriesTime unless it was made anew later than the first acquisition, as some systems do."""
-    series = _time(_text(headers[0], "SeriesDate") + _text(headers[0], "SeriesTime"))
-    acquired = [_time(_text(one, "AcquisitionDate") + _text(one, "AcquisitionTime")) for one in headers]
+    series = moment(header_text(headers[0], "SeriesDate") + header_text(headers[0], "SeriesTime"))
+    acquired = [moment(header_text(one, "AcquisitionDate") + header_text(one, "AcquisitionTime")) for one in headers]
     known = [when for when in acquired if when is not None]
     if series is not None and known and series <= min(known):
         return series
-    scan = _time(str(_private(headers[0], *_GE, _GE_SCAN) or ""))
+    scan = moment(str(_private(headers[0], *_GE, _GE_SCAN) or ""))
     if scan is None:
         raise UserError("its SeriesTime is later than its first AcquisitionTime, or one of them is missing")
     return scan
-
-
-def _text(header: Any, keyword: str) -> str:
-    return str(getattr(header, keyword, "") or "")
-
-
-def _time(text: str) -> datetime | None:
-    """A DICOM date and time, whole seconds and a fraction; None where it is none."""
-    whole, _, fraction = text.split("+")[0].partition(".")
-    try:
-        when = datetime.strptime(whole, "%Y%m%d%H%M%S")
-    except ValueError:
-        return None
-    return when + timedelta(seconds=float(f"0.{fraction}") if fraction.isdecimal() else 0)
 
 
 def _private(header: Any, group: int, creator: str, element: int) -> Any:
