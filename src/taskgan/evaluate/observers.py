@@ -121,11 +121,7 @@ class Checkerboard:
 
 @dataclass(frozen=True)
 class Lesions:
-    """What a matched filter finds, see :mod:`taskgan.judges.lesions`.
-
-    Attributes:
-        detectors: One for each condition.
-    """
+    """What a matched filter, one for each condition, finds, see :mod:`taskgan.judges.lesions`."""
 
     detectors: Mapping[str, Detector]
     needs: tuple[str, ...] = ("lesions", "brain", "white")
@@ -136,10 +132,10 @@ class Lesions:
         detector = self.detectors.get(view.condition)
         lesion_map = map_lesions(lesions, white, view.voxel_mm)
         columns: Columns = {"lesions_true": lesion_map.count}
-        observed = (
-            observer_image(view.image, view.clean, brain, white, lesion_map, view.voxel_mm) if detector else None
-        )
-        if detector is None or observed is None:
+        if detector is None:
+            return columns
+        observed = observer_image(view.image, view.clean, brain, white, lesion_map, view.voxel_mm)
+        if observed is None:
             return columns
         response = detector.respond(observed)
         columns["lesion_auc"] = detectability(response, lesion_map)
@@ -152,11 +148,7 @@ class Lesions:
 
 @dataclass(frozen=True)
 class BackProjection:
-    """Whether an image, degraded again, gives the input, see ``Degradation.consistency``.
-
-    Attributes:
-        degradation: What made the inputs of the cohort.
-    """
+    """Whether an image, degraded again by what made the cohort's inputs, gives the input (``consistency``)."""
 
     degradation: Degradation
     needs: tuple[str, ...] = ()
@@ -176,7 +168,6 @@ def observers(detectors: Mapping[str, Detector], degradation: Degradation | None
         detectors: Of lesions, by condition; may be empty.
         degradation: What made the inputs, where the cohort says so.
     """
-    further = () if degradation is None else (BackProjection(degradation),)
     return (
         RegionContrast("grey_white", "grey", "white"),
         RegionContrast("csf_white", "csf", "white"),
@@ -184,7 +175,7 @@ def observers(detectors: Mapping[str, Detector], degradation: Degradation | None
         Rim(),
         Checkerboard(),
         Lesions(detectors),
-        *further,
+        *([] if degradation is None else [BackProjection(degradation)]),
     )
 
 
