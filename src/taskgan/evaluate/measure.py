@@ -193,8 +193,8 @@ def _common_columns(pair: Pair, context: EvaluationContext) -> Row:
     for column in ("degraded", "clean", "cortex", "reference", "brain", "lesions"):
         path = pair.path(column)
         row[column] = relative_path(path, context.out) if path is not None else ""
-    for column, name in (("dose", "dose"), ("composite_suvr", "suvr_true")):
-        row[name] = _optional_number(pair.columns.get(column, ""))
+    row["dose"] = _optional_number(pair.columns.get("dose", ""))
+    row["suvr_true"] = _optional_number(pair.columns.get("composite_suvr", ""))
     return row
 
 

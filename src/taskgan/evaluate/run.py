@@ -89,16 +89,9 @@ def evaluate(
     if recipe is not None and not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
     check_writable(out, "the evaluation")
+    further = {"readers": readers, "split": split} | ({"task": task} if task is not None else {})
     request = request_digest(
-        out,
-        restored=restored,
-        cohort=cohort,
-        recipe=recipe,
-        method=method,
-        settings=settings,
-        readers=readers,
-        split=split,
-        **({"task": task} if task is not None else {}),
+        out, restored=restored, cohort=cohort, recipe=recipe, method=method, settings=settings, **further
     )
     if not overwrite and is_done(out / RECORD, request):
         return out
@@ -138,7 +131,8 @@ def _evaluate(
     positions = FeatureCollector.from_readers(readers, settings.slices)
     detectors = _lesion_detectors(pairs.select(recipe.data.select), rows, recipe, settings, store)
     comparable = input_is_comparable(pairs, recipe.data) and not inputs_of_another_kind(rows, recipe.data)
-    notes += [reason for one in readers.values() if (reason := _unlearnt_reason(one))]
+    ours = [one.recogniser.unlearnt_reason for one in readers.values() if isinstance(one, StoredReader)]
+    notes += filter(None, ours)  # why a reader can judge nothing
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
     known = restorations.origin.get("calibration")
@@ -158,7 +152,9 @@ def _evaluate(
     measured, readings = _measure_all(rows, context)
     ratios = [(str(row["case"]), float(row[SCALE_RATIO])) for row in measured if SCALE_RATIO in row]
     notes += scale_notes(ratios, "the restored images", "the clean ones")
-    verified = verify_cohort(listed_pairs, pairs.select(recipe.data.select), rows, context, store)
+    verified = VerificationResult()
+    if listed_pairs is not None:
+        verified = verify_cohort(listed_pairs, pairs.select(recipe.data.select), rows, context, store)
     notes += verified.notes
     features_record = _write_tables(out, measured, readings, positions, verified)
     summary = summarise(read_case_table(out))
@@ -219,11 +215,6 @@ def _readers(
     return default_readers(pairs, recipe, store), []
 
 
-def _unlearnt_reason(reader: Reader) -> str:
-    """Why one of our own readers can judge nothing; empty where it has learnt, or is another's."""
-    return reader.recogniser.unlearnt_reason if isinstance(reader, StoredReader) else ""
-
-
 def _measure_all(rows: Sequence[Pair], context: EvaluationContext) -> tuple[list[dict[str, Any]], list[Reading]]:
     measured: list[dict[str, Any]] = []
     readings: list[Reading] = []
@@ -267,7 +258,8 @@ def _print_summary(
 ) -> None:
     for line in (*(f"note: {note}" for note in notes), *lines):
         say(line)
-    psnr = {name: _decibels(one["quality"]["psnr"]["estimate"]) for name, one in summary.items()}
+    means = {name: one["quality"]["psnr"]["estimate"] for name, one in summary.items()}
+    psnr = {name: "infinite" if mean is None else f"{mean:.2f} dB" for name, mean in means.items()}
     before = f" (input {psnr['input']})" if "input" in psnr else ""
     say(f"{out}: {method}, {cases} cases, PSNR {psnr[method]}{before}")
 
@@ -299,10 +291,6 @@ def _record(
             for one in context.readers
         },
     }
-
-
-def _decibels(value: float | None) -> str:
-    return "infinite" if value is None else f"{value:.2f} dB"
 
 
 def _select_cases(

@@ -63,23 +63,17 @@ class VerificationResult:
 
 
 def verify_cohort(
-    listed: VerificationPairs | None,
-    cohort: Pairs,
-    rows: Sequence[Pair],
-    context: EvaluationContext,
-    store: Path | None,
+    listed: VerificationPairs, cohort: Pairs, rows: Sequence[Pair], context: EvaluationContext, store: Path | None
 ) -> VerificationResult:
     """Compare the images of a cohort's pairs, by networks that give descriptors and by readers that are not learned.
 
     Args:
-        listed: The cohort's pairs; None where it lists none, so that nothing is verified.
+        listed: The cohort's pairs.
         cohort: Its rows, of whose validation people further pairs are drawn.
         rows: The cases that were evaluated.
         context: Where their restored images are, and what reads them.
         store: Where recognisers are kept; None is in the cohort.
     """
-    if listed is None:
-        return VerificationResult()
     tested, notes = _restored_pairs(listed, rows)
     if not tested:
         return VerificationResult(notes=notes)
@@ -146,8 +140,7 @@ def _restored_pairs(listed: VerificationPairs, rows: Sequence[Pair]) -> tuple[li
 
 def _cases(pairs: Sequence[VerificationPair]) -> list[Pair]:
     """Every image that is on some pairs, once, in the order of the pairs."""
-    cases = {case.case: case for pair in pairs for case in (pair.first, pair.second)}
-    return list(cases.values())
+    return list({case.case: case for pair in pairs for case in (pair.first, pair.second)}.values())
 
 
 def _table(
@@ -185,11 +178,11 @@ def thresholds(table: DistanceTable, reader: str) -> dict[str, float | None]:
     """Distance up to which two clean images are best called one person, of ``train`` and of ``val`` pairs; None where
     there are none, or of one sort only.
     """
-    cuts: dict[str, float | None] = {}
+    cuts: dict[str, float | None] = dict.fromkeys(_CHOOSING)
     for name in _CHOOSING:
         same = [row.same for row in table.subset(name)]
-        both = len(set(same)) == 2
-        cuts[name] = best_threshold(table.distance(reader, CLEAN, name), same) if both else None
+        if len(set(same)) == 2:
+            cuts[name] = best_threshold(table.distance(reader, CLEAN, name), same)
     return cuts
 
 
@@ -200,8 +193,8 @@ def _threshold_notes(table: DistanceTable) -> list[str]:
         "val": "no validation people have two images, or there is one of them",
     }
     return [
-        f"{why[name]}, so there is no accuracy at a threshold of theirs"
-        for name in _CHOOSING
+        f"{reason}, so there is no accuracy at a threshold of theirs"
+        for name, reason in why.items()
         if len({row.same for row in table.subset(name)}) < 2
     ]
 
