@@ -75,61 +75,37 @@ def _class_probabilities(readings: Readings, judge: str, method: str) -> pd.Data
 def fit_calibrations(
     readings: Readings, judge: str, method: str, pool: Sequence[str], settings: AuditSettings
 ) -> list[ConformalCalibration]:
-    """One calibration a judge; of several labels or masks one for each that the judge can read.
-
-    Args:
-        readings: All opinions.
-        judge: Its name.
-        method: Whose restored images.
-        pool: Calibration cases.
-        settings: Level, and whether each label is calibrated by itself.
-    """
+    """One calibration a judge, of the cases in ``pool``; of several labels or masks one for each that it can read."""
     prop, names = readings.property_of(judge), readings.outputs(judge)
     alpha, by_class = settings.alpha, settings.by_class
+    grouping = ("subject", "truth") if by_class else ("subject",)
     if prop.kind == "multi_class":
-        rows = first_cases(_class_probabilities(readings, judge, method), pool, _grouping(by_class))
+        rows = first_cases(_class_probabilities(readings, judge, method), pool, grouping)
         p = rows[list(range(len(names)))]
-        provenance = {"judge": judge, "classes": names, "subjects": int(rows["subject"].nunique())}
-        return [
-            ConformalCalibration.from_labels(
-                p, rows["truth"], alpha=alpha, target=judge, by_class=by_class, **provenance
-            )
-        ]
+        origin: dict[str, Any] = {"target": judge, "judge": judge, "classes": names}
+        origin["subjects"] = int(rows["subject"].nunique())
+        return [ConformalCalibration.from_labels(p, rows["truth"], alpha=alpha, by_class=by_class, **origin)]
     calibrations = []
     for name in names:
         both = _restored_and_clean(readings, judge, name, method)
-        origin: dict[str, Any] = {"target": judge} if len(names) == 1 else {"target": f"{judge} {name}"}
-        origin |= {} if len(names) == 1 else {"judge": judge, "output": name}
+        one = {"target": judge}
+        origin = one if len(names) == 1 else {"target": f"{judge} {name}", "judge": judge, "output": name}
         if prop.is_value:
             rows = first_cases(both, pool)
             calibrations.append(ConformalCalibration.from_values(rows["value"], rows["clean"], alpha=alpha, **origin))
         elif readings.select(judge, CLEAN, output=name)["decision"].notna().any():
-            rows = first_cases(both.dropna(subset=["truth"]), pool, _grouping(by_class))
+            rows = first_cases(both.dropna(subset=["truth"]), pool, grouping)
+            score = rows["value"]
             calibrations.append(
-                ConformalCalibration.from_labels(
-                    rows["value"], rows["truth"], alpha=alpha, by_class=by_class, **origin
-                )
+                ConformalCalibration.from_labels(score, rows["truth"], alpha=alpha, by_class=by_class, **origin)
             )
     return calibrations
-
-
-def _grouping(by_class: bool) -> tuple[str, ...]:
-    return ("subject", "truth") if by_class else ("subject",)
 
 
 def measure_coverage(
     readings: Readings, calibration: ConformalCalibration, method: str, cases: Sequence[str]
 ) -> CoverageResult:
-    """Apply a calibration to test cases.
-
-    Args:
-        readings: All opinions.
-        calibration: Of a judge in them.
-        method: Whose restored images.
-        cases: Those that did not calibrate.
-    """
-    if calibration.kind == "interval":
-        return _interval_coverage(readings, calibration, method, cases)
+    """Apply a calibration of a judge to ``cases``, those that did not calibrate."""
     judge = calibration.judge
     if readings.property_of(judge).kind == "multi_class":
         rows = _class_probabilities(readings, judge, method)
@@ -137,16 +113,16 @@ def measure_coverage(
         probabilities = list(rows[list(range(count))].to_numpy())
     else:
         output = calibration.provenance.get("output") or readings.outputs(judge)[0]
-        rows = _restored_and_clean(readings, judge, str(output), method).dropna(subset=["truth"])
+        rows = _restored_and_clean(readings, judge, str(output), method)
+        if calibration.kind == "interval":
+            return _interval_coverage(calibration, first_cases(rows, cases))
+        rows = rows.dropna(subset=["truth"])
         count, probabilities = 2, list(rows["value"])
     sets = [calibration.labels(p) for p in probabilities]
     truth = [round(y) for y in rows["truth"]]
-    rows = rows.assign(
-        set=[" ".join(str(y) for y in sorted(s)) for s in sets],
-        truth=truth,
-        inside=[y in s for y, s in zip(truth, sets, strict=True)],
-        single=[len(s) == 1 for s in sets],
-    )
+    inside = [y in s for y, s in zip(truth, sets, strict=True)]
+    rows = rows.assign(set=[" ".join(map(str, sorted(s))) for s in sets], truth=truth, inside=inside)
+    rows["single"] = [len(s) == 1 for s in sets]
     rows = rows[rows["case"].isin(list(cases))].drop_duplicates(["subject", "truth"])
     by = {k: _event_rate(rows[rows["truth"] == k], "inside") for k in range(count)}
     decided = rows[rows["single"]].assign(wrong=lambda one: ~one["inside"].astype(bool))
@@ -162,11 +138,7 @@ def measure_coverage(
     )
 
 
-def _interval_coverage(
-    readings: Readings, calibration: ConformalCalibration, method: str, cases: Sequence[str]
-) -> CoverageResult:
-    output = calibration.provenance.get("output") or readings.outputs(calibration.judge)[0]
-    rows = first_cases(_restored_and_clean(readings, calibration.judge, str(output), method), cases)
+def _interval_coverage(calibration: ConformalCalibration, rows: pd.DataFrame) -> CoverageResult:
     ends = [calibration.interval(v) for v in rows["value"]]
     rows = rows.assign(low=[a for a, _ in ends], high=[b for _, b in ends], truth=rows["clean"])
     rows["inside"] = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
@@ -238,22 +210,16 @@ def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale
 
 
 def image_shifts(calibration: pd.DataFrame, test: pd.DataFrame) -> list[ImageShift]:
-    """Test every statistic for a difference between calibration and test subjects.
+    """Test every statistic (columns :data:`STATISTICS`) for a difference between calibration and test subjects.
 
     Two-sample Kolmogorov–Smirnov, p corrected by Holm (1979). A large p is no proof of likeness: with few subjects
     only gross differences are seen.
 
-    Args:
-        calibration: One row a subject, columns :data:`STATISTICS`.
-        test: Likewise.
     """
-    names = [n for n in STATISTICS if calibration[n].notna().any() and test[n].notna().any()]
-    raw = []
-    for name in names:
-        first, second = calibration[name].dropna(), test[name].dropna()
-        raw.append(float(stats.ks_2samp(first, second, method="auto").pvalue))
-    shifts = []
-    for name, p, adjusted in zip(names, raw, adjusted_p_values(raw, "holm"), strict=True):
-        medians = float(calibration[name].median()), float(test[name].median())
-        shifts.append(ImageShift(name, *medians, p, adjusted))
-    return shifts
+    samples = {name: (calibration[name].dropna(), test[name].dropna()) for name in STATISTICS}
+    samples = {name: both for name, both in samples.items() if all(map(len, both))}
+    ps = [float(stats.ks_2samp(*both, method="auto").pvalue) for both in samples.values()]
+    return [
+        ImageShift(name, float(first.median()), float(second.median()), p, adjusted)
+        for (name, (first, second)), p, adjusted in zip(samples.items(), ps, adjusted_p_values(ps), strict=True)
+    ]

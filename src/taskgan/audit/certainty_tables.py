@@ -1,5 +1,7 @@
 """Tables of the audit page: conformal coverage, exchangeability, and the networks that judged."""
 
+from collections.abc import Mapping
+
 from taskgan.audit.calibration import CoverageResult
 from taskgan.audit.outcome import AuditResult
 from taskgan.page.cells import Cell, Column, Table, number, number_cell, text_cell
@@ -17,20 +19,24 @@ def share_cell(interval: Interval) -> Cell:
     )
 
 
+def selected_columns(
+    columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], shown: Mapping[str, bool]
+) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
+    """A table's columns and rows without the columns that ``shown``, by key, says are not."""
+    kept = [i for i, column in enumerate(columns) if shown.get(column.key, True)]
+    return tuple(columns[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+
+
 def coverage_table(outcome: AuditResult) -> Table:
     """A row a calibration."""
     rows = []
     every = outcome.conformal.coverage
-    pairs = any(len(m.by_label) == 2 for m in every)
-    more = any(len(m.by_label) > 2 for m in every)
-    wide = any(m.calibration.kind == "interval" for m in every)
-    sets = any(m.calibration.kind == "labels" for m in every)
     for m in every:
         c = m.calibration
         unit = outcome.readings.property_of(c.judge).unit
         kind = f"interval of the {unit}" if c.kind == "interval" else "set of labels"
         width = "all" if m.width == float("inf") else number(m.width, 3)
-        both = [m.by_label.get(k) if len(m.by_label) == 2 else None for k in (0, 1)]
+        both = [share_cell(m.by_label[k]) if len(m.by_label) == 2 else Cell("–") for k in (0, 1)]
         rows.append(
             (
                 text_cell(c.target, tone="strong"),
@@ -38,32 +44,33 @@ def coverage_table(outcome: AuditResult) -> Table:
                 Cell(", ".join(str(len(s)) for s in c.scores.values()), "", c.subjects),
                 Cell(f"{100 * (1 - c.alpha):g} %", "", 1 - c.alpha),
                 share_cell(m.coverage),
-                *((Cell("–") if one is None else share_cell(one) for one in both) if pairs else ()),
-                *((_lowest_coverage(m),) if more else ()),
-                *((Cell(width, "", m.width),) if wide else ()),
-                *((share_cell(m.abstained), share_cell(m.wrong)) if sets else ()),
+                *both,
+                _lowest_coverage(m),
+                Cell(width, "", m.width),
+                share_cell(m.abstained),
+                share_cell(m.wrong),
             )
         )
-    sides = (Column("coverage_negative", "negatives"), Column("coverage_positive", "positives"))
-    undecided = (
-        Column("abstained", "No decision", "The set is not a single label."),
-        Column("wrong", "Wrong of decided"),
-    )
-    columns = (
+    covered = "Test subjects whose truth was inside; exact interval."
+    columns: tuple[Column, ...] = (
         Column("judge", "From"),
         Column("kind", "What"),
         Column("calibrated", "Calibrated on", "Subjects (for sets: of each label)."),
         Column("promised", "Promised"),
-        Column(
-            "coverage",
-            "Covered",
-            "Test subjects whose truth was inside; exact interval. Several cases of a subject share its count.",
-        ),
-        *(sides if pairs else ()),
-        *((Column("coverage_least", "Least covered", "The class with the lowest coverage."),) if more else ()),
-        *((Column("width", "Mean width"),) if wide else ()),
-        *(undecided if sets else ()),
+        Column("coverage", "Covered", f"{covered} Several cases of a subject share its count."),
+        Column("coverage_negative", "negatives"),
+        Column("coverage_positive", "positives"),
+        Column("coverage_least", "Least covered", "The class with the lowest coverage."),
+        Column("width", "Mean width"),
+        Column("abstained", "No decision", "The set is not a single label."),
+        Column("wrong", "Wrong of decided"),
     )
+    pairs = any(len(m.by_label) == 2 for m in every)
+    shown = dict.fromkeys(("coverage_negative", "coverage_positive"), pairs)
+    shown |= dict.fromkeys(("abstained", "wrong"), any(m.calibration.kind == "labels" for m in every))
+    shown["coverage_least"] = any(len(m.by_label) > 2 for m in every)
+    shown["width"] = any(m.calibration.kind == "interval" for m in every)
+    columns, rows = selected_columns(columns, rows, shown)
     source = outcome.conformal.source
     call = "interval(value)" if all(m.calibration.kind == "interval" for m in every) else "labels(probability)"
     note = (
@@ -89,21 +96,12 @@ def _lowest_coverage(measured: CoverageResult) -> Cell:
 
 def shift_table(outcome: AuditResult) -> Table:
     """A row a statistic of the degraded images."""
-    rows = [
-        (
-            text_cell(s.name, tone="strong"),
-            number_cell(s.calibration, 3),
-            number_cell(s.test, 3),
-            number_cell(s.p, 3),
-            Cell(
-                number(s.adjusted, 3),
-                "told apart" if s.is_significant else "",
-                s.adjusted,
-                "worse" if s.is_significant else "none",
-            ),
-        )
-        for s in outcome.conformal.shifts
-    ]
+    rows = []
+    for s in outcome.conformal.shifts:
+        apart, tone = ("told apart", "worse") if s.is_significant else ("", "none")
+        numbers = [number_cell(value, 3) for value in (s.calibration, s.test, s.p)]
+        holm = Cell(number(s.adjusted, 3), apart, s.adjusted, tone)
+        rows.append((text_cell(s.name, tone="strong"), *numbers, holm))
     columns = (
         Column("statistic", "Degraded image"),
         Column("calibration", "Calibration", "Median over subjects."),
@@ -115,14 +113,8 @@ def shift_table(outcome: AuditResult) -> Table:
         "The promise holds for subjects like those that calibrated. A large p is no proof that they are: few "
         "subjects show only gross differences."
     )
-    return Table(
-        "exchangeability",
-        "Are the test subjects like the calibration subjects?",
-        note,
-        columns,
-        tuple(rows),
-        "Not tested.",
-    )
+    title = "Are the test subjects like the calibration subjects?"
+    return Table("exchangeability", title, note, columns, tuple(rows), "Not tested.")
 
 
 def judges_table(outcome: AuditResult) -> Table:
@@ -135,35 +127,22 @@ def judges_table(outcome: AuditResult) -> Table:
         rows.append(
             (
                 text_cell(judge.name, tone="strong"),
-                text_cell(str(description.get("network", "–"))),
-                text_cell(str(description.get("seed", "–"))),
-                text_cell(str(description.get("training_subjects", "–"))),
+                *(text_cell(str(description.get(key, "–"))) for key in ("network", "seed", "training_subjects")),
                 text_cell(str(description.get("checksum", "–"))[:16]),
                 Cell(fit, "", fit, "none" if fitness.fit else "worse"),
             )
         )
-    kind = outcome.main_property.kind
     needed = {
         "regression": "A correlation of at least .8 with the label on the audited clean images.",
         "segmentation": "A Dice of at least .7 with the table’s masks on the audited clean images.",
-    }
+    }.get(outcome.main_property.kind, "AUC of at least .8 and better than chance on the audited clean images.")
     columns = (
         Column("judge", "Judge"),
         Column("network", "Network"),
         Column("seed", "Seed"),
         Column("training_subjects", "Learnt from", "Subjects, clean images only; none is audited."),
         Column("checksum", "Checksum"),
-        Column(
-            "fit",
-            "A judge",
-            needed.get(kind, "AUC of at least .8 and better than chance on the audited clean images."),
-        ),
+        Column("fit", "A judge", needed),
     )
-    return Table(
-        "judges",
-        "Networks that judged",
-        "None shares weights with the restorer’s task network.",
-        columns,
-        tuple(rows),
-        "No network judged.",
-    )
+    note = "None shares weights with the restorer’s task network."
+    return Table("judges", "Networks that judged", note, columns, tuple(rows), "No network judged.")

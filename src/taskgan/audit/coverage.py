@@ -1,7 +1,7 @@
 """Conformal calibration within an audit: whom it is calibrated on, and what it was worth on the test subjects."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from taskgan.audit.settings import AuditSettings, p_value_text
 from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.splits import subject_digest
 from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.judges.readings import Readings
 from taskgan.page.cells import number
 from taskgan.stats.conformal import ConformalCalibration, min_calibration_subjects, read_calibrations
@@ -61,11 +62,8 @@ def calibrate(
     """Calibrate as the settings say and measure on the test subjects that did not calibrate.
 
     Args:
-        readings: All opinions.
         statistics: What degraded images are like, a row a case.
-        inputs: Cohort and method.
         judges: The networks, whose cards say by whom they were chosen.
-        settings: Level, source of calibration, seed.
         fit: Judges that are some.
 
     Raises:
@@ -73,15 +71,14 @@ def calibrate(
     """
     if settings.calibration == "none" or not fit:
         return ConformalResult(warnings=("No conformal intervals: none were asked for.",) if fit else ())
-    cohort = fingerprint(inputs.pairs)
-    chosen = _split(readings, inputs, settings)
-    if isinstance(chosen, str):
-        return ConformalResult(warnings=(chosen,))
-    file, pool, tested, source = chosen
+    cohort, method = fingerprint(inputs.pairs), inputs.audited.method
+    split = _split(inputs, settings)
+    if isinstance(split, str):
+        return ConformalResult(warnings=(split,))
+    file, pool, tested, source = split
     warnings: list[str] = []
     chosen = ""
     if file is None:
-        method = inputs.audited.method
         calibrations = [c for judge in fit for c in fit_calibrations(readings, judge, method, pool, settings)]
         chosen = selection_warning(inputs, judges, settings.alpha) if settings.calibration == "val" else ""
         warnings += [chosen] if chosen else []
@@ -98,7 +95,7 @@ def calibrate(
         calibrations, metadata = _read_file(file, fit, settings)
         calibrators = pd.DataFrame(metadata.get("statistics") or {n: [] for n in STATISTICS})
         warnings += _provenance_warnings(metadata, inputs, cohort)
-    measured = tuple(measure_coverage(readings, c, inputs.audited.method, tested) for c in calibrations)
+    measured = tuple(measure_coverage(readings, c, method, tested) for c in calibrations)
     shifts = tuple(image_shifts(calibrators, first_cases(statistics, tested))) if len(calibrators) else ()
     warnings += [c.shortage for c in calibrations if c.shortage]
     warnings += [
@@ -135,9 +132,6 @@ def selection_warning(inputs: AuditInputs, judges: Sequence[Judge], alpha: float
     )
 
 
-_Split = tuple[Path | None, list[str], list[str], str]
-
-
 def parse_calibration_source(text: str) -> float | Path:
     """What ``--calibration`` says, if it is neither ``val`` nor ``none``: a share of the test subjects or a file.
 
@@ -157,33 +151,26 @@ def parse_calibration_source(text: str) -> float | Path:
     return share
 
 
-def _split(readings: Readings, inputs: AuditInputs, settings: AuditSettings) -> _Split | str:
+def _split(inputs: AuditInputs, settings: AuditSettings) -> tuple[Path | None, list[str], list[str], str] | str:
     """File or pool of calibration cases, test cases, and where they come from; or why there are none."""
-    setting = settings.calibration
     test = [p.case for p in inputs.cases]
-    if setting == "val":
+    if settings.calibration == "val":
         pool = [p.case for p in inputs.validation]
         if not pool:
             return (
                 "No conformal intervals: no validation subject was restored. Restore them into the same folder, or "
                 "say --calibration 0.5 to spend half of the test subjects on it (at least "
-                f"{min_calibration_subjects(settings.alpha)} "
-                "are needed)."
+                f"{min_calibration_subjects(settings.alpha)} are needed)."
             )
-        count = len({p.subject for p in inputs.validation})
-        return None, pool, test, f"{count} val subjects"
-    share = parse_calibration_source(setting)
+        return None, pool, test, f"{len({p.subject for p in inputs.validation})} val subjects"
+    share = parse_calibration_source(settings.calibration)
     if isinstance(share, Path):
         return share, [], test, f"the subjects of {share.resolve().parent.name}/{share.name}"
     sampled = sample_subjects(sorted({p.subject for p in inputs.cases}), share, settings.seed)
     pool = [p.case for p in inputs.cases if p.subject in sampled]
     rest = [p.case for p in inputs.cases if p.subject not in sampled]
-    return (
-        None,
-        pool,
-        rest,
-        f"{len(sampled)} test subjects drawn by seed {settings.seed}, on whom it is not measured",
-    )
+    source = f"{len(sampled)} test subjects drawn by seed {settings.seed}, on whom it is not measured"
+    return None, pool, rest, source
 
 
 def sample_subjects(subjects: Sequence[str], share: float, seed: int) -> frozenset[str]:
@@ -196,10 +183,6 @@ def sample_subjects(subjects: Sequence[str], share: float, seed: int) -> frozens
 def _read_file(
     file: Path, fit: Sequence[str], settings: AuditSettings
 ) -> tuple[list[ConformalCalibration], dict[str, Any]]:
-    from dataclasses import replace
-
-    from taskgan.core.files import read_yaml
-
     calibrations = read_calibrations(file)
     usable = [replace(c, alpha=settings.alpha) for c in calibrations.values() if c.judge in fit]
     if not usable:

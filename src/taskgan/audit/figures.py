@@ -1,7 +1,6 @@
 """Figures of the audit: before and after of every judge, Bland–Altman, intervals, and the flipped cases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from taskgan.audit.calibration import CoverageResult
-from taskgan.audit.flips import class_changes
+from taskgan.audit.flips import class_changes, score_change
 from taskgan.audit.maps import CaseMaps
 from taskgan.audit.outcome import AuditResult
 from taskgan.judges.metrics import flip_indicator
 from taskgan.judges.read import LoadedCase
 from taskgan.judges.readings import CLEAN, INPUT, Readings
-from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.pictures import axial_view, head_window
 from taskgan.page.style import axes_figure, method_style, save_figure, set_heading
 
 Array = NDArray[np.float32]
 _INK, _WRONG, _SHADE = "#444444", "#C44601", "#f3e3d9"
+_DASHED: dict[str, Any] = {"color": _INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 
 
 def before_after(outcome: AuditResult, path: Path) -> Path:
@@ -38,9 +37,10 @@ def before_after(outcome: AuditResult, path: Path) -> Path:
             rows = outcome.readings.select(judge, outcome.method)
             clean = outcome.readings.select(judge, CLEAN).reindex(rows.index)
             cut = float(rows["cut"].iloc[0])
+            prop = outcome.readings.property_of(judge)
             axis.set_title(judge if outcome.fitness[judge].fit else f"{judge} (no judge)")
-            axis.set_xlabel(f"Clean image: {outcome.readings.property_of(judge).unit}")
-            if outcome.readings.property_of(judge).kind == "multi_class":
+            axis.set_xlabel(f"Clean image: {prop.unit}")
+            if prop.kind == "multi_class":
                 _confusion(axis, class_changes(outcome.readings, judge, outcome.method))
                 continue
             x, y = clean["prediction"], rows["prediction"]
@@ -52,8 +52,8 @@ def before_after(outcome: AuditResult, path: Path) -> Path:
             if np.isfinite(cut):
                 axis.fill_between([low, cut], cut, high, color=_SHADE, linewidth=0)
                 axis.fill_between([cut, high], low, cut, color=_SHADE, linewidth=0)
-                axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-                axis.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+                axis.axhline(cut, **_DASHED)
+                axis.axvline(cut, **_DASHED)
             _plot_points(axis, rows, x, y, colour, flip_indicator(rows, clean))
             axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         axes[0][0].set_ylabel(f"Restored by {display_name(outcome.method)}")
@@ -80,19 +80,18 @@ def _plot_points(axis: Any, rows: pd.DataFrame, x: pd.Series, y: pd.Series, colo
     positive, negative = rows["truth"] > 0.5, rows["truth"] < 0.5
     unknown = ~(positive | negative)
     style: dict[str, Any] = {"marker": "o", "markersize": 5.5, "linestyle": "none", "markeredgecolor": colour}
-    for part, fill, name in ((positive, colour, "positive"), (negative, "white", "negative")):
-        if part.any():
+    parts = ((positive, colour, "positive"), (negative, "white", "negative"), (unknown, colour, None))
+    for part, fill, name in parts:
+        if name is None or part.any():
             axis.plot(x[part], y[part], markerfacecolor=fill, label=name, **style)
-    axis.plot(x[unknown], y[unknown], markerfacecolor=colour, **style)
-    ring = {"marker": "o", "markersize": 10, "linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.3}
-    axis.plot(x[flipped], y[flipped], markeredgecolor=_WRONG, label="flipped" if flipped.any() else None, **ring)
+    ring = {**style, "markersize": 10, "markeredgecolor": _WRONG, "markerfacecolor": "none", "markeredgewidth": 1.3}
+    axis.plot(x[flipped], y[flipped], label="flipped" if flipped.any() else None, **ring)
 
 
 def plotted_value(outcome: AuditResult) -> str:
     """Whose values are drawn: of the fit networks that read values the first, else the observer's."""
     names = list(outcome.agreements)
-    able = [name for name in names if outcome.judge_of(name) in outcome.fit]
-    return (able or names)[0]
+    return next((name for name in names if outcome.judge_of(name) in outcome.fit), names[0])
 
 
 def bland_altman(outcome: AuditResult, path: Path) -> Path | None:
@@ -112,10 +111,8 @@ def bland_altman(outcome: AuditResult, path: Path) -> Path | None:
         axis.axhline((limits.low + limits.high) / 2, color=colour, linewidth=1.6)
         for limit in (limits.low, limits.high):
             axis.axhline(limit, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
-        gap = rows["prediction"] - clean["prediction"]
-        _plot_points(
-            axis, rows, (rows["prediction"] + clean["prediction"]) / 2, gap, colour, flip_indicator(rows, clean)
-        )
+        x, y = (rows["prediction"] + clean["prediction"]) / 2, rows["prediction"] - clean["prediction"]
+        _plot_points(axis, rows, x, y, colour, flip_indicator(rows, clean))
         unit = outcome.readings.property_of(judge).unit
         axis.set_xlabel(f"Mean of the two: {unit} by {name}" if unit != name else f"Mean of the two: {name}")
         axis.set_ylabel("Restored − clean")
@@ -126,8 +123,8 @@ def bland_altman(outcome: AuditResult, path: Path) -> Path | None:
 
 def plotted_interval(outcome: AuditResult) -> CoverageResult | None:
     """Whose conformal intervals are drawn: the first that are finite."""
-    finite = [m for m in outcome.conformal.coverage if m.calibration.kind == "interval" and np.isfinite(m.width)]
-    return finite[0] if finite and finite[0].subjects else None
+    every = outcome.conformal.coverage
+    return next((m for m in every if m.calibration.kind == "interval" and np.isfinite(m.width)), None)
 
 
 def conformal_intervals(outcome: AuditResult, path: Path) -> Path | None:
@@ -137,7 +134,7 @@ def conformal_intervals(outcome: AuditResult, path: Path) -> Path | None:
         return None
     judge = measured.calibration.judge
     rows = measured.rows.sort_values("truth").reset_index(drop=True)
-    inside = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
+    inside = rows["inside"].astype(bool)
     with axes_figure(1, 1, (max(4.0, min(9.0, 0.16 * len(rows) + 2)), 3.0)) as (figure, axes):
         axis = axes[0][0]
         place = np.arange(len(rows))
@@ -147,7 +144,7 @@ def conformal_intervals(outcome: AuditResult, path: Path) -> Path | None:
             axis.plot(place[~inside], rows["truth"][~inside], "X", color=_WRONG, markersize=7, label="clean, outside")
         cut = float(outcome.readings.select(judge, CLEAN)["cut"].iloc[0])
         if np.isfinite(cut):
-            axis.axhline(cut, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+            axis.axhline(cut, **_DASHED)
         axis.set_xticks([])
         axis.set_xlabel("Test subjects, by the value of their clean image")
         axis.set_ylabel(f"{outcome.readings.property_of(judge).unit} by {measured.calibration.target}")
@@ -155,55 +152,40 @@ def conformal_intervals(outcome: AuditResult, path: Path) -> Path | None:
         return save_figure(figure, path)
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """One column of a case's figure; ``label`` is that of its colour bar, empty for none."""
-
-    title: str
-    image: Array
-    colours: str
-    limits: tuple[float, float]
-    label: str = ""
+_Panel = tuple[str, Array, str, tuple[float, float], str]
+"""One column of a case's figure: title, image, colours, their limits, label of the colour bar (empty for none)."""
 
 
 def case_figure(case: LoadedCase, method: str, maps: CaseMaps, path: Path) -> Path:
-    """Input, restored, clean, error, evidence and hallucination map of one slice, side by side.
-
-    Args:
-        case: The images.
-        method: The audited method.
-        maps: What moved the judge, whole volumes (X, Y, Z).
-        path: PNG to write.
-    """
+    """Input, restored, clean, error, evidence and hallucination map of one slice, side by side; ``path`` is a PNG."""
     affine = case.source.affine
     whole = axial_view(case.images[CLEAN], affine)
     z = maps.axial_slice(affine, whole.shape[2])
     box = head_window(whole[:, :, z])
     images = {name: _plane(case.images[name], affine, z, box) for name in (INPUT, method, CLEAN)}
-    panels = [*_images(images, method), *_maps({k: _plane(v, affine, z, box) for k, v in maps.volumes.items()}, maps)]
-    aspect = _aspect(case)
-    clean = images[CLEAN]
+    planes = {name: _plane(volume, affine, z, box) for name, volume in maps.volumes.items()}
+    panels = [*_images(images, method), *_maps(planes, maps)]
+    turned = nib.orientations.io_orientation(affine)
+    edge = {int(axis): case.source.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
+    aspect, clean = edge[1] / edge[0], images[CLEAN]
     tall = clean.shape[0] / clean.shape[1] * aspect
     size = (1.8 * len(panels), 1.8 * tall + 0.75)
     with axes_figure(2, len(panels), size, gridspec_kw={"height_ratios": (tall, 0.05)}) as (figure, axes):
-        for axis, below, panel in zip(axes[0], axes[1], panels, strict=True):
-            low, high = panel.limits
-            mappable = axis.imshow(
-                panel.image, cmap=panel.colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect
-            )
-            set_heading(axis, panel.title, 1.8)
+        for axis, below, (title, image, colours, (low, high), label) in zip(axes[0], axes[1], panels, strict=True):
+            mappable = axis.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
+            set_heading(axis, title, 1.8)
             axis.set_axis_off()
-            if panel.title in maps.volumes:
+            if title in maps.volumes:
                 _outline(axis, clean)
-            if panel.label:
-                bar = figure.colorbar(mappable, cax=below, orientation="horizontal", label=panel.label)
+            if label:
+                bar = figure.colorbar(mappable, cax=below, orientation="horizontal", label=label)
                 bar.ax.tick_params(labelsize=7)
                 bar.ax.locator_params(nbins=3)
             else:
                 below.set_axis_off()
         for x, side, where in ((0.02, "R", "left"), (0.98, "L", "right")):
-            style = {"transform": axes[0][0].transAxes, "fontsize": 8, "color": "#555555"}
-            axes[0][0].text(x, 0.02, side, ha=where, **style)
+            transform = axes[0][0].transAxes
+            axes[0][0].text(x, 0.02, side, ha=where, transform=transform, fontsize=8, color="#555555")
         return save_figure(figure, path)
 
 
@@ -212,10 +194,11 @@ def _images(images: Mapping[str, Array], method: str) -> list[_Panel]:
     top = 1.15 * float(np.percentile(clean, 99.8)) or 1.0
     error = images[method] - clean
     worst = max(float(np.percentile(np.abs(error), 99.8)), 1e-9)
-    titles = {name: "Restored" if name == method else display_name(name) for name in images}
-    units = {CLEAN: "image units"}
-    panels = [_Panel(titles[name], image, "gray_r", (0, top), units.get(name, "")) for name, image in images.items()]
-    return [*panels, _Panel("Restored − clean", error, "RdBu_r", (-worst, worst), "image units")]
+    panels: list[_Panel] = []
+    for name, image in images.items():
+        title = "Restored" if name == method else display_name(name)
+        panels.append((title, image, "gray_r", (0, top), "image units" if name == CLEAN else ""))
+    return [*panels, ("Restored − clean", error, "RdBu_r", (-worst, worst), "image units")]
 
 
 def _maps(planes: Mapping[str, Array], maps: CaseMaps) -> list[_Panel]:
@@ -223,18 +206,12 @@ def _maps(planes: Mapping[str, Array], maps: CaseMaps) -> list[_Panel]:
     limit = max(maps.min_limit, *(float(np.abs(plane).max()) for plane in planes.values()))
     factor, unit = (1000.0, f"10⁻³ {maps.unit}") if limit < 0.01 else (1.0, maps.unit)
     ends = (-factor * limit, factor * limit)
-    return [_Panel(name, np.float32(factor) * plane, "PuOr_r", ends, unit) for name, plane in planes.items()]
+    return [(name, np.float32(factor) * plane, "PuOr_r", ends, unit) for name, plane in planes.items()]
 
 
 def _plane(volume: Array, affine: NDArray[np.float64], z: int, box: tuple[slice, slice]) -> Array:
     plane: Array = axial_view(volume, affine)[:, :, z][box]
     return plane
-
-
-def _aspect(case: LoadedCase) -> float:
-    turned = nib.orientations.io_orientation(case.source.affine)
-    edge = {int(axis): case.source.voxel_size[k] for k, axis in enumerate(turned[:, 0])}
-    return edge[1] / edge[0]
 
 
 def _outline(axis: Any, clean: Array) -> None:
@@ -245,13 +222,7 @@ def _outline(axis: Any, clean: Array) -> None:
 
 def case_caption(row: pd.Series, readings: Readings) -> str:
     """Both opinions of every judge on a flipped case, in words."""
-    parts = []
-    for judge in readings.deciding_judges:
-        turned = row[f"{judge}_direction"]
-        before, after = float(row[f"{judge}_clean"]), float(row[f"{judge}_restored"])
-        digits = readings.property_of(judge).digits
-        text = f"{number(before, digits)} → {number(after, digits)}"
-        output = row.get(f"{judge}_output")
-        text = f"{output} {text}" if isinstance(output, str) and output else text
-        parts.append(f"{judge} {text}" + (f" ({turned})" if turned else " (kept)"))
-    return "; ".join(parts)
+    return "; ".join(
+        f"{judge} {score_change(readings, judge, row, ' ')} ({row[f'{judge}_direction'] or 'kept'})"
+        for judge in readings.deciding_judges
+    )

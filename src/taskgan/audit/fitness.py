@@ -59,12 +59,9 @@ def decision_fitness(
 ) -> JudgeFitness:
     """Decide from its reading of the audited subjects' clean images whether a judge is one.
 
-    Args:
-        name: Of the judge.
-        clean: That reading.
-        chance: Balanced accuracy of always giving one answer.
-        several: What the audited subjects must have two of.
+    ``chance`` is the balanced accuracy of always giving one answer, ``several`` what the subjects must have two of.
     """
+    blind = f"{name} is no judge: "
     accuracy, area = clean.balanced_accuracy, clean.auc
     if math.isnan(accuracy.low) or math.isnan(area.estimate):
         had = "both labels" if several == "labels" else "several classes"
@@ -74,15 +71,10 @@ def decision_fitness(
         f"{area.estimate:.2f} on the clean images"
     )
     if area.estimate < MIN_AUC:
-        return JudgeFitness(
-            name, False, f"{name} is no judge: it cannot read the clean images ({evidence}; AUC under {MIN_AUC})"
-        )
+        return JudgeFitness(name, False, f"{blind}it cannot read the clean images ({evidence}; AUC under {MIN_AUC})")
     if accuracy.low <= chance:
-        return JudgeFitness(
-            name,
-            False,
-            f"{name} is no judge: its reading of the clean images is not shown to be better than chance ({evidence})",
-        )
+        why = "its reading of the clean images is not shown to be better than chance"
+        return JudgeFitness(name, False, f"{blind}{why} ({evidence})")
     return JudgeFitness(name, True, f"{name} reads the clean images: {evidence}")
 
 
@@ -106,19 +98,12 @@ def _labels_fitness(readings: Readings, judge: str) -> JudgeFitness:
 
 
 def _value_fitness(readings: Readings, judge: str) -> JudgeFitness:
-    clean = readings.select(judge, CLEAN)
-    known = clean[clean["target"].notna() & clean["prediction"].notna()]
+    known = readings.select(judge, CLEAN).dropna(subset=["target", "prediction"])
     varies = known["target"].nunique() > 1 and known["prediction"].nunique() > 1
     r = float(np.corrcoef(known["prediction"], known["target"])[0, 1]) if varies else math.nan
     correlation = "unknown" if math.isnan(r) else f"{r:.2f}".replace("-", "−")
     evidence = f"correlation with the label {correlation} on the clean images"
-    if not r >= MIN_CORRELATION:
-        return JudgeFitness(
-            judge,
-            False,
-            f"{judge} is no judge: it cannot read the clean images ({evidence}; under {MIN_CORRELATION})",
-        )
-    return JudgeFitness(judge, True, f"{judge} reads the clean images: {evidence}")
+    return _threshold_fitness(judge, r, MIN_CORRELATION, evidence)
 
 
 def _masks_fitness(readings: Readings, judge: str) -> JudgeFitness:
@@ -126,18 +111,21 @@ def _masks_fitness(readings: Readings, judge: str) -> JudgeFitness:
     evidence = f"Dice with the table's masks {dice:.2f} on the clean images"
     if math.isnan(dice):
         return JudgeFitness(judge, False, f"{judge} is no judge here: the table has no masks to hold it against")
-    if dice < MIN_DICE:
-        return JudgeFitness(
-            judge, False, f"{judge} is no judge: it cannot read the clean images ({evidence}; under {MIN_DICE})"
-        )
+    return _threshold_fitness(judge, dice, MIN_DICE, evidence)
+
+
+def _threshold_fitness(judge: str, value: float, least: float, evidence: str) -> JudgeFitness:
+    if not value >= least:
+        why = f"it cannot read the clean images ({evidence}; under {least})"
+        return JudgeFitness(judge, False, f"{judge} is no judge: {why}")
     return JudgeFitness(judge, True, f"{judge} reads the clean images: {evidence}")
 
 
 def without_unread(readings: Readings, by_judge: Mapping[str, JudgeFitness]) -> Readings:
     """The readings without the decisions on labels that their judge cannot read."""
     for name, one in by_judge.items():
-        unread: Sequence[str] = one.unread if one.fit else ()
-        readings = readings.without_outputs(name, unread) if unread else readings
+        if one.fit and one.unread:
+            readings = readings.without_outputs(name, one.unread)
     return readings
 
 
@@ -156,6 +144,12 @@ class MaskOverlap:
     right: Interval
 
 
+def named_outputs(readings: Readings, judges: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Name, judge and output of all that these judges read; of several outputs the name says which."""
+    outputs = {judge: readings.outputs(judge) for judge in judges}
+    return [(j if len(of) == 1 else f"{j} {name}", j, name) for j, of in outputs.items() for name in of]
+
+
 def mask_overlaps(readings: Readings, images: Sequence[str]) -> dict[str, dict[str, MaskOverlap]]:
     """By judge (and class, where there are several), then by image; empty where nobody draws masks.
 
@@ -164,21 +158,12 @@ def mask_overlaps(readings: Readings, images: Sequence[str]) -> dict[str, dict[s
         images: ``input`` and methods.
     """
     overlaps: dict[str, dict[str, MaskOverlap]] = {}
-    for judge in readings.judges:
-        if readings.property_of(judge).kind != "segmentation":
-            continue
-        names = readings.outputs(judge)
-        for name in names:
-            overlaps[judge if len(names) == 1 else f"{judge} {name}"] = {
-                image: _mask_overlap(readings.select(judge, image, name)) for image in images
-            }
+    judges = [judge for judge in readings.judges if readings.property_of(judge).kind == "segmentation"]
+    for called, judge, name in named_outputs(readings, judges):
+        overlaps[called] = {image: _mask_overlap(readings.select(judge, image, name)) for image in images}
     return overlaps
 
 
 def _mask_overlap(rows: pd.DataFrame) -> MaskOverlap:
-    who = list(rows["subject"])
-    return MaskOverlap(
-        int(rows.loc[rows["dice_clean"].notna(), "subject"].nunique()),
-        mean_interval(rows["dice_clean"], who),
-        mean_interval(rows["dice"], who),
-    )
+    who, count = list(rows["subject"]), int(rows.loc[rows["dice_clean"].notna(), "subject"].nunique())
+    return MaskOverlap(count, mean_interval(rows["dice_clean"], who), mean_interval(rows["dice"], who))

@@ -9,6 +9,7 @@ import pandas as pd
 from taskgan.judges.metrics import flip_indicator
 from taskgan.judges.properties import Property
 from taskgan.judges.readings import CLEAN, Readings
+from taskgan.page.cells import number
 from taskgan.stats import adjusted_p_values, mcnemar
 
 
@@ -78,9 +79,8 @@ def flipped_cases(readings: Readings, method: str) -> pd.DataFrame:
     turned: dict[str, pd.Series] = {}
     for judge in deciders:
         prop = readings.property_of(judge)
-        changed = _changed_classes(readings, judge, method) if prop.kind == "multi_class" else None
-        changed = _output_changes(readings, judge, method, prop) if changed is None else changed
-        changed = changed.reindex(people.index)
+        changes = _changed_classes if prop.kind == "multi_class" else _output_changes
+        changed = changes(readings, judge, method).reindex(people.index)
         turned[judge] = changed["flip"].eq(True)
         names = ("clean", "restored", "direction", "margin", *(("output",) if prop.has_several_outputs else ()))
         columns |= {f"{judge}_{name}": changed[name] for name in names}
@@ -101,10 +101,11 @@ def _labelled_cases(readings: Readings, judge: str, method: str) -> pd.DataFrame
     """Subject and label in words of every case, indexed by case."""
     rows = readings.select(judge, method).reset_index()
     prop = readings.property_of(judge)
-    records = []
-    for case, one in rows.groupby("case", sort=False):
-        records.append({"case": case, "subject": one["subject"].iloc[0], "label": label_text(one, prop)})
-    return pd.DataFrame(records).set_index("case")
+    labels = [
+        {"case": case, "subject": one["subject"].iloc[0], "label": label_text(one, prop)}
+        for case, one in rows.groupby("case", sort=False)
+    ]
+    return pd.DataFrame(labels).set_index("case")
 
 
 def label_text(rows: pd.DataFrame, prop: Property) -> str:
@@ -125,26 +126,19 @@ def label_text(rows: pd.DataFrame, prop: Property) -> str:
     return f"{value} ({word})" if truth == truth else value
 
 
-def _output_changes(readings: Readings, judge: str, method: str, prop: Property) -> pd.DataFrame:
+def _output_changes(readings: Readings, judge: str, method: str) -> pd.DataFrame:
     """Of each case the output that flipped by the largest margin, else the one that moved most."""
+    several = readings.property_of(judge).has_several_outputs
     after, before = readings.select(judge, method), readings.select(judge, CLEAN)
     before = before.reindex(after.index)
     flip = flip_indicator(after, before)
     margin = (after["prediction"] - after["cut"]).abs()
     moved = (after["prediction"] - before["prediction"]).abs()
-    rows = pd.DataFrame(
-        {
-            "clean": before["prediction"],
-            "restored": after["prediction"],
-            "margin": margin,
-            "flip": flip,
-            "rank": np.where(flip, 1e6 + margin, moved),
-        }
-    ).reset_index()
+    values = {"clean": before["prediction"], "restored": after["prediction"], "margin": margin, "flip": flip}
+    rows = pd.DataFrame({**values, "rank": np.where(flip, 1e6 + margin, moved)}).reset_index()
     up = after["decision"].to_numpy() > 0.5
     turned = [
-        (f"{name} " if prop.has_several_outputs else "")
-        + ("negative to positive" if rose else "positive to negative")
+        (f"{name} " if several else "") + ("negative to positive" if rose else "positive to negative")
         for name, rose in zip(rows["output"], up, strict=True)
     ]
     rows["turned"] = pd.Series(turned, rows.index, dtype=object).where(rows["flip"], "")
@@ -162,17 +156,11 @@ def _changed_classes(readings: Readings, judge: str, method: str) -> pd.DataFram
     for case, now in new.items():
         then = old.get(case, "")
         flip = bool(now and then and now != then)
-        rows.append(
-            {
-                "case": case,
-                "output": now,
-                "clean": were.get((case, now), np.nan) if now and then else np.nan,
-                "restored": scores[case, now] if now else np.nan,
-                "margin": scores[case, now] - scores[case, then] if flip else np.nan,
-                "flip": flip,
-                "direction": f"{then} to {now}" if flip else "",
-            }
-        )
+        one = {"case": case, "output": now, "flip": flip, "direction": f"{then} to {now}" if flip else ""}
+        one["clean"] = were.get((case, now), np.nan) if now and then else np.nan
+        one["restored"] = scores[case, now] if now else np.nan
+        one["margin"] = scores[case, now] - scores[case, then] if flip else np.nan
+        rows.append(one)
     return pd.DataFrame(rows).set_index("case")
 
 
@@ -185,11 +173,13 @@ def _decided_classes(rows: pd.DataFrame) -> dict[str, str]:
 
 def class_changes(readings: Readings, judge: str, image: str) -> pd.DataFrame:
     """How often a class on the clean image became which on another: counts of cases, classes by classes."""
-    before, after = (_decided_classes(readings.select(judge, CLEAN)), _decided_classes(readings.select(judge, image)))
-    names = readings.outputs(judge)
-    counts = np.zeros((len(names), len(names)), dtype=np.int64)
-    for case, now in after.items():
-        then = before.get(case, "")
-        if now and then:
-            counts[names.index(then), names.index(now)] += 1
-    return pd.DataFrame(counts, index=names, columns=names)
+    before, after = (pd.Series(_decided_classes(readings.select(judge, one)), dtype=str) for one in (CLEAN, image))
+    names, then = readings.outputs(judge), before.reindex(after.index, fill_value="")
+    return pd.crosstab(then, after).reindex(index=names, columns=names, fill_value=0)
+
+
+def score_change(readings: Readings, judge: str, row: pd.Series, separator: str) -> str:
+    """Score of the clean → of the restored image of a case, after the output's name where there are several."""
+    digits, output = readings.property_of(judge).digits, row.get(f"{judge}_output")
+    text = " → ".join(number(float(row[f"{judge}_{image}"]), digits) for image in ("clean", "restored"))
+    return f"{output}{separator}{text}" if isinstance(output, str) and output else text

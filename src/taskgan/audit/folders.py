@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskgan.audit.inputs import AuditInputs, name_list, select_cases
@@ -43,10 +43,7 @@ def from_folders(
         labels: Table with the columns ``subject`` and those of the recipe's property (``label`` without one);
             ``split`` (``train`` and ``val`` teach judges, ``test`` is audited; without the column all are audited)
             and image columns such as ``cortex`` and ``reference`` (paths relative to the table) may be there.
-        against: Further folders of restored images.
-        recipe: Intensity transform and judges; the defaults where None.
-        task: Which of its properties is audited, by its name; None is the first.
-        method: Name of the audited method; the folder's where None.
+        against, recipe, task, method: As of :func:`~taskgan.audit.inputs.from_cohort`.
 
     Raises:
         UserError: If a folder is missing or no case is whole.
@@ -55,11 +52,11 @@ def from_folders(
     recorded = restored / "restored.yaml"
     recorded_settings = (recipe or recorded_recipe(read_record(recorded), recorded)).about(task)
     people = _labelled_subjects(labels, recorded_settings.task.target)
-    images = {name: _image_paths(folder) for name, folder in (("degraded", degraded), ("clean", clean))}
-    owned = {name: _images_by_subject(files, people) for name, files in images.items()}
+    sources = {"degraded": degraded, "clean": clean}
+    owned = {name: _images_by_subject(_image_paths(folder), people) for name, folder in sources.items()}
     rows, notes = _pair_up(people, owned, labels)
-    for name, folder in (("degraded", degraded), ("clean", clean)):
-        strangers = [f.name for f in images[name] if not _subject_of(f, people)]
+    for name, folder in sources.items():
+        strangers = [image.name for image in owned[name].get("", [])]
         if strangers:
             notes.append(
                 f"{len(strangers)} images in {folder} belong to no subject of {labels.name}: {name_list(strangers)}"
@@ -72,7 +69,7 @@ def from_folders(
         if strangers:
             notes.append(f"{len(strangers)} images in {folder} match no case: {name_list(strangers)}")
     inputs = select_cases(pairs, restorations, recipe, task)
-    return AuditInputs(**{**vars(inputs), "notes": (*inputs.notes, *notes)})
+    return replace(inputs, notes=(*inputs.notes, *notes))
 
 
 @dataclass(frozen=True)
@@ -90,11 +87,10 @@ def _labelled_subjects(table: Path, target: Target) -> dict[str, _LabelledSubjec
     expected = f"the columns {', '.join(needed[:-1])} and {needed[-1]}"
     if not table.is_file():
         raise UserError(f"{table} does not exist; expected a table with {expected}")
-    raw = csv_rows(table, needed)
     kind = task_kind(target, "squared")
     people: dict[str, _LabelledSubject] = {}
     problems = []
-    for number, values in raw:
+    for number, values in csv_rows(table, needed):
         columns = {k: (v or "").strip() for k, v in values.items() if k is not None}
         name, split = columns["subject"], columns.get("split", "test") or "test"
         if not name or name in people:
@@ -145,11 +141,10 @@ def _subject_of(image: Path, people: Mapping[str, _LabelledSubject]) -> str:
 
 
 def _images_by_subject(files: Sequence[Path], people: Mapping[str, _LabelledSubject]) -> dict[str, list[Path]]:
+    """Images of each subject; those of none under the empty name."""
     owned: dict[str, list[Path]] = {}
     for image in files:
-        owner = _subject_of(image, people)
-        if owner:
-            owned.setdefault(owner, []).append(image)
+        owned.setdefault(_subject_of(image, people), []).append(image)
     return owned
 
 
@@ -170,20 +165,9 @@ def _pair_up(
                 problems.append(f"{image} fits none of the {len(truths)} clean images of {subject} by its name")
                 continue
             case = subject if len(inputs) == 1 else stem(image)
-            columns = {**person.columns, "degraded": str(image.resolve()), "clean": str(fits[0].resolve())}
-            rows.append(
-                Pair(
-                    person.row,
-                    case,
-                    subject,
-                    person.split,
-                    image.resolve(),
-                    fits[0].resolve(),
-                    person.label,
-                    columns,
-                    table.parent,
-                )
-            )
+            paths = (image.resolve(), fits[0].resolve())
+            columns = {**person.columns, "degraded": str(paths[0]), "clean": str(paths[1])}
+            rows.append(Pair(person.row, case, subject, person.split, *paths, person.label, columns, table.parent))
     if problems:
         raise Problems("the folders cannot be matched", problems)
     if not rows:

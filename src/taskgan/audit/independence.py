@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,6 @@ _FEWEST_WEIGHTS = 64  # smaller tensors (biases, scales) are alike by their star
 def check_subjects(inputs: AuditInputs) -> list[str]:
     """Refuse audited subjects that training saw: by the table, by the restorer's record, by the images' bytes.
 
-    Args:
-        inputs: What is audited.
-
     Returns:
         Notes on what cannot be known.
 
@@ -34,10 +30,10 @@ def check_subjects(inputs: AuditInputs) -> list[str]:
     silent: list[str] = []
     for restorations in inputs.restorations:
         domain = restorations.origin.get("seen")
-        if isinstance(domain, dict) and domain.get("subjects") == 0:  # a method that learns from nobody
+        domain = domain if isinstance(domain, dict) else {}
+        if domain.get("subjects") == 0:  # a method that learns from nobody
             continue
-        people = set(domain.get("people") or ()) if isinstance(domain, dict) else set()
-        images = set(domain.get("images") or ()) if isinstance(domain, dict) else set()
+        people, images = set(domain.get("people") or ()), set(domain.get("images") or ())
         if not people and not images:
             silent.append(restorations.method)
             continue
@@ -45,28 +41,22 @@ def check_subjects(inputs: AuditInputs) -> list[str]:
         pictured = {p.subject for p in inputs.cases if images & set(image_digests([p]))}
         known, renamed = sorted(named & pictured or (set() if images else named)), sorted(pictured - named)
         namesakes = sorted(named - set(known))
+        who = f"{restorations.method} ({restorations.folder}) was trained on"
         if known:
-            problems.append(
-                f"{restorations.method} ({restorations.folder}) was trained on audited subjects: {name_list(known)}"
-            )
+            problems.append(f"{who} audited subjects: {name_list(known)}")
         if namesakes:
             notes.append(
-                f"{restorations.method} was trained on subjects of the same name as "
-                f"{name_list(namesakes)}, but not on "
-                "these images: they are taken for other people"
+                f"{restorations.method} was trained on subjects of the same name as {name_list(namesakes)}, but not "
+                "on these images: they are taken for other people"
             )
         if renamed:
-            problems.append(
-                f"{restorations.method} ({restorations.folder}) was trained on the clean images of audited subjects, "
-                f"under other names: {name_list(renamed)}"
-            )
+            problems.append(f"{who} the clean images of audited subjects, under other names: {name_list(renamed)}")
     if problems:
         raise Problems("this is no independent audit", problems)
     if silent:
         notes.append(
             f"nothing says on whom {name_list(silent)} {'were' if len(silent) > 1 else 'was'} trained: "
-            "that the audited "
-            "subjects are new to the restorer is taken on trust"
+            "that the audited subjects are new to the restorer is taken on trust"
         )
     return notes
 
@@ -75,7 +65,6 @@ def check_judges(judges: Sequence[Judge], inputs: AuditInputs, store: Path | Non
     """Refuse judges that are T, are each other, or learnt from audited subjects.
 
     Args:
-        judges: The judges.
         inputs: What is audited; its recipe says how T was trained.
         store: Where T is kept; in the cohort where None.
 
@@ -90,16 +79,20 @@ def check_judges(judges: Sequence[Judge], inputs: AuditInputs, store: Path | Non
     problems: list[str] = []
     notes: list[str] = []
     for judge in judges:
-        card = judge.card
         for role in ("training_subjects", "validation_subjects"):
-            both = sorted(audited & set(card.get(role) or ()))
+            both = sorted(audited & set(judge.card.get(role) or ()))
             if both:
                 problems.append(
                     f"judge {judge.name} ({judge.folder}) learnt from audited subjects ({role.replace('_', ' ')}): "
                     f"{name_list(both)}; if these are other people of the same name, rename them in the table"
                 )
         problems += _task_network_problems(judge, inputs, tasks)
-        notes += _same_network_notes(judge, inputs)
+        network = (judge.card.get("settings") or {}).get("network")
+        if inputs.has_recipe and network == inputs.recipe.task.pretrain.network:
+            notes.append(
+                f"judge {judge.name} is a {network} like the restorer's task network, of another seed: no stranger "
+                "to it"
+            )
     problems += _duplicate_judges(judges)
     if problems:
         raise Problems("this is no independent audit", problems)
@@ -126,16 +119,9 @@ def task_weights(inputs: AuditInputs, store: Path | None) -> list[Path]:
 
 
 def shared_weights(first: Path, second: Path) -> float:
-    """Share of the first network's weights that stand in the second too, tensor by tensor, to the bit.
+    """Share (0 to 1) of the first network's weights that stand in the second too, tensor by tensor, to the bit.
 
-    Small and constant tensors do not count: those start alike in any network.
-
-    Args:
-        first: ``.safetensors`` file.
-        second: Another.
-
-    Returns:
-        0 to 1.
+    Both are ``.safetensors`` files. Small and constant tensors do not count: those start alike in any network.
     """
     ours, theirs = _tensors(first), set(_tensors(second).values())
     total = sum(size for size, _ in ours.values())
@@ -147,15 +133,15 @@ def _tensors(path: Path) -> dict[str, tuple[int, bytes]]:
 
     from safetensors.numpy import load_file
 
-    digests = {}
     try:
         tensors = load_file(path)
     except Exception as error:  # of another format, cut short, of a type that numpy does not have
         raise UserError(f"{path} cannot be read as safetensors: {error_text(error)}") from None
-    for name, values in tensors.items():
-        if values.size >= _FEWEST_WEIGHTS and float(np.ptp(values)) > 0:
-            digests[name] = (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
-    return digests
+    return {
+        name: (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
+        for name, values in tensors.items()
+        if values.size >= _FEWEST_WEIGHTS and float(np.ptp(values)) > 0
+    }
 
 
 def _task_network_problems(judge: Judge, inputs: AuditInputs, tasks: Iterable[Path]) -> list[str]:
@@ -170,23 +156,11 @@ def _task_network_problems(judge: Judge, inputs: AuditInputs, tasks: Iterable[Pa
                 f"network that the restorer was trained with ({task.parent}): T is never its own judge"
             ]
     settings, card = inputs.recipe.task.pretrain, judge.card.get("settings")
-    if inputs.has_recipe and card is not None and _same_training(card, settings.model_dump(mode="json")):
+    alike = ("network", "width", "seed")
+    if inputs.has_recipe and card is not None and all(card.get(key) == getattr(settings, key) for key in alike):
         return [
             f"judge {judge.name} ({judge.folder}) has the network {settings.network} and the seed {settings.seed} of "
             "the restorer's task network: T is never its own judge"
-        ]
-    return []
-
-
-def _same_training(card: dict[str, Any], task: dict[str, Any]) -> bool:
-    return all(card.get(key) == task[key] for key in ("network", "width", "seed"))
-
-
-def _same_network_notes(judge: Judge, inputs: AuditInputs) -> list[str]:
-    network = (judge.card.get("settings") or {}).get("network")
-    if inputs.has_recipe and network == inputs.recipe.task.pretrain.network:
-        return [
-            f"judge {judge.name} is a {network} like the restorer's task network, of another seed: no stranger to it"
         ]
     return []
 
@@ -209,9 +183,8 @@ def _duplicate_judges(judges: Sequence[Judge]) -> list[str]:
 def _subjects_in_two_splits(inputs: AuditInputs) -> list[str]:
     learnt = {p.subject for p in inputs.pairs if p.split in ("train", "val")}
     both = sorted(learnt & {p.subject for p in inputs.cases})
-    if not both:
-        return []
-    return [f"{inputs.pairs.source} has audited subjects in the split train or val too: {name_list(both)}"]
+    where = f"{inputs.pairs.source} has audited subjects in the split train or val too"
+    return [f"{where}: {name_list(both)}"] if both else []
 
 
 def _shared_images(inputs: AuditInputs) -> list[str]:

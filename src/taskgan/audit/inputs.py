@@ -95,10 +95,12 @@ def from_cohort(
         UserError: If a folder or table is missing, or no test case was restored.
     """
     pairs = read_pairs(cohort, REQUIRED)
-    folders = [restored, *against]
-    restorations = [
-        find_restorations(f, pairs, _method_name(f, method if k == 0 else None)) for k, f in enumerate(folders)
-    ]
+    restorations = []
+    for folder in (restored, *against):
+        name = method if folder is restored else None
+        if not name and not (folder / "restored.yaml").is_file():  # another tool's does not say what it is called
+            name = folder.resolve().name
+        restorations.append(find_restorations(folder, pairs, name))
     return select_cases(pairs, restorations, recipe, task)
 
 
@@ -154,13 +156,7 @@ def read_evaluation(folder: Path) -> EvaluationReadings:
 def select_cases(
     pairs: Pairs, restorations: Sequence[Restorations], recipe: Recipe | None, task: str | None = None
 ) -> AuditInputs:
-    """Choose the cases: test rows that the recipe selects and that were restored.
-
-    Args:
-        pairs: The whole table.
-        restorations: Restorations, the audited ones first.
-        recipe: See :func:`from_cohort`.
-        task: Likewise.
+    """Choose the cases: test rows that the recipe selects and that were restored; audited restorations come first.
 
     Raises:
         UserError: If no test case was restored, an audited case has no clean image, or a folder is compared with
@@ -172,7 +168,8 @@ def select_cases(
     recipe = (recipe or audited.recipe).about(task)
     selected = pairs.select(recipe.data.select)
     recipe = recipe.model_copy(update={"data": resolved_axes(recipe.data, selected)})
-    cases = tuple(p for p in selected.split("test") if p.case in audited.images)
+    tested = selected.split("test")
+    cases = tuple(p for p in tested if p.case in audited.images)
     if not cases:
         raise UserError(
             f"{audited.folder} holds no restored test case of {pairs.source}: an audit needs subjects that neither "
@@ -184,11 +181,10 @@ def select_cases(
             f"row {bare[0].row} of {pairs.source} (case {bare[0].case}) names no clean image to audit against"
         )
     notes = []
-    missing = [p.case for p in selected.split("test") if p.case not in audited.images]
+    missing = [p.case for p in tested if p.case not in audited.images]
     if missing:
         notes.append(
-            f"{len(missing)} of {len(selected.split('test'))} test cases were not restored and are not audited: "
-            f"{name_list(missing)}"
+            f"{len(missing)} of {len(tested)} test cases were not restored and are not audited: {name_list(missing)}"
         )
     for other in others:
         both = sum(p.case in other.images for p in cases)
@@ -206,32 +202,23 @@ def name_list(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _method_name(folder: Path, method: str | None) -> str | None:
-    """Another tool's folder does not say what it is called: its own name then does."""
-    if method or (folder / "restored.yaml").is_file():
-        return method
-    return folder.resolve().name
-
-
 def _check_folders(restorations: Sequence[Restorations]) -> None:
     """Nobody is compared with himself: McNemar would say that there is no difference."""
-    folders: set[Path] = set()
-    for one in restorations:
-        place = one.folder.resolve()
-        if place in folders:
-            which = "the audited folder itself" if place == restorations[0].folder.resolve() else "named twice"
+    places = [one.folder.resolve() for one in restorations]
+    for k, (one, place) in enumerate(zip(restorations, places, strict=True)):
+        if place in places[:k]:
+            which = "the audited folder itself" if place == places[0] else "named twice"
             raise UserError(f"--against {one.folder} is {which}, expected another method's restored images")
-        folders.add(place)
 
 
 def _with_distinct_names(restorations: Sequence[Restorations]) -> list[Restorations]:
     """Seeds and folds of one method get names of their own."""
     named: list[Restorations] = []
     for one in restorations:
-        name = one.method
-        if any(name == other.method for other in named) and one.seed is not None:
+        name, taken = one.method, {other.method for other in named}
+        if name in taken and one.seed is not None:
             name = f"{one.method} seed {one.seed}"
-        if any(name == other.method for other in named):
+        if name in taken:
             name = f"{one.method} ({one.folder.resolve().parent.name}/{one.folder.resolve().name})"
         named.append(replace(one, method=name))
     return named

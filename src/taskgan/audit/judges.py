@@ -61,12 +61,10 @@ class Judge:
             return {"name": self.name, **card}
         return {
             "name": self.name,
-            "network": card["settings"]["network"],
-            "seed": card["settings"]["seed"],
+            **{key: card["settings"][key] for key in ("network", "seed")},
             "folder": self.folder.name if self.folder is not None else "",
             "checksum": checksum(weights),
-            "training_subjects": len(card["training_subjects"]),
-            "validation_subjects": len(card["validation_subjects"]),
+            **{key: len(card[key]) for key in ("training_subjects", "validation_subjects")},
             "validation": card["validation"],
         }
 
@@ -77,12 +75,11 @@ def judge_settings(recipe: Recipe) -> tuple[RecogniserSettings, RecogniserSettin
     The first is the recipe's own judge; the second is of the remaining network, trained alike. There are only two
     networks of pixels: the second judge of masks is then of the first one's, from another seed.
     """
-    taken = {recipe.task.pretrain.network, recipe.judge.network}
-    seeds = {recipe.task.pretrain.seed, recipe.judge.seed}
-    dense = recipe.judge.dense
-    network = recipe.judge.network if dense else next(name for name in _NETWORKS if name not in taken)
-    seed = next(s for s in range(recipe.judge.seed + 1, recipe.judge.seed + 4) if s not in seeds)
-    return recipe.judge, recipe.judge.model_copy(update={"network": network, "seed": seed})
+    first, task = recipe.judge, recipe.task.pretrain
+    others = (name for name in _NETWORKS if name not in (task.network, first.network))
+    network = first.network if first.dense else next(others)
+    seed = next(s for s in range(first.seed + 1, first.seed + 4) if s not in (task.seed, first.seed))
+    return first, first.model_copy(update={"network": network, "seed": seed})
 
 
 def load_judges(folders: Sequence[Path]) -> list[Judge]:
@@ -107,16 +104,14 @@ def load_judges(folders: Sequence[Path]) -> list[Judge]:
 def train_judges(inputs: AuditInputs, store: Path | None) -> list[Judge]:
     """Two judges trained on clean images of the table's training subjects, from the store if they are there.
 
-    Args:
-        inputs: Gives table and recipe.
-        store: Where judges are kept; in the cohort where None.
+    ``store`` is in the cohort where None.
 
     Raises:
         UserError: If the table has nobody to learn from, or the property cannot be judged; the sentence says what
             would be needed.
     """
     _check_kind(inputs.recipe.task.kind, "the recipe's task")
-    reason = training_obstacle(inputs)
+    reason = no_readers_reason(inputs.pairs, inputs.recipe.task.target)
     if reason:
         raise UserError(
             f"{inputs.pairs.source}: {reason}; expected rows with the split train and val beside those with test, or "
@@ -132,11 +127,6 @@ def train_judges(inputs: AuditInputs, store: Path | None) -> list[Judge]:
         folder = recogniser_folder(inputs.pairs, settings, inputs.recipe.data, **arguments)
         judges.append(Judge(_judge_name(settings, judges), reader, folder))
     return judges
-
-
-def training_obstacle(inputs: AuditInputs) -> str:
-    """Why the table can teach no judge; empty where it can."""
-    return no_readers_reason(inputs.pairs, inputs.recipe.task.target)
 
 
 def audited_target(judge: Judge, inputs: AuditInputs) -> Target:
@@ -166,16 +156,16 @@ def audited_target(judge: Judge, inputs: AuditInputs) -> Target:
 
 
 def _check_kind(kind: str, where: str) -> None:
+    expected = f"expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}"
     if kind == "embedding":
         raise UserError(
             f"{where} is of the kind embedding: an identity is not read from one image but verified between two, "
-            f"which an audit does not do; expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}"
+            f"which an audit does not do; {expected}"
         )
     if kind not in JUDGE_KINDS:
-        raise UserError(f"{where} is of the kind {kind}, expected {', '.join(JUDGE_KINDS[:-1])} or {JUDGE_KINDS[-1]}")
+        raise UserError(f"{where} is of the kind {kind}, {expected}")
 
 
 def _judge_name(settings: RecogniserSettings, before: Sequence[Judge]) -> str:
     name = f"{settings.network}-{settings.seed}"
-    taken = {judge.name for judge in before}
-    return name if name not in taken else f"{name}-{len(before) + 1}"
+    return f"{name}-{len(before) + 1}" if name in {judge.name for judge in before} else name

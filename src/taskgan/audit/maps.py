@@ -67,11 +67,7 @@ class CaseMaps:
 def case_maps(outcome: AuditResult, row: pd.Series, case: LoadedCase, steps: int) -> CaseMaps:
     """Explain a flip: by the fit network that flipped by the largest margin, else by the observer.
 
-    Args:
-        outcome: For judges and readings.
-        row: Of the table of flipped cases.
-        case: Its images.
-        steps: Points along the path.
+    ``row`` is one of the table of flipped cases, ``steps`` are points along the path.
     """
     method = outcome.method
     sigma = sigma_of(case.source.voxel_size)
@@ -82,7 +78,7 @@ def case_maps(outcome: AuditResult, row: pd.Series, case: LoadedCase, steps: int
     for name in ordered:
         if name == OBSERVER:
             return _observer_maps(case, method, support, sigma, steps)
-        if _differentiable(networks[name]):
+        if hasattr(networks[name].reader, "network"):  # whose gradient can be taken
             return _network_maps(outcome, networks[name], row, case, support, sigma, steps)
     departure = np.abs(case.images[method] - case.images[CLEAN])
     index = int(np.argmax(departure.sum(axis=(0, 1))))
@@ -127,9 +123,7 @@ class _ScoreOutput:
 
     def score(self, predictions: Array) -> Array:
         """(S,) of what was read of slices, (S,) or (S, n)."""
-        if predictions.ndim == 1:
-            return predictions
-        return predictions[:, self.positive]
+        return predictions if predictions.ndim == 1 else predictions[:, self.positive]
 
 
 def _score_output(outcome: AuditResult, judge: Judge, row: pd.Series) -> _ScoreOutput:
@@ -186,13 +180,10 @@ def _network_maps(
     )
     shape = case.images[CLEAN].shape
     volumes = {EVIDENCE: _smooth_in_plane(_as_volume(maps.evidence[0], index, shape), sigma)}
-    unit = f"{output.unit.partition(' ')[0]} per voxel"
-    if support is None:
-        return CaseMaps(judge.name, index, volumes, unit, f"{caption}. {_OTHER_CONTRAST}")
-    volumes[AGAINST] = _smooth_in_plane(_as_volume(maps.against[0], index, shape), sigma)
-    return CaseMaps(
-        judge.name, index, volumes, unit, f"{caption}, {_contradicted_share(maps.evidence, maps.against)}."
-    )
+    if support is not None:
+        volumes[AGAINST] = _smooth_in_plane(_as_volume(maps.against[0], index, shape), sigma)
+    caption += _contradicted_share(maps.evidence, None if support is None else maps.against)
+    return CaseMaps(judge.name, index, volumes, f"{output.unit.partition(' ')[0]} per voxel", caption)
 
 
 def _observer_maps(
@@ -201,26 +192,24 @@ def _observer_maps(
     evidence = suvr_evidence(
         case.images[method], case.images[CLEAN], case.masks["cortex"], case.masks["reference"], steps
     )
-    against = np.zeros_like(evidence) if support is None else evidence * contradiction(support)
+    against = None if support is None else evidence * contradiction(support)
     total = float(evidence.sum(dtype=np.float64))
-    by_slice = evidence.sum(axis=(0, 1)) * (np.sign(total) or 1.0)
+    index = int(np.argmax(evidence.sum(axis=(0, 1)) * (np.sign(total) or 1.0)))
     caption = f"The evidence of the whole volume adds up to a change of the SUVR of {number(total, 3, sign=True)}"
     volumes = {EVIDENCE: _smooth_in_plane(evidence, sigma)}
-    caption = (
-        f"{caption}. {_OTHER_CONTRAST}"
-        if support is None
-        else f"{caption}, {_contradicted_share(evidence, against)}."
-    )
-    if support is not None:
+    if against is not None:
         volumes[AGAINST] = _smooth_in_plane(against, sigma)
-    return CaseMaps(OBSERVER, int(np.argmax(by_slice)), volumes, "SUVR per voxel", caption)
+    return CaseMaps(OBSERVER, index, volumes, "SUVR per voxel", caption + _contradicted_share(evidence, against))
 
 
-def _contradicted_share(evidence: Array, against: Array) -> str:
+def _contradicted_share(evidence: Array, against: Array | None) -> str:
+    """How a caption ends: how much of the evidence the measured image contradicts, if it can."""
+    if against is None:
+        return f". {_OTHER_CONTRAST}"
     total, part = float(evidence.sum(dtype=np.float64)), float(against.sum(dtype=np.float64))
     if abs(total) < 1e-9:
-        return "which is none"
-    return f"of which {number(100 * part / total, 0)} % against what the measured image says"
+        return ", which is none."
+    return f", of which {number(100 * part / total, 0)} % against what the measured image says."
 
 
 def _as_volume(plane: Array, index: int, shape: tuple[int, ...]) -> Array:
@@ -232,8 +221,3 @@ def _as_volume(plane: Array, index: int, shape: tuple[int, ...]) -> Array:
 def _smooth_in_plane(volume: Array, sigma: tuple[float, ...]) -> Array:
     smoothed: Array = ndimage.gaussian_filter(volume, (sigma[0] / 2, sigma[1] / 2, 0), mode="constant")
     return smoothed
-
-
-def _differentiable(judge: Judge) -> bool:
-    """Whether the judge is a network, whose gradient can be taken."""
-    return hasattr(judge.reader, "network")

@@ -8,7 +8,14 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.coverage import ConformalResult, calibrate
-from taskgan.audit.fitness import JudgeFitness, MaskOverlap, judge_fitness, mask_overlaps, without_unread
+from taskgan.audit.fitness import (
+    JudgeFitness,
+    MaskOverlap,
+    judge_fitness,
+    mask_overlaps,
+    named_outputs,
+    without_unread,
+)
 from taskgan.audit.flips import PairedTest, corrected_tests, flipped_cases, paired_tests
 from taskgan.audit.inputs import AuditInputs
 from taskgan.audit.judges import Judge
@@ -100,8 +107,8 @@ def compute_result(
     """Count, compare and calibrate; ``statistics`` says what the degraded images are like."""
     method = inputs.audited.method
     # The acquisition that several contrasts are made of is none of them: a judge has nothing to read in it.
-    comparable = input_is_comparable(inputs.pairs, inputs.recipe.data)
-    images = [*([INPUT] if comparable else []), CLEAN, *(r.method for r in inputs.restorations)]
+    images = [CLEAN, *(r.method for r in inputs.restorations)]
+    images = [INPUT, *images] if input_is_comparable(inputs.pairs, inputs.recipe.data) else images
     fit = {judge: judge_fitness(readings, judge) for judge in readings.judges}
     several = [judge for judge in readings.deciding_judges if readings.property_of(judge).has_several_outputs]
     outputs = {
@@ -109,7 +116,9 @@ def compute_result(
     }
     readings = without_unread(readings, fit)
     opinions = {j: {i: judge_metrics(readings, j, i) for i in images} for j in readings.deciding_judges}
+    contrasts = [c for j in opinions for r in inputs.against for c in paired_tests(readings, j, method, r.method)]
     others = [i for i in images if i != CLEAN]
+    able = [name for name, result in fit.items() if result.fit]
     return AuditResult(
         inputs=inputs,
         judges=judges,
@@ -117,15 +126,11 @@ def compute_result(
         fitness=fit,
         metrics=opinions,
         outputs=outputs,
-        contrasts=corrected_tests(
-            [c for j in opinions for r in inputs.against for c in paired_tests(readings, j, method, r.method)]
-        ),
+        contrasts=corrected_tests(contrasts),
         agreements=_agreements(readings, others),
         overlaps=mask_overlaps(readings, others),
         flipped=flipped_cases(readings, method),
-        conformal=calibrate(
-            readings, statistics, inputs, judges, settings, [n for n, result in fit.items() if result.fit]
-        ),
+        conformal=calibrate(readings, statistics, inputs, judges, settings, able),
         notes=notes,
         slices=settings.slices,
     )
@@ -133,17 +138,14 @@ def compute_result(
 
 def _agreements(readings: Readings, images: Sequence[str]) -> dict[str, dict[str, Agreement]]:
     agreements: dict[str, dict[str, Agreement]] = {}
-    for judge in readings.value_judges:
-        names = readings.outputs(judge)
-        for name in names:
-            called = judge if len(names) == 1 else f"{judge} {name}"
-            agreements[called] = {image: _agreement(readings, judge, image, name) for image in images}
+    for called, judge, name in named_outputs(readings, readings.value_judges):
+        clean = readings.select(judge, CLEAN, output=name)["prediction"]
+        rows = {image: readings.select(judge, image, output=name) for image in images}
+        agreements[called] = {
+            image: agreement(one["prediction"], clean.reindex(one.index), list(one["subject"]))
+            for image, one in rows.items()
+        }
     return agreements
-
-
-def _agreement(readings: Readings, judge: str, image: str, output: str) -> Agreement:
-    rows, clean = (readings.select(judge, one, output=output) for one in (image, CLEAN))
-    return agreement(rows["prediction"], clean["prediction"].reindex(rows.index), list(rows["subject"]))
 
 
 def to_plain(value: Any) -> Any:

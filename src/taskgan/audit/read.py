@@ -45,7 +45,11 @@ def read_cohort(
     Raises:
         UserError: If an image cannot be read or is on another grid than its case.
     """
-    panel = [property_reader(judge, inputs) for judge in judges]
+    panel = []
+    for judge in judges:
+        target = audited_target(judge, inputs)
+        learnt, asked = Targets.for_table(target, inputs.pairs), target_property(target, inputs.pairs)
+        panel.append(PropertyReader(judge.name, judge.reader, learnt, asked))
     labels = suvr_targets(inputs.recipe.task.target, inputs.pairs)
     skip = () if input_is_comparable(inputs.pairs, inputs.recipe.data) else (INPUT,)
     known = _earlier_readings(inputs, judges, [one.name for one in panel])
@@ -76,21 +80,8 @@ def read_cohort(
     return Readings(table, properties), pd.DataFrame(statistics)
 
 
-def property_reader(judge: Judge, inputs: AuditInputs) -> PropertyReader:
-    """A judge and what it reads in these inputs' rows."""
-    target = audited_target(judge, inputs)
-    return PropertyReader(
-        judge.name, judge.reader, Targets.for_table(target, inputs.pairs), target_property(target, inputs.pairs)
-    )
-
-
 def load_case(pair: Pair, inputs: AuditInputs, *, images: bool = True) -> LoadedCase:
-    """Read a case: input, clean and all that was restored of it, with the masks of the SUVR.
-
-    Args:
-        pair: The case.
-        inputs: Restorations and intensity transform.
-        images: Whether more than the degraded image is wanted.
+    """Read a case: input, clean and all that was restored of it, with the masks of the SUVR; or the input alone.
 
     Raises:
         UserError: If an image cannot be read or is on another grid.

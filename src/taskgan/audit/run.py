@@ -1,12 +1,10 @@
 """``taskgan audit``: whose restorations change what independent judges read, and how often."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from taskgan.audit.coverage import parse_calibration_source
 from taskgan.audit.figures import (
@@ -20,7 +18,7 @@ from taskgan.audit.figures import (
 )
 from taskgan.audit.independence import check_judges, check_subjects
 from taskgan.audit.inputs import AuditInputs
-from taskgan.audit.judges import Judge, audited_target, load_judges, train_judges, training_obstacle
+from taskgan.audit.judges import Judge, audited_target, load_judges, train_judges
 from taskgan.audit.maps import case_maps
 from taskgan.audit.outcome import AuditResult, compute_result, to_plain
 from taskgan.audit.read import load_case, read_cohort
@@ -34,6 +32,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import check_writable, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.tables import write_frame
+from taskgan.judges.readers import no_readers_reason
 from taskgan.judges.readings import write_readings
 from taskgan.page.cells import write_table
 from taskgan.page.pictures import PageFigure
@@ -44,13 +43,7 @@ PAGE, RECORD = "audit.html", "audit.yaml"
 
 @dataclass(frozen=True)
 class Audit:
-    """What :func:`audit` hands back.
-
-    Attributes:
-        page: ``audit.html``.
-        outcome: All that was found.
-        verdict: In words.
-    """
+    """What :func:`audit` hands back: ``audit.html``, all that was found, and the verdict in words."""
 
     page: Path
     outcome: AuditResult
@@ -152,7 +145,7 @@ def _judges(inputs: AuditInputs, named: Sequence[Path | Judge], store: Path | No
     if named:
         loaded = load_judges([g for g in named if isinstance(g, Path)])
         return [*loaded, *(g for g in named if isinstance(g, Judge))]
-    reason = training_obstacle(inputs)
+    reason = no_readers_reason(inputs.pairs, inputs.recipe.task.target)
     observed = all(p.path("cortex") and p.path("reference") for p in inputs.cases)
     if reason and observed:
         notes.append(f"{reason}: the SUVR observer judges alone")
@@ -163,49 +156,47 @@ def _judges(inputs: AuditInputs, named: Sequence[Path | Judge], store: Path | No
 
 
 def _charts(outcome: AuditResult, folder: Path) -> list[PageFigure]:
-    classes = any(outcome.readings.property_of(judge).kind == "multi_class" for judge in outcome.readings.judges)
+    of = outcome.readings.property_of
     points = (
         "Filled: positive by label; hollow: negative. Dashed: the judge’s cut. A case in a shaded quadrant flipped "
         "(ring)."
         if outcome.metrics
         else "A dot is a case; on the line the restored image reads as the clean one."
     )
-    squares = (
-        "Number of cases by the class on the clean image (across) and on the restored one (down): off the diagonal "
-        "they flipped."
-    )
+    if any(of(judge).kind == "multi_class" for judge in outcome.readings.judges):
+        squares = (
+            "Number of cases by the class on the clean image (across) and on the restored one (down): off the "
+            "diagonal they flipped."
+        )
+        points = f"{squares} Elsewhere: {points}" if outcome.readings.value_judges else squares
     named = plotted_value(outcome) if outcome.agreements else ""
-    decides = bool(named) and outcome.readings.property_of(outcome.judge_of(named)).decides
-    rings = f"; rings: flipped by {named}" if decides else ""
+    rings = f"; rings: flipped by {named}" if named and of(outcome.judge_of(named)).decides else ""
     interval = plotted_interval(outcome)
-    judge = interval.calibration.judge if interval else ""
-    unit = outcome.readings.property_of(judge).unit
-    cut = " Dashed: the cut; a bar across it is no decision." if outcome.readings.property_of(judge).decides else ""
-    charts = (
+    read = of(interval.calibration.judge if interval else "")
+    cut = " Dashed: the cut; a bar across it is no decision." if read.decides else ""
+    charts: tuple[tuple[str, Callable[[AuditResult, Path], Path | None], str, str], ...] = (
+        ("before-after", before_after, "Restored against clean, judge by judge", points),
         (
-            before_after(outcome, folder / "before-after.png"),
-            "Restored against clean, judge by judge",
-            f"{squares} Elsewhere: {points}"
-            if classes and len(outcome.readings.value_judges)
-            else squares
-            if classes
-            else points,
-        ),
-        (
-            bland_altman(outcome, folder / "bland-altman.png"),
+            "bland-altman",
+            bland_altman,
             "Bland–Altman",
             f"Solid line: mean difference; dashed: 95 % limits of agreement of a single case{rings}.",
         ),
         (
-            conformal_intervals(outcome, folder / "intervals.png"),
-            f"Conformal intervals of the clean image’s {unit}, made from the restored image alone",
-            f"Bars: intervals; dots: the clean image’s {unit} by the same reader.{cut}",
+            "intervals",
+            conformal_intervals,
+            f"Conformal intervals of the clean image’s {read.unit}, made from the restored image alone",
+            f"Bars: intervals; dots: the clean image’s {read.unit} by the same reader.{cut}",
         ),
     )
-    for path, name in zip((p for p, _, _ in charts), ("before-after", "bland-altman", "intervals"), strict=True):
+    figures = []
+    for name, draw, title, text in charts:
+        path = draw(outcome, folder / f"{name}.png")
         if path is None:
             (folder / f"{name}.png").unlink(missing_ok=True)  # of an audit that this one replaces
-    return [PageFigure(path, title, text) for path, title, text in charts if path is not None]
+        else:
+            figures.append(PageFigure(path, title, text))
+    return figures
 
 
 def _cases(outcome: AuditResult, folder: Path, settings: AuditSettings) -> list[PageFigure]:
@@ -215,39 +206,31 @@ def _cases(outcome: AuditResult, folder: Path, settings: AuditSettings) -> list[
     if len(rows):
         with progress("draw", len(rows), "flipped cases") as bar:
             for number, (_, row) in enumerate(rows.iterrows(), start=1):
-                pictures.append(
-                    _case(outcome, row, load_case(pairs[row["case"]], outcome.inputs), number, folder, settings)
-                )
+                case = load_case(pairs[row["case"]], outcome.inputs)
+                maps = case_maps(outcome, row, case, settings.steps)
+                name = "".join(c if c.isalnum() or c in "-_" else "-" for c in str(row["case"]))
+                path = case_figure(case, outcome.method, maps, folder / f"case-{number:02d}-{name}.png")
+                title = f"{row['case']}: label {row['label']}, flipped by {row['flipped_by']}"
+                text = f"{case_caption(row, outcome.readings)}. {maps.caption}"
+                pictures.append(PageFigure(path, title, text))
                 bar.advance()
     for stale in set(folder.glob("case-*.png")) - {picture.path for picture in pictures}:
         stale.unlink()  # of an audit that this one replaces
     return pictures
 
 
-def _case(
-    outcome: AuditResult, row: pd.Series, case: Any, number: int, folder: Path, settings: AuditSettings
-) -> PageFigure:
-    maps = case_maps(outcome, row, case, settings.steps)
-    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in str(row["case"]))
-    path = case_figure(case, outcome.method, maps, folder / f"case-{number:02d}-{name}.png")
-    text = f"{case_caption(row, outcome.readings)}. {maps.caption}"
-    return PageFigure(path, f"{row['case']}: label {row['label']}, flipped by {row['flipped_by']}", text)
-
-
 def _record(
     outcome: AuditResult, conclusion: AuditVerdict, settings: AuditSettings, out: Path, command: str
 ) -> dict[str, Any]:
     inputs = outcome.inputs
+    measures = ("subjects", "coverage", "by_label", "width", "abstained", "wrong")
     measured = [
         {
             "judge": m.calibration.target,
             "kind": m.calibration.kind,
             "alpha": m.calibration.alpha,
             "calibrated_on": {k: len(v) for k, v in m.calibration.scores.items()},
-            **{
-                k: to_plain(getattr(m, k))
-                for k in ("subjects", "coverage", "by_label", "width", "abstained", "wrong")
-            },
+            **{key: to_plain(getattr(m, key)) for key in measures},
         }
         for m in outcome.conformal.coverage
     ]

@@ -39,28 +39,19 @@ def audit_settings(**values: Any) -> AuditSettings:
     return validated(AuditSettings, values, "audit cannot start")
 
 
-_QUESTIONS = {
-    "binary": "Audit: did the restoration change the diagnosis?",
-    "observer": "Audit: did the restoration change the diagnosis?",
-    "multi_class": "Audit: did the restoration change the class?",
-    "multi_label": "Audit: did the restoration change the labels?",
-    "regression": "Audit: did the restoration change the value?",
-    "segmentation": "Audit: did the restoration change the masks?",
-}
+_CHANGED = {"multi_class": "class", "multi_label": "labels", "regression": "value", "segmentation": "masks"}
 UNIT = "The unit is the subject: one with several cases counts once, as flipped or wrongly read if any of them is."
 
 
 def audit_question(prop: Property) -> str:
     """The page's title."""
-    return _QUESTIONS[prop.kind]
+    return f"Audit: did the restoration change the {_CHANGED.get(prop.kind, 'diagnosis')}?"
 
 
 def term_definitions(prop: Property, *, decided: bool) -> tuple[tuple[str, str, str], ...]:
     """What the words of the verdict mean: article, term and the rest of its sentence.
 
-    Args:
-        prop: What the audit is about.
-        decided: Whether anybody decides, and so can flip.
+    ``decided`` says whether anybody decides, and so can flip.
     """
     ways = {
         "multi_class": "sees another class in the restored image than in the clean one",
@@ -74,22 +65,14 @@ def term_definitions(prop: Property, *, decided: bool) -> tuple[tuple[str, str, 
         terms.append(("A", "flip", f"is a judge that {way} of the same subject, whoever is right."))
         terms.append(("An", "error", "is a decision that differs from the label."))
     if prop.kind == "regression":
-        terms.append(
-            (
-                "The",
-                "bias",
-                "is the mean of restored − clean value, limits of agreement say where the difference of a single "
-                "case lies, the slope is that of restored on clean values (1 keeps differences between subjects).",
-            )
+        meaning = (
+            "is the mean of restored − clean value, limits of agreement say where the difference of a single case "
+            "lies, the slope is that of restored on clean values (1 keeps differences between subjects)."
         )
+        terms.append(("The", "bias", meaning))
     if prop.kind == "segmentation":
-        terms.append(
-            (
-                "The",
-                "Dice coefficient",
-                "is twice the overlap of two masks over the sum of their sizes; 1 is the same mask.",
-            )
-        )
+        meaning = "is twice the overlap of two masks over the sum of their sizes; 1 is the same mask."
+        terms.append(("The", "Dice coefficient", meaning))
     return tuple(terms)
 
 

@@ -1,9 +1,9 @@
 """Tables of the audit page: who said what, who flipped, how values agree."""
 
-from taskgan.audit.certainty_tables import coverage_table, judges_table, share_cell, shift_table
+from taskgan.audit.certainty_tables import coverage_table, judges_table, selected_columns, share_cell, shift_table
+from taskgan.audit.flips import score_change
 from taskgan.audit.outcome import AuditResult
 from taskgan.audit.settings import UNIT, p_value_text
-from taskgan.judges.metrics import ReaderMetrics
 from taskgan.judges.readings import CLEAN
 from taskgan.page.cells import (
     MISSING,
@@ -21,17 +21,18 @@ from taskgan.page.names import display_name, name_cell
 
 def all_tables(outcome: AuditResult) -> list[Table]:
     """Opinions, by class or label, flipped cases, McNemar, values, masks, coverage, exchangeability, judges."""
-    return [
-        judge_metrics_table(outcome),
-        outputs_table(outcome),
-        flipped_table(outcome),
-        contrast_table(outcome),
-        agreement_table(outcome),
-        overlap_table(outcome),
-        coverage_table(outcome),
-        shift_table(outcome),
-        judges_table(outcome),
-    ]
+    audited = (judge_metrics_table, outputs_table, flipped_table, contrast_table, agreement_table, overlap_table)
+    return [table(outcome) for table in (*audited, coverage_table, shift_table, judges_table)]
+
+
+def _judge_cell(outcome: AuditResult, name: str) -> Cell:
+    """Who reads: a judge, or of several masks judge and class."""
+    fit = outcome.fitness[outcome.judge_of(name)].fit
+    return Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted")
+
+
+def _count_cells(*counts: int) -> list[Cell]:
+    return [Cell(str(count), "", count) for count in counts]
 
 
 _BADGES = {"flips": "Flips", "errors": "Errors", "bias": "Bias", "slope": "Shrinking or stretching"}
@@ -65,70 +66,57 @@ def badge_table(outcome: AuditResult) -> Table:
 def judge_metrics_table(outcome: AuditResult) -> Table:
     """A row a judge and kind of image."""
     kinds = [outcome.readings.property_of(judge) for judge in outcome.metrics]
-    several = any(prop.has_several_outputs for prop in kinds)
     directed = any(prop.kind != "multi_class" for prop in kinds)
     single = not all(prop.has_several_outputs for prop in kinds)
+    accuracy_note = "Mean of the two; always answering “negative” gives 0.50."
+    auc_note = "Of the judge’s score, DeLong’s interval."
+    if any(prop.has_several_outputs for prop in kinds):
+        accuracy_note = (
+            "Mean over classes, or over the positive and negative of every label; always giving one answer gets one "
+            "over their number."
+        )
+        auc_note = "Mean over classes or labels, each against the rest."
     rows = []
     for judge, by_image in outcome.metrics.items():
         fit = outcome.fitness[judge].fit
         prop = outcome.readings.property_of(judge)
         for image, metrics in by_image.items():
-            name = Cell(judge if fit else f"{judge} (no judge)", "", judge, "strong" if fit else "muted")
             clean = image == CLEAN
-            ways = [
-                Cell("–") if clean or prop.kind == "multi_class" else Cell(str(n), "", n)
-                for n in _flip_counts(metrics)
-            ]
+            ways = _count_cells(metrics.to_positive, metrics.to_negative)
+            ways = [Cell("–")] * 2 if clean or prop.kind == "multi_class" else ways
             rows.append(
                 (
-                    name,
+                    _judge_cell(outcome, judge),
                     name_cell(image, tone="" if fit else "muted"),
                     Cell("–") if clean else rate_cell(metrics.flips, metrics.flipped, metrics.subjects),
-                    *(ways if directed else ()),
+                    *ways,
                     share_cell(metrics.error),
-                    *((share_cell(metrics.sensitivity), share_cell(metrics.specificity)) if single else ()),
+                    share_cell(metrics.sensitivity),
+                    share_cell(metrics.specificity),
                     estimate_cell(metrics.balanced_accuracy, 2),
                     estimate_cell(metrics.auc, 2),
                 )
             )
-    ways_columns = (
-        Column("to_positive", "neg → pos", "Negative on the clean image, positive here."),
-        Column("to_negative", "pos → neg", "Positive on the clean image, negative here."),
-    )
-    halves = (
-        Column("sensitivity", "Sensitivity", "Right among the positive."),
-        Column("specificity", "Specificity", "Right among the negative."),
-    )
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("judge", "Judge"),
         Column("image", "Images"),
         Column("flips", "Flips", "Subjects whom the judge decides otherwise than on their clean image."),
-        *(ways_columns if directed else ()),
+        Column("to_positive", "neg → pos", "Negative on the clean image, positive here."),
+        Column("to_negative", "pos → neg", "Positive on the clean image, negative here."),
         Column("errors", "Errors", "Share of subjects decided otherwise than their label."),
-        *(halves if single else ()),
-        *_accuracy_columns(several),
+        Column("sensitivity", "Sensitivity", "Right among the positive."),
+        Column("specificity", "Specificity", "Right among the negative."),
+        Column("balanced_accuracy", "Balanced acc.", accuracy_note),
+        Column("auc", "AUC", auc_note),
     )
     note = (
         "Flips are relative to the same judge’s reading of the clean image; errors are against the label. Intervals "
         f"are exact (Clopper–Pearson), of balanced accuracy by its posterior. {UNIT}"
     )
-    title = "Every judge on every kind of image"
-    note = note if rows else "What the judges decide on each image."
+    shown = {"to_positive": directed, "to_negative": directed, "sensitivity": single, "specificity": single}
+    columns, rows = selected_columns(columns, rows, shown)
+    title, note = "Every judge on every kind of image", note if rows else "What the judges decide on each image."
     return Table("opinions", title, note, columns, tuple(rows), _no_decisions_text(outcome), grouped=True)
-
-
-def _accuracy_columns(several: bool) -> tuple[Column, Column]:
-    """Headings of what one decision, or several together, are measured by."""
-    if several:
-        mean = "Mean over classes, or over the positive and negative of every label; always giving one answer gets "
-        return (
-            Column("balanced_accuracy", "Balanced acc.", f"{mean}one over their number."),
-            Column("auc", "AUC", "Mean over classes or labels, each against the rest."),
-        )
-    return (
-        Column("balanced_accuracy", "Balanced acc.", "Mean of the two; always answering “negative” gives 0.50."),
-        Column("auc", "AUC", "Of the judge’s score, DeLong’s interval."),
-    )
 
 
 def _no_decisions_text(outcome: AuditResult) -> str:
@@ -144,10 +132,6 @@ def _no_decisions_text(outcome: AuditResult) -> str:
     return "Nobody decides."
 
 
-def _flip_counts(metrics: ReaderMetrics) -> tuple[int, int]:
-    return metrics.to_positive, metrics.to_negative
-
-
 def outputs_table(outcome: AuditResult) -> Table:
     """A row a judge, class or label, and restored kind of image."""
     rows = []
@@ -156,15 +140,14 @@ def outputs_table(outcome: AuditResult) -> Table:
         for output, by_image in by_output.items():
             read = fitness.fit and output not in fitness.unread
             clean = by_image[CLEAN]
-            for image in [r.method for r in outcome.inputs.restorations]:
-                one = by_image[image]
+            for image, one in ((r.method, by_image[r.method]) for r in outcome.inputs.restorations):
                 rows.append(
                     (
                         text_cell(judge, tone="strong" if fitness.fit else "muted"),
                         Cell(output, "" if read else "not read", output, "" if read else "muted"),
                         name_cell(image),
                         rate_cell(one.flips, one.flipped, one.subjects),
-                        *(Cell(str(n), "", n) for n in _flip_counts(one)),
+                        *_count_cells(one.to_positive, one.to_negative),
                         share_cell(clean.sensitivity),
                         share_cell(one.sensitivity),
                         share_cell(clean.specificity),
@@ -199,11 +182,7 @@ def flipped_table(outcome: AuditResult) -> Table:
     for _, one in outcome.flipped.iterrows():
         cells = [text_cell(str(one["case"]), tone="strong"), text_cell(str(one["label"]))]
         for judge in deciders:
-            before, after = float(one[f"{judge}_clean"]), float(one[f"{judge}_restored"])
-            digits = outcome.readings.property_of(judge).digits
-            text = f"{number(before, digits)} → {number(after, digits)}"
-            output = one.get(f"{judge}_output")
-            text = f"{output}: {text}" if isinstance(output, str) and output else text
+            text = score_change(outcome.readings, judge, one, ": ")
             turned = str(one[f"{judge}_direction"])
             fit = outcome.fitness[judge].fit
             cells.append(
@@ -248,7 +227,7 @@ def contrast_table(outcome: AuditResult) -> Table:
     rows = []
     for c in outcome.contrasts:
         tone = "none" if c.corrected >= 0.05 else "better" if c.only_audited < c.only_other else "worse"
-        counts = [Cell(str(n), "", n) for n in (c.subjects, c.only_audited, c.only_other)]
+        counts = _count_cells(c.subjects, c.only_audited, c.only_other)
         ps = Cell(p_value_text(c.p), "", c.p), Cell(p_value_text(c.corrected), "", c.corrected, tone)
         rows.append((text_cell(c.judge, tone="strong"), name_cell(c.other), text_cell(c.measure), *counts, *ps))
     columns = (
@@ -275,11 +254,10 @@ def agreement_table(outcome: AuditResult) -> Table:
     rows = []
     every = [(name, image, one) for name, by in outcome.agreements.items() for image, one in by.items()]
     for name, image, agreement in every:
-        fit = outcome.fitness[outcome.judge_of(name)].fit
         limits = f"{number(agreement.low, 3, sign=True)} to {number(agreement.high, 3, sign=True)}"
         rows.append(
             (
-                Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
+                _judge_cell(outcome, name),
                 name_cell(image),
                 estimate_cell(agreement.bias, 3),
                 text_cell(limits),
@@ -297,15 +275,11 @@ def agreement_table(outcome: AuditResult) -> Table:
     )
     note = "The same reader’s value of the image against its value of the clean image" + _reader_text(outcome)
     empty = "Nobody reads a value: the networks decide, and the table names no cortex and reference masks."
-    return Table("agreement", value_table_title(outcome), note, columns, tuple(rows), empty, grouped=True)
-
-
-def value_table_title(outcome: AuditResult) -> str:
-    """What the values are, where they are all of one thing."""
     units = {outcome.readings.property_of(name).unit for name in outcome.readings.value_judges}
-    called = {"SUVR": "Composite SUVR", "volume, ml": "Volumes"}
-    unit = units.pop() if len(units) == 1 else ""
-    return f"{called.get(unit, unit or 'Values')} against the clean image"
+    unit = units.pop() if len(units) == 1 else ""  # what the values are, where they are all of one thing
+    called = {"SUVR": "Composite SUVR", "volume, ml": "Volumes", "": "Values"}.get(unit, unit)
+    title = f"{called} against the clean image"
+    return Table("agreement", title, note, columns, tuple(rows), empty, grouped=True)
 
 
 def _reader_text(outcome: AuditResult) -> str:
@@ -325,17 +299,9 @@ def overlap_table(outcome: AuditResult) -> Table:
     """A row a mask and kind of image."""
     rows = []
     for name, by_image in outcome.overlaps.items():
-        fit = outcome.fitness[outcome.judge_of(name)].fit
         for image, overlap in by_image.items():
-            rows.append(
-                (
-                    Cell(name if fit else f"{name} (no judge)", "", name, "strong" if fit else "muted"),
-                    name_cell(image),
-                    Cell(str(overlap.subjects), "", overlap.subjects),
-                    estimate_cell(overlap.kept, 3),
-                    estimate_cell(overlap.right, 3),
-                )
-            )
+            dice = (estimate_cell(overlap.kept, 3), estimate_cell(overlap.right, 3))
+            rows.append((_judge_cell(outcome, name), name_cell(image), *_count_cells(overlap.subjects), *dice))
     columns = (
         Column("judge", "Drawn by"),
         Column("image", "Images"),

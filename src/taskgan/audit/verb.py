@@ -63,22 +63,19 @@ def audit(
     """
     chosen = audit_settings(**{k: v for k, v in settings.items() if v is not None})
     read = read_recipe(recipe) if recipe else None
-    sources: dict[str, Any] = {
-        "degraded": degraded,
-        "clean": clean,
-        "labels": labels,
-        "against": against,
-        "judges": judges,
-    }
-    request = _request(restored, cohort, out, recipe=recipe, task=task, method=method, **sources, **settings)
+    images = {"degraded": degraded, "clean": clean, "labels": labels}
+    further: dict[str, Any] = {**images, "against": against, "judges": judges, **settings}
+    request = _request(restored, cohort, out, recipe=recipe, task=task, method=method, **further)
     table, folders = _path(cohort), [Path(judge) for judge in judges]
+    options = {f"--{name}": Path(place) for name, place in images.items() if place is not None}
     others = [Path(folder) for folder in against]
-    inputs = _inputs(Path(restored), table, _path(degraded), _path(clean), _path(labels), others, read, task, method)
+    inputs = _inputs(Path(restored), table, options, read, task, against=others, method=method)
     for evaluation in inputs.evaluations[:1]:
         _check_settings(evaluation, chosen)
     if table is None and store is None and not inputs.evaluations:
         store = Path(out) / "judges"
-    changed = chosen.model_dump(exclude_defaults=True) | ({"task": task} if task is not None else {})
+    changed = {"recipe": str(recipe)} if recipe else {}
+    changed |= chosen.model_dump(exclude_defaults=True) | ({"task": task} if task is not None else {})
     return audit_inputs(
         inputs,
         Path(out),
@@ -86,7 +83,7 @@ def audit(
         store=_path(store),
         settings=chosen,
         overwrite=overwrite,
-        command=_command(inputs, table, Path(out), folders, str(recipe) if recipe else None, changed),
+        command=_command(inputs, table, Path(out), folders, changed),
         request=request,
     )
 
@@ -94,14 +91,10 @@ def audit(
 def audit_passes(
     restored: Path, cohort: Path | None, out: Path, *, fail_over: float | None = None, **arguments: Any
 ) -> bool:
-    """The command line's call: :func:`audit`, and whether it passes.
+    """The command line's call: :func:`audit` with the same ``arguments``, and whether it passes.
 
     Args:
-        restored: Restored images.
-        cohort: Their cohort; None where folders are named.
-        out: Audit folder to make.
         fail_over: Largest rate of flips that passes.
-        arguments: Of :func:`audit`.
 
     Returns:
         False where ``fail_over`` is given and the upper end of the interval is above it.
@@ -180,59 +173,44 @@ def _path(place: PathLike | None) -> Path | None:
 
 
 def _inputs(
-    restored: Path,
-    cohort: Path | None,
-    degraded: Path | None,
-    clean: Path | None,
-    labels: Path | None,
-    against: Sequence[Path],
-    recipe: Recipe | None,
-    task: str | None,
-    method: str | None,
+    restored: Path, cohort: Path | None, named: Mapping[str, Path], recipe: Recipe | None, task: str | None, **of: Any
 ) -> AuditInputs:
-    named = {"--degraded": degraded, "--clean": clean, "--labels": labels}
-    options = [name for name, value in named.items() if value is not None]
     if is_evaluation(restored):
-        superfluous = [*([str(cohort)] if cohort is not None else []), *options]
+        superfluous = [*([str(cohort)] if cohort is not None else []), *named]
         superfluous += [*(["--recipe"] if recipe else []), *(["--task"] if task is not None else [])]
         if superfluous:
             raise UserError(
                 f"{restored} is an evaluation, which says its cohort and recipe itself: leave out "
                 f"{', '.join(superfluous)}"
             )
-        return from_evaluation(restored, against=against, method=method)
-    if cohort is not None and options:
-        raise UserError(f"{cohort} and {options[0]} both say which images were restored; expected one of them")
+        return from_evaluation(restored, **of)
+    if cohort is not None and named:
+        raise UserError(f"{cohort} and {next(iter(named))} both say which images were restored; expected one of them")
     if cohort is not None:
-        return from_cohort(restored, cohort, against=against, recipe=recipe, task=task, method=method)
-    if degraded is None or clean is None or labels is None:
-        missing = ", ".join(name for name, value in named.items() if value is None)
+        return from_cohort(restored, cohort, recipe=recipe, task=task, **of)
+    missing = [name for name in ("--degraded", "--clean", "--labels") if name not in named]
+    if missing:
         raise UserError(
             f"nothing says what {restored} was restored from: expected a cohort, or three folders' worth of "
-            f"arguments ({missing} {'is' if len(options) == 2 else 'are'} missing)"
+            f"arguments ({', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing)"
         )
-    return from_folders(restored, degraded, clean, labels, against=against, recipe=recipe, task=task, method=method)
+    return from_folders(restored, *named.values(), recipe=recipe, task=task, **of)
 
 
 def _check_settings(evaluation: EvaluationReadings, settings: AuditSettings) -> None:
     """What was read in other slices, or against another cut, cannot be audited beside what is read now."""
     was = evaluation.record.get("settings") or {}
     for name in ("slices", "suvr_cut"):
-        option, value = f"--{name.replace('_', '-')}", getattr(settings, name)
-        if was.get(name) != value:
+        option, expected = f"--{name.replace('_', '-')}", getattr(settings, name)
+        said = was.get(name)
+        if said != expected:
             raise UserError(
-                f"{evaluation.folder} was read with {option} {was.get(name)}, expected {value}: say {option} "
-                f"{was.get(name)}"
+                f"{evaluation.folder} was read with {option} {said}, expected {expected}: say {option} {said}"
             )
 
 
 def _command(
-    inputs: AuditInputs,
-    cohort: Path | None,
-    out: Path,
-    judges: Sequence[Path],
-    recipe: str | None,
-    changed: dict[str, Any],
+    inputs: AuditInputs, cohort: Path | None, out: Path, judges: Sequence[Path], changed: Mapping[str, Any]
 ) -> str:
     """The call that makes the audit again, with paths as seen from the folder that holds it."""
     base = out.resolve().parent
@@ -248,11 +226,9 @@ def _command(
         return from_base(evaluated.get(path.resolve(), path))
 
     arguments = ["taskgan", "audit", folder(inputs.audited.folder)]
-    if inputs.evaluations:
-        pass  # it says the rest itself
-    elif cohort is not None:
+    if cohort is not None and not inputs.evaluations:
         arguments.append(from_base(cohort))
-    else:
+    elif not inputs.evaluations:  # which say the rest themselves
         first = inputs.pairs.rows[0]
         assert first.clean is not None  # folders hold whole pairs only
         arguments += ["--degraded", from_base(first.degraded.parent), "--clean", from_base(first.clean.parent)]
@@ -260,12 +236,7 @@ def _command(
     arguments += ["-o", from_base(out), "--method", inputs.audited.method]
     arguments += [w for r in inputs.against for w in ("--against", folder(r.folder))]
     arguments += [w for judge in judges for w in ("--judge", from_base(judge))]
-    options = {"recipe": recipe, **changed} if recipe else changed
-    for key, value in options.items():
-        option = f"--{key.replace('_', '-')}"
-        arguments += (
-            ["--pooled"]
-            if key == "by_class"
-            else [option, from_base(Path(value)) if Path(str(value)).exists() else str(value)]
-        )
+    for key, value in changed.items():
+        place = from_base(Path(str(value))) if Path(str(value)).exists() else str(value)
+        arguments += ["--pooled"] if key == "by_class" else [f"--{key.replace('_', '-')}", place]
     return shlex.join(arguments)

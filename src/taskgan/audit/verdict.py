@@ -55,47 +55,45 @@ def verdict(outcome: AuditResult) -> AuditVerdict:
         f"{outcome.inputs.pairs.source.name}, judged by {', '.join(outcome.readings.judges)}"
     )
     partly = [f for f in outcome.fitness.values() if f.unread and f.fit]
-    warnings = [f.reason for f in [*(f for f in outcome.fitness.values() if not f.fit), *partly]]
-    warnings += [*outcome.notes, *outcome.conformal.warnings]
-    asks = audit_question(outcome.main_property)
+    unfit = [f for f in outcome.fitness.values() if not f.fit]
+    warnings = [*(f.reason for f in (*unfit, *partly)), *outcome.notes, *outcome.conformal.warnings]
+    limits, asks = _sentences(warnings), audit_question(outcome.main_property)
     terms = term_definitions(outcome.main_property, decided=bool(outcome.metrics))
     worst = outcome.worst
     if worst is None and not outcome.fit:
         headline = "Nothing can be said: no judge is able to read the clean images of these subjects."
-        return AuditVerdict(audited, (headline,), badge_table(outcome), (), _sentences(warnings), asks, terms)
-    findings = [_by_judge(outcome, name) for name in outcome.fit if name in outcome.metrics]
-    findings += [_judges_summary(outcome)] if sum(name in outcome.metrics for name in outcome.fit) > 1 else []
+        return AuditVerdict(audited, (headline,), badge_table(outcome), (), limits, asks, terms)
+    deciding = [name for name in outcome.fit if name in outcome.metrics]
+    findings = [_by_judge(outcome, name) for name in deciding]
+    findings += [_judges_summary(outcome, deciding)] if len(deciding) > 1 else []
     findings += _masks(outcome)
-    for name in outcome.agreements:
-        if outcome.judge_of(name) in outcome.fit:
-            findings.append(f"{name}{_agreement(outcome, name)}")
+    findings += [
+        f"{name}{_agreement(outcome, name)}" for name in outcome.agreements if outcome.judge_of(name) in outcome.fit
+    ]
     for other in outcome.inputs.against:
         both = [c for c in outcome.contrasts if worst and (c.judge, c.other) == (worst, other.method)]
         findings += [_contrast(outcome.method, other.method, both)] if both else []
     findings += [_coverage(m) for m in outcome.conformal.coverage]
-    headline = _headline(outcome, worst) if worst else _no_decisions_headline(outcome)
+    headline = _headline(outcome, worst, len(deciding)) if worst else _no_decisions_headline(outcome)
     able = f"{_count(len(outcome.fit), 'judge')} who can read the clean images"
     said = f"; {_count(len(warnings), 'remark')} below say what limits it" * bool(warnings)
     sentences = (headline, *findings[:1], f"This rests on {_count(subjects, 'subject')} and {able}{said}.")
-    return AuditVerdict(audited, sentences, badge_table(outcome), tuple(findings), _sentences(warnings), asks, terms)
+    return AuditVerdict(audited, sentences, badge_table(outcome), tuple(findings), limits, asks, terms)
 
 
-def _headline(outcome: AuditResult, judge: str) -> str:
+def _headline(outcome: AuditResult, judge: str, able: int) -> str:
     prop, worst = outcome.readings.property_of(judge), outcome.metrics[judge][outcome.method]
-    able = [name for name in outcome.fit if name in outcome.metrics]
-    by = f"in the eyes of {judge}" + (", the judge that sees the most" if len(able) > 1 else "")
+    by = f"in the eyes of {judge}" + (", the judge that sees the most" if able > 1 else "")
     rate = f"({percent_text(worst.flips)})"
     who = "patient" if prop.flip_text == "changed diagnosis" else "subject"
     if not worst.flipped:
-        eyes = "any judge" if len(able) > 1 else judge
+        eyes = "any judge" if able > 1 else judge
         return f"No {who} of {worst.subjects} {prop.flip_text} {rate}, by {eyes}."
-    parts = []
-    if worst.to_positive and not prop.has_several_outputs:
-        parts.append(f"{_count(worst.to_positive, 'negative')} became positive")
-    if worst.to_negative and not prop.has_several_outputs:
-        parts.append(f"{_count(worst.to_negative, 'positive')} became negative")
     if prop.has_several_outputs:
         parts = _change_counts(outcome, judge)
+    else:
+        ways = ((worst.to_positive, "negative", "positive"), (worst.to_negative, "positive", "negative"))
+        parts = [f"{_count(count, was)} became {now}" for count, was, now in ways if count]
     return (
         f"{worst.flipped} of {worst.subjects} {who}s {prop.flip_text} {by} {rate}: {', '.join(parts)}, "
         "against the same judge’s reading of the clean image."
@@ -117,13 +115,11 @@ def _no_decisions_headline(outcome: AuditResult) -> str:
         able = {n: by[outcome.method] for n, by in outcome.overlaps.items() if outcome.judge_of(n) in outcome.fit}
         name = min(able, key=lambda n: able[n].kept.estimate)
         return (
-            f"{name} finds its mask of the clean image again with a Dice of "
-            f"{interval_text(able[name].kept, 2)} in the "
-            "restored one; there is no decision to flip."
+            f"{name} finds its mask of the clean image again with a Dice of {interval_text(able[name].kept, 2)} in "
+            "the restored one; there is no decision to flip."
         )
     names = [n for n in outcome.agreements if outcome.judge_of(n) in outcome.fit]
-    bias = {n: abs(outcome.agreements[n][outcome.method].bias.estimate) for n in names}
-    worst = max(bias, key=lambda n: bias[n])
+    worst = max(names, key=lambda n: abs(outcome.agreements[n][outcome.method].bias.estimate))
     most = ", the judge that sees the most" if len(names) > 1 else ""
     return (
         f"The property is a value without a cut: there is no decision to flip. By {worst}{most}:"
@@ -136,8 +132,8 @@ def _agreement(outcome: AuditResult, name: str, *, short: bool = False) -> str:
     agreement = outcome.agreements[name][outcome.method]
     text = (
         f" bias {interval_text(agreement.bias, 3, sign=True)}, limits of agreement "
-        f"{number(agreement.low, 2, sign=True)} to "
-        f"{number(agreement.high, 2, sign=True)}, slope {interval_text(agreement.slope, 2)}"
+        f"{number(agreement.low, 2, sign=True)} to {number(agreement.high, 2, sign=True)}, "
+        f"slope {interval_text(agreement.slope, 2)}"
     )
     if short:
         return text
@@ -151,30 +147,24 @@ def _agreement(outcome: AuditResult, name: str, *, short: bool = False) -> str:
 
 def _masks(outcome: AuditResult) -> list[str]:
     """Dice of the masks that fit judges draw."""
-    sentences = []
-    for name, by_image in outcome.overlaps.items():
-        one = by_image[outcome.method]
-        if outcome.judge_of(name) in outcome.fit:
-            sentences.append(
-                f"{name}: Dice of the mask of the restored image with that of the clean one "
-                f"{interval_text(one.kept, 3)}, "
-                f"with the table’s mask {interval_text(one.right, 3)}."
-            )
-    return sentences
+    drawn = {n: by[outcome.method] for n, by in outcome.overlaps.items() if outcome.judge_of(n) in outcome.fit}
+    return [
+        f"{name}: Dice of the mask of the restored image with that of the clean one {interval_text(one.kept, 3)}, "
+        f"with the table’s mask {interval_text(one.right, 3)}."
+        for name, one in drawn.items()
+    ]
 
 
 def _by_judge(outcome: AuditResult, name: str) -> str:
     after, clean = outcome.metrics[name][outcome.method], outcome.metrics[name][CLEAN]
     return (
         f"{name}: {after.flipped} of {_count(after.subjects, 'subject')} flipped "
-        f"({percent_text(after.flips)}); errors "
-        f"against the label {percent_text(after.error)} on restored images, {percent_text(clean.error)} "
-        "on clean ones."
+        f"({percent_text(after.flips)}); errors against the label {percent_text(after.error)} on restored images, "
+        f"{percent_text(clean.error)} on clean ones."
     )
 
 
-def _judges_summary(outcome: AuditResult) -> str:
-    able = [name for name in outcome.fit if name in outcome.metrics]
+def _judges_summary(outcome: AuditResult, able: Sequence[str]) -> str:
     counted = outcome.flipped["flipped_by"].map(lambda by: sum(n in able for n in by.split(", ")))
     every = outcome.flipped[counted == len(able)]["subject"].nunique()
     some = outcome.flipped[counted > 0]["subject"].nunique()
@@ -207,9 +197,8 @@ def _coverage(measured: CoverageResult) -> str:
     if c.kind == "interval":
         return f"{head}, mean width {number(measured.width, 2)}."
     return (
-        f"{head}; no decision was made in {percent_text(measured.abstained)}, and "
-        f"{percent_text(measured.wrong)} of the "
-        "decided were wrong."
+        f"{head}; no decision was made in {percent_text(measured.abstained)}, and {percent_text(measured.wrong)} of "
+        "the decided were wrong."
     )
 
 
@@ -226,12 +215,12 @@ def _count(count: int, word: str) -> str:
 
 
 def _sentences(texts: Sequence[str]) -> tuple[str, ...]:
-    def whole(text: str) -> str:
-        """With a capital at the start, unless a name with a digit is there, and a full stop."""
+    """With a capital at the start, unless a name with a digit is there, and a full stop."""
+    whole = []
+    for text in filter(None, texts):
         name = any(c.isdigit() for c in text.split()[0])  # a judge is called what it is called
-        return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
-
-    return tuple(whole(text) for text in texts if text)
+        whole.append((text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else "."))
+    return tuple(whole)
 
 
 def write_page(
@@ -243,16 +232,10 @@ def write_page(
     cases: Sequence[PageFigure],
     command: str,
 ) -> Path:
-    """Fill the template and write the page.
+    """Fill the template and write the page, an HTML file.
 
-    Args:
-        path: The HTML file.
-        outcome: For counts.
-        verdict: The top of the page.
-        tables: By name in the template.
-        charts: By file name in the template.
-        cases: Flipped cases, in the order of the table.
-        command: The call that makes it again.
+    The template knows ``tables`` by their names and ``charts`` by their files' names. ``cases`` are figures of
+    flipped cases in the order of the table, ``command`` is the call that makes the page again.
     """
     page = render_template(
         "taskgan.audit",

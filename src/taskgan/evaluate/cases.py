@@ -26,80 +26,27 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, csv_cell
 from taskgan.core.tables import read_frame
 
-TEXT_COLUMNS = (
-    "case",
-    "subject",
-    "method",
-    "condition",
-    "degraded",
-    "clean",
-    "restored",
-    "cortex",
-    "reference",
-    "brain",
-    "lesions",
-)
+QUALITY_METRICS = ("psnr", "ssim", "rmse", "rmse_relative")
+READER_NAMES = ("task", "judge", "suvr")
+_PATHS = ("degraded", "clean", "restored", "cortex", "reference")
+TEXT_COLUMNS = ("case", "subject", "method", "condition", *_PATHS, "brain", "lesions")
 CASE_COLUMNS = (
-    "case",
-    "subject",
-    "label",
-    "method",
-    "seed",
-    "fold",
-    "psnr",
-    "ssim",
-    "rmse",
-    "rmse_relative",
-    "psnr_head",
-    "ssim_head",
-    "rmse_head",
-    "rmse_relative_head",
-    "task_mae",
-    "task_probability",
-    "task_decision",
-    "judge_mae",
-    "judge_probability",
-    "judge_decision",
-    "suvr_reference",
-    "suvr_restored",
-    "suvr_bias",
-    "suvr_decision",
-    "suvr_true",
-    "dose",
-    "degraded",
-    "clean",
-    "restored",
-    "cortex",
-    "reference",
+    *("case", "subject", "label", "method", "seed", "fold"),
+    *(f"{name}{where}" for where in ("", "_head") for name in QUALITY_METRICS),
+    *(f"{reader}_{what}" for reader in ("task", "judge") for what in ("mae", "probability", "decision")),
+    *("suvr_reference", "suvr_restored", "suvr_bias", "suvr_decision", "suvr_true", "dose"),
+    *_PATHS,
 )
 OBSERVER_COLUMNS = (
-    "grey_white",
-    "grey_white_error",
-    "csf_white",
-    "csf_white_error",
-    "lesion_white",
-    "lesion_white_error",
-    "lesion_auc",
-    "lesion_snr",
-    "lesions_true",
-    "lesions_found",
-    "lesions_false",
-    "rim",
-    "rim_error",
-    "checkerboard",
-    "checkerboard_error",
-    "recovery",
-    "recovery_error",
-    "recovery_small",
-    "recovery_small_error",
+    *(f"{tissue}_white{part}" for tissue in ("grey", "csf", "lesion") for part in ("", "_error")),
+    *("lesion_auc", "lesion_snr", "lesions_true", "lesions_found", "lesions_false"),
+    *(f"{name}{part}" for name in ("rim", "checkerboard", "recovery", "recovery_small") for part in ("", "_error")),
     "suvr_cv",
     "back_projection",
 )
 CALIBRATED_COLUMNS = ("suvr_calibrated", "suvr_calibrated_decision")
 OPTIONAL_COLUMNS = ("condition", "psnr_colour", *CALIBRATED_COLUMNS, *OBSERVER_COLUMNS, "brain", "lesions")
 _INFINITE = ("psnr", "psnr_head", "psnr_colour")  # of an image against itself
-QUALITY_METRICS = ("psnr", "ssim", "rmse", "rmse_relative")
-READER_NAMES = ("task", "judge", "suvr")
 
 
 def write_case_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:

@@ -46,7 +46,7 @@ class FeatureCollector:
 
     def __init__(self, features: Callable[[Array], NDArray[np.floating]], slices: int) -> None:
         self._features, self._slices = features, slices
-        self._features_by_image: dict[str, dict[str, Array]] = {image: {} for image in IMAGES}
+        self._by_image: dict[str, dict[str, Array]] = {}
 
     @classmethod
     def from_readers(cls, readers: Mapping[str, Reader], slices: int) -> "FeatureCollector | None":
@@ -58,14 +58,12 @@ class FeatureCollector:
         """Collect features of images (X, Y, Z) by case and name: ``input``, ``clean`` or ``restored``."""
         volumes = [middle_slices(to_slices(volume), self._slices) for volume in images.values()]
         for (case, image), features in zip(images, read_volumes(self._features, volumes), strict=True):
-            self._features_by_image[image][case] = np.asarray(features.mean(axis=0), dtype=np.float32)
+            self._by_image.setdefault(image, {})[case] = np.asarray(features.mean(axis=0), dtype=np.float32)
 
     def write(self, path: Path) -> dict[str, Any]:
         """Write the file, atomically, and tell for the record what is in it."""
-        cases = list(self._features_by_image["clean"])
-        arrays = {
-            i: np.stack([by_case[c] for c in cases]) for i, by_case in self._features_by_image.items() if by_case
-        }
+        cases = list(self._by_image["clean"])
+        arrays = {name: np.stack([by_case[c] for c in cases]) for name, by_case in self._by_image.items()}
         with atomic(path) as partial:
             np.savez(partial, allow_pickle=False, cases=np.array(cases), **arrays)
         return {
@@ -96,7 +94,7 @@ def read_features(folder: Path) -> Features | None:
     if not all(np.isfinite(values).all() for values in images.values()):
         raise UserError(f"{path} holds NaN or infinite features, expected finite ones")
     shapes = {values.shape for values in images.values()}
-    same = {(len(shape), *shape[:1]) for shape in shapes} == {(2, len(cases))}
-    if len(shapes) != 1 or len(set(cases)) != len(cases) or not same:
+    whole = [len(shape) == 2 and shape[0] == len(cases) for shape in shapes]
+    if whole != [True] or len(set(cases)) != len(cases):
         raise UserError(f"{path} holds arrays of shapes {sorted(shapes)} for {len(cases)} cases")
     return Features(cases, images)

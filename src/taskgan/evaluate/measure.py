@@ -104,13 +104,12 @@ def measure_cases(pairs: Sequence[Pair], context: EvaluationContext) -> tuple[li
     read: dict[tuple[str, str], list[Reading]] = {}
     for one in readings:
         read.setdefault((one.case, one.image), []).append(one)
-    rows = [
-        _case_row(case, name, common[case.pair.case], read.get((case.pair.case, name), []), context)
-        for case, name in images
-    ]
-    for row, (case, name) in zip(rows, images, strict=True):
+    rows = []
+    for case, name in images:
+        key = (case.pair.case, name)
+        rows.append(_case_row(case, name, common[case.pair.case], read.get(key, []), context))
         if name == own:
-            row[SCALE_RATIO] = _mean_ratio(case.volumes[name].data, case.volumes[CLEAN].data)
+            rows[-1][SCALE_RATIO] = _mean_ratio(case.volumes[name].data, case.volumes[CLEAN].data)
     clean = {row["case"]: row["suvr_restored"] for row in rows if "suvr_restored" in row and row["method"] == CLEAN}
     for row in rows:
         if row["case"] in clean:
@@ -164,8 +163,15 @@ def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading
     if method != CLEAN and volume.colours is not None and truth.colours is not None:
         measured["psnr_colour"] = quality.psnr(volume.colours, truth.colours, span=truth.span)
     known = context.masks.values(pair, "truth", case.source) if "findings" in case.masks else None
-    view = ObserverView(
-        image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span, known
+    shown = (
+        image,
+        truth.data,
+        case.masks,
+        truth.voxel_size,
+        common["condition"],
+        case.source.data,
+        truth.span,
+        known,
     )
     path = {INPUT: pair.degraded, CLEAN: pair.clean}.get(method) or context.restorations.images[pair.case]
     return {
@@ -176,7 +182,7 @@ def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading
         "restored": relative_path(path, context.out),
         **measured,
         **_reading_columns(read, context),
-        **observe(context.observers, view),
+        **observe(context.observers, ObserverView(*shown)),
     }
 
 
@@ -206,13 +212,13 @@ def _decided_class(chosen: Sequence[float]) -> float:
 
 
 def _common_columns(pair: Pair, context: EvaluationContext) -> Row:
-    row: Row = {"case": pair.case, "subject": pair.subject, "label": pair.label}
-    row["condition"] = pair.columns.get(context.data.condition, "") if context.data.condition else ""
+    condition = pair.columns.get(context.data.condition, "") if context.data.condition else ""
+    row: Row = {"case": pair.case, "subject": pair.subject, "label": pair.label, "condition": condition}
     for column in ("degraded", "clean", "cortex", "reference", "brain", "lesions"):
         path = pair.path(column)
         row[column] = relative_path(path, context.out) if path is not None else ""
-    for column, name in (("dose", "dose"), ("composite_suvr", "suvr_true")):
-        row[name] = _optional_number(pair.columns.get(column, ""))
+    row["dose"] = _optional_number(pair.columns.get("dose", ""))
+    row["suvr_true"] = _optional_number(pair.columns.get("composite_suvr", ""))
     return row
 
 

@@ -7,6 +7,7 @@ SUVR, which decides, is read as judges read (:func:`taskgan.judges.read.read_suv
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -73,64 +74,47 @@ class Observer(Protocol):
         ...
 
 
-def _with_error(name: str, view: ObserverView, measure: Callable[[Image], float]) -> Columns:
-    """A value and, as ``_error``, what it is more than that of the clean image."""
-    value = measure(view.image)
-    truth = value if view.image is view.clean else measure(view.clean)
-    return {name: value, f"{name}_error": value - truth}
-
-
 @dataclass(frozen=True)
-class RegionContrast:
-    """A ratio of two regions' means (:func:`taskgan.metrics.regions.region_ratio`) and its error."""
+class ImageValue:
+    """A value of an image and, as ``_error``, what it is more than that of the clean image.
+
+    Attributes:
+        name: Of the value.
+        needs: Masks.
+        prepared: Gives what measures an image, by the masks of its row.
+    """
 
     name: str
-    region: str
-    reference: str
-    least: int = 1
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Both regions."""
-        return self.region, self.reference
+    needs: tuple[str, ...]
+    prepared: Callable[[Mapping[str, Mask]], Callable[[Image], float]]
 
     def measure(self, view: ObserverView) -> Columns:
-        """The ratio, and ``_error``: minus that of the clean image."""
-        here, there = view.masks[self.region], view.masks[self.reference]
-        return _with_error(self.name, view, lambda image: region_ratio(image, here, there, least=self.least))
+        """The value and its error."""
+        measure = self.prepared(view.masks)
+        value = measure(view.image)
+        truth = value if view.image is view.clean else measure(view.clean)
+        return {self.name: value, f"{self.name}_error": value - truth}
 
 
-@dataclass(frozen=True)
-class Rim:
+def _white_ratio(region: str, least: int) -> Callable[[Mapping[str, Mask]], Callable[[Image], float]]:
+    """A region's mean over that of white matter (:func:`taskgan.metrics.regions.region_ratio`)."""
+    return lambda masks: partial(region_ratio, region=masks[region], reference=masks["white"], least=least)
+
+
+def _rim(masks: Mapping[str, Mask]) -> Callable[[Image], float]:
     """The bright rim at CSF, see :mod:`taskgan.metrics.regions`; lesions are left out where they are known."""
-
-    needs: tuple[str, ...] = ("brain", "csf", "white")
-
-    def measure(self, view: ObserverView) -> Columns:
-        """``rim`` and ``rim_error``: minus that of the clean image."""
-        brain, csf, white = (view.masks[name] for name in self.needs)
-        edge = brain_csf_border(brain, csf, without=view.masks.get("lesions"))
-        return _with_error("rim", view, lambda image: rim_ratio(image, edge, white))
+    edge = brain_csf_border(masks["brain"], masks["csf"], without=masks.get("lesions"))
+    return partial(rim_ratio, edge=edge, white=masks["white"])
 
 
-@dataclass(frozen=True)
-class Checkerboard:
+def _grid_artefacts(masks: Mapping[str, Mask]) -> Callable[[Image], float]:
     """Grid artefacts in the brain, see :mod:`taskgan.metrics.checkerboard`."""
-
-    needs: tuple[str, ...] = ("brain",)
-
-    def measure(self, view: ObserverView) -> Columns:
-        """``checkerboard`` and ``checkerboard_error``: minus that of the clean image."""
-        return _with_error("checkerboard", view, lambda image: checkerboard(image, view.masks["brain"]))
+    return partial(checkerboard, region=masks["brain"])
 
 
 @dataclass(frozen=True)
 class Lesions:
-    """What a matched filter finds, see :mod:`taskgan.judges.lesions`.
-
-    Attributes:
-        detectors: One for each condition.
-    """
+    """What a matched filter, one for each condition, finds, see :mod:`taskgan.judges.lesions`."""
 
     detectors: Mapping[str, Detector]
     needs: tuple[str, ...] = ("lesions", "brain", "white")
@@ -141,10 +125,10 @@ class Lesions:
         detector = self.detectors.get(view.condition)
         lesion_map = map_lesions(lesions, white, view.voxel_mm)
         columns: Columns = {"lesions_true": lesion_map.count}
-        observed = (
-            observer_image(view.image, view.clean, brain, white, lesion_map, view.voxel_mm) if detector else None
-        )
-        if detector is None or observed is None:
+        if detector is None:
+            return columns
+        observed = observer_image(view.image, view.clean, brain, white, lesion_map, view.voxel_mm)
+        if observed is None:
             return columns
         response = detector.respond(observed)
         columns["lesion_auc"] = detectability(response, lesion_map)
@@ -184,11 +168,7 @@ class Recovery:
 
 @dataclass(frozen=True)
 class BackProjection:
-    """Whether an image, degraded again, gives the input, see ``Degradation.consistency``.
-
-    Attributes:
-        degradation: What made the inputs of the cohort.
-    """
+    """Whether an image, degraded again by what made the cohort's inputs, gives the input (``consistency``)."""
 
     degradation: Degradation
     needs: tuple[str, ...] = ()
@@ -208,16 +188,14 @@ def observers(detectors: Mapping[str, Detector], degradation: Degradation | None
         detectors: Of lesions, by condition; may be empty.
         degradation: What made the inputs, where the cohort says so.
     """
-    further = () if degradation is None else (BackProjection(degradation),)
+    ratios = (("grey_white", "grey", 1), ("csf_white", "csf", 1), ("lesion_white", "lesions", LEAST))
     return (
-        RegionContrast("grey_white", "grey", "white"),
-        RegionContrast("csf_white", "csf", "white"),
-        RegionContrast("lesion_white", "lesions", "white", least=LEAST),
-        Rim(),
-        Checkerboard(),
+        *(ImageValue(name, (region, "white"), _white_ratio(region, least)) for name, region, least in ratios),
+        ImageValue("rim", ("brain", "csf", "white"), _rim),
+        ImageValue("checkerboard", ("brain",), _grid_artefacts),
         Lesions(detectors),
         Recovery(),
-        *further,
+        *([] if degradation is None else [BackProjection(degradation)]),
     )
 
 

@@ -11,7 +11,7 @@ from taskgan.cohort.pairing import inputs_of_another_kind, scale_notes
 from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.restorations import Restorations, find_restorations
 from taskgan.cohort.targets import Targets, invalid_labels
-from taskgan.cohort.verification import VerificationPairs, read_verification_pairs
+from taskgan.cohort.verification import read_verification_pairs
 from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
@@ -89,16 +89,9 @@ def evaluate(
     if recipe is not None and not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
     check_writable(out, "the evaluation")
+    further = {"readers": readers, "split": split} | ({"task": task} if task is not None else {})
     request = request_digest(
-        out,
-        restored=restored,
-        cohort=cohort,
-        recipe=recipe,
-        method=method,
-        settings=settings,
-        readers=readers,
-        split=split,
-        **({"task": task} if task is not None else {}),
+        out, restored=restored, cohort=cohort, recipe=recipe, method=method, settings=settings, **further
     )
     if not overwrite and is_done(out / RECORD, request):
         return out
@@ -127,7 +120,7 @@ def _evaluate(
     recipe = (recipe or restorations.recipe).about(task)
     if recipe.data.condition and recipe.data.condition not in pairs.columns:
         raise UserError(f"{pairs.source} has no column {quoted(recipe.data.condition)} (data.condition)")
-    recipe = recipe.model_copy(update={"data": resolved_axes(recipe.data, _selected_pairs(pairs, recipe))})
+    recipe = recipe.model_copy(update={"data": resolved_axes(recipe.data, pairs.select(recipe.data.select))})
     rows, notes = _select_cases(pairs, restorations, recipe, split)
     notes += [str(warning) for warning in restorations.origin.get("warnings") or ()]
     targets = Targets.for_table(recipe.task.target, pairs)
@@ -136,20 +129,20 @@ def _evaluate(
         readers, reasons = _readers(pairs, recipe, targets, store, silent, people=listed_pairs is not None)
         notes += reasons
     positions = FeatureCollector.from_readers(readers, settings.slices)
-    detectors = _lesion_detectors(_selected_pairs(pairs, recipe), rows, recipe, settings, store)
+    detectors = _lesion_detectors(pairs.select(recipe.data.select), rows, recipe, settings, store)
     comparable = input_is_comparable(pairs, recipe.data) and not inputs_of_another_kind(rows, recipe.data)
-    notes += [reason for one in readers.values() if (reason := _unlearnt_reason(one))]
+    ours = [one.recogniser.unlearnt_reason for one in readers.values() if isinstance(one, StoredReader)]
+    notes += filter(None, ours)  # why a reader can judge nothing
     notes += [] if comparable else [_NO_INPUT]
     made_by = Degradation.from_description(read_description(pairs.folder)) if comparable else None
     known = restorations.origin.get("calibration")
     line = CalibrationLine.from_values(known) if known else None
-    mask_observers = observers({name: one.detector for name, one in detectors.items()}, made_by)
     context = EvaluationContext(
         restorations,
         recipe.data,
         property_readers(readers, targets, pairs),
         suvr_targets(recipe.task.target, pairs),
-        mask_observers,
+        observers({name: one.detector for name, one in detectors.items()}, made_by),
         settings,
         out,
         positions,
@@ -160,7 +153,9 @@ def _evaluate(
     add_variation(measured, {pair.case: pair for pair in rows})
     ratios = [(str(row["case"]), float(row[SCALE_RATIO])) for row in measured if SCALE_RATIO in row]
     notes += scale_notes(ratios, "the restored images", "the clean ones")
-    verified = _verify(listed_pairs, _selected_pairs(pairs, recipe), rows, context, store)
+    verified = VerificationResult()
+    if listed_pairs is not None:
+        verified = verify_cohort(listed_pairs, pairs.select(recipe.data.select), rows, context, store)
     notes += verified.notes
     features_record = _write_tables(out, measured, readings, positions, verified)
     summary = summarise(read_case_table(out))
@@ -198,30 +193,6 @@ def _write_tables(
     return positions.write(out / FILE) if positions is not None else None
 
 
-def _verify(
-    listed: VerificationPairs | None,
-    pairs: Pairs,
-    rows: Sequence[Pair],
-    context: EvaluationContext,
-    store: Path | None,
-) -> VerificationResult:
-    """Pairs of images compared, where the cohort lists any."""
-    if listed is None:
-        return VerificationResult()
-    readers = {one.name: one.reader for one in context.readers if one.targets.kind.label_from_clean}
-    return verify_cohort(
-        listed,
-        pairs,
-        rows,
-        context.restorations,
-        readers,
-        context.data,
-        slices=context.settings.slices,
-        with_input=context.with_input,
-        store=store,
-    )
-
-
 def _readers(
     pairs: Pairs, recipe: Recipe, targets: Targets, store: Path | None, silent: Path | None, *, people: bool
 ) -> tuple[Mapping[str, Reader], list[str]]:
@@ -243,11 +214,6 @@ def _readers(
             "to compare with other evaluations say --recipe RUN/recipe.yaml"
         )
     return default_readers(pairs, recipe, store), []
-
-
-def _unlearnt_reason(reader: Reader) -> str:
-    """Why one of our own readers can judge nothing; empty where it has learnt, or is another's."""
-    return reader.recogniser.unlearnt_reason if isinstance(reader, StoredReader) else ""
 
 
 def _measure_all(rows: Sequence[Pair], context: EvaluationContext) -> tuple[list[dict[str, Any]], list[Reading]]:
@@ -288,20 +254,15 @@ def _lesion_detectors(
     return detectors_for(pairs, recipe.data.condition, settings.false_lesions, store)
 
 
-def _selected_pairs(pairs: Pairs, recipe: Recipe) -> Pairs:
-    return pairs.select(recipe.data.select)
-
-
 def _print_summary(
     out: Path, method: str, cases: int, summary: Mapping[str, Any], notes: Sequence[str], lines: Sequence[str]
 ) -> None:
     for line in (*(f"note: {note}" for note in notes), *lines):
         say(line)
-    mean = summary[method]["quality"]["psnr"]["estimate"]
-    before = ""
-    if "input" in summary:
-        before = f" (input {_decibels(summary['input']['quality']['psnr']['estimate'])})"
-    say(f"{out}: {method}, {cases} cases, PSNR {_decibels(mean)}{before}")
+    means = {name: one["quality"]["psnr"]["estimate"] for name, one in summary.items()}
+    psnr = {name: "infinite" if mean is None else f"{mean:.2f} dB" for name, mean in means.items()}
+    before = f" (input {psnr['input']})" if "input" in psnr else ""
+    say(f"{out}: {method}, {cases} cases, PSNR {psnr[method]}{before}")
 
 
 def _record(
@@ -320,11 +281,7 @@ def _record(
         "model": restorations.origin.get("model"),
         "checksum": restorations.origin.get("checksum"),
         "settings": context.settings.model_dump(mode="json"),
-        "recipe": {
-            "data": recipe.data.model_dump(mode="json"),
-            "task": recipe.task.model_dump(mode="json"),
-            "judge": recipe.judge.model_dump(mode="json"),
-        },
+        "recipe": {key: getattr(recipe, key).model_dump(mode="json") for key in ("data", "task", "judge")},
         "property": {
             "kind": recipe.task.kind,
             "labels": list(recipe.task.columns),
@@ -337,10 +294,6 @@ def _record(
     }
 
 
-def _decibels(value: float | None) -> str:
-    return "infinite" if value is None else f"{value:.2f} dB"
-
-
 def _select_cases(
     pairs: Pairs, restorations: Restorations, recipe: Recipe, split: str
 ) -> tuple[list[Pair], list[str]]:
@@ -348,19 +301,16 @@ def _select_cases(
 
     What makes the figures less than a test is noted too: cases left out, subjects that training saw.
     """
-    select, selected = recipe.data.select, _selected_pairs(pairs, recipe)
+    select, selected = recipe.data.select, pairs.select(recipe.data.select)
     restored = [pair for pair in selected if pair.case in restorations.images]
     of_split = selected.split(split)
     chosen = [pair for pair in restored if pair.split == split]
     notes = []
+    nothing = f"{restorations.folder} holds no image of"
     if not restored:
-        raise UserError(
-            f"{restorations.folder} holds no image of the cases that the recipe selects in {pairs.source}"
-        )
+        raise UserError(f"{nothing} the cases that the recipe selects in {pairs.source}")
     if not chosen and split != "test":
-        raise UserError(
-            f"{restorations.folder} holds no image of a case with split {quoted(split)} in {pairs.source}"
-        )
+        raise UserError(f"{nothing} a case with split {quoted(split)} in {pairs.source}")
     if split != "test":
         notes.append(f"these are {split} cases: the figures are no test of the method")
     if not chosen:
@@ -369,10 +319,8 @@ def _select_cases(
     elif len(chosen) < len(of_split):
         absent = [pair.case for pair in of_split if pair.case not in restorations.images]
         notes.append(f"{len(absent)} of {len(of_split)} {split} cases were not restored: {', '.join(absent[:10])}")
-    restored_cases = {pair.case for pair in restored}
-    others = [
-        pair for pair in pairs.split(split) if pair.case in restorations.images and pair.case not in restored_cases
-    ]
+    unselected = restorations.images.keys() - {pair.case for pair in restored}
+    others = [pair for pair in pairs.split(split) if pair.case in unselected]
     if others:
         chosen_by = ", ".join(f"{column} = {value}" for column, value in select.items())
         notes.append(f"{len(others)} restored {split} cases were left out, because the recipe selects {chosen_by}")

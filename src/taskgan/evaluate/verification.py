@@ -1,16 +1,16 @@
 """Verification as a part of an evaluation: descriptors, distances, thresholds chosen elsewhere, figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.restorations import Restorations
 from taskgan.cohort.verification import VerificationPair, VerificationPairs
 from taskgan.core.errors import UserError
+from taskgan.evaluate.measure import EvaluationContext
 from taskgan.evaluate.verification_table import (
     CLEAN,
     FILE,
@@ -24,7 +24,6 @@ from taskgan.evaluate.verification_table import (
     distance_columns,
 )
 from taskgan.images.photos import is_photo_name
-from taskgan.judges.readers import Reader
 from taskgan.judges.verification.descriptors import DescriptorCache, Descriptors
 from taskgan.judges.verification.figures import MIN_READER_AUC, format_auc, verify
 from taskgan.judges.verification.pairs import (
@@ -64,16 +63,7 @@ class VerificationResult:
 
 
 def verify_cohort(
-    listed: VerificationPairs,
-    cohort: Pairs,
-    rows: Sequence[Pair],
-    restorations: Restorations,
-    readers: Mapping[str, Reader],
-    data: Data,
-    *,
-    slices: int,
-    with_input: bool,
-    store: Path | None,
+    listed: VerificationPairs, cohort: Pairs, rows: Sequence[Pair], context: EvaluationContext, store: Path | None
 ) -> VerificationResult:
     """Compare the images of a cohort's pairs, by networks that give descriptors and by readers that are not learned.
 
@@ -81,26 +71,35 @@ def verify_cohort(
         listed: The cohort's pairs.
         cohort: Its rows, of whose validation people further pairs are drawn.
         rows: The cases that were evaluated.
-        restorations: Where their restored images are.
-        readers: Networks that give descriptors.
-        data: Intensity transform.
-        slices: How many middle slices they read.
-        with_input: Whether the degraded image is another version of the clean one.
+        context: Where their restored images are, and what reads them.
         store: Where recognisers are kept; None is in the cohort.
     """
     tested, notes = _restored_pairs(listed, rows)
     if not tested:
         return VerificationResult(notes=notes)
     folder = (store if store is not None else cohort.folder / "derivatives") / "verification"
-    plain, reason = _plain_readers(listed, cohort, data, store)
+    plain, reason = _plain_readers(listed, cohort, context.data, store)
     notes += [reason] if reason else []
+    slices, method = context.settings.slices, context.restorations.method
+    readers = {one.name: one.reader for one in context.readers if one.targets.kind.label_from_clean}
     able = verifiers(readers, plain, slices=slices)
-    studio = DescriptorCache(able, data, slices, folder)
     if not able:
         what = f"no reader gives descriptors, so the pairs of {listed.source.name} were not compared"
         return VerificationResult(notes=[*notes, what])
-    result = _compare(listed, tested, cohort, restorations, studio, with_input=with_input)
-    return replace(result, notes=[*notes, *result.notes])
+    studio = DescriptorCache(able, context.data, slices, folder)
+    compared = (*tested, *listed.subset("train"), *validation_pairs(cohort))
+    everyone = (*listed.pairs, *(pair for pair in compared if pair.set == "val"))
+    described = {CLEAN: studio.cohort_descriptors(_cases(everyone), CLEAN)}
+    if context.with_input:
+        described[INPUT] = studio.cohort_descriptors(_cases(listed.subset("test")), INPUT)
+    described[RESTORED] = studio.restored_descriptors(_cases(tested), context.restorations.images, method)
+    notes += [f"{name} cannot describe the images ({why}), so it is left out" for name, why in studio.failed.items()]
+    table = _table(compared, described, studio)
+    if not table.readers:
+        return VerificationResult(notes=notes)
+    figures = _figures(table, method)
+    notes += [*_threshold_notes(table), *_weak_reader_notes(figures)]
+    return VerificationResult(table, figures, _record(table, figures, studio), notes, _lines(table, figures, method))
 
 
 def _plain_readers(
@@ -115,33 +114,6 @@ def _plain_readers(
         return photo_readers(cohort, data, store=store), ""
     except UserError as error:  # too small, or none to learn a space of faces from
         return {}, f"there is no reader that is not learned: {error}"
-
-
-def _compare(
-    listed: VerificationPairs,
-    tested: Sequence[VerificationPair],
-    cohort: Pairs,
-    restorations: Restorations,
-    studio: DescriptorCache,
-    *,
-    with_input: bool,
-) -> VerificationResult:
-    """Figures of the test pairs, at thresholds of the others."""
-    method = restorations.method
-    compared = (*tested, *listed.subset("train"), *validation_pairs(cohort))
-    everyone = (*listed.pairs, *(pair for pair in compared if pair.set == "val"))
-    described = {CLEAN: studio.cohort_descriptors(_cases(everyone), CLEAN)}
-    if with_input:
-        described[INPUT] = studio.cohort_descriptors(_cases(listed.subset("test")), INPUT)
-    described[RESTORED] = studio.restored_descriptors(_cases(tested), restorations.images, method)
-    notes = [f"{name} cannot describe the images ({why}), so it is left out" for name, why in studio.failed.items()]
-    table = _table(compared, described, studio)
-    if not table.readers:
-        return VerificationResult(notes=notes)
-    notes += _threshold_notes(table)
-    figures = _figures(table, method)
-    notes += _weak_reader_notes(figures)
-    return VerificationResult(table, figures, _record(table, figures, studio), notes, _lines(table, figures, method))
 
 
 def _restored_pairs(listed: VerificationPairs, rows: Sequence[Pair]) -> tuple[list[VerificationPair], list[str]]:
@@ -168,8 +140,7 @@ def _restored_pairs(listed: VerificationPairs, rows: Sequence[Pair]) -> tuple[li
 
 def _cases(pairs: Sequence[VerificationPair]) -> list[Pair]:
     """Every image that is on some pairs, once, in the order of the pairs."""
-    cases = {case.case: case for pair in pairs for case in (pair.first, pair.second)}
-    return list(cases.values())
+    return list({case.case: case for pair in pairs for case in (pair.first, pair.second)}.values())
 
 
 def _table(
@@ -186,11 +157,8 @@ def _table(
     distances: dict[str, dict[str, dict[str, Floats]]] = {}
     for name in able:
         reader, of = studio.readers[name], {image: held[name] for image, held in described.items()}
-        distances[name] = {
-            CLEAN: {
-                part: _pair_distances(reader, of[CLEAN], of[CLEAN], pairs) for part, pairs in listed.items() if pairs
-            }
-        }
+        here = {part: _pair_distances(reader, of[CLEAN], of[CLEAN], pairs) for part, pairs in listed.items() if pairs}
+        distances[name] = {CLEAN: here}
         for image in (image for image in _PROBES if image in of):
             distances[name][image] = {"test": _pair_distances(reader, of[image], of[image], listed["test"])}
             distances[name][_PROBES[image]] = {"test": _pair_distances(reader, of[image], of[CLEAN], listed["test"])}
@@ -201,10 +169,8 @@ def _pair_distances(
     reader: Verifier, first: Descriptors, second: Descriptors, pairs: Sequence[VerificationPair]
 ) -> Floats:
     """Distance of the two images of each pair (N,)."""
-    one, two = (
-        first.select([pair.first.case for pair in pairs]),
-        second.select([pair.second.case for pair in pairs]),
-    )
+    one = first.select([pair.first.case for pair in pairs])
+    two = second.select([pair.second.case for pair in pairs])
     return np.asarray(reader.distance(one, two), dtype=np.float64)
 
 
@@ -212,11 +178,11 @@ def thresholds(table: DistanceTable, reader: str) -> dict[str, float | None]:
     """Distance up to which two clean images are best called one person, of ``train`` and of ``val`` pairs; None where
     there are none, or of one sort only.
     """
-    cuts: dict[str, float | None] = {}
+    cuts: dict[str, float | None] = dict.fromkeys(_CHOOSING)
     for name in _CHOOSING:
         same = [row.same for row in table.subset(name)]
-        both = len(set(same)) == 2
-        cuts[name] = best_threshold(table.distance(reader, CLEAN, name), same) if both else None
+        if len(set(same)) == 2:
+            cuts[name] = best_threshold(table.distance(reader, CLEAN, name), same)
     return cuts
 
 
@@ -227,8 +193,8 @@ def _threshold_notes(table: DistanceTable) -> list[str]:
         "val": "no validation people have two images, or there is one of them",
     }
     return [
-        f"{why[name]}, so there is no accuracy at a threshold of theirs"
-        for name in _CHOOSING
+        f"{reason}, so there is no accuracy at a threshold of theirs"
+        for name, reason in why.items()
         if len({row.same for row in table.subset(name)}) < 2
     ]
 
@@ -260,13 +226,12 @@ def verification_values(
     train, val = cuts["train"], cuts["val"]
     values = asdict(verify(distances, pairs, 0.0 if train is None else train, seed=seed))
     del values["thresholds"]
-    values["accuracy"] = None if train is None else values["accuracy"]
-    values["threshold"] = train
-    values["accuracy_val"] = None
+    values |= {"threshold": train, "accuracy_val": None, "threshold_val": val}
+    if train is None:
+        values["accuracy"] = None
     if val is not None:
         by_val = bootstrap_by_person(lambda counts: accuracy(distances, pairs.same, val, counts), pairs, seed=seed)
         values["accuracy_val"] = asdict(by_val)
-    values["threshold_val"] = val
     return values
 
 
@@ -286,23 +251,22 @@ def _record(table: DistanceTable, figures: Mapping[str, Any], studio: Descriptor
 
 
 def _weak_reader_notes(figures: Mapping[str, Any]) -> list[str]:
-    aucs = {name: one["auc"]["estimate"] for name, one in figures[CLEAN].items()}
     return [
         f"{name} can hardly tell people apart on clean images (AUC {area:.3f}), so it is no judge of whose face was "
         "kept"
-        for name, area in aucs.items()
-        if area < MIN_READER_AUC
+        for name, one in figures[CLEAN].items()
+        if (area := one["auc"]["estimate"]) < MIN_READER_AUC
     ]
 
 
 def _lines(table: DistanceTable, figures: Mapping[str, Any], method: str) -> list[str]:
-    counted = f"{len(table.subset('test'))} pairs"
-    lines = []
-    for reader in table.readers:
-        areas = [
+    areas = {
+        reader: ", ".join(
             f"{name} {format_auc(figures[name][reader]['auc_by_person'])}"
             for name in (CLEAN, INPUT, method)
             if reader in figures.get(name, {})
-        ]
-        lines.append(f"verification by {reader}, {counted}, AUC: {', '.join(areas)}")
-    return lines
+        )
+        for reader in table.readers
+    }
+    count = len(table.subset("test"))
+    return [f"verification by {reader}, {count} pairs, AUC: {text}" for reader, text in areas.items()]

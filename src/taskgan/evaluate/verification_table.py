@@ -33,15 +33,7 @@ IMAGES = (CLEAN, INPUT, RESTORED, INPUT_PROBE, RESTORED_PROBE)
 
 @dataclass(frozen=True)
 class DistanceRow:
-    """A pair.
-
-    Attributes:
-        set: ``test``, ``train`` or ``val``.
-        first: Case.
-        second: Case.
-        first_person: Whose image the first is.
-        second_person: Whose image the second is.
-    """
+    """A pair of cases, and whose images they are; ``set`` is ``test``, ``train`` or ``val``."""
 
     set: str
     first: str
