@@ -100,17 +100,9 @@ def flip_metrics(rows: pd.DataFrame, clean: pd.DataFrame) -> Flips:
     known = before.notna()
     change = (rows["decision"] - before)[known]
     who, cases = rows["subject"][known], rows.index.get_level_values("case")[known]
-    flipped_count, up, down = (int(who[event].nunique()) for event in (change != 0, change > 0, change < 0))
-    subjects = int(who.nunique())
-    return Flips(
-        subjects=subjects,
-        flipped=flipped_count,
-        to_positive=up,
-        to_negative=down,
-        cases=int(cases.nunique()),
-        flipped_cases=int(cases[change != 0].nunique()),
-        flips=exact_rate(flipped_count, subjects),
-    )
+    flipped, up, down = (int(who[event].nunique()) for event in (change != 0, change > 0, change < 0))
+    subjects, of_cases = int(who.nunique()), (int(cases.nunique()), int(cases[change != 0].nunique()))
+    return Flips(subjects, flipped, up, down, *of_cases, exact_rate(flipped, subjects))
 
 
 def reader_metrics(
@@ -138,7 +130,7 @@ def reader_metrics(
         **vars(flip_metrics(rows, clean)),
         decisions=len(known),
         wrong=int(wrong.sum()),
-        error=exact_rate(*_event_count(wrong, known["subject"], pool)),
+        error=exact_rate(*_subject_count(wrong, known["subject"], pool)),
         sensitivity=exact_rate(*halves[0]) if one else _UNKNOWN,
         specificity=exact_rate(*halves[1]) if one else _UNKNOWN,
         balanced_accuracy=balanced_accuracy(halves if one else _accuracy_groups(binary, pool, classes)),
@@ -185,17 +177,16 @@ def balanced_accuracy(groups: Sequence[tuple[float, int]]) -> Interval:
     return Interval(middle, min(float(low), middle), max(float(high), middle))
 
 
-def _event_count(event: pd.Series, who: pd.Series, pool: Pool) -> tuple[float, int]:
-    """Subjects with an event in any of their rows, or the sum of their shares of rows; and all subjects."""
+def _subject_count(event: pd.Series, who: pd.Series, pool: Pool, *, every: bool = False) -> tuple[float, int]:
+    """Subjects with an event in any (every) row of theirs, or the sum of their shares of rows; and all subjects."""
     shares, _ = subject_means(event.to_numpy(dtype=np.float64), list(who))
-    return float(shares.sum() if pool == "mean" else (shares > 0).sum()), len(shares)
+    have = shares if pool == "mean" else shares == 1 if every else shares > 0
+    return float(have.sum()), len(shares)
 
 
 def _correct_count(rows: pd.DataFrame, pool: Pool) -> tuple[float, int]:
     """Subjects all of whose rows are right, or the sum of their shares of right rows; and all subjects."""
-    right = (rows["decision"] == rows["truth"]).to_numpy(dtype=np.float64)
-    shares, _ = subject_means(right, list(rows["subject"]))
-    return float(shares.sum() if pool == "mean" else (shares == 1).sum()), len(shares)
+    return _subject_count(rows["decision"] == rows["truth"], rows["subject"], pool, every=True)
 
 
 def _accuracy_groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tuple[float, int]]:
@@ -207,20 +198,17 @@ def _accuracy_groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tup
     for _, rows in known.groupby(level="output", sort=False):
         positive = rows["truth"] > 0.5
         if positive.any() and not positive.all():
-            groups += [
-                _correct_count(rows[part], pool) for part in ((positive,) if classes else (positive, ~positive))
-            ]
+            groups += [_correct_count(rows[part], pool) for part in (positive, ~positive)[: 1 if classes else 2]]
     return groups
 
 
 def _auc(known: pd.DataFrame) -> Interval:
     """AUC; of several outputs the mean over those that have both labels."""
-    intervals = []
-    for _, rows in known.groupby(level="output", sort=False):
-        if rows["truth"].nunique() == 2:
-            intervals.append(auc_interval(rows["prediction"], rows["truth"], list(rows["subject"])))
-    if len(intervals) == 1:
-        return intervals[0]
-    return (
-        Interval(float(np.mean([one.estimate for one in intervals])), math.nan, math.nan) if intervals else _UNKNOWN
-    )
+    intervals = [
+        auc_interval(rows["prediction"], rows["truth"], list(rows["subject"]))
+        for _, rows in known.groupby(level="output", sort=False)
+        if rows["truth"].nunique() == 2
+    ]
+    if len(intervals) < 2:
+        return intervals[0] if intervals else _UNKNOWN
+    return Interval(float(np.mean([one.estimate for one in intervals])), math.nan, math.nan)

@@ -116,12 +116,8 @@ class PropertyReader:
             case: The case.
             predictions: By image, what was said of its middle slices (S, …); with the clean image.
         """
-        kind = self.targets.kind
         y = self._label(case, predictions[CLEAN])
-        readings = (
-            self._mask_readings(case, predictions, y) if kind.dense else self._value_readings(case, predictions, y)
-        )
-        return readings
+        return (self._mask_readings if self.targets.kind.dense else self._value_readings)(case, predictions, y)
 
     def _label(self, case: LoadedCase, clean: Array) -> "Tensor | None":
         """y of every slice that was seen (S, …); None where the table has no mask."""
@@ -153,11 +149,8 @@ class PropertyReader:
                 if self.property.kind == "regression":
                     truth = nan if reached is None else float(reached)
                 decision = entry.decision if isfinite(entry.prediction) else nan
-                rows.append(
-                    self._reading(case, image, output, entry.prediction, entry.target)._replace(
-                        truth=truth, decision=decision, cut=self.property.cut, error=error
-                    )
-                )
+                values = (entry.prediction, entry.target, truth, decision, self.property.cut, error)
+                rows.append(self._reading(case, image, output, *values))
         return rows
 
     def _mask_readings(self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None") -> list[Reading]:
@@ -170,22 +163,17 @@ class PropertyReader:
             volume = volume_prediction(kind, outputs, len(outputs))
             mask, own = kind.decision(volume), None if y is None else volume_label(kind, y, len(outputs))
             error = nan if y is None else case_error(kind, outputs, y, len(outputs))
-            clean_entries = kind.readings(volume, clean)
-            right = [nan] * len(clean_entries) if own is None else [e.prediction for e in kind.readings(volume, own)]
-            for number, output in enumerate(self.property.outputs, start=1):
-                size = float((mask == number).sum()) * case.voxel_millilitres
-                target = nan if own is None else float((own == number).sum()) * case.voxel_millilitres
-                rows.append(
-                    self._reading(case, image, output, size, target)._replace(
-                        error=error, dice=right[number - 1], dice_clean=clean_entries[number - 1].prediction
-                    )
+            entries = [None if labels is None else kind.readings(volume, labels) for labels in (own, clean)]
+            for k, output in enumerate(self.property.outputs):
+                size, target = (
+                    nan if m is None else float((m == k + 1).sum()) * case.voxel_millilitres for m in (mask, own)
                 )
+                dice = (nan if of_labels is None else of_labels[k].prediction for of_labels in entries)
+                rows.append(self._reading(case, image, output, size, target, nan, nan, nan, error, *dice))
         return rows
 
-    def _reading(self, case: LoadedCase, image: str, output: str, prediction: float, target: float) -> Reading:
-        pair = case.pair
-        key = (pair.case, pair.subject, pair.split, image, self.name, output)
-        return Reading(*key, prediction, target, nan, nan, nan)
+    def _reading(self, case: LoadedCase, image: str, output: str, *values: float) -> Reading:
+        return Reading(case.pair.case, case.pair.subject, case.pair.split, image, self.name, output, *values)
 
 
 def property_readers(readers: Mapping[str, Reader], targets: "Targets", pairs: Pairs) -> list[PropertyReader]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float32]
+
 POINTS = 8
 PATTERNS = POINTS * (POINTS - 1) + 3
 """Bins of a histogram: the 58 uniform patterns, and one for all others."""
@@ -17,9 +19,7 @@ PATTERNS = POINTS * (POINTS - 1) + 3
 _AT_ONCE = 256  # images
 
 
-def lbp_histograms(
-    images: NDArray[np.float32], *, regions: tuple[int, int] = (7, 7), radius: float = 2.0
-) -> NDArray[np.float32]:
+def lbp_histograms(images: Array, *, regions: tuple[int, int] = (7, 7), radius: float = 2.0) -> Array:
     """Descriptors for :func:`~taskgan.judges.faces.pixels.chi_square_distance`.
 
     Args:
@@ -47,7 +47,7 @@ def lbp_histograms(
     return histograms.reshape(len(images), -1)
 
 
-def lbp_codes(images: NDArray[np.float32], *, radius: float = 2.0) -> NDArray[np.uint8]:
+def lbp_codes(images: Array, *, radius: float = 2.0) -> NDArray[np.uint8]:
     """The pattern at every pixel that has all its neighbours.
 
     Args:
@@ -87,13 +87,9 @@ def lbp_codes(images: NDArray[np.float32], *, radius: float = 2.0) -> NDArray[np
 
 def _uniform() -> NDArray[np.uint8]:
     """Bin of each of the 256 patterns."""
-    bins, labels = 0, np.full(2**POINTS, PATTERNS - 1, dtype=np.uint8)
-    for pattern in range(2**POINTS):
-        turned = (pattern >> 1) | ((pattern & 1) << (POINTS - 1))
-        if (pattern ^ turned).bit_count() <= 2:
-            labels[pattern] = bins
-            bins += 1
-    return labels
+    turned = [(p >> 1) | ((p & 1) << (POINTS - 1)) for p in range(2**POINTS)]
+    uniform = np.array([(p ^ t).bit_count() <= 2 for p, t in enumerate(turned)])
+    return np.where(uniform, np.cumsum(uniform) - 1, PATTERNS - 1).astype(np.uint8)
 
 
 _UNIFORM = _uniform()
@@ -112,7 +108,7 @@ MIRRORED = _mirrored()
 """(59,) the bin of a mirrored image that counts what each bin of the image counts."""
 
 
-def _check(images: NDArray[np.float32], radius: float, rows: int, columns: int) -> None:
+def _check(images: Array, radius: float, rows: int, columns: int) -> None:
     border = 2 * int(np.ceil(radius))
     if radius <= 0 or min(rows, columns) < 1:
         raise ValueError(f"got a radius of {radius} and {rows}×{columns} regions, expected them to be positive")
@@ -124,8 +120,6 @@ def _check(images: NDArray[np.float32], radius: float, rows: int, columns: int) 
             f"of {radius:g}"
         )
 
-
-Array = NDArray[np.float32]
 
 EDGE = 128
 """Pixels along the shorter edge of an image for which radii are given."""

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 Array = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 _FLAT = 0.05  # share of an image's own variance that is added to a neighbourhood's, where nothing is to be seen
 _CUT = 2.5  # standard deviations at which the neighbourhood ends
@@ -142,9 +143,6 @@ def _leading(centred: Array, rank: int, tried: int, rng: np.random.Generator) ->
     return values[:rank].astype(np.float64), axes[:rank].astype(np.float32)
 
 
-Floats = NDArray[np.float64]
-
-
 def unit_distance(first: ArrayLike, second: ArrayLike) -> Floats:
     """Euclidean distance after both were brought to length 1, 0 to 2; the distance of face verification.
 
@@ -158,7 +156,11 @@ def unit_distance(first: ArrayLike, second: ArrayLike) -> Floats:
     Raises:
         ValueError: If the shapes differ or are not (N, F).
     """
-    return np.asarray(np.linalg.norm(_unit(first, second) - _unit(second, first), axis=1))
+    units = []
+    for own in _pairs(first, second):
+        length = np.linalg.norm(own, axis=1, keepdims=True)
+        units.append(np.divide(own, length, out=np.zeros_like(own), where=length > 0))
+    return np.asarray(np.linalg.norm(units[0] - units[1], axis=1))
 
 
 def chi_square_distance(first: ArrayLike, second: ArrayLike) -> Floats:
@@ -189,9 +191,3 @@ def _pairs(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
     if ours.shape != theirs.shape or ours.ndim != 2:
         raise ValueError(f"got descriptors {ours.shape} and {theirs.shape}, expected (N, F) of both")
     return ours, theirs
-
-
-def _unit(descriptors: ArrayLike, others: ArrayLike) -> Floats:
-    own, _ = _pairs(descriptors, others)
-    length = np.linalg.norm(own, axis=1, keepdims=True)
-    return np.asarray(np.divide(own, length, out=np.zeros_like(own), where=length > 0))

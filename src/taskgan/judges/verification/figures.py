@@ -80,15 +80,12 @@ def verify(
         rates = [accuracy(v, pairs.same, float(t), counts) for v, t in zip(values, cuts, strict=True)]
         return np.asarray(np.mean(rates, axis=0))
 
-    each = range(len(pairs))
     return Verification(
         pairs=len(pairs),
         people=pairs.count,
-        auc=auc_interval(-values, pairs.same, each),
+        auc=auc_interval(-values, pairs.same, range(len(pairs))),
         auc_by_person=auc_interval_by_person(values, pairs),
-        equal_error_rate=bootstrap_by_person(
-            lambda counts: _equal_error_rate(values, pairs, counts), pairs, seed=seed
-        ),
+        equal_error_rate=bootstrap_by_person(lambda n: _equal_error_rate(values, pairs, n), pairs, seed=seed),
         accuracy=bootstrap_by_person(_right, pairs, seed=seed),
         thresholds=tuple(float(t) for t in cuts),
     )
@@ -106,25 +103,23 @@ def verification_difference(
         seed: Of the bootstrap.
     """
     one, two = pairs.distances(first), pairs.distances(second)
+
+    def _gap(counts: Floats | None) -> Floats:
+        return _equal_error_rate(one, pairs, counts) - _equal_error_rate(two, pairs, counts)
+
     return VerificationDifference(
         auc=auc_difference(-one, -two, pairs.same, range(len(pairs))),
         auc_by_person=auc_difference_by_person(one, two, pairs),
-        equal_error_rate=bootstrap_by_person(
-            lambda counts: _equal_error_rate(one, pairs, counts) - _equal_error_rate(two, pairs, counts),
-            pairs,
-            seed=seed,
-        ),
+        equal_error_rate=bootstrap_by_person(_gap, pairs, seed=seed),
     )
 
 
 def _equal_error_rate(values: Floats, pairs: ImagePairs, counts: Floats | None) -> Floats:
     """Equal error rate, mean over the seeds."""
-    rates = [roc_curve(v, pairs.same, counts).equal_error_rate for v in values]
-    return np.asarray(np.mean(rates, axis=0))
+    return np.asarray(np.mean([roc_curve(v, pairs.same, counts).equal_error_rate for v in values], axis=0))
 
 
 def format_auc(interval: Mapping[str, float]) -> str:
     """An AUC and its interval, where it has one, from a record."""
-    if np.isnan(interval["low"]):
-        return f"{interval['estimate']:.3f}"
-    return f"{interval['estimate']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
+    ends = "" if np.isnan(interval["low"]) else f" ({interval['low']:.3f} to {interval['high']:.3f})"
+    return f"{interval['estimate']:.3f}{ends}"

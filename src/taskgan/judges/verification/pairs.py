@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations, product
+from math import inf, nan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,8 +40,7 @@ class ImagePairs:
         if len(first) != len(second):
             raise ValueError(f"got {len(first)} first and {len(second)} second images, expected pairs")
         numbers = {name: number for number, name in enumerate(dict.fromkeys([*first, *second]))}
-        people = np.array([[numbers[a], numbers[b]] for a, b in zip(first, second, strict=True)], dtype=np.intp)
-        people = people.reshape(-1, 2)
+        people = np.array([[numbers[name] for name in part] for part in (first, second)], dtype=np.intp).T
         same = people[:, 0] == people[:, 1]
         if same.all() or not same.any():
             raise ValueError(f"{int(same.sum())} of {len(same)} pairs are of one person, expected some but not all")
@@ -93,7 +93,7 @@ def auc_interval_by_person(distances: ArrayLike, pairs: ImagePairs, *, level: fl
     values = pairs.distances(distances)
     area, error = _sum_of_aucs(values, np.full(len(values), 1 / len(values)), pairs)
     if not 0 < area < 1 or not error > 0 or pairs.count < FEWEST:
-        return Interval(area, float("nan"), float("nan"))
+        return Interval(area, nan, nan)
     half = float(stats.norm.ppf((1 + level) / 2)) * error / (area * (1 - area))
     middle = np.log(area / (1 - area))
     return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (middle - half, middle + half)))
@@ -118,11 +118,10 @@ def auc_difference_by_person(
     weights = np.concatenate([np.full(len(one), 1 / len(one)), np.full(len(two), -1 / len(two))])
     gap, error = _sum_of_aucs(np.concatenate([one, two]), weights, pairs)
     if not error > 1e-8 or pairs.count < FEWEST:  # NaN, or zero up to rounding
-        nan = float("nan")
-        return Difference(Interval(gap, nan, nan), nan, nan, pairs.count, float("inf"))
+        return Difference(Interval(gap, nan, nan), nan, nan, pairs.count, inf)
     half = float(stats.norm.ppf((1 + level) / 2)) * error
     p = 2 * float(stats.norm.sf(abs(gap) / error))
-    return Difference(Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0)), error, p, pairs.count, float("inf"))
+    return Difference(Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0)), error, p, pairs.count, inf)
 
 
 def bootstrap_by_person(
@@ -151,20 +150,20 @@ def bootstrap_by_person(
     """
     estimate = float(statistic(None))
     numbers, people = np.unique(pairs.people, return_inverse=True)
-    people = people.reshape(pairs.people.shape)
     if len(numbers) < FEWEST:
-        return Interval(estimate, float("nan"), float("nan"))
+        return Interval(estimate, nan, nan)
+    first, second = people.reshape(-1, 2).T
     rng = np.random.default_rng(seed)
     statistics = []
     for start in range(0, resamples, _AT_ONCE):
         size = min(_AT_ONCE, resamples - start)
         counts = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=size)
-        one, two = counts[:, people[:, 0]], counts[:, people[:, 1]]
+        one, two = counts[:, first], counts[:, second]
         statistics.append(statistic(np.where(pairs.same, one, one * two).astype(np.float64)))
     tail = (1 - level) / 2
     values = np.concatenate(statistics)
     if np.isnan(values).all():
-        return Interval(estimate, float("nan"), float("nan"))
+        return Interval(estimate, nan, nan)
     return Interval(estimate, *(float(q) for q in np.nanquantile(values, [tail, 1 - tail])))
 
 
@@ -234,10 +233,8 @@ def _different_people_pairs(
     sizes = [len(people[name]) for name in names]
     possible = (sum(sizes) ** 2 - sum(size**2 for size in sizes)) // 2
     if possible <= 4 * count:
-        every = [
-            (first, second) for one, two in combinations(names, 2) for first in people[one] for second in people[two]
-        ]
-        return _sample(every, count, rng)
+        every = (product(people[one], people[two]) for one, two in combinations(names, 2))
+        return _sample(list(chain.from_iterable(every)), count, rng)
     drawn_pairs: dict[tuple[str, str], tuple[Pair, Pair]] = {}
     while len(drawn_pairs) < count:
         one, two = (people[names[k]] for k in sorted(rng.choice(len(names), 2, replace=False)))

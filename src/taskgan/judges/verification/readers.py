@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.judges.faces.pixels import unit_distance
-from taskgan.judges.readers import Reader
+from taskgan.judges.readers import Reader, reader_description
 from taskgan.judges.slices import middle_slices, read_volumes
 
 Array = NDArray[np.float32]
@@ -45,27 +45,6 @@ class ReaderImage:
     slices: Array = field(repr=False)
 
 
-class Verifier(Protocol):
-    """A reader as the verification asks it: many images at once."""
-
-    def describe(self, images: Sequence[ReaderImage]) -> Array:
-        """Descriptors (N, F)."""
-        ...
-
-    def distance(self, first: Array, second: Array) -> Floats:
-        """(N,) of descriptors (N, F) each."""
-        ...
-
-    def description(self) -> dict[str, Any]:
-        """What it is."""
-        ...
-
-    @property
-    def store(self) -> Path | None:
-        """Folder where it is kept itself, beside which its descriptors belong."""
-        ...
-
-
 @dataclass(frozen=True)
 class NetworkVerifier:
     """A network that gives descriptors: unit vectors of slices, their mean brought to length one again.
@@ -93,8 +72,7 @@ class NetworkVerifier:
 
     def description(self) -> dict[str, Any]:
         """Of the network; the figures of its training are told elsewhere."""
-        describe = getattr(self.reader, "description", None)
-        metadata = dict(describe()) if callable(describe) else {}
+        metadata = reader_description(self.reader)
         fields = {key: metadata[key] for key in ("network", "seed", "folder", "checksum") if key in metadata}
         return {"learned": True, **fields, "distance": "Euclidean distance of unit descriptors"}
 
@@ -110,6 +88,7 @@ class PhotoVerifier:
     """A reader of photos, see :class:`DescriptorReader`."""
 
     reader: DescriptorReader
+    store: ClassVar[None] = None  # it is kept nowhere
 
     def describe(self, images: Sequence[ReaderImage]) -> Array:
         """Descriptors (N, F)."""
@@ -126,10 +105,9 @@ class PhotoVerifier:
         """The reader's own."""
         return {"learned": False, **self.reader.description()}
 
-    @property
-    def store(self) -> Path | None:
-        """It is kept nowhere."""
-        return None
+
+Verifier = NetworkVerifier | PhotoVerifier
+"""A reader as the verification asks it: many images at once."""
 
 
 def verifiers(
