@@ -41,10 +41,7 @@ def volume_prediction(kind: TaskKind, predictions: Array, middle: int = 40) -> T
 def volume_label(kind: TaskKind, labels: Tensor, middle: int = 40) -> Tensor:
     """y of a volume as :func:`volume_prediction` wants it: (1, …).
 
-    Args:
-        kind: The property.
-        labels: y of each slice (S, …), which all slices of a volume share, unless they are masks or descriptors.
-        middle: How many slices.
+    All slices of a volume share their y (S, …), unless they are masks or descriptors.
     """
     start = max(0, (len(labels) - middle) // 2)
     selected = labels[start : start + middle]

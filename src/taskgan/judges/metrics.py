@@ -33,10 +33,8 @@ class Flips:
     Attributes:
         subjects: Whose decision is known on this and on the clean image.
         flipped: Subjects with a flip in any case, seed, class or label.
-        to_positive: Of these, negative on the clean image and positive here.
-        to_negative: The other way round.
-        cases: Cases whose decision is known on both.
-        flipped_cases: Of these, with a flip.
+        to_positive: Of these, negative on the clean image and positive here; ``to_negative`` the other way round.
+        cases: Cases whose decision is known on both; ``flipped_cases`` of these with a flip.
         flips: ``flipped`` over ``subjects``, Clopper–Pearson.
     """
 
@@ -54,12 +52,10 @@ class ReaderMetrics(Flips):
     """How one judge reads one kind of image (Table 3), by subject.
 
     Attributes:
-        decisions: Decisions with a known truth.
-        wrong: How many of them differ from it.
+        decisions: Decisions with a known truth, of which ``wrong`` differ from it.
         error: Subjects that are read wrongly, Clopper–Pearson with n = number of subjects.
-        sensitivity: Of the subjects with positive cases those called positive, likewise; NaN where there are several
-            classes or labels.
-        specificity: The same of negative cases.
+        sensitivity: Of the subjects with positive cases those called positive, likewise; ``specificity`` of negative
+            cases. NaN where there are several classes or labels.
         balanced_accuracy: Mean of the two, of the classes' sensitivities, or over labels, see
             :func:`balanced_accuracy`.
         auc: Area under the ROC curve of the predictions, with DeLong's interval; the mean over several classes or

@@ -74,13 +74,9 @@ class LoadedCase:
 def load_case_images(
     pair: Pair, paths: Mapping[str, Path], intensity: IntensityTransform, axes: str = ""
 ) -> LoadedCase:
-    """Read the degraded image of a case and others of it; masks are none.
+    """Read the degraded image of a case and others of it (by name: ``clean`` and methods); masks are none.
 
-    Args:
-        pair: The case.
-        paths: By name: ``clean`` and methods.
-        intensity: Fitted on the degraded image.
-        axes: In which slices are read (``data.axes``).
+    Intensity is fitted on the degraded image; slices are read in ``axes`` (``data.axes``).
 
     Raises:
         UserError: If an image cannot be read or is on another grid.
@@ -95,14 +91,7 @@ def load_case_images(
 
 @dataclass(frozen=True)
 class PropertyReader:
-    """A judge, and the property that it reads in the rows of one table.
-
-    Attributes:
-        name: What the table of readings calls it.
-        reader: Reads slices.
-        targets: y of the rows.
-        property: Names of its outputs, and its cut.
-    """
+    """A judge as the table of readings calls it, and what it reads there: where y comes from, outputs and cut."""
 
     name: str
     reader: Reader
@@ -179,10 +168,7 @@ class PropertyReader:
 def property_readers(readers: Mapping[str, Reader], targets: "Targets", pairs: Pairs) -> list[PropertyReader]:
     """Readers of one property; one that knows its own kind (with a cut that it was taught) reads that.
 
-    Args:
-        readers: By name.
-        targets: The property.
-        pairs: The whole table, which may name classes.
+    The whole table ``pairs`` may name classes.
     """
     panel = []
     for name, reader in readers.items():

@@ -33,14 +33,10 @@ class RecogniserTrainState:
     """Everything that changes while a recogniser learns.
 
     Attributes:
-        network: What learns.
-        head: Its classes, where it learns by classes that are no part of it.
+        head: The network's classes, where it learns by classes that are no part of it.
         optimiser: Of both.
-        schedule: Of the learning rate.
         batches: What is drawn next.
-        step: Steps made.
         worse: Validations since the best one.
-        best: The best validation.
         seconds: That it took, in all sittings.
     """
 

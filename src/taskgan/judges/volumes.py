@@ -24,10 +24,9 @@ _MANY = 100  # images, from which on reading them takes longer than a glance
 
 @dataclass(frozen=True)
 class CleanVolume:
-    """One clean image.
+    """One clean image of a subject.
 
     Attributes:
-        subject: Whose it is.
         label: y, which every slice inherits: a number, (L,) of several labels, or masks (S, H, W) of its slices.
         slices: (S, H, W) float32, network units; (S, C, H, W) of what has several channels.
     """
@@ -80,11 +79,9 @@ class CleanSlices:
 
 @dataclass(frozen=True)
 class ReaderView:
-    """What a recogniser is shown in place of clean images.
+    """What a recogniser is shown in place of clean images; ``mark`` names it in the digest of what was learnt.
 
-    Attributes:
-        mark: Names it in the digest of what was learnt.
-        slices: Gives (S, H, W) or (S, C, H, W) in network units, of a case with all its inputs.
+    Of a case with all its inputs, ``slices`` gives (S, H, W) or (S, C, H, W) in network units.
     """
 
     mark: str

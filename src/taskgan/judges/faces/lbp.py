@@ -6,6 +6,7 @@ make no difference.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,16 +36,25 @@ def lbp_histograms(images: Array, *, regions: tuple[int, int] = (7, 7), radius: 
     """
     rows, columns = regions
     _check(images, radius, rows, columns)
-    histograms = np.empty((len(images), rows, columns, PATTERNS), dtype=np.float32)
+    parts = []
     for start in range(0, len(images), _AT_ONCE):
-        codes = lbp_codes(images[start : start + _AT_ONCE], radius=radius).astype(np.int64)
-        image = np.arange(len(codes))[:, None, None] * PATTERNS
-        for i, row in enumerate(np.array_split(np.arange(codes.shape[1]), rows)):
-            for j, column in enumerate(np.array_split(np.arange(codes.shape[2]), columns)):
-                part = codes[:, row[0] : row[-1] + 1, column[0] : column[-1] + 1]
-                counts = np.bincount((part + image).ravel(), minlength=len(codes) * PATTERNS)
-                histograms[start : start + len(codes), i, j] = counts.reshape(-1, PATTERNS) / (row.size * column.size)
-    return histograms.reshape(len(images), -1)
+        codes = lbp_codes(images[start : start + _AT_ONCE], radius=radius)
+        row, column = (
+            np.repeat(np.arange(count), [len(part) for part in np.array_split(np.arange(length), count)])
+            for length, count in zip(codes.shape[1:], regions, strict=True)
+        )
+        counts = _region_counts(codes, row, column, regions)
+        parts.append((counts / counts.sum(axis=3, keepdims=True)).astype(np.float32))
+    return np.concatenate(parts).reshape(len(images), -1)
+
+
+def _region_counts(
+    codes: NDArray[np.uint8], row: NDArray[np.intp], column: NDArray[np.intp], regions: tuple[int, int]
+) -> NDArray[np.intp]:
+    """(N, rows, columns, 59) how often each pattern of codes (N, H, W) is in the regions that pixels are in."""
+    place = np.arange(len(codes))[:, None, None] * regions[0] * regions[1] + row[:, None] * regions[1] + column
+    bins = len(codes) * regions[0] * regions[1] * PATTERNS
+    return np.bincount((codes + place * PATTERNS).ravel(), minlength=bins).reshape(len(codes), *regions, PATTERNS)
 
 
 def lbp_codes(images: Array, *, radius: float = 2.0) -> NDArray[np.uint8]:
@@ -75,12 +85,12 @@ def lbp_codes(images: Array, *, radius: float = 2.0) -> NDArray[np.uint8]:
         share_down, share_right = down - top, right - left
         # Differences are interpolated, not values: on a flat patch they are zero, not the rounding of a sum.
         difference = np.zeros(centre.shape, dtype=np.float32)
-        for step_down, weight_down in ((0, 1 - share_down), (1, share_down)):
-            for step_right, weight_right in ((0, 1 - share_right), (1, share_right)):
-                weight = np.float32(weight_down * weight_right)
-                if weight:
-                    y, x = border + top + step_down, border + left + step_right
-                    difference += weight * (values[:, y : y + height, x : x + width] - centre)
+        for (down_by, height_share), (right_by, width_share) in product(
+            ((0, 1 - share_down), (1, share_down)), ((0, 1 - share_right), (1, share_right))
+        ):
+            if weight := np.float32(height_share * width_share):
+                y, x = border + top + down_by, border + left + right_by
+                difference += weight * (values[:, y : y + height, x : x + width] - centre)
         pattern |= ((difference >= 0).astype(np.uint8) << point).astype(np.uint8)
     return _UNIFORM[pattern]
 
@@ -157,11 +167,9 @@ class Texture:
         return np.concatenate([self._at(image, radius) for radius in radii])
 
     def _at(self, image: Array, radius: float) -> Array:
-        codes = lbp_codes(image[None], radius=radius)[0]
-        rows, columns = (_regions(length, self.regions) for length in codes.shape)
-        place = (rows[:, None] * self.regions + columns) * PATTERNS
-        counts = np.bincount((codes + place).ravel(), minlength=self.regions**2 * PATTERNS)
-        grid = counts.reshape(self.regions, self.regions, PATTERNS)
+        codes = lbp_codes(image[None], radius=radius)
+        rows, columns = (_regions(length, self.regions) for length in codes.shape[1:])
+        grid = _region_counts(codes, rows, columns, (self.regions, self.regions))[0]
         roots = np.sqrt(grid / np.maximum(grid.sum(axis=2, keepdims=True), 1))
         both = (roots + roots[:, ::-1, MIRRORED]) / 2
         return np.asarray(both[:, : (self.regions + 1) // 2], dtype=np.float32).ravel()

@@ -65,10 +65,9 @@ class PhotoReader:
 
     Attributes:
         name: ``lbp`` or ``eigenfaces``.
-        recipe: How it was made.
         shape: (H, W) that images are brought to, the median of the training images' sizes.
         space: What was learnt, without identities.
-        metadata: Images, people and rows that it was made of.
+        metadata: Numbers of images and people that it was made of.
     """
 
     name: str

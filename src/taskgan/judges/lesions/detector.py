@@ -99,9 +99,7 @@ _STEP = 0.1  # SD of healthy white matter between the thresholds that are tried
 class ObserverImage:
     """One image as the observer sees it.
 
-    Attributes:
-        values: Channels (C, X, Y, Z) of the image over the mean of white matter in the clean image.
-        lesion_map: Of the subject.
+    ``values`` are channels (C, X, Y, Z) of the image over the mean of white matter in the clean image.
     """
 
     values: Image

@@ -90,7 +90,6 @@ class DescriptorCache:
     """Shows images to readers.
 
     Attributes:
-        readers: By name.
         data: Intensity transform, which is fitted on the degraded image for all images of a case.
         slices: How many middle slices networks read; what they see depends on it.
         folder: Where descriptors of readers are kept that have no folder of their own.

@@ -25,13 +25,11 @@ class Verification:
     """How well one method's images verify.
 
     Attributes:
-        pairs: How many.
-        people: How many are on them.
+        pairs: How many, with how many people on them.
         auc: With DeLong's interval of independent pairs, the usual one.
         auc_by_person: The same with an interval that knows which pairs share a person; this one is to be believed.
         equal_error_rate: Bootstrap by person.
-        accuracy: At the thresholds; bootstrap by person.
-        thresholds: One a seed, chosen on other pairs.
+        accuracy: At the thresholds, one a seed, chosen on other pairs; bootstrap by person.
     """
 
     pairs: int
@@ -94,14 +92,7 @@ def verify(
 def verification_difference(
     first: ArrayLike, second: ArrayLike, pairs: ImagePairs, *, seed: int = 0
 ) -> VerificationDifference:
-    """Two methods on the same pairs; the draws of people are the same for both.
-
-    Args:
-        first: (N,) or (S, N) distances.
-        second: (N,) or (S', N).
-        pairs: Who is on them.
-        seed: Of the bootstrap.
-    """
+    """Two methods' distances, (N,) or (S, N), on the same pairs; the draws of people are the same for both."""
     one, two = pairs.distances(first), pairs.distances(second)
 
     def _gap(counts: Floats | None) -> Floats:

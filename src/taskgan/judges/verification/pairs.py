@@ -104,11 +104,7 @@ def auc_difference_by_person(
 ) -> Difference:
     """AUC of the first − AUC of the second method on the same pairs, by the same variance.
 
-    Args:
-        first: (N,) or (S, N) distances of one method.
-        second: (N,) or (S', N), of the other.
-        pairs: Who is on them.
-        level: Coverage of the interval.
+    Distances are (N,) or (S, N) of each method, ``level`` the coverage of the interval.
 
     Returns:
         Normal interval and two-sided p, counting people; NaN for fewer than ``FEWEST`` of them and where the variance

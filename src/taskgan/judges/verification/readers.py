@@ -47,12 +47,7 @@ class ReaderImage:
 
 @dataclass(frozen=True)
 class NetworkVerifier:
-    """A network that gives descriptors: unit vectors of slices, their mean brought to length one again.
-
-    Attributes:
-        reader: The network.
-        slices: How many middle slices it reads.
-    """
+    """A network that gives descriptors: unit vectors of its middle slices, their mean brought to length one again."""
 
     reader: Reader
     slices: int
@@ -113,12 +108,6 @@ Verifier = NetworkVerifier | PhotoVerifier
 def verifiers(
     readers: Mapping[str, Reader], plain: Mapping[str, DescriptorReader], *, slices: int
 ) -> dict[str, Verifier]:
-    """Everybody who compares faces: networks first.
-
-    Args:
-        readers: Networks that give descriptors.
-        plain: Readers that are not learned.
-        slices: How many middle slices a network reads.
-    """
+    """Everybody who compares faces: networks first (which read ``slices`` middle slices), then those not learned."""
     networks: dict[str, Verifier] = {name: NetworkVerifier(reader, slices) for name, reader in readers.items()}
     return {**networks, **{name: PhotoVerifier(one) for name, one in plain.items() if name not in networks}}
