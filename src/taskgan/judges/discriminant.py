@@ -69,13 +69,9 @@ def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: boo
 def solve_discriminant(features: NDArray[np.float32], who: Floats, size: int) -> tuple[Floats, Floats]:
     """The linear map and the point that it takes to zero.
 
-    Args:
-        features: (N, F) of each image.
-        who: (N,) whose it is.
-        size: Rows wanted.
-
     Returns:
-        (size, F) and (F,). Rows for which there is no axis are zero.
+        (size, F) and (F,), of features (N, F) and numbers (N,) that say whose image it is. Rows for which there is no
+        axis are zero.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     centred = features - mean.astype(np.float32)

@@ -66,14 +66,7 @@ def case_error(kind: TaskKind, predictions: Array, labels: Tensor, middle: int =
 def volume_metrics(
     kind: TaskKind, readings: Sequence[Array], labels: Sequence[Tensor], losses: Sequence[float]
 ) -> RecogniserMetrics:
-    """How well volumes of known y were read.
-
-    Args:
-        kind: The property.
-        readings: Predictions (S, …) of each volume.
-        labels: y of each slice (S, …) of each volume.
-        losses: Mean loss of a slice, one a volume.
-    """
+    """How well volumes were read, from predictions and y (S, …) of the slices and the mean loss of one, by volume."""
     means = [volume_prediction(kind, r) for r in readings]
     truths = [volume_label(kind, y) for y in labels]
     entries = [kind.readings(mean, y) for mean, y in zip(means, truths, strict=True)]

@@ -216,10 +216,9 @@ def _update_best(course: RecogniserTrainState, kind: TaskKind, metrics: Recognis
 
 def _best_score(best: WeightsSnapshot | None, kind: TaskKind) -> float | str:
     """What the progress line says of the best validation: by what it is the best."""
-    if best is None:
-        return "-"
-    by_auc = kind.label_from_clean and best.figures.auc is not None
-    return f"AUC {best.figures.auc:.3f}" if by_auc else best.figures.loss
+    if best is None or not kind.label_from_clean or best.figures.auc is None:
+        return "-" if best is None else best.figures.loss
+    return f"AUC {best.figures.auc:.3f}"
 
 
 def _summary(card: RecogniserCard, seconds: float) -> str:
@@ -238,14 +237,12 @@ def _summary(card: RecogniserCard, seconds: float) -> str:
 
 def _check_subjects(kind: TaskKind, train: CleanSlices, val: CleanSlices, title: str) -> None:
     if kind.by_class:
-        labels = {float(volume.label) for volume in train}
-        classes = {float(k) for k in range(max(2, kind.outputs))}
-        if labels != classes:
-            listing = ", ".join(f"{label:g}" for label in sorted(labels))
-            *others, last = (f"{label:g}" for label in sorted(classes))
+        labels, classes = sorted({float(volume.label) for volume in train}), range(max(2, kind.outputs))
+        if labels != list(classes):
             raise UserError(
-                f"{title} cannot be trained: the training subjects all have label {listing}, expected "
-                f"{', '.join(others)} and {last}"
+                f"{title} cannot be trained: the training subjects all have label "
+                f"{', '.join(f'{label:g}' for label in labels)}, expected {', '.join(map(str, classes[:-1]))} and "
+                f"{classes[-1]}"
             )
     both = sorted(set(train.subjects) & set(val.subjects))
     if both:

@@ -75,12 +75,7 @@ class Property:
 
 
 def target_property(target: "Target", pairs: Pairs) -> Property:
-    """The property that a target names in a table.
-
-    Args:
-        target: What a judge reads.
-        pairs: The table, which may name the classes (:func:`class_names`).
-    """
+    """The property that a judge's target names in a table, which may name the classes (:func:`class_names`)."""
     if target.kind == "multi_class":
         return Property(target.kind, class_names(target, pairs), math.nan)
     if target.kind == "segmentation":
@@ -97,10 +92,6 @@ def class_names(target: "Target", pairs: Pairs) -> tuple[str, ...]:
     """Names of the classes: of a column of words in which each class has one of its own, else ``class 0``, ….
 
     A cohort of MR contrasts numbers them in ``label`` and names them in ``contrast``.
-
-    Args:
-        target: One of several classes.
-        pairs: All rows of the table.
     """
     plain = tuple(f"class {k}" for k in range(target.classes))
     column = target.columns[0]

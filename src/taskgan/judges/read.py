@@ -36,7 +36,6 @@ class LoadedCase:
     """A case with its images, all on the grid of its degraded one.
 
     Attributes:
-        pair: The case.
         volumes: By name: ``input``, ``clean`` and methods; in the files' units.
         scale: What intensities are divided by, the same for all images.
         masks: By column of the table; those that it has.
@@ -180,13 +179,9 @@ def property_readers(readers: Mapping[str, Reader], targets: "Targets", pairs: P
 def read_cases(
     readers: Sequence[PropertyReader], cases: Sequence[LoadedCase], slices: int, skip: Collection[str] = ()
 ) -> list[Reading]:
-    """What judges say of the images of some cases, each image read once.
+    """What judges say of the images of some cases in memory, each image read once; photos are read together.
 
-    Args:
-        readers: The judges.
-        cases: Held in memory and, where they are photos, read together.
-        slices: Middle slices that they see.
-        skip: Images that are not read, such as an ``input`` that is of another kind.
+    They see the middle ``slices`` of all images but those to ``skip``, such as an ``input`` that is of another kind.
 
     Raises:
         UserError: If a label is no number, or a mask cannot be read or is on another grid.
@@ -215,11 +210,7 @@ def suvr_targets(target: Target, pairs: Pairs) -> "Targets | None":
 def read_suvr(case: LoadedCase, cut: float, labels: "Targets | None", skip: Collection[str] = ()) -> list[Reading]:
     """The composite SUVR of every image against its cut; nothing without the masks ``cortex`` and ``reference``.
 
-    Args:
-        case: With its masks.
-        cut: SUVR from which a case is positive.
-        labels: From :func:`suvr_targets`.
-        skip: As in :func:`read_cases`.
+    Labels come from :func:`suvr_targets`; images to ``skip`` are left out.
     """
     if not {"cortex", "reference"} <= case.masks.keys():
         return []

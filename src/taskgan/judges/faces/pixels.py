@@ -146,12 +146,8 @@ def _leading(centred: Array, rank: int, tried: int, rng: np.random.Generator) ->
 def unit_distance(first: ArrayLike, second: ArrayLike) -> Floats:
     """Euclidean distance after both were brought to length 1, 0 to 2; the distance of face verification.
 
-    Args:
-        first: (N, F) descriptors.
-        second: (N, F), of the other image of each pair.
-
     Returns:
-        (N,). A descriptor of length 0 lies at distance 1 from all others.
+        (N,) of descriptors (N, F) of the two images of each pair. One of length 0 lies at distance 1 from all others.
 
     Raises:
         ValueError: If the shapes differ or are not (N, F).
@@ -168,12 +164,8 @@ def chi_square_distance(first: ArrayLike, second: ArrayLike) -> Floats:
 
     As in Ahonen et al. 2006 (10.1109/TPAMI.2006.244), without weights of regions.
 
-    Args:
-        first: (N, F), not negative.
-        second: (N, F), not negative.
-
     Returns:
-        (N,), 0 to 2 times the number of histograms that a descriptor is made of.
+        (N,) of descriptors (N, F), which are not negative: 0 to 2 times the number of histograms in one.
 
     Raises:
         ValueError: If the shapes differ or are not (N, F), or a bin is negative.

@@ -116,13 +116,7 @@ def observer_image(
 ) -> ObserverImage | None:
     """Channels of an image, in units of the clean image's white matter, so that a method's own scale excuses nothing.
 
-    Args:
-        image: (X, Y, Z).
-        clean: (X, Y, Z) the same case's.
-        brain: Brain tissue (X, Y, Z).
-        white: Pure white matter (X, Y, Z).
-        lesion_map: Of the subject.
-        voxel_mm: Edges of a voxel.
+    Images and masks are (X, Y, Z): the case's own and clean image, brain tissue and pure white matter.
 
     Returns:
         None where there is hardly any healthy white matter or it gives no signal.
@@ -156,13 +150,9 @@ class Detector:
 
 
 def fit_detector(images: Sequence[tuple[Floats, Floats]]) -> Detector | None:
-    """A detector without a threshold.
+    """A detector without a threshold; None where there are fewer lesions than the template has weights.
 
-    Args:
-        images: Samples of clean images of training subjects; those without lesions add to what healthy looks like.
-
-    Returns:
-        None where there are fewer lesions than the template has weights.
+    Samples are of clean images of training subjects; those without lesions add to what healthy looks like.
     """
     lesions = np.concatenate([of_lesions for of_lesions, _ in images]) if images else np.zeros((0, 0))
     if len(lesions) <= lesions.shape[1]:
@@ -226,12 +216,7 @@ def signal_to_noise(response: Image, lesion_map: LesionMap) -> float:
 def choose_threshold(responses: Sequence[tuple[Image, LesionMap]], rate: float) -> float:
     """The lowest threshold, to a tenth of a SD, down to which no more than ``rate`` false lesions an image are found.
 
-    Args:
-        responses: To clean images of validation subjects.
-        rate: Mean number of false lesions in an image that is accepted.
-
-    Returns:
-        NaN without images.
+    Of responses to clean images of validation subjects, in the mean; NaN without images.
     """
     if not responses:
         return float("nan")

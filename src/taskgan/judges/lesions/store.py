@@ -48,11 +48,7 @@ class FittedDetector:
 
 def usable_rows(pairs: Pairs) -> list[Pair]:
     """The rows that an observer may learn from: training and validation, with a clean image and all masks."""
-    return [
-        pair
-        for pair in pairs
-        if pair.split in ("train", "val") and pair.clean is not None and all(map(pair.path, COLUMNS))
-    ]
+    return [p for p in pairs if p.split in ("train", "val") and p.clean is not None and all(map(p.path, COLUMNS))]
 
 
 def fit_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, FittedDetector]:

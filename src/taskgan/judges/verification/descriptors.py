@@ -27,31 +27,6 @@ Array = NDArray[np.float32]
 _GENERATION = 1
 
 
-def descriptors_path(
-    name: str, reader: Verifier, rows: Sequence[Pair], image: str, data: Data, *, slices: int, folder: Path
-) -> Path | None:
-    """Where a reader's descriptors of these images belong; None for a reader that has no checksum.
-
-    The name holds a digest of the reader's checksum, of the rows with their files, and of what else decides what the
-    reader sees: the image (``clean`` or ``input``), the intensity transform and the number of middle slices. The
-    folder is the reader's own, or ``folder`` where it has none.
-    """
-    checksum = reader.description().get("checksum")
-    if not checksum or not rows:
-        return None
-    mark = value_digest(
-        {
-            "generation": _GENERATION,
-            "reader": checksum,
-            "rows": fingerprint(Pairs(folder, tuple(rows))),
-            "image": image,
-            "intensity": data.intensity.model_dump(mode="json"),
-            "slices": slices,
-        }
-    )
-    return folder / f"{name}-{mark}.npz" if reader.store is None else reader.store / f"descriptors-{mark}.npz"
-
-
 def load_descriptors(place: Path | None, rows: Sequence[Pair]) -> Array | None:
     """Descriptors (N, F) of these rows; None where there are none, or the file is damaged or of other rows."""
     if place is None or not place.is_file():
@@ -104,10 +79,7 @@ class DescriptorCache:
 
     def cohort_descriptors(self, rows: Sequence[Pair], image: str) -> dict[str, Descriptors]:
         """Descriptors of the cohort's ``clean`` or ``input`` images: those that are kept, or made and put there."""
-        places = {
-            name: descriptors_path(name, one, rows, image, self.data, slices=self.slices, folder=self.folder)
-            for name, one in self.readers.items()
-        }
+        places = {name: self._place(name, rows, image) for name in self.readers}
         kept = {name: load_descriptors(place, rows) for name, place in places.items()}
         absent = {name: self.readers[name] for name, values in kept.items() if values is None}
         computed = self._read(rows, lambda row: _own_path(row, image), absent, image)
@@ -120,6 +92,30 @@ class DescriptorCache:
     ) -> dict[str, Descriptors]:
         """Descriptors of restored images, which are kept nowhere."""
         return _by_case(rows, self._read(rows, lambda row: images[row.case], self.readers, method))
+
+    def _place(self, name: str, rows: Sequence[Pair], image: str) -> Path | None:
+        """Where a reader's descriptors of these images belong; None for a reader that has no checksum.
+
+        The name holds a digest of the reader's checksum, of the rows with their files, and of what else decides what
+        the reader sees.
+        """
+        reader = self.readers[name]
+        checksum = reader.description().get("checksum")
+        if not checksum or not rows:
+            return None
+        mark = value_digest(
+            {
+                "generation": _GENERATION,
+                "reader": checksum,
+                "rows": fingerprint(Pairs(self.folder, tuple(rows))),
+                "image": image,
+                "intensity": self.data.intensity.model_dump(mode="json"),
+                "slices": self.slices,
+            }
+        )
+        return (
+            self.folder / f"{name}-{mark}.npz" if reader.store is None else reader.store / f"descriptors-{mark}.npz"
+        )
 
     def _read(
         self, rows: Sequence[Pair], path_of: Callable[[Pair], Path], readers: Mapping[str, Verifier], title: str

@@ -55,10 +55,7 @@ class ImagePairs:
         return len(np.unique(self.people))
 
     def distances(self, raw: ArrayLike) -> Floats:
-        """Distances as (S, N), one row a training seed.
-
-        Args:
-            raw: (N,) or (S, N).
+        """Distances, (N,) or (S, N), as (S, N), one row a training seed.
 
         Raises:
             ValueError: If they are not one for each pair, or not finite.

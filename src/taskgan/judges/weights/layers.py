@@ -30,13 +30,8 @@ class Layer(NamedTuple):
 def checked_state(layers: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tensor]:
     """The state of a :class:`~taskgan.networks.vgg_face.VggFace` from a file's layers.
 
-    Args:
-        layers: By name, ``conv1_1`` to ``fc8``.
-        width: Of the network that they are for.
-        path: For messages.
-
     Returns:
-        float32, by the names of the network's parameters.
+        float32, by the names of the parameters of a network of this width.
 
     Raises:
         UserError: If a layer is missing, is one too many, has another shape or holds NaN.

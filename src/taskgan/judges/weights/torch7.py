@@ -50,10 +50,7 @@ class Torch7Object:
 
 
 def read_torch7(path: Path) -> Any:
-    """Read a file.
-
-    Args:
-        path: Little-endian, int64 sizes: what Torch7 writes on 64-bit machines.
+    """Read a file of little-endian numbers and int64 sizes: what Torch7 writes on 64-bit machines.
 
     Returns:
         None, float, str, bool, dict (a table, numbers as float keys), :class:`Torch7Object`, or a numpy array for a
