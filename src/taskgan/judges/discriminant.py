@@ -43,11 +43,8 @@ def repeated_subjects(train: CleanSlices) -> CleanSlices:
 def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: bool, title: str = "") -> None:
     """Fit the last layer to what the network says of the training images; the rest of it stays.
 
-    Args:
-        network: Changed in place.
-        train: Volumes of the training people; some must have two images.
-        mirrored: Whether mirror images (first in-plane axis) are photos of the same person too.
-        title: Shown with the progress; empty shows none.
+    Mirror images (first in-plane axis) can count as photos of the same person too. Without a title no progress is
+    shown.
 
     Raises:
         UserError: If nobody has two images.

@@ -19,13 +19,8 @@ Floats = NDArray[np.float64]
 def volume_prediction(kind: TaskKind, predictions: Array, middle: int = 40) -> Tensor:
     """What is predicted for a volume: the mean over its middle slices; of masks those slices as one image.
 
-    Args:
-        kind: The property.
-        predictions: Of each slice (S, …).
-        middle: How many slices.
-
     Returns:
-        (1, …), float64; (1, n, S·H, W) of pixels.
+        (1, …) of slices (S, …), float64; (1, n, S·H, W) of pixels.
 
     Raises:
         ValueError: If there are no slices.

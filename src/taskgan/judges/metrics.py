@@ -76,9 +76,7 @@ class ReaderMetrics(Flips):
 def clean_decisions(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
     """The same judge's decision on the clean image of every row; NaN where it is unknown.
 
-    Args:
-        rows: Readings of one judge and image, indexed by case and output; of several seeds a case is there often.
-        clean: Of the clean images.
+    Rows are indexed by case and output; of several seeds a case is there often.
     """
     before = clean["decision"][~clean.index.duplicated()].reindex(rows.index)
     return before.where(rows["decision"].notna())
@@ -138,11 +136,7 @@ def reader_metrics(
 def judge_metrics(readings: Readings, judge: str, image: str, output: str | None = None) -> ReaderMetrics:
     """A judge on the test cases of one kind of image, where any wrong decision makes a subject wrong.
 
-    Args:
-        readings: All.
-        judge: Its name.
-        image: ``input``, ``clean`` or a method.
-        output: One class or label, against the others; None is all of them.
+    ``image`` is ``input``, ``clean`` or a method; ``output`` one class or label, against the others (None: all).
     """
     rows, clean = (readings.select(judge, name, output) for name in (image, CLEAN))
     return reader_metrics(rows, clean, pool="any", classes=readings.property_of(judge).kind == "multi_class")
@@ -155,8 +149,7 @@ def balanced_accuracy(groups: Sequence[tuple[float, int]]) -> Interval:
     quantiles come from a grid, one share after the other. Always giving one answer gets one over the number of
     groups.
 
-    Args:
-        groups: Right subjects and all subjects: of the positive and of the negative ones, or of each class.
+    Groups are right subjects and all subjects: of the positive and of the negative ones, or of each class.
 
     Returns:
         NaN where a group is empty or there is only one.

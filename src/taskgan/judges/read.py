@@ -98,14 +98,26 @@ class PropertyReader:
     property: Property
 
     def readings(self, case: LoadedCase, predictions: Mapping[str, Array]) -> list[Reading]:
-        """Readings of the images of a case.
+        """Readings of a case by what was said of the middle slices (S, …) of its images, the clean one among them."""
+        from taskgan.judges.figures import case_error, volume_label, volume_prediction
 
-        Args:
-            case: The case.
-            predictions: By image, what was said of its middle slices (S, …); with the clean image.
-        """
+        kind, pair = self.targets.kind, case.pair
         y = self._label(case, predictions[CLEAN])
-        return (self._mask_readings if self.targets.kind.dense else self._value_readings)(case, predictions, y)
+        clean = volume_prediction(kind, predictions[CLEAN], len(predictions[CLEAN]))
+        rows = []
+        for image, outputs in predictions.items():
+            volume = volume_prediction(kind, outputs, len(outputs))
+            own = None if y is None else volume_label(kind, y, len(outputs))
+            error = nan if y is None else case_error(kind, outputs, y, len(outputs))
+            if kind.dense:
+                values = self._mask_values(volume, own, kind.decision(clean), error, case.voxel_millilitres)
+            else:
+                assert own is not None  # only masks can be absent
+                values = self._values(volume, own, error)
+            key = (pair.case, pair.subject, pair.split, image, self.name)
+            of_outputs = zip(self.property.outputs, values, strict=True)
+            rows += [Reading(*key, output, *numbers) for output, numbers in of_outputs]
+        return rows
 
     def _label(self, case: LoadedCase, clean: Array) -> "Tensor | None":
         """y of every slice that was seen (S, …); None where the table has no mask."""
@@ -119,49 +131,32 @@ class PropertyReader:
         y = torch.as_tensor(self.targets.value(pair), dtype=torch.float32)
         return kind.y(y.expand(len(clean), *y.shape), torch.from_numpy(clean))
 
-    def _value_readings(
-        self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None"
-    ) -> list[Reading]:
-        from taskgan.judges.figures import case_error, volume_label, volume_prediction
-
-        assert y is not None  # only masks can be absent
+    def _values(self, volume: "Tensor", label: "Tensor", error: float) -> list[tuple[float, ...]]:
+        """Of each output: prediction, target, truth, decision, cut and error."""
         kind = self.targets.kind
-        rows = []
-        for image, outputs in predictions.items():
-            own = volume_label(kind, y, len(outputs))
-            reached = kind.true_decision(own) if self.property.kind == "regression" else None
-            error = case_error(kind, outputs, y, len(outputs))
-            entries = kind.readings(volume_prediction(kind, outputs, len(outputs)), own)
-            for output, entry in zip(self.property.outputs, entries, strict=True):
-                truth = entry.target
-                if self.property.kind == "regression":
-                    truth = nan if reached is None else float(reached)
-                decision = entry.decision if isfinite(entry.prediction) else nan
-                values = (entry.prediction, entry.target, truth, decision, self.property.cut, error)
-                rows.append(self._reading(case, image, output, *values))
-        return rows
+        values: list[tuple[float, ...]] = []
+        reached = kind.true_decision(label) if self.property.kind == "regression" else None
+        for entry in kind.readings(volume, label):
+            truth = entry.target
+            if self.property.kind == "regression":
+                truth = nan if reached is None else float(reached)
+            decision = entry.decision if isfinite(entry.prediction) else nan
+            values.append((entry.prediction, entry.target, truth, decision, self.property.cut, error))
+        return values
 
-    def _mask_readings(self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None") -> list[Reading]:
-        from taskgan.judges.figures import case_error, volume_label, volume_prediction
-
+    def _mask_values(
+        self, volume: "Tensor", label: "Tensor | None", clean: "Tensor", error: float, millilitres: float
+    ) -> list[tuple[float, ...]]:
+        """The same of classes in pixels, whose voxels have a size; then Dice with the label and the clean mask."""
         kind = self.targets.kind
-        clean = kind.decision(volume_prediction(kind, predictions[CLEAN], len(predictions[CLEAN])))
-        rows = []
-        for image, outputs in predictions.items():
-            volume = volume_prediction(kind, outputs, len(outputs))
-            mask, own = kind.decision(volume), None if y is None else volume_label(kind, y, len(outputs))
-            error = nan if y is None else case_error(kind, outputs, y, len(outputs))
-            entries = [None if labels is None else kind.readings(volume, labels) for labels in (own, clean)]
-            for k, output in enumerate(self.property.outputs):
-                size, target = (
-                    nan if m is None else float((m == k + 1).sum()) * case.voxel_millilitres for m in (mask, own)
-                )
-                dice = (nan if of_labels is None else of_labels[k].prediction for of_labels in entries)
-                rows.append(self._reading(case, image, output, size, target, nan, nan, nan, error, *dice))
-        return rows
-
-    def _reading(self, case: LoadedCase, image: str, output: str, *values: float) -> Reading:
-        return Reading(case.pair.case, case.pair.subject, case.pair.split, image, self.name, output, *values)
+        values: list[tuple[float, ...]] = []
+        mask = kind.decision(volume)
+        entries = [None if one is None else kind.readings(volume, one) for one in (label, clean)]
+        for k in range(len(self.property.outputs)):
+            sizes = (nan if m is None else float((m == k + 1).sum()) * millilitres for m in (mask, label))
+            dice = (nan if one is None else one[k].prediction for one in entries)
+            values.append((*sizes, nan, nan, nan, error, *dice))
+        return values
 
 
 def property_readers(readers: Mapping[str, Reader], targets: "Targets", pairs: Pairs) -> list[PropertyReader]:

@@ -155,13 +155,8 @@ def clean_slices(
 class RecogniserBatches:
     """Batches for ever: as many of each class, every subject of a class equally often, every slice of a subject.
 
-    Where the property has no classes, all subjects are of one. With ``sampling: images`` every volume of a class
-    counts as a subject.
-
-    Args:
-        volumes: What to draw from. Smaller slices are padded with zeros to the largest.
-        settings: ``batch_size``, ``sampling``, ``augment`` and ``seed``.
-        by_class: Whether labels are classes.
+    Where the labels are no classes, all subjects are of one. With ``sampling: images`` every volume of a class
+    counts as a subject. Smaller slices are padded with zeros to the largest.
     """
 
     def __init__(self, volumes: CleanSlices, settings: RecogniserSettings, *, by_class: bool = True) -> None:

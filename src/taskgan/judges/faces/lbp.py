@@ -95,26 +95,13 @@ def lbp_codes(images: Array, *, radius: float = 2.0) -> NDArray[np.uint8]:
     return _UNIFORM[pattern]
 
 
-def _uniform() -> NDArray[np.uint8]:
-    """Bin of each of the 256 patterns."""
-    turned = [(p >> 1) | ((p & 1) << (POINTS - 1)) for p in range(2**POINTS)]
-    uniform = np.array([(p ^ t).bit_count() <= 2 for p, t in enumerate(turned)])
-    return np.where(uniform, np.cumsum(uniform) - 1, PATTERNS - 1).astype(np.uint8)
+_BITS = np.arange(2**POINTS)[:, None] >> np.arange(POINTS) & 1  # (256, 8) of each pattern
+_IS_UNIFORM = (np.roll(_BITS, 1, axis=1) != _BITS).sum(axis=1) <= 2
+_UNIFORM = np.where(_IS_UNIFORM, np.cumsum(_IS_UNIFORM) - 1, PATTERNS - 1).astype(np.uint8)  # bin of each pattern
 
-
-_UNIFORM = _uniform()
-
-
-def _mirrored() -> NDArray[np.intp]:
-    """Bin that each bin becomes when the image is mirrored left to right: point k lies at the angle k · 45°."""
-    permutation = np.arange(PATTERNS)
-    for pattern in range(2**POINTS):
-        turned = sum(1 << ((POINTS // 2 - k) % POINTS) for k in range(POINTS) if pattern >> k & 1)
-        permutation[_UNIFORM[pattern]] = _UNIFORM[turned]
-    return permutation
-
-
-MIRRORED = _mirrored()
+MIRRORED = np.arange(PATTERNS)
+# Mirrored left to right, point k, which lies at the angle k · 45°, is at that of 4 − k.
+MIRRORED[_UNIFORM] = _UNIFORM[(_BITS << (POINTS // 2 - np.arange(POINTS)) % POINTS).sum(axis=1)]
 """(59,) the bin of a mirrored image that counts what each bin of the image counts."""
 
 

@@ -140,10 +140,7 @@ def photo_readers(pairs: Pairs, data: Data, *, store: Path | None = None) -> dic
     They look at clean images of training people, not at whose they are; validation and test rows are not opened.
     The same images and settings on one machine, with one number of threads, give the same bits.
 
-    Args:
-        pairs: All rows of the cohort, photos.
-        data: Which rows count (``select``).
-        store: Folder where they are kept; ``<cohort>/derivatives/recognisers`` where None.
+    The folder ``store`` keeps them, ``<cohort>/derivatives/recognisers`` where None.
 
     Returns:
         ``lbp`` and ``eigenfaces``.

@@ -24,13 +24,8 @@ def dog_channels(image: Image, inside: Mask, voxel_mm: Sequence[float]) -> Image
     (normalised convolution), so that a ventricle or the skull beside a voxel is not taken for a lesion; slices, which
     are thick, are seen one by one.
 
-    Args:
-        image: (X, Y, Z).
-        inside: Brain tissue (X, Y, Z).
-        voxel_mm: Edges of a voxel.
-
     Returns:
-        (C, X, Y, Z), C = one less than :data:`SIGMAS_MM`; 0 outside the region.
+        (C, X, Y, Z) of an image (X, Y, Z), C = one less than :data:`SIGMAS_MM`; 0 outside the region.
     """
     weight = inside.astype(np.float32)
     held = image * weight
@@ -73,11 +68,8 @@ class LesionMap:
 def map_lesions(lesions: Mask, white: Mask, voxel_mm: Sequence[float]) -> LesionMap:
     """Number the lesions of a mask, and find the white matter that has none.
 
-    Args:
-        lesions: All lesions (X, Y, Z). Voxels that are connected (by a face) are one lesion; fewer than
-            :data:`LEAST` are none.
-        white: Pure white matter (X, Y, Z).
-        voxel_mm: Edges of a voxel.
+    Voxels (X, Y, Z) that are connected (by a face) are one lesion; fewer than :data:`LEAST` are none. ``white`` is
+    pure white matter.
     """
     labels, count = ndimage.label(lesions)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)

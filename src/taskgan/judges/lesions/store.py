@@ -135,11 +135,7 @@ def detectors_for(pairs: Pairs, condition: str, rate: float, store: Path | None 
     What is read gives the same figures to the bit as what was taught: numbers are written with all their digits. A
     file that is damaged is taught anew and replaced, and where nothing can be written nothing is kept.
 
-    Args:
-        pairs: The rows that count, of all splits.
-        condition: As there.
-        rate: As there.
-        store: Folder that keeps them; ``<cohort>/derivatives/lesion_observers`` where None.
+    The folder ``store`` keeps them, ``<cohort>/derivatives/lesion_observers`` where None.
 
     Raises:
         UserError: If an image or mask cannot be read or is on another grid.

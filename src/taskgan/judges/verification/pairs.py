@@ -79,10 +79,7 @@ def auc_interval_by_person(distances: ArrayLike, pairs: ImagePairs, *, level: fl
     components of all pairs of pairs that share a person, and not only of each with itself (Aronow, Samii and Assenova
     2015, 10.1093/pan/mpv018). The estimate can fall below that of independent pairs by chance; the larger counts.
 
-    Args:
-        distances: (N,), or (S, N) one row a seed: then of the mean of their AUCs.
-        pairs: Who is on them.
-        level: Coverage wanted.
+    Of distances (N,), or (S, N) one row a seed: then of the mean of their AUCs.
 
     Returns:
         NaN ends for fewer than ``FEWEST`` people and for an AUC of 0 or 1.
@@ -189,11 +186,8 @@ def validation_pairs(
 ) -> tuple[VerificationPair, ...]:
     """Pairs of clean images of validation people: of one person all up to the caps, of two as many.
 
-    Args:
-        rows: Of a cohort; those with split ``val`` and a clean image count, each clean image once.
-        most: Pairs of one person, of all people together.
-        most_of_one: Pairs of each person.
-        seed: Of what is drawn.
+    Of a cohort's rows those with split ``val`` and a clean image count, each clean image once. The caps are on pairs
+    of one person, of all people together and of each.
 
     Returns:
         Pairs of one person, then as many of two people or all that there are; nothing where nobody has two images.

@@ -67,8 +67,8 @@ class NetworkVerifier:
 
     def description(self) -> dict[str, Any]:
         """Of the network; the figures of its training are told elsewhere."""
-        metadata = reader_description(self.reader)
-        fields = {key: metadata[key] for key in ("network", "seed", "folder", "checksum") if key in metadata}
+        card = reader_description(self.reader)
+        fields: dict[str, Any] = {k: card[k] for k in ("network", "seed", "folder", "checksum") if k in card}
         return {"learned": True, **fields, "distance": "Euclidean distance of unit descriptors"}
 
     @property

@@ -91,9 +91,8 @@ class _Reader:
         if kind == _OBJECT:
             return self._object(depth)
         if kind in _FUNCTIONS:
-            raise self._broken(
-                f"holds a Lua function at byte {began}, which is never run", "tensors and tables alone"
-            )
+            what = f"holds a Lua function at byte {began}, which is never run"
+            raise self._broken(what, "tensors and tables alone")
         raise self._broken(f"has the type {kind} at byte {began}", "a Torch7 binary file, whose types are 0 to 5")
 
     def _table(self, depth: int) -> Any:
@@ -136,9 +135,7 @@ class _Reader:
         axes = self._int("the axes of a tensor")
         if not 0 <= axes <= _MOST_AXES:
             raise self._broken(f"has a tensor of {axes} axes", f"0 to {_MOST_AXES}")
-        sizes, strides = (
-            tuple(int(n) for n in self._numbers("<i8", axes, "the sizes of a tensor")) for _ in range(2)
-        )
+        sizes, strides = (tuple(self._numbers("<i8", axes, "the sizes of a tensor").tolist()) for _ in range(2))
         offset = int(self._numbers("<i8", 1, "the offset of a tensor")[0]) - 1
         storage = self.value(depth + 1)
         if storage is None or not axes:
