@@ -153,17 +153,13 @@ def _train_state(
     place = next(network.parameters()).device
     learnt = [*network.parameters(), *(head.to(place).parameters() if head is not None else ())]
     optimiser = torch.optim.AdamW(learnt, lr=settings.lr, weight_decay=settings.weight_decay)
-    schedule = CosineAnnealingLR(optimiser, settings.steps)
-    course = RecogniserTrainState(
-        network, head, optimiser, schedule, RecogniserBatches(train, settings, by_class=kind.by_class)
-    )
+    batches = RecogniserBatches(train, settings, by_class=kind.by_class)
+    course = RecogniserTrainState(network, head, optimiser, CosineAnnealingLR(optimiser, settings.steps), batches)
     if keep is not None and keep.is_file():
-        trouble = course.load(keep)
-        say(
-            f"{keep} cannot be gone on from ({trouble}): beginning anew"
-            if trouble
-            else f"going on with {keep} at step {course.step}"
-        )
+        if trouble := course.load(keep):
+            say(f"{keep} cannot be gone on from ({trouble}): beginning anew")
+        else:
+            say(f"going on with {keep} at step {course.step}")
     return course
 
 

@@ -62,9 +62,8 @@ class Property:
     @property
     def unit(self) -> str:
         """What its score is, for axes and sentences."""
-        return {"observer": OBSERVER, "regression": self.outputs[0], "segmentation": "volume, ml"}.get(
-            self.kind, "probability"
-        )
+        units = {"observer": OBSERVER, "regression": self.outputs[0], "segmentation": "volume, ml"}
+        return units.get(self.kind, "probability")
 
     def decision_text(self, output: str, decision: float) -> str:
         """A decision on one output: the class or label itself, or positive and negative."""
@@ -105,8 +104,7 @@ def class_names(target: "Target", pairs: Pairs) -> tuple[str, ...]:
         both = {(numbers[k], pairs.rows[k].columns.get(name, "")) for k in known}
         by_text = dict(both)
         if len(both) == len(by_text) == len(set(by_text.values())) > 1 and all(map(_is_word, by_text.values())):
-            words = [[word for text, word in by_text.items() if float(text) == k] for k in range(target.classes)]
-            return tuple(found[0] if found else name for found, name in zip(words, plain, strict=True))
+            return tuple(next((w for t, w in by_text.items() if float(t) == k), own) for k, own in enumerate(plain))
     return plain
 
 

@@ -24,8 +24,6 @@ from taskgan.judges.volumes import distinct_clean
 from taskgan.recipe import Data
 
 FILE = "space.npz"
-
-
 Array = NDArray[np.float32]
 
 LEAST = 32

@@ -41,13 +41,6 @@ def load_descriptors(place: Path | None, rows: Sequence[Pair]) -> Array | None:
     return descriptors if cases == [row.case for row in rows] and len(descriptors) == len(cases) else None
 
 
-def save_descriptors(place: Path | None, rows: Sequence[Pair], descriptors: Array) -> None:
-    """Put them there; a folder that may not be written to costs only that they are read again."""
-    if place is not None:
-        with suppress(OSError), atomic(place, durable=False) as partial:
-            np.savez(partial, allow_pickle=False, cases=np.array([row.case for row in rows]), descriptors=descriptors)
-
-
 @dataclass(frozen=True)
 class Descriptors:
     """What a reader makes of some images: each case's row in the array of values (N, F)."""
@@ -84,7 +77,11 @@ class DescriptorCache:
         absent = {name: self.readers[name] for name, values in kept.items() if values is None}
         computed = self._read(rows, lambda row: _own_path(row, image), absent, image)
         for name, descriptors in computed.items():
-            save_descriptors(places[name], rows, descriptors)
+            if (place := places[name]) is not None:
+                # A folder that may not be written to costs only that they are read again.
+                with suppress(OSError), atomic(place, durable=False) as partial:
+                    cases = np.array([row.case for row in rows])
+                    np.savez(partial, allow_pickle=False, cases=cases, descriptors=descriptors)
         return _by_case(rows, {name: computed.get(name, values) for name, values in kept.items()})
 
     def restored_descriptors(
@@ -113,9 +110,8 @@ class DescriptorCache:
                 "slices": self.slices,
             }
         )
-        return (
-            self.folder / f"{name}-{mark}.npz" if reader.store is None else reader.store / f"descriptors-{mark}.npz"
-        )
+        own = reader.store
+        return self.folder / f"{name}-{mark}.npz" if own is None else own / f"descriptors-{mark}.npz"
 
     def _read(
         self, rows: Sequence[Pair], path_of: Callable[[Pair], Path], readers: Mapping[str, Verifier], title: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, combinations, product
+from itertools import chain, combinations, groupby, product
 from math import inf, nan
 
 import numpy as np
@@ -194,12 +194,11 @@ def validation_pairs(
     """
     rng = np.random.default_rng(seed)
     clean = {pair.clean: pair for pair in reversed(list(rows)) if pair.split == "val" and pair.clean}
-    people: dict[str, list[Pair]] = {}
-    for pair in sorted(clean.values(), key=lambda one: one.case):
-        people.setdefault(pair.subject, []).append(pair)
+    ordered = sorted(clean.values(), key=lambda pair: (pair.subject, pair.case))
+    people = {name: list(own) for name, own in groupby(ordered, key=lambda pair: pair.subject)}
     same: list[tuple[Pair, Pair]] = []
-    for name in sorted(people):
-        same += _sample(list(combinations(people[name], 2)), most_of_one, rng)
+    for own in people.values():
+        same += _sample(list(combinations(own, 2)), most_of_one, rng)
     same = _sample(same, most, rng)
     listed = [*same, *_different_people_pairs(people, len(same), rng)]
     return tuple(VerificationPair(0, "val", first, second) for first, second in listed)
@@ -216,15 +215,14 @@ def _different_people_pairs(
     people: dict[str, list[Pair]], count: int, rng: np.random.Generator
 ) -> list[tuple[Pair, Pair]]:
     """Different pairs of two people. People are drawn, then an image of each: nobody with many images rules."""
-    names = sorted(people)
-    sizes = [len(people[name]) for name in names]
-    possible = (sum(sizes) ** 2 - sum(size**2 for size in sizes)) // 2
+    images = list(people.values())
+    possible = (sum(map(len, images)) ** 2 - sum(len(own) ** 2 for own in images)) // 2
     if possible <= 4 * count:
-        every = (product(people[one], people[two]) for one, two in combinations(names, 2))
+        every = (product(one, two) for one, two in combinations(images, 2))
         return _sample(list(chain.from_iterable(every)), count, rng)
     drawn_pairs: dict[tuple[str, str], tuple[Pair, Pair]] = {}
     while len(drawn_pairs) < count:
-        one, two = (people[names[k]] for k in sorted(rng.choice(len(names), 2, replace=False)))
+        one, two = (images[k] for k in sorted(rng.choice(len(images), 2, replace=False)))
         pair = one[rng.integers(len(one))], two[rng.integers(len(two))]
         drawn_pairs.setdefault((pair[0].case, pair[1].case), pair)
     return list(drawn_pairs.values())
