@@ -90,10 +90,13 @@ class ImageValue:
 
     def measure(self, view: ObserverView) -> Columns:
         """The value and its error."""
-        measure = self.prepared(view.masks)
-        value = measure(view.image)
-        truth = value if view.image is view.clean else measure(view.clean)
-        return {self.name: value, f"{self.name}_error": value - truth}
+        return _with_error(self.name, view, self.prepared(view.masks))
+
+
+def _with_error(name: str, view: ObserverView, measure: Callable[[Image], float]) -> Columns:
+    value = measure(view.image)
+    truth = value if view.image is view.clean else measure(view.clean)
+    return {name: value, f"{name}_error": value - truth}
 
 
 def _white_ratio(region: str, least: int) -> Callable[[Mapping[str, Mask]], Callable[[Image], float]]:

@@ -14,12 +14,7 @@ from taskgan.stats import CalibrationLine, calibration_line
 
 
 def suvr_line(pairs: Pairs, data: Data, restore: Callable[[Case], Array]) -> CalibrationLine | None:
-    """Restore subjects with masks and fit restored on clean SUVR.
-
-    Args:
-        pairs: Validation rows.
-        data: How they are loaded.
-        restore: Gives the restored image (X, Y, Z) of a case, in any units.
+    """Restore validation subjects with masks, each to (X, Y, Z) in any units, and fit restored on clean SUVR.
 
     Returns:
         None where rows lack the masks ``cortex`` and ``reference``, or there is no line.

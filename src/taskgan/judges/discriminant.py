@@ -43,11 +43,8 @@ def repeated_subjects(train: CleanSlices) -> CleanSlices:
 def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: bool, title: str = "") -> None:
     """Fit the last layer to what the network says of the training images; the rest of it stays.
 
-    Args:
-        network: Changed in place.
-        train: Volumes of the training people; some must have two images.
-        mirrored: Whether mirror images (first in-plane axis) are photos of the same person too.
-        title: Shown with the progress; empty shows none.
+    Mirror images (first in-plane axis) can count as photos of the same person too. Without a title no progress is
+    shown.
 
     Raises:
         UserError: If nobody has two images.
@@ -60,9 +57,7 @@ def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: boo
             "needs"
         )
     features = np.concatenate(list(_outputs(network.network, train, mirrored, title)))
-    matrix, mean = solve_discriminant(
-        features, np.concatenate([who, who]) if mirrored else who, network.last.out_features
-    )
+    matrix, mean = solve_discriminant(features, np.tile(who, 2 if mirrored else 1), network.last.out_features)
     with torch.no_grad():
         network.last.weight.copy_(torch.from_numpy(matrix))
         network.last.bias.copy_(torch.from_numpy(-matrix @ mean))
@@ -71,13 +66,9 @@ def fit_discriminant(network: Discriminant, train: CleanSlices, *, mirrored: boo
 def solve_discriminant(features: NDArray[np.float32], who: Floats, size: int) -> tuple[Floats, Floats]:
     """The linear map and the point that it takes to zero.
 
-    Args:
-        features: (N, F) of each image.
-        who: (N,) whose it is.
-        size: Rows wanted.
-
     Returns:
-        (size, F) and (F,). Rows for which there is no axis are zero.
+        (size, F) and (F,), of features (N, F) and numbers (N,) that say whose image it is. Rows for which there is no
+        axis are zero.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     centred = features - mean.astype(np.float32)
@@ -89,8 +80,7 @@ def solve_discriminant(features: NDArray[np.float32], who: Floats, size: int) ->
     means /= count[:, None]
     apart = (centred - means[number])[count[number] > 1].astype(np.float64)
     within = apart.T @ apart / max(1, len(apart) - int((count > 1).sum()))
-    length = len(within)
-    within = (1 - _SHRINKAGE) * within + _SHRINKAGE * np.trace(within) / length * np.eye(length)
+    within = (1 - _SHRINKAGE) * within + _SHRINKAGE * np.trace(within) / len(within) * np.eye(len(within))
     values, sides = np.linalg.eigh(within)
     least = max(float(values.max()) * 1e-10, np.finfo(float).tiny)
     round_ = sides / np.sqrt(np.maximum(values, least))
@@ -110,7 +100,7 @@ def _principal(centred: NDArray[np.float32]) -> Floats:
     axes = axes[:, values > 1e-6 * values.max(initial=0)]
     if length > count:
         axes = centred.T @ axes
-        axes = axes / np.linalg.norm(axes, axis=0)
+        axes /= np.linalg.norm(axes, axis=0)
     return np.asarray(axes, dtype=np.float64)
 
 

@@ -19,13 +19,8 @@ Floats = NDArray[np.float64]
 def volume_prediction(kind: TaskKind, predictions: Array, middle: int = 40) -> Tensor:
     """What is predicted for a volume: the mean over its middle slices; of masks those slices as one image.
 
-    Args:
-        kind: The property.
-        predictions: Of each slice (S, …).
-        middle: How many slices.
-
     Returns:
-        (1, …), float64; (1, n, S·H, W) of pixels.
+        (1, …) of slices (S, …), float64; (1, n, S·H, W) of pixels.
 
     Raises:
         ValueError: If there are no slices.
@@ -41,10 +36,7 @@ def volume_prediction(kind: TaskKind, predictions: Array, middle: int = 40) -> T
 def volume_label(kind: TaskKind, labels: Tensor, middle: int = 40) -> Tensor:
     """y of a volume as :func:`volume_prediction` wants it: (1, …).
 
-    Args:
-        kind: The property.
-        labels: y of each slice (S, …), which all slices of a volume share, unless they are masks or descriptors.
-        middle: How many slices.
+    All slices of a volume share their y (S, …), unless they are masks or descriptors.
     """
     start = max(0, (len(labels) - middle) // 2)
     selected = labels[start : start + middle]
@@ -69,14 +61,7 @@ def case_error(kind: TaskKind, predictions: Array, labels: Tensor, middle: int =
 def volume_metrics(
     kind: TaskKind, readings: Sequence[Array], labels: Sequence[Tensor], losses: Sequence[float]
 ) -> RecogniserMetrics:
-    """How well volumes of known y were read.
-
-    Args:
-        kind: The property.
-        readings: Predictions (S, …) of each volume.
-        labels: y of each slice (S, …) of each volume.
-        losses: Mean loss of a slice, one a volume.
-    """
+    """How well volumes were read, from predictions and y (S, …) of the slices and the mean loss of one, by volume."""
     means = [volume_prediction(kind, r) for r in readings]
     truths = [volume_label(kind, y) for y in labels]
     entries = [kind.readings(mean, y) for mean, y in zip(means, truths, strict=True)]

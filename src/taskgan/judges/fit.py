@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,12 +15,14 @@ from taskgan.judges.discriminant import fit_discriminant, repeated_subjects
 from taskgan.judges.figures import volume_metrics
 from taskgan.judges.recogniser import Recogniser, RecogniserCard, RecogniserMetrics, build, volume_logits
 from taskgan.judges.released import THRESHOLD, verify_network
-from taskgan.judges.training import Checkpointer, RecogniserTrainState, WeightsSnapshot, autocast
+from taskgan.judges.training import RecogniserTrainState, WeightsSnapshot, autocast
 from taskgan.judges.volumes import CleanSlices, RecogniserBatches, slice_labels
 from taskgan.networks.gradients import Discriminant
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
 from taskgan.recipe import RecogniserSettings, Target
+
+_SELDOM_S = 60.0  # what is learnt in a minute need not be kept, and keeping takes time
 
 
 def fit_recogniser(
@@ -64,9 +65,9 @@ def fit_recogniser(
         network = build(settings, in_channels=train.channels, outputs=kind.outputs).to(place)
         # A third faster on a CPU, at the widths of the demo.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        best = _train(network, settings, kind, train, val, title, keep)
+        step, metrics, seconds = _train(network, settings, kind, train, val, title, keep)
     if kind.label_from_clean and target.cut is None:
-        target = target.model_copy(update={"cut": best.figures.outputs[THRESHOLD]})
+        target = target.model_copy(update={"cut": metrics.outputs[THRESHOLD]})
     card = RecogniserCard(
         title=title,
         settings=settings,
@@ -76,11 +77,11 @@ def fit_recogniser(
         training_subjects=train.subjects,
         validation_subjects=val.subjects,
         cohort=train.fingerprint,
-        step=best.step,
-        validation=best.figures,
+        step=step,
+        validation=metrics,
         versions=versions(),
     )
-    say(_summary(card, best.seconds))
+    say(_summary(card, seconds))
     return Recogniser(network.eval(), card)
 
 
@@ -92,35 +93,35 @@ def _train(
     val: CleanSlices,
     title: str,
     keep: Path | None,
-) -> "_Trained":
-    """Teach the network in place: by steps, in closed form, or first the one and then the other."""
+) -> tuple[int, RecogniserMetrics, float]:
+    """Teach the network in place: by steps, in closed form, or first the one and then the other.
+
+    Returns:
+        Steps, figures on the validation subjects, seconds.
+    """
     began = time.monotonic()
     by_steps = network.network if isinstance(network, Discriminant) else network
     step, seconds = 0, 0.0
     metrics: RecogniserMetrics | None = None
     if not settings.closed_form:
         course = _train_state(by_steps, settings, kind, train, keep)
-        known = repeated_subjects(train) if isinstance(network, Discriminant) else None
-        snapshot = _optimise(
-            course, settings, kind, title, keep, lambda: _validation_metrics(network, kind, known, val)
-        )
-        by_steps.load_state_dict(snapshot.weights)
-        step, metrics, seconds = snapshot.step, snapshot.figures, course.seconds
+        known = repeated_subjects(train) if isinstance(network, Discriminant) else train
+
+        def _metrics_now() -> RecogniserMetrics:
+            # By itself a network is at its best at another step: its last layer takes off what it knows by heart.
+            if isinstance(network, Discriminant):
+                fit_discriminant(network, known, mirrored=False)
+            return validate(network, kind, val)
+
+        best = _optimise(course, settings, kind, title, keep, _metrics_now)
+        by_steps.load_state_dict(best.weights)
+        step, metrics, seconds = best.step, best.figures, course.seconds
         began = time.monotonic()
     if isinstance(network, Discriminant):
         fit_discriminant(network, train, mirrored=settings.augment.flip, title=title)
         metrics = validate(network, kind, val)
     assert metrics is not None  # either way it was looked at
-    return _Trained(step, metrics, seconds + time.monotonic() - began)
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """What came of it."""
-
-    step: int
-    figures: RecogniserMetrics
-    seconds: float
+    return step, metrics, seconds + time.monotonic() - began
 
 
 def validate(network: nn.Module, kind: TaskKind, volumes: CleanSlices) -> RecogniserMetrics:
@@ -152,30 +153,14 @@ def _train_state(
     place = next(network.parameters()).device
     learnt = [*network.parameters(), *(head.to(place).parameters() if head is not None else ())]
     optimiser = torch.optim.AdamW(learnt, lr=settings.lr, weight_decay=settings.weight_decay)
-    schedule = CosineAnnealingLR(optimiser, settings.steps)
-    course = RecogniserTrainState(
-        network, head, optimiser, schedule, RecogniserBatches(train, settings, by_class=kind.by_class)
-    )
+    batches = RecogniserBatches(train, settings, by_class=kind.by_class)
+    course = RecogniserTrainState(network, head, optimiser, CosineAnnealingLR(optimiser, settings.steps), batches)
     if keep is not None and keep.is_file():
-        trouble = course.load(keep)
-        say(
-            f"{keep} cannot be gone on from ({trouble}): beginning anew"
-            if trouble
-            else f"going on with {keep} at step {course.step}"
-        )
+        if trouble := course.load(keep):
+            say(f"{keep} cannot be gone on from ({trouble}): beginning anew")
+        else:
+            say(f"going on with {keep} at step {course.step}")
     return course
-
-
-def _validation_metrics(
-    network: nn.Module, kind: TaskKind, known: CleanSlices | None, val: CleanSlices
-) -> RecogniserMetrics:
-    """How well the validation subjects are read now; with a discriminant, by one that is fitted to what it is now.
-
-    By itself a network would be at its best at another step: its last layer takes off what it knows by heart.
-    """
-    if isinstance(network, Discriminant) and known is not None:
-        fit_discriminant(network, known, mirrored=False)
-    return validate(network, kind, val)
 
 
 def _optimise(
@@ -189,9 +174,11 @@ def _optimise(
     """Steps until there are enough, or no validation was better for a while."""
     criterion = course.head if course.head is not None else kind.loss
     network, place = course.network, course.device
-    keeper = Checkpointer(course, keep)
+    before, began = course.seconds, time.monotonic()
+    written = began
+    patience = settings.patience or settings.steps
     with progress(f"train {title}", settings.steps, "steps", start=course.step) as bar:
-        while course.step < settings.steps and not _stale(course, settings):
+        while course.step < settings.steps and course.worse < patience:
             network.train()
             images, labels = course.batches.draw()
             images = images.to(place, memory_format=torch.channels_last)
@@ -205,8 +192,11 @@ def _optimise(
             course.step += 1
             if course.step % settings.validate_every == 0 or course.step == settings.steps:
                 _update_best(course, kind, figures_now())
-                keeper.save_if_due()
-            if not _stale(course, settings):
+                course.seconds = before + time.monotonic() - began
+                if keep is not None and time.monotonic() - written >= _SELDOM_S:
+                    course.save(keep)
+                    written = time.monotonic()
+            if course.worse < patience:
                 bar.advance(loss=loss.item(), validation=_best_score(course.best, kind))
     assert course.best is not None  # the last step always validates
     return course.best
@@ -214,23 +204,17 @@ def _optimise(
 
 def _update_best(course: RecogniserTrainState, kind: TaskKind, metrics: RecogniserMetrics) -> None:
     """Keep the weights if the validation subjects were never read better."""
+    course.worse += 1
     if course.best is None or improves(metrics, course.best.figures, kind):
         weights = {key: value.detach().clone() for key, value in course.network.state_dict().items()}
         course.best, course.worse = WeightsSnapshot(course.step, metrics, weights), 0
-    else:
-        course.worse += 1
-
-
-def _stale(course: RecogniserTrainState, settings: RecogniserSettings) -> bool:
-    return bool(settings.patience) and course.worse >= settings.patience
 
 
 def _best_score(best: WeightsSnapshot | None, kind: TaskKind) -> float | str:
     """What the progress line says of the best validation: by what it is the best."""
-    if best is None:
-        return "-"
-    by_auc = kind.label_from_clean and best.figures.auc is not None
-    return f"AUC {best.figures.auc:.3f}" if by_auc else best.figures.loss
+    if best is None or not kind.label_from_clean or best.figures.auc is None:
+        return "-" if best is None else best.figures.loss
+    return f"AUC {best.figures.auc:.3f}"
 
 
 def _summary(card: RecogniserCard, seconds: float) -> str:
@@ -249,14 +233,12 @@ def _summary(card: RecogniserCard, seconds: float) -> str:
 
 def _check_subjects(kind: TaskKind, train: CleanSlices, val: CleanSlices, title: str) -> None:
     if kind.by_class:
-        labels = {float(volume.label) for volume in train}
-        classes = {float(k) for k in range(max(2, kind.outputs))}
-        if labels != classes:
-            listing = ", ".join(f"{label:g}" for label in sorted(labels))
-            *others, last = (f"{label:g}" for label in sorted(classes))
+        labels, classes = sorted({float(volume.label) for volume in train}), range(max(2, kind.outputs))
+        if labels != list(classes):
             raise UserError(
-                f"{title} cannot be trained: the training subjects all have label {listing}, expected "
-                f"{', '.join(others)} and {last}"
+                f"{title} cannot be trained: the training subjects all have label "
+                f"{', '.join(f'{label:g}' for label in labels)}, expected {', '.join(map(str, classes[:-1]))} and "
+                f"{classes[-1]}"
             )
     both = sorted(set(train.subjects) & set(val.subjects))
     if both:

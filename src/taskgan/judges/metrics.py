@@ -33,10 +33,8 @@ class Flips:
     Attributes:
         subjects: Whose decision is known on this and on the clean image.
         flipped: Subjects with a flip in any case, seed, class or label.
-        to_positive: Of these, negative on the clean image and positive here.
-        to_negative: The other way round.
-        cases: Cases whose decision is known on both.
-        flipped_cases: Of these, with a flip.
+        to_positive: Of these, negative on the clean image and positive here; ``to_negative`` the other way round.
+        cases: Cases whose decision is known on both; ``flipped_cases`` of these with a flip.
         flips: ``flipped`` over ``subjects``, Clopper–Pearson.
     """
 
@@ -54,12 +52,10 @@ class ReaderMetrics(Flips):
     """How one judge reads one kind of image (Table 3), by subject.
 
     Attributes:
-        decisions: Decisions with a known truth.
-        wrong: How many of them differ from it.
+        decisions: Decisions with a known truth, of which ``wrong`` differ from it.
         error: Subjects that are read wrongly, Clopper–Pearson with n = number of subjects.
-        sensitivity: Of the subjects with positive cases those called positive, likewise; NaN where there are several
-            classes or labels.
-        specificity: The same of negative cases.
+        sensitivity: Of the subjects with positive cases those called positive, likewise; ``specificity`` of negative
+            cases. NaN where there are several classes or labels.
         balanced_accuracy: Mean of the two, of the classes' sensitivities, or over labels, see
             :func:`balanced_accuracy`.
         auc: Area under the ROC curve of the predictions, with DeLong's interval; the mean over several classes or
@@ -80,9 +76,7 @@ class ReaderMetrics(Flips):
 def clean_decisions(rows: pd.DataFrame, clean: pd.DataFrame) -> pd.Series:
     """The same judge's decision on the clean image of every row; NaN where it is unknown.
 
-    Args:
-        rows: Readings of one judge and image, indexed by case and output; of several seeds a case is there often.
-        clean: Of the clean images.
+    Rows are indexed by case and output; of several seeds a case is there often.
     """
     before = clean["decision"][~clean.index.duplicated()].reindex(rows.index)
     return before.where(rows["decision"].notna())
@@ -100,17 +94,9 @@ def flip_metrics(rows: pd.DataFrame, clean: pd.DataFrame) -> Flips:
     known = before.notna()
     change = (rows["decision"] - before)[known]
     who, cases = rows["subject"][known], rows.index.get_level_values("case")[known]
-    flipped_count, up, down = (int(who[event].nunique()) for event in (change != 0, change > 0, change < 0))
-    subjects = int(who.nunique())
-    return Flips(
-        subjects=subjects,
-        flipped=flipped_count,
-        to_positive=up,
-        to_negative=down,
-        cases=int(cases.nunique()),
-        flipped_cases=int(cases[change != 0].nunique()),
-        flips=exact_rate(flipped_count, subjects),
-    )
+    flipped, up, down = (int(who[event].nunique()) for event in (change != 0, change > 0, change < 0))
+    subjects, of_cases = int(who.nunique()), (int(cases.nunique()), int(cases[change != 0].nunique()))
+    return Flips(subjects, flipped, up, down, *of_cases, exact_rate(flipped, subjects))
 
 
 def reader_metrics(
@@ -138,7 +124,7 @@ def reader_metrics(
         **vars(flip_metrics(rows, clean)),
         decisions=len(known),
         wrong=int(wrong.sum()),
-        error=exact_rate(*_event_count(wrong, known["subject"], pool)),
+        error=exact_rate(*_subject_count(wrong, known["subject"], pool)),
         sensitivity=exact_rate(*halves[0]) if one else _UNKNOWN,
         specificity=exact_rate(*halves[1]) if one else _UNKNOWN,
         balanced_accuracy=balanced_accuracy(halves if one else _accuracy_groups(binary, pool, classes)),
@@ -150,11 +136,7 @@ def reader_metrics(
 def judge_metrics(readings: Readings, judge: str, image: str, output: str | None = None) -> ReaderMetrics:
     """A judge on the test cases of one kind of image, where any wrong decision makes a subject wrong.
 
-    Args:
-        readings: All.
-        judge: Its name.
-        image: ``input``, ``clean`` or a method.
-        output: One class or label, against the others; None is all of them.
+    ``image`` is ``input``, ``clean`` or a method; ``output`` one class or label, against the others (None: all).
     """
     rows, clean = (readings.select(judge, name, output) for name in (image, CLEAN))
     return reader_metrics(rows, clean, pool="any", classes=readings.property_of(judge).kind == "multi_class")
@@ -167,8 +149,7 @@ def balanced_accuracy(groups: Sequence[tuple[float, int]]) -> Interval:
     quantiles come from a grid, one share after the other. Always giving one answer gets one over the number of
     groups.
 
-    Args:
-        groups: Right subjects and all subjects: of the positive and of the negative ones, or of each class.
+    Groups are right subjects and all subjects: of the positive and of the negative ones, or of each class.
 
     Returns:
         NaN where a group is empty or there is only one.
@@ -185,17 +166,16 @@ def balanced_accuracy(groups: Sequence[tuple[float, int]]) -> Interval:
     return Interval(middle, min(float(low), middle), max(float(high), middle))
 
 
-def _event_count(event: pd.Series, who: pd.Series, pool: Pool) -> tuple[float, int]:
-    """Subjects with an event in any of their rows, or the sum of their shares of rows; and all subjects."""
+def _subject_count(event: pd.Series, who: pd.Series, pool: Pool, *, every: bool = False) -> tuple[float, int]:
+    """Subjects with an event in any (every) row of theirs, or the sum of their shares of rows; and all subjects."""
     shares, _ = subject_means(event.to_numpy(dtype=np.float64), list(who))
-    return float(shares.sum() if pool == "mean" else (shares > 0).sum()), len(shares)
+    have = shares if pool == "mean" else shares == 1 if every else shares > 0
+    return float(have.sum()), len(shares)
 
 
 def _correct_count(rows: pd.DataFrame, pool: Pool) -> tuple[float, int]:
     """Subjects all of whose rows are right, or the sum of their shares of right rows; and all subjects."""
-    right = (rows["decision"] == rows["truth"]).to_numpy(dtype=np.float64)
-    shares, _ = subject_means(right, list(rows["subject"]))
-    return float(shares.sum() if pool == "mean" else (shares == 1).sum()), len(shares)
+    return _subject_count(rows["decision"] == rows["truth"], rows["subject"], pool, every=True)
 
 
 def _accuracy_groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tuple[float, int]]:
@@ -207,20 +187,17 @@ def _accuracy_groups(known: pd.DataFrame, pool: Pool, classes: bool) -> list[tup
     for _, rows in known.groupby(level="output", sort=False):
         positive = rows["truth"] > 0.5
         if positive.any() and not positive.all():
-            groups += [
-                _correct_count(rows[part], pool) for part in ((positive,) if classes else (positive, ~positive))
-            ]
+            groups += [_correct_count(rows[part], pool) for part in (positive, ~positive)[: 1 if classes else 2]]
     return groups
 
 
 def _auc(known: pd.DataFrame) -> Interval:
     """AUC; of several outputs the mean over those that have both labels."""
-    intervals = []
-    for _, rows in known.groupby(level="output", sort=False):
-        if rows["truth"].nunique() == 2:
-            intervals.append(auc_interval(rows["prediction"], rows["truth"], list(rows["subject"])))
-    if len(intervals) == 1:
-        return intervals[0]
-    return (
-        Interval(float(np.mean([one.estimate for one in intervals])), math.nan, math.nan) if intervals else _UNKNOWN
-    )
+    intervals = [
+        auc_interval(rows["prediction"], rows["truth"], list(rows["subject"]))
+        for _, rows in known.groupby(level="output", sort=False)
+        if rows["truth"].nunique() == 2
+    ]
+    if len(intervals) < 2:
+        return intervals[0] if intervals else _UNKNOWN
+    return Interval(float(np.mean([one.estimate for one in intervals])), math.nan, math.nan)

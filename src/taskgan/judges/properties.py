@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # it brings torch
 
 OBSERVER = "SUVR"
 VALUE_KINDS = ("regression", "segmentation")
-_SEVERAL_OUTPUTS = ("multi_class", "multi_label")
 _MIN_CLASS_ROWS = 2  # of a class, or a column that numbers the rows would name the classes
 
 
@@ -44,7 +43,7 @@ class Property:
     @property
     def has_several_outputs(self) -> bool:
         """Whether a case has several outputs that are decided: classes or labels."""
-        return self.kind in _SEVERAL_OUTPUTS
+        return self.kind in ("multi_class", "multi_label")
 
     @property
     def digits(self) -> int:
@@ -63,9 +62,8 @@ class Property:
     @property
     def unit(self) -> str:
         """What its score is, for axes and sentences."""
-        return {"observer": OBSERVER, "regression": self.outputs[0], "segmentation": "volume, ml"}.get(
-            self.kind, "probability"
-        )
+        units = {"observer": OBSERVER, "regression": self.outputs[0], "segmentation": "volume, ml"}
+        return units.get(self.kind, "probability")
 
     def decision_text(self, output: str, decision: float) -> str:
         """A decision on one output: the class or label itself, or positive and negative."""
@@ -76,23 +74,16 @@ class Property:
 
 
 def target_property(target: "Target", pairs: Pairs) -> Property:
-    """The property that a target names in a table.
-
-    Args:
-        target: What a judge reads.
-        pairs: The table, which may name the classes (:func:`class_names`).
-    """
+    """The property that a judge's target names in a table, which may name the classes (:func:`class_names`)."""
     if target.kind == "multi_class":
         return Property(target.kind, class_names(target, pairs), math.nan)
     if target.kind == "segmentation":
         column = target.columns[0]
-        names = range(1, target.classes)
-        outputs = (column,) if len(names) == 1 else tuple(f"{column} {k}" for k in names)
+        outputs = tuple(f"{column} {k}" for k in range(1, target.classes)) if target.classes > 2 else (column,)
         return Property(target.kind, outputs, math.nan)
-    if target.kind == "regression":
-        return Property(target.kind, target.columns, math.nan if target.cut is None else target.cut)
-    if target.kind == "embedding":
-        return Property(target.kind, ("identity",), math.nan if target.cut is None else target.cut)
+    if target.kind in ("regression", "embedding"):
+        outputs = target.columns if target.kind == "regression" else ("identity",)
+        return Property(target.kind, outputs, math.nan if target.cut is None else target.cut)
     return Property(target.kind, target.columns, 0.5)
 
 
@@ -100,10 +91,6 @@ def class_names(target: "Target", pairs: Pairs) -> tuple[str, ...]:
     """Names of the classes: of a column of words in which each class has one of its own, else ``class 0``, ….
 
     A cohort of MR contrasts numbers them in ``label`` and names them in ``contrast``.
-
-    Args:
-        target: One of several classes.
-        pairs: All rows of the table.
     """
     plain = tuple(f"class {k}" for k in range(target.classes))
     column = target.columns[0]
@@ -117,7 +104,7 @@ def class_names(target: "Target", pairs: Pairs) -> tuple[str, ...]:
         both = {(numbers[k], pairs.rows[k].columns.get(name, "")) for k in known}
         by_text = dict(both)
         if len(both) == len(by_text) == len(set(by_text.values())) > 1 and all(map(_is_word, by_text.values())):
-            return tuple(_class_name(by_text, k, plain) for k in range(target.classes))
+            return tuple(next((w for t, w in by_text.items() if float(t) == k), own) for k, own in enumerate(plain))
     return plain
 
 
@@ -142,10 +129,3 @@ def _is_word(text: str) -> bool:
     except ValueError:
         return bool(text) and "/" not in text and not text.endswith((".nii", ".nii.gz"))
     return False
-
-
-def _class_name(by_text: dict[str, str], number: int, plain: tuple[str, ...]) -> str:
-    for text, word in by_text.items():
-        if float(text) == number:
-            return word
-    return plain[number]

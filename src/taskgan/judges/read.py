@@ -36,7 +36,6 @@ class LoadedCase:
     """A case with its images, all on the grid of its degraded one.
 
     Attributes:
-        pair: The case.
         volumes: By name: ``input``, ``clean`` and methods; in the files' units.
         scale: What intensities are divided by, the same for all images.
         masks: By column of the table; those that it has.
@@ -74,13 +73,9 @@ class LoadedCase:
 def load_case_images(
     pair: Pair, paths: Mapping[str, Path], intensity: IntensityTransform, axes: str = ""
 ) -> LoadedCase:
-    """Read the degraded image of a case and others of it; masks are none.
+    """Read the degraded image of a case and others of it (by name: ``clean`` and methods); masks are none.
 
-    Args:
-        pair: The case.
-        paths: By name: ``clean`` and methods.
-        intensity: Fitted on the degraded image.
-        axes: In which slices are read (``data.axes``).
+    Intensity is fitted on the degraded image; slices are read in ``axes`` (``data.axes``).
 
     Raises:
         UserError: If an image cannot be read or is on another grid.
@@ -95,14 +90,7 @@ def load_case_images(
 
 @dataclass(frozen=True)
 class PropertyReader:
-    """A judge, and the property that it reads in the rows of one table.
-
-    Attributes:
-        name: What the table of readings calls it.
-        reader: Reads slices.
-        targets: y of the rows.
-        property: Names of its outputs, and its cut.
-    """
+    """A judge as the table of readings calls it, and what it reads there: where y comes from, outputs and cut."""
 
     name: str
     reader: Reader
@@ -110,18 +98,26 @@ class PropertyReader:
     property: Property
 
     def readings(self, case: LoadedCase, predictions: Mapping[str, Array]) -> list[Reading]:
-        """Readings of the images of a case.
+        """Readings of a case by what was said of the middle slices (S, …) of its images, the clean one among them."""
+        from taskgan.judges.figures import case_error, volume_label, volume_prediction
 
-        Args:
-            case: The case.
-            predictions: By image, what was said of its middle slices (S, …); with the clean image.
-        """
-        kind = self.targets.kind
+        kind, pair = self.targets.kind, case.pair
         y = self._label(case, predictions[CLEAN])
-        readings = (
-            self._mask_readings(case, predictions, y) if kind.dense else self._value_readings(case, predictions, y)
-        )
-        return readings
+        clean = volume_prediction(kind, predictions[CLEAN], len(predictions[CLEAN]))
+        rows = []
+        for image, outputs in predictions.items():
+            volume = volume_prediction(kind, outputs, len(outputs))
+            own = None if y is None else volume_label(kind, y, len(outputs))
+            error = nan if y is None else case_error(kind, outputs, y, len(outputs))
+            if kind.dense:
+                values = self._mask_values(volume, own, kind.decision(clean), error, case.voxel_millilitres)
+            else:
+                assert own is not None  # only masks can be absent
+                values = self._values(volume, own, error)
+            key = (pair.case, pair.subject, pair.split, image, self.name)
+            of_outputs = zip(self.property.outputs, values, strict=True)
+            rows += [Reading(*key, output, *numbers) for output, numbers in of_outputs]
+        return rows
 
     def _label(self, case: LoadedCase, clean: Array) -> "Tensor | None":
         """y of every slice that was seen (S, …); None where the table has no mask."""
@@ -135,66 +131,38 @@ class PropertyReader:
         y = torch.as_tensor(self.targets.value(pair), dtype=torch.float32)
         return kind.y(y.expand(len(clean), *y.shape), torch.from_numpy(clean))
 
-    def _value_readings(
-        self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None"
-    ) -> list[Reading]:
-        from taskgan.judges.figures import case_error, volume_label, volume_prediction
-
-        assert y is not None  # only masks can be absent
+    def _values(self, volume: "Tensor", label: "Tensor", error: float) -> list[tuple[float, ...]]:
+        """Of each output: prediction, target, truth, decision, cut and error."""
         kind = self.targets.kind
-        rows = []
-        for image, outputs in predictions.items():
-            own = volume_label(kind, y, len(outputs))
-            reached = kind.true_decision(own) if self.property.kind == "regression" else None
-            error = case_error(kind, outputs, y, len(outputs))
-            entries = kind.readings(volume_prediction(kind, outputs, len(outputs)), own)
-            for output, entry in zip(self.property.outputs, entries, strict=True):
-                truth = entry.target
-                if self.property.kind == "regression":
-                    truth = nan if reached is None else float(reached)
-                decision = entry.decision if isfinite(entry.prediction) else nan
-                rows.append(
-                    self._reading(case, image, output, entry.prediction, entry.target)._replace(
-                        truth=truth, decision=decision, cut=self.property.cut, error=error
-                    )
-                )
-        return rows
+        values: list[tuple[float, ...]] = []
+        reached = kind.true_decision(label) if self.property.kind == "regression" else None
+        for entry in kind.readings(volume, label):
+            truth = entry.target
+            if self.property.kind == "regression":
+                truth = nan if reached is None else float(reached)
+            decision = entry.decision if isfinite(entry.prediction) else nan
+            values.append((entry.prediction, entry.target, truth, decision, self.property.cut, error))
+        return values
 
-    def _mask_readings(self, case: LoadedCase, predictions: Mapping[str, Array], y: "Tensor | None") -> list[Reading]:
-        from taskgan.judges.figures import case_error, volume_label, volume_prediction
-
+    def _mask_values(
+        self, volume: "Tensor", label: "Tensor | None", clean: "Tensor", error: float, millilitres: float
+    ) -> list[tuple[float, ...]]:
+        """The same of classes in pixels, whose voxels have a size; then Dice with the label and the clean mask."""
         kind = self.targets.kind
-        clean = kind.decision(volume_prediction(kind, predictions[CLEAN], len(predictions[CLEAN])))
-        rows = []
-        for image, outputs in predictions.items():
-            volume = volume_prediction(kind, outputs, len(outputs))
-            mask, own = kind.decision(volume), None if y is None else volume_label(kind, y, len(outputs))
-            error = nan if y is None else case_error(kind, outputs, y, len(outputs))
-            clean_entries = kind.readings(volume, clean)
-            right = [nan] * len(clean_entries) if own is None else [e.prediction for e in kind.readings(volume, own)]
-            for number, output in enumerate(self.property.outputs, start=1):
-                size = float((mask == number).sum()) * case.voxel_millilitres
-                target = nan if own is None else float((own == number).sum()) * case.voxel_millilitres
-                rows.append(
-                    self._reading(case, image, output, size, target)._replace(
-                        error=error, dice=right[number - 1], dice_clean=clean_entries[number - 1].prediction
-                    )
-                )
-        return rows
-
-    def _reading(self, case: LoadedCase, image: str, output: str, prediction: float, target: float) -> Reading:
-        pair = case.pair
-        key = (pair.case, pair.subject, pair.split, image, self.name, output)
-        return Reading(*key, prediction, target, nan, nan, nan)
+        values: list[tuple[float, ...]] = []
+        mask = kind.decision(volume)
+        entries = [None if one is None else kind.readings(volume, one) for one in (label, clean)]
+        for k in range(len(self.property.outputs)):
+            sizes = (nan if m is None else float((m == k + 1).sum()) * millilitres for m in (mask, label))
+            dice = (nan if one is None else one[k].prediction for one in entries)
+            values.append((*sizes, nan, nan, nan, error, *dice))
+        return values
 
 
 def property_readers(readers: Mapping[str, Reader], targets: "Targets", pairs: Pairs) -> list[PropertyReader]:
     """Readers of one property; one that knows its own kind (with a cut that it was taught) reads that.
 
-    Args:
-        readers: By name.
-        targets: The property.
-        pairs: The whole table, which may name classes.
+    The whole table ``pairs`` may name classes.
     """
     panel = []
     for name, reader in readers.items():
@@ -206,13 +174,9 @@ def property_readers(readers: Mapping[str, Reader], targets: "Targets", pairs: P
 def read_cases(
     readers: Sequence[PropertyReader], cases: Sequence[LoadedCase], slices: int, skip: Collection[str] = ()
 ) -> list[Reading]:
-    """What judges say of the images of some cases, each image read once.
+    """What judges say of the images of some cases in memory, each image read once; photos are read together.
 
-    Args:
-        readers: The judges.
-        cases: Held in memory and, where they are photos, read together.
-        slices: Middle slices that they see.
-        skip: Images that are not read, such as an ``input`` that is of another kind.
+    They see the middle ``slices`` of all images but those to ``skip``, such as an ``input`` that is of another kind.
 
     Raises:
         UserError: If a label is no number, or a mask cannot be read or is on another grid.
@@ -241,11 +205,7 @@ def suvr_targets(target: Target, pairs: Pairs) -> "Targets | None":
 def read_suvr(case: LoadedCase, cut: float, labels: "Targets | None", skip: Collection[str] = ()) -> list[Reading]:
     """The composite SUVR of every image against its cut; nothing without the masks ``cortex`` and ``reference``.
 
-    Args:
-        case: With its masks.
-        cut: SUVR from which a case is positive.
-        labels: From :func:`suvr_targets`.
-        skip: As in :func:`read_cases`.
+    Labels come from :func:`suvr_targets`; images to ``skip`` are left out.
     """
     if not {"cortex", "reference"} <= case.masks.keys():
         return []

@@ -68,12 +68,7 @@ class StoredReader:
 
 
 def no_readers_reason(pairs: Pairs, target: Target | None = None) -> str:
-    """Why the cohort can teach no reader; empty where it can.
-
-    Args:
-        pairs: Its rows.
-        target: The property; None is a binary one in the column ``label``.
-    """
+    """Why the cohort can teach no reader of the property (None: a binary one in ``label``); empty where it can."""
     from taskgan.cohort.targets import Targets, untrainable_reason
 
     reason = untrainable_reason(pairs.split("train"), Targets.for_table(target or Target(), pairs))
@@ -88,13 +83,8 @@ def default_readers(pairs: Pairs, recipe: Recipe, store: Path | None) -> dict[st
     T here is the pretrained one also where it went on learning with the generator: one that had learnt on
     restored images could excuse their mistakes.
 
-    Args:
-        pairs: The cohort's rows.
-        recipe: How the two are trained.
-        store: Where they are kept; where None in the cohort.
-
     Returns:
-        ``task`` and ``judge``.
+        ``task`` and ``judge``, which are kept in ``store`` or, where None, in the cohort.
     """
     from taskgan.judges.store import recogniser_folder, recogniser_for
 

@@ -102,8 +102,7 @@ class Readings:
     @property
     def judges(self) -> list[str]:
         """Names, networks first, the observer (where there is one) last."""
-        names = list(self.table["judge"].drop_duplicates())
-        return [*(n for n in names if n != OBSERVER), *(n for n in names if n == OBSERVER)]
+        return sorted(self.table["judge"].drop_duplicates(), key=lambda name: name == OBSERVER)
 
     def property_of(self, judge: str) -> Property:
         """What a judge reads."""
@@ -111,8 +110,7 @@ class Readings:
 
     def outputs(self, judge: str) -> list[str]:
         """Names of what a judge says, in order."""
-        table = self.table
-        return [str(name) for name in table[table["judge"] == judge]["output"].drop_duplicates()]
+        return [str(name) for name in self.table.loc[self.table["judge"] == judge, "output"].drop_duplicates()]
 
     @property
     def deciding_judges(self) -> list[str]:
@@ -135,6 +133,5 @@ class Readings:
     def without_outputs(self, judge: str, outputs: Sequence[str]) -> "Readings":
         """The same, with a judge's decisions on some outputs struck out (it cannot read them)."""
         table = self.table.copy()
-        struck = (table["judge"] == judge) & table["output"].isin(list(outputs))
-        table.loc[struck, "decision"] = nan
+        table.loc[(table["judge"] == judge) & table["output"].isin(list(outputs)), "decision"] = nan
         return replace(self, table=table)

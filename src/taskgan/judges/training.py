@@ -1,7 +1,5 @@
 """A recogniser's training as it stands: what has to be kept to go on with it to the same bits."""
 
-import time
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,18 +17,11 @@ from taskgan.judges.volumes import RecogniserBatches
 from taskgan.recipe import RecogniserSettings
 
 FORMAT = 1
-_SELDOM_S = 60.0  # what is learnt in a minute need not be kept, and keeping takes time
 
 
 @dataclass(frozen=True)
 class WeightsSnapshot:
-    """One validation.
-
-    Attributes:
-        step: Steps made before it.
-        figures: On the validation subjects.
-        weights: Of the network, then.
-    """
+    """One validation: the steps made before it, figures on the validation subjects, the network's weights then."""
 
     step: int
     figures: RecogniserMetrics
@@ -42,14 +33,10 @@ class RecogniserTrainState:
     """Everything that changes while a recogniser learns.
 
     Attributes:
-        network: What learns.
-        head: Its classes, where it learns by classes that are no part of it.
+        head: The network's classes, where it learns by classes that are no part of it.
         optimiser: Of both.
-        schedule: Of the learning rate.
         batches: What is drawn next.
-        step: Steps made.
         worse: Validations since the best one.
-        best: The best validation.
         seconds: That it took, in all sittings.
     """
 
@@ -125,38 +112,12 @@ class RecogniserTrainState:
         return parts | ({"head": self.head} if self.head is not None else {})
 
 
-class Checkpointer:
-    """Keeps a course in a file, at most once a minute, and counts the time of all sittings.
-
-    Args:
-        course: What is kept.
-        path: Where; None keeps nothing.
-    """
-
-    def __init__(self, course: RecogniserTrainState, path: Path | None) -> None:
-        self._course, self._path = course, path
-        self._before = course.seconds
-        self._began = self._last = time.monotonic()
-
-    def save_if_due(self) -> None:
-        """Called after the validation subjects were read."""
-        now = time.monotonic()
-        self._course.seconds = self._before + now - self._began
-        if self._path is not None and now - self._last >= _SELDOM_S:
-            self._course.save(self._path)
-            self._last = time.monotonic()
-
-
 def has_bf16(device: torch.device) -> bool:
     """Whether the device computes in bf16 itself: elsewhere it is converted to and fro, and slower than 32 bits."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    probes: list[Callable[[], bool]] = [
-        probe
-        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        if (probe := getattr(torch.cpu, name, None)) is not None
-    ]
-    return device.type == "cpu" and any(ask() for ask in probes)
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return device.type == "cpu" and any(probe() for probe in probes if probe is not None)
 
 
 def autocast(settings: RecogniserSettings, device: torch.device) -> Any:

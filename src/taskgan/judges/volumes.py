@@ -1,7 +1,7 @@
 """Clean volumes as a recogniser learns from them: slices in network units, each with its volume's label."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +24,9 @@ _MANY = 100  # images, from which on reading them takes longer than a glance
 
 @dataclass(frozen=True)
 class CleanVolume:
-    """One clean image.
+    """One clean image of a subject.
 
     Attributes:
-        subject: Whose it is.
         label: y, which every slice inherits: a number, (L,) of several labels, or masks (S, H, W) of its slices.
         slices: (S, H, W) float32, network units; (S, C, H, W) of what has several channels.
     """
@@ -80,11 +79,9 @@ class CleanSlices:
 
 @dataclass(frozen=True)
 class ReaderView:
-    """What a recogniser is shown in place of clean images.
+    """What a recogniser is shown in place of clean images; ``mark`` names it in the digest of what was learnt.
 
-    Attributes:
-        mark: Names it in the digest of what was learnt.
-        slices: Gives (S, H, W) or (S, C, H, W) in network units, of a case with all its inputs.
+    Of a case with all its inputs, ``slices`` gives (S, H, W) or (S, C, H, W) in network units.
     """
 
     mark: str
@@ -93,13 +90,11 @@ class ReaderView:
 
 def distinct_clean(pairs: Pairs) -> Pairs:
     """One row for each clean image, the first in the table: doses of one subject share theirs."""
-    paths: set[Path] = set()
-    rows: list[Pair] = []
+    rows: dict[Path, Pair] = {}
     for pair in pairs:
-        if pair.clean is not None and pair.clean not in paths:
-            paths.add(pair.clean)
-            rows.append(pair)
-    return Pairs(pairs.source, tuple(rows))
+        if pair.clean is not None:
+            rows.setdefault(pair.clean, pair)
+    return Pairs(pairs.source, tuple(rows.values()))
 
 
 def slice_labels(volume: CleanVolume) -> Tensor:
@@ -160,26 +155,18 @@ def clean_slices(
 class RecogniserBatches:
     """Batches for ever: as many of each class, every subject of a class equally often, every slice of a subject.
 
-    Where the property has no classes, all subjects are of one. With ``sampling: images`` every volume of a class
-    counts as a subject.
-
-    Args:
-        volumes: What to draw from. Smaller slices are padded with zeros to the largest.
-        settings: ``batch_size``, ``sampling``, ``augment`` and ``seed``.
-        by_class: Whether labels are classes.
+    Where the labels are no classes, all subjects are of one. With ``sampling: images`` every volume of a class
+    counts as a subject. Smaller slices are padded with zeros to the largest.
     """
 
     def __init__(self, volumes: CleanSlices, settings: RecogniserSettings, *, by_class: bool = True) -> None:
-        self._size = settings.batch_size
-        self._augment = settings.augment
+        self._size, self._augment = settings.batch_size, settings.augment
         self._rng = np.random.default_rng([settings.seed, 1])
-        self._height = max(v.slices.shape[-2] for v in volumes)
-        self._width = max(v.slices.shape[-1] for v in volumes)
+        self._height, self._width = (max(v.slices.shape[axis] for v in volumes) for axis in (-2, -1))
         subjects: dict[float, dict[str, list[CleanVolume]]] = {}
-        each = settings.sampling == "images"
         for number, volume in enumerate(volumes):
             group = float(volume.label) if by_class else 0.0
-            name = f"{volume.subject}, {number}" if each else volume.subject
+            name = f"{volume.subject}, {number}" if settings.sampling == "images" else volume.subject
             subjects.setdefault(group, {}).setdefault(name, []).append(volume)
         self._groups = sorted(subjects)
         self._subjects = {group: list(by_subject.values()) for group, by_subject in subjects.items()}
@@ -189,10 +176,13 @@ class RecogniserBatches:
         # An odd place goes to any class.
         offset = int(self._rng.integers(len(self._groups)))
         groups = [self._groups[(k + offset) % len(self._groups)] for k in range(self._size)]
-        if self._augment.preserve == "value":
-            return self._augmented_batch([self._slice(group) for group in groups])
-        images, labels = zip(*(self._augmented(*self._slice(group)) for group in groups), strict=True)
-        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+        if self._augment.preserve != "value":
+            images, labels = zip(*(self._augmented(*self._slice(group)) for group in groups), strict=True)
+            return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+        samples = [self._slice(group) for group in groups]
+        together, y = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        together, masks = augment_batch(together, self._augment, self._rng, y[:, None] if y.ndim == 3 else None)
+        return together, y if masks is None else masks[:, 0]
 
     def state(self) -> str:
         """Where the drawing stands, for a checkpoint."""
@@ -218,12 +208,6 @@ class RecogniserBatches:
         masks = [label[None]] if label.ndim == 2 else []
         image, *masks = augment([image], self._augment, self._rng, masks=masks)
         return image, masks[0][0] if masks else label
-
-    def _augmented_batch(self, samples: Sequence[tuple[Array, Array]]) -> tuple[Tensor, Tensor]:
-        images, labels = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
-        masks = labels[:, None] if labels.ndim == 3 else None
-        images, masks = augment_batch(images, self._augment, self._rng, masks)
-        return images, labels if masks is None else masks[:, 0]
 
 
 def _padded(image: Array, height: int, width: int) -> Array:

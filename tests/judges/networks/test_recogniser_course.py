@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taskgan.cohort.pairs import Pairs
-from taskgan.judges import training as room
+from taskgan.judges import fit as room
 from taskgan.judges.fit import fit_recogniser
 from taskgan.judges.recogniser import Recogniser
 from taskgan.judges.store import checkpoint_path, recogniser_folder, recogniser_for

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,38 +20,10 @@ from taskgan.core.tensors import load_arrays
 from taskgan.images.volumes import read_shape, read_volume
 from taskgan.judges.faces.lbp import Texture
 from taskgan.judges.faces.pixels import Pixels, Whitening, fit_whitening, resized, unit_distance
+from taskgan.judges.volumes import distinct_clean
 from taskgan.recipe import Data
 
 FILE = "space.npz"
-
-
-def save_space(folder: Path, shape: tuple[int, int], space: Whitening, metadata: Mapping[str, Any]) -> None:
-    """Write a space and what belongs to it to ``<folder>/space.npz``.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    header = json.dumps({"shape": shape, "power": space.power, "about": dict(metadata)})
-    with atomic(folder / FILE) as partial:
-        np.savez(partial, mean=space.mean, axes=space.axes, deviations=space.deviations, about=np.array(header))
-
-
-def load_space(folder: Path) -> tuple[tuple[int, int], Whitening, dict[str, Any]] | None:
-    """What :func:`save_space` wrote; None where there is nothing or it is damaged, which is to be made again."""
-    try:
-        file = load_arrays(folder / FILE)
-        mean, axes, deviations = (np.asarray(file[name], dtype=np.float32) for name in ("mean", "axes", "deviations"))
-        header = json.loads(str(file["about"]))
-        height, width = header["shape"]
-        space = Whitening(mean, axes, deviations, float(header["power"]))
-        metadata = dict(header["about"])
-    except Exception:  # zip, zlib, numpy and json each have their own
-        return None
-    whole = mean.ndim == deviations.ndim == 1 and axes.shape == (len(deviations), len(mean)) and len(axes) > 0
-    finite = all(np.isfinite(part).all() for part in (mean, axes, deviations))
-    return ((int(height), int(width)), space, metadata) if whole and finite else None
-
-
 Array = NDArray[np.float32]
 
 LEAST = 32
@@ -63,12 +36,9 @@ _GENERATION = 1  # raised when a reader changes, so that one made before is not 
 
 @dataclass(frozen=True)
 class ReaderRecipe:
-    """How a reader is made.
+    """How a reader is made: features of an image, components at most and the whitening's power.
 
-    Attributes:
-        features: Of an image.
-        components: At most, see :func:`~taskgan.judges.faces.pixels.fit_whitening`.
-        power: Of the whitening.
+    The latter two as in :func:`~taskgan.judges.faces.pixels.fit_whitening`.
     """
 
     features: Texture | Pixels
@@ -93,10 +63,9 @@ class PhotoReader:
 
     Attributes:
         name: ``lbp`` or ``eigenfaces``.
-        recipe: How it was made.
         shape: (H, W) that images are brought to, the median of the training images' sizes.
         space: What was learnt, without identities.
-        metadata: Images, people and rows that it was made of.
+        metadata: Numbers of images and people that it was made of.
     """
 
     name: str
@@ -133,10 +102,34 @@ class PhotoReader:
             "distance": "Euclidean distance of unit descriptors",
             "source": ", ".join([*self.recipe.features.source, WHITENED]),
         }
-        return {
-            **values,
-            "checksum": value_digest({**values, "generation": _GENERATION, "space": hashed.hexdigest()}, 64),
-        }
+        hashed_values = {**values, "generation": _GENERATION, "space": hashed.hexdigest()}
+        return {**values, "checksum": value_digest(hashed_values, 64)}
+
+    def save(self, folder: Path) -> None:
+        """Write the space and what belongs to it to ``<folder>/space.npz``.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        header = json.dumps({"shape": self.shape, "power": self.space.power, "about": dict(self.metadata)})
+        arrays = {name: getattr(self.space, name) for name in ("mean", "axes", "deviations")}
+        with atomic(folder / FILE) as fresh:
+            np.savez(fresh, **arrays, about=np.array(header))
+
+
+def _load(folder: Path, name: str) -> PhotoReader | None:
+    """What :meth:`PhotoReader.save` wrote; None where nothing is or it is damaged, which is to be made again."""
+    try:
+        file = load_arrays(folder / FILE)
+        mean, axes, deviations = (np.asarray(file[part], dtype=np.float32) for part in ("mean", "axes", "deviations"))
+        header = json.loads(str(file["about"]))
+        height, width = map(int, header["shape"])
+        space = Whitening(mean, axes, deviations, float(header["power"]))
+        reader = PhotoReader(name, RECIPES[name], (height, width), space, dict(header["about"]))
+    except Exception:  # zip, zlib, numpy and json each have their own
+        return None
+    whole = mean.ndim == deviations.ndim == 1 and axes.shape == (len(deviations), len(mean)) and len(axes) > 0
+    return reader if whole and all(np.isfinite(part).all() for part in (mean, axes, deviations)) else None
 
 
 def photo_readers(pairs: Pairs, data: Data, *, store: Path | None = None) -> dict[str, PhotoReader]:
@@ -145,10 +138,7 @@ def photo_readers(pairs: Pairs, data: Data, *, store: Path | None = None) -> dic
     They look at clean images of training people, not at whose they are; validation and test rows are not opened.
     The same images and settings on one machine, with one number of threads, give the same bits.
 
-    Args:
-        pairs: All rows of the cohort, photos.
-        data: Which rows count (``select``).
-        store: Folder where they are kept; ``<cohort>/derivatives/recognisers`` where None.
+    The folder ``store`` keeps them, ``<cohort>/derivatives/recognisers`` where None.
 
     Returns:
         ``lbp`` and ``eigenfaces``.
@@ -159,22 +149,21 @@ def photo_readers(pairs: Pairs, data: Data, *, store: Path | None = None) -> dic
     rows = training_rows(pairs, data)
     mark = fingerprint(Pairs(pairs.source, tuple(rows)))
     base = store if store is not None else pairs.folder / "derivatives" / "recognisers"
-    folders = {}
+    folders: dict[str, Path] = {}
+    readers: dict[str, PhotoReader] = {}
     for name, maker in RECIPES.items():
         key = {"generation": _GENERATION, "features": type(maker.features).__name__, **maker.settings()}
         folders[name] = base / f"{name}-{value_digest({**key, 'rows': mark})}"
-    readers: dict[str, PhotoReader] = {}
-    for name, folder in folders.items():
-        if (old := load_space(folder)) is not None:
-            readers[name] = PhotoReader(name, RECIPES[name], *old)
+        if (old := _load(folders[name], name)) is not None:
+            readers[name] = old
     missing = {name: RECIPES[name] for name in RECIPES if name not in readers}
     if missing:
-        images = [_photo_loader(row) for row in rows]
+        images = [partial(_read_photo, row) for row in rows]
         people = len({row.subject for row in rows})
         for name, reader in fit_photo_readers(images, missing, _median_shape(rows), people=people).items():
             readers[name] = reader
             try:
-                save_space(folders[name], reader.shape, reader.space, reader.metadata)
+                reader.save(folders[name])
             except OSError as error:
                 say(f"{name} could not be kept in {folders[name]} ({error.strerror}); the next call makes it again")
     return {name: readers[name] for name in RECIPES}
@@ -234,12 +223,7 @@ def training_rows(pairs: Pairs, data: Data) -> list[Pair]:
     Raises:
         UserError: If there are fewer than two.
     """
-    selected = pairs.select(data.select)
-    rows: dict[Path, Pair] = {}
-    for row in selected.split("train"):
-        if row.clean is not None:
-            rows.setdefault(row.clean, row)
-    chosen = list(rows.values())
+    chosen = list(distinct_clean(pairs.select(data.select).split("train")))
     if len(chosen) < 2:
         raise UserError(
             f"{pairs.source} has {len(chosen)} clean training images, expected two or more to make judges of faces of"
@@ -265,9 +249,6 @@ def _median_shape(rows: Sequence[Pair]) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _photo_loader(row: Pair) -> Callable[[], Array]:
-    def _read() -> Array:
-        assert row.clean is not None  # chosen so
-        return read_volume(row.clean).data[:, :, 0]
-
-    return _read
+def _read_photo(row: Pair) -> Array:
+    assert row.clean is not None  # chosen so
+    return read_volume(row.clean).data[:, :, 0]

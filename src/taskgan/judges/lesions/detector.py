@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[np.float32]
+Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 SIGMAS_MM = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Widths of the Gaussians: lesions of about 3 to 30 mm stand out in the differences of neighbours."""
 _LEAST = 0.02  # of a Gaussian's weight inside the region, below which its mean is not taken
 
 
-def dog_channels(image: Array, inside: Mask, voxel_mm: Sequence[float]) -> Array:
+def dog_channels(image: Image, inside: Mask, voxel_mm: Sequence[float]) -> Image:
     """What every voxel looks like to the observer.
 
     Sparse difference-of-Gaussians channels (Abbey and Barrett 2001, 10.1364/JOSAA.18.000473), each twice as wide as
@@ -23,21 +24,17 @@ def dog_channels(image: Array, inside: Mask, voxel_mm: Sequence[float]) -> Array
     (normalised convolution), so that a ventricle or the skull beside a voxel is not taken for a lesion; slices, which
     are thick, are seen one by one.
 
-    Args:
-        image: (X, Y, Z).
-        inside: Brain tissue (X, Y, Z).
-        voxel_mm: Edges of a voxel.
-
     Returns:
-        (C, X, Y, Z), C = one less than :data:`SIGMAS_MM`; 0 outside the region.
+        (C, X, Y, Z) of an image (X, Y, Z), C = one less than :data:`SIGMAS_MM`; 0 outside the region.
     """
     weight = inside.astype(np.float32)
     held = image * weight
     means = []
     for sigma in SIGMAS_MM:
         pixels = (sigma / voxel_mm[0], sigma / voxel_mm[1], 0.0)
-        share = ndimage.gaussian_filter(weight, pixels, mode="constant", truncate=3.0)
-        total = ndimage.gaussian_filter(held, pixels, mode="constant", truncate=3.0)
+        share, total = (
+            ndimage.gaussian_filter(part, pixels, mode="constant", truncate=3.0) for part in (weight, held)
+        )
         means.append(np.where(share > _LEAST, total / np.maximum(share, _LEAST), 0.0))
     bands = np.stack([finer - coarser for finer, coarser in pairwise(means)])
     return np.asarray(bands * weight, dtype=np.float32)
@@ -63,30 +60,28 @@ class LesionMap:
     count: int
     healthy: Mask
 
+    def means(self, values: Image | Floats) -> Floats:
+        """(count,) mean of values (X, Y, Z) over the voxels of each lesion."""
+        return np.asarray(ndimage.mean(values, self.lesions, range(1, self.count + 1)), dtype=np.float64)
+
 
 def map_lesions(lesions: Mask, white: Mask, voxel_mm: Sequence[float]) -> LesionMap:
     """Number the lesions of a mask, and find the white matter that has none.
 
-    Args:
-        lesions: All lesions (X, Y, Z). Voxels that are connected (by a face) are one lesion; fewer than
-            :data:`LEAST` are none.
-        white: Pure white matter (X, Y, Z).
-        voxel_mm: Edges of a voxel.
+    Voxels (X, Y, Z) that are connected (by a face) are one lesion; fewer than :data:`LEAST` are none. ``white`` is
+    pure white matter.
     """
     labels, count = ndimage.label(lesions)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    large = [k for k in range(1, count + 1) if sizes[k] >= LEAST]
+    large = np.flatnonzero(sizes[1:] >= LEAST) + 1
     renumbered = np.zeros(count + 1, dtype=np.int32)
     renumbered[large] = np.arange(1, len(large) + 1)
-    numbered = np.asarray(renumbered[labels], dtype=np.int32)
     healthy = white & ~lesions
     if lesions.any():
         healthy &= ndimage.distance_transform_edt(~lesions, sampling=tuple(voxel_mm)) >= MARGIN_MM
-    return LesionMap(numbered, len(large), healthy)
+    return LesionMap(renumbered[labels], len(large), healthy)
 
 
-Floats = NDArray[np.float64]
-Image = NDArray[np.float32]
 _RIDGE = 1e-6  # of the mean variance: channels that hardly vary would otherwise get any weight
 _HEALTHY = 100  # voxels of healthy white matter whose spread is worth knowing
 _STEP = 0.1  # SD of healthy white matter between the thresholds that are tried
@@ -96,33 +91,16 @@ _STEP = 0.1  # SD of healthy white matter between the thresholds that are tried
 class ObserverImage:
     """One image as the observer sees it.
 
-    Attributes:
-        values: Channels (C, X, Y, Z) of the image over the mean of white matter in the clean image.
-        lesion_map: Of the subject.
+    ``values`` are channels (C, X, Y, Z) of the image over the mean of white matter in the clean image.
     """
 
     values: Image
     lesion_map: LesionMap
 
-    def samples(self) -> "ChannelSamples":
-        """What the template is made of."""
-        index = range(1, self.lesion_map.count + 1)
-        means = [ndimage.mean(channel, self.lesion_map.lesions, index) for channel in self.values]
-        lesions = np.asarray(means, dtype=np.float64).T.reshape(self.lesion_map.count, len(self.values))
-        return ChannelSamples(lesions, self.values[:, self.lesion_map.healthy].T.astype(np.float64))
-
-
-@dataclass(frozen=True)
-class ChannelSamples:
-    """Channels at places of one image.
-
-    Attributes:
-        lesions: (N, C) mean over the voxels of each lesion.
-        healthy: (M, C) in healthy white matter.
-    """
-
-    lesions: Floats
-    healthy: Floats
+    def samples(self) -> tuple[Floats, Floats]:
+        """What the template is made of: channels (N, C), mean in each lesion, and (M, C) in healthy white matter."""
+        lesions = np.array([self.lesion_map.means(channel) for channel in self.values])
+        return lesions.T, self.values[:, self.lesion_map.healthy].T.astype(np.float64)
 
 
 def observer_image(
@@ -130,20 +108,12 @@ def observer_image(
 ) -> ObserverImage | None:
     """Channels of an image, in units of the clean image's white matter, so that a method's own scale excuses nothing.
 
-    Args:
-        image: (X, Y, Z).
-        clean: (X, Y, Z) the same case's.
-        brain: Brain tissue (X, Y, Z).
-        white: Pure white matter (X, Y, Z).
-        lesion_map: Of the subject.
-        voxel_mm: Edges of a voxel.
+    Images and masks are (X, Y, Z): the case's own and clean image, brain tissue and pure white matter.
 
     Returns:
         None where there is hardly any healthy white matter or it gives no signal.
     """
-    if lesion_map.healthy.sum() < _HEALTHY:
-        return None
-    unit = float(clean[white].mean(dtype=np.float64))
+    unit = float(clean[white].mean(dtype=np.float64)) if lesion_map.healthy.sum() >= _HEALTHY else 0.0
     if not unit > 0:
         return None
     return ObserverImage(dog_channels(image / np.float32(unit), brain, voxel_mm), lesion_map)
@@ -171,21 +141,16 @@ class Detector:
         return np.asarray(weighted - np.float32(self.offset), dtype=np.float32)
 
 
-def fit_detector(images: Sequence[ChannelSamples]) -> Detector | None:
-    """A detector without a threshold.
+def fit_detector(images: Sequence[tuple[Floats, Floats]]) -> Detector | None:
+    """A detector without a threshold; None where there are fewer lesions than the template has weights.
 
-    Args:
-        images: Of clean images of training subjects; those without lesions add to what healthy looks like.
-
-    Returns:
-        None where there are fewer lesions than the template has weights.
+    Samples are of clean images of training subjects; those without lesions add to what healthy looks like.
     """
-    lesions = np.concatenate([one.lesions for one in images]) if images else np.zeros((0, 0))
+    lesions = np.concatenate([of_lesions for of_lesions, _ in images]) if images else np.zeros((0, 0))
     if len(lesions) <= lesions.shape[1]:
         return None
-    healthy = [one.healthy for one in images]
-    mean = np.mean([h.mean(axis=0) for h in healthy], axis=0)
-    spread = np.mean([np.cov(h.T, ddof=0) for h in healthy], axis=0)
+    mean = np.mean([healthy.mean(axis=0) for _, healthy in images], axis=0)
+    spread = np.mean([np.cov(healthy.T, ddof=0) for _, healthy in images], axis=0)
     both = 0.5 * (spread + np.cov(lesions.T, ddof=0))
     both += _RIDGE * float(np.trace(both)) / len(both) * np.eye(len(both))
     template = np.linalg.solve(both, lesions.mean(axis=0) - mean)
@@ -237,28 +202,19 @@ def signal_to_noise(response: Image, lesion_map: LesionMap) -> float:
     spread = float(healthy.std())
     if not lesion_map.count or not spread > 0:
         return float("nan")
-    lesions = ndimage.mean(response, lesion_map.lesions, range(1, lesion_map.count + 1))
-    return float((np.mean(lesions) - healthy.mean()) / spread)
+    return float((np.mean(lesion_map.means(response)) - healthy.mean()) / spread)
 
 
 def choose_threshold(responses: Sequence[tuple[Image, LesionMap]], rate: float) -> float:
     """The lowest threshold, to a tenth of a SD, down to which no more than ``rate`` false lesions an image are found.
 
-    Args:
-        responses: To clean images of validation subjects.
-        rate: Mean number of false lesions in an image that is accepted.
-
-    Returns:
-        NaN without images.
+    Of responses to clean images of validation subjects, in the mean; NaN without images.
     """
     if not responses:
         return float("nan")
     # A region of three voxels cannot be found by a threshold above the third highest response.
     highest = max(float(np.partition(r[p.healthy], -LEAST)[-LEAST]) for r, p in responses)
     steps = int(np.ceil(highest / _STEP))
-    while steps > 0:
-        lower = (steps - 1) * _STEP
-        if np.mean([false_lesions(r, p, lower) for r, p in responses]) > rate:
-            break
+    while steps > 0 and np.mean([false_lesions(r, p, (steps - 1) * _STEP) for r, p in responses]) <= rate:
         steps -= 1
     return steps * _STEP

@@ -1,7 +1,7 @@
 """The observers of a cohort: taught on clean images of training subjects, their thresholds on validation subjects."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from taskgan.judges.lesions.detector import (
     LEAST,
     MARGIN_MM,
     SIGMAS_MM,
-    ChannelSamples,
     Detector,
+    Floats,
     Image,
     LesionMap,
     ObserverImage,
@@ -40,12 +40,7 @@ MOST = 20
 
 @dataclass(frozen=True)
 class FittedDetector:
-    """A detector and what is to be recorded of it.
-
-    Attributes:
-        detector: For one condition.
-        record: Subjects, lesions, and how well it does on the clean validation images.
-    """
+    """A condition's detector and its record: subjects, lesions, how well it does on the clean validation images."""
 
     detector: Detector
     record: dict[str, Any]
@@ -53,11 +48,7 @@ class FittedDetector:
 
 def usable_rows(pairs: Pairs) -> list[Pair]:
     """The rows that an observer may learn from: training and validation, with a clean image and all masks."""
-    return [
-        pair
-        for pair in pairs
-        if pair.split in ("train", "val") and pair.clean is not None and all(map(pair.path, COLUMNS))
-    ]
+    return [p for p in pairs if p.split in ("train", "val") and p.clean is not None and all(map(p.path, COLUMNS))]
 
 
 def fit_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, FittedDetector]:
@@ -91,9 +82,7 @@ def fit_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, Fitted
             train = [image.samples() for image in _observer_images(rows["train"], masks)]
             detector = fit_detector(train)
             if detector is not None:
-                responses = [
-                    (detector.respond(image), image.lesion_map) for image in _observer_images(rows["val"], masks)
-                ]
+                responses = [(detector.respond(one), one.lesion_map) for one in _observer_images(rows["val"], masks)]
                 complete = replace(detector, threshold=choose_threshold(responses, rate))
                 detectors[value] = FittedDetector(complete, _record(complete, train, responses))
             bar.advance(1)
@@ -119,13 +108,13 @@ def _observer_images(rows: list[Pair], masks: MaskCache) -> Iterator[ObserverIma
 
 
 def _record(
-    detector: Detector, train: list[ChannelSamples], responses: list[tuple[Image, LesionMap]]
+    detector: Detector, train: list[tuple[Floats, Floats]], responses: list[tuple[Image, LesionMap]]
 ) -> dict[str, Any]:
     areas = [detectability(r, p) for r, p in responses if p.count]
     return {
         "template": [round(float(weight), 5) for weight in detector.template],
         "threshold": None if np.isnan(detector.threshold) else round(detector.threshold, 2),
-        "training": {"images": len(train), "lesions": sum(len(one.lesions) for one in train)},
+        "training": {"images": len(train), "lesions": sum(len(lesions) for lesions, _ in train)},
         "validation": {
             "images": len(responses),
             "lesions": sum(p.count for _, p in responses),
@@ -141,19 +130,12 @@ _GENERATION = 1
 
 
 def detectors_for(pairs: Pairs, condition: str, rate: float, store: Path | None = None) -> dict[str, FittedDetector]:
-    """A cohort's observers: those that an evaluation before this one kept, else taught and kept.
+    """A cohort's observers, as :func:`fit_detectors`: those that an evaluation before kept, else taught and kept.
 
     What is read gives the same figures to the bit as what was taught: numbers are written with all their digits. A
     file that is damaged is taught anew and replaced, and where nothing can be written nothing is kept.
 
-    Args:
-        pairs: The rows that count, of all splits.
-        condition: Column that says which image of a subject a row is; empty where there is one kind.
-        rate: False lesions an image that are accepted on clean validation images.
-        store: Folder that keeps them; ``<cohort>/derivatives/lesion_observers`` where None.
-
-    Returns:
-        As :func:`~taskgan.judges.lesions.store.fit_detectors`.
+    The folder ``store`` keeps them, ``<cohort>/derivatives/lesion_observers`` where None.
 
     Raises:
         UserError: If an image or mask cannot be read or is on another grid.
@@ -198,13 +180,8 @@ def observers_file(pairs: Pairs, condition: str, rate: float, store: Path | None
 
 
 def _values(fitted: FittedDetector) -> dict[str, Any]:
-    detector = fitted.detector
-    return {
-        "template": [float(weight) for weight in detector.template],
-        "offset": detector.offset,
-        "threshold": None if np.isnan(detector.threshold) else detector.threshold,
-        "record": fitted.record,
-    }
+    values = {**asdict(fitted.detector), "template": fitted.detector.template.tolist(), "record": fitted.record}
+    return values | {"threshold": None if np.isnan(fitted.detector.threshold) else fitted.detector.threshold}
 
 
 def _read(path: Path) -> dict[str, FittedDetector] | None:
@@ -213,12 +190,12 @@ def _read(path: Path) -> dict[str, FittedDetector] | None:
         held = parse_json(read_text(path), str(path))
         if held["checksum"] != value_digest(held["observers"], 64):
             return None
-        return {name: _from_values(values) for name, values in held["observers"].items()}
+        detectors = {}
+        for name, values in held["observers"].items():
+            threshold = float("nan") if values["threshold"] is None else float(values["threshold"])
+            template = np.array(values["template"], dtype=np.float64)
+            detector = Detector(template, float(values["offset"]), threshold)
+            detectors[name] = FittedDetector(detector, dict(values["record"]))
+        return detectors
     except (UserError, ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _from_values(values: Mapping[str, Any]) -> FittedDetector:
-    threshold = float("nan") if values["threshold"] is None else float(values["threshold"])
-    template = np.array(values["template"], dtype=np.float64)
-    return FittedDetector(Detector(template, float(values["offset"]), threshold), dict(values["record"]))

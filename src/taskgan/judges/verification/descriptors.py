@@ -1,6 +1,7 @@
 """Descriptors of the images that are on pairs, by every reader, each image read once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,41 +27,6 @@ Array = NDArray[np.float32]
 _GENERATION = 1
 
 
-def descriptors_path(
-    name: str, reader: Verifier, rows: Sequence[Pair], image: str, data: Data, *, slices: int, folder: Path
-) -> Path | None:
-    """Where a reader's descriptors of these images belong; None for a reader that has no checksum.
-
-    The name holds a digest of the reader's checksum, of the rows with their files, and of what else decides what the
-    reader sees.
-
-    Args:
-        name: Of the reader.
-        reader: Kept in a folder of its own, or not.
-        rows: Whose images they are, in this order.
-        image: ``clean`` or ``input``.
-        data: Intensity transform.
-        slices: How many middle slices it reads.
-        folder: Where descriptors of readers go that have no folder.
-    """
-    checksum = reader.description().get("checksum")
-    if not checksum or not rows:
-        return None
-    mark = value_digest(
-        {
-            "generation": _GENERATION,
-            "reader": checksum,
-            "rows": fingerprint(Pairs(folder, tuple(rows))),
-            "image": image,
-            "intensity": data.intensity.model_dump(mode="json"),
-            "slices": slices,
-        }
-    )
-    if reader.store is not None:
-        return reader.store / f"descriptors-{mark}.npz"
-    return folder / f"{name}-{mark}.npz"
-
-
 def load_descriptors(place: Path | None, rows: Sequence[Pair]) -> Array | None:
     """Descriptors (N, F) of these rows; None where there are none, or the file is damaged or of other rows."""
     if place is None or not place.is_file():
@@ -75,25 +41,9 @@ def load_descriptors(place: Path | None, rows: Sequence[Pair]) -> Array | None:
     return descriptors if cases == [row.case for row in rows] and len(descriptors) == len(cases) else None
 
 
-def save_descriptors(place: Path | None, rows: Sequence[Pair], descriptors: Array) -> None:
-    """Put them there; a folder that may not be written to costs only that they are read again."""
-    if place is None:
-        return
-    try:
-        with atomic(place, durable=False) as partial:
-            np.savez(partial, allow_pickle=False, cases=np.array([row.case for row in rows]), descriptors=descriptors)
-    except OSError:
-        return
-
-
 @dataclass(frozen=True)
 class Descriptors:
-    """What a reader makes of some images.
-
-    Attributes:
-        places: Of each case, its row in the array.
-        values: (N, F).
-    """
+    """What a reader makes of some images: each case's row in the array of values (N, F)."""
 
     places: Mapping[str, int] = field(repr=False)
     values: Array = field(repr=False)
@@ -108,7 +58,6 @@ class DescriptorCache:
     """Shows images to readers.
 
     Attributes:
-        readers: By name.
         data: Intensity transform, which is fitted on the degraded image for all images of a case.
         slices: How many middle slices networks read; what they see depends on it.
         folder: Where descriptors of readers are kept that have no folder of their own.
@@ -123,40 +72,58 @@ class DescriptorCache:
 
     def cohort_descriptors(self, rows: Sequence[Pair], image: str) -> dict[str, Descriptors]:
         """Descriptors of the cohort's ``clean`` or ``input`` images: those that are kept, or made and put there."""
-        places = {
-            name: descriptors_path(name, one, rows, image, self.data, slices=self.slices, folder=self.folder)
-            for name, one in self.readers.items()
-        }
-        cached = {name: load_descriptors(place, rows) for name, place in places.items()}
-        absent = {
-            name: self.readers[name] for name, held in cached.items() if held is None and name not in self.failed
-        }
+        places = {name: self._place(name, rows, image) for name in self.readers}
+        kept = {name: load_descriptors(place, rows) for name, place in places.items()}
+        absent = {name: self.readers[name] for name, values in kept.items() if values is None}
         computed = self._read(rows, lambda row: _own_path(row, image), absent, image)
         for name, descriptors in computed.items():
-            save_descriptors(places[name], rows, descriptors)
-        numbers = _numbers(rows)
-        together = {name: computed.get(name, held) for name, held in cached.items()}
-        return {name: Descriptors(numbers, held) for name, held in together.items() if held is not None}
+            if (place := places[name]) is not None:
+                # A folder that may not be written to costs only that they are read again.
+                with suppress(OSError), atomic(place, durable=False) as partial:
+                    cases = np.array([row.case for row in rows])
+                    np.savez(partial, allow_pickle=False, cases=cases, descriptors=descriptors)
+        return _by_case(rows, {name: computed.get(name, values) for name, values in kept.items()})
 
     def restored_descriptors(
         self, rows: Sequence[Pair], images: Mapping[str, Path], method: str
     ) -> dict[str, Descriptors]:
         """Descriptors of restored images, which are kept nowhere."""
-        able = {name: one for name, one in self.readers.items() if name not in self.failed}
-        descriptors = self._read(rows, lambda row: images[row.case], able, method)
-        return {name: Descriptors(_numbers(rows), held) for name, held in descriptors.items()}
+        return _by_case(rows, self._read(rows, lambda row: images[row.case], self.readers, method))
+
+    def _place(self, name: str, rows: Sequence[Pair], image: str) -> Path | None:
+        """Where a reader's descriptors of these images belong; None for a reader that has no checksum.
+
+        The name holds a digest of the reader's checksum, of the rows with their files, and of what else decides what
+        the reader sees.
+        """
+        reader = self.readers[name]
+        checksum = reader.description().get("checksum")
+        if not checksum or not rows:
+            return None
+        mark = value_digest(
+            {
+                "generation": _GENERATION,
+                "reader": checksum,
+                "rows": fingerprint(Pairs(self.folder, tuple(rows))),
+                "image": image,
+                "intensity": self.data.intensity.model_dump(mode="json"),
+                "slices": self.slices,
+            }
+        )
+        own = reader.store
+        return self.folder / f"{name}-{mark}.npz" if own is None else own / f"descriptors-{mark}.npz"
 
     def _read(
         self, rows: Sequence[Pair], path_of: Callable[[Pair], Path], readers: Mapping[str, Verifier], title: str
     ) -> dict[str, Array]:
-        if not readers:
+        parts: dict[str, list[Array]] = {name: [] for name in readers if name not in self.failed}
+        if not parts:
             return {}
-        parts: dict[str, list[Array]] = {name: [] for name in readers}
         with progress(f"describe {title}", len(rows), "images") as bar:
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
                 images = [self._reader_image(row, path_of(row)) for row in some]
-                for name in [name for name in readers if name not in self.failed]:
+                for name in [name for name in parts if name not in self.failed]:
                     try:
                         parts[name].append(readers[name].describe(images))
                     except ValueError as error:  # such as photos of two sizes, or too small ones
@@ -166,13 +133,9 @@ class DescriptorCache:
 
     def _reader_image(self, row: Pair, path: Path) -> ReaderImage:
         volume = read_volume(path, axes=self.data.axes)
-        intensity = self.data.intensity
-        # Photos have no scale to be found: half of the reading is saved.
-        source = (
-            volume
-            if intensity.kind == "none" or path == row.degraded
-            else read_volume(row.degraded, axes=self.data.axes)
-        )
+        source, intensity = volume, self.data.intensity
+        if intensity.kind != "none" and path != row.degraded:  # photos have no scale: half of the reading is saved
+            source = read_volume(row.degraded, axes=self.data.axes)
         scaled = fit_intensity(intensity, source.data, str(row.degraded)).apply(volume.data)
         # Another tool may write the photo that it restored as NIfTI, and leave the range.
         photo = np.clip(volume.data[:, :, 0], 0, 1) if is_photo_name(row.degraded) else None
@@ -186,5 +149,6 @@ def _own_path(row: Pair, image: str) -> Path:
     return row.clean
 
 
-def _numbers(rows: Sequence[Pair]) -> dict[str, int]:
-    return {row.case: number for number, row in enumerate(rows)}
+def _by_case(rows: Sequence[Pair], values: Mapping[str, Array | None]) -> dict[str, Descriptors]:
+    places = {row.case: number for number, row in enumerate(rows)}
+    return {name: Descriptors(places, own) for name, own in values.items() if own is not None}

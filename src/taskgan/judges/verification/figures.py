@@ -25,13 +25,11 @@ class Verification:
     """How well one method's images verify.
 
     Attributes:
-        pairs: How many.
-        people: How many are on them.
+        pairs: How many, with how many people on them.
         auc: With DeLong's interval of independent pairs, the usual one.
         auc_by_person: The same with an interval that knows which pairs share a person; this one is to be believed.
         equal_error_rate: Bootstrap by person.
-        accuracy: At the thresholds; bootstrap by person.
-        thresholds: One a seed, chosen on other pairs.
+        accuracy: At the thresholds, one a seed, chosen on other pairs; bootstrap by person.
     """
 
     pairs: int
@@ -80,15 +78,12 @@ def verify(
         rates = [accuracy(v, pairs.same, float(t), counts) for v, t in zip(values, cuts, strict=True)]
         return np.asarray(np.mean(rates, axis=0))
 
-    each = range(len(pairs))
     return Verification(
         pairs=len(pairs),
         people=pairs.count,
-        auc=auc_interval(-values, pairs.same, each),
+        auc=auc_interval(-values, pairs.same, range(len(pairs))),
         auc_by_person=auc_interval_by_person(values, pairs),
-        equal_error_rate=bootstrap_by_person(
-            lambda counts: _equal_error_rate(values, pairs, counts), pairs, seed=seed
-        ),
+        equal_error_rate=bootstrap_by_person(lambda n: _equal_error_rate(values, pairs, n), pairs, seed=seed),
         accuracy=bootstrap_by_person(_right, pairs, seed=seed),
         thresholds=tuple(float(t) for t in cuts),
     )
@@ -97,34 +92,25 @@ def verify(
 def verification_difference(
     first: ArrayLike, second: ArrayLike, pairs: ImagePairs, *, seed: int = 0
 ) -> VerificationDifference:
-    """Two methods on the same pairs; the draws of people are the same for both.
-
-    Args:
-        first: (N,) or (S, N) distances.
-        second: (N,) or (S', N).
-        pairs: Who is on them.
-        seed: Of the bootstrap.
-    """
+    """Two methods' distances, (N,) or (S, N), on the same pairs; the draws of people are the same for both."""
     one, two = pairs.distances(first), pairs.distances(second)
+
+    def _gap(counts: Floats | None) -> Floats:
+        return _equal_error_rate(one, pairs, counts) - _equal_error_rate(two, pairs, counts)
+
     return VerificationDifference(
         auc=auc_difference(-one, -two, pairs.same, range(len(pairs))),
         auc_by_person=auc_difference_by_person(one, two, pairs),
-        equal_error_rate=bootstrap_by_person(
-            lambda counts: _equal_error_rate(one, pairs, counts) - _equal_error_rate(two, pairs, counts),
-            pairs,
-            seed=seed,
-        ),
+        equal_error_rate=bootstrap_by_person(_gap, pairs, seed=seed),
     )
 
 
 def _equal_error_rate(values: Floats, pairs: ImagePairs, counts: Floats | None) -> Floats:
     """Equal error rate, mean over the seeds."""
-    rates = [roc_curve(v, pairs.same, counts).equal_error_rate for v in values]
-    return np.asarray(np.mean(rates, axis=0))
+    return np.asarray(np.mean([roc_curve(v, pairs.same, counts).equal_error_rate for v in values], axis=0))
 
 
 def format_auc(interval: Mapping[str, float]) -> str:
     """An AUC and its interval, where it has one, from a record."""
-    if np.isnan(interval["low"]):
-        return f"{interval['estimate']:.3f}"
-    return f"{interval['estimate']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
+    ends = "" if np.isnan(interval["low"]) else f" ({interval['low']:.3f} to {interval['high']:.3f})"
+    return f"{interval['estimate']:.3f}{ends}"

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations, groupby, product
+from math import inf, nan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,8 +40,7 @@ class ImagePairs:
         if len(first) != len(second):
             raise ValueError(f"got {len(first)} first and {len(second)} second images, expected pairs")
         numbers = {name: number for number, name in enumerate(dict.fromkeys([*first, *second]))}
-        people = np.array([[numbers[a], numbers[b]] for a, b in zip(first, second, strict=True)], dtype=np.intp)
-        people = people.reshape(-1, 2)
+        people = np.array([[numbers[name] for name in part] for part in (first, second)], dtype=np.intp).T
         same = people[:, 0] == people[:, 1]
         if same.all() or not same.any():
             raise ValueError(f"{int(same.sum())} of {len(same)} pairs are of one person, expected some but not all")
@@ -55,10 +55,7 @@ class ImagePairs:
         return len(np.unique(self.people))
 
     def distances(self, raw: ArrayLike) -> Floats:
-        """Distances as (S, N), one row a training seed.
-
-        Args:
-            raw: (N,) or (S, N).
+        """Distances, (N,) or (S, N), as (S, N), one row a training seed.
 
         Raises:
             ValueError: If they are not one for each pair, or not finite.
@@ -82,10 +79,7 @@ def auc_interval_by_person(distances: ArrayLike, pairs: ImagePairs, *, level: fl
     components of all pairs of pairs that share a person, and not only of each with itself (Aronow, Samii and Assenova
     2015, 10.1093/pan/mpv018). The estimate can fall below that of independent pairs by chance; the larger counts.
 
-    Args:
-        distances: (N,), or (S, N) one row a seed: then of the mean of their AUCs.
-        pairs: Who is on them.
-        level: Coverage wanted.
+    Of distances (N,), or (S, N) one row a seed: then of the mean of their AUCs.
 
     Returns:
         NaN ends for fewer than ``FEWEST`` people and for an AUC of 0 or 1.
@@ -93,7 +87,7 @@ def auc_interval_by_person(distances: ArrayLike, pairs: ImagePairs, *, level: fl
     values = pairs.distances(distances)
     area, error = _sum_of_aucs(values, np.full(len(values), 1 / len(values)), pairs)
     if not 0 < area < 1 or not error > 0 or pairs.count < FEWEST:
-        return Interval(area, float("nan"), float("nan"))
+        return Interval(area, nan, nan)
     half = float(stats.norm.ppf((1 + level) / 2)) * error / (area * (1 - area))
     middle = np.log(area / (1 - area))
     return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (middle - half, middle + half)))
@@ -104,11 +98,7 @@ def auc_difference_by_person(
 ) -> Difference:
     """AUC of the first − AUC of the second method on the same pairs, by the same variance.
 
-    Args:
-        first: (N,) or (S, N) distances of one method.
-        second: (N,) or (S', N), of the other.
-        pairs: Who is on them.
-        level: Coverage of the interval.
+    Distances are (N,) or (S, N) of each method, ``level`` the coverage of the interval.
 
     Returns:
         Normal interval and two-sided p, counting people; NaN for fewer than ``FEWEST`` of them and where the variance
@@ -118,11 +108,10 @@ def auc_difference_by_person(
     weights = np.concatenate([np.full(len(one), 1 / len(one)), np.full(len(two), -1 / len(two))])
     gap, error = _sum_of_aucs(np.concatenate([one, two]), weights, pairs)
     if not error > 1e-8 or pairs.count < FEWEST:  # NaN, or zero up to rounding
-        nan = float("nan")
-        return Difference(Interval(gap, nan, nan), nan, nan, pairs.count, float("inf"))
+        return Difference(Interval(gap, nan, nan), nan, nan, pairs.count, inf)
     half = float(stats.norm.ppf((1 + level) / 2)) * error
     p = 2 * float(stats.norm.sf(abs(gap) / error))
-    return Difference(Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0)), error, p, pairs.count, float("inf"))
+    return Difference(Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0)), error, p, pairs.count, inf)
 
 
 def bootstrap_by_person(
@@ -151,20 +140,20 @@ def bootstrap_by_person(
     """
     estimate = float(statistic(None))
     numbers, people = np.unique(pairs.people, return_inverse=True)
-    people = people.reshape(pairs.people.shape)
     if len(numbers) < FEWEST:
-        return Interval(estimate, float("nan"), float("nan"))
+        return Interval(estimate, nan, nan)
+    first, second = people.reshape(-1, 2).T
     rng = np.random.default_rng(seed)
     statistics = []
     for start in range(0, resamples, _AT_ONCE):
         size = min(_AT_ONCE, resamples - start)
         counts = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=size)
-        one, two = counts[:, people[:, 0]], counts[:, people[:, 1]]
+        one, two = counts[:, first], counts[:, second]
         statistics.append(statistic(np.where(pairs.same, one, one * two).astype(np.float64)))
     tail = (1 - level) / 2
     values = np.concatenate(statistics)
     if np.isnan(values).all():
-        return Interval(estimate, float("nan"), float("nan"))
+        return Interval(estimate, nan, nan)
     return Interval(estimate, *(float(q) for q in np.nanquantile(values, [tail, 1 - tail])))
 
 
@@ -197,23 +186,19 @@ def validation_pairs(
 ) -> tuple[VerificationPair, ...]:
     """Pairs of clean images of validation people: of one person all up to the caps, of two as many.
 
-    Args:
-        rows: Of a cohort; those with split ``val`` and a clean image count, each clean image once.
-        most: Pairs of one person, of all people together.
-        most_of_one: Pairs of each person.
-        seed: Of what is drawn.
+    Of a cohort's rows those with split ``val`` and a clean image count, each clean image once. The caps are on pairs
+    of one person, of all people together and of each.
 
     Returns:
         Pairs of one person, then as many of two people or all that there are; nothing where nobody has two images.
     """
     rng = np.random.default_rng(seed)
     clean = {pair.clean: pair for pair in reversed(list(rows)) if pair.split == "val" and pair.clean}
-    people: dict[str, list[Pair]] = {}
-    for pair in sorted(clean.values(), key=lambda one: one.case):
-        people.setdefault(pair.subject, []).append(pair)
+    ordered = sorted(clean.values(), key=lambda pair: (pair.subject, pair.case))
+    people = {name: list(own) for name, own in groupby(ordered, key=lambda pair: pair.subject)}
     same: list[tuple[Pair, Pair]] = []
-    for name in sorted(people):
-        same += _sample(list(combinations(people[name], 2)), most_of_one, rng)
+    for own in people.values():
+        same += _sample(list(combinations(own, 2)), most_of_one, rng)
     same = _sample(same, most, rng)
     listed = [*same, *_different_people_pairs(people, len(same), rng)]
     return tuple(VerificationPair(0, "val", first, second) for first, second in listed)
@@ -230,17 +215,14 @@ def _different_people_pairs(
     people: dict[str, list[Pair]], count: int, rng: np.random.Generator
 ) -> list[tuple[Pair, Pair]]:
     """Different pairs of two people. People are drawn, then an image of each: nobody with many images rules."""
-    names = sorted(people)
-    sizes = [len(people[name]) for name in names]
-    possible = (sum(sizes) ** 2 - sum(size**2 for size in sizes)) // 2
+    images = list(people.values())
+    possible = (sum(map(len, images)) ** 2 - sum(len(own) ** 2 for own in images)) // 2
     if possible <= 4 * count:
-        every = [
-            (first, second) for one, two in combinations(names, 2) for first in people[one] for second in people[two]
-        ]
-        return _sample(every, count, rng)
+        every = (product(one, two) for one, two in combinations(images, 2))
+        return _sample(list(chain.from_iterable(every)), count, rng)
     drawn_pairs: dict[tuple[str, str], tuple[Pair, Pair]] = {}
     while len(drawn_pairs) < count:
-        one, two = (people[names[k]] for k in sorted(rng.choice(len(names), 2, replace=False)))
+        one, two = (images[k] for k in sorted(rng.choice(len(images), 2, replace=False)))
         pair = one[rng.integers(len(one))], two[rng.integers(len(two))]
         drawn_pairs.setdefault((pair[0].case, pair[1].case), pair)
     return list(drawn_pairs.values())

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.judges.faces.pixels import unit_distance
-from taskgan.judges.readers import Reader
+from taskgan.judges.readers import Reader, reader_description
 from taskgan.judges.slices import middle_slices, read_volumes
 
 Array = NDArray[np.float32]
@@ -45,35 +45,9 @@ class ReaderImage:
     slices: Array = field(repr=False)
 
 
-class Verifier(Protocol):
-    """A reader as the verification asks it: many images at once."""
-
-    def describe(self, images: Sequence[ReaderImage]) -> Array:
-        """Descriptors (N, F)."""
-        ...
-
-    def distance(self, first: Array, second: Array) -> Floats:
-        """(N,) of descriptors (N, F) each."""
-        ...
-
-    def description(self) -> dict[str, Any]:
-        """What it is."""
-        ...
-
-    @property
-    def store(self) -> Path | None:
-        """Folder where it is kept itself, beside which its descriptors belong."""
-        ...
-
-
 @dataclass(frozen=True)
 class NetworkVerifier:
-    """A network that gives descriptors: unit vectors of slices, their mean brought to length one again.
-
-    Attributes:
-        reader: The network.
-        slices: How many middle slices it reads.
-    """
+    """A network that gives descriptors: unit vectors of its middle slices, their mean brought to length one again."""
 
     reader: Reader
     slices: int
@@ -93,9 +67,8 @@ class NetworkVerifier:
 
     def description(self) -> dict[str, Any]:
         """Of the network; the figures of its training are told elsewhere."""
-        describe = getattr(self.reader, "description", None)
-        metadata = dict(describe()) if callable(describe) else {}
-        fields = {key: metadata[key] for key in ("network", "seed", "folder", "checksum") if key in metadata}
+        card = reader_description(self.reader)
+        fields: dict[str, Any] = {k: card[k] for k in ("network", "seed", "folder", "checksum") if k in card}
         return {"learned": True, **fields, "distance": "Euclidean distance of unit descriptors"}
 
     @property
@@ -110,6 +83,7 @@ class PhotoVerifier:
     """A reader of photos, see :class:`DescriptorReader`."""
 
     reader: DescriptorReader
+    store: ClassVar[None] = None  # it is kept nowhere
 
     def describe(self, images: Sequence[ReaderImage]) -> Array:
         """Descriptors (N, F)."""
@@ -126,21 +100,14 @@ class PhotoVerifier:
         """The reader's own."""
         return {"learned": False, **self.reader.description()}
 
-    @property
-    def store(self) -> Path | None:
-        """It is kept nowhere."""
-        return None
+
+Verifier = NetworkVerifier | PhotoVerifier
+"""A reader as the verification asks it: many images at once."""
 
 
 def verifiers(
     readers: Mapping[str, Reader], plain: Mapping[str, DescriptorReader], *, slices: int
 ) -> dict[str, Verifier]:
-    """Everybody who compares faces: networks first.
-
-    Args:
-        readers: Networks that give descriptors.
-        plain: Readers that are not learned.
-        slices: How many middle slices a network reads.
-    """
+    """Everybody who compares faces: networks first (which read ``slices`` middle slices), then those not learned."""
     networks: dict[str, Verifier] = {name: NetworkVerifier(reader, slices) for name, reader in readers.items()}
     return {**networks, **{name: PhotoVerifier(one) for name, one in plain.items() if name not in networks}}

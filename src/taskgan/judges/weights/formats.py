@@ -11,7 +11,7 @@ from taskgan.core.parse import error_text, truncated
 from taskgan.core.tensors import load_torch
 from taskgan.judges.weights.layers import FILES, Layer, checked_state
 from taskgan.judges.weights.matconvnet import matconvnet_layers
-from taskgan.judges.weights.torch7_network import torch7_layers
+from taskgan.judges.weights.torch7 import torch7_layers
 
 _PARTS = {"weight", "bias"}
 
@@ -34,36 +34,25 @@ def state_dict_layers(path: Path) -> dict[str, Layer]:
             f"{path} holds a {type(state).__name__}, expected a state dict with conv1_1.weight to fc8.bias"
         )
     for key, value in state.items():
+        name = truncated(str(key))
         if not isinstance(value, Tensor):
-            raise UserError(f"{path}: {truncated(str(key))} is a {type(value).__name__}, expected tensors alone")
-        if value.layout != torch.strided or not value.is_floating_point() or _expanded(value):
+            raise UserError(f"{path}: {name} is a {type(value).__name__}, expected tensors alone")
+        plain = value.layout == torch.strided and value.is_floating_point() and not value.is_quantized
+        # No more values than are stored: a few bytes can tell of a terabyte.
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
             kind = str(value.dtype).removeprefix("torch.")
-            raise UserError(
-                f"{path}: {truncated(str(key))} is no plain tensor of real numbers ({kind}), expected float32"
-            )
+            raise UserError(f"{path}: {name} is no plain tensor of real numbers ({kind}), expected float32")
         if not isinstance(key, str) or key.rpartition(".")[2] not in _PARTS:
-            raise UserError(
-                f"{path} holds {truncated(str(key))}, expected conv1_1.weight to fc8.bias and nothing else"
-            )
+            raise UserError(f"{path} holds {name}, expected conv1_1.weight to fc8.bias and nothing else")
     names = dict.fromkeys(key.rpartition(".")[0] for key in state)
-    for name in names:
-        for part in sorted(_PARTS):
-            if f"{name}.{part}" not in state:
-                raise UserError(f"{path} holds no {name}.{part}, expected a weight and a bias of every layer")
+    for part in (f"{name}.{part}" for name in names for part in sorted(_PARTS)):
+        if part not in state:
+            raise UserError(f"{path} holds no {part}, expected a weight and a bias of every layer")
     return {name: Layer(*(state[f"{name}.{part}"].float().numpy() for part in ("weight", "bias"))) for name in names}
 
 
-def _expanded(tensor: Tensor) -> bool:
-    """Whether it has more values than are stored: a few bytes can tell of a terabyte."""
-    return tensor.is_quantized or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
-
-
-_FORMATS: dict[str, Callable[[Path], dict[str, Layer]]] = {
-    ".pth": state_dict_layers,
-    ".pt": state_dict_layers,
-    ".mat": matconvnet_layers,
-    ".t7": torch7_layers,
-}
+_FORMATS: dict[str, Callable[[Path], dict[str, Layer]]] = dict.fromkeys((".pth", ".pt"), state_dict_layers)
+_FORMATS |= {".mat": matconvnet_layers, ".t7": torch7_layers}
 
 
 def load_vgg_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:

@@ -18,11 +18,9 @@ FILES = "vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7"
 
 
 class Layer(NamedTuple):
-    """Weights of one layer as a file holds them, output channels first.
+    """Weights of one layer as a file holds them, output channels first, and biases: O numbers, of any shape.
 
-    Attributes:
-        weight: (O, I, h, w) of a convolution, which fully connected layers may be too; (O, I · h · w) flattened.
-        bias: O numbers, of any shape.
+    Weights are (O, I, h, w) of a convolution, which fully connected layers may be too; (O, I · h · w) flattened.
     """
 
     weight: NDArray[np.floating]
@@ -32,26 +30,19 @@ class Layer(NamedTuple):
 def checked_state(layers: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tensor]:
     """The state of a :class:`~taskgan.networks.vgg_face.VggFace` from a file's layers.
 
-    Args:
-        layers: By name, ``conv1_1`` to ``fc8``.
-        width: Of the network that they are for.
-        path: For messages.
-
     Returns:
-        float32, by the names of the network's parameters.
+        float32, by the names of the parameters of a network of this width.
 
     Raises:
         UserError: If a layer is missing, is one too many, has another shape or holds NaN.
     """
     expected = layer_shapes(width)
-    for name in expected:
-        if name not in layers:
-            raise UserError(
-                f"{path} has no layer {name}: found {_name_list(layers)}, expected VGG-Face's 16 layers "
-                "conv1_1 to fc8"
-            )
-    strange = [name for name in layers if name not in expected]
-    if strange:
+    if absent := [name for name in expected if name not in layers]:
+        raise UserError(
+            f"{path} has no layer {absent[0]}: found {_name_list(layers)}, expected VGG-Face's 16 layers "
+            "conv1_1 to fc8"
+        )
+    if strange := [name for name in layers if name not in expected]:
         raise UserError(f"{path} has the layer {strange[0]}, expected no others than VGG-Face's conv1_1 to fc8")
     state: dict[str, Tensor] = {}
     for name, shape in expected.items():
@@ -73,20 +64,15 @@ def checked_state(layers: Mapping[str, Layer], width: int, path: Path) -> dict[s
 
 def _same_shape(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """The same, or the same flattened; (O, I, 1, 1) is (O, I). Another order of axes is neither."""
-    if shape == expected:
-        return True
     flat = (expected[0], math.prod(expected[1:]))
-    if len(expected) == 4:
-        return shape == flat
-    square = len(shape) == 4 and shape[2] == shape[3]
-    return square and (shape[0], math.prod(shape[1:])) == flat
+    if shape == expected or len(expected) == 4:
+        return shape in (expected, flat)
+    return len(shape) == 4 and shape[2] == shape[3] and (shape[0], math.prod(shape[1:])) == flat
 
 
 def _name_list(layers: Mapping[str, Layer]) -> str:
     names = list(layers)
-    if not names:
-        return "none"
-    return ", ".join(names) if len(names) <= 4 else f"{len(names)} layers from {names[0]} to {names[-1]}"
+    return ", ".join(names) or "none" if len(names) <= 4 else f"{len(names)} layers from {names[0]} to {names[-1]}"
 
 
 def _times(shape: tuple[int, ...]) -> str:

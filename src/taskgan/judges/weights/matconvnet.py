@@ -107,10 +107,9 @@ def _check_mean(image: Any, path: Path) -> None:
 
 def _weights(layer: Any) -> tuple[Any, Any] | None:
     pair = _field(layer, "weights")
-    if isinstance(pair, list):
-        return (pair[0], pair[1]) if len(pair) == 2 else None
-    filters, biases = _field(layer, "filters"), _field(layer, "biases")
-    return None if filters is None or biases is None else (filters, biases)
+    if not isinstance(pair, list):
+        pair = [part for part in (_field(layer, "filters"), _field(layer, "biases")) if part is not None]
+    return (pair[0], pair[1]) if len(pair) == 2 else None
 
 
 def _only(value: Any) -> Any:

@@ -1,4 +1,6 @@
-"""A reader of the binary serialisation of Torch7 (``torch.save`` of Lua): values and tensors, never code.
+"""``VGG_FACE.t7``: a Torch7 network, and a reader of Torch7's binary serialisation (``torch.save`` of Lua).
+
+Values and tensors are read, never code. Of the network, layers have no names but an order, and it sees blue first.
 
 A file is one value. Each begins with its type, a little-endian int32: nil; a number (float64); a string (int32
 length, bytes); a boolean (int32); a table; an object of a class. Tables and objects carry an int32 index, by which a
@@ -8,6 +10,7 @@ axes, int64 sizes, strides and the place of its first element (from 1) and, as a
 int64 length and its elements; every other class its table of fields.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
 from taskgan.core.parse import truncated
+from taskgan.judges.weights.layers import Layer
+from taskgan.networks.vgg_face import layer_shapes
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _FUNCTIONS = (6, 7, 8)
@@ -38,22 +43,14 @@ _ELEMENTS = {
 
 @dataclass(frozen=True)
 class Torch7Object:
-    """An object that is neither a tensor nor a storage.
-
-    Attributes:
-        kind: Name of its class, such as ``nn.Linear``.
-        fields: Its fields by name.
-    """
+    """An object that is neither a tensor nor a storage: its class, such as ``nn.Linear``, and its fields by name."""
 
     kind: str
     fields: dict[Any, Any] = field(default_factory=dict, repr=False)
 
 
 def read_torch7(path: Path) -> Any:
-    """Read a file.
-
-    Args:
-        path: Little-endian, int64 sizes: what Torch7 writes on 64-bit machines.
+    """Read a file of little-endian numbers and int64 sizes: what Torch7 writes on 64-bit machines.
 
     Returns:
         None, float, str, bool, dict (a table, numbers as float keys), :class:`Torch7Object`, or a numpy array for a
@@ -94,9 +91,8 @@ class _Reader:
         if kind == _OBJECT:
             return self._object(depth)
         if kind in _FUNCTIONS:
-            raise self._broken(
-                f"holds a Lua function at byte {began}, which is never run", "tensors and tables alone"
-            )
+            what = f"holds a Lua function at byte {began}, which is never run"
+            raise self._broken(what, "tensors and tables alone")
         raise self._broken(f"has the type {kind} at byte {began}", "a Torch7 binary file, whose types are 0 to 5")
 
     def _table(self, depth: int) -> Any:
@@ -139,9 +135,7 @@ class _Reader:
         axes = self._int("the axes of a tensor")
         if not 0 <= axes <= _MOST_AXES:
             raise self._broken(f"has a tensor of {axes} axes", f"0 to {_MOST_AXES}")
-        sizes, strides = (
-            tuple(int(n) for n in self._numbers("<i8", axes, "the sizes of a tensor")) for _ in range(2)
-        )
+        sizes, strides = (tuple(self._numbers("<i8", axes, "the sizes of a tensor").tolist()) for _ in range(2))
         offset = int(self._numbers("<i8", 1, "the offset of a tensor")[0]) - 1
         storage = self.value(depth + 1)
         if storage is None or not axes:
@@ -157,14 +151,13 @@ class _Reader:
             )
         steps = tuple(stride * storage.itemsize for stride in strides)
         whole = np.lib.stride_tricks.as_strided(storage[offset:], sizes, steps, writeable=False) if count else None
-        self._known[index] = whole if whole is not None else np.zeros(sizes, dtype=elements)
-        tensor: NDArray[Any] = self._known[index]
+        tensor: NDArray[Any] = whole if whole is not None else np.zeros(sizes, dtype=elements)
+        self._known[index] = tensor
         return tensor
 
     def _storage(self, index: int, elements: str) -> NDArray[Any]:
         length = int(self._numbers("<i8", 1, "the length of a storage")[0])
-        self._known[index] = self._numbers(elements, length, "the elements of a storage")
-        storage: NDArray[Any] = self._known[index]
+        storage = self._known[index] = self._numbers(elements, length, "the elements of a storage")
         return storage
 
     def _string(self, what: str) -> str:
@@ -190,3 +183,76 @@ class _Reader:
 
     def _broken(self, problem: str, expected: str) -> UserError:
         return UserError(f"{self._path} {problem}; expected {expected}, as Torch7 writes them")
+
+
+_MOST_CONTAINERS = 20  # in containers
+
+
+def torch7_layers(path: Path) -> dict[str, Layer]:
+    """The layers with weights of an ``nn.Sequential``, in order: thirteen convolutions, three fully connected.
+
+    Convolutions may be ``SpatialConvolution`` or ``SpatialConvolutionMM`` (filters flattened) of nn or cudnn.
+
+    The authors' program for this file turns red, green, blue round before the network sees them. The first filters
+    are turned round here instead, so that they are those of the other two files.
+
+    Raises:
+        UserError: If the file is damaged, or its layers are not in number and kind those of VGG-Face.
+    """
+    root = read_torch7(path)
+    if not isinstance(root, Torch7Object) or "modules" not in root.fields:
+        raise UserError(f"{path} holds {_type_name(root)}, expected a network such as nn.Sequential")
+    names = list(layer_shapes(1))
+    modules = list(_with_weights(root, path, 0, set()))
+    if len(modules) != len(names):
+        raise UserError(f"{path} has {len(modules)} layers with weights, expected VGG-Face's {len(names)}")
+    layers: dict[str, Layer] = {}
+    for name, module in zip(names, modules, strict=True):
+        expected = "SpatialConvolution" if name.startswith("conv") else "Linear"
+        if expected not in module.kind:
+            raise UserError(
+                f"{path} has {truncated(module.kind)} in the place of {name}, expected nn.{expected} there"
+            )
+        layers[name] = Layer(*(_numbers(module, part, name, path) for part in ("weight", "bias")))
+    first = layers["conv1_1"]
+    layers["conv1_1"] = Layer(_blue_last(first.weight), first.bias)
+    return layers
+
+
+def _blue_last(weight: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Filters (N, 3, 3, 3), or flattened (N, 27), with their colours turned round; of another shape as they are."""
+    if weight.size != weight.shape[0] * 27:
+        return weight  # refused by its shape later on
+    return weight.reshape(len(weight), 3, 9)[:, ::-1].reshape(weight.shape)
+
+
+def _numbers(module: Torch7Object, part: str, name: str, path: Path) -> NDArray[np.floating]:
+    values = module.fields.get(part)
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        raise UserError(f"{path}: the {part} of {name} is {_type_name(values)}, expected a tensor of numbers")
+    return values
+
+
+def _with_weights(module: Torch7Object, path: Path, depth: int, seen: set[int]) -> Iterator[Torch7Object]:
+    """Modules with weights in their order, each once: containers may share what they hold, or hold themselves."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    if depth > _MOST_CONTAINERS:
+        raise UserError(f"{path} nests more than {_MOST_CONTAINERS} containers, expected VGG-Face's nn.Sequential")
+    if module.fields.get("weight") is not None:
+        yield module
+    inside = module.fields.get("modules")
+    if not isinstance(inside, dict):
+        return
+    for key in sorted(k for k in inside if isinstance(k, float)):
+        if isinstance(inside[key], Torch7Object):
+            yield from _with_weights(inside[key], path, depth + 1, seen)
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, Torch7Object):
+        return f"an object {truncated(value.kind)}"
+    if isinstance(value, np.ndarray):
+        return f"a tensor of {value.dtype}"
+    return {dict: "a table", type(None): "nothing", float: "a number"}.get(type(value), f"a {type(value).__name__}")

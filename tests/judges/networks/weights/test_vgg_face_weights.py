@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.judges.weights import load_vgg_face, matconvnet, torch7_network
+from taskgan.judges.weights import load_vgg_face, matconvnet, torch7
 from taskgan.judges.weights.torch7 import Torch7Object
 from taskgan.networks.vgg_face import MEAN, VggFace
 from vgg_face_files import WIDTH, Torch7Writer, random_layers, write_mat, write_pth, write_t7
@@ -268,7 +268,7 @@ def test_containers_that_share_or_hold_themselves_end(tmp_path: Path) -> None:
         below = deeper
     below.fields["weight"] = np.zeros(1)
     began = time.monotonic()
-    assert list(torch7_network._with_weights(start, tmp_path, 0, set())) == [below]
+    assert list(torch7._with_weights(start, tmp_path, 0, set())) == [below]
     assert time.monotonic() - began < 1
 
 
