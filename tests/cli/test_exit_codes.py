@@ -106,6 +106,32 @@ def test_sigterm_ends_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "ended by SIGTERM; nothing half-written is left, call it again" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_a_destructor_is_not_lost(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python prints an exception that is raised there, and goes on."""
+
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+
+    def verb(*_: object, **__: object) -> int:
+        try:
+            Dying()
+            time.sleep(5)
+        except KeyboardInterrupt:
+            return 130  # as the parser of the command line does
+        return 0
+
+    monkeypatch.setattr("taskgan.cli.entry.app", verb)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_the_codes_are_in_the_help_and_on_one_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
     shown = subprocess.run(

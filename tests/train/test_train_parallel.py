@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+import taskgan
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.train.metrics import read_metrics
 from taskgan.train.run import train
@@ -37,7 +38,7 @@ def a_port() -> str:
 def environment() -> dict[str, str]:
     """Of the first of two processes on a CPU."""
     own = {"OMP_NUM_THREADS": "1", "MASTER_PORT": a_port(), "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
-    return {**os.environ, **own}
+    return {**os.environ, **own, "PYTHONPATH": str(Path(taskgan.__file__).parents[1])}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def _start(recipe: Path, cohort: Path, run: Path) -> subprocess.Popen[str]:
     """``taskgan train`` in a process group of its own."""
     command = [sys.executable, "-m", "taskgan", "train", str(recipe), str(cohort), str(run)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)
+    return subprocess.Popen(command, cwd=run.parent, env=environment(), start_new_session=True, **pipes)
 
 
 def _group(first: int) -> dict[int, str]:

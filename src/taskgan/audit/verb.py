@@ -15,6 +15,7 @@ from taskgan.core.artefact import is_done, read_record, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
+from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
 from taskgan.recipe import Recipe, read_recipe
 
@@ -88,6 +89,7 @@ def audit(
     )
 
 
+@exclusive("out", "the audit")
 def audit_passes(
     restored: Path, cohort: Path | None, out: Path, *, fail_over: float | None = None, **arguments: Any
 ) -> bool:

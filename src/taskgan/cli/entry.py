@@ -2,9 +2,11 @@
 
 import difflib
 import logging
+import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,7 +99,8 @@ BAD_INPUT, UNFINISHED, OUR_FAULT, INTERRUPTED, TERMINATED = 2, 3, 70, 130, 143
 def main() -> None:
     """Run the command line; every error ends with one message and an exit code (``docs/exit-codes.md``)."""
     tolerate_ascii_consoles()
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+    sys.unraisablehook = _repeat_lost_signal
     message, code = "", 0
     try:
         code = app(prog_name="taskgan", standalone_mode=False)
@@ -110,6 +113,7 @@ def main() -> None:
         message, code = error_message(error)
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
     if message:
         write(sys.stderr, printable(message) + "\n")
     for stream in (sys.stdout, sys.stderr):
@@ -121,6 +125,15 @@ def main() -> None:
 
 
 _INTERRUPTED = "taskgan: interrupted; nothing half-written is left, call it again to go on"
+
+
+def _repeat_lost_signal(lost: Any) -> None:
+    """A signal that came where Python drops exceptions, such as in a destructor, comes again a moment later."""
+    number = {Terminated: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(lost.exc_type)
+    if number is None:
+        sys.__unraisablehook__(lost)
+    else:
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
 
 def _terminate(*_: Any) -> None:

@@ -128,7 +128,7 @@ def after_first_process() -> Iterator[None]:
     try:
         yield
     except Exception:
-        time.sleep(4 * _WATCH_S)  # the first one has ended perhaps, and this is what that looks like
+        time.sleep(40 * _WATCH_S)  # the first one is ending perhaps, and this is what that looks like
         raise
     finally:
         ended.set()
