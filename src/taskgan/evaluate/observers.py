@@ -174,7 +174,7 @@ class Recovery:
         small = np.bincount(parts.ravel())[1:] * np.prod(view.voxel_mm) < SMALL_MM3
 
         def coefficients(image: Image) -> NDArray[np.float64]:
-            return np.asarray(ndimage.mean(image, parts, numbers)) / truths
+            return np.asarray(ndimage.mean(image, parts, numbers) / truths, dtype=np.float64)
 
         columns = _with_error("recovery", view, lambda image: float(coefficients(image).mean()))
         if small.any():
