@@ -115,7 +115,7 @@ def _listens(port: int) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000, help="that the node receives")
-    parser.add_argument("--rounds", type=int, default=3, help="of restoring")
+    parser.add_argument("--rounds", type=int, default=2, help="of restoring")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ import pytest
 
 from dicom_files import write_series
 from made_up_pacs import ECHO, Pacs, associate, files_of, send
+from taskgan.core.artefact import verify
 from taskgan.node import queue as queue_module
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -39,6 +40,7 @@ def test_a_whole_series_is_restored_sent_and_deleted_once_confirmed(start: Start
     assert bench.states() == {"done": 1}
     (key,) = bench.queue.keys("done")
     assert not bench.queue.images("done", key)
+    assert verify(bench.queue.folder)[1] == []  # nothing vouches for what was deleted
     assert len(bench.queue.images("done", key, "out")) == 9
     assert len(pacs.derived()) == len(pacs.held) == 9
     assert {d.StudyInstanceUID for d in pacs.held.values()} == {pydicom.dcmread(files_of(pet)[0]).StudyInstanceUID}

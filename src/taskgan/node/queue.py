@@ -98,7 +98,8 @@ class Queue:
                 sendable = self.images(state, job.key, "out") and self.is_as_marked(state, job.key)
                 state = self.move(job.key, state, "sending") if sendable else self.back(job.key, state)
             if state in ("sending", "done"):
-                if f"in/{name}" in read_yaml(self.place(state, job.key) / _WHOLE)["files"]:
+                known = read_yaml(self.place(state, job.key) / (_SENT if state == "done" else _WHOLE))
+                if f"in/{name}" in known.get("images", known["files"]):
                     return False
                 state = "late"
             place = self.place(state or "receiving", job.key)
@@ -197,7 +198,8 @@ class Queue:
         with self.lock:
             place = self.place("sending", key)
             (place / _TRIES).unlink(missing_ok=True)
-            commit(place / _SENT, {"confirmed": confirmed}, self.images("sending", key, "out"))
+            values = {"confirmed": confirmed, "images": sorted(read_yaml(place / _WHOLE)["files"])}
+            commit(place / _SENT, values, self.images("sending", key, "out"))
             self.move(key, "sending", "done")
         self.tidy()
 
@@ -207,6 +209,7 @@ class Queue:
             if time.time() - place.stat().st_mtime > keep_days * 24 * 3600:
                 os.replace(place, place.with_name(f".{place.name}"))
             elif (place / "in").is_dir() and read_yaml(place / _SENT)["confirmed"] is True:
+                (place / _WHOLE).unlink(missing_ok=True)  # it would vouch for what is no longer there
                 shutil.rmtree(place / "in", ignore_errors=True)
         for place in (self.folder / "done").glob(".*"):
             shutil.rmtree(place, ignore_errors=True)

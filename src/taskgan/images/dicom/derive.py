@@ -102,11 +102,12 @@ def write_derived(folder: Path, series: Series, values: NDArray[np.float32], der
     encoded = []
     signed = bool(values.min() < 0)  # one representation for a series
     for frame, plane in zip(series.frames, np.moveaxis(values, 2, 0), strict=True):
-        dataset = derived_dataset(frame, plane.T, derivation, signed=signed)
         try:
+            dataset, buffer = derived_dataset(frame, plane.T, derivation, signed=signed), io.BytesIO()
             with quiet():
-                buffer = io.BytesIO()
                 dataset.save_as(buffer, enforce_file_format=True)
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(f"{frame.file} has a header that cannot be written: {error_text(error)}") from None
         encoded.append(buffer.getvalue())
