@@ -19,11 +19,9 @@ Make = Callable[..., Recipe]
 
 
 @pytest.fixture(scope="module")
-def trained(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import tiny
-
+def trained(recipe: Make, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("trained") / "l1"
-    train(tiny(objective="l1"), cohort, run)
+    train(recipe(objective="l1"), cohort, run)
     return run
 
 
