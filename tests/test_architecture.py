@@ -9,7 +9,19 @@ import taskgan
 
 ROOT = Path(taskgan.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-VERBS = {"simulate", "prepare", "train", "restore", "evaluate", "audit", "explain", "info", "report", "sweep"}
+VERBS = {
+    "simulate",
+    "prepare",
+    "train",
+    "restore",
+    "evaluate",
+    "audit",
+    "explain",
+    "info",
+    "release",
+    "report",
+    "sweep",
+}
 RUNS_VERBS = {"sweep": VERBS, "report": {"evaluate"}}
 
 

@@ -16,6 +16,8 @@ VERBS = (
     ["evaluate"],
     ["compare"],
     ["audit"],
+    ["models", "export"],
+    ["export"],
     ["demo", "pet"],
     ["demo", "mr"],
     ["explain"],

@@ -51,11 +51,16 @@ COMMANDS = {
     "compare": _command("compare evaluation evaluation-l1 -o out", "evaluation evaluation-l1", "--correction none"),
     "audit": _command("audit restored cohort -o out --figures 1", "restored cohort", "--slices 3"),
     "sweep": _command("sweep tiny.yaml cohort out --grid loss.mu_task=0.1,1", "tiny.yaml cohort"),
+    "export": _command("export run/model -o out --to openvino", "run", "--licence mit"),
+    "models export": _command("models export run/model out", "run", "--licence mit"),
+    "models import": _command("models import run/model --index out --name own", "run"),
     "explain": _command("explain out --steps 2", "", "--seed 1"),
 }
 
 EXEMPT = {
     "info": "writes nothing; every trial calls what it is made of",
+    "models verify": "writes nothing",
+    "models locate": "likewise",
     "demo pet": "runs the commands above, one after the other",
     "demo mr": "likewise",
     "demo faces": "likewise",

@@ -17,6 +17,8 @@ from typer.core import TyperGroup
 from taskgan.cli.demo import group as demo
 from taskgan.cli.info import explain, info
 from taskgan.cli.judge import audit, compare, evaluate
+from taskgan.cli.models import export
+from taskgan.cli.models import group as models
 from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
 from taskgan.cli.simulate import group as simulate
@@ -32,6 +34,8 @@ VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "evaluate": evaluate,
     "compare": compare,
     "audit": audit,
+    "models": models,
+    "export": export,
     "demo": demo,
     "explain": explain,
     "info": info,

@@ -47,7 +47,9 @@ def _command_name() -> str:
 
     arguments = [word for word in sys.argv[1:3] if not word.startswith("-")]
     command = [word for word in arguments[:1] if word in VERBS]
-    subcommand = [word for word in arguments[1:2] if command and command[0] in ("simulate", "prepare", "demo")]
+    subcommand = [
+        word for word in arguments[1:2] if command and command[0] in ("simulate", "prepare", "models", "demo")
+    ]
     return " ".join(["taskgan", *command, *subcommand])
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from taskgan.cli.options import Overwrite, Select, parse_select
+from taskgan.cli.options import Index, Overwrite, Select, parse_select
 from taskgan.core.errors import UserError
 
 RELAXOMETRY = "relaxometry"
@@ -16,7 +16,8 @@ def restore(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model folder (RUN/model) or run folder; relaxometry fits T1, T2, density and B1 to a multi-delay "
+            help="Model folder (RUN/model), run folder or a name of taskgan models; "
+            "relaxometry fits T1, T2, density and B1 to a multi-delay "
             "multi-echo input; gaussian and nlm (non-local means) are filters, tuned on validation subjects "
             "(a model folder of that name is ./relaxometry)."
         ),
@@ -42,6 +43,10 @@ def restore(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="torch, onnxruntime, openvino, or auto: what was measured to be faster here.")
+    ] = "torch",
+    index: Index = None,
     suv: Annotated[
         bool, typer.Option("--suv", help="Of PET series: say the body-weight SUV, or why there is none.")
     ] = False,
@@ -64,6 +69,8 @@ def restore(
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
+    if model in (RELAXOMETRY, *FILTERS) and engine != "torch":
+        raise UserError(f"--engine is for models; {model} has no network")
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")
@@ -83,7 +90,7 @@ def restore(
     from taskgan.restore.run import restore as run
 
     run(
-        Path(model),
+        model,
         inputs,
         out,
         samples=samples,
@@ -93,6 +100,8 @@ def restore(
         conditions=conditions or (),
         batch_size=batch_size,
         precision=precision,
+        engine=engine,
+        index=index,
         suv=suv,
         pdf=pdf,
         overwrite=overwrite,

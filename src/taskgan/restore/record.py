@@ -56,15 +56,18 @@ class RestoreSettings:
         precision: As asked for.
         samples: Draws of z; 0 is none.
         seed: Of the draws.
+        engine: As asked for.
     """
 
     precision: str
     samples: int
     seed: int
+    engine: str = "torch"
 
     def as_values(self) -> dict[str, Any]:
-        """Plain values; the seed only where it matters."""
+        """Plain values; the seed only where it matters, the engine where it is not torch."""
         values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
+        values |= {"engine": self.engine} if self.engine != "torch" else {}
         return values | ({"sample_seed": self.seed} if self.samples else {})
 
 
@@ -89,6 +92,7 @@ def restored_sidecar(
         own["SequenceName"] = f"synthetic {job.condition}"
     before = own.get("GeneratedBy", [])
     used = settings.as_values() | {"precision_used": restored.precision}
+    used |= {"engine_used": restored.engine} if "engine" in used else {}
     if job.condition:
         used["condition"] = job.condition
     if restored.error is not None:

@@ -26,10 +26,12 @@ from taskgan.images.photos import (
     write_photo,
 )
 from taskgan.images.statistics import image_statistics
-from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
+from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
+from taskgan.model.engines import check_engine
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
+from taskgan.model.shelf import models_called, nearest
 from taskgan.model.tiles import restore_case
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs
 from taskgan.restore.origin import Origin
@@ -93,6 +95,8 @@ def restore(
     conditions: Sequence[str] = (),
     batch_size: int = 4,
     precision: str = "auto",
+    engine: str = "torch",
+    index: PathLike | None = None,
     threads: int = 0,
     suv: bool = False,
     pdf: bool = False,
@@ -107,7 +111,8 @@ def restore(
     sidecars vouch for. A finished one says so.
 
     Args:
-        model: Model folder, or a run folder that has one.
+        model: Model folder, or a run folder that has one; or a name of :mod:`taskgan.model.shelf`, by which the model
+            of a family is taken that saw images most like the first one.
         inputs: One or several: NIfTI files or photos, folders of them, or tables (``pairs.csv``, or a folder that
             holds one), DICOM series, studies or a DICOMDIR.
         out: Folder. For a single image it may be a file: ``.nii.gz`` of NIfTI, ``.png``, ``.jpg``, ``.tif`` or
@@ -122,6 +127,8 @@ def restore(
             about, and of other images all.
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
+        engine: What computes, see :mod:`taskgan.model.engines`.
+        index: Folder of a centre's own models; None is those of ``TASKGAN_MODELS``.
         threads: CPU threads; 0 leaves it to torch.
         pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
             vouches for.
@@ -147,23 +154,48 @@ def restore(
         raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
     if threads > 0:
         torch.set_num_threads(threads)
-    mode = check_precision(precision)
-    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
-    restorer = Restorer.from_folder(model, generator=generator, precision=mode, batch_size=batch_size, device=device)
+    mode, computes = check_precision(precision), check_engine(engine)
+    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
+    if not Path(model).exists():
+        model = _listed_model(str(model), places, out, wished, Path(index) if index else None)
+    device = "cuda" if torch.cuda.is_available() and mode != "bf16" and computes == "torch" else "cpu"
+    restorer = Restorer.from_folder(
+        model, generator=generator, precision=mode, batch_size=batch_size, device=device, engine=computes
+    )
     assert restorer.card is not None
     if samples:
         restorer.check_samples(samples)
-    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions}
     card = restorer.card
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
     with locked(out, "the restored images", beside=is_image_name(out)):
-        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed), overwrite=overwrite)
+        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed, engine), overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
         _report_series(jobs, suv=suv, pdf=pdf)
     return out
+
+
+def _listed_model(
+    name: str, places: Sequence[Path], out: Path, wished: Mapping[str, Any], index: Path | None
+) -> Path:
+    """The folder of a model by its name; of a family the one nearest to the first image, which it says."""
+    if name.startswith((".", "/")) or Path(name).suffix:
+        raise UserError(f"{name} does not exist; expected a model folder or the name of a listed model")
+    models = models_called(name, index)
+    card = models[0].card
+    first = find_jobs(places, out, card.data, suffix=card.seen.suffix, **wished)[0]
+    image = read_volume(first.pair.degraded, axes=card.data.axes, series=first.pair.series("degraded"))
+    side = {} if first.is_photo else read_sidecar(first.pair.degraded)
+    stated = first.pair.columns.get("dose") or side.get("DosePercent")
+    try:
+        dose = float(str(stated)) if stated is not None else None
+    except ValueError:
+        dose = None
+    best, why = nearest(models, image.voxel_size, dose if dose and dose > 0 else None)
+    say(why)
+    return best.folder
 
 
 def _report_series(jobs: Sequence[Job], *, suv: bool, pdf: bool) -> None:

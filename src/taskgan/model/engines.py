@@ -1,0 +1,236 @@
+"""Engines that run a generator: torch, or one that compiles its graph.
+
+``torch``; ``onnxruntime`` (float32) or ``openvino``, on the CPU; ``auto``: what takes least time for the first
+volume, conversion included, as measured once for this machine, network and size. How far bfloat16 may be off is one
+rule for all engines (:data:`taskgan.model.restorer.BF16_TOLERANCE`).
+"""
+
+import importlib.util
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from taskgan.core.errors import UserError
+from taskgan.core.measured import processor_name, read_measured, write_measured
+from taskgan.core.version import __version__
+from taskgan.model.precision import Precision, bf16_is_native, to_bf16
+from taskgan.networks.generator import UNet
+
+Engine = Literal["auto", "torch", "onnxruntime", "openvino"]
+Array = NDArray[np.float32]
+Run = Callable[[Array], Array]
+
+ENGINES: tuple[Engine, ...] = ("auto", "torch", "onnxruntime", "openvino")
+_GAIN = 0.95  # another engine must take less than this share of torch's time: timings are noisy
+
+
+def check_engine(text: str) -> Engine:
+    """The engine that a user named.
+
+    Raises:
+        UserError: If there is none of that name, or it is not installed.
+    """
+    for known in ENGINES:
+        if text == known:
+            if known not in ("auto", "torch") and not is_installed(known):
+                raise UserError(f"engine {known} is not installed: pip install 'taskgan[export]'")
+            return known
+    raise UserError(f"engine is {text!r}, expected one of {', '.join(ENGINES)}")
+
+
+def is_installed(engine: str) -> bool:
+    """Whether an engine's libraries are at hand; nothing is imported."""
+    needed = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}.get(engine, ())
+    return all(importlib.util.find_spec(name) is not None for name in needed)
+
+
+def exported_program(network: nn.Module, images: Tensor, *, dynamic: bool) -> Any:
+    """The graph of a generator in evaluation, as :class:`torch.export.ExportedProgram`.
+
+    A projection (:mod:`taskgan.networks.projection`) decomposes matrices of the image's size, which no graph of
+    dynamic sizes can hold.
+
+    Args:
+        network: On the CPU.
+        images: An example (B, C, H, W) or (B, C, D, H, W); of dynamic sizes with B, H, W and D of at least 2.
+        dynamic: All sizes but C are free.
+    """
+    free = torch.export.Dim.DYNAMIC
+    shapes = ({axis: free for axis in range(images.ndim) if axis != 1},) if dynamic else None
+    with torch.no_grad():
+        return torch.export.export(network.eval(), (images,), dynamic_shapes=shapes)
+
+
+def openvino_model(program: Any) -> Any:
+    """The graph of a program as OpenVINO has it."""
+    import openvino
+
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the converter's own code
+        return openvino.convert_model(program)
+
+
+def onnx_model(program: Any) -> Any:
+    """The graph of a program as a :class:`torch.onnx.ONNXProgram`."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it speaks of operators of other packages
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return torch.onnx.export(program, dynamo=True, verbose=False, optimize=True)
+
+
+def openvino_run(model: Any, *, bf16: bool = False, threads: int = 0) -> Run:
+    """A function of arrays for a model of OpenVINO, or for the path of its ``.xml``.
+
+    Args:
+        model: What to compile.
+        bf16: Compute in bfloat16 where the CPU has it.
+        threads: 0 leaves it to OpenVINO.
+    """
+    import openvino
+
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32", "NUM_STREAMS": "1"}
+    settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    request = compiled.create_infer_request()
+    return lambda images: np.array(request.infer({0: np.ascontiguousarray(images)}, share_inputs=True)[0])
+
+
+def onnxruntime_run(model: bytes | str, *, threads: int = 0) -> Run:
+    """A function of arrays for an ONNX file, as bytes or by its path."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: np.asarray(session.run(None, {name: np.ascontiguousarray(images)})[0])
+
+
+class EngineNetwork(nn.Module):
+    """A generator as an engine runs it; compiled for every size of its input when that is first met.
+
+    Args:
+        network: The generator, in float32 on the CPU.
+        engine: ``onnxruntime`` or ``openvino``.
+        bf16: In bfloat16, which only OpenVINO computes in.
+    """
+
+    def __init__(self, network: nn.Module, engine: str, *, bf16: bool = False) -> None:
+        super().__init__()
+        self.network, self.engine, self.bf16 = network, engine, bf16
+        self._runs: dict[tuple[Any, ...], Run] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the generator makes of ``x``, up to rounding."""
+        key = (*x.shape, getattr(self.network, "projection", None) is None)
+        if key not in self._runs:
+            self._runs[key] = self._compiled(x)
+        return torch.from_numpy(self._runs[key](x.numpy()))
+
+    def _compiled(self, x: Tensor) -> Run:
+        with torch.inference_mode(False):
+            program = exported_program(self.network, torch.zeros(x.shape), dynamic=False)
+        if self.engine == "openvino":
+            return openvino_run(openvino_model(program), bf16=self.bf16, threads=torch.get_num_threads())
+        return onnxruntime_run(onnx_bytes(onnx_model(program)), threads=torch.get_num_threads())
+
+
+def onnx_bytes(model: Any) -> bytes:
+    """The file of an ONNX program, without the notes on where in the code its nodes come from."""
+    proto = model.model_proto
+    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del part.metadata_props[:]
+    del proto.metadata_props[:]
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+class Computation:
+    """What computes a generator: an engine, in float32 and, where that is wanted, in bfloat16.
+
+    Attributes:
+        engine: As asked for; ``auto`` until it is measured.
+        used: The one that is set up.
+        exact: The generator in float32.
+        small: In bfloat16, or None.
+        probe: Whether ``small`` counts only where it is near ``exact``.
+
+    Args:
+        network: The generator.
+        precision: See :class:`~taskgan.model.restorer.Restorer`.
+        engine: Likewise; on a GPU torch computes.
+
+    Raises:
+        UserError: If bfloat16 is asked of a network that is no U-Net on the CPU, or of an engine that has none.
+    """
+
+    def __init__(self, network: nn.Module, precision: Precision, engine: Engine) -> None:
+        device = next(network.parameters()).device
+        able = isinstance(network, UNet) and device.type == "cpu"
+        if precision == "bf16" and not able:
+            kind = type(network).__name__
+            raise UserError(f"precision bf16 needs a U-Net on the CPU, this is a {kind} on {device}; use 32")
+        if precision == "bf16" and engine == "onnxruntime":
+            raise UserError("engine onnxruntime computes in float32; use precision 32 or auto, or another engine")
+        self._network, self._precision = network, precision
+        self._low = precision == "bf16" or (precision == "auto" and able and bf16_is_native())
+        self.engine: Engine = engine if device.type == "cpu" else "torch"
+        self.used, self.probe = "", False
+        self.exact: nn.Module = network
+        self.small: nn.Module | None = None
+        if engine != "auto":
+            self.use(self.engine)
+
+    def use(self, engine: str) -> None:
+        """Set an engine up; nothing where it is."""
+        if engine == self.used:
+            return
+        network, self.used = self._network, engine
+        self.exact = network if engine == "torch" else EngineNetwork(network, engine)
+        self.small = None
+        if self._low and engine == "openvino":
+            self.small = EngineNetwork(network, engine, bf16=True)
+        elif self._low and engine == "torch":
+            assert isinstance(network, UNet)
+            self.small = to_bf16(network)
+        self.probe = self._precision == "auto" and self.small is not None
+
+    def fastest(self, work: Callable[[nn.Module], None], key: Mapping[str, Any], parts: int) -> Engine:
+        """The engine that needs least time for an image, as measured on this machine once.
+
+        Args:
+            work: A part of the image's work by a network.
+            key: All that its time depends on, besides the machine, its libraries and the precision.
+            parts: How many such parts the image has; the first one of an engine pays for its conversion.
+        """
+        candidates = [name for name in ENGINES[1:] if is_installed(name)]
+        if self._precision == "bf16" and "onnxruntime" in candidates:
+            candidates.remove("onnxruntime")
+        libraries = {name: metadata.version(name) for name in candidates}
+        device = [processor_name(), torch.get_num_threads()]
+        whole = {**key, "code": __version__, "libraries": libraries, "device": device, "precision": self._precision}
+        times = read_measured("engine", whole) or {}
+        if any(not isinstance(times.get(name), list) or len(times[name]) != 2 for name in candidates):
+            times = {name: self._time(name, work) for name in candidates}
+            write_measured("engine", whole, times)
+        seconds = {name: times[name][0] + times[name][1] * (parts - 1) for name in candidates}
+        best = min(candidates, key=lambda name: seconds[name])
+        return best if seconds[best] < _GAIN * seconds["torch"] else "torch"
+
+    def _time(self, engine: str, work: Callable[[nn.Module], None]) -> list[float]:
+        """Seconds of the first call, and of the fastest of two later ones."""
+        self.use(engine)
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            work(self.small or self.exact)
+            taken.append(round(time.perf_counter() - began, 6))
+        return [taken[0], min(taken[1:])]
