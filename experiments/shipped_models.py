@@ -85,12 +85,7 @@ def make(name: str, model: ShippedModel, work: Path, anatomy: Path) -> None:
     seen = card.seen.model_copy(update={"cohort": model.data})
     write_model(work / "model", state, card.model_copy(update=changes | {"seen": seen}))
     export_model(
-        work / "model",
-        SHIPPED / name,
-        name=name,
-        licence="apache-2.0",
-        evaluations=evaluations,
-        overwrite=True,
+        work / "model", SHIPPED / name, name=name, licence="apache-2.0", evaluations=evaluations, overwrite=True
     )
 
 

@@ -14,6 +14,7 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.cohort.targets import Targets, invalid_labels
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum
+from taskgan.core.parts import Part
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.recipe import read_recipe, shipped_recipes
 from taskgan.recipe.task import KINDS
@@ -173,6 +174,15 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
     capsys.readouterr()
     simulate_pet(out, SETTINGS)
     assert "is complete: 6 subjects" in capsys.readouterr().out
+
+
+def test_parts_join_to_the_same_bytes(made, tmp_path):
+    out = tmp_path / "parts"
+    for number in (3, 1, 2):
+        simulate_pet(out, SETTINGS, workers=1, part=Part(number, 3))
+        assert not (out / "pairs.csv").exists()
+    simulate_pet(out, SETTINGS, workers=1)
+    assert _sums(out) == _sums(made)
 
 
 def test_other_settings_and_other_folders_are_refused(made, tmp_path):

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems, UserError
+from taskgan.core.parts import Part
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.sweep.folder import effective_settings, run_digest, setting_digest
 from taskgan.sweep.grid import GridAxis, parse_grid, run_folder_name, short_key, yaml_text
-from taskgan.sweep.plan import plan_sweep, remaining_seconds, select_share, with_values
+from taskgan.sweep.plan import plan_sweep, remaining_seconds, with_values
 
 BASE = Recipe()
 # Every kind of key and value, so that names meet numbers, words, switches, lists and null.
@@ -143,10 +144,9 @@ def test_a_larger_draw_holds_the_smaller_one() -> None:
 
 def test_shares_are_disjoint_and_whole() -> None:
     trials = plan_sweep(BASE, axes("loss.mu_task=0.1,0.2,0.3,0.4,0.5"), [0]).trials
-    shares = [select_share(trials, (k, 3)) for k in (1, 2, 3)]
+    shares = [Part(k, 3).of(trials, lambda trial: trial.name) for k in (1, 2, 3)]
     assert sorted(t.name for s in shares for t in s) == sorted(t.name for t in trials)
     assert [len(s) for s in shares] == [2, 2, 1]
-    assert select_share(trials, None) == list(trials)
 
 
 def test_time_left_comes_from_what_was_done() -> None:

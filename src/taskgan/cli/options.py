@@ -22,6 +22,10 @@ Select = Annotated[
 Seed = Annotated[int, typer.Option(min=0)]
 Subjects = Annotated[int, typer.Option(min=1, help="Number of subjects.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core.")]
+PartOf = Annotated[
+    str | None,
+    typer.Option("--part", help="K/N: only this share of the subjects; a last call without it joins all shares."),
+]
 Threads = Annotated[int, typer.Option("--workers", min=0, help="Threads; 0 takes every core.")]
 Anatomy = Annotated[
     Path | None,

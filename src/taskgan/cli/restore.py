@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from taskgan.cli.options import Index, Overwrite, Select, parse_select
+from taskgan.cli.options import Index, Overwrite, PartOf, Select, parse_select
 from taskgan.core.errors import UserError
+from taskgan.core.parts import parse_part
 
 RELAXOMETRY = "relaxometry"
 FILTERS = ("gaussian", "nlm")
@@ -66,11 +67,12 @@ def restore(
             min=0, help="Of relaxometry: a factor for each contrast from N training subjects; images have own gains."
         ),
     ] = 0,
+    part: PartOf = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Apply a model: same grid, affine, units and scale as the input; of DICOM, a derived series."""
-    if model in (RELAXOMETRY, *FILTERS) and engine != "torch":
-        raise UserError(f"--engine is for models; {model} has no network")
+    if model in (RELAXOMETRY, *FILTERS) and (engine != "torch" or part):
+        raise UserError(f"--engine and --part are for models; {model} has no network")
     if model == RELAXOMETRY:
         if samples:
             raise UserError("--samples draws the z of a model; relaxometry has none")
@@ -104,6 +106,7 @@ def restore(
         index=index,
         suv=suv,
         pdf=pdf,
+        part=parse_part(part),
         overwrite=overwrite,
     )
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from taskgan.cli.options import Anatomy, NewCohort, Seed, Subjects, Workers
+from taskgan.cli.options import Anatomy, NewCohort, PartOf, Seed, Subjects, Workers
+from taskgan.core.parts import parse_part
 
 group = typer.Typer(help="Make a cohort from physics.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,6 +28,7 @@ def simulate_pet(
     ] = 1.0,
     seed: Seed = 0,
     workers: Workers = 0,
+    part: PartOf = None,
 ) -> None:
     """Amyloid PET at standard and low dose: anatomy, uptake, TOF projection, thinning, OSEM."""
     from taskgan.simulate.pet.cohort import simulate_pet as run
@@ -42,7 +44,7 @@ def simulate_pet(
         counts=counts,
         seed=seed,
     )
-    run(out, settings, workers=workers)
+    run(out, settings, workers=workers, part=parse_part(part))
 
 
 @group.command("mr")
@@ -61,6 +63,7 @@ def simulate_mr(
     ] = 0.3,
     seed: Seed = 0,
     workers: Workers = 0,
+    part: PartOf = None,
 ) -> None:
     """Six MR contrasts and the complex multi-delay multi-echo input, with lesions or a tumour in patients."""
     from taskgan.simulate.mr.cohort import simulate_mr as run
@@ -77,4 +80,4 @@ def simulate_mr(
         motion_deg=motion,
         seed=seed,
     )
-    run(out, settings, workers=workers)
+    run(out, settings, workers=workers, part=parse_part(part))

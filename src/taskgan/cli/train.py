@@ -57,7 +57,8 @@ def sweep(
     ] = "balanced",
     within: Annotated[float, typer.Option(min=0, help="dB, for --choose balanced.")] = 0.3,
     only: Annotated[
-        str | None, typer.Option(help="K/N: every N-th run from the K-th on; a last call without it joins.")
+        str | None,
+        typer.Option("--only", "--part", help="K/N: every N-th run from the K-th on; a last call without it joins."),
     ] = None,
     recognisers: Recognisers = None,
     retry: Annotated[bool, typer.Option("--retry", help="Make runs that failed once more.")] = False,

@@ -177,7 +177,7 @@ def folder_files(folder: Path) -> list[Path]:
     """What a folder holds apart from locks and what a killed process had begun to write; empty where it is none."""
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if not p.name.startswith(".partial-") and p.name != LOCK)
+    return sorted(p for p in folder.iterdir() if not p.name.startswith((".partial-", ".taskgan.")))
 
 
 def check_writable(folder: Path, what: str) -> None:

@@ -84,6 +84,8 @@ def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[C
         parameter: Which of its parameters is the output.
         what: What it writes, for messages.
         beside: See :func:`locked`.
+
+    A function with a parameter ``part`` (:class:`~taskgan.core.parts.Part`) holds that part's own lock.
     """
 
     def _decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -92,10 +94,11 @@ def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[C
         @functools.wraps(function)
         def _work(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                place = signature.bind(*args, **kwargs).arguments[parameter]
+                bound = signature.bind(*args, **kwargs).arguments
+                place, part = bound[parameter], bound.get("part")
             except TypeError:
                 return function(*args, **kwargs)  # which says what is missing, under its own name
-            with locked(Path(place), what, beside=beside):
+            with locked(Path(place), what, beside=beside, name=part.lock if part else LOCK):
                 return function(*args, **kwargs)
 
         return _work

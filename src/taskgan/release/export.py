@@ -126,7 +126,7 @@ def _largest_error(network: nn.Module, run: engines.Run) -> float:
 
 def _readme(card: ModelCard, steps: dict[str, Any], to: str, error: float, licence: str) -> str:
     channels = "; ".join(f"{index}: {name}" for index, name in enumerate(steps["channels"]))
-    load = "Load it with torch.export.load(path).module(check_guards=False): its guards ask how tensors lie in memory."
+    load = "Load it with torch.export.load(path).module(check_guards=False): guards ask how tensors lie in memory."
     graph = [
         *([load] if to == "torch-export" else []),
         f"{FORMATS[to]}: input x, {steps['input']}, any batch and size; channels {channels}.",

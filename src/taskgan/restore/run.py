@@ -13,8 +13,9 @@ from taskgan.cohort.folder import write_derivative_description
 from taskgan.cohort.slices import Case, load_case
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Failed, Problems, UserError
-from taskgan.core.files import PathLike
+from taskgan.core.files import LOCK, PathLike
 from taskgan.core.lock import locked
+from taskgan.core.parts import Part
 from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import (
     Photo,
@@ -100,6 +101,7 @@ def restore(
     threads: int = 0,
     suv: bool = False,
     pdf: bool = False,
+    part: Part | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Apply a model to images. Everything is checked before anything is written.
@@ -132,6 +134,7 @@ def restore(
         threads: CPU threads; 0 leaves it to torch.
         pdf: Of each series write a page of input, restored image and difference, ``<name>_page.dcm``, that no record
             vouches for.
+        part: Only the images of these subjects, into a folder; a last call without a part writes the record.
         suv: Say the body-weight SUV of each PET series, or why there is none.
         overwrite: Replace existing output.
 
@@ -169,8 +172,13 @@ def restore(
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
-    with locked(out, "the restored images", beside=is_image_name(out)):
-        _restore_jobs(restorer, jobs, out, RestoreSettings(precision, samples, seed, engine), overwrite=overwrite)
+    if part and (is_image_name(out) or overwrite):
+        raise UserError("--part fills a folder and replaces nothing: no output file, no --overwrite")
+    with locked(out, "the restored images", beside=is_image_name(out), name=part.lock if part else LOCK):
+        settings = RestoreSettings(precision, samples, seed, engine)
+        _restore_jobs(restorer, jobs, out, settings, part, overwrite=overwrite)
+        if part:
+            return out
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
         _report_series(jobs, suv=suv, pdf=pdf)
@@ -207,7 +215,13 @@ def _report_series(jobs: Sequence[Job], *, suv: bool, pdf: bool) -> None:
 
 
 def _restore_jobs(
-    restorer: Restorer, jobs: Sequence[Job], out: Path, settings: RestoreSettings, *, overwrite: bool
+    restorer: Restorer,
+    jobs: Sequence[Job],
+    out: Path,
+    settings: RestoreSettings,
+    part: Part | None,
+    *,
+    overwrite: bool,
 ) -> Path:
     card = restorer.card
     assert card is not None
@@ -216,6 +230,7 @@ def _restore_jobs(
     if status == "done":
         say(f"{out}: already done (--overwrite restores anew)")
         return out
+    every, jobs = jobs, part.of(jobs, lambda job: job.pair.subject) if part else jobs
     notes, unread = _check_images(jobs, card)
     if record is not None:
         record.open()
@@ -226,10 +241,12 @@ def _restore_jobs(
     if written:
         say(f"{out}: going on, {len(written)} of {len(good)} images are there")
     left_out = unread | _restore_each(good, written, notes, restorer, settings)
-    if record is not None:
+    if record is not None and not part:
         record.close(left_out)
     count = len(jobs) - len(left_out)
     say(f"{out}: {count} image{'s' * (count != 1)} restored by {card.name}")
+    if part:
+        say(f"{out}: part {part.number} of {part.count}, {len(every)} images in all; without --part they are joined")
     if left_out:
         raise Failed(f"{len(left_out)} of {len(jobs)} images are left out: {'; '.join(left_out.values())}")
     return out

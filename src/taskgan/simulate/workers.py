@@ -22,6 +22,7 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import usable_cores, versions
 from taskgan.core.parse import parse_json, read_text
+from taskgan.core.parts import Part
 from taskgan.core.settings import Settings
 from taskgan.core.version import __version__
 from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, mni_anatomy
@@ -288,6 +289,7 @@ def simulate_missing(
     workers: int,
     max_workers: int | None = None,
     detailed: bool = False,
+    part: Part | None = None,
 ) -> list[Record] | None:
     """Make the subjects that are not there.
 
@@ -303,9 +305,10 @@ def simulate_missing(
         workers: Processes; 0 takes every core, at most ``most``.
         max_workers: See ``workers``.
         detailed: Tissues of ``anatomy.DETAILED``.
+        part: Only these subjects.
 
     Returns:
-        The records of all subjects in order; None where the cohort is complete already.
+        The records of all subjects in order; None where the cohort is complete already, or for a part.
 
     Raises:
         UserError: If ``out`` holds something else or was begun with other settings.
@@ -315,15 +318,19 @@ def simulate_missing(
         return None
     write_description(out, {**description, "complete": False})
     write_dataset_files(out, **dataset_files)
-    waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
+    mine = part.of(subjects, lambda subject: subject.name) if part else subjects
+    waiting = [s for s in mine if not (out / record_path(s.name)).is_file()]
     count = min(workers or default_workers(max_workers), max(1, len(waiting)))
     step = 1.0 if settings.scale == "full" else 2.0
     template: Anatomy | None = mni_anatomy(step, detailed=detailed) if waiting and not sources else None
-    with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as bar:
+    with progress("simulate", len(mine), "subjects", start=len(mine) - len(waiting)) as bar:
         for record in simulate_subjects(
             waiting, simulator, (settings, tuple(sources), template, step, out), count, out
         ):
             bar.advance(subject=record["subject"])
+    if part:
+        say(f"{out}: part {part.number} of {part.count} is there; the same command without --part joins all parts")
+        return None
     return [read_record(out / record_path(s.name)) for s in subjects]
 
 

@@ -127,7 +127,7 @@ def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) 
     """
     check_writable(out, "the sweep")
     if not (out / SWEEP).is_file():
-        foreign = [entry.name for entry in folder_files(out) if not entry.name.startswith(".share-")]
+        foreign = [entry.name for entry in folder_files(out)]
         if foreign:
             raise UserError(
                 f"{out} exists and is no sweep (it holds {', '.join(foreign[:3])}); choose another folder"

@@ -117,20 +117,6 @@ def parse_seeds(text: str | None, default: int) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def parse_share(text: str | None) -> tuple[int, int] | None:
-    """``2/8`` as (2, 8): the second of eight shares.
-
-    Raises:
-        UserError: If it is not K/N with 1 ≤ K ≤ N.
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise UserError(f"--only {text}: expected K/N with K from 1 to N, e.g. 2/8")
-    return int(match[1]), int(match[2])
-
-
 _LONGEST = 120  # file systems take 255 bytes; paths have an end too
 
 

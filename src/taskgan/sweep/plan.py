@@ -204,14 +204,6 @@ def _parse_recipes(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recip
     return recipes
 
 
-def select_share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
-    """Every N-th run from the K-th on; all where nothing is said."""
-    if only is None:
-        return list(trials)
-    first, step = only
-    return list(trials[first - 1 :: step])
-
-
 def remaining_seconds(done: Sequence[float], remaining: int) -> float:
     """Seconds that the remaining runs will take, from those that were made; NaN before the first."""
     return remaining * sum(done) / len(done) if done else math.nan

@@ -16,6 +16,7 @@ from taskgan.core.console import duration, say
 from taskgan.core.errors import Diverged, Failed, UserError, free_memory, out_of_memory
 from taskgan.core.files import LOCK, PathLike, read_yaml, versions, write_yaml
 from taskgan.core.lock import locked
+from taskgan.core.parts import parse_part
 from taskgan.evaluate.run import evaluate
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
 from taskgan.recipe import Recipe, read_recipe
@@ -33,8 +34,8 @@ from taskgan.sweep.folder import (
     run_digest,
     write_status,
 )
-from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share, setting_label, yaml_text
-from taskgan.sweep.plan import SweepPlan, Trial, plan_sweep, remaining_seconds, select_share
+from taskgan.sweep.grid import parse_grid, parse_seeds, setting_label, yaml_text
+from taskgan.sweep.plan import SweepPlan, Trial, plan_sweep, remaining_seconds
 from taskgan.sweep.results import SettingResult, collect_results
 from taskgan.sweep.table import legend, printed_table, settings_summary, write_table
 from taskgan.train.folder import RECIPE, RECORD, create_run, setting_differences
@@ -144,7 +145,7 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
         Failed: If every setting failed, each with one seed at least, so that none can be chosen.
     """
     axes = parse_grid(asked.grid)
-    only = parse_share(asked.only)
+    only = parse_part(asked.only, "--only")
     base = read_recipe(asked.recipe, asked.overrides)
     rule = parse_rule(asked.choose)
     if base.machine.devices * base.machine.nodes > 1:
@@ -171,11 +172,11 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
         "subjects": subjects,
     }
     # Several processes may work on shares of one sweep: each share has a lock, and each run in it has its own.
-    name = LOCK if only is None else f".share-{only[0]}-of-{only[1]}.lock"
+    name = only.lock if only else LOCK
     with locked(asked.out, "the sweep", name=name):
         record = open_sweep(asked.out, base, asked.recipe, cohort)
         _print_plan(todo, subjects, asked.out)
-        done = _make_runs(select_share(todo.trials, only), rows, base, asked)
+        done = _make_runs(only.of(todo.trials, lambda trial: trial.name) if only else todo.trials, rows, base, asked)
         if only is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
     say(f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them")

@@ -11,6 +11,7 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import say
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
+from taskgan.core.parts import Part
 from taskgan.physics import mdme
 from taskgan.physics.mdme import input_path, target_path
 from taskgan.physics.sequences import Mdme
@@ -22,7 +23,9 @@ from taskgan.simulate.workers import Anatomies, Record, describe_cohort, simulat
 
 
 @exclusive("out", "the cohort")
-def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
+def simulate_mr(
+    out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0, part: Part | None = None
+) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
     The same settings give the same bytes, whatever the number of workers: every subject has its own generators
@@ -32,6 +35,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
         out: Cohort folder; absent, empty, or begun with the same settings.
         settings: What to simulate; None is the defaults.
         workers: Processes; 0 takes every core.
+        part: Only these subjects, without tables and marker, which a last call without a part writes.
 
     Returns:
         The cohort folder.
@@ -57,6 +61,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
         sections=("settings", "geometry"),
         dataset_files=TOP,
         workers=workers,
+        part=part,
         detailed=True,
     )
     if records is None:

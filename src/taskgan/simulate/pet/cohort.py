@@ -11,6 +11,7 @@ from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import say
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
+from taskgan.core.parts import Part
 from taskgan.simulate.anatomy import COMPOSITE, Anatomy, brainweb_files
 from taskgan.simulate.pet.bids import PARTICIPANTS, TOP, dose_label, pet_path, truth_path
 from taskgan.simulate.pet.plan import PetSubject, plan_subjects
@@ -24,7 +25,9 @@ _FULL_SCALE_WORKERS = 3
 
 
 @exclusive("out", "the cohort")
-def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0) -> Path:
+def simulate_pet(
+    out: PathLike, settings: PetSimulation | None = None, *, workers: int = 0, part: Part | None = None
+) -> Path:
     """Make a cohort, or go on with one that was interrupted.
 
     The same settings give the same bytes, whatever the number of workers: every subject has its own generator
@@ -34,6 +37,7 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
         out: Cohort folder; absent, empty, or begun with the same settings.
         settings: What to simulate; None is the defaults.
         workers: Processes; 0 takes every core, at full scale three at most, which keeps memory under 8 GB.
+        part: Only these subjects, without tables and marker, which a last call without a part writes.
 
     Returns:
         The cohort folder.
@@ -55,6 +59,7 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
         sections=("settings", "scanner"),
         dataset_files=TOP,
         workers=workers,
+        part=part,
         max_workers=_FULL_SCALE_WORKERS if settings.scale == "full" else None,
     )
     if records is None:
