@@ -3,8 +3,8 @@
     PYTHONPATH=src python benchmarks/gpu.py --wheels WHEELS --json gpu.json   # what is missing comes from the folder
     PYTHONPATH=src python benchmarks/gpu.py --device cpu --quick              # how it is tested without one
 
-Python 3.11 or 3.12. Each part runs in a process of its own with a limit of time, so that one that fails takes no other
-with it; what was not run, or failed, is called not measured.
+Python 3.11 or 3.12. Each part runs in a process of its own with a limit of time, so that one that fails takes no
+other with it; what was not run, or failed, is called not measured.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from taskgan.model.engines import Computation, check_engine, exported_program, i
 from taskgan.model.restorer import Restorer
 from taskgan.networks.build import generator_network
 from taskgan.recipe import Data, Generator
+from taskgan.recipe.generator import Blur
 
 GENERATOR = Generator(width=4, max_width=16, depth=3, norm="batch", dropout_layers=2)
 VOLUME = (Data(patch=(8, 8, 8)), Generator(dimensions=3, width=4, max_width=8, depth=2, norm="none", residual=True))
@@ -55,6 +56,8 @@ def test_a_graph_of_volumes_is_of_any_size() -> None:
 def test_an_engine_restores_what_torch_restores(engine: Any) -> None:
     image = np.random.default_rng(0).gamma(2.0, 1.0, (21, 14, 5)).astype(np.float32)
     cases: list[tuple[torch.nn.Module, Data]] = [(network_of(generator=GENERATOR), Data())]
+    projected = GENERATOR.model_copy(update={"projection": 1.0, "degradation": (Blur(sigma=1),)})
+    cases += [(network_of(generator=projected), Data())]
     cases += [(volume_network(), VOLUME[0])] if engine == "openvino" else []
     for network, data in cases:
         exact = Restorer(network, data).restore_volume(image)

@@ -83,6 +83,14 @@ def _screen_explain(folder: Path, record: Mapping[str, Any]) -> list[str]:
     return lines + next_step(f"open {folder / 'figure4.png'} and {folder / 'figure5.png'}")
 
 
+def _screen_export(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    lines = [f"exported model {folder}: {record.get('model')} for {record.get('format')}"]
+    lines += entry_lines("input", str(lookup(record, "processing", "input") or ""))
+    lines += entry_lines("off by", f"at most {record.get('largest_error')} of the range, held against torch")
+    return lines + next_step(f"read {folder / 'README.md'}: what goes before and after the graph")
+
+
+EXPORT = FolderKind("exported model", "export.yaml", yaml_reader("export.yaml"), _screen_export)
 DEMO = FolderKind("demo", "demo.yaml", yaml_reader("demo.yaml"), _screen_demo)
 AUDIT = FolderKind("audit", "audit.yaml", yaml_reader("audit.yaml"), _screen_audit)
 REPORT = FolderKind("report", "report.yaml", yaml_reader("report.yaml"), _screen_report)
@@ -91,7 +99,7 @@ EXPLAIN = FolderKind("explanation", "explain.yaml", yaml_reader("explain.yaml"),
 
 # The first whose marker is there counts: a demo holds a cohort, a sweep and a restored folder a recipe.
 KINDS = (
-    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, EXPLAIN
+    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, EXPLAIN, EXPORT
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import importlib.util
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, Literal
 
@@ -55,11 +56,8 @@ def is_installed(engine: str) -> bool:
 def exported_program(network: nn.Module, images: Tensor, *, dynamic: bool) -> Any:
     """The graph of a generator in evaluation, as :class:`torch.export.ExportedProgram`.
 
-    A projection (:mod:`taskgan.networks.projection`) decomposes matrices of the image's size, which no graph of
-    dynamic sizes can hold.
-
     Args:
-        network: On the CPU.
+        network: On the CPU, :func:`unprojected`.
         images: An example (B, C, H, W) or (B, C, D, H, W); of dynamic sizes with B, H, W and D of at least 2.
         dynamic: All sizes but C are free.
     """
@@ -67,6 +65,21 @@ def exported_program(network: nn.Module, images: Tensor, *, dynamic: bool) -> An
     shapes = ({axis: free for axis in range(images.ndim) if axis != 1},) if dynamic else None
     with torch.no_grad():
         return torch.export.export(network.eval(), (images,), dynamic_shapes=shapes)
+
+
+@contextmanager
+def unprojected(network: nn.Module) -> Iterator[None]:
+    """For the block a network does without its projection (:mod:`taskgan.networks.projection`): that decomposes
+    matrices of the image's size, which no graph holds, and is applied to whole images after the network.
+    """
+    layer = network.projection if isinstance(network, UNet) else None
+    if isinstance(network, UNet):
+        network.projection = None
+    try:
+        yield
+    finally:
+        if isinstance(network, UNet):
+            network.projection = layer
 
 
 def openvino_model(program: Any) -> Any:
@@ -127,17 +140,17 @@ class EngineNetwork(nn.Module):
     def __init__(self, network: nn.Module, engine: str, *, bf16: bool = False) -> None:
         super().__init__()
         self.network, self.engine, self.bf16 = network, engine, bf16
-        self._runs: dict[tuple[Any, ...], Run] = {}
+        self._runs: dict[torch.Size, Run] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """What the generator makes of ``x``, up to rounding."""
-        key = (*x.shape, getattr(self.network, "projection", None) is None)
-        if key not in self._runs:
-            self._runs[key] = self._compiled(x)
-        return torch.from_numpy(self._runs[key](x.numpy()))
+        if x.shape not in self._runs:
+            self._runs[x.shape] = self._compiled(x)
+        restored = torch.from_numpy(self._runs[x.shape](x.numpy()))
+        return self.network.project(restored, x) if isinstance(self.network, UNet) else restored
 
     def _compiled(self, x: Tensor) -> Run:
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), unprojected(self.network):
             program = exported_program(self.network, torch.zeros(x.shape), dynamic=False)
         if self.engine == "openvino":
             return openvino_run(openvino_model(program), bf16=self.bf16, threads=torch.get_num_threads())
@@ -217,9 +230,9 @@ class Computation:
         libraries = {name: metadata.version(name) for name in candidates}
         device = [processor_name(), torch.get_num_threads()]
         whole = {**key, "code": __version__, "libraries": libraries, "device": device, "precision": self._precision}
-        times = read_measured("engine", whole) or {}
+        times: dict[str, Any] = read_measured("engine", whole) or {}
         if any(not isinstance(times.get(name), list) or len(times[name]) != 2 for name in candidates):
-            times = {name: self._time(name, work) for name in candidates}
+            times = {str(name): self._time(name, work) for name in candidates}
             write_measured("engine", whole, times)
         seconds = {name: times[name][0] + times[name][1] * (parts - 1) for name in candidates}
         best = min(candidates, key=lambda name: seconds[name])

@@ -18,7 +18,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
 from taskgan.model.blocks import SliceStack, as_volume, restore_blocks, slice_generator
-from taskgan.model.engines import Computation, Engine, EngineNetwork
+from taskgan.model.engines import Computation, Engine, EngineNetwork, unprojected
 from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_model
 from taskgan.model.precision import Precision, fold_batch_norms
 from taskgan.networks.generator import UNet
@@ -215,15 +215,8 @@ class Restorer:
         """For the block networks do without their projection: what they are shown is parts of images, and blur and
         down-sampling are known of whole ones. :meth:`project` makes up for it.
         """
-        networks = [one for one in (self._network, self._computation.small) if isinstance(one, UNet)]
-        layers = [one.projection for one in networks]
-        try:
-            for one in networks:
-                one.projection = None
+        with unprojected(self._network), unprojected(self._computation.small or self._network):
             yield
-        finally:
-            for one, layer in zip(networks, layers, strict=True):
-                one.projection = layer
 
     def project(self, restored: Array, inputs: Array) -> Array:
         """Make restored slices agree with their input by the model's projection; without one they stay.

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike
 from taskgan.core.parse import quoted
 from taskgan.model.folder import CARD, ModelCard, read_card
 
@@ -86,6 +87,20 @@ def models_called(name: str, index: Path | None = None) -> list[Listed]:
         names = ", ".join(dict.fromkeys(one.name.split("/")[0] for one in known)) or "none"
         raise UserError(f"no model {quoted(name)}: expected a model folder, or the name of a listed one ({names})")
     return found
+
+
+def model_folder(model: PathLike) -> Path:
+    """A model's folder, or that of the one listed model of a name.
+
+    Raises:
+        UserError: If there is none, or several.
+    """
+    if Path(model).exists():
+        return Path(model)
+    found = models_called(str(model))
+    if len(found) > 1:
+        raise UserError(f"{model} is a family; expected one of {', '.join(one.name for one in found)}")
+    return found[0].folder
 
 
 def nearest(models: Sequence[Listed], voxel_size: Sequence[float], dose: float | None) -> tuple[Listed, str]:

@@ -92,7 +92,7 @@ def model_readme(card: ModelCard, *, licence: str, figures: Figures, graph: Sequ
     }
     if results:
         task = {"type": "image-to-image", "name": "restoration"}
-        data = {"type": card.seen.cohort, "name": f"test subjects of {card.seen.cohort}"}
+        data = {"type": "image-pairs", "name": f"test subjects of {card.seen.cohort}"}
         header["model-index"] = [
             {"name": card.name, "results": [{"task": task, "dataset": data, "metrics": results}]}
         ]

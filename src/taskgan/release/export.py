@@ -16,6 +16,7 @@ from taskgan.core.version import __version__
 from taskgan.model import engines
 from taskgan.model.folder import ModelCard, build_generator, read_model
 from taskgan.model.precision import fold_batch_norms
+from taskgan.model.shelf import model_folder
 from taskgan.networks.generator import UNet
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.release.cards import model_readme, processing
@@ -35,7 +36,7 @@ def export(
     The graph is run on sizes that do not divide before it is vouched for, and held against torch.
 
     Args:
-        model: Model folder, or a run folder that has one.
+        model: Model folder, run folder, or the name of a listed model.
         out: Folder.
         to: ``onnx``, ``openvino`` or ``torch-export``.
         licence: Of the model, for its card.
@@ -49,7 +50,7 @@ def export(
             not allow it.
         Failed: If the graph does not give what torch gives.
     """
-    out, model = Path(out), Path(model)
+    out, model = Path(out), model_folder(model)
     if to not in FORMATS:
         raise UserError(f"--to is {to!r}, expected one of {', '.join(FORMATS)}")
     if not engines.is_installed(_NEEDS[to]):

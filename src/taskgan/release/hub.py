@@ -11,7 +11,7 @@ from taskgan.core.files import PathLike, atomic_folder, write_text
 from taskgan.core.lock import locked
 from taskgan.core.parse import read_text
 from taskgan.model.folder import CARD, WEIGHTS, ModelCard, read_card, read_model, write_model
-from taskgan.model.shelf import INDEX, index_folders, listed_models, models_called
+from taskgan.model.shelf import INDEX, index_folders, listed_models, model_folder, models_called
 from taskgan.release.cards import model_readme, read_figures
 
 README = "README.md"
@@ -76,9 +76,8 @@ def export_model(
     Raises:
         UserError: If the model or an evaluation cannot be read, or the output exists.
     """
-    model, out = Path(model), Path(out)
-    folder = model if model.exists() else models_called(str(model))[0].folder
-    state, card = read_model(folder)
+    out = Path(out)
+    state, card = read_model(model_folder(model))
     figures, card = read_figures(evaluations), card.model_copy(update={"name": name or card.name})
     text = model_readme(card, licence=licence, figures=figures)
     with locked(out, "the model", beside=True):

@@ -52,8 +52,8 @@ def choose_machine(recipe: Recipe, size: tuple[int, ...]) -> MachineChoice:
         )
     key = _key(recipe, size, device)
     stored = read_measured("machine", key)
-    choice = stored and _known_choice(stored)
-    if not choice:
+    choice = _known_choice(stored) if stored else None
+    if choice is None:
         choice = _measure(recipe, size, device)
         write_measured("machine", key, choice.to_dict())
         description = ", ".join(f"{name} {value}" for name, value in choice.to_dict().items())

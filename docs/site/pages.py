@@ -171,7 +171,7 @@ def commands() -> str:
 
 def recipes() -> str:
     """Every setting, its type and default, from the models that check recipes; then the recipes that ship."""
-    lines = ["# Recipes", "", inspect.getdoc(Recipe) or "", "", "Change one with `--set section.key=value`.", ""]
+    lines = ["# Recipes", "", "Every setting with its default. Change one with `--set section.key=value`.", ""]
     seen: set[type[BaseModel]] = set()
 
     def visit(model: type[BaseModel], path: str) -> None:
@@ -183,7 +183,8 @@ def recipes() -> str:
         below: list[tuple[type[BaseModel], str]] = []
         for name, field in model.model_fields.items():
             own = [one for one in nested(field.annotation) if one not in seen]
-            below += [(one, f"{path}.{name}".strip(".")) for one in own]
+            several = len(own) > 1
+            below += [(one, f"{path}.{name}".strip(".") + f": {one.__name__}" * several) for one in own]
             default = field.default if field.default is not PydanticUndefined else field.default_factory and "empty"
             shown = "section" if isinstance(default, BaseModel) else str(default)
             lines.append(f"| `{name}` | {escaped(shown)} | {escaped(texts.get(name, ''))} |")
