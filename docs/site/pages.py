@@ -84,6 +84,8 @@ def page_name(place: Path) -> str:
 
 def copied(place: Path) -> str:
     """See that a linked file or folder is among the pages; its name there."""
+    if place.parent == DOCS / "gallery":
+        return f"gallery/{place.name}"
     if place.is_dir():
         if (place / "README.md").is_file():
             return copied(place / "README.md")

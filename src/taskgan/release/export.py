@@ -1,5 +1,6 @@
 """``taskgan export``: a generator as a graph that runs without this package, and without PyTorch."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from taskgan.release.cards import model_readme, processing
 
 MARKER = "export.yaml"
 FORMATS = {"onnx": "model.onnx", "openvino": "model.xml", "torch-export": "model.pt2"}
-_NEEDS = {"onnx": "onnxruntime", "openvino": "openvino", "torch-export": "torch"}
+_NEEDS = {"onnx": ("onnxruntime",), "openvino": ("onnxruntime", "openvino"), "torch-export": ()}
 TOLERANCE = 1e-4  # of the largest value
 
 
@@ -53,8 +54,8 @@ def export(
     out, model = Path(out), model_folder(model)
     if to not in FORMATS:
         raise UserError(f"--to is {to!r}, expected one of {', '.join(FORMATS)}")
-    if not engines.is_installed(_NEEDS[to]):
-        raise UserError(f"--to {to} needs {_NEEDS[to]}, which is not installed: pip install 'taskgan[export]'")
+    if absent := [name for name in _NEEDS[to] if not engines.is_installed(name)]:
+        raise UserError(f"--to {to} needs {absent[0]}, which is not installed: pip install 'taskgan[export]'")
     check_writable(out, "the exported model")
     state, card = read_model(model)
     request = request_digest(out, model=card.checksum, to=to, licence=licence, version=__version__)
@@ -85,17 +86,20 @@ def _write_graph(network: nn.Module, out: Path, to: str) -> tuple[list[Path], en
     program = engines.exported_program(network, torch.rand(example_shape(network)), dynamic=True)
     target = out / FORMATS[to]
     if to == "torch-export":
-        with atomic(target) as partial:
+        with atomic(target) as partial, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of weights that share memory
             torch.export.save(program, partial)
         module = torch.export.load(target).module(check_guards=False)
         return [target], lambda images: np.asarray(module(torch.from_numpy(images)).detach().numpy())
+    proto = engines.onnx_bytes(engines.onnx_model(program))
     if to == "onnx":
         with atomic(target) as partial:
-            partial.write_bytes(engines.onnx_bytes(engines.onnx_model(program)))
+            partial.write_bytes(proto)
         return [target], engines.onnxruntime_run(str(target))
     import openvino
 
-    graph, weights = engines.openvino_model(program), target.with_suffix(".bin")
+    # By way of ONNX: of a program OpenVINO does not read sizes that are computed from sizes.
+    graph, weights = openvino.Core().read_model(proto, b""), target.with_suffix(".bin")
     with atomic(weights) as partial:  # beside it OpenVINO writes the other file
         openvino.save_model(graph, partial.with_suffix(".xml"), compress_to_fp16=False)
         partial.with_suffix(".xml").replace(target)
