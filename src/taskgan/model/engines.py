@@ -26,10 +26,10 @@ from taskgan.model.precision import Precision, bf16_is_native, to_bf16
 from taskgan.networks.generator import UNet
 
 Engine = Literal["auto", "torch", "onnxruntime", "openvino"]
-Array = NDArray[np.float32]
-Run = Callable[[Array], Array]
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "onnxruntime", "openvino")
+_LIBRARIES = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
 _GAIN = 0.95  # another engine must take less than this share of torch's time: timings are noisy
 
 
@@ -39,18 +39,16 @@ def check_engine(text: str) -> Engine:
     Raises:
         UserError: If there is none of that name, or it is not installed.
     """
-    for known in ENGINES:
-        if text == known:
-            if known not in ("auto", "torch") and not is_installed(known):
-                raise UserError(f"engine {known} is not installed: pip install 'taskgan[export]'")
-            return known
-    raise UserError(f"engine is {text!r}, expected one of {', '.join(ENGINES)}")
+    if not (found := [known for known in ENGINES if known == text]):
+        raise UserError(f"engine is {text!r}, expected one of {', '.join(ENGINES)}")
+    if not is_installed(text):
+        raise UserError(f"engine {text} is not installed: pip install 'taskgan[export]'")
+    return found[0]
 
 
 def is_installed(engine: str) -> bool:
     """Whether an engine's libraries are at hand; nothing is imported."""
-    needed = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}.get(engine, ())
-    return all(importlib.util.find_spec(name) is not None for name in needed)
+    return all(importlib.util.find_spec(name) is not None for name in _LIBRARIES.get(engine, ()))
 
 
 def exported_program(network: nn.Module, images: Tensor, *, dynamic: bool) -> Any:
@@ -68,74 +66,55 @@ def exported_program(network: nn.Module, images: Tensor, *, dynamic: bool) -> An
 
 
 @contextmanager
-def unprojected(network: nn.Module) -> Iterator[None]:
+def unprojected(network: Any) -> Iterator[None]:
     """For the block a network does without its projection (:mod:`taskgan.networks.projection`): that decomposes
     matrices of the image's size, which no graph holds, and is applied to whole images after the network.
     """
-    layer = network.projection if isinstance(network, UNet) else None
-    if isinstance(network, UNet):
+    layer = getattr(network, "projection", None)
+    if layer is not None:
         network.projection = None
     try:
         yield
     finally:
-        if isinstance(network, UNet):
+        if layer is not None:
             network.projection = layer
 
 
-def openvino_model(program: Any) -> Any:
-    """The graph of a program as OpenVINO has it."""
-    import openvino
-
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the converter's own code
-        return openvino.convert_model(program)
-
-
-def onnx_model(program: Any) -> Any:
-    """The graph of a program as a :class:`torch.onnx.ONNXProgram`."""
+def onnx_file(program: Any) -> bytes:
+    """A program as an ONNX file, without the notes on where in the code its nodes come from."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it speaks of operators of other packages
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        return torch.onnx.export(program, dynamo=True, verbose=False, optimize=True)
+        converted: Any = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True)
+    proto = converted.model_proto
+    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output, proto):
+        del part.metadata_props[:]
+    return bytes(proto.SerializeToString(deterministic=True))
 
 
 def openvino_run(model: Any, *, bf16: bool = False, threads: int = 0) -> Run:
-    """A function of arrays for a model of OpenVINO, or for the path of its ``.xml``.
-
-    Args:
-        model: What to compile.
-        bf16: Compute in bfloat16 where the CPU has it.
-        threads: 0 leaves it to OpenVINO.
-    """
+    """A function of arrays for OpenVINO's model, or the path of an ``.xml`` or ``.onnx``; 0 threads are its own."""
     import openvino
 
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32", "NUM_STREAMS": "1"}
     settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
-    request = compiled.create_infer_request()
+    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
     return lambda images: np.array(request.infer({0: np.ascontiguousarray(images)}, share_inputs=True)[0])
 
 
 def onnxruntime_run(model: bytes | str, *, threads: int = 0) -> Run:
-    """A function of arrays for an ONNX file, as bytes or by its path."""
+    """A function of arrays for an ONNX file, as bytes or by its path; 0 threads are the engine's own choice."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: np.asarray(session.run(None, {name: np.ascontiguousarray(images)})[0])
 
 
 class EngineNetwork(nn.Module):
-    """A generator as an engine runs it; compiled for every size of its input when that is first met.
-
-    Args:
-        network: The generator, in float32 on the CPU.
-        engine: ``onnxruntime`` or ``openvino``.
-        bf16: In bfloat16, which only OpenVINO computes in.
-    """
+    """A generator (float32, CPU) as an engine runs it; compiled for every size of its input when that comes."""
 
     def __init__(self, network: nn.Module, engine: str, *, bf16: bool = False) -> None:
         super().__init__()
@@ -152,22 +131,17 @@ class EngineNetwork(nn.Module):
     def _compiled(self, x: Tensor) -> Run:
         with torch.inference_mode(False), unprojected(self.network):
             program = exported_program(self.network, torch.zeros(x.shape), dynamic=False)
-        if self.engine == "openvino":
-            return openvino_run(openvino_model(program), bf16=self.bf16, threads=torch.get_num_threads())
-        return onnxruntime_run(onnx_bytes(onnx_model(program)), threads=torch.get_num_threads())
+        if self.engine == "onnxruntime":
+            return onnxruntime_run(onnx_file(program), threads=torch.get_num_threads())
+        import openvino
 
-
-def onnx_bytes(model: Any) -> bytes:
-    """The file of an ONNX program, without the notes on where in the code its nodes come from."""
-    proto = model.model_proto
-    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
-        del part.metadata_props[:]
-    del proto.metadata_props[:]
-    return bytes(proto.SerializeToString(deterministic=True))
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of the converter's own code
+            return openvino_run(openvino.convert_model(program), bf16=self.bf16, threads=torch.get_num_threads())
 
 
 class Computation:
-    """What computes a generator: an engine, in float32 and, where that is wanted, in bfloat16.
+    """What computes a generator, see :class:`~taskgan.model.restorer.Restorer`; on a GPU that is torch.
 
     Attributes:
         engine: As asked for; ``auto`` until it is measured.
@@ -175,11 +149,6 @@ class Computation:
         exact: The generator in float32.
         small: In bfloat16, or None.
         probe: Whether ``small`` counts only where it is near ``exact``.
-
-    Args:
-        network: The generator.
-        precision: See :class:`~taskgan.model.restorer.Restorer`.
-        engine: Likewise; on a GPU torch computes.
 
     Raises:
         UserError: If bfloat16 is asked of a network that is no U-Net on the CPU, or of an engine that has none.

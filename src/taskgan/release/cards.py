@@ -7,7 +7,6 @@ from typing import Any
 import yaml
 
 from taskgan.core.errors import UserError
-from taskgan.core.files import read_yaml
 from taskgan.core.parse import parse_json, read_text
 from taskgan.model.folder import WEIGHTS, ModelCard
 from taskgan.recipe import Data
@@ -22,50 +21,48 @@ Figures = dict[str, Mapping[str, Any]]
 
 
 def read_figures(evaluations: Sequence[Path]) -> Figures:
-    """What evaluations of the same test subjects say of each method, the input and the clean image not twice.
+    """What evaluations of the same test subjects say of each method and of the input.
 
     Raises:
         UserError: If a folder is no evaluation.
     """
     figures: Figures = {}
     for folder in evaluations:
-        if not (folder / "summary.json").is_file() or "method" not in read_yaml(folder / "evaluation.yaml"):
+        if not (folder / "summary.json").is_file():
             raise UserError(f"{folder} is no evaluation; expected a folder with evaluation.yaml and summary.json")
-        summary = parse_json(read_text(folder / "summary.json"), str(folder))
-        figures |= {name: values for name, values in summary.items() if name != "clean"}
-    return figures
+        figures |= parse_json(read_text(folder / "summary.json"), str(folder))
+    return {name: values for name, values in figures.items() if name != "clean"}
 
 
 def channel_names(data: Data) -> list[str]:
     """The channels of a generator's input, in order."""
-    images = [*data.inputs]
-    for step in range(1, data.neighbours + 1):
-        images += [f"{name} of slice {sign}{step}" for sign in "-+" for name in data.inputs]
+    sides = [f" of slice {sign}{step}" for step in range(1, data.neighbours + 1) for sign in "-+"]
+    images = [f"{name}{side}" for side in ("", *sides) for name in data.inputs]
     copies = [f"{data.inputs[0]} behind a 3D Gaussian of SD {sd:g} mm" for sd in data.context]
     return [*images, *copies, *(f"plane of ones where {data.condition} is {name}" for name in data.conditions)]
 
 
 def processing(card: ModelCard) -> dict[str, Any]:
     """What is to be done before and after the graph, and how its tensors are laid out."""
-    data, volume = card.data, card.data.patch is not None
-    sizes = "(batch, channels, slices, x, y)" if volume else "(batch, channels, x, y), a slice each"
-    before = [f"Turn the volume to the axes {data.axes or 'of its file'}; slices lie along the third."]
-    if kind := _SCALES.get(data.intensity.kind):
-        before.append(f"Divide it by its scale: {kind.format(percentile=data.intensity.percentile)}.")
-    if len(data.inputs) > 1:
-        by = "the same scale" if data.intensity.shared else "a scale of its own, found likewise"
-        before.append(f"Divide each further input by {by}.")
-    if data.neighbours:
-        before.append("Beyond the first and the last slice that slice is repeated.")
-    if data.context:
-        before.append("Gaussians are cut off at 3 SD; beyond the frame the outermost values go on.")
-    after = ["Take the one output channel; it is within the model's bounds already."]
-    if card.generator.projection:
-        after.append("Project it onto what the input allows (taskgan.networks.projection): no part of the graph.")
-    after.append("Set slices to zero where all inputs are zero.")
-    if data.intensity.kind in _SCALES:
-        after.append("Multiply by the scale, turn back to the file's axes.")
-    return {"input": f"float32 {sizes}", "channels": channel_names(data), "before": before, "after": after}
+    data, kind = card.data, _SCALES.get(card.data.intensity.kind, "")
+    sizes = "(batch, channels, slices, x, y)" if data.patch else "(batch, channels, x, y), a slice each"
+    by = "the same scale" if data.intensity.shared else "a scale of its own, found likewise"
+    before = (
+        (True, f"Turn the volume to the axes {data.axes or 'of its file'}; slices lie along the third."),
+        (kind, f"Divide it by its scale: {kind.format(percentile=data.intensity.percentile)}."),
+        (kind and len(data.inputs) > 1, f"Divide each further input by {by}."),
+        (data.neighbours, "Beyond the first and the last slice that slice is repeated."),
+        (data.context, "Gaussians are cut off at 3 SD; beyond the frame the outermost values go on."),
+    )
+    after = (
+        (True, "Take the one output channel; it is within the model's bounds already."),
+        (card.generator.projection, "Project it onto what the input allows (taskgan.networks.projection)."),
+        (True, "Set slices to zero where all inputs are zero."),
+        (kind, "Multiply by the scale."),
+        (True, "Turn it back to the file's axes."),
+    )
+    wanted = {name: [text for holds, text in rows if holds] for name, rows in (("before", before), ("after", after))}
+    return {"input": f"float32 {sizes}", "channels": channel_names(data), **wanted}
 
 
 def model_readme(card: ModelCard, *, licence: str, figures: Figures, graph: Sequence[str] = ()) -> str:
@@ -77,56 +74,47 @@ def model_readme(card: ModelCard, *, licence: str, figures: Figures, graph: Sequ
         figures: See :func:`read_figures`; empty gives what the card itself has.
         graph: Sentences on an exported graph.
     """
-    results = [
-        {"type": key, "name": title, "value": round(float(values["quality"][key]["estimate"]), digits + 1)}
-        for method, values in figures.items()
-        if method == card.objective
-        for key, title, digits in _QUALITY
-    ]
-    header: dict[str, Any] = {
-        "license": licence,
-        "library_name": "taskgan",
-        "pipeline_tag": "image-to-image",
-        "tags": ["image-restoration", "medical", *([card.seen.suffix] if card.seen.suffix else [])],
-        "sha256": {WEIGHTS: card.checksum},
-    }
-    if results:
-        task = {"type": "image-to-image", "name": "restoration"}
-        data = {"type": "image-pairs", "name": f"test subjects of {card.seen.cohort}"}
-        header["model-index"] = [
-            {"name": card.name, "results": [{"task": task, "dataset": data, "metrics": results}]}
+    header: dict[str, Any] = {"license": licence, "library_name": "taskgan", "pipeline_tag": "image-to-image"}
+    header |= {"tags": ["image-restoration", "medical"], "sha256": {WEIGHTS: card.checksum}}
+    if own := figures.get(card.objective):
+        metrics = [
+            {"type": key, "name": title, "value": round(float(own["quality"][key]["estimate"]), digits + 1)}
+            for key, title, digits in _QUALITY
         ]
+        data = {"type": "image-pairs", "name": f"test subjects of {card.seen.cohort}"}
+        result = {"task": {"type": "image-to-image"}, "dataset": data, "metrics": metrics}
+        header["model-index"] = [{"name": card.name, "results": [result]}]
     seen, shape = card.seen, card.generator
     edges = " × ".join(f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in seen.voxel_size)
-    doses = ", ".join(seen.metadata.get("dose", ()))
-    measured = ", ".join(f"{key} {value:.4g}" for key, value in card.measured.items())
-    parts = [
-        f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---",
-        f"# {card.name}",
-        f"## Intended use\n\n{card.intended_use}",
-        f"## Training data\n\n{seen.subjects} training subjects of the cohort {seen.cohort}; voxels of {edges} mm"
-        f"{f'; dose {doses} % of the standard' if doses else ''}.",
-        f"## Figures\n\n{_table(figures) if figures else measured or 'None were measured.'}",
-        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in card.limits),
-        *(["## The graph\n\n" + "\n".join(f"- {sentence}" for sentence in graph)] if graph else []),
-        f"## How to use\n\n```\ntaskgan restore {card.name} scan.nii.gz -o out.nii.gz\n```",
-        f"## Network\n\nA U-Net of {shape.dimensions} dimensions, width {shape.width}, depth {shape.depth}; "
-        f"objective {card.objective}, seed {card.seed}, step {card.step}.",
-        f"## Licence\n\n{licence}",
-    ]
-    return "\n\n".join(parts) + "\n"
+    dose = f"; dose {', '.join(seen.metadata['dose'])} % of the standard" if "dose" in seen.metadata else ""
+    measured = ", ".join(f"{key} {value:.4g}" for key, value in card.measured.items()) or "None were measured."
+    sections = {
+        "Intended use": card.intended_use,
+        "Training data": f"{seen.subjects} training subjects: {seen.cohort}; voxels of {edges} mm{dose}.",
+        "Figures": _table(figures) if figures else measured,
+        "Limits": _listed(card.limits),
+        "The graph": _listed(graph),
+        "How to use": f"```\ntaskgan restore {card.name} scan.nii.gz -o out.nii.gz\n```",
+        "Network": f"A U-Net of {shape.dimensions} dimensions, width {shape.width}, depth {shape.depth}; objective "
+        f"{card.objective}, seed {card.seed}, step {card.step}.",
+        "Licence": licence,
+    }
+    text = "\n\n".join(f"## {title}\n\n{body}" for title, body in sections.items() if body)
+    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n# {card.name}\n\n{text}\n"
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _table(figures: Figures) -> str:
     """Means over subjects with their 95 % intervals, a row a method."""
-    lines = [
-        f"| | {' | '.join(title for _, title, _ in _QUALITY)} | test subjects |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    rows = [["", *(title for _, title, _ in _QUALITY), "test subjects"], ["---"] * 5]
     for method, values in figures.items():
-        cells = []
-        for key, _, digits in _QUALITY:
-            one = values["quality"][key]
-            cells.append(f"{one['estimate']:.{digits}f} ({one['low']:.{digits}f} to {one['high']:.{digits}f})")
-        lines.append(f"| {method} | {' | '.join(cells)} | {values['subjects']} |")
+        cells = [
+            "{estimate:.{n}f} ({low:.{n}f} to {high:.{n}f})".format(n=digits, **values["quality"][key])
+            for key, _, digits in _QUALITY
+        ]
+        rows.append([method, *cells, str(values["subjects"])])
+    lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", "Mean over test subjects, whole frame, 95 % interval by subject."])

@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from taskgan.core.files import PathLike, atomic, check_writable, folder_files, v
 from taskgan.core.lock import exclusive
 from taskgan.core.version import __version__
 from taskgan.model import engines
-from taskgan.model.folder import ModelCard, build_generator, read_model
+from taskgan.model.folder import build_generator, read_model
 from taskgan.model.precision import fold_batch_norms
 from taskgan.model.shelf import model_folder
 from taskgan.networks.generator import UNet
@@ -63,17 +62,24 @@ def export(
         return out
     if not overwrite and folder_files(out):
         raise UserError(f"{out} holds something else; choose another folder or pass --overwrite")
-    network = build_generator(state, card, str(model))
+    network: nn.Module = build_generator(state, card, str(model))
     if isinstance(network, UNet):
         network = fold_batch_norms(network, in_place=True)
         network.projection = None  # of the image's size, so no part of a graph: the card says so
     (out / MARKER).unlink(missing_ok=True)
     files, run = _write_graph(network, out, to)
-    error = _largest_error(network, run)
-    if error > TOLERANCE:
+    if (error := _largest_error(network, run)) > TOLERANCE:
         raise Failed(f"{out} differs from the model by {error:.1e} of the range, expected at most {TOLERANCE:g}")
     steps = processing(card)
-    write_text(out / "README.md", _readme(card, steps, to, error, licence))
+    load = "Load it with torch.export.load(path).module(check_guards=False): guards ask how tensors lie in memory."
+    sentences = [
+        *([load] if to == "torch-export" else []),
+        f"{FORMATS[to]}: input x, {steps['input']}, any batch and size.",
+        f"Channels: {'; '.join(f'{index} {name}' for index, name in enumerate(steps['channels']))}.",
+        *(*steps["before"], *steps["after"]),
+        f"Held against torch on sizes that do not divide: at most {error:.0e} of the range off.",
+    ]
+    write_text(out / "README.md", model_readme(card, licence=licence, figures={}, graph=sentences))
     values = {"model": card.name, "checksum": card.checksum, "format": to, "largest_error": float(f"{error:.2g}")}
     values |= {"processing": steps, "request": request, "versions": versions()}
     commit(out / MARKER, values, [*files, out / "README.md"])
@@ -83,7 +89,7 @@ def export(
 
 def _write_graph(network: nn.Module, out: Path, to: str) -> tuple[list[Path], engines.Run]:
     """The files of a graph, and what runs them."""
-    program = engines.exported_program(network, torch.rand(example_shape(network)), dynamic=True)
+    program = engines.exported_program(network, torch.rand(2, *example_shape(network)), dynamic=True)
     target = out / FORMATS[to]
     if to == "torch-export":
         with atomic(target) as partial, warnings.catch_warnings():
@@ -91,7 +97,7 @@ def _write_graph(network: nn.Module, out: Path, to: str) -> tuple[list[Path], en
             torch.export.save(program, partial)
         module = torch.export.load(target).module(check_guards=False)
         return [target], lambda images: np.asarray(module(torch.from_numpy(images)).detach().numpy())
-    proto = engines.onnx_bytes(engines.onnx_model(program))
+    proto = engines.onnx_file(program)
     if to == "onnx":
         with atomic(target) as partial:
             partial.write_bytes(proto)
@@ -107,36 +113,20 @@ def _write_graph(network: nn.Module, out: Path, to: str) -> tuple[list[Path], en
 
 
 def example_shape(network: nn.Module, extra: tuple[int, int, int] = (3, 5, 6)) -> tuple[int, ...]:
-    """A shape on which a graph is traced or tried: larger than what shrinks to one pixel, dividing nothing."""
+    """(C, H, W) or (C, D, H, W) to trace or try a graph on: larger than what shrinks to a pixel, dividing nothing."""
     if isinstance(network, VolumeUNet):
-        sizes = [2 * stride + more for stride, more in zip(network.stride, extra, strict=True)]
-        return 2, network.in_channels, *sizes
+        return network.in_channels, *(2 * stride + more for stride, more in zip(network.stride, extra, strict=True))
     assert isinstance(network, UNet)
-    edge = 2 ** len(network.down)
-    return 2, network.in_channels, edge + extra[1], edge + extra[2]
+    return network.in_channels, 2 ** len(network.down) + extra[1], 2 ** len(network.down) + extra[2]
 
 
 def _largest_error(network: nn.Module, run: engines.Run) -> float:
     """The largest difference over shapes that do not divide, as a share of the largest value."""
     largest = 0.0
     for batch, extra in ((1, (1, 1, 9)), (3, (5, 10, 3))):
-        shape = (batch, *example_shape(network, extra)[1:])
-        x = torch.rand(shape, generator=torch.Generator().manual_seed(batch))
+        x = torch.rand(batch, *example_shape(network, extra), generator=torch.Generator().manual_seed(batch))
         with torch.inference_mode():
             exact = network(x).numpy()
         scale = max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
         largest = max(largest, float(np.abs(run(x.numpy()) - exact).max()) / scale)
     return largest
-
-
-def _readme(card: ModelCard, steps: dict[str, Any], to: str, error: float, licence: str) -> str:
-    channels = "; ".join(f"{index}: {name}" for index, name in enumerate(steps["channels"]))
-    load = "Load it with torch.export.load(path).module(check_guards=False): guards ask how tensors lie in memory."
-    graph = [
-        *([load] if to == "torch-export" else []),
-        f"{FORMATS[to]}: input x, {steps['input']}, any batch and size; channels {channels}.",
-        *steps["before"],
-        *steps["after"],
-        f"Held against torch on sizes that do not divide: at most {error:.0e} of the range off.",
-    ]
-    return model_readme(card, licence=licence, figures={}, graph=graph)

@@ -18,17 +18,14 @@ README = "README.md"
 
 
 def list_models(index: Path | None = None) -> str:
-    """All models, a line each: name, what they saw, size, checksum, where from."""
-    known = listed_models(index)
-    if not known:
-        return "no models; taskgan models import FOLDER adds one to an index"
+    """All models, a line each: name, objective, what they saw, size, checksum, where from."""
     rows = []
-    for one in known:
+    for one in listed_models(index):
         weights = one.folder / WEIGHTS
         size = f"{weights.stat().st_size / 1e6:.1f} MB" if weights.is_file() else f"no {WEIGHTS}"
         place = "shipped" if one.shipped else str(one.folder.parent)
         rows.append((one.name, one.card.objective, one.seen, size, one.card.checksum[:12], place))
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, "next: taskgan restore NAME scan.nii.gz -o out.nii.gz"])
 
@@ -40,8 +37,7 @@ def verify_models(names: Sequence[str] = (), index: Path | None = None) -> None:
         Problems: Each file that is missing or was changed.
     """
     chosen = [one for name in names for one in models_called(name, index)] if names else listed_models(index)
-    wrong = [sentence for one in chosen for sentence in _damage(one.folder)]
-    if wrong:
+    if wrong := [sentence for one in chosen for sentence in _damage(one.folder)]:
         raise Problems("these models are not what was released", wrong)
     say(f"{len(chosen)} model{'s' * (len(chosen) != 1)}: every file is as it was released")
 
@@ -74,14 +70,14 @@ def export_model(
         overwrite: Replace what is there.
 
     Raises:
-        UserError: If the model or an evaluation cannot be read, or the output exists.
+        UserError: If the model or an evaluation cannot be read, or the output holds something else.
     """
     out = Path(out)
     state, card = read_model(model_folder(model))
-    figures, card = read_figures(evaluations), card.model_copy(update={"name": name or card.name})
-    text = model_readme(card, licence=licence, figures=figures)
+    card = card.model_copy(update={"name": name or card.name})
+    text = model_readme(card, licence=licence, figures=read_figures(evaluations))
     with locked(out, "the model", beside=True):
-        if _holds(out, card, text) and not overwrite:
+        if not overwrite and _holds(out, card, text):
             return out
         with atomic_folder(out) as fresh:
             write_model(fresh / "model", state, card)
@@ -93,16 +89,16 @@ def export_model(
     return out
 
 
-def _holds(folder: Path, card: ModelCard, text: str | None = None) -> bool:
+def _holds(folder: Path, card: ModelCard, text: str) -> bool:
     """Whether a model is there already, which it says.
 
     Raises:
-        UserError: If another one is.
+        UserError: If something else is.
     """
     if not folder.exists():
         return False
-    same = (folder / CARD).is_file() and read_card(folder / CARD) == card and not _damage(folder)
-    if not same or (text is not None and read_text(folder / README) != text):
+    readme = read_text(folder / README) if (folder / README).is_file() else ""
+    if not (folder / CARD).is_file() or read_card(folder / CARD) != card or _damage(folder) or readme != text:
         raise UserError(f"{folder} holds something else; choose another place or pass --overwrite")
     say(f"{folder}: already done (--overwrite makes it anew)")
     return True
@@ -126,8 +122,7 @@ def import_model(source: PathLike, *, name: str = "", index: Path | None = None,
     card = read_model(source)[1]
     if wrong := _damage(source):
         raise Problems(f"{source} is not what was released", wrong)
-    own = [index] if index else index_folders()[:-1]
-    if not own:
+    if not (own := [index] if index else index_folders()[:-1]):
         raise UserError(f"there is no index of models: say --index FOLDER, or set {INDEX}")
     name = name or card.name
     parts = name.split("/")
@@ -135,11 +130,12 @@ def import_model(source: PathLike, *, name: str = "", index: Path | None = None,
         raise UserError(f"{name!r} is no name of a model; expected NAME or FAMILY/VARIANT")
     target = own[0] / name
     with locked(target, "the model", beside=True):
-        if _holds(target, card) and not overwrite:
+        text = read_text(source / README) if (source / README).is_file() else ""
+        if not overwrite and _holds(target, card, text):
             return target
         with atomic_folder(target) as fresh:
-            for file in (README, WEIGHTS, CARD):
-                if (source / file).is_file():
-                    shutil.copyfile(source / file, fresh / file)
+            for path in (source / file for file in (README, WEIGHTS, CARD)):
+                if path.is_file():
+                    shutil.copyfile(path, fresh / path.name)
     say(f"{target}: taskgan restore {name} scan.nii.gz -o out.nii.gz")
     return target
