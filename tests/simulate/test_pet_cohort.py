@@ -176,6 +176,7 @@ def test_same_bytes_with_two_workers_and_after_an_interruption(made, tmp_path, m
     assert "is complete: 6 subjects" in capsys.readouterr().out
 
 
+@pytest.mark.slow  # the mechanism itself is held in tests/core/test_parts.py
 def test_parts_join_to_the_same_bytes(made, tmp_path):
     out = tmp_path / "parts"
     for number in (3, 1, 2):
