@@ -90,33 +90,26 @@ def restored_sidecar(
         own = {key: value for key, value in own.items() if key not in SEQUENCE_FIELDS}
     if job.condition:
         own["SequenceName"] = f"synthetic {job.condition}"
-    before = own.get("GeneratedBy", [])
     used = settings.as_values() | {"precision_used": restored.precision}
     used |= {"engine_used": restored.engine} if "engine" in used else {}
     if job.condition:
         used["condition"] = job.condition
     if restored.error is not None:
         used["bf16_error"] = round(restored.error, 6)
-    done = {
-        "Name": "taskgan",
-        "Version": __version__,
-        "Description": f"{what}, by the model {card.name} ({card.objective})",
-        "Model": {
-            "Name": card.name,
-            "Checksum": card.checksum,
-            "Objective": card.objective,
-            "Step": card.step,
-            "Version": card.versions.get("taskgan", "unknown"),
-        },
-        "Settings": used,
-    }
-    return own | {
-        "Sources": [job.pair.degraded.name],
-        **source_checksums(job.pair, card.data),
-        "IntensityScale": restored.intensity.scale,
-        "Warnings": list(notes),
-        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
-    }
+    model = {"Name": card.name, "Checksum": card.checksum, "Objective": card.objective, "Step": card.step}
+    model["Version"] = card.versions.get("taskgan", "unknown")
+    text = f"{what}, by the model {card.name} ({card.objective})"
+    own |= {"Sources": [job.pair.degraded.name], **source_checksums(job.pair, card.data)}
+    return _with_step(own | {"IntensityScale": restored.intensity.scale}, text, model, used, notes)
+
+
+def _with_step(
+    own: dict[str, Any], text: str, model: Mapping[str, Any], settings: Mapping[str, Any], notes: Sequence[str]
+) -> dict[str, Any]:
+    """A sidecar with warnings and what was done at its end, after what was done to the input."""
+    before = own.get("GeneratedBy", [])
+    done = {"Name": "taskgan", "Version": __version__, "Description": text, "Model": model, "Settings": settings}
+    return own | {"Warnings": list(notes), "GeneratedBy": [*(before if isinstance(before, list) else []), done]}
 
 
 def method_sidecar(
@@ -131,21 +124,9 @@ def method_sidecar(
         what: Was done, in a sentence.
         notes: Warnings.
     """
-    own = read_sidecar(pair.degraded)
-    before = own.get("GeneratedBy", [])
-    done = {
-        "Name": "taskgan",
-        "Version": __version__,
-        "Description": what,
-        "Model": {"Name": origin.name, "Checksum": origin.checksum, "Objective": origin.method},
-        "Settings": dict(settings),
-    }
-    return own | {
-        "Sources": [pair.degraded.name],
-        **source_checksums(pair, origin.data),
-        "Warnings": list(notes),
-        "GeneratedBy": [*(before if isinstance(before, list) else []), done],
-    }
+    model = {"Name": origin.name, "Checksum": origin.checksum, "Objective": origin.method}
+    own = read_sidecar(pair.degraded) | {"Sources": [pair.degraded.name], **source_checksums(pair, origin.data)}
+    return _with_step(own, what, model, dict(settings), notes)
 
 
 def is_written(job: Job, origin: Origin, settings: AppliedSettings) -> bool:
