@@ -162,7 +162,7 @@ def commands() -> str:
         for param in command.params:
             option = param.param_type_name == "option"
             name = ", ".join(param.opts) if option else str(param.name).upper()
-            default = param.default if option and param.default not in (None, False, (), []) else ""
+            default = param.default if option and str(param.default) not in ("None", "False", "()", "[]") else ""
             default = "required" if param.required else default
             lines.append(f"| `{name}` | {escaped(getattr(param, 'help', '') or '')} | {escaped(str(default))} |")
         lines.append("")
