@@ -2,7 +2,9 @@
 
 The plain loop is the same network as PyTorch runs it: float32, one slice at a time. Blocks of slices are timed
 in turn by every method, so that other work on the machine slows all of them alike; the ratio is that of the
-whole volume. Peak memory is that of ``taskgan restore`` in a process of its own, file to file.
+whole volume. Peak memory is that of ``taskgan restore --engine auto`` in a process of its own, file to file; its
+first call measures the engines, the second is the one that is reported. The 3D restorer (recipe pet-volume-demo) goes
+through the same volume likewise.
 
     python benchmarks/restore.py --json results.json
 """
@@ -22,14 +24,18 @@ import numpy as np
 
 SHAPE = (256, 256, 89)
 MOST_MEMORY_MB = 1500
-LEAST_SPEEDUP = 1.8
+LEAST_SPEEDUP = 2.5
+MOST_OF_LOOP = 0.6  # whole command, NIfTI to NIfTI, over the plain loop alone
+MOST_OF_2D = 4.0  # the 3D restorer's command over the 2D network's
+MOST_MEMORY_3D_MB = 3000
 
 _CHILD = """
 import sys, time
 from pathlib import Path
 began = time.monotonic()
 from taskgan.restore.run import restore
-restore(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), threads=int(sys.argv[4]))
+restore(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), threads=int(sys.argv[4]), engine=sys.argv[5],
+        overwrite=True)
 print("seconds", time.monotonic() - began)
 lines = Path("/proc/self/status").read_text().splitlines()
 print("peak_mb", int(next(l for l in lines if l.startswith("VmHWM")).split()[1]) / 1024)
@@ -54,7 +60,6 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
     import torch
 
     from taskgan.images.intensity import fit_intensity
-    from taskgan.model.folder import ModelCard, TrainingDomain, write_model
     from taskgan.networks.build import generator_network
     from taskgan.recipe import Data, Generator, Recipe
 
@@ -74,13 +79,19 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    generator = Generator()
+    write_card(folder, network, recipe, scale)
+
+
+def write_card(folder: Path, network: Any, recipe: Any, scale: float) -> None:
+    """A model folder that the verb restores with."""
+    from taskgan.model.folder import ModelCard, TrainingDomain, write_model
+
     card = ModelCard(
-        name="paper",
+        name=folder.name,
         objective="task_gan",
         seed=0,
         step=0,
-        generator=generator,
+        generator=recipe.generator,
         data=recipe.data,
         task=recipe.task,
         judge=recipe.judge,
@@ -96,16 +107,35 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
     write_model(folder, network.state_dict(), card)
 
 
-def from_file_to_file(work: Path, image: np.ndarray, threads: int) -> dict[str, Any]:
-    """Seconds (imports included), peak memory, and the precision that ``auto`` took, of the verb."""
+def write_volume_model(folder: Path, noisy: np.ndarray) -> None:
+    """The 3D restorer of ``pet-volume-demo``, untrained: its time does not depend on the weights."""
+    import torch
+
+    from taskgan.images.intensity import fit_intensity
+    from taskgan.networks.build import generator_network
+    from taskgan.recipe import read_recipe
+
+    recipe = read_recipe("pet-volume-demo")
+    torch.manual_seed(0)
+    network = generator_network(recipe.generator, recipe.data)
+    write_card(folder, network, recipe, fit_intensity(recipe.data.intensity, noisy).scale)
+
+
+def from_file_to_file(work: Path, model: str, image: np.ndarray, threads: int) -> dict[str, Any]:
+    """Seconds (imports included), peak memory, and what ``auto`` took, of the verb called once more."""
     from taskgan.images.volumes import read_sidecar, write_volume
 
     write_volume(work / "pet.nii.gz", image, np.diag([1.17, 1.17, 2.78, 1]))
-    arguments = [str(work / "model"), str(work / "pet.nii.gz"), str(work / "restored.nii.gz"), str(threads)]
-    done = subprocess.run([sys.executable, "-c", _CHILD, *arguments], check=True, capture_output=True, text=True)
+    arguments = [str(work / model), str(work / "pet.nii.gz"), str(work / "restored.nii.gz"), str(threads), "auto"]
+    cache = os.environ | {"XDG_CACHE_HOME": str(work / "cache")}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD, *arguments], check=True, capture_output=True, text=True, env=cache
+        )
     used = read_sidecar(work / "restored.nii.gz")["GeneratedBy"][-1]["Settings"]
     return {k: float(v) for k, v in (s.split() for s in done.stdout.splitlines()[-2:])} | {
         "precision": used["precision_used"],
+        "engine": used["engine_used"],
         "bf16_error_of_brightest_slice": used.get("bf16_error"),
     }
 
@@ -115,14 +145,18 @@ def time_blocks(work: Path, image: np.ndarray, block: int) -> tuple[dict[str, fl
     import torch
 
     from taskgan.cohort.slices import to_slices
+    from taskgan.model.engines import is_installed
     from taskgan.model.folder import build_generator, read_model
     from taskgan.model.restorer import Restorer
 
     state, card = read_model(work / "model")
     plain = build_generator(state, card)
+    kinds: list[tuple[Any, Any]] = [("torch", "32"), ("torch", "bf16")]
+    kinds += [("onnxruntime", "32")] if is_installed("onnxruntime") else []
+    kinds += [("openvino", "32"), ("openvino", "bf16")] if is_installed("openvino") else []
     restorers = {
-        "32": Restorer.from_folder(work / "model", precision="32"),
-        "bf16": Restorer.from_folder(work / "model", precision="bf16"),
+        f"{engine} {precision}": Restorer.from_folder(work / "model", precision=precision, engine=engine)
+        for engine, precision in kinds
     }
     inputs = to_slices(image / np.float32(card.seen.scale[0]))[:, None]
 
@@ -170,7 +204,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         write_paper_model(work / "model", noisy, clean, options.steps)
-        whole = from_file_to_file(work, noisy, options.threads)
+        write_volume_model(work / "volume", noisy)
+        whole = from_file_to_file(work, "model", noisy, options.threads)
+        volume = from_file_to_file(work, "volume", noisy, options.threads)
         import torch
 
         torch.set_num_threads(options.threads)
@@ -181,6 +217,7 @@ def main() -> None:
     speedup = {name: seconds["plain loop"] / value for name, value in seconds.items()}
     loop_s = per_slice["plain loop"] * SHAPE[2] / 1000
     off = differences(results)
+    taken = f"{whole['engine']} {whole['precision']}"
     report = {
         "shape": [*SHAPE[:2], options.slices],
         "threads": options.threads,
@@ -190,26 +227,44 @@ def main() -> None:
         "speedup": {k: round(v, 2) for k, v in speedup.items()},
         "difference": off,
         "file_to_file": whole | {"plain_loop_seconds": loop_s},
-        "auto_speedup": speedup[whole["precision"]],
-        "wanted": {"speedup": LEAST_SPEEDUP, "peak_mb": MOST_MEMORY_MB},
+        "volume_file_to_file": volume,
+        "auto_speedup": speedup[taken],
+        "wanted": {
+            "speedup": LEAST_SPEEDUP,
+            "peak_mb": MOST_MEMORY_MB,
+            "of_loop": MOST_OF_LOOP,
+            "volume_of_2d": MOST_OF_2D,
+            "volume_peak_mb": MOST_MEMORY_3D_MB,
+        },
         "met": {
-            "speedup": speedup[whole["precision"]] >= LEAST_SPEEDUP,
+            "speedup": speedup[taken] >= LEAST_SPEEDUP,
             "peak_mb": whole["peak_mb"] < MOST_MEMORY_MB,
+            "of_loop": whole["seconds"] < MOST_OF_LOOP * loop_s,
+            "volume_of_2d": volume["seconds"] < MOST_OF_2D * whole["seconds"],
+            "volume_peak_mb": volume["peak_mb"] < MOST_MEMORY_3D_MB,
         },
     }
     for name, value in per_slice.items():
-        taken = "  <- auto" if name == whole["precision"] else ""
+        mark = "  <- auto" if name == taken else ""
         print(
-            f"{name:<10} {value:7.1f} ms/slice  {speedup[name]:5.2f} × the plain loop  off by at most "
-            f"{off[name]['max_of_range']:.1e} of the range, {off[name]['relative_rms']:.1e} rms{taken}"
+            f"{name:<14} {value:7.1f} ms/slice  {speedup[name]:5.2f} × the plain loop  off by at most "
+            f"{off[name]['max_of_range']:.1e} of the range, {off[name]['relative_rms']:.1e} rms{mark}"
         )
-    print(f"taskgan restore, file to file: {whole['seconds']:.1f} s (plain loop alone {loop_s:.1f} s)")
+    print(
+        f"taskgan restore, file to file: {whole['seconds']:.1f} s, {whole['seconds'] / loop_s:.2f} of the plain loop "
+        f"alone ({loop_s:.1f} s; wanted: under {MOST_OF_LOOP}); {whole['engine']} {whole['precision']}"
+    )
     print(f"peak memory {whole['peak_mb']:.0f} MB (wanted: under {MOST_MEMORY_MB})")
+    print(
+        f"3D restorer, file to file: {volume['seconds']:.1f} s, {volume['seconds'] / whole['seconds']:.2f} × the 2D "
+        f"network's (wanted: under {MOST_OF_2D:g}), peak {volume['peak_mb']:.0f} MB (wanted: under "
+        f"{MOST_MEMORY_3D_MB}); {volume['engine']} {volume['precision']}"
+    )
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    if not all(report["met"].values()):
-        sys.exit("the benchmark's aims were not met")
+    if missed := [name for name, met in report["met"].items() if not met]:
+        sys.exit(f"not met: {', '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,20 @@ import taskgan
 
 ROOT = Path(taskgan.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-VERBS = set(
-    ["simulate", "prepare", "train", "restore", "evaluate", "audit", "info", "report", "sweep", "limit", "node"]
-)
+VERBS = {
+    "simulate",
+    "prepare",
+    "train",
+    "restore",
+    "evaluate",
+    "audit",
+    "info",
+    "release",
+    "report",
+    "sweep",
+    "limit",
+    "node",
+}
 RUNS_VERBS = {"sweep": VERBS, "limit": {"restore"}, "report": {"evaluate"}, "node": {"restore"}}
 
 
@@ -81,7 +92,7 @@ def _is_there(parts: list[str]) -> bool:
             names = {
                 name
                 for node in ast.parse(file.read_text(encoding="utf-8")).body
-                for name in re.findall(r"\w+", ast.unparse(node).split("\n")[0] if hasattr(node, "name") else "")
+                for name in [getattr(node, "name", "")]
                 + [target.id for target in getattr(node, "targets", []) if isinstance(target, ast.Name)]
                 + [alias.asname or alias.name for alias in getattr(node, "names", [])]
             }

@@ -18,6 +18,8 @@ VERBS = (
     ["evaluate"],
     ["compare"],
     ["audit"],
+    ["models", "verify"],
+    ["export"],
     ["demo", "pet"],
     ["demo", "mr"],
     ["info"],

@@ -58,11 +58,14 @@ COMMANDS = {
     "audit": _command("audit restored cohort -o out --figures 1", "restored cohort", "--slices 3"),
     "sweep": _command("sweep tiny.yaml cohort out --grid loss.mu_task=0.1,1", "tiny.yaml cohort"),
     "limit": _command("limit tiny.yaml cohort -o out --model run/model", "tiny.yaml cohort run", "--slices 3"),
+    "export": _command("export run/model -o out --to openvino", "run", "--licence mit"),
 }
 
 EXEMPT = {
     "info": "writes nothing; every trial calls what it is made of",
     "node status": "likewise",
+    "models verify": "writes nothing",
+    "models locate": "likewise",
     "demo pet": "runs the commands above, one after the other",
     "demo mr": "likewise",
     "demo faces": "likewise",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from small_models import network_of, volume, write
 from taskgan.core.errors import UserError
+from taskgan.model import engines
 from taskgan.model import restorer as module
 from taskgan.model.precision import fold_batch_norms
 from taskgan.model.restorer import Restorer
@@ -153,7 +154,7 @@ def test_mean_and_sd_are_those_of_the_draws() -> None:
     network, inputs = network_of(), inputs_of(2)
     draws = []
     for number in range(4):
-        z = [module._generator(9, index, number) for index in range(2)]
+        z = [module.slice_generator(9, index, number) for index in range(2)]
         with torch.no_grad():
             draws.append(network(torch.from_numpy(inputs), z)[:, 0].numpy())
     mean, sd = Restorer(network, Data()).sample_slices(inputs, 4, seed=9)
@@ -220,7 +221,7 @@ def test_any_module_restores(tmp_path: object) -> None:
 
 def test_auto_takes_bf16_only_where_it_is_fast_and_close(monkeypatch: pytest.MonkeyPatch) -> None:
     network = fold_batch_norms(network_of())
-    monkeypatch.setattr(module, "bf16_is_native", lambda: True)
+    monkeypatch.setattr(engines, "bf16_is_native", lambda: True)
     close = Restorer(network, Data(), precision="auto").restore_volume(volume())
     assert close.error is not None
     assert 0 < close.error <= module.BF16_TOLERANCE
@@ -229,7 +230,7 @@ def test_auto_takes_bf16_only_where_it_is_fast_and_close(monkeypatch: pytest.Mon
     far = Restorer(network, Data(), precision="auto").restore_volume(volume())
     assert far.precision == "32"
     np.testing.assert_array_equal(far.image, Restorer(network, Data()).restore_volume(volume()).image)
-    monkeypatch.setattr(module, "bf16_is_native", lambda: False)
+    monkeypatch.setattr(engines, "bf16_is_native", lambda: False)
     slow = Restorer(network, Data(), precision="auto").restore_volume(volume())
     assert (slow.precision, slow.error) == ("32", None)
 

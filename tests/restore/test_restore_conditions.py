@@ -226,9 +226,7 @@ def test_restore_volume_shares_the_scale_and_keeps_units() -> None:
 
 
 def test_bfloat16_is_probed_on_the_condition_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    import taskgan.model.restorer as module
-
-    monkeypatch.setattr(module, "bf16_is_native", lambda: True)
+    monkeypatch.setattr("taskgan.model.engines.bf16_is_native", lambda: True)
     restorer = Restorer(network_of(DATA, GENERATOR), DATA, precision="auto")
     told: list[tuple[int, ...]] = []
     real = restorer._run

@@ -246,7 +246,7 @@ def test_sixteen_bits_are_restored_in_float32(tmp_path: Path, monkeypatch: pytes
 
     from taskgan.model import restorer as module
 
-    monkeypatch.setattr(module, "bf16_is_native", lambda: True)
+    monkeypatch.setattr("taskgan.model.engines.bf16_is_native", lambda: True)
     monkeypatch.setattr(module, "BF16_TOLERANCE", 1.0)
     model = photo_model(tmp_path)
     for bits, kind in ((8, np.uint8), (16, np.uint16)):

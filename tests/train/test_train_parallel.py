@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -170,3 +171,41 @@ def test_two_ranks_stop_together_and_go_on_to_the_same_bytes(
     assert "is finished after 160 steps" in said
     for name in ("model/generator.safetensors", "model/model.yaml", "metrics.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_four_ranks_equal_one_also_after_one_of_them_was_killed(
+    recipe: Callable[..., Recipe], cohort: Path, tmp_path: Path
+) -> None:
+    asked = recipe(
+        objective="l1",
+        generator__residual=True,
+        generator__norm="group",
+        generator__dropout=0.0,
+        optimiser__steps=40,
+        optimiser__batch_size=4,
+        validation__every=20,
+        validation__save_every=4,
+    )
+    train(asked, cohort, tmp_path / "one")
+    several = asked.model_copy(update={"machine": asked.machine.model_copy(update={"devices": 4})})
+    written = tmp_path / "recipe.yaml"
+    written.write_text(yaml.safe_dump(dump_recipe(several)))
+    (tmp_path / "script.py").write_text(SCRIPT)
+    out = tmp_path / "four"
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "4", "--master-port", a_port()]
+    words += [str(tmp_path / "script.py"), str(written), str(cohort), str(out)]
+    began = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not (out / "last.ckpt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ranks = psutil.Process(began.pid).children(recursive=True)
+    last = next(one for one in ranks if one.environ().get("RANK") == "3")
+    last.kill()
+    assert began.wait(120) != 0  # torchrun ends the others
+    assert torch.load(out / "last.ckpt", weights_only=True)["standing"]["done"] < 40
+    subprocess.run(words, env=environment(), check=True, capture_output=True, timeout=600)
+    one, four = (torch.load(place / "last.ckpt", weights_only=True) for place in (tmp_path / "one", out))
+    assert four["standing"]["done"] == 40
+    for name, value in one["networks"]["generator"].items():
+        torch.testing.assert_close(four["networks"]["generator"][name], value, rtol=0, atol=1e-4)

@@ -17,6 +17,8 @@ from typer.core import TyperGroup
 from taskgan.cli.demo import group as demo
 from taskgan.cli.info import info
 from taskgan.cli.judge import audit, compare, evaluate, limit
+from taskgan.cli.models import export
+from taskgan.cli.models import group as models
 from taskgan.cli.node import group as node
 from taskgan.cli.prepare import group as prepare
 from taskgan.cli.restore import restore
@@ -35,6 +37,8 @@ VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "evaluate": evaluate,
     "compare": compare,
     "audit": audit,
+    "models": models,
+    "export": export,
     "demo": demo,
     "info": info,
 }

@@ -49,7 +49,7 @@ def _command_name() -> str:
 
     arguments = [word for word in sys.argv[1:3] if not word.startswith("-")]
     command = [word for word in arguments[:1] if word in VERBS]
-    groups = ("simulate", "prepare", "demo", "node")
+    groups = ("simulate", "prepare", "models", "demo", "node")
     subcommand = [word for word in arguments[1:2] if command and command[0] in groups]
     return " ".join(["taskgan", *command, *subcommand])
 

@@ -35,6 +35,10 @@ Anatomy = Annotated[
         "deformed per subject; default: the MNI template."
     ),
 ]
+Index = Annotated[
+    Path | None,
+    typer.Option(help="Folder of your own models, NAME/ or FAMILY/VARIANT/; default: those of TASKGAN_MODELS."),
+]
 Recognisers = Annotated[Path | None, typer.Option(help="Where T and the judge are kept; default: in the cohort.")]
 SuvrCut = Annotated[float, typer.Option(help="Composite SUVR from which a case is positive.")]
 

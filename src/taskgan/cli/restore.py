@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from taskgan.cli.options import Overwrite, Select, parse_select
+from taskgan.cli.options import Index, Overwrite, Select, parse_select
 from taskgan.core.errors import UserError
 
 RELAXOMETRY = "relaxometry"
@@ -15,9 +15,9 @@ FILTERS = ("gaussian", "nlm")
 Method = Annotated[
     str,
     typer.Argument(
-        help="Model folder (RUN/model) or run folder; relaxometry fits T1, T2, density and B1 to a multi-delay "
-        "multi-echo input; gaussian and nlm (non-local means) are filters, tuned on validation subjects "
-        "(a model folder of that name is ./relaxometry)."
+        help="Model folder (RUN/model), run folder or a name of taskgan models; relaxometry fits T1, T2, density and "
+        "B1 to a multi-delay multi-echo input; gaussian and nlm (non-local means) are filters, tuned on validation "
+        "subjects (a model folder of that name is ./relaxometry)."
     ),
 ]
 Suv = Annotated[bool, typer.Option("--suv", help="Of PET series: say the body-weight SUV, or why there is none.")]
@@ -61,6 +61,10 @@ def restore(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices at once; changes memory, not results.")] = 4,
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="torch, onnxruntime, openvino, or auto: what was measured to be faster here.")
+    ] = "torch",
+    index: Index = None,
     keep_values: KeepValues = "",
     average: Average = "",
     toward: Toward = None,
@@ -89,6 +93,7 @@ def restore(
     refined: dict[str, Any] = {"keep_values": keep_values, "average": average, "toward": toward, "strength": strength}
     of_models = {"--samples": samples} | {f"--{name.replace('_', '-')}": value for name, value in refined.items()}
     of_models |= {"--strength": strength is not None, "--enlarge": enlarge != "1", "--series": series}
+    of_models |= {"--engine": engine != "torch", "--index": index}
     of_physics = {"--maps": maps, "--protocol": protocol, "--calibrate": calibrate}
     common: dict[str, Any] = {"split": split, "select": parse_select(select), "overwrite": overwrite}
     if model == RELAXOMETRY:
@@ -104,7 +109,7 @@ def restore(
         from taskgan.restore.run import restore as run
 
         run(
-            Path(model),
+            model,
             inputs,
             out,
             samples=samples,
@@ -112,6 +117,8 @@ def restore(
             conditions=conditions or (),
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
+            index=index,
             series=series or (),
             suv=suv,
             pdf=pdf,

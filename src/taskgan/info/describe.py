@@ -83,7 +83,15 @@ def _screen_limit(folder: Path, record: Mapping[str, Any]) -> list[str]:
     return lines + next_step(taskgan_command("compare", "EVALUATIONS", "--limit", folder, "-o", "REPORT"))
 
 
+def _screen_export(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    lines = [f"exported model {folder}: {record.get('model')} for {record.get('format')}"]
+    lines += entry_lines("input", str(lookup(record, "processing", "input") or ""))
+    lines += entry_lines("off by", f"at most {record.get('largest_error')} of the range, held against torch")
+    return lines + next_step(f"read {folder / 'README.md'}: what goes before and after the graph")
+
+
 LIMIT = FolderKind("limit", "limit.yaml", yaml_reader("limit.yaml"), _screen_limit)
+EXPORT = FolderKind("exported model", "export.yaml", yaml_reader("export.yaml"), _screen_export)
 DEMO = FolderKind("demo", "demo.yaml", yaml_reader("demo.yaml"), _screen_demo)
 AUDIT = FolderKind("audit", "audit.yaml", yaml_reader("audit.yaml"), _screen_audit)
 REPORT = FolderKind("report", "report.yaml", yaml_reader("report.yaml"), _screen_report)
@@ -91,7 +99,7 @@ REPORT = FolderKind("report", "report.yaml", yaml_reader("report.yaml"), _screen
 
 # The first whose marker is there counts: a demo holds a cohort, a sweep and a restored folder a recipe.
 KINDS = (
-    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, LIMIT
+    DEMO, COHORT, AUDIT, SWEEP, RUN, MODEL, RECOGNISER, RESTORED, EVALUATION, REPORT, LIMIT, EXPORT
 )  # fmt: skip
 
 

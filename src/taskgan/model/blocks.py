@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,13 +24,16 @@ BLOCK: Sizes = (96, 256, 256)
 _BLEND = 8  # voxels over which one block gives way to the next, beyond what either sees wrong
 
 
-def restore_blocks(network: nn.Module, inputs: Array, device: torch.device) -> Array:
+def restore_blocks(
+    network: nn.Module, inputs: Array, device: torch.device, run: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> Array:
     """A volume by a generator in evaluation, in blocks where it is larger than :data:`WHOLE`.
 
     Args:
         network: A :class:`VolumeUNet`; of another module, whose reach nobody knows, the volume stays whole.
         inputs: (C, D, H, W) float32, network units.
         device: The network's.
+        run: What computes it in the network's place (:mod:`taskgan.model.engines`).
 
     Returns:
         (D, H, W) float32, network units.
@@ -38,7 +42,7 @@ def restore_blocks(network: nn.Module, inputs: Array, device: torch.device) -> A
     def _restored(block: Array) -> Array:
         images = torch.from_numpy(np.ascontiguousarray(block))[None].to(device)
         with torch.inference_mode(), torch.backends.cudnn.flags(True, deterministic=True, allow_tf32=False):
-            return np.asarray(network(images)[0, 0].float().cpu().numpy())
+            return np.asarray((run or network)(images)[0, 0].float().cpu().numpy())
 
     if not isinstance(network, VolumeUNet) or inputs[0].size <= WHOLE:
         return _restored(inputs)
@@ -115,3 +119,15 @@ class SliceStack:
         filled = np.asarray(measured.any(axis=(1, 2, 3)))
         filled = np.repeat(filled, len(restored) // len(filled))  # colours of one slice
         return np.where(filled[:, None, None], restored, np.float32(0))
+
+
+def as_volume(image: NDArray[Any] | torch.Tensor) -> Array:
+    """(X, Y, Z) or (X, Y) to (X, Y, Z) float32 on the CPU."""
+    values = image.detach().cpu().float().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    return np.asarray(values.reshape(*values.shape[:2], -1), dtype=np.float32)
+
+
+def slice_generator(seed: int, index: int, number: int) -> torch.Generator:
+    """Where the draws of a sample of a slice come from: the seed and their place alone."""
+    state = np.random.SeedSequence([seed, index, number]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> 1))

@@ -200,7 +200,7 @@ def read_model(folder: PathLike) -> tuple[State, ModelCard]:
         Problems: If the card's values are not valid: all of them at once.
     """
     place = _find_model(Path(folder))
-    card = _read_card(place / CARD)
+    card = read_card(place / CARD)
     weights = place / WEIGHTS
     if not weights.is_file():
         raise UserError(f"{place} has a {CARD} but no {WEIGHTS}")
@@ -311,7 +311,8 @@ def _has_recognisers_only(folder: Path) -> bool:
     return recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser"
 
 
-def _read_card(path: Path) -> ModelCard:
+def read_card(path: Path) -> ModelCard:
+    """Read a card alone; raises what :func:`read_model` raises of it."""
     values = read_yaml(path)
     if values.get("format") != FORMAT:
         raise UserError(f"{path} has format {values.get('format')}, this version of taskgan reads {FORMAT}")

@@ -4,7 +4,7 @@ import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -17,9 +17,10 @@ from taskgan.cohort.slices import input_channels, to_volume
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
-from taskgan.model.blocks import SliceStack, restore_blocks
+from taskgan.model.blocks import SliceStack, as_volume, restore_blocks, slice_generator
+from taskgan.model.engines import Computation, Engine, EngineNetwork, unprojected
 from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_between, read_model
-from taskgan.model.precision import Precision, bf16_is_native, fold_batch_norms, to_bf16
+from taskgan.model.precision import Precision, fold_batch_norms
 from taskgan.networks.generator import UNet
 from taskgan.networks.layers import evaluating
 from taskgan.recipe import Data
@@ -42,6 +43,7 @@ class RestoredVolume:
         precision: ``32`` or ``bf16``, as used.
         error: Largest difference of bfloat16 from float32 on the probed slice, as a share of its largest value;
             None where nothing was probed.
+        engine: ``torch``, ``onnxruntime`` or ``openvino``, as used.
     """
 
     image: Array
@@ -49,6 +51,7 @@ class RestoredVolume:
     intensity: Intensity
     precision: Literal["32", "bf16"]
     error: float | None
+    engine: str = "torch"
 
 
 class Restorer:
@@ -64,27 +67,28 @@ class Restorer:
         batch_size: Slices at once in float32: memory, not results. In bfloat16 batches always have four, the
             last one filled up: another size could be summed in another order, which bfloat16 turns into
             visible digits.
+        engine: See :mod:`taskgan.model.engines`. Samples are drawn by torch.
 
     Raises:
-        UserError: If bfloat16 is asked of a network that is no U-Net on the CPU.
+        UserError: If bfloat16 is asked of a network that is no U-Net on the CPU, or of an engine that has none.
     """
 
-    def __init__(self, network: nn.Module, data: Data, *, precision: Precision = "32", batch_size: int = 4) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Data,
+        *,
+        precision: Precision = "32",
+        batch_size: int = 4,
+        engine: Engine = "torch",
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, expected at least 1")
         self.data, self.batch_size = data, batch_size
         self.card: ModelCard | None = None
         self._network = network
         self._device = next(network.parameters()).device
-        able = isinstance(network, UNet) and self._device.type == "cpu"
-        if precision == "bf16" and not able:
-            kind = type(network).__name__
-            raise UserError(f"precision bf16 needs a U-Net on the CPU, this is a {kind} on {self._device}; use 32")
-        self._small: nn.Module | None = None
-        if precision == "bf16" or (precision == "auto" and able and bf16_is_native()):
-            assert isinstance(network, UNet)
-            self._small = to_bf16(network)
-        self._probe = precision == "auto" and self._small is not None
+        self._computation = Computation(network, precision, engine)
 
     @classmethod
     def from_folder(
@@ -95,6 +99,7 @@ class Restorer:
         precision: Precision = "auto",
         batch_size: int = 4,
         device: str = "cpu",
+        engine: Engine = "torch",
         between: tuple[PathLike, float] | None = None,
     ) -> "Restorer":
         """A restorer of a model folder; its ``card`` is the model's.
@@ -106,6 +111,7 @@ class Restorer:
             precision: See :class:`Restorer`.
             batch_size: Likewise.
             device: Where it works.
+            engine: See :class:`Restorer`.
             between: A model that was started from this one, and how far towards its weights (0 to 1).
 
         Raises:
@@ -120,7 +126,7 @@ class Restorer:
             network = fold_batch_norms(built, in_place=True) if isinstance(built, UNet) else built
         else:
             network = custom_generator(generator, state, card, str(folder))
-        restorer = cls(network.to(device), card.data, precision=precision, batch_size=batch_size)
+        restorer = cls(network.to(device), card.data, precision=precision, batch_size=batch_size, engine=engine)
         restorer.card = card
         return restorer
 
@@ -153,8 +159,8 @@ class Restorer:
         """
         if image.ndim not in (2, 3):
             raise UserError(f"the image has shape {tuple(image.shape)}, expected (X, Y, Z) or (X, Y)")
-        degraded = _volume(image)
-        further = [_volume(one) for one in extras]
+        degraded = as_volume(image)
+        further = [as_volume(one) for one in extras]
         restored = self.restore_volume(degraded, further, spacing=spacing, condition=condition)
         if spacing is not None and self.card is not None:
             from taskgan.model.folder import domain_warnings
@@ -195,7 +201,7 @@ class Restorer:
     def _restore(self, network: nn.Module, stack: "SliceStack") -> Array:
         with evaluating(network):
             if self.data.patch is not None:
-                restored = restore_blocks(network, stack.volume(), self._device)
+                restored = restore_blocks(self._network, stack.volume(), self._device, network)
             else:
                 slices = [self._run(network, stack, part) for part in self._parts(network, stack)]
                 restored = np.concatenate(slices)
@@ -204,7 +210,7 @@ class Restorer:
     def in_float32(self) -> "Restorer":
         """The same without bfloat16: for images of more levels than that has, such as photos of 16 bits."""
         twin = copy.copy(self)
-        twin._small, twin._probe = None, False
+        twin._computation = Computation(self._network, "32", self._computation.engine)
         return twin
 
     @property
@@ -217,15 +223,8 @@ class Restorer:
         """For the block networks do without their projection: what they are shown is parts of images, and blur and
         down-sampling are known of whole ones. :meth:`project` makes up for it.
         """
-        networks = [one for one in (self._network, self._small) if isinstance(one, UNet)]
-        layers = [one.projection for one in networks]
-        try:
-            for one in networks:
-                one.projection = None
+        with unprojected(self._network), unprojected(self._computation.small or self._network):
             yield
-        finally:
-            for one, layer in zip(networks, layers, strict=True):
-                one.projection = layer
 
     def project(self, restored: Array, inputs: Array) -> Array:
         """Make restored slices agree with their input by the model's projection; without one they stay.
@@ -272,7 +271,7 @@ class Restorer:
         """
         self.check_samples(samples)
         stack = self._stack(inputs, condition)
-        return self._sample(self._choose(stack)[0], stack, samples, seed)
+        return self._sample(self._choose(stack, "torch")[0], stack, samples, seed)
 
     def _sample(self, network: nn.Module, stack: "SliceStack", samples: int, seed: int) -> tuple[Array, Array]:
         colours = self.data.colours
@@ -282,7 +281,7 @@ class Restorer:
             for part in self._parts(network, stack):
                 at = slice(part.start * colours, part.stop * colours)
                 for number in range(samples):
-                    z = [_generator(seed, index, number) for index in part]
+                    z = [slice_generator(seed, index, number) for index in part]
                     sample = self._run(network, stack, part, z)
                     # Welford's update: exact for equal samples, unlike a difference of two large sums.
                     step = sample - mean[at]
@@ -341,7 +340,7 @@ class Restorer:
         if samples:
             self.check_samples(samples)
         stack = self._stack(inputs, condition)
-        network, error = self._choose(stack)
+        network, error = self._choose(stack, "torch" if samples else "")
         sd: Array | None = None
         if samples:
             image, sd = self._sample(network, stack, samples, seed)
@@ -351,32 +350,51 @@ class Restorer:
             image=to_volume(intensity.invert(image)),
             sd=None if sd is None else to_volume(intensity.invert(sd)),
             intensity=intensity,
-            precision="bf16" if network is self._small else "32",
+            precision="bf16" if network is self._computation.small else "32",
             error=error,
+            engine=self._computation.used,
         )
 
-    def _choose(self, stack: "SliceStack") -> tuple[nn.Module, float | None]:
+    def _choose(self, stack: "SliceStack", engine: str = "") -> tuple[nn.Module, float | None]:
         """The network for these inputs, and how far bfloat16 was found to be off where that was probed."""
-        if self._small is None:
-            return self._network, None
-        if not self._probe:
-            return self._small, None
+        computation = self._computation
+        if (engine or computation.engine) == "auto":
+            computation.engine = self._fastest(stack)
+        computation.use(engine or computation.engine)
+        small = computation.small
+        if small is None or not computation.probe:
+            return small or computation.exact, None
         brightest = int(np.argmax(stack.inputs[:, 0].sum(axis=(1, 2), dtype=np.float64)))
         part = range(brightest, brightest + 1)
-        with evaluating(self._network), evaluating(self._small):
+        with evaluating(self._network), evaluating(small):
             exact = self._run(self._network, stack, part)
-            error = float(np.abs(self._run(self._small, stack, part) - exact).max())
+            error = float(np.abs(self._run(small, stack, part) - exact).max())
         error /= max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
-        return (self._small if error <= BF16_TOLERANCE else self._network), error
+        return (small if error <= BF16_TOLERANCE else computation.exact), error
+
+    def _fastest(self, stack: "SliceStack") -> Engine:
+        """The engine for volumes of this size on this machine."""
+        size = (16, 128, 128) if self.data.patch is not None else (_BF16_BATCH, *stack.inputs.shape[2:])
+        part = replace(stack, inputs=stack.inputs[: size[0], :, : size[1], : size[2]])
+
+        def work(network: nn.Module) -> None:
+            self._restore(network, part)
+
+        settings = self.card and {"generator": self.card.generator.model_dump(), "custom": self.card.custom}
+        name = settings or type(self._network).__name__
+        key = {"network": name, "size": part.inputs.shape, "batch": self.batch_size}
+        return self._computation.fastest(work, key, -(-stack.inputs.size // part.inputs.size))
 
     def _parts(self, network: nn.Module, stack: "SliceStack") -> list[range]:
-        size, count = _BF16_BATCH if network is self._small else self.batch_size, len(stack.inputs)
+        size, count = _BF16_BATCH if network is self._computation.small else self.batch_size, len(stack.inputs)
         return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _run(
         self, network: nn.Module, stack: "SliceStack", part: range, z: Sequence[torch.Generator] | None = None
     ) -> Array:
-        filled = _BF16_BATCH - len(part) if network is self._small else 0
+        small = network is self._computation.small
+        whole = _BF16_BATCH if small else self.batch_size  # an engine compiles for one size
+        filled = max(0, whole - len(part)) if small or isinstance(network, EngineNetwork) else 0
         places = [*part, *[part[-1]] * filled]
         if z is not None:
             z = [*z, *[torch.Generator() for _ in range(filled)]]
@@ -386,14 +404,3 @@ class Restorer:
             restored = network(images) if z is None else network(images, z)
         slices = restored[: len(part), : self.data.colours].float().cpu().numpy()
         return np.asarray(slices.reshape(-1, *slices.shape[2:]))
-
-
-def _volume(image: NDArray[Any] | torch.Tensor) -> Array:
-    """(X, Y, Z) or (X, Y) to (X, Y, Z) float32 on the CPU."""
-    values = image.detach().cpu().float().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
-    return np.asarray(values.reshape(*values.shape[:2], -1), dtype=np.float32)
-
-
-def _generator(seed: int, index: int, number: int) -> torch.Generator:
-    state = np.random.SeedSequence([seed, index, number]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> 1))

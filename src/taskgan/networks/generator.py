@@ -235,4 +235,6 @@ def _modulate(features: Tensor, modulation: Tensor) -> Tensor:
 
 def _even(image: Tensor) -> Tensor:
     height, width = image.shape[-2:]
+    if torch.compiler.is_exporting():  # which must not settle for the parity of the sizes that it is shown
+        return F.pad(image, (0, width % 2, 0, height % 2))
     return F.pad(image, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else image

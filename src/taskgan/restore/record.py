@@ -62,6 +62,7 @@ class RestoreSettings:
         kept: Values that the input keeps.
         mixed: Checksums of the two models between which the weights lie, and the strength.
         enlarge: How many times more pixels photos get first.
+        engine: As asked for.
     """
 
     precision: str
@@ -71,6 +72,7 @@ class RestoreSettings:
     kept: KeptValues | None = None
     mixed: Mapping[str, str | float] = field(default_factory=dict)
     enlarge: float = 1
+    engine: str = "torch"
 
     @property
     def plain(self) -> bool:
@@ -83,6 +85,7 @@ class RestoreSettings:
         values |= {"sample_seed": self.seed} if self.samples else {}
         values |= {"average": self.average} if self.average else {}
         values |= {"enlarge": self.enlarge} if self.enlarge > 1 else {}
+        values |= {"engine": self.engine} if self.engine != "torch" else {}
         return values | (self.kept.as_values() if self.kept else {}) | dict(self.mixed)
 
 
@@ -100,6 +103,7 @@ def restored_sidecar(
         what: ``restored image`` or ``standard deviation …``.
     """
     used = settings.as_values() | {"precision_used": restored.precision}
+    used |= {"engine_used": restored.engine} if "engine" in used else {}
     used |= {"condition": job.condition} if job.condition else {}
     used |= {"bf16_error": round(restored.error, 6)} if restored.error is not None else {}
     text = f"{what}, by the model {card.name} ({card.objective})"

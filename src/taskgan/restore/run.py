@@ -29,10 +29,12 @@ from taskgan.images.photos import (
     write_photo,
 )
 from taskgan.images.statistics import image_statistics, photo_statistics
-from taskgan.images.volumes import is_image_name, read_sidecar, write_volume
+from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
+from taskgan.model.engines import check_engine
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
+from taskgan.model.shelf import models_called, nearest, positive
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.origin import Origin
 from taskgan.restore.page import page_path, write_page
@@ -102,6 +104,8 @@ def restore(
     conditions: Sequence[str] = (),
     batch_size: int = 4,
     precision: str = "auto",
+    engine: str = "torch",
+    index: PathLike | None = None,
     threads: int = 0,
     series: Sequence[str] = (),
     suv: bool = False,
@@ -120,7 +124,8 @@ def restore(
     sidecars vouch for. A finished one says so.
 
     Args:
-        model: Model folder, or a run folder that has one.
+        model: Model folder, or a run folder that has one; or a name of :mod:`taskgan.model.shelf`, by which the model
+            of a family is taken that saw images most like the first one.
         inputs: One or several: NIfTI files or photos, folders of them, or tables (``pairs.csv``, or a folder that
             holds one), DICOM series, studies or a DICOMDIR.
         out: Folder. For a single image it may be a file: ``.nii.gz`` of NIfTI, ``.png``, ``.jpg``, ``.tif`` or
@@ -135,6 +140,8 @@ def restore(
             about, and of other images all.
         batch_size: Slices at once: memory, not results.
         precision: ``auto``, ``32`` or ``bf16`` (on the CPU; a GPU, where there is one, works in float32).
+        engine: What computes, see :mod:`taskgan.model.engines`.
+        index: Folder of a centre's own models; None is those of ``TASKGAN_MODELS``.
         threads: CPU threads; 0 leaves it to torch.
         series: Of studies and folders of DICOM series only these: number, identifier, modality, or pattern of the
             description with ``*`` and ``?``; empty is all.
@@ -159,16 +166,23 @@ def restore(
     places = _checked_places(inputs, out)
     refinement.check(samples)
     torch.set_num_threads(threads or torch.get_num_threads())
-    restorer, card = _restorer(model, generator, precision, batch_size, refinement)
+    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions, "series": series}
+    mode, computes = check_precision(precision), check_engine(engine)
+    if not Path(model).exists():
+        model = _listed_model(str(model), places, out, wished, Path(index) if index else None)
+    device = "cuda" if torch.cuda.is_available() and mode != "bf16" and computes == "torch" else "cpu"
+    options: dict[str, Any] = {"precision": mode, "batch_size": batch_size, "device": device, "engine": computes}
+    restorer = Restorer.from_folder(model, generator=generator, **options, between=refinement.mixture)
+    assert restorer.card is not None
+    card = restorer.card
     if samples:
         restorer.check_samples(samples)
-    wished: Mapping[str, Any] = {"split": split, "select": select, "conditions": conditions, "series": series}
     jobs = find_jobs(places, out, card.data, sd=samples > 0, suffix=card.seen.suffix, **wished)
     if pdf and (other := next((job.pair.degraded for job in jobs if not job.is_dicom), None)):
         raise UserError(f"{other} is no DICOM series: --pdf writes a page into the study of one")
     kept = refinement.kept(card, jobs)
     larger = enlargement(enlarge, card, jobs)
-    settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed, larger)
+    settings = RestoreSettings(precision, samples, seed, refinement.average, kept, card.mixed, larger, engine)
     with locked(out, "the restored images", beside=is_image_name(out)):
         _restore_jobs(restorer, jobs, out, settings, remarks, overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
@@ -183,17 +197,6 @@ def restore(
     return out
 
 
-def _restorer(
-    model: PathLike, generator: nn.Module | None, precision: str, batch_size: int, refinement: Refinement
-) -> tuple[Restorer, ModelCard]:
-    mode = check_precision(precision)
-    device = "cuda" if torch.cuda.is_available() and mode != "bf16" else "cpu"
-    options: dict[str, Any] = {"generator": generator, "precision": mode, "batch_size": batch_size, "device": device}
-    restorer = Restorer.from_folder(model, **options, between=refinement.mixture)
-    assert restorer.card is not None
-    return restorer, restorer.card
-
-
 def _checked_places(inputs: PathLike | Sequence[PathLike], out: Path) -> list[Path]:
     """What the user points at, if it is anything and the output is no other file."""
     places = [Path(place) for place in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -204,6 +207,21 @@ def _checked_places(inputs: PathLike | Sequence[PathLike], out: Path) -> list[Pa
     if out.exists() and not out.is_dir() and not is_image_name(out):
         raise UserError(f"{out} is a file; expected a folder, or a name that ends in .nii.gz or .png")
     return places
+
+
+def _listed_model(name: str, at: Sequence[Path], out: Path, wished: Mapping[str, Any], index: Path | None) -> Path:
+    """The folder of a model by its name; of a family the one nearest to the first image, which it says."""
+    if name.startswith((".", "/")) or Path(name).suffix:
+        raise UserError(f"{name} does not exist; expected a model folder or the name of a listed model")
+    models = models_called(name, index)
+    card = models[0].card
+    first = find_jobs(at, out, card.data, suffix=card.seen.suffix, **wished)[0]
+    image = read_volume(first.pair.degraded, axes=card.data.axes, series=first.pair.series("degraded"))
+    side = {} if first.is_photo else read_sidecar(first.pair.degraded)
+    dose = positive(first.pair.columns.get("dose") or side.get("DosePercent"))
+    best, why = nearest(models, image.voxel_size, dose)
+    say(why)
+    return best.folder
 
 
 def _restore_jobs(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
+from taskgan.core.measured import processor_name
 from taskgan.core.parse import quoted
 from taskgan.recipe import Machine
 
@@ -172,16 +173,7 @@ def device_name(device: torch.device) -> str:
     if device.type != "cpu":
         return f"{device.type}: {platform.processor() or platform.machine()}"
     threads = torch.get_num_threads()
-    return f"cpu: {_processor()}, {threads} thread{'s' * (threads > 1)}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return f"cpu: {processor_name()}, {threads} thread{'s' * (threads > 1)}"
 
 
 def over_all_devices(features: Sequence[Tensor], fabric: Any) -> list[Tensor]:

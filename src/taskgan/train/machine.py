@@ -5,7 +5,6 @@ machine, the torch version, the networks, batch and image size: the objectives o
 choice, and the second of them does not wait.
 """
 
-import os
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +13,7 @@ import torch
 
 from taskgan.cohort.dataset import Batch
 from taskgan.core.console import say
-from taskgan.core.errors import UserError
-from taskgan.core.files import read_yaml, value_digest, write_yaml
+from taskgan.core.measured import read_measured, write_measured
 from taskgan.core.version import __version__
 from taskgan.networks.build import memory_format
 from taskgan.recipe import Recipe
@@ -52,10 +50,10 @@ def choose_machine(recipe: Recipe, size: tuple[int, ...]) -> MachineChoice:
             False if machine.compile == "auto" else machine.compile,
         )
     key = _key(recipe, size, device)
-    choice = _read_cache(key)
+    choice = read_measured("machine", key, lambda stored: MachineChoice.of(stored, Path("measurement")))
     if choice is None:
         choice = _measure(recipe, size, device)
-        _write_cache(key, choice)
+        write_measured("machine", key, choice.to_dict())
         description = ", ".join(f"{name} {value}" for name, value in choice.to_dict().items())
         say(f"measured on this machine ({device_name(device)}): {description}")
     return choice
@@ -125,9 +123,9 @@ def _measure(recipe: Recipe, size: tuple[int, ...], device: torch.device) -> Mac
     return compiled if first + each * recipe.optimiser.steps < _GAIN * plain else best
 
 
-def _key(recipe: Recipe, size: tuple[int, ...], device: torch.device) -> str:
+def _key(recipe: Recipe, size: tuple[int, ...], device: torch.device) -> dict[str, Any]:
     machine = recipe.machine
-    settings: dict[str, Any] = {
+    return {
         "code": __version__,
         "torch": torch.__version__,
         "device": device_name(device),
@@ -140,23 +138,3 @@ def _key(recipe: Recipe, size: tuple[int, ...], device: torch.device) -> str:
         "settings": [machine.precision, machine.channels_last, machine.compile],
         "steps": recipe.optimiser.steps if machine.compile == "auto" else 0,
     }
-    return value_digest(settings)
-
-
-def _cache_path(key: str) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "taskgan" / f"machine-{key}.yaml"
-
-
-def _read_cache(key: str) -> MachineChoice | None:
-    try:
-        return MachineChoice.of(read_yaml(_cache_path(key)), _cache_path(key))
-    except UserError:
-        return None
-
-
-def _write_cache(key: str, choice: MachineChoice) -> None:
-    try:
-        write_yaml(_cache_path(key), choice.to_dict())
-    except OSError:
-        return  # a read-only home costs a measurement a run, nothing else

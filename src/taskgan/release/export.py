@@ -1,0 +1,129 @@
+"""``taskgan export``: a generator as a graph that runs without this package, and without PyTorch."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from taskgan.core.artefact import commit, is_done, request_digest
+from taskgan.core.console import say
+from taskgan.core.errors import Failed, UserError
+from taskgan.core.files import PathLike, atomic, check_writable, folder_files, versions, write_text
+from taskgan.core.lock import exclusive
+from taskgan.core.version import __version__
+from taskgan.model import engines
+from taskgan.model.folder import build_generator, read_model
+from taskgan.model.precision import fold_batch_norms
+from taskgan.model.shelf import model_folder
+from taskgan.networks.generator import UNet
+from taskgan.networks.volume_unet import VolumeUNet
+from taskgan.release.cards import model_readme, processing
+
+MARKER = "export.yaml"
+FORMATS = {"onnx": "model.onnx", "openvino": "model.xml", "torch-export": "model.pt2"}
+_NEEDS = {"onnx": ("onnxruntime",), "openvino": ("onnxruntime", "openvino"), "torch-export": ()}
+TOLERANCE = 1e-4  # of the largest value
+
+
+@exclusive("out", "the exported model")
+def export(
+    model: PathLike, out: PathLike, *, to: str = "onnx", licence: str = "other", overwrite: bool = False
+) -> Path:
+    """Write a model's graph, of any size of image, with a card that says what goes before and after it.
+
+    The graph is run on sizes that do not divide before it is vouched for, and held against torch.
+
+    Args:
+        model: Model folder, run folder, or the name of a listed model.
+        out: Folder, which is returned.
+        to: ``onnx``, ``openvino`` or ``torch-export``.
+        licence: Of the model, for its card.
+        overwrite: Replace an earlier export.
+
+    Raises:
+        UserError: If the format is unknown or its library missing, the model cannot be exported, or the output does
+            not allow it.
+        Failed: If the graph does not give what torch gives.
+    """
+    out, model = Path(out), model_folder(model)
+    if to not in FORMATS:
+        raise UserError(f"--to is {to!r}, expected one of {', '.join(FORMATS)}")
+    if absent := [name for name in _NEEDS[to] if not engines.is_installed(name)]:
+        raise UserError(f"--to {to} needs {absent[0]}, which is not installed: pip install 'taskgan[export]'")
+    check_writable(out, "the exported model")
+    state, card = read_model(model)
+    request = request_digest(out, model=card.checksum, to=to, licence=licence, version=__version__)
+    if not overwrite and is_done(out / MARKER, request):
+        return out
+    if not overwrite and folder_files(out):
+        raise UserError(f"{out} holds something else; choose another folder or pass --overwrite")
+    network: nn.Module = build_generator(state, card, str(model))
+    if isinstance(network, UNet):
+        network = fold_batch_norms(network, in_place=True)
+        network.projection = None  # of the image's size, so no part of a graph: the card says so
+    (out / MARKER).unlink(missing_ok=True)
+    files, run = _write_graph(network, out, to)
+    if (error := _largest_error(network, run)) > TOLERANCE:
+        raise Failed(f"{out} differs from the model by {error:.1e} of the range, expected at most {TOLERANCE:g}")
+    steps = processing(card)
+    load = "Load it with torch.export.load(path).module(check_guards=False): guards ask how tensors lie in memory."
+    sentences = [
+        *([load] if to == "torch-export" else []),
+        f"{FORMATS[to]}: input x, {steps['input']}, any batch and size.",
+        f"Channels: {'; '.join(f'{index} {name}' for index, name in enumerate(steps['channels']))}.",
+        *(*steps["before"], *steps["after"]),
+        f"Held against torch on sizes that do not divide: at most {error:.0e} of the range off.",
+    ]
+    write_text(out / "README.md", model_readme(card, licence=licence, graph=sentences))
+    values = {"model": card.name, "checksum": card.checksum, "format": to, "largest_error": float(f"{error:.2g}")}
+    values |= {"processing": steps, "request": request, "versions": versions()}
+    commit(out / MARKER, values, [*files, out / "README.md"])
+    say(f"{out / FORMATS[to]}: {card.name} for {to}, at most {error:.0e} of the range from torch; README.md says how")
+    return out
+
+
+def _write_graph(network: nn.Module, out: Path, to: str) -> tuple[list[Path], engines.Run]:
+    """The files of a graph, and what runs them."""
+    program = engines.exported_program(network, torch.rand(2, *example_shape(network)), dynamic=True)
+    target = out / FORMATS[to]
+    if to == "torch-export":
+        with atomic(target) as partial, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of weights that share memory
+            torch.export.save(program, partial)
+        module = torch.export.load(target).module(check_guards=False)
+        return [target], lambda images: np.asarray(module(torch.from_numpy(images)).detach().numpy())
+    proto = engines.onnx_file(program)
+    if to == "onnx":
+        with atomic(target) as partial:
+            partial.write_bytes(proto)
+        return [target], engines.onnxruntime_run(str(target))
+    import openvino
+
+    # By way of ONNX: of a program OpenVINO does not read sizes that are computed from sizes.
+    graph, weights = openvino.Core().read_model(proto, b""), target.with_suffix(".bin")
+    with atomic(weights) as partial:  # beside it OpenVINO writes the other file
+        openvino.save_model(graph, partial.with_suffix(".xml"), compress_to_fp16=False)
+        partial.with_suffix(".xml").replace(target)
+    return [target, weights], engines.openvino_run(str(target))
+
+
+def example_shape(network: nn.Module, extra: tuple[int, int, int] = (3, 5, 6)) -> tuple[int, ...]:
+    """(C, H, W) or (C, D, H, W) to trace or try a graph on: larger than what shrinks to a pixel, dividing nothing."""
+    if isinstance(network, VolumeUNet):
+        return network.in_channels, *(2 * stride + more for stride, more in zip(network.stride, extra, strict=True))
+    assert isinstance(network, UNet)
+    return network.in_channels, 2 ** len(network.down) + extra[1], 2 ** len(network.down) + extra[2]
+
+
+def _largest_error(network: nn.Module, run: engines.Run) -> float:
+    """The largest difference over shapes that do not divide, as a share of the largest value."""
+    largest = 0.0
+    for batch, extra in ((1, (1, 1, 9)), (3, (5, 10, 3))):
+        x = torch.rand(batch, *example_shape(network, extra), generator=torch.Generator().manual_seed(batch))
+        with torch.inference_mode():
+            exact = network(x).numpy()
+        scale = max(float(np.abs(exact).max()), float(np.finfo(np.float32).tiny))
+        largest = max(largest, float(np.abs(run(x.numpy()) - exact).max()) / scale)
+    return largest
