@@ -99,9 +99,7 @@ def receiving(work: Path, images: int) -> tuple[float, float]:
         finally:
             node.kill()
     stored = len(list((work / "queue" / "receiving").glob("*/in/*.dcm")))
-    print(
-        f"received and on the disk: {stored} images of 128 kB in {spent:.1f} s, {1000 * spent / images:.1f} ms each"
-    )
+    print(f"received and on the disk: {stored} images of 128 kB in {spent:.1f} s, {1000 * spent / images:.1f} ms each")
     print(f"memory of the node {before:.0f} MB after 100 images, {peak:.0f} MB at most")
     assert stored == images
     return spent, peak - before

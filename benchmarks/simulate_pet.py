@@ -90,9 +90,7 @@ def one_core(repeats: int) -> None:
         walls, cpus = [], []
         for _ in range(repeats):
             wall, cpu = time.perf_counter(), time.process_time()
-            acquire_and_reconstruct(
-                projector, truth.suvr * np.float32(4.4), per_cm, (1.0,), np.random.SeedSequence(0)
-            )
+            acquire_and_reconstruct(projector, truth.suvr * np.float32(4.4), per_cm, (1.0,), np.random.SeedSequence(0))
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
     slices = scanner.slices
@@ -100,9 +98,7 @@ def one_core(repeats: int) -> None:
     print(f"  {scanner.tof_bins} TOF bins, {scanner.subsets} subsets × {scanner.iterations} iterations")
     print(f"  acquisition and OSEM at both doses        {slices / min(walls):6.1f} slice pairs/s (wall)")
     print(f"                                            {slices / min(cpus):6.1f} slice pairs/s (CPU time)")
-    print(
-        f"  with anatomy and uptake                   {slices / (min(cpus) + subject):6.1f} slice pairs/s (CPU time)"
-    )
+    print(f"  with anatomy and uptake                   {slices / (min(cpus) + subject):6.1f} slice pairs/s (CPU time)")
     print(f"  building the system matrices, once        {build:6.2f} s")
 
 
@@ -118,8 +114,7 @@ def full_scale() -> None:
         seconds = time.perf_counter() - start
     scanner = settings.scanner
     print(
-        f"full scale: {scanner.pixels}×{scanner.pixels}×{scanner.slices}, "
-        f"{scanner.radial_bins}×{scanner.angles} LORs,"
+        f"full scale: {scanner.pixels}×{scanner.pixels}×{scanner.slices}, {scanner.radial_bins}×{scanner.angles} LORs,"
     )
     print(
         f"  {scanner.tof_bins} TOF bins, {scanner.subsets} subsets × {scanner.iterations} iterations, "

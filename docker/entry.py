@@ -32,9 +32,7 @@ def main() -> int:
         page = ["--pdf"] * bool(settings.get("pdf"))
         code = run(["restore", settings["model"], source, "-o", f"{work}/out", *chosen, *page])
         if code == 0:
-            for number, file in enumerate(
-                sorted(Path(work, "out").rglob("*.dcm"))
-            ):  # mercure takes files, not folders
+            for number, file in enumerate(sorted(Path(work, "out").rglob("*.dcm"))):  # mercure takes files, not folders
                 shutil.copyfile(file, Path(out) / f"{number:05d}_{file.name}")
         return code
 

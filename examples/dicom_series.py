@@ -20,9 +20,7 @@ def head(size: int, slices: int, seed: int) -> np.ndarray:
     """Activity in Bq/ml, (columns, rows, slices): grey and white matter, ventricles, Poisson noise of a low dose."""
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in (size, size, slices)), indexing="ij", sparse=True)
     radius = np.sqrt((x / 0.72) ** 2 + (y / 0.88) ** 2 + (z / 1.05) ** 2)
-    activity = (
-        9000.0 * (radius < 1) - 4500.0 * (radius < 0.8) - 3000.0 * ((x / 0.15) ** 2 + (y / 0.3) ** 2 + z**2 < 1)
-    )
+    activity = 9000.0 * (radius < 1) - 4500.0 * (radius < 0.8) - 3000.0 * ((x / 0.15) ** 2 + (y / 0.3) ** 2 + z**2 < 1)
     return np.random.default_rng(seed).poisson(activity.clip(0) / 300) * 300.0
 
 

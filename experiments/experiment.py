@@ -181,9 +181,7 @@ class Experiment:
         run = self.run(method, seed)
         self.restored(run, run / "restored", "test")
         if not (run / "evaluation" / "summary.json").is_file():
-            evaluate(
-                run / "restored", self.table, run / "evaluation", recipe=self.reading(method, seed), method=method
-            )
+            evaluate(run / "restored", self.table, run / "evaluation", recipe=self.reading(method, seed), method=method)
 
     def reading(self, method: str, seed: int) -> Recipe:
         """By what a method's results are read."""

@@ -29,9 +29,7 @@ def lbp_histograms(
     if images.ndim != 3:
         raise ValueError(f"expected images (N, H, W), got {images.shape}")
     if min(images.shape[1] - border - rows, images.shape[2] - border - columns, rows - 1, columns - 1) < 0:
-        raise ValueError(
-            f"images {images.shape} are too small for {rows}×{columns} regions at a radius of {radius:g}"
-        )
+        raise ValueError(f"images {images.shape} are too small for {rows}×{columns} regions at a radius of {radius:g}")
     histograms = np.empty((len(images), rows, columns, PATTERNS), dtype=np.float32)
     for start in range(0, len(images), _AT_ONCE):
         codes = lbp_codes(images[start : start + _AT_ONCE], radius=radius).astype(np.int64)

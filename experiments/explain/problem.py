@@ -94,9 +94,7 @@ class StackedMLP(nn.Module):
         shortcut: Add the input to the output, and start near the identity.
     """
 
-    def __init__(
-        self, sizes: Sequence[int], seeds: int, generator: torch.Generator, *, shortcut: bool = False
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], seeds: int, generator: torch.Generator, *, shortcut: bool = False) -> None:
         super().__init__()
         self.shortcut = shortcut
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()

@@ -95,10 +95,7 @@ def test_what_several_contrasts_are_made_of_has_no_opinion_of_its_own(place: Pat
     write_pairs(tmp_path / "pairs.csv", rows)
     inputs = from_cohort(place / "changed", tmp_path / "pairs.csv")
     done = audit(
-        inputs,
-        tmp_path / "a",
-        judges=[Judge("eye", Classes())],
-        settings=AuditSettings(calibration="none", figures=0),
+        inputs, tmp_path / "a", judges=[Judge("eye", Classes())], settings=AuditSettings(calibration="none", figures=0)
     )
     assert set(done.outcome.metrics["eye"]) == {"clean", "changed"}
     assert len(table(done, "opinions")) == 2

@@ -44,10 +44,7 @@ def test_a_subject_counts_once_whatever_its_cases() -> None:
     one = readings(label=LABEL, clean=CLEAN, gan=OURS)
     table = one.table.copy()
     second = table[table["case"] == "c1"].assign(case="c1b")
-    second.loc[second["image"] == "gan", ["prediction", "decision"]] = [
-        0.1,
-        0.0,
-    ]  # the other dose of s1 does not flip
+    second.loc[second["image"] == "gan", ["prediction", "decision"]] = [0.1, 0.0]  # the other dose of s1 does not flip
     both = judge_metrics(Readings(pd.concat([table, second])), "judge", "gan")
     assert (both.subjects, both.flipped, both.cases, both.flipped_cases) == (10, 4, 11, 4)
     assert both.flips.estimate == pytest.approx(0.4)  # the same four of ten that McNemar counts

@@ -47,9 +47,7 @@ COMMANDS = {
     "train from": _command("train tiny.yaml cohort out --from run", "tiny.yaml cohort run", "--set seed=1"),
     "restore": _command("restore run/model cohort -o out --split test", "run cohort", "--precision 32"),
     "restore photos": _command("restore run/model photos -o out", "run photos", "--precision 32"),
-    "restore gaussian": _command(
-        "restore gaussian cohort -o out --split test --recipe tiny.yaml", "cohort tiny.yaml"
-    ),
+    "restore gaussian": _command("restore gaussian cohort -o out --split test --recipe tiny.yaml", "cohort tiny.yaml"),
     "restore series": _command("restore run/model study -o out --pdf", "run study", "--precision 32"),
     "node serve": _command("node serve node.yaml --take study/pet", "run study node.yaml"),
     "restore relaxometry": _command("restore relaxometry mr -o out --split test --maps", "mr", "--condition T1w"),

@@ -146,9 +146,7 @@ def _tiff(raw: bytes, rng: random.Random) -> bytes:
 
 def _dicom(raw: bytes, rng: random.Random) -> bytes:
     """An element of explicit VR: its value (as text or number), VR, length or tag."""
-    heads = [
-        m.start() for m in re.finditer(rb"[\x02\x08\x10\x18\x20\x28\xe0]\x00..[A-Z][A-Z]", raw[:20000], re.DOTALL)
-    ]
+    heads = [m.start() for m in re.finditer(rb"[\x02\x08\x10\x18\x20\x28\xe0]\x00..[A-Z][A-Z]", raw[:20000], re.DOTALL)]
     if not heads:
         return _bytes(raw, rng)
     at = rng.choice(heads)

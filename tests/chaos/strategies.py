@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from chaos.mutate import REAL, TEXT, WHOLE, png_file
 
 texts = st.one_of(st.sampled_from(TEXT), st.text(max_size=12))
-scalars = st.one_of(
-    st.none(), st.booleans(), st.sampled_from(WHOLE), st.integers(-9, 9), st.sampled_from(REAL), texts
-)
+scalars = st.one_of(st.none(), st.booleans(), st.sampled_from(WHOLE), st.integers(-9, 9), st.sampled_from(REAL), texts)
 values: st.SearchStrategy[Any] = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
 )

@@ -22,13 +22,7 @@ from taskgan.core.files import read_yaml
 _FEW = settings(
     max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
-_RUN = (
-    "checkpoint",
-    "recogniser",
-    "run",
-    "evaluation",
-    "readings",
-)  # of what takes seconds to make; others are as it
+_RUN = ("checkpoint", "recogniser", "run", "evaluation", "readings")  # of what takes seconds to make; others are as it
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +77,7 @@ def _check(corpus: Path, name: str, strategy: st.SearchStrategy[bytes], file_nam
 
 
 @pytest.mark.parametrize(("name", "strategy"), [("NIfTI", nifti_files), ("PNG", png_files), ("sidecar", json_files)])
-def test_built_files_end_in_a_sentence(
-    corpus: Path, name: str, strategy: Callable[[], st.SearchStrategy[Any]]
-) -> None:
+def test_built_files_end_in_a_sentence(corpus: Path, name: str, strategy: Callable[[], st.SearchStrategy[Any]]) -> None:
     _check(corpus, name, strategy(), "a.nii" if name == "NIfTI" else "")
 
 

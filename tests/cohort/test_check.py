@@ -24,9 +24,7 @@ def rows_of(folder: Path) -> list[Row]:
     rng = np.random.default_rng(0)
     rows = []
     for case, split, label in [("a", "train", 0), ("b", "train", 1), ("c", "val", 0), ("d", "test", 1)]:
-        images = {
-            name: save(folder / f"{case}_{name}.nii.gz", rng.random((5, 6, 3))) for name in ("degraded", "clean")
-        }
+        images = {name: save(folder / f"{case}_{name}.nii.gz", rng.random((5, 6, 3))) for name in ("degraded", "clean")}
         rows.append({"case": case, "subject": f"sub-{case}", "split": split, **images, "label": label})
     return rows
 
@@ -140,9 +138,7 @@ def test_labels_do_not_matter_where_nobody_needs_them(problems: Callable[..., li
     assert len(problems(change)) == 3
 
 
-def test_input_columns_are_checked_like_the_degraded_image(
-    problems: Callable[..., list[str]], tmp_path: Path
-) -> None:
+def test_input_columns_are_checked_like_the_degraded_image(problems: Callable[..., list[str]], tmp_path: Path) -> None:
     data = Data(inputs=("degraded", "t1"))
     assert "no input column 't1'" in problems(lambda rows: None, data)[0]
 

@@ -73,9 +73,7 @@ def test_loader_and_restorer_make_the_same_channels(pairs: Pairs, neighbours: in
     restorer = Restorer(network_of(data), data)
     image = nib.load(pairs.rows[0].degraded).get_fdata(dtype=np.float32)  # type: ignore[attr-defined]
     once = restorer.restore(image, spacing=EDGES)
-    np.testing.assert_array_equal(
-        once, restorer.restore_inputs(inputs, load_case(pairs.rows[0], data).intensity).image
-    )
+    np.testing.assert_array_equal(once, restorer.restore_inputs(inputs, load_case(pairs.rows[0], data).intensity).image)
     np.testing.assert_allclose(restorer.restore(3 * image, spacing=EDGES), 3 * once, rtol=1e-3)
     with pytest.raises(UserError, match="comes without spacing; expected its voxels' edges in mm, to smooth by 4, 8"):
         restorer.restore(image)

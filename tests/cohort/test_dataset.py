@@ -107,9 +107,7 @@ def test_workers_do_without_shared_memory_where_there_is_no_room(
     steps = Steps(slices, data, batch_size=2, seed=0)
     assert all(
         all_equal(a, b)
-        for a, b in zip(
-            load_batches(steps, range(3), workers=0), load_batches(steps, range(3), workers=1), strict=True
-        )
+        for a, b in zip(load_batches(steps, range(3), workers=0), load_batches(steps, range(3), workers=1), strict=True)
     )
 
 

@@ -48,9 +48,7 @@ def test_a_name_shared_by_degraded_images_matches_nobody(fake_cohort: Path, tmp_
 @pytest.mark.parametrize(
     ("method", "message"), [(None, "--method"), ("clean", "cannot be called"), ("input", "cannot be called")]
 )
-def test_a_method_needs_a_name_of_its_own(
-    fake_cohort: Path, tmp_path: Path, method: str | None, message: str
-) -> None:
+def test_a_method_needs_a_name_of_its_own(fake_cohort: Path, tmp_path: Path, method: str | None, message: str) -> None:
     folder = make_restorations(tmp_path / "r", fake_cohort, "x", blur(1), described=False)
     with pytest.raises(UserError, match=message):
         find_restorations(folder, read_pairs(fake_cohort), method)

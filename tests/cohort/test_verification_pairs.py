@@ -77,10 +77,7 @@ def test_a_cohort_without_the_file_has_none(listed: Callable[[str], Pairs]) -> N
             "test,Cid_1,Cid_2,1",
             "row 7 is a test pair of Cid, whose row 7 in pairs.csv has split val: networks have seen that person",
         ),
-        (
-            "train,Eve_1,Bob_1,0",
-            "row 7 is a train pair of Eve, who is on a test pair too: a person belongs to one set",
-        ),
+        ("train,Eve_1,Bob_1,0", "row 7 is a train pair of Eve, who is on a test pair too: a person belongs to one set"),
     ],
 )
 def test_a_wrong_row_is_named(listed: Callable[[str], Pairs], row: str, sentence: str) -> None:

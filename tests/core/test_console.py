@@ -111,10 +111,7 @@ def test_a_closed_output_does_not_stop_the_work(redirect: str, tmp_path: Path) -
 def test_a_latin_1_console_gets_every_character() -> None:
     code = "from taskgan.core import console; console.tolerate_ascii_consoles(); console.say('−1 dB, µ, 名')"
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
-        check=True,
+        [sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "latin-1"}, check=True
     )
     assert done.stdout.decode("latin-1") == "-1 dB, µ, \\u540d\n"
 

@@ -86,13 +86,7 @@ def test_jpeg_is_worse_at_lower_quality(shape: tuple[int, ...]) -> None:
 
 def test_steps_are_read_from_words_and_from_a_description() -> None:
     steps = parse_steps("blur:2,decimate:4,noise:0.05,poisson:300,jpeg:30")
-    assert steps == (
-        Blur(sigma=2),
-        Down(factor=4, by="decimate"),
-        Noise(sd=0.05),
-        Poisson(peak=300),
-        Jpeg(quality=30),
-    )
+    assert steps == (Blur(sigma=2), Down(factor=4, by="decimate"), Noise(sd=0.05), Poisson(peak=300), Jpeg(quality=30))
     a = Degradation(steps)
     found = Degradation.from_description({"degradation": {"steps": a.to_dicts()}})
     assert found is not None

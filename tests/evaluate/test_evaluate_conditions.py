@@ -7,16 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fake_contrasts import (
-    CONTRASTS,
-    RECIPE,
-    ContrastReader,
-    confused,
-    gridded,
-    make_contrasts,
-    restore_contrasts,
-    soft,
-)
+from fake_contrasts import CONTRASTS, RECIPE, ContrastReader, confused, gridded, make_contrasts, restore_contrasts, soft
 from taskgan.cohort.grids import input_is_comparable
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.core.errors import UserError

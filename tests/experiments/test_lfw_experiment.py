@@ -84,9 +84,7 @@ def test_several_processes_share_each_stage_and_one_joins(
     import experiment
 
     monkeypatch.setattr(experiment, "run_all", lambda made: calls.append([call[3:] for call in made]))
-    script.Faces.main(
-        [str(tmp_path), "--processes", "2", "--stage", "sweep", "--stage", "train", "--stage", "report"]
-    )
+    script.Faces.main([str(tmp_path), "--processes", "2", "--stage", "sweep", "--stage", "train", "--stage", "report"])
     stages = [[call[call.index("--stage") + 1 :] for call in made] for made in calls]
     assert stages == [
         [["sweep", "--share", "1/2"], ["sweep", "--share", "2/2"]],

@@ -39,11 +39,7 @@ class ContrastReader:
         return np.array(found, np.float32)
 
     def features(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = [
-            slices.mean(axis=(1, 2)),
-            slices.std(axis=(1, 2)),
-            *np.quantile(slices, (0.3, 0.6, 0.9), axis=(1, 2)),
-        ]
+        parts = [slices.mean(axis=(1, 2)), slices.std(axis=(1, 2)), *np.quantile(slices, (0.3, 0.6, 0.9), axis=(1, 2))]
         return np.stack(parts, axis=1).astype(np.float32)
 
     def description(self) -> dict[str, str]:

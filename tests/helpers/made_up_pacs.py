@@ -90,9 +90,7 @@ def associate(
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
     for kind in kinds or (pydicom.uid.MRImageStorage, pydicom.uid.PositronEmissionTomographyImageStorage, ECHO):
         entity.add_requested_context(kind)
-    return entity.associate(
-        "127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_CONN_OPEN, at_once)], **options
-    )
+    return entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_CONN_OPEN, at_once)], **options)
 
 
 def at_once(event: Any) -> None:

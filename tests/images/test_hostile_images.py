@@ -21,14 +21,7 @@ from PIL import Image
 from taskgan.core.bounds import MAX_VOXELS_VARIABLE
 from taskgan.core.errors import UserError
 from taskgan.images.photos import read_photo
-from taskgan.images.volumes import (
-    check_affine,
-    read_shape,
-    read_sidecar,
-    read_volume,
-    sidecar_and_notes,
-    write_volume,
-)
+from taskgan.images.volumes import check_affine, read_shape, read_sidecar, read_volume, sidecar_and_notes, write_volume
 
 _SPARE = 300 * 2**20  # bytes beyond what Python and its libraries take
 
@@ -193,11 +186,7 @@ def test_an_affine_without_a_direction_is_refused(tmp_path: Path) -> None:
 SIDECARS: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "whole": (b'{"a": 1}', {"a": 1}, ""),
     "byte order mark": (b'\xef\xbb\xbf{"a": 1}', {"a": 1}, ""),
-    "NaN": (
-        b'{"a": NaN, "b": [1, Infinity], "c": 2}',
-        {"b": [1, None], "c": 2},
-        "2 numbers that are NaN or infinite",
-    ),
+    "NaN": (b'{"a": NaN, "b": [1, Infinity], "c": 2}', {"b": [1, None], "c": 2}, "2 numbers that are NaN or infinite"),
     "3000 deep": (b'{"a": ' + b"[" * 3000 + b"]" * 3000 + b"}", {}, "nests more than 100"),
     "trailing comma": (b'{"a": 1,}', {}, "not valid JSON"),
     "latin-1": (b'{"a": "caf\xe9"}', {}, "cannot be read"),

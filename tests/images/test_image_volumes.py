@@ -79,9 +79,7 @@ def test_what_is_no_volume_is_one_sentence_that_names_it(tmp_path: Path, name: s
     assert "\n" not in str(caught.value)
 
 
-@given(
-    hnp.arrays(np.float32, hnp.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.floats(0, 9, width=32))
-)
+@given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.floats(0, 9, width=32)))
 def test_slices_and_back(volume: np.ndarray) -> None:
     np.testing.assert_array_equal(to_volume(to_slices(volume)), volume)
 

@@ -54,11 +54,7 @@ def evaluation(folder: Path) -> None:
 def contrasts(folder: Path) -> None:
     """An evaluation by contrast, without rows of the input."""
     evaluation(folder)
-    observed = {
-        "lesions_false": interval(2.25),
-        "rim_error": interval(0.349),
-        "checkerboard_error": interval(-0.0002),
-    }
+    observed = {"lesions_false": interval(2.25), "rim_error": interval(0.349), "checkerboard_error": interval(-0.0002)}
     found = {}
     for method in ("clean", "gan"):
         own = figures(27.5, 2, 0.84)
@@ -107,12 +103,7 @@ def restored(folder: Path) -> None:
 
 def sweep(folder: Path) -> None:
     settings = [
-        {
-            "setting": f"mu_task={n}",
-            "status": "finished",
-            "psnr": interval(20 + n, 19, 40),
-            "judge_mae": interval(0.1),
-        }
+        {"setting": f"mu_task={n}", "status": "finished", "psnr": interval(20 + n, 19, 40), "judge_mae": interval(0.1)}
         for n in range(30)
     ]
     settings.append({"setting": "mu_task=99", "status": "diverged"})

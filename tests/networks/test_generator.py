@@ -214,9 +214,7 @@ def test_few_steps_learn_to_denoise(norm: Norm) -> None:
     assert after < 0.6 * (noisy - clean).abs().mean()
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"depth": 0}, {"width": 0}, {"dropout": 1.0}, {"output": "tanh"}, {"norm": "layer"}]
-)
+@pytest.mark.parametrize("wrong", [{"depth": 0}, {"width": 0}, {"dropout": 1.0}, {"output": "tanh"}, {"norm": "layer"}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected|at least"):
         small(**wrong)

@@ -70,9 +70,7 @@ def test_settings_that_volumes_have_not_are_refused() -> None:
         VolumeUNet(in_channels=2, start=2)
 
 
-@pytest.mark.parametrize(
-    ("kernel", "stride", "padding"), [(3, 1, 1), ((1, 2, 2), (1, 2, 2), 0), (2, 2, 0), (1, 1, 0)]
-)
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), ((1, 2, 2), (1, 2, 2), 0), (2, 2, 0), (1, 1, 0)])
 def test_narrow_volumes_are_right_in_bfloat16(kernel: int, stride: int, padding: int) -> None:
     torch.manual_seed(3)
     layer = Conv3d(4, 12, kernel, stride, padding)

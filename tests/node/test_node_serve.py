@@ -108,9 +108,7 @@ def test_the_page_and_the_status_say_what_is_going_on(
         url = f"http://127.0.0.1:{settings.status_port}"
         values = json.loads(urllib.request.urlopen(f"{url}/status.json").read())
         page = urllib.request.urlopen(url).read().decode()
-        said = subprocess.run(
-            [*COMMAND[:-1], "status", str(place)], capture_output=True, text=True, check=True
-        ).stdout
+        said = subprocess.run([*COMMAND[:-1], "status", str(place)], capture_output=True, text=True, check=True).stdout
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{url}/queue")
         with pytest.raises(UserError, match="is in use by process"):
@@ -157,10 +155,7 @@ def test_a_folder_is_taken_worked_off_and_what_failed_is_said(
             "expected one of title .with host and port., url and folder",
         ),
         ({"peers": {"other": {"title": "A"}}}, "routes.0 names 'pacs', which is none of peers"),
-        (
-            {"peers": {"pacs": {"title": "A", "tls": True}}},
-            "a peer is called with TLS, expected tls with certificate",
-        ),
+        ({"peers": {"pacs": {"title": "A", "tls": True}}}, "a peer is called with TLS, expected tls with certificate"),
         ({"model": "nowhere"}, "nowhere holds no model.yaml"),
         ({"tls": {"certificate": "a.pem", "key": "a.key"}}, "the certificates of TASKGAN cannot be read"),
     ],

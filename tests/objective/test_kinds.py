@@ -54,9 +54,7 @@ def _turned(nearness: float) -> Tensor:
 EXAMPLES = {
     "binary": Example(Target(), torch.tensor([0.0, 1.0]), lambda n: _towards(torch.tensor([[0.0], [1.0]]), n)),
     "multi_class": Example(
-        Target(kind="multi_class", classes=3),
-        torch.tensor([2.0, 0.0]),
-        lambda n: _classes(torch.tensor([2, 0]), 3, n),
+        Target(kind="multi_class", classes=3), torch.tensor([2.0, 0.0]), lambda n: _classes(torch.tensor([2, 0]), 3, n)
     ),
     "multi_label": Example(
         Target(kind="multi_label", labels=("a", "b", "c")),

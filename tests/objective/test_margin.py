@@ -53,9 +53,7 @@ def test_the_angle_may_be_wrong_by_any_amount_and_worse_always_costs_more() -> N
     assert (held.diff() < 0).all()
     before, beyond = held[angles > -(math.pi - 0.5)], held[angles < -(math.pi - 0.5)]
     torch.testing.assert_close(before, 4 * torch.cos(-angles[: len(before)] + 0.5), rtol=0, atol=1e-6)
-    torch.testing.assert_close(
-        beyond, 4 * (torch.cos(angles[-len(beyond) :]) - 0.5 * math.sin(0.5)), rtol=0, atol=1e-6
-    )
+    torch.testing.assert_close(beyond, 4 * (torch.cos(angles[-len(beyond) :]) - 0.5 * math.sin(0.5)), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["cosine", "angular"])

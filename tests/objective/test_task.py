@@ -89,9 +89,7 @@ def test_who_learns_by_which_term(joint: bool) -> None:
     assert all((g is not None) == joint for g in by_both)
     if joint:
         assert any(
-            not torch.allclose(a, b)
-            for a, b in zip(by_both, by_alone, strict=True)
-            if a is not None and b is not None
+            not torch.allclose(a, b) for a, b in zip(by_both, by_alone, strict=True) if a is not None and b is not None
         )
 
 

@@ -132,9 +132,7 @@ def test_signals_are_linear_in_density_and_broadcast():
     t1 = np.array([700.0, 1100.0, 4200.0])
     one = mdme_signal(1.0, t1, 80.0, te=21, td=600, b1=np.ones((2, 1)), protocol=MDME)
     assert one.shape == (2, 3)
-    np.testing.assert_allclose(
-        mdme_signal(0.5, t1, 80.0, te=21, td=600, b1=np.ones((2, 1)), protocol=MDME), 0.5 * one
-    )
+    np.testing.assert_allclose(mdme_signal(0.5, t1, 80.0, te=21, td=600, b1=np.ones((2, 1)), protocol=MDME), 0.5 * one)
     np.testing.assert_allclose(target_signal(0.5, t1, 80.0, TARGETS[3]), 0.5 * target_signal(1, t1, 80, TARGETS[3]))
 
 

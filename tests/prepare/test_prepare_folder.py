@@ -71,9 +71,7 @@ def test_noise_does_not_depend_on_order_workers_or_other_images(images: Path, tm
 
 def test_a_table_says_who_is_where(images: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text(
-        "image,subject,split,label,site\ns0/0.png,A,train,1,x\ns1/1.png,A,train,1,x\ns2/2.png,B,val,0,y\n"
-    )
+    table.write_text("image,subject,split,label,site\ns0/0.png,A,train,1,x\ns1/1.png,A,train,1,x\ns2/2.png,B,val,0,y\n")
     out = prepare_folder(images, tmp_path / "out", NOISY, table=table)
     rows = read_pairs(out).rows
     assert [(r.case, r.subject, r.split, r.label, r.columns["site"]) for r in rows] == [

@@ -104,9 +104,7 @@ def test_one_factor_for_all_inputs_and_one_for_each_target(three, tmp_path):
             side = read_sidecar(path)
             factors.add(side["IntensityFactor"])
             expected = getattr(three.inputs["P-0", (150, 4200)[delay - 1], echo], part)
-            np.testing.assert_allclose(
-                read_volume(path).data * side["IntensityFactor"], expected, rtol=1e-5, atol=2e-4
-            )
+            np.testing.assert_allclose(read_volume(path).data * side["IntensityFactor"], expected, rtol=1e-5, atol=2e-4)
             assert side["InversionTime"] == (0.15, 4.2)[delay - 1]
             assert side["EchoTime"] == (0.021, 0.095)[echo - 1]
         clean, side = read_volume(pair.clean).data, read_sidecar(pair.clean)
@@ -256,9 +254,7 @@ def test_everything_wrong_with_a_table_is_said_at_once(three, tmp_path):
 
 
 def test_missing_echoes_and_parts_are_named(three, tmp_path):
-    three.rows = [
-        r for r in three.rows if not (r["subject"] == "P-0" and r.get("part") == "phase" and r["echo"] == 2)
-    ]
+    three.rows = [r for r in three.rows if not (r["subject"] == "P-0" and r.get("part") == "phase" and r["echo"] == 2)]
     three.rows = [r for r in three.rows if not (r["subject"] == "P-2" and r.get("delay_ms") == 150)]
     found = problems(three, tmp_path / "c")
     assert "subject P-0 has magnitude but no phase at delay 150 ms, echo 2" in found

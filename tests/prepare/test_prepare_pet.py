@@ -38,8 +38,7 @@ def export(folder: Path, count: int = 6, header: str = "subject;low;standard;lab
         full = scan(k)
         save(folder / "standard" / f"{k:02d}.nii.gz", full)
         save(
-            folder / "low" / f"{k:02d}.nii.gz",
-            (full * np.clip(1 + 0.3 * rng.normal(size=SHAPE), 0, None)).astype("f4"),
+            folder / "low" / f"{k:02d}.nii.gz", (full * np.clip(1 + 0.3 * rng.normal(size=SHAPE), 0, None)).astype("f4")
         )
         lines.append(f"{k:02d};low/{k:02d}.nii.gz;standard/{k:02d}.nii.gz;{k % 2}.0")
     table = folder / "scans.csv"
@@ -139,9 +138,7 @@ def test_frames_are_cases_or_one_or_their_mean(tmp_path: Path) -> None:
     assert [pair.case for pair in every][:2] == ["00_desc-frame00", "00_desc-frame01"]
     for settings, factor in ((PetPreparation(frame=1), 3), (PetPreparation(mean=True), 2)):
         out = prepare_pet(table, tmp_path / f"x{factor}", settings)
-        np.testing.assert_allclose(
-            read_volume(read_pairs(out, ()).rows[0].degraded).data, factor * scan(0), rtol=1e-6
-        )
+        np.testing.assert_allclose(read_volume(read_pairs(out, ()).rows[0].degraded).data, factor * scan(0), rtol=1e-6)
 
 
 def test_a_bids_data_set_with_sessions_labels_and_inherited_sidecars(tmp_path: Path) -> None:

@@ -57,11 +57,7 @@ def test_without_phases_nothing_changes() -> None:
         ([{"name": "a", "steps": 5, "conditions": ["STIR"]}], {}, "names the condition STIR, expected some of T1w"),
         ([{"name": "a", "steps": 5, "turn": 2}], {}, "which is for conditions: in_turn"),
         ([{"name": "a", "steps": 5, "conditions": "in_turn"}], {"data": {}}, "data.condition names no column"),
-        (
-            [{"name": "a", "steps": 5, "trains": ["generator"]}],
-            {"objective": "cycle_gan"},
-            "expected both or neither",
-        ),
+        ([{"name": "a", "steps": 5, "trains": ["generator"]}], {"objective": "cycle_gan"}, "expected both or neither"),
         (PAPER, {"task": {"kind": "embedding", "training": "frozen"}}, "cannot learn an embedding from Eq. 3"),
         ([], {"task": {"training": "frozen", "pretrain": {"steps": 0}}}, "T would never learn"),
         ([], {"judge": {"network": "convnet", "seed": 9, "steps": 0}}, "judge.steps is 0"),

@@ -77,10 +77,7 @@ def test_dotted_keys_reach_into_a_list_and_a_wrong_one_is_named() -> None:
         ([], "expected at least one task"),
         ([LESIONS, CONTRAST | {"name": "lesions"}], "the tasks are called lesions, lesions: expected a name"),
         ([LESIONS, CONTRAST | {"name": "features"}], "a task is called features, a word of metrics"),
-        (
-            [LESIONS, {**CONTRAST, "judge": None}],
-            r"task\.1\.judge\.network is dilated, expected resnet18.*multi_class",
-        ),
+        ([LESIONS, {**CONTRAST, "judge": None}], r"task\.1\.judge\.network is dilated, expected resnet18.*multi_class"),
         ([LESIONS, CONTRAST | {"judge": {"network": "resnet18", "seed": 1}}], r"must differ .*task\.1\.judge"),
         ([LESIONS | {"judge": DENSE_JUDGE}, CONTRAST], "first task has a judge of its own"),
         ([CONTRAST | {"judge": None, "false_positive": 2}], "false_positive is 2 of kind multi_class"),
@@ -98,11 +95,7 @@ def test_what_makes_no_sense_is_refused(tasks: list[Any], sentence: str) -> None
 def test_the_recipe_with_lesions_is_mrs_with_another_task(name: str) -> None:
     ours, theirs = read_recipe(name), read_recipe(name.replace("-lesions", ""))
     assert (ours.generator, ours.discriminator) == (theirs.generator, theirs.discriminator)
-    assert (ours.schedule, ours.optimiser, ours.data.inputs) == (
-        theirs.schedule,
-        theirs.optimiser,
-        theirs.data.inputs,
-    )
+    assert (ours.schedule, ours.optimiser, ours.data.inputs) == (theirs.schedule, theirs.optimiser, theirs.data.inputs)
     lesions, contrast = ours.tasks
     assert (lesions.columns, lesions.training, lesions.loss) == (("lesions",), "frozen", "proper")
     assert (contrast.pretrain, contrast.judge) == (theirs.task.pretrain, theirs.judge)

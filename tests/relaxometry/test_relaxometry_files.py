@@ -210,9 +210,7 @@ def test_another_grid_is_refused_before_anything_is_written(cohort, tmp_path):
     path = next(cohort.glob("sub-1/anat/*delay0600_echo-2_part-imag*.nii.gz"))
     volume = read_volume(path)
     write_volume(path, volume.data[:-1], volume.affine)
-    with pytest.raises(
-        UserError, match=r"delay0600_echo-2_part-imag_MESE.nii.gz has shape 19×20×2, expected 20×20×2"
-    ):
+    with pytest.raises(UserError, match=r"delay0600_echo-2_part-imag_MESE.nii.gz has shape 19×20×2, expected 20×20×2"):
         _restore(cohort, tmp_path / "out")
     write_volume(path, volume.data, volume.affine + np.eye(4) * [1, 1, 1, 0])
     with pytest.raises(UserError, match="has another affine"):

@@ -29,9 +29,7 @@ def with_seeds(comparison: Comparison, shifts: tuple[float, ...]) -> Comparison:
             one = frame[(frame["method"] == method) & (frame["seed"] == 0)].copy()
             noise = rng.normal(0, 0.1, len(one))
             rows.append(one.assign(seed=float(seed), psnr=25.0 + gain + noise))
-    return replace(
-        comparison, frame=pd.concat(rows, ignore_index=True), methods=("gan", "task_gan"), focus="task_gan"
-    )
+    return replace(comparison, frame=pd.concat(rows, ignore_index=True), methods=("gan", "task_gan"), focus="task_gan")
 
 
 def cell(table: Table, measure: str, key: str, difference: str = "Task-GAN − GAN") -> Cell:
@@ -131,9 +129,7 @@ def test_a_margin_is_tested_and_put_into_words(evaluations: list[Path]) -> None:
         "Task-GAN and GAN, by the margins that were stated: PSNR not worse by 0.5 dB or more, equivalence not shown; "
         "the absolute SUVR error equivalent within ±0.5"
     ) in findings
-    assert (
-        "L1 only and GAN, by the margins that were stated: equivalence of PSNR within ±0.5 dB not shown" in findings
-    )
+    assert "L1 only and GAN, by the margins that were stated: equivalence of PSNR within ±0.5 dB not shown" in findings
 
 
 def test_a_margin_needs_values(evaluations: list[Path], tmp_path: Path) -> None:
@@ -173,9 +169,7 @@ def test_nothing_to_compare_and_small_p() -> None:
 def test_more_than_two_classes_have_neither_an_auc_nor_errors_of_the_suvr(comparison: Comparison) -> None:
     classes = dict(zip(sorted(comparison.frame["case"].unique()), [0.0, 1.0, 2.0] * 3, strict=False))
     frame = comparison.frame.assign(label=comparison.frame["case"].map(classes))
-    kinds = tuple(
-        replace(e, record={**e.record, "property": {"kind": "multi_class"}}) for e in comparison.evaluations
-    )
+    kinds = tuple(replace(e, record={**e.record, "property": {"kind": "multi_class"}}) for e in comparison.evaluations)
     several = replace(comparison, frame=frame, evaluations=kinds)
     measures = {row[0].text for row in comparisons_table(several).rows}
     assert {"Judge: errors", "T: errors"} <= measures

@@ -53,9 +53,7 @@ def test_without_an_input_there_is_still_a_baseline(folders: list[Path]) -> None
     assert found.references == ()
     assert (found.methods, found.baseline, found.focus) == (("relaxometry", "gan", "task_gan"), "gan", "task_gan")
     assert load_comparison([folders[0], folders[2]]).baseline == "relaxometry"
-    with pytest.raises(
-        UserError, match="no evaluation of the baseline 'input'; there are relaxometry, gan, task_gan$"
-    ):
+    with pytest.raises(UserError, match="no evaluation of the baseline 'input'; there are relaxometry, gan, task_gan$"):
         load_comparison(folders, "input")
 
 

@@ -56,9 +56,7 @@ def test_the_same_run_twice_is_refused(evaluations: list[Path]) -> None:
         load_comparison([evaluations[2], evaluations[2]])
 
 
-def test_other_recognisers_or_cohorts_are_refused(
-    evaluations: list[Path], one_evaluation: Callable[..., Path]
-) -> None:
+def test_other_recognisers_or_cohorts_are_refused(evaluations: list[Path], one_evaluation: Callable[..., Path]) -> None:
     other = one_evaluation("BM3D", cut=1.2)
     with pytest.raises(UserError, match=r"sub-01 \(input\) has different values of judge_"):
         load_comparison([*evaluations, other])

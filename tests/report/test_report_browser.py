@@ -71,8 +71,7 @@ def _by_contrast(root: Path, method: str, column: str, contrasts: tuple[str, str
         for number, (name, change) in enumerate(methods.items())
     ]
     rewrite(
-        cohort / "pairs.csv",
-        lambda row: {(column if k == "contrast" else k): names.get(v, v) for k, v in row.items()},
+        cohort / "pairs.csv", lambda row: {(column if k == "contrast" else k): names.get(v, v) for k, v in row.items()}
     )
     readers = {"task": fake_contrasts.ContrastReader(), "judge": fake_contrasts.ContrastReader(20.0)}
     folders = [

@@ -94,9 +94,7 @@ def test_the_slope_of_a_shrinking_method_is_marked(tables: dict[str, Table]) -> 
 
 def test_what_a_cohort_does_not_give_is_left_out(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
-    frame.loc[:, [c for c in frame if "suvr" in c or "_head" in c or c.endswith(("_decision", "_mae"))]] = float(
-        "nan"
-    )
+    frame.loc[:, [c for c in frame if "suvr" in c or "_head" in c or c.endswith(("_decision", "_mae"))]] = float("nan")
     tables = {t.name: t for t in all_tables(replace(comparison, frame=frame))}
     assert not tables["suvr"].rows
     assert not tables["table3-readers"].rows

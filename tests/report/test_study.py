@@ -196,9 +196,7 @@ def clear_of(verified: VerificationData, cut: float) -> np.ndarray:
     """Pairs whose distances by both methods are further from the cut than another seed moves half of all."""
     seeds = verified.distances["judge", "task_gan", BOTH]
     noise = np.median(seeds.std(axis=0, ddof=1))
-    return np.all(
-        [np.abs(verified.distances["judge", m, BOTH][0] - cut) > noise for m in ("gan", "task_gan")], axis=0
-    )
+    return np.all([np.abs(verified.distances["judge", m, BOTH][0] - cut) > noise for m in ("gan", "task_gan")], axis=0)
 
 
 def test_examples_are_picked_by_rank(comparison: Comparison, found: VerificationStudy) -> None:

@@ -47,9 +47,7 @@ def test_three_sentences_and_badges_come_first(comparison: Comparison) -> None:
 def test_without_a_judge_the_meaning_is_the_gain_over_the_input(comparison: Comparison) -> None:
     frame = comparison.frame.copy()
     frame["judge_decision"] = float("nan")
-    assert (
-        report_verdict(replace(comparison, frame=frame)).sentences[1].startswith("Task-GAN against Input: better in")
-    )
+    assert report_verdict(replace(comparison, frame=frame)).sentences[1].startswith("Task-GAN against Input: better in")
 
 
 def test_equal_methods_do_not_differ(comparison: Comparison) -> None:
@@ -80,9 +78,7 @@ def test_flips_are_named_and_their_absence_too(comparison: Comparison) -> None:
     )
     frame.loc[(frame["method"] == "input") & (frame["case"] == "sub-03"), "judge_decision"] = 0
     told = report_verdict(replace(comparison, frame=frame)).findings
-    assert (
-        "Of 8 cases the degraded input itself flips the reading of 0 by the SUVR, 1 by the judge and 0 by T." in told
-    )
+    assert "Of 8 cases the degraded input itself flips the reading of 0 by the SUVR, 1 by the judge and 0 by T." in told
 
 
 def test_reading_worse_than_the_input_is_said_beside_a_higher_psnr(comparison: Comparison) -> None:
@@ -200,8 +196,7 @@ def with_seeds(comparison: Comparison, shifts: list[float]) -> Comparison:
     noise = np.random.default_rng(0).normal(0, 0.05, len(gan))
     made = [gan.assign(seed=float(k)) for k in range(len(shifts))]
     made += [
-        gan.assign(method="task_gan", seed=float(k), psnr=gan["psnr"] + shift + noise)
-        for k, shift in enumerate(shifts)
+        gan.assign(method="task_gan", seed=float(k), psnr=gan["psnr"] + shift + noise) for k, shift in enumerate(shifts)
     ]
     frame = pd.concat([*made, rows[rows["method"].isin(["input", "clean"])]], ignore_index=True)
     return replace(comparison, frame=frame, methods=("gan", "task_gan"))

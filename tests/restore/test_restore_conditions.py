@@ -130,12 +130,7 @@ def test_files_get_all_conditions_or_the_one_that_is_asked_for(tmp_path: Path) -
     [
         ("test,PDw", "test,STIR", Problems, r"contrast 'STIR', expected one of T2w, T1w, PDw"),
         ("test,PDw", "test,", Problems, "has no contrast, expected one of"),
-        (
-            "sub-test0_imag.nii,sub-test0_T1w",
-            ",sub-test0_T1w",
-            UserError,
-            "names no image in the input column 'imag'",
-        ),
+        ("sub-test0_imag.nii,sub-test0_T1w", ",sub-test0_T1w", UserError, "names no image in the input column 'imag'"),
         ("degraded,imag", "degraded,imaginary", UserError, "lacks the input column imag "),
     ],
     ids=["unknown condition", "no condition", "no image", "no column"],

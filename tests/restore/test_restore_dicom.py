@@ -143,9 +143,7 @@ def test_a_study_and_a_table_of_series(model: Path, tmp_path: Path) -> None:
     restore(model, [study], tmp_path / "out", precision="32")
     assert {p.name for p in (tmp_path / "out").iterdir() if p.is_dir()} == {"a", "both_4", "both_5"}
     restore(model, [study / "a"], tmp_path / "alone", precision="32")
-    np.testing.assert_array_equal(
-        read_volume(tmp_path / "out" / "a").data, read_volume(tmp_path / "alone" / "a").data
-    )
+    np.testing.assert_array_equal(read_volume(tmp_path / "out" / "a").data, read_volume(tmp_path / "alone" / "a").data)
     for number in (4, 5):  # two series of one folder
         derived, before = tmp_path / "out" / f"both_{number}", read_volume(study / "both", series=str(number)).data
         image = Restorer.from_folder(model, precision="32").restore_volume(before).image

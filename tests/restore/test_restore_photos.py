@@ -128,8 +128,7 @@ def test_where_nothing_or_a_table_can_be_read_nothing_is_written(model: Path, tm
         restore(model, [tmp_path / "in"], tmp_path / "out")
     put(tmp_path / "in" / "a.png", photo())
     write_pairs(
-        tmp_path / "in" / "pairs.csv",
-        [{"case": "one", "degraded": "a.png"}, {"case": "two", "degraded": "broken.png"}],
+        tmp_path / "in" / "pairs.csv", [{"case": "one", "degraded": "a.png"}, {"case": "two", "degraded": "broken.png"}]
     )
     with pytest.raises(UserError, match=r"broken.png cannot be read"):
         restore(model, [tmp_path / "in"], tmp_path / "out")

@@ -39,9 +39,7 @@ def test_tiles_are_joined_first_and_projected_then(monkeypatch: pytest.MonkeyPat
     found = restore_in_tiles(restorer, case_of(image), tiles).image
     before = CHAIN.consistency(joined[:, :, 0], image)
     assert before > 0.05
-    assert (
-        CHAIN.consistency(found[:, :, 0], image) < 0.1 * before
-    )  # what is left is of pixels that are held at 0 or 1
+    assert CHAIN.consistency(found[:, :, 0], image) < 0.1 * before  # what is left is of pixels that are held at 0 or 1
     expected = restorer.project(joined[None, :, :, 0], image[None, None])
     np.testing.assert_allclose(found[:, :, 0], expected[0], atol=1e-6)
     whole = restorer.restore_inputs(image[None, None], Intensity(1.0)).image

@@ -38,9 +38,7 @@ def metadata(dataset: Any) -> dict[str, Any]:
     drug = dataset.RadiopharmaceuticalInformationSequence[0]
     values = {name: own.get(name) for own, names in ((dataset, _TOP), (drug, _DRUG)) for name in names}
     known = {name: value for name, value in values.items() if value not in (None, "")}
-    plain = {
-        n: v if isinstance(v, str) and not n.endswith(("Weight", "Size")) else float(v) for n, v in known.items()
-    }
+    plain = {n: v if isinstance(v, str) and not n.endswith(("Weight", "Size")) else float(v) for n, v in known.items()}
     return {**plain, "CorrectedImage": list(dataset.CorrectedImage)}
 
 

@@ -36,9 +36,7 @@ RECIPE = parse_recipe(
 
 
 def _sums(folder):
-    return {
-        path.relative_to(folder).as_posix(): checksum(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): checksum(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _settings(onion, **changes):
@@ -199,9 +197,7 @@ def test_without_movement_and_difference_a_target_is_its_equation(onion, tmp_pat
     still = _settings(onion, pixels=32, slices=3, motion_mm=0, motion_deg=0, difference=0, noise=0, texture=0, gain=0)
     out = simulate_mr(tmp_path / "cohort", still, workers=1)
     pair = next(p for p in read_pairs(out) if p.columns["pathology"] == "lesions")
-    record = json.loads(
-        (out / f"derivatives/truth/{pair.subject}/{pair.subject}_desc-truth_figures.json").read_text()
-    )
+    record = json.loads((out / f"derivatives/truth/{pair.subject}/{pair.subject}_desc-truth_figures.json").read_text())
     assert record["targets"]["T1w"]["shift_mm"] == [0, 0, 0]
     assert record["targets"]["T1w"]["tissues"] == record["tissues"]
     t1, t2, pd = record["tissues"]["white"]

@@ -44,8 +44,7 @@ def test_prompts_are_poisson(model):
     known, activity = model
     means = np.concatenate([m.ravel() for m in _means(known, activity)]).astype(np.float64)
     draws = [
-        np.concatenate([c.ravel() for c in prompts(known, activity, np.random.default_rng(seed))])
-        for seed in range(30)
+        np.concatenate([c.ravel() for c in prompts(known, activity, np.random.default_rng(seed))]) for seed in range(30)
     ]
     stack = np.stack(draws).astype(np.float64)
     bins = means.size

@@ -27,9 +27,7 @@ SETTINGS = pet_simulation(subjects=6, positive=0.5, doses=(5.0, 1.0), seed=3, it
 
 
 def _sums(folder):
-    return {
-        path.relative_to(folder).as_posix(): checksum(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): checksum(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")

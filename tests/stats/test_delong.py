@@ -51,9 +51,7 @@ def test_the_difference_of_two_aucs_is_the_published_one() -> None:
     assert (albumin.count, albumin.freedom) == (43, float("inf"))
 
 
-def by_definition(
-    scores: NDArray[np.float64], labels: NDArray[np.float64], subjects: list[int]
-) -> NDArray[np.float64]:
+def by_definition(scores: NDArray[np.float64], labels: NDArray[np.float64], subjects: list[int]) -> NDArray[np.float64]:
     """Obuchowski's covariance (1997), every pair of cases compared and every subject summed in a loop."""
     who = np.array(subjects)
     pos, neg = labels == 1, labels == 0

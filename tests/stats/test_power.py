@@ -118,9 +118,7 @@ def test_no_error_excludes_a_rate_by_its_closed_form() -> None:
 
 def test_power_of_a_rate_is_the_chance_that_its_interval_excludes_the_null() -> None:
     for rate, null, count in ((0.05, 0.2, 40), (0.4, 0.2, 30), (0.2, 0.2, 25)):
-        expected = sum(
-            stats.binom.pmf(k, count, rate) for k in range(count + 1) if exact_rate(k, count).excludes(null)
-        )
+        expected = sum(stats.binom.pmf(k, count, rate) for k in range(count + 1) if exact_rate(k, count).excludes(null))
         assert rate_power(rate, null, count) == pytest.approx(expected)
     needed = subjects_for_rate(0.05, 0.2)
     assert needed is not None

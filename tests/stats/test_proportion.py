@@ -75,8 +75,6 @@ def test_mid_p_is_symmetric_and_between_none_and_the_exact_p(one: int, two: int)
 def test_mid_p_keeps_its_level_and_the_exact_test_is_shy() -> None:
     # All tables of 20 discordant pairs, by their probability under the null.
     chance = stats.binom.pmf(np.arange(21), 20, 0.5)
-    level = {
-        mid: sum(c for k, c in enumerate(chance) if mcnemar(k, 20 - k, mid_p=mid) < 0.05) for mid in (False, True)
-    }
+    level = {mid: sum(c for k, c in enumerate(chance) if mcnemar(k, 20 - k, mid_p=mid) < 0.05) for mid in (False, True)}
     assert level[False] <= 0.05
     assert level[False] <= level[True] < 0.06

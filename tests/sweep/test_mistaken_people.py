@@ -76,8 +76,6 @@ def test_where_nobody_has_two_images_there_is_nothing_to_say(tmp_path: Path) -> 
     rows = cohort(tmp_path, {("a", 1): (200, 10), ("b", 1): (10, 200)})
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / FILE).write_text("of a run before")
-    write_mistaken_shares(
-        tmp_path / "restored", rows, parse_recipe(FACES, "faces"), Corner(), tmp_path / "evaluation"
-    )
+    write_mistaken_shares(tmp_path / "restored", rows, parse_recipe(FACES, "faces"), Corner(), tmp_path / "evaluation")
     assert not (tmp_path / "evaluation" / FILE).exists()
     assert read_mistaken_shares(tmp_path / "evaluation") == {}

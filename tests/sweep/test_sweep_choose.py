@@ -32,8 +32,7 @@ FIELD = [
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"),
-    [("balanced", "near"), ("psnr", "best psnr"), ("judge", "best judge"), ("suvr", "best suvr")],
+    ("rule", "expected"), [("balanced", "near"), ("psnr", "best psnr"), ("judge", "best judge"), ("suvr", "best suvr")]
 )
 def test_each_rule_chooses_by_what_it_says(rule: str, expected: str) -> None:
     assert choose_setting(FIELD, parse_rule(rule)).chosen == expected

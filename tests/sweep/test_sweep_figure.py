@@ -10,8 +10,16 @@ import pytest
 from made_up_sweep import result, results
 from taskgan.page.style import axes_figure
 from taskgan.sweep.choose import SettingChoice, choose_setting
-from taskgan.sweep.figure import draw_sweep, varying_keys
-from taskgan.sweep.panels import draw_trade, marker_style, pareto_front, ranked, tick_labels, values_text
+from taskgan.sweep.panels import (
+    draw_sweep,
+    draw_trade,
+    marker_style,
+    pareto_front,
+    ranked,
+    tick_labels,
+    values_text,
+    varying_keys,
+)
 from taskgan.sweep.results import SettingResult
 from taskgan.sweep.table import legend, printed_table
 

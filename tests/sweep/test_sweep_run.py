@@ -182,9 +182,7 @@ def test_a_reference_is_made_and_compared_with_but_not_chosen(
 def test_equal_settings_are_said(asked: SweepOptions, workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     run_sweep(replace(asked, grid=("objective=gan,task_gan", "loss.mu_task=0.01,0.1")))
     assert len(workshop.trained) == 3
-    assert (
-        "note: objective=gan, mu_task=0.1 is the same run as objective=gan: trained once" in capsys.readouterr().out
-    )
+    assert "note: objective=gan, mu_task=0.1 is the same run as objective=gan: trained once" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,7 @@ def test_from_a_recipe_to_a_choice_without_opening_a_test_image(
     for run in table["run"]:
         cases = pd.read_csv(out / run / "evaluation" / "cases.csv")
         assert set(cases["case"]) == {f"val{n}" for n in range(7)}
-        assert sorted(p.name for p in (out / run / "restored").glob("*.nii.gz")) == [
-            f"val{n}.nii.gz" for n in range(7)
-        ]
+        assert sorted(p.name for p in (out / run / "restored").glob("*.nii.gz")) == [f"val{n}.nii.gz" for n in range(7)]
     assert (out / "sweep.png").is_file()
     text = describe(out)
     assert "chosen" in text

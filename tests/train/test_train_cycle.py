@@ -139,9 +139,7 @@ def test_d_learns_from_earlier_images_once_there_are_some(recipe: Make) -> None:
 
 
 def test_neighbours_are_degraded_one_by_one_and_further_inputs_stay(recipe: Make) -> None:
-    asked = recipe(
-        objective="cycle_gan", data={"inputs": ["degraded", "t1"], "neighbours": 1}, generator__dropout=0.0
-    )
+    asked = recipe(objective="cycle_gan", data={"inputs": ["degraded", "t1"], "neighbours": 1}, generator__dropout=0.0)
     players, fabric = players_of(asked)
     before = copy.deepcopy(players)
     draw = torch.Generator().manual_seed(0)

@@ -320,10 +320,7 @@ def test_other_objectives_know_conditions_too(
 def test_one_generator_per_contrast_is_a_selection(asked: Make, contrasts: Path, tmp_path: Path) -> None:
     data = {key: value for key, value in TOLD["data"].items() if key != "condition"}
     made = asked(
-        objective="l1",
-        data={**data, "select": {"contrast": "T1w"}, "balanced": False},
-        schedule=[],
-        optimiser__steps=2,
+        objective="l1", data={**data, "select": {"contrast": "T1w"}, "balanced": False}, schedule=[], optimiser__steps=2
     )
     train(made, contrasts, tmp_path / "run")
     _, card = read_model(tmp_path / "run")
@@ -331,9 +328,7 @@ def test_one_generator_per_contrast_is_a_selection(asked: Make, contrasts: Path,
     assert card.data.select == {"contrast": "T1w"}
 
 
-def test_what_only_the_table_can_tell_is_refused_before_training(
-    asked: Make, contrasts: Path, tmp_path: Path
-) -> None:
+def test_what_only_the_table_can_tell_is_refused_before_training(asked: Make, contrasts: Path, tmp_path: Path) -> None:
     phases = [{"name": "one", "steps": 3, "conditions": ["STIR"]}]
     with pytest.raises(UserError, match="phase one names the condition STIR, expected some of T2w, T1w, PDw"):
         train(asked(schedule=phases), contrasts, tmp_path / "run")

@@ -64,9 +64,7 @@ def test_a_trained_model_keeps_to_photos_of_any_size_and_colour(
     card = read_model(model)[1]
     assert card.generator.projection == 1
     assert card.generator.degradation == CHAIN.steps
-    assert (
-        train(asked, photos, tmp_path / "run") == model
-    )  # the recipe that leaves the steps to the cohort is the same
+    assert train(asked, photos, tmp_path / "run") == model  # the recipe that leaves the steps to the cohort is the same
     for number, shape in enumerate(((32, 24), (45, 70))):
         clean = np.concatenate([blobs(shape, 10 + number + k) for k in range(3)], axis=2)
         source, out = tmp_path / f"{number}.png", tmp_path / "out" / f"{number}.png"

@@ -25,12 +25,7 @@ Make = Callable[..., Recipe]
 
 TWO = [
     {"training": "joint", "pretrain": {"network": "resnet10", "width": 4, "steps": 10}},
-    {
-        "name": "grade",
-        "kind": "multi_class",
-        "features": 0.1,
-        "pretrain": {"network": "patch", "width": 2, "steps": 5},
-    },
+    {"name": "grade", "kind": "multi_class", "features": 0.1, "pretrain": {"network": "patch", "width": 2, "steps": 5}},
 ]
 SCRIPT = """
 import sys
@@ -118,9 +113,7 @@ def test_a_signal_saves_a_checkpoint_and_the_run_ends_as_if_it_had_not_come(
     assert same(contents(tmp_path / "whole"), contents(run))
 
 
-def test_a_second_process_is_refused_and_a_finished_run_is_checked(
-    recipe: Make, cohort: Path, tmp_path: Path
-) -> None:
+def test_a_second_process_is_refused_and_a_finished_run_is_checked(recipe: Make, cohort: Path, tmp_path: Path) -> None:
     asked, other = recipe(), recipe(seed=5)
     with locked(tmp_path / "held"):
         words = [sys.executable, "-m", "taskgan", "train", "pet-demo", str(cohort), str(tmp_path / "held")]

@@ -107,9 +107,7 @@ def test_another_recipe_is_refused_with_the_keys_that_differ(recipe: Make, cohor
     run = tmp_path / "run"
     train(recipe(objective="l1"), cohort, run)
     other = recipe(objective="l1", optimiser__steps=50, generator__width=5)
-    with pytest.raises(
-        UserError, match=r"generator.width \(4 there, 5 here\), optimiser.steps \(12 there, 50 here\)"
-    ):
+    with pytest.raises(UserError, match=r"generator.width \(4 there, 5 here\), optimiser.steps \(12 there, 50 here\)"):
         train(other, cohort, run)
     model = (run / "model" / "model.yaml").read_text()
     (run / "notes.txt").write_text("mine")

@@ -18,9 +18,7 @@ Make = Callable[..., Recipe]
 
 def test_no_gradient_of_g_reaches_d(recipe: Make) -> None:
     """However much G's objective weighs, D's step is the same: it learns by its own loss alone."""
-    moved = [
-        flat(one_step(recipe(objective="gan", loss__lambda_gan=weight))[1].discriminator) for weight in (0.1, 50)
-    ]
+    moved = [flat(one_step(recipe(objective="gan", loss__lambda_gan=weight))[1].discriminator) for weight in (0.1, 50)]
     assert torch.equal(*moved)
 
 

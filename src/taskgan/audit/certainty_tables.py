@@ -78,9 +78,7 @@ def coverage_table(outcome: AuditResult) -> Table:
         + (f"{outcome.conformal.selection_warning}. " if outcome.conformal.selection_warning else "")
         + f"Of a new restored image, conformal.yaml gives the same: ConformalCalibration.load(…).{call}."
     )
-    return Table(
-        "conformal", "How sure can one be of a restored image?", note, columns, tuple(rows), "Not calibrated."
-    )
+    return Table("conformal", "How sure can one be of a restored image?", note, columns, tuple(rows), "Not calibrated.")
 
 
 def _lowest_coverage(measured: CoverageResult) -> Cell:

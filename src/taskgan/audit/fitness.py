@@ -54,9 +54,7 @@ def judge_fitness(readings: Readings, judge: str) -> JudgeFitness:
     return decision_fitness(judge, metrics, chance=1 / classes if classes else math.nan, several="classes")
 
 
-def decision_fitness(
-    name: str, clean: ReaderMetrics, *, chance: float = 0.5, several: str = "labels"
-) -> JudgeFitness:
+def decision_fitness(name: str, clean: ReaderMetrics, *, chance: float = 0.5, several: str = "labels") -> JudgeFitness:
     """Decide from its reading of the audited subjects' clean images whether a judge is one.
 
     ``chance`` is the balanced accuracy of always giving one answer, ``several`` what the subjects must have two of.

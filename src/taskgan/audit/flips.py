@@ -58,9 +58,7 @@ def paired_tests(readings: Readings, judge: str, audited: str, other: str) -> li
         ]
         only_ours, only_theirs = int((events[0] & ~events[1]).sum()), int((events[1] & ~events[0]).sum())
         count = int(ours["subject"][known].nunique())
-        tests.append(
-            PairedTest(judge, other, measure, count, only_ours, only_theirs, mcnemar(only_ours, only_theirs))
-        )
+        tests.append(PairedTest(judge, other, measure, count, only_ours, only_theirs, mcnemar(only_ours, only_theirs)))
     return tests
 
 

@@ -109,9 +109,7 @@ def task_weights(inputs: AuditInputs, store: Path | None) -> list[Path]:
     known, data = [], inputs.recipe.data
     for task in inputs.recipe.tasks:
         try:
-            folder = recogniser_folder(
-                inputs.pairs, task.pretrain, data, name="task", store=store, target=task.target
-            )
+            folder = recogniser_folder(inputs.pairs, task.pretrain, data, name="task", store=store, target=task.target)
         except UserError:
             continue
         known += [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else []

@@ -8,14 +8,7 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.coverage import ConformalResult, calibrate
-from taskgan.audit.fitness import (
-    JudgeFitness,
-    MaskOverlap,
-    judge_fitness,
-    mask_overlaps,
-    named_outputs,
-    without_unread,
-)
+from taskgan.audit.fitness import JudgeFitness, MaskOverlap, judge_fitness, mask_overlaps, named_outputs, without_unread
 from taskgan.audit.flips import PairedTest, corrected_tests, flipped_cases, paired_tests
 from taskgan.audit.inputs import AuditInputs
 from taskgan.audit.judges import Judge

@@ -28,9 +28,7 @@ _AHEAD = 2
 _OBSERVER_MASKS = ("cortex", "reference")
 
 
-def read_cohort(
-    inputs: AuditInputs, judges: Sequence[Judge], settings: AuditSettings
-) -> tuple[Readings, pd.DataFrame]:
+def read_cohort(inputs: AuditInputs, judges: Sequence[Judge], settings: AuditSettings) -> tuple[Readings, pd.DataFrame]:
     """Read every audited case, and the validation cases where those calibrate.
 
     Args:

@@ -47,9 +47,7 @@ def demo_faces(
     out: Annotated[Path, typer.Argument(help="Folder to make (or to go on with).")] = Path("demo-faces"),
     data: Annotated[
         Path | None,
-        typer.Option(
-            help="Labeled Faces in the Wild, with pairsDevTrain.txt and pairsDevTest.txt in it or beside it."
-        ),
+        typer.Option(help="Labeled Faces in the Wild, with pairsDevTrain.txt and pairsDevTest.txt in it or beside it."),
     ] = None,
     seed: Seed = 0,
     people: Annotated[int, typer.Option(min=4, help="People to learn from and to validate.")] = 450,

@@ -85,9 +85,7 @@ def limit(
         list[Path] | None,
         typer.Option(help="A model: it restores all subjects here, and readers are taught on that; repeatable."),
     ] = None,
-    restored: Annotated[
-        list[Path] | None, typer.Option(help="A method's restored test subjects; repeatable.")
-    ] = None,
+    restored: Annotated[list[Path] | None, typer.Option(help="A method's restored test subjects; repeatable.")] = None,
     reader: Annotated[str, typer.Option(help="Whose architecture reads: judge or task.")] = "judge",
     slices: Annotated[int, typer.Option(min=1, help="Middle slices that readers see.")] = 40,
     recognisers: Recognisers = None,

@@ -113,9 +113,7 @@ def prepare_lfw(
     size: Annotated[int, typer.Option(min=0, help="Edge after the crop, pixels; 0: as it is.")] = 0,
     colour: Annotated[bool, typer.Option("--colour/--grey", help="What is written.")] = False,
     validation: Annotated[float, typer.Option(help="Share of the training people that validates.")] = 0.1,
-    train_list: Annotated[
-        Path | None, typer.Option(help="pairsDevTrain.txt; default: in FOLDER or beside it.")
-    ] = None,
+    train_list: Annotated[Path | None, typer.Option(help="pairsDevTrain.txt; default: in FOLDER or beside it.")] = None,
     test_list: Annotated[Path | None, typer.Option(help="pairsDevTest.txt, likewise.")] = None,
     seed: Seed = 0,
     workers: Threads = 0,

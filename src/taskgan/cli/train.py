@@ -56,8 +56,7 @@ def sweep(
     random: Annotated[int, typer.Option(min=0, help="Only N settings of the grid, drawn; 0 takes all.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw of --random.")] = 0,
     choose: Annotated[
-        str,
-        typer.Option(help="balanced (smallest judge error within --within of the best PSNR), psnr, judge or suvr."),
+        str, typer.Option(help="balanced (smallest judge error within --within of the best PSNR), psnr, judge or suvr.")
     ] = "balanced",
     within: Annotated[float, typer.Option(min=0, help="dB, for --choose balanced.")] = 0.3,
     only: Annotated[

@@ -193,9 +193,7 @@ def _summariser(data: Data, masks: Mapping[str, Targets]) -> _Summarise:
     return summarise
 
 
-def _value_problem(
-    image: NDArray[np.float32], path: Path, role: str, data: Data, masks: Mapping[str, Targets]
-) -> str:
+def _value_problem(image: NDArray[np.float32], path: Path, role: str, data: Data, masks: Mapping[str, Targets]) -> str:
     if role in masks:
         wrong = masks[role].mask_problem(image)
         return f"{path} {wrong}" if wrong else ""

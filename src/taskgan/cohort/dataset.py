@@ -149,9 +149,7 @@ class TrainingSlices:
             if case.clean is None:
                 raise AssertionError("load_case was asked for the clean image")
             self.scales[number], self.voxel_sizes[number] = case.intensity.scale, case.source.voxel_size
-            self.statistics[number] = (photo_statistics if case.source.is_photo else image_statistics)(
-                case.source.data
-            )
+            self.statistics[number] = (photo_statistics if case.source.is_photo else image_statistics)(case.source.data)
             x, y = ((whole - own) // 2 for whole, own in zip(self.shape, case.clean.shape[1:], strict=True))
             at = slice(self._starts[number], self._starts[number + 1])
             inside = np.s_[..., x : x + case.clean.shape[1], y : y + case.clean.shape[2]]
@@ -230,11 +228,7 @@ class TrainingSlices:
         return None if not self._by_class or math.isnan(float(label)) else float(label)
 
     def sample(self, index: int) -> tuple[np.ndarray, ...]:
-        """Input channels (I, H, W), clean slice (1, H, W), or three colours (3, H, W), and y of a slice: (), (L,) or
-        a mask (1, H, W).
-
-        y of further properties follows.
-        """
+        """Inputs (I, H, W), clean slice (1, H, W) or colours (3, H, W), y: (), (L,) or (1, H, W), y of further tasks."""
         number, place = self._place(index)
         held = self._inputs_of(number)
         held = held.reshape(-1, held.shape[1] * self._colours, *self.shape)

@@ -134,13 +134,7 @@ def write_dataset_files(
     generated = [{"Name": "taskgan", "Version": __version__}]
     write_json(
         folder / "dataset_description.json",
-        {
-            "Name": name,
-            "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "raw",
-            **(metadata or {}),
-            "GeneratedBy": generated,
-        },
+        {"Name": name, "BIDSVersion": BIDS_VERSION, "DatasetType": "raw", **(metadata or {}), "GeneratedBy": generated},
     )
     if derivative is not None:
         write_derivative_description(folder / derivative, derivative_name)

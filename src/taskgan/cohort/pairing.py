@@ -89,9 +89,7 @@ def scale_notes(ratios: Sequence[tuple[str, float]], what: str, reference: str) 
     if not 1 / SCALE_FACTOR <= middle <= SCALE_FACTOR:
         notes.append(f"{what} are {middle:.3g} times {reference} (median): expected the same units")
     odd = [
-        f"{name} ({ratio:.3g})"
-        for name, ratio in known
-        if not 1 / _OUTLIER_FACTOR <= ratio / middle <= _OUTLIER_FACTOR
+        f"{name} ({ratio:.3g})" for name, ratio in known if not 1 / _OUTLIER_FACTOR <= ratio / middle <= _OUTLIER_FACTOR
     ]
     if odd:
         more = f" and {len(odd) - _SHOWN} more" * (len(odd) > _SHOWN)

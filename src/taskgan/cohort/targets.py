@@ -268,9 +268,7 @@ def untrainable_reason(train: Pairs, targets: Targets) -> str:
     columns = targets.target.columns
     if targets.target.kind == "binary":
         values = {float(targets.value(pair)) for pair in train}
-        return (
-            "" if len({v for v in values if not math.isnan(v)}) > 1 else "the training rows do not hold both labels"
-        )
+        return "" if len({v for v in values if not math.isnan(v)}) > 1 else "the training rows do not hold both labels"
     absent = [column for column in columns if column not in train.columns]
     if absent:
         return f"the training rows have no column {', '.join(absent)}"

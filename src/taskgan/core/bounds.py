@@ -24,9 +24,7 @@ def max_voxels() -> int:
     if not text:
         return _DEFAULT
     if not text.isdecimal() or len(text) > 18 or not int(text):
-        raise UserError(
-            f"{MAX_VOXELS_VARIABLE} is {text[:40]!r}, expected a whole number of voxels such as {_DEFAULT}"
-        )
+        raise UserError(f"{MAX_VOXELS_VARIABLE} is {text[:40]!r}, expected a whole number of voxels such as {_DEFAULT}")
     return int(text)
 
 

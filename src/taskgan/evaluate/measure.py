@@ -163,16 +163,7 @@ def _case_row(case: LoadedCase, method: str, common: Row, read: Sequence[Reading
     if method != CLEAN and volume.colours is not None and truth.colours is not None:
         measured["psnr_colour"] = quality.psnr(volume.colours, truth.colours, span=truth.span)
     known = context.masks.values(pair, "truth", case.source) if "findings" in case.masks else None
-    shown = (
-        image,
-        truth.data,
-        case.masks,
-        truth.voxel_size,
-        common["condition"],
-        case.source.data,
-        truth.span,
-        known,
-    )
+    shown = (image, truth.data, case.masks, truth.voxel_size, common["condition"], case.source.data, truth.span, known)
     path = {INPUT: pair.degraded, CLEAN: pair.clean}.get(method) or context.restorations.images[pair.case]
     return {
         **common,

@@ -294,9 +294,7 @@ def _record(
     }
 
 
-def _select_cases(
-    pairs: Pairs, restorations: Restorations, recipe: Recipe, split: str
-) -> tuple[list[Pair], list[str]]:
+def _select_cases(pairs: Pairs, restorations: Restorations, recipe: Recipe, split: str) -> tuple[list[Pair], list[str]]:
     """The restored cases of a split; for the test split all restored ones, with a note, where none is a test case.
 
     What makes the figures less than a test is noted too: cases left out, subjects that training saw.

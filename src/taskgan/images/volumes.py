@@ -81,9 +81,7 @@ class Volume:
         if colours == 1:
             return self.data
         if not self.is_photo:
-            raise UserError(
-                f"{path} is no photo; expected one, as red, green and blue are restored (data.colour: rgb)"
-            )
+            raise UserError(f"{path} is no photo; expected one, as red, green and blue are restored (data.colour: rgb)")
         return self.colours if self.colours is not None else np.repeat(self.data, 3, axis=2)
 
     def in_file_axes(self, image: Array) -> Array:
@@ -367,9 +365,7 @@ def sidecar_and_notes(path: Path, *, deep: bool = False) -> tuple[dict[str, Any]
         return {}, [f"a sidecar that is left out: {error}"]
     if not isinstance(value, dict):
         return {}, [f"a sidecar that is left out: {side} holds a {type(value).__name__}, expected an object"]
-    return value, [f"a sidecar {side.name} with {lost} numbers that are NaN or infinite and are left out"] * bool(
-        lost
-    )
+    return value, [f"a sidecar {side.name} with {lost} numbers that are NaN or infinite and are left out"] * bool(lost)
 
 
 def check_affine(path: Path, volume: Volume) -> None:

@@ -48,9 +48,7 @@ def _screen_audit(folder: Path, record: Mapping[str, Any]) -> list[str]:
         if isinstance(own, Mapping):
             fit = "" if lookup(record, "fit", judge) else " (no judge: see warnings)"
             rate = interval_text(own.get("flips"), 3)
-            lines += entry_lines(
-                str(judge), f"{own.get('flipped')} of {own.get('subjects')} flipped, rate {rate}{fit}"
-            )
+            lines += entry_lines(str(judge), f"{own.get('flipped')} of {own.get('subjects')} flipped, rate {rate}{fit}")
     lines += sentence_lines("findings", record.get("findings"), most=7)
     lines += sentence_lines("warnings", record.get("warnings"), most=5)
     return lines + next_step(f"open {folder / 'audit.html'}")

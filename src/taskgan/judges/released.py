@@ -10,14 +10,7 @@ from torch import Tensor, nn
 
 from taskgan.core.console import say
 from taskgan.core.files import checksum, versions
-from taskgan.judges.recogniser import (
-    Recogniser,
-    RecogniserCard,
-    RecogniserMetrics,
-    WeightsSource,
-    build,
-    volume_logits,
-)
+from taskgan.judges.recogniser import Recogniser, RecogniserCard, RecogniserMetrics, WeightsSource, build, volume_logits
 from taskgan.judges.volumes import CleanSlices
 from taskgan.judges.weights import load_vgg_face
 from taskgan.judges.weights.dlib_file import load_dlib_face

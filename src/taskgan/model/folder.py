@@ -378,8 +378,7 @@ def _statistics_warnings(image: ImageStatistics, seen: TrainingDomain) -> list[s
     names = (
         ("a noise level", image.noise, seen.noise, _NOISE_TOLERANCE, _NO_NOISE),
         ("a contrast", image.contrast, seen.contrast, _CONTRAST_TOLERANCE, 0.0),
-        *[("a sharpness", image.sharpness, seen.sharpness, _SHARPNESS_TOLERANCE, 0.0)]
-        * (image.thumbnail is not None),
+        *[("a sharpness", image.sharpness, seen.sharpness, _SHARPNESS_TOLERANCE, 0.0)] * (image.thumbnail is not None),
     )
     for name, value, known_range, factor, least in names:
         low, high = known_range or (0.0, math.inf)

@@ -65,8 +65,7 @@ class Restorer:
             where the CPU has it in hardware and the brightest slice of a volume differs by at most 1 % of its
             range (:data:`BF16_TOLERANCE`), decided per volume.
         batch_size: Slices at once in float32: memory, not results. In bfloat16 batches always have four, the
-            last one filled up: another size could be summed in another order, which bfloat16 turns into
-            visible digits.
+            last one filled up: another size could be summed in another order, which bfloat16 would show.
         engine: See :mod:`taskgan.model.engines`. Samples are drawn by torch.
 
     Raises:
@@ -131,12 +130,7 @@ class Restorer:
         return restorer
 
     def restore(
-        self,
-        image: Image,
-        *,
-        spacing: Sequence[float] | None = None,
-        extras: Sequence[Image] = (),
-        condition: str = "",
+        self, image: Image, *, spacing: Sequence[float] | None = None, extras: Sequence[Image] = (), condition: str = ""
     ) -> Image:
         """Restore an array or a tensor; :meth:`restore_volume` also draws samples and says how it worked.
 

@@ -76,9 +76,7 @@ def restore_case(
     is the weighted mean of theirs, before a projection.
     """
     _, _, height, width = case.inputs.shape
-    slices = (
-        len(case.inputs) == restorer.data.colours and not restorer.data.neighbours and restorer.data.patch is None
-    )
+    slices = len(case.inputs) == restorer.data.colours and not restorer.data.neighbours and restorer.data.patch is None
     if not slices or height * width <= WHOLE:
         return restorer.restore_inputs(case.inputs, case.intensity, samples=samples, seed=seed, condition=condition)
     tiles = Tiles.cover((height, width))

@@ -67,9 +67,7 @@ class ResNet(nn.Module):
         outputs: Logits an image.
     """
 
-    def __init__(
-        self, *, blocks: int, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int
-    ) -> None:
+    def __init__(self, *, blocks: int, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=needs_bias(norm)),

@@ -64,9 +64,7 @@ class VolumeUNet(nn.Module):
             for before, after, stride in zip(widths[:-1], widths[1:], self.strides, strict=True)
         )
         self.middle = nn.Sequential(_Block(widths[-1], norm), _Block(widths[-1], norm))
-        self.up = nn.ModuleList(
-            Conv3d(before, after, 1) for before, after in zip(widths[1:], widths[:-1], strict=True)
-        )
+        self.up = nn.ModuleList(Conv3d(before, after, 1) for before, after in zip(widths[1:], widths[:-1], strict=True))
         self.decode = nn.ModuleList(_Block(channels, norm) for channels in widths[:-1])
         self.last = Conv3d(widths[0], 1, 3, padding=1)
         nn.init.zeros_(self.last.weight)

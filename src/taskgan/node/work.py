@@ -91,10 +91,7 @@ class Node:
             "pdf": job.route.pdf, "remarks": [] if job.route.ask else [remark],
         }  # fmt: skip
         root = str(Path(__file__).parents[2])  # so that the child takes this very package, wherever it works
-        env = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-        }
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
         with (place / LOG).open("wb") as output:
             command = [sys.executable, "-m", "taskgan.node.child"]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env) as child:

@@ -56,11 +56,7 @@ _KINDS = 12  # labels that are told apart
 
 
 def draw_mapping(
-    axis: Any,
-    clean: NDArray[np.float64],
-    restored: NDArray[np.float64],
-    labels: NDArray[np.float64],
-    size: float = 4.5,
+    axis: Any, clean: NDArray[np.float64], restored: NDArray[np.float64], labels: NDArray[np.float64], size: float = 4.5
 ) -> None:
     """Lines from clean (hollow) to restored (filled) positions (N, 2), coloured and shaped by label (N,)."""
     # Labels that are names, as of people, no colours could tell apart.

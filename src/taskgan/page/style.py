@@ -66,9 +66,7 @@ def axes_figure(rows: int, columns: int, size: tuple[float, float], **options: A
 
 
 @contextmanager
-def panel_axes(
-    count: int, size: tuple[float, float], most: int = 4, **options: Any
-) -> Iterator[tuple[Any, list[Any]]]:
+def panel_axes(count: int, size: tuple[float, float], most: int = 4, **options: Any) -> Iterator[tuple[Any, list[Any]]]:
     """A figure with a number of panels.
 
     Args:

@@ -81,9 +81,7 @@ def draw_tissues(rng: np.random.Generator, *, spread: float = 1.0) -> dict[str, 
     return sampled
 
 
-def effective_tissues(
-    tissues: dict[str, Tissue], rng: np.random.Generator, *, difference: float
-) -> dict[str, Tissue]:
+def effective_tissues(tissues: dict[str, Tissue], rng: np.random.Generator, *, difference: float) -> dict[str, Tissue]:
     """What another sequence sees of the same tissues: the reason why a mapping between them is not algebra.
 
     Args:

@@ -111,9 +111,7 @@ def describe_grid(shape: Shape, affine: Affine) -> str:
     return f"{format_shape(shape)} at {'×'.join(f'{edge:.3g}' for edge in edges)} mm"
 
 
-def resample(
-    data: Array, affine: Affine, shape: Shape, onto: Affine, *, nearest: bool = False
-) -> tuple[Array, float]:
+def resample(data: Array, affine: Affine, shape: Shape, onto: Affine, *, nearest: bool = False) -> tuple[Array, float]:
     """Bring an image onto another grid of the same world.
 
     Linear interpolation in three dimensions without a low-pass filter: values are not smoothed beyond it, and

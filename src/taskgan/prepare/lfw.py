@@ -97,15 +97,12 @@ def prepare_lfw(
     counts = ", ".join(f"{count} {name}" for name, count in people.items())
     pairs = sum(len(one.pairs) for one in lists.values())
     say(
-        f"{out}: {len(sources)} images of {len(images)} people ({counts}), {pairs} pairs to verify "
-        f"(taskgan info {out})"
+        f"{out}: {len(sources)} images of {len(images)} people ({counts}), {pairs} pairs to verify (taskgan info {out})"
     )
     return out
 
 
-def find_data(
-    folder: Path, list_paths: Mapping[str, Path | None]
-) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
+def find_data(folder: Path, list_paths: Mapping[str, Path | None]) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
     """Images by person and both lists, which fit each other.
 
     Args:

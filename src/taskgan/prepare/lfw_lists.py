@@ -71,9 +71,7 @@ def find_list(explicit: Path | None, name: str, folder: Path) -> Path:
         return explicit
     path = next((place / name for place in (folder, folder.resolve().parent) if (place / name).is_file()), None)
     if path is None:
-        raise UserError(
-            f"there is no {name} in {folder} or beside it; expected LFW's list (or name it by the option)"
-        )
+        raise UserError(f"there is no {name} in {folder} or beside it; expected LFW's list (or name it by the option)")
     return path
 
 

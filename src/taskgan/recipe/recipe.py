@@ -245,9 +245,7 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _judges_are_independent(self) -> "Recipe":
         if self.task.judge is not None:
-            raise ValueError(
-                "the first task has a judge of its own, expected the recipe's section judge in its place"
-            )
+            raise ValueError("the first task has a judge of its own, expected the recipe's section judge in its place")
         for k, task in enumerate(self.tasks):
             judge, where = task.judge or self.judge, f"task.{k}.judge" if k else "judge"
             if not judge.steps:
@@ -291,9 +289,7 @@ def read_recipe(name: PathLike, overrides: Sequence[str] = ()) -> Recipe:
         text = (resources.files("taskgan") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
         values, source = parse_yaml(text, f"recipe {name}"), f"recipe {name}"
     else:
-        raise UserError(
-            f"no recipe {quoted(str(name))}: expected a YAML file or one of {', '.join(shipped_recipes())}"
-        )
+        raise UserError(f"no recipe {quoted(str(name))}: expected a YAML file or one of {', '.join(shipped_recipes())}")
     for override in overrides:
         apply_override(values, override)
     return parse_recipe(values, source)

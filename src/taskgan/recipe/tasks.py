@@ -93,8 +93,7 @@ class Task(Target):
         if self.pretrain.steps == 0 and (self.training == "frozen" or self.kind == "embedding"):
             what = "task.training is frozen" if self.training == "frozen" else "kind is embedding"
             raise ValueError(
-                f"task.pretrain.steps is 0 and {what}: T would never learn the property; expected steps to "
-                "pretrain it"
+                f"task.pretrain.steps is 0 and {what}: T would never learn the property; expected steps to pretrain it"
             )
         if self.false_positive != 1 and (self.kind, self.loss) != ("segmentation", "proper"):
             raise ValueError(

@@ -113,9 +113,7 @@ def _restore(
     columns, data = _inputs(inputs, recipe.data, setup.protocol_file)
     jobs = find_jobs(inputs, out, data, **wished)
     if series := next((job.pair.degraded for job in jobs if job.is_dicom), None):
-        raise UserError(
-            f"{series} is a DICOM series, expected NIfTI: taskgan prepare mr makes a cohort of such series"
-        )
+        raise UserError(f"{series} is a DICOM series, expected NIfTI: taskgan prepare mr makes a cohort of such series")
     there = check_output(out, jobs, 0, overwrite=overwrite)
     scans, left_out = find_scans(jobs, columns, setup)
     if maps and not (there or overwrite):
@@ -129,9 +127,7 @@ def _restore(
         factors = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, contrasts=wanted)
     setup = replace(setup, factors=factors.factors)
     origin = relaxometry_origin(setup, recipe, data, factors.seen)
-    about: dict[str, Any] = {"protocol": _sources(scans), "request": request} | (
-        {"warnings": [gains]} if gains else {}
-    )
+    about: dict[str, Any] = {"protocol": _sources(scans), "request": request} | ({"warnings": [gains]} if gains else {})
     record = RestorationRecord(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite) == "unfinished"
     record.open()

@@ -90,9 +90,7 @@ def _scan(group: Sequence[Job], columns: Columns, setup: SynthesisSettings, name
     protocol, source = input_protocol(acquisition.real, setup.protocol_file)
     where = {"file": "the protocol file", "default": "the default protocol"}.get(source, f"{acquisition.name}")
     check_identifiable(protocol, setup.fit, where)
-    targets = {
-        job.condition: contrast_sequence(job.condition, _true_image(job), setup.protocol_file) for job in group
-    }
+    targets = {job.condition: contrast_sequence(job.condition, _true_image(job), setup.protocol_file) for job in group}
     source_image = read_volume(pair.degraded)
     for job in group:
         check_metadata(job, source_image)
@@ -145,9 +143,7 @@ def gain_warning(jobs: Sequence[Job]) -> str:
     its own. Images of the simulator share one gain; of others nothing is known.
     """
     contrasts = {
-        job.condition
-        for job in jobs
-        if job.pair.clean is not None and INTENSITY_FACTOR in read_sidecar(job.pair.clean)
+        job.condition for job in jobs if job.pair.clean is not None and INTENSITY_FACTOR in read_sidecar(job.pair.clean)
     }
     if not contrasts:
         return ""

@@ -78,8 +78,7 @@ def suvr_scatter(comparison: Comparison, path: Path) -> Path | None:
             ends = np.array([rows["suvr_reference"].min(), rows["suvr_reference"].max()])
             axis.plot(ends, mean_y + agreement.slope.estimate * (ends - mean_x), color=colour, linewidth=1.6)
             axis.set_title(
-                f"{display_name(method)}: slope {number(agreement.slope.estimate, 2)} "
-                f"{range_text(agreement.slope, 2)}"
+                f"{display_name(method)}: slope {number(agreement.slope.estimate, 2)} {range_text(agreement.slope, 2)}"
             )
             axis.set_xlim(low, high)
             axis.set_ylim(low, high)

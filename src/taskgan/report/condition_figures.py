@@ -168,9 +168,7 @@ def _spectrum(axis: Any, power: NDArray[np.float64] | None, part: Comparison, su
         place for u, v in GRID for sign in (1, -1) for place in bins((power.shape[0], power.shape[1]), (u, sign * v))
     }
     for row, column in places:
-        axis.plot(
-            column, row, "o", markersize=5, markerfacecolor="none", markeredgecolor="white", markeredgewidth=0.6
-        )
+        axis.plot(column, row, "o", markersize=5, markerfacecolor="none", markeredgecolor="white", markeredgewidth=0.6)
     rows = part.rows(method)
     value = rows.loc[rows["subject"].astype(str) == subject, "checkerboard"].mean()
     axis.set_title(f"grid {number(1000 * float(value), 2)} ‰", fontsize=8)

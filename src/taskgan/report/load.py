@@ -163,9 +163,7 @@ def load_comparison(
     judged = [e.record["property"] for e in evaluations if e.record.get("property")]
     properties = {", ".join([str(one.get("kind")), *map(str, one.get("labels", ()))]) for one in judged}
     if len(properties) > 1:
-        raise UserError(
-            f"the evaluations judged different properties ({'; '.join(sorted(properties))}), expected one"
-        )
+        raise UserError(f"the evaluations judged different properties ({'; '.join(sorted(properties))}), expected one")
     frame = pd.concat([_rows(e.folder) for e in evaluations], ignore_index=True)
     frame = _without_duplicates(frame)
     restoring = [m for m in frame["method"].drop_duplicates() if m not in RESERVED]

@@ -114,9 +114,7 @@ def _level_columns(against: str, *, first: bool) -> tuple[Column, ...]:
     return columns if first else tuple(replace(column, meaning="") for column in columns)
 
 
-def _row(
-    comparison: Comparison, study: VerificationStudy, reader: str, method: str, protocol: str
-) -> tuple[Cell, ...]:
+def _row(comparison: Comparison, study: VerificationStudy, reader: str, method: str, protocol: str) -> tuple[Cell, ...]:
     level = study.levels[reader, method, protocol]
     change = study.difference(reader, method, comparison.baseline, protocol)
     cuts = study.data.thresholds[reader]
@@ -179,10 +177,7 @@ def _seed_cells(level: MethodVerification) -> tuple[Cell, Cell, Cell]:
     low, high = min(level.auc_by_seed), max(level.auc_by_seed)
     return (
         Cell(
-            f"{number(low, 3)} to {number(high, 3)}",
-            f"{len(level.auc_by_seed)} seeds",
-            len(level.auc_by_seed),
-            "muted",
+            f"{number(low, 3)} to {number(high, 3)}", f"{len(level.auc_by_seed)} seeds", len(level.auc_by_seed), "muted"
         ),
         Cell("", "", low),
         Cell("", "", high),

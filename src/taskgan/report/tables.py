@@ -323,9 +323,7 @@ def _read_by(comparison: Comparison) -> str:
 def _share(interval: Interval) -> Cell:
     if math.isnan(interval.estimate):
         return Cell("–", "", interval)
-    return Cell(
-        f"{100 * interval.estimate:.0f} %", f"[{100 * interval.low:.0f}, {100 * interval.high:.0f}]", interval
-    )
+    return Cell(f"{100 * interval.estimate:.0f} %", f"[{100 * interval.low:.0f}, {100 * interval.high:.0f}]", interval)
 
 
 def _always_negative(comparison: Comparison) -> tuple[Cell, ...]:

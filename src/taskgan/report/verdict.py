@@ -79,9 +79,7 @@ def _against_all(
     comparison: Comparison, baseline: str, study: VerificationStudy | None
 ) -> dict[str, list[MetricComparison]]:
     """Every method against one baseline, in all measures of the verdict."""
-    families = [
-        compare_methods(comparison, with_kind_phrase(metric, comparison.kind), baseline) for metric in HEADLINE
-    ]
+    families = [compare_methods(comparison, with_kind_phrase(metric, comparison.kind), baseline) for metric in HEADLINE]
     return {
         method: [*(compared[method] for compared in families), *_verified(study, method, baseline)]
         for method in comparison.methods
@@ -101,8 +99,7 @@ def _headline(
     groups = by_verdict(against[method])
     if not any(groups.values()):
         return (
-            f"{display_name(method)} and {display_name(baseline)} have no image in common: there is "
-            "nothing to compare."
+            f"{display_name(method)} and {display_name(baseline)} have no image in common: there is nothing to compare."
         )
     claimed = [*groups["better"], *groups["worse"]]
     if not claimed and all(math.isnan(c.interval.low) for c in groups["none"]):
@@ -185,9 +182,7 @@ def _against(comparison: Comparison, method: str, compared: list[MetricCompariso
     if beside:
         parts.append(
             "zero is outside the interval, but the p corrected over the methods is not below .05, hence no claim: "
-            + join_phrases(
-                f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)}, {p_text(c.p)})" for c in beside
-            )
+            + join_phrases(f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)}, {p_text(c.p)})" for c in beside)
         )
     if within:
         measures = join_phrases(
@@ -239,11 +234,7 @@ def _equivalences(comparison: Comparison, study: VerificationStudy | None) -> It
     for method in comparison.compared_methods:
         parts = [
             templates[word].format(one.metric.phrase, f"{one.equivalence.margin:g}{one.metric.unit}")
-            + (
-                " (of these training runs; with another in mind not shown)"
-                if one.equivalent_for_trained_seeds
-                else ""
-            )
+            + (" (of these training runs; with another in mind not shown)" if one.equivalent_for_trained_seeds else "")
             for one in (
                 *(comparisons[method] for comparisons in families),
                 *_verified(study, method, comparison.baseline),

@@ -181,9 +181,7 @@ def _same_readers(tables: Sequence[tuple[EvaluationFolder, pd.DataFrame]]) -> No
                 )
 
 
-def _readers(
-    runs: Mapping[tuple[str, float], pd.DataFrame], names: Sequence[str]
-) -> tuple[tuple[str, ...], list[str]]:
+def _readers(runs: Mapping[tuple[str, float], pd.DataFrame], names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """Readers that gave every distance, and the others."""
 
     def _known(reader: str) -> bool:

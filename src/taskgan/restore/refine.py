@@ -173,9 +173,7 @@ def enlargement(enlarge: float | str, card: ModelCard, jobs: Sequence[Job]) -> f
     except ValueError:
         factor = math.nan
     if enlarge == "auto" and factor == 1:
-        raise UserError(
-            f"the card of {card.name} does not say by how much its inputs were reduced; expected a number"
-        )
+        raise UserError(f"the card of {card.name} does not say by how much its inputs were reduced; expected a number")
     if not 1 <= factor <= _MOST_ENLARGED:
         raise UserError(f"--enlarge is {enlarge}, expected 1 to {_MOST_ENLARGED} or auto")
     if factor > 1 and (other := next((job.pair.degraded for job in jobs if not job.is_photo), None)):

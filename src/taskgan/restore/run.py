@@ -19,15 +19,7 @@ from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
 from taskgan.degrade.degradation import Degradation, enlarged
 from taskgan.images.dicom.derive import check_derivable
-from taskgan.images.photos import (
-    Photo,
-    check_format,
-    frame_count,
-    photo_bits,
-    read_photo,
-    with_luminance,
-    write_photo,
-)
+from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo, with_luminance, write_photo
 from taskgan.images.statistics import image_statistics, photo_statistics
 from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
 from taskgan.model.engines import check_engine
@@ -83,9 +75,7 @@ def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]
         photo = replace(photo, pixels=enlarged(photo.pixels, enlarge), alpha=alpha)
     in_colour, grey = image.shape[2] == 3, photo.pixels.shape[2] == 1
     restored = Photo(image).luminance
-    write_photo(
-        job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored)
-    )
+    write_photo(job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored))
     kept = "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
     what = "grey values" if grey else "red, green and blue" if in_colour else kept
     return {"Bits": photo.bits, "Restored": what}
@@ -263,12 +253,7 @@ def _restore_jobs(
 
 
 def _earlier_progress(
-    record: RestorationRecord | None,
-    jobs: Sequence[Job],
-    origin: Origin,
-    settings: RestoreSettings,
-    *,
-    overwrite: bool,
+    record: RestorationRecord | None, jobs: Sequence[Job], origin: Origin, settings: RestoreSettings, *, overwrite: bool
 ) -> RestorationProgress:
     """What an earlier call has left; of one output file the sidecar tells."""
     if record is not None:

@@ -103,12 +103,7 @@ def _normal(table: Array, agreement: Array, level: float) -> Interval:
 
 
 def fleiss_kappa(
-    ratings: ArrayLike,
-    subjects: Sequence[Hashable],
-    *,
-    closed_form: bool = False,
-    level: float = LEVEL,
-    seed: int = 0,
+    ratings: ArrayLike, subjects: Sequence[Hashable], *, closed_form: bool = False, level: float = LEVEL, seed: int = 0
 ) -> Interval:
     """Fleiss's κ of several readers (1971, 10.1037/h0031619), categories without order.
 

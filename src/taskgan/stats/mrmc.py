@@ -246,9 +246,7 @@ def obuchowski_rockette(
     enough = figures.cases >= FEWEST and (random == "cases" or readers > 1)
     below = below if enough and below > 1e-16 else math.nan
     f = readers * float(means.var(ddof=1)) / below if methods > 1 else math.nan
-    p = float(
-        stats.chi2.sf((methods - 1) * f, methods - 1) if math.isinf(lower) else stats.f.sf(f, methods - 1, lower)
-    )
+    p = float(stats.chi2.sf((methods - 1) * f, methods - 1) if math.isinf(lower) else stats.f.sf(f, methods - 1, lower))
     pairs = [(i, j) for i in range(methods) for j in range(i + 1, methods)]
     error = math.sqrt(2 * below / readers)
     differences = {

@@ -195,9 +195,7 @@ def choose_setting(candidates: Sequence[Candidate], rule: Rule = "balanced", wit
         metric = MISTAKEN  # an identity is kept where nobody is taken for somebody else
     unknown = [one.label for one in able if not _has_metric(one, metric)]
     if unknown:
-        raise UserError(
-            f"{metric} is unknown for {unknown[0]}, so the rule {rule!r} cannot choose; say --choose psnr"
-        )
+        raise UserError(f"{metric} is unknown for {unknown[0]}, so the rule {rule!r} cannot choose; say --choose psnr")
     subjects = _common(able, ("psnr", metric))
     quality, deciding = (
         np.array([one.subject_values[name].loc[subjects].to_numpy() for one in able], dtype=np.float64)
@@ -251,11 +249,7 @@ def _eligible(quality: NDArray[np.float64], rule: Rule, within: float) -> NDArra
 
 
 def _winners(
-    quality: NDArray[np.float64],
-    deciding: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    rule: Rule,
-    within: float,
+    quality: NDArray[np.float64], deciding: NDArray[np.float64], weights: NDArray[np.float64], rule: Rule, within: float
 ) -> NDArray[np.intp]:
     """Which setting wins with each draw of subjects; the first of equals.
 

@@ -136,9 +136,7 @@ def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) 
     if not (out / SWEEP).is_file():
         foreign = [entry.name for entry in folder_files(out) if not entry.name.startswith(".share-")]
         if foreign:
-            raise UserError(
-                f"{out} exists and is no sweep (it holds {', '.join(foreign[:3])}); choose another folder"
-            )
+            raise UserError(f"{out} exists and is no sweep (it holds {', '.join(foreign[:3])}); choose another folder")
         write_yaml(
             out / SWEEP,
             {"status": "running", "recipe": source, "base": dump_recipe(base), "cohort": dict(cohort)}

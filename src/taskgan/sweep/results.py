@@ -159,9 +159,7 @@ def _read(folder: Path, recipe: Recipe) -> TrialResult:
     return TrialResult(folder, recipe, outcome, cases, *read_steps(folder))
 
 
-def _result(
-    values: dict[str, Any], members: Sequence[TrialResult], reference: bool, candidate: bool
-) -> SettingResult:
+def _result(values: dict[str, Any], members: Sequence[TrialResult], reference: bool, candidate: bool) -> SettingResult:
     frames = [run.cases for run in members if run.cases is not None]
     if not frames:
         return SettingResult(values, tuple(members), {}, {}, reference, candidate)

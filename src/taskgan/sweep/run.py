@@ -321,7 +321,7 @@ def _join(
 
 
 def _figure(options: SweepOptions, results: Sequence[SettingResult], choice: SettingChoice) -> None:
-    from taskgan.sweep.figure import draw_sweep
+    from taskgan.sweep.panels import draw_sweep
 
     draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
 

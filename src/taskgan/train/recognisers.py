@@ -137,9 +137,7 @@ def _result(
     return result
 
 
-def _draw(
-    apart: Mapping[str, Floats], pairs: ImagePairs, areas: Mapping[str, Mapping[str, float]], path: Path
-) -> None:
+def _draw(apart: Mapping[str, Floats], pairs: ImagePairs, areas: Mapping[str, Mapping[str, float]], path: Path) -> None:
     """ROC curves of both readers on clean test pairs."""
     from taskgan.page.style import LABEL_STYLES, axes_figure, save_figure
 

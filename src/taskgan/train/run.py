@@ -178,9 +178,7 @@ def _train(job: _Job, *, overwrite: bool) -> Path:
             slices.share()
         recorded_machine = state["choice"] if state is not None else record.get("machine")  # measured once per run
         choice = (
-            MachineChoice.of(recorded_machine, run)
-            if recorded_machine
-            else choose_machine(recipe, slices.sample_shape)
+            MachineChoice.of(recorded_machine, run) if recorded_machine else choose_machine(recipe, slices.sample_shape)
         )
         record = new_record(recipe, job.pairs, job.used, job.fingerprint, device)
         record |= {"fold": recipe.fold, "machine": choice.to_dict(), **job.origin}
@@ -240,9 +238,7 @@ def check_image_size(train: Pairs, recipe: Recipe, *, own: bool = False) -> None
     shifts = [("task.pretrain", task.pretrain.augment.shift) for task in recipe.taught_by.values()]
     for name, shift in [("data", recipe.data.augment.shift), *shifts]:
         if 2 * shift >= min(height, width):
-            raise UserError(
-                f"{name}.augment.shift is {shift}, expected less than half of the slices' {height}×{width}"
-            )
+            raise UserError(f"{name}.augment.shift is {shift}, expected less than half of the slices' {height}×{width}")
 
 
 def _task_networks(job: _Job, device: torch.device) -> dict[str, nn.Module]:

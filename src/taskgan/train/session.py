@@ -208,9 +208,7 @@ class Session:
         """The error that says what happened, when, and what is still good."""
         saved = self.state.saved
         good = (
-            f"the last good checkpoint is {self.folder / CHECKPOINT} (step {saved})"
-            if saved
-            else "none was saved yet"
+            f"the last good checkpoint is {self.folder / CHECKPOINT} (step {saved})" if saved else "none was saved yet"
         )
         weight = "higher cycle.weight" if self.recipe.unpaired else "lower loss.lambda_gan"
         return Diverged(

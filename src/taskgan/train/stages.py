@@ -88,9 +88,7 @@ class Stages:
 
     def steps_from(self, start: int) -> list[int]:
         """All steps from one on in which somebody learns."""
-        return [
-            step for stage in self._stages if stage.learners for step in range(max(start, stage.start), stage.stop)
-        ]
+        return [step for stage in self._stages if stage.learners for step in range(max(start, stage.start), stage.stop)]
 
     def steps_learnt(self, network: str, step: int) -> int:
         """How many steps a network has learnt in before this one."""

@@ -54,9 +54,7 @@ class Validation:
     def __init__(self, pairs: Pairs, recipe: Recipe) -> None:
         self._recipe = recipe
         self._cases = _load(_sample_cases(pairs, recipe), recipe.data)
-        self._readers = {
-            name: _TaskReader(task, pairs, recipe.data.colours) for name, task in recipe.taught_by.items()
-        }
+        self._readers = {name: _TaskReader(task, pairs, recipe.data.colours) for name, task in recipe.taught_by.items()}
 
     def validate(self, network: nn.Module, tasks: Mapping[str, nn.Module]) -> ValidationResult:
         """Restore every case and compare.

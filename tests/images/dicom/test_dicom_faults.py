@@ -49,11 +49,7 @@ def refused(folder: Path, words: str, pick: SeriesFilter | None = None) -> None:
     [
         ({"SpacingBetweenSlices": "5"}, range(0, 6, 2), "10 mm apart and SpacingBetweenSlices is 5 mm"),
         ({}, range(0, 6, 2), "10 mm apart and SliceThickness is 5 mm"),
-        (
-            {"SliceThickness": "9", "InstanceNumber": "1", "ImagesInAcquisition": "6"},
-            range(0, 6, 2),
-            "holds 3 images",
-        ),
+        ({"SliceThickness": "9", "InstanceNumber": "1", "ImagesInAcquisition": "6"}, range(0, 6, 2), "holds 3 images"),
         ({"ImagesInAcquisition": "6"}, range(4), "holds 4 images and its ImagesInAcquisition is 6"),
         ({"NumberOfSlices": 6}, range(4), "holds 4 images and its NumberOfSlices is 6"),
         ({"SliceThickness": "9"}, range(0, 6, 2), r"lacks the images with InstanceNumber 2, 4 \(2 between 1 and 5\)"),
@@ -91,9 +87,7 @@ def test_a_rescale_slope_is_in_all_slices_and_is_a_number(tmp_path: Path) -> Non
         if k != 3:
             dataset.RescaleSlope, dataset.RescaleIntercept = "2", "-10"
 
-    refused(
-        series(tmp_path / "gap", gap), "takes its scale from (nothing|RescaleSlope), .*expected all slices in one"
-    )
+    refused(series(tmp_path / "gap", gap), "takes its scale from (nothing|RescaleSlope), .*expected all slices in one")
     comma = series(tmp_path / "comma", RescaleSlope="1.5", RescaleIntercept="0")
     path = sorted(comma.iterdir())[2]
     path.write_bytes(path.read_bytes().replace(b"DS\x04\x001.5 ", b"DS\x04\x001,5 "))

@@ -11,9 +11,7 @@ with loaded("lbp_histograms") as _published:
 def test_known_values() -> None:
     first, second = np.array([[3.0, 0], [1, 1], [0, 0]]), np.array([[0, 0.1], [2, 2], [1, 0]])
     np.testing.assert_allclose(unit_distance(first, second), [np.sqrt(2), 0, 1], atol=1e-7)
-    np.testing.assert_allclose(
-        chi_square_distance([[1, 0, 0.5], [0.2, 0.8, 0]], [[0, 1, 0.5], [0.2, 0.8, 0]]), [2, 0]
-    )
+    np.testing.assert_allclose(chi_square_distance([[1, 0, 0.5], [0.2, 0.8, 0]], [[0, 1, 0.5], [0.2, 0.8, 0]]), [2, 0])
 
 
 def test_cosine_and_euclidean_distance_put_pairs_in_one_order() -> None:

@@ -55,9 +55,7 @@ def test_radii_that_become_the_same_in_a_small_image_count_once() -> None:
 def test_light_from_one_side_changes_pixels_less_where_they_are_compared_with_their_neighbourhood() -> None:
     image = face(3, (96, 96))
     lit = image * np.linspace(0.4, 1, 96, dtype=np.float32)
-    apart = [
-        np.linalg.norm(f(image) - f(lit)) / np.linalg.norm(f(image)) for f in (Pixels(neighbourhood=4), Pixels())
-    ]
+    apart = [np.linalg.norm(f(image) - f(lit)) / np.linalg.norm(f(image)) for f in (Pixels(neighbourhood=4), Pixels())]
     assert apart[0] < apart[1]
 
 

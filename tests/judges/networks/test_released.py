@@ -101,9 +101,7 @@ def test_weights_are_kept_as_they_are_and_measured_on_validation_people(
 
 def test_of_many_people_some_with_several_images_are_looked_at(settings: RecogniserSettings) -> None:
     many = CleanSlices((*_photos(300, 2).volumes, *_photos(5, 1, "single").volumes))
-    small = CleanSlices(
-        tuple(CleanVolume(v.subject, v.label, np.ascontiguousarray(v.slices[:, :8, :8])) for v in many)
-    )
+    small = CleanSlices(tuple(CleanVolume(v.subject, v.label, np.ascontiguousarray(v.slices[:, :8, :8])) for v in many))
     asked = _validation_subset(small)
     assert 500 <= len(asked) <= 512
     assert not any(subject.startswith("single") for subject in asked.subjects)
@@ -193,10 +191,7 @@ def test_what_does_not_go_together_is_named(weights: Path) -> None:
     assert _recipe(weights).task.pretrain.released
     for changes, words in (
         ({"task__pretrain__weights": None}, r"weights is missing, expected the path.*network: ir trains"),
-        (
-            {"task__pretrain__network": "ir"},
-            r"which is trained here; expected network vgg_face or dlib, or no weights",
-        ),
+        ({"task__pretrain__network": "ir"}, r"which is trained here; expected network vgg_face or dlib, or no weights"),
         ({"task__training": "joint", "task__loss": "proper"}, "kept as they were released; expected frozen"),
         ({"task__size": 64}, "task.size is 64, expected 128, the length of the descriptor"),
         ({"task__kind": "binary", "task__labels": "label"}, "expected task.kind embedding, found binary"),

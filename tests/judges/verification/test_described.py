@@ -189,9 +189,7 @@ def test_a_recognisers_descriptors_are_kept_in_its_folder(rows: list[Pair], tmp_
     assert "more" not in readers["judge"].description()
 
 
-def test_a_reader_that_cannot_describe_the_images_is_left_out_with_its_reason(
-    rows: list[Pair], tmp_path: Path
-) -> None:
+def test_a_reader_that_cannot_describe_the_images_is_left_out_with_its_reason(rows: list[Pair], tmp_path: Path) -> None:
     able, unable = Counting("a"), Counting("b", least=100)
     asked = studio(tmp_path, able=able, unable=unable)
     assert set(asked.cohort_descriptors(rows, "clean")) == {"able"}

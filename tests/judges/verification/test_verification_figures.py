@@ -3,14 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from taskgan.judges.verification import (
-    ImagePairs,
-    accuracy,
-    best_threshold,
-    roc_curve,
-    verification_difference,
-    verify,
-)
+from taskgan.judges.verification import ImagePairs, accuracy, best_threshold, roc_curve, verification_difference, verify
 
 
 def _pairs(seed: int = 0) -> tuple[ImagePairs, np.ndarray]:

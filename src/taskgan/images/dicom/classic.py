@@ -177,9 +177,7 @@ def _decay_correction(new: Any, source: Any) -> str:
             if name == "START":  # from which readers of the classic class compute the SUV
                 new.SeriesDate, new.SeriesTime = text[:8], _clock(text)
             return name
-    raise UserError(
-        f"has DecayCorrectionDateTime {quoted(text)}, expected the time of injection or of the first frame"
-    )
+    raise UserError(f"has DecayCorrectionDateTime {quoted(text)}, expected the time of injection or of the first frame")
 
 
 def _clock(text: str) -> str:

@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
-from taskgan.images.dicom.frames import (
-    Frame,
-    NotASlice,
-    dicom_files,
-    has_dicom,
-    read_dataset,
-    read_frames,
-    read_pixels,
-)
+from taskgan.images.dicom.frames import Frame, NotASlice, dicom_files, has_dicom, read_dataset, read_frames, read_pixels
 from taskgan.images.dicom.stack import check_whole, drop_duplicates, in_slice_order, stack_affine
 
 MR, ENHANCED_MR, PT, ENHANCED_PT = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("4", "4.1", "128", "130"))
@@ -222,9 +214,7 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
     if selector:
         named = {uid: members for uid, members in series.items() if _is_named(members[0], selector)}
         if not named:
-            raise UserError(
-                f"{place} holds no series {quoted(selector)}; it holds {_series_listing(series.values())}"
-            )
+            raise UserError(f"{place} holds no series {quoted(selector)}; it holds {_series_listing(series.values())}")
         series = named
     if len(series) > 1:
         raise UserError(

@@ -103,12 +103,7 @@ class Texture:
     radii: tuple[float, ...] = (1.0, 2.0, 4.0)
     regions: int = 10
 
-    source = (
-        "10.1109/TPAMI.2006.244",
-        "10.1007/978-3-540-74549-5_85",
-        "10.1109/CVPR.2012.6248018",
-        "10.5244/C.26.99",
-    )
+    source = ("10.1109/TPAMI.2006.244", "10.1007/978-3-540-74549-5_85", "10.1109/CVPR.2012.6248018", "10.5244/C.26.99")
 
     def __call__(self, image: Array) -> Array:
         """Features (F,) of a grey face (H, W), rows first, at least 32×32.

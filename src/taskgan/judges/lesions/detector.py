@@ -32,9 +32,7 @@ def dog_channels(image: Image, inside: Mask, voxel_mm: Sequence[float]) -> Image
     means = []
     for sigma in SIGMAS_MM:
         pixels = (sigma / voxel_mm[0], sigma / voxel_mm[1], 0.0)
-        share, total = (
-            ndimage.gaussian_filter(part, pixels, mode="constant", truncate=3.0) for part in (weight, held)
-        )
+        share, total = (ndimage.gaussian_filter(part, pixels, mode="constant", truncate=3.0) for part in (weight, held))
         means.append(np.where(share > _LEAST, total / np.maximum(share, _LEAST), 0.0))
     bands = np.stack([finer - coarser for finer, coarser in pairwise(means)])
     return np.asarray(bands * weight, dtype=np.float32)

@@ -30,9 +30,7 @@ def state_dict_layers(path: Path) -> dict[str, Layer]:
             "their names alone, whole"
         ) from None
     if not isinstance(state, dict) or not state:
-        raise UserError(
-            f"{path} holds a {type(state).__name__}, expected a state dict with conv1_1.weight to fc8.bias"
-        )
+        raise UserError(f"{path} holds a {type(state).__name__}, expected a state dict with conv1_1.weight to fc8.bias")
     for key, value in state.items():
         name = truncated(str(key))
         if not isinstance(value, Tensor):

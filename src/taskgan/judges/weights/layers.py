@@ -39,8 +39,7 @@ def checked_state(layers: Mapping[str, Layer], width: int, path: Path) -> dict[s
     expected = layer_shapes(width)
     if absent := [name for name in expected if name not in layers]:
         raise UserError(
-            f"{path} has no layer {absent[0]}: found {_name_list(layers)}, expected VGG-Face's 16 layers "
-            "conv1_1 to fc8"
+            f"{path} has no layer {absent[0]}: found {_name_list(layers)}, expected VGG-Face's 16 layers conv1_1 to fc8"
         )
     if strange := [name for name in layers if name not in expected]:
         raise UserError(f"{path} has the layer {strange[0]}, expected no others than VGG-Face's conv1_1 to fc8")

@@ -210,9 +210,7 @@ def torch7_layers(path: Path) -> dict[str, Layer]:
     for name, module in zip(names, modules, strict=True):
         expected = "SpatialConvolution" if name.startswith("conv") else "Linear"
         if expected not in module.kind:
-            raise UserError(
-                f"{path} has {truncated(module.kind)} in the place of {name}, expected nn.{expected} there"
-            )
+            raise UserError(f"{path} has {truncated(module.kind)} in the place of {name}, expected nn.{expected} there")
         layers[name] = Layer(*(_numbers(module, part, name, path) for part in ("weight", "bias")))
     first = layers["conv1_1"]
     layers["conv1_1"] = Layer(_blue_last(first.weight), first.bias)

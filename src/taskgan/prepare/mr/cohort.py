@@ -170,7 +170,4 @@ def _print_summary(out: Path, planned: CohortPlan, reports: Sequence[SubjectRepo
     counts = ", ".join(f"{splits[split]} {split}" for split in SPLITS if splits[split])
     images = sum(len(subject.targets) for subject in planned.subjects)
     count = len(planned.subjects)
-    say(
-        f"{out}: {count} subject{'s' * (count != 1)} ({counts}), {images} contrast images of them "
-        f"(taskgan info {out})"
-    )
+    say(f"{out}: {count} subject{'s' * (count != 1)} ({counts}), {images} contrast images of them (taskgan info {out})")

@@ -140,9 +140,7 @@ def _on_one_grid(images: Images, lead: ImageRow, settings: MrPreparation, report
         else:
             moved, share = _moved(image, onto, nearest=row.role == "mask")
             if share == 0:
-                report.add_problem(
-                    f"row {row.number}: {row.path} lies wholly outside {lead.path} (row {lead.number})"
-                )
+                report.add_problem(f"row {row.number}: {row.path} lies wholly outside {lead.path} (row {lead.number})")
             elif share < _COVERED:
                 report.add_note(f"{row.path.name} covers {share:.0%} of the grid of {lead.path.name}; the rest is 0")
             report.resampled += 1

@@ -219,9 +219,7 @@ def _named_problems(line: TableRow, role: str, known: tuple[str, ...]) -> list[s
     where = f"row {line.number}"
     foreign = ("delay_ms", "part", "phase_units") + ("echo",) * (role == "mask")
     problems = [
-        f"{where} is a {role} with {column} {quoted(line[column])}, expected none"
-        for column in foreign
-        if line[column]
+        f"{where} is a {role} with {column} {quoted(line[column])}, expected none" for column in foreign if line[column]
     ]
     problems += _echo_problems(line) if role == "target" else []
     if line["name"] in known:

@@ -107,8 +107,7 @@ def _row_problems(rows: Sequence[PetRow]) -> list[str]:
     for row in rows:
         if splits.setdefault(row.subject, row.split) != row.split:
             problems.append(
-                f"{row.name} has split {quoted(row.split)}, another scan of {row.subject} "
-                f"{quoted(splits[row.subject])}"
+                f"{row.name} has split {quoted(row.split)}, another scan of {row.subject} {quoted(splits[row.subject])}"
             )
         try:
             float(row.label or 0)
@@ -159,11 +158,7 @@ def _write_tables(
     simulated = _SIMULATED.format(dose=settings.simulate_dose) if settings.simulate_dose else ""
     masks = Path("derivatives") / "masks" if any(row.masks for row in rows) else None
     write_dataset_files(
-        folder,
-        name="PET pairs",
-        readme=_README.format(simulated=simulated),
-        derivative=masks,
-        derivative_name="Masks",
+        folder, name="PET pairs", readme=_README.format(simulated=simulated), derivative=masks, derivative_name="Masks"
     )
     write_participants(
         folder,

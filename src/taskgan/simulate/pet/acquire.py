@@ -89,9 +89,7 @@ def system_model(projector: Projector, activity: Array, per_cm: Array) -> System
     trues = []
     for subset, survive in enumerate(attenuation):
         gathered = projector.gather(blurred, subset)
-        trues.append(
-            (tof_sum @ gathered).reshape(projector.rays, slices) * survive * np.float32(scanner.trues_per_kbq)
-        )
+        trues.append((tof_sum @ gathered).reshape(projector.rays, slices) * survive * np.float32(scanner.trues_per_kbq))
     total = np.sum([part.sum(axis=0, dtype=np.float64) for part in trues], axis=0)
     smooth = gaussian_matrix(scanner.radial_bins, scanner.radial_mm, _SCATTER_RADIAL_MM)
     profile = _tof_profile(projector)

@@ -102,9 +102,7 @@ def draw_findings(focal: Focal, head: Head, grid: Grid, rng: np.random.Generator
         host = str(rng.choice(list(spots)))
         voxel = spots[host][rng.integers(len(spots[host]))]
         centre = _millimetres(voxel + rng.uniform(-0.5, 0.5, 3), grid)
-        apart = (
-            np.linalg.norm(np.subtract(f.centre_mm, centre)) - 0.5 * (f.diameter_mm + diameter) for f in findings
-        )
+        apart = (np.linalg.norm(np.subtract(f.centre_mm, centre)) - 0.5 * (f.diameter_mm + diameter) for f in findings)
         if all(distance > _GAP_MM for distance in apart):
             findings.append(Finding(centre, diameter, ratio, host, REGIONS[regions[tuple(voxel)]], True))
         if len(findings) == count:

@@ -198,8 +198,6 @@ def _angle_entries(
         pixel = a * n + b if along_x else b * n + a
         inside = disc.reshape(-1)[pixel]
         length = weight[keep] * (0.1 * size / abs(steep))
-        entries.append(
-            (cell[keep][inside], ray_index[keep][inside], pixel[inside], length[inside].astype(np.float32))
-        )
+        entries.append((cell[keep][inside], ray_index[keep][inside], pixel[inside], length[inside].astype(np.float32)))
     cells, rays, pixels, lengths = (np.concatenate(part) for part in zip(*entries, strict=True))
     return cells, rays, pixels, lengths

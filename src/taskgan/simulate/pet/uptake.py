@@ -7,18 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from taskgan.core.errors import UserError
-from taskgan.simulate.anatomy import (
-    COMPOSITE,
-    CSF,
-    GREY,
-    REGIONS,
-    SKULL,
-    SOFT,
-    WHITE,
-    index,
-    reference_at,
-    regions_at,
-)
+from taskgan.simulate.anatomy import COMPOSITE, CSF, GREY, REGIONS, SKULL, SOFT, WHITE, index, reference_at, regions_at
 from taskgan.simulate.deform import Grid, Head, smooth_noise
 
 Array = NDArray[np.float32]

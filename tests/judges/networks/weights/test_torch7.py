@@ -41,15 +41,7 @@ def test_plain_values(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "dtype"),
-    [
-        ("Float", "f4"),
-        ("Double", "f8"),
-        ("Cuda", "f4"),
-        ("Long", "i8"),
-        ("Int", "i4"),
-        ("Short", "i2"),
-        ("Byte", "u1"),
-    ],
+    [("Float", "f4"), ("Double", "f8"), ("Cuda", "f4"), ("Long", "i8"), ("Int", "i4"), ("Short", "i2"), ("Byte", "u1")],
 )
 def test_tensors_of_every_kind(kind: str, dtype: str, path: Path) -> None:
     values = np.arange(24).reshape(2, 3, 4).astype(dtype)
@@ -159,9 +151,7 @@ def _tensor(sizes: list[int], strides: list[int], offset: int, elements: int = 4
         ([2], [2**62], 1),
     ],
 )
-def test_a_tensor_beyond_its_storage_is_refused(
-    sizes: list[int], strides: list[int], offset: int, path: Path
-) -> None:
+def test_a_tensor_beyond_its_storage_is_refused(sizes: list[int], strides: list[int], offset: int, path: Path) -> None:
     with pytest.raises(UserError, match="reaches beyond its 4 elements"):
         _read(_tensor(sizes, strides, offset), path)
 
@@ -171,10 +161,7 @@ def test_lengths_that_nobody_could_hold_are_refused_before_memory_is_taken(path:
         (struct.pack("<ii", 2, 2**31 - 1), "ends inside a string"),
         (struct.pack("<ii", 2, -1), "ends inside a string"),
         (struct.pack("<iii", 3, 1, 2**31 - 1), "table of 2147483647 entries"),
-        (
-            struct.pack("<ii3sii", 4, 1, b"", 0, 0)[:8] + struct.pack("<i18sq", 18, b"torch.FloatStorage", 2**61),
-            "ends",
-        ),
+        (struct.pack("<ii3sii", 4, 1, b"", 0, 0)[:8] + struct.pack("<i18sq", 18, b"torch.FloatStorage", 2**61), "ends"),
         (struct.pack("<ii", 1, 0), "ends inside a number: 8 bytes wanted at byte 4, 4 left"),
         (struct.pack("<i", 9), "has the type 9 at byte 0"),
     ):
