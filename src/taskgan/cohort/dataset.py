@@ -228,7 +228,7 @@ class TrainingSlices:
         return None if not self._by_class or math.isnan(float(label)) else float(label)
 
     def sample(self, index: int) -> tuple[np.ndarray, ...]:
-        """Inputs (I, H, W), clean slice (1, H, W) or colours (3, H, W), y: (), (L,) or (1, H, W), y of further tasks."""
+        """Inputs (I, H, W), clean slice (1, H, W) or colours (3, H, W), y: (), (L,) or (1, H, W), and further y."""
         number, place = self._place(index)
         held = self._inputs_of(number)
         held = held.reshape(-1, held.shape[1] * self._colours, *self.shape)
