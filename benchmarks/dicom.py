@@ -2,8 +2,8 @@
 
 The same volume is restored with the paper's U-Net from NIfTI to NIfTI and from a PET series to a derived series, in
 processes of their own that take turns; the overhead is in CPU time, that of the faster of each in the same run. The
-node, a process too, receives 1,000 images of 256×256 on the loopback from one sender; its peak memory is held against its
-memory when it had the first hundred.
+node, a process too, receives 1,000 images of 256×256 on the loopback from one sender; its peak memory is held against
+its memory when it had the first hundred.
 
     python benchmarks/dicom.py
 """
@@ -60,9 +60,8 @@ def overhead(work: Path, rounds: int, threads: int) -> float:
         seconds["NIfTI"].append(seconds_of(work, work / "pet.nii.gz", f"nifti{number}", threads))
         seconds["DICOM"].append(seconds_of(work, work / "pet", f"dicom{number}", threads))
     nifti, dicom = (min(values) for values in seconds.values())
-    print(
-        f"restoring 256×256×89, {threads} threads, CPU time: NIfTI {nifti:.2f} s, DICOM {dicom:.2f} s (best of {rounds})"
-    )
+    figures = f"NIfTI {nifti:.2f} s, DICOM {dicom:.2f} s (best of {rounds})"
+    print(f"restoring 256×256×89, {threads} threads, CPU time: {figures}")
     return dicom / nifti - 1
 
 
