@@ -1,9 +1,9 @@
 """DICOM against NIfTI, and a node that receives: what the format costs of restoring 89 slices, and 1,000 images.
 
 The same volume is restored with the paper's U-Net from NIfTI to NIfTI and from a PET series to a derived series, in
-processes of their own that take turns; the overhead is that of the faster of each in the same run. The node, a
-process too, receives 1,000 images of 256×256 on the loopback from one sender; its peak memory is held against its
-memory when it had the first hundred.
+processes of their own that take turns; the overhead is in CPU time, that of the faster of each in the same run. The
+node, a process too, receives 1,000 images of 256×256 on the loopback from one sender; its peak memory is held against
+its memory when it had the first hundred.
 
     python benchmarks/dicom.py
 """
@@ -32,14 +32,14 @@ _CHILD = """
 import sys, time
 from taskgan.restore.run import restore
 import taskgan.images.dicom.series, taskgan.images.dicom.derive, pydicom
-began = time.monotonic()
+began = time.process_time()
 restore(sys.argv[1], [sys.argv[2]], sys.argv[3], threads=int(sys.argv[4]))
-print("seconds", time.monotonic() - began)
+print("seconds", time.process_time() - began)
 """
 
 
 def seconds_of(work: Path, source: Path, out: str, threads: int) -> float:
-    """Of restoring one input, imports left out."""
+    """CPU time of restoring one input, imports left out: what else the machine does is not in it."""
     arguments = [str(work / "model"), str(source), str(work / out), str(threads)]
     done = subprocess.run([sys.executable, "-c", _CHILD, *arguments], check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1].split()[1])
@@ -60,7 +60,8 @@ def overhead(work: Path, rounds: int, threads: int) -> float:
         seconds["NIfTI"].append(seconds_of(work, work / "pet.nii.gz", f"nifti{number}", threads))
         seconds["DICOM"].append(seconds_of(work, work / "pet", f"dicom{number}", threads))
     nifti, dicom = (min(values) for values in seconds.values())
-    print(f"restoring 256×256×89, {threads} threads: NIfTI {nifti:.2f} s, DICOM {dicom:.2f} s (best of {rounds})")
+    figures = f"NIfTI {nifti:.2f} s, DICOM {dicom:.2f} s (best of {rounds})"
+    print(f"restoring 256×256×89, {threads} threads, CPU time: {figures}")
     return dicom / nifti - 1
 
 
@@ -76,8 +77,10 @@ def receiving(work: Path, images: int) -> tuple[float, float]:
     from made_up_pacs import associate, free_port, until
 
     port, pet = free_port(), "1.2.840.10008.5.1.4.1.1.128"
-    route = {"callers": ["SCANNER"], "modality": "PT", "model": str(work / "model"), "to": "pacs"}
+    route = {"callers": ["SCANNER"], "modality": "PT", "model": "any", "to": "pacs"}
     values = {"queue": "queue", "port": port, "wait_s": 3600, "peers": {"pacs": {"title": "PACS"}}, "routes": [route]}
+    (work / "any").mkdir()
+    (work / "any" / "model.yaml").touch()  # nothing is restored
     (work / "node.yaml").write_text(yaml.safe_dump(values))
     command = [sys.executable, "-m", "taskgan", "node", "serve", str(work / "node.yaml")]
     pixels = np.random.default_rng(0).integers(0, 4096, (256, 256)).astype(np.uint16)
@@ -117,8 +120,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        share = overhead(Path(folder), options.rounds, options.threads)
         spent, growth = receiving(Path(folder), options.images)
+        share = overhead(Path(folder), options.rounds, options.threads)
     print(f"overhead of DICOM {100 * share:+.1f} % (wanted: under {100 * MOST_OVERHEAD:.0f} %)")
     print(f"{options.images} images in {spent:.1f} s (wanted: under {MOST_SECONDS:.0f} s)")
     print(f"memory grew by {growth:.0f} MB (wanted: under {MOST_GROWTH_MB:.0f})")
