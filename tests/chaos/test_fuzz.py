@@ -22,7 +22,14 @@ from taskgan.core.files import read_yaml
 _FEW = settings(
     max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
-_RUN = ("checkpoint", "recogniser", "run", "evaluation", "readings")  # of what takes seconds to make; others are as it
+_RUN = (
+    "checkpoint",
+    "recogniser",
+    "run",
+    "evaluation",
+    "readings",
+    "node settings",
+)  # of what takes seconds to make; others are as it
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ def test_a_signal_in_a_destructor_is_not_lost(
     class Dying:
         def __del__(self) -> None:
             os.kill(os.getpid(), number)
-            time.sleep(0.01)
+            time.sleep(0.1)
 
     def verb(*_: object, **__: object) -> int:
         try:
