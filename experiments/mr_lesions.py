@@ -2,7 +2,7 @@
 
     python experiments/mr_lesions.py WORK --anatomy BRAINWEB                    # every stage, resumes where it was
     python experiments/mr_lesions.py WORK --stage train --stage judge --seeds 0
-    python experiments/mr_lesions.py WORK --publish results/mr-lesions          # and docs/lesions.png
+    python experiments/mr_lesions.py WORK --publish results/mr-lesions  # tables, figures, lesions.png
     python experiments/mr_lesions.py TRIAL --anatomy BRAINWEB --trial           # every stage once, tiny: no result
 
 Test heads are never seen in training. μ is chosen by ``taskgan sweep`` on the validation subjects before any test
