@@ -52,6 +52,8 @@ def reading_sentence(comparison: Comparison, to_input: Sequence[MetricComparison
     groups = by_verdict(to_input)
     if any(groups.values()):
         return f"{sides_text(comparison.focus, 'input', groups)}."
+    if comparison.rows(comparison.focus)["judge_mae"].notna().any():
+        return "The readers mark or measure and decide nothing: their errors, and no flips, say what the images mean."
     return "No reader decided anything, so that nothing is said of what the images mean."
 
 
