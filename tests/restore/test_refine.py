@@ -99,6 +99,17 @@ def test_another_atlas_is_another_setting(model: Path, tmp_path: Path, capsys: p
         restore(model, source, tmp_path / "out", refinement=kept)
 
 
+def test_a_single_file_made_with_more_is_not_taken_for_one_without(model: Path, tmp_path: Path) -> None:
+    """Defaults are not named in a sidecar: what is named must be asked for too."""
+    source, out = save(tmp_path / "pet.nii.gz", volume()), tmp_path / "out.nii.gz"
+    restore(model, source, out, precision="32", refinement=Refinement(average="flips"))
+    averaged = out.read_bytes()
+    with pytest.raises(UserError, match="overwrite"):
+        restore(model, source, out, precision="32")
+    assert out.read_bytes() == averaged
+    restore(model, source, out, precision="32", refinement=Refinement(average="flips"))  # that one is done
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
