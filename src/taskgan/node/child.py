@@ -19,7 +19,8 @@ def main() -> int:
     try:
         restore(request["model"], request["source"], request["out"], pdf=request["pdf"], remarks=request["remarks"])
     except UserError as error:
-        print(error, flush=True)  # noqa: T201
+        sys.stdout.write(f"{error}\n")
+        sys.stdout.flush()
         return 3 if isinstance(error, Failed) else UNFIT
     return 0
 

@@ -21,7 +21,7 @@ from taskgan.images.volumes import check_affine, is_image_name, read_volume, wri
 from taskgan.judges.calibration import suvr_line
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
-from taskgan.restore.inputs import UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
+from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.origin import Origin
 from taskgan.restore.record import (
     INTENSITY_FACTOR,
@@ -132,14 +132,7 @@ def restore_by_filter(
             return out
         jobs = find_jobs(inputs, out, data, split=split, select=select)
         check_output(out, jobs, 0, overwrite=overwrite)
-        notes: dict[Path, list[str]] = {}
-        left_out: dict[Path, str] = {}
-        for job in jobs:
-            try:
-                notes[job.target] = check_metadata(job, read_volume(job.pair.degraded))
-            except UnfitInputError as error:
-                left_out[job.target] = str(error)
-        name_unread(left_out, left_out, jobs, "images cannot be restored")
+        notes, left_out = _check(jobs)
         validation = _validation(pairs, data, select or {})
         scores = grid_scores(method, validation, data)
         best = int(np.argmax(scores))
@@ -149,9 +142,9 @@ def restore_by_filter(
         grid = [{**tried, "psnr": round(score, 4)} for tried, score in zip(GRIDS[method], scores, strict=True)]
         origin = _origin(method, setup, recipe, data, validation)
         line = suvr_line(validation, data, lambda case: _apply(method, case, setup.parameters))
-        told: dict[str, Any] = {"validation": grid, "request": request}
-        told |= {"calibration": asdict(line)} if line is not None else {}
-        record = RestorationRecord(out, origin, setup, jobs, told)
+        metadata: dict[str, Any] = {"validation": grid, "request": request}
+        metadata |= {"calibration": asdict(line)} if line is not None else {}
+        record = RestorationRecord(out, origin, setup, jobs, metadata)
         resumes = record.check(overwrite=overwrite) == "unfinished"
         record.open()
         for job in _progress([job for job in jobs if job.target in notes]):
@@ -172,6 +165,19 @@ def restore_by_filter(
     say(f"{out}: {len(notes)} image{'s' * (len(notes) != 1)} restored by {method}")
     refuse_left_out(left_out, jobs)
     return out
+
+
+def _check(jobs: Sequence[Job]) -> tuple[dict[Path, list[str]], dict[Path, str]]:
+    """What the sidecars of images say, and why some images are left out, by target."""
+    notes: dict[Path, list[str]] = {}
+    left_out: dict[Path, str] = {}
+    for job in jobs:
+        try:
+            notes[job.target] = check_metadata(job, read_volume(job.pair.degraded))
+        except UnfitInputError as error:
+            left_out[job.target] = str(error)
+    name_unread(left_out, left_out, jobs, "images cannot be restored")
+    return notes, left_out
 
 
 def grid_scores(method: str, pairs: Pairs, data: Data) -> list[float]:

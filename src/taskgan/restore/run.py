@@ -177,14 +177,19 @@ def restore(
         _restore_jobs(restorer, jobs, out, settings, remarks, overwrite=overwrite)
         if any(map(is_bids, places)) and not is_image_name(out) and not is_bids(out):
             write_derivative_description(out, f"Images restored by {card.name}")
-        pages = {job.case: write_page(job) for job in jobs if pdf}
-        if pages:
-            commit_more(out / RECORD, pages.values())
-        for case, page in pages.items():
-            say(f"{page}: a page of {case}")
+        if pdf:
+            _add_pages(jobs, out)
         for job in jobs if suv else ():
             say(suv_sentence(job))
     return out
+
+
+def _add_pages(jobs: Sequence[Job], out: Path) -> None:
+    """Write a page into the study of each series; the record vouches for them too."""
+    pages = {job.case: write_page(job) for job in jobs}
+    commit_more(out / RECORD, pages.values())
+    for case, page in pages.items():
+        say(f"{page}: a page of {case}")
 
 
 def _checked_places(inputs: PathLike | Sequence[PathLike], out: Path) -> list[Path]:
