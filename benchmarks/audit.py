@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from taskgan.audit.inputs import AuditInputs, from_cohort
+from taskgan.audit.inputs import AuditInputs, AuditSettings, from_cohort
 from taskgan.audit.judges import Judge, train_judges
 from taskgan.audit.run import audit
-from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.pairs import write_pairs
 from taskgan.images.intensity import fit_intensity
 from taskgan.images.volumes import read_volume, write_volume
-from taskgan.judges.slices import middle_slices
+from taskgan.judges.volumes import middle_slices
 from taskgan.recipe import Recipe, read_recipe
 
 MOST_SECONDS = 120.0

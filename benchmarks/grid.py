@@ -1,7 +1,7 @@
 """The pixel grid of restored images by how the generator's decoder doubles the resolution, with L1 and with a GAN.
 
 Trains one run for each on a cohort with brain masks (``taskgan simulate mr``), restores its test subjects and prints
-the share of the brain's spectral energy in peaks of a pixel grid (``taskgan.metrics.checkerboard``, per mille) and
+the share of the brain's spectral energy in peaks of a pixel grid (``taskgan.metrics.quality``, per mille) and
 the PSNR. Runs and restorations stay in OUT, and are gone on with.
 
     taskgan simulate mr COHORT --subjects 24
@@ -16,8 +16,7 @@ import numpy as np
 
 from taskgan.cohort.pairs import read_pairs
 from taskgan.images.volumes import read_volume
-from taskgan.metrics.checkerboard import checkerboard
-from taskgan.metrics.quality import psnr
+from taskgan.metrics.quality import checkerboard, psnr
 from taskgan.recipe import read_recipe
 from taskgan.restore.run import restore
 from taskgan.train.run import train

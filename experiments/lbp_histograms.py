@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from taskgan.judges.faces.lbp import PATTERNS, lbp_codes
+from taskgan.judges.face_features import PATTERNS, lbp_codes
 
 _AT_ONCE = 256  # images
 

@@ -25,17 +25,9 @@ from lbp_histograms import chi_square_distance, lbp_histograms
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.files import atomic, write_json
 from taskgan.images.volumes import read_volume
-from taskgan.judges.faces import photo_readers
-from taskgan.judges.faces.readers import RECIPES, ReaderRecipe, fit_photo_readers
-from taskgan.judges.verification import (
-    ImagePairs,
-    accuracy,
-    auc_difference_by_person,
-    auc_interval_by_person,
-    best_threshold,
-    roc_curve,
-)
-from taskgan.metrics.roc import auc
+from taskgan.judges.faces import RECIPES, ReaderRecipe, fit_photo_readers, photo_readers
+from taskgan.judges.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
+from taskgan.metrics.roc import accuracy, auc, best_threshold, roc_curve
 from taskgan.prepare.lfw import find_images
 from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, find_list, read_list
 from taskgan.recipe import Data

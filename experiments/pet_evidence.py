@@ -117,9 +117,8 @@ class Pet(Experiment):
                 self.audit(seed, "conformal", "0.5")
 
     def audit(self, seed: int, name: str, calibration: str) -> None:
-        from taskgan.audit.inputs import select_cases
+        from taskgan.audit.inputs import AuditSettings, select_cases
         from taskgan.audit.run import audit
-        from taskgan.audit.settings import AuditSettings
         from taskgan.cohort.pairs import read_pairs
         from taskgan.cohort.restorations import find_restorations
 

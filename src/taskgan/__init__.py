@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskgan.cohort.splits import split_subjects as split_subjects
     from taskgan.core.errors import UserError as UserError
     from taskgan.evaluate.run import evaluate as evaluate
-    from taskgan.judges.settings import EvaluationSettings as EvaluationSettings
+    from taskgan.judges.properties import EvaluationSettings as EvaluationSettings
     from taskgan.limit.run import limit as limit
     from taskgan.model.restorer import RestoredVolume as RestoredVolume
     from taskgan.model.restorer import Restorer as Restorer
@@ -74,7 +74,7 @@ _MODULES = {
     "cohort.splits": ("split_subjects",),
     "core.errors": ("UserError",),
     "evaluate.run": ("evaluate",),
-    "judges.settings": ("EvaluationSettings",),
+    "judges.properties": ("EvaluationSettings",),
     "limit.run": ("limit",),
     "networks.discriminator": ("ImageDiscriminator", "PatchClassifier"),
     "networks.generator": ("UNet",),

@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from discs import RECIPE, erase, keep, make_discs, make_restored
-from taskgan.audit.inputs import from_cohort
+from taskgan.audit.inputs import AuditSettings, from_cohort
 from taskgan.audit.judges import Judge, train_judges
 from taskgan.audit.run import Audit, audit
-from taskgan.audit.settings import AuditSettings
 
 
 @pytest.fixture(autouse=True)

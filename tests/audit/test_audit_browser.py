@@ -4,10 +4,9 @@ import shutil
 from pathlib import Path
 
 from browser import assert_same_markup, hostile, needs_chromium, probed, rewrite
-from taskgan.audit.inputs import from_cohort
+from taskgan.audit.inputs import AuditSettings, from_cohort
 from taskgan.audit.judges import Judge
 from taskgan.audit.run import Audit, audit
-from taskgan.audit.settings import AuditSettings
 from taskgan.core.files import read_yaml, write_yaml
 
 pytestmark = needs_chromium

@@ -10,12 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from contrasts import Classes, Labels, Masks, Value, make_contrasts, restore
-from taskgan.audit.inputs import from_cohort
+from taskgan.audit.inputs import AuditSettings, from_cohort
 from taskgan.audit.judges import Judge
 from taskgan.audit.maps import same_contrast
 from taskgan.audit.read import load_case
 from taskgan.audit.run import Audit, audit
-from taskgan.audit.settings import AuditSettings
 from taskgan.audit.verb import audit_passes
 from taskgan.cohort.pairs import read_pairs, write_pairs
 from taskgan.core.errors import UserError

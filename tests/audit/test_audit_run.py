@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from discs import AFFINE, CORE, RIM, make_discs, make_restored
-from taskgan.audit.inputs import from_cohort
+from taskgan.audit.inputs import AuditSettings, from_cohort
 from taskgan.audit.judges import Judge, judge_settings
 from taskgan.audit.run import Audit, audit
-from taskgan.audit.settings import AuditSettings
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.images.volumes import read_volume, write_volume

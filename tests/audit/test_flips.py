@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from taskgan.audit.fitness import decision_fitness
-from taskgan.audit.flips import corrected_tests, flipped_cases, paired_tests
+from taskgan.audit.flips import corrected_tests, decision_fitness, flipped_cases, paired_tests
 from taskgan.judges.metrics import balanced_accuracy, judge_metrics
 from taskgan.judges.readings import Reading, Readings, readings_table
 

@@ -6,9 +6,9 @@ import pytest
 
 from discs import RECIPE, make_discs, make_restored
 from taskgan.audit.folders import from_folders
+from taskgan.audit.inputs import AuditSettings
 from taskgan.audit.judges import train_judges
 from taskgan.audit.run import audit
-from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import Problems, UserError
 

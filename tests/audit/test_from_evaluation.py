@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from taskgan.audit.inputs import from_evaluation
+from taskgan.audit.inputs import AuditSettings, from_evaluation
 from taskgan.audit.judges import train_judges
 from taskgan.audit.run import Audit, audit
-from taskgan.audit.settings import AuditSettings
 from taskgan.audit.verb import audit_passes
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml

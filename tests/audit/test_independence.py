@@ -7,9 +7,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from discs import RECIPE, make_restored
-from taskgan.audit.independence import check_judges, check_subjects, shared_weights
 from taskgan.audit.inputs import AuditInputs, from_cohort
-from taskgan.audit.judges import Judge, load_judges
+from taskgan.audit.judges import Judge, check_judges, check_subjects, load_judges, shared_weights
 from taskgan.audit.run import audit
 from taskgan.cohort.pairs import Pairs, read_pairs
 from taskgan.cohort.splits import image_digests, subject_digest, subject_digests

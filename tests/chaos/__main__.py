@@ -29,7 +29,7 @@ LONG = {
 }
 _SLOW = ("compare", "audit", "sweep", "node serve")  # a fifth of the others' trials
 _BATCHES = dict.fromkeys(INPUTS, 6)  # of a round, which has a hundred: readers of 0.6 to 4 ms an input
-_BATCHES |= dict.fromkeys(("pairs.csv", "model card", "safetensors", "recogniser", "Torch7", "PyTorch"), 3)  # to 9 ms
+_BATCHES |= dict.fromkeys(("pairs.csv", "model card", "safetensors", "recogniser", "PyTorch"), 3)  # to 9 ms
 _BATCHES |= dict.fromkeys(("MATLAB", "run", "restored", "evaluation"), 1)  # 19 to 103 ms
 _ROUND = [name for turn in range(6) for name in INPUTS if turn < _BATCHES[name]]
 

@@ -282,13 +282,13 @@ def _safetensors(raw: bytes, rng: random.Random) -> bytes:
 
 
 def _words(raw: bytes, rng: random.Random) -> bytes:
-    """A format of 32-bit words (t7, mat): one of them."""
+    """A format of 32-bit words (mat): one of them."""
     at = 4 * rng.randrange(max(1, min(len(raw), 4000 if rng.random() < 0.7 else len(raw)) // 4))
     return _put(raw, at, _number(rng.choice((2, 4, 8)), rng))
 
 
 _KINDS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     ".nii": _nifti, ".png": _png, ".jpg": _jpeg, ".tif": _tiff, ".dcm": _dicom_or_series, ".yaml": _lines,
-    ".csv": _cells, ".tsv": _cells, ".json": _json, ".safetensors": _safetensors, ".t7": _words,
+    ".csv": _cells, ".tsv": _cells, ".json": _json, ".safetensors": _safetensors,
     ".mat": _words, ".bmp": _words,
 }  # fmt: skip

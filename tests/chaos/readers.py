@@ -124,13 +124,13 @@ def _checkpoint(folder: Path, _: Path) -> None:
 
 
 def _weights(_: Path, file: Path) -> None:
-    from taskgan.judges.weights.formats import load_vgg_face
+    from taskgan.judges.weights import load_vgg_face
 
     load_vgg_face(file, width=2)
 
 
 def _dlib(_: Path, file: Path) -> None:
-    from taskgan.judges.weights.dlib_file import load_dlib_face
+    from taskgan.judges.weights import load_dlib_face
 
     load_dlib_face(file, width=2)
 
@@ -181,7 +181,6 @@ READERS = {
     "safetensors": Reader("run/model", "*.safetensors", _model),
     "recogniser": Reader("recogniser", "recogniser.*", _recogniser),
     "checkpoint": Reader("run", "last.ckpt", _checkpoint),
-    "Torch7": Reader("weights", "*.t7", _weights),
     "MATLAB": Reader("weights", "*.mat", _weights),
     "PyTorch": Reader("weights", "*.pth", _weights),
     "dlib": Reader("weights", "*.dat", _dlib),
@@ -215,7 +214,7 @@ def make_foreign(corpus: Path) -> None:
     from dlib_files import write_dlib
     from enhanced_pet import write_enhanced_pet
     from taskgan.images.volumes import write_volume
-    from vgg_face_files import random_layers, write_mat, write_pth, write_t7
+    from vgg_face_files import random_layers, write_mat, write_pth
 
     rng = np.random.default_rng(0)
     image = rng.random((9, 8, 5)).astype(np.float32)
@@ -244,7 +243,6 @@ def make_foreign(corpus: Path) -> None:
     write_pth(corpus / "weights" / "old.pth", layers)
     write_pth(corpus / "weights" / "new.pth", layers, legacy=False)
     write_mat(corpus / "weights" / "a.mat", layers)
-    write_t7(corpus / "weights" / "a.t7", layers)
     write_dlib(corpus / "weights" / "a.dat")
     (corpus / "arrays").mkdir()
     np.savez(corpus / "arrays" / "a.npz", a=image, b=np.arange(5))

@@ -15,7 +15,7 @@ from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.features import read_features
 from taskgan.evaluate.run import evaluate
-from taskgan.judges.lesions.store import fit_detectors
+from taskgan.judges.lesions import fit_detectors
 from taskgan.recipe import Data, Recipe
 
 READERS = {"task": ContrastReader(), "judge": ContrastReader(20.0)}

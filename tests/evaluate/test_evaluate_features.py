@@ -16,8 +16,8 @@ from taskgan.evaluate.features import FILE, FeatureCollector, read_features
 from taskgan.evaluate.run import evaluate
 from taskgan.images.intensity import fit_intensity
 from taskgan.images.volumes import read_volume
+from taskgan.judges.properties import EvaluationSettings
 from taskgan.judges.readers import StoredReader
-from taskgan.judges.settings import EvaluationSettings
 from taskgan.networks.recogniser import recogniser_network
 from taskgan.recipe import Data
 

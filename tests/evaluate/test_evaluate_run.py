@@ -15,7 +15,7 @@ from taskgan.core.files import read_yaml
 from taskgan.evaluate.cases import CASE_COLUMNS, OPTIONAL_COLUMNS, read_case_table
 from taskgan.evaluate.run import evaluate
 from taskgan.images.volumes import read_volume, write_volume
-from taskgan.judges.settings import EvaluationSettings
+from taskgan.judges.properties import EvaluationSettings
 from taskgan.recipe import Data, Recipe
 
 STUBS = {"task": StubReader(), "judge": StubReader(1.55, 5.0)}

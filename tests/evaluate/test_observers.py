@@ -5,7 +5,7 @@ from scipy import ndimage
 from phantom_brain import VOXEL, brain_masks, contrast_image
 from taskgan.evaluate.cases import CASE_COLUMNS, OPTIONAL_COLUMNS
 from taskgan.evaluate.observers import ObserverView, observe, observers
-from taskgan.judges.lesions.detector import Detector
+from taskgan.judges.lesions import Detector
 
 RNG = np.random.default_rng(5)
 MASKS = brain_masks(5, RNG)

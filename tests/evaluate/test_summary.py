@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskgan.evaluate.cases import CASE_COLUMNS, TEXT_COLUMNS
-from taskgan.evaluate.summary import flipped_rows, reader_summary, summarise
+from taskgan.evaluate.cases import CASE_COLUMNS, TEXT_COLUMNS, flipped_rows, reader_summary, summarise
 
 
 def table(*rows: dict[str, object]) -> pd.DataFrame:

@@ -110,7 +110,7 @@ def few_draws(count: int = 60) -> Iterator[None]:
     """Bootstraps of people with few draws: their ends are not what these tests are about, and the time is."""
     few = partial(bootstrap_by_person, resamples=count)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("taskgan.judges.verification.figures.bootstrap_by_person", few)
+        patch.setattr("taskgan.judges.verification.bootstrap_by_person", few)
         patch.setattr("taskgan.report.study.bootstrap_by_person", few)
         yield
 

@@ -1,7 +1,7 @@
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.judges.settings import EvaluationSettings, evaluation_settings
+from taskgan.judges.properties import EvaluationSettings, evaluation_settings
 
 
 def test_values_out_of_range_are_a_sentence() -> None:

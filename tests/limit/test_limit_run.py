@@ -13,8 +13,7 @@ from taskgan.core.tables import csv_rows
 from taskgan.info import describe
 from taskgan.judges.limits import find_limit
 from taskgan.judges.store import recogniser_for
-from taskgan.limit.readers import input_view
-from taskgan.limit.run import limit
+from taskgan.limit.run import input_view, limit
 from taskgan.recipe import Data
 
 DEEP = RECIPE.model_copy(update={"data": Data(neighbours=1, context=(2.0,))})

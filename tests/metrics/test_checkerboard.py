@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from phantom_brain import SHAPE, Array, brain_masks, contrast_image
-from taskgan.metrics.checkerboard import GRID, LEAST, bins, checkerboard, spectrum
+from taskgan.metrics.quality import GRID, LEAST, bins, checkerboard, spectrum
 
 RNG = np.random.default_rng(1)
 MASKS = brain_masks(4, RNG)

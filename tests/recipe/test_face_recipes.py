@@ -23,8 +23,8 @@ def test_the_recipe_for_a_gpu_has_the_papers_networks() -> None:
     assert (recipe.generator.depth, recipe.generator.width, recipe.generator.max_width) == (8, 64, 512)
     assert recipe.discriminator.widths == (64, 128, 256, 512, 512, 512)
     assert recipe.task.pretrain.network == "vgg_face"
-    moved = read_recipe("face", ["task.pretrain.weights=/elsewhere/VGG_FACE.t7"])
-    assert moved.task.pretrain.weights == "/elsewhere/VGG_FACE.t7"
+    moved = read_recipe("face", ["task.pretrain.weights=/elsewhere/vgg-face.mat"])
+    assert moved.task.pretrain.weights == "/elsewhere/vgg-face.mat"
 
 
 def test_the_experiment_keeps_the_grid_that_its_projection_needs() -> None:

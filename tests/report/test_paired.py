@@ -45,7 +45,7 @@ def test_the_order_of_the_two_turns_the_sign(comparison: Comparison) -> None:
 
 
 def test_pairing_is_narrower_than_two_intervals(comparison: Comparison) -> None:
-    from taskgan.evaluate.summary import quality_intervals
+    from taskgan.evaluate.cases import quality_intervals
 
     widths = [quality_intervals(comparison.rows(m))["psnr"] for m in ("gan", "task_gan")]
     found = paired_interval(comparison, PSNR, "task_gan", "gan")

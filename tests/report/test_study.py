@@ -8,7 +8,7 @@ import pytest
 
 from made_faces import few_draws, make_faces, write_pairs
 from taskgan.core.errors import UserError
-from taskgan.judges.verification import roc_curve
+from taskgan.metrics.roc import roc_curve
 from taskgan.page.cells import Table, write_table
 from taskgan.report.comparisons import equivalence_word
 from taskgan.report.curves import mean_curve

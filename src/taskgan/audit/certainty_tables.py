@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from taskgan.audit.calibration import CoverageResult
+from taskgan.audit.coverage import CoverageResult
 from taskgan.audit.outcome import AuditResult
 from taskgan.page.cells import Cell, Column, Table, number, number_cell, text_cell
 from taskgan.stats import Interval

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from taskgan.audit.calibration import CoverageResult
+from taskgan.audit.coverage import CoverageResult
 from taskgan.audit.flips import class_changes, score_change
 from taskgan.audit.maps import CaseMaps
 from taskgan.audit.outcome import AuditResult

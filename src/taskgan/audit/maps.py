@@ -15,7 +15,7 @@ from taskgan.cohort.slices import to_slices
 from taskgan.judges.properties import OBSERVER
 from taskgan.judges.read import LoadedCase
 from taskgan.judges.readings import CLEAN, INPUT
-from taskgan.judges.slices import middle_slices
+from taskgan.judges.volumes import middle_slices
 from taskgan.metrics.hallucination import (
     contradiction,
     hallucination_map,

@@ -8,11 +8,20 @@ from typing import Any
 import pandas as pd
 
 from taskgan.audit.coverage import ConformalResult, calibrate
-from taskgan.audit.fitness import JudgeFitness, MaskOverlap, judge_fitness, mask_overlaps, named_outputs, without_unread
-from taskgan.audit.flips import PairedTest, corrected_tests, flipped_cases, paired_tests
-from taskgan.audit.inputs import AuditInputs
+from taskgan.audit.flips import (
+    JudgeFitness,
+    MaskOverlap,
+    PairedTest,
+    corrected_tests,
+    flipped_cases,
+    judge_fitness,
+    mask_overlaps,
+    named_outputs,
+    paired_tests,
+    without_unread,
+)
+from taskgan.audit.inputs import AuditInputs, AuditSettings
 from taskgan.audit.judges import Judge
-from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.grids import input_is_comparable
 from taskgan.judges.metrics import ReaderMetrics, judge_metrics
 from taskgan.judges.properties import OBSERVER, Property

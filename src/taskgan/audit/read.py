@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from taskgan.audit.calibration import image_statistics
-from taskgan.audit.inputs import AuditInputs
+from taskgan.audit.coverage import image_statistics
+from taskgan.audit.inputs import AuditInputs, AuditSettings
 from taskgan.audit.judges import Judge, audited_target
-from taskgan.audit.settings import AuditSettings
 from taskgan.cohort.grids import MaskCache, input_is_comparable
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.targets import Targets
@@ -38,7 +37,7 @@ def read_cohort(inputs: AuditInputs, judges: Sequence[Judge], settings: AuditSet
 
     Returns:
         The readings; and one row a case that says what its degraded image is like
-        (:func:`~taskgan.audit.calibration.image_statistics`), none where nothing is calibrated.
+        (:func:`~taskgan.audit.coverage.image_statistics`), none where nothing is calibrated.
 
     Raises:
         UserError: If an image cannot be read or is on another grid than its case.

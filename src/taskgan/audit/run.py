@@ -16,13 +16,11 @@ from taskgan.audit.figures import (
     plotted_interval,
     plotted_value,
 )
-from taskgan.audit.independence import check_judges, check_subjects
-from taskgan.audit.inputs import AuditInputs
-from taskgan.audit.judges import Judge, audited_target, load_judges, train_judges
+from taskgan.audit.inputs import UNIT, AuditInputs, AuditSettings
+from taskgan.audit.judges import Judge, audited_target, check_judges, check_subjects, load_judges, train_judges
 from taskgan.audit.maps import case_maps
 from taskgan.audit.outcome import AuditResult, compute_result, to_plain
 from taskgan.audit.read import load_case, read_cohort
-from taskgan.audit.settings import UNIT, AuditSettings
 from taskgan.audit.tables import all_tables
 from taskgan.audit.verdict import AuditVerdict, verdict, write_page
 from taskgan.cohort.grids import relative_path

@@ -2,8 +2,8 @@
 
 from taskgan.audit.certainty_tables import coverage_table, judges_table, selected_columns, share_cell, shift_table
 from taskgan.audit.flips import score_change
+from taskgan.audit.inputs import UNIT, p_value_text
 from taskgan.audit.outcome import AuditResult
-from taskgan.audit.settings import UNIT, p_value_text
 from taskgan.judges.readings import CLEAN
 from taskgan.page.cells import (
     MISSING,

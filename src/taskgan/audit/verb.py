@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from taskgan.audit.folders import from_folders
-from taskgan.audit.inputs import AuditInputs, EvaluationReadings, from_cohort, from_evaluation, is_evaluation
+from taskgan.audit.inputs import (
+    AuditInputs,
+    AuditSettings,
+    EvaluationReadings,
+    audit_settings,
+    from_cohort,
+    from_evaluation,
+    is_evaluation,
+)
 from taskgan.audit.run import RECORD, Audit
 from taskgan.audit.run import audit as audit_inputs
-from taskgan.audit.settings import AuditSettings, audit_settings
 from taskgan.core.artefact import is_done, read_record, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
@@ -53,7 +60,7 @@ def audit(
         method: Name of the audited method.
         store: Where judges that are trained are kept; in the cohort, or ``out/judges`` for folders, where None.
         overwrite: Replace an existing audit.
-        settings: Of :class:`~taskgan.audit.settings.AuditSettings`; None leaves the default.
+        settings: Of :class:`~taskgan.audit.inputs.AuditSettings`; None leaves the default.
 
     Returns:
         The page, all results, and the verdict in words.

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskgan.audit.calibration import CoverageResult
+from taskgan.audit.coverage import CoverageResult
 from taskgan.audit.flips import PairedTest
+from taskgan.audit.inputs import UNIT, audit_question, evidence_legend, p_value_text, term_definitions
 from taskgan.audit.outcome import AuditResult
-from taskgan.audit.settings import UNIT, audit_question, evidence_legend, p_value_text, term_definitions
 from taskgan.audit.tables import badge_table
 from taskgan.core.files import versions, write_text
 from taskgan.judges.readings import CLEAN

@@ -32,7 +32,7 @@ def evaluate(
     lesions found and invented, the rim at CSF and grid artefacts.
     """
     from taskgan.evaluate.run import evaluate as run
-    from taskgan.judges.settings import evaluation_settings
+    from taskgan.judges.properties import evaluation_settings
     from taskgan.recipe import read_recipe
 
     run(

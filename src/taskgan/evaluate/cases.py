@@ -18,13 +18,19 @@ input (``docs/faces.md``).
 import csv
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, csv_cell
 from taskgan.core.tables import read_frame
+from taskgan.judges.metrics import ReaderMetrics, flip_indicator, reader_metrics
+from taskgan.metrics.regions import Agreement, agreement
+from taskgan.stats import Interval, mean_interval
 
 QUALITY_METRICS = ("psnr", "ssim", "rmse", "rmse_relative")
 READER_NAMES = ("task", "judge", "suvr")
@@ -83,3 +89,120 @@ def csv_text(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.8g}" if isinstance(value, float) else str(csv_cell(str(value)))
+
+
+def quality_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
+    """Mean and interval by subject of every image metric, frame and head, of one method's rows."""
+    return {
+        name: mean_of(rows, name, seed=seed) for name in (*QUALITY_METRICS, *(f"{q}_head" for q in QUALITY_METRICS))
+    }
+
+
+def finite_values(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Values with infinity (PSNR of an image with itself) as NaN, so that it is left out of means."""
+    array = values.to_numpy(dtype=np.float64)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def mean_of(rows: pd.DataFrame, column: str, factor: float = 1.0, *, seed: int = 0) -> Interval:
+    """Mean and interval by subject of a column of one method's rows, times a factor."""
+    return mean_interval(finite_values(rows[column]) * factor, list(rows["subject"]), seed=seed)
+
+
+def readings_of(rows: pd.DataFrame, reader: str) -> pd.DataFrame:
+    """What one reader read, from rows of ``cases.csv``, as :mod:`taskgan.judges.metrics` takes it.
+
+    Args:
+        rows: Rows of one method, of all its seeds.
+        reader: ``task``, ``judge`` or ``suvr``.
+    """
+    truth, suvr = rows["label"], reader == "suvr"
+    if suvr and not truth.dropna().isin((0.0, 1.0)).all():  # its decision answers no other question
+        truth = truth * math.nan
+    return pd.DataFrame(
+        {
+            "case": rows["case"],
+            "output": reader,
+            "subject": rows["subject"],
+            "prediction": rows["suvr_restored" if suvr else f"{reader}_probability"],
+            "truth": truth,
+            "decision": rows[f"{reader}_decision"],
+            "error": math.nan if suvr else rows[f"{reader}_mae"],
+        }
+    ).set_index(["case", "output"])
+
+
+def reader_summary(rows: pd.DataFrame, clean: pd.DataFrame, reader: str, *, seed: int = 0) -> ReaderMetrics:
+    """Summarise one reader's decisions on one method's rows, see :class:`~taskgan.judges.metrics.ReaderMetrics`."""
+    return reader_metrics(readings_of(rows, reader), readings_of(clean, reader), seed=seed)
+
+
+def flipped_rows(rows: pd.DataFrame, clean: pd.DataFrame, reader: str) -> pd.Series:
+    """Which rows a reader decides otherwise than on the same case's clean image; False where unknown."""
+    flips = flip_indicator(readings_of(rows, reader), readings_of(clean, reader))
+    return pd.Series(flips.to_numpy(), index=rows.index)
+
+
+def suvr_agreement(rows: pd.DataFrame, *, seed: int = 0) -> Agreement:
+    """Agreement of one method's SUVR with the clean images' (see :func:`taskgan.metrics.regions.agreement`)."""
+    return agreement(rows["suvr_restored"], rows["suvr_reference"], list(rows["subject"]), seed=seed)
+
+
+def calibrated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose SUVR is the one after the method's calibration line; without rows where it has none."""
+    if "suvr_calibrated" not in rows or not rows["suvr_calibrated"].notna().any():
+        return rows.iloc[:0]
+    value, decision = rows["suvr_calibrated"], rows["suvr_calibrated_decision"]
+    return rows.assign(suvr_restored=value, suvr_bias=value - rows["suvr_reference"], suvr_decision=decision)
+
+
+def observer_intervals(rows: pd.DataFrame, *, seed: int = 0) -> dict[str, Interval]:
+    """Mean and interval by subject of what observers measured of one method's images; empty without masks."""
+    return {
+        name: mean_of(rows, name, seed=seed) for name in OBSERVER_COLUMNS if name in rows and rows[name].notna().any()
+    }
+
+
+def condition_names(frame: pd.DataFrame) -> list[str]:
+    """The conditions of a table, in the order of its rows; empty where there is one kind of image."""
+    return [str(name) for name in frame.get("condition", pd.Series(dtype=str)).drop_duplicates() if name]
+
+
+def _method_summary(rows: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
+    intervals, after = observer_intervals(rows), calibrated(rows)
+    line = {"suvr": asdict(suvr_agreement(after)), "reader": asdict(reader_summary(after, clean, "suvr"))}
+    return {
+        "cases": len(rows),
+        "subjects": int(rows["subject"].nunique()),
+        "quality": {k: asdict(v) for k, v in quality_intervals(rows).items()},
+        "readers": {r: asdict(reader_summary(rows, clean, r)) for r in READER_NAMES},
+        "suvr": asdict(suvr_agreement(rows)),
+        **({"calibrated": line} if len(after) else {}),
+        **({"observed": {k: asdict(v) for k, v in intervals.items()}} if intervals else {}),
+    }
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, Any]:
+    """All of the above for every method of a table, as plain values for ``summary.json`` (None for unknown).
+
+    Where rows have conditions, a method's own ``conditions`` hold the same for each of them.
+    """
+    clean = frame[frame["method"] == "clean"]
+    by_method: dict[str, Any] = {}
+    for method in frame["method"].drop_duplicates():
+        rows = frame[frame["method"] == method]
+        by_method[str(method)] = _method_summary(rows, clean)
+        own = {name: _method_summary(rows[rows["condition"] == name], clean) for name in condition_names(rows)}
+        if own:
+            by_method[str(method)]["conditions"] = own
+    summary: dict[str, Any] = to_plain_values(by_method)
+    return summary
+
+
+def to_plain_values(value: Any) -> Any:
+    """Values for JSON: None for every number that is NaN or infinite, in mappings at any depth."""
+    if isinstance(value, dict):
+        return {k: to_plain_values(v) for k, v in value.items()}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

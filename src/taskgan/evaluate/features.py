@@ -14,7 +14,7 @@ from taskgan.core.files import atomic
 from taskgan.core.parse import error_text
 from taskgan.core.tensors import load_arrays
 from taskgan.judges.readers import Reader
-from taskgan.judges.slices import middle_slices, read_volumes
+from taskgan.judges.volumes import middle_slices, read_volumes
 
 Array = NDArray[np.float32]
 FILE = "features.npz"

@@ -17,10 +17,9 @@ from taskgan.core.errors import UserError
 from taskgan.evaluate.features import FeatureCollector
 from taskgan.evaluate.observers import Observer, ObserverView, observe
 from taskgan.images.volumes import Volume
-from taskgan.judges.properties import OBSERVER
+from taskgan.judges.properties import OBSERVER, EvaluationSettings
 from taskgan.judges.read import LoadedCase, PropertyReader, load_case_images, read_cases, read_suvr
 from taskgan.judges.readings import CLEAN, INPUT, Reading
-from taskgan.judges.settings import EvaluationSettings
 from taskgan.metrics import quality
 from taskgan.recipe import Data
 from taskgan.stats import CalibrationLine, repeatability

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from taskgan.degrade.degradation import Degradation
-from taskgan.judges.lesions.detector import (
+from taskgan.judges.lesions import (
     LEAST,
     Detector,
     detectability,
@@ -25,8 +25,7 @@ from taskgan.judges.lesions.detector import (
     observer_image,
     signal_to_noise,
 )
-from taskgan.metrics.checkerboard import checkerboard
-from taskgan.metrics.quality import data_range
+from taskgan.metrics.quality import checkerboard, data_range
 from taskgan.metrics.regions import brain_csf_border, region_ratio, rim_ratio
 
 Image = NDArray[np.float32]
@@ -111,7 +110,7 @@ def _rim(masks: Mapping[str, Mask]) -> Callable[[Image], float]:
 
 
 def _grid_artefacts(masks: Mapping[str, Mask]) -> Callable[[Image], float]:
-    """Grid artefacts in the brain, see :mod:`taskgan.metrics.checkerboard`."""
+    """Grid artefacts in the brain, see :mod:`taskgan.metrics.quality`."""
     return partial(checkerboard, region=masks["brain"])
 
 

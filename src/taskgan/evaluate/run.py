@@ -19,21 +19,20 @@ from taskgan.core.files import PathLike, check_writable, folder_files, versions,
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
-from taskgan.evaluate.cases import read_case_table, write_case_table
+from taskgan.evaluate.cases import read_case_table, summarise, to_plain_values, write_case_table
 from taskgan.evaluate.features import FILE, FeatureCollector
 from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, add_variation, measure_cases
 from taskgan.evaluate.observers import observers
-from taskgan.evaluate.summary import summarise, to_plain_values
 from taskgan.evaluate.verification import VerificationResult, verify_cohort
 from taskgan.evaluate.verification_table import write_verification
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import read_shape
-from taskgan.judges.lesions.store import COLUMNS as LESION_MASKS
-from taskgan.judges.lesions.store import FittedDetector, detectors_for
+from taskgan.judges.lesions import COLUMNS as LESION_MASKS
+from taskgan.judges.lesions import FittedDetector, detectors_for
+from taskgan.judges.properties import EvaluationSettings
 from taskgan.judges.read import property_readers, suvr_targets
 from taskgan.judges.readers import Reader, StoredReader, default_readers, no_readers_reason, reader_description
 from taskgan.judges.readings import Reading, readings_table, write_readings
-from taskgan.judges.settings import EvaluationSettings
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.stats import CalibrationLine
 

@@ -24,18 +24,19 @@ from taskgan.evaluate.verification_table import (
     distance_columns,
 )
 from taskgan.images.photos import is_photo_name
-from taskgan.judges.verification.descriptors import DescriptorCache, Descriptors
-from taskgan.judges.verification.figures import MIN_READER_AUC, format_auc, verify
-from taskgan.judges.verification.pairs import (
+from taskgan.judges.descriptors import DescriptorCache, DescriptorReader, Descriptors, Verifier, verifiers
+from taskgan.judges.verification import (
+    MIN_READER_AUC,
     MOST,
     MOST_OF_ONE,
     SEED,
     Floats,
     ImagePairs,
     bootstrap_by_person,
+    format_auc,
     validation_pairs,
+    verify,
 )
-from taskgan.judges.verification.readers import DescriptorReader, Verifier, verifiers
 from taskgan.metrics.roc import accuracy, best_threshold
 from taskgan.recipe import Data
 
@@ -108,7 +109,7 @@ def _plain_readers(
     """Readers of photos that nobody told who is who, or none and why."""
     if not all(is_photo_name(row.degraded) for row in _cases(listed.pairs)):
         return {}, "the images are no photos, so only networks compare them"
-    from taskgan.judges.faces.readers import photo_readers
+    from taskgan.judges.faces import photo_readers
 
     try:
         return photo_readers(cohort, data, store=store), ""
@@ -215,7 +216,7 @@ def _figures(table: DistanceTable, method: str) -> dict[str, dict[str, Any]]:
 def verification_values(
     distances: Floats, pairs: ImagePairs, cuts: Mapping[str, float | None], *, seed: int = 0
 ) -> dict[str, Any]:
-    """All of :func:`~taskgan.judges.verification.figures.verify` as plain values, at both thresholds.
+    """All of :func:`~taskgan.judges.verification.verify` as plain values, at both thresholds.
 
     Args:
         distances: (N,).

@@ -20,7 +20,7 @@ from taskgan.core.files import atomic, csv_cell
 from taskgan.core.parse import quoted
 from taskgan.core.tables import read_table
 from taskgan.evaluate.cases import csv_text
-from taskgan.judges.verification.pairs import ImagePairs
+from taskgan.judges.verification import ImagePairs
 
 Floats = NDArray[np.float64]
 FILE = "verification.csv"

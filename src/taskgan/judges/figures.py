@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from taskgan.judges.recogniser import RecogniserMetrics
-from taskgan.judges.slices import middle_slices
+from taskgan.judges.volumes import middle_slices
 from taskgan.metrics.roc import auc
 from taskgan.objective.task import OutputReading, TaskKind
 

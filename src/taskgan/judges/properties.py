@@ -1,13 +1,16 @@
-"""What a judge reads, and how its decisions are put in words: one place for all kinds of property."""
+"""What a judge reads, how its decisions are put in words, and the settings of an evaluation."""
 
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from taskgan.cohort.pairs import REQUIRED, Pairs
 from taskgan.core.errors import UserError
+from taskgan.core.settings import Settings, validated
 
-if TYPE_CHECKING:  # it brings torch
+if TYPE_CHECKING:
     from taskgan.recipe import Target
 
 OBSERVER = "SUVR"
@@ -129,3 +132,27 @@ def _is_word(text: str) -> bool:
     except ValueError:
         return bool(text) and "/" not in text and not text.endswith((".nii", ".nii.gz"))
     return False
+
+
+class EvaluationSettings(Settings):
+    """How restored images are judged.
+
+    Attributes:
+        slices: Middle slices that a network reads; the paper takes 40.
+        suvr_cut: Composite SUVR from which a case is positive (18F-florbetaben, cerebellar grey matter).
+        false_lesions: False lesions an image that the lesion observer makes on clean validation images; its threshold
+            follows from it.
+    """
+
+    slices: int = Field(default=40, ge=1)
+    suvr_cut: float = Field(default=1.38, gt=0)
+    false_lesions: float = Field(default=1.0, gt=0)
+
+
+def evaluation_settings(**values: float) -> EvaluationSettings:
+    """Settings from single values.
+
+    Raises:
+        Problems: Every value that is out of range.
+    """
+    return validated(EvaluationSettings, values, "evaluate cannot start")

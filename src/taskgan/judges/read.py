@@ -1,6 +1,6 @@
 """One way to read: what judges say of the images of cases, as rows of the table of readings."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 from pathlib import Path
@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.cohort.grids import check_same_grid
+from taskgan.cohort.grids import MaskCache, check_same_grid
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.slices import to_slices
+from taskgan.cohort.slices import Array, Case, load_case, to_slices, to_volume
+from taskgan.core.console import progress, say
 from taskgan.images.intensity import fit_intensity
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.judges.properties import OBSERVER, Property, target_property
 from taskgan.judges.readers import Reader
 from taskgan.judges.readings import CLEAN, INPUT, Reading
-from taskgan.judges.slices import middle_slices, read_volumes
+from taskgan.judges.volumes import middle_slices, read_volumes
 from taskgan.metrics.regions import composite_suvr
-from taskgan.recipe import IntensityTransform, Target
+from taskgan.recipe import Data, IntensityTransform, Target
+from taskgan.stats import CalibrationLine, calibration_line
 
-if TYPE_CHECKING:  # they bring torch
+if TYPE_CHECKING:
     from torch import Tensor
 
     from taskgan.cohort.targets import Targets
 
-Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 _LITRE = 1e-3  # ml in a mm³
 
@@ -220,3 +221,34 @@ def read_suvr(case: LoadedCase, cut: float, labels: "Targets | None", skip: Coll
             key = (pair.case, pair.subject, pair.split, image, OBSERVER, OBSERVER)
             rows.append(Reading(*key, value, label, label, decision, cut))
     return rows
+
+
+def suvr_line(pairs: Pairs, data: Data, restore: Callable[[Case], Array]) -> CalibrationLine | None:
+    """Restore validation subjects with masks, each to (X, Y, Z) in any units, and fit restored on clean SUVR.
+
+    Returns:
+        None where rows lack the masks ``cortex`` and ``reference``, or there is no line.
+
+    """
+    rows = [pair for pair in pairs if pair.clean and pair.path("cortex") and pair.path("reference")]
+    if not rows:
+        return None
+    masks, values = MaskCache(), []
+    with progress("calibrate", len(rows), "images") as bar:
+        for pair in rows:
+            case = load_case(pair, data)
+            cortex, reference = (masks.read(pair, name, case.source) for name in ("cortex", "reference"))
+            assert case.clean is not None  # the rows were chosen so
+            assert cortex is not None
+            assert reference is not None
+            images = (to_volume(case.clean), restore(case))
+            values.append([composite_suvr(image, cortex, reference) for image in images])
+            bar.advance()
+    before, after = np.reshape(values, (-1, 2)).T
+    line = calibration_line(before, after, [pair.subject for pair in rows])
+    if line is not None:
+        say(
+            f"calibration line: restored SUVR = {line.intercept.estimate:.3f} + {line.slope.estimate:.3f} × clean "
+            f"SUVR, on {line.subjects} validation subjects"
+        )
+    return line

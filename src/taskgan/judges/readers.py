@@ -48,7 +48,7 @@ class StoredReader:
 
     def features(self, slices: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features (S, F) of slices (S, H, W)."""
-        from taskgan.judges.slices import slice_features
+        from taskgan.judges.volumes import slice_features
 
         return slice_features(self.recogniser.network, slices)
 

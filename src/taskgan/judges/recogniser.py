@@ -19,7 +19,7 @@ from taskgan.core.files import atomic, atomic_folder, read_yaml
 from taskgan.core.parse import error_text
 from taskgan.core.settings import validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
-from taskgan.judges.slices import BATCH, read_volumes
+from taskgan.judges.volumes import BATCH, read_volumes
 from taskgan.networks.gradients import FEATURES, Discriminant
 from taskgan.networks.photos import FaceRecogniser
 from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
@@ -262,7 +262,7 @@ class Recogniser:
 def volume_logits(network: nn.Module, volumes: Sequence[NDArray[np.float32]]) -> list[Tensor]:
     """Read the slices (S, H, W) of every volume, see :func:`logits`: one tensor (S, outputs) each, in order.
 
-    Photos are read together, see :func:`~taskgan.judges.slices.read_volumes`.
+    Photos are read together, see :func:`~taskgan.judges.volumes.read_volumes`.
     """
     outputs = read_volumes(lambda slices: logits(network, slices).numpy(), volumes)
     return [torch.from_numpy(of_volume) for of_volume in outputs]

@@ -12,8 +12,7 @@ from taskgan.core.console import say
 from taskgan.core.files import checksum, versions
 from taskgan.judges.recogniser import Recogniser, RecogniserCard, RecogniserMetrics, WeightsSource, build, volume_logits
 from taskgan.judges.volumes import CleanSlices
-from taskgan.judges.weights import load_vgg_face
-from taskgan.judges.weights.dlib_file import load_dlib_face
+from taskgan.judges.weights import load_dlib_face, load_vgg_face
 from taskgan.metrics.roc import auc
 from taskgan.networks.photos import FaceRecogniser
 from taskgan.objective.kinds import task_kind

@@ -79,10 +79,7 @@ NETWORKS = {
     "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
     "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
     "vgg_face": NetworkFacts(
-        "vgg_face:VggFaceRecogniser",
-        released=True,
-        descriptor=64,
-        files="vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7",
+        "vgg_face:VggFaceRecogniser", released=True, descriptor=64, files="vgg_face_dag.pth or vgg-face.mat"
     ),
     "dlib": NetworkFacts(
         "dlib_face:DlibFaceRecogniser", released=True, descriptor=2, files="dlib_face_recognition_resnet_model_v1.dat"
@@ -151,8 +148,8 @@ class RecogniserSettings(Settings):
             closed form, so that nothing about width or steps counts). Of every pixel, for ``segmentation``: ``unet``,
             ``dilated`` (another family, for the judge). ``vgg_face`` (the paper's T for faces) and
             ``dlib`` (another one for faces) are read from ``weights`` and learn nothing.
-        weights: Released weights, a path as seen from where the command is given: ``vgg_face_dag.pth``,
-            ``vgg-face.mat`` or ``VGG_FACE.t7``; ``dlib_face_recognition_resnet_model_v1.dat``.
+        weights: Released weights, a path as seen from where the command is given: ``vgg_face_dag.pth``
+            or ``vgg-face.mat``; ``dlib_face_recognition_resnet_model_v1.dat``.
         crop: Square that ``dlib`` sees: its middle from the left and from the top, and its edge, as shares of the
             image's shorter side; what reaches beyond the frame repeats its edge. None is the middle square.
         size: Length of this network's descriptor, where the property is an ``embedding``; None takes the property's

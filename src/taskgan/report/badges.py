@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from taskgan.evaluate.summary import reader_summary
+from taskgan.evaluate.cases import reader_summary
 from taskgan.page.cells import MISSING, Cell, Column, Table, join_phrases, number, without_empty_columns
 from taskgan.page.names import display_name, versus_cell
 from taskgan.report.load import Comparison

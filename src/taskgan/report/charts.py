@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.evaluate.summary import suvr_agreement
+from taskgan.evaluate.cases import suvr_agreement
 from taskgan.page.cells import number, range_text
 from taskgan.page.names import display_name
 from taskgan.page.style import method_style, panel_axes, save_figure

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from taskgan.core.errors import UserError
-from taskgan.evaluate.summary import mean_of
+from taskgan.evaluate.cases import mean_of
 from taskgan.images.volumes import Volume, read_volume
-from taskgan.metrics.checkerboard import GRID, bins, spectrum
+from taskgan.metrics.quality import GRID, bins, spectrum
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.pictures import axial_view, head_window

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from taskgan.core.errors import UserError
 from taskgan.core.tables import csv_rows
-from taskgan.judges.verification import roc_curve
+from taskgan.metrics.roc import roc_curve
 from taskgan.page.cells import number
 from taskgan.page.names import display_name
 from taskgan.page.style import axes_figure, method_style, save_figure

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from taskgan.evaluate.summary import flipped_rows
+from taskgan.evaluate.cases import flipped_rows
 from taskgan.judges.metrics import Flips, reader_metrics
 from taskgan.judges.readings import CLEAN, INPUT, READINGS, read_readings
 from taskgan.page.cells import Cell, Column, Table, estimate_cell, join_phrases, number, rate_cell, text_cell

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.summary import finite_values
+from taskgan.evaluate.cases import finite_values
 from taskgan.page.cells import Cell, difference_cell, number
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, Inference, Metric

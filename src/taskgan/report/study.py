@@ -9,14 +9,13 @@ from scipy import stats
 
 from taskgan.core.errors import UserError
 from taskgan.judges.verification import (
+    MIN_READER_AUC,
     Verification,
-    accuracy,
     bootstrap_by_person,
-    roc_curve,
     verification_difference,
     verify,
 )
-from taskgan.judges.verification.figures import MIN_READER_AUC
+from taskgan.metrics.roc import accuracy, roc_curve
 from taskgan.page.cells import interval_text, join_phrases, number
 from taskgan.page.names import display_name, join_methods
 from taskgan.report.load import Comparison

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from taskgan.evaluate.summary import calibrated, finite_values, reader_summary, suvr_agreement
+from taskgan.evaluate.cases import calibrated, finite_values, reader_summary, suvr_agreement
 from taskgan.page.cells import Table, interval_text, join_phrases, number
 from taskgan.page.names import display_name, join_methods
 from taskgan.report.badges import badge_table, basis_sentence, by_verdict, reading_sentence, sides_text

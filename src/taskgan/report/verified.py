@@ -17,7 +17,8 @@ from taskgan.evaluate.verification_table import (
     DistanceTable,
     read_verification,
 )
-from taskgan.judges.verification import ImagePairs, best_threshold
+from taskgan.judges.verification import ImagePairs
+from taskgan.metrics.roc import best_threshold
 from taskgan.page.names import display_name
 from taskgan.report.load import Comparison, EvaluationFolder
 

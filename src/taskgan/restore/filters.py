@@ -18,7 +18,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
 from taskgan.images.volumes import check_affine, is_image_name, read_volume, write_volume
-from taskgan.judges.calibration import suvr_line
+from taskgan.judges.read import suvr_line
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out

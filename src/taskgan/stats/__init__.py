@@ -29,7 +29,6 @@ from taskgan.stats.bootstrap import (
     subject_means,
 )
 from taskgan.stats.delong import auc_difference, auc_interval
-from taskgan.stats.kappa import cohen_kappa, fleiss_kappa
 from taskgan.stats.mrmc import Components, ReaderFigures, ReaderStudy, obuchowski_rockette, reader_figures
 from taskgan.stats.no_gold_standard import NoGoldStandard, no_gold_standard
 from taskgan.stats.power import (
@@ -52,9 +51,11 @@ from taskgan.stats.rates import (
     Equivalence,
     ErrorRate,
     adjusted_p_values,
+    cohen_kappa,
     equivalence,
     error_rate,
     exact_rate,
+    fleiss_kappa,
     mcnemar,
 )
 from taskgan.stats.roe_metz import RoeMetz, roe_metz

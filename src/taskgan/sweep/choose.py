@@ -16,8 +16,8 @@ from taskgan.cohort.verification import VerificationPair
 from taskgan.core.errors import UserError
 from taskgan.core.files import write_rows
 from taskgan.core.tables import read_table
+from taskgan.judges.properties import EvaluationSettings
 from taskgan.judges.readers import Reader
-from taskgan.judges.settings import EvaluationSettings
 from taskgan.recipe import Recipe
 from taskgan.stats import Interval, mean_interval
 
@@ -39,9 +39,8 @@ def write_mistaken_shares(restored: Path, rows: Pairs, base: Recipe, judge: Read
     (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
     if base.task.kind != "embedding":
         return
-    from taskgan.judges.verification.descriptors import DescriptorCache
-    from taskgan.judges.verification.pairs import validation_pairs
-    from taskgan.judges.verification.readers import verifiers
+    from taskgan.judges.descriptors import DescriptorCache, verifiers
+    from taskgan.judges.verification import validation_pairs
 
     pairs = validation_pairs(rows)
     restorations = find_restorations(restored, rows, base.objective)

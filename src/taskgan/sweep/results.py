@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from taskgan.cohort.restorations import RESERVED
-from taskgan.evaluate.cases import read_case_table
-from taskgan.evaluate.summary import finite_values
+from taskgan.evaluate.cases import finite_values, read_case_table
 from taskgan.recipe import Recipe
 from taskgan.stats import Interval, mean_interval, slope_interval, subject_means
 from taskgan.sweep.choose import MISTAKEN, Candidate, read_mistaken_shares

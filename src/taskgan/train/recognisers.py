@@ -19,14 +19,12 @@ from taskgan.cohort.targets import resolved_recipe
 from taskgan.cohort.verification import VerificationPair, read_verification_pairs
 from taskgan.core.console import say
 from taskgan.core.files import write_yaml
+from taskgan.judges.descriptors import DescriptorCache, verifiers
+from taskgan.judges.properties import EvaluationSettings
 from taskgan.judges.readers import StoredReader
 from taskgan.judges.recogniser import CARD
-from taskgan.judges.settings import EvaluationSettings
 from taskgan.judges.store import check_weights, recogniser_folder, recogniser_for
-from taskgan.judges.verification import ImagePairs, verify
-from taskgan.judges.verification.descriptors import DescriptorCache
-from taskgan.judges.verification.figures import format_auc
-from taskgan.judges.verification.readers import verifiers
+from taskgan.judges.verification import ImagePairs, format_auc, verify
 from taskgan.metrics.roc import roc_curve
 from taskgan.recipe import Recipe
 from taskgan.train.devices import device_of, torch_switches

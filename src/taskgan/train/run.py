@@ -30,7 +30,7 @@ from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
 from taskgan.images.statistics import content_of
 from taskgan.images.volumes import bids_suffix, read_shape, read_sidecar
-from taskgan.judges.calibration import suvr_line
+from taskgan.judges.read import suvr_line
 from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain, read_model, write_card
 from taskgan.model.restorer import Restorer

@@ -15,7 +15,8 @@ from taskgan.core.errors import Problems
 from taskgan.core.files import read_yaml
 from taskgan.evaluate.run import evaluate
 from taskgan.evaluate.verification_table import COLUMNS, DistanceTable, read_verification
-from taskgan.judges.verification import best_threshold, verify
+from taskgan.judges.verification import verify
+from taskgan.metrics.roc import best_threshold
 from taskgan.stats import auc_interval
 
 READERS = ("judge", "lbp", "eigenfaces")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiment_scripts import loaded
-from taskgan.judges.faces import unit_distance
+from taskgan.judges.face_features import unit_distance
 
 with loaded("lbp_histograms") as _published:
     chi_square_distance = _published.chi_square_distance

@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiment_scripts import loaded
-from taskgan.judges.faces import lbp_codes
-from taskgan.judges.faces.lbp import PATTERNS
+from taskgan.judges.face_features import PATTERNS, lbp_codes
 
 with loaded("lbp_histograms") as _published:
     chi_square_distance, lbp_histograms = _published.chi_square_distance, _published.lbp_histograms

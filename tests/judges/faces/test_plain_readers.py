@@ -8,7 +8,8 @@ from PIL import Image
 
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
-from taskgan.judges.faces import PhotoReader, photo_readers, readers
+from taskgan.judges import faces as readers
+from taskgan.judges.faces import PhotoReader, photo_readers
 from taskgan.recipe import Data
 
 PEOPLE = 24

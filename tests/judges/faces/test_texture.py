@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from taskgan.judges.faces import Pixels, Texture
-from taskgan.judges.faces.lbp import MIRRORED, PATTERNS, _regions
-from taskgan.judges.faces.pixels import resized, small_shape
+from taskgan.judges.face_features import MIRRORED, PATTERNS, Pixels, Texture, _regions, resized, small_shape
 
 FEATURES = (Texture(), Pixels(), Pixels(neighbourhood=4.0))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from taskgan.judges.faces import fit_whitening
+from taskgan.judges.face_features import fit_whitening
 
 
 def _features(count: int = 90, width: int = 30, seed: int = 0) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from taskgan.judges.lesions.detector import SIGMAS_MM, dog_channels
+from taskgan.judges.lesions import SIGMAS_MM, dog_channels
 
 SHAPE, VOXEL = (48, 40, 2), (1.0, 1.0, 5.0)
 INSIDE = np.zeros(SHAPE, bool)

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from phantom_brain import SHAPE, VOXEL, Array, brain_masks, contrast_image
-from taskgan.judges.lesions.detector import (
+from taskgan.judges.lesions import (
     Detector,
     LesionMap,
     ObserverImage,

@@ -1,6 +1,6 @@
 import numpy as np
 
-from taskgan.judges.lesions.detector import MARGIN_MM, map_lesions
+from taskgan.judges.lesions import MARGIN_MM, map_lesions
 
 SHAPE, VOXEL = (30, 30, 3), (2.0, 2.0, 5.0)
 WHITE = np.ones(SHAPE, bool)

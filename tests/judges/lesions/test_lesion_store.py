@@ -9,8 +9,8 @@ import pytest
 
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.images.volumes import write_volume
-from taskgan.judges.lesions import store
-from taskgan.judges.lesions.store import FOLDER, FittedDetector, detectors_for, fit_detectors, observers_file
+from taskgan.judges import lesions
+from taskgan.judges.lesions import FOLDER, FittedDetector, detectors_for, fit_detectors, observers_file
 
 SHAPE = (24, 24, 3)
 
@@ -45,7 +45,7 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(len(pairs))
         return fit_detectors(pairs, condition, rate)
 
-    monkeypatch.setattr(store, "fit_detectors", count)
+    monkeypatch.setattr(lesions, "fit_detectors", count)
     return calls
 
 

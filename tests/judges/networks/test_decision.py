@@ -1,6 +1,6 @@
 import numpy as np
 
-from taskgan.judges.slices import middle_slices
+from taskgan.judges.volumes import middle_slices
 
 
 def test_the_middle_forty_decide_and_shorter_volumes_decide_whole() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskgan.judges.slices import slice_features
+from taskgan.judges.volumes import slice_features
 from taskgan.networks.recogniser import recogniser_network
 
 

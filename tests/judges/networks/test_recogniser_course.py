@@ -9,10 +9,9 @@ from torch import Tensor
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.judges import fit as room
-from taskgan.judges.fit import fit_recogniser
+from taskgan.judges.fit import autocast, fit_recogniser, has_bf16
 from taskgan.judges.recogniser import Recogniser
 from taskgan.judges.store import checkpoint_path, recogniser_folder, recogniser_for
-from taskgan.judges.training import autocast, has_bf16
 from taskgan.judges.volumes import CleanSlices, RecogniserBatches
 from taskgan.recipe import Augment, Data, Target
 from taskgan.recipe import RecogniserSettings as Settings

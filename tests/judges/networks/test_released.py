@@ -152,8 +152,8 @@ def test_missing_weights_are_named_before_a_cohort_is_looked_at(
 
     for pair in faces:
         pair.degraded.write_bytes(b"no image")
-    lost = _recipe(Path("nowhere/VGG_FACE.t7"))
-    with pytest.raises(UserError, match=r"^nowhere/VGG_FACE\.t7 \(task\.pretrain\.weights\) does not exist"):
+    lost = _recipe(Path("nowhere/vgg-face.mat"))
+    with pytest.raises(UserError, match=r"^nowhere/vgg-face\.mat \(task\.pretrain\.weights\) does not exist"):
         train(lost, faces.folder, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.judges.slices import BATCH, read_volumes
+from taskgan.judges.volumes import BATCH, read_volumes
 
 
 def test_photos_are_read_together_and_volumes_by_themselves() -> None:

@@ -11,9 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair, read_pairs
-from taskgan.judges.slices import BATCH
-from taskgan.judges.verification.descriptors import DescriptorCache
-from taskgan.judges.verification.readers import NetworkVerifier, PhotoVerifier, ReaderImage, verifiers
+from taskgan.judges.descriptors import DescriptorCache, NetworkVerifier, PhotoVerifier, ReaderImage, verifiers
+from taskgan.judges.volumes import BATCH
 from taskgan.recipe import Data
 
 DATA = Data.model_validate({"intensity": {"kind": "none", "output": "unit"}})

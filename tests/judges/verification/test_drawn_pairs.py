@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from taskgan.cohort.pairs import Pair
-from taskgan.judges.verification.pairs import validation_pairs
+from taskgan.judges.verification import validation_pairs
 
 
 def rows(images: dict[str, int], split: str = "val") -> list[Pair]:

@@ -7,8 +7,8 @@ from taskgan.judges.verification import (
     auc_difference_by_person,
     auc_interval_by_person,
     bootstrap_by_person,
-    roc_curve,
 )
+from taskgan.metrics.roc import roc_curve
 from taskgan.stats import auc_difference, auc_interval
 
 

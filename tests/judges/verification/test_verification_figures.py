@@ -3,7 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from taskgan.judges.verification import ImagePairs, accuracy, best_threshold, roc_curve, verification_difference, verify
+from taskgan.judges.verification import ImagePairs, verification_difference, verify
+from taskgan.metrics.roc import accuracy, best_threshold, roc_curve
 
 
 def _pairs(seed: int = 0) -> tuple[ImagePairs, np.ndarray]:

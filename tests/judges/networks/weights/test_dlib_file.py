@@ -7,7 +7,7 @@ import torch
 
 from dlib_files import WIDTH, dlib_bytes, integer, random_network, tensor, text, write_dlib
 from taskgan.core.errors import UserError
-from taskgan.judges.weights.dlib_file import load_dlib_face
+from taskgan.judges.weights import load_dlib_face
 from taskgan.networks.dlib_face import DlibFace
 
 

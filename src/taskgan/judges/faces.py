@@ -18,8 +18,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, value_digest
 from taskgan.core.tensors import load_arrays
 from taskgan.images.volumes import read_shape, read_volume
-from taskgan.judges.faces.lbp import Texture
-from taskgan.judges.faces.pixels import Pixels, Whitening, fit_whitening, resized, unit_distance
+from taskgan.judges.face_features import Pixels, Texture, Whitening, fit_whitening, resized, unit_distance
 from taskgan.judges.volumes import distinct_clean
 from taskgan.recipe import Data
 
@@ -38,7 +37,7 @@ _GENERATION = 1  # raised when a reader changes, so that one made before is not 
 class ReaderRecipe:
     """How a reader is made: features of an image, components at most and the whitening's power.
 
-    The latter two as in :func:`~taskgan.judges.faces.pixels.fit_whitening`.
+    The latter two as in :func:`~taskgan.judges.face_features.fit_whitening`.
     """
 
     features: Texture | Pixels

@@ -1,1 +1,0 @@
-"""A channelised Hotelling observer of lesions."""
