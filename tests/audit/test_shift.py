@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from taskgan.audit.coverage import image_shifts, image_statistics
+from taskgan.audit.read import image_shifts, image_statistics
 
 
 def statistics(noise: float, count: int, rng: np.random.Generator, smooth: float = 0.0) -> pd.DataFrame:

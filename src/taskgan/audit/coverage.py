@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import ndimage, stats
 
-from taskgan.audit.inputs import AuditInputs, AuditSettings, name_list, p_value_text
+from taskgan.audit.flips import p_value_text
+from taskgan.audit.inputs import AuditInputs, AuditSettings, name_list
 from taskgan.audit.judges import Judge
+from taskgan.audit.read import STATISTICS, ImageShift, image_shifts
 from taskgan.cohort.folder import fingerprint
 from taskgan.cohort.splits import subject_digest
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.judges.readings import CLEAN, Readings
 from taskgan.page.cells import number
-from taskgan.stats import Interval, adjusted_p_values, exact_rate, subject_means
+from taskgan.stats import Interval, exact_rate, subject_means
 from taskgan.stats.conformal import ConformalCalibration, min_calibration_subjects, read_calibrations
 
 
@@ -158,78 +158,6 @@ def _event_rate(rows: pd.DataFrame, event: str) -> Interval:
     """Share of subjects with the event; several rows of a subject share its count of one."""
     shares, _ = subject_means(rows[event].astype(float), list(rows["subject"]))
     return exact_rate(float(shares.sum()), len(shares))
-
-
-Array = NDArray[np.float32]
-STATISTICS = ("noise", "scale", "smoothness", "extent")
-SIGNIFICANCE = 0.05
-
-
-@dataclass(frozen=True)
-class ImageShift:
-    """A statistic whose distribution differs, or not, between calibration and test subjects.
-
-    Attributes:
-        name: Of the statistic.
-        calibration: Its median among calibration subjects.
-        test: Among test subjects.
-        p: Of the two-sample Kolmogorov–Smirnov test.
-        adjusted: The same after Holm's correction for the number of statistics.
-    """
-
-    name: str
-    calibration: float
-    test: float
-    p: float
-    adjusted: float
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the two sets are told apart at the level of 5 %."""
-        return self.adjusted < SIGNIFICANCE
-
-
-def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale: float) -> dict[str, float]:
-    """What a degraded image is like, by numbers that need neither a label nor a judge.
-
-    Args:
-        image: (X, Y, Z), the file's units.
-        voxel_size: mm.
-        scale: What intensities are divided by.
-
-    Returns:
-        ``noise``: robust SD of the in-plane second difference inside the head, over ``scale``; ``scale``;
-        ``smoothness``: correlation of in-plane neighbours' second differences (post-filter, interpolation);
-        ``extent``: litres that are brighter than a tenth of the 99th percentile.
-    """
-    inside = image > 0.1 * float(np.percentile(image, 99))
-    second = ndimage.convolve1d(image, [1.0, -2.0, 1.0], axis=0) / np.float32(np.sqrt(6.0))
-    flat = ndimage.binary_erosion(inside, np.ones((3, 1, 1), dtype=bool))  # the head's own edge is no noise
-    values = second[flat]
-    if values.size < 2:
-        return dict.fromkeys(STATISTICS, float("nan"))
-    noise = 1.4826 * float(np.median(np.abs(values - np.median(values))))
-    both = flat[:, 1:] & flat[:, :-1]
-    ahead, behind = second[:, 1:][both], second[:, :-1][both]
-    alike = float(np.corrcoef(ahead, behind)[0, 1]) if ahead.size > 1 and ahead.std() and behind.std() else 0.0
-    litres = float(inside.sum()) * float(np.prod(voxel_size)) * 1e-6
-    return {"noise": noise / scale, "scale": scale, "smoothness": alike, "extent": litres}
-
-
-def image_shifts(calibration: pd.DataFrame, test: pd.DataFrame) -> list[ImageShift]:
-    """Test every statistic (columns :data:`STATISTICS`) for a difference between calibration and test subjects.
-
-    Two-sample Kolmogorov–Smirnov, p corrected by Holm (1979). A large p is no proof of likeness: with few subjects
-    only gross differences are seen.
-
-    """
-    samples = {name: (calibration[name].dropna(), test[name].dropna()) for name in STATISTICS}
-    samples = {name: both for name, both in samples.items() if all(map(len, both))}
-    ps = [float(stats.ks_2samp(*both, method="auto").pvalue) for both in samples.values()]
-    return [
-        ImageShift(name, float(first.median()), float(second.median()), p, adjusted)
-        for (name, (first, second)), p, adjusted in zip(samples.items(), ps, adjusted_p_values(ps), strict=True)
-    ]
 
 
 @dataclass(frozen=True)

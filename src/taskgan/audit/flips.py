@@ -16,6 +16,7 @@ from taskgan.judges.readings import CLEAN, Readings
 from taskgan.page.cells import number
 from taskgan.stats import Interval, adjusted_p_values, mcnemar, mean_interval
 
+UNIT = "The unit is the subject: one with several cases counts once, as flipped or wrongly read if any of them is."
 MIN_AUC = 0.8
 MIN_CORRELATION = 0.8
 MIN_DICE = 0.7
@@ -340,3 +341,8 @@ def score_change(readings: Readings, judge: str, row: pd.Series, separator: str)
     digits, output = readings.property_of(judge).digits, row.get(f"{judge}_output")
     text = " → ".join(number(float(row[f"{judge}_{image}"]), digits) for image in ("clean", "restored"))
     return f"{output}{separator}{text}" if isinstance(output, str) and output else text
+
+
+def p_value_text(p: float) -> str:
+    """A p-value for a cell; small ones are not shown as zero."""
+    return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

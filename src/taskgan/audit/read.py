@@ -1,15 +1,17 @@
-"""What every judge reads of the audited cases: taken from evaluations where they have it, else read once."""
+"""What every judge reads of the audited cases, once or from evaluations; and what their degraded images are like."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage, stats
 
-from taskgan.audit.coverage import image_statistics
 from taskgan.audit.inputs import AuditInputs, AuditSettings
 from taskgan.audit.judges import Judge, audited_target
 from taskgan.cohort.grids import MaskCache, input_is_comparable
@@ -20,6 +22,7 @@ from taskgan.core.files import checksum
 from taskgan.judges.properties import OBSERVER, Property, target_property
 from taskgan.judges.read import LoadedCase, PropertyReader, load_case_images, read_cases, read_suvr, suvr_targets
 from taskgan.judges.readings import CLEAN, INPUT, Reading, Readings, readings_table
+from taskgan.stats import adjusted_p_values
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -37,7 +40,7 @@ def read_cohort(inputs: AuditInputs, judges: Sequence[Judge], settings: AuditSet
 
     Returns:
         The readings; and one row a case that says what its degraded image is like
-        (:func:`~taskgan.audit.coverage.image_statistics`), none where nothing is calibrated.
+        (:func:`image_statistics`), none where nothing is calibrated.
 
     Raises:
         UserError: If an image cannot be read or is on another grid than its case.
@@ -135,3 +138,75 @@ def _prefetch(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[M
         finally:
             for future in waiting:
                 future.cancel()
+
+
+Array = NDArray[np.float32]
+STATISTICS = ("noise", "scale", "smoothness", "extent")
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class ImageShift:
+    """A statistic whose distribution differs, or not, between calibration and test subjects.
+
+    Attributes:
+        name: Of the statistic.
+        calibration: Its median among calibration subjects.
+        test: Among test subjects.
+        p: Of the two-sample Kolmogorov–Smirnov test.
+        adjusted: The same after Holm's correction for the number of statistics.
+    """
+
+    name: str
+    calibration: float
+    test: float
+    p: float
+    adjusted: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the two sets are told apart at the level of 5 %."""
+        return self.adjusted < SIGNIFICANCE
+
+
+def image_statistics(image: Array, voxel_size: tuple[float, float, float], scale: float) -> dict[str, float]:
+    """What a degraded image is like, by numbers that need neither a label nor a judge.
+
+    Args:
+        image: (X, Y, Z), the file's units.
+        voxel_size: mm.
+        scale: What intensities are divided by.
+
+    Returns:
+        ``noise``: robust SD of the in-plane second difference inside the head, over ``scale``; ``scale``;
+        ``smoothness``: correlation of in-plane neighbours' second differences (post-filter, interpolation);
+        ``extent``: litres that are brighter than a tenth of the 99th percentile.
+    """
+    inside = image > 0.1 * float(np.percentile(image, 99))
+    second = ndimage.convolve1d(image, [1.0, -2.0, 1.0], axis=0) / np.float32(np.sqrt(6.0))
+    flat = ndimage.binary_erosion(inside, np.ones((3, 1, 1), dtype=bool))  # the head's own edge is no noise
+    values = second[flat]
+    if values.size < 2:
+        return dict.fromkeys(STATISTICS, float("nan"))
+    noise = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    both = flat[:, 1:] & flat[:, :-1]
+    ahead, behind = second[:, 1:][both], second[:, :-1][both]
+    alike = float(np.corrcoef(ahead, behind)[0, 1]) if ahead.size > 1 and ahead.std() and behind.std() else 0.0
+    litres = float(inside.sum()) * float(np.prod(voxel_size)) * 1e-6
+    return {"noise": noise / scale, "scale": scale, "smoothness": alike, "extent": litres}
+
+
+def image_shifts(calibration: pd.DataFrame, test: pd.DataFrame) -> list[ImageShift]:
+    """Test every statistic (columns :data:`STATISTICS`) for a difference between calibration and test subjects.
+
+    Two-sample Kolmogorov–Smirnov, p corrected by Holm (1979). A large p is no proof of likeness: with few subjects
+    only gross differences are seen.
+
+    """
+    samples = {name: (calibration[name].dropna(), test[name].dropna()) for name in STATISTICS}
+    samples = {name: both for name, both in samples.items() if all(map(len, both))}
+    ps = [float(stats.ks_2samp(*both, method="auto").pvalue) for both in samples.values()]
+    return [
+        ImageShift(name, float(first.median()), float(second.median()), p, adjusted)
+        for (name, (first, second)), p, adjusted in zip(samples.items(), ps, adjusted_p_values(ps), strict=True)
+    ]

@@ -16,7 +16,8 @@ from taskgan.audit.figures import (
     plotted_interval,
     plotted_value,
 )
-from taskgan.audit.inputs import UNIT, AuditInputs, AuditSettings
+from taskgan.audit.flips import UNIT
+from taskgan.audit.inputs import AuditInputs, AuditSettings
 from taskgan.audit.judges import Judge, audited_target, check_judges, check_subjects, load_judges, train_judges
 from taskgan.audit.maps import case_maps
 from taskgan.audit.outcome import AuditResult, compute_result, to_plain

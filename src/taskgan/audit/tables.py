@@ -1,8 +1,7 @@
 """Tables of the audit page: who said what, who flipped, how values agree."""
 
 from taskgan.audit.certainty_tables import coverage_table, judges_table, selected_columns, share_cell, shift_table
-from taskgan.audit.flips import score_change
-from taskgan.audit.inputs import UNIT, p_value_text
+from taskgan.audit.flips import UNIT, p_value_text, score_change
 from taskgan.audit.outcome import AuditResult
 from taskgan.judges.readings import CLEAN
 from taskgan.page.cells import (

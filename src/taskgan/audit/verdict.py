@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskgan.audit.coverage import CoverageResult
-from taskgan.audit.flips import PairedTest
-from taskgan.audit.inputs import UNIT, audit_question, evidence_legend, p_value_text, term_definitions
+from taskgan.audit.flips import UNIT, PairedTest, p_value_text
 from taskgan.audit.outcome import AuditResult
 from taskgan.audit.tables import badge_table
 from taskgan.core.files import versions, write_text
+from taskgan.judges.properties import Property
 from taskgan.judges.readings import CLEAN
 from taskgan.page.cells import Table, interval_text, number, range_text
 from taskgan.page.pictures import PageFigure
@@ -17,6 +17,48 @@ from taskgan.page.style import render_template
 from taskgan.stats import Interval
 
 _MAX_CHANGES = 4
+_CHANGED = {"multi_class": "class", "multi_label": "labels", "regression": "value", "segmentation": "masks"}
+
+
+def audit_question(prop: Property) -> str:
+    """The page's title."""
+    return f"Audit: did the restoration change the {_CHANGED.get(prop.kind, 'diagnosis')}?"
+
+
+def term_definitions(prop: Property, *, decided: bool) -> tuple[tuple[str, str, str], ...]:
+    """What the words of the verdict mean: article, term and the rest of its sentence.
+
+    ``decided`` says whether anybody decides, and so can flip.
+    """
+    ways = {
+        "multi_class": "sees another class in the restored image than in the clean one",
+        "multi_label": "sets or takes back a label in the restored image, against the clean one",
+        "regression": f"puts the restored image on the other side of the cut ({prop.cut:g}) than the clean one",
+    }
+    terms: list[tuple[str, str, str]] = []
+    if decided:
+        way = ways.get(prop.kind) if prop.decides else None
+        way = way or "decides otherwise on the restored image than on the clean one"
+        terms.append(("A", "flip", f"is a judge that {way} of the same subject, whoever is right."))
+        terms.append(("An", "error", "is a decision that differs from the label."))
+    if prop.kind == "regression":
+        meaning = (
+            "is the mean of restored − clean value, limits of agreement say where the difference of a single case "
+            "lies, the slope is that of restored on clean values (1 keeps differences between subjects)."
+        )
+        terms.append(("The", "bias", meaning))
+    if prop.kind == "segmentation":
+        meaning = "is twice the overlap of two masks over the sum of their sizes; 1 is the same mask."
+        terms.append(("The", "Dice coefficient", meaning))
+    return tuple(terms)
+
+
+def evidence_legend(prop: Property) -> str:
+    """What the colours of an evidence map stand for."""
+    return {
+        "multi_class": "towards the class of the restored image (orange) or away from it (purple)",
+        "regression": "to a higher (orange) or lower value (purple)",
+    }.get(prop.kind, "towards “positive” (orange) or “negative” (purple)")
 
 
 @dataclass(frozen=True)

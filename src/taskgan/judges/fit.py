@@ -17,9 +17,8 @@ from taskgan.core.files import atomic, versions
 from taskgan.core.parse import error_text
 from taskgan.core.tensors import load_torch
 from taskgan.judges.discriminant import fit_discriminant, repeated_subjects
-from taskgan.judges.figures import volume_metrics
+from taskgan.judges.figures import THRESHOLD, verify_network, volume_metrics
 from taskgan.judges.recogniser import Recogniser, RecogniserCard, RecogniserMetrics, build, volume_logits
-from taskgan.judges.released import THRESHOLD, verify_network
 from taskgan.judges.volumes import CleanSlices, RecogniserBatches, slice_labels
 from taskgan.networks.gradients import Discriminant
 from taskgan.objective.kinds import task_kind

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
 from taskgan.core.errors import UserError
+from taskgan.judges.figures import THRESHOLD, verification_metrics
 from taskgan.judges.fit import fit_recogniser
 from taskgan.judges.recogniser import Recogniser as Reader
-from taskgan.judges.released import THRESHOLD, verification_metrics
 from taskgan.judges.store import recogniser_folder, recogniser_for
 from taskgan.judges.volumes import CleanSlices, CleanVolume
 from taskgan.recipe import Data, RecogniserSettings, Target

@@ -13,8 +13,7 @@ from taskgan.core.files import checksum
 from taskgan.images.volumes import write_volume
 from taskgan.judges import store as room
 from taskgan.judges.recogniser import Recogniser as Reader
-from taskgan.judges.released import _validation_subset, released_recogniser
-from taskgan.judges.store import recogniser_folder, recogniser_for
+from taskgan.judges.store import _validation_subset, recogniser_folder, recogniser_for, released_recogniser
 from taskgan.judges.volumes import CleanSlices, CleanVolume
 from taskgan.networks.vgg_face import VggFaceRecogniser
 from taskgan.recipe import Data, Recipe, RecogniserSettings, Target, parse_recipe

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskgan.judges.released import THRESHOLD, _next_of_identity, evenly_spaced, verification_metrics
+from taskgan.judges.figures import THRESHOLD, _next_of_identity, evenly_spaced, verification_metrics
 from taskgan.objective.kinds import task_kind
 from taskgan.recipe.task import Target
 
