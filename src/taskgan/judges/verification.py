@@ -3,16 +3,16 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, combinations, groupby, product
-from math import inf, nan
+from math import nan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.verification import VerificationPair
 from taskgan.metrics.roc import accuracy, roc_curve
 from taskgan.stats import FEWEST, LEVEL, Difference, Interval, auc_difference, auc_interval
+from taskgan.stats.bootstrap import logit_interval
 from taskgan.stats.delong import placements
 
 Floats = NDArray[np.float64]
@@ -87,11 +87,7 @@ def auc_interval_by_person(distances: ArrayLike, pairs: ImagePairs, *, level: fl
     """
     values = pairs.distances(distances)
     area, error = _sum_of_aucs(values, np.full(len(values), 1 / len(values)), pairs)
-    if not 0 < area < 1 or not error > 0 or pairs.count < FEWEST:
-        return Interval(area, nan, nan)
-    half = float(stats.norm.ppf((1 + level) / 2)) * error / (area * (1 - area))
-    middle = np.log(area / (1 - area))
-    return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (middle - half, middle + half)))
+    return logit_interval(area, error if pairs.count >= FEWEST else nan, level)
 
 
 def auc_difference_by_person(
@@ -108,11 +104,8 @@ def auc_difference_by_person(
     one, two = pairs.distances(first), pairs.distances(second)
     weights = np.concatenate([np.full(len(one), 1 / len(one)), np.full(len(two), -1 / len(two))])
     gap, error = _sum_of_aucs(np.concatenate([one, two]), weights, pairs)
-    if not error > 1e-8 or pairs.count < FEWEST:  # NaN, or zero up to rounding
-        return Difference(Interval(gap, nan, nan), nan, nan, pairs.count, inf)
-    half = float(stats.norm.ppf((1 + level) / 2)) * error
-    p = 2 * float(stats.norm.sf(abs(gap) / error))
-    return Difference(Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0)), error, p, pairs.count, inf)
+    shown = error > 1e-8 and pairs.count >= FEWEST  # neither NaN nor zero up to rounding
+    return Difference.of_shares(gap, error if shown else nan, pairs.count, level)
 
 
 def bootstrap_by_person(
@@ -142,7 +135,7 @@ def bootstrap_by_person(
     estimate = float(statistic(None))
     numbers, people = np.unique(pairs.people, return_inverse=True)
     if len(numbers) < FEWEST:
-        return Interval(estimate, nan, nan)
+        return Interval.unknown(estimate)
     first, second = people.reshape(-1, 2).T
     rng = np.random.default_rng(seed)
     statistics = []
@@ -154,7 +147,7 @@ def bootstrap_by_person(
     tail = (1 - level) / 2
     values = np.concatenate(statistics)
     if np.isnan(values).all():
-        return Interval(estimate, nan, nan)
+        return Interval.unknown(estimate)
     return Interval(estimate, *(float(q) for q in np.nanquantile(values, [tail, 1 - tail])))
 
 

@@ -82,8 +82,7 @@ def shrinkage(
     Args:
         mappings: One a training run.
         against: Another method's: the paired difference, first minus second, on the subjects of both.
-        seed: Of the bootstrap.
-        resamples: Draws.
+        seed: Of the bootstrap, which draws ``resamples`` times.
 
     Returns:
         NaN where there are fewer than two subjects or all clean images are the same.
@@ -101,13 +100,7 @@ def rank_correlation(
     """Spearman's correlation of the distances between restored images with those between clean ones.
 
     1 keeps who is near to whom; 0 has forgotten it. Shrinking alone leaves it at 1, and so does a mirror image
-    of the whole: the retrieval and the label flips see that.
-
-    Args:
-        mappings: One a training run.
-        against: Another method's, for the paired difference.
-        seed: Of the bootstrap.
-        resamples: Draws.
+    of the whole: the retrieval and the label flips see that. Arguments as of :func:`shrinkage`.
     """
     return _pairwise(_spearman, mappings, against, seed, resamples)
 
@@ -117,10 +110,7 @@ def retrieval(
 ) -> Interval:
     """Share of restored images whose nearest clean image is their own; by chance it is 1 / subjects.
 
-    Args:
-        mappings: One a training run.
-        against: Another method's, for the paired difference.
-        seed: Of the bootstrap of a difference.
+    Arguments as of :func:`shrinkage`.
 
     Returns:
         The mean over subjects. A share has the exact interval of a rate with n = number of subjects, a

@@ -181,11 +181,7 @@ def hallucination_map(
 
 
 def contradiction(support: Array) -> Array:
-    """How surely the data exclude a departure: w = max(0, 1 − p / 0.05) with p = 2 Φ(−|z|), 0 to 1.
-
-    Args:
-        support: z, any shape.
-    """
+    """How surely the data exclude a departure z of any shape: w = max(0, 1 − p / 0.05) with p = 2 Φ(−|z|), 0 to 1."""
     p = special.erfc(np.abs(support) / np.sqrt(2.0))
     return np.asarray(np.maximum(0.0, 1.0 - p / _LEVEL), dtype=np.float32)
 
@@ -195,15 +191,8 @@ def suvr_evidence(
 ) -> Array:
     """E of the observer: what of x̂ − r moves the composite SUVR, cortex mean over region mean; Σ E is its change.
 
-    Args:
-        restored: x̂ (X, Y, Z).
-        reference: r (X, Y, Z), the same units.
-        cortex: Cortical region.
-        region: Reference region.
-        steps: Points along the path.
-
     Returns:
-        SUVR per voxel, zero outside of both regions.
+        SUVR per voxel (X, Y, Z), zero outside of both regions, by ``steps`` points along the path.
     """
     step = restored.astype(np.float64) - reference
     uptake, floor = (float(reference[cortex].mean(dtype=np.float64)), float(reference[region].mean(dtype=np.float64)))
@@ -223,7 +212,7 @@ def logit_of(
     The network is set to evaluation mode.
 
     Args:
-        network: The network.
+        network: That of the recogniser.
         positive: The output: the logit of a label or class, a standardised value.
         negative: Of two classes the one that it stands against, whose logit is taken off.
         scale: What the output is multiplied by: a value's unit.

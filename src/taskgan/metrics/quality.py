@@ -27,10 +27,7 @@ _WINDOW = 11  # the 11 × 11 window of Wang et al.: 3.5 σ on either side
 
 
 def data_range(clean: Image) -> float:
-    """Width of the values that a clean image can take: max − min(0, min).
-
-    Args:
-        clean: The reference, any shape.
+    """Width of the values that a clean image, of any shape, can take: max − min(0, min).
 
     Raises:
         UserError: If the image is constant, so that no quality can be told.
@@ -54,12 +51,7 @@ def rmse(image: Image, clean: Image, mask: Mask | None = None) -> float:
 
 
 def rmse_relative(image: Image, clean: Image, mask: Mask | None = None) -> float:
-    """Relative error ‖x̂ − x‖₂ / ‖x‖₂, the scale of the paper's RMSE for PET and faces (Table 2).
-
-    Args:
-        image: x̂, any shape.
-        clean: x, the same shape.
-        mask: Only these voxels; all where None.
+    """Relative error ‖x̂ − x‖₂ / ‖x‖₂, the scale of the paper's RMSE for PET and faces (Table 2); as :func:`rmse`.
 
     Returns:
         0 for equal images; NaN where the clean image is zero in the whole region.
@@ -73,13 +65,8 @@ def psnr(image: Image, clean: Image, mask: Mask | None = None, *, span: float | 
     """Peak signal-to-noise ratio, 20 log₁₀(range / RMSE) in dB (Table 2).
 
     The range is that of the whole clean volume also where a mask is given, so that frame and head differ in
-    their errors only.
-
-    Args:
-        image: x̂, any shape.
-        clean: x, the same shape.
-        mask: Only these voxels; all where None.
-        span: The range, where the images' number type has one (``Volume.span``); None takes the clean volume's.
+    their errors only. ``span`` is the range where the images' number type has one (``Volume.span``); None takes the
+    clean volume's. Further arguments as of :func:`rmse`.
 
     Returns:
         dB; infinite for equal images.
@@ -93,15 +80,10 @@ def ssim_map(image: Image, clean: Image, *, span: float | None = None) -> NDArra
     """Structural similarity at every voxel, slice by slice along the third axis.
 
     Wang et al. 2004 (10.1109/TIP.2003.819861): Gaussian weights with σ 1.5 in an 11 × 11 window, K₁ = .01,
-    K₂ = .03, population covariance; the range of the whole clean volume for every slice.
-
-    Args:
-        image: x̂ (X, Y, Z).
-        clean: x (X, Y, Z).
-        span: As in :func:`psnr`.
+    K₂ = .03, population covariance; the range of the whole clean volume for every slice, ``span`` as in :func:`psnr`.
 
     Returns:
-        (X, Y, Z), at most 1.
+        (X, Y, Z) of x̂ and x (X, Y, Z), at most 1.
 
     Raises:
         UserError: If a slice is smaller than the window.
@@ -132,12 +114,10 @@ def ssim_map(image: Image, clean: Image, *, span: float | None = None) -> NDArra
 
 
 def ssim(similarity: NDArray[np.float64], mask: Mask | None = None) -> float:
-    """Mean structural similarity of a volume (Table 2).
+    """Mean of the map that :func:`ssim_map` gives over the voxels of a mask (Table 2).
 
-    Args:
-        similarity: The map that :func:`ssim_map` gives (X, Y, Z).
-        mask: Mean over these voxels. Where None: over the frame without the half window at each in-plane edge,
-            where the window would reach beyond the image (Wang's and scikit-image's convention).
+    Where that is None, over the frame without the half window at each in-plane edge, where the window would reach
+    beyond the image (Wang's and scikit-image's convention).
     """
     if mask is not None:
         return float(similarity[mask].mean())

@@ -47,8 +47,7 @@ class Agreement:
         low: Lower limit of agreement, bias − 1.96 SD (Bland and Altman 1986, 10.1016/S0140-6736(86)90837-8).
         high: Upper limit of agreement.
         slope: Of restored on clean; below 1 is the shrinking of the paper's Figure 4.
-        limit_low: The lower limit with its own interval
-            (:func:`~taskgan.stats.limits_of_agreement`).
+        limit_low: The lower limit with its own interval (:func:`~taskgan.stats.limits_of_agreement`).
         limit_high: The upper one.
         concordance: Lin's concordance correlation, which bias, noise and shrinking all lower.
         correlation: Pearson's, which no line between the two changes.
@@ -68,14 +67,7 @@ class Agreement:
 
 
 def agreement(restored: ArrayLike, clean: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Agreement:
-    """Bias, limits of agreement, slope and concordance of restored with clean values.
-
-    Args:
-        restored: (N,) NaN is left out.
-        clean: (N,).
-        subjects: (N,).
-        seed: Of the bootstrap.
-    """
+    """Bias, limits of agreement, slope and concordance of restored with clean values (N,); NaN is left out."""
     after, before = np.asarray(restored, dtype=np.float64), np.asarray(clean, dtype=np.float64)
     gap = after - before
     limits = limits_of_agreement(gap, subjects)

@@ -11,12 +11,7 @@ Floats = NDArray[np.float64]
 def auc(scores: ArrayLike, labels: ArrayLike) -> float:
     """Area under the ROC curve: P(score of a positive > score of a negative), ties count one half.
 
-    Args:
-        scores: (N,).
-        labels: (N,) 0 or 1.
-
-    Returns:
-        NaN where only one label is there.
+    Of scores (N,) and labels (N,), 0 or 1; NaN where only one label is there.
     """
     values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64) > 0.5
     positive, negative = values[truth], np.sort(values[~truth])
@@ -92,11 +87,7 @@ def best_threshold(distances: ArrayLike, same: ArrayLike) -> float:
     """Threshold of most right decisions, halfway to the next pair; the smallest of several.
 
     For LFW it is chosen on ``pairsDevTrain`` and used on ``pairsDevTest``: one that was chosen on the pairs that it
-    is then judged by flatters.
-
-    Args:
-        distances: (N,).
-        same: (N,).
+    is then judged by flatters. Arguments as of :func:`roc_curve`.
 
     Raises:
         ValueError: If the shapes do not go together, or there are no pairs.

@@ -1,6 +1,7 @@
-"""An estimate and the ends of its confidence interval."""
+"""An estimate and the ends of its confidence interval; differences; the subject as the unit."""
 
-from collections.abc import Callable, Hashable, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,21 +26,46 @@ class Interval:
         """Whether ``value`` lies outside: only then is a difference called one."""
         return self.low > value or self.high < value
 
+    @classmethod
+    def unknown(cls, estimate: float = math.nan) -> "Interval":
+        """An estimate whose interval is not known, or nothing at all."""
+        return cls(estimate, math.nan, math.nan)
 
-def subject_means(values: ArrayLike, subjects: Sequence[Hashable]) -> tuple[NDArray[np.float64], list[Hashable]]:
-    """Mean of every subject's values, NaN left out; subjects without a value are dropped.
 
-    Args:
-        values: (N,) one value a case.
-        subjects: (N,) who each case is of.
+def two_sided_quantile(level: float, freedom: float = math.inf) -> float:
+    """How many standard errors an interval reaches to either side: Student's, or normal for infinite ``freedom``."""
+    tail = (1 + level) / 2
+    return float(stats.norm.ppf(tail) if math.isinf(freedom) else stats.t.ppf(tail, freedom))
 
-    Returns:
-        The means and the subjects, in order of first appearance.
-    """
+
+def logit_interval(area: float, error: float, level: float) -> Interval:
+    """A share such as an AUC with a normal interval on the logit scale; NaN ends for 0, 1 and an unknown error."""
+    if not 0 < area < 1 or not error > 0:
+        return Interval.unknown(area)
+    half = two_sided_quantile(level) * error / (area * (1 - area))
+    middle = np.log(area / (1 - area))
+    return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (middle - half, middle + half)))
+
+
+def subject_numbers(subjects: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
+    """(N,) which subject each case is of, from 0 in order of first appearance; and how many there are."""
+    places: dict[Hashable, int] = {}
+    numbers = [places.setdefault(subject, len(places)) for subject in subjects]
+    return np.array(numbers, dtype=np.intp), len(places)
+
+
+def values_by_subject(values: ArrayLike, subjects: Sequence[Hashable]) -> dict[Hashable, list[float]]:
+    """The values (N,) of every subject (N,), in order of first appearance; NaN and who has nothing else left out."""
     by_subject: dict[Hashable, list[float]] = {}
     for value, subject in zip(np.asarray(values, dtype=np.float64), subjects, strict=True):
         if not np.isnan(value):
             by_subject.setdefault(subject, []).append(float(value))
+    return by_subject
+
+
+def subject_means(values: ArrayLike, subjects: Sequence[Hashable]) -> tuple[NDArray[np.float64], list[Hashable]]:
+    """Mean of every subject's values, and the subjects, see :func:`values_by_subject`."""
+    by_subject = values_by_subject(values, subjects)
     return np.array([np.mean(v) for v in by_subject.values()], dtype=np.float64), list(by_subject)
 
 
@@ -81,10 +107,10 @@ def bootstrap(
         The statistic of all subjects and its interval; NaN ends for fewer than ``FEWEST`` subjects.
     """
     if count == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return Interval.unknown()
     estimate = float(statistic(np.arange(count)[None, :])[0])
     if count < FEWEST:
-        return Interval(estimate, float("nan"), float("nan"))
+        return Interval.unknown(estimate)
     rng = np.random.default_rng(seed)
     replicates = np.concatenate(
         [statistic(rng.integers(0, count, (min(_BATCH, resamples - k), count))) for k in range(0, resamples, _BATCH)]
@@ -135,6 +161,24 @@ class Difference:
     def deviation(self) -> float:
         """Standard deviation of the difference between subjects."""
         return self.error * float(np.sqrt(self.count))
+
+    @classmethod
+    def of_shares(
+        cls,
+        gap: float,
+        error: float,
+        count: int,
+        level: float,
+        freedom: float = math.inf,
+        error_if: Callable[[float], float] | None = None,
+    ) -> "Difference":
+        """Of two shares, such as AUCs, by its standard error; the interval stays in −1 to 1. NaN where that is NaN."""
+        if math.isnan(error):
+            return cls(Interval.unknown(gap), math.nan, math.nan, count, freedom)
+        half = two_sided_quantile(level, freedom) * error
+        tail = stats.norm.sf(abs(gap) / error) if math.isinf(freedom) else stats.t.sf(abs(gap) / error, freedom)
+        ends = Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0))
+        return cls(ends, error, 2 * float(tail), count, freedom, error_if)
 
 
 def mean_difference(values: ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Difference:
@@ -197,10 +241,10 @@ def crossed_interval(values: ArrayLike, *, level: float = LEVEL) -> Interval:
     table = table[~np.isnan(table).any(axis=1)]
     n, k = table.shape
     if n == 0 or k == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return Interval.unknown()
     mean = float(table.mean())
     if n < FEWEST or k < FEWEST_SEEDS:
-        return Interval(mean, float("nan"), float("nan"))
+        return Interval.unknown(mean)
     subjects, seeds = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
     by_subject = k * float(subjects.var(ddof=1))
     by_seed = n * float(seeds.var(ddof=1))
@@ -210,5 +254,5 @@ def crossed_interval(values: ArrayLike, *, level: float = LEVEL) -> Interval:
     if above == 0:
         return Interval(mean, mean, mean)
     freedom = above**2 / (by_subject**2 / (n - 1) + seed_part**2 / (k - 1))
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * np.sqrt(above / (n * k))
+    half = two_sided_quantile(level, freedom) * np.sqrt(above / (n * k))
     return Interval(mean, mean - float(half), mean + float(half))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval
+from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval, logit_interval, subject_numbers
 
 Array = NDArray[np.float64]
 
@@ -32,13 +32,8 @@ def auc_interval(
     """
     values = np.atleast_2d(np.asarray(scores, dtype=np.float64))
     areas, covariance, (count, _, _) = _covariance(values, labels, subjects)
-    area = float(areas.mean())
     error = float(np.sqrt(max(covariance.mean(), 0.0)))  # NaN passes through max as the first argument
-    if not 0 < area < 1 or not error > 0 or count < FEWEST:
-        return Interval(area, float("nan"), float("nan"))
-    half = float(stats.norm.ppf((1 + level) / 2)) * error / (area * (1 - area))
-    middle = np.log(area / (1 - area))
-    return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (middle - half, middle + half)))
+    return logit_interval(float(areas.mean()), error if count >= FEWEST else float("nan"), level)
 
 
 def auc_difference(
@@ -63,19 +58,10 @@ def auc_difference(
     gap = float(weights @ areas)
     error = float(np.sqrt(np.maximum(weights @ covariance @ weights, 0.0)))
     if not error > 1e-8 or count < FEWEST:  # NaN, or zero up to rounding
-        nan = float("nan")
-        return Difference(Interval(gap, nan, nan), nan, nan, count, float("inf"))
-    half = float(stats.norm.ppf((1 + level) / 2)) * error
-    p = 2 * float(stats.norm.sf(abs(gap) / error))
+        return Difference.of_shares(gap, float("nan"), count, level)
     middle = (float(areas[: len(one)].mean()) + float(areas[len(one) :].mean())) / 2
-    return Difference(
-        Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0)),
-        error,
-        p,
-        count,
-        float("inf"),
-        _error_if(middle, _correlation(covariance, len(one)), positive, negative),
-    )
+    error_if = _error_if(middle, _correlation(covariance, len(one)), positive, negative)
+    return Difference.of_shares(gap, error, count, level, error_if=error_if)
 
 
 def placements(scores: Array, positive: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
@@ -142,15 +128,13 @@ def _covariance(
     truth = np.asarray(labels, dtype=np.float64)
     keep = ~(np.isnan(truth) | np.isnan(scores).any(axis=0))
     values, positive = scores[:, keep], truth[keep] > 0.5
-    places = {s: i for i, s in enumerate(dict.fromkeys(s for s, k in zip(subjects, keep, strict=True) if k))}
-    who = np.array([places[s] for s, k in zip(subjects, keep, strict=True) if k], dtype=np.intp)
-    count = len(places)
+    who, count = subject_numbers(s for s, k in zip(subjects, keep, strict=True) if k)
     m, n = int(positive.sum()), int((~positive).sum())
     unknown = np.full((len(scores), len(scores)), np.nan)
     if m == 0 or n == 0:
         return np.full(len(scores), np.nan), unknown, (count, 0, 0)
     areas, above, below = placements(values, positive)
-    of_positives, of_negatives = np.zeros((2, len(places), len(scores)))
+    of_positives, of_negatives = np.zeros((2, count, len(scores)))
     np.add.at(of_positives, who[positive], (above - areas[:, None]).T)
     np.add.at(of_negatives, who[~positive], (below - areas[:, None]).T)
     with_positives, with_negatives = len(set(who[positive])), len(set(who[~positive]))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval
+from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval, subject_numbers, two_sided_quantile
 
 Array = NDArray[np.float64]
 Figure = Literal["auc", "sensitivity", "specificity", "error"]
@@ -69,10 +69,9 @@ def reader_figures(
     table, positive = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.float64) > 0.5
     if table.ndim != 3 or table.shape[2] != len(positive):
         raise ValueError(f"expected scores of (methods, readers, {len(positive)} cases), found {table.shape}")
-    names = list(range(len(positive))) if subjects is None else list(subjects)
-    order = {s: i for i, s in enumerate(dict.fromkeys(names))}
-    member = np.zeros((len(order), len(names)))  # (subjects, cases)
-    member[[order[s] for s in names], range(len(names))] = 1
+    who, count = subject_numbers(range(len(positive)) if subjects is None else subjects)
+    member = np.zeros((count, len(who)))  # (subjects, cases)
+    member[who, range(len(who))] = 1
     rows = table.reshape(-1, len(positive))
     cells = [_auc_cell(r, positive) if figure == "auc" else _rate_cell(r, positive, figure) for r in rows]
     values = np.array([float(cell.of(np.ones((1, len(positive))))[0]) for cell in cells])
@@ -85,7 +84,7 @@ def reader_figures(
             deviations = np.stack([spread(cell, member) for cell in cells])  # (T R, subjects)
             found = deviations @ deviations.T
     shape = table.shape[:2]
-    return ReaderFigures(values.reshape(shape), np.reshape(found, shape + shape), len(order))
+    return ReaderFigures(values.reshape(shape), np.reshape(found, shape + shape), count)
 
 
 @dataclass(frozen=True)
@@ -250,7 +249,7 @@ def obuchowski_rockette(
     pairs = [(i, j) for i in range(methods) for j in range(i + 1, methods)]
     error = math.sqrt(2 * below / readers)
     differences = {
-        (i, j): _difference(float(means[i] - means[j]), error, lower, figures.cases, level) for i, j in pairs
+        (i, j): Difference.of_shares(float(means[i] - means[j]), error, figures.cases, level, lower) for i, j in pairs
     }
     own = readers * float(values.mean(axis=0).var(ddof=1)) if readers > 1 else math.nan  # MS(R) / T · R
     by_reader = own / readers - square / methods - cov1 + cov3 if paired_readers else square - var + cov2
@@ -264,7 +263,9 @@ def obuchowski_rockette(
         readers=readers,
         cases=figures.cases,
     )
-    singles = tuple(_single(figures, i, random, level) if enough else _nothing(float(m)) for i, m in enumerate(means))
+    singles = tuple(
+        _single(figures, i, random, level) if enough else Interval.unknown(float(m)) for i, m in enumerate(means)
+    )
     return ReaderStudy(singles, differences, f, (float(methods - 1), lower), p, components)
 
 
@@ -305,25 +306,8 @@ def _single(figures: ReaderFigures, method: int, random: Random, level: float) -
         "readers": (square / readers, float(readers - 1)),
         "cases": ((var + (readers - 1) * cov2) / readers, math.inf),
     }[random]
+    mean = float(values.mean())
     if not variance > 1e-16:
-        return _nothing(float(values.mean()))
-    mean, half = float(values.mean()), _quantile(level, freedom) * math.sqrt(variance)
+        return Interval.unknown(mean)
+    half = two_sided_quantile(level, freedom) * math.sqrt(variance)
     return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0))
-
-
-def _difference(gap: float, error: float, freedom: float, cases: int, level: float) -> Difference:
-    if math.isnan(error):
-        return Difference(_nothing(gap), error, math.nan, cases, freedom)
-    half = _quantile(level, freedom) * error
-    tail = stats.norm.sf(abs(gap) / error) if math.isinf(freedom) else stats.t.sf(abs(gap) / error, freedom)
-    ends = Interval(gap, max(gap - half, -1.0), min(gap + half, 1.0))
-    return Difference(ends, error, 2 * float(tail), cases, freedom)
-
-
-def _quantile(level: float, freedom: float) -> float:
-    tail = (1 + level) / 2
-    return float(stats.norm.ppf(tail) if math.isinf(freedom) else stats.t.ppf(tail, freedom))
-
-
-def _nothing(value: float) -> Interval:
-    return Interval(value, math.nan, math.nan)

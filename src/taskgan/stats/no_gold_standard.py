@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,7 +76,8 @@ def no_gold_standard(
     centre, scale = table.mean(axis=1, keepdims=True), table.std(axis=1, keepdims=True)
     scale = np.where(scale > 0, scale, 1.0)
     ready = (table - centre) / scale  # each method by itself: likelihood and ratios do not change
-    found = _fit(ready, _moments(ready), _equal(methods))
+    # Another start is methods that are all alike: moments of few subjects can leave one without noise.
+    found = _fit(ready, _moments(ready), _factor(np.full(methods, math.sqrt(0.8))))
     rng = np.random.default_rng(seed)
     drawn = (ready[:, rng.integers(0, count, count)] for _ in range(resamples))
     draws = [_fit(d, _moments(d)) for d in drawn]
@@ -115,11 +117,6 @@ def _moments(ready: Array) -> Array:
     return _factor(loadings * np.where(covariance[0] < 0, -1, 1))
 
 
-def _equal(methods: int) -> Array:
-    """Start at methods that are all alike: moments of few subjects can leave one without noise."""
-    return _factor(np.full(methods, math.sqrt(0.8)))
-
-
 def _factor(loadings: Array) -> Array:
     """Parameters of standardised methods with these correlations to the truth, under a beta law of shapes 2 and 2."""
     slope = loadings * math.sqrt(20)  # that law has variance 1/20 and mean 1/2
@@ -154,12 +151,7 @@ def _fit(ready: Array, *starts: Array) -> Array:
         gradient = np.concatenate([by_slope, by_intercept, by_noise, by_shape])
         return -float(total.sum()) / count, -gradient / count
 
-    free, least, low, high = [np.inf] * methods, math.log(_LEAST_NOISE), *np.log(_SHAPES)
-    limits = optimize.Bounds(
-        np.array([-np.inf] * (2 * methods) + [least] * methods + [low] * 2), np.array(free * 3 + [high] * 2)
-    )
-    runs = [
-        optimize.minimize(loss, s, jac=True, method="L-BFGS-B", bounds=limits, options={"ftol": _ENOUGH})
-        for s in starts
-    ]
+    limits = [(None, None)] * (2 * methods) + [(math.log(_LEAST_NOISE), None)] * methods + [tuple(np.log(_SHAPES))] * 2
+    further: dict[str, Any] = {"method": "L-BFGS-B", "bounds": limits, "options": {"ftol": _ENOUGH}}
+    runs = [optimize.minimize(loss, start, jac=True, **further) for start in starts]
     return np.asarray(min(runs, key=lambda run: float(run.fun)).x)

@@ -2,6 +2,9 @@
 
 A plan for the next study, not a second test of this one: power computed from an observed difference is another
 name for its p-value (Hoenig and Heisey 2001, 10.1198/000313001300339897).
+
+In all functions ``count`` is a number of subjects, ``alpha`` the level of the test, two-sided, and ``power`` what is
+wanted.
 """
 
 import math
@@ -21,13 +24,9 @@ _AGAIN_RATE, _AGAIN_FLIPS = 25, 4
 
 
 def mean_power(difference: float, deviation: float, count: int, *, alpha: float = 0.05) -> float:
-    """Power of the two-sided paired t-test.
+    """Power of the paired t-test of two subjects or more.
 
-    Args:
-        difference: True mean difference.
-        deviation: SD of the difference between subjects.
-        count: Number of subjects, at least two.
-        alpha: Level of the test.
+    ``difference`` is the true mean difference, ``deviation`` its SD between subjects.
     """
     if deviation == 0:
         return 1.0 if difference else alpha
@@ -38,14 +37,7 @@ def mean_power(difference: float, deviation: float, count: int, *, alpha: float 
 
 
 def subjects_for_mean(difference: float, deviation: float, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
-    """Smallest number of subjects with which the paired t-test has the power; None above ``MOST``.
-
-    Args:
-        difference: True mean difference, e.g. the observed one.
-        deviation: SD of the difference between subjects.
-        power: Wanted.
-        alpha: Level of the test.
-    """
+    """Smallest number of subjects with which the test of :func:`mean_power` has the power; None above ``MOST``."""
     return _smallest(lambda n: mean_power(difference, deviation, n, alpha=alpha), 2, power, MOST)
 
 
@@ -67,14 +59,8 @@ def subjects_for_auc(
 ) -> int | None:
     """Subjects for an AUC difference, were the mix of labels and the two correlations to stay the same.
 
-    The standard error shrinks with √n: n · ((z₍1−α/2₎ + z₍power₎) · error / difference)². None above ``MOST``.
-
-    Args:
-        difference: True difference of the AUCs.
-        error: Its standard error with ``count`` subjects.
-        count: Number of subjects that gave it.
-        power: Wanted.
-        alpha: Level of the test.
+    The standard error ``error`` of ``count`` subjects shrinks with √n: n · ((z₍1−α/2₎ + z₍power₎) · error /
+    difference)². None above ``MOST``.
     """
     if difference == 0 or math.isnan(error):
         return None
@@ -99,8 +85,6 @@ def flips_power(
     Args:
         only_first: Probability that a subject has the event (an error, a flip) with the first method only.
         only_second: With the second only.
-        count: Number of subjects.
-        alpha: Level of the test.
         mid_p: Of the mid-p test.
 
     Raises:
@@ -133,14 +117,8 @@ def subjects_for_flips(
     """Number of subjects from which McNemar's exact test has the power; None where none up to 20 000 has.
 
     The exact counterpart of Connor's formula (1987, 10.2307/2531961). The power of a discrete test goes up and down
-    by a little with n: the answer is the first n from which it stays above the target.
-
-    Args:
-        only_first: Probability that a subject has the event with the first method only, e.g. 5 of 40 observed.
-        only_second: With the second only.
-        power: Wanted.
-        alpha: Level of the test.
-        mid_p: Of the mid-p test.
+    by a little with n: the answer is the first n from which it stays above the target. Arguments as of
+    :func:`flips_power`.
     """
     if only_first == only_second:
         return None
@@ -158,37 +136,22 @@ def detectable_flips(
 ) -> float:
     """Smallest probability of an event with one method only that ``count`` subjects show with the power.
 
-    Args:
-        count: Number of subjects.
-        other: Probability of the event with the other method only.
-        power: Wanted.
-        alpha: Level of the test.
-        mid_p: Of the mid-p test.
-
-    Returns:
-        NaN where even a certain event would not be shown.
+    ``other`` is that of the event with the other method only. NaN where even a certain event would not be shown.
     """
 
-    def short(rate: float) -> float:
-        """What is lacking in power at a rate of flips."""
+    def _short(rate: float) -> float:
         return flips_power(rate, other, count, alpha=alpha, mid_p=mid_p) - power
 
-    if count < 1 or short(1 - other) < 0:
+    if count < 1 or _short(1 - other) < 0:
         return math.nan
-    return float(optimize.brentq(short, other, 1 - other))
+    return float(optimize.brentq(_short, other, 1 - other))
 
 
 def rate_power(rate: float, null: float, count: int, *, alpha: float = 0.05) -> float:
     """Power of the exact binomial test (equal tails) of a proportion against a given one.
 
     It rejects exactly where the Clopper–Pearson interval of :func:`~taskgan.stats.exact_rate`
-    excludes the null.
-
-    Args:
-        rate: True proportion.
-        null: The proportion that is to be excluded, e.g. an error rate that would not be borne.
-        count: Number of subjects.
-        alpha: Level of the test.
+    excludes the null, e.g. an error rate that would not be borne; ``rate`` is the true one.
     """
     low = int(stats.binom.ppf(alpha / 2, count, null))
     low -= float(stats.binom.cdf(low, count, null)) > alpha / 2
@@ -198,14 +161,7 @@ def rate_power(rate: float, null: float, count: int, *, alpha: float = 0.05) -> 
 
 
 def subjects_for_rate(rate: float, null: float, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
-    """Number of subjects from which the exact test excludes ``null`` with the power; None where none up to 20 000.
-
-    Args:
-        rate: True proportion.
-        null: The proportion that is to be excluded.
-        power: Wanted.
-        alpha: Level of the test.
-    """
+    """Subjects from which the test of :func:`rate_power` excludes ``null``; None where none up to 20 000 do."""
     if rate == null:
         return None
     return _smallest(lambda n: rate_power(rate, null, n, alpha=alpha), 1, power, _MOST_EXACT, again=_AGAIN_RATE)
@@ -225,7 +181,6 @@ def mrmc_power(
         readers: Planned number.
         cases: Planned number of subjects.
         random: What the result is to hold for, as in the analysis.
-        alpha: Level of the test.
     """
     scale = components.cases / cases
     by_reader = max(components.method_reader, 0.0) if random != "cases" else 0.0
@@ -258,15 +213,7 @@ def cases_for_readers(
     """Number of subjects from which a study with so many readers has the power; None where none up to 20 000 has.
 
     Few random readers can be too few for any number of cases: call it for each number of readers that could be had.
-    None as well where the pilot has no components.
-
-    Args:
-        components: Of a pilot study.
-        effect: Difference that is to be shown.
-        readers: Planned number.
-        random: What the result is to hold for.
-        power: Wanted.
-        alpha: Level of the test.
+    None as well where the pilot has no components. Arguments as of :func:`mrmc_power`.
     """
     if effect == 0 or math.isnan(mrmc_power(components, effect, readers, components.cases, random=random)):
         return None

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from taskgan.stats.bootstrap import FEWEST, LEVEL, Difference, Interval, bootstrap, subject_means
+from taskgan.stats.bootstrap import (
+    FEWEST,
+    LEVEL,
+    Difference,
+    Interval,
+    bootstrap,
+    subject_means,
+    subject_numbers,
+    two_sided_quantile,
+)
 
 
 def exact_rate(events: float, count: int, level: float = LEVEL) -> Interval:
@@ -26,7 +35,7 @@ def exact_rate(events: float, count: int, level: float = LEVEL) -> Interval:
         level: Coverage, at least.
     """
     if count == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return Interval.unknown()
     tail = (1 - level) / 2
     low = float(stats.beta.ppf(tail, events, count - events + 1)) if events > 0 else 0.0
     high = float(stats.beta.ppf(1 - tail, events + 1, count - events)) if events < count else 1.0
@@ -178,7 +187,7 @@ def equivalence(difference: Difference, margin: float, *, alpha: float = 0.05) -
         raise ValueError(f"expected a positive margin, found {margin}")
     estimate, error = difference.interval.estimate, difference.error
     if math.isnan(error) or difference.count < FEWEST:
-        return Equivalence(margin, Interval(estimate, math.nan, math.nan), math.nan, math.nan)
+        return Equivalence(margin, Interval.unknown(estimate), math.nan, math.nan)
     if error == 0:
         inside = (float(estimate <= -margin), float(estimate >= margin))
         return Equivalence(margin, Interval(estimate, estimate, estimate), *inside)
@@ -235,20 +244,18 @@ def cohen_kappa(
     if one.shape != two.shape or one.shape[1] != len(subjects):
         raise ValueError(f"expected pairs of ratings of {len(subjects)} cases, found {one.shape} and {two.shape}")
     known = np.asarray(~(np.isnan(one) | np.isnan(two)).any(axis=0))
-    who = [s for s, k in zip(subjects, known.tolist(), strict=True) if k]
+    who, count = subject_numbers(s for s, k in zip(subjects, known.tolist(), strict=True) if k)
     one, two = one[:, known], two[:, known]
-    places = {s: i for i, s in enumerate(dict.fromkeys(who))}
-    index = np.array([places[s] for s in who], dtype=np.intp)
     grades = np.unique(np.concatenate([one, two], axis=None))
-    tables = np.zeros((len(places), len(one), len(grades), len(grades)))  # (subjects, rows, first, second)
-    places_of = (index, np.arange(len(one))[:, None], np.searchsorted(grades, one), np.searchsorted(grades, two))
+    tables = np.zeros((count, len(one), len(grades), len(grades)))  # (subjects, rows, first, second)
+    places_of = (who, np.arange(len(one))[:, None], np.searchsorted(grades, one), np.searchsorted(grades, two))
     np.add.at(tables, places_of, 1.0)
     agreement = _agreement(grades, weights)
     if closed_form:
-        if len(one) > 1 or len(who) != len(places):
+        if len(one) > 1 or len(who) != count:
             raise ValueError("the closed form of kappa needs one pair of ratings a subject; use the bootstrap")
         return _normal(tables.sum(axis=0)[0], agreement, level)
-    return _resample(lambda draw: _kappa(tables[draw].sum(axis=-4), agreement), len(places), level, seed)
+    return _resample(lambda draw: _kappa(tables[draw].sum(axis=-4), agreement), count, level, seed)
 
 
 def _agreement(grades: Array, weights: Weights) -> Array:
@@ -276,7 +283,7 @@ def _ratio(seen: Array, chance: Array) -> Array:
 def _normal(table: Array, agreement: Array, level: float) -> Interval:
     n = table.sum()
     if n == 0:
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval.unknown()
     shares = table / n
     rows, columns = shares.sum(axis=1), shares.sum(axis=0)
     chance = float(rows @ agreement @ columns)
@@ -309,13 +316,12 @@ def fleiss_kappa(
     if table.ndim != 2 or len(table) < 2 or table.shape[1] != len(subjects):
         raise ValueError(f"expected ratings of two or more readers, {len(subjects)} cases, found {table.shape}")
     known = np.asarray(~np.isnan(table).any(axis=0))
-    who, table = [s for s, k in zip(subjects, known.tolist(), strict=True) if k], table[:, known]
-    readers = len(table)
+    who, count = subject_numbers(s for s, k in zip(subjects, known.tolist(), strict=True) if k)
+    table, readers = table[:, known], len(table)
     counts = (table[:, :, None] == np.unique(table)).sum(axis=0).astype(np.float64)  # (cases, C)
     pairs = (counts * (counts - 1)).sum(axis=1) / (readers * (readers - 1))
-    places = {s: i for i, s in enumerate(dict.fromkeys(who))}
-    sums = np.zeros((len(places), 2 + counts.shape[1]))  # cases, agreeing pairs, shares of the categories
-    np.add.at(sums, [places[s] for s in who], np.column_stack([np.ones(len(who)), pairs, counts / readers]))
+    sums = np.zeros((count, 2 + counts.shape[1]))  # cases, agreeing pairs, shares of the categories
+    np.add.at(sums, who, np.column_stack([np.ones(len(who)), pairs, counts / readers]))
 
     def kappa(draw: NDArray[np.intp]) -> Array:
         """Of each draw of subjects."""
@@ -324,30 +330,28 @@ def fleiss_kappa(
         return _ratio(total[..., 1] / total[..., 0], (shares**2).sum(axis=-1))
 
     if not closed_form:
-        return _resample(kappa, len(places), level, seed)
+        return _resample(kappa, count, level, seed)
     n = len(who)
-    if n != len(places):
+    if n != count:
         raise ValueError("the closed form of kappa needs one case a subject; use the bootstrap")
     if n < 2:
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval.unknown()
     value = float(kappa(np.arange(n)[None])[0])
     shares = counts.mean(axis=0) / readers
     chance = float((shares**2).sum())
     if chance >= 1 - 1e-12:
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval.unknown()
     each = (pairs - chance) / (1 - chance) - 2 * (1 - value) * (counts @ shares / readers - chance) / (1 - chance)
     return _ends(value, float(((each - value) ** 2).sum()) / (n * (n - 1)), n - 1.0, level)
 
 
 def _ends(value: float, variance: float, freedom: float, level: float) -> Interval:
-    tail = (1 + level) / 2
     if not variance > 1e-16:
-        return Interval(value, math.nan, math.nan)
-    quantile = stats.norm.ppf(tail) if math.isinf(freedom) else stats.t.ppf(tail, freedom)
-    half = float(quantile) * math.sqrt(variance)
+        return Interval.unknown(value)
+    half = two_sided_quantile(level, freedom) * math.sqrt(variance)
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0))
 
 
 def _resample(statistic: Callable[[NDArray[np.intp]], Array], count: int, level: float, seed: int) -> Interval:
     found = bootstrap(statistic, count, level=level, seed=seed)
-    return found if found.high - found.low > 1e-9 else Interval(found.estimate, math.nan, math.nan)
+    return found if found.high - found.low > 1e-9 else Interval.unknown(found.estimate)
