@@ -140,9 +140,7 @@ def train_judges(inputs: AuditInputs, store: Path | None) -> list[Judge]:
 def audited_target(judge: Judge, inputs: AuditInputs) -> Target:
     """What a judge is asked in this audit: its own property, with the columns and the cut that the recipe names.
 
-    Args:
-        judge: Trained here or given.
-        inputs: Its recipe counts where somebody named it and it is of the judge's kind.
+    The recipe counts where somebody named it and it is of the judge's kind.
 
     Raises:
         UserError: If the recipe's property has other classes, or the table lacks a column.
@@ -228,11 +226,7 @@ def check_subjects(inputs: AuditInputs) -> list[str]:
 
 
 def check_judges(judges: Sequence[Judge], inputs: AuditInputs, store: Path | None = None) -> list[str]:
-    """Refuse judges that are T, are each other, or learnt from audited subjects.
-
-    Args:
-        inputs: What is audited; its recipe says how T was trained.
-        store: Where T is kept; in the cohort where None.
+    """Refuse judges that are T (kept in ``store``, in the cohort where None), are each other, or knew audited subjects.
 
     Returns:
         Notes on judges that are less independent than they could be.

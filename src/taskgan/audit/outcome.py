@@ -1,9 +1,7 @@
 """All that an audit found, before it is written down."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -148,16 +146,3 @@ def _agreements(readings: Readings, images: Sequence[str]) -> dict[str, dict[str
             for image, one in rows.items()
         }
     return agreements
-
-
-def to_plain(value: Any) -> Any:
-    """Dataclasses, numbers and containers as YAML takes them; NaN and infinity become None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return to_plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(k): to_plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(v) for v in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

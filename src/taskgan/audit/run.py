@@ -20,7 +20,7 @@ from taskgan.audit.flips import UNIT
 from taskgan.audit.inputs import AuditInputs, AuditSettings
 from taskgan.audit.judges import Judge, audited_target, check_judges, check_subjects, load_judges, train_judges
 from taskgan.audit.maps import case_maps
-from taskgan.audit.outcome import AuditResult, compute_result, to_plain
+from taskgan.audit.outcome import AuditResult, compute_result
 from taskgan.audit.read import load_case, read_cohort
 from taskgan.audit.tables import all_tables
 from taskgan.audit.verdict import AuditVerdict, verdict, write_page
@@ -32,7 +32,7 @@ from taskgan.core.files import check_writable, versions
 from taskgan.core.lock import exclusive
 from taskgan.core.tables import write_frame
 from taskgan.judges.readers import no_readers_reason
-from taskgan.judges.readings import write_readings
+from taskgan.judges.readings import to_plain, write_readings
 from taskgan.page.cells import write_table
 from taskgan.page.pictures import PageFigure
 from taskgan.stats.conformal import write_calibrations

@@ -18,7 +18,6 @@ input (``docs/faces.md``).
 import csv
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, csv_cell
 from taskgan.core.tables import read_frame
 from taskgan.judges.metrics import ReaderMetrics, flip_indicator, reader_metrics
+from taskgan.judges.readings import to_plain
 from taskgan.metrics.regions import Agreement, agreement
 from taskgan.stats import Interval, mean_interval
 
@@ -58,9 +58,7 @@ _INFINITE = ("psnr", "psnr_head", "psnr_colour")  # of an image against itself
 def write_case_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write the table atomically. NaN and None become empty, numbers keep six significant digits or more.
 
-    Args:
-        path: The file.
-        rows: One mapping a row; missing columns are left empty, optional ones that are empty in all rows left out.
+    Missing columns are left empty, optional ones that are empty in all rows left out.
     """
     listed = [{key: csv_text(row.get(key)) for key in (*CASE_COLUMNS, *OPTIONAL_COLUMNS)} for row in rows]
     columns = [*CASE_COLUMNS, *(key for key in OPTIONAL_COLUMNS if any(row[key] for row in listed))]
@@ -110,12 +108,7 @@ def mean_of(rows: pd.DataFrame, column: str, factor: float = 1.0, *, seed: int =
 
 
 def readings_of(rows: pd.DataFrame, reader: str) -> pd.DataFrame:
-    """What one reader read, from rows of ``cases.csv``, as :mod:`taskgan.judges.metrics` takes it.
-
-    Args:
-        rows: Rows of one method, of all its seeds.
-        reader: ``task``, ``judge`` or ``suvr``.
-    """
+    """What ``task``, ``judge`` or ``suvr`` read, from a method's rows, as :mod:`taskgan.judges.metrics` takes it."""
     truth, suvr = rows["label"], reader == "suvr"
     if suvr and not truth.dropna().isin((0.0, 1.0)).all():  # its decision answers no other question
         truth = truth * math.nan
@@ -170,15 +163,15 @@ def condition_names(frame: pd.DataFrame) -> list[str]:
 
 def _method_summary(rows: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
     intervals, after = observer_intervals(rows), calibrated(rows)
-    line = {"suvr": asdict(suvr_agreement(after)), "reader": asdict(reader_summary(after, clean, "suvr"))}
+    line = {"suvr": suvr_agreement(after), "reader": reader_summary(after, clean, "suvr")}
     return {
         "cases": len(rows),
         "subjects": int(rows["subject"].nunique()),
-        "quality": {k: asdict(v) for k, v in quality_intervals(rows).items()},
-        "readers": {r: asdict(reader_summary(rows, clean, r)) for r in READER_NAMES},
-        "suvr": asdict(suvr_agreement(rows)),
+        "quality": quality_intervals(rows),
+        "readers": {name: reader_summary(rows, clean, name) for name in READER_NAMES},
+        "suvr": suvr_agreement(rows),
         **({"calibrated": line} if len(after) else {}),
-        **({"observed": {k: asdict(v) for k, v in intervals.items()}} if intervals else {}),
+        **({"observed": intervals} if intervals else {}),
     }
 
 
@@ -195,14 +188,5 @@ def summarise(frame: pd.DataFrame) -> dict[str, Any]:
         own = {name: _method_summary(rows[rows["condition"] == name], clean) for name in condition_names(rows)}
         if own:
             by_method[str(method)]["conditions"] = own
-    summary: dict[str, Any] = to_plain_values(by_method)
+    summary: dict[str, Any] = to_plain(by_method)
     return summary
-
-
-def to_plain_values(value: Any) -> Any:
-    """Values for JSON: None for every number that is NaN or infinite, in mappings at any depth."""
-    if isinstance(value, dict):
-        return {k: to_plain_values(v) for k, v in value.items()}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

@@ -8,7 +8,6 @@ SUVR, which decides, is read as judges read (:func:`taskgan.judges.read.read_suv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,19 +57,6 @@ class ObserverView:
     degraded: Image | None = field(default=None, repr=False)
     span: float | None = None
     truth: Image | None = field(default=None, repr=False)
-
-
-class Observer(Protocol):
-    """Measures an image by the masks of its row."""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Mask columns of ``pairs.csv`` without which it has nothing to say."""
-        ...
-
-    def measure(self, view: ObserverView) -> Columns:
-        """Columns of ``cases.csv``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -181,6 +167,10 @@ class BackProjection:
             return {}
         span = view.span if view.span is not None else data_range(view.clean)
         return {"back_projection": self.degradation.consistency(view.image, view.degraded) / span}
+
+
+Observer = ImageValue | Lesions | Recovery | BackProjection
+"""Measures an image by the masks of its row; without those in ``needs`` it has nothing to say."""
 
 
 def observers(detectors: Mapping[str, Detector], degradation: Degradation | None = None) -> tuple[Observer, ...]:

@@ -19,7 +19,7 @@ from taskgan.core.files import PathLike, check_writable, folder_files, versions,
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
-from taskgan.evaluate.cases import read_case_table, summarise, to_plain_values, write_case_table
+from taskgan.evaluate.cases import read_case_table, summarise, write_case_table
 from taskgan.evaluate.features import FILE, FeatureCollector
 from taskgan.evaluate.measure import SCALE_RATIO, EvaluationContext, add_variation, measure_cases
 from taskgan.evaluate.observers import observers
@@ -32,7 +32,7 @@ from taskgan.judges.lesions import FittedDetector, detectors_for
 from taskgan.judges.properties import EvaluationSettings
 from taskgan.judges.read import property_readers, suvr_targets
 from taskgan.judges.readers import Reader, StoredReader, default_readers, no_readers_reason, reader_description
-from taskgan.judges.readings import Reading, readings_table, write_readings
+from taskgan.judges.readings import Reading, readings_table, to_plain, write_readings
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.stats import CalibrationLine
 
@@ -159,11 +159,11 @@ def _evaluate(
     features_record = _write_tables(out, measured, readings, positions, verified)
     summary = summarise(read_case_table(out))
     for name, figures in verified.figures.items():
-        summary[name]["verification"] = to_plain_values(figures)
+        summary[name]["verification"] = to_plain(figures)
     record = _record(context, pairs, recipe, targets, summary)
     extra_records = {
         "features": features_record,
-        "verification": to_plain_values(verified.record),
+        "verification": to_plain(verified.record),
         "calibration": known,
         "lesion_observer": {name or "all": one.record for name, one in detectors.items()},
     }

@@ -24,7 +24,8 @@ from taskgan.evaluate.verification_table import (
     distance_columns,
 )
 from taskgan.images.photos import is_photo_name
-from taskgan.judges.descriptors import DescriptorCache, DescriptorReader, Descriptors, Verifier, verifiers
+from taskgan.judges.descriptors import DescriptorCache, Descriptors, Verifier, verifiers
+from taskgan.judges.faces import PhotoReader, photo_readers
 from taskgan.judges.verification import (
     MIN_READER_AUC,
     MOST,
@@ -105,12 +106,10 @@ def verify_cohort(
 
 def _plain_readers(
     listed: VerificationPairs, cohort: Pairs, data: Data, store: Path | None
-) -> tuple[Mapping[str, DescriptorReader], str]:
+) -> tuple[Mapping[str, PhotoReader], str]:
     """Readers of photos that nobody told who is who, or none and why."""
     if not all(is_photo_name(row.degraded) for row in _cases(listed.pairs)):
         return {}, "the images are no photos, so only networks compare them"
-    from taskgan.judges.faces import photo_readers
-
     try:
         return photo_readers(cohort, data, store=store), ""
     except UserError as error:  # too small, or none to learn a space of faces from
@@ -216,13 +215,9 @@ def _figures(table: DistanceTable, method: str) -> dict[str, dict[str, Any]]:
 def verification_values(
     distances: Floats, pairs: ImagePairs, cuts: Mapping[str, float | None], *, seed: int = 0
 ) -> dict[str, Any]:
-    """All of :func:`~taskgan.judges.verification.verify` as plain values, at both thresholds.
+    """All of :func:`~taskgan.judges.verification.verify` of distances (N,) as plain values, at both thresholds.
 
-    Args:
-        distances: (N,).
-        pairs: Who is on them.
-        cuts: Of ``train`` and ``val`` pairs; None leaves the accuracy unknown.
-        seed: Of the bootstrap.
+    Cuts are those of ``train`` and ``val`` pairs; None leaves the accuracy unknown.
     """
     train, val = cuts["train"], cuts["val"]
     values = asdict(verify(distances, pairs, 0.0 if train is None else train, seed=seed))

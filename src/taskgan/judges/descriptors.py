@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,28 +22,13 @@ from taskgan.images.intensity import fit_intensity
 from taskgan.images.photos import is_photo_name
 from taskgan.images.volumes import read_volume
 from taskgan.judges.face_features import unit_distance
+from taskgan.judges.faces import PhotoReader
 from taskgan.judges.readers import Reader, reader_description
 from taskgan.judges.volumes import BATCH, middle_slices, read_volumes
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
-
-
-class DescriptorReader(Protocol):
-    """What tells faces apart without having been taught on the cohort, such as local binary patterns."""
-
-    def descriptor(self, image: Array) -> Array:
-        """(F,) of a photo (X, Y), 0 to 1."""
-        ...
-
-    def distance(self, first: Array, second: Array) -> Floats:
-        """(N,) of descriptors (N, F) each; small is alike."""
-        ...
-
-    def description(self) -> dict[str, Any]:
-        """What it is, for the record; with a ``checksum`` of all that its descriptors depend on, they are kept."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -94,9 +79,9 @@ class NetworkVerifier:
 
 @dataclass(frozen=True)
 class PhotoVerifier:
-    """A reader of photos, see :class:`DescriptorReader`."""
+    """A reader of photos that was taught no identity."""
 
-    reader: DescriptorReader
+    reader: PhotoReader
     store: ClassVar[None] = None  # it is kept nowhere
 
     def describe(self, images: Sequence[ReaderImage]) -> Array:
@@ -119,9 +104,7 @@ Verifier = NetworkVerifier | PhotoVerifier
 """A reader as the verification asks it: many images at once."""
 
 
-def verifiers(
-    readers: Mapping[str, Reader], plain: Mapping[str, DescriptorReader], *, slices: int
-) -> dict[str, Verifier]:
+def verifiers(readers: Mapping[str, Reader], plain: Mapping[str, PhotoReader], *, slices: int) -> dict[str, Verifier]:
     """Everybody who compares faces: networks first (which read ``slices`` middle slices), then those not learned."""
     networks: dict[str, Verifier] = {name: NetworkVerifier(reader, slices) for name, reader in readers.items()}
     return {**networks, **{name: PhotoVerifier(one) for name, one in plain.items() if name not in networks}}

@@ -171,13 +171,9 @@ def photo_readers(pairs: Pairs, data: Data, *, store: Path | None = None) -> dic
 def fit_photo_readers(
     images: Sequence[Callable[[], Array]], recipes: Mapping[str, ReaderRecipe], shape: tuple[int, int], *, people: int
 ) -> dict[str, PhotoReader]:
-    """Make readers of images.
+    """Make readers, by name, of images that each give a clean photo (X, Y) of a training person when called.
 
-    Args:
-        images: Each gives a clean photo (X, Y) of a training person when called.
-        recipes: By name.
-        shape: (H, W) that images are brought to.
-        people: How many are on them, for the record.
+    They are brought to the ``shape`` (H, W); how many people are on them is for the record.
 
     Raises:
         UserError: If there are fewer than two images, or they are all the same.

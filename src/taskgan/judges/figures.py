@@ -39,8 +39,7 @@ def volume_label(kind: TaskKind, labels: Tensor, middle: int = 40) -> Tensor:
 
     All slices of a volume share their y (S, …), unless they are masks or descriptors.
     """
-    start = max(0, (len(labels) - middle) // 2)
-    selected = labels[start : start + middle]
+    selected = middle_slices(labels, middle)
     if kind.dense:
         return selected.flatten(0, 1)[None]
     return selected.double().mean(dim=0, keepdim=True) if kind.label_from_clean else selected[:1]
@@ -53,10 +52,8 @@ def case_error(kind: TaskKind, predictions: Array, labels: Tensor, middle: int =
     """
     if kind.dense:
         return float(kind.error(volume_prediction(kind, predictions, middle), volume_label(kind, labels, middle)))
-    start = max(0, (len(labels) - middle) // 2)
     selected = torch.from_numpy(middle_slices(predictions, middle)).double()
-    errors = kind.error(selected, labels[start : start + middle].double())
-    return float(errors.numpy().mean())
+    return float(kind.error(selected, middle_slices(labels, middle).double()).numpy().mean())
 
 
 def volume_metrics(
@@ -120,10 +117,7 @@ def verification_metrics(kind: TaskKind, outputs: Sequence[Tensor], identities: 
     All images count for the pairs of one identity; of more than 512 images, 512 are picked evenly for the pairs of
     different ones, and for the loss 512 of those that have a companion.
 
-    Args:
-        kind: An embedding.
-        outputs: T's outputs (S, size) for the slices of each volume.
-        identities: Whose they are, a number a volume.
+    T's outputs are (S, size) for the slices of each volume, identities a number a volume.
 
     Returns:
         ``slice_mae``: mean distance of two images of one identity. ``volume_error``: error at the threshold that

@@ -260,11 +260,9 @@ def fit_detectors(pairs: Pairs, condition: str, rate: float) -> dict[str, Fitted
 
     Args:
         pairs: The rows that count, of all splits.
-        condition: Column that says which image of a subject a row is; empty where there is one kind.
+        condition: Column that says which image of a subject a row is; empty where there is one kind. The result is
+            by its values, without those that too few training lesions are known of.
         rate: False lesions an image that are accepted on clean validation images.
-
-    Returns:
-        By value of the column; without those that too few training lesions are known of.
 
     Raises:
         UserError: If an image or mask cannot be read or is on another grid.
@@ -344,8 +342,7 @@ def detectors_for(pairs: Pairs, condition: str, rate: float, store: Path | None 
     if not usable_rows(pairs):
         return {}
     path = observers_file(pairs, condition, rate, store)
-    stored = _read(path)
-    if stored is not None:
+    if (stored := _read(path)) is not None:
         return stored
     fitted = fit_detectors(pairs, condition, rate)
     values = {name: _values(one) for name, one in fitted.items()}

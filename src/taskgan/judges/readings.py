@@ -13,10 +13,10 @@ names in an audit, and in both ``SUVR``, the observer that is not learned. An em
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import nan
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from math import isfinite, nan
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -135,3 +135,16 @@ class Readings:
         table = self.table.copy()
         table.loc[(table["judge"] == judge) & table["output"].isin(list(outputs)), "decision"] = nan
         return replace(self, table=table)
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, numbers and containers as records in YAML and JSON take them; NaN and infinity become None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(v) for v in value]
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    return value

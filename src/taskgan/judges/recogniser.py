@@ -1,7 +1,6 @@
 """A trained reader: reads slices, decides volumes, is saved as a folder of weights and a card."""
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from taskgan.core.files import atomic, atomic_folder, read_yaml
 from taskgan.core.parse import error_text
 from taskgan.core.settings import validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
-from taskgan.judges.volumes import BATCH, read_volumes
+from taskgan.judges.volumes import read_batches, read_volumes
 from taskgan.networks.gradients import FEATURES, Discriminant
 from taskgan.networks.photos import FaceRecogniser
 from taskgan.networks.recogniser import PreparedNetwork, recogniser_network
@@ -273,16 +272,4 @@ def logits(network: nn.Module, slices: NDArray[np.float32]) -> Tensor:
 
     Of pixels (S, outputs, H, W). The network's mode is put back.
     """
-    device = next(chain(network.parameters(), network.buffers())).device
-    trained = network.training
-    images = slices.reshape(len(slices), -1, *slices.shape[-2:])
-    network.eval()
-    try:
-        with torch.no_grad():
-            parts = [
-                network(torch.from_numpy(np.ascontiguousarray(images[k : k + BATCH])).to(device))[0].cpu()
-                for k in range(0, len(images), BATCH)
-            ]
-    finally:
-        network.train(trained)
-    return torch.cat(parts)
+    return read_batches(network, slices.reshape(len(slices), -1, *slices.shape[-2:]), lambda read: read[0])

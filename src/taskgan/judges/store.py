@@ -268,11 +268,7 @@ def _settings_key(settings: BaseModel, later: Mapping[str, Any]) -> dict[str, An
 
 
 def check_weights(settings: RecogniserSettings, name: str) -> None:
-    """See, before a cohort is read, that released weights are there, where the settings want any.
-
-    Args:
-        settings: Of the recogniser.
-        name: ``task`` or ``judge``.
+    """See, before a cohort is read, that the released weights that the settings want are there.
 
     Raises:
         UserError: If they are not; it says what can be done without them.
@@ -286,7 +282,6 @@ def check_weights(settings: RecogniserSettings, name: str) -> None:
 
 
 def _weights(settings: RecogniserSettings, name: str) -> str:
-    """Checksum of released weights."""
     check_weights(settings, name)
     assert settings.weights is not None  # the settings were checked
     path = Path(settings.weights)

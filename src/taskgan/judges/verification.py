@@ -124,10 +124,7 @@ def bootstrap_by_person(
 
     Args:
         statistic: Takes how often each pair counts, (R, N), and gives (R,); None for all once, and gives one number.
-        pairs: Who is on them.
-        seed: Of the draws: the same data give the same interval.
-        resamples: Number of draws.
-        level: Coverage wanted.
+        pairs, seed, resamples, level: Who is on the pairs; of the draws; coverage wanted.
 
     Returns:
         NaN ends for fewer than ``FEWEST`` people. Draws without a value are left out.
@@ -268,7 +265,7 @@ def verify(
     """The figures of one method.
 
     Args:
-        distances: (N,) of each pair, or (S, N) one row a training seed: figures are then means over the seeds.
+        distances: (N,) of each of the pairs, or (S, N) one row a training seed: figures are then means over the seeds.
         pairs: Who is on them.
         thresholds: Distance up to which two images are called one person, one for all or one a seed
             (:func:`~taskgan.metrics.roc.best_threshold` of other pairs, e.g. ``pairsDevTrain``).

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Data, RecogniserSettings, Target
 
 Array = NDArray[np.float32]
+Number = TypeVar("Number", bound=np.floating)
+Slices = TypeVar("Slices", Array, Tensor)
 _MANY = 100  # images, from which on reading them takes longer than a glance
 
 
@@ -218,13 +221,14 @@ def _padded(image: Array, height: int, width: int) -> Array:
     return np.pad(image, ((0, 0), (tall // 2, tall - tall // 2), (wide // 2, wide - wide // 2)))
 
 
-def middle_slices(slices: Array, middle: int = 40) -> Array:
+def middle_slices(slices: Slices, middle: int = 40) -> Slices:
     """The middle ``middle`` entries along the first axis (slices or their probabilities), or all if fewer."""
     start = max(0, (len(slices) - middle) // 2)
     return slices[start : start + middle]
 
 
-_BATCH = 64
+BATCH = 64
+"""Photos, or slices of a volume, that are read together."""
 
 
 def slice_features(network: nn.Module, slices: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -245,24 +249,26 @@ def slice_features(network: nn.Module, slices: NDArray[np.float32]) -> NDArray[n
     """
     if slices.ndim != 3 or not len(slices):
         raise ValueError(f"expected slices (S, H, W) with at least one, got {slices.shape}")
-    device = next(network.parameters()).device
+    return np.asarray(
+        read_batches(network, slices[:, None], lambda read: read[1][-1].double().mean(dim=(2, 3))).numpy()
+    )
+
+
+def read_batches(network: nn.Module, images: Array, part: Callable[[Any], Tensor]) -> Tensor:
+    """A part of what a network says of images (N, C, H, W), in evaluation mode without gradients: (N, …) on the CPU.
+
+    The network's mode is put back.
+    """
+    device = next(chain(network.parameters(), network.buffers())).device
     trained = network.training
     network.eval()
     try:
         with torch.no_grad():
-            features = []
-            for k in range(0, len(slices), _BATCH):
-                part = np.ascontiguousarray(slices[k : k + _BATCH, None], dtype=np.float32)
-                last = network(torch.from_numpy(part).to(device))[1][-1]
-                features.append(last.double().mean(dim=(2, 3)).cpu().numpy())
+            batches = (images[k : k + BATCH] for k in range(0, len(images), BATCH))
+            tensors = (torch.from_numpy(np.ascontiguousarray(batch, dtype=np.float32)) for batch in batches)
+            return torch.cat([part(network(batch.to(device))).cpu() for batch in tensors])
     finally:
         network.train(trained)
-    return np.concatenate(features)
-
-
-Number = TypeVar("Number", bound=np.floating)
-BATCH = 64
-"""Photos that are read together."""
 
 
 def read_volumes(
@@ -270,12 +276,7 @@ def read_volumes(
 ) -> list[NDArray[Number]]:
     """Read several volumes; photos, volumes of one slice, of one size together: a call costs more than their reading.
 
-    Args:
-        read: Says something of each of the slices (S, H, W) by itself: (S, …).
-        volumes: (S, H, W) each.
-
-    Returns:
-        What was said of each volume's slices, in order.
+    What ``read`` says of each of some slices (S, H, W) by itself, (S, …), for each volume's slices, in order.
     """
     outputs: dict[int, NDArray[Number]] = {}
     for shape in dict.fromkeys(volume.shape for volume in volumes):

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -238,10 +238,6 @@ def _text(value: Any) -> str:
     return str(array.ravel()[0]) if array.dtype.kind == "U" and array.size else ""
 
 
-_FORMATS: dict[str, Callable[[Path], dict[str, Layer]]] = dict.fromkeys((".pth", ".pt"), state_dict_layers)
-_FORMATS[".mat"] = matconvnet_layers
-
-
 def load_vgg_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
     """Read weights for a :class:`~taskgan.networks.vgg_face.VggFace`. No code in the file is ever run.
 
@@ -260,9 +256,10 @@ def load_vgg_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist, expected {FILES}")
-    if path.suffix.lower() not in _FORMATS:
+    reader = {".pth": state_dict_layers, ".pt": state_dict_layers, ".mat": matconvnet_layers}.get(path.suffix.lower())
+    if reader is None:
         raise UserError(f"{path} ends in {path.suffix or 'nothing'}, expected {FILES}")
-    return checked_state(_FORMATS[path.suffix.lower()](path), width, path)
+    return checked_state(reader(path), width, path)
 
 
 DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"

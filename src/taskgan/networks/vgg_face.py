@@ -29,22 +29,16 @@ def descriptor_length(width: int) -> int:
     return _FULL * width
 
 
-def convolutions(width: int) -> list[tuple[str, int, int]]:
-    """Name, input and output channels of the convolutions, in order."""
-    layers, before = [], 3
-    for block, (share, count) in enumerate(_BLOCKS, start=1):
-        for number in range(1, count + 1):
-            layers.append((f"conv{block}_{number}", before, share * width))
-            before = share * width
-    return layers
-
-
 def layer_shapes(width: int) -> dict[str, tuple[int, ...]]:
     """Shape of the weights of every layer, ``conv1_1`` to ``fc8``, in order; biases are as long as the first axis."""
-    shapes: dict[str, tuple[int, ...]] = {name: (after, before, 3, 3) for name, before, after in convolutions(width)}
-    last, full = _BLOCKS[-1][0] * width, descriptor_length(width)
-    side = SIZE // 2 ** len(_BLOCKS)
-    return {**shapes, "fc6": (full, last * side * side), "fc7": (full, full), "fc8": (IDENTITIES, full)}
+    shapes: dict[str, tuple[int, ...]] = {}
+    channels = 3
+    for block, (share, count) in enumerate(_BLOCKS, start=1):
+        for number in range(1, count + 1):
+            shapes[f"conv{block}_{number}"] = (share * width, channels, 3, 3)
+            channels = share * width
+    side, full = SIZE // 2 ** len(_BLOCKS), descriptor_length(width)
+    return {**shapes, "fc6": (full, channels * side * side), "fc7": (full, full), "fc8": (IDENTITIES, full)}
 
 
 class VggFace(nn.Module):
@@ -56,11 +50,9 @@ class VggFace(nn.Module):
 
     def __init__(self, *, width: int = 64) -> None:
         super().__init__()
-        for name, before, after in convolutions(width):
-            self.add_module(name, Conv2d(before, after, kernel_size=3, padding=1))
-        for name in ("fc6", "fc7", "fc8"):
-            outputs, inputs = layer_shapes(width)[name]
-            self.add_module(name, nn.Linear(inputs, outputs))
+        for name, (outputs, inputs, *kernel) in layer_shapes(width).items():
+            layer = Conv2d(inputs, outputs, kernel_size=3, padding=1) if kernel else nn.Linear(inputs, outputs)
+            self.add_module(name, layer)
         self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:

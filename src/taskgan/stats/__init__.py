@@ -29,7 +29,15 @@ from taskgan.stats.bootstrap import (
     subject_means,
 )
 from taskgan.stats.delong import auc_difference, auc_interval
-from taskgan.stats.mrmc import Components, ReaderFigures, ReaderStudy, obuchowski_rockette, reader_figures
+from taskgan.stats.mrmc import (
+    Components,
+    ReaderFigures,
+    ReaderStudy,
+    RoeMetz,
+    obuchowski_rockette,
+    reader_figures,
+    roe_metz,
+)
 from taskgan.stats.no_gold_standard import NoGoldStandard, no_gold_standard
 from taskgan.stats.power import (
     cases_for_readers,
@@ -58,7 +66,6 @@ from taskgan.stats.rates import (
     fleiss_kappa,
     mcnemar,
 )
-from taskgan.stats.roe_metz import RoeMetz, roe_metz
 
 __all__ = [
     "CORRECTIONS",

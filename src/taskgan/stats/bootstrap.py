@@ -127,10 +127,7 @@ def mean_interval(values: ArrayLike, subjects: Sequence[Hashable], *, seed: int 
     What other subjects would change is in it; what another training seed would is not
     (:func:`~taskgan.stats.crossed_interval` holds both).
 
-    Args:
-        values: (N,) one value a case; NaN is left out.
-        subjects: (N,) who each case is of.
-        seed: Of the draws.
+    Of values (N,), one a case, and whose they are; NaN is left out.
     """
     means, _ = subject_means(values, subjects)
     return bootstrap(lambda index: means[index].mean(axis=-1), len(means), seed=seed)
@@ -186,12 +183,8 @@ def mean_difference(values: ArrayLike, subjects: Sequence[Hashable], *, seed: in
 
     The interval makes no assumption on the shape of the differences; the p is Student's, because a resampled p
     cannot fall below what few subjects or few draws allow, which a correction over several methods would then
-    multiply. Near the edge the two can disagree, and then no difference should be claimed.
-
-    Args:
-        values: (N,) differences, one a case; a subject's are averaged, NaN is left out.
-        subjects: (N,).
-        seed: Of the bootstrap.
+    multiply. Near the edge the two can disagree, and then no difference should be claimed. Arguments as of
+    :func:`mean_interval`.
 
     Returns:
         p and the ends of the interval are NaN for fewer than ``FEWEST`` subjects.

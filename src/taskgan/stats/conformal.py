@@ -23,11 +23,9 @@ _POOLED = "all"
 
 
 def conformal_quantile(scores: Sequence[float], alpha: float) -> float:
-    """The ⌈(n + 1)(1 − α)⌉-th smallest score; infinite where there is none, so that nothing is excluded.
+    """The ⌈(n + 1)(1 − α)⌉-th smallest of n calibration subjects' scores; infinite where there is none.
 
-    Args:
-        scores: Non-conformity of n calibration subjects.
-        alpha: Share of misses allowed, 0 to 1.
+    Nothing is then excluded. ``alpha`` is the share of misses allowed, 0 to 1.
     """
     rank = math.ceil((len(scores) + 1) * (1 - alpha) - 1e-9)  # .9 · 10 is 9, also in binary
     return sorted(scores)[rank - 1] if 1 <= rank <= len(scores) else math.inf
@@ -65,15 +63,7 @@ class ConformalCalibration:
     def from_values(
         cls, restored: ArrayLike, truth: ArrayLike, *, alpha: float, target: str = "SUVR", **provenance: Any
     ) -> "ConformalCalibration":
-        """Calibrate an interval.
-
-        Args:
-            restored: (n,) values of restored images, one a subject.
-            truth: (n,) values of the clean ones.
-            alpha: Share of misses allowed.
-            target: What the value is.
-            provenance: Kept with it.
-        """
+        """Calibrate an interval by values (n,) of restored images, one a subject, and of the clean ones."""
         gap = np.abs(np.asarray(truth, dtype=np.float64) - np.asarray(restored, dtype=np.float64))
         return cls(target, "interval", alpha, {_POOLED: _as_floats(gap)}, provenance)
 
@@ -94,11 +84,9 @@ class ConformalCalibration:
             probability: (n,) the judge's probability of label 1 in the restored image, one a subject; (n, classes) of
                 every class.
             label: (n,) 0 or 1, or the class.
-            alpha: Share of misses allowed.
-            target: Name of the judge.
+            alpha, target, provenance: As the attributes.
             by_class: Calibrate each label by itself; where False all subjects together, and the rarer label may be
                 covered less.
-            provenance: Kept with it.
         """
         p = _label_probabilities(probability)
         y = np.asarray(label, dtype=np.float64).round().astype(np.intp)
@@ -128,13 +116,11 @@ class ConformalCalibration:
         """
         if self.kind != "labels":
             raise ValueError(f"{self.target} is calibrated for values, expected labels")
-        accepted = set()
-        one = np.asarray(probability, dtype=np.float64)[None]
-        for label, p in enumerate(_label_probabilities(one)[0]):
-            group = self.scores.get(str(label), self.scores.get(_POOLED, ()))
-            if 1 - p <= conformal_quantile(group, self.alpha):
-                accepted.add(label)
-        return frozenset(accepted)
+        groups, pooled = self.scores, self.scores.get(_POOLED, ())
+        one = _label_probabilities(np.asarray(probability, dtype=np.float64)[None])[0]
+        return frozenset(
+            k for k, p in enumerate(one) if 1 - p <= conformal_quantile(groups.get(str(k), pooled), self.alpha)
+        )
 
     @property
     def judge(self) -> str:
@@ -178,11 +164,7 @@ class ConformalCalibration:
 
     @classmethod
     def load(cls, path: Path | str, target: str | None = None) -> "ConformalCalibration":
-        """Read one calibration.
-
-        Args:
-            path: ``conformal.yaml``, or the audit folder that holds it.
-            target: Which; the first in the file where None.
+        """Read the calibration of a target (the first where None) from ``conformal.yaml``, or the audit that holds it.
 
         Raises:
             UserError: If the file is missing, is no calibration or has no such target.

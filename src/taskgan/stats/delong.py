@@ -44,9 +44,7 @@ def auc_difference(
     Args:
         first: (N,) or (S, N): scores of one method, of each seed. NaN in any row leaves the case out.
         second: (N,) or (S', N): of the other, for the same cases.
-        labels: (N,) 0 or 1.
-        subjects: (N,).
-        level: Coverage of the interval.
+        labels, subjects, level: As of :func:`auc_interval`.
 
     Returns:
         Normal interval and two-sided p; NaN for fewer than ``FEWEST`` subjects, and where the estimated variance is

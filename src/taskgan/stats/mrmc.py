@@ -3,6 +3,8 @@
 Obuchowski and Rockette's analysis (1995, 10.1080/03610919508813243) in the form of Hillis (2007, 10.1002/sim.2532;
 2014, 10.1002/sim.5926). With the jackknife's covariances it is the DBM analysis of pseudovalues (Hillis et al. 2005,
 10.1002/sim.2024).
+
+Ratings of such a study are simulated by Roe and Metz's model (1997, 10.1016/S1076-6332(97)80032-3).
 """
 
 import math
@@ -311,3 +313,72 @@ def _single(figures: ReaderFigures, method: int, random: Random, level: float) -
         return Interval.unknown(mean)
     half = two_sided_quantile(level, freedom) * math.sqrt(variance)
     return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+
+
+@dataclass(frozen=True)
+class RoeMetz:
+    """Variances of a rating; those that hold cases or noise sum to one in Roe and Metz's own settings.
+
+    Attributes:
+        reader: Of readers, for negative and positive cases apart.
+        method_reader: Of readers with a method, likewise.
+        case: Of cases.
+        method_case: Of cases with a method.
+        reader_case: Of cases with a reader.
+        noise: Of one reading: of case, reader and method together.
+    """
+
+    reader: float
+    method_reader: float
+    case: float
+    method_case: float
+    reader_case: float
+    noise: float
+
+    @property
+    def total(self) -> float:
+        """Variance of the rating of a random case by a random reader."""
+        return self.reader + self.method_reader + self.case + self.method_case + self.reader_case + self.noise
+
+    def auc(self, separation: float) -> float:
+        """Mean AUC over readers, Φ(separation / √(2 total))."""
+        return float(stats.norm.cdf(separation / np.sqrt(2 * self.total)))
+
+    def separation(self, auc: float) -> float:
+        """Distance of positive from negative cases that gives this mean AUC over readers."""
+        return float(stats.norm.ppf(auc) * np.sqrt(2 * self.total))
+
+
+def roe_metz(
+    variances: RoeMetz,
+    separations: tuple[float, ...],
+    readers: int,
+    negatives: int,
+    positives: int,
+    *,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Ratings of a study in which all readers read all cases with all methods.
+
+    ``separations`` (T,) say of each method how far positive cases lie above negative ones.
+
+    Returns:
+        (T, R, N) ratings and (N,) truth, 0 or 1, negative cases first.
+    """
+    truth = np.repeat([0, 1], [negatives, positives])
+    methods, cases = len(separations), negatives + positives
+
+    def effect(variance: float, *shape: int) -> NDArray[np.float64]:
+        """Normal draws of this variance."""
+        return rng.normal(0.0, np.sqrt(variance), size=shape)
+
+    by_reader = effect(variances.reader, 1, readers, 2) + effect(variances.method_reader, methods, readers, 2)
+    ratings = (
+        np.array(separations)[:, None, None] * truth
+        + by_reader[:, :, truth]
+        + effect(variances.case, 1, 1, cases)
+        + effect(variances.method_case, methods, 1, cases)
+        + effect(variances.reader_case, 1, readers, cases)
+        + effect(variances.noise, methods, readers, cases)
+    )
+    return ratings, truth

@@ -86,11 +86,9 @@ def mcnemar(only_first: int, only_second: int, *, mid_p: bool = False) -> float:
     """Exact two-sided McNemar p (1947): are discordant subjects as often one way as the other?
 
     Args:
-        only_first: Subjects with the event (an error, a flip) with the first method only.
-        only_second: With the second only.
+        only_first: Subjects with the event (an error, a flip) with the first method only; ``only_second`` likewise.
         mid_p: Count the table that was observed by half (Fagerland et al. 2013, 10.1186/1471-2288-13-91): nearly
-            always keeps its level, with more power than the exact test, which is kept as the default because it
-            always does.
+            always keeps its level, with more power than the exact test, which is the default because it always does.
 
     Returns:
         p of the binomial test with probability 1/2; 1 where no subject is discordant.
@@ -303,11 +301,7 @@ def fleiss_kappa(
         subjects: (N,) who each case is of.
         closed_form: Student's interval of Gwet's variance (2008, 10.1348/000711006X126600) instead of the subject
             bootstrap: for one case a subject.
-        level: Coverage wanted.
-        seed: Of the bootstrap.
-
-    Returns:
-        As :func:`cohen_kappa`.
+        level, seed: As of :func:`cohen_kappa`, and so is the result.
 
     Raises:
         ValueError: If the shapes do not fit, or the closed form is asked of several cases a subject.
