@@ -13,7 +13,6 @@ from taskgan.cohort.pairs import REQUIRED, Pair, Pairs, read_pairs
 from taskgan.cohort.restorations import Restorations, find_restorations, recorded_recipe
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.core.settings import validated
 from taskgan.judges.properties import EvaluationSettings
 from taskgan.judges.readings import read_readings
 from taskgan.recipe import Recipe
@@ -38,15 +37,6 @@ class AuditSettings(EvaluationSettings):
     seed: int = Field(default=0, ge=0)
     figures: int = Field(default=24, ge=0)
     steps: int = Field(default=32, ge=4)
-
-
-def audit_settings(**values: Any) -> AuditSettings:
-    """Settings from single values.
-
-    Raises:
-        Problems: Every value that is out of range.
-    """
-    return validated(AuditSettings, values, "audit cannot start")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from taskgan.audit.inputs import (
     AuditInputs,
     AuditSettings,
     EvaluationReadings,
-    audit_settings,
     from_cohort,
     from_evaluation,
     is_evaluation,
@@ -24,6 +23,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
+from taskgan.core.settings import validated
 from taskgan.recipe import Recipe, read_recipe
 
 
@@ -69,7 +69,7 @@ def audit(
         UserError: If arguments are missing, contradict each other or name nothing, or an audit is already there.
         Problems: If a judge or the restorer is not independent of the audited subjects.
     """
-    chosen = audit_settings(**{k: v for k, v in settings.items() if v is not None})
+    chosen = _settings(settings)
     read = read_recipe(recipe) if recipe else None
     images = {"degraded": degraded, "clean": clean, "labels": labels}
     further: dict[str, Any] = {**images, "against": against, "judges": judges, **settings}
@@ -141,10 +141,14 @@ def _request(
         cohort=_path(cohort),
         recipe=read_recipe(recipe) if recipe else None,
         method=method,
-        settings=audit_settings(**{k: v for k, v in chosen.items() if v is not None}),
+        settings=_settings(chosen),
         given=paths,
         **({"task": task} if task is not None else {}),
     )
+
+
+def _settings(values: Mapping[str, Any]) -> AuditSettings:
+    return validated(AuditSettings, {k: v for k, v in values.items() if v is not None}, "audit cannot start")
 
 
 def _paths(value: PathLike | Sequence[PathLike] | None) -> Path | list[Path] | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from taskgan.evaluate import summary
+from taskgan.evaluate import cases as summary
 from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, range_text, text_cell
 from taskgan.page.names import name_cell
 from taskgan.report.load import Comparison

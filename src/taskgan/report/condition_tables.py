@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from taskgan.evaluate import summary
+from taskgan.evaluate import cases as summary
 from taskgan.page.cells import Cell, Column, Table, estimate_cell, interval_text, join_phrases, rate_cell, text_cell
 from taskgan.page.names import display_name, join_methods, name_cell, versus_cell
 from taskgan.report import paper

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.evaluate import summary
+from taskgan.evaluate import cases as summary
 from taskgan.evaluate.features import Features, read_features
 from taskgan.metrics.geometry import FeatureMapping, rank_correlation, retrieval, shrinkage, standardise
 from taskgan.page.cells import Cell, Column, Table, difference_cell, number, range_text, without_empty_columns

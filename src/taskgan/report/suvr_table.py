@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from taskgan.evaluate import summary
+from taskgan.evaluate import cases as summary
 from taskgan.page.cells import Cell, Column, Table, estimate_cell, number, number_cell, range_text
 from taskgan.page.names import name_cell
 from taskgan.report.flips import flips_cell

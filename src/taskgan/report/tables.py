@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskgan.evaluate import summary
+from taskgan.evaluate import cases as summary
 from taskgan.page.cells import (
     Cell,
     Column,
