@@ -192,10 +192,8 @@ def calibrate(
 ) -> ConformalResult:
     """Calibrate as the settings say and measure on the test subjects that did not calibrate.
 
-    Args:
-        statistics: What degraded images are like, a row a case.
-        judges: The networks, whose cards say by whom they were chosen.
-        fit: Judges that are some.
+    ``statistics`` say what degraded images are like, a row a case, the cards of ``judges`` by whom they were chosen;
+    ``fit`` are those that can read clean images.
 
     Raises:
         UserError: If the source is not understood, or a calibration file is another method's.

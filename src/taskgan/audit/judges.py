@@ -17,7 +17,7 @@ from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
 from taskgan.core.parse import error_text
 from taskgan.judges.properties import check_columns
-from taskgan.judges.readers import Reader, no_readers_reason, reader_description
+from taskgan.judges.readers import Reader, no_readers_reason, reader_description, stored_description
 from taskgan.recipe import Recipe, RecogniserSettings, Target
 
 JUDGE_KINDS = ("binary", "multi_class", "multi_label", "regression", "segmentation")
@@ -64,17 +64,10 @@ class Judge:
 
     def description(self) -> dict[str, Any]:
         """For the record: network, seed, checksum, how many it learnt from, its figures."""
-        card, weights = self.card, self.weights
-        if weights is None or "settings" not in card:
-            return {"name": self.name, **card}
-        return {
-            "name": self.name,
-            **{key: card["settings"][key] for key in ("network", "seed")},
-            "folder": self.folder.name if self.folder is not None else "",
-            "checksum": checksum(weights),
-            **{key: len(card[key]) for key in ("training_subjects", "validation_subjects")},
-            "validation": card["validation"],
-        }
+        card = self.card
+        if self.folder is not None and "settings" in card:
+            card = stored_description(card, self.folder, ("training_subjects", "validation_subjects"))
+        return {"name": self.name, **card}
 
 
 def judge_settings(recipe: Recipe) -> tuple[RecogniserSettings, RecogniserSettings]:
@@ -281,12 +274,13 @@ def shared_weights(first: Path, second: Path) -> float:
 
     Both are ``.safetensors`` files. Small and constant tensors do not count: those start alike in any network.
     """
-    ours, theirs = _tensors(first), set(_tensors(second).values())
-    total = sum(size for size, _ in ours.values())
-    return sum(size for size, mark in ours.values() if (size, mark) in theirs) / total if total else 0.0
+    ours, theirs = _tensors(first), set(_tensors(second))
+    total = sum(size for size, _ in ours)
+    return sum(size for size, mark in ours if (size, mark) in theirs) / total if total else 0.0
 
 
-def _tensors(path: Path) -> dict[str, tuple[int, bytes]]:
+def _tensors(path: Path) -> list[tuple[int, bytes]]:
+    """Size and digest of every tensor that counts."""
     from hashlib import sha256
 
     from safetensors.numpy import load_file
@@ -295,11 +289,11 @@ def _tensors(path: Path) -> dict[str, tuple[int, bytes]]:
         tensors = load_file(path)
     except Exception as error:  # of another format, cut short, of a type that numpy does not have
         raise UserError(f"{path} cannot be read as safetensors: {error_text(error)}") from None
-    return {
-        name: (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
-        for name, values in tensors.items()
+    return [
+        (int(values.size), sha256(np.ascontiguousarray(values).tobytes()).digest())
+        for values in tensors.values()
         if values.size >= _FEWEST_WEIGHTS and float(np.ptp(values)) > 0
-    }
+    ]
 
 
 def _task_network_problems(judge: Judge, inputs: AuditInputs, tasks: Iterable[Path]) -> list[str]:

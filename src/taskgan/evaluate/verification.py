@@ -69,12 +69,8 @@ def verify_cohort(
 ) -> VerificationResult:
     """Compare the images of a cohort's pairs, by networks that give descriptors and by readers that are not learned.
 
-    Args:
-        listed: The cohort's pairs.
-        cohort: Its rows, of whose validation people further pairs are drawn.
-        rows: The cases that were evaluated.
-        context: Where their restored images are, and what reads them.
-        store: Where recognisers are kept; None is in the cohort.
+    Further pairs are drawn of the cohort's validation people. ``rows`` are the cases that were evaluated, ``store``
+    keeps recognisers (None: in the cohort).
     """
     tested, notes = _restored_pairs(listed, rows)
     if not tested:

@@ -150,9 +150,5 @@ class EvaluationSettings(Settings):
 
 
 def evaluation_settings(**values: float) -> EvaluationSettings:
-    """Settings from single values.
-
-    Raises:
-        Problems: Every value that is out of range.
-    """
+    """Settings from single values; :class:`~taskgan.core.errors.Problems` name all that are out of range."""
     return validated(EvaluationSettings, values, "evaluate cannot start")

@@ -1,5 +1,6 @@
 """The readers of a cohort: the task network T and a judge that no generator ever saw."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -54,17 +55,20 @@ class StoredReader:
 
     def description(self) -> dict[str, Any]:
         """Network, training and figures, for the record."""
-        from taskgan.judges.recogniser import WEIGHTS
+        return stored_description(reader_description(self.recogniser), self.folder, ["training_subjects"])
 
-        card = reader_description(self.recogniser)
-        return {
-            "network": card["settings"]["network"],
-            "seed": card["settings"]["seed"],
-            "folder": self.folder.name,
-            "checksum": checksum(self.folder / WEIGHTS),
-            "training_subjects": len(card["training_subjects"]),
-            "validation": card["validation"],
-        }
+
+def stored_description(card: Mapping[str, Any], folder: Path, counted: Sequence[str]) -> dict[str, Any]:
+    """Network, seed, checksum, numbers of the subjects to be counted, and figures of what is kept in a folder."""
+    from taskgan.judges.recogniser import WEIGHTS
+
+    return {
+        **{key: card["settings"][key] for key in ("network", "seed")},
+        "folder": folder.name,
+        "checksum": checksum(folder / WEIGHTS),
+        **{key: len(card[key]) for key in counted},
+        "validation": card["validation"],
+    }
 
 
 def no_readers_reason(pairs: Pairs, target: Target | None = None) -> str:

@@ -122,10 +122,7 @@ def brain_csf_border(brain: Mask, csf: Mask, *, without: Mask | None = None) -> 
     between, which an inversion pulse that nulls CSF no longer nulls: synthetic T2-FLAIR is too bright along sulci and
     ventricles (Tanenbaum et al. 2017, 10.3174/ajnr.A5227; Hagiwara et al. 2019, 10.3174/ajnr.A5927).
 
-    Args:
-        brain: Most of the voxel is brain tissue.
-        csf: Nearly pure CSF.
-        without: Voxels that do not count, e.g. lesions, which are bright by right.
+    Brain is where most of the voxel is, CSF nearly pure; ``without`` do not count, e.g. lesions, bright by right.
     """
     edge = ndimage.binary_dilation(csf, _NEIGHBOURHOOD) & ndimage.binary_dilation(brain, _NEIGHBOURHOOD) & ~csf
     return np.asarray(edge if without is None else edge & ~without)
@@ -134,11 +131,7 @@ def brain_csf_border(brain: Mask, csf: Mask, *, without: Mask | None = None) -> 
 def rim_ratio(image: NDArray[np.float32], edge: Mask, white: Mask) -> float:
     """Mean signal of the border over that of white matter; NaN for fewer than :data:`MIN_EDGE_VOXELS` voxels.
 
-    Meaningful by itself where CSF is dark (T2-FLAIR, T1-weighted); against the true image's in any contrast.
-
-    Args:
-        image: (X, Y, Z), any units.
-        edge: From :func:`brain_csf_border`.
-        white: Pure white matter, the reference.
+    Meaningful by itself where CSF is dark (T2-FLAIR, T1-weighted); against the true image's in any contrast. Of an
+    image (X, Y, Z) in any units, the edge from :func:`brain_csf_border` and pure white matter.
     """
     return region_ratio(image, edge, white & ~edge, least=MIN_EDGE_VOXELS)
