@@ -11,8 +11,7 @@ from taskgan.audit.independence import check_judges, check_subjects, shared_weig
 from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge, load_judges
 from taskgan.audit.run import audit
-from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.cohort.splits import image_digests, subject_digest, subject_digests
+from taskgan.cohort.pairs import Pairs, image_digests, read_pairs, subject_digest, subject_digests
 from taskgan.core.errors import Problems
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.judges.recogniser import WEIGHTS

@@ -21,7 +21,7 @@ from taskgan.audit.inputs import AuditInputs, name_list
 from taskgan.audit.judges import Judge
 from taskgan.audit.settings import AuditSettings, p_value_text
 from taskgan.cohort.folder import fingerprint
-from taskgan.cohort.splits import subject_digest
+from taskgan.cohort.pairs import subject_digest
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.judges.readings import Readings

@@ -14,11 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import condition_of, one_hot, with_condition_planes
-from taskgan.cohort.labels import SliceLabels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampling import BalancedSampler, ConditionSchedule
 from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, with_neighbours
-from taskgan.cohort.targets import Targets
+from taskgan.cohort.targets import SliceLabels, Targets
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
 from taskgan.images.statistics import ImageStatistics, image_statistics, photo_statistics

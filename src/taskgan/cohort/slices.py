@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair
-from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
-from taskgan.core.parse import quoted
+from taskgan.core.parse import check_voxels, quoted
 from taskgan.degrade.degradation import enlarged
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
 from taskgan.images.volumes import Volume, read_volume

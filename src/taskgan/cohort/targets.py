@@ -1,16 +1,17 @@
-"""y of every row: what the columns of a target hold, as tensors want it."""
+"""y of every row and of every training slice: what the columns of a target hold, as tensors want it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from taskgan.cohort.conditions import resolved_conditions
+from taskgan.cohort.conditions import resolved_conditions, resolved_projection
 from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.projection import resolved_projection
 from taskgan.cohort.slices import AFFINE_MM, to_slices
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
@@ -295,3 +296,30 @@ def _row_problems(pair: Pair, targets: Targets) -> list[str]:
         for column, value in zip(columns, values, strict=True)
         if not math.isnan(value) and kind.label_problem(float(value))
     ]
+
+
+class SliceLabels:
+    """y of all slices, of one property.
+
+    Attributes:
+        targets: Where it comes from.
+        labels: Of each pair, where it is no mask.
+        masks: Of every slice (S, H, W), where it is one and is wanted.
+    """
+
+    def __init__(self, targets: Targets, rows: Sequence[Pair], size: tuple[int, ...], *, wanted: bool) -> None:
+        self.targets = targets
+        self.labels = [_label(pair, targets, wanted) for pair in rows]
+        self.masks = torch.zeros(size, dtype=torch.uint8) if wanted and targets.kind.dense else None
+
+    def y(self, number: int, at: slice) -> np.ndarray:
+        """Of some slices of a pair: its label, or their masks."""
+        return self.labels[number] if self.masks is None else self.masks.numpy()[at].astype(np.float32)
+
+
+def _label(pair: Pair, targets: Targets, required: bool) -> np.ndarray:
+    """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
+    if not targets.kind.dense:
+        with nullcontext() if required else suppress(UserError):
+            return targets.value(pair)
+    return np.asarray(np.nan, dtype=np.float32)

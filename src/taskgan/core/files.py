@@ -1,5 +1,6 @@
 """Files that are whole or absent: atomic writes, markers with checksums, YAML, JSON and CSV, versions."""
 
+import contextlib
 import csv
 import errno
 import hashlib
@@ -11,11 +12,11 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -306,3 +307,36 @@ def csv_cell(value: object) -> object:
 def unescaped_cell(text: str) -> str:
     """The text that :func:`csv_cell` made a field of."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+T = TypeVar("T")
+
+
+def measured_path(kind: str, key: Mapping[str, Any]) -> Path:
+    """Where a measurement of a kind is kept, by all that it depends on: versions, device, network, sizes."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "taskgan" / f"{kind}-{value_digest(key)}.yaml"
+
+
+def read_measured(kind: str, key: Mapping[str, Any], parse: Callable[[dict[str, Any]], T]) -> T | None:
+    """An earlier measurement; None where there is none that can be read."""
+    try:
+        return parse(read_yaml(measured_path(kind, key)))
+    except UserError:
+        return None
+
+
+def write_measured(kind: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Keep a measurement. A read-only home costs a measurement a run, nothing else."""
+    with contextlib.suppress(OSError):
+        write_yaml(measured_path(kind, key), dict(values))
+
+
+def processor_name() -> str:
+    """The CPU in its maker's words."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -32,8 +32,7 @@ from taskgan.core.parse import error_text, truncated
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.images.statistics import ImageStatistics, main_directions, unlike_share
-from taskgan.networks.build import generator_network
-from taskgan.networks.generator import UNet
+from taskgan.networks.generator import UNet, generator_network
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.recipe import Data, Generator, Objective, RecogniserSettings, Task
 from taskgan.recipe.generator import Down, Step
@@ -114,7 +113,7 @@ class ModelCard(Settings):
         step: Optimiser step of these weights.
         generator: Architecture.
         custom: Class of a generator of the user's own, whose code the folder does not hold and to which
-            ``generator`` does not apply; empty for one of :mod:`taskgan.networks.build`.
+            ``generator`` does not apply; empty for one of :mod:`taskgan.networks.generator`.
         data: Inputs, neighbours, selection, intensity transform, and the conditions that it knows.
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.

@@ -18,9 +18,8 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
 from taskgan.model.blocks import SliceStack, as_volume, restore_blocks, slice_generator
-from taskgan.model.engines import Computation, Engine, EngineNetwork, unprojected
+from taskgan.model.engines import Computation, Engine, EngineNetwork, Precision, fold_batch_norms, unprojected
 from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_between, read_model
-from taskgan.model.precision import Precision, fold_batch_norms
 from taskgan.networks.generator import UNet
 from taskgan.networks.layers import evaluating
 from taskgan.recipe import Data

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
-from taskgan.core.measured import processor_name
+from taskgan.core.files import processor_name
 from taskgan.core.parse import quoted
 from taskgan.recipe import Machine
 

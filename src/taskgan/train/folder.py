@@ -6,18 +6,21 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, versions, write_yaml
+from taskgan.core.files import PathLike, atomic, check_writable, folder_files, read_yaml, versions, write_yaml
 from taskgan.core.parse import error_text, quoted
 from taskgan.core.tensors import load_torch, nonfinite_tensor
-from taskgan.recipe import Recipe, dump_recipe, parse_recipe
+from taskgan.model.folder import ModelCard, build_generator, read_model
+from taskgan.recipe import Generator, Recipe, dump_recipe, parse_recipe
 from taskgan.train.devices import device_name
 
 CHECKPOINT = "last.ckpt"
@@ -236,3 +239,45 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+_FREE = {"dropout", "dropout_layers", "projection", "degradation"}  # settings without weights
+_MEANING = ("inputs", "neighbours", "context", "condition", "conditions", "intensity")
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a run begins with: G's weights, and the card of their model."""
+
+    weights: Mapping[str, Tensor]
+    card: ModelCard
+
+    @property
+    def model(self) -> dict[str, str | int]:
+        """Which model it is, for ``run.yaml`` and the new card."""
+        return {name: getattr(self.card, name) for name in ("name", "step", "checksum")}
+
+
+def read_start(model: PathLike, recipe: Recipe) -> WarmStart:
+    """Read the model that a run begins with.
+
+    Args:
+        model: Its folder, or that of its run.
+        recipe: The run, with conditions looked up.
+
+    Raises:
+        UserError: If there is no such model, or it has another architecture, other inputs or another intensity
+            transform than the recipe, or a generator of the user's own.
+        Failed: If its weights are NaN or infinite.
+    """
+    state, card = read_model(model)
+    network = build_generator(state, card, str(model))
+    wanted = [("generator", name) for name in Generator.model_fields if name not in _FREE]
+    for part, name in [*wanted, *(("data", name) for name in _MEANING)]:
+        theirs, ours = (getattr(getattr(one, part), name) for one in (card, recipe))
+        if theirs != ours:
+            raise UserError(
+                f"{model} has {part}.{name} {quoted(theirs)}, found {quoted(ours)} in the recipe; a run that begins "
+                "with its weights (--from) needs the same"
+            )
+    return WarmStart(network.state_dict(), card)

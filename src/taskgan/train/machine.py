@@ -13,9 +13,9 @@ import torch
 
 from taskgan.cohort.dataset import Batch
 from taskgan.core.console import say
-from taskgan.core.measured import read_measured, write_measured
+from taskgan.core.files import read_measured, write_measured
 from taskgan.core.version import __version__
-from taskgan.networks.build import memory_format
+from taskgan.networks.generator import memory_format
 from taskgan.recipe import Recipe
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric
 from taskgan.train.networks import build_networks

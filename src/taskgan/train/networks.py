@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
 from taskgan.judges.recogniser import build
-from taskgan.networks.build import generator_network, memory_format
 from taskgan.networks.discriminator import ImageDiscriminator
-from taskgan.networks.generator import UNet
+from taskgan.networks.generator import UNet, generator_network, memory_format
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.objective.kinds import loss_kind
 from taskgan.recipe import Recipe, Task

@@ -12,13 +12,11 @@ import torch
 from torch import nn
 
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.conditions import condition_of
+from taskgan.cohort.conditions import check_projection, condition_of
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.folder import fingerprint, read_description
-from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
-from taskgan.cohort.projection import check_projection
+from taskgan.cohort.pairs import REQUIRED, Pairs, image_digests, read_pairs, subject_digests
 from taskgan.cohort.slices import Array, Case
-from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.artefact import commit, differing
@@ -40,11 +38,13 @@ from taskgan.train.folder import (
     METRICS,
     RECIPE,
     RECORD,
+    WarmStart,
     create_run,
     first_process,
     load_checkpoint,
     new_record,
     open_run,
+    read_start,
 )
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose_machine
@@ -52,7 +52,6 @@ from taskgan.train.metrics import MetricsLogger, Monitor, extra_columns
 from taskgan.train.networks import CustomNetworks, build_networks, build_task
 from taskgan.train.session import Ema, Session
 from taskgan.train.stages import Stages
-from taskgan.train.start import WarmStart, read_start
 from taskgan.train.validation import Validation
 
 

@@ -12,7 +12,7 @@ from taskgan.cohort.dataset import Batch
 from taskgan.core.errors import Diverged, UserError
 from taskgan.core.parse import error_text
 from taskgan.model.folder import ModelCard
-from taskgan.networks.build import memory_format
+from taskgan.networks.generator import memory_format
 from taskgan.recipe import Recipe
 from taskgan.train.devices import MachineChoice
 from taskgan.train.folder import CHECKPOINT, nonfinite_network, save_checkpoint, weights_checksum

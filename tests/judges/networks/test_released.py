@@ -16,7 +16,7 @@ from taskgan.judges.recogniser import Recogniser as Reader
 from taskgan.judges.released import _validation_subset, released_recogniser
 from taskgan.judges.store import recogniser_folder, recogniser_for
 from taskgan.judges.volumes import CleanSlices, CleanVolume
-from taskgan.networks.vgg_face import VggFaceRecogniser
+from taskgan.networks.photos import VggFaceRecogniser
 from taskgan.recipe import Data, Recipe, RecogniserSettings, Target, parse_recipe
 
 WIDTH, SIZE = 2, 128

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from taskgan.core.errors import UserError
-from taskgan.networks.dlib_face import DlibFace, scaled_layers
+from taskgan.networks.photos import DlibFace, scaled_layers
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 """The released file, for messages."""
@@ -27,7 +27,7 @@ _TENSOR = 2
 
 
 def load_dlib_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
-    """Read weights for a :class:`~taskgan.networks.dlib_face.DlibFace`. No code in the file is ever run.
+    """Read weights for a :class:`~taskgan.networks.photos.DlibFace`. No code in the file is ever run.
 
     Args:
         path: The released file.

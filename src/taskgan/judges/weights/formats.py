@@ -54,7 +54,7 @@ _FORMATS |= {".mat": matconvnet_layers, ".t7": torch7_layers}
 
 
 def load_vgg_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
-    """Read weights for a :class:`~taskgan.networks.vgg_face.VggFace`. No code in the file is ever run.
+    """Read weights for a :class:`~taskgan.networks.photos.VggFace`. No code in the file is ever run.
 
     What comes back sees red first. So do two of the files; the third sees blue first and is turned round. A file
     says nothing about that, but for the mean image that ``vgg-face.mat`` carries, which is checked; the card's AUC on

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from taskgan.core.errors import UserError
-from taskgan.networks.vgg_face import layer_shapes
+from taskgan.networks.photos import layer_shapes
 
 FILES = "vgg_face_dag.pth, vgg-face.mat or VGG_FACE.t7"
 """The released files, for messages."""
@@ -28,7 +28,7 @@ class Layer(NamedTuple):
 
 
 def checked_state(layers: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tensor]:
-    """The state of a :class:`~taskgan.networks.vgg_face.VggFace` from a file's layers.
+    """The state of a :class:`~taskgan.networks.photos.VggFace` from a file's layers.
 
     Returns:
         float32, by the names of the parameters of a network of this width.

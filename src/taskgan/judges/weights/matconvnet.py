@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from taskgan.core.errors import UserError
 from taskgan.core.parse import truncated
 from taskgan.judges.weights.layers import Layer
-from taskgan.networks.vgg_face import MEAN
+from taskgan.networks.photos import VGG_MEAN
 
 _LONGEST_S = 600
 _NEAR = 0.5  # of a grey level
@@ -95,10 +95,10 @@ def _check_mean(image: Any, path: Path) -> None:
     if values.dtype.kind not in "fiu" or values.size % 3 or not values.size:
         raise UserError(f"{path}: averageImage is {values.shape}, expected red, green and blue")
     mean = values.astype(np.float64).reshape(-1, 3).mean(axis=0)
-    if np.allclose(mean, MEAN, rtol=0, atol=_NEAR):
+    if np.allclose(mean, VGG_MEAN, rtol=0, atol=_NEAR):
         return
-    actual, expected = (", ".join(f"{v:.4f}" for v in m) for m in (mean, MEAN))
-    order = ", which is blue first" if np.allclose(mean[::-1], MEAN, rtol=0, atol=_NEAR) else ""
+    actual, expected = (", ".join(f"{v:.4f}" for v in m) for m in (mean, VGG_MEAN))
+    order = ", which is blue first" if np.allclose(mean[::-1], VGG_MEAN, rtol=0, atol=_NEAR) else ""
     raise UserError(
         f"{path}: averageImage is ({actual}){order}; expected VGG-Face's ({expected}), red first, which is what its "
         "input is made with"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from taskgan.core.errors import UserError
 from taskgan.core.parse import truncated
 from taskgan.judges.weights.layers import Layer
-from taskgan.networks.vgg_face import layer_shapes
+from taskgan.networks.photos import layer_shapes
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _FUNCTIONS = (6, 7, 8)
