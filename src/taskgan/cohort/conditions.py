@@ -22,10 +22,6 @@ Array = NDArray[np.float32]
 def resolved_conditions(data: Data, pairs: Pairs) -> Data:
     """The settings with the values of the condition, where they were left to the training rows.
 
-    Args:
-        data: As the user wrote it.
-        pairs: The rows that it selects.
-
     Raises:
         UserError: If the table has no such column, or no training row has a value there.
     """
@@ -71,7 +67,6 @@ def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
     """What is wrong with the conditions of training and validation rows: row and sentence of each problem.
 
     Args:
-        selected: The rows that a run uses.
         data: With its conditions resolved.
     """
     if not data.condition:
@@ -148,7 +143,6 @@ def resolved_projection(recipe: Recipe, pairs: Pairs) -> Recipe:
     """The recipe with the steps of its projection, where it has one and leaves them to the cohort.
 
     Args:
-        recipe: As the user wrote it.
         pairs: Rows of the cohort, beside whose table ``cohort.yaml`` is.
 
     Raises:
@@ -172,10 +166,6 @@ def resolved_projection(recipe: Recipe, pairs: Pairs) -> Recipe:
 
 def check_projection(recipe: Recipe, train: Pairs) -> None:
     """Refuse a projection where inputs are not what the steps make of the clean images as they are learnt from.
-
-    Args:
-        recipe: Resolved.
-        train: The rows that are learnt from.
 
     Raises:
         Problems: Every reason, each in a sentence.

@@ -36,8 +36,6 @@ class Pair:
 
     Attributes:
         row: Line in the file (the header is line 1), for messages.
-        case: Unique name of the pair.
-        subject: Who it is; subjects never cross splits.
         split: ``train``, ``val`` or ``test``; empty in a table that is only restored.
         degraded: Degraded image.
         clean: Clean image, or None where there is none.
@@ -68,12 +66,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The rows of a table, in the order of the file.
-
-    Attributes:
-        source: The table.
-        rows: Its pairs.
-    """
+    """The rows of a table, in the order of the file."""
 
     source: Path
     rows: tuple[Pair, ...]
@@ -176,7 +169,6 @@ def read_pairs(place: PathLike, required: Iterable[str] = REQUIRED) -> Pairs:
     """Read a cohort's table. Form is checked here, images are not (see ``taskgan.cohort.check``).
 
     Args:
-        place: Cohort folder or table.
         required: Columns that must be there; ``REQUIRED_TO_RESTORE`` for a table that is only restored.
 
     Raises:

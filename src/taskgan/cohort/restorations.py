@@ -23,8 +23,6 @@ class Restorations:
     """A folder of restored images.
 
     Attributes:
-        folder: The folder.
-        method: Name of the method.
         seed: Training seed, or None where unknown.
         fold: Cross-validation fold, or None where unknown.
         images: Restored image of every case that is both in the folder and in the cohort.
@@ -49,7 +47,6 @@ def recorded_recipe(record: Mapping[str, Any], source: Path) -> Recipe:
 
     Args:
         record: ``restored.yaml`` or ``evaluation.yaml``; empty for another tool's folder.
-        source: The file.
     """
     recorded = record.get("recipe")
     if not isinstance(recorded, dict):
@@ -65,8 +62,6 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
     case's if it is called after the case (``<case>.nii.gz``, ``<case>.png``) or after its degraded image.
 
     Args:
-        folder: The folder.
-        pairs: The cohort's rows.
         method: Name of the method; overrides what the folder says.
 
     Raises:

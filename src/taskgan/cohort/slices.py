@@ -40,7 +40,6 @@ def smoothed(image: Array, sd_mm: float, voxel_size: Sequence[float]) -> Array:
 
     Args:
         image: Any units: it is linear.
-        sd_mm: Standard deviation.
         voxel_size: Edges along X, Y and Z, mm.
     """
     from scipy.ndimage import gaussian_filter
@@ -71,8 +70,6 @@ def with_neighbours(inputs: Array, index: int, neighbours: int, context: int = 0
 
     Args:
         inputs: (S, I + K, H, W).
-        index: The slice.
-        neighbours: How many on either side.
         context: K, the last channels, which the slice alone gives.
 
     Returns:
@@ -94,7 +91,6 @@ class Case:
     """One pair, loaded.
 
     Attributes:
-        pair: Its row.
         inputs: (S, I + K, H, W) float32, network units; channel 0 is the degraded image, the last K its smoothed
             copies. Red, green and blue of a photo (``data.colour``) are three slices.
         clean: (S, H, W) float32 in the units of the degraded image's transform, or None.
@@ -124,9 +120,6 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
     """Read and scale the images of one row.
 
     Args:
-        pair: The row.
-        data: Which columns are inputs, and the intensity transform.
-        clean: Read the clean image too.
         known: A case that was loaded with the same settings: if its inputs are the same files they are taken over,
             not read again.
         enlarge: Photos have so many times more pixels along each axis, bicubic as in degradations.

@@ -18,7 +18,7 @@ from taskgan.core.parse import quoted
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.recipe import Recipe, Target, Task
+from taskgan.recipe import Recipe, Target
 from taskgan.recipe.phases import check_phases
 
 Array = NDArray[np.float32]
@@ -29,8 +29,6 @@ class Targets:
     """Reads y of the rows of one table.
 
     Attributes:
-        target: The property.
-        kind: Its kind.
         identities: Number of each identity (``embedding``), in the order of their names; empty for other kinds.
     """
 
@@ -65,7 +63,6 @@ class Targets:
         """The mask of a row as slices (S, H, W) of class numbers.
 
         Args:
-            pair: The row.
             source: Its degraded image, on whose grid the mask must be.
 
         Raises:
@@ -155,10 +152,6 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
     """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), the conditions
     and axes that it left to the training rows, and the steps of a projection that it left to the cohort.
 
-    Args:
-        recipe: As the user wrote it.
-        pairs: The rows that it selects.
-
     Raises:
         UserError: If labels are no numbers, or all the same; if there is no column of conditions; if a projection is
             wanted of inputs that were not made by blur and down-sampling.
@@ -171,13 +164,12 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
             check_phases(recipe.schedule, steps=recipe.optimiser.steps, conditions=data.conditions)
         except ValueError as error:
             raise UserError(f"{pairs.source}: {error}") from None
-    first, *others = (_resolved_task(task, pairs) for task in recipe.tasks)
+    targets = [Targets.for_table(task.target, pairs).resolved(pairs) for task in recipe.tasks]
+    first, *others = (
+        task.model_copy(update={"centre": target.centre, "scale": target.scale})
+        for task, target in zip(recipe.tasks, targets, strict=True)
+    )
     return recipe.model_copy(update={"task": first.model_copy(update={"others": tuple(others)})})
-
-
-def _resolved_task(task: Task, pairs: Pairs) -> Task:
-    target = Targets.for_table(task.target, pairs).resolved(pairs)
-    return task.model_copy(update={"centre": target.centre, "scale": target.scale})
 
 
 _NEEDED = ("train", "val")
@@ -187,10 +179,6 @@ _WITHOUT = " (objectives l1, gan and cycle_gan train without labels where data.b
 
 def label_problems(selected: Pairs, targets: Targets) -> list[tuple[int, str]]:
     """Unknown columns, missing and impossible labels of training and validation rows, classes nobody has.
-
-    Args:
-        selected: The rows that a run uses.
-        targets: Where y comes from.
 
     Returns:
         Row and sentence of each problem.
@@ -302,24 +290,22 @@ class SliceLabels:
     """y of all slices, of one property.
 
     Attributes:
-        targets: Where it comes from.
         labels: Of each pair, where it is no mask.
         masks: Of every slice (S, H, W), where it is one and is wanted.
     """
 
     def __init__(self, targets: Targets, rows: Sequence[Pair], size: tuple[int, ...], *, wanted: bool) -> None:
         self.targets = targets
-        self.labels = [_label(pair, targets, wanted) for pair in rows]
+        self.labels = [self._label(pair, wanted) for pair in rows]
         self.masks = torch.zeros(size, dtype=torch.uint8) if wanted and targets.kind.dense else None
 
     def y(self, number: int, at: slice) -> np.ndarray:
         """Of some slices of a pair: its label, or their masks."""
         return self.labels[number] if self.masks is None else self.masks.numpy()[at].astype(np.float32)
 
-
-def _label(pair: Pair, targets: Targets, required: bool) -> np.ndarray:
-    """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
-    if not targets.kind.dense:
-        with nullcontext() if required else suppress(UserError):
-            return targets.value(pair)
-    return np.asarray(np.nan, dtype=np.float32)
+    def _label(self, pair: Pair, wanted: bool) -> np.ndarray:
+        """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
+        if not self.targets.kind.dense:
+            with nullcontext() if wanted else suppress(UserError):
+                return self.targets.value(pair)
+        return np.asarray(np.nan, dtype=np.float32)

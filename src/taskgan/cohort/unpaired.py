@@ -24,7 +24,6 @@ class UnpairedSampler:
     Args:
         groups: As for ``Order``.
         subjects: The subject of every slice, by the slice's number.
-        batch_size: Slices a step.
         seed: Of the degraded slices' order; that of the clean ones is derived from it.
     """
 
@@ -75,11 +74,6 @@ class UnpairedSteps(Steps):
 
     Args:
         slices: As for ``Steps``.
-        data: Likewise.
-        batch_size: Likewise.
-        seed: Likewise.
-        rank: Likewise.
-        ranks: Likewise.
         phases: Likewise; the clean slices of a step are of the same conditions.
     """
 

@@ -140,7 +140,6 @@ def remove_partial(folder: Path, *, deep: bool = True) -> None:
     What a living process of this machine is writing stays, and of other machines what is less than a day old.
 
     Args:
-        folder: Where.
         deep: Below the folder too, not only in it.
     """
     for left in list(folder.rglob(".*") if deep else folder.glob(".partial-*")):
@@ -277,10 +276,7 @@ def write_rows(
     """Write a CSV table atomically; every field goes through :func:`csv_cell`.
 
     Args:
-        target: The file.
-        columns: Its header.
         rows: Values by column; absent ones are empty, others are left out.
-        delimiter: Between fields.
     """
     with atomic(target) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n", delimiter=delimiter)

@@ -65,10 +65,6 @@ def read_text(path: Path) -> str:
 def parse_yaml(text: str, source: str) -> Any:
     """The value of a YAML text. Only plain values are made, no code is run.
 
-    Args:
-        text: One document.
-        source: What messages call it, e.g. a file's name.
-
     Raises:
         UserError: If it is not valid, nests too deep, or its aliases repeat too much or refer to themselves.
     """
@@ -201,7 +197,6 @@ def check_voxels(path: Path, shape: Sequence[int], *, photo: bool = False) -> No
     """Refuse an image by the size that its header says.
 
     Args:
-        path: For the message.
         shape: Of the whole image; any number of axes.
         photo: Its shape is in pixels, of which a quarter is allowed.
 

@@ -35,7 +35,6 @@ def restore_blocks(
     Args:
         network: A :class:`VolumeUNet`; of another module, whose reach nobody knows, the volume stays whole.
         inputs: (C, D, H, W) float32, network units.
-        device: The network's.
         run: What computes it in the network's place (:mod:`taskgan.model.engines`).
 
     Returns:
@@ -65,7 +64,6 @@ def in_blocks(apply: Callable[[Array], Array], inputs: Array, *, edges: Sizes, r
         inputs: (C, D, H, W).
         edges: Of a block (slices, rows, columns); larger where the overlap leaves no room.
         reach: How far ``apply`` looks.
-        stride: Of its innermost map.
 
     Returns:
         (D, H, W) float32.
@@ -149,7 +147,6 @@ class Tiles:
     Attributes:
         shape: (H, W).
         tile: (h, w), at most the slice's.
-        corners: Upper left of each tile.
         overlap: What was asked for, over which weights fall.
     """
 
@@ -164,7 +161,6 @@ class Tiles:
 
         Args:
             shape: (H, W).
-            edge: Of a tile, more than the overlap.
             overlap: Least number of pixels that neighbours share.
         """
         if edge <= overlap:

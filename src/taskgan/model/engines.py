@@ -59,7 +59,6 @@ def fold_batch_norms(network: UNet, *, in_place: bool = False) -> UNet:
     The result is the same up to rounding; other norms depend on the image and stay.
 
     Args:
-        network: A U-Net.
         in_place: Change it, rather than a copy: at the paper's size a copy is another 250 MB.
     """
     fast = (network if in_place else copy.deepcopy(network)).eval()

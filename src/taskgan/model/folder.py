@@ -167,9 +167,10 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
     Args:
         folder: The model folder, e.g. ``run/model``.
         generator_state: ``G.state_dict()``; tensors of any device.
-        card: Its card; the checksum is filled in here.
     """
-    state = {name: _own_memory(tensor) for name, tensor in generator_state.items()}
+    # Contiguous copies on the CPU: a generator may share weights between layers, safetensors may not.
+    layout = torch.contiguous_format
+    state = {name: tensor.detach().cpu().clone(memory_format=layout) for name, tensor in generator_state.items()}
     with atomic_folder(folder) as fresh:
         with atomic(fresh / WEIGHTS) as partial:
             save_file(state, partial, metadata={"format": "pt"})
@@ -180,11 +181,6 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
 def write_card(folder: Path, card: ModelCard) -> None:
     """Replace the card of a model folder; the weights stay."""
     write_yaml(folder / CARD, card.model_dump(mode="json"))
-
-
-def _own_memory(tensor: Tensor) -> Tensor:
-    """A contiguous copy on the CPU: a generator may share weights between layers, safetensors may not."""
-    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def read_model(folder: PathLike) -> tuple[State, ModelCard]:
@@ -297,17 +293,13 @@ def _find_model(folder: Path) -> Path:
                 return place
     if not folder.exists():
         raise UserError(f"{folder} does not exist; expected a model folder with {CARD} and {WEIGHTS}")
-    if _has_recognisers_only(folder):
+    recipe = folder / "recipe.yaml"
+    if recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser":
         raise UserError(
             f"{folder} is a run of objective recogniser, which trains readers and no restorer; expected the run of "
             "another objective, or its model folder"
         )
     raise UserError(f"{folder} holds no {CARD}; expected a model folder, or a run folder with model/ in it")
-
-
-def _has_recognisers_only(folder: Path) -> bool:
-    recipe = folder / "recipe.yaml"
-    return recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser"
 
 
 def read_card(path: Path) -> ModelCard:
@@ -319,11 +311,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 _VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
-
-
 _SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
-
-
 _POSITIVE_TOLERANCE = 0.15  # of all voxels: a field of view may hold more or less air
 _NOISE_TOLERANCE = 1.6  # times: counts, and so the square of noise, differ by less between people of one protocol
 _NO_NOISE = 0.01  # what rounding to 8 bits alone may make
@@ -345,9 +333,6 @@ def domain_warnings(
 
     Args:
         voxel_size: Edges along x, y and, of a volume, z, mm.
-        scale: Factor of its intensity transform.
-        card: The model.
-        statistics: Of the image, where they are known.
         metadata: Its sidecar, and ``dose`` where a table has one.
     """
     warnings = []

@@ -47,12 +47,10 @@ class UNet(nn.Module):
         out_channels: Channels of the output: the degraded image's, 1 or, of photos in colour, 3.
         width: Channels of the first layer; doubled per layer up to ``max_width``.
         max_width: See ``width``.
-        depth: Number of down-samplings.
         norm: Normalisation of all layers but the first and the innermost of the encoder.
         upsample: How the decoder doubles the resolution: ``transposed`` convolution, or ``nearest`` or ``bilinear``
             interpolation and a 3×3 convolution.
         dropout: Rate of z, 0 to below 1.
-        dropout_layers: Decoder layers with dropout, from the innermost.
         residual: Add a channel of the input before the output's bounds.
         start: Which one: the degraded image, or a smoothed copy of it.
         conditions: The last so many channels of the input are one-hot planes that say which of several images is
@@ -134,7 +132,9 @@ class UNet(nn.Module):
         """
         if z is not None and len(z) != len(x):
             raise ValueError(f"{len(z)} generators for {len(x)} images, expected one each")
-        images, condition = (x[:, : -self.modulated], self._condition_code(x)) if self.modulated else (x, None)
+        images, condition = x, None
+        if self.modulated:  # the one-hot (B, K) that the last planes spread over the image
+            images, condition = x[:, : -self.modulated], x[:, -self.modulated :].mean(dim=(2, 3))
         features, sizes = images.to(next(self.down.parameters()).dtype), []
         skips: list[Tensor] = []
         for level, layer in enumerate(self.down):
@@ -173,10 +173,6 @@ class UNet(nn.Module):
         if self.projection is None:
             return restored
         return bounded(self.projection(restored, x[:, : restored.shape[1]]), self.output)
-
-    def _condition_code(self, x: Tensor) -> Tensor:
-        """The one-hot (B, K) that the last planes spread over the image."""
-        return x[:, -self.modulated :].mean(dim=(2, 3))
 
     def _noise(self, features: Tensor, z: Sequence[torch.Generator] | None) -> Tensor:
         if z is None:
@@ -245,10 +241,6 @@ def _even(image: Tensor) -> Tensor:
 
 def generator_network(settings: Generator, data: Data) -> UNet | VolumeUNet:
     """G with weights from torch's global state.
-
-    Args:
-        settings: Architecture.
-        data: Channels, conditions and bounds.
 
     Raises:
         ValueError: If a setting is out of range or the two do not fit.

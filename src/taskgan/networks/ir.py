@@ -21,12 +21,8 @@ class ImprovedResNet(nn.Module):
     only where ``norm`` is ``batch``: the others would take statistics over the descriptor itself.
 
     Args:
-        in_channels: Image channels.
         width: Channels of the stem and of the first stage (64 is published); the later ones have 2, 4 and 8 times as
             many.
-        norm: Normalisation.
-        dropout: Rate before the fully connected layer.
-        outputs: Length of the descriptor.
         squeeze: Weigh the channels of every unit (squeeze and excitation, Hu et al. 2018, 10.1109/CVPR.2018.00745).
     """
 

@@ -29,10 +29,8 @@ def recogniser_network(
             ``gradients``: :class:`~taskgan.networks.gradients.OrientedGradients`, which has nothing to learn. For
             properties of pixels ``unet``: :class:`~taskgan.networks.recogniser.PixelUNet`; ``dilated``:
             :class:`~taskgan.networks.recogniser.DilatedNet`.
-        in_channels: Image channels.
         width: Channels at a quarter of the size, of ``patch`` at half of it; 64 is the published one.
         norm: ``batch``, ``instance``, ``group`` or ``none``.
-        dropout: Rate before the head.
         outputs: Logits an image (a pixel).
 
     Returns:
@@ -60,11 +58,7 @@ class ResNet(nn.Module):
 
     Args:
         blocks: Blocks in each of the four stages: 2 is ResNet18, 1 is ResNet10.
-        in_channels: Image channels.
         width: Channels of the first stage; the later ones have 2, 4 and 8 times as many.
-        norm: Normalisation.
-        dropout: Rate before the head.
-        outputs: Logits an image.
     """
 
     def __init__(self, *, blocks: int, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> None:
@@ -124,12 +118,8 @@ class ConvNet(nn.Module):
     image beside the mean.
 
     Args:
-        in_channels: Image channels.
         width: Channels at a quarter of the size, as for a ResNet; the layer before has half of it, the later
             ones 2, 4 and 8 times as many.
-        norm: Normalisation.
-        dropout: Rate before the head.
-        outputs: Logits an image.
     """
 
     def __init__(self, *, in_channels: int, width: int, norm: Norm, dropout: float, outputs: int) -> None:
@@ -200,10 +190,7 @@ class PixelUNet(nn.Module):
     Any size works: the image is padded with its border to what three halvings need, and the answer is cropped.
 
     Args:
-        in_channels: Image channels.
         width: Channels at full size; each of the three lower levels has twice as many as the one above.
-        norm: Normalisation.
-        dropout: Rate before the head, for whole channels.
         outputs: Logits a pixel.
     """
 
@@ -237,10 +224,6 @@ class DilatedNet(nn.Module):
     No pooling, no skips, SiLU instead of ReLU: it shares as little as possible with a U-Net. It sees 67×67 pixels.
 
     Args:
-        in_channels: Image channels.
-        width: Channels of every layer.
-        norm: Normalisation.
-        dropout: Rate before the head, for whole channels.
         outputs: Logits a pixel.
     """
 

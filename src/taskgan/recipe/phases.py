@@ -68,7 +68,6 @@ def check_phases(phases: tuple[Phase, ...], *, steps: int, conditions: tuple[str
 
     Args:
         phases: All of a run, in order.
-        steps: Of the whole run.
         conditions: Those that are known; empty where they are not known yet, None where there are none.
 
     Raises:

@@ -15,17 +15,11 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, read_yaml
 from taskgan.core.parse import parse_yaml, quoted
 from taskgan.core.settings import Settings, apply_override, validated
-from taskgan.recipe.data import Data as Data
-from taskgan.recipe.data import IntensityTransform as IntensityTransform
-from taskgan.recipe.data import check_dimensions
-from taskgan.recipe.generator import Discriminator as Discriminator
-from taskgan.recipe.generator import Generator as Generator
+from taskgan.recipe.data import Data, check_dimensions
+from taskgan.recipe.generator import Discriminator, Generator
 from taskgan.recipe.phases import Phase, check_phases
-from taskgan.recipe.task import Norm as Norm
-from taskgan.recipe.task import RecogniserSettings as RecogniserSettings
-from taskgan.recipe.task import Target as Target
-from taskgan.recipe.task import as_text, check_network
-from taskgan.recipe.tasks import Task as Task
+from taskgan.recipe.task import RecogniserSettings, as_text, check_network
+from taskgan.recipe.tasks import Task
 
 
 class Loss(Settings):

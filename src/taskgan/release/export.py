@@ -69,7 +69,6 @@ def model_readme(
     """The card in words.
 
     Args:
-        card: The model.
         licence: SPDX identifier in lower case, or ``other``.
         figures: A table of what was measured; empty gives what the card itself has.
         metrics: Of test subjects, for the header: type, name and value of each.
@@ -122,7 +121,6 @@ def export(
         model: Model folder, run folder, or the name of a listed model.
         out: Folder, which is returned.
         to: ``onnx``, ``openvino`` or ``torch-export``.
-        licence: Of the model, for its card.
         overwrite: Replace an earlier export.
 
     Raises:

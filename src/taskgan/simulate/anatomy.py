@@ -41,7 +41,6 @@ class Anatomy:
     """One head.
 
     Attributes:
-        name: Of the template or the BrainWeb subject.
         maps: Fractions of each tissue of :data:`TISSUES` (5, X, Y, Z), or of :data:`DETAILED` (7, X, Y, Z),
             float32 in 0..1; what is missing to 1 is air.
         affine: Voxel to MNI millimetres (4, 4).

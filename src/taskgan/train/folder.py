@@ -2,9 +2,7 @@
 
 import hashlib
 import os
-import shlex
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,9 @@ from taskgan.cohort.pairs import Pairs
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, atomic, check_writable, folder_files, read_yaml, versions, write_yaml
+from taskgan.core.lock import command_line
 from taskgan.core.parse import error_text, quoted
-from taskgan.core.tensors import load_torch, nonfinite_tensor
+from taskgan.core.tensors import load_torch
 from taskgan.model.folder import ModelCard, build_generator, read_model
 from taskgan.recipe import Generator, Recipe, dump_recipe, parse_recipe
 from taskgan.train.devices import device_name
@@ -32,7 +31,6 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write ``last.ckpt`` atomically: a kill leaves the old one or the new one, whole.
 
     Args:
-        folder: The run.
         state: Tensors and plain values only.
     """
     with atomic(folder / CHECKPOINT) as partial, partial.open("wb") as handle:
@@ -76,11 +74,6 @@ def weights_checksum(network: torch.nn.Module) -> str:
     return hasher.hexdigest()
 
 
-def nonfinite_network(networks: dict[str, torch.nn.Module]) -> str | None:
-    """Name of a network with NaN or infinite weights, or None; asked before a checkpoint is overwritten."""
-    return next((name for name, network in networks.items() if nonfinite_tensor(network.state_dict())), None)
-
-
 RECIPE = "recipe.yaml"
 RECORD = "run.yaml"
 METRICS = "metrics.csv"
@@ -101,9 +94,6 @@ def open_run(
     """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 
     Args:
-        folder: The run.
-        recipe: What is asked for.
-        fingerprint: Fingerprint of the training and validation rows.
         overwrite: What an earlier run left will be removed.
         origin: Classes of the user's own networks (``networks``) and the model that it begins with
             (``started_from``), where there are any.
@@ -127,7 +117,12 @@ def open_run(
     record = read_record(folder / RECORD)
     if not record and not (folder / CHECKPOINT).is_file():
         return {}  # it never came to its first step
-    _same_recipe(folder, recipe)
+    changed = setting_differences(parse_recipe(read_yaml(folder / RECIPE), str(folder / RECIPE)), recipe)
+    if changed:
+        raise UserError(
+            f"{folder} holds a run with another recipe: {', '.join(changed)}; "
+            "use another run folder, or --overwrite to start anew"
+        )
     if record and record.get("cohort", {}).get("fingerprint") != fingerprint:
         raise UserError(
             f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
@@ -161,7 +156,6 @@ def create_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
     Args:
         folder: The run, which :func:`open_run` has let pass.
         recipe: Written to it where it has none that counts.
-        overwrite: Remove what an earlier run left.
     """
     if overwrite:
         remove_run(folder)
@@ -179,22 +173,8 @@ def remove_run(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def command_line() -> str:
-    """The command that was called, with the last part of absolute paths alone."""
-    arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv]
-    return shlex.join(arguments)
-
-
 def new_record(recipe: Recipe, pairs: Pairs, used: Pairs, mark: str, device: torch.device) -> dict[str, Any]:
-    """``run.yaml`` of a run that begins.
-
-    Args:
-        recipe: What is asked for.
-        pairs: The cohort.
-        used: Its rows of training and validation.
-        mark: Their fingerprint.
-        device: Where it runs.
-    """
+    """``run.yaml`` of a run that begins."""
     subjects = {split: len({pair.subject for pair in used.split(split)}) for split in ("train", "val")}
     return {
         "status": "training",
@@ -205,16 +185,6 @@ def new_record(recipe: Recipe, pairs: Pairs, used: Pairs, mark: str, device: tor
         "command": command_line(),
         "versions": versions(),
     }
-
-
-def _same_recipe(folder: Path, recipe: Recipe) -> None:
-    path = folder / RECIPE
-    changed = setting_differences(parse_recipe(read_yaml(path), str(path)), recipe)
-    if changed:
-        raise UserError(
-            f"{folder} holds a run with another recipe: {', '.join(changed)}; "
-            "use another run folder, or --overwrite to start anew"
-        )
 
 
 def setting_differences(before: Recipe, now: Recipe) -> list[str]:
@@ -262,7 +232,6 @@ def read_start(model: PathLike, recipe: Recipe) -> WarmStart:
     """Read the model that a run begins with.
 
     Args:
-        model: Its folder, or that of its run.
         recipe: The run, with conditions looked up.
 
     Raises:

@@ -32,7 +32,6 @@ def train_loop(
     """Make the steps that are left.
 
     Args:
-        session: The run; its state and networks are changed.
         batches: The batches of the steps that are left, in order.
         validation: The validation subjects (first process; None in the others).
         logger: The curves (first process; None in the others).

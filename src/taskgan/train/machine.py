@@ -33,7 +33,6 @@ def choose_machine(recipe: Recipe, size: tuple[int, ...]) -> MachineChoice:
     channels last on a GPU, no compilation.
 
     Args:
-        recipe: The run.
         size: Of its samples, (H, W) or (D, H, W).
     """
     machine = recipe.machine

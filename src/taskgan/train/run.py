@@ -73,12 +73,10 @@ def train(
     Args:
         recipe: Every setting: a recipe, its file or its name.
         cohort: Cohort folder or its ``pairs.csv``; or rows of one, so that the others cannot even be looked at.
-        run: Run folder.
         networks: G, D or T of the user's own; the recipe's where None. They are not kept: whoever goes on with the
             run, or restores with a G of their own, gives them again.
         start: Folder of a model (or its run) whose weights G begins with, of the same architecture, inputs and
             intensity transform; whoever goes on with the run gives it again.
-        overwrite: Start anew where there is a run already.
 
     Returns:
         The model folder; of recognisers the run folder.
@@ -111,12 +109,6 @@ class _Job:
 
     Attributes:
         recipe: With all that was left to the cohort.
-        pairs: The whole table.
-        used: Its selected rows of training and validation.
-        run: Run folder.
-        own: The user's own networks.
-        start: What G begins with.
-        targets: y of the first task.
         further: y of the other tasks that G learns from.
     """
 

@@ -21,9 +21,6 @@ class Stage:
 
     Attributes:
         name: The phase's; empty where the run has one phase only.
-        start: Its first step.
-        stop: The step after its last.
-        learners: Networks that learn.
     """
 
     name: str
@@ -50,8 +47,6 @@ class Stages:
 
     Args:
         phases: Of the recipe; none is one in which everybody learns.
-        steps_from: Of the whole run.
-        networks: Names of the networks that may learn.
     """
 
     def __init__(self, phases: Sequence[Phase], steps: int, networks: Iterable[str]) -> None:
@@ -106,7 +101,6 @@ def rate_factor(settings: Optimiser, step: int, steps: int | None = None) -> flo
     ``linear`` straight to zero, ``cosine`` along half a cosine.
 
     Args:
-        settings: Of the optimiser.
         step: From 0, counting the steps in which the network learns.
         steps: In how many it learns; None is all of the run's.
 

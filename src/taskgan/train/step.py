@@ -51,7 +51,6 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
         networks: The networks; those that the objective does without are None. Who has weights learns.
         batch: x̃, x and y on the device.
         recipe: λ, μ, ν and the forms of the losses.
-        fabric: Precision, devices, scaler.
     """
     D, weights, loss = networks.discriminator, networks.weights, recipe.loss
     volumes, batch = batch, batch.by_slice()
@@ -154,8 +153,6 @@ def task_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> 
     Args:
         networks: The networks; only task networks learn.
         batch: x and y on the device; unpaired ones too.
-        recipe: The properties and the forms of their losses.
-        fabric: Precision, devices, scaler.
     """
     batch = batch.by_slice()
     labels, losses = batch.labels(networks.tasks), {}
@@ -188,10 +185,7 @@ def cycle_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
     from a clean one; further inputs (another contrast) are not made, a cycle keeps those of its real sample.
 
     Args:
-        networks: The networks, with the way back.
         batch: Unpaired: x̃ and x are of different subjects, both with all input channels (``UnpairedSteps``).
-        recipe: Weights and form of the losses.
-        fabric: Precision, devices, scaler.
     """
     G, D, back, weights = networks.restore, networks.discriminator, networks.cycle, networks.weights
     if D is None or back is None:
@@ -252,10 +246,8 @@ def _degraded(networks: Networks, clean: Tensor, data: Data) -> Tensor:
     """G's input made of a clean one (B, I, H, W): F on the clean slice and its neighbours, the rest as it is.
 
     Args:
-        networks: With the way back.
         clean: Channels slice by slice, the slice itself first; of each slice, the clean one is the first column.
             Planes of a condition come last.
-        data: Its columns and conditions.
     """
     assert networks.cycle is not None
     images = clean.shape[1] - len(data.conditions)

@@ -47,7 +47,6 @@ class Validation:
     """The validation subjects, held in memory.
 
     Args:
-        pairs: Rows of the validation split.
         recipe: The run; ``validation.cases`` of the rows are drawn by its seed.
     """
 
@@ -61,7 +60,6 @@ class Validation:
 
         Args:
             network: The generator to look at (the averaged one, if there is one).
-            tasks: T as it is now, by name.
         """
         restorer = Restorer(network, self._recipe.data, batch_size=self._recipe.optimiser.batch_size)
         psnrs, pixels, coarse = [], [], []

@@ -112,10 +112,7 @@ class Disease:
     """What a patient has; nothing for a control.
 
     Attributes:
-        plaques: White-matter lesions.
-        tumour: Solid metastasis.
         oedema: The white matter around it that is swollen; it holds the tumour.
-        places: How many plaques are in which place.
     """
 
     plaques: tuple[Blob, ...] = ()
@@ -131,7 +128,6 @@ def draw_disease(kind: str, head: Head, grid: Grid, rng: np.random.Generator) ->
         kind: ``control``, ``lesions`` or ``tumour``.
         head: Before it moved.
         grid: The scanner's voxels.
-        rng: The subject's generator.
     """
     if kind == "lesions":
         return _plaques(head, grid, rng)
@@ -269,10 +265,8 @@ def body(head: Head, disease: Disease, grid: Grid, movement: Movement) -> Array:
     grey. Grey matter of striatum and thalamus is deep grey.
 
     Args:
-        head: Healthy, where it was scanned.
         disease: In the coordinates of the head.
         grid: The scanner's voxels.
-        movement: The head's.
     """
     fractions = np.zeros((len(TISSUES), *grid.shape), dtype=np.float32)
     fractions[: len(DETAILED)] = head.fractions

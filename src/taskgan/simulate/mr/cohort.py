@@ -1,4 +1,7 @@
-"""``taskgan simulate mr``: subjects on every core, a cohort folder at the end."""
+"""``taskgan simulate mr``: a subject from the plan to its files, and the cohort folder in the words of BIDS 1.10.
+
+Names that every multi-contrast MR cohort shares are in :mod:`taskgan.physics.mdme`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,12 +56,6 @@ imaginary parts, which have a sign), and the conventional contrasts: T1w, acq-fl
 signal of fully relaxed water at nominal gain. derivatives/truth holds masks. pairs.csv lists one pair per subject
 and contrast, cohort.yaml the settings, seed, versions and measured figures.
 """
-TOP = {
-    "name": "Simulated multi-contrast MR",
-    "truth": "True lesions and tissues",
-    "command": "simulate mr",
-    "readme": _README,
-}
 
 
 def truth_path(subject: str, name: str) -> Path:
@@ -112,18 +109,15 @@ def _scanner(slice_mm: float) -> dict[str, Any]:
     }
 
 
-def mask_sidecar(name: str) -> dict[str, Any]:
-    """The sidecar of a mask."""
-    return {"Type": MASKS[name], "Description": _MASK_TEXT[name]}
-
-
 def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers: int = 0) -> Path:
     """Make a cohort, see :func:`~taskgan.simulate.workers.simulate_cohort`."""
     kind = CohortKind(
         name="mr",
         plan=plan_subjects,
         make=make_subject,
-        dataset_files=TOP,
+        title="Simulated multi-contrast MR",
+        truth="True lesions and tissues",
+        readme=_README,
         write_tables=_write_tables,
         measure=_cohort_metrics,
         sentence=lambda wanted, records: (
@@ -131,8 +125,8 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
             f"(taskgan info {out})"
         ),
         further=lambda wanted: {
-            "inputs": list(input_columns(wanted.mdme)),
-            "contrasts": {str(_label(target.name)): target.name for target in wanted.targets},
+            "inputs": list(mdme.input_columns(len(wanted.mdme.delays), len(wanted.mdme.echoes))),
+            "contrasts": {str(mdme.CONTRASTS.index(target.name)): target.name for target in wanted.targets},
         },
         device="geometry",
         detailed=True,
@@ -140,19 +134,9 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
     return simulate_cohort(Path(out), settings or MrSimulation(), kind, workers=workers)
 
 
-def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
-    """Columns of a protocol's images, see :func:`taskgan.physics.mdme.input_columns`."""
-    return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
-
-
-def _label(contrast: str) -> int:
-    """A contrast's class: its place among all six, also where a cohort has fewer."""
-    return mdme.CONTRASTS.index(contrast)
-
-
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
     write_participants(out, PARTICIPANTS, [{"participant_id": r["subject"], **_subject_columns(r)} for r in records])
-    columns = input_columns(settings.mdme)
+    columns = mdme.input_columns(len(settings.mdme.delays), len(settings.mdme.echoes))
     rows = []
     for r in records:
         name = r["subject"]
@@ -171,7 +155,9 @@ def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) 
                     "contrast": target.name,
                     "degraded": degraded,
                     "clean": target_path(name, target.name).as_posix(),
-                    "label": _label(target.name),
+                    "label": mdme.CONTRASTS.index(
+                        target.name
+                    ),  # its place among all six, also where a cohort has fewer
                     **inputs,
                     **truth,
                     **{key: value for key, value in _subject_columns(r).items() if key != "split"},
@@ -219,12 +205,6 @@ def draw_movement(settings: MrSimulation, rng: np.random.Generator) -> Movement:
 def make_subject(subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, folder: Path) -> dict[str, Any]:
     """Simulate one subject and write its files, the record last.
 
-    Args:
-        subject: From the plan.
-        settings: Of the cohort.
-        anatomy: The subject's, detailed.
-        folder: The cohort.
-
     Returns:
         The record: disease, tissues as the input and each target see them, movements, volumes.
 
@@ -248,8 +228,8 @@ def make_subject(subject: MrSubject, settings: MrSimulation, anatomy: Anatomy, f
     inputs = acquire_mdme(fractions, tissues, fields, settings, noise_rng)
     _write_inputs(subject, settings, inputs, folder)
     for name in MASKS:
-        mask = truth[name].astype(np.uint8)
-        write_volume(folder / truth_path(subject.name, name), mask, grid.affine, side=mask_sidecar(name))
+        mask, side = truth[name].astype(np.uint8), {"Type": MASKS[name], "Description": _MASK_TEXT[name]}
+        write_volume(folder / truth_path(subject.name, name), mask, grid.affine, side=side)
     effective_by_target: dict[str, Any] = {}
     for number, target in enumerate(settings.targets):
         effect_rng, target_noise_rng = own[2 * number : 2 * number + 2]

@@ -157,7 +157,6 @@ def plan_subjects(settings: MrSimulation, anatomies: int | None) -> list[MrSubje
     """Draw the cohort's table: the number of each kind is exact, every kind that there is is in every split.
 
     Args:
-        settings: The cohort.
         anatomies: How many heads; None is the one template whose deformed subjects are the anatomies.
 
     Raises:

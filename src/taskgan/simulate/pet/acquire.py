@@ -77,7 +77,6 @@ def system_model(projector: Projector, activity: Array, per_cm: Array) -> System
     these means exactly: the estimate has no error of its own.
 
     Args:
-        projector: The scanner's.
         activity: (N, N, S) kBq/ml.
         per_cm: μ (N, N, S) in 1/cm.
     """
@@ -126,9 +125,7 @@ def thin_counts(counts: Sequence[Counts], keep: float, rng: np.random.Generator)
     """Keep every count with probability ``keep``: the low dose is a part of the same list mode.
 
     Args:
-        counts: Per subset.
         keep: Share in 0..1.
-        rng: The block's generator.
     """
     thinned = []
     for part in counts:
@@ -170,11 +167,9 @@ def osem(
     the units of the activity at every dose. One subset makes it MLEM, whose likelihood never falls.
 
     Args:
-        model: Of the block.
         counts: Per subset (T, rays, S); any number type.
         fraction: Share of the standard dose, p in 0..1.
         sensitivity: From :func:`sensitivities`.
-        iterations: Passes over all subsets.
 
     Returns:
         (N, N, S) activity, non-negative, zero outside the scanner's disc.

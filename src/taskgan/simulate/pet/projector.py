@@ -75,7 +75,6 @@ class Projector:
 
     Args:
         scanner: Geometry, TOF and resolution.
-        resolution: Include the point-spread function.
     """
 
     def __init__(self, scanner: Scanner, *, resolution: bool = True) -> None:

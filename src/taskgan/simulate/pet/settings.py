@@ -262,7 +262,6 @@ def plan_subjects(settings: PetSimulation, anatomies: int | None) -> list[PetSub
     to splits first, so that none is in two.
 
     Args:
-        settings: The cohort.
         anatomies: How many heads; None is the one template whose deformed subjects are the anatomies.
 
     Raises:

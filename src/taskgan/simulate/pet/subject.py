@@ -1,4 +1,4 @@
-"""One subject, from the plan to its files."""
+"""One subject, from the plan to its files, in the words of BIDS 1.10: names and sidecars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,20 +43,13 @@ PARTICIPANTS = {
     "anatomy": "Anatomy that the subject was made from",
     "split": "train, val or test",
 }
-_README = """\
+README = """\
 Simulated amyloid PET (18F-florbetaben), made by taskgan {version}. No person was scanned.
 
 sub-*/pet holds the standard dose (rec-standard) and low doses (rec-dose01 is 1 %), in Bq/mL, decay corrected
 to injection; every dose is in the units of the standard one. derivatives/truth holds the true uptake and masks.
 pairs.csv lists the pairs for training, cohort.yaml the settings, seed, versions and measured figures.
 """
-TOP = {
-    "name": "Simulated low-dose amyloid PET",
-    "truth": "True uptake and regions",
-    "command": "simulate pet",
-    "readme": _README,
-}
-
 
 MASKS = ("head", "brain", "cortex", "reference")
 """Masks of every cohort; with focal uptake there are ``lesions`` and ``white`` too."""
@@ -88,8 +81,6 @@ def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[s
     """The PET sidecar (BIDS, PET required and recommended fields).
 
     Args:
-        scanner: Scanner and reconstruction.
-        injected_mbq: Activity of the standard acquisition.
         dose: Per cent of the standard dose that was kept; 100 for the standard image.
     """
     model = "PSF" if scanner.model_resolution else "no PSF"
@@ -154,7 +145,6 @@ class Reconstructions:
 
     Attributes:
         images: By dose in per cent, 100 among them; (X, Y, Z) kBq/ml.
-        prompts: Counts by dose.
     """
 
     images: dict[float, Array]
@@ -177,11 +167,9 @@ def acquire_and_reconstruct(
     Blocks of slices have generators of their own.
 
     Args:
-        projector: With resolution.
         activity: (X, Y, Z) kBq/ml.
         per_cm: μ (X, Y, Z) in 1/cm.
         doses: In per cent, below 100.
-        seeds: Of the noise.
     """
     scanner = projector.scanner
     axial = gaussian_matrix(scanner.slices, scanner.slice_mm, scanner.resolution_mm)
@@ -218,13 +206,6 @@ def make_subject(
     subject: PetSubject, settings: PetSimulation, anatomy: Anatomy, projector: Projector, folder: Path
 ) -> dict[str, Any]:
     """Simulate one subject and write its files, the record last.
-
-    Args:
-        subject: From the plan.
-        settings: Of the cohort.
-        anatomy: The subject's.
-        projector: Of the cohort's scanner.
-        folder: The cohort.
 
     Returns:
         The record: composite, label, counts, and per dose the relative RMSE and PSNR against the standard.
@@ -290,10 +271,8 @@ def t1_weighted(head: Head, grid: Grid, inside: NDArray[np.bool_], rng: np.rando
     Findings of amyloid uptake are not seen.
 
     Args:
-        head: The subject's.
         grid: The scanner's voxels.
         inside: Where the head is (X, Y, Z).
-        rng: Of this image.
     """
     settings = MrSimulation()
     fractions = np.zeros((len(TISSUES), *grid.shape), dtype=np.float32)
