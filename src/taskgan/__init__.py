@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from taskgan.networks.recogniser import ResNet as ResNet
     from taskgan.networks.recogniser import recogniser_network as recogniser_network
     from taskgan.networks.volume_unet import VolumeUNet as VolumeUNet
-    from taskgan.objective.adversarial import discriminator_loss as discriminator_loss
-    from taskgan.objective.adversarial import feature_matching as feature_matching
-    from taskgan.objective.adversarial import generator_loss as generator_loss
     from taskgan.objective.kinds import task_kind as task_kind
     from taskgan.objective.task import feature_distance as feature_distance
     from taskgan.objective.task import task_loss as task_loss
     from taskgan.objective.total import cycle_loss as cycle_loss
+    from taskgan.objective.total import discriminator_loss as discriminator_loss
+    from taskgan.objective.total import feature_matching as feature_matching
+    from taskgan.objective.total import generator_loss as generator_loss
     from taskgan.objective.total import identity_loss as identity_loss
     from taskgan.objective.total import pixel_loss as pixel_loss
     from taskgan.prepare.folder import FolderPreparation as FolderPreparation
@@ -80,10 +80,12 @@ _MODULES = {
     "networks.photos": ("VggFace",),
     "networks.recogniser": ("ConvNet", "DilatedNet", "PixelUNet", "ResNet", "recogniser_network"),
     "networks.volume_unet": ("VolumeUNet",),
-    "objective.adversarial": ("discriminator_loss", "feature_matching", "generator_loss"),
-    "objective.total": ("cycle_loss", "identity_loss", "pixel_loss"),
     "objective.kinds": ("task_kind",),
     "objective.task": ("feature_distance", "task_loss"),
+    "objective.total": (
+        *("cycle_loss", "identity_loss", "pixel_loss"),
+        *("discriminator_loss", "feature_matching", "generator_loss"),
+    ),
     "prepare.folder": ("FolderPreparation", "prepare_folder"),
     "prepare.lfw": ("LfwPreparation", "prepare_lfw"),
     "prepare.mr.cohort": ("prepare_mr",),

@@ -64,10 +64,8 @@ def condition_of(pair: Pair, data: Data) -> str:
 
 
 def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
-    """What is wrong with the conditions of training and validation rows: row and sentence of each problem.
-
-    Args:
-        data: With its conditions resolved.
+    """What is wrong with the conditions of training and validation rows: row and sentence of each problem. ``data``:
+    with its conditions resolved.
     """
     if not data.condition:
         return []

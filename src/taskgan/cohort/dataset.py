@@ -234,9 +234,7 @@ class TrainingSlices:
 
     def slab(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A block's slices, whole, some of them a given one: inputs (I, D, H, W), clean (1, D, H, W), y or (D, H, W).
-
-        Args:
-            rng: Where among the block's slices it is; all places that the volume has room for are as likely.
+        ``rng``: where among the block's slices it is; all places that the volume has room for are as likely.
         """
         number, place = self._place(index)
         start, stop = int(self._starts[number]), int(self._starts[number + 1])

@@ -143,10 +143,8 @@ def _write_dataset_description(folder: Path, name: str, kind: str, metadata: Map
 
 
 def write_participants(folder: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]) -> None:
-    """``participants.tsv`` and what its columns mean.
-
-    Args:
-        columns: Name and description of each column after ``participant_id``.
+    """``participants.tsv`` and what its columns mean. ``columns``: name and description of each column after
+    ``participant_id``.
     """
     write_json(folder / "participants.json", {name: {"Description": text} for name, text in columns.items()})
     write_rows(folder / "participants.tsv", ["participant_id", *columns], rows, delimiter="\t")

@@ -51,10 +51,8 @@ def input_is_comparable(pairs: Pairs, data: Data) -> bool:
 
 
 def resolved_axes(data: Data, pairs: Pairs) -> Data:
-    """The settings with the axes of slices, where these were left to the training images.
-
-    Args:
-        pairs: The first training row that can be read decides, or the first of all where none is for training.
+    """The settings with the axes of slices, where these were left to the training images. ``pairs``: the first training
+    row that can be read decides, or the first of all where none is for training.
     """
     if data.axes:
         return data
@@ -84,7 +82,6 @@ class MaskCache:
 
         Args:
             column: Of ``pairs.csv``.
-            source: The row's image, whose grid the mask must have.
 
         Raises:
             UserError: If the mask cannot be read or is on another grid.

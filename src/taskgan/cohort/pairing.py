@@ -29,11 +29,7 @@ _SAMPLED = 8
 
 @dataclass(frozen=True)
 class Coarse:
-    """An image in blocks.
-
-    Attributes:
-        blocks: Mean of each block, flat, float32.
-    """
+    """An image in blocks. ``blocks``: mean of each block, flat, float32."""
 
     shape: tuple[int, ...]
     blocks: Array

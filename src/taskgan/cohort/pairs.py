@@ -41,7 +41,6 @@ class Pair:
         clean: Clean image, or None where there is none.
         label: The property, or None where it is unknown.
         columns: Every column as text.
-        folder: Folder that the row's paths are relative to.
     """
 
     row: int

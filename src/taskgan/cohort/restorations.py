@@ -43,10 +43,8 @@ class Restorations:
 
 
 def recorded_recipe(record: Mapping[str, Any], source: Path) -> Recipe:
-    """The recipe that a record holds, or the defaults.
-
-    Args:
-        record: ``restored.yaml`` or ``evaluation.yaml``; empty for another tool's folder.
+    """The recipe that a record holds, or the defaults. ``record``: ``restored.yaml`` or ``evaluation.yaml``; empty for
+    another tool's folder.
     """
     recorded = record.get("recipe")
     if not isinstance(recorded, dict):
@@ -60,9 +58,6 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
 
     A folder of ``taskgan restore`` says which is which in ``restored.csv``. In any other folder an image is a
     case's if it is called after the case (``<case>.nii.gz``, ``<case>.png``) or after its degraded image.
-
-    Args:
-        method: Name of the method; overrides what the folder says.
 
     Raises:
         UserError: If the folder or an image that it lists does not exist, it is unfinished, no case matches, an

@@ -70,7 +70,6 @@ def with_neighbours(inputs: Array, index: int, neighbours: int, context: int = 0
 
     Args:
         inputs: (S, I + K, H, W).
-        context: K, the last channels, which the slice alone gives.
 
     Returns:
         (I · (2·neighbours + 1) + K, H, W), the centre slice's channels first, so that channel 0 is always the

@@ -26,10 +26,8 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Targets:
-    """Reads y of the rows of one table.
-
-    Attributes:
-        identities: Number of each identity (``embedding``), in the order of their names; empty for other kinds.
+    """Reads y of the rows of one table. ``identities``: number of each identity (``embedding``), in the order of their
+    names; empty for other kinds.
     """
 
     target: Target
@@ -178,10 +176,8 @@ _WITHOUT = " (objectives l1, gan and cycle_gan train without labels where data.b
 
 
 def label_problems(selected: Pairs, targets: Targets) -> list[tuple[int, str]]:
-    """Unknown columns, missing and impossible labels of training and validation rows, classes nobody has.
-
-    Returns:
-        Row and sentence of each problem.
+    """Unknown columns, missing and impossible labels of training and validation rows, classes nobody has. Returns row
+    and sentence of each problem.
     """
     columns = targets.target.columns
     absent = [column for column in columns if column not in selected.columns]
@@ -287,12 +283,7 @@ def _row_problems(pair: Pair, targets: Targets) -> list[str]:
 
 
 class SliceLabels:
-    """y of all slices, of one property.
-
-    Attributes:
-        labels: Of each pair, where it is no mask.
-        masks: Of every slice (S, H, W), where it is one and is wanted.
-    """
+    """y of all slices, of one property. ``masks``: of every slice (S, H, W), where it is one and is wanted."""
 
     def __init__(self, targets: Targets, rows: Sequence[Pair], size: tuple[int, ...], *, wanted: bool) -> None:
         self.targets = targets

@@ -46,7 +46,6 @@ def atomic(target: Path, *, durable: bool = True) -> Iterator[Path]:
     permissions that the umask leaves.
 
     Args:
-        target: The file to be written. Parent folders are made.
         durable: Wait until the disk has file and folder. One of thousands of small files that can be made again need
             not wait.
 
@@ -77,9 +76,6 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     The new folder is whole on the disk before the old one moves aside (:func:`previous_folder`), which is removed
     last: who reads the folder finds the old or the new one under one of two names. Killed between the two moves,
     the next call puts the old one back.
-
-    Args:
-        target: The folder to be made. Parent folders are made.
 
     Raises:
         OSError: If the disk does not take it; its ``filename`` is the target.
@@ -273,10 +269,8 @@ def versions() -> dict[str, str]:
 def write_rows(
     target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
 ) -> None:
-    """Write a CSV table atomically; every field goes through :func:`csv_cell`.
-
-    Args:
-        rows: Values by column; absent ones are empty, others are left out.
+    """Write a CSV table atomically; every field goes through :func:`csv_cell`. ``rows``: values by column; absent ones
+    are empty, others are left out.
     """
     with atomic(target) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n", delimiter=delimiter)

@@ -77,11 +77,7 @@ def locked(
 
 
 def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function hold the lock of its output (:func:`locked`) while it works.
-
-    Args:
-        beside: See :func:`locked`.
-    """
+    """Let a function hold the lock of its output (:func:`locked`) while it works. ``beside``: see :func:`locked`."""
 
     def _decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)

@@ -147,7 +147,6 @@ class Tiles:
     Attributes:
         shape: (H, W).
         tile: (h, w), at most the slice's.
-        overlap: What was asked for, over which weights fall.
     """
 
     shape: tuple[int, int]

@@ -102,7 +102,6 @@ class Restorer:
         """A restorer of a model folder; its ``card`` is the model's.
 
         Args:
-            folder: Model folder, or a run folder that has one.
             generator: Where the model was trained with a G of the user's own: that module; a copy of it gets the
                 model's weights.
             precision: See :class:`Restorer`.

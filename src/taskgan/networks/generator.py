@@ -42,17 +42,12 @@ class UNet(nn.Module):
     stride-2 transposed convolution), so that the signal keeps its size through 16 layers also without norm;
     at the paper's widths this is close to pix2pix's N(0, 0.02²).
 
+    The other settings are those of :class:`~taskgan.recipe.generator.Generator`.
+
     Args:
         in_channels: Channels of the input; the first are the degraded image's.
         out_channels: Channels of the output: the degraded image's, 1 or, of photos in colour, 3.
-        width: Channels of the first layer; doubled per layer up to ``max_width``.
-        max_width: See ``width``.
-        norm: Normalisation of all layers but the first and the innermost of the encoder.
-        upsample: How the decoder doubles the resolution: ``transposed`` convolution, or ``nearest`` or ``bilinear``
-            interpolation and a 3×3 convolution.
-        dropout: Rate of z, 0 to below 1.
-        residual: Add a channel of the input before the output's bounds.
-        start: Which one: the degraded image, or a smoothed copy of it.
+        start: Which channel ``residual`` adds: the degraded image, or a smoothed copy of it.
         conditions: The last so many channels of the input are one-hot planes that say which of several images is
             wanted.
         conditioning: ``planes`` convolves them like images. ``film`` takes the one-hot from them (their mean over
@@ -60,9 +55,6 @@ class UNet(nn.Module):
             one-hot (Perez et al. 2018, 10.1609/aaai.v32i1.11671); both start at zero.
         output: ``nonnegative`` is max(0, ·), ``unit`` is cut to 0..1, ``real`` is unbounded. Where a bound
             holds the output, a tenth of the gradient passes: the output is exact and no pixel dies.
-        projection: Share of what the output contradicts of the degraded channel that a last layer takes away
-            (:mod:`taskgan.networks.projection`), after which the bounds hold again; 0 has no such layer.
-        degradation: Steps that made the degraded channel, for the projection.
 
     Raises:
         ValueError: If a setting is out of range.

@@ -57,7 +57,6 @@ class FaceRecogniser(nn.Module):
 
     Args:
         network: Gives a descriptor and features of what its authors show it: (255 x − mean) / sd.
-        outputs: What is asked for; it cannot be another length.
         in_channels: 1 or 3.
         unused: What other recognisers can be told: norm and dropout are the network's own.
 

@@ -23,8 +23,6 @@ class VolumeUNet(nn.Module):
 
     Args:
         in_channels: Channels of the input; channel 0 is the degraded volume.
-        width: Channels of the first level, doubled per level up to ``max_width``.
-        max_width: See ``width``.
         norm: ``none``, or ``batch``, which does not depend on the patch in evaluation.
         output: As of :class:`~taskgan.networks.generator.UNet`.
 

@@ -91,11 +91,7 @@ class TaskKind(ABC):
         """What a label (a voxel of a mask) should be, where ``value`` is something else; empty where it is fine."""
 
     def y(self, label: Tensor, clean: Tensor | None) -> Tensor:
-        """Eq. 3's y of a batch.
-
-        Args:
-            clean: T's output for x; None where nobody asked T.
-        """
+        """Eq. 3's y of a batch. ``clean``: T's output for x; None where nobody asked T."""
         return label
 
     def true_decision(self, label: Tensor) -> Tensor | None:

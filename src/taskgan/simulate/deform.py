@@ -124,12 +124,8 @@ class Interpolation:
 def sample(
     anatomy: Anatomy | Interpolation, grid: Grid, shape: HeadShape, profile: Sequence[tuple[float, float]]
 ) -> Head:
-    """One head on the scanner's grid.
-
-    Args:
-        anatomy: The template; prepared, where it is sampled more than once.
-        profile: Of a slice: heights of thinner slices, in slices from its middle, and their weights, which sum
-            to one.
+    """One head on the scanner's grid. ``profile``: of a slice: heights of thinner slices, in slices from its middle,
+    and their weights, which sum to one.
     """
     template = anatomy if isinstance(anatomy, Interpolation) else Interpolation(anatomy)
     fractions = np.zeros((template.tissues, *grid.shape), dtype=np.float32)

@@ -44,11 +44,9 @@ def _worker(
         make: Writes a subject's files and gives its record, from subject, settings, anatomy, the tools and ``out``.
         tools: Of the settings; None where there are none.
         detailed: Tissues of ``anatomy.DETAILED``.
-        settings: Of the simulation.
         sources: BrainWeb files; empty for the template.
         template: The MNI template, or None.
         step: Resolution of BrainWeb heads, mm.
-        out: The cohort.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -91,7 +89,6 @@ def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: i
         waiting: Subjects to make; each says the number of its ``anatomy``.
         setup: Of a :func:`_worker`; functions of modules, because they travel to other processes.
         workers: Processes; 1 stays in this one.
-        out: The cohort, for messages.
 
     Raises:
         UserError: If a worker was killed.
@@ -236,8 +233,6 @@ class CohortKind:
         name: ``pet`` or ``mr``.
         plan: Settings and number of heads (None: one template) to subjects.
         make: See :func:`_worker`.
-        title: Of the data set.
-        truth: What its derivative is called.
         readme: Text of its README, with a place for the ``version``.
         write_tables: The tables of ``out`` by settings and records.
         measure: What the cohort turned out to be, by settings and records.
@@ -245,7 +240,6 @@ class CohortKind:
         further: What only this kind says in ``cohort.yaml``, by settings.
         tools: See :func:`_worker`.
         detailed: Tissues of ``anatomy.DETAILED``.
-        max_workers: Processes at full scale, where memory limits them.
     """
 
     name: str

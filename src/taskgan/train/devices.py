@@ -27,10 +27,8 @@ _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 @dataclass(frozen=True)
 class MachineChoice:
-    """The machine settings that a run goes with, none of them ``auto`` any more.
-
-    Attributes:
-        precision: ``32``, ``bf16`` or ``16``.
+    """The machine settings that a run goes with, none of them ``auto`` any more. ``precision``: ``32``, ``bf16`` or
+    ``16``.
     """
 
     precision: str

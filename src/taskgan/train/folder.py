@@ -28,10 +28,8 @@ _PARTS = ("standing", "choice", "networks", "optimiser", "histories", "random")
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write ``last.ckpt`` atomically: a kill leaves the old one or the new one, whole.
-
-    Args:
-        state: Tensors and plain values only.
+    """Write ``last.ckpt`` atomically: a kill leaves the old one or the new one, whole. ``state``: tensors and plain
+    values only.
     """
     with atomic(folder / CHECKPOINT) as partial, partial.open("wb") as handle:
         torch.save({"format": FORMAT, **state}, handle)
@@ -151,12 +149,7 @@ _ORIGINS = {"networks": ("networks", _own), "started_from": ("model with --from"
 
 
 def create_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
-    """Make the run folder.
-
-    Args:
-        folder: The run, which :func:`open_run` has let pass.
-        recipe: Written to it where it has none that counts.
-    """
+    """Make the run folder. ``folder``: the run, which :func:`open_run` has let pass."""
     if overwrite:
         remove_run(folder)
     if not (folder / RECORD).is_file():

@@ -73,10 +73,8 @@ def candidates(recipe: Recipe, device: torch.device) -> list[MachineChoice]:
 def seconds_per_step(
     recipe: Recipe, size: tuple[int, ...], choice: MachineChoice, *, budget: float = _BUDGET_S
 ) -> tuple[float, float]:
-    """Time G and D steps on random images; draws nothing from torch's global state.
-
-    Returns:
-        Seconds of the fastest step, and of the first one (which compiles).
+    """Time G and D steps on random images; draws nothing from torch's global state. Returns seconds of the fastest
+    step, and of the first one (which compiles).
     """
     fabric = start_fabric(recipe.machine, choice.precision, alone=True)
     trial = recipe.model_copy(update={"objective": "gan", "loss": recipe.loss.model_copy(update={"lambda_gan": 1.0})})

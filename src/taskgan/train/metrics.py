@@ -20,25 +20,10 @@ from taskgan.core.tables import csv_rows
 from taskgan.recipe import Recipe
 
 COLUMNS = (
-    "step",
-    "rate",
-    "pixel",
-    "adversarial",
-    "discriminator",
-    "task",
-    "task_features",
-    "adversarial_degraded",
-    "discriminator_degraded",
-    "cycle",
-    "identity",
-    "total",
-    "spread",
-    "val_psnr",
-    "val_pixel",
-    "val_objective",
-    "val_task_mae",
+    *("step", "rate", "pixel", "adversarial", "discriminator", "task", "task_features"),
+    *("adversarial_degraded", "discriminator_degraded", "cycle", "identity", "total", "spread"),
+    *("val_psnr", "val_pixel", "val_objective", "val_task_mae"),
 )
-
 TASK_ERROR = "val_task_mae"
 """The column with T's error on restored validation images."""
 TASK_CLEAN = "val_task_clean"
@@ -63,11 +48,7 @@ def psnr_column(condition: str) -> str:
 
 
 def task_column(column: str, name: str) -> str:
-    """``column`` of the first task, ``column_<title>`` of a further one.
-
-    Args:
-        name: As ``Recipe.taught_by`` has it.
-    """
+    """``column`` of the first task, ``column_<title>`` of a further one. ``name``: as ``Recipe.taught_by`` has it."""
     return column + name.removeprefix("task")
 
 
@@ -168,11 +149,7 @@ def output_metrics(restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
 
 
 class Monitor:
-    """Watches the metrics of every step, in order.
-
-    Args:
-        recipe: Its ``monitor`` limits, D's loss, the images' bounds.
-    """
+    """Watches the metrics of every step, in order. ``recipe``: its ``monitor`` limits, D's loss, the images' bounds."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._limits = recipe.monitor

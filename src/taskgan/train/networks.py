@@ -16,8 +16,8 @@ from taskgan.networks.generator import UNet, generator_network, memory_format
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.objective.kinds import loss_kind
 from taskgan.recipe import Recipe, Task
+from taskgan.recipe.phases import Stages, rate_factor
 from taskgan.train.devices import MachineChoice, derive_seed
-from taskgan.train.stages import Stages, rate_factor
 
 
 class ImageBuffer:

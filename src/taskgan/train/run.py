@@ -33,6 +33,7 @@ from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain, read_model, write_card
 from taskgan.model.restorer import Restorer
 from taskgan.recipe import Recipe, read_recipe
+from taskgan.recipe.phases import Stages
 from taskgan.train.devices import MachineChoice, after_first_process, device_of, start_fabric, torch_switches
 from taskgan.train.folder import (
     METRICS,
@@ -51,7 +52,6 @@ from taskgan.train.machine import choose_machine
 from taskgan.train.metrics import MetricsLogger, Monitor, extra_columns
 from taskgan.train.networks import CustomNetworks, build_networks, build_task
 from taskgan.train.session import Ema, Session
-from taskgan.train.stages import Stages
 from taskgan.train.validation import Validation
 
 
@@ -71,7 +71,6 @@ def train(
     SIGTERM save a checkpoint first. One process at a time trains into a folder.
 
     Args:
-        recipe: Every setting: a recipe, its file or its name.
         cohort: Cohort folder or its ``pairs.csv``; or rows of one, so that the others cannot even be looked at.
         networks: G, D or T of the user's own; the recipe's where None. They are not kept: whoever goes on with the
             run, or restores with a G of their own, gives them again.
@@ -105,12 +104,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is asked for.
-
-    Attributes:
-        recipe: With all that was left to the cohort.
-        further: y of the other tasks that G learns from.
-    """
+    """What is asked for. ``further``: y of the other tasks that G learns from."""
 
     recipe: Recipe
     pairs: Pairs

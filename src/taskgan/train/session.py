@@ -15,11 +15,11 @@ from taskgan.core.tensors import nonfinite_tensor
 from taskgan.model.folder import ModelCard
 from taskgan.networks.generator import memory_format
 from taskgan.recipe import Recipe
+from taskgan.recipe.phases import Stages
 from taskgan.train.devices import MachineChoice
 from taskgan.train.folder import CHECKPOINT, save_checkpoint, weights_checksum
 from taskgan.train.metrics import Monitor
 from taskgan.train.networks import Networks
-from taskgan.train.stages import Stages
 
 
 class Ema:
@@ -80,7 +80,6 @@ class Session:
     """A run in progress.
 
     Attributes:
-        card: The model card, but for step and figures.
         frozen_checksums: Checksums of the networks that do not learn, once they were asked for.
         window: Figures of the steps since the last row of ``metrics.csv``.
     """

@@ -17,10 +17,19 @@ from torch import Tensor, nn
 from taskgan.cohort.dataset import Batch, slices_of
 from taskgan.images.photos import LUMINANCE
 from taskgan.networks.layers import frozen_statistics
-from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
 from taskgan.objective.kinds import loss_kind
 from taskgan.objective.task import feature_distance, task_loss
-from taskgan.objective.total import Weighted, WeightedSum, coarse_loss, cycle_loss, identity_loss, pixel_loss
+from taskgan.objective.total import (
+    Weighted,
+    WeightedSum,
+    coarse_loss,
+    cycle_loss,
+    discriminator_loss,
+    feature_matching,
+    generator_loss,
+    identity_loss,
+    pixel_loss,
+)
 from taskgan.recipe import Data, Recipe
 from taskgan.train.devices import average_gradients, average_statistics, of_all_devices, over_all_devices
 from taskgan.train.metrics import task_column
@@ -50,7 +59,6 @@ def train_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) ->
     Args:
         networks: The networks; those that the objective does without are None. Who has weights learns.
         batch: x̃, x and y on the device.
-        recipe: λ, μ, ν and the forms of the losses.
     """
     D, weights, loss = networks.discriminator, networks.weights, recipe.loss
     volumes, batch = batch, batch.by_slice()

@@ -109,10 +109,8 @@ _TUMOUR_MM, _OEDEMA_MM = (12.0, 30.0), (5.0, 16.0)
 
 @dataclass(frozen=True)
 class Disease:
-    """What a patient has; nothing for a control.
-
-    Attributes:
-        oedema: The white matter around it that is swollen; it holds the tumour.
+    """What a patient has; nothing for a control. ``oedema``: the white matter around it that is swollen; it holds the
+    tumour.
     """
 
     plaques: tuple[Blob, ...] = ()

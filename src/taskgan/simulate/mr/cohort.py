@@ -125,7 +125,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
             f"(taskgan info {out})"
         ),
         further=lambda wanted: {
-            "inputs": list(mdme.input_columns(len(wanted.mdme.delays), len(wanted.mdme.echoes))),
+            "inputs": list(input_columns(wanted.mdme)),
             "contrasts": {str(mdme.CONTRASTS.index(target.name)): target.name for target in wanted.targets},
         },
         device="geometry",
@@ -134,9 +134,14 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
     return simulate_cohort(Path(out), settings or MrSimulation(), kind, workers=workers)
 
 
+def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
+    """Columns of a protocol's images, see :func:`taskgan.physics.mdme.input_columns`."""
+    return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
+
+
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
     write_participants(out, PARTICIPANTS, [{"participant_id": r["subject"], **_subject_columns(r)} for r in records])
-    columns = mdme.input_columns(len(settings.mdme.delays), len(settings.mdme.echoes))
+    columns = input_columns(settings.mdme)
     rows = []
     for r in records:
         name = r["subject"]

@@ -72,11 +72,7 @@ class Fields:
 
 
 def draw_fields(settings: MrSimulation, grid: Grid, head: NDArray[np.bool_], rng: np.random.Generator) -> Fields:
-    """The fields of one subject.
-
-    Args:
-        grid: The scanner's voxels.
-    """
+    """The fields of one subject. ``grid``: the scanner's voxels."""
     b1 = transmit_field(grid, head, settings.b1, rng)
     phase = settings.phase_rad * smooth_field(grid, rng)
     growth = settings.phase_rad * smooth_field(grid, rng)
@@ -194,10 +190,8 @@ def acquire_target(
     settings: MrSimulation,
     rng: np.random.Generator,
 ) -> Array:
-    """One conventional image: magnitude of the mixed signal with complex noise (X, Y, Z).
-
-    Args:
-        fields: Of the subject; a spin echo's transmit field counts as nominal.
+    """One conventional image: magnitude of the mixed signal with complex noise (X, Y, Z). ``fields``: of the subject; a
+    spin echo's transmit field counts as nominal.
     """
 
     own = tissue_voxels(fractions, tissues, fields.textures)

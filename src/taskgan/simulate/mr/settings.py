@@ -144,11 +144,7 @@ KINDS = ("control", "lesions", "tumour")
 
 @dataclass(frozen=True, kw_only=True)
 class MrSubject(Planned):
-    """One subject of the plan.
-
-    Attributes:
-        kind: ``control``, ``lesions`` (white-matter lesions) or ``tumour``.
-    """
+    """One subject of the plan. ``kind``: ``control``, ``lesions`` (white-matter lesions) or ``tumour``."""
 
     kind: str
 

@@ -122,10 +122,8 @@ def prompts(model: SystemModel, activity: Array, rng: np.random.Generator) -> li
 
 
 def thin_counts(counts: Sequence[Counts], keep: float, rng: np.random.Generator) -> list[Counts]:
-    """Keep every count with probability ``keep``: the low dose is a part of the same list mode.
-
-    Args:
-        keep: Share in 0..1.
+    """Keep every count with probability ``keep``: the low dose is a part of the same list mode. ``keep``: share in
+    0..1.
     """
     thinned = []
     for part in counts:

@@ -88,37 +88,20 @@ class Scanner(Settings):
 
 # The TOF bin of 25.4 mm is SIGNA's 27-bin one (169 ps). The demo keeps its width and the bins that meet
 # the 224 mm field of view. trues_per_kbq was found with benchmarks/simulate_pet.py --calibrate.
-_PRESETS: dict[Scale, Scanner] = {
-    "demo": Scanner(
-        pixels=112,
-        pixel_mm=2.0,
-        slices=28,
-        slice_mm=5.2,
-        radial_bins=128,
-        radial_mm=2.0,
-        angles=96,
-        tof_bins=9,
-        tof_bin_mm=25.4,
-        depth_cells=16,
-        trues_per_kbq=35.5,
-        subsets=12,
-        block=28,
-    ),
-    "full": Scanner(
-        pixels=256,
-        pixel_mm=1.17,
-        slices=89,
-        slice_mm=2.78,
-        radial_bins=357,
-        radial_mm=2.0,
-        angles=224,
-        tof_bins=27,
-        tof_bin_mm=25.4,
-        depth_cells=24,
-        trues_per_kbq=21.0,
-        subsets=28,
-        block=16,
-    ),
+_SIZES: dict[str, dict[Scale, float]] = {
+    "pixels": {"demo": 112, "full": 256},
+    "pixel_mm": {"demo": 2.0, "full": 1.17},
+    "slices": {"demo": 28, "full": 89},
+    "slice_mm": {"demo": 5.2, "full": 2.78},
+    "radial_bins": {"demo": 128, "full": 357},
+    "radial_mm": {"demo": 2.0, "full": 2.0},
+    "angles": {"demo": 96, "full": 224},
+    "tof_bins": {"demo": 9, "full": 27},
+    "tof_bin_mm": {"demo": 25.4, "full": 25.4},
+    "depth_cells": {"demo": 16, "full": 24},
+    "trues_per_kbq": {"demo": 35.5, "full": 21.0},
+    "subsets": {"demo": 12, "full": 28},
+    "block": {"demo": 28, "full": 16},
 }
 
 
@@ -128,7 +111,7 @@ def scanner_preset(scale: Scale, voxel: float | None = None) -> Scanner:
     With ``voxel`` its images have the same field of view in cubes of so many millimetres, and its counts those of
     slices of that thickness.
     """
-    scanner = _PRESETS[scale]
+    scanner = Scanner.model_validate({name: sizes[scale] for name, sizes in _SIZES.items()})
     if voxel is None:
         return scanner
     pixels = 2 * round(scanner.radius_mm / voxel)

@@ -78,10 +78,8 @@ def truth_path(subject: str, name: str) -> Path:
 
 
 def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[str, Any]:
-    """The PET sidecar (BIDS, PET required and recommended fields).
-
-    Args:
-        dose: Per cent of the standard dose that was kept; 100 for the standard image.
+    """The PET sidecar (BIDS, PET required and recommended fields). ``dose``: per cent of the standard dose that was
+    kept; 100 for the standard image.
     """
     model = "PSF" if scanner.model_resolution else "no PSF"
     return {
@@ -141,11 +139,7 @@ _PURE_WHITE = 0.9
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """The images of one subject.
-
-    Attributes:
-        images: By dose in per cent, 100 among them; (X, Y, Z) kBq/ml.
-    """
+    """The images of one subject. ``images``: by dose in per cent, 100 among them; (X, Y, Z) kBq/ml."""
 
     images: dict[float, Array]
     prompts: dict[float, int]
@@ -205,10 +199,8 @@ def acquire_and_reconstruct(
 def make_subject(
     subject: PetSubject, settings: PetSimulation, anatomy: Anatomy, projector: Projector, folder: Path
 ) -> dict[str, Any]:
-    """Simulate one subject and write its files, the record last.
-
-    Returns:
-        The record: composite, label, counts, and per dose the relative RMSE and PSNR against the standard.
+    """Simulate one subject and write its files, the record last. Returns the record: composite, label, counts, and per
+    dose the relative RMSE and PSNR against the standard.
     """
     scanner = settings.scanner
     grid = grid_of(scanner)
