@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -103,6 +103,9 @@ _SIZES: dict[str, dict[Scale, float]] = {
     "subsets": {"demo": 12, "full": 28},
     "block": {"demo": 28, "full": 16},
 }
+_PRESETS: dict[Scale, Scanner] = {
+    scale: Scanner.model_validate({name: sizes[scale] for name, sizes in _SIZES.items()}) for scale in get_args(Scale)
+}
 
 
 def scanner_preset(scale: Scale, voxel: float | None = None) -> Scanner:
@@ -111,7 +114,7 @@ def scanner_preset(scale: Scale, voxel: float | None = None) -> Scanner:
     With ``voxel`` its images have the same field of view in cubes of so many millimetres, and its counts those of
     slices of that thickness.
     """
-    scanner = Scanner.model_validate({name: sizes[scale] for name, sizes in _SIZES.items()})
+    scanner = _PRESETS[scale]
     if voxel is None:
         return scanner
     pixels = 2 * round(scanner.radius_mm / voxel)
