@@ -8,6 +8,7 @@ One row is one pair of a degraded and a clean image::
 table's folder (absolute ones work too). ``label`` is the property to keep (0 or 1 for a binary one).
 ``mask`` is the head or brain, ``cortex`` and ``reference`` are the regions of the SUVR. Every further column
 is kept as text and can be selected on (``dose``) or used as an extra input channel (an MR image).
+:func:`split_subjects` makes splits that never share a subject.
 """
 
 import hashlib

@@ -22,7 +22,7 @@ class UnpairedSampler:
     of one subject keeps its draw.
 
     Args:
-        groups: As for ``Order``.
+        groups: As for :class:`~taskgan.cohort.sampling.BalancedSampler`.
         seed: Of the degraded slices' order; that of the clean ones is derived from it.
     """
 

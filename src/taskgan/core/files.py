@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, markers with checksums, YAML, JSON and CSV, versions."""
+"""Files that are whole or absent: atomic writes, YAML, JSON and CSV, versions, what was measured on this machine."""
 
 import contextlib
 import csv

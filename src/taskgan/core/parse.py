@@ -1,4 +1,4 @@
-"""YAML and JSON of strangers: bounded in size, depth and aliases, and one sentence for all that is wrong."""
+"""Files of strangers: YAML and JSON bounded in size, depth and aliases, images held against a limit by their header."""
 
 import json
 import math

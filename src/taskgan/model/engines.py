@@ -1,4 +1,4 @@
-"""Engines that run a generator: torch, or one that compiles its graph.
+"""Engines that run a generator: torch, or one that compiles its graph; norms folded, bfloat16 where there is any.
 
 ``torch``; ``onnxruntime`` (float32) or ``openvino``, on the CPU; ``auto``: what takes least time for the first
 volume, conversion included, as measured once for this machine, network and size. How far bfloat16 may be off is one

@@ -252,8 +252,9 @@ _FEWEST = 4  # one ReLU alone may be dead from the start
 
 
 class ImprovedResNet(nn.Module):
-    """Residual units norm–3×3–norm–PReLU–3×3–norm, a stem that keeps the size, norm–dropout–FC–norm at the end.
+    """An improved residual network for faces, as ArcFace has it (Deng et al. 2019, 10.1109/CVPR.2019.00482).
 
+    Residual units norm–3×3–norm–PReLU–3×3–norm, a stem that keeps the size, norm–dropout–FC–norm at the end.
     The end sees *where* features are, which an average over the image would lose: the last maps are brought to 7×7 by
     averaging (at 112 pixels, the published size, they are 7×7) and flattened. The last norm is batch norm and stands
     only where ``norm`` is ``batch``: the others would take statistics over the descriptor itself.

@@ -1,4 +1,4 @@
-"""``taskgan export``: a generator as a graph that runs without this package, and without PyTorch."""
+"""``taskgan export``: a generator as a graph that runs without PyTorch, and its card in the words of model hubs."""
 
 import warnings
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The run folder: new, to be resumed, finished, or somebody else's."""
+"""The run folder: new, to be resumed, finished, or somebody else's; the model that a run begins with (``--from``)."""
 
 import hashlib
 import os
@@ -149,7 +149,7 @@ _ORIGINS = {"networks": ("networks", _own), "started_from": ("model with --from"
 
 
 def create_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
-    """Make the run folder. ``folder``: the run, which :func:`open_run` has let pass."""
+    """Make the run folder, which :func:`open_run` has let pass."""
     if overwrite:
         remove_run(folder)
     if not (folder / RECORD).is_file():

@@ -1,4 +1,4 @@
-"""One optimiser step of G, D and T, to be held against Eq. 1 to 4.
+"""One optimiser step of G, D and T, to be held against Eq. 1 to 4, and one of CycleGAN.
 
 All losses are taken at the same weights: x̂ is computed once, D and T look at x and x̂ once, and each backward
 pass names the weights that it teaches, so that no gradient of G's objective reaches D and none of D's reaches
@@ -187,7 +187,11 @@ def _in_training(network: nn.Module) -> Iterator[None]:
 
 
 def cycle_step(networks: Networks, batch: Batch, recipe: Recipe, fabric: Any) -> StepResult:
-    """Go round both cycles, take the losses, update G, F and both D.
+    """Go round both cycles of CycleGAN (Zhu et al. 2017, 10.1109/ICCV.2017.244), update G, F and both D.
+
+    G restores, F degrades, and each domain has a D. As in :func:`train_step` all losses are taken at the same weights
+    and every backward pass names the weights that it teaches. (The published code updates both generators first and
+    each D after them.)
 
     Where G sees more than the degraded slice: F makes the degraded slice and its neighbours one by one, each
     from a clean one; further inputs (another contrast) are not made, a cycle keeps those of its real sample.

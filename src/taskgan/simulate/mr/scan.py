@@ -72,7 +72,7 @@ class Fields:
 
 
 def draw_fields(settings: MrSimulation, grid: Grid, head: NDArray[np.bool_], rng: np.random.Generator) -> Fields:
-    """The fields of one subject. ``grid``: the scanner's voxels."""
+    """The fields of one subject."""
     b1 = transmit_field(grid, head, settings.b1, rng)
     phase = settings.phase_rad * smooth_field(grid, rng)
     growth = settings.phase_rad * smooth_field(grid, rng)

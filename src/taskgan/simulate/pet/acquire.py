@@ -122,9 +122,7 @@ def prompts(model: SystemModel, activity: Array, rng: np.random.Generator) -> li
 
 
 def thin_counts(counts: Sequence[Counts], keep: float, rng: np.random.Generator) -> list[Counts]:
-    """Keep every count with probability ``keep``: the low dose is a part of the same list mode. ``keep``: share in
-    0..1.
-    """
+    """Keep every count with probability ``keep`` (0..1): the low dose is a part of the same list mode."""
     thinned = []
     for part in counts:
         out = np.zeros_like(part)

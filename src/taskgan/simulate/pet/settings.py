@@ -1,4 +1,4 @@
-"""What ``taskgan simulate pet`` can be asked for."""
+"""What ``taskgan simulate pet`` can be asked for, and who is who before anything is simulated."""
 
 import math
 from dataclasses import dataclass, replace
