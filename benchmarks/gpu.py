@@ -85,7 +85,7 @@ def restoring(device: str, quick: bool) -> dict[str, Any]:
     """Slices a second of the paper's U-Net, and of CUDA graphs of it."""
     import torch
 
-    from taskgan.model.precision import fold_batch_norms
+    from taskgan.model.engines import fold_batch_norms
     from taskgan.networks.generator import UNet
 
     size, batch, seconds = (32, 2, 0.2) if quick else (256, 16, 3.0)

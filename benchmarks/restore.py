@@ -60,7 +60,7 @@ def write_paper_model(folder: Path, noisy: np.ndarray, clean: np.ndarray, steps:
     import torch
 
     from taskgan.images.intensity import fit_intensity
-    from taskgan.networks.build import generator_network
+    from taskgan.networks.generator import generator_network
     from taskgan.recipe import Data, Generator, Recipe
 
     recipe = Recipe()
@@ -112,7 +112,7 @@ def write_volume_model(folder: Path, noisy: np.ndarray) -> None:
     import torch
 
     from taskgan.images.intensity import fit_intensity
-    from taskgan.networks.build import generator_network
+    from taskgan.networks.generator import generator_network
     from taskgan.recipe import read_recipe
 
     recipe = read_recipe("pet-volume-demo")

@@ -104,7 +104,8 @@ def one_core(repeats: int) -> None:
 
 def full_scale() -> None:
     settings = pet_simulation(subjects=6, positive=0.5, scale="full")
-    from taskgan.simulate.pet import cohort, plan
+    from taskgan.simulate.pet import cohort
+    from taskgan.simulate.pet import settings as plan
 
     workers = cohort._default_workers(settings)
     first = plan.plan_subjects(settings, None)[:workers]

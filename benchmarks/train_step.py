@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from taskgan.cohort.dataset import Batch
 from taskgan.judges.recogniser import build
 from taskgan.recipe import Recipe, read_recipe
-from taskgan.train.cycle import cycle_step
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric, torch_switches
 from taskgan.train.machine import choose_machine
 from taskgan.train.networks import Networks, build_discriminator, build_generator, build_networks
-from taskgan.train.step import train_step
+from taskgan.train.step import cycle_step, train_step
 
 
 def batch_of(recipe: Recipe, size: int, device: torch.device, layout: torch.memory_format) -> Batch:

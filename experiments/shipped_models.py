@@ -96,7 +96,7 @@ def table(figures: dict[str, Any]) -> str:
 def make(name: str, model: ShippedModel, work: Path, anatomy: Path) -> None:
     """One model, from cohort to card."""
     from taskgan.evaluate.run import evaluate
-    from taskgan.release.cards import model_readme
+    from taskgan.release.export import model_readme
     from taskgan.restore.filters import restore_by_filter
     from taskgan.restore.run import restore
     from taskgan.simulate.pet.cohort import simulate_pet

@@ -17,10 +17,17 @@ from torch import Tensor, nn
 
 from explain.problem import PointPairs, StackedMLP
 from taskgan.core.settings import Settings
-from taskgan.objective.adversarial import discriminator_loss, feature_matching, generator_loss
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import task_loss
-from taskgan.objective.total import Weighted, WeightedSum, cycle_loss, pixel_loss
+from taskgan.objective.total import (
+    Weighted,
+    WeightedSum,
+    cycle_loss,
+    discriminator_loss,
+    feature_matching,
+    generator_loss,
+    pixel_loss,
+)
 from taskgan.recipe.task import Target
 
 Method = Literal["l1", "gan", "cycle_gan", "task_gan"]

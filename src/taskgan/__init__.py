@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from taskgan.cohort.pairs import Pair as Pair
     from taskgan.cohort.pairs import Pairs as Pairs
     from taskgan.cohort.pairs import read_pairs as read_pairs
+    from taskgan.cohort.pairs import split_subjects as split_subjects
     from taskgan.cohort.pairs import write_pairs as write_pairs
-    from taskgan.cohort.splits import split_subjects as split_subjects
     from taskgan.core.errors import UserError as UserError
     from taskgan.evaluate.run import evaluate as evaluate
     from taskgan.judges.properties import EvaluationSettings as EvaluationSettings
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from taskgan.networks.discriminator import ImageDiscriminator as ImageDiscriminator
     from taskgan.networks.discriminator import PatchClassifier as PatchClassifier
     from taskgan.networks.generator import UNet as UNet
+    from taskgan.networks.photos import VggFace as VggFace
     from taskgan.networks.recogniser import ConvNet as ConvNet
+    from taskgan.networks.recogniser import DilatedNet as DilatedNet
+    from taskgan.networks.recogniser import PixelUNet as PixelUNet
     from taskgan.networks.recogniser import ResNet as ResNet
     from taskgan.networks.recogniser import recogniser_network as recogniser_network
-    from taskgan.networks.segmenter import DilatedNet as DilatedNet
-    from taskgan.networks.segmenter import PixelUNet as PixelUNet
-    from taskgan.networks.vgg_face import VggFace as VggFace
     from taskgan.networks.volume_unet import VolumeUNet as VolumeUNet
-    from taskgan.objective.adversarial import discriminator_loss as discriminator_loss
-    from taskgan.objective.adversarial import feature_matching as feature_matching
-    from taskgan.objective.adversarial import generator_loss as generator_loss
     from taskgan.objective.kinds import task_kind as task_kind
     from taskgan.objective.task import feature_distance as feature_distance
     from taskgan.objective.task import task_loss as task_loss
     from taskgan.objective.total import cycle_loss as cycle_loss
+    from taskgan.objective.total import discriminator_loss as discriminator_loss
+    from taskgan.objective.total import feature_matching as feature_matching
+    from taskgan.objective.total import generator_loss as generator_loss
     from taskgan.objective.total import identity_loss as identity_loss
     from taskgan.objective.total import pixel_loss as pixel_loss
     from taskgan.prepare.folder import FolderPreparation as FolderPreparation
@@ -70,22 +70,22 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "audit.verb": ("audit",),
-    "cohort.pairs": ("Pair", "Pairs", "read_pairs", "write_pairs"),
-    "cohort.splits": ("split_subjects",),
+    "cohort.pairs": ("Pair", "Pairs", "read_pairs", "split_subjects", "write_pairs"),
     "core.errors": ("UserError",),
     "evaluate.run": ("evaluate",),
     "judges.properties": ("EvaluationSettings",),
     "limit.run": ("limit",),
     "networks.discriminator": ("ImageDiscriminator", "PatchClassifier"),
     "networks.generator": ("UNet",),
-    "networks.recogniser": ("ConvNet", "ResNet", "recogniser_network"),
-    "networks.segmenter": ("DilatedNet", "PixelUNet"),
-    "networks.vgg_face": ("VggFace",),
+    "networks.photos": ("VggFace",),
+    "networks.recogniser": ("ConvNet", "DilatedNet", "PixelUNet", "ResNet", "recogniser_network"),
     "networks.volume_unet": ("VolumeUNet",),
-    "objective.adversarial": ("discriminator_loss", "feature_matching", "generator_loss"),
-    "objective.total": ("cycle_loss", "identity_loss", "pixel_loss"),
     "objective.kinds": ("task_kind",),
     "objective.task": ("feature_distance", "task_loss"),
+    "objective.total": (
+        *("cycle_loss", "identity_loss", "pixel_loss"),
+        *("discriminator_loss", "feature_matching", "generator_loss"),
+    ),
     "prepare.folder": ("FolderPreparation", "prepare_folder"),
     "prepare.lfw": ("LfwPreparation", "prepare_lfw"),
     "prepare.mr.cohort": ("prepare_mr",),

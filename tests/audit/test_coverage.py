@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from taskgan.audit.coverage import selection_warning
 from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge
-from taskgan.cohort.splits import subject_digest
+from taskgan.cohort.pairs import subject_digest
 
 
 class Stopped:

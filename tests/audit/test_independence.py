@@ -10,8 +10,7 @@ from discs import RECIPE, make_restored
 from taskgan.audit.inputs import AuditInputs, from_cohort
 from taskgan.audit.judges import Judge, check_judges, check_subjects, load_judges, shared_weights
 from taskgan.audit.run import audit
-from taskgan.cohort.pairs import Pairs, read_pairs
-from taskgan.cohort.splits import image_digests, subject_digest, subject_digests
+from taskgan.cohort.pairs import Pairs, image_digests, read_pairs, subject_digest, subject_digests
 from taskgan.core.errors import Problems
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.judges.recogniser import WEIGHTS

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from taskgan.cohort.conditions import check_projection
 from taskgan.cohort.folder import write_description
 from taskgan.cohort.pairs import Pairs, read_pairs, write_pairs
-from taskgan.cohort.projection import check_projection
 from taskgan.cohort.targets import resolved_recipe
 from taskgan.core.errors import Problems, UserError
 from taskgan.images.photos import Photo, write_photo

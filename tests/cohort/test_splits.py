@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgan.cohort.splits import split_subjects
+from taskgan.cohort.pairs import split_subjects
 from taskgan.core.errors import UserError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from taskgan.networks.dlib_face import DlibFace, scaled_layers
+from taskgan.networks.photos import DlibFace, scaled_layers
 
 WIDTH = 2
 

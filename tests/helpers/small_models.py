@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from taskgan.model.folder import ModelCard, TrainingDomain, write_model
-from taskgan.networks.build import generator_network
-from taskgan.networks.generator import UNet
+from taskgan.networks.generator import UNet, generator_network
 from taskgan.recipe import Data, Generator, Recipe
 
 GENERATOR = Generator(width=4, max_width=16, depth=3, dropout_layers=2)

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from taskgan.cohort.dataset import Batch
 from taskgan.judges.recogniser import build
 from taskgan.recipe import Recipe
-from taskgan.train.cycle import cycle_step
 from taskgan.train.devices import MachineChoice, start_fabric
 from taskgan.train.networks import Networks, build_networks
-from taskgan.train.step import StepResult, train_step
+from taskgan.train.step import StepResult, cycle_step, train_step
 
 PLAIN = MachineChoice("32", False, False)
 

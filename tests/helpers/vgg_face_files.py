@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from taskgan.networks.vgg_face import MEAN, layer_shapes
+from taskgan.networks.photos import VGG_MEAN, layer_shapes
 
 Array = NDArray[np.float32]
 WIDTH = 2
@@ -36,7 +36,7 @@ def write_pth(path: Path, layers: dict[str, tuple[Array, Array]], *, legacy: boo
 
 
 def write_mat(
-    path: Path, layers: dict[str, tuple[Array, Array]], *, mean: Any = MEAN, old: bool = False, in_net: bool = False
+    path: Path, layers: dict[str, tuple[Array, Array]], *, mean: Any = VGG_MEAN, old: bool = False, in_net: bool = False
 ) -> Path:
     """A MatConvNet simple network; fully connected layers are convolutions of 7×7 and 1×1 there."""
     cells = []

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from taskgan.core.bounds import MAX_VOXELS_VARIABLE
 from taskgan.core.errors import UserError
+from taskgan.core.parse import MAX_VOXELS_VARIABLE
 from taskgan.images.photos import read_photo
 from taskgan.images.volumes import check_affine, read_shape, read_sidecar, read_volume, sidecar_and_notes, write_volume
 
@@ -117,7 +117,7 @@ def test_an_image_without_voxels_is_no_image(tmp_path: Path, shape: tuple[int, i
 
 
 def test_the_default_takes_a_whole_body() -> None:
-    from taskgan.core.bounds import check_voxels
+    from taskgan.core.parse import check_voxels
 
     check_voxels(Path("pet.nii.gz"), (512, 512, 1024))
     check_voxels(Path("photo.jpg"), (8192, 8192), photo=True)

@@ -12,7 +12,7 @@ from taskgan.core.errors import UserError
 from taskgan.model import engines
 from taskgan.model.engines import Computation, check_engine, exported_program, is_installed
 from taskgan.model.restorer import Restorer
-from taskgan.networks.build import generator_network
+from taskgan.networks.generator import generator_network
 from taskgan.recipe import Data, Generator
 from taskgan.recipe.generator import Blur
 

@@ -5,8 +5,8 @@ import torch
 
 from small_models import network_of
 from taskgan.core.errors import UserError
-from taskgan.model import precision
-from taskgan.model.precision import bf16_is_native, check_precision, fold_batch_norms, to_bf16
+from taskgan.model import engines
+from taskgan.model.engines import bf16_is_native, check_precision, fold_batch_norms, to_bf16
 from taskgan.recipe import Generator, Norm
 
 
@@ -43,11 +43,11 @@ def test_reduced_keeps_the_last_layer_and_the_degraded_image_in_float32() -> Non
 
 
 def test_bf16_is_only_native_where_the_cpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
+    monkeypatch.setattr(engines.torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
     assert not bf16_is_native()
-    monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    monkeypatch.setattr(engines.torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     assert bf16_is_native()
-    monkeypatch.delattr(precision.torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.delattr(engines.torch.cpu, "get_capabilities", raising=False)
     assert not bf16_is_native()
 
 

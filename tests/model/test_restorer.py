@@ -10,7 +10,7 @@ from small_models import network_of, volume, write
 from taskgan.core.errors import UserError
 from taskgan.model import engines
 from taskgan.model import restorer as module
-from taskgan.model.precision import fold_batch_norms
+from taskgan.model.engines import fold_batch_norms
 from taskgan.model.restorer import Restorer
 from taskgan.networks.generator import UNet
 from taskgan.recipe import Data, Generator, IntensityTransform, Norm

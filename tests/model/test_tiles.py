@@ -12,9 +12,9 @@ from torch import nn
 from small_models import network_of
 from taskgan.cohort.slices import Case
 from taskgan.images.intensity import Intensity
-from taskgan.model import tiles as module
+from taskgan.model import blocks as module
+from taskgan.model.blocks import Tiles, restore_case, restore_in_tiles
 from taskgan.model.restorer import Restorer
-from taskgan.model.tiles import Tiles, restore_case, restore_in_tiles
 from taskgan.recipe import Data, IntensityTransform
 
 PHOTO = Data(intensity=IntensityTransform(kind="none", output="unit"))
@@ -67,7 +67,7 @@ def test_a_large_slice_goes_through_a_convolution_as_if_it_were_whole() -> None:
 
 
 def test_samples_of_a_large_slice_have_a_mean_and_a_spread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WHOLE", 0)
+    monkeypatch.setattr(module, "WHOLE_SLICE", 0)
     image = np.random.default_rng(0).random((40, 32)).astype(np.float32)
     restorer = Restorer(network_of(PHOTO), PHOTO)
     found = restore_case(restorer, case_of(image), samples=3, seed=1)

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from dlib_files import random_network
-from taskgan.networks.dlib_face import MEAN, DlibFace, DlibFaceRecogniser, scaled_layers
+from taskgan.networks.photos import DLIB_MEAN, DlibFace, DlibFaceRecogniser, scaled_layers
 
 
 def test_the_published_layout() -> None:
@@ -23,7 +23,7 @@ def test_it_is_dlib_written_out() -> None:
     reader = DlibFaceRecogniser(width=2, outputs=4).eval()
     reader.network = network
     photo = torch.randint(0, 256, (2, 3, 150, 150), generator=torch.Generator().manual_seed(0)).float()
-    x = torch.stack([(photo[:, k] - MEAN[k]) / 256 for k in range(3)], dim=1)
+    x = torch.stack([(photo[:, k] - DLIB_MEAN[k]) / 256 for k in range(3)], dim=1)
     layers = iter(scaled_layers(network).values())
 
     def scaled(x: torch.Tensor, *, stride: int = 1) -> torch.Tensor:

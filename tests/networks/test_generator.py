@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgan.networks.build import generator_network
-from taskgan.networks.generator import Output, UNet
+from taskgan.networks.generator import Output, UNet, generator_network
 from taskgan.networks.layers import group_count, norm_layer
 from taskgan.recipe import Recipe
 from taskgan.recipe.task import Norm

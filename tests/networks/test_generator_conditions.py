@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskgan.model.precision import fold_batch_norms, to_bf16
+from taskgan.model.engines import fold_batch_norms, to_bf16
 from taskgan.networks.generator import UNet
 
 K = 3

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from taskgan.cohort.slices import to_slices
-from taskgan.networks.vgg_face import MEAN, VggFace, VggFaceRecogniser, descriptor_length, layer_shapes
+from taskgan.networks.photos import VGG_MEAN, VggFace, VggFaceRecogniser, descriptor_length, layer_shapes
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_it_is_vgg_written_out(reader: VggFaceRecogniser) -> None:
     """By torch's own functions, from a photo on 0 to 255."""
     photo = torch.randint(0, 256, (1, 3, 224, 224), generator=torch.Generator().manual_seed(0)).float()
     state = reader.network.state_dict()
-    x = torch.stack([photo[:, k] - MEAN[k] for k in range(3)], dim=1)
+    x = torch.stack([photo[:, k] - VGG_MEAN[k] for k in range(3)], dim=1)
     names = list(layer_shapes(2))
     for block in (names[:2], names[2:4], names[4:7], names[7:10], names[10:13]):
         for name in block:
@@ -56,7 +56,7 @@ def test_a_photo_as_the_cohort_gives_it_is_seen_upright(reader: VggFaceRecognise
     photo = torch.zeros(224, 224)  # rows, columns
     photo[30, 180] = 1  # high and to the right
     slices = to_slices(photo.T[:, :, None].numpy())
-    seen = reader.prepare(torch.from_numpy(slices[:, None]))[0, 0] + MEAN[0]
+    seen = reader.prepare(torch.from_numpy(slices[:, None]))[0, 0] + VGG_MEAN[0]
     torch.testing.assert_close(seen, 255 * photo, rtol=0, atol=1e-4)
     tall = torch.rand(1, 1, 200, 300)  # 200 columns, 300 rows
     upright = reader.prepare(tall)[0, 0, 112]
@@ -81,7 +81,7 @@ def test_any_size_is_seen_at_224_around_its_middle(reader: VggFaceRecogniser, si
     middle[..., size[0] // 2, size[1] // 2] = 1
     seen = reader.prepare(images)
     assert seen.shape == (1, 3, 224, 224)
-    torch.testing.assert_close(seen[0, :, 7, 9], 127.5 - torch.tensor(MEAN))
+    torch.testing.assert_close(seen[0, :, 7, 9], 127.5 - torch.tensor(VGG_MEAN))
     brightest = (reader.prepare(middle) - seen)[0, 0].flatten().argmax()
     assert abs(int(brightest) // 224 - 112) <= 3
     assert abs(int(brightest) % 224 - 112) <= 3
@@ -93,7 +93,7 @@ def test_reducing_does_not_lose_lines(reader: VggFaceRecogniser) -> None:
     for line in (200, 201, 202, 203):
         photo = torch.zeros(1, 1, 448, 448)
         photo[..., line, :] = 1
-        sums.append((reader.prepare(photo)[0, 0] + MEAN[0]).sum())
+        sums.append((reader.prepare(photo)[0, 0] + VGG_MEAN[0]).sum())
     torch.testing.assert_close(torch.stack(sums), sums[0].expand(4), rtol=1e-3, atol=0)
 
 

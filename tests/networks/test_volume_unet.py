@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from taskgan.networks.build import generator_network
+from taskgan.networks.generator import generator_network
 from taskgan.networks.layers import Conv3d
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.recipe import Data, Generator

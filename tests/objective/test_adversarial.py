@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from taskgan.networks.discriminator import ImageDiscriminator
-from taskgan.objective.adversarial import Form, discriminator_loss, feature_matching, generator_loss
+from taskgan.objective.total import Form, discriminator_loss, feature_matching, generator_loss
 
 FORMS: list[Form] = ["bce", "hinge", "least_squares"]
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from small_mr import read_table, write_cohort, write_table
-from taskgan.cohort.pairs import read_pairs
+from taskgan.cohort.pairs import read_pairs, subject_digest
 from taskgan.cohort.restorations import find_restorations
-from taskgan.cohort.splits import subject_digest
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Failed, Problems, UserError
 from taskgan.core.files import read_yaml, write_yaml

@@ -10,7 +10,7 @@ from taskgan.physics.sequences import TARGETS, Mdme, SpinEcho
 from taskgan.relaxometry.acquisition import Relaxometry
 from taskgan.relaxometry.noise import check_identifiable, cramer_rao_bounds
 from taskgan.relaxometry.protocol import ProtocolFile, contrast_sequence, input_protocol
-from taskgan.simulate.mr.bids import input_sidecar, target_sidecar
+from taskgan.simulate.mr.cohort import input_sidecar, target_sidecar
 
 FLAIR = next(target for target in TARGETS if target.name == "T2-FLAIR")
 

@@ -13,7 +13,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.model.engines import is_installed, onnxruntime_run, openvino_run
 from taskgan.model.folder import read_model, write_model
-from taskgan.networks.build import generator_network
+from taskgan.networks.generator import generator_network
 from taskgan.recipe import Data, Generator
 from taskgan.release.export import FORMATS, export
 

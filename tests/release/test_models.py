@@ -13,7 +13,7 @@ from taskgan.model import shelf
 from taskgan.model.folder import write_model
 from taskgan.model.shelf import list_models, listed_models, models_called, nearest, verify_models
 from taskgan.recipe import Data
-from taskgan.release.cards import channel_names, model_readme
+from taskgan.release.export import channel_names, model_readme
 from taskgan.restore.run import restore
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))

@@ -14,7 +14,7 @@ from taskgan.core.files import read_yaml
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.model import blocks
 from taskgan.model.folder import read_between, read_model, write_model
-from taskgan.networks.build import generator_network
+from taskgan.networks.generator import generator_network
 from taskgan.recipe import Data, Generator
 from taskgan.restore.refine import KeptValues, Refinement, with_region_means
 from taskgan.restore.run import restore

@@ -8,8 +8,7 @@ from scipy import ndimage
 
 from fake_cohort import make_cohort
 from taskgan.cli.app import app
-from taskgan.cohort.pairs import read_pairs
-from taskgan.cohort.splits import subject_digests
+from taskgan.cohort.pairs import read_pairs, subject_digests
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Failed, UserError
 from taskgan.core.files import read_yaml

@@ -8,10 +8,10 @@ from small_models import GENERATOR, card_of, network_of
 from taskgan.cohort.slices import Case
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.intensity import Intensity
-from taskgan.model import tiles as module
+from taskgan.model import blocks as module
+from taskgan.model.blocks import Tiles, restore_case, restore_in_tiles
 from taskgan.model.folder import build_generator
 from taskgan.model.restorer import Restorer
-from taskgan.model.tiles import Tiles, restore_case, restore_in_tiles
 from taskgan.recipe import Data, Generator, IntensityTransform
 from taskgan.recipe.generator import Blur, Down
 
@@ -44,7 +44,7 @@ def test_tiles_are_joined_first_and_projected_then(monkeypatch: pytest.MonkeyPat
     np.testing.assert_allclose(found[:, :, 0], expected[0], atol=1e-6)
     whole = restorer.restore_inputs(image[None, None], Intensity(1.0)).image
     assert CHAIN.consistency(whole[:, :, 0], image) < 0.15 * before  # the layer is there again
-    monkeypatch.setattr(module, "WHOLE", 0)
+    monkeypatch.setattr(module, "WHOLE_SLICE", 0)
     again = restore_case(restorer, case_of(image)).image  # one tile
     np.testing.assert_allclose(again, whole, atol=1e-5)
 

@@ -4,8 +4,18 @@ import pytest
 from taskgan.physics.tissues import TISSUES, index
 from taskgan.simulate.anatomy import DETAILED, FAT, SKULL, SOFT, VESSELS, WHITE, Anatomy, brainweb_anatomy
 from taskgan.simulate.deform import Grid, Head, draw_shape, rotation
-from taskgan.simulate.mr.body import PROFILE, Movement, body, scanned_head, truth_masks
-from taskgan.simulate.mr.lesions import Blob, Disease, candidates, draw_disease, replaced_fractions
+from taskgan.simulate.mr.body import (
+    PROFILE,
+    Blob,
+    Disease,
+    Movement,
+    body,
+    candidates,
+    draw_disease,
+    replaced_fractions,
+    scanned_head,
+    truth_masks,
+)
 
 GRID = Grid((64, 64, 12), (3.0, 3.0, 5.0))
 

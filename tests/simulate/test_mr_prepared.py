@@ -11,8 +11,7 @@ from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.physics.sequences import Mdme
 from taskgan.prepare.mr.cohort import prepare_mr
 from taskgan.prepare.mr.settings import MrPreparation
-from taskgan.simulate.mr.bids import MASKS
-from taskgan.simulate.mr.cohort import input_columns, simulate_mr
+from taskgan.simulate.mr.cohort import MASKS, input_columns, simulate_mr
 from taskgan.simulate.mr.settings import mr_simulation
 
 FIELDS = ("subject", "split", "role", "delay_ms", "echo", "part", "name", "te_ms", "tr_ms", "path")

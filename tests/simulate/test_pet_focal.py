@@ -24,9 +24,8 @@ from taskgan.simulate.pet.focal import (
     draw_findings,
     insert_findings,
 )
-from taskgan.simulate.pet.plan import plan_subjects
 from taskgan.simulate.pet.projector import Projector
-from taskgan.simulate.pet.settings import PetSimulation, pet_simulation, scanner_preset
+from taskgan.simulate.pet.settings import PetSimulation, pet_simulation, plan_subjects, scanner_preset
 from taskgan.simulate.pet.subject import acquire_and_reconstruct
 
 GRID = Grid((72, 64, 30), (2.0, 2.0, 5.2))

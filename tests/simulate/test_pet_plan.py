@@ -6,8 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems, UserError
-from taskgan.simulate.pet.plan import plan_subjects
-from taskgan.simulate.pet.settings import PetSimulation, pet_simulation
+from taskgan.simulate.pet.settings import PetSimulation, pet_simulation, plan_subjects
 
 
 @given(

@@ -15,9 +15,9 @@ from taskgan.core.errors import UserError
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
 from taskgan.images.photos import Photo, read_photo, write_photo
+from taskgan.model.blocks import Tiles, restore_in_tiles
 from taskgan.model.folder import read_model
 from taskgan.model.restorer import Restorer
-from taskgan.model.tiles import Tiles, restore_in_tiles
 from taskgan.recipe import Data, Recipe
 from taskgan.restore.run import restore
 from taskgan.train.run import train

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from small_steps import a_batch, flat, gradients, one_step, players_of
 from taskgan.cohort.dataset import Batch
 from taskgan.recipe import Recipe
-from taskgan.train.cycle import cycle_step
 from taskgan.train.devices import MachineChoice, start_fabric
 from taskgan.train.networks import Networks, build_networks
+from taskgan.train.step import cycle_step
 
 Make = Callable[..., Recipe]
 NAMES = {"generator", "discriminator", "degrader", "degraded_discriminator"}

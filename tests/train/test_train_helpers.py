@@ -13,12 +13,12 @@ from torch import nn
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
 from taskgan.recipe import Optimiser, Recipe
+from taskgan.recipe.phases import rate_factor
 from taskgan.train.devices import MachineChoice, derive_seed
 from taskgan.train.folder import load_checkpoint, save_checkpoint
 from taskgan.train.metrics import MetricsLogger, read_metrics
 from taskgan.train.networks import build_generator
 from taskgan.train.session import Ema, Session
-from taskgan.train.stages import rate_factor
 from taskgan.train.validation import Validation
 
 Make = Callable[..., Recipe]

@@ -15,13 +15,12 @@ from taskgan.cohort.dataset import Batch
 from taskgan.core.errors import Problems, UserError
 from taskgan.model.folder import read_model
 from taskgan.recipe import Recipe
-from taskgan.recipe.phases import Phase
+from taskgan.recipe.phases import Phase, Stages, rate_factor
 from taskgan.train.devices import average_statistics
 from taskgan.train.folder import load_checkpoint
 from taskgan.train.metrics import read_metrics
 from taskgan.train.networks import build_task, set_learning_rate
 from taskgan.train.run import train
-from taskgan.train.stages import Stages, rate_factor
 from taskgan.train.step import task_step, train_step
 
 Make = Callable[..., Recipe]

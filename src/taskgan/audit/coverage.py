@@ -14,7 +14,7 @@ from taskgan.audit.inputs import AuditInputs, AuditSettings, name_list
 from taskgan.audit.judges import Judge
 from taskgan.audit.read import STATISTICS, ImageShift, image_shifts
 from taskgan.cohort.folder import fingerprint
-from taskgan.cohort.splits import subject_digest
+from taskgan.cohort.pairs import subject_digest
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
 from taskgan.judges.readings import CLEAN, Readings

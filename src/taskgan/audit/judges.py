@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from taskgan.audit.inputs import AuditInputs, name_list
-from taskgan.cohort.pairs import Pair
-from taskgan.cohort.splits import image_digests, subject_digest
+from taskgan.cohort.pairs import Pair, image_digests, subject_digest
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
 from taskgan.core.parse import error_text

@@ -103,7 +103,6 @@ def augment(
 
     Args:
         images: (C, H, W) each, float32, arrays or tensors; C may differ, H and W may not.
-        settings: Sizes of the changes.
         rng: The only source of randomness. Every call draws the same number of values, whatever comes out.
         masks: Class numbers of the same frame, which move with the images by their nearest neighbour and keep
             their values; 0 comes in, or the edge.
@@ -144,7 +143,6 @@ def augment_batch(
 
     Args:
         images: (B, C, H, W) float32.
-        settings: Sizes of the changes.
         rng: The only source of randomness.
         masks: (B, M, H, W) class numbers, or None.
 
@@ -175,7 +173,7 @@ def _moved_by_sum(
             stack = stack.flip(1)
         height, width = stack.shape[1:]
         if angle or zoom != 1.0:
-            stack = (_turn_mask if masked else _turn)(stack, angle, zoom)
+            stack = _resampled(stack, angle, zoom, "nearest") if masked else _turn(stack, angle, zoom)
         return _window(stack, int(down), int(right), height, width)
 
     return _moved(image, False), None if mask is None else _moved(mask, True)
@@ -231,11 +229,6 @@ def _turn(stack: Tensor, angle: float, zoom: float) -> Tensor:
     return turned * factor
 
 
-def _turn_mask(stack: Tensor, angle: float, zoom: float) -> Tensor:
-    """The same for class numbers, which are not summed."""
-    return _resampled(stack, angle, zoom, "nearest")
-
-
 def _resampled(stack: Tensor, angle: float, zoom: float, mode: str) -> Tensor:
     height, width = stack.shape[1:]
     cos, sin = math.cos(angle), math.sin(angle)
@@ -259,7 +252,6 @@ def _room(size: int, needed: float) -> int:
 
 def _window(stack: Tensor, down: int, right: int, height: int, width: int) -> Tensor:
     """Cut (C, height, width) out of the middle of a stack, moved by whole pixels; zeros come in."""
-    top = (stack.shape[1] - height) // 2 - down
-    left = (stack.shape[2] - width) // 2 - right
+    top, left = (stack.shape[1] - height) // 2 - down, (stack.shape[2] - width) // 2 - right
     # Negative padding crops.
     return F.pad(stack, (-left, left + width - stack.shape[2], -top, top + height - stack.shape[1]))

@@ -40,11 +40,8 @@ def check_cohort(
 
     Args:
         pairs: The whole table, every split; subjects are compared over all of it, images over the selected rows.
-        data: Which rows and columns will be used.
         labels: Whether the run needs labels (a task network, or balanced sampling).
         target: What the labels are; None is a binary property in the column ``label``.
-        further: Further properties whose labels are needed.
-        threads: Images read at once.
 
     Returns:
         What looks wrong and may be meant, a sentence each: pairs of other units or of two subjects, subjects that

@@ -1,4 +1,4 @@
-"""Which of several clean images of a case is meant: the column, its values, and the planes that tell a generator.
+"""What a run leaves to the cohort: the condition (which clean image of a case is meant), and a projection's steps.
 
 One acquisition can be restored to several contrasts. A row of the table is then about one of them, and a column
 (``data.condition``, for example ``contrast``) says which.
@@ -7,20 +7,20 @@ One acquisition can be restored to several contrasts. A row of the table is then
 import numpy as np
 from numpy.typing import NDArray
 
+from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.core.errors import UserError
+from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
-from taskgan.recipe import Data
+from taskgan.core.settings import validated
+from taskgan.degrade.degradation import Degradation
+from taskgan.images.volumes import read_shape
+from taskgan.recipe import Data, Generator, Recipe
 
 Array = NDArray[np.float32]
 
 
 def resolved_conditions(data: Data, pairs: Pairs) -> Data:
     """The settings with the values of the condition, where they were left to the training rows.
-
-    Args:
-        data: As the user wrote it.
-        pairs: The rows that it selects.
 
     Raises:
         UserError: If the table has no such column, or no training row has a value there.
@@ -64,11 +64,8 @@ def condition_of(pair: Pair, data: Data) -> str:
 
 
 def condition_problems(selected: Pairs, data: Data) -> list[tuple[int, str]]:
-    """What is wrong with the conditions of training and validation rows: row and sentence of each problem.
-
-    Args:
-        selected: The rows that a run uses.
-        data: With its conditions resolved.
+    """What is wrong with the conditions of training and validation rows: row and sentence of each problem. ``data``:
+    with its conditions resolved.
     """
     if not data.condition:
         return []
@@ -138,3 +135,63 @@ def _check_column(data: Data, pairs: Pairs) -> None:
             f"{pairs.source} has no column {quoted(data.condition)} (data.condition); its columns are "
             f"{', '.join(pairs.columns)}"
         )
+
+
+def resolved_projection(recipe: Recipe, pairs: Pairs) -> Recipe:
+    """The recipe with the steps of its projection, where it has one and leaves them to the cohort.
+
+    Args:
+        pairs: Rows of the cohort, beside whose table ``cohort.yaml`` is.
+
+    Raises:
+        UserError: If the cohort does not say how its inputs were made.
+        Problems: If it was not by blur and down-sampling alone.
+    """
+    settings = recipe.generator
+    if not settings.projection or settings.degradation:
+        return recipe
+    degradation = Degradation.from_description(read_description(pairs.folder))
+    if degradation is None:
+        raise UserError(
+            f"generator.projection is {settings.projection:g}, but {pairs.folder} does not say by which blur and "
+            "down-sampling its inputs were made; expected a cohort of taskgan prepare lfw or folder, "
+            "generator.degradation in the recipe, or projection 0"
+        )
+    values = settings.model_dump() | {"degradation": degradation.to_dicts()}
+    generator = validated(Generator, values, f"{pairs.folder} cannot be trained on with a projection")
+    return recipe.model_copy(update={"generator": generator})
+
+
+def check_projection(recipe: Recipe, train: Pairs) -> None:
+    """Refuse a projection where inputs are not what the steps make of the clean images as they are learnt from.
+
+    Raises:
+        Problems: Every reason, each in a sentence.
+    """
+    if not recipe.generator.projection:
+        return
+    data, problems = recipe.data, []
+    if recipe.unpaired:
+        problems.append("cycle_gan shows the generator images that were never degraded; expected another objective")
+    if data.condition:
+        problems.append(
+            f"with data.condition ({data.condition}) the input is another kind of image than what is restored; "
+            "expected none"
+        )
+    changes = data.augment.model_dump(exclude={"flip", "preserve"})
+    changed = [name for name, value in changes.items() if value]
+    if changed:
+        problems.append(
+            f"data.augment changes images after they were degraded ({', '.join(changed)}), which moves them off the "
+            "grid of the low-resolution pixels; expected 0 (flip may stay)"
+        )
+    axes = recipe.data.axes
+    shapes = {read_shape(pair.degraded, axes, series=pair.series("degraded"))[0][:2] for pair in train}
+    if len(shapes) > 1:
+        low, high = (tuple(pick(axis) for axis in zip(*shapes, strict=True)) for pick in (min, max))
+        problems.append(
+            f"training images are of several sizes ({low[0]}×{low[1]} to {high[0]}×{high[1]}) and would be padded, "
+            "so that their low-resolution pixels are others; expected one size, e.g. by taskgan prepare --crop"
+        )
+    if problems:
+        raise Problems(f"generator.projection is {recipe.generator.projection:g}, which cannot be had here", problems)

@@ -14,11 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from taskgan.cohort.augment import augment
 from taskgan.cohort.conditions import condition_of, one_hot, with_condition_planes
-from taskgan.cohort.labels import SliceLabels
 from taskgan.cohort.pairs import Pair, Pairs
 from taskgan.cohort.sampling import BalancedSampler, ConditionSchedule
 from taskgan.cohort.slices import Acquisition, Case, acquisition, load_case, with_neighbours
-from taskgan.cohort.targets import Targets
+from taskgan.cohort.targets import SliceLabels, Targets
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
 from taskgan.images.statistics import ImageStatistics, image_statistics, photo_statistics
@@ -37,7 +36,6 @@ class Batch(NamedTuple):
             ``taskgan.cohort.unpaired``.
         label: y: (B,), NaN where a pair has none; (B, L) of several labels; masks (B, H, W); numbers of
             identities (B,) for an embedding.
-        further: y of further properties, likewise.
 
     Blocks of volumes have an axis D of slices before H and W, in masks too.
     """
@@ -77,7 +75,6 @@ class TrainingSlices:
     Attributes:
         shape: In-plane size (H, W) of all slices.
         sample_shape: Size of a sample: that of a slice, or (D, H, W) of a block.
-        planes: In-plane size of each pair before padding.
         scales: Factor that the intensity transform found for each pair, in the images' units.
         voxel_sizes: (pairs, 3), mm.
         statistics: Of the degraded image of each pair.
@@ -86,10 +83,8 @@ class TrainingSlices:
     Args:
         pairs: Rows to hold (they have passed ``check_cohort``).
         data: Input columns, neighbours, intensity, ``min_signal``.
-        threads: Volumes read at once.
         targets: Where y comes from; None takes the column ``label``.
         labels: Whether y is wanted; without, masks are not read and labels that are no numbers are NaN.
-        further: Where y of further properties comes from.
 
     Raises:
         UserError: If an image cannot be read, or no slice has enough signal.
@@ -239,10 +234,7 @@ class TrainingSlices:
 
     def slab(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A block's slices, whole, some of them a given one: inputs (I, D, H, W), clean (1, D, H, W), y or (D, H, W).
-
-        Args:
-            index: The slice.
-            rng: Where among the block's slices it is; all places that the volume has room for are as likely.
+        ``rng``: where among the block's slices it is; all places that the volume has room for are as likely.
         """
         number, place = self._place(index)
         start, stop = int(self._starts[number]), int(self._starts[number + 1])
@@ -285,12 +277,8 @@ class Steps(Dataset[Batch]):
     """``steps[s]`` is the batch of step s: a pure function of the seed and s.
 
     Args:
-        slices: What to draw from.
-        data: Augmentation and balancing.
-        batch_size: Slices a step, over all devices.
         seed: Of order and augmentation.
         rank: Which device asks; it gets its own block of the batch.
-        ranks: Devices.
         phases: Of the run, which say what conditions a step draws from.
 
     Raises:

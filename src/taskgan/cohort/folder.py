@@ -23,9 +23,8 @@ FILE = "cohort.yaml"
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:
-    """Write ``cohort.yaml`` atomically. Keys by convention: ``kind``, ``made_by``, ``settings``, ``seed``,
-    ``versions``, ``measured``.
-    """
+    """Write ``cohort.yaml``. Keys by convention: ``kind``, ``made_by``, ``settings``, ``seed``, ``versions``,
+    ``measured``."""
     write_yaml(folder / FILE, description)
 
 
@@ -56,7 +55,6 @@ def fingerprint(pairs: Pairs, columns: Sequence[str] = ()) -> str:
     named in milliseconds.
 
     Args:
-        pairs: The rows.
         columns: Further columns that decide what is learnt: their text counts, and the file where it names one.
     """
     rows = []
@@ -82,8 +80,6 @@ def is_complete(out: Path, description: Mapping[str, Any], sections: Sequence[st
     """Whether a cohort is complete; False also where there is nothing yet.
 
     Args:
-        out: The cohort folder.
-        description: Of the cohort that is asked for.
         sections: Its sections that must be those that the folder was begun with.
 
     Raises:
@@ -124,18 +120,11 @@ def write_dataset_files(
     """The files of the folder that do not depend on the subjects.
 
     Args:
-        folder: The cohort.
-        name: Of the data set.
         readme: Text of its README.
         derivative: Where in the cohort a data set of masks or truth lies, if there is one.
-        derivative_name: What that is called.
         metadata: Further fields of the data set, such as ``License`` and ``Authors``.
     """
-    generated = [{"Name": "taskgan", "Version": __version__}]
-    write_json(
-        folder / "dataset_description.json",
-        {"Name": name, "BIDSVersion": BIDS_VERSION, "DatasetType": "raw", **(metadata or {}), "GeneratedBy": generated},
-    )
+    _write_dataset_description(folder, name, "raw", metadata)
     if derivative is not None:
         write_derivative_description(folder / derivative, derivative_name)
     write_text(folder / "README", readme)
@@ -144,18 +133,18 @@ def write_dataset_files(
 
 def write_derivative_description(folder: Path, name: str) -> None:
     """``dataset_description.json`` of a data set that was made of another one."""
-    generated = [{"Name": "taskgan", "Version": __version__}]
-    values = {"Name": name, "BIDSVersion": BIDS_VERSION, "DatasetType": "derivative", "GeneratedBy": generated}
+    _write_dataset_description(folder, name, "derivative")
+
+
+def _write_dataset_description(folder: Path, name: str, kind: str, metadata: Mapping[str, Any] | None = None) -> None:
+    values = {"Name": name, "BIDSVersion": BIDS_VERSION, "DatasetType": kind, **(metadata or {})}
+    values["GeneratedBy"] = [{"Name": "taskgan", "Version": __version__}]
     write_json(folder / "dataset_description.json", values)
 
 
 def write_participants(folder: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]) -> None:
-    """``participants.tsv`` and what its columns mean.
-
-    Args:
-        folder: The cohort.
-        columns: Name and description of each column after ``participant_id``.
-        rows: The participants.
+    """``participants.tsv`` and what its columns mean. ``columns``: name and description of each column after
+    ``participant_id``.
     """
     write_json(folder / "participants.json", {name: {"Description": text} for name, text in columns.items()})
     write_rows(folder / "participants.tsv", ["participant_id", *columns], rows, delimiter="\t")

@@ -43,10 +43,6 @@ def input_is_comparable(pairs: Pairs, data: Data) -> bool:
     It is not where a condition says which of several images is to be made of it, and not where one degraded image has
     several clean ones in the table: the multi-echo source of six MR contrasts is none of them, so that its PSNR
     against each would be a number without a meaning. Such cohorts have no rows ``input``.
-
-    Args:
-        pairs: The whole table, before any selection.
-        data: Of the recipe.
     """
     if data.condition:
         return False
@@ -55,11 +51,8 @@ def input_is_comparable(pairs: Pairs, data: Data) -> bool:
 
 
 def resolved_axes(data: Data, pairs: Pairs) -> Data:
-    """The settings with the axes of slices, where these were left to the training images.
-
-    Args:
-        data: Of the recipe.
-        pairs: The first training row that can be read decides, or the first of all where none is for training.
+    """The settings with the axes of slices, where these were left to the training images. ``pairs``: the first training
+    row that can be read decides, or the first of all where none is for training.
     """
     if data.axes:
         return data
@@ -88,9 +81,7 @@ class MaskCache:
         """Where a row's mask is above one half (X, Y, Z); None where the row names none.
 
         Args:
-            pair: The row.
             column: Of ``pairs.csv``.
-            source: The row's image, whose grid the mask must have.
 
         Raises:
             UserError: If the mask cannot be read or is on another grid.

@@ -29,12 +29,7 @@ _SAMPLED = 8
 
 @dataclass(frozen=True)
 class Coarse:
-    """An image in blocks.
-
-    Attributes:
-        shape: Of the image.
-        blocks: Mean of each block, flat, float32.
-    """
+    """An image in blocks. ``blocks``: mean of each block, flat, float32."""
 
     shape: tuple[int, ...]
     blocks: Array
@@ -144,10 +139,6 @@ def inputs_of_another_kind(rows: Sequence[Pair], data: Data) -> bool:
     """Whether the degraded images show something else than the clean ones, such as T1 where FLAIR is to be made.
 
     By their BIDS suffixes where both have one, else by whether dark is bright in :data:`_SAMPLED` of them.
-
-    Args:
-        rows: Pairs with clean images.
-        data: Of the recipe.
     """
     kinds = {(bids_suffix(pair.degraded), bids_suffix(pair.clean)) for pair in rows if pair.clean is not None}
     if kinds and all(low and high for low, high in kinds):

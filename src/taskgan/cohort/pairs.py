@@ -8,16 +8,21 @@ One row is one pair of a degraded and a clean image::
 table's folder (absolute ones work too). ``label`` is the property to keep (0 or 1 for a binary one).
 ``mask`` is the head or brain, ``cortex`` and ``reference`` are the regions of the SUVR. Every further column
 is kept as text and can be selected on (``dose``) or used as an extra input channel (an MR image).
+:func:`split_subjects` makes splits that never share a subject.
 """
 
+import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import PathLike, write_rows
+from taskgan.core.files import PathLike, checksum, write_rows
 from taskgan.core.parse import quoted, truncated
 from taskgan.core.tables import csv_rows
 
@@ -32,14 +37,11 @@ class Pair:
 
     Attributes:
         row: Line in the file (the header is line 1), for messages.
-        case: Unique name of the pair.
-        subject: Who it is; subjects never cross splits.
         split: ``train``, ``val`` or ``test``; empty in a table that is only restored.
         degraded: Degraded image.
         clean: Clean image, or None where there is none.
         label: The property, or None where it is unknown.
         columns: Every column as text.
-        folder: Folder that the row's paths are relative to.
     """
 
     row: int
@@ -64,12 +66,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The rows of a table, in the order of the file.
-
-    Attributes:
-        source: The table.
-        rows: Its pairs.
-    """
+    """The rows of a table, in the order of the file."""
 
     source: Path
     rows: tuple[Pair, ...]
@@ -172,7 +169,6 @@ def read_pairs(place: PathLike, required: Iterable[str] = REQUIRED) -> Pairs:
     """Read a cohort's table. Form is checked here, images are not (see ``taskgan.cohort.check``).
 
     Args:
-        place: Cohort folder or table.
         required: Columns that must be there; ``REQUIRED_TO_RESTORE`` for a table that is only restored.
 
     Raises:
@@ -236,3 +232,71 @@ def write_pairs(table: PathLike, rows: Iterable[Mapping[str, object]]) -> None:
     """Write a table atomically; the columns are those of the first row, in its order."""
     listed = list(rows)
     write_rows(Path(table), list(listed[0]), listed)
+
+
+Subject = TypeVar("Subject", bound=Hashable)
+DEFAULT_SHARES = (0.6, 0.15, 0.25)
+
+
+def split_subjects(
+    labels: Mapping[Subject, object], *, shares: Sequence[float] = DEFAULT_SHARES, seed: int = 0
+) -> dict[Subject, str]:
+    """Assign each subject to ``train``, ``val`` or ``test``, stratified by label.
+
+    Args:
+        labels: Label of each subject; subjects with equal labels form a stratum.
+        shares: Shares of train, val and test; they are normalised to one.
+        seed: Of the shuffle. The order of ``labels`` does not matter.
+
+    Returns:
+        Split of each subject. Every stratum has at least one subject in every split.
+
+    Raises:
+        UserError: If a label has fewer than three subjects, or a share is not positive.
+    """
+    if len(shares) != len(SPLITS) or min(shares) <= 0:
+        raise UserError(f"the shares of train, val and test must be three positive numbers, found {list(shares)}")
+    fractions = np.asarray(shares, dtype=float) / sum(shares)
+    rng = np.random.default_rng(seed)
+    assigned: dict[Subject, str] = {}
+    for label in sorted(set(labels.values()), key=str):
+        members = sorted((s for s, own in labels.items() if own == label), key=str)
+        if len(members) < len(SPLITS):
+            raise UserError(
+                f"label {label} has {len(members)} subject{'s' * (len(members) != 1)}, expected at least "
+                "three: one each for train, val and test"
+            )
+        counts = np.maximum(1, np.round(fractions * len(members)).astype(int))
+        counts[0] = len(members) - counts[1] - counts[2]
+        while counts[0] < 1:  # few subjects and a small training share: take from the larger of the others
+            counts[1 + int(np.argmax(counts[1:]))] -= 1
+            counts[0] += 1
+        order = rng.permutation(len(members))
+        names = [name for name, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
+        assigned.update({members[index]: name for index, name in zip(order, names, strict=True)})
+    return assigned
+
+
+_LENGTH = 16
+
+
+def subject_digest(subject: str) -> str:
+    """A digest of a subject's name, 16 hex digits.
+
+    It keeps names out of a file that is passed on; it does not hide them from who can guess them.
+    """
+    return hashlib.sha256(subject.encode()).hexdigest()[:_LENGTH]
+
+
+def subject_digests(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    """Marks of all subjects, each once, sorted."""
+    return tuple(sorted({subject_digest(pair.subject) for pair in pairs}))
+
+
+def image_digests(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    """Digests of the clean images' files, each once, sorted: the same image is found under another name.
+
+    Bytes are compared, not voxels: an image that was written again is another one.
+    """
+    clean = {pair.clean for pair in pairs if pair.clean is not None and pair.clean.is_file()}
+    return tuple(sorted({checksum(path)[:_LENGTH] for path in clean}))

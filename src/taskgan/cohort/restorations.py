@@ -23,8 +23,6 @@ class Restorations:
     """A folder of restored images.
 
     Attributes:
-        folder: The folder.
-        method: Name of the method.
         seed: Training seed, or None where unknown.
         fold: Cross-validation fold, or None where unknown.
         images: Restored image of every case that is both in the folder and in the cohort.
@@ -45,11 +43,8 @@ class Restorations:
 
 
 def recorded_recipe(record: Mapping[str, Any], source: Path) -> Recipe:
-    """The recipe that a record holds, or the defaults.
-
-    Args:
-        record: ``restored.yaml`` or ``evaluation.yaml``; empty for another tool's folder.
-        source: The file.
+    """The recipe that a record holds, or the defaults. ``record``: ``restored.yaml`` or ``evaluation.yaml``; empty for
+    another tool's folder.
     """
     recorded = record.get("recipe")
     if not isinstance(recorded, dict):
@@ -63,11 +58,6 @@ def find_restorations(folder: Path, pairs: Pairs, method: str | None = None) -> 
 
     A folder of ``taskgan restore`` says which is which in ``restored.csv``. In any other folder an image is a
     case's if it is called after the case (``<case>.nii.gz``, ``<case>.png``) or after its degraded image.
-
-    Args:
-        folder: The folder.
-        pairs: The cohort's rows.
-        method: Name of the method; overrides what the folder says.
 
     Raises:
         UserError: If the folder or an image that it lists does not exist, it is unfinished, no case matches, an

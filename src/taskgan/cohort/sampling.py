@@ -23,7 +23,6 @@ class BalancedSampler:
 
     Args:
         groups: For each group, for each subject, the numbers of its slices. None may be empty.
-        batch_size: Slices a step.
         seed: Of the order.
 
     Raises:
@@ -70,8 +69,6 @@ class _PhaseSpan:
     """A phase in its place.
 
     Attributes:
-        start: Its first step.
-        stop: The step after its last.
         turns: Length of every condition's turn, in order; empty where it has no turns.
         conditions: The conditions that it mixes where it has no turns; empty is all.
         before: Steps that each key was drawn from in earlier phases.
@@ -93,7 +90,6 @@ class ConditionSchedule:
     Args:
         phases: Of the run; none is a single one that mixes everything.
         sizes: Usable slices of every condition, in the order of their turns.
-        batch_size: Slices a step.
     """
 
     def __init__(self, phases: Sequence[Phase], sizes: Mapping[str, int], batch_size: int) -> None:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.cohort.pairs import Pair
-from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
-from taskgan.core.parse import quoted
+from taskgan.core.parse import check_voxels, quoted
 from taskgan.degrade.degradation import enlarged
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
 from taskgan.images.volumes import Volume, read_volume
@@ -41,7 +40,6 @@ def smoothed(image: Array, sd_mm: float, voxel_size: Sequence[float]) -> Array:
 
     Args:
         image: Any units: it is linear.
-        sd_mm: Standard deviation.
         voxel_size: Edges along X, Y and Z, mm.
     """
     from scipy.ndimage import gaussian_filter
@@ -72,9 +70,6 @@ def with_neighbours(inputs: Array, index: int, neighbours: int, context: int = 0
 
     Args:
         inputs: (S, I + K, H, W).
-        index: The slice.
-        neighbours: How many on either side.
-        context: K, the last channels, which the slice alone gives.
 
     Returns:
         (I · (2·neighbours + 1) + K, H, W), the centre slice's channels first, so that channel 0 is always the
@@ -95,7 +90,6 @@ class Case:
     """One pair, loaded.
 
     Attributes:
-        pair: Its row.
         inputs: (S, I + K, H, W) float32, network units; channel 0 is the degraded image, the last K its smoothed
             copies. Red, green and blue of a photo (``data.colour``) are three slices.
         clean: (S, H, W) float32 in the units of the degraded image's transform, or None.
@@ -125,9 +119,6 @@ def load_case(pair: Pair, data: Data, *, clean: bool = True, known: Case | None 
     """Read and scale the images of one row.
 
     Args:
-        pair: The row.
-        data: Which columns are inputs, and the intensity transform.
-        clean: Read the clean image too.
         known: A case that was loaded with the same settings: if its inputs are the same files they are taken over,
             not read again.
         enlarge: Photos have so many times more pixels along each axis, bicubic as in degradations.

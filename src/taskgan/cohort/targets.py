@@ -1,23 +1,24 @@
-"""y of every row: what the columns of a target hold, as tensors want it."""
+"""y of every row and of every training slice: what the columns of a target hold, as tensors want it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from taskgan.cohort.conditions import resolved_conditions
+from taskgan.cohort.conditions import resolved_conditions, resolved_projection
 from taskgan.cohort.grids import resolved_axes
 from taskgan.cohort.pairs import Pair, Pairs
-from taskgan.cohort.projection import resolved_projection
 from taskgan.cohort.slices import AFFINE_MM, to_slices
 from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.objective.kinds import task_kind
 from taskgan.objective.task import TaskKind
-from taskgan.recipe import Recipe, Target, Task
+from taskgan.recipe import Recipe, Target
 from taskgan.recipe.phases import check_phases
 
 Array = NDArray[np.float32]
@@ -25,12 +26,8 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Targets:
-    """Reads y of the rows of one table.
-
-    Attributes:
-        target: The property.
-        kind: Its kind.
-        identities: Number of each identity (``embedding``), in the order of their names; empty for other kinds.
+    """Reads y of the rows of one table. ``identities``: number of each identity (``embedding``), in the order of their
+    names; empty for other kinds.
     """
 
     target: Target
@@ -64,7 +61,6 @@ class Targets:
         """The mask of a row as slices (S, H, W) of class numbers.
 
         Args:
-            pair: The row.
             source: Its degraded image, on whose grid the mask must be.
 
         Raises:
@@ -154,10 +150,6 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
     """The recipe with what its property left to the training subjects (see :meth:`Targets.resolved`), the conditions
     and axes that it left to the training rows, and the steps of a projection that it left to the cohort.
 
-    Args:
-        recipe: As the user wrote it.
-        pairs: The rows that it selects.
-
     Raises:
         UserError: If labels are no numbers, or all the same; if there is no column of conditions; if a projection is
             wanted of inputs that were not made by blur and down-sampling.
@@ -170,13 +162,12 @@ def resolved_recipe(recipe: Recipe, pairs: Pairs) -> Recipe:
             check_phases(recipe.schedule, steps=recipe.optimiser.steps, conditions=data.conditions)
         except ValueError as error:
             raise UserError(f"{pairs.source}: {error}") from None
-    first, *others = (_resolved_task(task, pairs) for task in recipe.tasks)
+    targets = [Targets.for_table(task.target, pairs).resolved(pairs) for task in recipe.tasks]
+    first, *others = (
+        task.model_copy(update={"centre": target.centre, "scale": target.scale})
+        for task, target in zip(recipe.tasks, targets, strict=True)
+    )
     return recipe.model_copy(update={"task": first.model_copy(update={"others": tuple(others)})})
-
-
-def _resolved_task(task: Task, pairs: Pairs) -> Task:
-    target = Targets.for_table(task.target, pairs).resolved(pairs)
-    return task.model_copy(update={"centre": target.centre, "scale": target.scale})
 
 
 _NEEDED = ("train", "val")
@@ -185,14 +176,8 @@ _WITHOUT = " (objectives l1, gan and cycle_gan train without labels where data.b
 
 
 def label_problems(selected: Pairs, targets: Targets) -> list[tuple[int, str]]:
-    """Unknown columns, missing and impossible labels of training and validation rows, classes nobody has.
-
-    Args:
-        selected: The rows that a run uses.
-        targets: Where y comes from.
-
-    Returns:
-        Row and sentence of each problem.
+    """Unknown columns, missing and impossible labels of training and validation rows, classes nobody has. Returns row
+    and sentence of each problem.
     """
     columns = targets.target.columns
     absent = [column for column in columns if column not in selected.columns]
@@ -295,3 +280,23 @@ def _row_problems(pair: Pair, targets: Targets) -> list[str]:
         for column, value in zip(columns, values, strict=True)
         if not math.isnan(value) and kind.label_problem(float(value))
     ]
+
+
+class SliceLabels:
+    """y of all slices, of one property. ``masks``: of every slice (S, H, W), where it is one and is wanted."""
+
+    def __init__(self, targets: Targets, rows: Sequence[Pair], size: tuple[int, ...], *, wanted: bool) -> None:
+        self.targets = targets
+        self.labels = [self._label(pair, wanted) for pair in rows]
+        self.masks = torch.zeros(size, dtype=torch.uint8) if wanted and targets.kind.dense else None
+
+    def y(self, number: int, at: slice) -> np.ndarray:
+        """Of some slices of a pair: its label, or their masks."""
+        return self.labels[number] if self.masks is None else self.masks.numpy()[at].astype(np.float32)
+
+    def _label(self, pair: Pair, wanted: bool) -> np.ndarray:
+        """y of a pair that is no mask; NaN where it is not wanted and cannot be had."""
+        if not self.targets.kind.dense:
+            with nullcontext() if wanted else suppress(UserError):
+                return self.targets.value(pair)
+        return np.asarray(np.nan, dtype=np.float32)

@@ -1,6 +1,7 @@
 """Unpaired samples: with every degraded slice of a step goes a clean one of another subject (CycleGAN)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,6 @@ from taskgan.cohort.conditions import with_condition_planes
 from taskgan.cohort.dataset import Steps, TrainingSlices
 from taskgan.cohort.sampling import BalancedSampler
 from taskgan.recipe import Data
-from taskgan.recipe.phases import Phase
 
 
 class UnpairedSampler:
@@ -22,9 +22,7 @@ class UnpairedSampler:
     of one subject keeps its draw.
 
     Args:
-        groups: As for ``Order``.
-        subjects: The subject of every slice, by the slice's number.
-        batch_size: Slices a step.
+        groups: As for :class:`~taskgan.cohort.sampling.BalancedSampler`.
         seed: Of the degraded slices' order; that of the clean ones is derived from it.
     """
 
@@ -72,29 +70,11 @@ class UnpairedSteps(Steps):
     Planes of a condition are the clean slice's own.
     Such further inputs are taken to be known in both domains; where they are degraded images themselves, they
     carry something of the pairing that CycleGAN is meant to do without.
-
-    Args:
-        slices: As for ``Steps``.
-        data: Likewise.
-        batch_size: Likewise.
-        seed: Likewise.
-        rank: Likewise.
-        ranks: Likewise.
-        phases: Likewise; the clean slices of a step are of the same conditions.
+    The clean slices of a step are of its conditions.
     """
 
-    def __init__(
-        self,
-        slices: TrainingSlices,
-        data: Data,
-        *,
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        ranks: int = 1,
-        phases: Sequence[Phase] = (),
-    ) -> None:
-        super().__init__(slices, data, batch_size=batch_size, seed=seed, rank=rank, ranks=ranks, phases=phases)
+    def __init__(self, slices: TrainingSlices, data: Data, *, batch_size: int, seed: int, **further: Any) -> None:
+        super().__init__(slices, data, batch_size=batch_size, seed=seed, **further)
         subjects = [slices.subject(index) for index in range(len(slices))]
         self._samplers = {
             key: UnpairedSampler(groups, subjects, batch_size=batch_size, seed=seed)

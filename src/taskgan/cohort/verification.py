@@ -26,8 +26,6 @@ class VerificationPair:
     Attributes:
         row: Line in the file (the header is line 1), for messages; 0 for a pair that is in none.
         set: ``train`` or ``test``; ``val`` for pairs that were drawn from validation people.
-        first: One case.
-        second: The other.
     """
 
     row: int
@@ -43,12 +41,7 @@ class VerificationPair:
 
 @dataclass(frozen=True)
 class VerificationPairs:
-    """The pairs of one file, in its order.
-
-    Attributes:
-        source: The file.
-        pairs: Those of both sets.
-    """
+    """The pairs of one file, in its order."""
 
     source: Path
     pairs: tuple[VerificationPair, ...]
@@ -60,9 +53,6 @@ class VerificationPairs:
 
 def read_verification_pairs(pairs: Pairs) -> VerificationPairs | None:
     """Read and check the pairs of a cohort; None where it has no ``verification.csv``.
-
-    Args:
-        pairs: All rows of its table.
 
     Raises:
         UserError: If the file cannot be read, lacks a column or has no rows.

@@ -109,7 +109,6 @@ def differing(marker: Path, values: Mapping[str, Any] | None = None) -> list[str
 
     Args:
         marker: A YAML file that :func:`commit` wrote, or the card of a model.
-        values: What it says, where that is known already.
 
     Returns:
         None where it vouches for nothing (an unfinished artefact, or one of an earlier version).
@@ -225,7 +224,6 @@ def check_left_out(folder: Path, values: Mapping[str, Any]) -> None:
     """Say again of a finished batch what it was made without.
 
     Args:
-        folder: Of the batch.
         values: What its marker says: ``left_out`` has a sentence for each input that could not be used.
 
     Raises:

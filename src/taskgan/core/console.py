@@ -83,7 +83,6 @@ class Progress:
 
     Args:
         title: What is going on, e.g. ``simulate``.
-        total: Number of units of the whole work.
         unit: Plural name of a unit, e.g. ``subjects``.
         start: Units that were done before (a resumed run); they do not count towards the rate.
     """

@@ -20,10 +20,8 @@ _MAX_SHOWN = 10  # problems in a message
 
 
 class UserError(Exception):
-    """Bad input. The message names the file or option, what was found and what was expected.
-
-    Args:
-        message: Lines over 4000 characters are cut, and words over 1000: nobody meant them to be read.
+    """Bad input. The message names the file or option, what was found and what was expected. ``message``: lines over
+    4000 characters are cut, and words over 1000: nobody meant them to be read.
     """
 
     def __init__(self, message: str) -> None:

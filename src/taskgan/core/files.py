@@ -1,5 +1,6 @@
-"""Files that are whole or absent: atomic writes, markers with checksums, YAML, JSON and CSV, versions."""
+"""Files that are whole or absent: atomic writes, YAML, JSON and CSV, versions, what was measured on this machine."""
 
+import contextlib
 import csv
 import errno
 import hashlib
@@ -11,11 +12,11 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -45,7 +46,6 @@ def atomic(target: Path, *, durable: bool = True) -> Iterator[Path]:
     permissions that the umask leaves.
 
     Args:
-        target: The file to be written. Parent folders are made.
         durable: Wait until the disk has file and folder. One of thousands of small files that can be made again need
             not wait.
 
@@ -76,9 +76,6 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     The new folder is whole on the disk before the old one moves aside (:func:`previous_folder`), which is removed
     last: who reads the folder finds the old or the new one under one of two names. Killed between the two moves,
     the next call puts the old one back.
-
-    Args:
-        target: The folder to be made. Parent folders are made.
 
     Raises:
         OSError: If the disk does not take it; its ``filename`` is the target.
@@ -139,7 +136,6 @@ def remove_partial(folder: Path, *, deep: bool = True) -> None:
     What a living process of this machine is writing stays, and of other machines what is less than a day old.
 
     Args:
-        folder: Where.
         deep: Below the folder too, not only in it.
     """
     for left in list(folder.rglob(".*") if deep else folder.glob(".partial-*")):
@@ -273,13 +269,8 @@ def versions() -> dict[str, str]:
 def write_rows(
     target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
 ) -> None:
-    """Write a CSV table atomically; every field goes through :func:`csv_cell`.
-
-    Args:
-        target: The file.
-        columns: Its header.
-        rows: Values by column; absent ones are empty, others are left out.
-        delimiter: Between fields.
+    """Write a CSV table atomically; every field goes through :func:`csv_cell`. ``rows``: values by column; absent ones
+    are empty, others are left out.
     """
     with atomic(target) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n", delimiter=delimiter)
@@ -306,3 +297,36 @@ def csv_cell(value: object) -> object:
 def unescaped_cell(text: str) -> str:
     """The text that :func:`csv_cell` made a field of."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+T = TypeVar("T")
+
+
+def measured_path(kind: str, key: Mapping[str, Any]) -> Path:
+    """Where a measurement of a kind is kept, by all that it depends on: versions, device, network, sizes."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "taskgan" / f"{kind}-{value_digest(key)}.yaml"
+
+
+def read_measured(kind: str, key: Mapping[str, Any], parse: Callable[[dict[str, Any]], T]) -> T | None:
+    """An earlier measurement; None where there is none that can be read."""
+    try:
+        return parse(read_yaml(measured_path(kind, key)))
+    except UserError:
+        return None
+
+
+def write_measured(kind: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Keep a measurement. A read-only home costs a measurement a run, nothing else."""
+    with contextlib.suppress(OSError):
+        write_yaml(measured_path(kind, key), dict(values))
+
+
+def processor_name() -> str:
+    """The CPU in its maker's words."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

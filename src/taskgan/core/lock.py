@@ -36,9 +36,7 @@ def locked(
 
     Args:
         place: The output folder, made where it is absent (and removed again if it stays empty).
-        what: What will be written there, for messages.
         beside: The lock lies beside ``place``, because that is a file or is replaced as a whole.
-        wait: Wait for the holder rather than refuse.
         name: Of the lock's file, where several kinds of work share a folder.
 
     Raises:
@@ -79,13 +77,7 @@ def locked(
 
 
 def exclusive(parameter: str, what: str, *, beside: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function hold the lock of its output (:func:`locked`) while it works.
-
-    Args:
-        parameter: Which of its parameters is the output.
-        what: What it writes, for messages.
-        beside: See :func:`locked`.
-    """
+    """Let a function hold the lock of its output (:func:`locked`) while it works. ``beside``: see :func:`locked`."""
 
     def _decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
@@ -126,14 +118,18 @@ def _process() -> str:
     return f"{_START}-{os.getpid()}"
 
 
+def command_line() -> str:
+    """The command that was called, with the last part of absolute paths alone."""
+    return shlex.join(Path(word).name if word.startswith("/") else word for word in sys.argv)
+
+
 def _own_process() -> dict[str, Any]:
-    arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv]
     return {
         "host": platform.node(),
         "pid": os.getpid(),
         "process": _process(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "command": shlex.join(arguments),
+        "command": command_line(),
     }
 
 

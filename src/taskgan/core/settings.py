@@ -23,7 +23,6 @@ def validated(model: type[Model], values: Mapping[str, Any], summary: str) -> Mo
     """Check a mapping and make a model of it.
 
     Args:
-        model: What to make.
         values: As read from a file or the command line.
         summary: What the message begins with, e.g. ``mine.yaml is not a valid recipe``.
 

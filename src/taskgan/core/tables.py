@@ -24,8 +24,6 @@ def csv_rows(table: Path, required: Sequence[str] = (), *, empty: bool = False, 
 
     Args:
         table: CSV in UTF-8.
-        required: Columns that it has to have.
-        empty: It may have no rows.
         whole_lines: Leave out a last line without its end, which a kill cut short.
 
     Raises:
@@ -71,10 +69,8 @@ def read_table(
 
     Args:
         table: CSV in UTF-8.
-        columns: Columns that it has to have.
         numbers: Columns, where they are there, whose fields are finite numbers or empty.
         infinite: Those of them that may hold ``inf`` too, such as the PSNR of an image against itself.
-        empty: It may have no rows.
 
     Raises:
         UserError: As :func:`csv_rows`, or if a row has too few or too many fields, or a field is no finite number.
@@ -106,11 +102,9 @@ def read_frame(
 
     Args:
         table: CSV in UTF-8.
-        columns: That it has to have.
         text: Those of text.
         optional: Further known columns; empty where the file does not have them.
         infinite: See :func:`read_table`.
-        empty: It may have no rows.
 
     Raises:
         UserError: As :func:`read_table`.
@@ -134,9 +128,7 @@ def write_frame(target: Path, frame: "pd.DataFrame", *, digits: int) -> None:
     (:func:`~taskgan.core.files.csv_cell`).
 
     Args:
-        target: The file.
         frame: Unknown values are empty.
-        digits: Of numbers.
     """
     import pandas as pd
 

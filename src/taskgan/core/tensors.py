@@ -50,11 +50,8 @@ def _refuse_packed(archive: zipfile.ZipFile) -> None:
 
 
 def state_mismatch(state: Mapping[str, "Tensor"], network: "nn.Module") -> str:
-    """What of some weights does not fit a network: a name, a type or a shape; empty where all does.
-
-    Args:
-        state: By the names of the network's parameters and buffers.
-        network: On any device, ``meta`` too.
+    """What of some weights does not fit a network: a name, a type or a shape; empty where all does. ``network``: on any
+    device, ``meta`` too.
     """
     required = network.state_dict()
     for name in required:

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.bounds import MOST_DEFLATED, check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic
-from taskgan.core.parse import error_text
+from taskgan.core.parse import MOST_DEFLATED, check_voxels, error_text
 
 Array = NDArray[np.float32]
 

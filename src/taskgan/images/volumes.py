@@ -17,10 +17,9 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.bounds import MOST_DEFLATED, check_voxels
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, write_json
-from taskgan.core.parse import NestingError, error_text, parse_json, read_text
+from taskgan.core.parse import MOST_DEFLATED, NestingError, check_voxels, error_text, parse_json, read_text
 from taskgan.core.parse import without_nonfinite as without_nan
 from taskgan.images.orientation import (
     affine_back,

@@ -18,8 +18,7 @@ from torch import Tensor
 from taskgan.core.errors import UserError
 from taskgan.core.parse import error_text, truncated
 from taskgan.core.tensors import load_torch
-from taskgan.networks.dlib_face import DlibFace, scaled_layers
-from taskgan.networks.vgg_face import MEAN, layer_shapes
+from taskgan.networks.photos import VGG_MEAN, DlibFace, layer_shapes, scaled_layers
 
 FILES = "vgg_face_dag.pth or vgg-face.mat"
 """The released files of VGG-Face, for messages."""
@@ -36,7 +35,7 @@ class Layer(NamedTuple):
 
 
 def checked_state(layers: Mapping[str, Layer], width: int, path: Path) -> dict[str, Tensor]:
-    """The state of a :class:`~taskgan.networks.vgg_face.VggFace` from a file's layers.
+    """The state of a :class:`~taskgan.networks.photos.VggFace` from a file's layers.
 
     Returns:
         float32, by the names of the parameters of a network of this width.
@@ -203,10 +202,10 @@ def _check_mean(image: Any, path: Path) -> None:
     if values.dtype.kind not in "fiu" or values.size % 3 or not values.size:
         raise UserError(f"{path}: averageImage is {values.shape}, expected red, green and blue")
     mean = values.astype(np.float64).reshape(-1, 3).mean(axis=0)
-    if np.allclose(mean, MEAN, rtol=0, atol=_NEAR):
+    if np.allclose(mean, VGG_MEAN, rtol=0, atol=_NEAR):
         return
-    actual, expected = (", ".join(f"{v:.4f}" for v in m) for m in (mean, MEAN))
-    order = ", which is blue first" if np.allclose(mean[::-1], MEAN, rtol=0, atol=_NEAR) else ""
+    actual, expected = (", ".join(f"{v:.4f}" for v in m) for m in (mean, VGG_MEAN))
+    order = ", which is blue first" if np.allclose(mean[::-1], VGG_MEAN, rtol=0, atol=_NEAR) else ""
     raise UserError(
         f"{path}: averageImage is ({actual}){order}; expected VGG-Face's ({expected}), red first, which is what its "
         "input is made with"
@@ -239,7 +238,7 @@ def _text(value: Any) -> str:
 
 
 def load_vgg_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
-    """Read weights for a :class:`~taskgan.networks.vgg_face.VggFace`. No code in the file is ever run.
+    """Read weights for a :class:`~taskgan.networks.photos.VggFace`. No code in the file is ever run.
 
     What comes back sees red first, as both files do. A file says nothing about that, but for the mean image that
     ``vgg-face.mat`` carries, which is checked; the card's AUC on clean pairs is what tells.
@@ -271,7 +270,7 @@ _TENSOR = 2
 
 
 def load_dlib_face(path: Path, *, width: int = 64) -> dict[str, Tensor]:
-    """Read weights for a :class:`~taskgan.networks.dlib_face.DlibFace`. No code in the file is ever run.
+    """Read weights for a :class:`~taskgan.networks.photos.DlibFace`. No code in the file is ever run.
 
     Args:
         path: The released file.

@@ -32,8 +32,7 @@ from taskgan.core.parse import error_text, truncated
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tensors import nonfinite_tensor, state_mismatch
 from taskgan.images.statistics import ImageStatistics, main_directions, unlike_share
-from taskgan.networks.build import generator_network
-from taskgan.networks.generator import UNet
+from taskgan.networks.generator import UNet, generator_network
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.recipe import Data, Generator, Objective, RecogniserSettings, Task
 from taskgan.recipe.generator import Down, Step
@@ -114,7 +113,7 @@ class ModelCard(Settings):
         step: Optimiser step of these weights.
         generator: Architecture.
         custom: Class of a generator of the user's own, whose code the folder does not hold and to which
-            ``generator`` does not apply; empty for one of :mod:`taskgan.networks.build`.
+            ``generator`` does not apply; empty for one of :mod:`taskgan.networks.generator`.
         data: Inputs, neighbours, selection, intensity transform, and the conditions that it knows.
         task: The task network's settings, by which ``evaluate`` finds T.
         judge: The judge's settings, likewise.
@@ -168,9 +167,10 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
     Args:
         folder: The model folder, e.g. ``run/model``.
         generator_state: ``G.state_dict()``; tensors of any device.
-        card: Its card; the checksum is filled in here.
     """
-    state = {name: _own_memory(tensor) for name, tensor in generator_state.items()}
+    # Contiguous copies on the CPU: a generator may share weights between layers, safetensors may not.
+    layout = torch.contiguous_format
+    state = {name: tensor.detach().cpu().clone(memory_format=layout) for name, tensor in generator_state.items()}
     with atomic_folder(folder) as fresh:
         with atomic(fresh / WEIGHTS) as partial:
             save_file(state, partial, metadata={"format": "pt"})
@@ -181,11 +181,6 @@ def write_model(folder: Path, generator_state: Mapping[str, Tensor], card: Model
 def write_card(folder: Path, card: ModelCard) -> None:
     """Replace the card of a model folder; the weights stay."""
     write_yaml(folder / CARD, card.model_dump(mode="json"))
-
-
-def _own_memory(tensor: Tensor) -> Tensor:
-    """A contiguous copy on the CPU: a generator may share weights between layers, safetensors may not."""
-    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def read_model(folder: PathLike) -> tuple[State, ModelCard]:
@@ -298,17 +293,13 @@ def _find_model(folder: Path) -> Path:
                 return place
     if not folder.exists():
         raise UserError(f"{folder} does not exist; expected a model folder with {CARD} and {WEIGHTS}")
-    if _has_recognisers_only(folder):
+    recipe = folder / "recipe.yaml"
+    if recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser":
         raise UserError(
             f"{folder} is a run of objective recogniser, which trains readers and no restorer; expected the run of "
             "another objective, or its model folder"
         )
     raise UserError(f"{folder} holds no {CARD}; expected a model folder, or a run folder with model/ in it")
-
-
-def _has_recognisers_only(folder: Path) -> bool:
-    recipe = folder / "recipe.yaml"
-    return recipe.is_file() and read_yaml(recipe).get("objective") == "recogniser"
 
 
 def read_card(path: Path) -> ModelCard:
@@ -320,11 +311,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 _VOXEL_TOLERANCE = 0.05  # share of the edge length; headers round
-
-
 _SCALE_TOLERANCE = 0.25  # subjects differ; units differ by far more
-
-
 _POSITIVE_TOLERANCE = 0.15  # of all voxels: a field of view may hold more or less air
 _NOISE_TOLERANCE = 1.6  # times: counts, and so the square of noise, differ by less between people of one protocol
 _NO_NOISE = 0.01  # what rounding to 8 bits alone may make
@@ -346,9 +333,6 @@ def domain_warnings(
 
     Args:
         voxel_size: Edges along x, y and, of a volume, z, mm.
-        scale: Factor of its intensity transform.
-        card: The model.
-        statistics: Of the image, where they are known.
         metadata: Its sidecar, and ``dose`` where a table has one.
     """
     warnings = []

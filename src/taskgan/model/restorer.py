@@ -18,9 +18,8 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.images.intensity import Intensity, fit_further, fit_intensity
 from taskgan.model.blocks import SliceStack, as_volume, restore_blocks, slice_generator
-from taskgan.model.engines import Computation, Engine, EngineNetwork, unprojected
+from taskgan.model.engines import Computation, Engine, EngineNetwork, Precision, fold_batch_norms, unprojected
 from taskgan.model.folder import ModelCard, build_generator, custom_generator, read_between, read_model
-from taskgan.model.precision import Precision, fold_batch_norms
 from taskgan.networks.generator import UNet
 from taskgan.networks.layers import evaluating
 from taskgan.recipe import Data
@@ -60,7 +59,6 @@ class Restorer:
     Args:
         network: The generator. It may be one in training: it is used in evaluation and put back. (In bfloat16 it
             is copied here and now; later steps of a training do not reach the copy.)
-        data: What it takes: neighbours and intensity transform.
         precision: ``32``; ``bf16`` (all but the last layer; a :class:`UNet` on the CPU only); ``auto``: bfloat16
             where the CPU has it in hardware and the brightest slice of a volume differs by at most 1 % of its
             range (:data:`BF16_TOLERANCE`), decided per volume.
@@ -104,12 +102,9 @@ class Restorer:
         """A restorer of a model folder; its ``card`` is the model's.
 
         Args:
-            folder: Model folder, or a run folder that has one.
             generator: Where the model was trained with a G of the user's own: that module; a copy of it gets the
                 model's weights.
             precision: See :class:`Restorer`.
-            batch_size: Likewise.
-            device: Where it works.
             engine: See :class:`Restorer`.
             between: A model that was started from this one, and how far towards its weights (0 to 1).
 
@@ -253,7 +248,6 @@ class Restorer:
         Args:
             inputs: As in :meth:`restore_slices`.
             samples: How many, at least 2.
-            seed: Of the draws.
             condition: As in :meth:`restore_slices`.
 
         Returns:
@@ -303,8 +297,6 @@ class Restorer:
                 its own transform, or by that of the degraded one where ``data.intensity.shared`` is set.
             spacing: Voxel edges in mm, for a model with smoothed copies among its inputs.
             samples: 0 restores once; N gives mean and standard deviation of N draws of z.
-            seed: Of the draws.
-            name: What to call the image in messages.
             condition: Which of several images (``data.conditions``) is wanted.
 
         Raises:

@@ -90,11 +90,8 @@ class PatchClassifier(nn.Module):
     those of the discriminator do.
 
     Args:
-        in_channels: Image channels.
         width: Channels of the first layer; the later ones have 2, 4, 8 and 8 times as many.
         norm: ``batch``, ``instance``, ``group`` or ``none``.
-        dropout: Rate before the last layer.
-        outputs: Logits an image.
     """
 
     least_size = 48

@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 from taskgan.networks.layers import Conv2d, Output, bounded, norm_layer
 from taskgan.networks.projection import Projection
+from taskgan.networks.volume_unet import VolumeUNet
+from taskgan.recipe import Data, Generator
+from taskgan.recipe.data import check_dimensions
 from taskgan.recipe.generator import Upsample
 from taskgan.recipe.task import Norm
 
@@ -39,19 +42,12 @@ class UNet(nn.Module):
     stride-2 transposed convolution), so that the signal keeps its size through 16 layers also without norm;
     at the paper's widths this is close to pix2pix's N(0, 0.02²).
 
+    The other settings are those of :class:`~taskgan.recipe.generator.Generator`.
+
     Args:
         in_channels: Channels of the input; the first are the degraded image's.
         out_channels: Channels of the output: the degraded image's, 1 or, of photos in colour, 3.
-        width: Channels of the first layer; doubled per layer up to ``max_width``.
-        max_width: See ``width``.
-        depth: Number of down-samplings.
-        norm: Normalisation of all layers but the first and the innermost of the encoder.
-        upsample: How the decoder doubles the resolution: ``transposed`` convolution, or ``nearest`` or ``bilinear``
-            interpolation and a 3×3 convolution.
-        dropout: Rate of z, 0 to below 1.
-        dropout_layers: Decoder layers with dropout, from the innermost.
-        residual: Add a channel of the input before the output's bounds.
-        start: Which one: the degraded image, or a smoothed copy of it.
+        start: Which channel ``residual`` adds: the degraded image, or a smoothed copy of it.
         conditions: The last so many channels of the input are one-hot planes that say which of several images is
             wanted.
         conditioning: ``planes`` convolves them like images. ``film`` takes the one-hot from them (their mean over
@@ -59,9 +55,6 @@ class UNet(nn.Module):
             one-hot (Perez et al. 2018, 10.1609/aaai.v32i1.11671); both start at zero.
         output: ``nonnegative`` is max(0, ·), ``unit`` is cut to 0..1, ``real`` is unbounded. Where a bound
             holds the output, a tenth of the gradient passes: the output is exact and no pixel dies.
-        projection: Share of what the output contradicts of the degraded channel that a last layer takes away
-            (:mod:`taskgan.networks.projection`), after which the bounds hold again; 0 has no such layer.
-        degradation: Steps that made the degraded channel, for the projection.
 
     Raises:
         ValueError: If a setting is out of range.
@@ -131,7 +124,9 @@ class UNet(nn.Module):
         """
         if z is not None and len(z) != len(x):
             raise ValueError(f"{len(z)} generators for {len(x)} images, expected one each")
-        images, condition = (x[:, : -self.modulated], self._condition_code(x)) if self.modulated else (x, None)
+        images, condition = x, None
+        if self.modulated:  # the one-hot (B, K) that the last planes spread over the image
+            images, condition = x[:, : -self.modulated], x[:, -self.modulated :].mean(dim=(2, 3))
         features, sizes = images.to(next(self.down.parameters()).dtype), []
         skips: list[Tensor] = []
         for level, layer in enumerate(self.down):
@@ -170,10 +165,6 @@ class UNet(nn.Module):
         if self.projection is None:
             return restored
         return bounded(self.projection(restored, x[:, : restored.shape[1]]), self.output)
-
-    def _condition_code(self, x: Tensor) -> Tensor:
-        """The one-hot (B, K) that the last planes spread over the image."""
-        return x[:, -self.modulated :].mean(dim=(2, 3))
 
     def _noise(self, features: Tensor, z: Sequence[torch.Generator] | None) -> Tensor:
         if z is None:
@@ -238,3 +229,30 @@ def _even(image: Tensor) -> Tensor:
     if torch.compiler.is_exporting():  # which must not settle for the parity of the sizes that it is shown
         return F.pad(image, (0, width % 2, 0, height % 2))
     return F.pad(image, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else image
+
+
+def generator_network(settings: Generator, data: Data) -> UNet | VolumeUNet:
+    """G with weights from torch's global state.
+
+    Raises:
+        ValueError: If a setting is out of range or the two do not fit.
+    """
+    check_dimensions(settings, data)
+    common: dict[str, Any] = {
+        "in_channels": data.channels,
+        "residual": settings.residual is not False,
+        "start": data.start(settings.residual),
+        "output": data.intensity.output,
+    }
+    if settings.dimensions == 3:
+        return VolumeUNet(**common, **settings.model_dump(include={"width", "max_width", "depth", "norm"}))
+    values = settings.model_dump(exclude={"dimensions", "residual"})
+    return UNet(**common, **values, out_channels=data.colours, conditions=len(data.conditions))
+
+
+def memory_format(images: torch.Tensor | nn.Module, channels_last: bool) -> torch.memory_format:
+    """The layout of images (B, C, H, W) or (B, C, D, H, W), or of a network of either."""
+    if not channels_last:
+        return torch.contiguous_format
+    volume = images.ndim == 5 if isinstance(images, torch.Tensor) else isinstance(images, VolumeUNet)
+    return torch.channels_last_3d if volume else torch.channels_last

@@ -32,7 +32,6 @@ class OrientedGradients(nn.Module):
 
     Args:
         in_channels: Image channels; each is described by itself and the descriptions are averaged.
-        outputs: Length of the description, which cannot be another.
         unused: What other recognisers can be told: width, norm and dropout count for nothing.
 
     Raises:
@@ -95,7 +94,6 @@ class Discriminant(nn.Module):
 
     Args:
         network: ``forward(x) -> (outputs (B, length), features)``.
-        length: Of its outputs.
         outputs: Of the layer, at most ``length``; before it is fitted it passes the first of them on.
     """
 

@@ -61,20 +61,16 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
 
     Args:
         kind: ``batch`` (the paper), ``instance``, ``group`` or ``none``.
-        channels: Channels of the maps.
 
     Raises:
         ValueError: If the kind is not one of these.
     """
-    if kind == "batch":
-        return BatchNorm(channels)
-    if kind == "instance":
-        return InstanceNorm(channels)
     if kind == "group":
         return nn.GroupNorm(group_count(channels), channels)
-    if kind == "none":
-        return nn.Identity()
-    raise ValueError(f"norm is {kind!r}, expected batch, instance, group or none")
+    layers: dict[str, type[nn.Module]] = {"batch": BatchNorm, "instance": InstanceNorm, "none": nn.Identity}
+    if kind not in layers:
+        raise ValueError(f"norm is {kind!r}, expected batch, instance, group or none")
+    return layers[kind](channels)
 
 
 @contextmanager

@@ -94,10 +94,6 @@ class Projection(nn.Module):
             projected: Tensor = image + rows.basis @ change @ columns.basis.T
             return projected
 
-    def extra_repr(self) -> str:
-        """For ``print(network)``."""
-        return f"weight={self.weight}, steps={[step.kind for step in self.steps]}"
-
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # decompositions are no part of a graph
 def _axis(steps: tuple[Any, ...], length: int, device: torch.device, kind: torch.dtype) -> AxisFactors:

@@ -23,12 +23,7 @@ class VolumeUNet(nn.Module):
 
     Args:
         in_channels: Channels of the input; channel 0 is the degraded volume.
-        width: Channels of the first level, doubled per level up to ``max_width``.
-        max_width: See ``width``.
-        depth: Number of down-samplings.
         norm: ``none``, or ``batch``, which does not depend on the patch in evaluation.
-        residual: Add a channel of the input.
-        start: Which one.
         output: As of :class:`~taskgan.networks.generator.UNet`.
 
     Raises:

@@ -38,7 +38,6 @@ class TaskKind(ABC):
         dense, by_class, partial, several, anchored, standardised: See :class:`~taskgan.recipe.task.KindFacts`.
 
     Args:
-        target: The property.
         form: ``squared`` is Eq. 3 as written; ``proper`` the usual loss of the kind.
 
     Raises:
@@ -70,9 +69,9 @@ class TaskKind(ABC):
     def prediction(self, output: Tensor) -> Tensor:
         """T(x) on the scale of y, one a case: probabilities, values, descriptors."""
 
-    @abstractmethod
     def error(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """How far a prediction is from y, per case (B,), in units of y (Table 2's task MAE)."""
+        """How far a prediction is from y, per case (B,), in units of y (Table 2's task MAE): |T(x) − y|."""
+        return (prediction - label.to(prediction.dtype)).abs()
 
     @abstractmethod
     def decision(self, prediction: Tensor) -> Tensor:
@@ -92,12 +91,7 @@ class TaskKind(ABC):
         """What a label (a voxel of a mask) should be, where ``value`` is something else; empty where it is fine."""
 
     def y(self, label: Tensor, clean: Tensor | None) -> Tensor:
-        """Eq. 3's y of a batch.
-
-        Args:
-            label: As the cohort gives it.
-            clean: T's output for x; None where nobody asked T.
-        """
+        """Eq. 3's y of a batch. ``clean``: T's output for x; None where nobody asked T."""
         return label
 
     def true_decision(self, label: Tensor) -> Tensor | None:
@@ -124,11 +118,9 @@ def task_loss(kind: TaskKind, restored: Tensor, clean: Tensor | None, label: Ten
     in x.
 
     Args:
-        kind: The property.
         restored: T's output for x̂.
         clean: T's output for x, the same shape; None leaves the second term out, which is a constant where T is
             frozen.
-        label: y, one entry a case.
 
     Returns:
         (B,).

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from taskgan.cohort.folder import complete, read_description
-from taskgan.cohort.pairs import SPLITS, is_case_name
-from taskgan.cohort.splits import DEFAULT_SHARES
+from taskgan.cohort.pairs import DEFAULT_SHARES, SPLITS, is_case_name
 from taskgan.core.artefact import check_left_out
 from taskgan.core.console import say
 from taskgan.core.errors import LeftOut, Problems, UserError

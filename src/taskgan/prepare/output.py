@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from taskgan.cohort.folder import FILE, read_description, write_description
-from taskgan.cohort.pairs import SPLITS
-from taskgan.cohort.splits import DEFAULT_SHARES, split_subjects
+from taskgan.cohort.pairs import DEFAULT_SHARES, SPLITS, split_subjects
 from taskgan.core.errors import UserError
 from taskgan.core.files import LOCK, check_writable, folder_files
 from taskgan.core.parse import quoted

@@ -11,11 +11,7 @@ Upsample = Literal["transposed", "nearest", "bilinear"]
 
 
 class Blur(Settings):
-    """Gaussian blur.
-
-    Attributes:
-        sigma: Standard deviation in pixels of the image as it is at this step.
-    """
+    """Gaussian blur. ``sigma``: standard deviation in pixels of the image as it is at this step."""
 
     kind: Literal["blur"] = "blur"
     sigma: float = Field(gt=0, le=100)
@@ -35,32 +31,22 @@ class Down(Settings):
 
 
 class Noise(Settings):
-    """Gaussian noise, of every pixel and channel its own.
-
-    Attributes:
-        sd: Standard deviation; white is 1.
-    """
+    """Gaussian noise, of every pixel and channel its own. ``sd``: standard deviation; white is 1."""
 
     kind: Literal["noise"] = "noise"
     sd: float = Field(gt=0, le=1)
 
 
 class Poisson(Settings):
-    """Counting noise.
-
-    Attributes:
-        peak: Events in a pixel that is white (1); fewer are noisier.
-    """
+    """Counting noise. ``peak``: events in a pixel that is white (1); fewer are noisier."""
 
     kind: Literal["poisson"] = "poisson"
     peak: float = Field(gt=0, le=1e6)
 
 
 class Jpeg(Settings):
-    """JPEG compression and back; values are clipped to 0 to 1 and rounded to eight bits.
-
-    Attributes:
-        quality: 1 to 95, as libjpeg counts it.
+    """JPEG compression and back; values are clipped to 0 to 1 and rounded to eight bits. ``quality``: 1 to 95, as
+    libjpeg counts it.
     """
 
     kind: Literal["jpeg"] = "jpeg"

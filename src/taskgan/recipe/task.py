@@ -73,16 +73,16 @@ NETWORKS = {
     "resnet10": NetworkFacts("recogniser:ResNet", {"blocks": 1}),
     "patch": NetworkFacts("discriminator:PatchClassifier"),
     "convnet": NetworkFacts("recogniser:ConvNet"),
-    "ir": NetworkFacts("ir:ImprovedResNet"),
-    "ir_se": NetworkFacts("ir:ImprovedResNet", {"squeeze": True}),
+    "ir": NetworkFacts("recogniser:ImprovedResNet"),
+    "ir_se": NetworkFacts("recogniser:ImprovedResNet", {"squeeze": True}),
     "gradients": NetworkFacts("gradients:OrientedGradients", closed_form=True),
-    "unet": NetworkFacts("segmenter:PixelUNet", dense=True),
-    "dilated": NetworkFacts("segmenter:DilatedNet", dense=True),
+    "unet": NetworkFacts("recogniser:PixelUNet", dense=True),
+    "dilated": NetworkFacts("recogniser:DilatedNet", dense=True),
     "vgg_face": NetworkFacts(
-        "vgg_face:VggFaceRecogniser", released=True, descriptor=64, files="vgg_face_dag.pth or vgg-face.mat"
+        "photos:VggFaceRecogniser", released=True, descriptor=64, files="vgg_face_dag.pth or vgg-face.mat"
     ),
     "dlib": NetworkFacts(
-        "dlib_face:DlibFaceRecogniser", released=True, descriptor=2, files="dlib_face_recognition_resnet_model_v1.dat"
+        "photos:DlibFaceRecogniser", released=True, descriptor=2, files="dlib_face_recognition_resnet_model_v1.dat"
     ),
 }
 """Every network that can be T or a judge."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.splits import image_digests, subject_digests
+from taskgan.cohort.pairs import image_digests, subject_digests
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_sidecar, read_volume, stem

@@ -9,9 +9,8 @@ import numpy as np
 
 from taskgan import __version__
 from taskgan.cohort.grids import input_is_comparable
-from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pairs, read_pairs
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pairs, image_digests, read_pairs, subject_digests
 from taskgan.cohort.slices import Array, Case, load_case, smoothed, to_volume
-from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError

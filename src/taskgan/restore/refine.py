@@ -17,9 +17,9 @@ from taskgan.cohort.slices import Array, Case, smoothed
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, checksum, value_digest
 from taskgan.images.volumes import Volume, is_image_name, read_volume
+from taskgan.model.blocks import restore_case
 from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import RestoredVolume, Restorer
-from taskgan.model.tiles import restore_case
 from taskgan.restore.inputs import Job
 
 Labels = NDArray[np.int64]

@@ -22,9 +22,8 @@ from taskgan.images.dicom.derive import check_derivable
 from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo, with_luminance, write_photo
 from taskgan.images.statistics import image_statistics, photo_statistics
 from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
-from taskgan.model.engines import check_engine
+from taskgan.model.engines import check_engine, check_precision
 from taskgan.model.folder import ModelCard, domain_warnings
-from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.shelf import models_called, nearest, positive
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out

@@ -86,7 +86,6 @@ def draw_shape(rng: np.random.Generator, centre_mm: tuple[float, float, float] =
     in 0 to 0.3. All are assumptions.
 
     Args:
-        rng: The subject's generator.
         centre_mm: Where the middle of the scanner looks in MNI space.
     """
     size = rng.normal(0.94, 0.025) + rng.normal(0.0, 0.015, 3)
@@ -97,24 +96,14 @@ def draw_shape(rng: np.random.Generator, centre_mm: tuple[float, float, float] =
 
 
 def deform(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> Head:
-    """Draw a subject from an anatomy (see :func:`draw_shape`) and put it on the scanner's grid.
-
-    Args:
-        anatomy: The template.
-        grid: The scanner's grid.
-        rng: The subject's generator.
-    """
+    """Draw a subject from an anatomy (see :func:`draw_shape`) and put it on the scanner's grid."""
     # Slices are thick against the template: their profile is averaged over thinner ones.
     thin = max(1, round(grid.voxel_mm[2] / 2.4))
     return sample(anatomy, grid, draw_shape(rng), [((k + 0.5) / thin - 0.5, 1.0 / thin) for k in range(thin)])
 
 
 class Interpolation:
-    """An anatomy prepared for sampling: tissues beside each other in memory, air known beforehand.
-
-    Args:
-        anatomy: Any; its maps are copied.
-    """
+    """An anatomy prepared for sampling: tissues beside each other in memory, air known beforehand."""
 
     def __init__(self, anatomy: Anatomy) -> None:
         self.tissues = len(anatomy.maps)
@@ -135,14 +124,8 @@ class Interpolation:
 def sample(
     anatomy: Anatomy | Interpolation, grid: Grid, shape: HeadShape, profile: Sequence[tuple[float, float]]
 ) -> Head:
-    """One head on the scanner's grid.
-
-    Args:
-        anatomy: The template; prepared, where it is sampled more than once.
-        grid: The scanner's grid.
-        shape: The head.
-        profile: Of a slice: heights of thinner slices, in slices from its middle, and their weights, which sum
-            to one.
+    """One head on the scanner's grid. ``profile``: of a slice: heights of thinner slices, in slices from its middle,
+    and their weights, which sum to one.
     """
     template = anatomy if isinstance(anatomy, Interpolation) else Interpolation(anatomy)
     fractions = np.zeros((template.tissues, *grid.shape), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Subjects on every core: each worker keeps a bench, and every subject is made whole by one of them."""
+"""Subjects on every core, each made whole by one worker; the plan and the frame of a cohort, whatever its kind."""
 
 import functools
 import itertools
@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort import folder as bids
-from taskgan.cohort.folder import complete, is_complete, write_description
+from taskgan.cohort.folder import complete, is_complete, write_dataset_files, write_description
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError, signals_held
@@ -29,40 +28,58 @@ from taskgan.simulate.anatomy import Anatomy, brainweb_anatomy, brainweb_files, 
 Record = dict[str, Any]
 
 
-class Bench:
-    """What a worker keeps between subjects: its tools, and of BrainWeb's heads the one used last.
+def _worker(
+    make: Callable[..., Record],
+    tools: Callable[[Any], tuple[Any, ...]] | None,
+    detailed: bool,
+    settings: Any,
+    sources: Sequence[Path],
+    template: Anatomy | None,
+    step: float,
+    out: Path,
+) -> Callable[[Any], Record]:
+    """What makes one subject after another; it keeps its tools, and of BrainWeb's heads the one used last.
 
     Args:
         make: Writes a subject's files and gives its record, from subject, settings, anatomy, the tools and ``out``.
         tools: Of the settings; None where there are none.
         detailed: Tissues of ``anatomy.DETAILED``.
-        settings: Of the simulation.
         sources: BrainWeb files; empty for the template.
         template: The MNI template, or None.
         step: Resolution of BrainWeb heads, mm.
-        out: The cohort.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    def __init__(
-        self,
-        make: Callable[..., Record],
-        tools: Callable[[Any], tuple[Any, ...]] | None,
-        detailed: bool,
-        settings: Any,
-        sources: Sequence[Path],
-        template: Anatomy | None,
-        step: float,
-        out: Path,
-    ) -> None:
-        self._make, self._tools = make, tools(settings) if tools else ()
-        self._settings, self._sources, self._template, self._out = settings, sources, template, out
-        self._load = functools.lru_cache(maxsize=1)(functools.partial(brainweb_anatomy, detailed=detailed))
-        self._step = step
+    own = tools(settings) if tools else ()
+    load = functools.lru_cache(maxsize=1)(functools.partial(brainweb_anatomy, detailed=detailed))
 
-    def simulate(self, subject: Any) -> Record:
-        """Simulate one subject, write its files, give its record."""
-        head = self._template or self._load(self._sources[subject.anatomy], self._step)
-        return self._make(subject, self._settings, head, *self._tools, self._out)
+    def _simulate(subject: Any) -> Record:
+        # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
+        with threadpool_limits(1):
+            return make(subject, settings, template or load(sources[subject.anatomy], step), *own, out)
+
+    return _simulate
+
+
+_make_subject: Callable[[Any], Record] | None = None  # of this process, where it is a worker
+
+
+def _start_worker(*setup: Any) -> None:
+    global _make_subject
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
+        threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+    _make_subject = _worker(*setup)
+
+
+def _exit_with_parent(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _simulate_one(subject: Any) -> Record:
+    assert _make_subject is not None
+    return _make_subject(subject)
 
 
 def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: int, out: Path) -> Iterator[Record]:
@@ -70,9 +87,8 @@ def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: i
 
     Args:
         waiting: Subjects to make; each says the number of its ``anatomy``.
-        setup: Of a worker's :class:`Bench`; functions of modules, because they travel to other processes.
+        setup: Of a :func:`_worker`; functions of modules, because they travel to other processes.
         workers: Processes; 1 stays in this one.
-        out: The cohort, for messages.
 
     Raises:
         UserError: If a worker was killed.
@@ -81,9 +97,7 @@ def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: i
         return
     ordered = sorted(waiting, key=lambda subject: subject.anatomy)  # a head is read once for all its subjects
     if workers == 1:
-        one = Bench(*setup)
-        for subject in ordered:
-            yield _simulate_single_threaded(one, subject)
+        yield from map(_worker(*setup), ordered)
         return
     # Spawned, not forked: BLAS threads of the parent do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -104,36 +118,6 @@ def simulate_subjects(waiting: Sequence[Any], setup: tuple[Any, ...], workers: i
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()  # a subject takes many seconds, and is made anew
             raise
-
-
-def _simulate_single_threaded(simulator: Bench, subject: Any) -> Record:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    # One thread: cores are for subjects, and sums do not depend on how BLAS shares the work.
-    with threadpool_limits(1):
-        return simulator.simulate(subject)
-
-
-_bench: Bench | None = None
-
-
-def _start_worker(*setup: Any) -> None:
-    global _bench
-    parent = multiprocessing.parent_process()
-    if parent is not None:  # killed, it cannot tell its workers to end: they would wait for ever
-        threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
-    _bench = Bench(*setup)
-
-
-def _exit_with_parent(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
-
-
-def _simulate_one(subject: Any) -> Record:
-    if _bench is None:
-        raise RuntimeError("a worker was given a subject before it was set up")
-    return _simulate_single_threaded(_bench, subject)
 
 
 Shares = tuple[float, float, float]
@@ -165,8 +149,6 @@ def anatomies_by_split(count: int | None, shares: Shares, rng: np.random.Generat
 
     Args:
         count: How many heads; None is the one template whose deformed subjects are the anatomies.
-        shares: Of train, val and test.
-        rng: Of the plan.
 
     Raises:
         UserError: If there are fewer heads than splits.
@@ -196,7 +178,6 @@ class Planned:
 
     Attributes:
         number: From 1.
-        split: train, val or test.
         anatomy: Index into the cohort's anatomies.
     """
 
@@ -251,23 +232,22 @@ class CohortKind:
     Attributes:
         name: ``pet`` or ``mr``.
         plan: Settings and number of heads (None: one template) to subjects.
-        make: See :class:`Bench`.
-        dataset_files: Name of the data set and of its ``truth``, the ``command`` that makes it, and the text of its
-            ``readme`` with a place for the ``version``.
+        make: See :func:`_worker`.
+        readme: Text of its README, with a place for the ``version``.
         write_tables: The tables of ``out`` by settings and records.
         measure: What the cohort turned out to be, by settings and records.
         sentence: Of the last line, after the number of subjects, by settings and records.
         further: What only this kind says in ``cohort.yaml``, by settings.
-        device: The setting that holds the scanner.
-        tools: See :class:`Bench`.
+        tools: See :func:`_worker`.
         detailed: Tissues of ``anatomy.DETAILED``.
-        max_workers: Processes at full scale, where memory limits them.
     """
 
     name: str
     plan: Callable[[Any, int | None], Sequence[Any]]
     make: Callable[..., Record]
-    dataset_files: Mapping[str, str]
+    title: str
+    truth: str
+    readme: str
     write_tables: Callable[[Path, Any, Sequence[Record]], None]
     measure: Callable[[Any, Sequence[Record]], dict[str, Any]]
     sentence: Callable[[Any, Sequence[Record]], str]
@@ -287,15 +267,10 @@ def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int)
 
     Args:
         out: Cohort folder; absent, empty, or begun with the same settings.
-        settings: What to simulate.
-        kind: What is made.
         workers: Processes; 0 takes every core, at full scale at most those of the kind.
 
-    Returns:
-        The cohort folder.
-
     Raises:
-        UserError: If ``out`` holds something else or was begun with other settings.
+        UserError: If ``out``, which is returned, holds something else or was begun with other settings.
     """
     sources = brainweb_files(settings.anatomy) if settings.anatomy else []
     subjects = kind.plan(settings, None if settings.one_template else len(sources))
@@ -304,20 +279,19 @@ def simulate_cohort(out: Path, settings: Any, kind: CohortKind, *, workers: int)
         say(f"{out} is complete: {len(subjects)} subjects; nothing to do")
         return out
     write_description(out, {**description, "complete": False})
-    about = kind.dataset_files
-    bids.write_dataset_files(
+    write_dataset_files(
         out,
-        name=about["name"],
-        readme=about["readme"].format(version=__version__),
+        name=kind.title,
+        readme=kind.readme.format(version=__version__),
         derivative=TRUTH_FOLDER,
-        derivative_name=about["truth"],
-        metadata={"License": "CC0", "Authors": ["taskgan", about["command"]]},
+        derivative_name=kind.truth,
+        metadata={"License": "CC0", "Authors": ["taskgan", f"simulate {kind.name}"]},
     )
     waiting = [s for s in subjects if not (out / record_path(s.name)).is_file()]
     full = settings.scale == "full"
     most = kind.max_workers if full and kind.max_workers else usable_cores()
     count = min(workers or min(usable_cores(), most), max(1, len(waiting)))
-    step = 1.0 if full else 2.0
+    step = 1.0 if full else 2.0  # mm
     template = mni_anatomy(step, detailed=kind.detailed) if waiting and not sources else None
     setup = (kind.make, kind.tools, kind.detailed, settings, tuple(sources), template, step, out)
     with progress("simulate", len(subjects), "subjects", start=len(subjects) - len(waiting)) as bar:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
-from taskgan.core.measured import processor_name
+from taskgan.core.files import processor_name
 from taskgan.core.parse import quoted
 from taskgan.recipe import Machine
 
@@ -27,12 +27,8 @@ _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 @dataclass(frozen=True)
 class MachineChoice:
-    """The machine settings that a run goes with, none of them ``auto`` any more.
-
-    Attributes:
-        precision: ``32``, ``bf16`` or ``16``.
-        channels_last: Memory format.
-        compile: Whether G is compiled.
+    """The machine settings that a run goes with, none of them ``auto`` any more. ``precision``: ``32``, ``bf16`` or
+    ``16``.
     """
 
     precision: str
@@ -62,7 +58,6 @@ def start_fabric(machine: Machine, precision: str, *, alone: bool = False) -> An
     """A Lightning Fabric for these settings, not launched yet.
 
     Args:
-        machine: Accelerator, devices, nodes.
         precision: ``32``, ``bf16`` or ``16``.
         alone: One device whatever the settings say (for measurements).
 
@@ -181,7 +176,6 @@ def over_all_devices(features: Sequence[Tensor], fabric: Any) -> list[Tensor]:
 
     Args:
         features: (B, C, h, w) a layer, this device's part of the batch.
-        fabric: Devices.
 
     Returns:
         (1, C, h, w) a layer. The value is the mean over the whole batch; the gradient is that of this device's
@@ -201,7 +195,6 @@ def of_all_devices(images: Tensor, fabric: Any, change: Callable[[Tensor], Tenso
 
     Args:
         images: (B, C, H, W), this device's part, without a graph.
-        fabric: Devices.
         change: From the whole batch, in the devices' order, to as many images.
     """
     if fabric.world_size == 1:

@@ -1,23 +1,25 @@
-"""The run folder: new, to be resumed, finished, or somebody else's."""
+"""The run folder: new, to be resumed, finished, or somebody else's; the model that a run begins with (``--from``)."""
 
 import hashlib
 import os
-import shlex
 import shutil
-import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from taskgan.cohort.pairs import Pairs
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.core.files import atomic, check_writable, folder_files, read_yaml, versions, write_yaml
+from taskgan.core.files import PathLike, atomic, check_writable, folder_files, read_yaml, versions, write_yaml
+from taskgan.core.lock import command_line
 from taskgan.core.parse import error_text, quoted
-from taskgan.core.tensors import load_torch, nonfinite_tensor
-from taskgan.recipe import Recipe, dump_recipe, parse_recipe
+from taskgan.core.tensors import load_torch
+from taskgan.model.folder import ModelCard, build_generator, read_model
+from taskgan.recipe import Generator, Recipe, dump_recipe, parse_recipe
 from taskgan.train.devices import device_name
 
 CHECKPOINT = "last.ckpt"
@@ -26,11 +28,8 @@ _PARTS = ("standing", "choice", "networks", "optimiser", "histories", "random")
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write ``last.ckpt`` atomically: a kill leaves the old one or the new one, whole.
-
-    Args:
-        folder: The run.
-        state: Tensors and plain values only.
+    """Write ``last.ckpt`` atomically: a kill leaves the old one or the new one, whole. ``state``: tensors and plain
+    values only.
     """
     with atomic(folder / CHECKPOINT) as partial, partial.open("wb") as handle:
         torch.save({"format": FORMAT, **state}, handle)
@@ -73,11 +72,6 @@ def weights_checksum(network: torch.nn.Module) -> str:
     return hasher.hexdigest()
 
 
-def nonfinite_network(networks: dict[str, torch.nn.Module]) -> str | None:
-    """Name of a network with NaN or infinite weights, or None; asked before a checkpoint is overwritten."""
-    return next((name for name, network in networks.items() if nonfinite_tensor(network.state_dict())), None)
-
-
 RECIPE = "recipe.yaml"
 RECORD = "run.yaml"
 METRICS = "metrics.csv"
@@ -98,9 +92,6 @@ def open_run(
     """See that a run folder can be made, or that its run can go on. Writes and removes nothing.
 
     Args:
-        folder: The run.
-        recipe: What is asked for.
-        fingerprint: Fingerprint of the training and validation rows.
         overwrite: What an earlier run left will be removed.
         origin: Classes of the user's own networks (``networks``) and the model that it begins with
             (``started_from``), where there are any.
@@ -124,7 +115,12 @@ def open_run(
     record = read_record(folder / RECORD)
     if not record and not (folder / CHECKPOINT).is_file():
         return {}  # it never came to its first step
-    _same_recipe(folder, recipe)
+    changed = setting_differences(parse_recipe(read_yaml(folder / RECIPE), str(folder / RECIPE)), recipe)
+    if changed:
+        raise UserError(
+            f"{folder} holds a run with another recipe: {', '.join(changed)}; "
+            "use another run folder, or --overwrite to start anew"
+        )
     if record and record.get("cohort", {}).get("fingerprint") != fingerprint:
         raise UserError(
             f"the cohort has changed since {folder} was started (rows, labels or images of training or validation); "
@@ -153,13 +149,7 @@ _ORIGINS = {"networks": ("networks", _own), "started_from": ("model with --from"
 
 
 def create_run(folder: Path, recipe: Recipe, *, overwrite: bool) -> None:
-    """Make the run folder.
-
-    Args:
-        folder: The run, which :func:`open_run` has let pass.
-        recipe: Written to it where it has none that counts.
-        overwrite: Remove what an earlier run left.
-    """
+    """Make the run folder, which :func:`open_run` has let pass."""
     if overwrite:
         remove_run(folder)
     if not (folder / RECORD).is_file():
@@ -176,22 +166,8 @@ def remove_run(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def command_line() -> str:
-    """The command that was called, with the last part of absolute paths alone."""
-    arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv]
-    return shlex.join(arguments)
-
-
 def new_record(recipe: Recipe, pairs: Pairs, used: Pairs, mark: str, device: torch.device) -> dict[str, Any]:
-    """``run.yaml`` of a run that begins.
-
-    Args:
-        recipe: What is asked for.
-        pairs: The cohort.
-        used: Its rows of training and validation.
-        mark: Their fingerprint.
-        device: Where it runs.
-    """
+    """``run.yaml`` of a run that begins."""
     subjects = {split: len({pair.subject for pair in used.split(split)}) for split in ("train", "val")}
     return {
         "status": "training",
@@ -202,16 +178,6 @@ def new_record(recipe: Recipe, pairs: Pairs, used: Pairs, mark: str, device: tor
         "command": command_line(),
         "versions": versions(),
     }
-
-
-def _same_recipe(folder: Path, recipe: Recipe) -> None:
-    path = folder / RECIPE
-    changed = setting_differences(parse_recipe(read_yaml(path), str(path)), recipe)
-    if changed:
-        raise UserError(
-            f"{folder} holds a run with another recipe: {', '.join(changed)}; "
-            "use another run folder, or --overwrite to start anew"
-        )
 
 
 def setting_differences(before: Recipe, now: Recipe) -> list[str]:
@@ -236,3 +202,44 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+_FREE = {"dropout", "dropout_layers", "projection", "degradation"}  # settings without weights
+_MEANING = ("inputs", "neighbours", "context", "condition", "conditions", "intensity")
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a run begins with: G's weights, and the card of their model."""
+
+    weights: Mapping[str, Tensor]
+    card: ModelCard
+
+    @property
+    def model(self) -> dict[str, str | int]:
+        """Which model it is, for ``run.yaml`` and the new card."""
+        return {name: getattr(self.card, name) for name in ("name", "step", "checksum")}
+
+
+def read_start(model: PathLike, recipe: Recipe) -> WarmStart:
+    """Read the model that a run begins with.
+
+    Args:
+        recipe: The run, with conditions looked up.
+
+    Raises:
+        UserError: If there is no such model, or it has another architecture, other inputs or another intensity
+            transform than the recipe, or a generator of the user's own.
+        Failed: If its weights are NaN or infinite.
+    """
+    state, card = read_model(model)
+    network = build_generator(state, card, str(model))
+    wanted = [("generator", name) for name in Generator.model_fields if name not in _FREE]
+    for part, name in [*wanted, *(("data", name) for name in _MEANING)]:
+        theirs, ours = (getattr(getattr(one, part), name) for one in (card, recipe))
+        if theirs != ours:
+            raise UserError(
+                f"{model} has {part}.{name} {quoted(theirs)}, found {quoted(ours)} in the recipe; a run that begins "
+                "with its weights (--from) needs the same"
+            )
+    return WarmStart(network.state_dict(), card)

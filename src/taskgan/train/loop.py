@@ -15,13 +15,12 @@ from taskgan.cohort.dataset import Batch
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Terminated
 from taskgan.model.folder import write_model
-from taskgan.train.cycle import cycle_step
 from taskgan.train.devices import derive_seed
 from taskgan.train.folder import CHECKPOINT
 from taskgan.train.metrics import MetricsLogger, output_metrics
 from taskgan.train.networks import set_learning_rate
 from taskgan.train.session import Session
-from taskgan.train.step import StepResult, task_step, train_step
+from taskgan.train.step import StepResult, cycle_step, task_step, train_step
 from taskgan.train.validation import Validation
 
 _ROW_EVERY = 20  # steps: figures are read from the device, watched and written this often
@@ -33,7 +32,6 @@ def train_loop(
     """Make the steps that are left.
 
     Args:
-        session: The run; its state and networks are changed.
         batches: The batches of the steps that are left, in order.
         validation: The validation subjects (first process; None in the others).
         logger: The curves (first process; None in the others).

@@ -13,9 +13,9 @@ import torch
 
 from taskgan.cohort.dataset import Batch
 from taskgan.core.console import say
-from taskgan.core.measured import read_measured, write_measured
+from taskgan.core.files import read_measured, write_measured
 from taskgan.core.version import __version__
-from taskgan.networks.build import memory_format
+from taskgan.networks.generator import memory_format
 from taskgan.recipe import Recipe
 from taskgan.train.devices import MachineChoice, device_name, device_of, start_fabric
 from taskgan.train.networks import build_networks
@@ -33,7 +33,6 @@ def choose_machine(recipe: Recipe, size: tuple[int, ...]) -> MachineChoice:
     channels last on a GPU, no compilation.
 
     Args:
-        recipe: The run.
         size: Of its samples, (H, W) or (D, H, W).
     """
     machine = recipe.machine
@@ -74,10 +73,8 @@ def candidates(recipe: Recipe, device: torch.device) -> list[MachineChoice]:
 def seconds_per_step(
     recipe: Recipe, size: tuple[int, ...], choice: MachineChoice, *, budget: float = _BUDGET_S
 ) -> tuple[float, float]:
-    """Time G and D steps on random images; draws nothing from torch's global state.
-
-    Returns:
-        Seconds of the fastest step, and of the first one (which compiles).
+    """Time G and D steps on random images; draws nothing from torch's global state. Returns seconds of the fastest
+    step, and of the first one (which compiles).
     """
     fabric = start_fabric(recipe.machine, choice.precision, alone=True)
     trial = recipe.model_copy(update={"objective": "gan", "loss": recipe.loss.model_copy(update={"lambda_gan": 1.0})})

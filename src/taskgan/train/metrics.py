@@ -20,25 +20,10 @@ from taskgan.core.tables import csv_rows
 from taskgan.recipe import Recipe
 
 COLUMNS = (
-    "step",
-    "rate",
-    "pixel",
-    "adversarial",
-    "discriminator",
-    "task",
-    "task_features",
-    "adversarial_degraded",
-    "discriminator_degraded",
-    "cycle",
-    "identity",
-    "total",
-    "spread",
-    "val_psnr",
-    "val_pixel",
-    "val_objective",
-    "val_task_mae",
+    *("step", "rate", "pixel", "adversarial", "discriminator", "task", "task_features"),
+    *("adversarial_degraded", "discriminator_degraded", "cycle", "identity", "total", "spread"),
+    *("val_psnr", "val_pixel", "val_objective", "val_task_mae"),
 )
-
 TASK_ERROR = "val_task_mae"
 """The column with T's error on restored validation images."""
 TASK_CLEAN = "val_task_clean"
@@ -63,12 +48,7 @@ def psnr_column(condition: str) -> str:
 
 
 def task_column(column: str, name: str) -> str:
-    """``column`` of the first task, ``column_<title>`` of a further one.
-
-    Args:
-        column: Of the first.
-        name: As ``Recipe.taught_by`` has it.
-    """
+    """``column`` of the first task, ``column_<title>`` of a further one. ``name``: as ``Recipe.taught_by`` has it."""
     return column + name.removeprefix("task")
 
 
@@ -79,9 +59,7 @@ class MetricsLogger:
     uninterrupted one.
 
     Args:
-        folder: The run.
         step: Where the run goes on; rows and points after it are from before a kill and are cut off.
-        extra_columns: Columns after those that every run has.
     """
 
     def __init__(self, folder: Path, step: int, extra_columns: Sequence[str] = ()) -> None:
@@ -138,11 +116,8 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     if not path.is_file() or b"\n" not in path.read_bytes():
         return []
     rows = [row for _, row in csv_rows(path, ("step",), empty=True, whole_lines=True)]
-    return [row for row in rows if _is_step(row["step"]) and None not in row and None not in row.values()]
-
-
-def _is_step(text: str | None) -> bool:
-    return text is not None and text.isdecimal() and len(text) < 10
+    whole = [row for row in rows if None not in row and None not in row.values()]
+    return [row for row in whole if row["step"].isdecimal() and len(row["step"]) < 10]
 
 
 def _tensorboard(folder: Path, step: int) -> Any:
@@ -174,11 +149,7 @@ def output_metrics(restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
 
 
 class Monitor:
-    """Watches the metrics of every step, in order.
-
-    Args:
-        recipe: Its ``monitor`` limits, D's loss, the images' bounds.
-    """
+    """Watches the metrics of every step, in order. ``recipe``: its ``monitor`` limits, D's loss, the images' bounds."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._limits = recipe.monitor

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 from taskgan.core.errors import UserError
 from taskgan.judges.recogniser import build
-from taskgan.networks.build import generator_network, memory_format
 from taskgan.networks.discriminator import ImageDiscriminator
-from taskgan.networks.generator import UNet
+from taskgan.networks.generator import UNet, generator_network, memory_format
 from taskgan.networks.volume_unet import VolumeUNet
 from taskgan.objective.kinds import loss_kind
 from taskgan.recipe import Recipe, Task
+from taskgan.recipe.phases import Stages, rate_factor
 from taskgan.train.devices import MachineChoice, derive_seed
-from taskgan.train.stages import Stages, rate_factor
 
 
 class ImageBuffer:
@@ -32,7 +31,6 @@ class ImageBuffer:
 
     Args:
         size: Images kept; 0 keeps none and gives back what it is given.
-        seed: Of the draws.
     """
 
     def __init__(self, size: int, seed: int) -> None:
@@ -137,7 +135,6 @@ class CustomNetworks:
         """Call each once, on two black samples, as training will; the modules stay as they are.
 
         Args:
-            recipe: Channels, and the kind of property.
             sample: Size of the training samples, (H, W) or (D, H, W); D and T see slices of them.
 
         Raises:
@@ -197,7 +194,6 @@ class Networks:
         optimiser: Adam; every group has its network's ``name`` and its full rate ``peak``.
         weights: What is learnt, by network (the names of :meth:`by_name`); a frozen T has none, and in a phase
             nobody who does not learn then.
-        channels_last: Memory format of images.
         cycle: F and its D, or None where the objective has no way back.
     """
 
@@ -262,10 +258,7 @@ def build_networks(
     depend on the batch.
 
     Args:
-        recipe: The run.
         tasks: The pretrained T by name; they become part of the run (and are changed where they are joint).
-        fabric: Device and precision.
-        choice: Memory format and compilation.
         own: The user's own G and D, which are copied; its T is one of ``tasks``.
     """
     generator = _copy(own.generator) or build_generator(recipe)
@@ -278,7 +271,7 @@ def build_networks(
     for name, task in tasks.items():
         task.eval().requires_grad_(recipe.taught_by[name].training == "joint")
     rates = _rates(recipe)
-    weights = {name: _learnt(network) for name, network in networks.items() if name in rates}
+    weights = {name: [p for p in networks[name].parameters() if p.requires_grad] for name in networks if name in rates}
     optimiser = torch.optim.Adam(
         [{"params": weights[name], "lr": rates[name], "peak": rates[name], "name": name} for name in weights],
         betas=recipe.optimiser.betas,
@@ -305,10 +298,6 @@ def set_learning_rate(networks: Networks, recipe: Recipe, stages: Stages, step: 
 
 def _copy(network: nn.Module | None) -> nn.Module | None:
     return copy.deepcopy(network).train() if network is not None else None
-
-
-def _learnt(network: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def _pair(name: str, answer: Any) -> tuple[Any, Sequence[Tensor]]:

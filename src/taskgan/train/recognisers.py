@@ -41,10 +41,8 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
 
     Args:
         recipe: Of objective ``recogniser``.
-        pairs: The cohort's rows.
         run: Run folder: ``recipe.yaml``, ``run.yaml`` with the figures, and ``roc.png`` where the cohort has pairs to
             verify.
-        overwrite: Begin the run folder anew.
 
     Returns:
         The run folder.
@@ -58,7 +56,9 @@ def train_recognisers(recipe: Recipe, pairs: Pairs, run: Path, *, overwrite: boo
     used = Pairs(pairs.source, tuple(p for p in selected if p.split in ("train", "val")))
     mark = fingerprint(used, [column for task in recipe.tasks for column in task.labels])
     record = open_run(run, recipe, mark, overwrite=overwrite) if first_process() else {}
-    folders = _folders(recipe, pairs)
+    for which in _networks(recipe).values():
+        check_weights(which["settings"], which["name"])
+    folders = {name: recogniser_folder(pairs, data=recipe.data, **which) for name, which in _networks(recipe).items()}
     if record.get("status") == "complete" and all((f / CARD).is_file() for f in folders.values()):
         _print_result(run, record["result"], folders, "was already finished")
         return run
@@ -89,12 +89,6 @@ def _networks(recipe: Recipe) -> dict[str, dict[str, Any]]:
         wanted[f"task{end}"] = {"name": "task", "settings": task.reader, "target": task.target}
         wanted[f"judge{end}"] = {"name": "judge", "settings": task.judge or recipe.judge, "target": task.target}
     return wanted
-
-
-def _folders(recipe: Recipe, pairs: Pairs) -> dict[str, Path]:
-    for which in _networks(recipe).values():
-        check_weights(which["settings"], which["name"])
-    return {name: recogniser_folder(pairs, data=recipe.data, **which) for name, which in _networks(recipe).items()}
 
 
 def _test_pairs(pairs: Pairs) -> tuple[VerificationPair, ...]:

@@ -12,13 +12,11 @@ import torch
 from torch import nn
 
 from taskgan.cohort.check import check_cohort
-from taskgan.cohort.conditions import condition_of
+from taskgan.cohort.conditions import check_projection, condition_of
 from taskgan.cohort.dataset import Steps, TrainingSlices, load_batches
 from taskgan.cohort.folder import fingerprint, read_description
-from taskgan.cohort.pairs import REQUIRED, Pairs, read_pairs
-from taskgan.cohort.projection import check_projection
+from taskgan.cohort.pairs import REQUIRED, Pairs, image_digests, read_pairs, subject_digests
 from taskgan.cohort.slices import Array, Case
-from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.cohort.targets import Targets, resolved_recipe
 from taskgan.cohort.unpaired import UnpairedSteps
 from taskgan.core.artefact import commit, differing
@@ -35,24 +33,25 @@ from taskgan.judges.store import check_weights, recogniser_for
 from taskgan.model.folder import METADATA_FIELDS, ModelCard, Range, TrainingDomain, read_model, write_card
 from taskgan.model.restorer import Restorer
 from taskgan.recipe import Recipe, read_recipe
+from taskgan.recipe.phases import Stages
 from taskgan.train.devices import MachineChoice, after_first_process, device_of, start_fabric, torch_switches
 from taskgan.train.folder import (
     METRICS,
     RECIPE,
     RECORD,
+    WarmStart,
     create_run,
     first_process,
     load_checkpoint,
     new_record,
     open_run,
+    read_start,
 )
 from taskgan.train.loop import train_loop
 from taskgan.train.machine import choose_machine
 from taskgan.train.metrics import MetricsLogger, Monitor, extra_columns
 from taskgan.train.networks import CustomNetworks, build_networks, build_task
 from taskgan.train.session import Ema, Session
-from taskgan.train.stages import Stages
-from taskgan.train.start import WarmStart, read_start
 from taskgan.train.validation import Validation
 
 
@@ -72,14 +71,11 @@ def train(
     SIGTERM save a checkpoint first. One process at a time trains into a folder.
 
     Args:
-        recipe: Every setting: a recipe, its file or its name.
         cohort: Cohort folder or its ``pairs.csv``; or rows of one, so that the others cannot even be looked at.
-        run: Run folder.
         networks: G, D or T of the user's own; the recipe's where None. They are not kept: whoever goes on with the
             run, or restores with a G of their own, gives them again.
         start: Folder of a model (or its run) whose weights G begins with, of the same architecture, inputs and
             intensity transform; whoever goes on with the run gives it again.
-        overwrite: Start anew where there is a run already.
 
     Returns:
         The model folder; of recognisers the run folder.
@@ -108,18 +104,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is asked for.
-
-    Attributes:
-        recipe: With all that was left to the cohort.
-        pairs: The whole table.
-        used: Its selected rows of training and validation.
-        run: Run folder.
-        own: The user's own networks.
-        start: What G begins with.
-        targets: y of the first task.
-        further: y of the other tasks that G learns from.
-    """
+    """What is asked for. ``further``: y of the other tasks that G learns from."""
 
     recipe: Recipe
     pairs: Pairs

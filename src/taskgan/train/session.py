@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from taskgan.cohort.dataset import Batch
 from taskgan.core.errors import Diverged, UserError
 from taskgan.core.parse import error_text
+from taskgan.core.tensors import nonfinite_tensor
 from taskgan.model.folder import ModelCard
-from taskgan.networks.build import memory_format
+from taskgan.networks.generator import memory_format
 from taskgan.recipe import Recipe
+from taskgan.recipe.phases import Stages
 from taskgan.train.devices import MachineChoice
-from taskgan.train.folder import CHECKPOINT, nonfinite_network, save_checkpoint, weights_checksum
+from taskgan.train.folder import CHECKPOINT, save_checkpoint, weights_checksum
 from taskgan.train.metrics import Monitor
 from taskgan.train.networks import Networks
-from taskgan.train.stages import Stages
 
 
 class Ema:
@@ -28,7 +29,6 @@ class Ema:
     Early on d is (1 + step) / (10 + step), so that the average does not remember the initial weights for long.
 
     Args:
-        network: What to follow; it is copied.
         decay: d, 0 to below 1. At 0 the average is the network itself and nothing is copied or computed.
     """
 
@@ -63,11 +63,7 @@ class TrainState:
     """How far a run is.
 
     Attributes:
-        done: Optimiser steps made.
         best: Validation value of the best look (larger is better), or None before the first.
-        best_step: Its step.
-        stale: Looks since then.
-        finished: No step is left to make.
         saved: Step of the last checkpoint, or None where there is none.
     """
 
@@ -84,16 +80,6 @@ class Session:
     """A run in progress.
 
     Attributes:
-        recipe: Its settings.
-        folder: Where it is kept.
-        fabric: Devices, precision, scaler.
-        networks: The networks and their optimiser.
-        ema: The averaged G.
-        monitor: Sees it diverge.
-        machine: Machine settings.
-        card: The model card, but for step and figures.
-        stages: Who learns when.
-        state: How far it is.
         frozen_checksums: Checksums of the networks that do not learn, once they were asked for.
         window: Figures of the steps since the last row of ``metrics.csv``.
     """
@@ -129,10 +115,14 @@ class Session:
         """
         state, frozen = self.state, self.networks.frozen()
         networks = {name: n for name, n in self.networks.by_name().items() if name not in frozen}
-        broken = nonfinite_network(networks)  # asked by every process, so that all of them stop
+        # Asked by every process, so that all of them stop.
+        broken = next((name for name, network in networks.items() if nonfinite_tensor(network.state_dict())), None)
         if broken:
             raise self.diverged_error(state.done, f"the weights of the {broken} became NaN or infinite")
         state.saved = state.done
+        random = {"cpu": torch.get_rng_state()}
+        if self.fabric.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         if self.fabric.global_rank == 0:
             save_checkpoint(
                 self.folder,
@@ -146,7 +136,7 @@ class Session:
                     "precision": self.fabric.strategy.precision.state_dict(),
                     "monitor": self.monitor.state_dict(),
                     "histories": {n: h.state_dict() for n, h in self.networks.image_buffers().items()},
-                    "random": _random_state(self.fabric.device),
+                    "random": random,
                     "window": [{name: v.detach().cpu() for name, v in f.items()} for f in self.window],
                 },
             )
@@ -215,10 +205,3 @@ class Session:
             f"training diverged at step {step}: {what}; {good}. A lower optimiser.lr, or a {weight} or a lower "
             "optimiser.lr_discriminator where D is the cause, usually helps"
         )
-
-
-def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state

@@ -44,11 +44,8 @@ class ValidationResult:
 
 
 class Validation:
-    """The validation subjects, held in memory.
-
-    Args:
-        pairs: Rows of the validation split.
-        recipe: The run; ``validation.cases`` of the rows are drawn by its seed.
+    """The validation subjects, held in memory. ``recipe``: the run; ``validation.cases`` of the rows are drawn by its
+    seed.
     """
 
     def __init__(self, pairs: Pairs, recipe: Recipe) -> None:
@@ -57,12 +54,7 @@ class Validation:
         self._readers = {name: _TaskReader(task, pairs, recipe.data.colours) for name, task in recipe.taught_by.items()}
 
     def validate(self, network: nn.Module, tasks: Mapping[str, nn.Module]) -> ValidationResult:
-        """Restore every case and compare.
-
-        Args:
-            network: The generator to look at (the averaged one, if there is one).
-            tasks: T as it is now, by name.
-        """
+        """Restore every case and compare. ``network``: the generator to look at (the averaged one, if there is one)."""
         restorer = Restorer(network, self._recipe.data, batch_size=self._recipe.optimiser.batch_size)
         psnrs, pixels, coarse = [], [], []
         read: dict[str, list[tuple[float, float]]] = {name: [] for name in tasks}

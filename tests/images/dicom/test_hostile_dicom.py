@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicom_files import write_enhanced, write_series
-from taskgan.core.bounds import MAX_VOXELS_VARIABLE
 from taskgan.core.errors import UserError
+from taskgan.core.parse import MAX_VOXELS_VARIABLE
 from taskgan.prepare.images import read_image
 
 DEFLATED = "1.2.840.10008.1.2.1.99"

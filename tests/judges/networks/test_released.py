@@ -15,7 +15,7 @@ from taskgan.judges import store as room
 from taskgan.judges.recogniser import Recogniser as Reader
 from taskgan.judges.store import _validation_subset, recogniser_folder, recogniser_for, released_recogniser
 from taskgan.judges.volumes import CleanSlices, CleanVolume
-from taskgan.networks.vgg_face import VggFaceRecogniser
+from taskgan.networks.photos import VggFaceRecogniser
 from taskgan.recipe import Data, Recipe, RecogniserSettings, Target, parse_recipe
 
 WIDTH, SIZE = 2, 128

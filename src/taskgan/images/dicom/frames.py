@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.bounds import MAX_VOXELS_VARIABLE, check_voxels, max_voxels
 from taskgan.core.errors import UserError
-from taskgan.core.parse import error_text, quoted
+from taskgan.core.parse import MAX_VOXELS_VARIABLE, check_voxels, error_text, max_voxels, quoted
 from taskgan.images.dicom.header import (
     Find,
     Scaling,

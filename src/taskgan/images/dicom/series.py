@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.bounds import check_voxels
 from taskgan.core.errors import UserError
-from taskgan.core.parse import quoted
+from taskgan.core.parse import check_voxels, quoted
 from taskgan.images.dicom.frames import Frame, NotASlice, dicom_files, has_dicom, read_dataset, read_frames, read_pixels
 from taskgan.images.dicom.stack import check_whole, drop_duplicates, in_slice_order, stack_affine
 

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 def task_kind(target: "Target", form: "LossForm") -> "TaskKind":
     """The kind that a recipe names.
 
-    Args:
-        target: The property.
-        form: Form of its loss.
-
     Raises:
         ValueError: If there is no such kind or form.
     """

@@ -38,10 +38,6 @@ class Binary(TaskKind):
         """Probability (B,) that the property is there."""
         return flat_output(output).sigmoid()
 
-    def error(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """|p − y| per case (B,); its mean over slices is the paper's task MAE."""
-        return (prediction - label.to(prediction.dtype)).abs()
-
     def decision(self, prediction: Tensor) -> Tensor:
         """1 where the probability is above one half, else 0; (B,), int64."""
         return (prediction > 0.5).long()

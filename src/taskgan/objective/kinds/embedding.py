@@ -95,11 +95,7 @@ class MarginHead(nn.Module):
     authors' program.
 
     Args:
-        size: Length of a descriptor.
-        identities: How many classes.
         margin: m, a cosine or an angle in radians.
-        form: Of the margin.
-        scale: s.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class MultiLabel(TaskKind):
 
     def error(self, prediction: Tensor, label: Tensor) -> Tensor:
         """Mean |p − y| over the known labels of a case (B,); NaN where none is known."""
-        return (prediction - label.to(prediction.dtype)).abs().nanmean(dim=1)
+        return super().error(prediction, label).nanmean(dim=1)
 
     def decision(self, prediction: Tensor) -> Tensor:
         """1 where the probability is above one half, else 0; (B, L), int64."""

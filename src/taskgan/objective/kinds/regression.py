@@ -32,18 +32,16 @@ class Regression(TaskKind):
         predicted = flat_output(output)
         if predicted.shape != label.shape:
             raise ValueError(f"got {tuple(predicted.shape)} outputs for {tuple(label.shape)} labels")
-        target = ((label - self._centre) / self._scale).to(predicted.dtype)
+        centre, scale = self._standard
+        target = ((label - centre) / scale).to(predicted.dtype)
         if self.form == "squared":
             return (predicted - target).square()
         return F.huber_loss(predicted, target, reduction="none")
 
     def prediction(self, output: Tensor) -> Tensor:
         """The value (B,) in the unit of y."""
-        return self._centre + self._scale * flat_output(output)
-
-    def error(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """|v − y| per case (B,), in the unit of y."""
-        return (prediction - label.to(prediction.dtype)).abs()
+        centre, scale = self._standard
+        return centre + scale * flat_output(output)
 
     def decision(self, prediction: Tensor) -> Tensor:
         """1 where the value reaches the cut, else 0; the value itself where there is no cut. (B,)."""
@@ -65,9 +63,7 @@ class Regression(TaskKind):
         return ""
 
     @property
-    def _centre(self) -> float:
-        return 0.0 if self.target.centre is None else self.target.centre
-
-    @property
-    def _scale(self) -> float:
-        return 1.0 if self.target.scale is None else self.target.scale
+    def _standard(self) -> tuple[float, float]:
+        """Centre and scale."""
+        centre, scale = self.target.centre, self.target.scale
+        return 0.0 if centre is None else centre, 1.0 if scale is None else scale

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from taskgan.cohort.splits import DEFAULT_SHARES
+from taskgan.cohort.pairs import DEFAULT_SHARES
 from taskgan.core.errors import Problems
 from taskgan.core.settings import Settings, validated
 

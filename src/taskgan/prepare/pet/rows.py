@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from taskgan.cohort.pairs import SPLITS
-from taskgan.cohort.splits import DEFAULT_SHARES
+from taskgan.cohort.pairs import DEFAULT_SHARES, SPLITS
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import parse_json, quoted, read_text, without_nonfinite
 from taskgan.core.settings import Settings

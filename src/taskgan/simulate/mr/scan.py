@@ -31,7 +31,6 @@ def transmit_field(grid: Grid, head: NDArray[np.bool_], amplitude: float, rng: n
         grid: The scanner's voxels.
         head: Where the head is (X, Y, Z).
         amplitude: Largest deviation from 1 within the head; a subject has 60 to 100 % of it.
-        rng: The subject's generator.
 
     Returns:
         (X, Y, Z), 1 ± amplitude.
@@ -63,7 +62,6 @@ class Fields:
         phase: At echo time 0, rad.
         phase_growth: Further phase at the longest echo, rad.
         textures: Of T1, T2 and density (3, X, Y, Z): relative deviations within a tissue.
-        gain: Of the receiver.
     """
 
     b1: Array
@@ -74,14 +72,7 @@ class Fields:
 
 
 def draw_fields(settings: MrSimulation, grid: Grid, head: NDArray[np.bool_], rng: np.random.Generator) -> Fields:
-    """The fields of one subject.
-
-    Args:
-        settings: Amplitudes.
-        grid: The scanner's voxels.
-        head: Where the head is.
-        rng: The subject's generator.
-    """
+    """The fields of one subject."""
     b1 = transmit_field(grid, head, settings.b1, rng)
     phase = settings.phase_rad * smooth_field(grid, rng)
     growth = settings.phase_rad * smooth_field(grid, rng)
@@ -169,13 +160,6 @@ def acquire_mdme(
 
     Noise is independent and normal in the real and the imaginary part, with the same SD in all images.
 
-    Args:
-        fractions: The body.
-        tissues: Of the subject.
-        fields: Of the subject.
-        settings: Protocol and noise.
-        rng: Of the noise.
-
     Returns:
         Image (X, Y, Z) by delay and echo, each counted from 1.
     """
@@ -206,15 +190,8 @@ def acquire_target(
     settings: MrSimulation,
     rng: np.random.Generator,
 ) -> Array:
-    """One conventional image: magnitude of the mixed signal with complex noise (X, Y, Z).
-
-    Args:
-        fractions: The body, where it was then.
-        tissues: As this sequence sees them.
-        fields: Of the subject; a spin echo's transmit field counts as nominal.
-        target: The sequence.
-        settings: Noise.
-        rng: Of the noise.
+    """One conventional image: magnitude of the mixed signal with complex noise (X, Y, Z). ``fields``: of the subject; a
+    spin echo's transmit field counts as nominal.
     """
 
     own = tissue_voxels(fractions, tissues, fields.textures)

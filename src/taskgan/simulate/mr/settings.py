@@ -144,11 +144,7 @@ KINDS = ("control", "lesions", "tumour")
 
 @dataclass(frozen=True, kw_only=True)
 class MrSubject(Planned):
-    """One subject of the plan.
-
-    Attributes:
-        kind: ``control``, ``lesions`` (white-matter lesions) or ``tumour``.
-    """
+    """One subject of the plan. ``kind``: ``control``, ``lesions`` (white-matter lesions) or ``tumour``."""
 
     kind: str
 
@@ -157,7 +153,6 @@ def plan_subjects(settings: MrSimulation, anatomies: int | None) -> list[MrSubje
     """Draw the cohort's table: the number of each kind is exact, every kind that there is is in every split.
 
     Args:
-        settings: The cohort.
         anatomies: How many heads; None is the one template whose deformed subjects are the anatomies.
 
     Raises:

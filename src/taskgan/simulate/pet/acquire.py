@@ -77,7 +77,6 @@ def system_model(projector: Projector, activity: Array, per_cm: Array) -> System
     these means exactly: the estimate has no error of its own.
 
     Args:
-        projector: The scanner's.
         activity: (N, N, S) kBq/ml.
         per_cm: μ (N, N, S) in 1/cm.
     """
@@ -123,13 +122,7 @@ def prompts(model: SystemModel, activity: Array, rng: np.random.Generator) -> li
 
 
 def thin_counts(counts: Sequence[Counts], keep: float, rng: np.random.Generator) -> list[Counts]:
-    """Keep every count with probability ``keep``: the low dose is a part of the same list mode.
-
-    Args:
-        counts: Per subset.
-        keep: Share in 0..1.
-        rng: The block's generator.
-    """
+    """Keep every count with probability ``keep`` (0..1): the low dose is a part of the same list mode."""
     thinned = []
     for part in counts:
         out = np.zeros_like(part)
@@ -170,11 +163,9 @@ def osem(
     the units of the activity at every dose. One subset makes it MLEM, whose likelihood never falls.
 
     Args:
-        model: Of the block.
         counts: Per subset (T, rays, S); any number type.
         fraction: Share of the standard dose, p in 0..1.
         sensitivity: From :func:`sensitivities`.
-        iterations: Passes over all subsets.
 
     Returns:
         (N, N, S) activity, non-negative, zero outside the scanner's disc.

@@ -13,11 +13,9 @@ from taskgan.core.files import PathLike
 from taskgan.physics.mdme import target_path
 from taskgan.physics.sequences import TARGETS
 from taskgan.simulate.anatomy import COMPOSITE
-from taskgan.simulate.pet.bids import PARTICIPANTS, TOP, dose_label, pet_path, truth_path
-from taskgan.simulate.pet.plan import plan_subjects
 from taskgan.simulate.pet.projector import Projector
-from taskgan.simulate.pet.settings import PetSimulation
-from taskgan.simulate.pet.subject import make_subject
+from taskgan.simulate.pet.settings import PetSimulation, plan_subjects
+from taskgan.simulate.pet.subject import PARTICIPANTS, README, dose_label, make_subject, pet_path, truth_path
 from taskgan.simulate.pet.uptake import regional_cut
 from taskgan.simulate.workers import CohortKind, Record, simulate_cohort
 
@@ -32,7 +30,9 @@ def simulate_pet(out: PathLike, settings: PetSimulation | None = None, *, worker
         plan=plan_subjects,
         make=make_subject,
         tools=_tools,
-        dataset_files=TOP,
+        title="Simulated low-dose amyloid PET",
+        truth="True uptake and regions",
+        readme=README,
         write_tables=_write_tables,
         measure=_cohort_metrics,
         sentence=lambda _, records: f"{sum(r['label'] for r in records)} positive",

@@ -32,11 +32,8 @@ class Finding:
     """A ball of uniform uptake.
 
     Attributes:
-        centre_mm: In the scanner's millimetres.
-        diameter_mm: Of the ball.
         contrast: Its uptake over the mean of its host around and in it, before it was there.
         host: ``grey`` or ``white``.
-        region: Lobe or cingulate of its centre.
         confined: It ends at the brain's surface; a sphere does not.
     """
 
@@ -76,9 +73,7 @@ def draw_findings(focal: Focal, head: Head, grid: Grid, rng: np.random.Generator
 
     Args:
         focal: ``none``, ``lesions`` (one to three of the ladder) or ``spheres`` (the six of NEMA NU 2).
-        head: The subject's.
         grid: The scanner's voxels.
-        rng: Of the subject's findings.
 
     Raises:
         UserError: If the head has no place for a lesion.
@@ -144,7 +139,6 @@ def insert_findings(suvr: Array, findings: Sequence[Finding], head: Head, grid: 
     Args:
         suvr: Before (X, Y, Z).
         findings: Apart from each other.
-        head: The subject's.
         grid: The scanner's voxels.
     """
     result, numbers, truth = suvr.copy(), np.zeros(grid.shape, dtype=np.uint8), []

@@ -75,7 +75,6 @@ class Projector:
 
     Args:
         scanner: Geometry, TOF and resolution.
-        resolution: Include the point-spread function.
     """
 
     def __init__(self, scanner: Scanner, *, resolution: bool = True) -> None:
@@ -113,10 +112,8 @@ class Projector:
         return gathered.reshape(self.scanner.depth_cells, self.rays * columns)
 
     def forward(self, image: Array, subset: int) -> Array:
-        """Project an image (N, N, S) that has been blurred or needs no blur.
-
-        Returns:
-            (T, rays, S) line integrals per TOF bin.
+        """Project an image (N, N, S) that has been blurred or needs no blur. Returns (T, rays, S) line integrals per
+        TOF bin.
         """
         spread = self.tof @ self.gather(image, subset)
         shape = (len(self.tof), self.rays, image.shape[2])

@@ -1,12 +1,18 @@
-"""What ``taskgan simulate pet`` can be asked for."""
+"""What ``taskgan simulate pet`` can be asked for, and who is who before anything is simulated."""
 
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from taskgan.cohort.pairs import SPLITS
+from taskgan.core.errors import UserError
 from taskgan.core.settings import Settings, validated
+from taskgan.simulate.pet.uptake import draw_composite
+from taskgan.simulate.workers import Planned, anatomies_by_split, in_turn, interleaved_splits
 
 Scale = Literal["demo", "full"]
 Focal = Literal["none", "lesions", "spheres"]
@@ -82,37 +88,23 @@ class Scanner(Settings):
 
 # The TOF bin of 25.4 mm is SIGNA's 27-bin one (169 ps). The demo keeps its width and the bins that meet
 # the 224 mm field of view. trues_per_kbq was found with benchmarks/simulate_pet.py --calibrate.
+_SIZES: dict[str, dict[Scale, float]] = {
+    "pixels": {"demo": 112, "full": 256},
+    "pixel_mm": {"demo": 2.0, "full": 1.17},
+    "slices": {"demo": 28, "full": 89},
+    "slice_mm": {"demo": 5.2, "full": 2.78},
+    "radial_bins": {"demo": 128, "full": 357},
+    "radial_mm": {"demo": 2.0, "full": 2.0},
+    "angles": {"demo": 96, "full": 224},
+    "tof_bins": {"demo": 9, "full": 27},
+    "tof_bin_mm": {"demo": 25.4, "full": 25.4},
+    "depth_cells": {"demo": 16, "full": 24},
+    "trues_per_kbq": {"demo": 35.5, "full": 21.0},
+    "subsets": {"demo": 12, "full": 28},
+    "block": {"demo": 28, "full": 16},
+}
 _PRESETS: dict[Scale, Scanner] = {
-    "demo": Scanner(
-        pixels=112,
-        pixel_mm=2.0,
-        slices=28,
-        slice_mm=5.2,
-        radial_bins=128,
-        radial_mm=2.0,
-        angles=96,
-        tof_bins=9,
-        tof_bin_mm=25.4,
-        depth_cells=16,
-        trues_per_kbq=35.5,
-        subsets=12,
-        block=28,
-    ),
-    "full": Scanner(
-        pixels=256,
-        pixel_mm=1.17,
-        slices=89,
-        slice_mm=2.78,
-        radial_bins=357,
-        radial_mm=2.0,
-        angles=224,
-        tof_bins=27,
-        tof_bin_mm=25.4,
-        depth_cells=24,
-        trues_per_kbq=21.0,
-        subsets=28,
-        block=16,
-    ),
+    scale: Scanner.model_validate({name: sizes[scale] for name, sizes in _SIZES.items()}) for scale in get_args(Scale)
 }
 
 
@@ -229,3 +221,94 @@ def pet_simulation(**values: Any) -> PetSimulation:
         Problems: Every setting that is unknown or out of range, each in a sentence.
     """
     return validated(PetSimulation, values, "simulate pet cannot start")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PetSubject(Planned):
+    """One subject of the plan.
+
+    Attributes:
+        positive: Class by the cut.
+        borderline: Composite near the cut.
+        composite: The composite SUVR that the true uptake will have.
+        focal: What else it has.
+    """
+
+    positive: bool
+    borderline: bool
+    composite: float
+    focal: Focal = "none"
+
+
+def plan_subjects(settings: PetSimulation, anatomies: int | None) -> list[PetSubject]:
+    """Draw the cohort's table.
+
+    The number of positives is exact. Borderline subjects are positive in proportion to the part of their range
+    above the cut. Splits are stratified by class (and within a class by borderline); anatomies are dealt
+    to splits first, so that none is in two.
+
+    Args:
+        anatomies: How many heads; None is the one template whose deformed subjects are the anatomies.
+
+    Raises:
+        UserError: If a class cannot be in every split, or there are fewer heads than splits.
+    """
+    rng = np.random.default_rng([settings.seed, 0])
+    total = settings.subjects
+    positives = round(settings.positive * total)
+    if min(positives, total - positives) < len(SPLITS):
+        raise UserError(
+            f"{total} subjects of which {settings.positive:.0%} positive make {positives} positive and "
+            f"{total - positives} negative; expected at least 3 of each, one for every split"
+        )
+    low, high = settings.borderline_range
+    near = round(settings.borderline * total)
+    near_positive = min(round(near * (high - settings.cut) / (high - low)), positives)
+    near_negative = min(near - near_positive, total - positives)
+    kinds = (
+        [(True, True)] * near_positive
+        + [(True, False)] * (positives - near_positive)
+        + [(False, True)] * near_negative
+        + [(False, False)] * (total - positives - near_negative)
+    )
+    splits = interleaved_splits(sum(k[0] for k in kinds), settings.splits, rng)
+    splits += interleaved_splits(sum(not k[0] for k in kinds), settings.splits, rng)
+    composites = [
+        draw_composite(positive, borderline, settings.cut, settings.borderline_range, rng)
+        for positive, borderline in kinds
+    ]
+    order = rng.permutation(total)
+    shuffled = [(kinds[i], composites[i], splits[i]) for i in order]
+    owners = anatomies_by_split(anatomies, settings.splits, rng)
+    places = in_turn([split for _, _, split in shuffled], owners)
+    subjects = [
+        PetSubject(
+            number=number, positive=positive, borderline=borderline, composite=composite, split=split, anatomy=anatomy
+        )
+        for number, (((positive, borderline), composite, split), anatomy) in enumerate(
+            zip(shuffled, places, strict=True), start=1
+        )
+    ]
+    return _with_focal(subjects, settings) if settings.focal else subjects
+
+
+def _with_focal(subjects: list[PetSubject], settings: PetSimulation) -> list[PetSubject]:
+    """Some subjects of every split with lesions, and some of the other test subjects with spheres.
+
+    Raises:
+        UserError: If fewer test subjects are without lesions than there are to be with spheres.
+    """
+    rng = np.random.default_rng([settings.seed, 0, 1])
+    chosen: dict[int, Focal] = {}
+    for split in SPLITS:
+        own = [int(n) for n in rng.permutation([s.number for s in subjects if s.split == split])]
+        count = min(len(own), max(round(settings.lesions * len(own)), int(settings.lesions > 0)))
+        spheres = settings.spheres if split == "test" else 0
+        if spheres > len(own) - count:
+            raise UserError(
+                f"spheres is {spheres}, but {len(own) - count} of {len(own)} test subjects are without lesions, "
+                "expected at most as many"
+            )
+        for place, number in enumerate(own[: count + spheres]):
+            chosen[number] = "lesions" if place < count else "spheres"
+    return [replace(subject, focal=chosen.get(subject.number, "none")) for subject in subjects]

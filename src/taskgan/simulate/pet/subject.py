@@ -1,5 +1,6 @@
-"""One subject, from the plan to its files."""
+"""One subject, from the plan to its files, in the words of BIDS 1.10: names and sidecars."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taskgan.core.files import write_json
+from taskgan.core.version import __version__
 from taskgan.images.volumes import write_volume
 from taskgan.physics.mdme import target_path
 from taskgan.physics.sequences import TARGETS
 from taskgan.physics.tissues import TISSUES, draw_tissues
 from taskgan.simulate.anatomy import SKULL, WHITE, Anatomy
 from taskgan.simulate.deform import Grid, Head, deform
-from taskgan.simulate.mr.bids import target_sidecar
+from taskgan.simulate.mr.cohort import target_sidecar
 from taskgan.simulate.mr.scan import acquire_target, draw_fields
 from taskgan.simulate.mr.settings import MrSimulation
 from taskgan.simulate.pet.acquire import (
@@ -28,13 +30,108 @@ from taskgan.simulate.pet.acquire import (
     system_model,
     thin_counts,
 )
-from taskgan.simulate.pet.bids import MASKS, dose_label, pet_path, pet_sidecar, truth_path, truth_sidecar
 from taskgan.simulate.pet.focal import Inserted, draw_findings, insert_findings, touched
-from taskgan.simulate.pet.plan import PetSubject
 from taskgan.simulate.pet.projector import Projector, gaussian_matrix
-from taskgan.simulate.pet.settings import PetSimulation, Scanner
+from taskgan.simulate.pet.settings import PetSimulation, PetSubject, Scanner
 from taskgan.simulate.pet.uptake import Truth, paint_uptake
-from taskgan.simulate.workers import record_path
+from taskgan.simulate.workers import TRUTH_FOLDER, record_path
+
+PARTICIPANTS = {
+    "amyloid": "1: composite SUVR of the true uptake above the cut, 0: not",
+    "composite_suvr": "Composite cortical SUVR of the true uptake, cerebellar grey matter = 1",
+    "borderline": "1: the composite was drawn from the range around the cut",
+    "anatomy": "Anatomy that the subject was made from",
+    "split": "train, val or test",
+}
+README = """\
+Simulated amyloid PET (18F-florbetaben), made by taskgan {version}. No person was scanned.
+
+sub-*/pet holds the standard dose (rec-standard) and low doses (rec-dose01 is 1 %), in Bq/mL, decay corrected
+to injection; every dose is in the units of the standard one. derivatives/truth holds the true uptake and masks.
+pairs.csv lists the pairs for training, cohort.yaml the settings, seed, versions and measured figures.
+"""
+
+MASKS = ("head", "brain", "cortex", "reference")
+"""Masks of every cohort; with focal uptake there are ``lesions`` and ``white`` too."""
+
+
+def dose_label(dose: float) -> str:
+    """``1`` to ``dose01``, ``0.5`` to ``dose00p5``: letters and digits, in the order of the doses."""
+    whole, _, part = f"{dose:g}".partition(".")
+    return f"dose{whole.zfill(2)}" + (f"p{part}" if part else "")
+
+
+def pet_path(subject: str, rec: str, run: int = 0) -> Path:
+    """Path of an image in the cohort; ``run`` counts a subject's acquisitions from 1, 0 where there is one."""
+    entity = f"_run-{run}" if run else ""
+    return Path(subject) / "pet" / f"{subject}_trc-FBB_rec-{rec}{entity}_pet.nii.gz"
+
+
+def truth_path(subject: str, name: str) -> Path:
+    """Path of a mask (see :data:`MASKS`), of the true ``uptake`` or of the ``findings``."""
+    folder = TRUTH_FOLDER / subject / "pet"
+    if name == "uptake":
+        return folder / f"{subject}_trc-FBB_desc-truth_pet.nii.gz"
+    if name == "findings":
+        return folder / f"{subject}_desc-findings_dseg.nii.gz"
+    return folder / f"{subject}_desc-{name}_mask.nii.gz"
+
+
+def pet_sidecar(scanner: Scanner, *, injected_mbq: float, dose: float) -> dict[str, Any]:
+    """The PET sidecar (BIDS, PET required and recommended fields). ``dose``: per cent of the standard dose that was
+    kept; 100 for the standard image.
+    """
+    model = "PSF" if scanner.model_resolution else "no PSF"
+    return {
+        "Manufacturer": "Simulated",
+        "ManufacturersModelName": "taskgan 2D TOF-PET, GE SIGNA PET/MR parameters",
+        "SoftwareVersions": f"taskgan {__version__}",
+        "Units": "Bq/mL",
+        "BodyPart": "BRAIN",
+        "TracerName": "florbetaben",
+        "TracerRadionuclide": "F18",
+        "InjectedRadioactivity": round(injected_mbq, 1),
+        "InjectedRadioactivityUnits": "MBq",
+        "InjectedMass": "n/a",
+        "InjectedMassUnits": "n/a",
+        "SpecificRadioactivity": "n/a",
+        "SpecificRadioactivityUnits": "n/a",
+        "ModeOfAdministration": "bolus",
+        "TimeZero": "12:00:00",
+        "ScanStart": 5400,
+        "InjectionStart": 0,
+        "FrameTimesStart": [5400],
+        "FrameDuration": [1200],
+        "AcquisitionMode": "list mode",
+        "ImageDecayCorrected": True,
+        "ImageDecayCorrectionTime": 0,
+        "ReconMethodName": f"2D TOF-OSEM, {model}",
+        "ReconMethodParameterLabels": ["iterations", "subsets"],
+        "ReconMethodParameterUnits": ["none", "none"],
+        "ReconMethodParameterValues": [scanner.iterations, scanner.subsets],
+        "ReconFilterType": "Gaussian" if scanner.post_filter_mm else "none",
+        "ReconFilterSize": scanner.post_filter_mm,
+        "ReconMethodImplementationVersion": f"taskgan {__version__}",
+        "ScaleFactor": [1.0],
+        "AttenuationCorrection": "true attenuation map",
+        "ScatterFraction": [round(100 * scanner.scatter / (1 + scanner.scatter), 2)],
+        "DosePercent": dose,
+        "DoseReduction": "none" if dose == 100 else "binomial thinning of the standard dose's prompts",
+    }
+
+
+def truth_sidecar(name: str, findings: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The sidecar of a truth image; that of the findings says what each number is."""
+    if name == "uptake":
+        return {"Units": "Bq/mL", "Description": "True activity concentration, before the scanner's resolution"}
+    if name == "findings":
+        text = "Number of the lesion or sphere that takes at least half of the voxel"
+        return {"Description": text, "Findings": list(findings)}
+    return {
+        "Type": {"head": "Face", "brain": "Brain", "lesions": "Lesion"}.get(name, "ROI"),
+        "Description": f"{name} mask",
+    }
+
 
 Array = NDArray[np.float32]
 _PURE_WHITE = 0.9
@@ -42,12 +139,7 @@ _PURE_WHITE = 0.9
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """The images of one subject.
-
-    Attributes:
-        images: By dose in per cent, 100 among them; (X, Y, Z) kBq/ml.
-        prompts: Counts by dose.
-    """
+    """The images of one subject. ``images``: by dose in per cent, 100 among them; (X, Y, Z) kBq/ml."""
 
     images: dict[float, Array]
     prompts: dict[float, int]
@@ -69,11 +161,9 @@ def acquire_and_reconstruct(
     Blocks of slices have generators of their own.
 
     Args:
-        projector: With resolution.
         activity: (X, Y, Z) kBq/ml.
         per_cm: μ (X, Y, Z) in 1/cm.
         doses: In per cent, below 100.
-        seeds: Of the noise.
     """
     scanner = projector.scanner
     axial = gaussian_matrix(scanner.slices, scanner.slice_mm, scanner.resolution_mm)
@@ -109,17 +199,8 @@ def acquire_and_reconstruct(
 def make_subject(
     subject: PetSubject, settings: PetSimulation, anatomy: Anatomy, projector: Projector, folder: Path
 ) -> dict[str, Any]:
-    """Simulate one subject and write its files, the record last.
-
-    Args:
-        subject: From the plan.
-        settings: Of the cohort.
-        anatomy: The subject's.
-        projector: Of the cohort's scanner.
-        folder: The cohort.
-
-    Returns:
-        The record: composite, label, counts, and per dose the relative RMSE and PSNR against the standard.
+    """Simulate one subject and write its files, the record last. Returns the record: composite, label, counts, and per
+    dose the relative RMSE and PSNR against the standard.
     """
     scanner = settings.scanner
     grid = grid_of(scanner)
@@ -182,10 +263,8 @@ def t1_weighted(head: Head, grid: Grid, inside: NDArray[np.bool_], rng: np.rando
     Findings of amyloid uptake are not seen.
 
     Args:
-        head: The subject's.
         grid: The scanner's voxels.
         inside: Where the head is (X, Y, Z).
-        rng: Of this image.
     """
     settings = MrSimulation()
     fractions = np.zeros((len(TISSUES), *grid.shape), dtype=np.float32)

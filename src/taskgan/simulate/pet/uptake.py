@@ -81,12 +81,6 @@ def draw_regions(composite: float, positive: bool, borderline: bool, rng: np.ran
     A borderline subject lies between the classes, so its means are interpolated between the table's. What
     is left of each region's variance is its own, without changing the composite.
 
-    Args:
-        composite: The subject's composite.
-        positive: The subject's class.
-        borderline: Near the cut.
-        rng: The subject's generator.
-
     Returns:
         Regional SUVR and the difference positive − negative of the table, each (13,).
     """
@@ -117,7 +111,6 @@ class Truth:
         brain: Voxels that are mostly brain.
         cortex: Composite cortex: the same number of voxels of each of the six regions, those with the most
             grey matter, so that its plain mean weighs the regions as the table's composite does.
-        reference: Cerebellar grey.
         composite: Mean of ``suvr`` in ``cortex`` over its mean in ``reference``.
         regional: The same for each of the six regions of ``cortex``, by name.
     """
@@ -148,11 +141,7 @@ def paint_uptake(
 
     Args:
         head: Tissue fractions and template coordinates.
-        grid: The scanner's grid.
         composite: Wanted composite SUVR.
-        positive: The subject's class.
-        borderline: Near the cut.
-        rng: The subject's generator.
         without: Voxels (X, Y, Z) that are neither cortex nor reference, because something else is put there.
     """
     values, rise = draw_regions(composite, positive, borderline, rng)

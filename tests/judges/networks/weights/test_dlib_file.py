@@ -8,7 +8,7 @@ import torch
 from dlib_files import WIDTH, dlib_bytes, integer, random_network, tensor, text, write_dlib
 from taskgan.core.errors import UserError
 from taskgan.judges.weights import load_dlib_face
-from taskgan.networks.dlib_face import DlibFace
+from taskgan.networks.photos import DlibFace
 
 
 def test_what_was_written_comes_back(tmp_path: Path) -> None:

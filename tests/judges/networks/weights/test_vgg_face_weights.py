@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from taskgan.core.errors import UserError
 from taskgan.judges import weights
 from taskgan.judges.weights import load_vgg_face
-from taskgan.networks.vgg_face import MEAN, VggFace
+from taskgan.networks.photos import VGG_MEAN, VggFace
 from vgg_face_files import WIDTH, random_layers, write_mat, write_pth
 
 Layers = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -159,11 +159,11 @@ def test_a_state_dict_is_read_without_running_what_it_holds(layers: Layers, tmp_
 
 
 def test_a_mean_image_of_blue_first_is_seen(layers: Layers, tmp_path: Path) -> None:
-    whole = np.broadcast_to(np.asarray(MEAN, dtype=np.float32), (4, 4, 3))
-    for fine in (whole, np.reshape(MEAN, (1, 1, 3)), np.round(MEAN, 2)):
+    whole = np.broadcast_to(np.asarray(VGG_MEAN, dtype=np.float32), (4, 4, 3))
+    for fine in (whole, np.reshape(VGG_MEAN, (1, 1, 3)), np.round(VGG_MEAN, 2)):
         load_vgg_face(write_mat(tmp_path / "fine.mat", layers, mean=fine), width=WIDTH)
     for wrong, words in (
-        (MEAN[::-1], r"averageImage is \(93\.5940, 104\.7624, 129\.1863\), which is blue first; expected"),
+        (VGG_MEAN[::-1], r"averageImage is \(93\.5940, 104\.7624, 129\.1863\), which is blue first; expected"),
         ((123.68, 116.779, 103.939), r"averageImage is \(123\.6800, 116\.7790, 103\.9390\); expected"),
         ((1.0, 2.0), r"expected red, green and blue"),
     ):
