@@ -14,6 +14,7 @@ Output = Literal["nonnegative", "real", "unit"]
 
 _OUTSIDE = 0.1  # share of the gradient that passes where the output is held at a bound
 _MAX_GROUPS = 32  # Wu and He 2018
+_PLAIN_3D = 20480  # channels × slices × rows up to which torch takes its slow kernel for one volume (Convolution.cpp)
 _MIN_GROUP = 4  # on a 1×1 map the statistics of a group come from its channels alone
 
 
@@ -113,15 +114,22 @@ def through(layers: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, list[Tensor
 
 
 class Conv2d(nn.Conv2d):
-    """:class:`torch.nn.Conv2d`, also where a bfloat16 map of the CPU narrows to one column.
+    """:class:`torch.nn.Conv2d`, also where two kernels of the CPU (torch 2.13) are wrong.
 
-    There oneDNN's kernel for AMX (torch 2.13) leaves memory that was never written in the result: with a stride, an
-    output of width 1 and more than a few rows is arbitrary, up to 1e37 (``tests/networks/test_convolution.py``). The
-    transposed map, whose output has one row, is right, and convolution commutes with transposition.
+    A bfloat16 map that narrows to one column: oneDNN's kernel for AMX leaves memory that was never written in the
+    result: with a stride, an output of width 1 and more than a few rows is arbitrary, up to 1e37. The transposed map,
+    whose output has one row, is right, and convolution commutes with transposition.
+
+    A kernel of one pixel with a stride on 2 to 7 channels, channels last: on AVX2 its backward pass writes beyond its
+    memory, and the process dies. Leaving the pixels out first is the same convolution.
+    (``tests/networks/test_convolution.py`` has both.)
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C, H, W); see :class:`torch.nn.Conv2d`."""
+        if self.kernel_size == (1, 1) and self.stride != (1, 1) and self.in_channels < 8 and x.device.type == "cpu":
+            kept = x[..., :: self.stride[0], :: self.stride[1]]
+            return functional.conv2d(kept, self.weight, self.bias, groups=self.groups)
         low = x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
         if not low or x.device.type != "cpu" or self._columns(x.shape[-1]) != 1:
             return super().forward(x)
@@ -138,17 +146,32 @@ class Conv2d(nn.Conv2d):
 class Conv3d(nn.Conv3d):
     """:class:`torch.nn.Conv3d` with :class:`Conv2d`'s remedy: a map of one column is convolved in float32.
 
-    Volumes of that width are rare, so that what it costs does not matter.
+    Volumes of that width are rare, so that what it costs does not matter. A single volume of the CPU is convolved as two
+    halves: for a batch of one, torch 2.13 leaves oneDNN's kernel for one that is up to seven times slower.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C, D, H, W); see :class:`torch.nn.Conv3d`."""
-        if not torch.is_autocast_enabled("cpu") or x.device.type != "cpu":
+        if x.device.type != "cpu":
             return super().forward(x)
-        if (x.shape[-1] + 2 * int(self.padding[2]) - self.kernel_size[2]) // self.stride[2] != 0:
+        low = torch.is_autocast_enabled("cpu")
+        if low and (x.shape[-1] + 2 * int(self.padding[2]) - self.kernel_size[2]) // self.stride[2] == 0:
+            with torch.autocast("cpu", enabled=False):
+                return self._halves(x.float())
+        return super().forward(x) if low else self._halves(x)
+
+    def _halves(self, x: Tensor) -> Tensor:
+        """The slices of one volume as a batch of two, with the neighbours that the kernel reaches."""
+        if len(x) != 1 or x.shape[1:4].numel() > _PLAIN_3D:
             return super().forward(x)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(x.float())
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        slices = (x.shape[2] + 2 * padding - kernel) // stride + 1
+        half = (slices + 1) // 2
+        length = (half - 1) * stride + kernel
+        padded = functional.pad(x, (0, 0, 0, 0, padding, max(0, half * stride + length - x.shape[2] - padding)))
+        pair = torch.cat([padded[:, :, start : start + length] for start in (0, half * stride)])
+        pair = functional.conv3d(pair, self.weight, self.bias, self.stride, (0, *self.padding[1:]), self.dilation)
+        return torch.cat([pair[:1], pair[1:]], dim=2)[:, :, :slices]
 
 
 def bounded(raw: Tensor, output: Output) -> Tensor:
