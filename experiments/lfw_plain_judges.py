@@ -36,8 +36,7 @@ from taskgan.judges.verification import (
     roc_curve,
 )
 from taskgan.metrics.roc import auc
-from taskgan.prepare.lfw import find_images
-from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, find_list, read_list
+from taskgan.prepare.lfw import NAMES, PairList, case_of, find_images, find_list, read_list
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]

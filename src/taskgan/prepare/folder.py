@@ -18,8 +18,7 @@ from taskgan.core.parse import quoted
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
 from taskgan.prepare.output import assign_splits
-from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
-from taskgan.prepare.sources import PhotoSource
+from taskgan.prepare.photos import PhotoPreparation, PhotoSource, begin_cohort, measure
 from taskgan.prepare.table import InputTable, TableRow, read_table
 
 MADE_BY = "taskgan prepare folder"

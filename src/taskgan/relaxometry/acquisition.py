@@ -16,8 +16,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
 from taskgan.core.settings import Settings
 from taskgan.images.volumes import Volume, read_volume
-from taskgan.physics.mdme import PARTS, input_columns
-from taskgan.physics.sequences import Mdme, mdme_signal
+from taskgan.physics.sequences import PARTS, Mdme, input_columns, mdme_signal
 from taskgan.physics.tissues import TABLE
 
 _COLUMN = re.compile(r"delay(\d+)_echo(\d+)_(real|imag)")
@@ -29,7 +28,7 @@ def acquisition_columns(pairs: Pairs) -> Columns:
     """Which columns of a table are the input: complex images, or real ones with their sign.
 
     ``degraded`` is the real part at the longest delay and the first echo; the others are called like
-    ``delay1_echo2_imag`` (:func:`taskgan.physics.mdme.input_columns`).
+    ``delay1_echo2_imag`` (:func:`taskgan.physics.sequences.input_columns`).
 
     Raises:
         UserError: If columns are missing; they are named.

@@ -17,8 +17,7 @@ from taskgan.recipe import Data
 from taskgan.relaxometry.acquisition import Acquisition, Columns, check_signed, rows_by_input
 from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps, synthesise
 from taskgan.relaxometry.noise import check_identifiable
-from taskgan.relaxometry.protocol import contrast_sequence, input_protocol
-from taskgan.relaxometry.record import SynthesisSettings
+from taskgan.relaxometry.protocol import SynthesisSettings, contrast_sequence, input_protocol
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread
 from taskgan.restore.record import INTENSITY_FACTOR
 

@@ -22,10 +22,10 @@ from taskgan.judges.calibration import suvr_line
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
-from taskgan.restore.origin import Origin
 from taskgan.restore.record import (
     INTENSITY_FACTOR,
     RECORD,
+    Origin,
     RestorationRecord,
     check_output,
     is_written,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
@@ -23,10 +23,84 @@ from taskgan.core.version import __version__
 from taskgan.images.volumes import read_sidecar, sidecar
 from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import RestoredVolume
-from taskgan.recipe import Data
+from taskgan.recipe import Data, RecogniserSettings, Task
 from taskgan.restore.inputs import Job
-from taskgan.restore.origin import AppliedSettings, Origin
-from taskgan.restore.refine import KeptValues
+from taskgan.restore.refine import RestoreSettings
+
+
+class AppliedSettings(Protocol):
+    """How a method was applied: what decides a restored number, besides who restored."""
+
+    @property
+    def samples(self) -> int:
+        """Draws of z; 0 is none."""
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values, as YAML and JSON give them back."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who restored.
+
+    Attributes:
+        method: Its name in every table.
+        name: What people call it.
+        checksum: Of what it computes with: weights, or settings.
+        data: Inputs and intensity transform that an evaluation takes.
+        task: Settings by which an evaluation finds T.
+        judge: Likewise the judge.
+        seed: Training seed, or None where nothing is drawn.
+        fold: Cross-validation fold, or None where nothing is trained.
+        step: Optimiser step of the weights.
+        seen: Whom it learnt from: ``people`` and ``images`` as
+            :class:`~taskgan.model.folder.TrainingDomain` has them, or ``subjects: 0``.
+    """
+
+    method: str
+    name: str
+    checksum: str
+    data: Data
+    task: Task
+    judge: RecogniserSettings
+    seed: int | None = None
+    fold: int | None = None
+    step: int = 0
+    seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
+
+    @classmethod
+    def from_card(cls, card: ModelCard) -> "Origin":
+        """A model by its card."""
+        domain = card.seen
+        return cls(
+            method=card.objective,
+            name=card.name,
+            checksum=card.checksum,
+            data=card.data.model_copy(update={"patch": None}),  # an evaluation has no generator to show blocks
+            task=card.task,
+            judge=card.judge,
+            seed=card.seed,
+            fold=card.fold,
+            step=card.step,
+            seen={
+                "cohort": domain.cohort,
+                "fingerprint": domain.fingerprint,
+                "people": list(domain.people),
+                "images": list(domain.images),
+            },
+        )
+
+    def as_values(self) -> dict[str, Any]:
+        """What an audit and an evaluation want to know."""
+        return {
+            "recipe": {
+                "data": self.data.model_dump(mode="json"),
+                "task": self.task.model_dump(mode="json"),
+                "judge": self.judge.model_dump(mode="json"),
+            },
+            "seen": dict(self.seen),
+        }
+
 
 RestorationProgress = Literal["new", "unfinished", "done"]
 RECORD = "restored.yaml"
@@ -48,45 +122,6 @@ SEQUENCE_FIELDS = (
     "SaturationFlipAngle",
 )
 """Fields of a sidecar that are not true of an image of another contrast."""
-
-
-@dataclass(frozen=True)
-class RestoreSettings:
-    """What decides a restored number, besides the model.
-
-    Attributes:
-        precision: As asked for.
-        samples: Draws of z; 0 is none.
-        seed: Of the draws.
-        average: ``flips``, or empty.
-        kept: Values that the input keeps.
-        mixed: Checksums of the two models between which the weights lie, and the strength.
-        enlarge: How many times more pixels photos get first.
-        engine: As asked for.
-    """
-
-    precision: str
-    samples: int
-    seed: int
-    average: str = ""
-    kept: KeptValues | None = None
-    mixed: Mapping[str, str | float] = field(default_factory=dict)
-    enlarge: float = 1
-    engine: str = "torch"
-
-    @property
-    def plain(self) -> bool:
-        """Whether images are the model's own, for which its calibration line was fitted."""
-        return not (self.samples or self.average or self.kept or self.mixed)
-
-    def as_values(self) -> dict[str, Any]:
-        """Plain values; what was not asked for is not named."""
-        values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
-        values |= {"sample_seed": self.seed} if self.samples else {}
-        values |= {"average": self.average} if self.average else {}
-        values |= {"enlarge": self.enlarge} if self.enlarge > 1 else {}
-        values |= {"engine": self.engine} if self.engine != "torch" else {}
-        return values | (self.kept.as_values() if self.kept else {}) | dict(self.mixed)
 
 
 def restored_sidecar(

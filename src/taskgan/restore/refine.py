@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,45 @@ class KeptValues:
         if self.sd_mm:
             return restored + smoothed(image - restored, self.sd_mm, case.source.voxel_size)
         return with_region_means(image, restored, self.labels(case.pair, case.source))
+
+
+@dataclass(frozen=True)
+class RestoreSettings:
+    """What decides a restored number, besides the model.
+
+    Attributes:
+        precision: As asked for.
+        samples: Draws of z; 0 is none.
+        seed: Of the draws.
+        average: ``flips``, or empty.
+        kept: Values that the input keeps.
+        mixed: Checksums of the two models between which the weights lie, and the strength.
+        enlarge: How many times more pixels photos get first.
+        engine: As asked for.
+    """
+
+    precision: str
+    samples: int
+    seed: int
+    average: str = ""
+    kept: KeptValues | None = None
+    mixed: Mapping[str, str | float] = field(default_factory=dict)
+    enlarge: float = 1
+    engine: str = "torch"
+
+    @property
+    def plain(self) -> bool:
+        """Whether images are the model's own, for which its calibration line was fitted."""
+        return not (self.samples or self.average or self.kept or self.mixed)
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values; what was not asked for is not named."""
+        values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
+        values |= {"sample_seed": self.seed} if self.samples else {}
+        values |= {"average": self.average} if self.average else {}
+        values |= {"enlarge": self.enlarge} if self.enlarge > 1 else {}
+        values |= {"engine": self.engine} if self.engine != "torch" else {}
+        return values | (self.kept.as_values() if self.kept else {}) | dict(self.mixed)
 
 
 def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:

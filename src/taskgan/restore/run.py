@@ -28,21 +28,19 @@ from taskgan.model.precision import check_precision
 from taskgan.model.restorer import Array, RestoredVolume, Restorer
 from taskgan.model.shelf import models_called, nearest, positive
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
-from taskgan.restore.origin import Origin
-from taskgan.restore.page import page_path, write_page
 from taskgan.restore.record import (
     RECORD,
+    Origin,
     RestorationProgress,
     RestorationRecord,
-    RestoreSettings,
     is_written,
     refuse_existing,
     restored_sidecar,
     write_image_sidecar,
 )
-from taskgan.restore.refine import Refinement, enlargement, restore_refined
+from taskgan.restore.refine import Refinement, RestoreSettings, enlargement, restore_refined
 from taskgan.restore.search import is_bids
-from taskgan.restore.series import source_series, suv_sentence, write_restored_series
+from taskgan.restore.series import page_path, source_series, suv_sentence, write_page, write_restored_series
 
 _RESOLUTION = 1.5  # times the sizes that a model saw
 _CONTRADICTS = 0.02  # of the range, by root mean square: five levels of 255

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from taskgan.core.parse import quoted
 from taskgan.images.dicom.series import SeriesFilter
-from taskgan.physics.mdme import CONTRASTS, MASK_TYPES
+from taskgan.physics.sequences import CONTRASTS, MASK_TYPES
 from taskgan.prepare.table import InputTable, TableRow
 
 Array = NDArray[np.float32]

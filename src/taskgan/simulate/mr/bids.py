@@ -1,14 +1,13 @@
 """The cohort folder in the words of BIDS 1.10: names, sidecars, participants.
 
-Names that every multi-contrast MR cohort shares are in :mod:`taskgan.physics.mdme`.
+Names that every multi-contrast MR cohort shares are in :mod:`taskgan.physics.sequences`.
 """
 
 from pathlib import Path
 from typing import Any
 
 from taskgan.core.version import __version__
-from taskgan.physics.mdme import MASK_TYPES
-from taskgan.physics.sequences import Mdme, SpinEcho
+from taskgan.physics.sequences import MASK_TYPES, Mdme, SpinEcho
 from taskgan.simulate.workers import TRUTH_FOLDER
 
 MASKS = MASK_TYPES

@@ -9,9 +9,8 @@ import numpy as np
 from taskgan.cohort.folder import write_participants
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.files import PathLike
-from taskgan.physics import mdme
-from taskgan.physics.mdme import input_path, target_path
-from taskgan.physics.sequences import Mdme
+from taskgan.physics import sequences
+from taskgan.physics.sequences import Mdme, input_path, target_path
 from taskgan.simulate.mr.bids import MASKS, PARTICIPANTS, TOP, truth_path
 from taskgan.simulate.mr.settings import KINDS, MrSimulation, plan_subjects
 from taskgan.simulate.mr.subject import make_subject
@@ -42,13 +41,13 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
 
 
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
-    """Columns of a protocol's images, see :func:`taskgan.physics.mdme.input_columns`."""
-    return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
+    """Columns of a protocol's images, see :func:`taskgan.physics.sequences.input_columns`."""
+    return sequences.input_columns(len(protocol.delays), len(protocol.echoes))
 
 
 def _label(contrast: str) -> int:
     """A contrast's class: its place among all six, also where a cohort has fewer."""
-    return mdme.CONTRASTS.index(contrast)
+    return sequences.CONTRASTS.index(contrast)
 
 
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
@@ -62,11 +61,11 @@ def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) 
             for column, (delay, echo, part) in columns.items()
         }
         degraded = inputs.pop("degraded")
-        truth = {mdme.mask_column(mask): truth_path(name, mask).as_posix() for mask in MASKS}
+        truth = {sequences.mask_column(mask): truth_path(name, mask).as_posix() for mask in MASKS}
         for target in settings.targets:
             rows.append(
                 {
-                    "case": mdme.case_name(name, target.name),
+                    "case": sequences.case_name(name, target.name),
                     "subject": name,
                     "split": r["split"],
                     "contrast": target.name,

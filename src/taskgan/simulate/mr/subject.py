@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from taskgan.core.errors import UserError
 from taskgan.core.files import write_json
 from taskgan.images.volumes import write_volume
-from taskgan.physics.mdme import PARTS, input_path, target_path
+from taskgan.physics.sequences import PARTS, input_path, target_path
 from taskgan.physics.tissues import Tissue, draw_tissues, effective_tissues, index
 from taskgan.simulate.anatomy import WHITE, Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
