@@ -164,7 +164,7 @@ def prepare_folder(
 ) -> None:
     """Any folder of images with a degradation of your choice."""
     from taskgan.core.settings import validated
-    from taskgan.degrade.steps import parse_steps
+    from taskgan.degrade.degradation import parse_steps
     from taskgan.prepare.folder import FolderPreparation
     from taskgan.prepare.folder import prepare_folder as run
 

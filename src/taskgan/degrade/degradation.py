@@ -37,12 +37,7 @@ _ADAPTER: TypeAdapter[Any] = TypeAdapter(tuple[Step, ...])
 
 
 def parse_steps(text: str) -> tuple[Any, ...]:
-    """``blur:2,down:4,noise:0.05,jpeg:30`` to steps, in that order.
-
-    Raises:
-        UserError: If a step is unknown or has no number.
-        Problems: If a number is out of range.
-    """
+    """``blur:2,down:4,noise:0.05,jpeg:30`` to steps, in that order; UserError and Problems name what is wrong."""
     steps = []
     for part in text.split(","):
         name, colon, number = part.strip().partition(":")
@@ -66,12 +61,9 @@ def steps_from_values(values: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def apply_noise(step: Noise | Poisson | Jpeg, image: Image, rng: np.random.Generator) -> Image:
-    """Do what a step does that is not linear.
+    """Do what a step does that is not linear, to (X, Y) or (X, Y, C); white is 1.
 
-    Args:
-        step: Poisson counts values below zero as zero; JPEG takes images of 1 or 3 channels and draws nothing.
-        image: (X, Y) or (X, Y, C), white is 1.
-        rng: Of what is drawn.
+    Poisson counts values below zero as zero; JPEG takes images of 1 or 3 channels and draws nothing.
     """
     if isinstance(step, Noise):
         return np.asarray(image + rng.normal(0.0, step.sd, image.shape))
@@ -92,15 +84,9 @@ _SIZES = 32  # lengths of an axis whose matrices are kept
 
 
 class Degradation:
-    """A chain of steps.
+    """A chain of steps, at least one (else a ValueError), in the order in which they act.
 
     Images are (X, Y) or (X, Y, C), values 0 to 1.
-
-    Args:
-        steps: In the order in which they act, at least one.
-
-    Raises:
-        ValueError: If there is none.
     """
 
     def __init__(self, steps: Steps) -> None:
@@ -129,15 +115,7 @@ class Degradation:
             ) from None
 
     def apply(self, image: NDArray[Any], rng: np.random.Generator | None = None) -> Image:
-        """Degrade an image and bring it back to its size.
-
-        Args:
-            image: Clean.
-            rng: Of the noise; may be left out where nothing is drawn.
-
-        Returns:
-            The same shape, clipped to 0 to 1.
-        """
+        """Degrade a clean image and bring it back to its size, clipped to 0 to 1; noise without ``rng`` has seed 0."""
         degraded = np.asarray(image, dtype=np.float64)
         generator = rng or np.random.default_rng(0)
         for linear, group in groupby(self.steps, lambda step: isinstance(step, Blur | Down)):
@@ -197,11 +175,7 @@ class Degradation:
         """Back-projection error: RMSE of A·restored against the low-resolution image, in units of the range (0 to 1).
 
         Of the clean image it is the noise and rounding of the input; a restoration well above that shows something
-        that the input contradicts.
-
-        Args:
-            restored: (X, Y) or (X, Y, C).
-            degraded: The image that it was restored from, the same shape.
+        that the input contradicts. Both images are (X, Y) or (X, Y, C).
         """
         error = self.forward(restored) - self.low_resolution(degraded)
         return float(np.sqrt(np.mean(error**2)))
@@ -266,9 +240,7 @@ _A = -0.5  # of Keys' kernel: the only value that interpolates a quadratic exact
 def blur_matrix(length: int, sigma: float) -> Matrix:
     """Gaussian blur (L, L), sampled at whole pixels and normalised, mirrored at the edges (``… b a | a b …``).
 
-    Args:
-        length: Pixels L.
-        sigma: Standard deviation in pixels; 0 is the identity.
+    ``sigma`` is in pixels; 0 is the identity.
     """
     if sigma == 0:
         return sparse.eye_array(length, format="csr")
@@ -282,12 +254,7 @@ def blur_matrix(length: int, sigma: float) -> Matrix:
 
 
 def area_matrix(length: int, size: int) -> Matrix:
-    """Mean over the part of the axis that each of ``size`` pixels covers (size, L); parts of pixels count as such.
-
-    Args:
-        length: Pixels L before.
-        size: Pixels after, at most L.
-    """
+    """Mean over the part of the axis that each of ``size`` pixels covers (size, L); parts of pixels count as such."""
     ratio = length / size
     edges = np.arange(size + 1) * ratio
     first = np.floor(edges[:-1] + 1e-9).astype(int)
@@ -302,10 +269,6 @@ def decimate_matrix(length: int, size: int) -> Matrix:
     """The value at the middle of each of ``size`` pixels (size, L), linear between its two neighbours.
 
     Taking every n-th pixel instead would shift the image by (n − 1)/2 pixels.
-
-    Args:
-        length: Pixels L before.
-        size: Pixels after, at most L.
     """
     middle = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
     lower = np.minimum(np.floor(middle + 1e-9).astype(int), max(length - 2, 0))
@@ -318,10 +281,6 @@ def bicubic_matrix(size: int, length: int) -> Matrix:
     """Cubic convolution up to ``length`` pixels (L, size), pixel centres aligned, the edge's value outside.
 
     Keys 1981 (10.1109/TASSP.1981.1163711) with a = −0.5, as Pillow and MATLAB have it.
-
-    Args:
-        size: Pixels before.
-        length: Pixels L after, at least ``size``.
     """
     at = (np.arange(length) + 0.5) * size / length - 0.5
     lower = np.floor(at).astype(int)

@@ -70,7 +70,6 @@ TARGETS = (
     SpinEcho(name="STIR", tr=5000, te=60, ti=220),
     SpinEcho(name="PDw", tr=2700, te=20),
 )
-"""The six contrasts; a contrast's place in this list is its label."""
 
 
 def mdme_signal(
@@ -102,13 +101,8 @@ def mdme_signal(
 def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: SpinEcho) -> NDArray[Any]:
     """Signed signal of a spin echo, or of an inversion-recovery spin echo with finite TR and TE ≪ TR.
 
-    S = PD · e^(−TE/T2) · (1 − e^(−TR/T1)), with an inversion PD · e^(−TE/T2) · (1 − 2·e^(−TI/T1) + e^(−TR/T1)).
-
-    Args:
-        pd: Proton density relative to water.
-        t1: ms.
-        t2: ms.
-        target: The sequence.
+    S = PD · e^(−TE/T2) · (1 − e^(−TR/T1)), with an inversion PD · e^(−TE/T2) · (1 − 2·e^(−TI/T1) + e^(−TR/T1)),
+    with PD relative to water and times in ms.
     """
     cycle = np.exp(-target.tr / np.asarray(t1))
     longitudinal = 1.0 - cycle
@@ -118,38 +112,20 @@ def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: SpinEcho)
 
 
 PARTS = ("real", "imag")
-SUFFIX = {
-    "T1w": "T1w",
-    "T1-FLAIR": "acq-flair_T1w",
-    "T2w": "T2w",
-    "T2-FLAIR": "FLAIR",
-    "STIR": "acq-stir_T2w",
-    "PDw": "PDw",
-}
-CONTRASTS = tuple(SUFFIX)
+_SUFFIXES = {"T1-FLAIR": "acq-flair_T1w", "T2-FLAIR": "FLAIR", "STIR": "acq-stir_T2w"}  # the others are their names
+CONTRASTS = tuple(target.name for target in TARGETS)
 """The six contrasts; a contrast's place in this list is its label, also where a cohort has fewer."""
-MASK_TYPES = {
-    "head": "Face",
-    "brain": "Brain",
-    "lesions": "Lesion",
-    "tumour": "Lesion",
-    "white": "ROI",
-    "grey": "ROI",
-    "csf": "ROI",
-}
+MASK_TYPES = {"head": "Face", "brain": "Brain", "lesions": "Lesion", "tumour": "Lesion"}
+MASK_TYPES |= dict.fromkeys(("white", "grey", "csf"), "ROI")
 """Masks and their BIDS ``Type``."""
 
 
 def input_columns(delays: int, echoes: int) -> dict[str, tuple[int, int, str]]:
-    """Columns of ``pairs.csv`` that hold the input, with delay, echo (from 1) and part.
+    """Columns of ``pairs.csv`` that hold the input, with delay, echo (from 1) and part, of so many delays and echoes.
 
     The real part at the longest delay and shortest echo comes first, as ``degraded``: it is positive in all
     tissue, so that an intensity transform can be fitted on it. The others follow in the order of the
     acquisition, named like ``delay1_echo2_imag``.
-
-    Args:
-        delays: How many, the shortest first.
-        echoes: How many, the shortest first.
     """
     first = (delays, 1, "real")
     keys = [(d, e, part) for d in range(1, delays + 1) for e in range(1, echoes + 1) for part in PARTS]
@@ -163,21 +139,14 @@ def mask_column(mask: str) -> str:
 
 
 def input_path(subject: str, td: float, echo: int, part: str) -> Path:
-    """Path of one part of an input image.
-
-    Args:
-        subject: Participant.
-        td: Delay, ms.
-        echo: From 1.
-        part: ``real`` or ``imag``.
-    """
+    """Path of one part (``real`` or ``imag``) of an input image at a delay (ms) and an echo (from 1)."""
     delay = f"{td:g}".replace(".", "p").zfill(4)
     return Path(subject) / "anat" / f"{subject}_acq-delay{delay}_echo-{echo}_part-{part}_MESE.nii.gz"
 
 
 def target_path(subject: str, contrast: str) -> Path:
     """Path of a conventional image."""
-    return Path(subject) / "anat" / f"{subject}_{SUFFIX[contrast]}.nii.gz"
+    return Path(subject) / "anat" / f"{subject}_{_SUFFIXES.get(contrast, contrast)}.nii.gz"
 
 
 def case_name(subject: str, contrast: str) -> str:

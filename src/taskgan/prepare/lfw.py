@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -13,25 +12,18 @@ from taskgan.cohort.folder import complete
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import say
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import PathLike, checksum, versions, write_rows
+from taskgan.core.files import PathLike, checksum, write_rows
 from taskgan.core.lock import exclusive
 from taskgan.core.settings import Settings
-from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
-from taskgan.prepare.photos import PhotoPreparation, PhotoSource, begin_cohort, measure
+from taskgan.prepare.photos import PhotoPreparation, PhotoSource, begin_cohort, describe, measure
 
 NAMES = {"train": "pairsDevTrain.txt", "test": "pairsDevTest.txt"}
 
 
 @dataclass(frozen=True)
 class ListedPair:
-    """Two images.
-
-    Attributes:
-        line: In the file, from 1.
-        first: Person and number.
-        second: Person and number.
-    """
+    """Two images, each a person and a number, and the line of the file (from 1) that lists them."""
 
     line: int
     first: tuple[str, int]
@@ -45,12 +37,7 @@ class ListedPair:
 
 @dataclass(frozen=True)
 class PairList:
-    """One list.
-
-    Attributes:
-        source: Its file.
-        pairs: In its order.
-    """
+    """One list: its file, and its pairs in their order."""
 
     source: Path
     pairs: tuple[ListedPair, ...]
@@ -131,32 +118,23 @@ def _pair(number: int, fields: Sequence[str]) -> ListedPair | str:
 
 
 def check_lists(lists: Mapping[str, PairList], cases: Mapping[str, str], folder: Path) -> None:
-    """See that nobody is on both sides and that every image is there.
+    """See that nobody is on both sides and that every image is there; a Problems names all that is wrong.
 
-    Args:
-        lists: ``train`` and ``test``.
-        cases: Every image that was found, and whose it is.
-        folder: Where it was looked for, for messages.
-
-    Raises:
-        Problems: All of them at once.
+    ``cases`` is every image that is in the folder, and whose it is.
     """
     both = sorted(lists["train"].people & lists["test"].people)
     problems = [
         f"{person} is in both {lists['train'].source.name} and {lists['test'].source.name}: a person belongs to one"
         for person in both
     ]
-    reported: set[str] = set()
+    absent: dict[str, str] = {}
     for one in lists.values():
         for pair in one.pairs:
             for image in (pair.first, pair.second):
-                case = case_of(image)
-                if case not in cases and case not in reported:
-                    reported.add(case)
-                    problems.append(
-                        f"{one.source.name} line {pair.line} names {image[0]}/{case}, which {folder} does not have"
-                    )
-    if problems:
+                what = f"{one.source.name} line {pair.line} names {image[0]}/{case_of(image)}"
+                if case_of(image) not in cases:
+                    absent.setdefault(case_of(image), f"{what}, which {folder} does not have")
+    if problems := [*problems, *absent.values()]:
         raise Problems(f"{folder} does not fit its lists", problems)
 
 
@@ -182,13 +160,7 @@ class LfwSubset(Settings):
 def draw_subset(
     images: Mapping[str, Sequence[Path]], lists: Mapping[str, PairList], subset: LfwSubset, seed: int
 ) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
-    """Draw the people, images and pairs that are kept.
-
-    Args:
-        images: Of every person.
-        lists: ``train`` and ``test``, which share no person.
-        subset: How much.
-        seed: Of the draw.
+    """Draw the people, images and pairs that are kept, of two lists that share no person.
 
     Returns:
         Images of the people that are kept, and the lists with the pairs that are kept, in their old order.
@@ -272,7 +244,9 @@ def prepare_lfw(
     out = Path(out)
     named = {"train": train_list, "test": test_list}
     images, lists = find_data(Path(folder), {k: Path(v) if v is not None else None for k, v in named.items()})
-    description = _description(lists, settings)
+    # Lists go by their content: the folder that they lie in makes no difference to the cohort.
+    checksums = {name: checksum(one.source) for name, one in lists.items()}
+    description = describe("faces", MADE_BY, settings, lists=checksums)
     if settings.subset is not None:
         images, lists = draw_subset(images, lists, settings.subset, settings.seed)
     split = split_people(list(images), lists["test"].people, settings)
@@ -294,11 +268,7 @@ def prepare_lfw(
 
 
 def find_data(folder: Path, list_paths: Mapping[str, Path | None]) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
-    """Images by person and both lists, which fit each other.
-
-    Args:
-        folder: LFW's.
-        list_paths: The lists ``train`` and ``test``; None looks in the folder and beside it.
+    """Images by person and the lists ``train`` and ``test``, which fit each other; a list that is None is looked for.
 
     Raises:
         UserError: If a folder or list cannot be read.
@@ -346,12 +316,7 @@ def _people(folder: Path) -> dict[str, list[Path]]:
 
 
 def split_people(people: Sequence[str], test: frozenset[str], settings: LfwPreparation) -> dict[str, str]:
-    """A split for every person.
-
-    Args:
-        people: Everybody, sorted.
-        test: Whoever is on a test pair.
-        settings: Share of validation, and seed.
+    """A split for every person: ``test`` for whoever is on a test pair, else ``val`` for a share, or ``train``.
 
     Raises:
         UserError: If fewer than two are left for training and validation.
@@ -375,21 +340,6 @@ def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> 
         for number, (person, paths) in enumerate(images.items())
         for path in paths
     ]
-
-
-def _description(lists: Mapping[str, PairList], settings: LfwPreparation) -> dict[str, Any]:
-    values = settings.model_dump(mode="json", exclude={"degradation"})
-    return {
-        "kind": "faces",
-        "made_by": MADE_BY,
-        "seed": settings.seed,
-        "degradation": {"steps": Degradation(settings.degradation).to_dicts()},
-        "settings": values,
-        # Lists go by their content: the folder that they lie in makes no difference to the cohort.
-        "lists": {name: checksum(one.source) for name, one in lists.items()},
-        "versions": versions(),
-        "complete": False,
-    }
 
 
 def _write_verification(path: Path, lists: Mapping[str, PairList]) -> None:

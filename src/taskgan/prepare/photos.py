@@ -1,7 +1,6 @@
 """Clean photos to pairs: cropped and resized where asked, degraded, written once; an interrupted call goes on."""
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from taskgan.cohort.folder import is_complete, write_description
+from taskgan.cohort.grids import relative_path
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import check_writable, checksum, remove_partial, usable_cores, write_rows
+from taskgan.core.files import check_writable, checksum, remove_partial, usable_cores, versions, write_rows
 from taskgan.core.settings import Settings
 from taskgan.core.tables import csv_rows
 from taskgan.degrade.degradation import Degradation
@@ -47,11 +47,11 @@ class PhotoSource:
 
     def degraded(self, out: Path) -> Path:
         """Where the degraded image goes."""
-        return degraded_path(out, self.place)
+        return out / "degraded" / f"{self.place}.png"
 
     def clean(self, out: Path) -> Path:
         """Where the clean image goes, if it is not the user's own."""
-        return clean_path(out, self.place)
+        return out / "clean" / f"{self.place}.png"
 
 
 class SourceRecord(NamedTuple):
@@ -61,22 +61,8 @@ class SourceRecord(NamedTuple):
     sha256: str
 
 
-def degraded_path(out: Path, place: Path | str) -> Path:
-    """Of a cohort."""
-    return out / "degraded" / f"{place}.png"
-
-
-def clean_path(out: Path, place: Path | str) -> Path:
-    """Of a cohort that does not refer to the user's own."""
-    return out / "clean" / f"{place}.png"
-
-
 def source_records(sources: Sequence[PhotoSource]) -> dict[str, SourceRecord]:
-    """What the images would be made from, by case.
-
-    Raises:
-        UserError: If a file cannot be read.
-    """
+    """What the images would be made from, by case; a UserError where a file cannot be read."""
     records = {}
     with progress("check", len(sources), "images") as bar:
         for source in sources:
@@ -89,11 +75,7 @@ def source_records(sources: Sequence[PhotoSource]) -> dict[str, SourceRecord]:
 
 
 def check_unchanged(out: Path, marks: Mapping[str, SourceRecord]) -> None:
-    """Of a complete cohort: it was made of these images.
-
-    Raises:
-        UserError: If images differ, came or went.
-    """
+    """Of a complete cohort: it was made of these images, else a UserError."""
     held = _read_records(out)
     other = [case for case in dict.fromkeys((*marks, *held)) if marks.get(case) != held.get(case)]
     if other:
@@ -109,8 +91,8 @@ def reset_sources(out: Path, marks: Mapping[str, SourceRecord]) -> None:
     In this order: an image that is there was made from what the file says, whenever the call is killed.
     """
     for place in (mark.place for case, mark in _read_records(out).items() if marks.get(case) != mark):
-        for path in (degraded_path(out, place), clean_path(out, place)):
-            path.unlink(missing_ok=True)
+        for kind in ("degraded", "clean"):
+            (out / kind / f"{place}.png").unlink(missing_ok=True)
     rows = ({"case": case, "image": mark.place, "sha256": mark.sha256} for case, mark in marks.items())
     write_rows(out / FILE, _COLUMNS, rows)
 
@@ -150,31 +132,23 @@ class PhotoPreparation(Settings):
         return not self.crop and not self.size
 
 
-def make_images(
+def _make_images(
     sources: Sequence[PhotoSource],
     marks: Mapping[str, SourceRecord],
     settings: PhotoPreparation,
     out: Path,
     workers: int,
 ) -> dict[str, str]:
-    """Write the images of a cohort that are not there.
+    """Write the images of a cohort that are not there; gives why some cannot be read or cut, by case.
 
-    An image that a killed call left is kept if it was made from the same file. Threads share the work: decoding and
-    encoding, which is most of it, runs outside of Python.
-
-    Args:
-        sources: The clean photos.
-        marks: What is in them, see :func:`~taskgan.prepare.photos.source_records`.
-        settings: How.
-        out: Cohort folder.
-        workers: Threads; 0 takes every core.
-
-    Returns:
-        Why images cannot be read or cut, by case; the others are written.
+    An image that a killed call left is kept if it was made from the same file. Threads (0: one a core) share the work:
+    decoding and encoding, which is most of it, runs outside of Python.
     """
     remove_partial(out)
     reset_sources(out, marks)
-    waiting = [source for source in sources if not _is_written(source, settings, out)]
+    waiting = [
+        source for source in sources if not (source.degraded(out).is_file() and _clean(source, settings, out).is_file())
+    ]
     chain, problems = Degradation(settings.degradation), {}
     with (
         progress("prepare", len(sources), "images", start=len(sources) - len(waiting)) as bar,
@@ -213,8 +187,7 @@ def begin_cohort(
         description: Of the cohort; its sections after ``settings`` and ``degradation`` say what it is made from.
         overwrite: Begin anew what this verb made before.
         workers: Threads; 0 takes every core.
-        left_out: Takes the cases whose images are damaged, and why: the cohort is made of the others. None: there may
-            be none.
+        left_out: Takes the cases whose images are damaged, and why; None: there may be none.
 
     Returns:
         Whether there was something to do; False where the cohort is complete.
@@ -232,7 +205,7 @@ def begin_cohort(
         check_unchanged(out, marks)
         return False
     write_description(out, description)
-    problems = make_images(sources, marks, settings, out, workers)
+    problems = _make_images(sources, marks, settings, out, workers)
     if problems and (left_out is None or len(problems) == len(sources)):
         raise Problems(f"{len(problems)} of {len(sources)} images cannot be prepared", list(problems.values()))
     if left_out is not None:
@@ -249,9 +222,23 @@ def pair_rows(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: P
         columns = dict(source.columns)
         row = {"case": source.case, "subject": columns.pop("subject"), "split": columns.pop("split")}
         row["degraded"] = source.degraded(out).relative_to(out).as_posix()
-        row["clean"] = _from(_clean(source, settings, out), out)
+        row["clean"] = relative_path(_clean(source, settings, out), out)
         rows.append(row | columns)
     return rows
+
+
+def describe(kind: str, made_by: str, settings: PhotoPreparation, **sections: Any) -> dict[str, Any]:
+    """What ``cohort.yaml`` says of a cohort that is begun; ``sections`` say what it is made from."""
+    return {
+        "kind": kind,
+        "made_by": made_by,
+        "seed": settings.seed,
+        "degradation": {"steps": Degradation(settings.degradation).to_dicts()},
+        "settings": settings.model_dump(mode="json", exclude={"degradation"}),
+        **sections,
+        "versions": versions(),
+        "complete": False,
+    }
 
 
 def measure(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Path) -> dict[str, float]:
@@ -271,11 +258,6 @@ def measure(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Pat
         psnr.append(-10 * np.log10(max(float(np.mean((clean - degraded) ** 2)), 1e-12)))
         error.append(chain.consistency(clean, degraded))
     return {"input_psnr": round(float(np.mean(psnr)), 2), "clean_back_projection": round(float(np.mean(error)), 5)}
-
-
-def _is_written(source: PhotoSource, settings: PhotoPreparation, out: Path) -> bool:
-    paths = [source.degraded(out), *([] if settings.keeps_clean else [source.clean(out)])]
-    return all(path.is_file() for path in paths)
 
 
 def _clean(source: PhotoSource, settings: PhotoPreparation, out: Path) -> Path:
@@ -326,8 +308,3 @@ def _resized(pixels: Array, edge: int) -> Array:
     bands = [np.ascontiguousarray(pixels[:, :, band].T) for band in range(pixels.shape[2])]
     resized = [np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS)) for band in bands]
     return np.asarray(np.clip(np.stack([band.T for band in resized], axis=2), 0, 1), dtype=np.float32)
-
-
-def _from(path: Path, folder: Path) -> str:
-    """``path`` as seen from ``folder``, so that the two can move together."""
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

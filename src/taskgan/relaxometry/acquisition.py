@@ -52,23 +52,14 @@ def acquisition_columns(pairs: Pairs) -> Columns:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """The input's files.
-
-    Attributes:
-        name: Of the subject, or of the first image.
-        files: By delay and echo from 1, and part.
-    """
+    """The input's files by delay and echo from 1, and part; its name is the subject's, or the first image's."""
 
     name: str
     files: dict[tuple[int, int, str], Path]
 
     @classmethod
     def from_row(cls, pair: Pair, columns: Columns) -> "Acquisition":
-        """Of a row.
-
-        Raises:
-            UserError: If the row names no image in one of the columns.
-        """
+        """Of a row; a UserError where it names no image in one of the columns."""
         files = {}
         for column, key in columns.items():
             path = pair.degraded if column == "degraded" else pair.path(column)
@@ -119,12 +110,7 @@ class Acquisition:
 
 
 def check_signed(images: NDArray[Any], protocol: Mdme, name: str) -> None:
-    """Refuse magnitude images where tissue is negative after the shortest delay.
-
-    Args:
-        images: (D, E, X, Y, Z).
-        protocol: Of the input.
-        name: What to call the input.
+    """Refuse magnitude images (D, E, X, Y, Z) where tissue is negative after the shortest delay.
 
     Raises:
         UserError: If there is no imaginary part, nothing is negative, and white matter would be.

@@ -106,20 +106,10 @@ def fit_maps(
 def fit_decay(
     amplitude: NDArray[Any], shape: Array, sd: float, protocol: Mdme, settings: Relaxometry
 ) -> tuple[Array, Array]:
-    """T2 and density from the echoes' amplitudes.
+    """T2 (ms) and density (the images' units), (N,) each, from the echoes' amplitudes c (E, N) at m (D, N).
 
     The logarithm of |c_e|² is linear in TE; it is fitted with the weights that its noise gives it. Noise makes
     the magnitude of a complex number too large, so its share of |c_e|² is taken off first.
-
-    Args:
-        amplitude: c (E, N).
-        shape: m (D, N).
-        sd: Of the noise.
-        protocol: Echo times.
-        settings: Range of T2.
-
-    Returns:
-        T2, ms, and density, in the images' units, (N,) each.
     """
     echoes = np.asarray(protocol.echoes)[:, None]
     variance = sd**2 / (shape**2).sum(axis=0)
@@ -143,10 +133,6 @@ def synthesise(maps: RelaxometryMaps, target: SpinEcho) -> NDArray[np.float32]:
     One T1, T2 and density stand for a voxel, whatever is in it. Where CSF and tissue share one, the signals of
     the two would cancel on T2-FLAIR (CSF is nearly nulled, but it has most of the density and T2), and those of
     the mixed parameters do not: the bright rim of synthetic T2-FLAIR.
-
-    Args:
-        maps: Of the subject.
-        target: TR, TE and TI.
 
     Returns:
         (X, Y, Z), not negative, in the units of the input; 0 in air.

@@ -43,14 +43,7 @@ class ProtocolFile(Settings):
 
 @dataclass(frozen=True)
 class SynthesisSettings:
-    """What decides a number.
-
-    Attributes:
-        fit: Settings of the fit.
-        protocol_file: The protocol, where a file gives it.
-        factors: What contrasts are multiplied with, where they were calibrated.
-        samples: None are drawn.
-    """
+    """What decides a number: the fit, the protocol where a file gives it, and what contrasts are multiplied with."""
 
     fit: Relaxometry
     protocol_file: ProtocolFile
@@ -64,12 +57,7 @@ class SynthesisSettings:
 
 
 def read_protocol(path: Path) -> ProtocolFile:
-    """Read a protocol file.
-
-    Raises:
-        UserError: If it cannot be read.
-        Problems: If it has unknown keys or values out of range.
-    """
+    """Read a protocol file; UserError and Problems say what is wrong with it."""
     return validated(ProtocolFile, read_yaml(path), f"{path} is not a valid protocol")
 
 
@@ -155,10 +143,7 @@ def contrast_sequence(
 ) -> tuple[SpinEcho, str, list[str]]:
     """The sequence of a contrast, in a word where it is from, and what to warn of.
 
-    Args:
-        contrast: Name, as the table has it.
-        clean: The true image, whose sidecar may say how it was acquired; its voxels are not looked at.
-        protocol_file: Of ``--protocol``.
+    The sidecar of the clean image may say how it was acquired; its voxels are not looked at.
 
     Raises:
         UserError: If nothing says what the contrast is.

@@ -24,14 +24,10 @@ from taskgan.restore.record import INTENSITY_FACTOR
 
 @dataclass(frozen=True)
 class Scan:
-    """One acquisition and what is made of it.
+    """One acquisition, under the name of its maps, and the images that are made of it.
 
     Attributes:
-        name: By which its maps are called.
-        acquisition: Its files.
-        jobs: Images that are made of it.
-        protocol: Of the input.
-        source: Where that is from.
+        source: Where the protocol is from.
         targets: By condition: the sequence, where that is from, and what to warn of.
     """
 
@@ -46,13 +42,7 @@ class Scan:
 def find_scans(
     jobs: Sequence[Job], columns: Columns, setup: SynthesisSettings, most: int | None = None
 ) -> tuple[list[Scan], dict[Path, str]]:
-    """Group images by acquisition and check each: its protocol, its targets, its files.
-
-    Args:
-        jobs: The images.
-        columns: Of the input.
-        setup: Of the fit.
-        most: Only the first so many acquisitions; None is all.
+    """Group images by acquisition (the first ``most``) and check each: its protocol, its targets, its files.
 
     Returns:
         The acquisitions, and by target why the images of others are left out: what was made of them could not be
@@ -103,11 +93,7 @@ def _true_image(job: Job) -> Path | None:
 
 
 def fit_scan(scan: Scan, setup: SynthesisSettings) -> tuple[RelaxometryMaps, Volume]:
-    """Maps of an acquisition, and the degraded image for its grid and header.
-
-    Raises:
-        UserError: If a file cannot be read or has no signal.
-    """
+    """Maps of an acquisition, and the degraded image for its grid and header; a UserError where it has no signal."""
     source = read_volume(scan.jobs[0].pair.degraded)
     fitted = fit_maps(
         scan.acquisition.read(),
@@ -124,12 +110,7 @@ _DARK = 0.2  # of the brightest: below it noise and partial volume decide the ra
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a contrast is multiplied with, and whose images that is from.
-
-    Attributes:
-        factors: By contrast; the others have 1.
-        seen: For ``restored.yaml``: whom it learnt from.
-    """
+    """What contrasts are multiplied with (others: 1), and for ``restored.yaml`` whom that is from."""
 
     factors: Mapping[str, float] = field(default_factory=dict)
     seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
@@ -163,20 +144,11 @@ def calibrate(
     acquisitions: int,
     contrasts: Sequence[str],
 ) -> Calibration:
-    """Fit the first training acquisitions of a table and compare their contrasts with the true ones.
+    """Fit the first training acquisitions of a table and compare their contrasts with the true ones; writes nothing.
 
     The factor of a contrast is the mean over acquisitions of the median ratio of true to synthetic signal where the
     synthetic one is above a fifth of its 99th percentile: partial volume and motion, which concern few voxels,
     hardly move it.
-
-    Args:
-        place: The table.
-        out: Where restored images will go; nothing is written.
-        columns: Of the input.
-        data: Inputs, condition and selection.
-        setup: Of the fit.
-        acquisitions: How many are used, at most.
-        contrasts: Contrasts that need a factor.
 
     Raises:
         UserError: If there are no training rows, or none with a true image of a contrast.

@@ -45,12 +45,7 @@ _DISTANCE = 3  # voxels on either side in which non-local means look for alike p
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """What decides a number.
-
-    Attributes:
-        parameters: One of :data:`GRIDS`.
-        samples: None are drawn.
-    """
+    """What decides a number: one of :data:`GRIDS`; no samples are drawn."""
 
     parameters: Parameters
     samples: int = 0
@@ -61,16 +56,9 @@ class FilterSettings:
 
 
 def filtered(method: str, image: Array, parameters: Parameters, voxel_size: Sequence[float]) -> Array:
-    """An image behind a filter.
+    """An image (X, Y, Z), network units, behind a filter; edges of voxels are in mm.
 
-    Args:
-        method: ``gaussian``, or ``nlm``: 3D non-local means (Coupé et al. 2008, 10.1109/TMI.2007.906087).
-        image: (X, Y, Z), network units.
-        parameters: Of the filter.
-        voxel_size: Edges in mm.
-
-    Returns:
-        (X, Y, Z) float32, network units.
+    ``gaussian``, or ``nlm``: 3D non-local means (Coupé et al. 2008, 10.1109/TMI.2007.906087).
 
     Raises:
         UserError: If scikit-image is missing.
@@ -181,13 +169,7 @@ def _check(jobs: Sequence[Job]) -> tuple[dict[Path, list[str]], dict[Path, str]]
 
 
 def grid_scores(method: str, pairs: Pairs, data: Data) -> list[float]:
-    """Mean PSNR (dB) over images of every entry of a filter's grid.
-
-    Args:
-        method: One of :data:`GRIDS`.
-        pairs: Rows with a clean image.
-        data: Intensity transform.
-    """
+    """Mean PSNR (dB) over images (rows with a clean one) of every entry of a filter's grid."""
     scores = []
     for pair in _progress(tuple(pairs), f"tune {method}"):
         case = load_case(pair, data)

@@ -28,13 +28,10 @@ from taskgan.restore.search import BIDS_SUFFIX, bids_name, holds_volumes, is_bid
 
 @dataclass(frozen=True)
 class Job:
-    """One image to restore.
+    """One image to restore: its row, made up where it comes from no table, and where the restored one goes.
 
-    Attributes:
-        pair: Its row; an image that comes from no table has one made up.
-        target: Where the restored image goes.
-        from_table: Whether it comes from a table and so belongs in ``restored.csv``.
-        condition: Which of several images (contrasts) is wanted; empty where the model makes one.
+    Images from a table belong in ``restored.csv``. ``condition`` says which of several images (contrasts) is wanted;
+    empty where the model makes one.
     """
 
     pair: Pair
@@ -94,8 +91,7 @@ def name_unread(unread: Mapping[Path, str], unfit: Collection[Path], jobs: Seque
         what: What is refused, in words, after how many: "images cannot be restored".
 
     Raises:
-        UserError: If there is one problem and others cannot be restored without it.
-        Problems: If there are several such.
+        UserError: If there is one problem and others cannot be restored without it; Problems if there are several.
     """
     problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and unread.keys() <= set(unfit):
@@ -108,11 +104,7 @@ def name_unread(unread: Mapping[Path, str], unfit: Collection[Path], jobs: Seque
 
 
 def refuse_left_out(left_out: Mapping[Path, str], jobs: Sequence[Job]) -> None:
-    """End a batch whose other images are written.
-
-    Raises:
-        LeftOut: If images were.
-    """
+    """End a batch whose other images are written with LeftOut, if images were left out."""
     if left_out:
         raise LeftOut(f"{len(left_out)} of {len(jobs)} images are left out", list(dict.fromkeys(left_out.values())))
 

@@ -29,7 +29,7 @@ from taskgan.restore.refine import RestoreSettings
 
 
 class AppliedSettings(Protocol):
-    """How a method was applied: what decides a restored number, besides who restored."""
+    """How a method was applied: what decides a restored number, besides who restored. No samples are 0."""
 
     @property
     def samples(self) -> int:
@@ -41,17 +41,13 @@ class AppliedSettings(Protocol):
 
 @dataclass(frozen=True)
 class Origin:
-    """Who restored.
+    """Who restored: the method's name in every table, and what people call it.
 
     Attributes:
-        method: Its name in every table.
-        name: What people call it.
-        checksum: Of what it computes with: weights, or settings.
+        checksum: Of the weights, or of the method and its settings.
         data: Inputs and intensity transform that an evaluation takes.
-        task: Settings by which an evaluation finds T.
-        judge: Likewise the judge.
-        seed: Training seed, or None where nothing is drawn.
-        fold: Cross-validation fold, or None where nothing is trained.
+        task: Settings by which an evaluation finds T, as ``judge`` the judge.
+        seed: Training seed, or None where nothing is drawn; ``fold`` None where nothing is trained.
         step: Optimiser step of the weights.
         seen: Whom it learnt from: ``people`` and ``images`` as
             :class:`~taskgan.model.folder.TrainingDomain` has them, or ``subjects: 0``.
@@ -127,16 +123,7 @@ SEQUENCE_FIELDS = (
 def restored_sidecar(
     job: Job, restored: RestoredVolume, card: ModelCard, settings: RestoreSettings, notes: Sequence[str], *, what: str
 ) -> dict[str, Any]:
-    """The JSON sidecar of a restored image: the input's own fields, then what was done to it.
-
-    Args:
-        job: The image.
-        restored: The result.
-        card: The model.
-        settings: How it was applied.
-        notes: Warnings.
-        what: ``restored image`` or ``standard deviation …``.
-    """
+    """The JSON sidecar of a restored image: the input's own fields, then ``what`` was done to it."""
     used = settings.as_values() | {"precision_used": restored.precision}
     used |= {"engine_used": restored.engine} if "engine" in used else {}
     used |= {"condition": job.condition} if job.condition else {}
@@ -157,15 +144,7 @@ def restored_sidecar(
 def method_sidecar(
     pair: Pair, origin: Origin, settings: Mapping[str, Any], what: str, notes: Sequence[str]
 ) -> dict[str, Any]:
-    """The JSON sidecar of an image that a method without weights made: the input's own fields, then what was done.
-
-    Args:
-        pair: The input's row.
-        origin: The method.
-        settings: How it was applied.
-        what: Was done, in a sentence.
-        notes: Warnings.
-    """
+    """The JSON sidecar of an image made of a row: the input's own fields, then what was done, in a sentence."""
     own = read_sidecar(pair.degraded)
     before = own.get("GeneratedBy", [])
     done = {
@@ -226,12 +205,7 @@ def is_image_written(path: Path, job: Job, origin: Origin, settings: AppliedSett
 
 
 def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
-    """What a sidecar keeps of the files that an image was made from, so that a corrected one is noticed.
-
-    Args:
-        pair: The row.
-        data: Its input columns.
-    """
+    """What a sidecar keeps of the files that an image was made from, so that a corrected one is noticed."""
     marks = {"SourceChecksum": checksum(pair.degraded)}
     if series := pair.series("degraded"):
         marks["SourceSeries"] = series
@@ -242,15 +216,7 @@ def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
 
 
 class RestorationRecord:
-    """``restored.yaml`` of an output folder: its status, and all that ``evaluate`` needs to know.
-
-    Args:
-        folder: Output folder.
-        origin: Who restores.
-        settings: How it is applied.
-        jobs: All images of this call.
-        metadata: Further values that are worth knowing.
-    """
+    """``restored.yaml`` of an output folder: status, and all that ``evaluate`` needs to know of a call's images."""
 
     def __init__(
         self,
@@ -325,9 +291,7 @@ class RestorationRecord:
     def close(self, unread: Mapping[Path, str] | None = None, further: Sequence[Path] = ()) -> None:
         """List the images of a table and mark the folder as complete, with the checksums of all files.
 
-        Args:
-            unread: Why images were left out, by target: the folder stays unfinished.
-            further: Images beside those of the jobs.
+        Images that were left out (why, by target) leave it unfinished; ``further`` are images beside those of the jobs.
         """
         listed = [job for job in self._jobs if job.from_table and job.target not in (unread or {})]
         table = self._folder / TABLE
@@ -354,12 +318,6 @@ class RestorationRecord:
 def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: bool) -> dict[str, Any]:
     """Refuse an output that no settings could go on with, so before these are known. Writes nothing.
 
-    Args:
-        folder: Output folder.
-        jobs: All images of this call.
-        samples: Draws of z; 0 is none.
-        overwrite: What is there may be replaced.
-
     Returns:
         What ``restored.yaml`` says; empty where there is none.
 
@@ -381,11 +339,7 @@ def _output_taken(folder: Path, stored: Mapping[str, Any]) -> UserError:
 
 
 def refuse_existing(jobs: Sequence[Job], samples: int) -> None:
-    """Refuse to replace images or the sidecars that go with them.
-
-    Raises:
-        UserError: If an output exists; the first one is named.
-    """
+    """Refuse to replace images or the sidecars that go with them; the UserError names the first."""
     images = [path for job in jobs for path in (job.target, *([job.sd] if samples else []))]
     there = [path for path in images if path.exists()]
     there = there or [sidecar(path) for path in images if sidecar(path).exists()]

@@ -47,25 +47,16 @@ _CONTRADICTS = 0.02  # of the range, by root mean square: five levels of 255
 
 
 def check_output_format(job: Job) -> None:
-    """Refuse a file name whose format cannot hold what the input has; ``.png`` holds everything.
-
-    Raises:
-        UserError: If the input cannot be read, or transparency or bits would be lost.
-    """
+    """Refuse a file name whose format would lose transparency or bits of the input; ``.png`` holds everything."""
     if job.target.suffix.lower() != ".png":
         check_format(job.target, read_photo(job.pair.degraded))
 
 
 def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]:
-    """Write a restored photo with the input's transparency, bits, colour profile and EXIF.
+    """Write a restored photo with the input's transparency, bits, colour profile and EXIF; gives what its sidecar says.
 
-    Args:
-        job: Which photo, and where to.
-        image: (X, Y, 1), luminance, beside which the input's colour differences stay, or colours (X, Y, 3).
-        enlarge: How many times as many pixels it has along each axis as the photo.
-
-    Returns:
-        What its sidecar says of it.
+    The image is luminance (X, Y, 1), beside which the input's colour differences stay, or colours (X, Y, 3), of
+    ``enlarge`` times as many pixels along each axis as the photo.
     """
     photo = read_photo(job.pair.degraded)
     if enlarge > 1:

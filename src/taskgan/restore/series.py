@@ -49,16 +49,7 @@ def suv_sentence(job: Job) -> str:
 def write_restored_series(
     job: Job, image: Array, restored: RestoredVolume, card: ModelCard, settings: AppliedSettings, notes: Sequence[str]
 ) -> None:
-    """Write the derived series of a restored volume into the job's target, a folder.
-
-    Args:
-        job: Which series, and where to.
-        image: (X, Y, Z) as the reader turns it: nearest to RAS.
-        restored: How the model was applied.
-        card: The model.
-        settings: As asked for.
-        notes: Warnings.
-    """
+    """Write the derived series of a restored volume (X, Y, Z), nearest to RAS, into the job's target, a folder."""
     series = source_series(job)
     values = from_ras(np.asarray(image, np.float32), series.affine)
     write_derived(job.target, series, values, derivation(job, restored, card, settings, notes))
@@ -115,13 +106,8 @@ def write_page(job: Job) -> Path:
 
 
 def _page(source: NDArray[np.float32], restored: NDArray[np.float32], text: str, aspect: float = 1.0) -> bytes:
-    """A PDF of three levels (X, Y, Z): grey values in one window, differences in the largest one's.
-
-    Args:
-        source: (X, Y, Z), nearest to RAS.
-        restored: Likewise.
-        text: Below the images.
-        aspect: Edge of a voxel along Y over that along X.
+    """A PDF of three levels of (X, Y, Z), nearest to RAS, text below them: grey values in one window, differences in
+    the largest one's. ``aspect`` is the edge of a voxel along Y over that along X.
     """
     try:
         from matplotlib.backends.backend_pdf import FigureCanvasPdf

@@ -36,12 +36,7 @@ _BIDS_NAMES = {"ManufacturerModelName": "ManufacturersModelName"}
 
 
 def finder(dataset: Any, frame: int | None) -> Find:
-    """A function ``(functional group, keyword) -> value``, None where there is none.
-
-    Args:
-        dataset: Of a file.
-        frame: From 0 in a multi-frame file; None in a classic one.
-    """
+    """A function ``(functional group, keyword) -> value`` of a classic file, or of a frame (from 0) of another."""
     places: list[Any] = []
     if frame is not None:
         own = getattr(dataset, "PerFrameFunctionalGroupsSequence", None)

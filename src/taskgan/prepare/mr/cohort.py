@@ -98,11 +98,7 @@ def _files(planned: CohortPlan) -> list[Path]:
 
 
 def _check_images(table: InputTable, planned: CohortPlan, settings: MrPreparation) -> list[SubjectReport]:
-    """Read every image once.
-
-    Raises:
-        Problems: Of all subjects.
-    """
+    """Read every image once; a Problems has those of all subjects."""
     problems: list[str] = []
     reports: list[SubjectReport] = []
     first: dict[str, tuple[int, str]] = {}
@@ -202,14 +198,7 @@ def mask_path(subject: str, name: str) -> Path:
 
 
 def write_subject(folder: Path, subject: SubjectImages, protocol: Protocol, loaded: SubjectVolumes) -> None:
-    """Write a subject's images and sidecars.
-
-    Args:
-        folder: The cohort.
-        subject: Its rows.
-        protocol: Delays and echoes.
-        loaded: Its images.
-    """
+    """Write a subject's images and sidecars."""
     for (delay, echo), image in loaded.inputs.items():
         row = subject.inputs[delay, echo][0]
         td = protocol.delays[delay - 1]

@@ -16,15 +16,7 @@ from taskgan.prepare.mr.rows import ImageRow, complex_from_polar, phase_unit, un
 
 @dataclass
 class SubjectReport:
-    """Sentences about one subject.
-
-    Attributes:
-        subject: Its name in the table.
-        problems: Why it cannot be prepared.
-        notes: What was done or looks odd.
-        units: Units of its phases.
-        resampled: How many of its images were brought onto another grid.
-    """
+    """Problems and notes of one subject, units of its phases, and how many of its images were resampled."""
 
     subject: str
     problems: list[str] = field(default_factory=list)
@@ -41,11 +33,7 @@ class SubjectReport:
         self.notes.append(f"subject {self.subject}: {text}")
 
     def raise_problems(self) -> None:
-        """End here if there is a problem, as what follows would only repeat it.
-
-        Raises:
-            Problems: All so far.
-        """
+        """End here with Problems if there are any, as what follows would only repeat them."""
         if self.problems:
             raise Problems(f"subject {self.subject} cannot be prepared", self.problems)
 
@@ -156,12 +144,8 @@ _AIR = 0.1
 
 
 def intensity_factor(magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, percentile: float) -> float:
-    """What an image is divided by.
-
-    Args:
-        magnitude: (X, Y, Z), at least 0.
-        head: Where the head is; None takes what is above a tenth of the 99th percentile.
-        percentile: Of the values there.
+    """What a magnitude image (X, Y, Z) is divided by: a percentile over the head, or without a mask of it over all that
+    is not air.
 
     Raises:
         UserError: If there is nothing above 0 to scale by. The message is the end of a sentence.
@@ -185,18 +169,15 @@ _COVERED = 0.9
 
 @dataclass(frozen=True)
 class SubjectVolumes:
-    """What goes into the cohort of one subject, in the units of the export.
+    """What goes into the cohort of one subject, in the units of the export, all on the grid of ``affine``.
 
     Attributes:
-        affine: Of all images.
         inputs: Complex images by delay and echo, from 1.
         targets: By contrast.
         masks: By name, 0 or 1.
         sidecars: Sidecar fields by the number of the row.
-        input_factor: What all inputs are divided by.
-        target_factors: What each target is divided by.
+        input_factor: What all inputs are divided by; ``target_factors`` has one for each target.
         digests: Checksums of the exported images, by the number of the row.
-        report: Notes, units, and how many images were resampled.
     """
 
     affine: NDArray[np.float64]

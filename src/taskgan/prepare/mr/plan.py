@@ -58,12 +58,7 @@ _PAIRS = (("real", "imag"), ("magnitude", "phase"))
 
 @dataclass(frozen=True)
 class Protocol:
-    """What every subject's input consists of.
-
-    Attributes:
-        delays: Nominal delays in ms, the shortest first.
-        echoes: Number of echoes.
-    """
+    """Every subject's input: nominal delays in ms, the shortest first, and the number of echoes."""
 
     delays: tuple[float, ...]
     echoes: int
@@ -71,16 +66,12 @@ class Protocol:
 
 @dataclass(frozen=True)
 class SubjectImages:
-    """One subject's images.
+    """One subject's images: its name as BIDS (``sub-P01``) and as the table calls it, split, and further columns.
 
     Attributes:
-        name: As BIDS calls it, ``sub-P01``.
-        table_name: As the table calls it, for messages.
-        split: ``train``, ``val`` or ``test``.
         inputs: Rows by delay (number, from 1) and echo: real and imaginary part, or magnitude and phase.
         targets: Rows by contrast.
         masks: Rows by name.
-        columns: The table's further columns.
     """
 
     name: str
@@ -94,13 +85,8 @@ class SubjectImages:
 
 @dataclass(frozen=True)
 class CohortPlan:
-    """All subjects, in the order of the table.
-
-    Attributes:
-        subjects: Each with the whole protocol.
-        protocol: Of the input.
-        extra_columns: The table's further columns.
-        splits_assigned: Whether the splits were dealt here rather than given.
+    """All subjects in the order of the table, each with the whole protocol; the table's further columns; whether splits
+    were dealt here rather than given.
     """
 
     subjects: tuple[SubjectImages, ...]

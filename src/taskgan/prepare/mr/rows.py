@@ -19,13 +19,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class PhaseUnit:
-    """How stored values become an angle: (value − ``zero``) · ``radians``.
-
-    Attributes:
-        ranges: Intervals that hold one turn.
-        radians: Angle of one stored unit.
-        zero: Stored value of angle 0.
-    """
+    """A unit's ranges of one turn; stored values become an angle by (value − ``zero``) · ``radians``."""
 
     ranges: tuple[tuple[float, float], ...]
     radians: float
@@ -73,13 +67,7 @@ def unit_problem(low: float, high: float) -> str:
 
 
 def complex_from_polar(magnitude: Array, phase: Array, unit: str) -> NDArray[np.complex64]:
-    """Complex values.
-
-    Args:
-        magnitude: At least 0.
-        phase: Same shape, in ``unit``.
-        unit: One of :data:`UNITS`.
-    """
+    """Complex values of a magnitude and a phase of the same shape in one of :data:`UNITS`."""
     stored = UNITS[unit]
     angle = (phase.astype(np.float64) - stored.zero) * stored.radians
     return np.asarray(magnitude * np.exp(1j * angle), dtype=np.complex64)

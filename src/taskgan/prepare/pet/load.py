@@ -19,28 +19,12 @@ from taskgan.prepare.pet.rows import PetPreparation, PetRow
 Array = NDArray[np.float32]
 Affine = NDArray[np.float64]
 HALF_LIVES_S = {
-    "F18": 6586.2,
-    "C11": 1221.8,
-    "N13": 597.9,
-    "O15": 122.24,
-    "Ga68": 4057.7,
-    "Cu64": 45721.4,
-    "Zr89": 282276.0,
-}
+    "F18": 6586.2, "C11": 1221.8, "N13": 597.9, "O15": 122.24, "Ga68": 4057.7, "Cu64": 45721.4, "Zr89": 282276.0
+}  # fmt: skip
 """Of radionuclides as BIDS writes them (DDEP recommended data)."""
 _KEPT = (
-    "Manufacturer",
-    "ManufacturersModelName",
-    "TracerName",
-    "TracerRadionuclide",
-    "Units",
-    "BodyPart",
-    "FrameDuration",
-    "ReconMethodName",
-    "ReconFilterType",
-    "ReconFilterSize",
-    "AttenuationCorrection",
-    "DosePercent",
+    *("Manufacturer", "ManufacturersModelName", "TracerName", "TracerRadionuclide", "Units", "BodyPart"),
+    *("FrameDuration", "ReconMethodName", "ReconFilterType", "ReconFilterSize", "AttenuationCorrection", "DosePercent"),
 )
 """What a sidecar keeps of the user's own: the acquisition, and nothing of who, where or when."""
 
@@ -51,9 +35,8 @@ class LoadedScan:
 
     Attributes:
         frame: Number of the frame; None of a static image.
-        low: (X, Y, Z).
-        standard: Likewise.
-        affine: Of both, mm.
+        low: (X, Y, Z), as ``standard``.
+        affine: Voxel to world, mm.
         masks: By column.
         sidecars: Of the low-dose and the standard image.
         notes: What was done or looks odd.
@@ -69,12 +52,7 @@ class LoadedScan:
 
 
 def load_scan(row: PetRow, settings: PetPreparation, number: int) -> Iterator[LoadedScan]:
-    """Read a scan, frame by frame where it is dynamic.
-
-    Args:
-        row: Its images.
-        settings: How.
-        number: Of the row, for the noise's seed.
+    """Read a scan, frame by frame where it is dynamic; its number is for the noise's seed.
 
     Raises:
         UserError: If an image cannot be read, is on another grid, holds NaN, or lacks what SUV needs.
@@ -196,37 +174,25 @@ def suv_factor(metadata: Mapping[str, Any], columns: Mapping[str, str], name: st
         raise UserError(f"{name} has Units {metadata.get('Units', 'unknown')}, expected Bq/mL to make SUV of")
     weight = _number(columns.get("weight") or metadata.get("BodyWeight"))
     dose = _number(metadata.get("InjectedRadioactivity"))
-    unit = {"Bq": 1.0, "kBq": 1e3, "MBq": 1e6, "GBq": 1e9}.get(str(metadata.get("InjectedRadioactivityUnits")))
-    half_life = HALF_LIVES_S.get(str(metadata.get("TracerRadionuclide")).replace("-", ""))
-    missing = [
-        text
-        for text, value in (
-            ("a weight in kg (column weight)", weight),
-            ("InjectedRadioactivity", dose),
-            ("InjectedRadioactivityUnits", unit),
-            ("a known TracerRadionuclide", half_life),
-        )
-        if not value
-    ]
-    if missing:
+    unit = {"Bq": 1.0, "kBq": 1e3, "MBq": 1e6, "GBq": 1e9}.get(str(metadata.get("InjectedRadioactivityUnits")), 0)
+    half_life = HALF_LIVES_S.get(str(metadata.get("TracerRadionuclide")).replace("-", ""), 0)
+    needed = {"a weight in kg (column weight)": weight, "InjectedRadioactivity": dose}
+    needed |= {"InjectedRadioactivityUnits": unit, "a known TracerRadionuclide": half_life}
+    if missing := [text for text, value in needed.items() if not value]:
         raise UserError(f"{name} lacks {' and '.join(missing)} for SUV")
-    assert weight  # the others too: missing is empty
-    assert dose
-    assert unit
-    assert half_life
-    injected = _number(metadata.get("InjectionStart")) or 0.0
     if metadata.get("ImageDecayCorrected") is not True:
         raise UserError(f"{name} is not said to be decay corrected (ImageDecayCorrected), which SUV needs")
-    elapsed = (_number(metadata.get("ImageDecayCorrectionTime")) or 0.0) - injected
+    elapsed = _number(metadata.get("ImageDecayCorrectionTime")) - _number(metadata.get("InjectionStart"))
     return 1000 * weight / (dose * unit * math.exp(-math.log(2) * elapsed / half_life))
 
 
-def _number(value: object) -> float | None:
+def _number(value: object) -> float:
+    """A number of a header; 0 where it is none."""
     try:
         number = float(str(value))
     except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 _GAUSS = 0.6745  # median absolute deviation of a normal variable
