@@ -73,13 +73,10 @@ def affine_back(affine: Affine, shape: tuple[int, ...], turn: Turn) -> Affine:
 
 def from_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
     """Undo :func:`nearest_ras`; the affine is of the image as it was before."""
-    ras = nib.orientations.axcodes2ornt("RAS")
-    turn = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
-    return np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
+    return turned_back(data, nib.orientations.io_orientation(affine))
 
 
 def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Flip and swap axes of (X, Y, Z) towards right, anterior, superior; nothing is interpolated."""
     turn = nib.orientations.io_orientation(affine)
-    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
-    return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
+    return turned(data, turn), turned_affine(affine, data.shape, turn)

@@ -115,8 +115,8 @@ class Queue:
         return self.move(key, state, "receiving")
 
     def released(self, key: str, *, whole: bool) -> None:
-        """An association that brought images of a series has ended, ``whole`` if it was released and brought something new
-        or all that is there.
+        """An association that brought images of a series has ended, ``whole`` if it was released and brought something
+        new or all that is there.
         """
         with self.lock:
             if (state := self.find(key)) in ("receiving", "restoring"):

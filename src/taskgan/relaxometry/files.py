@@ -11,9 +11,7 @@ from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, read_pairs
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
-from taskgan.core.version import __version__
 from taskgan.images.volumes import Volume, is_image_name, write_volume
 from taskgan.physics.sequences import CONTRASTS, Mdme, SpinEcho
 from taskgan.recipe import Data, Recipe
@@ -130,7 +128,7 @@ def _restore(
     if calibration:
         factors = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, contrasts=wanted)
     setup = replace(setup, factors=factors.factors)
-    origin = relaxometry_origin(setup, recipe, data, factors.seen)
+    origin = Origin.without_weights(METHOD, setup, recipe, data, factors.seen)
     about: dict[str, Any] = {"protocol": _sources(scans), "request": request} | ({"warnings": [gains]} if gains else {})
     record = RestorationRecord(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite) == "unfinished"
@@ -222,26 +220,6 @@ METHOD = "relaxometry"
 MAPS = "maps"
 """Folder of the maps, below the output."""
 _UNITS = {"T1map": ("s", 1e-3), "T2map": ("s", 1e-3), "PDmap": ("arbitrary", 1.0), "TB1map": ("percent", 100.0)}
-
-
-def relaxometry_origin(setup: SynthesisSettings, recipe: Recipe, data: Data, training: Mapping[str, Any]) -> Origin:
-    """Who restored, for ``restored.yaml``.
-
-    Args:
-        setup: Settings.
-        recipe: Says how an evaluation reads the images.
-        data: The recipe's, with the columns of the table.
-        training: Whom the factors are from.
-    """
-    return Origin(
-        method=METHOD,
-        name=METHOD,
-        checksum=value_digest({"method": METHOD, "version": __version__, **setup.as_values()}, 64),
-        data=data,
-        task=recipe.task,
-        judge=recipe.judge,
-        seen=training,
-    )
 
 
 def synthetic_sidecar(

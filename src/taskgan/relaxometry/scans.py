@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_sidecar, read_volume, stem
@@ -19,7 +18,7 @@ from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps, synthesise
 from taskgan.relaxometry.noise import check_identifiable
 from taskgan.relaxometry.protocol import SynthesisSettings, contrast_sequence, input_protocol
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread
-from taskgan.restore.record import INTENSITY_FACTOR
+from taskgan.restore.record import INTENSITY_FACTOR, seen_pairs
 
 
 @dataclass(frozen=True)
@@ -175,11 +174,5 @@ def calibrate(
         raise UserError(
             f"{place} has no training image of {', '.join(missing)} to calibrate by; expected some, or no --calibrate"
         )
-    return Calibration(
-        {name: round(float(np.mean(values)), 6) for name, values in ratios.items()},
-        {
-            "subjects": len({pair.subject for pair in used}),
-            "people": list(subject_digests(used)),
-            "images": list(image_digests(used)),
-        },
-    )
+    factors = {name: round(float(np.mean(values)), 6) for name, values in ratios.items()}
+    return Calibration(factors, seen_pairs(used))

@@ -11,11 +11,9 @@ from taskgan import __version__
 from taskgan.cohort.grids import input_is_comparable
 from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pairs, read_pairs
 from taskgan.cohort.slices import Array, Case, load_case, smoothed, to_volume
-from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
 from taskgan.images.volumes import check_affine, is_image_name, read_volume, write_volume
 from taskgan.judges.calibration import suvr_line
@@ -30,6 +28,7 @@ from taskgan.restore.record import (
     check_output,
     is_written,
     method_sidecar,
+    seen_pairs,
     write_image_sidecar,
 )
 
@@ -128,7 +127,7 @@ def restore_by_filter(
         chosen = ", ".join(f"{name} {value:g}" for name, value in setup.parameters.items())
         say(f"{method}: {chosen} has the best PSNR on {len(validation)} validation images, {scores[best]:.2f} dB")
         grid = [{**tried, "psnr": round(score, 4)} for tried, score in zip(GRIDS[method], scores, strict=True)]
-        origin = _origin(method, setup, recipe, data, validation)
+        origin = Origin.without_weights(method, setup, recipe, data, seen_pairs(validation.rows))
         line = suvr_line(validation, data, lambda case: _apply(method, case, setup.parameters))
         metadata: dict[str, Any] = {"validation": grid, "request": request}
         metadata |= {"calibration": asdict(line)} if line is not None else {}
@@ -218,19 +217,3 @@ def _validation(pairs: Pairs, data: Data, select: Mapping[str, str]) -> Pairs:
     if not rows:
         raise UserError(f"{pairs.source} has no row of the split 'val' with a clean image, expected some to tune on")
     return Pairs(pairs.source, rows)
-
-
-def _origin(method: str, setup: FilterSettings, recipe: Recipe, data: Data, validation: Pairs) -> Origin:
-    return Origin(
-        method=method,
-        name=method,
-        checksum=value_digest({"method": method, "version": __version__, **setup.as_values()}, 64),
-        data=data,
-        task=recipe.task,
-        judge=recipe.judge,
-        seen={
-            "subjects": len({pair.subject for pair in validation}),
-            "people": list(subject_digests(validation)),
-            "images": list(image_digests(validation)),
-        },
-    )

@@ -203,17 +203,12 @@ def _per_condition(jobs: list[Job], conditions: Sequence[str], out: Path) -> lis
         raise UserError(
             f"{out} is one file, the model makes {', '.join(conditions)}; expected a folder, or one condition"
         )
-    return [
-        replace(
-            job,
-            condition=name,
-            target=job.target
-            if job.target == out
-            else job.target.with_name(f"{job.case}_{name}{_suffix(job.pair.degraded)}"),
-        )
-        for job in jobs
-        for name in conditions
-    ]
+
+    def target(job: Job, name: str) -> Path:
+        """Where the image of a condition goes."""
+        return out if job.target == out else job.target.with_name(f"{job.case}_{name}{_suffix(job.pair.degraded)}")
+
+    return [replace(job, condition=name, target=target(job, name)) for job in jobs for name in conditions]
 
 
 def _table_jobs(
@@ -246,12 +241,7 @@ def _table_jobs(
     if problems:
         raise Problems(f"{pairs.source} cannot be restored", problems)
     jobs = [
-        Job(
-            pair,
-            out / f"{pair.case}{_suffix(pair.degraded)}",
-            from_table=True,
-            condition=condition_of(pair, data) if has_condition else "",
-        )
+        Job(pair, out / f"{pair.case}{_suffix(pair.degraded)}", True, condition_of(pair, data) if has_condition else "")
         for pair in chosen
     ]
     return jobs if has_condition else _per_condition(jobs, conditions or data.conditions, out)
@@ -302,15 +292,11 @@ def _file_jobs(place: Path, out: Path, suffix: str, selectors: Sequence[str]) ->
     series = [one for one in series if not is_within(one.folder / "x", out, place)]
     if series:
         return _series_jobs(place, _selected(place, series, selectors), out)
-    paths = search(place, out, (suffix or BIDS_SUFFIX) if bids else "")
-    return [
-        Job(
-            _pair_of_file(path),
-            out / path.relative_to(place).with_name(f"{bids_name(path) if bids else stem(path)}{_suffix(path)}"),
-            from_table=False,
-        )
-        for path in paths
-    ]
+    jobs = []
+    for path in search(place, out, (suffix or BIDS_SUFFIX) if bids else ""):
+        name = f"{bids_name(path) if bids else stem(path)}{_suffix(path)}"
+        jobs.append(Job(_pair_of_file(path), out / path.relative_to(place).with_name(name), from_table=False))
+    return jobs
 
 
 def _selected(place: Path, series: Sequence[ListedSeries], selectors: Sequence[str]) -> Sequence[ListedSeries]:
@@ -341,17 +327,8 @@ def _suffix(source: Path) -> str:
 
 
 def _pair_of_file(path: Path) -> Pair:
-    return Pair(
-        row=0,
-        case=stem(path),
-        subject=stem(path),
-        split="",
-        degraded=path,
-        clean=None,
-        label=None,
-        columns={"degraded": path.name},
-        folder=path.parent,
-    )
+    name, columns = stem(path), {"degraded": path.name}
+    return Pair(0, name, name, "", degraded=path, clean=None, label=None, columns=columns, folder=path.parent)
 
 
 def _refuse_collisions(jobs: Sequence[Job], sd: bool) -> None:

@@ -1,12 +1,13 @@
 """What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from taskgan.cohort.pairs import Pair
 from taskgan.cohort.slices import input_files
+from taskgan.cohort.splits import image_digests, subject_digests
 from taskgan.core.artefact import commit, differing, read_record
 from taskgan.core.errors import UserError
 from taskgan.core.files import (
@@ -23,13 +24,13 @@ from taskgan.core.version import __version__
 from taskgan.images.volumes import read_sidecar, sidecar
 from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import RestoredVolume
-from taskgan.recipe import Data, RecogniserSettings, Task
+from taskgan.recipe import Data, Recipe, RecogniserSettings, Task
 from taskgan.restore.inputs import Job
 from taskgan.restore.refine import RestoreSettings
 
 
 class AppliedSettings(Protocol):
-    """How a method was applied: what decides a restored number, besides who restored. No samples are 0."""
+    """How a method was applied: what decides a restored number, besides who restored."""
 
     @property
     def samples(self) -> int:
@@ -78,24 +79,29 @@ class Origin:
             seed=card.seed,
             fold=card.fold,
             step=card.step,
-            seen={
-                "cohort": domain.cohort,
-                "fingerprint": domain.fingerprint,
-                "people": list(domain.people),
-                "images": list(domain.images),
-            },
+            seen={"cohort": domain.cohort, "fingerprint": domain.fingerprint}
+            | {"people": list(domain.people), "images": list(domain.images)},
         )
+
+    @classmethod
+    def without_weights(
+        cls, method: str, settings: AppliedSettings, recipe: Recipe, data: Data, seen: Mapping[str, Any]
+    ) -> "Origin":
+        """A method whose settings are all there is; the recipe says how an evaluation reads its images."""
+        key = {"method": method, "version": __version__, **settings.as_values()}
+        return cls(method, method, value_digest(key, 64), data, recipe.task, recipe.judge, seen=seen)
 
     def as_values(self) -> dict[str, Any]:
         """What an audit and an evaluation want to know."""
-        return {
-            "recipe": {
-                "data": self.data.model_dump(mode="json"),
-                "task": self.task.model_dump(mode="json"),
-                "judge": self.judge.model_dump(mode="json"),
-            },
-            "seen": dict(self.seen),
-        }
+        parts = {"data": self.data, "task": self.task, "judge": self.judge}
+        recipe = {name: part.model_dump(mode="json") for name, part in parts.items()}
+        return {"recipe": recipe, "seen": dict(self.seen)}
+
+
+def seen_pairs(pairs: Collection[Pair]) -> dict[str, Any]:
+    """Whom a method without weights learnt from, as ``Origin.seen`` has it."""
+    people, images = list(subject_digests(pairs)), list(image_digests(pairs))
+    return {"subjects": len({pair.subject for pair in pairs}), "people": people, "images": images}
 
 
 RestorationProgress = Literal["new", "unfinished", "done"]
@@ -107,15 +113,8 @@ IMAGE_CHECKSUM = "ImageChecksum"
 """Sidecar field: SHA-256 of the image that it belongs to."""
 SUVR_LINE = "composite SUVR, restored = intercept + slope × clean, on validation subjects"
 SEQUENCE_FIELDS = (
-    "SequenceName",
-    "ScanningSequence",
-    "SequenceVariant",
-    "RepetitionTime",
-    "RepetitionTimeExcitation",
-    "EchoTime",
-    "InversionTime",
-    "FlipAngle",
-    "SaturationFlipAngle",
+    *("SequenceName", "ScanningSequence", "SequenceVariant", "RepetitionTime", "RepetitionTimeExcitation", "EchoTime"),
+    *("InversionTime", "FlipAngle", "SaturationFlipAngle"),
 )
 """Fields of a sidecar that are not true of an image of another contrast."""
 
@@ -245,15 +244,10 @@ class RestorationRecord:
 
     def _inputs(self, jobs: Sequence[Job]) -> str:
         """A name for the images of a call."""
-        return value_digest(
-            {
-                "jobs": [
-                    [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder))]
-                    + ([j.condition] if j.condition else [])
-                    for j in jobs
-                ]
-            }
+        names = (
+            (j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder)), j.condition) for j in jobs
         )
+        return value_digest({"jobs": [[*own, *[condition] * bool(condition)] for *own, condition in names]})
 
     def check(self, *, overwrite: bool) -> RestorationProgress:
         """Whether this very call is done, or an interrupted one is gone on with. Writes nothing.
@@ -274,7 +268,11 @@ class RestorationRecord:
             return "new"
         wrong = differing(self._folder / RECORD, stored)
         if not (same and images) or wrong is None or self._sources_changed():
-            raise _output_taken(self._folder, stored)
+            what = "a finished" if stored.get("status") == "complete" else "another, unfinished"
+            raise UserError(
+                f"{self._folder} holds {what} restoration by {stored.get('model')}; choose another folder or pass "
+                "--overwrite"
+            )
         if wrong:
             raise UserError(f"{wrong[0]} since it was restored; pass --overwrite to restore all anew")
         return "done"
@@ -329,13 +327,6 @@ def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: 
     if not overwrite and not stored:
         refuse_existing(jobs, samples)
     return stored
-
-
-def _output_taken(folder: Path, stored: Mapping[str, Any]) -> UserError:
-    what = "a finished" if stored.get("status") == "complete" else "another, unfinished"
-    return UserError(
-        f"{folder} holds {what} restoration by {stored.get('model')}; choose another folder or pass --overwrite"
-    )
 
 
 def refuse_existing(jobs: Sequence[Job], samples: int) -> None:
