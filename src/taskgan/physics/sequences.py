@@ -1,12 +1,12 @@
 """Signal equations and the protocol: what a tissue gives in each image. Pure functions, times in ms.
 
+Partial volume is not their business: a voxel's signal is the sum of its tissues' signals by their fractions
+(:mod:`taskgan.simulate.mr.scan`), never the signal of mixed parameters.
+
 How a multi-contrast cohort is named, whoever makes it, is here too: columns of ``pairs.csv``, BIDS paths, labels. The
 input's images are multi-echo spin echoes (suffix ``MESE``). BIDS 1.10 gives that suffix no inversion entity, so the
 delay is part of the acquisition label; real and imaginary part are ``part-real`` and ``part-imag``. Contrasts without
 a suffix of their own are acquisitions of the nearest: T1-FLAIR is ``acq-flair_T1w``, STIR is ``acq-stir_T2w``.
-
-Partial volume is not their business: a voxel's signal is the sum of its tissues' signals by their fractions
-(:mod:`taskgan.simulate.mr.scan`), never the signal of mixed parameters.
 """
 
 from pathlib import Path

@@ -25,8 +25,11 @@ from taskgan.images.volumes import read_volume
 from taskgan.prepare.output import remove_cohort
 from taskgan.recipe.generator import Step
 
+Array = NDArray[np.float32]
 FILE = "sources.csv"
 _COLUMNS = ("case", "image", "sha256")
+_LEAST = 16  # pixels along an edge: a smaller image has nothing to restore
+_MEASURED = 200
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,6 @@ def _read_records(out: Path) -> dict[str, SourceRecord]:
     if not (out / FILE).is_file():
         return {}
     return {row["case"]: SourceRecord(row["image"], row["sha256"]) for _, row in csv_rows(out / FILE, _COLUMNS)}
-
-
-Array = NDArray[np.float32]
-
-_LEAST = 16  # pixels along an edge: a smaller image has nothing to restore
-_MEASURED = 200
 
 
 class PhotoPreparation(Settings):

@@ -93,20 +93,15 @@ class Acquisition:
                 first = volume
                 kind = np.complex64 if self.complex else np.float32
                 images = np.zeros((delays, echoes, *volume.data.shape), kind)
-            self._same_grid(volume, first, path)
+            reference = next(iter(self.files.values())).name
+            if volume.data.shape != first.data.shape:
+                own, expected = ("×".join(map(str, one.data.shape)) for one in (volume, first))
+                raise UserError(f"{path} has shape {own}, expected {expected} like {reference}")
+            if not np.allclose(volume.affine, first.affine, rtol=0, atol=AFFINE_MM):
+                raise UserError(f"{path} has another affine than {reference}, expected images on one grid")
             images[d - 1, e - 1] += volume.data if part == PARTS[0] else np.complex64(1j) * volume.data
         assert images is not None
         return images
-
-    def _same_grid(self, volume: Volume, first: Volume, path: Path) -> None:
-        reference = next(iter(self.files.values()))
-        if volume.data.shape != first.data.shape:
-            raise UserError(
-                f"{path} has shape {'×'.join(map(str, volume.data.shape))}, expected "
-                f"{'×'.join(map(str, first.data.shape))} like {reference.name}"
-            )
-        if not np.allclose(volume.affine, first.affine, rtol=0, atol=AFFINE_MM):
-            raise UserError(f"{path} has another affine than {reference.name}, expected images on one grid")
 
 
 def check_signed(images: NDArray[Any], protocol: Mdme, name: str) -> None:

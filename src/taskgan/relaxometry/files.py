@@ -33,7 +33,10 @@ from taskgan.restore.record import (
     write_image_sidecar,
 )
 
-_NEXT = "taskgan evaluate {out} COHORT -o EVALUATION"
+METHOD = "relaxometry"
+MAPS = "maps"
+"""Folder of the maps, below the output."""
+_UNITS = {"T1map": ("s", 1e-3), "T2map": ("s", 1e-3), "PDmap": ("arbitrary", 1.0), "TB1map": ("percent", 100.0)}
 
 
 def restore_by_relaxometry(
@@ -79,20 +82,15 @@ def restore_by_relaxometry(
         Failed: If images were left out: the affine or sidecar of their input could not be written beside them, or
             the fit makes nothing of it; the others are written.
     """
-    _check_names(inputs, out)
+    if not inputs:
+        raise UserError("there is nothing to restore; expected a pairs.csv")
+    if is_image_name(out):
+        raise UserError(f"{out} is called like an image; relaxometry makes several, expected a folder")
     setup = SynthesisSettings(settings or Relaxometry(), protocol_file or ProtocolFile())
     wished = {"split": split, "select": select, "conditions": conditions}
     with locked(out, "the restored images"):
-        request = request_digest(
-            out,
-            inputs=inputs,
-            recipe=recipe,
-            fit=setup.fit,
-            given=setup.protocol_file,
-            wished=wished,
-            maps=maps,
-            n=calibration,
-        )
+        asked: dict[str, Any] = {"fit": setup.fit, "given": setup.protocol_file, "wished": wished, "n": calibration}
+        request = request_digest(out, inputs=inputs, recipe=recipe, maps=maps, **asked)
         if not overwrite and is_done(out / RECORD, request):
             return out
         options: dict[str, Any] = {"maps": maps, "calibration": calibration, "overwrite": overwrite}
@@ -118,8 +116,9 @@ def _restore(
         raise UserError(f"{series} is a DICOM series, expected NIfTI: taskgan prepare mr makes a cohort of such series")
     there = check_output(out, jobs, 0, overwrite=overwrite)
     scans, left_out = find_scans(jobs, columns, setup)
-    if maps and not (there or overwrite):
-        _refuse_maps(out, scans)
+    further = [path for scan in scans if maps for path in map_paths(out, scan.name).values()]
+    if not (there or overwrite) and (present := [path for path in further if path.exists()]):
+        raise UserError(f"{present[0]} exists; choose another output or pass --overwrite")
     gains = "" if calibration else gain_warning(jobs)
     if gains:
         say(f"warning: {gains}")
@@ -151,19 +150,12 @@ def _restore(
                 if not _write(job, scan, fitted, source, setup, origin):
                     left_out[job.target] = f"the fit makes NaN or infinite values of {job.pair.degraded}"
                 shown.advance(case=job.case)
-    further = [path for scan in scans if maps for path in map_paths(out, scan.name).values()]
     record.close(left_out, further=further)
     many, count = "s" * (len(scans) != 1), len(jobs) - len(left_out)
-    say(f"{out}: {count} images of {len(scans)} acquisition{many} synthesised ({_NEXT.format(out=out)})")
+    following = f"taskgan evaluate {out} COHORT -o EVALUATION"
+    say(f"{out}: {count} images of {len(scans)} acquisition{many} synthesised ({following})")
     refuse_left_out(left_out, jobs)
     return out
-
-
-def _check_names(inputs: Sequence[Path], out: Path) -> None:
-    if not inputs:
-        raise UserError("there is nothing to restore; expected a pairs.csv")
-    if is_image_name(out):
-        raise UserError(f"{out} is called like an image; relaxometry makes several, expected a folder")
 
 
 def _inputs(inputs: Sequence[Path], data: Data, protocol_file: ProtocolFile) -> tuple[Columns, Data]:
@@ -194,12 +186,6 @@ def _sources(scans: Sequence[Scan]) -> dict[str, object]:
     }
 
 
-def _refuse_maps(out: Path, scans: Sequence[Scan]) -> None:
-    there = [path for scan in scans for path in map_paths(out, scan.name).values() if path.exists()]
-    if there:
-        raise UserError(f"{there[0]} exists; choose another output or pass --overwrite")
-
-
 def _write(
     job: Job, scan: Scan, maps: RelaxometryMaps, source: Volume, setup: SynthesisSettings, origin: Origin
 ) -> bool:
@@ -214,12 +200,6 @@ def _write(
     write_volume(job.target, image, source.affine, like=source.header)
     write_image_sidecar(job.target, side)
     return True
-
-
-METHOD = "relaxometry"
-MAPS = "maps"
-"""Folder of the maps, below the output."""
-_UNITS = {"T1map": ("s", 1e-3), "T2map": ("s", 1e-3), "PDmap": ("arbitrary", 1.0), "TB1map": ("percent", 100.0)}
 
 
 def synthetic_sidecar(

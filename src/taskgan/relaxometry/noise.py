@@ -57,7 +57,7 @@ def _median_chi2(degrees: int) -> float:
 
 
 _SNR = 40.0  # of the largest image
-_MOST_identifiable = 0.5  # relative SD of a voxel's T1 or T2 from which it counts as unknown
+_MOST_UNKNOWN = 0.5  # relative SD of a voxel's T1 or T2 from which it counts as unknown
 _MOST_B1 = 1.0  # SD of what one voxel tells of B1; thousands share the field
 
 
@@ -75,7 +75,7 @@ def check_identifiable(protocol: Mdme, settings: Relaxometry, where: str) -> Non
             f"{least} and 2 to fit T1, T2{' and B1' if free else ''}"
         )
     sd = cramer_rao_bounds(protocol)
-    wrong = [name for name in ("T1", "T2") if not sd[name] <= _MOST_identifiable]
+    wrong = [name for name in ("T1", "T2") if not sd[name] <= _MOST_UNKNOWN]
     if free and not sd["B1"] <= _MOST_B1:
         wrong.append("B1")
     if wrong:

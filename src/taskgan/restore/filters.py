@@ -30,6 +30,7 @@ from taskgan.restore.record import (
     method_sidecar,
     seen_pairs,
     write_image_sidecar,
+    write_restored,
 )
 
 Parameters = Mapping[str, float]
@@ -142,8 +143,6 @@ def restore_by_filter(
             side = method_sidecar(job.pair, origin, setup.as_values(), f"{method} filter", notes[job.target])
             side.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
             if job.is_photo:
-                from taskgan.restore.run import write_restored
-
                 side |= write_restored(job, image)
             else:
                 write_volume(job.target, image, case.source.affine, like=case.source.header)

@@ -1,7 +1,7 @@
 """What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,9 +21,11 @@ from taskgan.core.files import (
     write_yaml,
 )
 from taskgan.core.version import __version__
+from taskgan.degrade.degradation import enlarged
+from taskgan.images.photos import Photo, read_photo, with_luminance, write_photo
 from taskgan.images.volumes import read_sidecar, sidecar
 from taskgan.model.folder import ModelCard
-from taskgan.model.restorer import RestoredVolume
+from taskgan.model.restorer import Array, RestoredVolume
 from taskgan.recipe import Data, Recipe, RecogniserSettings, Task
 from taskgan.restore.inputs import Job
 from taskgan.restore.refine import RestoreSettings
@@ -178,6 +180,24 @@ def write_image_sidecar(path: Path, values: Mapping[str, Any]) -> None:
     of another image.
     """
     write_json(sidecar(path), {**values, IMAGE_CHECKSUM: checksum(path)})
+
+
+def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]:
+    """Write a restored photo with the input's transparency, bits, colour profile and EXIF; gives what its sidecar says.
+
+    The image is luminance (X, Y, 1), beside which the input's colour differences stay, or colours (X, Y, 3), of
+    ``enlarge`` times as many pixels along each axis as the photo.
+    """
+    photo = read_photo(job.pair.degraded)
+    if enlarge > 1:
+        alpha = None if photo.alpha is None else enlarged(photo.alpha[:, :, None], enlarge)[:, :, 0]
+        photo = replace(photo, pixels=enlarged(photo.pixels, enlarge), alpha=alpha)
+    in_colour, grey = image.shape[2] == 3, photo.pixels.shape[2] == 1
+    restored = Photo(image).luminance
+    write_photo(job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored))
+    kept = "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
+    what = "grey values" if grey else "red, green and blue" if in_colour else kept
+    return {"Bits": photo.bits, "Restored": what}
 
 
 _MEASURED = ("precision_used", "engine_used", "bf16_error", "condition")  # beside the settings that were asked for

@@ -1,4 +1,4 @@
-"""What is done to a restoration beyond one pass of the model: values given back, mirror images averaged."""
+"""How a model is applied, and what is done beyond one pass of it: values given back, mirror images averaged."""
 
 import math
 import re
@@ -179,23 +179,18 @@ def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:
     return np.asarray(restored + means[places], dtype=np.float32)
 
 
-def restore_refined(
-    restorer: Restorer, job: Job, case: Case, kept: KeptValues | None, *, average: str, samples: int, seed: int
-) -> RestoredVolume:
+def restore_refined(restorer: Restorer, job: Job, case: Case, settings: RestoreSettings) -> RestoredVolume:
     """A case by a model, with what was asked for beyond it."""
-
-    def once(one: Case) -> RestoredVolume:
-        return restore_case(restorer, one, samples=samples, seed=seed, condition=job.condition)
-
-    restored = once(case)
-    if average:
+    drawn: dict[str, Any] = {"samples": settings.samples, "seed": settings.seed, "condition": job.condition}
+    restored = restore_case(restorer, case, **drawn)
+    if settings.average:
         # Of a volume the axis that runs from left to right, of a photo its columns.
         directions = nib.orientations.io_orientation(case.source.affine)[:, 0]
         axis = 0 if job.is_photo else int(np.argmax(directions == 0))
         mirrored = np.ascontiguousarray(np.flip(case.inputs, _AXES[axis]))
-        again = once(replace(case, inputs=mirrored)).image
+        again = restore_case(restorer, replace(case, inputs=mirrored), **drawn).image
         restored = replace(restored, image=(restored.image + np.flip(again, axis)) / np.float32(2))
-    return restored if kept is None else replace(restored, image=kept.apply(case, restored.image))
+    return replace(restored, image=settings.kept.apply(case, restored.image)) if settings.kept else restored
 
 
 _MOST_ENLARGED = 64

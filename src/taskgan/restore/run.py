@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,15 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
-from taskgan.degrade.degradation import Degradation, enlarged
+from taskgan.degrade.degradation import Degradation
 from taskgan.images.dicom.derive import check_derivable
-from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo, with_luminance, write_photo
+from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo
 from taskgan.images.statistics import image_statistics, photo_statistics
 from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
 from taskgan.model.engines import check_engine
 from taskgan.model.folder import ModelCard, domain_warnings
 from taskgan.model.precision import check_precision
-from taskgan.model.restorer import Array, RestoredVolume, Restorer
+from taskgan.model.restorer import RestoredVolume, Restorer
 from taskgan.model.shelf import models_called, nearest, positive
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
 from taskgan.restore.record import (
@@ -37,6 +36,7 @@ from taskgan.restore.record import (
     refuse_existing,
     restored_sidecar,
     write_image_sidecar,
+    write_restored,
 )
 from taskgan.restore.refine import Refinement, RestoreSettings, enlargement, restore_refined
 from taskgan.restore.search import is_bids
@@ -44,30 +44,6 @@ from taskgan.restore.series import page_path, source_series, suv_sentence, write
 
 _RESOLUTION = 1.5  # times the sizes that a model saw
 _CONTRADICTS = 0.02  # of the range, by root mean square: five levels of 255
-
-
-def check_output_format(job: Job) -> None:
-    """Refuse a file name whose format would lose transparency or bits of the input; ``.png`` holds everything."""
-    if job.target.suffix.lower() != ".png":
-        check_format(job.target, read_photo(job.pair.degraded))
-
-
-def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]:
-    """Write a restored photo with the input's transparency, bits, colour profile and EXIF; gives what its sidecar says.
-
-    The image is luminance (X, Y, 1), beside which the input's colour differences stay, or colours (X, Y, 3), of
-    ``enlarge`` times as many pixels along each axis as the photo.
-    """
-    photo = read_photo(job.pair.degraded)
-    if enlarge > 1:
-        alpha = None if photo.alpha is None else enlarged(photo.alpha[:, :, None], enlarge)[:, :, 0]
-        photo = replace(photo, pixels=enlarged(photo.pixels, enlarge), alpha=alpha)
-    in_colour, grey = image.shape[2] == 3, photo.pixels.shape[2] == 1
-    restored = Photo(image).luminance
-    write_photo(job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored))
-    kept = "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
-    what = "grey values" if grey else "red, green and blue" if in_colour else kept
-    return {"Bits": photo.bits, "Restored": what}
 
 
 def restore(
@@ -281,8 +257,7 @@ def _restore_each(
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
             able = restorer.in_float32() if exact else restorer
-            drawn: Mapping[str, Any] = {"samples": settings.samples, "seed": settings.seed}
-            restored = restore_refined(able, job, case, settings.kept, average=settings.average, **drawn)
+            restored = restore_refined(able, job, case, settings)
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
             else:
@@ -330,8 +305,8 @@ def _check_images(
                 notes[job.target] += case.source.notes
                 if (kept := settings.kept) is not None and not kept.sd_mm:
                     kept.labels(job.pair, case.source)
-                if job.is_photo:
-                    check_output_format(job)
+                if job.is_photo and job.target.suffix.lower() != ".png":  # which holds everything
+                    check_format(job.target, read_photo(job.pair.degraded))
                 if job.is_dicom:
                     check_derivable(source_series(job), job.pair.degraded)
             except UserError as error:

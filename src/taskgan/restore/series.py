@@ -1,4 +1,4 @@
-"""A restored volume back as DICOM: the derived series of a job."""
+"""A restored volume back as DICOM: the derived series of a job, and the page of it that ``restore --pdf`` adds."""
 
 import io
 import textwrap
@@ -23,6 +23,14 @@ from taskgan.model.folder import ModelCard
 from taskgan.model.restorer import Array, RestoredVolume
 from taskgan.restore.inputs import Job
 from taskgan.restore.record import AppliedSettings
+
+_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
+_LEVELS = (0.25, 0.5, 0.75)
+# Of the source: patient and study modules, and the frame of the session.
+_KEPT = (
+    *("SpecificCharacterSet", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName"),
+    *("PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID", "StudyDescription"),
+)
 
 
 def source_series(job: Job) -> Series:
@@ -71,15 +79,6 @@ def derivation(
         warnings=tuple(notes),
         contrast=contrast,
     )
-
-
-_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
-_LEVELS = (0.25, 0.5, 0.75)
-# Of the source: patient and study modules, and the frame of the session.
-_KEPT = (
-    *("SpecificCharacterSet", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName"),
-    *("PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID", "StudyDescription"),
-)
 
 
 def page_path(job: Job) -> Path:

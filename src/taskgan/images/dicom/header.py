@@ -220,15 +220,9 @@ def sidecar_fields(find: Find) -> dict[str, Any]:
             name = _BIDS_NAMES.get(keyword, keyword)
             several = not isinstance(value, str) and hasattr(value, "__iter__")
             fields[name] = [str(v) for v in value] if several else str(value)
-    times = {
-        "RepetitionTime": find(timing, "RepetitionTime"),
-        "EchoTime": echo_ms(find),
-        "InversionTime": delay_ms(find),
-    }
-    for name, value in times.items():
-        ms = first_number(value)
-        if ms:
-            fields[name] = round(ms / 1000, 7)
+    times = {"RepetitionTime": first_number(find(timing, "RepetitionTime"))}
+    times |= {"EchoTime": echo_ms(find), "InversionTime": delay_ms(find)}
+    fields |= {name: round(ms / 1000, 7) for name, ms in times.items() if ms}
     for name, group, keyword in (
         ("FlipAngle", timing, "FlipAngle"),
         ("MagneticFieldStrength", "", "MagneticFieldStrength"),

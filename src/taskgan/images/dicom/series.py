@@ -195,7 +195,8 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
     for frame in frames:
         series.setdefault(frame.series[0], []).append(frame)
     if selector:
-        named = {uid: members for uid, members in series.items() if _is_named(members[0], selector)}
+        text = selector.lower()
+        named = {uid: own for uid, own in series.items() if text in (word.lower() for word in own[0].series)}
         if not named:
             raise UserError(f"{place} holds no series {quoted(selector)}; it holds {_series_listing(series.values())}")
         series = named
@@ -207,10 +208,6 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
         )
     (members,) = series.values()
     return members
-
-
-def _is_named(frame: Frame, selector: str) -> bool:
-    return selector.lower() in (text.lower() for text in frame.series)
 
 
 def _series_listing(series: Iterable[Sequence[Frame]]) -> str:

@@ -85,14 +85,10 @@ def prepare_mr(
 
 def _files(planned: CohortPlan) -> list[Path]:
     """Every file that an image is read from, in the order of the table."""
-    rows = [
-        row
-        for one in planned.subjects
-        for row in (*(r for pair in one.inputs.values() for r in pair), *one.targets.values(), *one.masks.values())
-    ]
     return [
         path
-        for row in rows
+        for subject in planned.subjects
+        for row in subject.rows
         for path in (sorted(p for p in row.path.rglob("*") if p.is_file()) if row.path.is_dir() else [row.path])
     ]
 
@@ -253,25 +249,15 @@ def _pairs(plan: CohortPlan) -> Sequence[Mapping[str, object]]:
             for column, (delay, echo, part) in columns.items()
         }
         degraded = inputs.pop("degraded")
+        paths = {m: mask_path(name, m).as_posix() if m in subject.masks else "" for m in masks}
+        further = inputs | {mask_column(mask): path for mask, path in paths.items()} | dict(subject.columns)
         for contrast in subject.targets or every or ("",):
-            rows.append(
-                {
-                    "case": case_name(name, contrast) if contrast else name,
-                    "subject": name,
-                    "split": subject.split,
-                    **({"contrast": contrast} if contrast else {}),
-                    "degraded": degraded,
-                    "clean": target_path(name, contrast).as_posix() if contrast in subject.targets else "",
-                    "label": CONTRASTS.index(contrast) if contrast else "",
-                    **({NUMBER: every.index(contrast)} if plan.numbered else {}),
-                    **inputs,
-                    **{
-                        mask_column(mask): mask_path(name, mask).as_posix() if mask in subject.masks else ""
-                        for mask in masks
-                    },
-                    **subject.columns,
-                }
-            )
+            row: dict[str, object] = {"case": case_name(name, contrast) if contrast else name, "subject": name}
+            row |= {"split": subject.split} | ({"contrast": contrast} if contrast else {}) | {"degraded": degraded}
+            row["clean"] = target_path(name, contrast).as_posix() if contrast in subject.targets else ""
+            row["label"] = CONTRASTS.index(contrast) if contrast else ""
+            row |= {NUMBER: every.index(contrast)} if plan.numbered else {}
+            rows.append(row | further)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""One subject, ready to be written: its images on one grid, and what each is divided by. Nothing is written here."""
+"""One subject, read, checked and ready to be written: its images on one grid, and what each is divided by."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from taskgan.core.errors import Problems, UserError
 from taskgan.prepare.images import Image, describe_grid, grid_difference, read_image, resample
 from taskgan.prepare.mr.plan import MrPreparation, Protocol, SubjectImages
-from taskgan.prepare.mr.rows import ImageRow, complex_from_polar, phase_unit, unit_problem, value_range
+from taskgan.prepare.mr.rows import ImageRow, complex_from_polar, phase_unit, unit_problem
 
 
 @dataclass
@@ -46,7 +46,7 @@ def read_rows(subject: SubjectImages, report: SubjectReport) -> Images:
     """Every image of a subject by its row. What cannot be read or cannot be right is a problem."""
     images: Images = {}
     parts = [row for pair in subject.inputs.values() for row in pair]
-    for row in (*parts, *subject.targets.values(), *subject.masks.values()):
+    for row in subject.rows:
         try:
             images[row] = read_image(row.path, row.series_filter)
         except UserError as error:
@@ -98,7 +98,8 @@ def complex_inputs(
     unknown = [images[row].data for row in phases if not row.units]
     unit = None
     if unknown:
-        low, high = value_range(unknown)  # of all of them: one export has one unit
+        # Of all of them: one export has one unit.
+        low, high = min(float(data.min()) for data in unknown), max(float(data.max()) for data in unknown)
         unit = phase_unit(low, high)
         if unit is None:
             report.add_problem(unit_problem(low, high))
@@ -141,21 +142,6 @@ def _value_problem(row: ImageRow, image: Image) -> str:
 
 
 _AIR = 0.1
-
-
-def intensity_factor(magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, percentile: float) -> float:
-    """What a magnitude image (X, Y, Z) is divided by: a percentile over the head, or without a mask of it over all that
-    is not air.
-
-    Raises:
-        UserError: If there is nothing above 0 to scale by. The message is the end of a sentence.
-    """
-    inside = magnitude[head] if head is not None else magnitude[foreground(magnitude)]
-    value = float(np.percentile(inside.astype(np.float64), percentile)) if inside.size else 0.0
-    if not value > 0:
-        raise UserError("has no signal in the head to scale by")
-    # As float32, so that dividing and multiplying by what the sidecar says use the same number.
-    return float(np.float32(value))
 
 
 def foreground(magnitude: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -218,9 +204,11 @@ def load_subject(subject: SubjectImages, protocol: Protocol, settings: MrPrepara
     masks = {name: np.asarray(placed[row].data > 0, np.uint8) for name, row in subject.masks.items()}
     head = masks["head"] > 0 if "head" in masks else None
     scale = {
-        row: _factor(np.abs(placed[row].data), head, row, settings, report)
+        row: _factor(np.abs(placed[row].data), head, settings)
         for row in (subject.inputs[first][0], *subject.targets.values())
     }
+    for row in (row for row, factor in scale.items() if not factor):
+        report.add_problem(f"row {row.number}: {row.path} has no signal in the head to scale by")
     report.raise_problems()
     _check_echo_times(subject, all_rows, report)
     report.raise_problems()
@@ -280,20 +268,16 @@ def _moved(image: Image, onto: Image, *, nearest: bool) -> tuple[Image, float]:
     return Image(data, onto.affine, onto.reference, {**image.metadata, "Resampled": how}), share
 
 
-def _factor(
-    magnitude: NDArray[np.float32],
-    head: NDArray[np.bool_] | None,
-    row: ImageRow,
-    settings: MrPreparation,
-    report: SubjectReport,
-) -> float:
-    """1 where values stay as they are; an image without signal is a problem all the same."""
-    try:
-        value = intensity_factor(magnitude, head, settings.percentile)
-    except UserError as error:
-        report.add_problem(f"row {row.number}: {row.path} {error}")
-        return 1.0
-    return value if settings.normalise else 1.0
+def _factor(magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, settings: MrPreparation) -> float:
+    """What a magnitude image (X, Y, Z) is divided by: a percentile over the head, or without a mask of it over all that
+    is not air; 1 where values stay as they are, 0 where there is no signal to scale by.
+    """
+    inside = magnitude[foreground(magnitude) if head is None else head]
+    value = float(np.percentile(inside.astype(np.float64), settings.percentile)) if inside.size else 0.0
+    if not value > 0:
+        return 0.0
+    # As float32, so that dividing and multiplying by what the sidecar says use the same number.
+    return float(np.float32(value)) if settings.normalise else 1.0
 
 
 def _check_echo_times(subject: SubjectImages, images: Images, report: SubjectReport) -> None:

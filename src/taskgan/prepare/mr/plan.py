@@ -82,6 +82,11 @@ class SubjectImages:
     masks: Mapping[str, ImageRow]
     columns: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> tuple[ImageRow, ...]:
+        """Of every image: both parts of inputs, targets, masks."""
+        return (*(row for pair in self.inputs.values() for row in pair), *self.targets.values(), *self.masks.values())
+
 
 @dataclass(frozen=True)
 class CohortPlan:
@@ -130,7 +135,9 @@ def plan_cohort(table: InputTable, settings: MrPreparation) -> CohortPlan:
     if problems:  # what follows would only repeat them: an image is missing because its row is wrong
         raise Problems(f"{table.source} cannot be prepared", problems)
     columns = {name: _subject_columns(name, own, further, problems) for name, own in lines.items()}
-    protocol = _protocol(rows.values())
+    every = [row for own in rows.values() for row in own if row.role == "input"]
+    delays = tuple(sorted({row.delay_ms for row in every}))
+    protocol = Protocol(delays, max((row.echo for row in every), default=0))
     inputs = {name: _inputs(name, own, protocol, problems) for name, own in rows.items()}
     splits, dealt = _splits(lines, rows, columns, settings, problems)
     if problems:
@@ -188,13 +195,6 @@ def _subject_columns(
             problems.append(f"subject {name} has {column} {listing}, expected one value in all its rows")
         fields[column] = values[0] if values else ""
     return fields
-
-
-def _protocol(rows: Iterable[Sequence[ImageRow]]) -> Protocol:
-    """All delays and echoes that any subject has."""
-    inputs = [row for own in rows for row in own if row.role == "input"]
-    delays = tuple(sorted({row.delay_ms for row in inputs}))
-    return Protocol(delays, max((row.echo for row in inputs), default=0))
 
 
 def _inputs(

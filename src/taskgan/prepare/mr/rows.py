@@ -2,7 +2,6 @@
 
 import difflib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +70,6 @@ def complex_from_polar(magnitude: Array, phase: Array, unit: str) -> NDArray[np.
     stored = UNITS[unit]
     angle = (phase.astype(np.float64) - stored.zero) * stored.radians
     return np.asarray(magnitude * np.exp(1j * angle), dtype=np.complex64)
-
-
-def value_range(images: Sequence[Array]) -> tuple[float, float]:
-    """Smallest and largest value over several images."""
-    return min(float(i.min()) for i in images), max(float(i.max()) for i in images)
 
 
 ROLES = ("input", "target", "mask")
