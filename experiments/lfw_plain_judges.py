@@ -28,8 +28,7 @@ from taskgan.images.volumes import read_volume
 from taskgan.judges.faces import RECIPES, ReaderRecipe, fit_photo_readers, photo_readers
 from taskgan.judges.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
 from taskgan.metrics.roc import accuracy, auc, best_threshold, roc_curve
-from taskgan.prepare.lfw import find_images
-from taskgan.prepare.lfw_lists import NAMES, PairList, case_of, find_list, read_list
+from taskgan.prepare.lfw import NAMES, PairList, case_of, find_images, find_list, read_list
 from taskgan.recipe import Data
 
 Array = NDArray[np.float32]

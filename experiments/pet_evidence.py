@@ -156,9 +156,8 @@ class Pet(Experiment):
         limit(self.base(), self.cohort, self.work / "limit" / "judge", restored=restored)
 
     def audit(self, seed: int) -> None:
-        from taskgan.audit.inputs import select_cases
+        from taskgan.audit.inputs import AuditSettings, select_cases
         from taskgan.audit.run import audit
-        from taskgan.audit.inputs import AuditSettings
         from taskgan.cohort.pairs import read_pairs
         from taskgan.cohort.restorations import find_restorations
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from taskgan.prepare.lfw import LfwPreparation as LfwPreparation
     from taskgan.prepare.lfw import prepare_lfw as prepare_lfw
     from taskgan.prepare.mr.cohort import prepare_mr as prepare_mr
-    from taskgan.prepare.mr.settings import MrPreparation as MrPreparation
+    from taskgan.prepare.mr.plan import MrPreparation as MrPreparation
     from taskgan.prepare.pairs import prepare_pairs as prepare_pairs
     from taskgan.prepare.pet.cohort import prepare_pet as prepare_pet
     from taskgan.prepare.pet.rows import PetPreparation as PetPreparation
@@ -89,7 +89,7 @@ _MODULES = {
     "prepare.folder": ("FolderPreparation", "prepare_folder"),
     "prepare.lfw": ("LfwPreparation", "prepare_lfw"),
     "prepare.mr.cohort": ("prepare_mr",),
-    "prepare.mr.settings": ("MrPreparation",),
+    "prepare.mr.plan": ("MrPreparation",),
     "prepare.pairs": ("prepare_pairs",),
     "prepare.pet.cohort": ("prepare_pet",),
     "prepare.pet.rows": ("PetPreparation",),

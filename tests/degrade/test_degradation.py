@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgan.core.errors import Problems, UserError
-from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import parse_steps
+from taskgan.degrade.degradation import Degradation, parse_steps
 from taskgan.recipe.generator import Blur, Down, Jpeg, Noise, Poisson
 
 SUPER = (Blur(sigma=8 / 3), Down(factor=8))

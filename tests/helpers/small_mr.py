@@ -7,8 +7,7 @@ import numpy as np
 
 from mdme_phantom import PROTOCOL, make_phantom
 from taskgan.images.volumes import write_volume
-from taskgan.physics.mdme import case_name, input_columns, input_path, target_path
-from taskgan.physics.sequences import TARGETS, target_signal
+from taskgan.physics.sequences import TARGETS, case_name, input_columns, input_path, target_path, target_signal
 from taskgan.simulate.mr.cohort import input_sidecar, target_sidecar
 
 AFFINE = np.diag([9.0, 9.0, 5.0, 1.0])

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import parse_steps
+from taskgan.degrade.degradation import Degradation, parse_steps
 from taskgan.networks.generator import UNet
 from taskgan.networks.projection import Projection
 from taskgan.recipe.generator import Blur, Down, Noise

@@ -10,8 +10,7 @@ import pytest
 from small_lfw import small_lfw
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import UserError
-from taskgan.prepare.lfw import LfwPreparation, prepare_lfw
-from taskgan.prepare.lfw_lists import LfwSubset, ListedPair, PairList, draw_subset
+from taskgan.prepare.lfw import LfwPreparation, LfwSubset, ListedPair, PairList, draw_subset, prepare_lfw
 from taskgan.recipe.generator import Blur, Down
 
 

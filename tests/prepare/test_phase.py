@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from exported import save
 from taskgan.core.errors import Problems
 from taskgan.prepare.mr.cohort import prepare_mr
+from taskgan.prepare.mr.plan import MrPreparation
 from taskgan.prepare.mr.rows import UNITS, complex_from_polar, phase_unit
-from taskgan.prepare.mr.settings import MrPreparation
 
 PI = math.pi
 

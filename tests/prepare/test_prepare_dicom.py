@@ -9,7 +9,7 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import Problems
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.prepare.mr.cohort import prepare_mr
-from taskgan.prepare.mr.settings import MrPreparation
+from taskgan.prepare.mr.plan import MrPreparation
 
 SIEMENS = {"Manufacturer": "SIEMENS", "RepetitionTime": "4350"}
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from exported import SHAPE, save
 from taskgan.cohort.pairs import read_pairs
-from taskgan.physics.mdme import CONTRASTS, MASK_TYPES
+from taskgan.physics.sequences import CONTRASTS, MASK_TYPES
 from taskgan.prepare.mr.rows import KNOWN, PARTS, ROLES, UNITS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prepare-mr.md").read_text(encoding="utf-8")

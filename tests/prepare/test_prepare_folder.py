@@ -12,8 +12,7 @@ from taskgan.cohort.check import check_cohort
 from taskgan.cohort.folder import read_description
 from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import Problems, UserError
-from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import parse_steps
+from taskgan.degrade.degradation import Degradation, parse_steps
 from taskgan.images.photos import read_photo
 from taskgan.prepare import photos as photos_module
 from taskgan.prepare.folder import FolderPreparation, prepare_folder

@@ -15,12 +15,12 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.core.artefact import verify
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import checksum
+from taskgan.core.settings import validated
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.info import describe
-from taskgan.physics.mdme import CONTRASTS, input_columns
-from taskgan.physics.sequences import TARGETS
+from taskgan.physics.sequences import CONTRASTS, TARGETS, input_columns
 from taskgan.prepare.mr.cohort import prepare_mr
-from taskgan.prepare.mr.settings import MrPreparation, mr_preparation
+from taskgan.prepare.mr.plan import MrPreparation
 from taskgan.recipe import parse_recipe, read_recipe
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -382,9 +382,9 @@ def test_names_that_bids_cannot_tell_apart_and_reserved_columns(three, tmp_path)
 
 def test_settings_are_checked():
     with pytest.raises(Problems, match="grid names whose grid"):
-        mr_preparation(grid="T1w")
+        validated(MrPreparation, {"grid": "T1w"}, "prepare mr cannot start")
     with pytest.raises(Problems, match="splits are three shares above 0"):
-        mr_preparation(splits=(1, 0, 1))
+        validated(MrPreparation, {"splits": (1, 0, 1)}, "prepare mr cannot start")
 
 
 @pytest.mark.skipif(not VALIDATOR.exists(), reason="bids-validator-deno is not installed")

@@ -16,8 +16,7 @@ from taskgan.core.errors import Failed, LeftOut, Problems, UserError
 from taskgan.core.files import read_yaml
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.prepare.pet.cohort import prepare_pet
-from taskgan.prepare.pet.dose import lower_dose, measured_noise
-from taskgan.prepare.pet.load import suv_factor
+from taskgan.prepare.pet.load import lower_dose, measured_noise, suv_factor
 from taskgan.prepare.pet.rows import PetPreparation
 
 SHAPE = (26, 22, 8)

@@ -11,7 +11,7 @@ from taskgan.core.errors import Problems
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.prepare.images import read_image
 from taskgan.prepare.mr.cohort import prepare_mr
-from taskgan.prepare.mr.settings import MrPreparation
+from taskgan.prepare.mr.plan import MrPreparation
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dicom"
 COARSER = 8  # voxels of the FLAIR in plane

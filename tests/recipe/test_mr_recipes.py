@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from taskgan.physics.mdme import CONTRASTS
-from taskgan.physics.sequences import Mdme
+from taskgan.physics.sequences import CONTRASTS, Mdme
 from taskgan.recipe import read_recipe
 from taskgan.simulate.mr.cohort import input_columns
 

@@ -11,7 +11,7 @@ from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.cases import read_case_table
 from taskgan.evaluate.run import evaluate
 from taskgan.images.volumes import sidecar
-from taskgan.physics.mdme import target_path
+from taskgan.physics.sequences import target_path
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import pytest
 
 from mdme_phantom import PROTOCOL, make_phantom
 from taskgan.physics.sequences import mdme_signal
-from taskgan.relaxometry import transmit
+from taskgan.relaxometry import fit
 from taskgan.relaxometry.acquisition import Relaxometry
+from taskgan.relaxometry.fit import transmit_field
 from taskgan.relaxometry.noise import cramer_rao_bounds, has_signal, noise_sd
 from taskgan.relaxometry.projection import amplitudes, atoms, energy, fit_t1, gram, recovery, vertex
-from taskgan.relaxometry.transmit import transmit_field
 
 
 def _drawn(shape, seed=0):
@@ -95,7 +95,7 @@ def test_the_field_is_smooth_and_near_the_truth_in_noise():
 def test_the_field_of_every_slice_is_found_from_a_part_of_the_voxels(monkeypatch, slices):
     phantom = make_phantom(size=32, slices=slices)
     at = np.flatnonzero(phantom.inside)
-    monkeypatch.setattr(transmit, "_MOST", at.size // slices)
+    monkeypatch.setattr(fit, "_MOST", at.size // slices)
     packed = gram(phantom.images.reshape(4, 2, -1)[..., at])
     points = np.stack(np.unravel_index(at, phantom.t1.shape)) * 6.0
     field = transmit_field(packed, points, 0.0, PROTOCOL, Relaxometry())

@@ -10,7 +10,7 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.physics.sequences import Mdme
 from taskgan.prepare.mr.cohort import prepare_mr
-from taskgan.prepare.mr.settings import MrPreparation
+from taskgan.prepare.mr.plan import MrPreparation
 from taskgan.simulate.mr.cohort import MASKS, input_columns, simulate_mr
 from taskgan.simulate.mr.settings import mr_simulation
 

@@ -10,7 +10,7 @@ from taskgan.cohort.pairs import read_pairs
 from taskgan.core.errors import Problems, UserError
 from taskgan.images.volumes import read_sidecar, read_volume
 from taskgan.judges.lesions import usable_rows
-from taskgan.physics.mdme import target_path
+from taskgan.physics.sequences import target_path
 from taskgan.simulate.anatomy import COMPOSITE, GREY, WHITE
 from taskgan.simulate.deform import Grid, Head
 from taskgan.simulate.pet.acquire import osem, sensitivities, system_model

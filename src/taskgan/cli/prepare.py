@@ -34,10 +34,12 @@ def prepare_mr(
     overwrite: Overwrite = False,
 ) -> None:
     """Multi-contrast MR: exported multi-delay multi-echo images and contrasts, checked and named in BIDS."""
+    from taskgan.core.settings import validated
     from taskgan.prepare.mr.cohort import prepare_mr as run
-    from taskgan.prepare.mr.settings import mr_preparation
+    from taskgan.prepare.mr.plan import MrPreparation
 
-    settings = mr_preparation(resample=resample, grid=grid, normalise=normalise, stratify=stratify, seed=seed)
+    values = {"resample": resample, "grid": grid, "normalise": normalise, "stratify": stratify, "seed": seed}
+    settings = validated(MrPreparation, values, "prepare mr cannot start")
     run(table, out, settings, overwrite=overwrite)
 
 
@@ -162,7 +164,7 @@ def prepare_folder(
 ) -> None:
     """Any folder of images with a degradation of your choice."""
     from taskgan.core.settings import validated
-    from taskgan.degrade.steps import parse_steps
+    from taskgan.degrade.degradation import parse_steps
     from taskgan.prepare.folder import FolderPreparation
     from taskgan.prepare.folder import prepare_folder as run
 

@@ -6,6 +6,7 @@ result up to the size of the clean image. A restored image is consistent if A gi
 made from.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -13,30 +14,79 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from taskgan.core.errors import UserError
-from taskgan.degrade import degradation as axis
-from taskgan.degrade.steps import apply_noise, steps_from_values
-from taskgan.recipe.generator import Blur, Down
+from taskgan.core.settings import Settings, validated
+from taskgan.recipe.generator import Blur, Down, Jpeg, Noise, Poisson, Step
 
 Image = NDArray[np.float64]
 Steps = tuple[Any, ...]
+
+_KINDS: dict[str, tuple[type[Settings], str]] = {
+    "blur": (Blur, "sigma"),
+    "down": (Down, "factor"),
+    "decimate": (Down, "factor"),
+    "noise": (Noise, "sd"),
+    "poisson": (Poisson, "peak"),
+    "jpeg": (Jpeg, "quality"),
+}
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(tuple[Step, ...])
+
+
+def parse_steps(text: str) -> tuple[Any, ...]:
+    """``blur:2,down:4,noise:0.05,jpeg:30`` to steps, in that order; UserError and Problems name what is wrong."""
+    steps = []
+    for part in text.split(","):
+        name, colon, number = part.strip().partition(":")
+        if name not in _KINDS or not colon:
+            raise UserError(
+                f"--degrade {text}: {part.strip() or 'an empty step'} is no step; expected some of blur:SIGMA, "
+                "down:FACTOR, decimate:FACTOR, noise:SD, poisson:PEAK, jpeg:QUALITY, separated by commas"
+            )
+        model, key = _KINDS[name]
+        values: dict[str, Any] = {key: number.strip()}
+        if name == "decimate":
+            values["by"] = "decimate"
+        steps.append(validated(model, values, f"--degrade {text} has a bad step {part.strip()}"))
+    return tuple(steps)
+
+
+def steps_from_values(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Steps as ``cohort.yaml`` has them."""
+    steps: tuple[Any, ...] = _ADAPTER.validate_python(list(values))
+    return steps
+
+
+def apply_noise(step: Noise | Poisson | Jpeg, image: Image, rng: np.random.Generator) -> Image:
+    """Do what a step does that is not linear, to (X, Y) or (X, Y, C); white is 1.
+
+    Poisson counts values below zero as zero; JPEG takes images of 1 or 3 channels and draws nothing.
+    """
+    if isinstance(step, Noise):
+        return np.asarray(image + rng.normal(0.0, step.sd, image.shape))
+    if isinstance(step, Poisson):
+        return np.asarray(rng.poisson(np.clip(image, 0.0, None) * step.peak) / step.peak)
+    from PIL import Image as Pillow
+
+    flat = image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    turned = np.ascontiguousarray(np.swapaxes(flat, 0, 1))
+    packed = io.BytesIO()
+    Pillow.fromarray(np.rint(np.clip(turned, 0, 1) * 255).astype(np.uint8)).save(packed, "JPEG", quality=step.quality)
+    with Pillow.open(packed) as opened:
+        restored = np.asarray(opened, dtype=np.float64) / 255
+    return np.ascontiguousarray(np.swapaxes(restored, 0, 1)).reshape(image.shape)
+
 
 _SIZES = 32  # lengths of an axis whose matrices are kept
 
 
 class Degradation:
-    """A chain of steps.
+    """A chain of steps, at least one (else a ValueError), in the order in which they act.
 
     Images are (X, Y) or (X, Y, C), values 0 to 1.
-
-    Args:
-        steps: In the order in which they act, at least one.
-
-    Raises:
-        ValueError: If there is none.
     """
 
     def __init__(self, steps: Steps) -> None:
@@ -65,15 +115,7 @@ class Degradation:
             ) from None
 
     def apply(self, image: NDArray[Any], rng: np.random.Generator | None = None) -> Image:
-        """Degrade an image and bring it back to its size.
-
-        Args:
-            image: Clean.
-            rng: Of the noise; may be left out where nothing is drawn.
-
-        Returns:
-            The same shape, clipped to 0 to 1.
-        """
+        """Degrade a clean image and bring it back to its size, clipped to 0 to 1; noise without ``rng`` has seed 0."""
         degraded = np.asarray(image, dtype=np.float64)
         generator = rng or np.random.default_rng(0)
         for linear, group in groupby(self.steps, lambda step: isinstance(step, Blur | Down)):
@@ -133,11 +175,7 @@ class Degradation:
         """Back-projection error: RMSE of A·restored against the low-resolution image, in units of the range (0 to 1).
 
         Of the clean image it is the noise and rounding of the input; a restoration well above that shows something
-        that the input contradicts.
-
-        Args:
-            restored: (X, Y) or (X, Y, C).
-            degraded: The image that it was restored from, the same shape.
+        that the input contradicts. Both images are (X, Y) or (X, Y, C).
         """
         error = self.forward(restored) - self.low_resolution(degraded)
         return float(np.sqrt(np.mean(error**2)))
@@ -165,16 +203,16 @@ def _chain(steps: Steps, length: int) -> sparse.csr_array:
     for step in steps:
         before = int(whole.shape[0])
         if isinstance(step, Blur):
-            whole = axis.blur_matrix(before, step.sigma) @ whole
+            whole = blur_matrix(before, step.sigma) @ whole
         else:
-            make = axis.area_matrix if step.by == "area" else axis.decimate_matrix
+            make = area_matrix if step.by == "area" else decimate_matrix
             whole = make(before, reduced_size(before, step.factor)) @ whole
     return whole.tocsr()
 
 
 @lru_cache(_SIZES)
 def _up(low: int, length: int) -> sparse.csr_array:
-    return axis.bicubic_matrix(low, length) if low != length else sparse.eye_array(length, format="csr")
+    return bicubic_matrix(low, length) if low != length else sparse.eye_array(length, format="csr")
 
 
 @lru_cache(_SIZES)
@@ -202,9 +240,7 @@ _A = -0.5  # of Keys' kernel: the only value that interpolates a quadratic exact
 def blur_matrix(length: int, sigma: float) -> Matrix:
     """Gaussian blur (L, L), sampled at whole pixels and normalised, mirrored at the edges (``… b a | a b …``).
 
-    Args:
-        length: Pixels L.
-        sigma: Standard deviation in pixels; 0 is the identity.
+    ``sigma`` is in pixels; 0 is the identity.
     """
     if sigma == 0:
         return sparse.eye_array(length, format="csr")
@@ -218,12 +254,7 @@ def blur_matrix(length: int, sigma: float) -> Matrix:
 
 
 def area_matrix(length: int, size: int) -> Matrix:
-    """Mean over the part of the axis that each of ``size`` pixels covers (size, L); parts of pixels count as such.
-
-    Args:
-        length: Pixels L before.
-        size: Pixels after, at most L.
-    """
+    """Mean over the part of the axis that each of ``size`` pixels covers (size, L); parts of pixels count as such."""
     ratio = length / size
     edges = np.arange(size + 1) * ratio
     first = np.floor(edges[:-1] + 1e-9).astype(int)
@@ -238,10 +269,6 @@ def decimate_matrix(length: int, size: int) -> Matrix:
     """The value at the middle of each of ``size`` pixels (size, L), linear between its two neighbours.
 
     Taking every n-th pixel instead would shift the image by (n − 1)/2 pixels.
-
-    Args:
-        length: Pixels L before.
-        size: Pixels after, at most L.
     """
     middle = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
     lower = np.minimum(np.floor(middle + 1e-9).astype(int), max(length - 2, 0))
@@ -254,10 +281,6 @@ def bicubic_matrix(size: int, length: int) -> Matrix:
     """Cubic convolution up to ``length`` pixels (L, size), pixel centres aligned, the edge's value outside.
 
     Keys 1981 (10.1109/TASSP.1981.1163711) with a = −0.5, as Pillow and MATLAB have it.
-
-    Args:
-        size: Pixels before.
-        length: Pixels L after, at least ``size``.
     """
     at = (np.arange(length) + 0.5) * size / length - 0.5
     lower = np.floor(at).astype(int)

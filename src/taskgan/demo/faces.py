@@ -48,8 +48,7 @@ def demo_faces(
             settings.
         Problems: If lists are malformed or name images that are missing.
     """
-    from taskgan.prepare.lfw import LfwPreparation, find_data, prepare_lfw
-    from taskgan.prepare.lfw_lists import LfwSubset
+    from taskgan.prepare.lfw import LfwPreparation, LfwSubset, find_data, prepare_lfw
     from taskgan.recipe.generator import Blur, Down
 
     if data is None:

@@ -30,12 +30,7 @@ class Intensity:
 
 
 def fit_intensity(settings: IntensityTransform, degraded: NDArray[np.float32], name: str = "the image") -> Intensity:
-    """Find the scale of one volume.
-
-    Args:
-        settings: How.
-        degraded: The degraded volume, any shape, in its own units.
-        name: What to call it in a message.
+    """Find the scale of one degraded volume, of any shape, in its own units.
 
     Raises:
         UserError: If the volume has no value above zero to scale by.
@@ -56,13 +51,7 @@ def fit_intensity(settings: IntensityTransform, degraded: NDArray[np.float32], n
 def fit_further(
     settings: IntensityTransform, degraded: Intensity, image: NDArray[np.float32], name: str = "the image"
 ) -> Intensity:
-    """The transform of a further input.
-
-    Args:
-        settings: How.
-        degraded: That of the degraded image of the same case.
-        image: The further input, any shape, in its own units.
-        name: What to call it in a message.
+    """The transform of a further input, of any shape: that of the degraded image of the same case, or one of its own.
 
     Raises:
         UserError: If it needs a scale of its own and has no value above zero.

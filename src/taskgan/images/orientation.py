@@ -18,13 +18,8 @@ _THICK = 1.5  # times the edge in the plane: slices that were acquired as such
 def slice_axes(affine: Affine) -> str:
     """The axes in which a volume is cut into slices: axial ones, or the acquired ones where these are thick.
 
-    The directions are those of the file, which are swapped at most, e.g. ``RPS`` for a file in ``PSR``.
-
-    Args:
-        affine: Voxel to world (4, 4), mm.
-
-    Returns:
-        Three letters; empty where the affine has no three directions.
+    The directions are those of the file, which are swapped at most, e.g. ``RPS`` for a file in ``PSR``. The affine is
+    voxel to world (4, 4), mm; empty where it has no three directions.
     """
     place = nib.orientations.io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
     if np.isnan(place).any():
@@ -77,24 +72,11 @@ def affine_back(affine: Affine, shape: tuple[int, ...], turn: Turn) -> Affine:
 
 
 def from_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
-    """Undo :func:`nearest_ras`.
-
-    Args:
-        data: (X, Y, Z), axes nearest to right, anterior, superior.
-        affine: Voxel to world of the image as it was before.
-    """
-    ras = nib.orientations.axcodes2ornt("RAS")
-    turn = nib.orientations.ornt_transform(ras, nib.orientations.io_orientation(affine))
-    return np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
+    """Undo :func:`nearest_ras`; the affine is of the image as it was before."""
+    return turned_back(data, nib.orientations.io_orientation(affine))
 
 
 def nearest_ras(data: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Flip and swap axes towards right, anterior, superior; nothing is interpolated.
-
-    Args:
-        data: (X, Y, Z).
-        affine: Voxel to world, RAS mm.
-    """
+    """Flip and swap axes of (X, Y, Z) towards right, anterior, superior; nothing is interpolated."""
     turn = nib.orientations.io_orientation(affine)
-    turned = np.ascontiguousarray(nib.orientations.apply_orientation(data, turn))
-    return turned, np.asarray(affine @ nib.orientations.inv_ornt_aff(turn, data.shape))
+    return turned(data, turn), turned_affine(affine, data.shape, turn)

@@ -75,11 +75,7 @@ def is_photo_name(path: Path) -> bool:
 
 
 def read_photo(path: Path) -> Photo:
-    """Read an image file.
-
-    Args:
-        path: PNG, JPEG, TIFF, BMP, WebP or GIF; the content counts, not the name. Of several frames or views the
-            first.
+    """Read PNG, JPEG, TIFF, BMP, WebP or GIF; the content counts, not the name. Of several frames or views the first.
 
     Raises:
         UserError: If it is missing, damaged, or no grey or RGB image of 8 or 16 bits.
@@ -102,31 +98,19 @@ def read_photo(path: Path) -> Photo:
 
 
 def frame_count(path: Path) -> int:
-    """Frames of an image file; only the first is read.
-
-    Raises:
-        UserError: If it is missing or no image.
-    """
+    """Frames of an image file, of which only the first is read; a UserError where it is missing or no image."""
     with _opened(path) as image:
         return int(getattr(image, "n_frames", 1))
 
 
 def photo_bits(path: Path) -> int:
-    """Bits of a channel, 8 or 16.
-
-    Raises:
-        UserError: See :func:`read_photo`.
-    """
+    """Bits of a channel, 8 or 16; errors are those of :func:`read_photo`."""
     with _opened(path) as image:
         return _values(path, image)[1]
 
 
 def photo_shape(path: Path) -> tuple[int, int, int]:
-    """(X, Y, 1) of an image file as :func:`read_photo` turns it, from its header alone.
-
-    Raises:
-        UserError: If it is missing or no image.
-    """
+    """(X, Y, 1) of an image file as :func:`read_photo` turns it, by its header alone; a UserError where it is none."""
     with _opened(path) as image:
         x, y = image.size
         return (y, x, 1) if _orientation(image) >= 5 else (x, y, 1)
@@ -260,13 +244,9 @@ _NAMES = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".pn
 
 
 def with_luminance(photo: Photo, luminance: Array) -> Photo:
-    """A photo with other luminance and its own colour differences (Cb, Cr of YCbCr), clipped to 0 to 1.
+    """A photo with other luminance (X, Y) and its own colour differences (Cb, Cr of YCbCr), clipped to 0 to 1.
 
     Y's weights add up to one, so that a change of Y alone changes red, green and blue by the same.
-
-    Args:
-        photo: Grey or colour.
-        luminance: (X, Y), the photo's shape.
     """
     grey = photo.pixels.shape[2] == 1
     pixels = luminance[:, :, None] if grey else photo.pixels + (luminance - photo.luminance)[:, :, None]
@@ -274,11 +254,7 @@ def with_luminance(photo: Photo, luminance: Array) -> Photo:
 
 
 def check_format(path: Path, photo: Photo) -> None:
-    """Refuse a file format that cannot hold a photo.
-
-    Raises:
-        UserError: If its transparency, its colour profile or half of its bits would be lost.
-    """
+    """Refuse, with a UserError, a format that loses a photo's transparency, colour profile or half of its bits."""
     if path.suffix.lower() not in _NAMES:
         raise UserError(f"{path} cannot be written; expected a name that ends in {', '.join(WRITABLE_SUFFIXES)}")
     kind = _NAMES[path.suffix.lower()]
@@ -293,17 +269,9 @@ def check_format(path: Path, photo: Photo) -> None:
 
 
 def write_photo(path: Path, photo: Photo, *, durable: bool = True) -> None:
-    """Write a photo atomically, the same bytes for the same values. JPEG has quality 95, without subsampling.
+    """Write a photo atomically, the same bytes for the same values, clipped to 0 to 1.
 
-    BMP has no place for EXIF and resolution.
-
-    Args:
-        path: Ends in a suffix of :data:`~taskgan.images.photos.WRITABLE_SUFFIXES`.
-        photo: Values outside 0 to 1 are clipped.
-        durable: See :func:`~taskgan.core.files.atomic`.
-
-    Raises:
-        UserError: See :func:`check_format`.
+    JPEG has quality 95, without subsampling; BMP has no place for EXIF and resolution. Errors: :func:`check_format`.
     """
     from PIL import Image
 

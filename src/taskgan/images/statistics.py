@@ -74,11 +74,7 @@ def unlike_share(photo: ImageStatistics, basis: str) -> float:
 
 
 def main_directions(basis: str) -> NDArray[np.float32]:
-    """(k, 64) of the text that a card has.
-
-    Raises:
-        ValueError: If it is no such text.
-    """
+    """(k, 64) of the text that a card has; a ValueError where it is no such text."""
     directions = np.frombuffer(base64.b64decode(basis, validate=True), "<f2").astype(np.float32)
     if not directions.size or not np.isfinite(directions).all():
         raise ValueError("expected the digits of some directions")

@@ -211,11 +211,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_shape(path: Path, axes: str = "", *, series: str = "") -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Shape and affine from the header alone, without reading the voxels.
-
-    Args:
-        path: As in :func:`read_volume`.
-        axes: Likewise.
+    """Shape and affine as of :func:`read_volume`, from the header alone, without reading the voxels.
 
     Raises:
         UserError: If the file is missing or neither NIfTI, DICOM nor a photo.
@@ -339,19 +335,14 @@ def write_volume(
 
 
 def read_sidecar(path: Path) -> dict[str, Any]:
-    """The JSON sidecar of an image, or an empty mapping where there is none or it cannot be read.
-
-    Numbers that JSON does not have (NaN and infinity) are left out.
-    """
+    """The JSON sidecar of an image without NaN and infinity; empty where there is none or it cannot be read."""
     return sidecar_and_notes(path)[0]
 
 
 def sidecar_and_notes(path: Path, *, deep: bool = False) -> tuple[dict[str, Any], list[str]]:
     """The JSON sidecar of an image as :func:`read_sidecar` gives it, and what of it could not be used.
 
-    Args:
-        path: The image.
-        deep: Let :class:`~taskgan.core.parse.NestingError` pass instead of leaving such a sidecar out.
+    ``deep`` lets :class:`~taskgan.core.parse.NestingError` pass instead of leaving such a sidecar out.
     """
     side = sidecar(path)
     if not side.is_file():
@@ -368,11 +359,7 @@ def sidecar_and_notes(path: Path, *, deep: bool = False) -> tuple[dict[str, Any]
 
 
 def check_affine(path: Path, volume: Volume) -> None:
-    """Refuse, before work begins, an affine that could not be written beside the result.
-
-    Raises:
-        UserError: If NIfTI's quaternion cannot be made of it.
-    """
+    """Refuse, before work begins, an affine of which NIfTI's quaternion cannot be made: UserError."""
     try:
         with np.errstate(all="raise", under="ignore"):
             if not min(volume.voxel_size) > 0:

@@ -26,8 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from taskgan.degrade.degradation import Degradation
-from taskgan.degrade.steps import steps_from_values
+from taskgan.degrade.degradation import Degradation, steps_from_values
 
 _ROUNDING = 1 / 255 / 12**0.5
 """q: SD of what rounding to eight bits adds, as a share of the range."""

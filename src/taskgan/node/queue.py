@@ -45,12 +45,7 @@ def image_name(instance: str) -> str:
 
 
 class Queue:
-    """The folders of all series. One process holds it at a time; its threads take turns.
-
-    Args:
-        folder: Where.
-        free_gb: See :class:`~taskgan.node.settings.NodeSettings`.
-    """
+    """The folders of all series. One process holds it at a time; its threads take turns."""
 
     def __init__(self, folder: Path, free_gb: float = 0.0) -> None:
         self.folder, self._free, self.lock = folder, free_gb * 1e9, RLock()
@@ -84,11 +79,8 @@ class Queue:
     def store(self, job: SeriesJob, instance: str, content: bytes) -> bool:
         """Take an image; it is on the disk when this returns. False where it was there already.
 
-        Of a series that failed, any image that comes again takes it up where it failed. Images that are new to a
-        series that was restored are set aside: it is restored once.
-
-        Raises:
-            OSError: If the disk does not take it; nothing of it stays.
+        Of a series that failed, any image that comes again takes it up where it failed. Images that are new to a series
+        that was restored are set aside: it is restored once. Of what the disk does not take (OSError) nothing stays.
         """
         name = image_name(instance)
         with self.lock:
@@ -123,11 +115,8 @@ class Queue:
         return self.move(key, state, "receiving")
 
     def released(self, key: str, *, whole: bool) -> None:
-        """An association that brought images of a series has ended.
-
-        Args:
-            key: The series.
-            whole: It was released, and it brought something new or all that is there.
+        """An association that brought images of a series has ended, ``whole`` if it was released and brought something
+        new or all that is there.
         """
         with self.lock:
             if (state := self.find(key)) in ("receiving", "restoring"):

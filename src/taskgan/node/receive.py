@@ -29,11 +29,7 @@ def log(text: str) -> None:
 
 
 def dicom_network() -> Any:
-    """pynetdicom, silent: its messages quote data sets.
-
-    Raises:
-        UserError: If it is not installed.
-    """
+    """pynetdicom, silent: its messages quote data sets; a UserError where it is not installed."""
     try:
         import pynetdicom
     except ImportError:
@@ -55,11 +51,7 @@ class ReceivedImage(NamedTuple):
 
     @classmethod
     def of(cls, data: Any) -> "ReceivedImage":
-        """From its data set.
-
-        Raises:
-            Exception: Whatever pydicom raises of a damaged value.
-        """
+        """From its data set; whatever pydicom raises of a damaged value passes."""
         keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality")
         return cls(*(header_text(data, keyword) for keyword in (*keywords, "SeriesDescription")))
 
@@ -70,15 +62,7 @@ class ReceivedImage(NamedTuple):
 
 
 class Listener:
-    """Listens until it is closed.
-
-    Args:
-        settings: Of the node.
-        queue: Takes what comes.
-
-    Raises:
-        UserError: If it cannot listen at the address.
-    """
+    """Listens until it is closed; a UserError where it cannot listen at the address."""
 
     def __init__(self, settings: NodeSettings, queue: Queue) -> None:
         network = dicom_network()

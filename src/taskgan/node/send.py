@@ -30,11 +30,7 @@ class DeliveryError(UserError):
 
 
 def instances_at(settings: NodeSettings, peer: Peer, study: str, series: str) -> set[str]:
-    """SOPInstanceUIDs that a peer holds of a series.
-
-    Raises:
-        DeliveryError: If it does not say.
-    """
+    """SOPInstanceUIDs that a peer holds of a series; a DeliveryError where it does not say."""
     if peer.folder is not None:
         files = settings.path(peer.folder / _folder_name(series)).glob("*.dcm")
         return {str(read_dataset(file, pixels=False).SOPInstanceUID) for file in files}
@@ -65,11 +61,7 @@ def instances_at(settings: NodeSettings, peer: Peer, study: str, series: str) ->
 
 
 def deliver(settings: NodeSettings, peer: Peer, files: Sequence[Path]) -> None:
-    """Send images; returns when the peer has taken every one.
-
-    Raises:
-        DeliveryError: If it has not.
-    """
+    """Send images; returns when the peer has taken every one, else a DeliveryError."""
     if peer.url:
         return _stow(settings, peer, files)
     if peer.folder is not None:

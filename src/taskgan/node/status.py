@@ -62,11 +62,7 @@ def _page(values: dict[str, Any]) -> str:
 
 @contextmanager
 def status_page(settings: NodeSettings, queue: Queue) -> Iterator[None]:
-    """Serve the page, and ``/status.json``, during the block, where the settings name a port.
-
-    Raises:
-        UserError: If it cannot be listened at.
-    """
+    """Serve the page and ``/status.json`` during the block, where the settings name a port; else a UserError."""
 
     class Handler(BaseHTTPRequestHandler):
         """Reads; nothing can be changed."""

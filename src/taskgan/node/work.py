@@ -25,12 +25,7 @@ _TICK_S = 0.5
 
 
 class Node:
-    """Everything but the listening.
-
-    Args:
-        settings: Of the node.
-        queue: Its queue.
-    """
+    """Everything but the listening."""
 
     def __init__(self, settings: NodeSettings, queue: Queue) -> None:
         self.settings, self.queue = settings, queue
@@ -143,11 +138,7 @@ class Node:
         log(f"{key}: {reason}; " + ("set aside in failed/" if aside else "it is tried again"))
 
     def take(self, folder: Path) -> None:
-        """Receive the images of a folder, as from the first caller of the route that they belong to.
-
-        Raises:
-            UserError: If no route takes one.
-        """
+        """Receive the images of a folder, as from the first caller of the route that they belong to, or a UserError."""
         keys = set()
         for file in dicom_files(folder):
             try:

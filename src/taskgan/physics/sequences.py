@@ -2,8 +2,14 @@
 
 Partial volume is not their business: a voxel's signal is the sum of its tissues' signals by their fractions
 (:mod:`taskgan.simulate.mr.scan`), never the signal of mixed parameters.
+
+How a multi-contrast cohort is named, whoever makes it, is here too: columns of ``pairs.csv``, BIDS paths, labels. The
+input's images are multi-echo spin echoes (suffix ``MESE``). BIDS 1.10 gives that suffix no inversion entity, so the
+delay is part of the acquisition label; real and imaginary part are ``part-real`` and ``part-imag``. Contrasts without
+a suffix of their own are acquisitions of the nearest: T1-FLAIR is ``acq-flair_T1w``, STIR is ``acq-stir_T2w``.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,7 +70,6 @@ TARGETS = (
     SpinEcho(name="STIR", tr=5000, te=60, ti=220),
     SpinEcho(name="PDw", tr=2700, te=20),
 )
-"""The six contrasts; a contrast's place in this list is its label."""
 
 
 def mdme_signal(
@@ -96,16 +101,54 @@ def mdme_signal(
 def target_signal(pd: ArrayLike, t1: ArrayLike, t2: ArrayLike, target: SpinEcho) -> NDArray[Any]:
     """Signed signal of a spin echo, or of an inversion-recovery spin echo with finite TR and TE ≪ TR.
 
-    S = PD · e^(−TE/T2) · (1 − e^(−TR/T1)), with an inversion PD · e^(−TE/T2) · (1 − 2·e^(−TI/T1) + e^(−TR/T1)).
-
-    Args:
-        pd: Proton density relative to water.
-        t1: ms.
-        t2: ms.
-        target: The sequence.
+    S = PD · e^(−TE/T2) · (1 − e^(−TR/T1)), with an inversion PD · e^(−TE/T2) · (1 − 2·e^(−TI/T1) + e^(−TR/T1)),
+    with PD relative to water and times in ms.
     """
     cycle = np.exp(-target.tr / np.asarray(t1))
     longitudinal = 1.0 - cycle
     if target.ti is not None:
         longitudinal = 1.0 - 2.0 * np.exp(-target.ti / np.asarray(t1)) + cycle
     return np.asarray(np.asarray(pd) * np.exp(-target.te / np.asarray(t2)) * longitudinal)
+
+
+PARTS = ("real", "imag")
+_SUFFIXES = {"T1-FLAIR": "acq-flair_T1w", "T2-FLAIR": "FLAIR", "STIR": "acq-stir_T2w"}  # the others are their names
+CONTRASTS = tuple(target.name for target in TARGETS)
+"""The six contrasts; a contrast's place in this list is its label, also where a cohort has fewer."""
+MASK_TYPES = {"head": "Face", "brain": "Brain", "lesions": "Lesion", "tumour": "Lesion"}
+MASK_TYPES |= dict.fromkeys(("white", "grey", "csf"), "ROI")
+"""Masks and their BIDS ``Type``."""
+
+
+def input_columns(delays: int, echoes: int) -> dict[str, tuple[int, int, str]]:
+    """Columns of ``pairs.csv`` that hold the input, with delay, echo (from 1) and part, of so many delays and echoes.
+
+    The real part at the longest delay and shortest echo comes first, as ``degraded``: it is positive in all
+    tissue, so that an intensity transform can be fitted on it. The others follow in the order of the
+    acquisition, named like ``delay1_echo2_imag``.
+    """
+    first = (delays, 1, "real")
+    keys = [(d, e, part) for d in range(1, delays + 1) for e in range(1, echoes + 1) for part in PARTS]
+    rest = {f"delay{d}_echo{e}_{part}": (d, e, part) for d, e, part in keys if (d, e, part) != first}
+    return {"degraded": first, **rest}
+
+
+def mask_column(mask: str) -> str:
+    """Column of ``pairs.csv`` that names a mask: the head's is ``mask``."""
+    return "mask" if mask == "head" else mask
+
+
+def input_path(subject: str, td: float, echo: int, part: str) -> Path:
+    """Path of one part (``real`` or ``imag``) of an input image at a delay (ms) and an echo (from 1)."""
+    delay = f"{td:g}".replace(".", "p").zfill(4)
+    return Path(subject) / "anat" / f"{subject}_acq-delay{delay}_echo-{echo}_part-{part}_MESE.nii.gz"
+
+
+def target_path(subject: str, contrast: str) -> Path:
+    """Path of a conventional image."""
+    return Path(subject) / "anat" / f"{subject}_{_SUFFIXES.get(contrast, contrast)}.nii.gz"
+
+
+def case_name(subject: str, contrast: str) -> str:
+    """Name of the pair of a subject and a contrast."""
+    return f"{subject}_{contrast.replace('-', '')}"

@@ -4,21 +4,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from taskgan.cohort.folder import complete, read_description
 from taskgan.cohort.pairs import DEFAULT_SHARES, SPLITS, is_case_name
 from taskgan.core.artefact import check_left_out
 from taskgan.core.console import say
 from taskgan.core.errors import LeftOut, Problems, UserError
-from taskgan.core.files import PathLike, checksum, versions
+from taskgan.core.files import PathLike, checksum
 from taskgan.core.lock import exclusive
 from taskgan.core.parse import quoted
-from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import is_photo_name
 from taskgan.prepare.output import assign_splits
-from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
-from taskgan.prepare.sources import PhotoSource
+from taskgan.prepare.photos import PhotoPreparation, PhotoSource, begin_cohort, describe, measure
 from taskgan.prepare.table import InputTable, TableRow, read_table
 
 MADE_BY = "taskgan prepare folder"
@@ -74,7 +72,8 @@ def prepare_folder(
     read = read_table(Path(table), REQUIRED) if table is not None else None
     unsplit = _folder_sources(folder, out, settings) if read is None else _table_sources(folder, read)
     sources = _with_splits(unsplit, settings)
-    description = _description(read, settings)
+    table_checksum = "" if read is None else checksum(read.source)
+    description = describe("photos", MADE_BY, settings, table={"sha256": table_checksum})
     left_out: dict[str, str] = {}
     begun = begin_cohort(out, sources, settings, description, overwrite=overwrite, workers=workers, left_out=left_out)
     if not begun:
@@ -98,8 +97,10 @@ def _folder_sources(folder: Path, out: Path, settings: FolderPreparation) -> lis
     paths = [
         path
         for path in sorted(folder.rglob("*"))
-        if is_photo_name(path) and path.is_file() and not path.name.startswith(".")
-        if not path.resolve().is_relative_to(inside)
+        if is_photo_name(path)
+        and path.is_file()
+        and not path.name.startswith(".")
+        and not path.resolve().is_relative_to(inside)
     ]
     if not paths:
         raise UserError(f"{folder} holds no PNG, JPEG, TIFF, BMP, WebP or GIF image")
@@ -109,12 +110,12 @@ def _folder_sources(folder: Path, out: Path, settings: FolderPreparation) -> lis
         case = "_".join(place.parts)
         subject = case if settings.subject == "image" else "_".join(place.parts[:-1]) or folder.resolve().name
         sources.append(PhotoSource(case, path, place, {"subject": subject, "split": "", "label": ""}))
-    problems, path_of_case = [], dict[str, Path]()
-    for source in sources:
-        other = path_of_case.setdefault(source.case.lower(), source.path)
-        if other != source.path:
-            problems.append(f"{source.path} and {other} would both be the case {source.case}")
-    if problems:
+    path_of_case: dict[str, Path] = {}
+    if problems := [
+        f"{source.path} and {other} would both be the case {source.case}"
+        for source in sources
+        if (other := path_of_case.setdefault(source.case.lower(), source.path)) != source.path
+    ]:
         raise Problems(f"{folder} cannot be prepared", problems)
     return sources
 
@@ -174,11 +175,7 @@ def _row_problem(line: TableRow, folder: Path) -> str:
 
 
 def _with_splits(sources: Sequence[PhotoSource], settings: FolderPreparation) -> list[PhotoSource]:
-    """Splits by subject where none are given; fewer than three subjects are all test subjects.
-
-    Raises:
-        UserError: If some rows have a split and others none.
-    """
+    """Splits by subject where none are given; a UserError if some rows have one and others none."""
     splits = {str(source.columns["split"]) for source in sources}
     if "" not in splits:
         return list(sources)
@@ -191,16 +188,3 @@ def _with_splits(sources: Sequence[PhotoSource], settings: FolderPreparation) ->
         replace(source, columns={**source.columns, "split": split[str(source.columns["subject"])]})
         for source in sources
     ]
-
-
-def _description(table: InputTable | None, settings: FolderPreparation) -> dict[str, Any]:
-    return {
-        "kind": "photos",
-        "made_by": MADE_BY,
-        "seed": settings.seed,
-        "degradation": {"steps": Degradation(settings.degradation).to_dicts()},
-        "settings": settings.model_dump(mode="json", exclude={"degradation"}),
-        "table": {"sha256": checksum(table.source)} if table is not None else {"sha256": ""},
-        "versions": versions(),
-        "complete": False,
-    }

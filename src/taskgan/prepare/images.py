@@ -19,19 +19,9 @@ Array = NDArray[np.float32]
 
 # What a sidecar keeps of the user's own: the acquisition, and nothing of who, where or when.
 _SIDECAR_KEYS = (
-    "Manufacturer",
-    "ManufacturersModelName",
-    "MagneticFieldStrength",
-    "MRAcquisitionType",
-    "ScanningSequence",
-    "SequenceVariant",
-    "RepetitionTime",
-    "RepetitionTimeExcitation",
-    "EchoTime",
-    "InversionTime",
-    "FlipAngle",
-    "SaturationFlipAngle",
-    "SliceThickness",
+    *("Manufacturer", "ManufacturersModelName", "MagneticFieldStrength", "MRAcquisitionType", "ScanningSequence"),
+    *("SequenceVariant", "RepetitionTime", "RepetitionTimeExcitation", "EchoTime", "InversionTime", "FlipAngle"),
+    *("SaturationFlipAngle", "SliceThickness"),
 )
 
 
@@ -56,11 +46,7 @@ class Image:
 
 
 def read_image(path: Path, pick: SeriesFilter | None = None) -> Image:
-    """Read a NIfTI file, a folder of DICOM files or a multi-frame DICOM file.
-
-    Args:
-        path: The file or folder.
-        pick: Which image of a DICOM folder that holds several.
+    """Read a NIfTI file, a multi-frame DICOM file or a folder of DICOM files, of which ``pick`` says which image.
 
     Raises:
         UserError: If it does not exist, cannot be read, is not 3D or holds NaN.
@@ -84,13 +70,9 @@ Shape = tuple[int, ...]
 
 
 def grid_difference(shape: Shape, affine: Affine, other_shape: Shape, other_affine: Affine) -> str:
-    """How a grid differs from another, as the middle of a sentence; empty where they agree.
+    """How a grid differs from the one that it should agree with, as the middle of a sentence; empty where they agree.
 
-    Args:
-        shape: (X, Y, Z) of the image that is spoken of.
-        affine: Its voxel to world, mm.
-        other_shape: Of the image that it should agree with.
-        other_affine: Likewise. Entries may differ by 0.001 mm, what a quaternion can cost.
+    Shapes are (X, Y, Z); affines, voxel to world in mm, may differ by 0.001 mm, what a quaternion can cost.
     """
     if shape != other_shape:
         return f"has shape {format_shape(shape)}, expected {format_shape(other_shape)}"
@@ -112,18 +94,12 @@ def describe_grid(shape: Shape, affine: Affine) -> str:
 
 
 def resample(data: Array, affine: Affine, shape: Shape, onto: Affine, *, nearest: bool = False) -> tuple[Array, float]:
-    """Bring an image onto another grid of the same world.
+    """Bring an image (X, Y, Z) onto another grid of the same world; affines are voxel to world, mm.
 
-    Linear interpolation in three dimensions without a low-pass filter: values are not smoothed beyond it, and
-    detail finer than the new grid is not taken out first. What lies more than half a voxel outside the image
-    is 0; within that border the nearest voxel counts, so that grids that differ by rounding keep their edges.
-
-    Args:
-        data: (X, Y, Z).
-        affine: Its voxel to world, mm.
-        shape: Of the new grid.
-        onto: Its voxel to world, mm.
-        nearest: Take the nearest voxel, for masks.
+    Linear interpolation in three dimensions (``nearest``: the nearest voxel, for masks) without a low-pass filter:
+    values are not smoothed beyond it, and detail finer than the new grid is not taken out first. What lies more than
+    half a voxel outside the image is 0; within that border the nearest voxel counts, so that grids that differ by
+    rounding keep their edges.
 
     Returns:
         The values on the new grid, and the share of its voxels that the image covers.

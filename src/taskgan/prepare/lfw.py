@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -11,23 +11,186 @@ from pydantic import Field
 from taskgan.cohort.folder import complete
 from taskgan.cohort.pairs import SPLITS
 from taskgan.core.console import say
-from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, checksum, versions, write_rows
+from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import PathLike, checksum, write_rows
 from taskgan.core.lock import exclusive
-from taskgan.degrade.degradation import Degradation
+from taskgan.core.settings import Settings
 from taskgan.images.photos import is_photo_name
-from taskgan.prepare.lfw_lists import (
-    NAMES,
-    LfwSubset,
-    PairList,
-    case_of,
-    check_lists,
-    draw_subset,
-    find_list,
-    read_list,
-)
-from taskgan.prepare.photos import PhotoPreparation, begin_cohort, measure
-from taskgan.prepare.sources import PhotoSource
+from taskgan.prepare.photos import PhotoPreparation, PhotoSource, begin_cohort, describe, measure
+
+NAMES = {"train": "pairsDevTrain.txt", "test": "pairsDevTest.txt"}
+
+
+@dataclass(frozen=True)
+class ListedPair:
+    """Two images, each a person and a number, and the line of the file (from 1) that lists them."""
+
+    line: int
+    first: tuple[str, int]
+    second: tuple[str, int]
+
+    @property
+    def same(self) -> bool:
+        """Whether they are of one person."""
+        return self.first[0] == self.second[0]
+
+
+@dataclass(frozen=True)
+class PairList:
+    """One list: its file, and its pairs in their order."""
+
+    source: Path
+    pairs: tuple[ListedPair, ...]
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody who is on an image of it."""
+        return frozenset(person for pair in self.pairs for person, _ in (pair.first, pair.second))
+
+
+def case_of(image: tuple[str, int]) -> str:
+    """``("Aaron_Peirsol", 1)`` to ``Aaron_Peirsol_0001``, what LFW calls the file."""
+    return f"{image[0]}_{image[1]:04d}"
+
+
+def find_list(explicit: Path | None, name: str, folder: Path) -> Path:
+    """The list that was named, or the one of that name in LFW's folder or beside it.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if explicit is not None:
+        return explicit
+    path = next((place / name for place in (folder, folder.resolve().parent) if (place / name).is_file()), None)
+    if path is None:
+        raise UserError(f"there is no {name} in {folder} or beside it; expected LFW's list (or name it by the option)")
+    return path
+
+
+def read_list(source: Path) -> PairList:
+    """Read a list of LFW's view 1 (Huang et al. 2007, UMass Amherst TR 07-49).
+
+    The first line is a count n. n lines with three columns follow (a person and the numbers of two images: matched),
+    then n with four (a person and a number, another person and a number: mismatched).
+
+    Raises:
+        UserError: If it cannot be read or does not begin with a count.
+        Problems: If lines are malformed or too few or many: all of them at once.
+    """
+    try:
+        lines = source.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{source} cannot be read as a list of pairs: {error}") from None
+    first = lines[0].split() if lines else []
+    if len(first) != 1 or not first[0].isdigit() or int(first[0]) < 1:
+        start = repr(lines[0]) if lines else "nothing"
+        raise UserError(f"{source} begins with {start}, expected the number of matched pairs alone")
+    declared, problems, pairs = int(first[0]), [], []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        pair = _pair(number, line.split())
+        if isinstance(pair, str):
+            problems.append(pair)
+        else:
+            pairs.append(pair)
+    for name, count in (("matched", sum(p.same for p in pairs)), ("mismatched", sum(not p.same for p in pairs))):
+        if count != declared and not problems:
+            problems.append(f"it has {count} {name} pairs, its first line says {declared}")
+    if problems:
+        raise Problems(f"{source} is malformed", problems)
+    return PairList(source, tuple(pairs))
+
+
+def _pair(number: int, fields: Sequence[str]) -> ListedPair | str:
+    if len(fields) not in (3, 4):
+        return f"line {number} has {len(fields)} columns, expected 3 (matched) or 4 (mismatched)"
+    numbers = fields[1::2] if len(fields) == 4 else fields[1:]
+    if not all(word.isdigit() for word in numbers):
+        return f"line {number} has {' and '.join(numbers)}, expected numbers of images"
+    one, two = (int(word) for word in numbers)
+    first, second = fields[0], fields[0] if len(fields) == 3 else fields[2]
+    if len(fields) == 4 and first == second:
+        return f"line {number} has {first} twice, expected two people where there are four columns"
+    if len(fields) == 3 and one == two:
+        return f"line {number} has the image {one} of {first} twice, expected two images"
+    return ListedPair(number, (first, one), (second, two))
+
+
+def check_lists(lists: Mapping[str, PairList], cases: Mapping[str, str], folder: Path) -> None:
+    """See that nobody is on both sides and that every image is there; a Problems names all that is wrong.
+
+    ``cases`` is every image that is in the folder, and whose it is.
+    """
+    both = sorted(lists["train"].people & lists["test"].people)
+    problems = [
+        f"{person} is in both {lists['train'].source.name} and {lists['test'].source.name}: a person belongs to one"
+        for person in both
+    ]
+    absent: dict[str, str] = {}
+    for one in lists.values():
+        for pair in one.pairs:
+            for image in (pair.first, pair.second):
+                what = f"{one.source.name} line {pair.line} names {image[0]}/{case_of(image)}"
+                if case_of(image) not in cases:
+                    absent.setdefault(case_of(image), f"{what}, which {folder} does not have")
+    if problems := [*problems, *absent.values()]:
+        raise Problems(f"{folder} does not fit its lists", problems)
+
+
+_TELLING = 3  # images, from which on a person shows a recogniser what stays the same
+
+
+class LfwSubset(Settings):
+    """How much is kept. The same seed and settings keep the same.
+
+    Attributes:
+        people: Training and validation people: those on kept pairs of the training list, then others who have at
+            least three images, by chance. Where the pairs have more people, all of these.
+        images: Of one training or validation person at most; those on kept pairs first.
+        pairs: Matched, and as many mismatched, pairs of each list at most. Of test people only the images on these
+            are kept.
+    """
+
+    people: int = Field(ge=2)
+    images: int = Field(ge=2)
+    pairs: int = Field(ge=1)
+
+
+def draw_subset(
+    images: Mapping[str, Sequence[Path]], lists: Mapping[str, PairList], subset: LfwSubset, seed: int
+) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
+    """Draw the people, images and pairs that are kept, of two lists that share no person.
+
+    Returns:
+        Images of the people that are kept, and the lists with the pairs that are kept, in their old order.
+    """
+    rng = np.random.default_rng(seed)
+    sampled = {name: _some_pairs(lists[name], subset.pairs, rng) for name in ("test", "train")}
+    named = {case_of(image) for one in sampled.values() for pair in one.pairs for image in (pair.first, pair.second)}
+    test, train = lists["test"].people, sampled["train"].people
+    others = [p for p, own in images.items() if p not in test | train and len(own) >= _TELLING]
+    more = max(0, min(len(others), subset.people - len(train)))
+    learnt = train | {others[k] for k in rng.permutation(len(others))[:more]}
+    selected: dict[str, list[Path]] = {}
+    for person, own in images.items():
+        paths = [path for path in own if path.stem in named]
+        if person in learnt:
+            rest = [path for path in own if path.stem not in named]
+            room = max(0, subset.images - len(paths))
+            paths += [rest[k] for k in rng.permutation(len(rest))[:room]]
+        if paths:
+            selected[person] = sorted(paths)
+    return selected, {name: sampled[name] for name in lists}
+
+
+def _some_pairs(whole: PairList, count: int, rng: np.random.Generator) -> PairList:
+    chosen: list[ListedPair] = []
+    for same in (True, False):
+        alike = [pair for pair in whole.pairs if pair.same is same]
+        chosen += [alike[k] for k in sorted(rng.permutation(len(alike))[:count])]
+    return replace(whole, pairs=tuple(chosen))
+
 
 MADE_BY = "taskgan prepare lfw"
 VERIFICATION = "verification.csv"
@@ -81,7 +244,9 @@ def prepare_lfw(
     out = Path(out)
     named = {"train": train_list, "test": test_list}
     images, lists = find_data(Path(folder), {k: Path(v) if v is not None else None for k, v in named.items()})
-    description = _description(lists, settings)
+    # Lists go by their content: the folder that they lie in makes no difference to the cohort.
+    checksums = {name: checksum(one.source) for name, one in lists.items()}
+    description = describe("faces", MADE_BY, settings, lists=checksums)
     if settings.subset is not None:
         images, lists = draw_subset(images, lists, settings.subset, settings.seed)
     split = split_people(list(images), lists["test"].people, settings)
@@ -103,11 +268,7 @@ def prepare_lfw(
 
 
 def find_data(folder: Path, list_paths: Mapping[str, Path | None]) -> tuple[dict[str, list[Path]], dict[str, PairList]]:
-    """Images by person and both lists, which fit each other.
-
-    Args:
-        folder: LFW's.
-        list_paths: The lists ``train`` and ``test``; None looks in the folder and beside it.
+    """Images by person and the lists ``train`` and ``test``, which fit each other; a list that is None is looked for.
 
     Raises:
         UserError: If a folder or list cannot be read.
@@ -155,12 +316,7 @@ def _people(folder: Path) -> dict[str, list[Path]]:
 
 
 def split_people(people: Sequence[str], test: frozenset[str], settings: LfwPreparation) -> dict[str, str]:
-    """A split for every person.
-
-    Args:
-        people: Everybody, sorted.
-        test: Whoever is on a test pair.
-        settings: Share of validation, and seed.
+    """A split for every person: ``test`` for whoever is on a test pair, else ``val`` for a share, or ``train``.
 
     Raises:
         UserError: If fewer than two are left for training and validation.
@@ -184,21 +340,6 @@ def _sources(images: Mapping[str, Sequence[Path]], split: Mapping[str, str]) -> 
         for number, (person, paths) in enumerate(images.items())
         for path in paths
     ]
-
-
-def _description(lists: Mapping[str, PairList], settings: LfwPreparation) -> dict[str, Any]:
-    values = settings.model_dump(mode="json", exclude={"degradation"})
-    return {
-        "kind": "faces",
-        "made_by": MADE_BY,
-        "seed": settings.seed,
-        "degradation": {"steps": Degradation(settings.degradation).to_dicts()},
-        "settings": values,
-        # Lists go by their content: the folder that they lie in makes no difference to the cohort.
-        "lists": {name: checksum(one.source) for name, one in lists.items()},
-        "versions": versions(),
-        "complete": False,
-    }
 
 
 def _write_verification(path: Path, lists: Mapping[str, PairList]) -> None:

@@ -13,12 +13,7 @@ from taskgan.core.parse import quoted
 
 
 def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
-    """See, before any work, that a cohort may be written to a folder.
-
-    Args:
-        out: Where it will go.
-        made_by: The verb. Only a cohort that it made is replaced.
-        overwrite: Whether the user asked for that.
+    """See, before any work, that a cohort of a verb may be written to a folder.
 
     Raises:
         UserError: If there is something else, or a cohort that was not asked to be replaced.
@@ -36,15 +31,7 @@ def check_output(out: Path, made_by: str, *, overwrite: bool) -> None:
 
 
 def remove_cohort(out: Path, made_by: str) -> None:
-    """Remove a cohort that is to be made anew. Nothing happens where there is none.
-
-    Args:
-        out: The cohort folder.
-        made_by: The verb. Only a cohort that it made is removed.
-
-    Raises:
-        UserError: If there is something else.
-    """
+    """Remove a cohort that is to be made anew; a UserError where there is something else than the verb made."""
     check_output(out, made_by, overwrite=True)
     if not (out / FILE).is_file():
         return
@@ -79,13 +66,8 @@ def assign_splits(
 ) -> dict[str, str]:
     """A split for each subject; fewer than three subjects are all ``test``, as there is nothing to learn from.
 
-    Args:
-        strata: What is to be spread evenly over the splits, by subject.
-        shares: Of train, val and test.
-        seed: Of the shuffle.
-
-    Raises:
-        UserError: If a stratum has fewer than three subjects although there are three.
+    ``strata``, by subject, is what is spread evenly over the splits; a UserError if one has fewer than three subjects
+    although there are three.
     """
     if len(strata) < len(SPLITS):
         return dict.fromkeys(strata, "test")

@@ -65,13 +65,13 @@ def prepare_pairs(
     if not overwrite and is_done(out / FILE, request):
         return out
     check_output(out, MADE_BY, overwrite=overwrite)
-    left_out, coarse = _check(pairs, {name: known.get(name, {}).get("subject") or _subject(name) for name in pairs})
+    subjects = {name: known.get(name, {}).get("subject") or _subject(name) for name in pairs}
+    left_out, coarse = _check(pairs, subjects)
     usable = {name: paths for name, paths in pairs.items() if name not in left_out}
     if not usable:
         raise Problems(f"no pair of {low} and {high} can be read", list(left_out.values()))
     notes += scale_notes([(c, scale_ratio(y, x)) for c, _, x, y in coarse], "the clean images", "their degraded ones")
     notes += pairing_notes(coarse)
-    subjects = {name: known.get(name, {}).get("subject") or _subject(name) for name in usable}
     splits = _splits(usable, subjects, known, seed)
     with atomic_folder(out) as folder:
         place = Path(table).parent if table is not None else Path()
@@ -89,7 +89,7 @@ def prepare_pairs(
             for name, paths in usable.items()
         ]
         write_pairs(folder / "pairs.csv", rows)
-        measured = {"pairs": len(usable), "subjects": len(set(subjects.values()))}
+        measured = {"pairs": len(usable), "subjects": len({subjects[name] for name in usable})}
         photos = is_photo_name(next(iter(usable.values()))[0])
         values: dict[str, Any] = {"kind": "photos" if photos else "volumes", "made_by": MADE_BY, "seed": seed}
         values |= {"versions": versions(), "notes": notes, "left_out": left_out, "measured": measured}

@@ -1,34 +1,109 @@
 """Clean photos to pairs: cropped and resized where asked, degraded, written once; an interrupted call goes on."""
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from taskgan.cohort.folder import is_complete, write_description
+from taskgan.cohort.grids import relative_path
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.console import progress
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.files import check_writable, remove_partial, usable_cores
+from taskgan.core.files import check_writable, checksum, remove_partial, usable_cores, versions, write_rows
 from taskgan.core.settings import Settings
+from taskgan.core.tables import csv_rows
 from taskgan.degrade.degradation import Degradation
 from taskgan.images.photos import Photo, read_photo, write_photo
 from taskgan.images.volumes import read_volume
 from taskgan.prepare.output import remove_cohort
-from taskgan.prepare.sources import PhotoSource, SourceRecord, check_unchanged, reset_sources, source_records
 from taskgan.recipe.generator import Step
 
 Array = NDArray[np.float32]
-
+FILE = "sources.csv"
+_COLUMNS = ("case", "image", "sha256")
 _LEAST = 16  # pixels along an edge: a smaller image has nothing to restore
 _MEASURED = 200
+
+
+@dataclass(frozen=True)
+class PhotoSource:
+    """One clean photo.
+
+    Attributes:
+        case: Its name in the cohort.
+        path: The file.
+        place: Where its images go below ``degraded`` and ``clean``, without a suffix.
+        columns: Of its row in ``pairs.csv``: ``subject``, ``split``, ``label`` and further ones.
+    """
+
+    case: str
+    path: Path
+    place: Path
+    columns: dict[str, object] = field(default_factory=dict)
+
+    def degraded(self, out: Path) -> Path:
+        """Where the degraded image goes."""
+        return out / "degraded" / f"{self.place}.png"
+
+    def clean(self, out: Path) -> Path:
+        """Where the clean image goes, if it is not the user's own."""
+        return out / "clean" / f"{self.place}.png"
+
+
+class SourceRecord(NamedTuple):
+    """Where the images of a case are, and the SHA-256 of the file that they were made from."""
+
+    place: str
+    sha256: str
+
+
+def source_records(sources: Sequence[PhotoSource]) -> dict[str, SourceRecord]:
+    """What the images would be made from, by case; a UserError where a file cannot be read."""
+    records = {}
+    with progress("check", len(sources), "images") as bar:
+        for source in sources:
+            try:
+                records[source.case] = SourceRecord(source.place.as_posix(), checksum(source.path))
+            except OSError as error:
+                raise UserError(f"{source.path} cannot be read: {error.strerror}") from None
+            bar.advance()
+    return records
+
+
+def check_unchanged(out: Path, marks: Mapping[str, SourceRecord]) -> None:
+    """Of a complete cohort: it was made of these images, else a UserError."""
+    held = _read_records(out)
+    other = [case for case in dict.fromkeys((*marks, *held)) if marks.get(case) != held.get(case)]
+    if other:
+        raise UserError(
+            f"{out} is complete, but of other images: {len(other)} of {len(marks)} are not those that it was made "
+            f"of, such as {other[0]}; take another folder, or --overwrite"
+        )
+
+
+def reset_sources(out: Path, marks: Mapping[str, SourceRecord]) -> None:
+    """Take away what an interrupted call made of other files, then write down what the images are made from.
+
+    In this order: an image that is there was made from what the file says, whenever the call is killed.
+    """
+    for place in (mark.place for case, mark in _read_records(out).items() if marks.get(case) != mark):
+        for kind in ("degraded", "clean"):
+            (out / kind / f"{place}.png").unlink(missing_ok=True)
+    rows = ({"case": case, "image": mark.place, "sha256": mark.sha256} for case, mark in marks.items())
+    write_rows(out / FILE, _COLUMNS, rows)
+
+
+def _read_records(out: Path) -> dict[str, SourceRecord]:
+    if not (out / FILE).is_file():
+        return {}
+    return {row["case"]: SourceRecord(row["image"], row["sha256"]) for _, row in csv_rows(out / FILE, _COLUMNS)}
 
 
 class PhotoPreparation(Settings):
@@ -54,31 +129,23 @@ class PhotoPreparation(Settings):
         return not self.crop and not self.size
 
 
-def make_images(
+def _make_images(
     sources: Sequence[PhotoSource],
     marks: Mapping[str, SourceRecord],
     settings: PhotoPreparation,
     out: Path,
     workers: int,
 ) -> dict[str, str]:
-    """Write the images of a cohort that are not there.
+    """Write the images of a cohort that are not there; gives why some cannot be read or cut, by case.
 
-    An image that a killed call left is kept if it was made from the same file. Threads share the work: decoding and
-    encoding, which is most of it, runs outside of Python.
-
-    Args:
-        sources: The clean photos.
-        marks: What is in them, see :func:`~taskgan.prepare.sources.source_records`.
-        settings: How.
-        out: Cohort folder.
-        workers: Threads; 0 takes every core.
-
-    Returns:
-        Why images cannot be read or cut, by case; the others are written.
+    An image that a killed call left is kept if it was made from the same file. Threads (0: one a core) share the work:
+    decoding and encoding, which is most of it, runs outside of Python.
     """
     remove_partial(out)
     reset_sources(out, marks)
-    waiting = [source for source in sources if not _is_written(source, settings, out)]
+    waiting = [
+        source for source in sources if not (source.degraded(out).is_file() and _clean(source, settings, out).is_file())
+    ]
     chain, problems = Degradation(settings.degradation), {}
     with (
         progress("prepare", len(sources), "images", start=len(sources) - len(waiting)) as bar,
@@ -117,8 +184,7 @@ def begin_cohort(
         description: Of the cohort; its sections after ``settings`` and ``degradation`` say what it is made from.
         overwrite: Begin anew what this verb made before.
         workers: Threads; 0 takes every core.
-        left_out: Takes the cases whose images are damaged, and why: the cohort is made of the others. None: there may
-            be none.
+        left_out: Takes the cases whose images are damaged, and why; None: there may be none.
 
     Returns:
         Whether there was something to do; False where the cohort is complete.
@@ -136,7 +202,7 @@ def begin_cohort(
         check_unchanged(out, marks)
         return False
     write_description(out, description)
-    problems = make_images(sources, marks, settings, out, workers)
+    problems = _make_images(sources, marks, settings, out, workers)
     if problems and (left_out is None or len(problems) == len(sources)):
         raise Problems(f"{len(problems)} of {len(sources)} images cannot be prepared", list(problems.values()))
     if left_out is not None:
@@ -153,9 +219,23 @@ def pair_rows(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: P
         columns = dict(source.columns)
         row = {"case": source.case, "subject": columns.pop("subject"), "split": columns.pop("split")}
         row["degraded"] = source.degraded(out).relative_to(out).as_posix()
-        row["clean"] = _from(_clean(source, settings, out), out)
+        row["clean"] = relative_path(_clean(source, settings, out), out)
         rows.append(row | columns)
     return rows
+
+
+def describe(kind: str, made_by: str, settings: PhotoPreparation, **sections: Any) -> dict[str, Any]:
+    """What ``cohort.yaml`` says of a cohort that is begun; ``sections`` say what it is made from."""
+    return {
+        "kind": kind,
+        "made_by": made_by,
+        "seed": settings.seed,
+        "degradation": {"steps": Degradation(settings.degradation).to_dicts()},
+        "settings": settings.model_dump(mode="json", exclude={"degradation"}),
+        **sections,
+        "versions": versions(),
+        "complete": False,
+    }
 
 
 def measure(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Path) -> dict[str, float]:
@@ -175,11 +255,6 @@ def measure(sources: Sequence[PhotoSource], settings: PhotoPreparation, out: Pat
         psnr.append(-10 * np.log10(max(float(np.mean((clean - degraded) ** 2)), 1e-12)))
         error.append(chain.consistency(clean, degraded))
     return {"input_psnr": round(float(np.mean(psnr)), 2), "clean_back_projection": round(float(np.mean(error)), 5)}
-
-
-def _is_written(source: PhotoSource, settings: PhotoPreparation, out: Path) -> bool:
-    paths = [source.degraded(out), *([] if settings.keeps_clean else [source.clean(out)])]
-    return all(path.is_file() for path in paths)
 
 
 def _clean(source: PhotoSource, settings: PhotoPreparation, out: Path) -> Path:
@@ -230,8 +305,3 @@ def _resized(pixels: Array, edge: int) -> Array:
     bands = [np.ascontiguousarray(pixels[:, :, band].T) for band in range(pixels.shape[2])]
     resized = [np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS)) for band in bands]
     return np.asarray(np.clip(np.stack([band.T for band in resized], axis=2), 0, 1), dtype=np.float32)
-
-
-def _from(path: Path, folder: Path) -> str:
-    """``path`` as seen from ``folder``, so that the two can move together."""
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

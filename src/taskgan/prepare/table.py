@@ -13,12 +13,7 @@ _DELIMITERS = ",;\t"
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row of a table.
-
-    Attributes:
-        number: Line in the file (the header is line 1), for messages.
-        values: Text of every column, without surrounding blanks.
-    """
+    """The line in the file (the header is line 1) and the text of every column, without surrounding blanks."""
 
     number: int
     values: Mapping[str, str]
@@ -30,13 +25,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class InputTable:
-    """A table.
-
-    Attributes:
-        source: Its file.
-        columns: In the order of the header.
-        lines: Rows that are not blank.
-    """
+    """A table: its file, its columns in the order of the header, and the rows that are not blank."""
 
     source: Path
     columns: tuple[str, ...]
@@ -48,11 +37,7 @@ class InputTable:
 
 
 def read_table(source: Path, required: Sequence[str]) -> InputTable:
-    """Read a table with a header, separated by commas, semicolons or tabs (what the header has most of).
-
-    Args:
-        source: A text file, UTF-8 with or without a byte order mark.
-        required: Columns that must be there.
+    """Read a text file (UTF-8) with a header, separated by commas, semicolons or tabs (what the header has most of).
 
     Raises:
         UserError: If it cannot be read, lacks a column, names one twice or has no rows.

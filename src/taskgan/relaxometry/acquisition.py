@@ -16,8 +16,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
 from taskgan.core.settings import Settings
 from taskgan.images.volumes import Volume, read_volume
-from taskgan.physics.mdme import PARTS, input_columns
-from taskgan.physics.sequences import Mdme, mdme_signal
+from taskgan.physics.sequences import PARTS, Mdme, input_columns, mdme_signal
 from taskgan.physics.tissues import TABLE
 
 _COLUMN = re.compile(r"delay(\d+)_echo(\d+)_(real|imag)")
@@ -29,7 +28,7 @@ def acquisition_columns(pairs: Pairs) -> Columns:
     """Which columns of a table are the input: complex images, or real ones with their sign.
 
     ``degraded`` is the real part at the longest delay and the first echo; the others are called like
-    ``delay1_echo2_imag`` (:func:`taskgan.physics.mdme.input_columns`).
+    ``delay1_echo2_imag`` (:func:`taskgan.physics.sequences.input_columns`).
 
     Raises:
         UserError: If columns are missing; they are named.
@@ -53,23 +52,14 @@ def acquisition_columns(pairs: Pairs) -> Columns:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """The input's files.
-
-    Attributes:
-        name: Of the subject, or of the first image.
-        files: By delay and echo from 1, and part.
-    """
+    """The input's files by delay and echo from 1, and part; its name is the subject's, or the first image's."""
 
     name: str
     files: dict[tuple[int, int, str], Path]
 
     @classmethod
     def from_row(cls, pair: Pair, columns: Columns) -> "Acquisition":
-        """Of a row.
-
-        Raises:
-            UserError: If the row names no image in one of the columns.
-        """
+        """Of a row; a UserError where it names no image in one of the columns."""
         files = {}
         for column, key in columns.items():
             path = pair.degraded if column == "degraded" else pair.path(column)
@@ -103,29 +93,19 @@ class Acquisition:
                 first = volume
                 kind = np.complex64 if self.complex else np.float32
                 images = np.zeros((delays, echoes, *volume.data.shape), kind)
-            self._same_grid(volume, first, path)
+            reference = next(iter(self.files.values())).name
+            if volume.data.shape != first.data.shape:
+                own, expected = ("×".join(map(str, one.data.shape)) for one in (volume, first))
+                raise UserError(f"{path} has shape {own}, expected {expected} like {reference}")
+            if not np.allclose(volume.affine, first.affine, rtol=0, atol=AFFINE_MM):
+                raise UserError(f"{path} has another affine than {reference}, expected images on one grid")
             images[d - 1, e - 1] += volume.data if part == PARTS[0] else np.complex64(1j) * volume.data
         assert images is not None
         return images
 
-    def _same_grid(self, volume: Volume, first: Volume, path: Path) -> None:
-        reference = next(iter(self.files.values()))
-        if volume.data.shape != first.data.shape:
-            raise UserError(
-                f"{path} has shape {'×'.join(map(str, volume.data.shape))}, expected "
-                f"{'×'.join(map(str, first.data.shape))} like {reference.name}"
-            )
-        if not np.allclose(volume.affine, first.affine, rtol=0, atol=AFFINE_MM):
-            raise UserError(f"{path} has another affine than {reference.name}, expected images on one grid")
-
 
 def check_signed(images: NDArray[Any], protocol: Mdme, name: str) -> None:
-    """Refuse magnitude images where tissue is negative after the shortest delay.
-
-    Args:
-        images: (D, E, X, Y, Z).
-        protocol: Of the input.
-        name: What to call the input.
+    """Refuse magnitude images (D, E, X, Y, Z) where tissue is negative after the shortest delay.
 
     Raises:
         UserError: If there is no imaginary part, nothing is negative, and white matter would be.

@@ -7,31 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, read_pairs
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pair, read_pairs
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.lock import locked
 from taskgan.images.volumes import Volume, is_image_name, write_volume
-from taskgan.physics.mdme import CONTRASTS
+from taskgan.physics.sequences import CONTRASTS, Mdme, SpinEcho
 from taskgan.recipe import Data, Recipe
 from taskgan.relaxometry.acquisition import Columns, Relaxometry, acquisition_columns
 from taskgan.relaxometry.fit import RelaxometryMaps, synthesise
-from taskgan.relaxometry.protocol import ProtocolFile
-from taskgan.relaxometry.record import (
-    SynthesisSettings,
-    has_maps,
-    map_paths,
-    relaxometry_origin,
-    synthetic_sidecar,
-    write_maps,
-)
+from taskgan.relaxometry.protocol import ProtocolFile, SynthesisSettings
 from taskgan.relaxometry.scans import Calibration, Scan, calibrate, find_scans, fit_scan, gain_warning
 from taskgan.restore.inputs import Job, find_jobs, refuse_left_out
-from taskgan.restore.origin import Origin
-from taskgan.restore.record import RECORD, RestorationRecord, check_output, is_written, write_image_sidecar
+from taskgan.restore.record import (
+    INTENSITY_FACTOR,
+    RECORD,
+    SEQUENCE_FIELDS,
+    Origin,
+    RestorationRecord,
+    check_output,
+    is_image_written,
+    is_written,
+    method_sidecar,
+    write_image_sidecar,
+)
 
-_NEXT = "taskgan evaluate {out} COHORT -o EVALUATION"
+METHOD = "relaxometry"
+MAPS = "maps"
+"""Folder of the maps, below the output."""
+_UNITS = {"T1map": ("s", 1e-3), "T2map": ("s", 1e-3), "PDmap": ("arbitrary", 1.0), "TB1map": ("percent", 100.0)}
 
 
 def restore_by_relaxometry(
@@ -55,7 +60,7 @@ def restore_by_relaxometry(
     of a table without it, every contrast is made.
 
     Args:
-        inputs: Tables with the columns of :func:`taskgan.physics.mdme.input_columns`, or folders that hold one.
+        inputs: Tables with the columns of :func:`taskgan.physics.sequences.input_columns`, or folders that hold one.
         out: Folder.
         recipe: Selects rows, and says how an evaluation reads the images.
         protocol_file: Protocol that goes before the sidecars.
@@ -77,20 +82,15 @@ def restore_by_relaxometry(
         Failed: If images were left out: the affine or sidecar of their input could not be written beside them, or
             the fit makes nothing of it; the others are written.
     """
-    _check_names(inputs, out)
+    if not inputs:
+        raise UserError("there is nothing to restore; expected a pairs.csv")
+    if is_image_name(out):
+        raise UserError(f"{out} is called like an image; relaxometry makes several, expected a folder")
     setup = SynthesisSettings(settings or Relaxometry(), protocol_file or ProtocolFile())
     wished = {"split": split, "select": select, "conditions": conditions}
     with locked(out, "the restored images"):
-        request = request_digest(
-            out,
-            inputs=inputs,
-            recipe=recipe,
-            fit=setup.fit,
-            given=setup.protocol_file,
-            wished=wished,
-            maps=maps,
-            n=calibration,
-        )
+        asked: dict[str, Any] = {"fit": setup.fit, "given": setup.protocol_file, "wished": wished, "n": calibration}
+        request = request_digest(out, inputs=inputs, recipe=recipe, maps=maps, **asked)
         if not overwrite and is_done(out / RECORD, request):
             return out
         options: dict[str, Any] = {"maps": maps, "calibration": calibration, "overwrite": overwrite}
@@ -116,8 +116,9 @@ def _restore(
         raise UserError(f"{series} is a DICOM series, expected NIfTI: taskgan prepare mr makes a cohort of such series")
     there = check_output(out, jobs, 0, overwrite=overwrite)
     scans, left_out = find_scans(jobs, columns, setup)
-    if maps and not (there or overwrite):
-        _refuse_maps(out, scans)
+    further = [path for scan in scans if maps for path in map_paths(out, scan.name).values()]
+    if not (there or overwrite) and (present := [path for path in further if path.exists()]):
+        raise UserError(f"{present[0]} exists; choose another output or pass --overwrite")
     gains = "" if calibration else gain_warning(jobs)
     if gains:
         say(f"warning: {gains}")
@@ -126,7 +127,7 @@ def _restore(
     if calibration:
         factors = calibrate(inputs[0], out, columns, data, setup, acquisitions=calibration, contrasts=wanted)
     setup = replace(setup, factors=factors.factors)
-    origin = relaxometry_origin(setup, recipe, data, factors.seen)
+    origin = Origin.without_weights(METHOD, setup, recipe, data, factors.seen)
     about: dict[str, Any] = {"protocol": _sources(scans), "request": request} | ({"warnings": [gains]} if gains else {})
     record = RestorationRecord(out, origin, setup, jobs, about)
     resumes = record.check(overwrite=overwrite) == "unfinished"
@@ -149,19 +150,12 @@ def _restore(
                 if not _write(job, scan, fitted, source, setup, origin):
                     left_out[job.target] = f"the fit makes NaN or infinite values of {job.pair.degraded}"
                 shown.advance(case=job.case)
-    further = [path for scan in scans if maps for path in map_paths(out, scan.name).values()]
     record.close(left_out, further=further)
     many, count = "s" * (len(scans) != 1), len(jobs) - len(left_out)
-    say(f"{out}: {count} images of {len(scans)} acquisition{many} synthesised ({_NEXT.format(out=out)})")
+    following = f"taskgan evaluate {out} COHORT -o EVALUATION"
+    say(f"{out}: {count} images of {len(scans)} acquisition{many} synthesised ({following})")
     refuse_left_out(left_out, jobs)
     return out
-
-
-def _check_names(inputs: Sequence[Path], out: Path) -> None:
-    if not inputs:
-        raise UserError("there is nothing to restore; expected a pairs.csv")
-    if is_image_name(out):
-        raise UserError(f"{out} is called like an image; relaxometry makes several, expected a folder")
 
 
 def _inputs(inputs: Sequence[Path], data: Data, protocol_file: ProtocolFile) -> tuple[Columns, Data]:
@@ -192,12 +186,6 @@ def _sources(scans: Sequence[Scan]) -> dict[str, object]:
     }
 
 
-def _refuse_maps(out: Path, scans: Sequence[Scan]) -> None:
-    there = [path for scan in scans for path in map_paths(out, scan.name).values() if path.exists()]
-    if there:
-        raise UserError(f"{there[0]} exists; choose another output or pass --overwrite")
-
-
 def _write(
     job: Job, scan: Scan, maps: RelaxometryMaps, source: Volume, setup: SynthesisSettings, origin: Origin
 ) -> bool:
@@ -212,3 +200,61 @@ def _write(
     write_volume(job.target, image, source.affine, like=source.header)
     write_image_sidecar(job.target, side)
     return True
+
+
+def synthetic_sidecar(
+    job: Job,
+    target: SpinEcho,
+    maps: RelaxometryMaps,
+    protocol: Mdme,
+    setup: SynthesisSettings,
+    origin: Origin,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """The sidecar of a synthesised image: the scanner's fields, the sequence that it stands for, how it was made."""
+    inversion = {} if target.ti is None else {"InversionTime": target.ti / 1000}
+    settings = setup.as_values() | ({"condition": job.condition} if job.condition else {})
+    what = f"{target.name} synthesised from fitted T1, T2 and density"
+    fields = _base_sidecar(job.pair, origin, settings, what, notes)
+    if job.condition in setup.factors:
+        fields.pop(INTENSITY_FACTOR, None)  # it leads to the input's units, which the image has left
+    return fields | {
+        "SequenceName": f"synthetic {target.name}",
+        "RepetitionTime": target.tr / 1000,
+        "EchoTime": target.te / 1000,
+        **inversion,
+        "InputProtocol": protocol.model_dump(mode="json"),
+        "InputNoise": maps.noise,
+    }
+
+
+def map_paths(out: Path, name: str) -> dict[str, Path]:
+    """Where the maps of an acquisition go, by BIDS suffix."""
+    return {suffix: out / MAPS / f"{name}_{suffix}.nii.gz" for suffix in _UNITS}
+
+
+def has_maps(out: Path, name: str, job: Job, setup: SynthesisSettings, origin: Origin) -> bool:
+    """Whether an interrupted call left the very maps of an acquisition, of which ``job`` is one of the images."""
+    acquisition = replace(job, condition="")
+    return all(is_image_written(path, acquisition, origin, setup) for path in map_paths(out, name).values())
+
+
+def write_maps(
+    out: Path, name: str, pair: Pair, maps: RelaxometryMaps, source: Volume, setup: SynthesisSettings, origin: Origin
+) -> None:
+    """Write T1 and T2 in seconds, density in the input's units and B1 in per cent of nominal, as BIDS has them."""
+    for suffix, values in maps.by_suffix().items():
+        unit, factor = _UNITS[suffix]
+        side = _base_sidecar(pair, origin, setup.as_values(), f"{suffix} fitted to all delays and echoes", ())
+        if suffix != "PDmap":
+            side.pop(INTENSITY_FACTOR, None)  # the others have units of their own
+        path, image = map_paths(out, name)[suffix], (values * factor).astype(values.dtype)
+        write_volume(path, image, source.affine, like=source.header)
+        write_image_sidecar(path, side | {"Units": unit, "InputNoise": maps.noise})
+
+
+def _base_sidecar(
+    pair: Pair, origin: Origin, settings: dict[str, Any], what: str, notes: Sequence[str]
+) -> dict[str, Any]:
+    fields = method_sidecar(pair, origin, settings, what, notes)
+    return {key: value for key, value in fields.items() if key not in SEQUENCE_FIELDS}

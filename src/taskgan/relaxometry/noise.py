@@ -46,14 +46,7 @@ def noise_sd(packed_gram: Array, parts: int) -> float:
 
 
 def has_signal(packed_gram: Array, sd: float, images: int, times: float) -> NDArray[np.bool_]:
-    """Voxels (N,) with more energy than noise alone gives.
-
-    Args:
-        packed_gram: R.
-        sd: Of the noise.
-        images: Real values of a voxel, D × P.
-        times: How many times the noise's own energy.
-    """
+    """Voxels (N,) with ``times`` the energy that noise alone gives to ``images`` real values, D × P, of a voxel."""
     total = energy(packed_gram)
     return np.asarray((total > times * images * sd**2) & (total > 0))
 
@@ -64,17 +57,12 @@ def _median_chi2(degrees: int) -> float:
 
 
 _SNR = 40.0  # of the largest image
-_MOST_identifiable = 0.5  # relative SD of a voxel's T1 or T2 from which it counts as unknown
+_MOST_UNKNOWN = 0.5  # relative SD of a voxel's T1 or T2 from which it counts as unknown
 _MOST_B1 = 1.0  # SD of what one voxel tells of B1; thousands share the field
 
 
 def check_identifiable(protocol: Mdme, settings: Relaxometry, where: str) -> None:
     """Refuse a protocol by the Cramér–Rao bound of white matter.
-
-    Args:
-        protocol: Of the input.
-        settings: Whether B1 is fitted.
-        where: What the protocol is from, for the message.
 
     Raises:
         UserError: If there are too few delays or echoes, or they lie where nothing can be learnt.
@@ -87,7 +75,7 @@ def check_identifiable(protocol: Mdme, settings: Relaxometry, where: str) -> Non
             f"{least} and 2 to fit T1, T2{' and B1' if free else ''}"
         )
     sd = cramer_rao_bounds(protocol)
-    wrong = [name for name in ("T1", "T2") if not sd[name] <= _MOST_identifiable]
+    wrong = [name for name in ("T1", "T2") if not sd[name] <= _MOST_UNKNOWN]
     if free and not sd["B1"] <= _MOST_B1:
         wrong.append("B1")
     if wrong:

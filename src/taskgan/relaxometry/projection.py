@@ -18,28 +18,12 @@ Array = NDArray[np.float64]
 
 
 def recovery(t1: ArrayLike, b1: ArrayLike, protocol: Mdme) -> Array:
-    """m: signal at every delay per unit of density without T2 decay.
-
-    Args:
-        t1: ms, any shape.
-        b1: Relative to nominal; broadcasts with ``t1``.
-        protocol: Delays, TR and angles.
-
-    Returns:
-        (D, ...).
-    """
+    """m (D, ...): signal at every delay per unit of density without T2 decay; T1 (ms) and relative B1 broadcast."""
     return np.stack([mdme_signal(1.0, t1, 1.0, te=0.0, td=td, b1=b1, protocol=protocol) for td in protocol.delays])
 
 
 def gram(signal: NDArray[Any]) -> Array:
-    """R of every voxel, packed.
-
-    Args:
-        signal: Complex or real (D, E, N).
-
-    Returns:
-        (D(D+1)/2, N), in the order of ``numpy.triu_indices``.
-    """
+    """R of a complex or real signal (D, E, N), packed (D(D+1)/2, N) in the order of ``numpy.triu_indices``."""
     rows, columns = np.triu_indices(len(signal))
     products = [
         (signal[i].real * signal[j].real + signal[i].imag * signal[j].imag).sum(axis=0, dtype=np.float64)
@@ -49,10 +33,7 @@ def gram(signal: NDArray[Any]) -> Array:
 
 
 def atoms(shape: Array) -> Array:
-    """What R is multiplied with to give mᵀR m / |m|².
-
-    Args:
-        shape: m (D, ...).
+    """What R is multiplied with to give mᵀR m / |m|², of m (D, ...).
 
     Returns:
         (D(D+1)/2, ...): products of the unit vectors' entries, twice off the diagonal.
@@ -71,15 +52,7 @@ def energy(packed_gram: Array) -> Array:
 
 
 def amplitudes(signal: NDArray[Any], shape: Array) -> NDArray[Any]:
-    """c: the best complex amplitude of each echo.
-
-    Args:
-        signal: (D, E, N).
-        shape: m (D, N).
-
-    Returns:
-        (E, N).
-    """
+    """c (E, N): the best complex amplitude of each echo of a signal (D, E, N) for m (D, N)."""
     return np.asarray((signal * shape[:, None]).sum(axis=0) / (shape**2).sum(axis=0))
 
 
@@ -112,13 +85,7 @@ _ROUNDS = 4  # each finds T1 about four times closer
 
 
 def fit_t1(packed: Array, b1: Array, protocol: Mdme, limits: tuple[float, float]) -> tuple[Array, Array]:
-    """The T1 that explains most of a voxel's energy.
-
-    Args:
-        packed: R (D(D+1)/2, N).
-        b1: Relative to nominal (N,).
-        protocol: Delays, TR and angles.
-        limits: Smallest and largest T1, ms.
+    """The T1 that explains most of a voxel's energy, R (D(D+1)/2, N), at relative B1 (N,); limits are in ms.
 
     Returns:
         T1, ms (N,), and the energy that it explains (N,).

@@ -1,6 +1,7 @@
 """The times and angles of the input and of the contrasts: from a file, the images' sidecars, or the defaults."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from taskgan.core.parse import quoted
 from taskgan.core.settings import Settings, validated
 from taskgan.images.volumes import read_sidecar, sidecar
 from taskgan.physics.sequences import TARGETS, Mdme, SpinEcho
+from taskgan.relaxometry.acquisition import Relaxometry
 
 _LONGEST_S = 60.0  # no sequence has such a time: it is one in milliseconds
 _GRADIENT = ("GR", "GRE")
@@ -39,13 +41,23 @@ class ProtocolFile(Settings):
         return self
 
 
-def read_protocol(path: Path) -> ProtocolFile:
-    """Read a protocol file.
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """What decides a number: the fit, the protocol where a file gives it, and what contrasts are multiplied with."""
 
-    Raises:
-        UserError: If it cannot be read.
-        Problems: If it has unknown keys or values out of range.
-    """
+    fit: Relaxometry
+    protocol_file: ProtocolFile
+    factors: Mapping[str, float] = field(default_factory=dict)
+    samples: int = 0
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values."""
+        own = {"fit": self.fit.model_dump(mode="json"), "protocol": self.protocol_file.model_dump(mode="json")}
+        return own | ({"factors": dict(self.factors)} if self.factors else {})
+
+
+def read_protocol(path: Path) -> ProtocolFile:
+    """Read a protocol file; UserError and Problems say what is wrong with it."""
     return validated(ProtocolFile, read_yaml(path), f"{path} is not a valid protocol")
 
 
@@ -103,12 +115,12 @@ def _from_sidecars(
         values["tr"] = times("RepetitionTime", every)
     else:
         missing.append("RepetitionTime")
-    for field, name in (("SaturationFlipAngle", "saturation_deg"), ("FlipAngle", "excitation_deg")):
-        angles = {side.get(field) for side in sides.values()}
+    for angle, name in (("SaturationFlipAngle", "saturation_deg"), ("FlipAngle", "excitation_deg")):
+        angles = {side.get(angle) for side in sides.values()}
         if angles == {None}:
-            missing.append(field)
+            missing.append(angle)
         elif len(angles) > 1:
-            raise UserError(f"{sidecar(images[1, 1])} and those beside it differ in {field}, expected one")
+            raise UserError(f"{sidecar(images[1, 1])} and those beside it differ in {angle}, expected one")
         else:
             values[name] = angles.pop()
     where = sidecar(images[1, 1])
@@ -131,10 +143,7 @@ def contrast_sequence(
 ) -> tuple[SpinEcho, str, list[str]]:
     """The sequence of a contrast, in a word where it is from, and what to warn of.
 
-    Args:
-        contrast: Name, as the table has it.
-        clean: The true image, whose sidecar may say how it was acquired; its voxels are not looked at.
-        protocol_file: Of ``--protocol``.
+    The sidecar of the clean image may say how it was acquired; its voxels are not looked at.
 
     Raises:
         UserError: If nothing says what the contrast is.

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from taskgan.cohort.pairs import image_digests, subject_digests
 from taskgan.core.console import progress
 from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_sidecar, read_volume, stem
@@ -17,22 +16,17 @@ from taskgan.recipe import Data
 from taskgan.relaxometry.acquisition import Acquisition, Columns, check_signed, rows_by_input
 from taskgan.relaxometry.fit import RelaxometryMaps, fit_maps, synthesise
 from taskgan.relaxometry.noise import check_identifiable
-from taskgan.relaxometry.protocol import contrast_sequence, input_protocol
-from taskgan.relaxometry.record import SynthesisSettings
+from taskgan.relaxometry.protocol import SynthesisSettings, contrast_sequence, input_protocol
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread
-from taskgan.restore.record import INTENSITY_FACTOR
+from taskgan.restore.record import INTENSITY_FACTOR, seen_pairs
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One acquisition and what is made of it.
+    """One acquisition, under the name of its maps, and the images that are made of it.
 
     Attributes:
-        name: By which its maps are called.
-        acquisition: Its files.
-        jobs: Images that are made of it.
-        protocol: Of the input.
-        source: Where that is from.
+        source: Where the protocol is from.
         targets: By condition: the sequence, where that is from, and what to warn of.
     """
 
@@ -47,13 +41,7 @@ class Scan:
 def find_scans(
     jobs: Sequence[Job], columns: Columns, setup: SynthesisSettings, most: int | None = None
 ) -> tuple[list[Scan], dict[Path, str]]:
-    """Group images by acquisition and check each: its protocol, its targets, its files.
-
-    Args:
-        jobs: The images.
-        columns: Of the input.
-        setup: Of the fit.
-        most: Only the first so many acquisitions; None is all.
+    """Group images by acquisition (the first ``most``) and check each: its protocol, its targets, its files.
 
     Returns:
         The acquisitions, and by target why the images of others are left out: what was made of them could not be
@@ -104,11 +92,7 @@ def _true_image(job: Job) -> Path | None:
 
 
 def fit_scan(scan: Scan, setup: SynthesisSettings) -> tuple[RelaxometryMaps, Volume]:
-    """Maps of an acquisition, and the degraded image for its grid and header.
-
-    Raises:
-        UserError: If a file cannot be read or has no signal.
-    """
+    """Maps of an acquisition, and the degraded image for its grid and header; a UserError where it has no signal."""
     source = read_volume(scan.jobs[0].pair.degraded)
     fitted = fit_maps(
         scan.acquisition.read(),
@@ -125,12 +109,7 @@ _DARK = 0.2  # of the brightest: below it noise and partial volume decide the ra
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a contrast is multiplied with, and whose images that is from.
-
-    Attributes:
-        factors: By contrast; the others have 1.
-        seen: For ``restored.yaml``: whom it learnt from.
-    """
+    """What contrasts are multiplied with (others: 1), and for ``restored.yaml`` whom that is from."""
 
     factors: Mapping[str, float] = field(default_factory=dict)
     seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
@@ -164,20 +143,11 @@ def calibrate(
     acquisitions: int,
     contrasts: Sequence[str],
 ) -> Calibration:
-    """Fit the first training acquisitions of a table and compare their contrasts with the true ones.
+    """Fit the first training acquisitions of a table and compare their contrasts with the true ones; writes nothing.
 
     The factor of a contrast is the mean over acquisitions of the median ratio of true to synthetic signal where the
     synthetic one is above a fifth of its 99th percentile: partial volume and motion, which concern few voxels,
     hardly move it.
-
-    Args:
-        place: The table.
-        out: Where restored images will go; nothing is written.
-        columns: Of the input.
-        data: Inputs, condition and selection.
-        setup: Of the fit.
-        acquisitions: How many are used, at most.
-        contrasts: Contrasts that need a factor.
 
     Raises:
         UserError: If there are no training rows, or none with a true image of a contrast.
@@ -204,11 +174,5 @@ def calibrate(
         raise UserError(
             f"{place} has no training image of {', '.join(missing)} to calibrate by; expected some, or no --calibrate"
         )
-    return Calibration(
-        {name: round(float(np.mean(values)), 6) for name, values in ratios.items()},
-        {
-            "subjects": len({pair.subject for pair in used}),
-            "people": list(subject_digests(used)),
-            "images": list(image_digests(used)),
-        },
-    )
+    factors = {name: round(float(np.mean(values)), 6) for name, values in ratios.items()}
+    return Calibration(factors, seen_pairs(used))

@@ -9,27 +9,28 @@ import numpy as np
 
 from taskgan import __version__
 from taskgan.cohort.grids import input_is_comparable
-from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pairs, image_digests, read_pairs, subject_digests
+from taskgan.cohort.pairs import REQUIRED_TO_RESTORE, Pairs, read_pairs
 from taskgan.cohort.slices import Array, Case, load_case, smoothed, to_volume
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
-from taskgan.core.files import value_digest
 from taskgan.core.lock import locked
 from taskgan.images.volumes import check_affine, is_image_name, read_volume, write_volume
 from taskgan.judges.read import suvr_line
 from taskgan.metrics.quality import psnr
 from taskgan.recipe import Data, Recipe
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
-from taskgan.restore.origin import Origin
 from taskgan.restore.record import (
     INTENSITY_FACTOR,
     RECORD,
+    Origin,
     RestorationRecord,
     check_output,
     is_written,
     method_sidecar,
+    seen_pairs,
     write_image_sidecar,
+    write_restored,
 )
 
 Parameters = Mapping[str, float]
@@ -44,12 +45,7 @@ _DISTANCE = 3  # voxels on either side in which non-local means look for alike p
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """What decides a number.
-
-    Attributes:
-        parameters: One of :data:`GRIDS`.
-        samples: None are drawn.
-    """
+    """What decides a number: one of :data:`GRIDS`; no samples are drawn."""
 
     parameters: Parameters
     samples: int = 0
@@ -60,16 +56,9 @@ class FilterSettings:
 
 
 def filtered(method: str, image: Array, parameters: Parameters, voxel_size: Sequence[float]) -> Array:
-    """An image behind a filter.
+    """An image (X, Y, Z), network units, behind a filter; edges of voxels are in mm.
 
-    Args:
-        method: ``gaussian``, or ``nlm``: 3D non-local means (Coupé et al. 2008, 10.1109/TMI.2007.906087).
-        image: (X, Y, Z), network units.
-        parameters: Of the filter.
-        voxel_size: Edges in mm.
-
-    Returns:
-        (X, Y, Z) float32, network units.
+    ``gaussian``, or ``nlm``: 3D non-local means (Coupé et al. 2008, 10.1109/TMI.2007.906087).
 
     Raises:
         UserError: If scikit-image is missing.
@@ -139,7 +128,7 @@ def restore_by_filter(
         chosen = ", ".join(f"{name} {value:g}" for name, value in setup.parameters.items())
         say(f"{method}: {chosen} has the best PSNR on {len(validation)} validation images, {scores[best]:.2f} dB")
         grid = [{**tried, "psnr": round(score, 4)} for tried, score in zip(GRIDS[method], scores, strict=True)]
-        origin = _origin(method, setup, recipe, data, validation)
+        origin = Origin.without_weights(method, setup, recipe, data, seen_pairs(validation.rows))
         line = suvr_line(validation, data, lambda case: _apply(method, case, setup.parameters))
         metadata: dict[str, Any] = {"validation": grid, "request": request}
         metadata |= {"calibration": asdict(line)} if line is not None else {}
@@ -154,8 +143,6 @@ def restore_by_filter(
             side = method_sidecar(job.pair, origin, setup.as_values(), f"{method} filter", notes[job.target])
             side.pop(INTENSITY_FACTOR, None)  # of the degraded image alone: the clean ones have their own
             if job.is_photo:
-                from taskgan.restore.run import write_restored
-
                 side |= write_restored(job, image)
             else:
                 write_volume(job.target, image, case.source.affine, like=case.source.header)
@@ -180,13 +167,7 @@ def _check(jobs: Sequence[Job]) -> tuple[dict[Path, list[str]], dict[Path, str]]
 
 
 def grid_scores(method: str, pairs: Pairs, data: Data) -> list[float]:
-    """Mean PSNR (dB) over images of every entry of a filter's grid.
-
-    Args:
-        method: One of :data:`GRIDS`.
-        pairs: Rows with a clean image.
-        data: Intensity transform.
-    """
+    """Mean PSNR (dB) over images (rows with a clean one) of every entry of a filter's grid."""
     scores = []
     for pair in _progress(tuple(pairs), f"tune {method}"):
         case = load_case(pair, data)
@@ -235,19 +216,3 @@ def _validation(pairs: Pairs, data: Data, select: Mapping[str, str]) -> Pairs:
     if not rows:
         raise UserError(f"{pairs.source} has no row of the split 'val' with a clean image, expected some to tune on")
     return Pairs(pairs.source, rows)
-
-
-def _origin(method: str, setup: FilterSettings, recipe: Recipe, data: Data, validation: Pairs) -> Origin:
-    return Origin(
-        method=method,
-        name=method,
-        checksum=value_digest({"method": method, "version": __version__, **setup.as_values()}, 64),
-        data=data,
-        task=recipe.task,
-        judge=recipe.judge,
-        seen={
-            "subjects": len({pair.subject for pair in validation}),
-            "people": list(subject_digests(validation)),
-            "images": list(image_digests(validation)),
-        },
-    )

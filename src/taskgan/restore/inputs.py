@@ -28,13 +28,10 @@ from taskgan.restore.search import BIDS_SUFFIX, bids_name, holds_volumes, is_bid
 
 @dataclass(frozen=True)
 class Job:
-    """One image to restore.
+    """One image to restore: its row, made up where it comes from no table, and where the restored one goes.
 
-    Attributes:
-        pair: Its row; an image that comes from no table has one made up.
-        target: Where the restored image goes.
-        from_table: Whether it comes from a table and so belongs in ``restored.csv``.
-        condition: Which of several images (contrasts) is wanted; empty where the model makes one.
+    Images from a table belong in ``restored.csv``. ``condition`` says which of several images (contrasts) is wanted;
+    empty where the model makes one.
     """
 
     pair: Pair
@@ -94,8 +91,7 @@ def name_unread(unread: Mapping[Path, str], unfit: Collection[Path], jobs: Seque
         what: What is refused, in words, after how many: "images cannot be restored".
 
     Raises:
-        UserError: If there is one problem and others cannot be restored without it.
-        Problems: If there are several such.
+        UserError: If there is one problem and others cannot be restored without it; Problems if there are several.
     """
     problems = list(dict.fromkeys(unread.values()))  # contrasts of one acquisition share what is wrong with it
     if len(unread) < len(jobs) and unread.keys() <= set(unfit):
@@ -108,11 +104,7 @@ def name_unread(unread: Mapping[Path, str], unfit: Collection[Path], jobs: Seque
 
 
 def refuse_left_out(left_out: Mapping[Path, str], jobs: Sequence[Job]) -> None:
-    """End a batch whose other images are written.
-
-    Raises:
-        LeftOut: If images were.
-    """
+    """End a batch whose other images are written with LeftOut, if images were left out."""
     if left_out:
         raise LeftOut(f"{len(left_out)} of {len(jobs)} images are left out", list(dict.fromkeys(left_out.values())))
 
@@ -211,17 +203,12 @@ def _per_condition(jobs: list[Job], conditions: Sequence[str], out: Path) -> lis
         raise UserError(
             f"{out} is one file, the model makes {', '.join(conditions)}; expected a folder, or one condition"
         )
-    return [
-        replace(
-            job,
-            condition=name,
-            target=job.target
-            if job.target == out
-            else job.target.with_name(f"{job.case}_{name}{_suffix(job.pair.degraded)}"),
-        )
-        for job in jobs
-        for name in conditions
-    ]
+
+    def target(job: Job, name: str) -> Path:
+        """Where the image of a condition goes."""
+        return out if job.target == out else job.target.with_name(f"{job.case}_{name}{_suffix(job.pair.degraded)}")
+
+    return [replace(job, condition=name, target=target(job, name)) for job in jobs for name in conditions]
 
 
 def _table_jobs(
@@ -254,12 +241,7 @@ def _table_jobs(
     if problems:
         raise Problems(f"{pairs.source} cannot be restored", problems)
     jobs = [
-        Job(
-            pair,
-            out / f"{pair.case}{_suffix(pair.degraded)}",
-            from_table=True,
-            condition=condition_of(pair, data) if has_condition else "",
-        )
+        Job(pair, out / f"{pair.case}{_suffix(pair.degraded)}", True, condition_of(pair, data) if has_condition else "")
         for pair in chosen
     ]
     return jobs if has_condition else _per_condition(jobs, conditions or data.conditions, out)
@@ -310,15 +292,11 @@ def _file_jobs(place: Path, out: Path, suffix: str, selectors: Sequence[str]) ->
     series = [one for one in series if not is_within(one.folder / "x", out, place)]
     if series:
         return _series_jobs(place, _selected(place, series, selectors), out)
-    paths = search(place, out, (suffix or BIDS_SUFFIX) if bids else "")
-    return [
-        Job(
-            _pair_of_file(path),
-            out / path.relative_to(place).with_name(f"{bids_name(path) if bids else stem(path)}{_suffix(path)}"),
-            from_table=False,
-        )
-        for path in paths
-    ]
+    jobs = []
+    for path in search(place, out, (suffix or BIDS_SUFFIX) if bids else ""):
+        name = f"{bids_name(path) if bids else stem(path)}{_suffix(path)}"
+        jobs.append(Job(_pair_of_file(path), out / path.relative_to(place).with_name(name), from_table=False))
+    return jobs
 
 
 def _selected(place: Path, series: Sequence[ListedSeries], selectors: Sequence[str]) -> Sequence[ListedSeries]:
@@ -349,17 +327,8 @@ def _suffix(source: Path) -> str:
 
 
 def _pair_of_file(path: Path) -> Pair:
-    return Pair(
-        row=0,
-        case=stem(path),
-        subject=stem(path),
-        split="",
-        degraded=path,
-        clean=None,
-        label=None,
-        columns={"degraded": path.name},
-        folder=path.parent,
-    )
+    name, columns = stem(path), {"degraded": path.name}
+    return Pair(0, name, name, "", degraded=path, clean=None, label=None, columns=columns, folder=path.parent)
 
 
 def _refuse_collisions(jobs: Sequence[Job], sd: bool) -> None:

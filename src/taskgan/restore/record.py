@@ -1,11 +1,11 @@
 """What a restoration leaves beside the images: sidecars, ``restored.csv`` and ``restored.yaml``."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from taskgan.cohort.pairs import Pair
+from taskgan.cohort.pairs import Pair, image_digests, subject_digests
 from taskgan.cohort.slices import input_files
 from taskgan.core.artefact import commit, differing, read_record
 from taskgan.core.errors import UserError
@@ -20,13 +20,90 @@ from taskgan.core.files import (
     write_yaml,
 )
 from taskgan.core.version import __version__
+from taskgan.degrade.degradation import enlarged
+from taskgan.images.photos import Photo, read_photo, with_luminance, write_photo
 from taskgan.images.volumes import read_sidecar, sidecar
 from taskgan.model.folder import ModelCard
-from taskgan.model.restorer import RestoredVolume
-from taskgan.recipe import Data
+from taskgan.model.restorer import Array, RestoredVolume
+from taskgan.recipe import Data, Recipe, RecogniserSettings, Task
 from taskgan.restore.inputs import Job
-from taskgan.restore.origin import AppliedSettings, Origin
-from taskgan.restore.refine import KeptValues
+from taskgan.restore.refine import RestoreSettings
+
+
+class AppliedSettings(Protocol):
+    """How a method was applied: what decides a restored number, besides who restored."""
+
+    @property
+    def samples(self) -> int:
+        """Draws of z; 0 is none."""
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values, as YAML and JSON give them back."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who restored: the method's name in every table, and what people call it.
+
+    Attributes:
+        checksum: Of the weights, or of the method and its settings.
+        data: Inputs and intensity transform that an evaluation takes.
+        task: Settings by which an evaluation finds T, as ``judge`` the judge.
+        seed: Training seed, or None where nothing is drawn; ``fold`` None where nothing is trained.
+        step: Optimiser step of the weights.
+        seen: Whom it learnt from: ``people`` and ``images`` as
+            :class:`~taskgan.model.folder.TrainingDomain` has them, or ``subjects: 0``.
+    """
+
+    method: str
+    name: str
+    checksum: str
+    data: Data
+    task: Task
+    judge: RecogniserSettings
+    seed: int | None = None
+    fold: int | None = None
+    step: int = 0
+    seen: Mapping[str, Any] = field(default_factory=lambda: {"subjects": 0})
+
+    @classmethod
+    def from_card(cls, card: ModelCard) -> "Origin":
+        """A model by its card."""
+        domain = card.seen
+        return cls(
+            method=card.objective,
+            name=card.name,
+            checksum=card.checksum,
+            data=card.data.model_copy(update={"patch": None}),  # an evaluation has no generator to show blocks
+            task=card.task,
+            judge=card.judge,
+            seed=card.seed,
+            fold=card.fold,
+            step=card.step,
+            seen={"cohort": domain.cohort, "fingerprint": domain.fingerprint}
+            | {"people": list(domain.people), "images": list(domain.images)},
+        )
+
+    @classmethod
+    def without_weights(
+        cls, method: str, settings: AppliedSettings, recipe: Recipe, data: Data, seen: Mapping[str, Any]
+    ) -> "Origin":
+        """A method whose settings are all there is; the recipe says how an evaluation reads its images."""
+        key = {"method": method, "version": __version__, **settings.as_values()}
+        return cls(method, method, value_digest(key, 64), data, recipe.task, recipe.judge, seen=seen)
+
+    def as_values(self) -> dict[str, Any]:
+        """What an audit and an evaluation want to know."""
+        parts = {"data": self.data, "task": self.task, "judge": self.judge}
+        recipe = {name: part.model_dump(mode="json") for name, part in parts.items()}
+        return {"recipe": recipe, "seen": dict(self.seen)}
+
+
+def seen_pairs(pairs: Collection[Pair]) -> dict[str, Any]:
+    """Whom a method without weights learnt from, as ``Origin.seen`` has it."""
+    people, images = list(subject_digests(pairs)), list(image_digests(pairs))
+    return {"subjects": len({pair.subject for pair in pairs}), "people": people, "images": images}
+
 
 RestorationProgress = Literal["new", "unfinished", "done"]
 RECORD = "restored.yaml"
@@ -37,71 +114,16 @@ IMAGE_CHECKSUM = "ImageChecksum"
 """Sidecar field: SHA-256 of the image that it belongs to."""
 SUVR_LINE = "composite SUVR, restored = intercept + slope × clean, on validation subjects"
 SEQUENCE_FIELDS = (
-    "SequenceName",
-    "ScanningSequence",
-    "SequenceVariant",
-    "RepetitionTime",
-    "RepetitionTimeExcitation",
-    "EchoTime",
-    "InversionTime",
-    "FlipAngle",
-    "SaturationFlipAngle",
+    *("SequenceName", "ScanningSequence", "SequenceVariant", "RepetitionTime", "RepetitionTimeExcitation", "EchoTime"),
+    *("InversionTime", "FlipAngle", "SaturationFlipAngle"),
 )
 """Fields of a sidecar that are not true of an image of another contrast."""
-
-
-@dataclass(frozen=True)
-class RestoreSettings:
-    """What decides a restored number, besides the model.
-
-    Attributes:
-        precision: As asked for.
-        samples: Draws of z; 0 is none.
-        seed: Of the draws.
-        average: ``flips``, or empty.
-        kept: Values that the input keeps.
-        mixed: Checksums of the two models between which the weights lie, and the strength.
-        enlarge: How many times more pixels photos get first.
-        engine: As asked for.
-    """
-
-    precision: str
-    samples: int
-    seed: int
-    average: str = ""
-    kept: KeptValues | None = None
-    mixed: Mapping[str, str | float] = field(default_factory=dict)
-    enlarge: float = 1
-    engine: str = "torch"
-
-    @property
-    def plain(self) -> bool:
-        """Whether images are the model's own, for which its calibration line was fitted."""
-        return not (self.samples or self.average or self.kept or self.mixed)
-
-    def as_values(self) -> dict[str, Any]:
-        """Plain values; what was not asked for is not named."""
-        values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
-        values |= {"sample_seed": self.seed} if self.samples else {}
-        values |= {"average": self.average} if self.average else {}
-        values |= {"enlarge": self.enlarge} if self.enlarge > 1 else {}
-        values |= {"engine": self.engine} if self.engine != "torch" else {}
-        return values | (self.kept.as_values() if self.kept else {}) | dict(self.mixed)
 
 
 def restored_sidecar(
     job: Job, restored: RestoredVolume, card: ModelCard, settings: RestoreSettings, notes: Sequence[str], *, what: str
 ) -> dict[str, Any]:
-    """The JSON sidecar of a restored image: the input's own fields, then what was done to it.
-
-    Args:
-        job: The image.
-        restored: The result.
-        card: The model.
-        settings: How it was applied.
-        notes: Warnings.
-        what: ``restored image`` or ``standard deviation …``.
-    """
+    """The JSON sidecar of a restored image: the input's own fields, then ``what`` was done to it."""
     used = settings.as_values() | {"precision_used": restored.precision}
     used |= {"engine_used": restored.engine} if "engine" in used else {}
     used |= {"condition": job.condition} if job.condition else {}
@@ -122,15 +144,7 @@ def restored_sidecar(
 def method_sidecar(
     pair: Pair, origin: Origin, settings: Mapping[str, Any], what: str, notes: Sequence[str]
 ) -> dict[str, Any]:
-    """The JSON sidecar of an image that a method without weights made: the input's own fields, then what was done.
-
-    Args:
-        pair: The input's row.
-        origin: The method.
-        settings: How it was applied.
-        what: Was done, in a sentence.
-        notes: Warnings.
-    """
+    """The JSON sidecar of an image made of a row: the input's own fields, then what was done, in a sentence."""
     own = read_sidecar(pair.degraded)
     before = own.get("GeneratedBy", [])
     done = {
@@ -167,6 +181,24 @@ def write_image_sidecar(path: Path, values: Mapping[str, Any]) -> None:
     write_json(sidecar(path), {**values, IMAGE_CHECKSUM: checksum(path)})
 
 
+def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]:
+    """Write a restored photo with the input's transparency, bits, colour profile and EXIF; gives what its sidecar says.
+
+    The image is luminance (X, Y, 1), beside which the input's colour differences stay, or colours (X, Y, 3), of
+    ``enlarge`` times as many pixels along each axis as the photo.
+    """
+    photo = read_photo(job.pair.degraded)
+    if enlarge > 1:
+        alpha = None if photo.alpha is None else enlarged(photo.alpha[:, :, None], enlarge)[:, :, 0]
+        photo = replace(photo, pixels=enlarged(photo.pixels, enlarge), alpha=alpha)
+    in_colour, grey = image.shape[2] == 3, photo.pixels.shape[2] == 1
+    restored = Photo(image).luminance
+    write_photo(job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored))
+    kept = "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
+    what = "grey values" if grey else "red, green and blue" if in_colour else kept
+    return {"Bits": photo.bits, "Restored": what}
+
+
 _MEASURED = ("precision_used", "engine_used", "bf16_error", "condition")  # beside the settings that were asked for
 
 
@@ -191,12 +223,7 @@ def is_image_written(path: Path, job: Job, origin: Origin, settings: AppliedSett
 
 
 def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
-    """What a sidecar keeps of the files that an image was made from, so that a corrected one is noticed.
-
-    Args:
-        pair: The row.
-        data: Its input columns.
-    """
+    """What a sidecar keeps of the files that an image was made from, so that a corrected one is noticed."""
     marks = {"SourceChecksum": checksum(pair.degraded)}
     if series := pair.series("degraded"):
         marks["SourceSeries"] = series
@@ -207,15 +234,7 @@ def source_checksums(pair: Pair, data: Data) -> dict[str, str]:
 
 
 class RestorationRecord:
-    """``restored.yaml`` of an output folder: its status, and all that ``evaluate`` needs to know.
-
-    Args:
-        folder: Output folder.
-        origin: Who restores.
-        settings: How it is applied.
-        jobs: All images of this call.
-        metadata: Further values that are worth knowing.
-    """
+    """``restored.yaml`` of an output folder: status, and all that ``evaluate`` needs to know of a call's images."""
 
     def __init__(
         self,
@@ -244,15 +263,10 @@ class RestorationRecord:
 
     def _inputs(self, jobs: Sequence[Job]) -> str:
         """A name for the images of a call."""
-        return value_digest(
-            {
-                "jobs": [
-                    [j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder))]
-                    + ([j.condition] if j.condition else [])
-                    for j in jobs
-                ]
-            }
+        names = (
+            (j.pair.case, j.pair.degraded.name, str(j.target.relative_to(self._folder)), j.condition) for j in jobs
         )
+        return value_digest({"jobs": [[*own, *[condition] * bool(condition)] for *own, condition in names]})
 
     def check(self, *, overwrite: bool) -> RestorationProgress:
         """Whether this very call is done, or an interrupted one is gone on with. Writes nothing.
@@ -273,7 +287,11 @@ class RestorationRecord:
             return "new"
         wrong = differing(self._folder / RECORD, stored)
         if not (same and images) or wrong is None or self._sources_changed():
-            raise _output_taken(self._folder, stored)
+            what = "a finished" if stored.get("status") == "complete" else "another, unfinished"
+            raise UserError(
+                f"{self._folder} holds {what} restoration by {stored.get('model')}; choose another folder or pass "
+                "--overwrite"
+            )
         if wrong:
             raise UserError(f"{wrong[0]} since it was restored; pass --overwrite to restore all anew")
         return "done"
@@ -290,9 +308,7 @@ class RestorationRecord:
     def close(self, unread: Mapping[Path, str] | None = None, further: Sequence[Path] = ()) -> None:
         """List the images of a table and mark the folder as complete, with the checksums of all files.
 
-        Args:
-            unread: Why images were left out, by target: the folder stays unfinished.
-            further: Images beside those of the jobs.
+        Images that were left out (why, by target) leave it unfinished; ``further`` are images beside those of the jobs.
         """
         listed = [job for job in self._jobs if job.from_table and job.target not in (unread or {})]
         table = self._folder / TABLE
@@ -319,12 +335,6 @@ class RestorationRecord:
 def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: bool) -> dict[str, Any]:
     """Refuse an output that no settings could go on with, so before these are known. Writes nothing.
 
-    Args:
-        folder: Output folder.
-        jobs: All images of this call.
-        samples: Draws of z; 0 is none.
-        overwrite: What is there may be replaced.
-
     Returns:
         What ``restored.yaml`` says; empty where there is none.
 
@@ -338,19 +348,8 @@ def check_output(folder: Path, jobs: Sequence[Job], samples: int, *, overwrite: 
     return stored
 
 
-def _output_taken(folder: Path, stored: Mapping[str, Any]) -> UserError:
-    what = "a finished" if stored.get("status") == "complete" else "another, unfinished"
-    return UserError(
-        f"{folder} holds {what} restoration by {stored.get('model')}; choose another folder or pass --overwrite"
-    )
-
-
 def refuse_existing(jobs: Sequence[Job], samples: int) -> None:
-    """Refuse to replace images or the sidecars that go with them.
-
-    Raises:
-        UserError: If an output exists; the first one is named.
-    """
+    """Refuse to replace images or the sidecars that go with them; the UserError names the first."""
     images = [path for job in jobs for path in (job.target, *([job.sd] if samples else []))]
     there = [path for path in images if path.exists()]
     there = there or [sidecar(path) for path in images if sidecar(path).exists()]

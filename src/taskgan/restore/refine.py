@@ -1,9 +1,9 @@
-"""What is done to a restoration beyond one pass of the model: values given back, mirror images averaged."""
+"""How a model is applied, and what is done beyond one pass of it: values given back, mirror images averaged."""
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,45 @@ class KeptValues:
         return with_region_means(image, restored, self.labels(case.pair, case.source))
 
 
+@dataclass(frozen=True)
+class RestoreSettings:
+    """What decides a restored number, besides the model.
+
+    Attributes:
+        precision: As asked for.
+        samples: Draws of z; 0 is none.
+        seed: Of the draws.
+        average: ``flips``, or empty.
+        kept: Values that the input keeps.
+        mixed: Checksums of the two models between which the weights lie, and the strength.
+        enlarge: How many times more pixels photos get first.
+        engine: As asked for.
+    """
+
+    precision: str
+    samples: int
+    seed: int
+    average: str = ""
+    kept: KeptValues | None = None
+    mixed: Mapping[str, str | float] = field(default_factory=dict)
+    enlarge: float = 1
+    engine: str = "torch"
+
+    @property
+    def plain(self) -> bool:
+        """Whether images are the model's own, for which its calibration line was fitted."""
+        return not (self.samples or self.average or self.kept or self.mixed)
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values; what was not asked for is not named."""
+        values: dict[str, Any] = {"precision": self.precision, "samples": self.samples}
+        values |= {"sample_seed": self.seed} if self.samples else {}
+        values |= {"average": self.average} if self.average else {}
+        values |= {"enlarge": self.enlarge} if self.enlarge > 1 else {}
+        values |= {"engine": self.engine} if self.engine != "torch" else {}
+        return values | (self.kept.as_values() if self.kept else {}) | dict(self.mixed)
+
+
 def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:
     """A restored image, changed by one number in each region so that its mean there is the input's.
 
@@ -140,23 +179,18 @@ def with_region_means(image: Array, restored: Array, labels: Labels) -> Array:
     return np.asarray(restored + means[places], dtype=np.float32)
 
 
-def restore_refined(
-    restorer: Restorer, job: Job, case: Case, kept: KeptValues | None, *, average: str, samples: int, seed: int
-) -> RestoredVolume:
+def restore_refined(restorer: Restorer, job: Job, case: Case, settings: RestoreSettings) -> RestoredVolume:
     """A case by a model, with what was asked for beyond it."""
-
-    def once(one: Case) -> RestoredVolume:
-        return restore_case(restorer, one, samples=samples, seed=seed, condition=job.condition)
-
-    restored = once(case)
-    if average:
+    drawn: dict[str, Any] = {"samples": settings.samples, "seed": settings.seed, "condition": job.condition}
+    restored = restore_case(restorer, case, **drawn)
+    if settings.average:
         # Of a volume the axis that runs from left to right, of a photo its columns.
         directions = nib.orientations.io_orientation(case.source.affine)[:, 0]
         axis = 0 if job.is_photo else int(np.argmax(directions == 0))
         mirrored = np.ascontiguousarray(np.flip(case.inputs, _AXES[axis]))
-        again = once(replace(case, inputs=mirrored)).image
+        again = restore_case(restorer, replace(case, inputs=mirrored), **drawn).image
         restored = replace(restored, image=(restored.image + np.flip(again, axis)) / np.float32(2))
-    return restored if kept is None else replace(restored, image=kept.apply(case, restored.image))
+    return replace(restored, image=settings.kept.apply(case, restored.image)) if settings.kept else restored
 
 
 _MOST_ENLARGED = 64

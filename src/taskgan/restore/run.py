@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,67 +16,33 @@ from taskgan.core.console import progress, say
 from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike
 from taskgan.core.lock import locked
-from taskgan.degrade.degradation import Degradation, enlarged
+from taskgan.degrade.degradation import Degradation
 from taskgan.images.dicom.derive import check_derivable
-from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo, with_luminance, write_photo
+from taskgan.images.photos import Photo, check_format, frame_count, photo_bits, read_photo
 from taskgan.images.statistics import image_statistics, photo_statistics
 from taskgan.images.volumes import is_image_name, read_sidecar, read_volume, write_volume
 from taskgan.model.engines import check_engine, check_precision
 from taskgan.model.folder import ModelCard, domain_warnings
-from taskgan.model.restorer import Array, RestoredVolume, Restorer
+from taskgan.model.restorer import RestoredVolume, Restorer
 from taskgan.model.shelf import models_called, nearest, positive
 from taskgan.restore.inputs import Job, UnfitInputError, check_metadata, find_jobs, name_unread, refuse_left_out
-from taskgan.restore.origin import Origin
-from taskgan.restore.page import page_path, write_page
 from taskgan.restore.record import (
     RECORD,
+    Origin,
     RestorationProgress,
     RestorationRecord,
-    RestoreSettings,
     is_written,
     refuse_existing,
     restored_sidecar,
     write_image_sidecar,
+    write_restored,
 )
-from taskgan.restore.refine import Refinement, enlargement, restore_refined
+from taskgan.restore.refine import Refinement, RestoreSettings, enlargement, restore_refined
 from taskgan.restore.search import is_bids
-from taskgan.restore.series import source_series, suv_sentence, write_restored_series
+from taskgan.restore.series import page_path, source_series, suv_sentence, write_page, write_restored_series
 
 _RESOLUTION = 1.5  # times the sizes that a model saw
 _CONTRADICTS = 0.02  # of the range, by root mean square: five levels of 255
-
-
-def check_output_format(job: Job) -> None:
-    """Refuse a file name whose format cannot hold what the input has; ``.png`` holds everything.
-
-    Raises:
-        UserError: If the input cannot be read, or transparency or bits would be lost.
-    """
-    if job.target.suffix.lower() != ".png":
-        check_format(job.target, read_photo(job.pair.degraded))
-
-
-def write_restored(job: Job, image: Array, enlarge: float = 1) -> dict[str, Any]:
-    """Write a restored photo with the input's transparency, bits, colour profile and EXIF.
-
-    Args:
-        job: Which photo, and where to.
-        image: (X, Y, 1), luminance, beside which the input's colour differences stay, or colours (X, Y, 3).
-        enlarge: How many times as many pixels it has along each axis as the photo.
-
-    Returns:
-        What its sidecar says of it.
-    """
-    photo = read_photo(job.pair.degraded)
-    if enlarge > 1:
-        alpha = None if photo.alpha is None else enlarged(photo.alpha[:, :, None], enlarge)[:, :, 0]
-        photo = replace(photo, pixels=enlarged(photo.pixels, enlarge), alpha=alpha)
-    in_colour, grey = image.shape[2] == 3, photo.pixels.shape[2] == 1
-    restored = Photo(image).luminance
-    write_photo(job.target, replace(photo, pixels=image) if in_colour and not grey else with_luminance(photo, restored))
-    kept = "luminance (ITU-R BT.601); the colour differences Cb and Cr are the input's"
-    what = "grey values" if grey else "red, green and blue" if in_colour else kept
-    return {"Bits": photo.bits, "Restored": what}
 
 
 def restore(
@@ -291,8 +256,7 @@ def _restore_each(
             # A thousandth of the range is nothing in 8 bits and 65 levels in 16.
             exact = settings.precision == "auto" and job.is_photo and photo_bits(job.pair.degraded) > 8
             able = restorer.in_float32() if exact else restorer
-            drawn: Mapping[str, Any] = {"samples": settings.samples, "seed": settings.seed}
-            restored = restore_refined(able, job, case, settings.kept, average=settings.average, **drawn)
+            restored = restore_refined(able, job, case, settings)
             if not (np.isfinite(restored.image).all() and (restored.sd is None or np.isfinite(restored.sd).all())):
                 left_out[job.target] = f"{card.name} makes NaN or infinite values of {job.pair.degraded}"
             else:
@@ -340,8 +304,8 @@ def _check_images(
                 notes[job.target] += case.source.notes
                 if (kept := settings.kept) is not None and not kept.sd_mm:
                     kept.labels(job.pair, case.source)
-                if job.is_photo:
-                    check_output_format(job)
+                if job.is_photo and job.target.suffix.lower() != ".png":  # which holds everything
+                    check_format(job.target, read_photo(job.pair.degraded))
                 if job.is_dicom:
                     check_derivable(source_series(job), job.pair.degraded)
             except UserError as error:

@@ -32,13 +32,9 @@ def bids_name(path: Path) -> str:
 def search(place: Path, out: Path, suffix: str = "") -> list[Path]:
     """Images below a folder, sorted: NIfTI files, or photos where there are none (beside volumes they are figures).
 
-    Hidden files and what an earlier call wrote to an output folder below are left out. Links that lead nowhere and
-    images in formats that are not read are left out and named.
-
-    Args:
-        place: The folder.
-        out: Output folder.
-        suffix: Of the root of a BIDS data set, the suffix of the images that are taken; derivatives are not.
+    Hidden files and what an earlier call wrote to an output folder below are left out; of the root of a BIDS data
+    set images of another ``suffix`` and derivatives too. Links that lead nowhere and images in formats that are not
+    read are left out and named.
 
     Raises:
         UserError: If there is none.

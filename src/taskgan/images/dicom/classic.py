@@ -65,11 +65,7 @@ def frame_header(frame: Frame) -> Any:
 
 
 def classic_header(frame: Frame) -> Any:
-    """The header of a frame as of a file of its own; not to be changed where it is one.
-
-    Raises:
-        UserError: As :func:`as_classic`.
-    """
+    """The header of a frame as of a file of its own; not to be changed where it is one. Errors: :func:`as_classic`."""
     source = frame_header(frame)
     try:
         with quiet():
@@ -87,11 +83,7 @@ def _dataset(file: Path, stamp: int) -> Any:
 
 
 def as_classic(source: Any, index: int) -> Any:
-    """The header of one frame, without pixels.
-
-    Args:
-        source: Data set of the multi-frame file, of one of the classes in :data:`CLASSIC`.
-        index: Of the frame, from 0; it becomes the instance number, from 1.
+    """The header of one frame (from 0) of a multi-frame file of a class in :data:`CLASSIC`, without pixels.
 
     Raises:
         UserError: If the classic class cannot say what the frame is; the message names the attribute.
@@ -159,11 +151,7 @@ def _set_pet(new: Any, source: Any, find: Find) -> None:
 
 
 def _decay_correction(new: Any, source: Any) -> str:
-    """To which time values are corrected: START of the first frame, ADMINistration, or NONE.
-
-    Raises:
-        UserError: If it is another time, which classic PET cannot say.
-    """
+    """To which time values are corrected: START of the first frame, ADMINistration, or NONE; else a UserError."""
     if str(getattr(source, "DecayCorrected", "")) != "YES":
         return "NONE"
     text = header_text(source, "DecayCorrectionDateTime")

@@ -45,11 +45,9 @@ class Derivation:
     """What was done to a series.
 
     Attributes:
-        model: Its name.
         description: One sentence with the model's checksum.
         key: What decides the values besides the source: model, settings.
         version: Of this software.
-        warnings: Of the restoration.
         contrast: What is shown where it is not the source's contrast; empty where it is.
     """
 
@@ -88,16 +86,9 @@ def check_derivable(series: Series, place: Path) -> None:
 
 
 def write_derived(folder: Path, series: Series, values: NDArray[np.float32], derivation: Derivation) -> None:
-    """Write a series, whole or not at all.
+    """Write a series, whole or not at all: a folder, made or replaced, of one file a slice, in their order.
 
-    Args:
-        folder: Made, or replaced; one file a slice, in their order.
-        series: The source.
-        values: (columns, rows, slices) in the order of the source.
-        derivation: What was done.
-
-    Raises:
-        UserError: If the source's headers cannot be written.
+    Values (columns, rows, slices) are in the order of the source; a UserError where its headers cannot be written.
     """
     encoded = []
     signed = bool(values.min() < 0)  # one representation for a series
@@ -117,14 +108,7 @@ def write_derived(folder: Path, series: Series, values: NDArray[np.float32], der
 
 
 def derived_dataset(frame: Frame, plane: NDArray[np.float32], derivation: Derivation, *, signed: bool) -> Any:
-    """The data set of one slice.
-
-    Args:
-        frame: Its source.
-        plane: (rows, columns), restored.
-        derivation: What was done.
-        signed: Whether values below 0 can be stored.
-    """
+    """The data set of one slice (rows, columns); ``signed``: values below 0 can be stored."""
     source = frame_header(frame)
     with quiet():
         new = copy.deepcopy(source) if frame.index is None else classic_header(frame)

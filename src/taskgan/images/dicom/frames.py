@@ -48,12 +48,7 @@ _NEEDED = "ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
 
 
 class NotASlice(UserError):
-    """A DICOM image that lies nowhere, such as a screen shot.
-
-    Args:
-        message: The sentence.
-        series: Unique identifier of its series.
-    """
+    """A DICOM image that lies nowhere, such as a screen shot; ``series`` is the unique identifier of its series."""
 
     def __init__(self, message: str, series: str) -> None:
         super().__init__(message)
@@ -113,11 +108,7 @@ class Frame:
 
 
 def dicom_files(place: Path) -> list[Path]:
-    """The DICOM files of a folder (not below it), or the file itself, by name.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """The DICOM files of a folder (not below it), or the file itself, by name; a UserError where there is none."""
     if not place.exists():
         raise UserError(f"{place} does not exist")
     if place.is_file():
@@ -190,11 +181,7 @@ def quiet() -> Iterator[None]:
 
 
 def read_dataset(file: Path, *, pixels: bool) -> Any:
-    """Read a file.
-
-    Raises:
-        UserError: If pydicom is not installed, or the file is damaged.
-    """
+    """Read a file; a UserError where it is damaged or pydicom is not installed."""
     try:
         import pydicom
     except ImportError:

@@ -36,12 +36,7 @@ _BIDS_NAMES = {"ManufacturerModelName": "ManufacturersModelName"}
 
 
 def finder(dataset: Any, frame: int | None) -> Find:
-    """A function ``(functional group, keyword) -> value``, None where there is none.
-
-    Args:
-        dataset: Of a file.
-        frame: From 0 in a multi-frame file; None in a classic one.
-    """
+    """A function ``(functional group, keyword) -> value`` of a classic file, or of a frame (from 0) of another."""
     places: list[Any] = []
     if frame is not None:
         own = getattr(dataset, "PerFrameFunctionalGroupsSequence", None)
@@ -225,15 +220,9 @@ def sidecar_fields(find: Find) -> dict[str, Any]:
             name = _BIDS_NAMES.get(keyword, keyword)
             several = not isinstance(value, str) and hasattr(value, "__iter__")
             fields[name] = [str(v) for v in value] if several else str(value)
-    times = {
-        "RepetitionTime": find(timing, "RepetitionTime"),
-        "EchoTime": echo_ms(find),
-        "InversionTime": delay_ms(find),
-    }
-    for name, value in times.items():
-        ms = first_number(value)
-        if ms:
-            fields[name] = round(ms / 1000, 7)
+    times = {"RepetitionTime": first_number(find(timing, "RepetitionTime"))}
+    times |= {"EchoTime": echo_ms(find), "InversionTime": delay_ms(find)}
+    fields |= {name: round(ms / 1000, 7) for name, ms in times.items() if ms}
     for name, group, keyword in (
         ("FlipAngle", timing, "FlipAngle"),
         ("MagneticFieldStrength", "", "MagneticFieldStrength"),

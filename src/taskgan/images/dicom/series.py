@@ -43,12 +43,8 @@ class SeriesFilter:
 
 @dataclass(frozen=True)
 class Series:
-    """One volume of a series, without its pixels.
-
-    Attributes:
-        frames: In the order of slices.
-        affine: Voxel (column, row, slice) to world, RAS mm.
-        notes: What the reader did, or did not use, of which a user should know.
+    """One volume of a series, without its pixels: frames in the order of slices, and voxel (column, row, slice) to
+    world, RAS mm. Notes say what the reader did, or did not use, of which a user should know.
     """
 
     frames: tuple[Frame, ...]
@@ -68,11 +64,7 @@ class Series:
 
 
 def read_series(place: Path, pick: SeriesFilter) -> tuple[NDArray[np.float32], NDArray[np.float64], Series]:
-    """Read one image of a DICOM folder or file.
-
-    Args:
-        place: Folder of one series' files, or a multi-frame file.
-        pick: Which image, where there are several.
+    """Read one image of a folder of one series' DICOM files or of a multi-frame file; ``pick`` says which of several.
 
     Returns:
         Values (columns, rows, slices) in the scanner's units, padding as 0; voxel to world (RAS, mm); and what is
@@ -135,10 +127,7 @@ class ListedSeries(NamedTuple):
 def list_series(place: Path) -> list[ListedSeries]:
     """The series in a folder and below it, in a multi-frame file, or of a DICOMDIR, by folder and number.
 
-    What is no slice, such as a screen shot, is left out.
-
-    Raises:
-        UserError: If files are damaged, or a DICOMDIR names one that is not there.
+    What is no slice, such as a screen shot, is left out. A UserError where files are damaged or absent.
     """
     if place.is_file() and place.name != "DICOMDIR":
         folders = [place] if has_dicom(place) else []
@@ -182,14 +171,8 @@ def _directory_folders(directory: Path) -> list[Path]:
 def _all_frames(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) -> tuple[Frame, ...]:
     """The headers of a folder: all rows of a subject may name one, and would read it again and again.
 
-    What is no slice is left out where it is a series of its own (a screen shot beside the images).
-
-    Args:
-        files: Of the folder.
-        stamps: Their sizes and times, so that files that change are read anew.
-
-    Raises:
-        UserError: If a file is damaged, or an image of a series lies nowhere.
+    What is no slice is left out where it is a series of its own (a screen shot beside the images). ``stamps`` are sizes
+    and times of files, so that those that change are read anew.
     """
     del stamps
     frames: list[Frame] = []
@@ -211,7 +194,8 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
     for frame in frames:
         series.setdefault(frame.series[0], []).append(frame)
     if selector:
-        named = {uid: members for uid, members in series.items() if _is_named(members[0], selector)}
+        text = selector.lower()
+        named = {uid: own for uid, own in series.items() if text in (word.lower() for word in own[0].series)}
         if not named:
             raise UserError(f"{place} holds no series {quoted(selector)}; it holds {_series_listing(series.values())}")
         series = named
@@ -223,10 +207,6 @@ def _one_series(frames: Sequence[Frame], selector: str, place: Path) -> list[Fra
         )
     (members,) = series.values()
     return members
-
-
-def _is_named(frame: Frame, selector: str) -> bool:
-    return selector.lower() in (text.lower() for text in frame.series)
 
 
 def _series_listing(series: Iterable[Sequence[Frame]]) -> str:

@@ -35,15 +35,9 @@ def drop_duplicates(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def check_whole(members: Sequence[Frame], frames: Sequence[Frame], place: Path) -> None:
-    """Refuse a series of which images are missing by its header.
+    """Refuse a series of which images are missing by its header: fewer than it says, or numbers that are left out.
 
-    Args:
-        members: All images of the series.
-        frames: Those of the one volume that is meant.
-        place: For messages.
-
-    Raises:
-        UserError: If there are fewer than the header says, or numbers are left out.
+    ``members`` are all images of the series, ``frames`` those of the one volume that is meant.
     """
     for frame in frames:
         if frame.expected_images is not None:

@@ -17,8 +17,7 @@ _GE_SCAN = 0x0D
 def suv_factor(series: Series) -> float:
     """What a value of the series is multiplied with to be a body-weight SUV, g/ml.
 
-    Raises:
-        UserError: If headers do not say what that takes. The message is the end of a sentence.
+    A UserError where headers do not say what that takes; the message is the end of a sentence.
     """
     if series.first.sop_class not in (PT, ENHANCED_PT):
         raise UserError("it is no PET series")

@@ -1,23 +1,35 @@
 """``taskgan prepare mr``: a table of exported images in, a checked cohort out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from taskgan.cohort import folder as bids
 from taskgan.cohort.folder import FILE, complete
-from taskgan.cohort.pairs import SPLITS
+from taskgan.cohort.pairs import SPLITS, write_pairs
 from taskgan.core.artefact import is_done, request_digest
 from taskgan.core.console import progress, say
 from taskgan.core.errors import Problems
 from taskgan.core.files import PathLike, atomic_folder, checksum, versions
 from taskgan.core.lock import exclusive
-from taskgan.physics import mdme
-from taskgan.prepare.mr.load import load_subject
-from taskgan.prepare.mr.plan import NUMBER, CohortPlan, plan_cohort
-from taskgan.prepare.mr.rows import REQUIRED
-from taskgan.prepare.mr.settings import MrPreparation, SubjectReport
-from taskgan.prepare.mr.write import write_subject, write_tables
+from taskgan.core.version import __version__
+from taskgan.images.volumes import write_volume
+from taskgan.physics.sequences import (
+    CONTRASTS,
+    MASK_TYPES,
+    PARTS,
+    case_name,
+    input_columns,
+    input_path,
+    mask_column,
+    target_path,
+)
+from taskgan.prepare.mr.load import SubjectReport, SubjectVolumes, load_subject
+from taskgan.prepare.mr.plan import NUMBER, CohortPlan, MrPreparation, Protocol, SubjectImages, plan_cohort
+from taskgan.prepare.mr.rows import REQUIRED, ImageRow
 from taskgan.prepare.output import check_output
 from taskgan.prepare.table import InputTable, read_table
 
@@ -40,7 +52,7 @@ def prepare_mr(
         source: Table, one row an image: ``subject, role, path`` and, of an input, ``delay_ms, echo, part``, of a
             target or mask ``name``. Further columns go with the subject (see ``docs/prepare-mr.md``).
         out: Cohort folder to make.
-        settings: See :class:`~taskgan.prepare.mr.settings.MrPreparation`; None is the defaults.
+        settings: See :class:`~taskgan.prepare.mr.plan.MrPreparation`; None is the defaults.
         overwrite: Replace a cohort that this verb made before.
 
     Returns:
@@ -73,24 +85,16 @@ def prepare_mr(
 
 def _files(planned: CohortPlan) -> list[Path]:
     """Every file that an image is read from, in the order of the table."""
-    rows = [
-        row
-        for one in planned.subjects
-        for row in (*(r for pair in one.inputs.values() for r in pair), *one.targets.values(), *one.masks.values())
-    ]
     return [
         path
-        for row in rows
+        for subject in planned.subjects
+        for row in subject.rows
         for path in (sorted(p for p in row.path.rglob("*") if p.is_file()) if row.path.is_dir() else [row.path])
     ]
 
 
 def _check_images(table: InputTable, planned: CohortPlan, settings: MrPreparation) -> list[SubjectReport]:
-    """Read every image once.
-
-    Raises:
-        Problems: Of all subjects.
-    """
+    """Read every image once; a Problems has those of all subjects."""
     problems: list[str] = []
     reports: list[SubjectReport] = []
     first: dict[str, tuple[int, str]] = {}
@@ -126,8 +130,8 @@ def _description(
         "kind": "mr",
         "made_by": MADE_BY,
         "seed": settings.seed,
-        "inputs": list(mdme.input_columns(len(protocol.delays), protocol.echoes)),
-        "contrasts": {str(k): name for k, name in enumerate(mdme.CONTRASTS) if contrasts[name]},
+        "inputs": list(input_columns(len(protocol.delays), protocol.echoes)),
+        "contrasts": {str(k): name for k, name in enumerate(CONTRASTS) if contrasts[name]},
         "protocol": {"delays_ms": list(protocol.delays), "echoes": protocol.echoes},
         "settings": settings.model_dump(mode="json"),
         # The table goes by its content: the folder that it lies in makes no difference to the cohort.
@@ -137,7 +141,7 @@ def _description(
         "measured": {
             "subjects": len(planned.subjects),
             **{split: splits[split] for split in SPLITS},
-            **{name: contrasts[name] for name in mdme.CONTRASTS if contrasts[name]},
+            **{name: contrasts[name] for name in CONTRASTS if contrasts[name]},
             **({"phase_units": units} if units else {}),
             "resampled_images": sum(one.resampled for one in reports),
         },
@@ -160,7 +164,7 @@ def _print_summary(out: Path, planned: CohortPlan, reports: Sequence[SubjectRepo
     if planned.numbered:
         count = len(planned.contrasts)
         say(
-            f"note: {count} of the {len(mdme.CONTRASTS)} contrasts: a recipe whose T tells contrasts apart says "
+            f"note: {count} of the {len(CONTRASTS)} contrasts: a recipe whose T tells contrasts apart says "
             f"--set task.labels={NUMBER} --set task.classes={count}"
         )
     learnt = [subject for subject in planned.subjects if subject.targets]
@@ -171,3 +175,101 @@ def _print_summary(out: Path, planned: CohortPlan, reports: Sequence[SubjectRepo
     images = sum(len(subject.targets) for subject in planned.subjects)
     count = len(planned.subjects)
     say(f"{out}: {count} subject{'s' * (count != 1)} ({counts}), {images} contrast images of them (taskgan info {out})")
+
+
+MASKS = Path("derivatives") / "masks"
+_README = """\
+Multi-contrast MR, made by taskgan {version} (prepare mr) from exported images.
+
+sub-*/anat holds the input, a multi-delay multi-echo acquisition (acq-delayNNNN: delay in ms; real and imaginary
+parts, which have a sign), and the conventional contrasts. Value in a file × IntensityFactor of its sidecar = value as
+exported. derivatives/masks holds masks. pairs.csv lists one pair per subject and contrast, cohort.yaml how it was
+made.
+"""
+
+
+def mask_path(subject: str, name: str) -> Path:
+    """Path of a mask in the cohort."""
+    return MASKS / subject / "anat" / f"{subject}_desc-{name}_mask.nii.gz"
+
+
+def write_subject(folder: Path, subject: SubjectImages, protocol: Protocol, loaded: SubjectVolumes) -> None:
+    """Write a subject's images and sidecars."""
+    for (delay, echo), image in loaded.inputs.items():
+        row = subject.inputs[delay, echo][0]
+        td = protocol.delays[delay - 1]
+        side = {**_times(row, loaded.sidecars[row.number]), "InversionTime": td / 1000, **_units(loaded.input_factor)}
+        for part in PARTS:
+            values = np.ascontiguousarray(getattr(image, part)) / np.float32(loaded.input_factor)
+            write_volume(folder / input_path(subject.name, td, echo, part), values, loaded.affine, side=side)
+    for name, target in loaded.targets.items():
+        row, scale = subject.targets[name], loaded.target_factors[name]
+        path = folder / target_path(subject.name, name)
+        side = {**_times(row, loaded.sidecars[row.number]), "SequenceName": name, **_units(scale)}
+        write_volume(path, target / np.float32(scale), loaded.affine, side=side)
+    for name, mask in loaded.masks.items():
+        side = {**loaded.sidecars[subject.masks[name].number], "Type": MASK_TYPES[name]}
+        write_volume(folder / mask_path(subject.name, name), mask, loaded.affine, side=side)
+
+
+def write_tables(folder: Path, plan: CohortPlan) -> None:
+    """Write ``pairs.csv``, the participants and the top of the data set."""
+    masks = any(subject.masks for subject in plan.subjects)
+    bids.write_dataset_files(
+        folder,
+        name="Multi-contrast MR",
+        readme=_README.format(version=__version__),
+        derivative=MASKS if masks else None,
+        derivative_name="Masks",
+    )
+    descriptions = {name: f"Column {name} of the table that the cohort was made from" for name in plan.extra_columns}
+    bids.write_participants(
+        folder,
+        {**descriptions, "split": "train, val or test"},
+        [{"participant_id": s.name, **s.columns, "split": s.split} for s in plan.subjects],
+    )
+    write_pairs(folder / "pairs.csv", _pairs(plan))
+
+
+def _pairs(plan: CohortPlan) -> Sequence[Mapping[str, object]]:
+    """One row a subject and contrast.
+
+    A subject without contrasts is only restored: it has a row, without a clean image, for every contrast that
+    others have, as a model is told by the row which one to make. Where nobody has one, there is no such column.
+    """
+    protocol = plan.protocol
+    columns = input_columns(len(protocol.delays), protocol.echoes)
+    every = plan.contrasts
+    masks = [name for name in MASK_TYPES if any(name in subject.masks for subject in plan.subjects)]
+    rows: list[dict[str, object]] = []
+    for subject in plan.subjects:
+        name = subject.name
+        inputs = {
+            column: input_path(name, protocol.delays[delay - 1], echo, part).as_posix()
+            for column, (delay, echo, part) in columns.items()
+        }
+        degraded = inputs.pop("degraded")
+        paths = {m: mask_path(name, m).as_posix() if m in subject.masks else "" for m in masks}
+        further = inputs | {mask_column(mask): path for mask, path in paths.items()} | dict(subject.columns)
+        for contrast in subject.targets or every or ("",):
+            row: dict[str, object] = {"case": case_name(name, contrast) if contrast else name, "subject": name}
+            row |= {"split": subject.split} | ({"contrast": contrast} if contrast else {}) | {"degraded": degraded}
+            row["clean"] = target_path(name, contrast).as_posix() if contrast in subject.targets else ""
+            row["label"] = CONTRASTS.index(contrast) if contrast else ""
+            row |= {NUMBER: every.index(contrast)} if plan.numbered else {}
+            rows.append(row | further)
+    return rows
+
+
+def _times(row: ImageRow, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file says, and what the table says in its place. Times are in seconds."""
+    fields = dict(metadata)
+    if row.te_ms is not None:
+        fields["EchoTime"] = row.te_ms / 1000
+    if row.tr_ms is not None:
+        fields["RepetitionTime"] = row.tr_ms / 1000
+    return fields
+
+
+def _units(scale: float) -> dict[str, Any]:
+    return {"Units": "arbitrary", "IntensityFactor": scale}

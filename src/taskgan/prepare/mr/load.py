@@ -1,39 +1,147 @@
-"""One subject, ready to be written: its images on one grid, and what each is divided by. Nothing is written here."""
+"""One subject, read, checked and ready to be written: its images on one grid, and what each is divided by."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taskgan.core.errors import UserError
-from taskgan.prepare.images import Image, describe_grid, grid_difference, resample
-from taskgan.prepare.mr.plan import Protocol, SubjectImages
-from taskgan.prepare.mr.read import Images, complex_inputs, digests, read_rows
-from taskgan.prepare.mr.rows import ImageRow
-from taskgan.prepare.mr.settings import MrPreparation, SubjectReport
+from taskgan.core.errors import Problems, UserError
+from taskgan.prepare.images import Image, describe_grid, grid_difference, read_image, resample
+from taskgan.prepare.mr.plan import MrPreparation, Protocol, SubjectImages
+from taskgan.prepare.mr.rows import ImageRow, complex_from_polar, phase_unit, unit_problem
+
+
+@dataclass
+class SubjectReport:
+    """Problems and notes of one subject, units of its phases, and how many of its images were resampled."""
+
+    subject: str
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    units: set[str] = field(default_factory=set)
+    resampled: int = 0
+
+    def add_problem(self, text: str) -> None:
+        """Add a problem."""
+        self.problems.append(f"subject {self.subject}: {text}")
+
+    def add_note(self, text: str) -> None:
+        """Add a note."""
+        self.notes.append(f"subject {self.subject}: {text}")
+
+    def raise_problems(self) -> None:
+        """End here with Problems if there are any, as what follows would only repeat them."""
+        if self.problems:
+            raise Problems(f"subject {self.subject} cannot be prepared", self.problems)
+
+
+_SAME_MS, _SAME = 1.0, 0.02  # a nominal time and what a scanner made of it
+Images = dict[ImageRow, Image]
+
+
+def read_rows(subject: SubjectImages, report: SubjectReport) -> Images:
+    """Every image of a subject by its row. What cannot be read or cannot be right is a problem."""
+    images: Images = {}
+    parts = [row for pair in subject.inputs.values() for row in pair]
+    for row in subject.rows:
+        try:
+            images[row] = read_image(row.path, row.series_filter)
+        except UserError as error:
+            report.add_problem(f"row {row.number}: {error}")
+    for row, image in images.items():
+        for note in (*image.notes, *_time_notes(row, image)):
+            report.add_note(f"row {row.number}: {row.path.name} has {note}")
+        text = _value_problem(row, image)
+        if text:
+            report.add_problem(f"row {row.number}: {row.path} {text}")
+    signed = [images[row].data for row in parts if row in images and row.part in ("real", "imag")]
+    if signed and not report.problems and min(float(data.min()) for data in signed) >= 0:
+        report.add_problem(
+            "its real and imaginary parts have no value below 0, expected signed parts (a lost rescale intercept, "
+            "or magnitudes?)"
+        )
+    return images
+
+
+def _time_notes(row: ImageRow, image: Image) -> list[str]:
+    """Where table and header say different times: folders may have been swapped."""
+    times = (
+        ("delay_ms", row.delay_ms if row.role == "input" else None, "InversionTime"),
+        ("te_ms", row.te_ms, "EchoTime"),
+        ("tr_ms", row.tr_ms, "RepetitionTime"),
+    )
+    notes = []
+    for column, own, keyword in times:
+        seconds = image.metadata.get(keyword)
+        if own and isinstance(seconds, int | float) and abs(own - 1000 * seconds) > max(_SAME_MS, _SAME * own):
+            notes.append(f"{keyword} {1000 * seconds:g} ms in its header and {column} {own:g} in the table")
+    return notes
+
+
+def digests(images: Images) -> dict[int, str]:
+    """Checksum of the values of every input and target that is not constant, by the number of its row."""
+    return {
+        row.number: hashlib.sha256(np.ascontiguousarray(image.data).tobytes()).hexdigest()
+        for row, image in images.items()
+        if row.role != "mask" and float(image.data.min()) < float(image.data.max())
+    }
+
+
+def complex_inputs(
+    subject: SubjectImages, images: Mapping[ImageRow, Image], report: SubjectReport
+) -> dict[tuple[int, int], Image]:
+    """Inputs by delay and echo, complex. Both parts of one must lie on one grid: a phase cannot be resampled."""
+    phases = [row for pair in subject.inputs.values() for row in pair if row.part == "phase"]
+    unknown = [images[row].data for row in phases if not row.units]
+    unit = None
+    if unknown:
+        # Of all of them: one export has one unit.
+        low, high = min(float(data.min()) for data in unknown), max(float(data.max()) for data in unknown)
+        unit = phase_unit(low, high)
+        if unit is None:
+            report.add_problem(unit_problem(low, high))
+    joined = {}
+    for key, (one, other) in subject.inputs.items():
+        first, second = images[one], images[other]
+        text = grid_difference(second.data.shape, second.affine, first.data.shape, first.affine)
+        if text:
+            report.add_problem(
+                f"row {other.number}: {other.path} {text} like {one.path} (row {one.number}), the {one.part} of "
+                "the same image"
+            )
+        elif one.part == "real":
+            joined[key] = replace(first, data=_cartesian(first, second))
+        elif stored := other.units or unit:
+            report.units.add(stored)
+            joined[key] = replace(first, data=complex_from_polar(first.data, second.data, stored))
+    return joined
+
+
+def _cartesian(real: Image, imag: Image) -> np.ndarray:
+    values = np.empty(real.data.shape, dtype=np.complex64)
+    values.real, values.imag = real.data, imag.data
+    return values
+
+
+def _value_problem(row: ImageRow, image: Image) -> str:
+    """What the values of an image cannot be, as the end of a sentence."""
+    low, high = float(image.data.min()), float(image.data.max())
+    if row.role == "mask":
+        values = np.unique(image.data)
+        if len(values) > 2 or (len(values) == 2 and values[0] != 0):
+            return f"holds {len(values)} values from {low:g} to {high:g}, expected a mask of 0 and one other"
+        return ""
+    if row.part == "magnitude" and low < 0:
+        return f"has values down to {low:g}, expected a magnitude, which is not negative"
+    if low == high and row.part not in ("phase", "imag"):
+        return f"is {low:g} everywhere, expected an image"
+    return ""
+
 
 _AIR = 0.1
-
-
-def intensity_factor(magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, percentile: float) -> float:
-    """What an image is divided by.
-
-    Args:
-        magnitude: (X, Y, Z), at least 0.
-        head: Where the head is; None takes what is above a tenth of the 99th percentile.
-        percentile: Of the values there.
-
-    Raises:
-        UserError: If there is nothing above 0 to scale by. The message is the end of a sentence.
-    """
-    inside = magnitude[head] if head is not None else magnitude[foreground(magnitude)]
-    value = float(np.percentile(inside.astype(np.float64), percentile)) if inside.size else 0.0
-    if not value > 0:
-        raise UserError("has no signal in the head to scale by")
-    # As float32, so that dividing and multiplying by what the sidecar says use the same number.
-    return float(np.float32(value))
 
 
 def foreground(magnitude: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -43,23 +151,19 @@ def foreground(magnitude: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 _UNCORRECTED = 0.1
 _COVERED = 0.9
-_SAME_MS = 1.0
 
 
 @dataclass(frozen=True)
 class SubjectVolumes:
-    """What goes into the cohort of one subject, in the units of the export.
+    """What goes into the cohort of one subject, in the units of the export, all on the grid of ``affine``.
 
     Attributes:
-        affine: Of all images.
         inputs: Complex images by delay and echo, from 1.
         targets: By contrast.
         masks: By name, 0 or 1.
         sidecars: Sidecar fields by the number of the row.
-        input_factor: What all inputs are divided by.
-        target_factors: What each target is divided by.
+        input_factor: What all inputs are divided by; ``target_factors`` has one for each target.
         digests: Checksums of the exported images, by the number of the row.
-        report: Notes, units, and how many images were resampled.
     """
 
     affine: NDArray[np.float64]
@@ -100,9 +204,11 @@ def load_subject(subject: SubjectImages, protocol: Protocol, settings: MrPrepara
     masks = {name: np.asarray(placed[row].data > 0, np.uint8) for name, row in subject.masks.items()}
     head = masks["head"] > 0 if "head" in masks else None
     scale = {
-        row: _factor(np.abs(placed[row].data), head, row, settings, report)
+        row: _factor(np.abs(placed[row].data), head, settings)
         for row in (subject.inputs[first][0], *subject.targets.values())
     }
+    for row in (row for row, factor in scale.items() if not factor):
+        report.add_problem(f"row {row.number}: {row.path} has no signal in the head to scale by")
     report.raise_problems()
     _check_echo_times(subject, all_rows, report)
     report.raise_problems()
@@ -162,20 +268,16 @@ def _moved(image: Image, onto: Image, *, nearest: bool) -> tuple[Image, float]:
     return Image(data, onto.affine, onto.reference, {**image.metadata, "Resampled": how}), share
 
 
-def _factor(
-    magnitude: NDArray[np.float32],
-    head: NDArray[np.bool_] | None,
-    row: ImageRow,
-    settings: MrPreparation,
-    report: SubjectReport,
-) -> float:
-    """1 where values stay as they are; an image without signal is a problem all the same."""
-    try:
-        value = intensity_factor(magnitude, head, settings.percentile)
-    except UserError as error:
-        report.add_problem(f"row {row.number}: {row.path} {error}")
-        return 1.0
-    return value if settings.normalise else 1.0
+def _factor(magnitude: NDArray[np.float32], head: NDArray[np.bool_] | None, settings: MrPreparation) -> float:
+    """What a magnitude image (X, Y, Z) is divided by: a percentile over the head, or without a mask of it over all that
+    is not air; 1 where values stay as they are, 0 where there is no signal to scale by.
+    """
+    inside = magnitude[foreground(magnitude) if head is None else head]
+    value = float(np.percentile(inside.astype(np.float64), settings.percentile)) if inside.size else 0.0
+    if not value > 0:
+        return 0.0
+    # As float32, so that dividing and multiplying by what the sidecar says use the same number.
+    return float(np.float32(value)) if settings.normalise else 1.0
 
 
 def _check_echo_times(subject: SubjectImages, images: Images, report: SubjectReport) -> None:

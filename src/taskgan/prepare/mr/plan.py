@@ -4,15 +4,49 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskgan.cohort.pairs import REQUIRED, SPLITS
+from pydantic import Field, model_validator
+
+from taskgan.cohort.pairs import DEFAULT_SHARES, REQUIRED, SPLITS
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.parse import quoted
+from taskgan.core.settings import Settings
 from taskgan.images.volumes import SUFFIXES
-from taskgan.physics.mdme import CONTRASTS, MASK_TYPES
+from taskgan.physics.sequences import CONTRASTS, MASK_TYPES
 from taskgan.prepare.mr.rows import KNOWN, ImageRow, parse_row
-from taskgan.prepare.mr.settings import MrPreparation
 from taskgan.prepare.output import assign_splits, name_problems, participant
 from taskgan.prepare.table import InputTable, TableRow
+
+
+class MrPreparation(Settings):
+    """How exported images become a cohort. The same files and settings make the same bytes.
+
+    Attributes:
+        resample: Bring images that share a frame of reference onto one grid; without it grids must agree.
+        grid: Whose grid: a contrast (``T2-FLAIR``), or ``input`` for the longest delay and first echo.
+        normalise: Divide all inputs of a subject by one factor and each target by its own (see
+            :mod:`taskgan.prepare.mr.load`); without it values stay as they are.
+        percentile: Of the magnitude over the head that becomes 1.
+        splits: Shares of train, val and test, where the table has no column ``split``.
+        stratify: Column of the table whose values are spread evenly over the splits; empty for none.
+        seed: Of the deal.
+    """
+
+    resample: bool = False
+    grid: str = "input"
+    normalise: bool = True
+    percentile: float = Field(default=99.5, gt=0, le=100)
+    splits: tuple[float, float, float] = DEFAULT_SHARES
+    stratify: str = ""
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "MrPreparation":
+        if min(self.splits) <= 0:
+            raise ValueError("splits are three shares above 0")
+        if self.grid != "input" and not self.resample:
+            raise ValueError("grid names whose grid images are resampled onto and needs --resample")
+        return self
+
 
 NUMBER = "contrast_number"
 """Column of ``pairs.csv``, where a cohort has some of the six contrasts: 0, 1, … without gaps, as classes are."""
@@ -23,12 +57,7 @@ _PAIRS = (("real", "imag"), ("magnitude", "phase"))
 
 @dataclass(frozen=True)
 class Protocol:
-    """What every subject's input consists of.
-
-    Attributes:
-        delays: Nominal delays in ms, the shortest first.
-        echoes: Number of echoes.
-    """
+    """Every subject's input: nominal delays in ms, the shortest first, and the number of echoes."""
 
     delays: tuple[float, ...]
     echoes: int
@@ -36,16 +65,12 @@ class Protocol:
 
 @dataclass(frozen=True)
 class SubjectImages:
-    """One subject's images.
+    """One subject's images: its name as BIDS (``sub-P01``) and as the table calls it, split, and further columns.
 
     Attributes:
-        name: As BIDS calls it, ``sub-P01``.
-        table_name: As the table calls it, for messages.
-        split: ``train``, ``val`` or ``test``.
         inputs: Rows by delay (number, from 1) and echo: real and imaginary part, or magnitude and phase.
         targets: Rows by contrast.
         masks: Rows by name.
-        columns: The table's further columns.
     """
 
     name: str
@@ -56,16 +81,16 @@ class SubjectImages:
     masks: Mapping[str, ImageRow]
     columns: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> tuple[ImageRow, ...]:
+        """Of every image: both parts of inputs, targets, masks."""
+        return (*(row for pair in self.inputs.values() for row in pair), *self.targets.values(), *self.masks.values())
+
 
 @dataclass(frozen=True)
 class CohortPlan:
-    """All subjects, in the order of the table.
-
-    Attributes:
-        subjects: Each with the whole protocol.
-        protocol: Of the input.
-        extra_columns: The table's further columns.
-        splits_assigned: Whether the splits were dealt here rather than given.
+    """All subjects in the order of the table, each with the whole protocol; the table's further columns; whether splits
+    were dealt here rather than given.
     """
 
     subjects: tuple[SubjectImages, ...]
@@ -109,7 +134,9 @@ def plan_cohort(table: InputTable, settings: MrPreparation) -> CohortPlan:
     if problems:  # what follows would only repeat them: an image is missing because its row is wrong
         raise Problems(f"{table.source} cannot be prepared", problems)
     columns = {name: _subject_columns(name, own, further, problems) for name, own in lines.items()}
-    protocol = _protocol(rows.values())
+    every = [row for own in rows.values() for row in own if row.role == "input"]
+    delays = tuple(sorted({row.delay_ms for row in every}))
+    protocol = Protocol(delays, max((row.echo for row in every), default=0))
     inputs = {name: _inputs(name, own, protocol, problems) for name, own in rows.items()}
     splits, dealt = _splits(lines, rows, columns, settings, problems)
     if problems:
@@ -167,13 +194,6 @@ def _subject_columns(
             problems.append(f"subject {name} has {column} {listing}, expected one value in all its rows")
         fields[column] = values[0] if values else ""
     return fields
-
-
-def _protocol(rows: Iterable[Sequence[ImageRow]]) -> Protocol:
-    """All delays and echoes that any subject has."""
-    inputs = [row for own in rows for row in own if row.role == "input"]
-    delays = tuple(sorted({row.delay_ms for row in inputs}))
-    return Protocol(delays, max((row.echo for row in inputs), default=0))
 
 
 def _inputs(

@@ -2,7 +2,6 @@
 
 import difflib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from taskgan.core.parse import quoted
 from taskgan.images.dicom.series import SeriesFilter
-from taskgan.physics.mdme import CONTRASTS, MASK_TYPES
+from taskgan.physics.sequences import CONTRASTS, MASK_TYPES
 from taskgan.prepare.table import InputTable, TableRow
 
 Array = NDArray[np.float32]
@@ -19,13 +18,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class PhaseUnit:
-    """How stored values become an angle: (value − ``zero``) · ``radians``.
-
-    Attributes:
-        ranges: Intervals that hold one turn.
-        radians: Angle of one stored unit.
-        zero: Stored value of angle 0.
-    """
+    """A unit's ranges of one turn; stored values become an angle by (value − ``zero``) · ``radians``."""
 
     ranges: tuple[tuple[float, float], ...]
     radians: float
@@ -73,21 +66,10 @@ def unit_problem(low: float, high: float) -> str:
 
 
 def complex_from_polar(magnitude: Array, phase: Array, unit: str) -> NDArray[np.complex64]:
-    """Complex values.
-
-    Args:
-        magnitude: At least 0.
-        phase: Same shape, in ``unit``.
-        unit: One of :data:`UNITS`.
-    """
+    """Complex values of a magnitude and a phase of the same shape in one of :data:`UNITS`."""
     stored = UNITS[unit]
     angle = (phase.astype(np.float64) - stored.zero) * stored.radians
     return np.asarray(magnitude * np.exp(1j * angle), dtype=np.complex64)
-
-
-def value_range(images: Sequence[Array]) -> tuple[float, float]:
-    """Smallest and largest value over several images."""
-    return min(float(i.min()) for i in images), max(float(i.max()) for i in images)
 
 
 ROLES = ("input", "target", "mask")

@@ -21,6 +21,7 @@ from taskgan.prepare.pet.load import LoadedScan, load_scan
 from taskgan.prepare.pet.rows import PetPreparation, PetRow, find_rows
 
 MADE_BY = "taskgan prepare pet"
+_MASKS = Path("derivatives") / "masks"
 _README = """\
 PET pairs, made by taskgan (prepare pet) from exported images.{simulated}
 
@@ -89,8 +90,12 @@ def prepare_pet(
         )
         notes += pairing_notes(coarse)
         splits = _splits(rows, left_out, settings)
-        _write_tables(folder, rows, written, splits, settings)
-        complete(folder, _description(source, settings, splits, written, notes, left_out) | {"request": request})
+        _write_tables(folder, written, splits, settings, masks=any(row.masks for row in rows))
+        measured = {"pairs": len(written), "subjects": len(splits)}
+        measured |= {split: sum(own == split for own in splits.values()) for split in SPLITS}
+        description: dict[str, Any] = {"kind": "pet", "made_by": MADE_BY, "seed": settings.seed, "source": source.name}
+        description |= {"settings": settings.model_dump(mode="json"), "versions": versions(), "notes": notes}
+        complete(folder, description | {"left_out": left_out, "measured": measured, "request": request})
     for note in notes:
         say(f"warning: {note}")
     counts = ", ".join(f"{n} {name}" for name in SPLITS if (n := sum(s == name for s in splits.values())))
@@ -129,7 +134,7 @@ def _write(folder: Path, row: PetRow, scan: LoadedScan) -> dict[str, Any]:
     values: dict[str, Any] = {"case": stem.removeprefix("sub-"), "scan": row.case, "subject": row.subject}
     values |= {"split": "", "degraded": low.as_posix(), "clean": standard.as_posix(), "label": row.label}
     for column, mask in scan.masks.items():
-        path = Path("derivatives") / "masks" / name / f"{stem}_desc-{column}_mask.nii.gz"
+        path = _MASKS / name / f"{stem}_desc-{column}_mask.nii.gz"
         write_volume(folder / path, (mask > 0.5).astype(np.uint8), scan.affine)
         values[column] = path.as_posix()
     return values | {key: text for key, text in row.columns.items() if key not in values}
@@ -144,11 +149,7 @@ def _splits(rows: Sequence[PetRow], left_out: dict[str, str], settings: PetPrepa
 
 
 def _write_tables(
-    folder: Path,
-    rows: Sequence[PetRow],
-    written: Sequence[dict[str, Any]],
-    splits: dict[str, str],
-    settings: PetPreparation,
+    folder: Path, written: Sequence[dict[str, Any]], splits: dict[str, str], settings: PetPreparation, *, masks: bool
 ) -> None:
     columns = list(dict.fromkeys(key for values in written for key in values if key != "scan"))
     write_pairs(
@@ -156,37 +157,10 @@ def _write_tables(
         [{key: values.get(key, "") for key in columns} | {"split": splits[values["subject"]]} for values in written],
     )
     simulated = _SIMULATED.format(dose=settings.simulate_dose) if settings.simulate_dose else ""
-    masks = Path("derivatives") / "masks" if any(row.masks for row in rows) else None
-    write_dataset_files(
-        folder, name="PET pairs", readme=_README.format(simulated=simulated), derivative=masks, derivative_name="Masks"
-    )
+    derivative, readme = _MASKS if masks else None, _README.format(simulated=simulated)
+    write_dataset_files(folder, name="PET pairs", readme=readme, derivative=derivative, derivative_name="Masks")
     write_participants(
         folder,
         {"split": "train, val or test"},
         [{"participant_id": participant(subject), "split": split} for subject, split in splits.items()],
     )
-
-
-def _description(
-    source: Path,
-    settings: PetPreparation,
-    splits: dict[str, str],
-    written: Sequence[dict[str, Any]],
-    notes: Sequence[str],
-    left_out: dict[str, str],
-) -> dict[str, Any]:
-    return {
-        "kind": "pet",
-        "made_by": MADE_BY,
-        "seed": settings.seed,
-        "source": source.name,
-        "settings": settings.model_dump(mode="json"),
-        "versions": versions(),
-        "notes": list(notes),
-        "left_out": left_out,
-        "measured": {
-            "pairs": len(written),
-            "subjects": len(splits),
-            **{split: sum(own == split for own in splits.values()) for split in SPLITS},
-        },
-    }

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 
 from taskgan.cohort.pairs import DEFAULT_SHARES, SPLITS
 from taskgan.core.errors import Problems, UserError
-from taskgan.core.parse import parse_json, quoted, read_text, without_nonfinite
+from taskgan.core.parse import quoted
 from taskgan.core.settings import Settings
-from taskgan.images.volumes import SUFFIXES, stem
+from taskgan.images.volumes import SUFFIXES, read_sidecar, stem
 from taskgan.prepare.table import InputTable, read_table
 
 MASKS = ("mask", "cortex", "reference")
@@ -70,10 +70,8 @@ class PetRow:
         name: How messages call it, e.g. ``row 3 (P01)``.
         subject: Who it is, as it was written.
         session: Which scan of theirs; empty where there is one.
-        standard: Standard-dose image.
-        low: Low-dose image; None where it is to be simulated.
-        label: The property, as text; empty where it is unknown.
-        split: Likewise.
+        low: None where it is to be simulated.
+        label: The property, as text; empty where it is unknown, as the split.
         masks: By column.
         columns: Further columns.
         metadata: Fields of the sidecars of the standard and, after it, the low-dose image.
@@ -145,7 +143,7 @@ def _table_rows(table: InputTable, settings: PetPreparation) -> list[PetRow]:
             line["split"],
             {column: paths[column] for column in MASKS if column in paths},
             {column: line[column] for column in further},
-            (_sidecar(paths["standard"]), _sidecar(paths["low"]) if "low" in paths else {}),
+            (read_sidecar(paths["standard"]), read_sidecar(paths["low"]) if "low" in paths else {}),
         )
         other = before.setdefault(row.case.lower(), line.number)
         if other != line.number:
@@ -220,22 +218,8 @@ def inherited_sidecar(path: Path, root: Path) -> dict[str, Any]:
         sides = [p for p in folder.glob("*.json") if p.stem.rpartition("_")[2] == suffix]
         for side in sorted(sides, key=lambda p: len(bids_entities(p))):
             if bids_entities(side).items() <= own:
-                fields |= _read_fields(side)
+                fields |= read_sidecar(side.with_suffix(""))
     return fields
-
-
-def _sidecar(path: Path) -> dict[str, Any]:
-    side = path.with_name(stem(path) + ".json")
-    return _read_fields(side) if side.is_file() else {}
-
-
-def _read_fields(side: Path) -> dict[str, Any]:
-    """A sidecar; empty where it cannot be read, as nothing but units depends on it."""
-    try:
-        value, _ = without_nonfinite(parse_json(read_text(side), str(side)))
-    except UserError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _participants(root: Path) -> tuple[dict[str, Mapping[str, str]], Sequence[str]]:

@@ -16,9 +16,8 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, write_json
 from taskgan.core.version import __version__
 from taskgan.images.volumes import write_volume
-from taskgan.physics import mdme
-from taskgan.physics.mdme import MASK_TYPES, PARTS, input_path, target_path
-from taskgan.physics.sequences import Mdme, SpinEcho
+from taskgan.physics import sequences
+from taskgan.physics.sequences import MASK_TYPES, PARTS, Mdme, SpinEcho, input_path, target_path
 from taskgan.physics.tissues import Tissue, draw_tissues, effective_tissues, index
 from taskgan.simulate.anatomy import WHITE, Anatomy
 from taskgan.simulate.deform import Interpolation, draw_shape, rotation
@@ -126,7 +125,7 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
         ),
         further=lambda wanted: {
             "inputs": list(input_columns(wanted.mdme)),
-            "contrasts": {str(mdme.CONTRASTS.index(target.name)): target.name for target in wanted.targets},
+            "contrasts": {str(sequences.CONTRASTS.index(target.name)): target.name for target in wanted.targets},
         },
         device="geometry",
         detailed=True,
@@ -135,8 +134,8 @@ def simulate_mr(out: PathLike, settings: MrSimulation | None = None, *, workers:
 
 
 def input_columns(protocol: Mdme) -> dict[str, tuple[int, int, str]]:
-    """Columns of a protocol's images, see :func:`taskgan.physics.mdme.input_columns`."""
-    return mdme.input_columns(len(protocol.delays), len(protocol.echoes))
+    """Columns of a protocol's images, see :func:`taskgan.physics.sequences.input_columns`."""
+    return sequences.input_columns(len(protocol.delays), len(protocol.echoes))
 
 
 def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) -> None:
@@ -150,17 +149,17 @@ def _write_tables(out: Path, settings: MrSimulation, records: Sequence[Record]) 
             for column, (delay, echo, part) in columns.items()
         }
         degraded = inputs.pop("degraded")
-        truth = {mdme.mask_column(mask): truth_path(name, mask).as_posix() for mask in MASKS}
+        truth = {sequences.mask_column(mask): truth_path(name, mask).as_posix() for mask in MASKS}
         for target in settings.targets:
             rows.append(
                 {
-                    "case": mdme.case_name(name, target.name),
+                    "case": sequences.case_name(name, target.name),
                     "subject": name,
                     "split": r["split"],
                     "contrast": target.name,
                     "degraded": degraded,
                     "clean": target_path(name, target.name).as_posix(),
-                    "label": mdme.CONTRASTS.index(
+                    "label": sequences.CONTRASTS.index(
                         target.name
                     ),  # its place among all six, also where a cohort has fewer
                     **inputs,

@@ -10,8 +10,7 @@ import numpy as np
 from taskgan.cohort.folder import write_participants
 from taskgan.cohort.pairs import write_pairs
 from taskgan.core.files import PathLike
-from taskgan.physics.mdme import target_path
-from taskgan.physics.sequences import TARGETS
+from taskgan.physics.sequences import TARGETS, target_path
 from taskgan.simulate.anatomy import COMPOSITE
 from taskgan.simulate.pet.projector import Projector
 from taskgan.simulate.pet.settings import PetSimulation, plan_subjects

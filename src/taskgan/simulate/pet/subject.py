@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from taskgan.core.files import write_json
 from taskgan.core.version import __version__
 from taskgan.images.volumes import write_volume
-from taskgan.physics.mdme import target_path
-from taskgan.physics.sequences import TARGETS
+from taskgan.physics.sequences import TARGETS, target_path
 from taskgan.physics.tissues import TISSUES, draw_tissues
 from taskgan.simulate.anatomy import SKULL, WHITE, Anatomy
 from taskgan.simulate.deform import Grid, Head, deform
