@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
-from taskgan.sweep.grid import (
+from taskgan.sweep.plan import (
     GridAxis,
     count_combinations,
     grid_values,

@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.sweep.folder import effective_settings, run_digest, setting_digest
-from taskgan.sweep.grid import GridAxis, parse_grid, run_folder_name, short_key, yaml_text
-from taskgan.sweep.plan import plan_sweep, remaining_seconds, select_share, with_values
+from taskgan.sweep.plan import (
+    GridAxis,
+    parse_grid,
+    plan_sweep,
+    remaining_seconds,
+    run_folder_name,
+    select_share,
+    short_key,
+    with_values,
+    yaml_text,
+)
 
 BASE = Recipe()
 # Every kind of key and value, so that names meet numbers, words, switches, lists and null.

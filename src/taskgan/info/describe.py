@@ -10,7 +10,7 @@ from taskgan.core.artefact import verify
 from taskgan.core.console import duration, say
 from taskgan.core.errors import Problems, UserError
 from taskgan.images.dicom.frames import has_dicom
-from taskgan.info.cohort import COHORT
+from taskgan.info.cohort import COHORT, SERIES
 from taskgan.info.evaluation import EVALUATION, SWEEP
 from taskgan.info.lines import (
     FolderKind,
@@ -26,7 +26,6 @@ from taskgan.info.lines import (
     yaml_reader,
 )
 from taskgan.info.run import MODEL, RECOGNISER, RESTORED, RUN
-from taskgan.info.series import SERIES
 
 
 def _screen_report(folder: Path, record: Mapping[str, Any]) -> list[str]:

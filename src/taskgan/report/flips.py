@@ -8,14 +8,25 @@ import pandas as pd
 from taskgan.evaluate.summary import flipped_rows
 from taskgan.judges.metrics import Flips, reader_metrics
 from taskgan.judges.readings import CLEAN, INPUT, READINGS, read_readings
-from taskgan.page.cells import Cell, Column, Table, estimate_cell, join_phrases, number, rate_cell, text_cell
-from taskgan.page.names import display_name, join_methods, name_cell
+from taskgan.page.cells import (
+    Cell,
+    Table,
+    display_name,
+    estimate_cell,
+    join_methods,
+    join_phrases,
+    name_cell,
+    number,
+    rate_cell,
+    text_cell,
+    text_columns,
+    text_table,
+)
 from taskgan.report.load import Comparison
 from taskgan.report.study import VerificationStudy, reader_title
 from taskgan.stats import mean_interval
 
 SCORES = {"suvr": "suvr_restored", "task": "task_probability", "judge": "judge_probability"}
-_HEADINGS = {"suvr": "SUVR", "task": "T", "judge": "Judge"}
 
 
 def flips_of(comparison: Comparison, method: str) -> pd.DataFrame:
@@ -46,24 +57,8 @@ def flips_table(comparison: Comparison) -> Table:
             for reader, score in SCORES.items():
                 cells.append(_reading_cell(before, row, reader, score, binary))
             rows.append(tuple(cells))
-    columns = (
-        Column("case", "Case"),
-        Column("method", "Restored by"),
-        Column("seed", "Seed"),
-        Column("label", "Label", "The truth that the cohort gives."),
-        *(Column(reader, _HEADINGS[reader]) for reader in SCORES),
-    )
-    return Table(
-        "flips",
-        "Cases whose reading changes",
-        "What every reader makes of the clean image → of the restored one (SUVR, or mean probability); marked "
-        "where the decision flips. A flip towards the label counts too: the image was changed all the same.",
-        columns,
-        tuple(rows),
-        "No reader decides otherwise on any restored image than on the clean one."
-        if readers
-        else "There was no reader.",
-    )
+    said = "No reader decides otherwise on any restored image than on the clean one."
+    return text_table("flips", text_columns("flips"), rows, empty=said if readers else "There was no reader.")
 
 
 def _decision_text(decision: float, binary: bool) -> str:
@@ -110,34 +105,7 @@ def outputs_tables(comparison: Comparison) -> list[Table]:
         for method in (CLEAN, INPUT, *comparison.methods)
         if len(rows := _of(frame, reader, output, method))
     ]
-    columns = (
-        Column("reader", "Reader"),
-        Column("output", "Output", "A label, a class, the mask of a class, or the identity."),
-        Column("method", "Images"),
-        Column(
-            "error",
-            "Error",
-            "Mean |prediction − target|, interval by subject; of masks 1 − Dice, of an identity 1 − the cosine of "
-            "the descriptors of image and clean image.",
-        ),
-        Column(
-            "wrong",
-            "Wrong",
-            "Decisions that differ from the truth; exact interval, n = number of subjects. Of an identity: further "
-            "from the clean image than two images of one person may be.",
-        ),
-        Column("flips", "Flips", "Subjects with a decision that differs from the same reader's on the clean image."),
-    )
-    return [
-        Table(
-            "outputs",
-            "One by one",
-            "What each reader makes of every part of the property. A flip towards the truth counts too.",
-            columns,
-            tuple(rows),
-            grouped=True,
-        )
-    ]
+    return [text_table("outputs", text_columns("outputs"), rows)]
 
 
 def _of(frame: pd.DataFrame, reader: str, output: str, image: str) -> pd.DataFrame:

@@ -13,23 +13,11 @@ from scipy import ndimage
 
 from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_volume
-from taskgan.page.names import display_name
-from taskgan.page.pictures import Array, axial_view, head_window
-from taskgan.page.style import axes_figure, save_figure, set_heading
+from taskgan.page.cells import display_name, report_texts
+from taskgan.page.style import Array, axes_figure, axial_view, head_window, save_figure, set_heading
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
 from taskgan.report.paired import by_case
-
-RULE = (
-    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus} among "
-    "the positive and among the negative cases. Slice: the axial one with the most cortex (without a cortex "
-    "mask, with the highest uptake). Detail: where {focus} and {baseline} differ most. Seed: the lowest."
-)
-_RULE_OF_PHOTOS = (
-    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus}. "
-    "Detail: where {focus} and {baseline} differ most. Seed: the lowest."
-)
-
 
 INCHES = 1.75  # of a column
 
@@ -51,8 +39,8 @@ class SelectedCase:
 
 def selection_rule(comparison: Comparison) -> str:
     """The rule in words, with the methods' names."""
-    template = _RULE_OF_PHOTOS if comparison.photos else RULE
-    return template.format(focus=display_name(comparison.focus), baseline=display_name(comparison.baseline))
+    rule = report_texts("rules")["photos" if comparison.photos else "volumes"]
+    return str(rule).format(focus=display_name(comparison.focus), baseline=display_name(comparison.baseline))
 
 
 def choose_cases(comparison: Comparison) -> list[SelectedCase]:

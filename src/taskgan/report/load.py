@@ -15,7 +15,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
 from taskgan.evaluate.cases import TEXT_COLUMNS, read_case_table
 from taskgan.images.photos import is_photo_name
-from taskgan.page.names import NAMES, display_name
+from taskgan.page.cells import NAMES, display_name
 from taskgan.report import paper
 from taskgan.report.metrics import METRICS, Inference
 

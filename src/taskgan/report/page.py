@@ -8,10 +8,8 @@ from typing import Any
 
 from taskgan.core.files import versions, write_text
 from taskgan.judges.limits import LimitResult
-from taskgan.page.cells import Table
-from taskgan.page.names import display_name
-from taskgan.page.pictures import PageFigure
-from taskgan.page.style import render_template
+from taskgan.page.cells import Table, display_name
+from taskgan.page.style import PageFigure, render_template
 from taskgan.report.condition_tables import NAMES
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import Inference

@@ -1,6 +1,7 @@
 """``taskgan compare``: the paper's tables and figures over several evaluations, as one page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,21 +11,24 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, check_writable, versions
 from taskgan.core.lock import exclusive
 from taskgan.judges.limits import LimitResult, find_limit
-from taskgan.page.cells import Table, write_table
-from taskgan.page.names import display_name
-from taskgan.page.pictures import PageFigure
-from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
+from taskgan.page.cells import Table, display_name, report_texts, write_table
+from taskgan.page.style import PageFigure
+from taskgan.report.charts import bland_altman, curve_chart, difference_chart, roc_chart, suvr_scatter
 from taskgan.report.condition_figures import choose_subject, condition_chart, condition_figure, condition_rule
-from taskgan.report.curves import curve_chart, roc_chart
-from taskgan.report.example import choose_examples, example_caption, example_figure
 from taskgan.report.flips import flips_table
-from taskgan.report.geometry import MappingGeometry, geometry_paired, geometry_table, mapping_geometry
-from taskgan.report.geometry_figure import geometry_figure
+from taskgan.report.geometry import MappingGeometry, geometry_figure, geometry_paired, geometry_table, mapping_geometry
 from taskgan.report.images import case_figure, choose_cases, psnr_differences, selection_rule
 from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.metrics import Inference
 from taskgan.report.page import write_page
-from taskgan.report.photo_figures import grid_rule, photo_figure, photo_grid
+from taskgan.report.photo_figures import (
+    choose_examples,
+    example_caption,
+    example_figure,
+    grid_rule,
+    photo_figure,
+    photo_grid,
+)
 from taskgan.report.study import VerificationStudy, verification_study
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
@@ -150,68 +154,38 @@ def _file(case: str) -> str:
 
 
 def _charts(comparison: Comparison, mapped: MappingGeometry, folder: Path) -> list[PageFigure]:
-    figures = (
-        (
-            difference_chart(comparison, folder / "differences.png"),
-            f"Paired differences to {display_name(comparison.baseline)}",
-            "One faint marker a subject; the bar is the 95 % interval of the mean (tick). A bar that crosses the "
-            "line at zero shows no difference. Thin line: with another training run in mind too (three seeds or "
-            "more). Shaded: the margin of equivalence, where one was stated.",
-        ),
-        (
-            suvr_scatter(comparison, folder / "suvr-scatter.png"),
-            "Composite SUVR of image and truth",
-            "Filled markers are positive, hollow ones negative cases. Dashed: the cut of "
-            f"{comparison.suvr_cut:g}; a case "
-            "in a shaded quadrant has changed its side. Thin line: identity; coloured line: regression.",
-        ),
-        (
-            bland_altman(comparison, folder / "bland-altman.png"),
-            "Bland–Altman",
-            "Solid line: mean difference; dashed: 95 % limits of agreement of a single case.",
-        ),
-        (
-            geometry_figure(comparison, mapped, folder / "geometry.png"),
-            "The mapping",
-            "Above: every measure with its 95 % interval by subject; the line is a mapping that changes nothing. "
-            "Below: where a run of baseline and focus method, and the degradation, take the test images, in "
-            "the first two principal components of the clean images’ "
-            "features; lines go from the clean image (hollow) to the image itself (filled).",
-        ),
-        (
-            condition_chart(comparison, folder / "conditions.png"),
-            f"Every {comparison.condition}",
-            "Mean over subjects with its 95 % interval, clean images where they have a value of their own. Rim and "
-            "grid: minus the clean image’s, so that zero is the aim.",
-        ),
-        (curve_chart(comparison, folder / "curves.png"), "Curves", "As logged by the runs beside the evaluations."),
-    )
-    return [PageFigure(path, title, caption) for path, title, caption in figures if path is not None]
+    figures: dict[str, Callable[..., Path | None]] = {
+        "differences": difference_chart,
+        "suvr-scatter": suvr_scatter,
+        "bland-altman": bland_altman,
+        "geometry": partial(geometry_figure, geometry=mapped),
+        "conditions": condition_chart,
+        "curves": curve_chart,
+    }
+    baseline = display_name(comparison.baseline)
+    words = {"baseline": baseline, "cut": comparison.suvr_cut, "condition": comparison.condition}
+    paths = [draw(comparison, path=folder / f"{name}.png") for name, draw in figures.items()]
+    return [_captioned(path, **words) for path in paths if path is not None]
+
+
+def _captioned(path: Path, **words: object) -> PageFigure:
+    title, caption = (text.format(**words) for text in report_texts("figures")[path.stem])
+    return PageFigure(path, title, caption)
 
 
 def _face_figures(comparison: Comparison, study: VerificationStudy | None, folder: Path) -> list[PageFigure]:
     """Figure 2: ROC curves, pairs that methods win and lose, a grid of photos."""
-    shown_pairs = choose_examples(comparison, study)
-    figures: list[tuple[Path | None, str, str]] = [
-        (
-            roc_chart(comparison, study, folder / "roc.png"),
-            "Figure 2 (a). ROC curves",
-            "Two photos are called one person up to a distance; the curves are of all distances, mean over the "
-            "seeds. Below: the same where few pairs of two people are accepted, on a logarithmic axis."
-            + (
-                ""
-                if shown_pairs
-                else " There is no Figure 2 (b): no pair that is judged wrongly on the input divides the methods."
-            ),
-        )
-    ]
-    for one in shown_pairs:
-        heading, caption = example_caption(comparison, one)
+    examples = choose_examples(comparison, study)
+    pictures = []
+    if path := roc_chart(comparison, study, folder / "roc.png"):
+        pictures.append(_captioned(path, remark="" if examples else report_texts("no-example")))
+    for one in examples:
         path = folder / f"example-{'won' if one.recovered else 'lost'}.png"
-        figures.append((example_figure(comparison, study, one, path) if study else None, heading, caption))
-    grid = "Figure 2 (c). Photos" if study is not None else "Photos"
-    figures.append((photo_grid(comparison, folder / "grid.png"), grid, grid_rule(comparison)))
-    pictures = [PageFigure(path, title, caption) for path, title, caption in figures if path is not None]
+        if study is not None and example_figure(comparison, study, one, path):
+            pictures.append(PageFigure(path, *example_caption(comparison, one)))
+    if path := photo_grid(comparison, folder / "grid.png"):
+        title = "Figure 2 (c). Photos" if study is not None else "Photos"
+        pictures.append(PageFigure(path, title, grid_rule(comparison)))
     for name in ("roc", "example-won", "example-lost", "grid"):  # of a report that this one replaces
         if name not in {picture.path.stem for picture in pictures}:
             (folder / f"{name}.png").unlink(missing_ok=True)

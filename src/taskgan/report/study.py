@@ -17,8 +17,7 @@ from taskgan.judges.verification import (
     verify,
 )
 from taskgan.judges.verification.figures import MIN_READER_AUC
-from taskgan.page.cells import interval_text, join_phrases, number
-from taskgan.page.names import display_name, join_methods
+from taskgan.page.cells import display_name, interval_text, join_methods, join_phrases, number
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, VERIFICATION, Metric
 from taskgan.report.paired import UNKNOWN, MetricComparison, family

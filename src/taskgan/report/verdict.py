@@ -8,10 +8,18 @@ import numpy as np
 import pandas as pd
 
 from taskgan.evaluate.summary import calibrated, finite_values, reader_summary, suvr_agreement
-from taskgan.page.cells import Table, interval_text, join_phrases, number
-from taskgan.page.names import display_name, join_methods
-from taskgan.report.badges import badge_table, basis_sentence, by_verdict, reading_sentence, sides_text
-from taskgan.report.comparisons import POWERS, equivalence_word, p_text, subjects_needed
+from taskgan.page.cells import Table, display_name, interval_text, join_methods, join_phrases, number
+from taskgan.report.comparisons import (
+    POWERS,
+    badge_table,
+    basis_sentence,
+    by_verdict,
+    equivalence_word,
+    p_text,
+    reading_sentence,
+    sides_text,
+    subjects_needed,
+)
 from taskgan.report.condition_tables import condition_findings
 from taskgan.report.flips import flip_sentences
 from taskgan.report.load import Comparison

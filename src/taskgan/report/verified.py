@@ -18,7 +18,7 @@ from taskgan.evaluate.verification_table import (
     read_verification,
 )
 from taskgan.judges.verification import ImagePairs, best_threshold
-from taskgan.page.names import display_name
+from taskgan.page.cells import display_name
 from taskgan.report.load import Comparison, EvaluationFolder
 
 Floats = NDArray[np.float64]

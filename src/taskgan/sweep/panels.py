@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from taskgan.page.style import axes_figure, save_figure
 from taskgan.sweep.choose import MISTAKEN, SettingChoice
-from taskgan.sweep.grid import short_key, yaml_text
+from taskgan.sweep.plan import short_key, yaml_text
 from taskgan.sweep.results import SettingResult
 
 CHOSEN, OTHER, PALE, REFERENCE = "#C44601", "#0072B2", "#767676", "#000000"

@@ -15,8 +15,7 @@ from taskgan.recipe import Recipe
 from taskgan.stats import Interval, mean_interval, slope_interval, subject_means
 from taskgan.sweep.choose import MISTAKEN, Candidate, read_mistaken_shares
 from taskgan.sweep.folder import FAILED, RunStatus, find_runs, has_effect, read_status, read_steps, setting_digest
-from taskgan.sweep.grid import setting_label
-from taskgan.sweep.plan import SweepPlan, effective_values
+from taskgan.sweep.plan import SweepPlan, effective_values, setting_label
 from taskgan.train.folder import run_settings
 
 MEASURES = ("psnr", "ssim", "rmse_relative", "task_mae", "judge_mae", MISTAKEN, "suvr_error")

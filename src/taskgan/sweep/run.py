@@ -34,8 +34,18 @@ from taskgan.sweep.folder import (
     run_digest,
     write_status,
 )
-from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share, setting_label, yaml_text
-from taskgan.sweep.plan import SweepPlan, Trial, plan_sweep, remaining_seconds, select_share
+from taskgan.sweep.plan import (
+    SweepPlan,
+    Trial,
+    parse_grid,
+    parse_seeds,
+    parse_share,
+    plan_sweep,
+    remaining_seconds,
+    select_share,
+    setting_label,
+    yaml_text,
+)
 from taskgan.sweep.results import SettingResult, collect_results
 from taskgan.sweep.table import legend, printed_table, settings_summary, write_table
 from taskgan.train.folder import RECIPE, RECORD, create_run, setting_differences

@@ -11,8 +11,8 @@ from taskgan.core.files import atomic, csv_cell
 from taskgan.page.cells import MISSING, number, range_text
 from taskgan.stats import Interval
 from taskgan.sweep.choose import MISTAKEN, SettingChoice
-from taskgan.sweep.grid import yaml_text
 from taskgan.sweep.panels import marker_style, ranked
+from taskgan.sweep.plan import yaml_text
 from taskgan.sweep.results import MEASURES, SettingResult, TrialResult
 from taskgan.train.folder import run_settings
 
