@@ -3,7 +3,7 @@
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -117,19 +117,15 @@ def join_phrases(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def estimate_cell(interval: Interval, digits: int) -> Cell:
+def estimate_cell(interval: Interval, digits: int, *, sign: bool = False, tone: str = "") -> Cell:
     """An estimate above its interval."""
-    return Cell(number(interval.estimate, digits), range_text(interval, digits), interval)
+    return Cell(number(interval.estimate, digits, sign=sign), range_text(interval, digits, sign=sign), interval, tone)
 
 
 def difference_cell(interval: Interval, digits: int, *, better: int, significant: bool = True) -> Cell:
-    """A paired difference; called better or worse only where its interval excludes zero.
+    """A paired difference; called better or worse only where its interval excludes zero and ``significant`` agrees.
 
-    Args:
-        interval: The difference.
-        digits: Decimals.
-        better: +1 if more is better, −1 if less is.
-        significant: Whether its corrected p, where there is one, agrees.
+    ``better`` is +1 if more is better, −1 if less is.
     """
     tone = "none"
     if significant and interval.excludes(0.0):
@@ -170,29 +166,22 @@ def count_cell(count: int) -> Cell:
 
 
 def text_columns(table: str, **values: object) -> tuple[Column, ...]:
-    """The columns of a table of the report as ``report/templates/texts.yaml`` describes them.
+    """The columns of a table of ``report/templates/texts.yaml``; values are what its texts leave open."""
+    return tuple(_text_column(key, values, *parts) for key, parts in report_texts(table)["columns"].items())
 
-    Args:
-        table: Its name there.
-        values: What the texts leave open.
-    """
-    return tuple(
-        Column(key, *(part.format(**values) if isinstance(part, str) else part for part in parts))
-        for key, parts in report_texts(table)["columns"].items()
-    )
+
+def _text_column(
+    key: str, values: Mapping[str, object], heading: str, meaning: str = "", hidden: bool = False
+) -> Column:
+    return Column(key, heading.format(**values), meaning.format(**values), hidden)
 
 
 def text_table(
     table: str, columns: Iterable[Column], rows: Iterable[tuple[Cell, ...]], name: str = "", **values: object
 ) -> Table:
-    """A table of the report with title, note and what is said of no rows from ``report/templates/texts.yaml``.
+    """A table with title, note and what is said of no rows from ``report/templates/texts.yaml``.
 
-    Args:
-        table: Its name there.
-        columns: Its columns.
-        rows: A cell for each column.
-        name: Its file, where that is called otherwise.
-        values: What the texts leave open.
+    ``name`` is that of its file, where it is called otherwise; values are what the texts leave open.
     """
     known = report_texts(table)
     texts = {key: known[key].format(**values) for key in ("title", "note", "empty") if key in known}

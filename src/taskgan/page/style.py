@@ -60,28 +60,14 @@ def method_style(method: str, methods: Sequence[str]) -> tuple[str, str]:
 
 @contextmanager
 def axes_figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> Iterator[tuple[Any, Any]]:
-    """A figure and its axes (rows, columns) that is closed in the end; drawn without a display.
-
-    Args:
-        rows: Of axes.
-        columns: Of axes.
-        size: Width and height in inches.
-        options: For ``Figure.subplots``.
-    """
+    """A figure, its width and height in inches, and its axes (rows, columns), closed in the end; needs no display."""
     with blank_figure(size) as figure:
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 @contextmanager
 def panel_axes(count: int, size: tuple[float, float], most: int = 4, **options: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """A figure with a number of panels.
-
-    Args:
-        count: Of panels.
-        size: Of each, in inches.
-        most: Side by side; places that are left over are not drawn.
-        options: For ``Figure.subplots``.
-    """
+    """A figure with a number of panels of a size in inches, at most so many side by side; no empty places are drawn."""
     columns = min(count, most)
     rows = -(-count // columns)
     with axes_figure(rows, columns, (size[0] * columns, size[1] * rows), **options) as (figure, axes):
@@ -144,11 +130,9 @@ Array = NDArray[np.float32]
 
 
 def axial_view(data: Array, affine: NDArray[np.float64]) -> Array:
-    """A volume as it is displayed (H, W, Z): anterior up, the patient's right on the left (radiological).
+    """A volume (X, Y, Z) as it is displayed (H, W, Z): anterior up, the patient's right on the left (radiological).
 
-    Args:
-        data: (X, Y, Z) in the file's axes.
-        affine: Its voxel-to-world matrix; axes are swapped and turned to the nearest, nothing is resampled.
+    Axes are swapped and turned to the nearest of the affine's; nothing is resampled.
     """
     turned = nib.orientations.apply_orientation(data, nib.orientations.io_orientation(affine))
     return np.ascontiguousarray(np.moveaxis(turned[::-1, ::-1, :], 0, 1))

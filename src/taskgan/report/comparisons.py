@@ -78,12 +78,7 @@ def detectable_difference(difference: Difference, metric: Metric, power: float) 
 
 
 def comparisons_table(comparison: Comparison, extra: Sequence[MetricComparison] = ()) -> Table:
-    """One row a measure and method: difference, test, other seeds, equivalence, and what it would take.
-
-    Args:
-        comparison: What is compared.
-        extra: Differences to the same baseline in measures that are not in its rows.
-    """
+    """One row a measure and method; ``extra`` are differences to the baseline in measures that have no column."""
     frame, baseline = comparison.frame, comparison.baseline
     areas = AUCS.values() if comparison.kind == "binary" else ()  # of two classes only
     candidates = (with_reader_error(m, comparison.reader_error[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED))
@@ -205,12 +200,7 @@ def sides_text(method: str, baseline: str, groups: Groups) -> str:
 
 
 def reading_sentence(comparison: Comparison, to_input: Sequence[MetricComparison]) -> str:
-    """What the images of the focus method mean: by the judge's flips, else by its differences to the input.
-
-    Args:
-        comparison: What is compared.
-        to_input: The focus method against the input; empty where the input has no rows.
-    """
+    """What the images of the focus method mean: by the judge's flips, else by its differences to the input, if any."""
     focus = display_name(comparison.focus)
     read = reader_summary(comparison.rows(comparison.focus), comparison.rows("clean"), "judge")
     if read.decisions:
@@ -235,12 +225,7 @@ def basis_sentence(comparison: Comparison, warnings: int) -> str:
 
 
 def badge_table(against: Mapping[tuple[str, str], Sequence[MetricComparison]], error: str) -> Table:
-    """Better, worse or not shown: a row a difference, a column a measure.
-
-    Args:
-        against: Differences by method and what it is set against, in all measures of the verdict.
-        error: What the readers' error is called.
-    """
+    """Better, worse or not shown: a row a method and what it is set against, a column a measure."""
     metrics = {one.metric.key: one.metric for compared in against.values() for one in compared}
     headings = {key: with_reader_error(metric, error).heading for key, metric in metrics.items()}
     columns = (*text_columns("badges"), *(Column(key, text) for key, text in headings.items()))

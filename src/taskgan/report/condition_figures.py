@@ -118,14 +118,7 @@ def _log(image: Array, brain: Mask) -> NDArray[np.float64] | None:
 
 
 def condition_figure(comparison: Comparison, name: str, subject: str, path: Path) -> Path | None:
-    """Draw one condition of a subject; None where its images are gone.
-
-    Args:
-        comparison: The comparison of the condition.
-        name: What it is called.
-        subject: From :func:`choose_subject`.
-        path: The PNG.
-    """
+    """Draw one condition of a subject (:func:`choose_subject`) as a PNG; None where its images are gone."""
     panels = load_condition(comparison, subject)
     if panels is None:
         return None
@@ -177,12 +170,7 @@ _PANELS = (
 
 
 def condition_chart(comparison: Comparison, path: Path) -> Path | None:
-    """Draw it; None where there is one kind of image.
-
-    Args:
-        comparison: What is compared.
-        path: The PNG.
-    """
+    """Draw every measure of every condition; None where there is one kind of image."""
     panels = [one for one in _PANELS if comparison.frame[one[0]].notna().any()]
     if not comparison.conditions or not panels:
         return None

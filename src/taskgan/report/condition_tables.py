@@ -17,8 +17,6 @@ from taskgan.page.cells import (
     join_methods,
     join_phrases,
     name_cell,
-    number,
-    range_text,
     rate_cell,
     text_cell,
     text_columns,
@@ -94,8 +92,7 @@ def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: flo
         return text_cell("–", tone="muted")
     interval = summary.mean_of(rows, column, scale)
     harm = interval.low > 0 if column == "checkerboard_error" else interval.excludes(0.0)  # less of a grid is no harm
-    tone = "worse" if harm else ""
-    return Cell(number(interval.estimate, digits, sign=True), range_text(interval, digits, sign=True), interval, tone)
+    return estimate_cell(interval, digits, sign=True, tone="worse" if harm else "")
 
 
 def _levels_and_errors(
@@ -103,10 +100,7 @@ def _levels_and_errors(
 ) -> Table:
     """A row a condition and kind of image; of each measure its level and its error.
 
-    Args:
-        comparison: What is compared.
-        name: Of the table.
-        measures: Column, heading, digits, factor and meaning; those without a value are left out.
+    A measure is column, heading, digits, factor and meaning; those without a value are left out.
     """
     known = [one for one in measures if comparison.frame[one[0]].notna().any()]
     rows = tuple(

@@ -17,9 +17,9 @@ from taskgan.page.cells import (
     Table,
     difference_cell,
     display_name,
+    estimate_cell,
     name_cell,
     number,
-    range_text,
     report_texts,
     text_columns,
     text_table,
@@ -103,8 +103,7 @@ def mapping_geometry(comparison: Comparison) -> MappingGeometry:
         )
     if selected is not None:
         notes.append(
-            f"Of {len(comparison.cases)} cases the first one of {len(selected)} subjects, evenly spaced "
-            "by name: pairs "
+            f"Of {len(comparison.cases)} cases the first one of {len(selected)} subjects, evenly spaced by name: pairs "
             "of all of them would be too many."
         )
     return MappingGeometry(methods, runs, measures, tuple(notes))
@@ -191,7 +190,7 @@ def _cell(interval: Interval | None, measure: str) -> Cell:
     if interval is None:
         return Cell("–", "", Interval(math.nan, math.nan, math.nan))
     tone = "worse" if measure in (SHRINKAGE, SLOPE) and interval.excludes(1.0) else ""
-    return Cell(number(interval.estimate, 2), range_text(interval, 2), interval, tone)
+    return estimate_cell(interval, 2, tone=tone)
 
 
 def geometry_paired(comparison: Comparison, geometry: MappingGeometry) -> Table:
@@ -231,15 +230,7 @@ _PANELS = {
 def geometry_figure(comparison: Comparison, geometry: MappingGeometry, path: Path) -> Path | None:
     """Draw the measures and, where evaluations hold features, the mappings of input, baseline and focus method.
 
-    Those of all methods look alike: what tells them apart is measured above.
-
-    Args:
-        comparison: For the look of its methods.
-        geometry: What was measured.
-        path: The PNG.
-
-    Returns:
-        The path; None where nothing is known.
+    Those of all methods look alike: what tells them apart is measured above. None where nothing is known.
     """
     panels = [name for name in _PANELS if any(name in m for m in geometry.measures.values())]
     if not panels:

@@ -80,14 +80,9 @@ def choose_slice(clean: NDArray[np.float32], cortex: NDArray[np.bool_] | None) -
 
 
 def choose_detail(difference: NDArray[np.float32], share: float = 0.36) -> tuple[slice, slice]:
-    """The square window in which |gap| is largest.
+    """The square window, inside the image, in which |difference| (H, W) is largest: slices of rows and columns.
 
-    Args:
-        psnr_difference: Difference of two images (H, W).
-        share: Side of the window over the shorter side of the image.
-
-    Returns:
-        Slices of rows and columns, inside the image.
+    Its side is a share of the shorter side of the image.
     """
     side = max(4, round(share * min(difference.shape)))
     mass = ndimage.uniform_filter(np.abs(difference).astype(np.float64), side, mode="constant")

@@ -80,11 +80,6 @@ def method_difference(comparison: Comparison, metric: Metric, method: str, basel
     return mean_difference(gap.to_numpy(), list(gap.index))
 
 
-def paired_interval(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Interval:
-    """The interval of :func:`method_difference`."""
-    return method_difference(comparison, metric, method, baseline).interval
-
-
 def _scores(comparison: Comparison, metric: Metric, method: str) -> pd.DataFrame:
     """Scores, a row a case and a column a seed (one column where seeds are unknown)."""
     rows = comparison.rows(method)
@@ -163,11 +158,7 @@ def compare_methods(
 ) -> dict[str, MetricComparison]:
     """Every method against one baseline in one measure: the family over which p-values are corrected.
 
-    Args:
-        comparison: What is compared; it says how to correct, and the margins.
-        metric: The measure.
-        baseline: A method or ``input``.
-        seeds: Whether to work out the interval over subjects and seeds too.
+    The interval over subjects and seeds is worked out with ``seeds`` alone.
     """
     names = [m for m in comparison.methods if m != baseline]
     differences = {name: method_difference(comparison, metric, name, baseline) for name in names}

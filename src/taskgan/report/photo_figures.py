@@ -235,28 +235,17 @@ def example_caption(comparison: Comparison, example: PairExample) -> tuple[str, 
     beside = (
         "" if other == display_name("input") else f" and {other} does not" if example.recovered else f", {other} does"
     )
-    if example.same:
-        verb = "wins" if example.recovered else "does not win"
-        what = f"A person whom the input loses and {focus} {verb} back{beside}"
-        phrases = ("Two photos of one person", "of one person that it recognises")
-    else:
-        verb = "tells" if example.recovered else "does not tell"
-        what = f"Two people whom the input takes for one and {focus} {verb} apart"
-        what += beside
-        phrases = ("Photos of two people", "of two people that it tells apart")
-    heading = f"Figure 2 (b). {what}"
-    many = "pair" if example.count == 1 else "pairs"
-    caption = (
-        f"{phrases[0]}. {reader_title(example.reader).split(' (')[0]} calls two photos one person up to a distance "
-        f"of {number(example.threshold, 3)}, the best on clean pairs of {SETS[example.threshold_set]} "
-        f"people; pairs within the noise of it are left out. By rule: of {example.count} "
-        f"{many} {phrases[1]} on clean photos and not on the degraded ones, and for which this "
-        "is so, the median by the difference in rank (share of pairs of two people that are nearer); the opposite is "
-        f"so for {example.opposite_count} pairs. Seed: the lowest. Below: distances; bars hold the middle "
-        "80 % of all test pairs "
-        "of one person (blue) and of two (orange)."
+    words = report_texts("example")["one person" if example.same else "two people"]
+    what = words["won" if example.recovered else "lost"].format(focus=focus) + beside
+    caption = report_texts("example")["caption"].format(
+        photos=words["photos"],
+        reader=reader_title(example.reader).split(" (")[0],
+        threshold=number(example.threshold, 3),
+        people=SETS[example.threshold_set],
+        picked_from=f"{example.count} {'pair' if example.count == 1 else 'pairs'} {words['pairs']}",
+        opposite=example.opposite_count,
     )
-    return heading, caption
+    return f"Figure 2 (b). {what}", caption
 
 
 def example_figure(comparison: Comparison, study: VerificationStudy, example: PairExample, path: Path) -> Path | None:

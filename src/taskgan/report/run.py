@@ -1,26 +1,29 @@
-"""``taskgan compare``: the paper's tables and figures over several evaluations, as one page."""
+"""``taskgan compare``: the paper's tables and figures over several evaluations, as one HTML file that opens offline."""
 
-from collections.abc import Callable, Sequence
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, check_writable, versions
+from taskgan.core.files import PathLike, check_writable, versions, write_text
 from taskgan.core.lock import exclusive
 from taskgan.judges.limits import LimitResult, find_limit
 from taskgan.page.cells import Table, display_name, report_texts, write_table
-from taskgan.page.style import PageFigure
-from taskgan.report.charts import bland_altman, curve_chart, difference_chart, roc_chart, suvr_scatter
+from taskgan.page.style import PageFigure, render_template
+from taskgan.report.charts import curve_chart, difference_chart, roc_chart
 from taskgan.report.condition_figures import choose_subject, condition_chart, condition_figure, condition_rule
+from taskgan.report.condition_tables import NAMES
 from taskgan.report.flips import flips_table
 from taskgan.report.geometry import MappingGeometry, geometry_figure, geometry_paired, geometry_table, mapping_geometry
 from taskgan.report.images import case_figure, choose_cases, psnr_differences, selection_rule
 from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.metrics import Inference
-from taskgan.report.page import write_page
 from taskgan.report.photo_figures import (
     choose_examples,
     example_caption,
@@ -29,9 +32,10 @@ from taskgan.report.photo_figures import (
     photo_figure,
     photo_grid,
 )
-from taskgan.report.study import VerificationStudy, verification_study
+from taskgan.report.study import VerificationStudy, reader_title, verification_study
+from taskgan.report.suvr import bland_altman, suvr_scatter
 from taskgan.report.tables import all_tables
-from taskgan.report.verdict import report_verdict
+from taskgan.report.verdict import ReportVerdict, report_verdict
 
 RECORD = "report.yaml"
 
@@ -203,3 +207,112 @@ def _print_summary(table: Table, sentences: Sequence[str]) -> None:
         say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     for sentence in sentences:
         say(sentence)
+
+
+def write_page(
+    path: Path,
+    comparison: Comparison,
+    verdict: ReportVerdict,
+    tables: list[Table],
+    cases: list[PageFigure],
+    charts: list[PageFigure],
+    rule: str,
+    limit: LimitResult | None = None,
+) -> Path:
+    """Fill the template and write the page: Figure 3 with its rule, all other figures by file name, and the limit."""
+    headings, readers = _readers(comparison)
+    shown = {table.name: table for table in tables}
+    page = render_template(
+        "taskgan.report",
+        "report.html",
+        title=" · ".join(display_name(m) for m in comparison.methods),
+        verdict=verdict,
+        tables=shown,
+        cases=cases,
+        charts={chart.path.stem: chart for chart in charts},
+        rule=rule,
+        limit=limit,
+        heading=_heading(comparison, shown),
+        reading=not comparison.photos
+        or any(shown[name].rows for name in ("table3-readers", "flips"))
+        or "outputs" in shown,
+        mapping=not comparison.photos or bool(shown["geometry"].rows),
+        photos=comparison.photos,
+        condition=comparison.condition if comparison.conditions else "",
+        condition_tables=NAMES,
+        commands=_commands(comparison, path.parent),
+        provenance=[_provenance(one.record) for one in comparison.evaluations],
+        reader_headings=headings,
+        readers=readers,
+        versions=versions(),
+    )
+    write_text(path, page)
+    return path
+
+
+def _heading(comparison: Comparison, tables: Mapping[str, Table]) -> str:
+    if "verification" in tables:
+        return "Is the person kept?"
+    if comparison.photos and not tables["table3-readers"].rows and "outputs" not in tables:
+        return "How good are the photos?"
+    return f"Is the {'diagnosis' if comparison.kind == 'binary' and not comparison.photos else 'property'} kept?"
+
+
+def _provenance(record: dict[str, Any]) -> dict[str, str]:
+    keys = ("method", "seed", "fold", "model", "checksum", "cohort")
+    texts = {key: "–" if record.get(key) is None else str(record[key]) for key in keys}
+    version = str((record.get("versions") or {}).get("taskgan", "–"))
+    return {**texts, "method": display_name(texts["method"]), "checksum": texts["checksum"][:16], "version": version}
+
+
+def _commands(comparison: Comparison, out: Path) -> list[str]:
+    """The calls that make these figures again, with paths as seen from the folder that holds the report."""
+    base = out.resolve().parent
+
+    def _seen(path: Path) -> str:
+        return shlex.quote(Path(os.path.relpath(path.resolve(), base)).as_posix())
+
+    lines = []
+    for one in comparison.evaluations:
+        if "restored" in one.record and "cohort" in one.record:
+            restored, cohort = (one.folder / str(one.record[key]) for key in ("restored", "cohort"))
+            name = shlex.quote(str(one.record["method"]))
+            lines.append(f"taskgan evaluate {_seen(restored)} {_seen(cohort)} -o {_seen(one.folder)} --method {name}")
+    folders = " ".join(_seen(one.folder) for one in comparison.evaluations)
+    options = f"--baseline {shlex.quote(comparison.baseline)}"
+    options += "".join(f" --margin {name}={value:g}" for name, value in comparison.inference.margins.items())
+    if comparison.inference.correction != Inference().correction:
+        options += f" --correction {comparison.inference.correction}"
+    lines.append(f"taskgan compare {folders} -o {_seen(out)} {options}")
+    return lines
+
+
+def _readers(comparison: Comparison) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Headings of figures on clean images, and the recognisers that were used, each once."""
+    identity = comparison.kind == "embedding"
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in comparison.evaluations:
+        verified = (one.record.get("verification") or {}).get("readers") or {} if identity else {}
+        for name, record in (verified | (one.record.get("readers") or {})).items():
+            checksum = str(record.get("checksum", "–"))
+            auc = (verified.get(name) or {}).get("auc") or {}
+            entries.setdefault(
+                (name, checksum),
+                {
+                    "name": reader_title(name).split(" (")[0],
+                    "network": str(record.get("network", "none" if name in verified else "–")),
+                    "checksum": checksum[:16],
+                    "figures": [_text(auc)] if identity else _clean_errors(record.get("on_clean") or {}),
+                },
+            )
+    headings = ("AUC on clean test pairs",) if identity else ("Errors on clean", "Error on clean")
+    return headings, list(entries.values())
+
+
+def _clean_errors(record: Mapping[str, Any]) -> list[str]:
+    return [f"{record.get('wrong', '–')}/{record.get('decisions', '–')}", _text(record.get("mae") or {})]
+
+
+def _text(interval: Mapping[str, Any]) -> str:
+    estimate = interval.get("estimate")
+    return "–" if estimate is None else f"{estimate:.3f}"

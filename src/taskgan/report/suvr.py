@@ -49,22 +49,22 @@ def _row(comparison: Comparison, method: str, mine: pd.DataFrame, *, after: bool
     agreement, read = (summary.suvr_agreement(mine), summary.reader_summary(mine, comparison.rows("clean"), "suvr"))
     if not agreement.count:
         return ()
+    name = name_cell(method, tone="strong")
     wrong = Cell(f"{read.wrong}/{read.decisions}", "", read.wrong)
     if method == "clean":
         nothing = (Cell("–"),) * 9
-        return (_name(method), count_cell(agreement.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
-    slope = estimate_cell(agreement.slope, 2)
+        return (name, count_cell(agreement.count), *nothing, wrong, _bias(_to_truth(mine), marked=False))
     tone = "worse" if agreement.slope.excludes(1.0) else ""
-    name, units = _name(method), agreement.deviation * CENTILOIDS
+    units = agreement.deviation * CENTILOIDS
     near = agreement.deviation <= QIBA_VARIATION * float(mine["suvr_reference"].mean())
     tones = ("better" if near else "worse", "better" if units <= 8 else "worse" if units > 16 else "none")
     return (
         replace(name, text=f"{name.text}, after its line", value=f"{name.value}, after its line") if after else name,
         count_cell(agreement.count),
         _bias(agreement.bias),
-        _signed(agreement.limit_low),
-        _signed(agreement.limit_high),
-        Cell(slope.text, slope.small, slope.value, tone),
+        estimate_cell(agreement.limit_low, 3, sign=True),
+        estimate_cell(agreement.limit_high, 3, sign=True),
+        estimate_cell(agreement.slope, 2, tone=tone),
         replace(number_cell(agreement.deviation, 3), tone=tones[0]),
         replace(number_cell(units, 1), tone=tones[1]),
         estimate_cell(agreement.correlation, 3),
@@ -75,20 +75,12 @@ def _row(comparison: Comparison, method: str, mine: pd.DataFrame, *, after: bool
     )
 
 
-def _name(method: str) -> Cell:
-    return name_cell(method, tone="strong")
-
-
 def _to_truth(rows: pd.DataFrame) -> Interval:
     return mean_interval(rows["suvr_restored"] - rows["suvr_true"], list(rows["subject"]))
 
 
 def _bias(interval: Interval, *, marked: bool = True) -> Cell:
-    return _signed(interval, "worse" if marked and interval.excludes(0.0) else "")
-
-
-def _signed(interval: Interval, tone: str = "") -> Cell:
-    return Cell(number(interval.estimate, 3, sign=True), range_text(interval, 3, sign=True), interval, tone)
+    return estimate_cell(interval, 3, sign=True, tone="worse" if marked and interval.excludes(0.0) else "")
 
 
 def _suvr_methods(comparison: Comparison) -> list[str]:

@@ -24,8 +24,8 @@ from taskgan.report.condition_tables import condition_findings
 from taskgan.report.flips import flip_sentences
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, with_kind_phrase
-from taskgan.report.paired import MetricComparison, compare_methods, paired_interval
-from taskgan.report.study import VerificationStudy, study_findings, study_warnings
+from taskgan.report.paired import MetricComparison, compare_methods, method_difference
+from taskgan.report.study import VerificationStudy, study_findings, study_warnings, warning
 from taskgan.stats import FEWEST, mean_interval
 
 
@@ -54,12 +54,7 @@ class ReportVerdict:
 
 
 def report_verdict(comparison: Comparison, study: VerificationStudy | None = None) -> ReportVerdict:
-    """Write the verdict of a comparison.
-
-    Args:
-        comparison: What is compared.
-        study: Its verification, where there is one.
-    """
+    """Write the verdict of a comparison, with its verification where there is one."""
     against = _against_all(comparison, comparison.baseline, study)
     findings = [_against(comparison, method, study) for method, study in against.items()]
     if comparison.references and comparison.baseline != "input":
@@ -145,7 +140,7 @@ def _scope(comparison: Comparison) -> str:
 def _gain_over_input(comparison: Comparison) -> str:
     gains = []
     for method in comparison.methods:
-        gain = paired_interval(comparison, PSNR, method, "input")
+        gain = method_difference(comparison, PSNR, method, "input").interval
         if math.isnan(gain.estimate):  # a restoration equal to the clean image has no finite PSNR
             continue
         gains.append(f"{display_name(method)} {interval_text(gain, 2, sign=True, unit=PSNR.unit)}")
@@ -225,9 +220,8 @@ def _with_other_seeds(comparison: Comparison, against: dict[str, list[MetricComp
         ]
         if parts:
             yield (
-                f"That {display_name(method)} differs from {display_name(comparison.baseline)}, also with "
-                "another training run in "
-                f"mind ({claimed[0].seeds} seeds), {' and '.join(parts)}."
+                f"That {display_name(method)} differs from {display_name(comparison.baseline)}, also with another "
+                f"training run in mind ({claimed[0].seeds} seeds), {' and '.join(parts)}."
             )
 
 
@@ -286,52 +280,27 @@ def _warnings(comparison: Comparison, study: VerificationStudy | None) -> Iterab
     yield from comparison.notes
     clean = comparison.rows("clean")
     subjects, photos = clean["subject"].nunique(), comparison.images
-    read = reader_summary(clean, clean, "judge")
-    if read.decisions and read.wrong:
-        yield (
-            f"The judge errs on {read.wrong} of {read.decisions} clean {photos}: of its errors on restored images as "
-            f"many may be its own, and not the methods’."
-        )
-    task = reader_summary(clean, clean, "task")
-    if task.decisions and task.wrong:
-        yield f"T errs on {task.wrong} of {task.decisions} clean {photos}: it can teach no more than it knows."
-    by_suvr = reader_summary(clean, clean, "suvr")
-    if by_suvr.decisions and by_suvr.wrong:
-        yield (
-            f"The SUVR of the clean image contradicts the label in {by_suvr.wrong} of {by_suvr.decisions} cases "
-            f"(noise and partial volume near the cut): flips are counted against the clean image, not the label."
-        )
+    for reader in ("judge", "task", "suvr"):
+        read = reader_summary(clean, clean, reader)
+        if read.decisions and read.wrong:
+            yield warning(reader, wrong=read.wrong, decisions=read.decisions, images=photos)
     # Variants are told apart by what follows the name, as in task_gan_frozen.
     methods = [display_name(m) for m in comparison.methods if m.startswith("task_gan")]
-    if task.decisions and methods:
+    if reader_summary(clean, clean, "task").decisions and methods:
         them = "it" if len(methods) == 1 else "them"
         also = " and the SUVR’s" if comparison.frame["suvr_bias"].notna().any() else ""
-        yield (
-            f"T taught {join_methods(methods)}, so T’s own figures are no evidence for {them}; the judge’s{also} are."
-        )
+        yield warning("taught", methods=join_methods(methods), them=them, also=also)
     if subjects < FEWEST:
-        yield (
-            f"With {subjects} test subjects there are no 95 % intervals (a bootstrap needs {FEWEST}), so that no "
-            f"difference is claimed."
-        )
+        yield warning("no intervals", subjects=subjects, fewest=FEWEST)
     elif subjects < 20:
-        yield (
-            f"With {subjects} test subjects, no error at all is still compatible with an error rate of "
-            f"{100 * (1 - 0.025 ** (1 / subjects)):.0f} %."
-        )
+        yield warning("few subjects", subjects=subjects, rate=100 * (1 - 0.025 ** (1 / subjects)))
     if min(comparison.rows(m)["seed"].nunique() for m in comparison.methods) < 3:
-        yield (
-            "Fewer than three training seeds of a method: another seed may move these figures by more than the "
-            "intervals say."
-        )
+        yield warning("few seeds")
     yield from _between_seeds(comparison)
     tested = sum(bool(comparison.frame[m.column].notna().any()) for m in HEADLINE)
     tested += len(study.valid_judges) if study is not None else 0
     if subjects >= FEWEST and tested > 1:
-        yield (
-            f"Each of the {tested} measures is tested by itself at 5 %, not corrected for the others: among so "
-            f"many, one that is called different by chance is no rarity."
-        )
+        yield warning("many measures", tested=tested)
 
 
 def _between_seeds(comparison: Comparison) -> Iterable[str]:
@@ -352,7 +321,4 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
             f"{with_kind_phrase(m, comparison.kind).phrase} by up to {number(gap, m.digits)}{m.unit}"
             for m, gap in most.items()
         )
-        yield (
-            f"Between training seeds of one method the means differ: {gaps}. The intervals over subjects do not "
-            f"hold this."
-        )
+        yield warning("between seeds", gaps=gaps)

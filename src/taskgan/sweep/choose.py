@@ -66,11 +66,7 @@ def write_mistaken_shares(restored: Path, rows: Pairs, base: Recipe, judge: Read
 def mistaken_shares(distances: NDArray[np.float64], pairs: Sequence[VerificationPair]) -> dict[str, float]:
     """Of each person with two images: in what share of comparisons two other people's images are nearer.
 
-    The mean over pairs of one person is 1 − AUC of the verification.
-
-    Args:
-        distances: (N,) of the pairs' images.
-        pairs: Of one person and of two.
+    The mean over pairs of one person is 1 − AUC of the verification. Distances (N,) are of the pairs' images.
     """
     same = np.array([pair.same for pair in pairs])
     others = np.sort(distances[~same])
@@ -231,11 +227,8 @@ def _has_metric(one: Candidate, metric: str) -> bool:
 
 def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str]:
     """Subjects for which every setting has the measures."""
-    shared: list[str] | None = None
-    for one in candidates:
-        for metric in metrics:
-            known = set(one.subject_values[metric].dropna().index)
-            shared = [s for s in (shared if shared is not None else one.subject_values[metric].index) if s in known]
+    columns = [one.subject_values[metric] for one in candidates for metric in metrics]
+    shared = [str(subject) for subject in pd.concat(columns, axis=1, join="inner").dropna().index]
     if not shared:
         raise UserError("the settings of the sweep share no validation subject with all figures")
     return shared
@@ -253,12 +246,7 @@ def _winners(
 ) -> NDArray[np.intp]:
     """Which setting wins with each draw of subjects; the first of equals.
 
-    Args:
-        quality: PSNR (settings, subjects).
-        deciding: The metric, likewise.
-        weights: Of the subjects in each draw (draws, subjects); a row sums to 1.
-        rule: The rule.
-        within: See :func:`choose_setting`.
+    PSNR and the metric are (settings, subjects), weights (draws, subjects) with rows that sum to 1.
     """
     _, better = _METRIC[rule]
     values = better * (deciding @ weights.T)

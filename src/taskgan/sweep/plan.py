@@ -56,11 +56,6 @@ def _axis(text: str) -> GridAxis:
     return GridAxis(key, tuple(parse_yaml(f"[{rest}]", f"--grid {truncated(text)}, as a list")))
 
 
-def count_combinations(axes: Sequence[GridAxis]) -> int:
-    """Number of combinations."""
-    return math.prod(len(axis.values) for axis in axes)
-
-
 def grid_values(axes: Sequence[GridAxis], number: int) -> dict[str, Any]:
     """The ``number``-th combination (from 0); the last key changes fastest."""
     values: dict[str, Any] = {}
@@ -140,12 +135,7 @@ def setting_label(values: Mapping[str, Any]) -> str:
 
 
 def run_folder_name(values: Mapping[str, Any], seed: int) -> str:
-    """A file name of letters, digits and ``. _ = + , -``; what that cannot tell apart gets a digest.
-
-    Args:
-        values: The settings, by dotted key.
-        seed: Of the run.
-    """
+    """A file name of letters, digits and ``. _ = + , -``; what that cannot tell apart gets a digest."""
     parts = [f"{short_key(key)}={_safe(yaml_text(value))}" for key, value in values.items()] or ["recipe"]
     lossless = all(_plain(yaml_text(value)) for value in values.values())
     name = ",".join([*parts, f"seed={seed}"])
@@ -276,7 +266,7 @@ def effective_values(recipe: Recipe, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _combination_numbers(axes: Sequence[GridAxis], draw: int, seed: int) -> Iterator[int]:
-    total = count_combinations(axes)
+    total = math.prod(len(axis.values) for axis in axes)
     if total > _MOST:
         raise UserError(f"the grid has {total:,} combinations, expected at most {_MOST:,}; take fewer values")
     if not draw or draw >= total:
@@ -353,16 +343,3 @@ def _parse_recipes(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recip
         more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
         raise Problems("settings of the grid do not go together", [*listed, *more])
     return recipes
-
-
-def select_share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
-    """Every N-th run from the K-th on; all where nothing is said."""
-    if only is None:
-        return list(trials)
-    first, step = only
-    return list(trials[first - 1 :: step])
-
-
-def remaining_seconds(done: Sequence[float], remaining: int) -> float:
-    """Seconds that the remaining runs will take, from those that were made; NaN before the first."""
-    return remaining * sum(done) / len(done) if done else math.nan

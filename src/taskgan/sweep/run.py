@@ -41,13 +41,10 @@ from taskgan.sweep.plan import (
     parse_seeds,
     parse_share,
     plan_sweep,
-    remaining_seconds,
-    select_share,
     setting_label,
     yaml_text,
 )
-from taskgan.sweep.results import SettingResult, collect_results
-from taskgan.sweep.table import legend, printed_table, settings_summary, write_table
+from taskgan.sweep.results import SettingResult, collect_results, legend, printed_table, settings_summary, write_table
 from taskgan.train.folder import RECIPE, RECORD, create_run, setting_differences
 from taskgan.train.run import check_image_size, read_training_pairs, train
 
@@ -157,7 +154,8 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
         _print_plan(todo, subjects, asked.out)
         if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
             say(f"limit ({bound.folder}): {bound.sentence}")
-        done = _make_runs(select_share(todo.trials, only), rows, base, asked)
+        first, step = only or (1, 1)
+        done = _make_runs(todo.trials[first - 1 :: step], rows, base, asked)
         if only is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
     say(f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them")
@@ -239,8 +237,8 @@ def _make_runs(trials: Sequence[Trial], rows: Pairs, base: Recipe, options: Swee
     readers = {} if no_readers_reason(rows, base.task.target) else default_readers(rows, base, store)
     spent: list[float] = []
     for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
-        time_left = remaining_seconds(spent, len(waiting) - len(spent))
-        rest = f", about {duration(time_left)} left" if spent else ""
+        mean = sum(spent) / max(1, len(spent))
+        rest = f", about {duration(mean * (len(waiting) - len(spent)))} left" if spent else ""
         say(f"\n[{number}/{len(trials)}] {setting_label(trial.values)}, seed {recipe.seed}{rest}")
         began = time.monotonic()
         ends.append(_make_run(folder, recipe, rows, base, readers))
@@ -297,6 +295,8 @@ def _join(
     options: SweepOptions, base: Recipe, todo: SweepPlan, keys: Sequence[str], record: Mapping[str, Any]
 ) -> SweepResult:
     """Table, choice, figure and record of all runs in the folder."""
+    from taskgan.sweep.panels import draw_sweep
+
     results = collect_results(options.out, base, todo, keys)
     write_table(options.out / TABLE, results)
     able = [result for result in results if result.candidate]
@@ -308,7 +308,7 @@ def _join(
     choice = choose_setting([result.as_candidate() for result in results], parse_rule(options.choose), options.within)
     chosen = next(result for result in results if result.label == choice.chosen)
     command = train_command(options, base, chosen)
-    _figure(options, results, choice)
+    draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
     write_yaml(
         options.out / SWEEP,
         {
@@ -328,12 +328,6 @@ def _join(
     _report(options.out, results, choice, command)
     ends = [run.run_status for result in results for run in result.runs]
     return SweepResult(options.out, _print_failed(ends, options.out))
-
-
-def _figure(options: SweepOptions, results: Sequence[SettingResult], choice: SettingChoice) -> None:
-    from taskgan.sweep.panels import draw_sweep
-
-    draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
 
 
 def _report(out: Path, results: Sequence[SettingResult], choice: SettingChoice, command: str) -> None:
