@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from taskgan.report.agreement import bland_altman, suvr_scatter
 from taskgan.report.charts import curve_chart, difference_chart, run_curves
 from taskgan.report.load import load_comparison
-from taskgan.report.suvr import bland_altman, suvr_scatter
 
 
 def size(path: Path | None) -> tuple[int, int]:

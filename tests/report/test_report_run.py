@@ -8,7 +8,7 @@ import pytest
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.report.flips import flips_table
+from taskgan.report.agreement import flips_table
 from taskgan.report.images import selection_rule
 from taskgan.report.load import load_comparison
 from taskgan.report.run import compare, write_page

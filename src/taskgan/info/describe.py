@@ -11,7 +11,7 @@ from taskgan.core.console import duration, say
 from taskgan.core.errors import Problems, UserError
 from taskgan.images.dicom.frames import has_dicom
 from taskgan.info.cohort import COHORT, SERIES
-from taskgan.info.evaluation import EVALUATION, SWEEP
+from taskgan.info.folders import EVALUATION, MODEL, RECOGNISER, RESTORED, RUN, SWEEP
 from taskgan.info.lines import (
     FolderKind,
     entry_lines,
@@ -25,7 +25,6 @@ from taskgan.info.lines import (
     taskgan_command,
     yaml_reader,
 )
-from taskgan.info.run import MODEL, RECOGNISER, RESTORED, RUN
 
 
 def _screen_report(folder: Path, record: Mapping[str, Any]) -> list[str]:
@@ -118,11 +117,7 @@ def describe(path: Path, *, everything: bool = False) -> str:
 
 
 def as_json(path: Path) -> str:
-    """All that is recorded in a folder, as JSON; ``info`` says which kind it is. Unknown numbers are null.
-
-    Raises:
-        UserError: As :func:`describe`.
-    """
+    """All that is recorded in a folder, as JSON; ``info`` says which kind it is. Unknown numbers are null; errors as :func:`describe`."""
     kind, where = _find(path)
     whole = {"info": {"kind": kind.name, "place": str(where)}, **kind.read_record(where)}
     return json.dumps(_plain(whole), indent=2, ensure_ascii=False, allow_nan=False, default=str)

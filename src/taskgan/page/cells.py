@@ -210,15 +210,12 @@ def write_table(table: Table, folder: Path) -> Path:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(header)
         for row in table.rows:
-            fields: list[str] = []
-            for cell, three in zip(row, wide, strict=True):
-                fields += _fields(cell, three)
-            writer.writerow(fields)
+            both = zip(row, wide, strict=True)
+            writer.writerow([text for cell, three in both for text in _fields(cell.value, three)])
     return path
 
 
-def _fields(cell: Cell, three: bool) -> Sequence[str]:
-    value = cell.value
+def _fields(value: Interval | float | int | str | None, three: bool) -> list[str]:
     if isinstance(value, Interval):
         return [_text(value.estimate), _text(value.low), _text(value.high)]
     return [_text(value), "", ""] if three else [_text(value)]

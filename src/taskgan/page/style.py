@@ -103,13 +103,7 @@ def save_figure(figure: Any, path: Path, dpi: int = 130) -> Path:
 
 
 def render_template(package: str, name: str, **values: object) -> str:
-    """A page as text.
-
-    Args:
-        package: The package in whose ``templates`` folder the template lies, e.g. ``taskgan.audit``.
-        name: Its file name.
-        values: What the template asks for; a value that is missing is an error, not an empty place.
-    """
+    """A page from a template of a package, e.g. ``taskgan.audit``; a value that is missing is an error."""
     from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
     def _text(package: str, name: str) -> str:

@@ -49,18 +49,11 @@ TABLES = ("conditions-tissue", "conditions-lesions", "conditions-artefacts")
 _ERROR = "Minus that of the clean image; marked where the interval excludes zero."
 
 
-def observer_tables(comparison: Comparison) -> list[Table]:
-    """All three; without rows where the cohort has no masks for them."""
-    tissue = (("grey_white", "Grey/white", 2, 1.0, ""), ("csf_white", "CSF/white", 2, 1.0, ""))
-    artefacts = (
-        ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
-        ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
-    )
-    return [
-        _levels_and_errors(comparison, TABLES[0], tissue),
-        _lesions(comparison),
-        _levels_and_errors(comparison, TABLES[2], artefacts),
-    ]
+_TISSUE = (("grey_white", "Grey/white", 2, 1.0, ""), ("csf_white", "CSF/white", 2, 1.0, ""))
+_ARTEFACTS = (
+    ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
+    ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
+)
 
 
 def condition_column(comparison: Comparison) -> Column:
@@ -165,7 +158,14 @@ def condition_tables(comparison: Comparison) -> list[Table]:
     """Every table by condition, in the order of the page; none where there is one kind of image."""
     if not comparison.conditions:
         return []
-    tables = [_quality(comparison), _read(comparison), *observer_tables(comparison), _paired(comparison)]
+    tables = [
+        _quality(comparison),
+        _read(comparison),
+        _levels_and_errors(comparison, TABLES[0], _TISSUE),
+        _lesions(comparison),
+        _levels_and_errors(comparison, TABLES[2], _ARTEFACTS),
+        _paired(comparison),
+    ]
     return [table for table in tables if table.rows]
 
 

@@ -97,15 +97,9 @@ def mapping_geometry(comparison: Comparison) -> MappingGeometry:
     notes = []
     if without:
         listed = ", ".join(dict.fromkeys(without))
-        notes.append(
-            f"{len(without)} of {len(held)} evaluations ({listed}) hold no features of a judge; where the cohort has "
-            "one, evaluate them again."
-        )
+        notes.append(report_texts("geometry")["notes"]["missing"].format(len(without), len(held), listed))
     if selected is not None:
-        notes.append(
-            f"Of {len(comparison.cases)} cases the first one of {len(selected)} subjects, evenly spaced by name: pairs "
-            "of all of them would be too many."
-        )
+        notes.append(report_texts("geometry")["notes"]["subset"].format(len(comparison.cases), len(selected)))
     return MappingGeometry(methods, runs, measures, tuple(notes))
 
 

@@ -190,19 +190,12 @@ def column_figure(
     units: tuple[str, str] = ("", ""),
     finish: Callable[[Any], None] = lambda axes: None,
 ) -> Path:
-    """A column a kind of image: the whole, a detail, the error.
+    """A column a kind of image: the whole, a detail (the window), the error.
 
-    Args:
-        path: The PNG.
-        images: (H, W), or (H, W, 3) of colours, by method.
-        errors: Image − clean (H, W) by method; those of the clean image are none.
-        window: The detail.
-        show: Draws an image and gives what a colour bar needs, or None for no bar.
-        worst: End of the errors' scale.
-        titles: Of the rows; a fourth one is for ``finish``.
-        aspect: Height over width of a voxel.
-        units: What the two colour bars measure.
-        finish: Draws what else there is.
+    Images are (H, W), or (H, W, 3) of colours, and errors image − clean (H, W) up to ±worst, by method; those of the
+    clean image are none. ``show`` draws an image and gives what a colour bar needs, or None for no bar; ``aspect`` is
+    the height over width of a voxel, ``units`` are of the two colour bars. A fourth title is of a row that ``finish``
+    draws.
     """
     height, width = next(iter(errors.values())).shape
     tall = height / width * aspect

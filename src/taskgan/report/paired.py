@@ -179,15 +179,10 @@ def family(
     differences: Mapping[str, Difference],
     crossed: Mapping[str, tuple[int, Interval, Interval]],
 ) -> dict[str, MetricComparison]:
-    """The tests of several methods against one baseline, their p-values corrected together.
+    """The tests of several methods against one baseline, their p-values corrected together, by method.
 
-    Args:
-        inference: How to correct, and the margins.
-        metric: The measure.
-        margin_name: Of its margin.
-        baseline: What the methods are set against.
-        differences: By method.
-        crossed: Seeds, and the two intervals with other seeds in mind, where they are known.
+    The margin is that of ``margin_name``; ``crossed`` holds seeds and the two intervals with other seeds in mind, where
+    they are known.
     """
     how, margin = inference.correction, inference.margins.get(margin_name)
     ps = adjusted_p_values([one.p for one in differences.values()], how)

@@ -16,10 +16,10 @@ from taskgan.core.lock import exclusive
 from taskgan.judges.limits import LimitResult, find_limit
 from taskgan.page.cells import Table, display_name, report_texts, write_table
 from taskgan.page.style import PageFigure, render_template
+from taskgan.report.agreement import bland_altman, flips_table, suvr_scatter
 from taskgan.report.charts import curve_chart, difference_chart, roc_chart
 from taskgan.report.condition_figures import choose_subject, condition_chart, condition_figure, condition_rule
 from taskgan.report.condition_tables import NAMES
-from taskgan.report.flips import flips_table
 from taskgan.report.geometry import MappingGeometry, geometry_figure, geometry_paired, geometry_table, mapping_geometry
 from taskgan.report.images import case_figure, choose_cases, psnr_differences, selection_rule
 from taskgan.report.load import Comparison, load_comparison
@@ -33,7 +33,6 @@ from taskgan.report.photo_figures import (
     photo_grid,
 )
 from taskgan.report.study import VerificationStudy, reader_title, verification_study
-from taskgan.report.suvr import bland_altman, suvr_scatter
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import ReportVerdict, report_verdict
 

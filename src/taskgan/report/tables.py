@@ -23,22 +23,21 @@ from taskgan.page.cells import (
     without_empty_columns,
 )
 from taskgan.report import paper
+from taskgan.report.agreement import flips_cell, outputs_tables, suvr_table
 from taskgan.report.comparisons import comparisons_table, p_text
 from taskgan.report.condition_tables import condition_tables
-from taskgan.report.flips import flips_cell, outputs_tables
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, AUCS, BACK, PSNR_COLOUR, QUALITY, READINGS, Metric, with_reader_error
 from taskgan.report.paired import compare_methods, deciding_readers, discordance, mean_auc, metric_cell
 from taskgan.report.study import VerificationStudy, reader_title
 from taskgan.report.study_tables import study_tables
-from taskgan.report.suvr import suvr_table
 from taskgan.stats import Interval, exact_rate
 
 _NOTHING = text_cell("–", tone="muted")
 
 
 def all_tables(comparison: Comparison, study: VerificationStudy | None = None) -> list[Table]:
-    """Every table of the report, in its order (that of flips is in ``report.flips``)."""
+    """Every table of the report, in its order (that of flips is in ``report.agreement``)."""
     judged = [] if study is None else [(study, r, m) for r in study.valid_judges for m in comparison.compared_methods]
     changes = [study.difference(reader, method, comparison.baseline) for study, reader, method in judged]
     return [

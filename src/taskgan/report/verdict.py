@@ -9,6 +9,7 @@ import pandas as pd
 
 from taskgan.evaluate.summary import calibrated, finite_values, reader_summary, suvr_agreement
 from taskgan.page.cells import Table, display_name, interval_text, join_methods, join_phrases, number
+from taskgan.report.agreement import flip_sentences
 from taskgan.report.comparisons import (
     POWERS,
     badge_table,
@@ -21,7 +22,6 @@ from taskgan.report.comparisons import (
     subjects_needed,
 )
 from taskgan.report.condition_tables import condition_findings
-from taskgan.report.flips import flip_sentences
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, with_kind_phrase
 from taskgan.report.paired import MetricComparison, compare_methods, method_difference
@@ -99,17 +99,12 @@ def _headline(
         return f"{display_name(method)} alone: there is nothing to compare it with."
     if method not in against:  # a single method that is its own baseline
         against = _against_all(comparison, baseline, study)
-    groups = by_verdict(against[method])
+    groups, own, other = by_verdict(against[method]), display_name(method), display_name(baseline)
     if not any(groups.values()):
-        return (
-            f"{display_name(method)} and {display_name(baseline)} have no image in common: there is nothing to compare."
-        )
+        return f"{own} and {other} have no image in common: there is nothing to compare."
     claimed = [*groups["better"], *groups["worse"]]
     if not claimed and all(math.isnan(c.interval.low) for c in groups["none"]):
-        return (
-            f"Too few subjects to tell {display_name(method)} from {display_name(baseline)}: no measure "
-            "has an interval."
-        )
+        return f"Too few subjects to tell {own} from {other}: no measure has an interval."
     unsure = [c.metric.phrase for c in claimed if _needs_these_seeds(c)]
     caveat = f" (With another training run in mind not shown: {join_phrases(unsure)}.)" if unsure else ""
     if claimed and all(math.isnan(c.crossed.low) for c in claimed):
@@ -165,20 +160,17 @@ def _mark(one: MetricComparison) -> str:
 
 def _against(comparison: Comparison, method: str, compared: list[MetricComparison]) -> str:
     groups = by_verdict(compared)
+    names = f"{display_name(method)} against {display_name(comparison.baseline)}: "
     if not any(groups.values()):
-        return (
-            f"{display_name(method)} against {display_name(comparison.baseline)}: no image in common, "
-            "hence nothing to compare."
-        )
+        return f"{names}no image in common, hence nothing to compare."
     beyond = [
         f"{c.metric.phrase} is {word} ({interval_text(c.interval, c.metric.digits, sign=True, unit=c.metric.unit)})"
         for word in ("better", "worse")
         for c in groups[word]
     ]
-    text = f"{display_name(method)} against {display_name(comparison.baseline)}: "
     if groups["none"] and not beyond and all(math.isnan(c.interval.low) for c in groups["none"]):
         bare = join_phrases(f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)})" for c in groups["none"])
-        return f"{text}without an interval, hence no claim: {bare}."
+        return f"{names}without an interval, hence no claim: {bare}."
     within = [c for c in groups["none"] if not c.interval.excludes(0.0)]
     beside = [c for c in groups["none"] if c not in within]
     parts = [join_phrases(beyond)] if beyond else []
@@ -195,7 +187,7 @@ def _against(comparison: Comparison, method: str, compared: list[MetricCompariso
         # The observed size may itself be chance, so that this is a plan and no verdict on this study.
         plan = "; in brackets also how many subjects show a true difference of that size with 80 % power"
         parts.append(f"no difference is shown in {measures}{plan if known else ''}")
-    return f"{text}{'. '.join(part[:1].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
+    return f"{names}{'. '.join(part[:1].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
 
 
 def _subjects(one: MetricComparison) -> str:
@@ -219,10 +211,9 @@ def _with_other_seeds(comparison: Comparison, against: dict[str, list[MetricComp
             if some
         ]
         if parts:
-            yield (
-                f"That {display_name(method)} differs from {display_name(comparison.baseline)}, also with another "
-                f"training run in mind ({claimed[0].seeds} seeds), {' and '.join(parts)}."
-            )
+            differs = f"{display_name(method)} differs from {display_name(comparison.baseline)}"
+            mind = f"also with another training run in mind ({claimed[0].seeds} seeds)"
+            yield f"That {differs}, {mind}, {' and '.join(parts)}."
 
 
 def _equivalences(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
@@ -244,10 +235,8 @@ def _equivalences(comparison: Comparison, study: VerificationStudy | None) -> It
             if one.equivalence and (word := equivalence_word(one))
         ]
         if parts:
-            yield (
-                f"{display_name(method)} and {display_name(comparison.baseline)}, by the margins that were stated: "
-                f"{'; '.join(parts)}."
-            )
+            both = f"{display_name(method)} and {display_name(comparison.baseline)}"
+            yield f"{both}, by the margins that were stated: {'; '.join(parts)}."
 
 
 def _verified(study: VerificationStudy | None, method: str, baseline: str) -> list[MetricComparison]:
@@ -307,11 +296,9 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
     """What another seed changed: the intervals are over subjects and take the seeds as they are."""
     most = {}
     for metric in (PSNR, JUDGE, SUVR):
-        column = "suvr_bias" if metric is SUVR else metric.key
         rows = comparison.frame[comparison.frame["method"].isin(comparison.methods)]
-        values = pd.Series(
-            np.abs(finite_values(rows[column])) if metric is SUVR else finite_values(rows[column]), rows.index
-        )
+        values = pd.Series(finite_values(rows["suvr_bias" if metric is SUVR else metric.key]), rows.index)
+        values = values.abs() if metric is SUVR else values
         means = values.groupby([rows["method"], rows["seed"]]).mean().groupby(level=0)
         spread = (means.max() - means.min())[means.count() > 1]
         if spread.notna().any():

@@ -28,13 +28,8 @@ MISTAKEN = "judge_mistaken"
 def write_mistaken_shares(restored: Path, rows: Pairs, base: Recipe, judge: Reader, out: Path) -> None:
     """Compare restored images of validation people, where the property is an identity; else do nothing.
 
-    Args:
-        restored: Folder of the restored validation images.
-        rows: The cohort's.
-        base: Says what the property is, and the intensity transform.
-        judge: Gives descriptors.
-        out: Evaluation folder, which gets ``people.csv``: subject, :func:`mistaken_shares`. Nothing is written
-            where no validation person has two images, or there is one of them.
+    The evaluation folder gets ``people.csv``: subject, :func:`mistaken_shares` by the judge's descriptors. Nothing is
+    written where no validation person has two images, or there is one of them.
     """
     (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
     if base.task.kind != "embedding":
@@ -150,11 +145,7 @@ class SettingChoice:
 
 
 def parse_rule(name: str) -> Rule:
-    """A rule by its name.
-
-    Raises:
-        UserError: If there is none of that name.
-    """
+    """A rule by its name; UserError if there is none of that name."""
     for rule in RULES:
         if rule == name:
             return rule
@@ -173,12 +164,9 @@ def rule_text(rule: Rule, within: float, metric: str = "") -> str:
 
 
 def choose_setting(candidates: Sequence[Candidate], rule: Rule = "balanced", within: float = 0.3) -> SettingChoice:
-    """Apply a rule.
+    """Apply a rule (see :func:`rule_text`) to the settings, a reference among them if there is one.
 
-    Args:
-        candidates: The settings, a reference among them if there is one.
-        rule: ``balanced``, ``psnr``, ``judge`` or ``suvr`` (see :func:`rule_text`).
-        within: For ``balanced``: how many dB below the best PSNR a setting may be.
+    For ``balanced`` a setting may be ``within`` dB below the best PSNR.
 
     Raises:
         UserError: If no setting can be chosen, or the measure is unknown for one that could be.

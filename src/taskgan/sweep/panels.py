@@ -206,16 +206,11 @@ _MOST_CELLS = 12  # a side; beyond, numbers no longer fit into a heat map
 
 
 def draw_sweep(results: Sequence[SettingResult], choice: SettingChoice, path: Path, within: float | None) -> Path:
-    """Draw a sweep.
+    """Draw a sweep; settings that came to no end are marked as such.
 
     One swept key gives curves with intervals by subject, two give heat maps, more give a row a setting; beside
-    them always PSNR against the judge's error (the SUVR's where there is no judge).
-
-    Args:
-        results: The settings; those that came to no end are marked as such.
-        choice: What was chosen.
-        path: The PNG.
-        within: dB below the best PSNR up to which the rule lets a setting be chosen; None where it has no such limit.
+    them always PSNR against the judge's error (the SUVR's where there is no judge). ``within`` is how many dB below the
+    best PSNR the rule lets a setting be chosen; None where it has no such limit.
     """
     finished = [result for result in results if result.status == "finished"]
     known = [name for name in (MISTAKEN, "judge_mae", "suvr_error") if _known(finished, name)]

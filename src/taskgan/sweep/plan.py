@@ -66,11 +66,7 @@ def grid_values(axes: Sequence[GridAxis], number: int) -> dict[str, Any]:
 
 
 def parse_seeds(text: str | None, default: int) -> tuple[int, ...]:
-    """``0,1,2`` as seeds; the recipe's own where nothing is said.
-
-    Raises:
-        UserError: If it is not a list of different whole numbers from 0.
-    """
+    """``0,1,2`` as seeds, else the default; UserError if they are not different whole numbers from 0."""
     if text is None:
         return (default,)
     parts = [part.strip() for part in text.split(",")]
@@ -80,11 +76,7 @@ def parse_seeds(text: str | None, default: int) -> tuple[int, ...]:
 
 
 def parse_share(text: str | None) -> tuple[int, int] | None:
-    """``2/8`` as (2, 8): the second of eight shares.
-
-    Raises:
-        UserError: If it is not K/N with 1 ≤ K ≤ N.
-    """
+    """``2/8`` as (2, 8), the second of eight shares; UserError if it is not K/N with 1 ≤ K ≤ N."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
@@ -215,16 +207,10 @@ def plan_sweep(
     draw_seed: int = 0,
     against: dict[str, Any] | None = None,
 ) -> SweepPlan:
-    """Combine, check and name the settings.
+    """Combine, check and name the settings of a grid on a base recipe, each to be trained with every seed.
 
-    Args:
-        base: The recipe that they change.
-        axes: The grid.
-        seeds: Every setting is trained with each.
-        draw: Only this many combinations, drawn at random; 0 takes all. A larger draw with the same seed holds
-            the smaller one.
-        draw_seed: Of the draw.
-        against: Settings of the reference run.
+    ``draw`` combinations are drawn at random (0 takes all; a larger draw with the same seed holds the smaller one);
+    ``against`` are the settings of the reference run.
 
     Raises:
         UserError: If a key cannot be swept, there are too many combinations, or a setting restores nothing.

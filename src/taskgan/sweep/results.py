@@ -98,12 +98,8 @@ class SettingResult:
 def collect_results(out: Path, base: Recipe, plan: SweepPlan, keys: Sequence[str]) -> list[SettingResult]:
     """Every setting that was ever begun in a sweep folder, in the order of its values.
 
-    Args:
-        out: The sweep folder.
-        base: The recipe that the grid changes, with what it left to the data.
-        plan: The plan of this call: it says which setting is the reference, and whether it is one of the grid
-            too.
-        keys: Swept keys of this call; those that earlier calls swept are found by themselves.
+    The base is the recipe that the grid changes, with what it left to the data; the plan of this call says which
+    setting is the reference, and whether it is one of the grid too; keys that earlier calls swept are found.
     """
     loaded = [_read(folder, recipe) for folder, recipe in find_runs(out).values()]
     groups: dict[str, list[TrialResult]] = {}

@@ -142,15 +142,11 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
     settle = partial(resolved_recipe, pairs=used)
     todo = todo.resolved(settle)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
-    cohort = {
-        "name": rows.folder.resolve().name,
-        "fingerprint": fingerprint(used, base.task.labels),
-        "subjects": subjects,
-    }
+    known = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used, base.task.labels)}
     # Several processes may work on shares of one sweep: each share has a lock, and each run in it has its own.
     name = LOCK if only is None else f".share-{only[0]}-of-{only[1]}.lock"
     with locked(asked.out, "the sweep", name=name):
-        record = open_sweep(asked.out, base, asked.recipe, cohort)
+        record = open_sweep(asked.out, base, asked.recipe, {**known, "subjects": subjects})
         _print_plan(todo, subjects, asked.out)
         if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
             say(f"limit ({bound.folder}): {bound.sentence}")
@@ -278,17 +274,14 @@ def _train_and_judge(
     train(recipe, rows, folder, overwrite=anew)
     seconds = time.monotonic() - began
     restored, evaluation = folder / "restored", folder / "evaluation"
-    if anew or not _complete(restored / "restored.yaml"):
+    record = read_yaml(restored / "restored.yaml") if (restored / "restored.yaml").is_file() else {}
+    if anew or record.get("status") != "complete":
         restore(folder / "model", [rows.source], restored, split="val", precision="32", overwrite=anew)
     # The base recipe's T and judge read all settings alike, whatever a setting did to its own T.
     evaluate(restored, rows.source, evaluation, recipe=base, readers=readers, split="val", overwrite=True)
     if "judge" in readers:
         write_mistaken_shares(restored, rows, base, readers["judge"], evaluation)
     return seconds
-
-
-def _complete(path: Path) -> bool:
-    return path.is_file() and read_yaml(path).get("status") == "complete"
 
 
 def _join(
