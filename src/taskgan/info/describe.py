@@ -117,7 +117,10 @@ def describe(path: Path, *, everything: bool = False) -> str:
 
 
 def as_json(path: Path) -> str:
-    """All that is recorded in a folder, as JSON; ``info`` says which kind it is. Unknown numbers are null; errors as :func:`describe`."""
+    """All that is recorded in a folder, its kind under ``info``, as JSON; errors are those of :func:`describe`.
+
+    Unknown numbers are null.
+    """
     kind, where = _find(path)
     whole = {"info": {"kind": kind.name, "place": str(where)}, **kind.read_record(where)}
     return json.dumps(_plain(whole), indent=2, ensure_ascii=False, allow_nan=False, default=str)
