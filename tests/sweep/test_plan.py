@@ -13,7 +13,6 @@ from taskgan.sweep.plan import (
     GridAxis,
     parse_grid,
     plan_sweep,
-    remaining_seconds,
     run_folder_name,
     select_share,
     short_key,
@@ -156,10 +155,6 @@ def test_shares_are_disjoint_and_whole() -> None:
     assert sorted(t.name for s in shares for t in s) == sorted(t.name for t in trials)
     assert [len(s) for s in shares] == [2, 2, 1]
     assert select_share(trials, None) == list(trials)
-
-
-def test_time_left_comes_from_what_was_done() -> None:
-    assert remaining_seconds([10.0, 20.0], 4) == 60.0
 
 
 @pytest.mark.parametrize(

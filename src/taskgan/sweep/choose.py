@@ -180,7 +180,10 @@ def choose_setting(candidates: Sequence[Candidate], rule: Rule = "balanced", wit
     unknown = [one.label for one in able if not _has_metric(one, metric)]
     if unknown:
         raise UserError(f"{metric} is unknown for {unknown[0]}, so the rule {rule!r} cannot choose; say --choose psnr")
-    subjects = _common(able, ("psnr", metric))
+    columns = [one.subject_values[name] for one in able for name in ("psnr", metric)]
+    subjects = [str(subject) for subject in pd.concat(columns, axis=1, join="inner").dropna().index]
+    if not subjects:
+        raise UserError("the settings of the sweep share no validation subject with all figures")
     quality, deciding = (
         np.array([one.subject_values[name].loc[subjects].to_numpy() for one in able], dtype=np.float64)
         for name in ("psnr", metric)
@@ -211,15 +214,6 @@ def choose_setting(candidates: Sequence[Candidate], rule: Rule = "balanced", wit
 
 def _has_metric(one: Candidate, metric: str) -> bool:
     return bool(len(one.subject_values.get(metric, pd.Series(dtype=float)).dropna()))
-
-
-def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str]:
-    """Subjects for which every setting has the measures."""
-    columns = [one.subject_values[metric] for one in candidates for metric in metrics]
-    shared = [str(subject) for subject in pd.concat(columns, axis=1, join="inner").dropna().index]
-    if not shared:
-        raise UserError("the settings of the sweep share no validation subject with all figures")
-    return shared
 
 
 def _eligible(quality: NDArray[np.float64], rule: Rule, within: float) -> NDArray[np.bool_]:

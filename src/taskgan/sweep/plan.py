@@ -329,3 +329,9 @@ def _parse_recipes(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recip
         more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
         raise Problems("settings of the grid do not go together", [*listed, *more])
     return recipes
+
+
+def select_share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
+    """Every N-th run from the K-th on; all where nothing is said."""
+    first, step = only or (1, 1)
+    return list(trials[first - 1 :: step])

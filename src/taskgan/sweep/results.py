@@ -195,10 +195,7 @@ class MarkerStyle:
     Attributes:
         name: In legends.
         sign: In the printed table.
-        marker: Of matplotlib, with its face and edge colour and size in points.
-        face: See ``marker``.
-        edge: See ``marker``.
-        size: See ``marker``.
+        marker: Of matplotlib, with its ``face`` and ``edge`` colour and ``size`` in points.
     """
 
     name: str

@@ -21,7 +21,7 @@ from taskgan.judges.limits import find_limit
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.run import restore
-from taskgan.sweep.choose import Rule, SettingChoice, choose_setting, parse_rule, write_mistaken_shares
+from taskgan.sweep.choose import Rule, choose_setting, parse_rule, write_mistaken_shares
 from taskgan.sweep.folder import (
     FIGURE,
     SWEEP,
@@ -41,6 +41,7 @@ from taskgan.sweep.plan import (
     parse_seeds,
     parse_share,
     plan_sweep,
+    select_share,
     setting_label,
     yaml_text,
 )
@@ -150,8 +151,7 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
         _print_plan(todo, subjects, asked.out)
         if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
             say(f"limit ({bound.folder}): {bound.sentence}")
-        first, step = only or (1, 1)
-        done = _make_runs(todo.trials[first - 1 :: step], rows, base, asked)
+        done = _make_runs(select_share(todo.trials, only), rows, base, asked)
         if only is None:
             return _join(asked, settle(base), todo, [axis.key for axis in axes], record)
     say(f"{asked.out}: share {asked.only} is done. When all are, the same command without --only joins them")
@@ -318,18 +318,13 @@ def _join(
             "versions": versions(),
         },
     )
-    _report(options.out, results, choice, command)
-    ends = [run.run_status for result in results for run in result.runs]
-    return SweepResult(options.out, _print_failed(ends, options.out))
-
-
-def _report(out: Path, results: Sequence[SettingResult], choice: SettingChoice, command: str) -> None:
-    say("")
-    for line in printed_table(results, choice):
+    for line in ("", *printed_table(results, choice)):
         say(line)
     say(f"{legend(results, choice)}. Intervals: 95 %, by validation subject")
-    say(f"{out}: table in {TABLE}, figure in {FIGURE}; rule: {choice.rule}")
+    say(f"{options.out}: table in {TABLE}, figure in {FIGURE}; rule: {choice.rule}")
     say(f"chosen: {choice.chosen}. Next: {command}")
+    ends = [run.run_status for result in results for run in result.runs]
+    return SweepResult(options.out, _print_failed(ends, options.out))
 
 
 def _print_failed(ends: Sequence[RunStatus], out: Path) -> int:
