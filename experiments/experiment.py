@@ -254,7 +254,7 @@ class Experiment:
 
     def make(self, asked: argparse.Namespace, stages: Sequence[str], methods: Sequence[str]) -> None:
         """The stages, in this process."""
-        from taskgan.sweep.grid import parse_share
+        from taskgan.sweep.plan import parse_share
 
         share = parse_share(asked.share)
         for group in self.groups:

@@ -1,7 +1,7 @@
 """What one would take without this project: MONAI's 3D BasicUNet, L1, patches, its sliding windows.
 
-A rival of ``pet_evidence.py``: the same training volumes in the same units, the same processor time, one thread. MONAI's
-defaults stay as they are (features, instance norm, Gaussian weighting of windows), and its network sees the input alone.
+A rival of ``pet_evidence.py``: the same training volumes in the same units, the same processor time, one thread.
+MONAI's defaults stay as they are (features, instance norm, weights of windows), and its network sees the input alone.
 """
 
 import time
@@ -78,7 +78,12 @@ def train_and_restore(pairs: Pairs, data: Data, out: Path, *, seconds: float, se
         "batch_size": BATCH,
         "steps": steps,
     }
-    about |= {"seconds": round(used), "parameters": sum(p.numel() for p in network.parameters()), "seed": seed}
+    about |= {
+        "steps": steps,
+        "seconds": round(used),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "seed": seed,
+    }
     write_yaml(out / RECORD, about)
 
 

@@ -1,14 +1,14 @@
-"""What restores 1 % low-dose PET, and does it keep the label? The experiment on BrainWeb heads, from simulation to tables.
+"""What restores 1 % low-dose PET, and does it keep the label? From simulation on BrainWeb heads to tables.
 
     python experiments/pet_evidence.py WORK --anatomy BRAINWEB              # every stage, resumes where it was
     python experiments/pet_evidence.py WORK --stage train --stage judge --seeds 1
     python experiments/pet_evidence.py WORK --publish results/pet-evidence
     python experiments/pet_evidence.py TRIAL --anatomy BRAINWEB --trial     # every stage once, tiny: no result
 
-Test heads are never seen in training (8 heads train, 2 validate, 4 test). A generator of slices that is given neighbours
-and smoothed copies of the volume learns by L1; from its weights four methods go on for equal steps: L1, GAN, Task-GAN, and
-L1 with T (λ = 0). Beside them stand L1 of single slices, L1 of a generator of volumes, MONAI's 3D BasicUNet in the same
-processor time as that, and two filters whose parameters the validation subjects choose.
+Test heads are never seen in training (8 heads train, 2 validate, 4 test). A generator of slices that is given
+neighbours and smoothed copies of the volume learns by L1; from its weights four methods go on for equal steps: L1, GAN,
+Task-GAN, and L1 with T (λ = 0). Beside them stand L1 of single slices, L1 of a generator of volumes, MONAI's 3D
+BasicUNet in the same processor time as that, and two filters whose parameters the validation subjects choose.
 λ and μ were chosen on the validation subjects of the same cohort by the sweeps of the experiment before this one.
 """
 
@@ -50,9 +50,9 @@ TRIAL = (
 AUDITED = ("task_gan", "gan", "l1")
 _ABOUT = """# PET evidence
 
-1 % low-dose amyloid PET. `l1`, `gan`, `task_gan` and `l1_task` (λ = 0) see neighbours and smoothed copies, and go on from the
-same weights for the same steps; `l1_slice` sees one slice, `l1_volume` the volume; `monai` is MONAI's 3D BasicUNet;
-`gaussian` and `nlm` are filters.
+1 % low-dose amyloid PET. `l1`, `gan`, `task_gan` and `l1_task` (λ = 0) see neighbours and smoothed copies, and go on
+from the same weights for the same steps; `l1_slice` sees one slice, `l1_volume` the volume; `monai` is MONAI's 3D
+BasicUNet; `gaussian` and `nlm` are filters.
 
 Commands (`BRAINWEB` is a folder of BrainWeb tissue files, `WORK` an empty one; all of it resumes):
 
@@ -62,8 +62,8 @@ python experiments/pet_evidence.py WORK --publish results/pet-evidence
 ```
 
 What it says in words: [docs/evidence.md](../../docs/evidence.md). Versions, seeds, cohort, recipes and times are in
-`evidence.yaml`; every case in `cases.csv`; what judges that chose nothing say of who flipped in `audit/`; how much of the
-label the input holds in `limit-judge/`; processor time and steps of every training in `processor.yaml`.
+`evidence.yaml`; every case in `cases.csv`; what judges that chose nothing say of who flipped in `audit/`; how much of
+the label the input holds in `limit-judge/`; processor time and steps of every training in `processor.yaml`.
 """
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from publishing import join_cases, page
 from taskgan.cohort.folder import read_description
 from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
-from taskgan.demo.pet import METHODS
+from taskgan.demo.demos import PET_METHODS
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 def publish(demo: Path, out: Path, picture: Path) -> None:
     """Replace ``out`` with what a finished demo shows."""
     record = read_yaml(demo / "demo.yaml")
-    runs = {method: demo / "runs" / method for method in METHODS}
+    runs = {method: demo / "runs" / method for method in PET_METHODS}
     if out.exists():
         shutil.rmtree(out)
     for kind in ("tables", "figures"):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from taskgan.cohort.folder import read_description
 from taskgan.core.files import atomic, read_yaml, write_text, write_yaml
-from taskgan.page.names import display_name
+from taskgan.page.cells import display_name
 from taskgan.report.metrics import METRICS
 from taskgan.stats import Interval
 

@@ -11,8 +11,7 @@ from explain.measures import NAMES, ObjectiveResult
 from explain.problem import PointPairs, branch_points
 from explain.train import METHODS, Method
 from taskgan.core.files import atomic
-from taskgan.page.pictures import draw_mapping
-from taskgan.page.style import LABEL_STYLES, axes_figure, method_style, save_figure
+from taskgan.page.style import LABEL_STYLES, axes_figure, draw_mapping, method_style, save_figure
 
 Array = NDArray[np.float64]
 ACROSS, UP = (-1.9, 1.9), (-4.0, 1.75)

@@ -9,7 +9,7 @@ from procedural_lfw import procedural_lfw
 from taskgan.cli import app
 from taskgan.core.errors import Problems, UserError
 from taskgan.core.files import read_yaml
-from taskgan.demo import faces
+from taskgan.demo import demos
 from taskgan.demo.driver import Demo
 from taskgan.recipe import dump_recipe
 
@@ -36,12 +36,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Demo]:
         found.append(demo)
         return out
 
-    monkeypatch.setattr(faces, "run_demo", run)
+    monkeypatch.setattr(demos, "run_demo", run)
     return found
 
 
 def test_gan_and_task_gan_differ_in_nothing_but_the_objective(lfw: Path, tmp_path: Path, asked: list[Demo]) -> None:
-    faces.demo_faces(tmp_path, lfw, seed=5, overrides=["generator.width=8"])
+    demos.demo_faces(tmp_path, lfw, seed=5, overrides=["generator.width=8"])
     demo = asked[0]
     assert demo.methods == ("gan", "task_gan")
     told = []
@@ -51,7 +51,7 @@ def test_gan_and_task_gan_differ_in_nothing_but_the_objective(lfw: Path, tmp_pat
         told.append({k: v for k, v in dump_recipe(recipe).items() if k != "objective"})
     assert told[0] == told[1]
     assert demo.readers.judge.network != demo.readers.task.pretrain.network
-    faces.demo_faces(tmp_path, lfw, seed=5, people=20, overrides=["generator.width=8"])
+    demos.demo_faces(tmp_path, lfw, seed=5, people=20, overrides=["generator.width=8"])
     assert demo.settings != asked[1].settings  # another part of LFW is another demo
 
 
@@ -71,26 +71,26 @@ def test_lists_that_name_what_is_not_there_are_told_before_anything_is_written(t
     lfw = procedural_lfw(tmp_path / "data", people=12, images=2)
     (lfw / "pairsDevTrain.txt").unlink()
     with pytest.raises(UserError, match=r"no pairsDevTrain.txt in"):
-        faces.demo_faces(tmp_path / "out", lfw)
+        demos.demo_faces(tmp_path / "out", lfw)
     assert not (tmp_path / "out").exists()
     (lfw / "pairsDevTrain.txt").write_text("1\nPerson_Aa\t1\t9\nPerson_Aa\t1\tPerson_Ab\t1\n")
     with pytest.raises(Problems, match="names Person_Aa/Person_Aa_0009"):
-        faces.demo_faces(tmp_path / "out", lfw)
+        demos.demo_faces(tmp_path / "out", lfw)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_whole_demo_resumes_and_refuses_other_settings(lfw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     part = {"people": 8, "images": 3, "pairs": 3, "overrides": TINY}
-    page = faces.demo_faces(out, lfw, **part)  # type: ignore[arg-type]
+    page = demos.demo_faces(out, lfw, **part)  # type: ignore[arg-type]
     assert page.is_file()
     assert (out / "cohort" / "verification.csv").is_file()
-    for method in faces.METHODS:
+    for method in demos.METHODS:
         assert (out / "runs" / method / "evaluation" / "summary.json").is_file()
     (out / "runs" / "task_gan" / "evaluation" / "summary.json").unlink()
     (out / "report" / "report.html").unlink()
-    assert faces.demo_faces(out, lfw, **part).is_file()  # type: ignore[arg-type]
+    assert demos.demo_faces(out, lfw, **part).is_file()  # type: ignore[arg-type]
     assert len(list((out / "cohort" / "derivatives" / "recognisers").iterdir())) >= 2
     assert "teach T and the judge to tell people apart" in read_yaml(out / "demo.yaml")["seconds"]
     with pytest.raises(UserError, match="a demo with other settings"):
-        faces.demo_faces(out, lfw, seed=1, **part)  # type: ignore[arg-type]
+        demos.demo_faces(out, lfw, seed=1, **part)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from taskgan.core.errors import UserError
-from taskgan.demo import mr
+from taskgan.demo import demos
 from taskgan.demo.driver import Demo
 from taskgan.recipe import dump_recipe
 
@@ -16,8 +16,8 @@ def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Demo:
         asked.append(demo)
         return out
 
-    monkeypatch.setattr(mr, "run_demo", run)
-    mr.demo_mr(tmp_path, seed=5, overrides=["generator.width=8"])
+    monkeypatch.setattr(demos, "run_demo", run)
+    demos.demo_mr(tmp_path, seed=5, overrides=["generator.width=8"])
     return asked[0]
 
 
@@ -53,5 +53,5 @@ def test_all_are_read_by_a_task_network_that_no_run_has_touched(demo: Demo) -> N
 def test_what_the_demo_sets_itself_is_no_override(tmp_path: Path, override: str, sentence: str) -> None:
     # The last one counts: what the user asked for would be passed over without a word.
     with pytest.raises(UserError, match=sentence):
-        mr.demo_mr(tmp_path / "demo", overrides=[override])
+        demos.demo_mr(tmp_path / "demo", overrides=[override])
     assert not (tmp_path / "demo").exists()

@@ -1,6 +1,6 @@
 import pytest
 
-from taskgan.page.names import csv_name, display_name, join_methods, name_cell, versus_cell
+from taskgan.page.cells import csv_name, display_name, join_methods, name_cell, versus_cell
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
-from taskgan.report.curves import curve_chart, run_curves
+from taskgan.report.agreement import bland_altman, suvr_scatter
+from taskgan.report.charts import curve_chart, difference_chart, run_curves
 from taskgan.report.load import load_comparison
 
 

@@ -7,10 +7,14 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from taskgan.evaluate.features import FILE, read_features
-from taskgan.page.pictures import draw_mapping
-from taskgan.page.style import axes_figure
-from taskgan.report.geometry import geometry_paired, geometry_table, mapping_geometry
-from taskgan.report.geometry_figure import geometry_figure, principal_directions
+from taskgan.page.style import axes_figure, draw_mapping
+from taskgan.report.geometry import (
+    geometry_figure,
+    geometry_paired,
+    geometry_table,
+    mapping_geometry,
+    principal_directions,
+)
 from taskgan.report.load import load_comparison
 from taskgan.report.run import compare
 from taskgan.stats import Interval

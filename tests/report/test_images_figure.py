@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taskgan.page.pictures import axial_view, head_window
+from taskgan.page.style import axial_view, head_window
 from taskgan.report.images import SelectedCase, case_figure, load_panels
 from taskgan.report.load import load_comparison
 

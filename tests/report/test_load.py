@@ -7,7 +7,7 @@ import pytest
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml, write_yaml
-from taskgan.page.names import display_name
+from taskgan.page.cells import display_name
 from taskgan.report.load import load_comparison
 
 

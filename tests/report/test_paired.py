@@ -13,7 +13,6 @@ from taskgan.report.paired import (
     discordance,
     mean_auc,
     method_difference,
-    paired_interval,
     seed_differences,
     subject_differences,
 )
@@ -33,13 +32,13 @@ def test_seeds_are_averaged_before_subjects_are_paired(comparison: Comparison) -
 
 
 def test_a_method_does_not_differ_from_itself(comparison: Comparison) -> None:
-    found = paired_interval(comparison, PSNR, "gan", "gan")
+    found = method_difference(comparison, PSNR, "gan", "gan").interval
     assert (found.estimate, found.low, found.high) == (0, 0, 0)
     assert not found.excludes(0)
 
 
 def test_the_order_of_the_two_turns_the_sign(comparison: Comparison) -> None:
-    there, back = (paired_interval(comparison, JUDGE, *pair) for pair in (("l1", "gan"), ("gan", "l1")))
+    there, back = (method_difference(comparison, JUDGE, *pair).interval for pair in (("l1", "gan"), ("gan", "l1")))
     assert there.estimate == pytest.approx(-back.estimate)
     assert there.low == pytest.approx(-back.high, abs=0.01)
 
@@ -48,7 +47,7 @@ def test_pairing_is_narrower_than_two_intervals(comparison: Comparison) -> None:
     from taskgan.evaluate.cases import quality_intervals
 
     widths = [quality_intervals(comparison.rows(m))["psnr"] for m in ("gan", "task_gan")]
-    found = paired_interval(comparison, PSNR, "task_gan", "gan")
+    found = method_difference(comparison, PSNR, "task_gan", "gan").interval
     assert found.high - found.low < min(i.high - i.low for i in widths)
 
 

@@ -8,11 +8,10 @@ import pytest
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import read_yaml
-from taskgan.report.flips import flips_table
+from taskgan.report.agreement import flips_table
 from taskgan.report.images import selection_rule
 from taskgan.report.load import load_comparison
-from taskgan.report.page import write_page
-from taskgan.report.run import compare
+from taskgan.report.run import compare, write_page
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
 

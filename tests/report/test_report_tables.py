@@ -7,9 +7,8 @@ from fake_cohort import StubReader, make_restorations, shrink
 from taskgan.core.files import read_yaml, write_yaml
 from taskgan.evaluate.run import evaluate
 from taskgan.page.cells import Table
-from taskgan.report.flips import flips_table
+from taskgan.report.agreement import flips_table, suvr_table
 from taskgan.report.load import Comparison, load_comparison
-from taskgan.report.suvr_table import suvr_table
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
 from taskgan.stats import Interval, calibration_line

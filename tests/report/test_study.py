@@ -10,11 +10,11 @@ from made_faces import few_draws, make_faces, write_pairs
 from taskgan.core.errors import UserError
 from taskgan.metrics.roc import roc_curve
 from taskgan.page.cells import Table, write_table
+from taskgan.report.charts import mean_curve
 from taskgan.report.comparisons import equivalence_word
-from taskgan.report.curves import mean_curve
-from taskgan.report.example import choose_examples, example_caption
 from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.metrics import parse_inference
+from taskgan.report.photo_figures import choose_examples, example_caption
 from taskgan.report.study import VerificationStudy, study_findings, study_warnings, verification_study
 from taskgan.report.study_tables import study_tables
 from taskgan.report.verdict import report_verdict

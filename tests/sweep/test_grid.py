@@ -1,18 +1,12 @@
+import math
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgan.core.errors import UserError
-from taskgan.sweep.grid import (
-    GridAxis,
-    count_combinations,
-    grid_values,
-    parse_grid,
-    parse_seeds,
-    parse_share,
-    short_key,
-)
+from taskgan.sweep.plan import GridAxis, grid_values, parse_grid, parse_seeds, parse_share, short_key
 
 scalars = (
     st.integers(-1000, 1000)
@@ -71,8 +65,9 @@ def test_what_cannot_be_read_is_a_sentence(texts: list[str], message: str) -> No
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
 def test_every_combination_comes_exactly_once(sizes: list[int]) -> None:
     axes = [GridAxis(f"k{i}", tuple(range(size))) for i, size in enumerate(sizes)]
-    found = [tuple(grid_values(axes, n).items()) for n in range(count_combinations(axes))]
-    assert len(set(found)) == len(found) == count_combinations(axes)
+    count = math.prod(len(axis.values) for axis in axes)
+    found = [tuple(grid_values(axes, n).items()) for n in range(count)]
+    assert len(set(found)) == len(found) == count
     assert found == sorted(found)
 
 

@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from taskgan.core.errors import Problems, UserError
 from taskgan.recipe import Recipe, dump_recipe
 from taskgan.sweep.folder import effective_settings, run_digest, setting_digest
-from taskgan.sweep.grid import GridAxis, parse_grid, run_folder_name, short_key, yaml_text
-from taskgan.sweep.plan import plan_sweep, remaining_seconds, select_share, with_values
+from taskgan.sweep.plan import (
+    GridAxis,
+    parse_grid,
+    plan_sweep,
+    run_folder_name,
+    select_share,
+    short_key,
+    with_values,
+    yaml_text,
+)
 
 BASE = Recipe()
 # Every kind of key and value, so that names meet numbers, words, switches, lists and null.
@@ -147,10 +155,6 @@ def test_shares_are_disjoint_and_whole() -> None:
     assert sorted(t.name for s in shares for t in s) == sorted(t.name for t in trials)
     assert [len(s) for s in shares] == [2, 2, 1]
     assert select_share(trials, None) == list(trials)
-
-
-def test_time_left_comes_from_what_was_done() -> None:
-    assert remaining_seconds([10.0, 20.0], 4) == 60.0
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,8 @@ import pytest
 from made_up_sweep import result, results
 from taskgan.page.style import axes_figure
 from taskgan.sweep.choose import SettingChoice, choose_setting
-from taskgan.sweep.panels import (
-    draw_sweep,
-    draw_trade,
-    marker_style,
-    pareto_front,
-    ranked,
-    tick_labels,
-    values_text,
-    varying_keys,
-)
-from taskgan.sweep.results import SettingResult
-from taskgan.sweep.table import legend, printed_table
+from taskgan.sweep.panels import draw_sweep, draw_trade, pareto_front, tick_labels, values_text, varying_keys
+from taskgan.sweep.results import SettingResult, legend, marker_style, printed_table, ranked
 
 REFERENCE = result({"objective": "gan"}, (0.05, 0.005), reference=True)
 

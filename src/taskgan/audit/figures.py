@@ -16,9 +16,8 @@ from taskgan.audit.outcome import AuditResult
 from taskgan.judges.metrics import flip_indicator
 from taskgan.judges.read import LoadedCase
 from taskgan.judges.readings import CLEAN, INPUT, Readings
-from taskgan.page.names import display_name
-from taskgan.page.pictures import axial_view, head_window
-from taskgan.page.style import axes_figure, method_style, save_figure, set_heading
+from taskgan.page.cells import display_name
+from taskgan.page.style import axes_figure, axial_view, head_window, method_style, save_figure, set_heading
 
 Array = NDArray[np.float32]
 _INK, _WRONG, _SHADE = "#444444", "#C44601", "#f3e3d9"

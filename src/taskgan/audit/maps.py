@@ -25,7 +25,7 @@ from taskgan.metrics.hallucination import (
     suvr_evidence,
 )
 from taskgan.page.cells import number
-from taskgan.page.pictures import axial_view
+from taskgan.page.style import axial_view
 
 Array = NDArray[np.float32]
 EVIDENCE, AGAINST, SUPPORT, DEPARTURE = "Evidence", "Against the data", "Support z", "|Restored − clean|"

@@ -34,7 +34,7 @@ from taskgan.core.tables import write_frame
 from taskgan.judges.readers import no_readers_reason
 from taskgan.judges.readings import to_plain, write_readings
 from taskgan.page.cells import write_table
-from taskgan.page.pictures import PageFigure
+from taskgan.page.style import PageFigure
 from taskgan.stats.conformal import write_calibrations
 
 PAGE, RECORD = "audit.html", "audit.yaml"

@@ -9,13 +9,14 @@ from taskgan.page.cells import (
     Cell,
     Column,
     Table,
+    display_name,
     estimate_cell,
+    name_cell,
     number,
     rate_cell,
     text_cell,
     without_empty_columns,
 )
-from taskgan.page.names import display_name, name_cell
 
 
 def all_tables(outcome: AuditResult) -> list[Table]:

@@ -12,8 +12,7 @@ from taskgan.core.files import versions, write_text
 from taskgan.judges.properties import Property
 from taskgan.judges.readings import CLEAN
 from taskgan.page.cells import Table, interval_text, number, range_text
-from taskgan.page.pictures import PageFigure
-from taskgan.page.style import render_template
+from taskgan.page.style import PageFigure, render_template
 from taskgan.stats import Interval
 
 _MAX_CHANGES = 4

@@ -22,7 +22,7 @@ def demo_pet(
     ] = None,
 ) -> None:
     """Simulate, train l1, gan and task_gan, restore, evaluate, report: about ten minutes on two cores."""
-    from taskgan.demo.pet import demo_pet as run
+    from taskgan.demo.demos import demo_pet as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())
 
@@ -37,7 +37,7 @@ def demo_mr(
     ] = None,
 ) -> None:
     """Six MR contrasts from one acquisition: gan, task_gan and relaxometry, in about 11 minutes on two cores."""
-    from taskgan.demo.mr import demo_mr as run
+    from taskgan.demo.demos import demo_mr as run
 
     run(out, seed=seed, subjects=subjects, overrides=overrides or ())
 
@@ -57,6 +57,6 @@ def demo_faces(
     ] = None,
 ) -> None:
     """8x super-resolution of faces: gan and task_gan, who is still who, in 8 minutes on two cores."""
-    from taskgan.demo.faces import demo_faces as run
+    from taskgan.demo.demos import demo_faces as run
 
     run(out, data, seed=seed, people=people, pairs=pairs, overrides=overrides or ())

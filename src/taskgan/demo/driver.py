@@ -138,12 +138,8 @@ def _report(runs: list[Path], out: Path) -> None:
 def check_overrides(overrides: Sequence[str], methods: Sequence[str]) -> None:
     """Refuse changes of a recipe that a demo makes itself, and would pass over in silence.
 
-    Args:
-        overrides: ``section.key=value`` each.
-        methods: What the demo trains.
-
     Raises:
-        UserError: If one is of the seed or the objective.
+        UserError: If an override (``section.key=value``) is of the seed or the objective.
     """
     for text in overrides:
         key = text.partition("=")[0].strip()

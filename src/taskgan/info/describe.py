@@ -10,8 +10,8 @@ from taskgan.core.artefact import verify
 from taskgan.core.console import duration, say
 from taskgan.core.errors import Problems, UserError
 from taskgan.images.dicom.frames import has_dicom
-from taskgan.info.cohort import COHORT
-from taskgan.info.evaluation import EVALUATION, SWEEP
+from taskgan.info.cohort import COHORT, SERIES
+from taskgan.info.folders import EVALUATION, MODEL, RECOGNISER, RESTORED, RUN, SWEEP
 from taskgan.info.lines import (
     FolderKind,
     entry_lines,
@@ -25,8 +25,6 @@ from taskgan.info.lines import (
     taskgan_command,
     yaml_reader,
 )
-from taskgan.info.run import MODEL, RECOGNISER, RESTORED, RUN
-from taskgan.info.series import SERIES
 
 
 def _screen_report(folder: Path, record: Mapping[str, Any]) -> list[str]:
@@ -119,10 +117,9 @@ def describe(path: Path, *, everything: bool = False) -> str:
 
 
 def as_json(path: Path) -> str:
-    """All that is recorded in a folder, as JSON; ``info`` says which kind it is. Unknown numbers are null.
+    """All that is recorded in a folder, its kind under ``info``, as JSON; errors are those of :func:`describe`.
 
-    Raises:
-        UserError: As :func:`describe`.
+    Unknown numbers are null.
     """
     kind, where = _find(path)
     whole = {"info": {"kind": kind.name, "place": str(where)}, **kind.read_record(where)}

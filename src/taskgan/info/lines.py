@@ -41,11 +41,7 @@ def read_optional_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        UserError: If it holds something else.
-    """
+    """A JSON object; UserError if it holds something else."""
     content = parse_json(read_text(path), str(path))
     if not isinstance(content, dict):
         raise UserError(f"{path} holds {type(content).__name__}, expected an object")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from taskgan.core.artefact import read_record
 from taskgan.core.errors import UserError
-from taskgan.page.pictures import PageFigure
+from taskgan.page.style import PageFigure
 
 RECORD, FIGURE = "limit.yaml", "limit.png"
 DEFAULT = Path("derivatives", "limit")  # where in a cohort a limit is looked for that nobody named

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from taskgan.judges.metrics import reader_metrics
 from taskgan.judges.readings import CLEAN, INPUT
 from taskgan.judges.verification import ImagePairs, auc_difference_by_person, auc_interval_by_person
-from taskgan.page.cells import Column, Table, estimate_cell, interval_text, text_cell
-from taskgan.page.names import display_name
+from taskgan.page.cells import Column, Table, display_name, estimate_cell, interval_text, text_cell
 from taskgan.page.style import axes_figure, method_style, save_figure
 from taskgan.stats import Interval, auc_difference, mean_difference
 

@@ -146,8 +146,8 @@ class Conv2d(nn.Conv2d):
 class Conv3d(nn.Conv3d):
     """:class:`torch.nn.Conv3d` with :class:`Conv2d`'s remedy: a map of one column is convolved in float32.
 
-    Volumes of that width are rare, so that what it costs does not matter. A single volume of the CPU is convolved as two
-    halves: for a batch of one, torch 2.13 leaves oneDNN's kernel for one that is up to seven times slower.
+    Volumes of that width are rare, so that what it costs does not matter. A single volume of the CPU is convolved as
+    two halves: for a batch of one, torch 2.13 leaves oneDNN's kernel for one that is up to seven times slower.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,12 +1,17 @@
-"""Tables as data: cells that know their number and how it is read, written as CSV and shown in the page."""
+"""Tables as data: cells that know their number and how it is read; what methods are called in them."""
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from taskgan.core.files import atomic, csv_cell
+from taskgan.core.parse import parse_yaml
 from taskgan.stats import Interval
 
 MISSING = "–"
@@ -112,19 +117,15 @@ def join_phrases(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def estimate_cell(interval: Interval, digits: int) -> Cell:
+def estimate_cell(interval: Interval, digits: int, *, sign: bool = False, tone: str = "") -> Cell:
     """An estimate above its interval."""
-    return Cell(number(interval.estimate, digits), range_text(interval, digits), interval)
+    return Cell(number(interval.estimate, digits, sign=sign), range_text(interval, digits, sign=sign), interval, tone)
 
 
 def difference_cell(interval: Interval, digits: int, *, better: int, significant: bool = True) -> Cell:
-    """A paired difference; called better or worse only where its interval excludes zero.
+    """A paired difference; called better or worse only where its interval excludes zero and ``significant`` agrees.
 
-    Args:
-        interval: The difference.
-        digits: Decimals.
-        better: +1 if more is better, −1 if less is.
-        significant: Whether its corrected p, where there is one, agrees.
+    ``better`` is +1 if more is better, −1 if less is.
     """
     tone = "none"
     if significant and interval.excludes(0.0):
@@ -159,6 +160,45 @@ def without_empty_columns(
     return tuple(columns[i] for i in indices), [tuple(row[i] for i in indices) for row in rows]
 
 
+def count_cell(count: int) -> Cell:
+    """A cell of a whole number."""
+    return Cell(str(count), "", count)
+
+
+def text_columns(table: str, **values: object) -> tuple[Column, ...]:
+    """The columns of a table of ``report/templates/texts.yaml``; values are what its texts leave open."""
+    return tuple(_text_column(key, values, *parts) for key, parts in report_texts(table)["columns"].items())
+
+
+def _text_column(
+    key: str, values: Mapping[str, object], heading: str, meaning: str = "", hidden: bool = False
+) -> Column:
+    return Column(key, heading.format(**values), meaning.format(**values), hidden)
+
+
+def text_table(
+    table: str, columns: Iterable[Column], rows: Iterable[tuple[Cell, ...]], name: str = "", **values: object
+) -> Table:
+    """A table with title, note and what is said of no rows from ``report/templates/texts.yaml``.
+
+    ``name`` is that of its file, where it is called otherwise; values are what the texts leave open.
+    """
+    known = report_texts(table)
+    texts = {key: known[key].format(**values) for key in ("title", "note", "empty") if key in known}
+    return Table(name or table, columns=tuple(columns), rows=tuple(rows), grouped=known.get("grouped", False), **texts)
+
+
+@cache
+def _report_texts() -> dict[str, Any]:
+    path = resources.files("taskgan.report") / "templates" / "texts.yaml"
+    return dict(parse_yaml(path.read_text(encoding="utf-8"), path.name))
+
+
+def report_texts(name: str) -> Any:
+    """What ``report/templates/texts.yaml`` says under a name."""
+    return _report_texts()[name]
+
+
 def write_table(table: Table, folder: Path) -> Path:
     """Write ``<name>.csv`` with numbers rather than their shown text."""
     wide = [any(isinstance(row[i].value, Interval) for row in table.rows) for i in range(len(table.columns))]
@@ -170,15 +210,12 @@ def write_table(table: Table, folder: Path) -> Path:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(header)
         for row in table.rows:
-            fields: list[str] = []
-            for cell, three in zip(row, wide, strict=True):
-                fields += _fields(cell, three)
-            writer.writerow(fields)
+            both = zip(row, wide, strict=True)
+            writer.writerow([text for cell, three in both for text in _fields(cell.value, three)])
     return path
 
 
-def _fields(cell: Cell, three: bool) -> Sequence[str]:
-    value = cell.value
+def _fields(value: Interval | float | int | str | None, three: bool) -> list[str]:
     if isinstance(value, Interval):
         return [_text(value.estimate), _text(value.low), _text(value.high)]
     return [_text(value), "", ""] if three else [_text(value)]
@@ -188,3 +225,62 @@ def _text(value: float | int | str | None) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.8g}" if isinstance(value, float) else str(csv_cell(str(value)))
+
+
+NAMES = {
+    "input": "Input",
+    "clean": "Clean",
+    "relaxometry": "Relaxometry",
+    "l1": "L1 only",
+    "cycle_gan": "CycleGAN",
+    "gan": "GAN",
+    "task_gan": "Task-GAN",
+}
+_SHORT_NAMES = {"l1": "L1"}  # "L1 only, 2.5D" would contradict itself
+_DIMENSIONS = re.compile(r"(\d)(\d)?d")
+
+
+def display_name(method: str) -> str:
+    """A method as a reader knows it.
+
+    A known name is followed by what stands behind it in words: ``task_gan_three_step`` is "Task-GAN, three step",
+    ``gan_25d`` "GAN, 2.5D". Other tools' names are left as they are.
+    """
+    if method in NAMES:
+        return NAMES[method]
+    known = [name for name in NAMES if method.startswith(f"{name}_") and len(method) > len(name) + 1]
+    if not known:
+        return method
+    name = max(known, key=len)
+    suffixes = [_suffix_text(word) for word in method[len(name) + 1 :].split("_") if word]
+    return f"{_SHORT_NAMES.get(name, NAMES[name])}, {' '.join(suffixes)}" if suffixes else method
+
+
+def _suffix_text(word: str) -> str:
+    match = _DIMENSIONS.fullmatch(word)
+    return f"{'.'.join(d for d in match.groups() if d)}D" if match else word
+
+
+def csv_name(method: str) -> str:
+    """A method as tables for programs name it: the plain name, but for those that always stood there in words."""
+    return NAMES.get(method, method)
+
+
+def name_cell(method: str, *, tone: str = "") -> Cell:
+    """A cell with a method's name."""
+    return Cell(display_name(method), "", csv_name(method), tone)
+
+
+def versus_cell(method: str, baseline: str) -> Cell:
+    """The cell that names a difference."""
+    text = f"{display_name(method)} − {display_name(baseline)}"
+    return Cell(text, "", f"{csv_name(method)} − {csv_name(baseline)}", "strong")
+
+
+def join_methods(parts: Iterable[str]) -> str:
+    """``a, b and c`` of parts that begin with methods' names; with semicolons where a name has a comma in it."""
+    every = list(parts)
+    if any(part.startswith(f"{_SHORT_NAMES.get(name, title)}, ") for part in every for name, title in NAMES.items()):
+        *first, last = every
+        return f"{'; '.join(first)}; and {last}" if first else last
+    return join_phrases(every)

@@ -1,11 +1,18 @@
-"""One look for all figures: colours that the colour-blind can tell apart, a marker a method, no clutter."""
+"""One look for all figures: colours that the colour-blind can tell apart, a marker a method; slices and maps."""
 
+import base64
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
 
 from taskgan.core.files import atomic
 
@@ -53,28 +60,14 @@ def method_style(method: str, methods: Sequence[str]) -> tuple[str, str]:
 
 @contextmanager
 def axes_figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> Iterator[tuple[Any, Any]]:
-    """A figure and its axes (rows, columns) that is closed in the end; drawn without a display.
-
-    Args:
-        rows: Of axes.
-        columns: Of axes.
-        size: Width and height in inches.
-        options: For ``Figure.subplots``.
-    """
+    """A figure, its width and height in inches, and its axes (rows, columns), closed in the end; needs no display."""
     with blank_figure(size) as figure:
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 @contextmanager
 def panel_axes(count: int, size: tuple[float, float], most: int = 4, **options: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """A figure with a number of panels.
-
-    Args:
-        count: Of panels.
-        size: Of each, in inches.
-        most: Side by side; places that are left over are not drawn.
-        options: For ``Figure.subplots``.
-    """
+    """A figure with a number of panels of a size in inches, at most so many side by side; no empty places are drawn."""
     columns = min(count, most)
     rows = -(-count // columns)
     with axes_figure(rows, columns, (size[0] * columns, size[1] * rows), **options) as (figure, axes):
@@ -110,13 +103,7 @@ def save_figure(figure: Any, path: Path, dpi: int = 130) -> Path:
 
 
 def render_template(package: str, name: str, **values: object) -> str:
-    """A page as text.
-
-    Args:
-        package: The package in whose ``templates`` folder the template lies, e.g. ``taskgan.audit``.
-        name: Its file name.
-        values: What the template asks for; a value that is missing is an error, not an empty place.
-    """
+    """A page from a template of a package, e.g. ``taskgan.audit``; a value that is missing is an error."""
     from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
     def _text(package: str, name: str) -> str:
@@ -131,3 +118,65 @@ def render_template(package: str, name: str, **values: object) -> str:
         lstrip_blocks=True,
     )
     return str(environment.get_template(name).render(**values))
+
+
+Array = NDArray[np.float32]
+
+
+def axial_view(data: Array, affine: NDArray[np.float64]) -> Array:
+    """A volume (X, Y, Z) as it is displayed (H, W, Z): anterior up, the patient's right on the left (radiological).
+
+    Axes are swapped and turned to the nearest of the affine's; nothing is resampled.
+    """
+    turned = nib.orientations.apply_orientation(data, nib.orientations.io_orientation(affine))
+    return np.ascontiguousarray(np.moveaxis(turned[::-1, ::-1, :], 0, 1))
+
+
+def head_window(image: Array, margin: int = 3) -> tuple[slice, slice]:
+    """The window of a slice (H, W) that holds what is brighter than a tenth of its 99th percentile."""
+    bright = image > 0.1 * float(np.percentile(image, 99))
+    if not bright.any():
+        return slice(None), slice(None)
+    window = []
+    for axis, size in ((1, image.shape[0]), (0, image.shape[1])):
+        places = np.flatnonzero(bright.any(axis=axis))
+        window.append(slice(max(0, int(places[0]) - margin), min(size, int(places[-1]) + margin + 1)))
+    return window[0], window[1]
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure of the page: its file, a heading, and what it shows."""
+
+    path: Path
+    title: str
+    caption: str
+
+    @property
+    def uri(self) -> str:
+        """The file as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode("ascii")
+
+
+_KINDS = 12  # labels that are told apart
+
+
+def draw_mapping(
+    axis: Any, clean: NDArray[np.float64], restored: NDArray[np.float64], labels: NDArray[np.float64], size: float = 4.5
+) -> None:
+    """Lines from clean (hollow) to restored (filled) positions (N, 2), coloured and shaped by label (N,)."""
+    # Labels that are names, as of people, no colours could tell apart.
+    several = len(np.unique(labels[~np.isnan(labels)])) <= _KINDS
+    labels = labels if several else np.full(len(labels), np.nan)
+    kinds = [*np.unique(labels[~np.isnan(labels)]), *([math.nan] if np.isnan(labels).any() else [])]
+    for index, label in enumerate(kinds):
+        mine = np.isnan(labels) if math.isnan(label) else labels == label
+        colour, marker = LABEL_STYLES[index % len(LABEL_STYLES)]
+        name = "no label, " if math.isnan(label) else f"label {label:g}, "
+        name = name if several else ""
+        lines = np.full((3 * int(mine.sum()), 2), np.nan)
+        lines[0::3], lines[1::3] = clean[mine], restored[mine]
+        axis.plot(*lines.T, color=colour, linewidth=0.7, alpha=0.45)
+        style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": colour}
+        axis.plot(*clean[mine].T, markerfacecolor="white", label=f"{name}clean", **style)
+        axis.plot(*restored[mine].T, markerfacecolor=colour, label=f"{name}image", **style)

@@ -1,10 +1,25 @@
-"""The table of tests: every measure against the baseline, with corrected p, equivalence and subjects needed."""
+"""Every measure of every method against the baseline: the table of tests, and badges with the sentences on them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from taskgan.page.cells import MISSING, Cell, Column, Table, difference_cell, number, range_text, text_cell
-from taskgan.page.names import display_name, versus_cell
+from taskgan.evaluate.cases import reader_summary
+from taskgan.page.cells import (
+    MISSING,
+    Cell,
+    Column,
+    Table,
+    difference_cell,
+    display_name,
+    join_phrases,
+    number,
+    range_text,
+    text_cell,
+    text_columns,
+    text_table,
+    versus_cell,
+    without_empty_columns,
+)
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, AUCS, OBSERVED, QUALITY, READINGS, Metric, with_reader_error
 from taskgan.report.paired import Discordance, MetricComparison, compare_methods, deciding_readers, discordance
@@ -31,6 +46,18 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
+def p_cell(p: float) -> Cell:
+    """A p-value in a column that says so."""
+    return Cell(p_text(p).removeprefix("p ").removeprefix("= ") or MISSING, "", p)
+
+
+def other_seeds_cell(one: MetricComparison, digits: int, *, claimed: bool = True) -> Cell:
+    """The interval with another training run in mind; grey where zero is inside, or nothing may be claimed."""
+    ends = range_text(one.crossed, digits, sign=True)
+    tone = "" if claimed and one.crossed.excludes(0.0) else "none"
+    return Cell(ends or MISSING, f"{one.seeds} seeds" if ends else "", one.crossed, tone)
+
+
 def subjects_needed(difference: Difference, metric: Metric, power: float) -> int | None:
     """Subjects with which the observed difference would be seen with the power; None where no number is."""
     estimate = difference.interval.estimate
@@ -51,12 +78,7 @@ def detectable_difference(difference: Difference, metric: Metric, power: float) 
 
 
 def comparisons_table(comparison: Comparison, extra: Sequence[MetricComparison] = ()) -> Table:
-    """One row a measure and method: difference, test, other seeds, equivalence, and what it would take.
-
-    Args:
-        comparison: What is compared.
-        extra: Differences to the same baseline in measures that are not in its rows.
-    """
+    """One row a measure and method; ``extra`` are differences to the baseline in measures that have no column."""
     frame, baseline = comparison.frame, comparison.baseline
     areas = AUCS.values() if comparison.kind == "binary" else ()  # of two classes only
     candidates = (with_reader_error(m, comparison.reader_error[0]) for m in (*QUALITY, *READINGS, *areas, *OBSERVED))
@@ -68,46 +90,10 @@ def comparisons_table(comparison: Comparison, extra: Sequence[MetricComparison] 
     margins = bool(comparison.inference.margins)
     rows = [_row(one, seeds=seeds, margins=margins) for one in results]
     rows += _errors(comparison, seeds=seeds, margins=margins)
-    columns = [
-        Column("measure", "Measure"),
-        Column("difference", "Difference"),
-        Column("estimate", "Estimate", "Over subjects: bootstrap of the mean, DeLong for an AUC; seeds averaged."),
-        Column(
-            "p",
-            _CORRECTED[comparison.inference.correction],
-            "Paired t by subject, DeLong or exact McNemar; corrected over the methods of the same measure.",
-        ),
-        Column(
-            "other_seeds",
-            "With other seeds",
-            "The same difference with an interval for other subjects and another training run.",
-        ),
-        Column(
-            "equivalence",
-            "Equivalent?",
-            "Two one-sided tests against the margin that was stated; “not worse” is one of the two alone.",
-        ),
-        Column("detectable", "Could have shown", "Smallest difference that these subjects show with 80 % power."),
-        Column(
-            "subjects_80",
-            "Subjects, 80 %",
-            "How many would be needed to see a difference of the observed size, were it true, with 80 % power at "
-            "α = .05 (not corrected over methods).",
-        ),
-        Column("subjects_90", "90 %", "Likewise with 90 % power."),
-    ]
-    present = {"other_seeds": seeds, "equivalence": margins}
-    return Table(
-        "comparisons",
-        f"Every comparison with {display_name(baseline)}",
-        "Each measure against the baseline. Where no difference is shown, the last columns say what the study was "
-        "able to show: no difference found is no proof of none, which is what a margin of equivalence is for "
-        "(taskgan compare … --margin psnr=0.5).",
-        tuple(c for c in columns if present.get(c.key, True)),
-        tuple(rows),
-        f"No method is set against {display_name(baseline)}.",
-        grouped=True,
-    )
+    columns = text_columns("comparisons", p=_CORRECTED[comparison.inference.correction])
+    left_out = {"other_seeds": not seeds, "equivalence": not margins}
+    columns = tuple(column for column in columns if not left_out.get(column.key))
+    return text_table("comparisons", columns, rows, baseline=display_name(baseline))
 
 
 def _row(one: MetricComparison, *, seeds: bool, margins: bool) -> tuple[Cell, ...]:
@@ -117,12 +103,10 @@ def _row(one: MetricComparison, *, seeds: bool, margins: bool) -> tuple[Cell, ..
         text_cell(metric.heading),
         versus_cell(one.method, one.baseline),
         difference_cell(one.interval, digits, better=metric.better, significant=claimed),
-        Cell(p_text(one.p).removeprefix("p ").removeprefix("= ") or MISSING, "", one.p),
+        p_cell(one.p),
     ]
     if seeds:
-        ends = range_text(one.crossed, digits, sign=True)
-        small = f"{one.seeds} seeds" if ends else ""
-        cells.append(Cell(ends or MISSING, small, one.crossed, "" if one.crossed.excludes(0.0) else "none"))
+        cells.append(other_seeds_cell(one, digits))
     if margins:
         cells.append(_equivalence(one))
     smallest = detectable_difference(one.difference, metric, POWERS[0])
@@ -174,21 +158,87 @@ def _flips(
     comparison: Comparison, heading: str, method: str, table: Discordance, p: float, *, seeds: bool, margins: bool
 ) -> tuple[Cell, ...]:
     first, second = table.only_method / table.count, table.only_baseline / table.count
-    smallest = detectable_flips(table.count, other=min(first, second))
-    smallest -= min(first, second)
+    smallest = detectable_flips(table.count, other=min(first, second)) - min(first, second)
     text = MISSING if math.isnan(smallest) else f"{100 * smallest:.0f} %"
     known = p >= ALPHA and first != second
+    counts = f"{table.only_method} : {table.only_baseline}"
     return (
         text_cell(heading),
         versus_cell(method, comparison.baseline),
-        Cell(
-            f"{table.only_method} : {table.only_baseline}",
-            f"of {table.count}",
-            first - second,
-            "none" if p >= ALPHA else "",
-        ),
-        Cell(p_text(p).removeprefix("p ").removeprefix("= "), "", p),
+        Cell(counts, f"of {table.count}", first - second, "none" if p >= ALPHA else ""),
+        p_cell(p),
         *(Cell(MISSING),) * (seeds + margins),
         Cell(text, "", smallest),
         *(_count(subjects_for_flips(first, second, power=power), "> 20 000", known) for power in POWERS),
     )
+
+
+WORDS = {"better": "better", "worse": "worse", "none": "not shown"}
+Groups = Mapping[str, Sequence[MetricComparison]]
+
+
+def by_verdict(compared: Iterable[MetricComparison]) -> dict[str, list[MetricComparison]]:
+    """Measures of one method by what interval and corrected p say: ``better``, ``worse`` or ``none``."""
+    groups: dict[str, list[MetricComparison]] = {word: [] for word in WORDS}
+    for one in compared:
+        if not math.isnan(one.interval.estimate):
+            groups[one.verdict].append(one)
+    return groups
+
+
+def sides_text(method: str, baseline: str, groups: Groups) -> str:
+    """In what a method is better and worse than another, and in what no difference is shown; without a full stop."""
+    parts = [
+        f"{word} in {join_phrases(c.metric.phrase for c in groups[word])}"
+        for word in ("better", "worse")
+        if groups[word]
+    ]
+    if not parts:
+        return f"No difference between {display_name(method)} and {display_name(baseline)} is shown in any measure"
+    none = f"; no difference shown in {join_phrases(c.metric.phrase for c in groups['none'])}" * bool(groups["none"])
+    return f"{display_name(method)} against {display_name(baseline)}: {', '.join(parts)}{none}"
+
+
+def reading_sentence(comparison: Comparison, to_input: Sequence[MetricComparison]) -> str:
+    """What the images of the focus method mean: by the judge's flips, else by its differences to the input, if any."""
+    focus = display_name(comparison.focus)
+    read = reader_summary(comparison.rows(comparison.focus), comparison.rows("clean"), "judge")
+    if read.decisions:
+        return (
+            f"The judge decides {read.flipped} of {read.subjects} subjects otherwise by {focus} than by clean images."
+        )
+    groups = by_verdict(to_input)
+    if any(groups.values()):
+        return f"{sides_text(comparison.focus, 'input', groups)}."
+    if comparison.rows(comparison.focus)["judge_mae"].notna().any():
+        return "The readers mark or measure and decide nothing: their errors, and no flips, say what the images mean."
+    return "No reader decided anything, so that nothing is said of what the images mean."
+
+
+def basis_sentence(comparison: Comparison, warnings: int) -> str:
+    """What the two sentences before rest on."""
+    subjects = comparison.rows("clean")["subject"].nunique()
+    seeds = comparison.rows(comparison.focus)["seed"].nunique()
+    runs = f" and {seeds} training run{'s' * (seeds != 1)} of {display_name(comparison.focus)}" * bool(seeds)
+    read = f"; {warnings} remark{'s' * (warnings != 1)} below say what weakens it" * bool(warnings)
+    return f"This rests on {subjects} test subject{'s' * (subjects != 1)}{runs}{read}."
+
+
+def badge_table(against: Mapping[tuple[str, str], Sequence[MetricComparison]], error: str) -> Table:
+    """Better, worse or not shown: a row a method and what it is set against, a column a measure."""
+    metrics = {one.metric.key: one.metric for compared in against.values() for one in compared}
+    headings = {key: with_reader_error(metric, error).heading for key, metric in metrics.items()}
+    columns = (*text_columns("badges"), *(Column(key, text) for key, text in headings.items()))
+    rows = []
+    for pair, compared in against.items():
+        cells = {one.metric.key: _badge(one) for one in compared}
+        rows.append((versus_cell(*pair), *(cells.get(key, Cell(MISSING)) for key in headings)))
+    columns, rows = without_empty_columns(columns, rows)
+    return text_table("badges", columns, rows if len(columns) > 1 else ())
+
+
+def _badge(one: MetricComparison) -> Cell:
+    if math.isnan(one.interval.estimate):
+        return Cell(MISSING)
+    size = number(one.interval.estimate, one.metric.digits, sign=True)
+    return Cell(WORDS[one.verdict], size, WORDS[one.verdict], f"badge {one.verdict}")

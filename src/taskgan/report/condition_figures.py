@@ -13,24 +13,13 @@ from taskgan.core.errors import UserError
 from taskgan.evaluate.cases import mean_of
 from taskgan.images.volumes import Volume, read_volume
 from taskgan.metrics.quality import GRID, bins, spectrum
-from taskgan.page.cells import number
-from taskgan.page.names import display_name
-from taskgan.page.pictures import axial_view, head_window
-from taskgan.page.style import method_style, panel_axes, save_figure
-from taskgan.report.geometry_figure import mark_interval
+from taskgan.page.cells import display_name, number, report_texts
+from taskgan.page.style import Array, axial_view, head_window, method_style, panel_axes, save_figure
+from taskgan.report.geometry import mark_interval
 from taskgan.report.images import choose_detail, column_figure, psnr_differences, show_slice, voxel_aspect
 from taskgan.report.load import Comparison
 
-Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-RULE = (
-    "The same subject for every {condition}: sorted by the PSNR difference of {focus} to {other}, averaged over the "
-    "{condition}s, the median one among those with lesions (among all where none has). Slice: the axial one with the "
-    "most lesion. Detail: around the largest lesion of that slice. Seed: the lowest. Grey scale from 0, the same for "
-    "all columns of a row; errors are image − clean, red too high, blue too low. Spectra: power inside the brain on "
-    "a logarithmic scale, summed over the slices, zero frequency in the middle; marked are the frequencies of a grid "
-    "of two and four pixels, with the share of energy that stands out there."
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,8 @@ class ConditionPanels:
 def condition_rule(comparison: Comparison) -> str:
     """How subject, slice and detail are picked, in words."""
     other = display_name(comparison.contrast_method) if comparison.contrast_method else "nothing"
-    return RULE.format(condition=comparison.condition, focus=display_name(comparison.focus), other=other)
+    rule = str(report_texts("rules")["conditions"])
+    return rule.format(condition=comparison.condition, focus=display_name(comparison.focus), other=other)
 
 
 def choose_subject(comparison: Comparison) -> str | None:
@@ -128,14 +118,7 @@ def _log(image: Array, brain: Mask) -> NDArray[np.float64] | None:
 
 
 def condition_figure(comparison: Comparison, name: str, subject: str, path: Path) -> Path | None:
-    """Draw one condition of a subject; None where its images are gone.
-
-    Args:
-        comparison: The comparison of the condition.
-        name: What it is called.
-        subject: From :func:`choose_subject`.
-        path: The PNG.
-    """
+    """Draw one condition of a subject (:func:`choose_subject`) as a PNG; None where its images are gone."""
     panels = load_condition(comparison, subject)
     if panels is None:
         return None
@@ -187,12 +170,7 @@ _PANELS = (
 
 
 def condition_chart(comparison: Comparison, path: Path) -> Path | None:
-    """Draw it; None where there is one kind of image.
-
-    Args:
-        comparison: What is compared.
-        path: The PNG.
-    """
+    """Draw every measure of every condition; None where there is one kind of image."""
     panels = [one for one in _PANELS if comparison.frame[one[0]].notna().any()]
     if not comparison.conditions or not panels:
         return None

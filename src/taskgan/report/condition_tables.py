@@ -1,16 +1,29 @@
-"""Tables by condition (an MR contrast): image quality, what the readers take it for, differences to the baseline."""
+"""Tables by condition (an MR contrast): image quality, readers, observers, differences to the baseline."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
 from taskgan.evaluate import cases as summary
-from taskgan.page.cells import Cell, Column, Table, estimate_cell, interval_text, join_phrases, rate_cell, text_cell
-from taskgan.page.names import display_name, join_methods, name_cell, versus_cell
+from taskgan.page.cells import (
+    Cell,
+    Column,
+    Table,
+    display_name,
+    estimate_cell,
+    interval_text,
+    join_methods,
+    join_phrases,
+    name_cell,
+    rate_cell,
+    text_cell,
+    text_columns,
+    text_table,
+    versus_cell,
+)
 from taskgan.report import paper
-from taskgan.report.condition_observed import TABLES as OBSERVED_TABLES
-from taskgan.report.condition_observed import condition_column, observer_tables, unique_meanings
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import (
     JUDGE,
@@ -30,16 +43,129 @@ from taskgan.report.metrics import (
 )
 from taskgan.report.paired import MetricComparison, compare_methods, metric_cell
 from taskgan.report.study import reader_title
-from taskgan.stats import exact_rate, subject_means
+from taskgan.stats import Interval, exact_rate, mean_interval, subject_means
 
-NAMES = ("conditions-quality", "conditions-read", *OBSERVED_TABLES, "conditions-paired")
+TABLES = ("conditions-tissue", "conditions-lesions", "conditions-artefacts")
+_ERROR = "Minus that of the clean image; marked where the interval excludes zero."
+
+
+_TISSUE = (("grey_white", "Grey/white", 2, 1.0, ""), ("csf_white", "CSF/white", 2, 1.0, ""))
+_ARTEFACTS = (
+    ("rim", "Rim at CSF", 2, 1.0, "Voxels between brain and CSF over white matter."),
+    ("checkerboard", "Grid, ‰", 2, 1000.0, "Share of the brain’s spectral energy in peaks of a pixel grid."),
+)
+
+
+def condition_column(comparison: Comparison) -> Column:
+    """The column that says which condition a row is of."""
+    return Column(comparison.condition, comparison.condition.capitalize())
+
+
+def unique_meanings(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Each explanation once: the page lists them below the table."""
+    meanings: set[str] = set()
+    unique = []
+    for column in columns:
+        unique.append(Column(column.key, column.heading, "" if column.meaning in meanings else column.meaning))
+        meanings.add(column.meaning)
+    return tuple(unique)
+
+
+def _measured(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Condition, images and their rows."""
+    for name, part in comparison.conditions.items():
+        for method in ("clean", *comparison.references, *comparison.methods):
+            rows = part.rows(method)
+            if len(rows):
+                yield name, method, rows
+
+
+def _error(rows: pd.DataFrame, column: str, digits: int, method: str, scale: float = 1.0) -> Cell:
+    if method == "clean":
+        return text_cell("–", tone="muted")
+    interval = summary.mean_of(rows, column, scale)
+    harm = interval.low > 0 if column == "checkerboard_error" else interval.excludes(0.0)  # less of a grid is no harm
+    return estimate_cell(interval, digits, sign=True, tone="worse" if harm else "")
+
+
+def _levels_and_errors(
+    comparison: Comparison, name: str, measures: Sequence[tuple[str, str, int, float, str]]
+) -> Table:
+    """A row a condition and kind of image; of each measure its level and its error.
+
+    A measure is column, heading, digits, factor and meaning; those without a value are left out.
+    """
+    known = [one for one in measures if comparison.frame[one[0]].notna().any()]
+    rows = tuple(
+        (
+            text_cell(condition),
+            name_cell(method, tone="strong"),
+            *(
+                cell
+                for key, _, digits, scale, _ in known
+                for cell in (
+                    estimate_cell(summary.mean_of(mine, key, scale), digits),
+                    _error(mine, f"{key}_error", digits + (scale == 1), method, scale),
+                )
+            ),
+        )
+        for condition, method, mine in (_measured(comparison) if known else ())
+    )
+    columns = [condition_column(comparison), Column("method", "Images")]
+    for key, heading, _, _, meaning in known:
+        columns += [Column(key, heading, meaning), Column(f"{key}_error", "Error", _ERROR)]
+    return text_table(name, unique_meanings(columns), rows)
+
+
+def _lesions(comparison: Comparison) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    if comparison.frame["lesions_true"].notna().any():
+        for name, method, mine in _measured(comparison):
+            searched = mine[mine["lesions_found"].notna()]
+            true, detected = (int(searched[c].sum()) for c in ("lesions_true", "lesions_found"))
+            sick = searched[searched["lesions_true"] > 0]
+            share = mean_interval(sick["lesions_found"] / sick["lesions_true"], list(sick["subject"]))
+            hit = Cell(f"{detected}/{true}", _percent(share), share) if true else Cell("–", "", share)
+            rows.append(
+                (
+                    text_cell(name),
+                    name_cell(method, tone="strong"),
+                    estimate_cell(summary.mean_of(mine, "lesion_white"), 2),
+                    _error(mine, "lesion_white_error", 3, method),
+                    estimate_cell(summary.mean_of(mine, "lesion_auc"), 3),
+                    estimate_cell(summary.mean_of(mine, "lesion_snr"), 2),
+                    hit,
+                    estimate_cell(summary.mean_of(mine, "lesions_false"), 2),
+                )
+            )
+    rates = {e.record.get("settings", {}).get("false_lesions") for e in comparison.evaluations}
+    stated = ", ".join(f"{r:g}" for r in sorted(r for r in rates if r is not None)) or "a stated number of"
+    return text_table(
+        TABLES[1], [condition_column(comparison), *text_columns("conditions-lesions")], rows, stated=stated
+    )
+
+
+def _percent(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return ""
+    return f"[{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]"
+
+
+NAMES = ("conditions-quality", "conditions-read", *TABLES, "conditions-paired")
 
 
 def condition_tables(comparison: Comparison) -> list[Table]:
     """Every table by condition, in the order of the page; none where there is one kind of image."""
     if not comparison.conditions:
         return []
-    tables = [_quality(comparison), _read(comparison), *observer_tables(comparison), _paired(comparison)]
+    tables = [
+        _quality(comparison),
+        _read(comparison),
+        _levels_and_errors(comparison, TABLES[0], _TISSUE),
+        _lesions(comparison),
+        _levels_and_errors(comparison, TABLES[2], _ARTEFACTS),
+        _paired(comparison),
+    ]
     return [table for table in tables if table.rows]
 
 
@@ -70,17 +196,13 @@ def _quality(comparison: Comparison) -> Table:
         columns.append(Column(metric.key, metric.heading.replace(", head", "")))
         columns.append(Column(f"{metric.key}_difference", "Δ", f"Minus {against}, on the same subjects."))
     columns.append(Column(rmse, "RMSE", "In the images' own units."))
-    where = "inside the head mask" if head else "over the whole frame"
-    return Table(
+    return text_table(
         NAMES[0],
-        f"Image quality by {comparison.condition}",
-        f"Mean over test subjects {where}, interval by subject in small print; Δ is the paired difference to "
-        f"{against}, marked where its interval excludes zero and its p, corrected over the methods within the "
-        f"{comparison.condition}, is below .05. In italics, where there is one, the difference that the paper "
-        "reports.",
         unique_meanings(columns),
-        tuple(rows),
-        grouped=True,
+        rows,
+        condition=comparison.condition,
+        against=against,
+        where="inside the head mask" if head else "over the whole frame",
     )
 
 
@@ -111,21 +233,8 @@ def _read(comparison: Comparison) -> Table:
             everywhere = _right(mine, reader, {})
             rows.append((text_cell(reader_title(reader)), name_cell(method, tone="strong"), everywhere, *cells))
     question = f"Is the {comparison.condition} recognised?" if names else "Read rightly"
-    return Table(
-        NAMES[1],
-        f"{question} By {comparison.condition}",
-        "Right decisions of all, exact interval with n = number of subjects, and what the wrong ones said. The rows "
-        "on clean images say how good the reader itself is. T also teaches the methods that have it in their "
-        "objective, so it is no judge of them.",
-        (
-            Column("reader", "Reader"),
-            Column("method", "Images"),
-            Column("all", "All"),
-            *(Column(name, name) for name in comparison.conditions),
-        ),
-        tuple(rows),
-        grouped=True,
-    )
+    columns = [*text_columns(NAMES[1]), *(Column(name, name) for name in comparison.conditions)]
+    return text_table(NAMES[1], columns, rows, question=question, condition=comparison.condition)
 
 
 def _right(rows: pd.DataFrame, reader: str, names: dict[float, str]) -> Cell:
@@ -148,20 +257,9 @@ def _paired(comparison: Comparison) -> Table:
         for method in comparison.compared_methods:
             cells = [metric_cell(comparisons[method]) for comparisons in families]
             rows.append((text_cell(name), versus_cell(method, comparison.baseline), *cells))
-    return Table(
-        NAMES[-1],
-        f"Paired differences by {comparison.condition}",
-        "First minus second on the same subjects; |…| are absolute errors against the clean image. ▲ better, ▼ "
-        "worse: the 95 % interval excludes zero and the p, corrected over the methods, is below .05. Each measure "
-        f"and {comparison.condition} is tested by itself.",
-        (
-            condition_column(comparison),
-            Column("difference", "Difference"),
-            *(Column(m.key, with_reader_error(m, comparison.reader_error[0]).heading) for m in metrics),
-        ),
-        tuple(rows) if metrics else (),
-        grouped=True,
-    )
+    headings = [Column(m.key, with_reader_error(m, comparison.reader_error[0]).heading) for m in metrics]
+    columns = [condition_column(comparison), *text_columns(NAMES[-1]), *headings]
+    return text_table(NAMES[-1], columns, rows if metrics else (), condition=comparison.condition)
 
 
 _REPORTED = (LESION, LESION_SNR, LESIONS_FALSE, JUDGE)

@@ -1,8 +1,10 @@
-"""The geometry of the mapping: shrinking, twisting and retrieval of every method (Figure 4, measured)."""
+"""The geometry of the mapping: shrinking, twisting and retrieval of every method (Figure 4, measured and drawn)."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +12,28 @@ from numpy.typing import NDArray
 from taskgan.evaluate import cases as summary
 from taskgan.evaluate.features import Features, read_features
 from taskgan.metrics.geometry import FeatureMapping, rank_correlation, retrieval, shrinkage, standardise
-from taskgan.page.cells import Cell, Column, Table, difference_cell, number, range_text, without_empty_columns
-from taskgan.page.names import display_name, name_cell, versus_cell
+from taskgan.page.cells import (
+    Cell,
+    Table,
+    difference_cell,
+    display_name,
+    estimate_cell,
+    name_cell,
+    number,
+    report_texts,
+    text_columns,
+    text_table,
+    versus_cell,
+    without_empty_columns,
+)
+from taskgan.page.style import blank_figure, draw_mapping, method_style, save_figure, set_heading
 from taskgan.report.load import Comparison, EvaluationFolder
 from taskgan.stats import Interval, exact_rate, subject_means
 
 Array = NDArray[np.float64]
 SHRINKAGE, SLOPE, RANKS, RETRIEVAL, FLIPS = "shrinkage", "slope", "rank_correlation", "retrieval", "flips"
 _MEASURES = {SHRINKAGE: shrinkage, RANKS: rank_correlation, RETRIEVAL: retrieval}
-_NOTE = (
-    "Distances in the judge’s features (last stage, averaged over each slice and over the middle slices, each "
-    "feature on the scale of the clean images’ standard deviation), between different subjects. "
-)
-_NOTE_OF_PHOTOS = (
-    "Distances in the judge’s features (last stage, averaged over each photo, each feature on the scale of the clean "
-    "photos’ standard deviation), between different people. "
-)
+_SLICES = "slice and over the middle slices"
 _MAX_CASES = 300  # cases: every draw of the bootstrap ranks all pairs of them
 _FEWEST_CASES = 3
 _SUBSET_SUBJECTS = 120  # subjects of more cases
@@ -89,16 +97,9 @@ def mapping_geometry(comparison: Comparison) -> MappingGeometry:
     notes = []
     if without:
         listed = ", ".join(dict.fromkeys(without))
-        notes.append(
-            f"{len(without)} of {len(held)} evaluations ({listed}) hold no features of a judge; where the cohort has "
-            "one, evaluate them again."
-        )
+        notes.append(report_texts("geometry")["notes"]["missing"].format(len(without), len(held), listed))
     if selected is not None:
-        notes.append(
-            f"Of {len(comparison.cases)} cases the first one of {len(selected)} subjects, evenly spaced "
-            "by name: pairs "
-            "of all of them would be too many."
-        )
+        notes.append(report_texts("geometry")["notes"]["subset"].format(len(comparison.cases), len(selected)))
     return MappingGeometry(methods, runs, measures, tuple(notes))
 
 
@@ -161,25 +162,7 @@ def geometry_table(comparison: Comparison, geometry: MappingGeometry) -> Table:
     """The five measures of every method with their intervals."""
     by = "judge" if _reader(comparison) == "judge" else "SUVR"
     chance = max((len(set(run.mapping.subjects)) for run in geometry.mapped_runs), default=0)
-    columns: tuple[Column, ...] = (
-        Column("method", "Images"),
-        Column("runs", "Runs", "Training runs (seeds, folds) whose features are there."),
-        Column(
-            SHRINKAGE,
-            "Shrinkage",
-            "Mean distance between images over that between clean ones. Below 1 shrinks the differences between "
-            "subjects, above 1 adds to them.",
-        ),
-        Column(SLOPE, "SUVR slope", "Image on clean SUVR; below 1 shrinks. No network is asked."),
-        Column(RANKS, "Rank correlation", "Spearman, of the distances between images with those between clean ones."),
-        Column(
-            RETRIEVAL,
-            "Retrieval",
-            "Share of images whose nearest clean image is their own"
-            + (f"; {1 / chance:.2f} by chance." if chance else "."),
-        ),
-        Column(FLIPS, "Flips", f"Share of cases that the {by} reads otherwise than their clean image."),
-    )
+    columns = text_columns("geometry", reader=by, chance=f"; {1 / chance:.2f} by chance" if chance else "")
     rows: list[tuple[Cell, ...]] = []
     for method in geometry.methods:
         measures = geometry.measures[method]
@@ -190,35 +173,22 @@ def geometry_table(comparison: Comparison, geometry: MappingGeometry) -> Table:
             rows.append((name, Cell(str(count) if method != "input" else "–", "", count), *cells))
     if comparison.photos:
         columns, rows = without_empty_columns(columns, rows)
-    return Table(
-        "geometry",
-        "Figure 4 in figures",
-        (_NOTE_OF_PHOTOS if comparison.photos else _NOTE)
-        + "Shrinkage and slope are marked where their intervals exclude 1. "
-        + " ".join(geometry.notes),
-        columns,
-        tuple(rows),
-        "No evaluation holds features of a judge."
-        if comparison.photos
-        else "The cohort has neither a judge nor masks for the SUVR.",
-    )
+    photos = comparison.photos
+    image, images, whose = ("photo", "photos", "people") if photos else (_SLICES, "images", "subjects")
+    empty = report_texts("geometry")["notes"]["photos" if photos else "volumes"]
+    words = {"image": image, "images": images, "whose": whose, "notes": " ".join(geometry.notes), "empty": empty}
+    return text_table("geometry", columns, rows, **words)
 
 
 def _cell(interval: Interval | None, measure: str) -> Cell:
     if interval is None:
         return Cell("–", "", Interval(math.nan, math.nan, math.nan))
     tone = "worse" if measure in (SHRINKAGE, SLOPE) and interval.excludes(1.0) else ""
-    return Cell(number(interval.estimate, 2), range_text(interval, 2), interval, tone)
+    return estimate_cell(interval, 2, tone=tone)
 
 
 def geometry_paired(comparison: Comparison, geometry: MappingGeometry) -> Table:
     """Paired differences of the measures that are taken on features, to the baseline and to the input."""
-    columns = (
-        Column("difference", "Difference"),
-        Column(SHRINKAGE, "Shrinkage", "Neither sign is better by itself: 1 is the aim."),
-        Column(RANKS, "Rank correlation"),
-        Column(RETRIEVAL, "Retrieval"),
-    )
     pairs = [(m, comparison.baseline) for m in comparison.compared_methods]
     if comparison.references and comparison.baseline != "input":
         pairs += [(m, "input") for m in comparison.methods]
@@ -238,11 +208,102 @@ def geometry_paired(comparison: Comparison, geometry: MappingGeometry) -> Table:
                 *(difference_cell(values[name], 2, better=1) for name in (RANKS, RETRIEVAL)),
             )
         )
-    return Table(
-        "geometry-paired",
-        "Paired differences in geometry",
-        "First minus second, on the subjects of both. ▲ better, ▼ worse: the 95 % interval excludes zero.",
-        columns,
-        tuple(rows),
-        "No two methods hold features of a judge.",
-    )
+    return text_table("geometry-paired", text_columns("geometry-paired"), rows)
+
+
+# Heading and the value of a mapping that changes nothing.
+_PANELS = {
+    SHRINKAGE: ("Shrinkage (features)", 1.0),
+    SLOPE: ("Slope (SUVR)", 1.0),
+    RANKS: ("Rank correlation", 1.0),
+    RETRIEVAL: ("Retrieval", 1.0),
+    FLIPS: ("Flips", 0.0),
+}
+
+
+def geometry_figure(comparison: Comparison, geometry: MappingGeometry, path: Path) -> Path | None:
+    """Draw the measures and, where evaluations hold features, the mappings of input, baseline and focus method.
+
+    Those of all methods look alike: what tells them apart is measured above. None where nothing is known.
+    """
+    panels = [name for name in _PANELS if any(name in m for m in geometry.measures.values())]
+    if not panels:
+        return None
+    methods = [m for m in geometry.methods if geometry.measures[m]]
+    pictured = [m for m in methods if m in ("input", comparison.contrast_method, comparison.focus)]
+    runs = [next(r for r in geometry.mapped_runs if r.method == m) for m in pictured if geometry.mappings(m)]
+    heights = [0.95 + 0.3 * len(methods), *([2.75] if runs else [])]
+    with blank_figure((10.4, sum(heights))) as figure:
+        parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        top = parts[0].subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axis, name in zip(top, panels, strict=True):
+            _measure_panel(axis, comparison, geometry, methods, name)
+        if runs:
+            _mappings(list(parts[1].subplots(1, len(runs), squeeze=False)[0]), comparison, runs)
+        return save_figure(figure, path)
+
+
+def _measure_panel(
+    axis: Any, comparison: Comparison, geometry: MappingGeometry, methods: Sequence[str], name: str
+) -> None:
+    title, identity = _PANELS[name]
+    axis.axvline(identity, color="#222222", linewidth=1)
+    for place, method in enumerate(reversed(methods)):
+        interval = geometry.measures[method].get(name)
+        if interval is not None:
+            mark_interval(axis, interval, place, *method_style(method, comparison.methods))
+    axis.set_title(title)
+    axis.set_yticks(range(len(methods)), [display_name(m) for m in reversed(methods)])
+    axis.set_ylim(-0.6, len(methods) - 0.4)
+    axis.locator_params(axis="x", nbins=4)
+
+
+def mark_interval(axis: Any, interval: Interval, place: float, colour: str, marker: str) -> None:
+    """An estimate as a marker on the bar of its interval."""
+    if not math.isnan(interval.low):
+        axis.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.2)
+    axis.plot(interval.estimate, place, marker, color=colour, markersize=6, markeredgewidth=1.6)
+
+
+def _mappings(axes: list[Any], comparison: Comparison, runs: Sequence[MethodMapping]) -> None:
+    """Lines from clean (hollow) to restored (filled), in the first two principal components of clean features."""
+    projected = []
+    for run in runs:
+        directions = principal_directions(run.mapping.clean)
+        projected.append((run.mapping.clean @ directions, run.mapping.restored @ directions))
+    methods = [both for run, both in zip(runs, projected, strict=True) if run.method != "input"]
+    common = _square(methods)
+    for axis, run, (clean, restored) in zip(axes, runs, projected, strict=True):
+        draw_mapping(axis, clean, restored, run.labels)
+        # The input is so far from all clean images that its scale would leave nothing to see of the others.
+        suffix = " (own scale)" if run.method == "input" else "" if run.seed is None else f" (seed {run.seed:g})"
+        across, up = common if run.method != "input" else _square([(clean, restored)])
+        axis.set_xlim(*across)
+        axis.set_ylim(*up)
+        axis.set_aspect("equal")
+        colour = method_style(run.method, comparison.methods)[0]
+        set_heading(axis, display_name(run.method) + suffix, 10.4 / len(runs), color=colour)
+        axis.set_xlabel("Component 1")
+    axes[0].set_ylabel("Component 2")
+    axes[0].legend(loc="best", fontsize=7, handletextpad=0.1)
+
+
+def _square(mappings: Sequence[tuple[Array, Array]]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Ends of both axes, equally long, that hold all positions with a border."""
+    if not mappings:
+        return (-1.0, 1.0), (-1.0, 1.0)
+    every = np.concatenate([position for both in mappings for position in both])
+    low, high = every.min(axis=0), every.max(axis=0)
+    middle, half = (low + high) / 2, 0.55 * max(float((high - low).max()), 1e-6)
+    return (middle[0] - half, middle[0] + half), (middle[1] - half, middle[1] + half)
+
+
+def principal_directions(values: Array) -> Array:
+    """The first two principal directions (F, 2) of centred values (N, F), each with its largest entry positive."""
+    _, _, directions = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
+    two = np.zeros((values.shape[1], 2))
+    leading = directions[:2].T
+    two[:, : leading.shape[1]] = leading
+    largest = np.abs(two).argmax(axis=0)
+    signs = np.sign(two[largest, [0, 1]])
+    return np.asarray(two * np.where(signs == 0, 1.0, signs))

@@ -13,23 +13,11 @@ from scipy import ndimage
 
 from taskgan.core.errors import UserError
 from taskgan.images.volumes import Volume, read_volume
-from taskgan.page.names import display_name
-from taskgan.page.pictures import Array, axial_view, head_window
-from taskgan.page.style import axes_figure, save_figure, set_heading
+from taskgan.page.cells import display_name, report_texts
+from taskgan.page.style import Array, axes_figure, axial_view, head_window, save_figure, set_heading
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import PSNR
 from taskgan.report.paired import by_case
-
-RULE = (
-    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus} among "
-    "the positive and among the negative cases. Slice: the axial one with the most cortex (without a cortex "
-    "mask, with the highest uptake). Detail: where {focus} and {baseline} differ most. Seed: the lowest."
-)
-_RULE_OF_PHOTOS = (
-    "Cases: sorted by the PSNR difference of {focus} to {baseline}, the median and the worst one for {focus}. "
-    "Detail: where {focus} and {baseline} differ most. Seed: the lowest."
-)
-
 
 INCHES = 1.75  # of a column
 
@@ -51,8 +39,8 @@ class SelectedCase:
 
 def selection_rule(comparison: Comparison) -> str:
     """The rule in words, with the methods' names."""
-    template = _RULE_OF_PHOTOS if comparison.photos else RULE
-    return template.format(focus=display_name(comparison.focus), baseline=display_name(comparison.baseline))
+    rule = report_texts("rules")["photos" if comparison.photos else "volumes"]
+    return str(rule).format(focus=display_name(comparison.focus), baseline=display_name(comparison.baseline))
 
 
 def choose_cases(comparison: Comparison) -> list[SelectedCase]:
@@ -92,14 +80,9 @@ def choose_slice(clean: NDArray[np.float32], cortex: NDArray[np.bool_] | None) -
 
 
 def choose_detail(difference: NDArray[np.float32], share: float = 0.36) -> tuple[slice, slice]:
-    """The square window in which |gap| is largest.
+    """The square window, inside the image, in which |difference| (H, W) is largest: slices of rows and columns.
 
-    Args:
-        psnr_difference: Difference of two images (H, W).
-        share: Side of the window over the shorter side of the image.
-
-    Returns:
-        Slices of rows and columns, inside the image.
+    Its side is a share of the shorter side of the image.
     """
     side = max(4, round(share * min(difference.shape)))
     mass = ndimage.uniform_filter(np.abs(difference).astype(np.float64), side, mode="constant")
@@ -207,19 +190,12 @@ def column_figure(
     units: tuple[str, str] = ("", ""),
     finish: Callable[[Any], None] = lambda axes: None,
 ) -> Path:
-    """A column a kind of image: the whole, a detail, the error.
+    """A column a kind of image: the whole, a detail (the window), the error.
 
-    Args:
-        path: The PNG.
-        images: (H, W), or (H, W, 3) of colours, by method.
-        errors: Image − clean (H, W) by method; those of the clean image are none.
-        window: The detail.
-        show: Draws an image and gives what a colour bar needs, or None for no bar.
-        worst: End of the errors' scale.
-        titles: Of the rows; a fourth one is for ``finish``.
-        aspect: Height over width of a voxel.
-        units: What the two colour bars measure.
-        finish: Draws what else there is.
+    Images are (H, W), or (H, W, 3) of colours, and errors image − clean (H, W) up to ±worst, by method; those of the
+    clean image are none. ``show`` draws an image and gives what a colour bar needs, or None for no bar; ``aspect`` is
+    the height over width of a voxel, ``units`` are of the two colour bars. A fourth title is of a row that ``finish``
+    draws.
     """
     height, width = next(iter(errors.values())).shape
     tall = height / width * aspect

@@ -15,7 +15,7 @@ from taskgan.core.errors import UserError
 from taskgan.core.parse import quoted
 from taskgan.evaluate.cases import TEXT_COLUMNS, read_case_table
 from taskgan.images.photos import is_photo_name
-from taskgan.page.names import NAMES, display_name
+from taskgan.page.cells import NAMES, display_name
 from taskgan.report import paper
 from taskgan.report.metrics import METRICS, Inference
 
@@ -156,7 +156,7 @@ def load_comparison(
     """
     if not folders:
         raise UserError("no evaluation folder given; expected at least one that taskgan evaluate made")
-    evaluations = tuple(EvaluationFolder(Path(f), _record(Path(f))) for f in folders)
+    evaluations = tuple(EvaluationFolder(Path(f), read_record(Path(f) / "evaluation.yaml")) for f in folders)
     cuts = {e.record.get("settings", {}).get("suvr_cut") for e in evaluations}
     if len(cuts) > 1:
         raise UserError(f"the evaluations used different SUVR cuts ({', '.join(map(str, cuts))}), expected one")
@@ -190,10 +190,6 @@ def load_comparison(
         if metric.name in inference.margins and frame[metric.column].isna().all():
             raise UserError(f"--margin {metric.name}: the evaluations hold no value of {metric.phrase}")
     return Comparison(frame, methods, baseline, focus, evaluations, tuple(notes), inference)
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    return read_record(folder / "evaluation.yaml")
 
 
 def _rows(folder: Path) -> pd.DataFrame:

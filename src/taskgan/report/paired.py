@@ -80,11 +80,6 @@ def method_difference(comparison: Comparison, metric: Metric, method: str, basel
     return mean_difference(gap.to_numpy(), list(gap.index))
 
 
-def paired_interval(comparison: Comparison, metric: Metric, method: str, baseline: str) -> Interval:
-    """The interval of :func:`method_difference`."""
-    return method_difference(comparison, metric, method, baseline).interval
-
-
 def _scores(comparison: Comparison, metric: Metric, method: str) -> pd.DataFrame:
     """Scores, a row a case and a column a seed (one column where seeds are unknown)."""
     rows = comparison.rows(method)
@@ -163,11 +158,7 @@ def compare_methods(
 ) -> dict[str, MetricComparison]:
     """Every method against one baseline in one measure: the family over which p-values are corrected.
 
-    Args:
-        comparison: What is compared; it says how to correct, and the margins.
-        metric: The measure.
-        baseline: A method or ``input``.
-        seeds: Whether to work out the interval over subjects and seeds too.
+    The interval over subjects and seeds is worked out with ``seeds`` alone.
     """
     names = [m for m in comparison.methods if m != baseline]
     differences = {name: method_difference(comparison, metric, name, baseline) for name in names}
@@ -188,15 +179,10 @@ def family(
     differences: Mapping[str, Difference],
     crossed: Mapping[str, tuple[int, Interval, Interval]],
 ) -> dict[str, MetricComparison]:
-    """The tests of several methods against one baseline, their p-values corrected together.
+    """The tests of several methods against one baseline, their p-values corrected together, by method.
 
-    Args:
-        inference: How to correct, and the margins.
-        metric: The measure.
-        margin_name: Of its margin.
-        baseline: What the methods are set against.
-        differences: By method.
-        crossed: Seeds, and the two intervals with other seeds in mind, where they are known.
+    The margin is that of ``margin_name``; ``crossed`` holds seeds and the two intervals with other seeds in mind, where
+    they are known.
     """
     how, margin = inference.correction, inference.margins.get(margin_name)
     ps = adjusted_p_values([one.p for one in differences.values()], how)

@@ -1,33 +1,40 @@
-"""``taskgan compare``: the paper's tables and figures over several evaluations, as one page."""
+"""``taskgan compare``: the paper's tables and figures over several evaluations, as one HTML file that opens offline."""
 
-from collections.abc import Sequence
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from taskgan.core.artefact import commit, is_done, request_digest
 from taskgan.core.console import say
 from taskgan.core.errors import UserError
-from taskgan.core.files import PathLike, check_writable, versions
+from taskgan.core.files import PathLike, check_writable, versions, write_text
 from taskgan.core.lock import exclusive
 from taskgan.judges.limits import LimitResult, find_limit
-from taskgan.page.cells import Table, write_table
-from taskgan.page.names import display_name
-from taskgan.page.pictures import PageFigure
-from taskgan.report.charts import bland_altman, difference_chart, suvr_scatter
+from taskgan.page.cells import Table, display_name, report_texts, write_table
+from taskgan.page.style import PageFigure, render_template
+from taskgan.report.agreement import bland_altman, flips_table, suvr_scatter
+from taskgan.report.charts import curve_chart, difference_chart, roc_chart
 from taskgan.report.condition_figures import choose_subject, condition_chart, condition_figure, condition_rule
-from taskgan.report.curves import curve_chart, roc_chart
-from taskgan.report.example import choose_examples, example_caption, example_figure
-from taskgan.report.flips import flips_table
-from taskgan.report.geometry import MappingGeometry, geometry_paired, geometry_table, mapping_geometry
-from taskgan.report.geometry_figure import geometry_figure
+from taskgan.report.condition_tables import NAMES
+from taskgan.report.geometry import MappingGeometry, geometry_figure, geometry_paired, geometry_table, mapping_geometry
 from taskgan.report.images import case_figure, choose_cases, psnr_differences, selection_rule
 from taskgan.report.load import Comparison, load_comparison
 from taskgan.report.metrics import Inference
-from taskgan.report.page import write_page
-from taskgan.report.photo_figures import grid_rule, photo_figure, photo_grid
-from taskgan.report.study import VerificationStudy, verification_study
+from taskgan.report.photo_figures import (
+    choose_examples,
+    example_caption,
+    example_figure,
+    grid_rule,
+    photo_figure,
+    photo_grid,
+)
+from taskgan.report.study import VerificationStudy, reader_title, verification_study
 from taskgan.report.tables import all_tables
-from taskgan.report.verdict import report_verdict
+from taskgan.report.verdict import ReportVerdict, report_verdict
 
 RECORD = "report.yaml"
 
@@ -150,68 +157,38 @@ def _file(case: str) -> str:
 
 
 def _charts(comparison: Comparison, mapped: MappingGeometry, folder: Path) -> list[PageFigure]:
-    figures = (
-        (
-            difference_chart(comparison, folder / "differences.png"),
-            f"Paired differences to {display_name(comparison.baseline)}",
-            "One faint marker a subject; the bar is the 95 % interval of the mean (tick). A bar that crosses the "
-            "line at zero shows no difference. Thin line: with another training run in mind too (three seeds or "
-            "more). Shaded: the margin of equivalence, where one was stated.",
-        ),
-        (
-            suvr_scatter(comparison, folder / "suvr-scatter.png"),
-            "Composite SUVR of image and truth",
-            "Filled markers are positive, hollow ones negative cases. Dashed: the cut of "
-            f"{comparison.suvr_cut:g}; a case "
-            "in a shaded quadrant has changed its side. Thin line: identity; coloured line: regression.",
-        ),
-        (
-            bland_altman(comparison, folder / "bland-altman.png"),
-            "Bland–Altman",
-            "Solid line: mean difference; dashed: 95 % limits of agreement of a single case.",
-        ),
-        (
-            geometry_figure(comparison, mapped, folder / "geometry.png"),
-            "The mapping",
-            "Above: every measure with its 95 % interval by subject; the line is a mapping that changes nothing. "
-            "Below: where a run of baseline and focus method, and the degradation, take the test images, in "
-            "the first two principal components of the clean images’ "
-            "features; lines go from the clean image (hollow) to the image itself (filled).",
-        ),
-        (
-            condition_chart(comparison, folder / "conditions.png"),
-            f"Every {comparison.condition}",
-            "Mean over subjects with its 95 % interval, clean images where they have a value of their own. Rim and "
-            "grid: minus the clean image’s, so that zero is the aim.",
-        ),
-        (curve_chart(comparison, folder / "curves.png"), "Curves", "As logged by the runs beside the evaluations."),
-    )
-    return [PageFigure(path, title, caption) for path, title, caption in figures if path is not None]
+    figures: dict[str, Callable[..., Path | None]] = {
+        "differences": difference_chart,
+        "suvr-scatter": suvr_scatter,
+        "bland-altman": bland_altman,
+        "geometry": partial(geometry_figure, geometry=mapped),
+        "conditions": condition_chart,
+        "curves": curve_chart,
+    }
+    baseline = display_name(comparison.baseline)
+    words = {"baseline": baseline, "cut": comparison.suvr_cut, "condition": comparison.condition}
+    paths = [draw(comparison, path=folder / f"{name}.png") for name, draw in figures.items()]
+    return [_captioned(path, **words) for path in paths if path is not None]
+
+
+def _captioned(path: Path, **words: object) -> PageFigure:
+    title, caption = (text.format(**words) for text in report_texts("figures")[path.stem])
+    return PageFigure(path, title, caption)
 
 
 def _face_figures(comparison: Comparison, study: VerificationStudy | None, folder: Path) -> list[PageFigure]:
     """Figure 2: ROC curves, pairs that methods win and lose, a grid of photos."""
-    shown_pairs = choose_examples(comparison, study)
-    figures: list[tuple[Path | None, str, str]] = [
-        (
-            roc_chart(comparison, study, folder / "roc.png"),
-            "Figure 2 (a). ROC curves",
-            "Two photos are called one person up to a distance; the curves are of all distances, mean over the "
-            "seeds. Below: the same where few pairs of two people are accepted, on a logarithmic axis."
-            + (
-                ""
-                if shown_pairs
-                else " There is no Figure 2 (b): no pair that is judged wrongly on the input divides the methods."
-            ),
-        )
-    ]
-    for one in shown_pairs:
-        heading, caption = example_caption(comparison, one)
+    examples = choose_examples(comparison, study)
+    pictures = []
+    if path := roc_chart(comparison, study, folder / "roc.png"):
+        pictures.append(_captioned(path, remark="" if examples else report_texts("no-example")))
+    for one in examples:
         path = folder / f"example-{'won' if one.recovered else 'lost'}.png"
-        figures.append((example_figure(comparison, study, one, path) if study else None, heading, caption))
-    grid = "Figure 2 (c). Photos" if study is not None else "Photos"
-    figures.append((photo_grid(comparison, folder / "grid.png"), grid, grid_rule(comparison)))
-    pictures = [PageFigure(path, title, caption) for path, title, caption in figures if path is not None]
+        if study is not None and example_figure(comparison, study, one, path):
+            pictures.append(PageFigure(path, *example_caption(comparison, one)))
+    if path := photo_grid(comparison, folder / "grid.png"):
+        title = "Figure 2 (c). Photos" if study is not None else "Photos"
+        pictures.append(PageFigure(path, title, grid_rule(comparison)))
     for name in ("roc", "example-won", "example-lost", "grid"):  # of a report that this one replaces
         if name not in {picture.path.stem for picture in pictures}:
             (folder / f"{name}.png").unlink(missing_ok=True)
@@ -229,3 +206,112 @@ def _print_summary(table: Table, sentences: Sequence[str]) -> None:
         say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     for sentence in sentences:
         say(sentence)
+
+
+def write_page(
+    path: Path,
+    comparison: Comparison,
+    verdict: ReportVerdict,
+    tables: list[Table],
+    cases: list[PageFigure],
+    charts: list[PageFigure],
+    rule: str,
+    limit: LimitResult | None = None,
+) -> Path:
+    """Fill the template and write the page: Figure 3 with its rule, all other figures by file name, and the limit."""
+    headings, readers = _readers(comparison)
+    shown = {table.name: table for table in tables}
+    page = render_template(
+        "taskgan.report",
+        "report.html",
+        title=" · ".join(display_name(m) for m in comparison.methods),
+        verdict=verdict,
+        tables=shown,
+        cases=cases,
+        charts={chart.path.stem: chart for chart in charts},
+        rule=rule,
+        limit=limit,
+        heading=_heading(comparison, shown),
+        reading=not comparison.photos
+        or any(shown[name].rows for name in ("table3-readers", "flips"))
+        or "outputs" in shown,
+        mapping=not comparison.photos or bool(shown["geometry"].rows),
+        photos=comparison.photos,
+        condition=comparison.condition if comparison.conditions else "",
+        condition_tables=NAMES,
+        commands=_commands(comparison, path.parent),
+        provenance=[_provenance(one.record) for one in comparison.evaluations],
+        reader_headings=headings,
+        readers=readers,
+        versions=versions(),
+    )
+    write_text(path, page)
+    return path
+
+
+def _heading(comparison: Comparison, tables: Mapping[str, Table]) -> str:
+    if "verification" in tables:
+        return "Is the person kept?"
+    if comparison.photos and not tables["table3-readers"].rows and "outputs" not in tables:
+        return "How good are the photos?"
+    return f"Is the {'diagnosis' if comparison.kind == 'binary' and not comparison.photos else 'property'} kept?"
+
+
+def _provenance(record: dict[str, Any]) -> dict[str, str]:
+    keys = ("method", "seed", "fold", "model", "checksum", "cohort")
+    texts = {key: "–" if record.get(key) is None else str(record[key]) for key in keys}
+    version = str((record.get("versions") or {}).get("taskgan", "–"))
+    return {**texts, "method": display_name(texts["method"]), "checksum": texts["checksum"][:16], "version": version}
+
+
+def _commands(comparison: Comparison, out: Path) -> list[str]:
+    """The calls that make these figures again, with paths as seen from the folder that holds the report."""
+    base = out.resolve().parent
+
+    def _seen(path: Path) -> str:
+        return shlex.quote(Path(os.path.relpath(path.resolve(), base)).as_posix())
+
+    lines = []
+    for one in comparison.evaluations:
+        if "restored" in one.record and "cohort" in one.record:
+            restored, cohort = (one.folder / str(one.record[key]) for key in ("restored", "cohort"))
+            name = shlex.quote(str(one.record["method"]))
+            lines.append(f"taskgan evaluate {_seen(restored)} {_seen(cohort)} -o {_seen(one.folder)} --method {name}")
+    folders = " ".join(_seen(one.folder) for one in comparison.evaluations)
+    options = f"--baseline {shlex.quote(comparison.baseline)}"
+    options += "".join(f" --margin {name}={value:g}" for name, value in comparison.inference.margins.items())
+    if comparison.inference.correction != Inference().correction:
+        options += f" --correction {comparison.inference.correction}"
+    lines.append(f"taskgan compare {folders} -o {_seen(out)} {options}")
+    return lines
+
+
+def _readers(comparison: Comparison) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Headings of figures on clean images, and the recognisers that were used, each once."""
+    identity = comparison.kind == "embedding"
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in comparison.evaluations:
+        verified = (one.record.get("verification") or {}).get("readers") or {} if identity else {}
+        for name, record in (verified | (one.record.get("readers") or {})).items():
+            checksum = str(record.get("checksum", "–"))
+            auc = (verified.get(name) or {}).get("auc") or {}
+            entries.setdefault(
+                (name, checksum),
+                {
+                    "name": reader_title(name).split(" (")[0],
+                    "network": str(record.get("network", "none" if name in verified else "–")),
+                    "checksum": checksum[:16],
+                    "figures": [_text(auc)] if identity else _clean_errors(record.get("on_clean") or {}),
+                },
+            )
+    headings = ("AUC on clean test pairs",) if identity else ("Errors on clean", "Error on clean")
+    return headings, list(entries.values())
+
+
+def _clean_errors(record: Mapping[str, Any]) -> list[str]:
+    return [f"{record.get('wrong', '–')}/{record.get('decisions', '–')}", _text(record.get("mae") or {})]
+
+
+def _text(interval: Mapping[str, Any]) -> str:
+    estimate = interval.get("estimate")
+    return "–" if estimate is None else f"{estimate:.3f}"

@@ -16,8 +16,7 @@ from taskgan.judges.verification import (
     verify,
 )
 from taskgan.metrics.roc import accuracy, roc_curve
-from taskgan.page.cells import interval_text, join_phrases, number
-from taskgan.page.names import display_name, join_methods
+from taskgan.page.cells import display_name, interval_text, join_methods, join_phrases, number, report_texts
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import ALPHA, VERIFICATION, Metric
 from taskgan.report.paired import UNKNOWN, MetricComparison, family
@@ -271,6 +270,11 @@ def _differences(
     yield f"Change of the AUC of {reader_phrase(reader)} from {display_name(baseline)}{how}: {join_methods(parts)}."
 
 
+def warning(name: str, **values: object) -> str:
+    """A sentence on what weakens the findings, from ``templates/texts.yaml``."""
+    return str(report_texts("warnings")[name].format(**values))
+
+
 def study_warnings(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
     """What weakens it, and where restoring does harm."""
     if study is None:
@@ -284,13 +288,10 @@ def study_warnings(comparison: Comparison, study: VerificationStudy | None) -> I
             if (change := study.difference(reader, method, "input")) is not None and change.auc.verdict == "worse"
         ]
         if worse:
-            yield (
-                f"By {reader_phrase(reader)}, people are harder to tell apart after restoring than before: "
-                f"{join_methods(worse)}."
-            )
+            yield warning("worse than input", reader=reader_phrase(reader), methods=join_methods(worse))
     methods = [display_name(m) for m in comparison.methods if m.startswith("task_gan")]
     if TASK in study.data.readers and methods:
-        yield f"T taught {join_methods(methods)}, so that T’s verification is no evidence for it; the judges’ is."
+        yield warning("taught verification", methods=join_methods(methods))
     yield from _seeds(study)
 
 
@@ -300,19 +301,12 @@ def _judges(comparison: Comparison, study: VerificationStudy) -> Iterable[str]:
         area = study.clean_auc(reader)
         noted = any(note.lower().startswith(f"{reader} can hardly tell") for note in comparison.notes)
         if not study.identifies(reader) and not noted:
-            yield (
-                f"{reader_phrase(reader).capitalize()} cannot tell people apart on clean photos (AUC "
-                f"{interval_text(area, 3)}, below "
-                f"{MIN_READER_AUC:.2f}): what it makes of restored ones says nothing about who is on them."
-            )
+            name, auc = reader_phrase(reader).capitalize(), interval_text(area, 3)
+            yield warning("no judge", reader=name, area=auc, least=MIN_READER_AUC)
     if not study.valid_judges:
-        yield "No judge can tell people apart on clean photos: nothing is said about whether the person is kept."
+        yield warning("no judges")
     elif len(study.valid_judges) == 1:
-        yield (
-            f"Only one judge ({reader_phrase(study.valid_judges[0])}) can tell people apart on clean "
-            "photos: what it says of the "
-            "methods no other confirms."
-        )
+        yield warning("one judge", reader=reader_phrase(study.valid_judges[0]))
 
 
 def _seeds(study: VerificationStudy) -> Iterable[str]:
@@ -327,6 +321,4 @@ def _seeds(study: VerificationStudy) -> Iterable[str]:
             spread[reader] = max(ranges)
     if spread:
         gaps = join_phrases(f"{reader_phrase(reader)} by up to {number(gap, 3)}" for reader, gap in spread.items())
-        yield (
-            f"Between training seeds of one method the AUC differs: {gaps}. The intervals by person do not hold this."
-        )
+        yield warning("between seeds of verification", gaps=gaps)

@@ -8,16 +8,24 @@ import numpy as np
 import pandas as pd
 
 from taskgan.evaluate.cases import calibrated, finite_values, reader_summary, suvr_agreement
-from taskgan.page.cells import Table, interval_text, join_phrases, number
-from taskgan.page.names import display_name, join_methods
-from taskgan.report.badges import badge_table, basis_sentence, by_verdict, reading_sentence, sides_text
-from taskgan.report.comparisons import POWERS, equivalence_word, p_text, subjects_needed
+from taskgan.page.cells import Table, display_name, interval_text, join_methods, join_phrases, number
+from taskgan.report.agreement import flip_sentences
+from taskgan.report.comparisons import (
+    POWERS,
+    badge_table,
+    basis_sentence,
+    by_verdict,
+    equivalence_word,
+    p_text,
+    reading_sentence,
+    sides_text,
+    subjects_needed,
+)
 from taskgan.report.condition_tables import condition_findings
-from taskgan.report.flips import flip_sentences
 from taskgan.report.load import Comparison
 from taskgan.report.metrics import HEADLINE, JUDGE, METRICS, PSNR, SUVR, Metric, with_kind_phrase
-from taskgan.report.paired import MetricComparison, compare_methods, paired_interval
-from taskgan.report.study import VerificationStudy, study_findings, study_warnings
+from taskgan.report.paired import MetricComparison, compare_methods, method_difference
+from taskgan.report.study import VerificationStudy, study_findings, study_warnings, warning
 from taskgan.stats import FEWEST, mean_interval
 
 
@@ -46,12 +54,7 @@ class ReportVerdict:
 
 
 def report_verdict(comparison: Comparison, study: VerificationStudy | None = None) -> ReportVerdict:
-    """Write the verdict of a comparison.
-
-    Args:
-        comparison: What is compared.
-        study: Its verification, where there is one.
-    """
+    """Write the verdict of a comparison, with its verification where there is one."""
     against = _against_all(comparison, comparison.baseline, study)
     findings = [_against(comparison, method, study) for method, study in against.items()]
     if comparison.references and comparison.baseline != "input":
@@ -96,17 +99,12 @@ def _headline(
         return f"{display_name(method)} alone: there is nothing to compare it with."
     if method not in against:  # a single method that is its own baseline
         against = _against_all(comparison, baseline, study)
-    groups = by_verdict(against[method])
+    groups, own, other = by_verdict(against[method]), display_name(method), display_name(baseline)
     if not any(groups.values()):
-        return (
-            f"{display_name(method)} and {display_name(baseline)} have no image in common: there is nothing to compare."
-        )
+        return f"{own} and {other} have no image in common: there is nothing to compare."
     claimed = [*groups["better"], *groups["worse"]]
     if not claimed and all(math.isnan(c.interval.low) for c in groups["none"]):
-        return (
-            f"Too few subjects to tell {display_name(method)} from {display_name(baseline)}: no measure "
-            "has an interval."
-        )
+        return f"Too few subjects to tell {own} from {other}: no measure has an interval."
     unsure = [c.metric.phrase for c in claimed if _needs_these_seeds(c)]
     caveat = f" (With another training run in mind not shown: {join_phrases(unsure)}.)" if unsure else ""
     if claimed and all(math.isnan(c.crossed.low) for c in claimed):
@@ -137,7 +135,7 @@ def _scope(comparison: Comparison) -> str:
 def _gain_over_input(comparison: Comparison) -> str:
     gains = []
     for method in comparison.methods:
-        gain = paired_interval(comparison, PSNR, method, "input")
+        gain = method_difference(comparison, PSNR, method, "input").interval
         if math.isnan(gain.estimate):  # a restoration equal to the clean image has no finite PSNR
             continue
         gains.append(f"{display_name(method)} {interval_text(gain, 2, sign=True, unit=PSNR.unit)}")
@@ -162,20 +160,17 @@ def _mark(one: MetricComparison) -> str:
 
 def _against(comparison: Comparison, method: str, compared: list[MetricComparison]) -> str:
     groups = by_verdict(compared)
+    names = f"{display_name(method)} against {display_name(comparison.baseline)}: "
     if not any(groups.values()):
-        return (
-            f"{display_name(method)} against {display_name(comparison.baseline)}: no image in common, "
-            "hence nothing to compare."
-        )
+        return f"{names}no image in common, hence nothing to compare."
     beyond = [
         f"{c.metric.phrase} is {word} ({interval_text(c.interval, c.metric.digits, sign=True, unit=c.metric.unit)})"
         for word in ("better", "worse")
         for c in groups[word]
     ]
-    text = f"{display_name(method)} against {display_name(comparison.baseline)}: "
     if groups["none"] and not beyond and all(math.isnan(c.interval.low) for c in groups["none"]):
         bare = join_phrases(f"{c.metric.phrase} ({_gap(c.metric, c.interval.estimate)})" for c in groups["none"])
-        return f"{text}without an interval, hence no claim: {bare}."
+        return f"{names}without an interval, hence no claim: {bare}."
     within = [c for c in groups["none"] if not c.interval.excludes(0.0)]
     beside = [c for c in groups["none"] if c not in within]
     parts = [join_phrases(beyond)] if beyond else []
@@ -192,7 +187,7 @@ def _against(comparison: Comparison, method: str, compared: list[MetricCompariso
         # The observed size may itself be chance, so that this is a plan and no verdict on this study.
         plan = "; in brackets also how many subjects show a true difference of that size with 80 % power"
         parts.append(f"no difference is shown in {measures}{plan if known else ''}")
-    return f"{text}{'. '.join(part[:1].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
+    return f"{names}{'. '.join(part[:1].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
 
 
 def _subjects(one: MetricComparison) -> str:
@@ -216,11 +211,9 @@ def _with_other_seeds(comparison: Comparison, against: dict[str, list[MetricComp
             if some
         ]
         if parts:
-            yield (
-                f"That {display_name(method)} differs from {display_name(comparison.baseline)}, also with "
-                "another training run in "
-                f"mind ({claimed[0].seeds} seeds), {' and '.join(parts)}."
-            )
+            differs = f"{display_name(method)} differs from {display_name(comparison.baseline)}"
+            mind = f"also with another training run in mind ({claimed[0].seeds} seeds)"
+            yield f"That {differs}, {mind}, {' and '.join(parts)}."
 
 
 def _equivalences(comparison: Comparison, study: VerificationStudy | None) -> Iterable[str]:
@@ -242,10 +235,8 @@ def _equivalences(comparison: Comparison, study: VerificationStudy | None) -> It
             if one.equivalence and (word := equivalence_word(one))
         ]
         if parts:
-            yield (
-                f"{display_name(method)} and {display_name(comparison.baseline)}, by the margins that were stated: "
-                f"{'; '.join(parts)}."
-            )
+            both = f"{display_name(method)} and {display_name(comparison.baseline)}"
+            yield f"{both}, by the margins that were stated: {'; '.join(parts)}."
 
 
 def _verified(study: VerificationStudy | None, method: str, baseline: str) -> list[MetricComparison]:
@@ -278,63 +269,36 @@ def _warnings(comparison: Comparison, study: VerificationStudy | None) -> Iterab
     yield from comparison.notes
     clean = comparison.rows("clean")
     subjects, photos = clean["subject"].nunique(), comparison.images
-    read = reader_summary(clean, clean, "judge")
-    if read.decisions and read.wrong:
-        yield (
-            f"The judge errs on {read.wrong} of {read.decisions} clean {photos}: of its errors on restored images as "
-            f"many may be its own, and not the methods’."
-        )
-    task = reader_summary(clean, clean, "task")
-    if task.decisions and task.wrong:
-        yield f"T errs on {task.wrong} of {task.decisions} clean {photos}: it can teach no more than it knows."
-    by_suvr = reader_summary(clean, clean, "suvr")
-    if by_suvr.decisions and by_suvr.wrong:
-        yield (
-            f"The SUVR of the clean image contradicts the label in {by_suvr.wrong} of {by_suvr.decisions} cases "
-            f"(noise and partial volume near the cut): flips are counted against the clean image, not the label."
-        )
+    for reader in ("judge", "task", "suvr"):
+        read = reader_summary(clean, clean, reader)
+        if read.decisions and read.wrong:
+            yield warning(reader, wrong=read.wrong, decisions=read.decisions, images=photos)
     # Variants are told apart by what follows the name, as in task_gan_frozen.
     methods = [display_name(m) for m in comparison.methods if m.startswith("task_gan")]
-    if task.decisions and methods:
+    if reader_summary(clean, clean, "task").decisions and methods:
         them = "it" if len(methods) == 1 else "them"
         also = " and the SUVR’s" if comparison.frame["suvr_bias"].notna().any() else ""
-        yield (
-            f"T taught {join_methods(methods)}, so T’s own figures are no evidence for {them}; the judge’s{also} are."
-        )
+        yield warning("taught", methods=join_methods(methods), them=them, also=also)
     if subjects < FEWEST:
-        yield (
-            f"With {subjects} test subjects there are no 95 % intervals (a bootstrap needs {FEWEST}), so that no "
-            f"difference is claimed."
-        )
+        yield warning("no intervals", subjects=subjects, fewest=FEWEST)
     elif subjects < 20:
-        yield (
-            f"With {subjects} test subjects, no error at all is still compatible with an error rate of "
-            f"{100 * (1 - 0.025 ** (1 / subjects)):.0f} %."
-        )
+        yield warning("few subjects", subjects=subjects, rate=100 * (1 - 0.025 ** (1 / subjects)))
     if min(comparison.rows(m)["seed"].nunique() for m in comparison.methods) < 3:
-        yield (
-            "Fewer than three training seeds of a method: another seed may move these figures by more than the "
-            "intervals say."
-        )
+        yield warning("few seeds")
     yield from _between_seeds(comparison)
     tested = sum(bool(comparison.frame[m.column].notna().any()) for m in HEADLINE)
     tested += len(study.valid_judges) if study is not None else 0
     if subjects >= FEWEST and tested > 1:
-        yield (
-            f"Each of the {tested} measures is tested by itself at 5 %, not corrected for the others: among so "
-            f"many, one that is called different by chance is no rarity."
-        )
+        yield warning("many measures", tested=tested)
 
 
 def _between_seeds(comparison: Comparison) -> Iterable[str]:
     """What another seed changed: the intervals are over subjects and take the seeds as they are."""
     most = {}
     for metric in (PSNR, JUDGE, SUVR):
-        column = "suvr_bias" if metric is SUVR else metric.key
         rows = comparison.frame[comparison.frame["method"].isin(comparison.methods)]
-        values = pd.Series(
-            np.abs(finite_values(rows[column])) if metric is SUVR else finite_values(rows[column]), rows.index
-        )
+        values = pd.Series(finite_values(rows["suvr_bias" if metric is SUVR else metric.key]), rows.index)
+        values = values.abs() if metric is SUVR else values
         means = values.groupby([rows["method"], rows["seed"]]).mean().groupby(level=0)
         spread = (means.max() - means.min())[means.count() > 1]
         if spread.notna().any():
@@ -344,7 +308,4 @@ def _between_seeds(comparison: Comparison) -> Iterable[str]:
             f"{with_kind_phrase(m, comparison.kind).phrase} by up to {number(gap, m.digits)}{m.unit}"
             for m, gap in most.items()
         )
-        yield (
-            f"Between training seeds of one method the means differ: {gaps}. The intervals over subjects do not "
-            f"hold this."
-        )
+        yield warning("between seeds", gaps=gaps)

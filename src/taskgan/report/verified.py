@@ -1,5 +1,6 @@
 """Distances of all evaluations joined: every method's seeds on the pairs that all of them share."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from taskgan.evaluate.verification_table import (
 )
 from taskgan.judges.verification import ImagePairs
 from taskgan.metrics.roc import best_threshold
-from taskgan.page.names import display_name
+from taskgan.page.cells import display_name
 from taskgan.report.load import Comparison, EvaluationFolder
 
 Floats = NDArray[np.float64]
@@ -99,7 +100,7 @@ def read_verification_data(comparison: Comparison) -> VerificationData | None:
 
 def _seed(one: EvaluationFolder) -> float:
     seed = one.record.get("seed")
-    return float("nan") if seed is None else float(seed)
+    return math.nan if seed is None else float(seed)  # the one NaN object, which is equal to itself as a key
 
 
 def _frame(table: DistanceTable) -> pd.DataFrame:
@@ -126,14 +127,9 @@ def _runs(tables: Sequence[tuple[str, float, pd.DataFrame]]) -> dict[tuple[str, 
     """A table for each method and seed, by seed: folds of one seed are of different pairs and stand together."""
     parts: dict[tuple[str, float], list[pd.DataFrame]] = {}
     for method, seed, frame in sorted(tables, key=lambda one: (np.isnan(one[1]), one[1])):
-        key = next((k for k in parts if k[0] == method and _same_seed(k[1], seed)), (method, seed))
-        parts.setdefault(key, []).append(frame)
+        parts.setdefault((method, seed), []).append(frame)
     joined = {key: pd.concat(frames) for key, frames in parts.items()}
     return {key: frame[~frame.index.duplicated()] for key, frame in joined.items()}
-
-
-def _same_seed(one: float, two: float) -> bool:
-    return one == two or bool(np.isnan(one) and np.isnan(two))
 
 
 def _common(indices: Sequence[pd.Index]) -> pd.Index:

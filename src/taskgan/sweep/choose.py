@@ -28,13 +28,8 @@ MISTAKEN = "judge_mistaken"
 def write_mistaken_shares(restored: Path, rows: Pairs, base: Recipe, judge: Reader, out: Path) -> None:
     """Compare restored images of validation people, where the property is an identity; else do nothing.
 
-    Args:
-        restored: Folder of the restored validation images.
-        rows: The cohort's.
-        base: Says what the property is, and the intensity transform.
-        judge: Gives descriptors.
-        out: Evaluation folder, which gets ``people.csv``: subject, :func:`mistaken_shares`. Nothing is written
-            where no validation person has two images, or there is one of them.
+    The evaluation folder gets ``people.csv``: subject, :func:`mistaken_shares` by the judge's descriptors. Nothing is
+    written where no validation person has two images, or there is one of them.
     """
     (out / FILE).unlink(missing_ok=True)  # of an evaluation that this one replaces
     if base.task.kind != "embedding":
@@ -65,11 +60,7 @@ def write_mistaken_shares(restored: Path, rows: Pairs, base: Recipe, judge: Read
 def mistaken_shares(distances: NDArray[np.float64], pairs: Sequence[VerificationPair]) -> dict[str, float]:
     """Of each person with two images: in what share of comparisons two other people's images are nearer.
 
-    The mean over pairs of one person is 1 − AUC of the verification.
-
-    Args:
-        distances: (N,) of the pairs' images.
-        pairs: Of one person and of two.
+    The mean over pairs of one person is 1 − AUC of the verification. Distances (N,) are of the pairs' images.
     """
     same = np.array([pair.same for pair in pairs])
     others = np.sort(distances[~same])
@@ -153,11 +144,7 @@ class SettingChoice:
 
 
 def parse_rule(name: str) -> Rule:
-    """A rule by its name.
-
-    Raises:
-        UserError: If there is none of that name.
-    """
+    """A rule by its name; UserError if there is none of that name."""
     for rule in RULES:
         if rule == name:
             return rule
@@ -176,12 +163,9 @@ def rule_text(rule: Rule, within: float, metric: str = "") -> str:
 
 
 def choose_setting(candidates: Sequence[Candidate], rule: Rule = "balanced", within: float = 0.3) -> SettingChoice:
-    """Apply a rule.
+    """Apply a rule (see :func:`rule_text`) to the settings, a reference among them if there is one.
 
-    Args:
-        candidates: The settings, a reference among them if there is one.
-        rule: ``balanced``, ``psnr``, ``judge`` or ``suvr`` (see :func:`rule_text`).
-        within: For ``balanced``: how many dB below the best PSNR a setting may be.
+    For ``balanced`` a setting may be ``within`` dB below the best PSNR.
 
     Raises:
         UserError: If no setting can be chosen, or the measure is unknown for one that could be.
@@ -195,7 +179,10 @@ def choose_setting(candidates: Sequence[Candidate], rule: Rule = "balanced", wit
     unknown = [one.label for one in able if not _has_metric(one, metric)]
     if unknown:
         raise UserError(f"{metric} is unknown for {unknown[0]}, so the rule {rule!r} cannot choose; say --choose psnr")
-    subjects = _common(able, ("psnr", metric))
+    columns = [one.subject_values[name] for one in able for name in ("psnr", metric)]
+    subjects = [str(subject) for subject in pd.concat(columns, axis=1, join="inner").dropna().index]
+    if not subjects:
+        raise UserError("the settings of the sweep share no validation subject with all figures")
     quality, deciding = (
         np.array([one.subject_values[name].loc[subjects].to_numpy() for one in able], dtype=np.float64)
         for name in ("psnr", metric)
@@ -228,18 +215,6 @@ def _has_metric(one: Candidate, metric: str) -> bool:
     return bool(len(one.subject_values.get(metric, pd.Series(dtype=float)).dropna()))
 
 
-def _common(candidates: Sequence[Candidate], metrics: Sequence[str]) -> list[str]:
-    """Subjects for which every setting has the measures."""
-    shared: list[str] | None = None
-    for one in candidates:
-        for metric in metrics:
-            known = set(one.subject_values[metric].dropna().index)
-            shared = [s for s in (shared if shared is not None else one.subject_values[metric].index) if s in known]
-    if not shared:
-        raise UserError("the settings of the sweep share no validation subject with all figures")
-    return shared
-
-
 def _eligible(quality: NDArray[np.float64], rule: Rule, within: float) -> NDArray[np.bool_]:
     """(settings, draws) mean PSNR to which of them may be chosen. A hair is allowed for rounding."""
     if rule != "balanced":
@@ -252,12 +227,7 @@ def _winners(
 ) -> NDArray[np.intp]:
     """Which setting wins with each draw of subjects; the first of equals.
 
-    Args:
-        quality: PSNR (settings, subjects).
-        deciding: The metric, likewise.
-        weights: Of the subjects in each draw (draws, subjects); a row sums to 1.
-        rule: The rule.
-        within: See :func:`choose_setting`.
+    PSNR and the metric are (settings, subjects), weights (draws, subjects) with rows that sum to 1.
     """
     _, better = _METRIC[rule]
     values = better * (deciding @ weights.T)

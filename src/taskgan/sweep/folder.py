@@ -118,16 +118,10 @@ class RunStatus:
 
 
 def open_sweep(out: Path, base: Recipe, source: str, cohort: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the folder, or see that it holds a sweep of the same recipe and cohort.
+    """Make the folder, or see that it holds a sweep of the same recipe and cohort; gives ``sweep.yaml``.
 
-    Args:
-        out: The folder.
-        base: The recipe that the grid changes.
-        source: What the recipe is called.
-        cohort: ``name``, ``fingerprint`` (training and validation rows) and ``subjects``.
-
-    Returns:
-        ``sweep.yaml``.
+    The source is what the recipe is called; the cohort has ``name``, ``fingerprint`` (training and validation rows) and
+    ``subjects``.
 
     Raises:
         UserError: If it holds something else, or a sweep of another recipe or cohort: it says what changed.

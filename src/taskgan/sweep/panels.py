@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,70 +10,18 @@ from numpy.typing import NDArray
 
 from taskgan.page.style import axes_figure, save_figure
 from taskgan.sweep.choose import MISTAKEN, SettingChoice
-from taskgan.sweep.grid import short_key, yaml_text
-from taskgan.sweep.results import SettingResult
-
-CHOSEN, OTHER, PALE, REFERENCE = "#C44601", "#0072B2", "#767676", "#000000"
-
-
-@dataclass(frozen=True)
-class MarkerStyle:
-    """How one kind of setting looks.
-
-    Attributes:
-        name: In legends.
-        sign: In the printed table.
-        marker: Of matplotlib, with its face and edge colour and size in points.
-        face: See ``marker``.
-        edge: See ``marker``.
-        size: See ``marker``.
-    """
-
-    name: str
-    sign: str
-    marker: str
-    face: str
-    edge: str
-    size: float
-
-
-MARKER_STYLES = (
-    MarkerStyle("chosen", "*", "*", CHOSEN, "white", 15),
-    MarkerStyle("tie with the chosen", "=", "o", OTHER, OTHER, 6),
-    MarkerStyle("differs from the chosen", " ", "o", "white", OTHER, 6),
-    MarkerStyle("not eligible", "-", "s", "white", PALE, 5),
-    MarkerStyle("reference", "r", "D", REFERENCE, REFERENCE, 5.5),
+from taskgan.sweep.plan import short_key, yaml_text
+from taskgan.sweep.results import (
+    CHOSEN,
+    MOST_ROWS,
+    OTHER,
+    PALE,
+    REFERENCE,
+    MarkerStyle,
+    SettingResult,
+    marker_style,
+    ranked,
 )
-
-
-def marker_style(result: SettingResult, choice: SettingChoice) -> MarkerStyle:
-    """What a finished setting is to the choice. A tie that is not eligible is not eligible."""
-    chosen, tie, differs, barred, reference = MARKER_STYLES
-    if result.label == choice.chosen:
-        return chosen
-    if not result.candidate:
-        return reference
-    if result.label not in choice.eligible:
-        return barred
-    return tie if result.label in choice.ties else differs
-
-
-def ranked(results: Sequence[SettingResult], choice: SettingChoice) -> list[SettingResult]:
-    """The chosen setting first, then the eligible by the measure that decided, the others, the reference, and what
-    came to no end.
-    """
-    order = {"chosen": 0, "not eligible": 2, "reference": 3}
-
-    def rank(result: SettingResult) -> tuple[int, float]:
-        """Group of a setting, and its place within it: the best first."""
-        if result.status != "finished":
-            return 4, 0.0
-        value = result.intervals[choice.metric].estimate
-        value = -value if choice.metric == "psnr" else value
-        return order.get(marker_style(result, choice).name, 1), math.inf if math.isnan(value) else value
-
-    return sorted(results, key=rank)
-
 
 MEASURE_TITLES = {
     "psnr": "PSNR (dB)",
@@ -82,7 +29,6 @@ MEASURE_TITLES = {
     MISTAKEN: "Mistaken by the judge",
     "suvr_error": "|SUVR error|",
 }
-MOST_ROWS = 40
 ABSENT = "–"
 _DIGITS = {"psnr": 2, "judge_mae": 3, MISTAKEN: 4, "suvr_error": 3}
 
@@ -198,26 +144,13 @@ def draw_rows(
 
 def draw_point(axis: Any, x: float, y: float, kind: MarkerStyle) -> None:
     """A setting as it looks in every panel."""
-    axis.plot(
-        x,
-        y,
-        kind.marker,
-        markerfacecolor=kind.face,
-        markeredgecolor=kind.edge,
-        markersize=kind.size,
-        label=kind.name,
-        zorder=8 if kind.name == "chosen" else 5,
-        linestyle="none",
-    )
+    look = {"markerfacecolor": kind.face, "markeredgecolor": kind.edge, "markersize": kind.size}
+    zorder = 8 if kind.name == "chosen" else 5
+    axis.plot(x, y, kind.marker, label=kind.name, zorder=zorder, linestyle="none", **look)
 
 
 def pareto_front(quality: NDArray[np.float64], error: NDArray[np.float64]) -> list[int]:
-    """The settings that no other one beats in both: indices by falling quality.
-
-    Args:
-        quality: (N,) more is better.
-        error: (N,) less is better.
-    """
+    """The settings that no other one beats in quality (N,) and error (N,): indices by falling quality."""
     best, indices = np.inf, []
     for index in sorted(range(len(quality)), key=lambda i: (-quality[i], error[i])):
         if error[index] < best:
@@ -229,15 +162,7 @@ def pareto_front(quality: NDArray[np.float64], error: NDArray[np.float64]) -> li
 def draw_trade(
     axis: Any, results: Sequence[SettingResult], choice: SettingChoice, metric: str, within: float | None
 ) -> None:
-    """Points, band, and the front with its labels.
-
-    Args:
-        axis: Where.
-        results: Finished settings.
-        choice: What was chosen.
-        metric: The error on the horizontal axis.
-        within: dB below the best PSNR up to which a setting is eligible; None where the rule has no such limit.
-    """
+    """Points, the front with its labels, and the band of PSNR, so many dB below the best, that is eligible."""
     error = np.array([r.intervals[metric].estimate for r in results])
     quality = np.array([r.intervals["psnr"].estimate for r in results])
     able = np.array([i for i, r in enumerate(results) if r.candidate])
@@ -257,13 +182,8 @@ def draw_trade(
     axis.set_title("PSNR against error")
     notable = {*edge.tolist(), *(i for i, r in enumerate(results) if r.label == choice.chosen or r.reference)}
     for index in sorted(notable):  # the front falls to the left, so what lies right and below it is free
-        axis.annotate(
-            values_text(results[index]),
-            (error[index], quality[index]),
-            (6, -9),
-            textcoords="offset points",
-            fontsize=7.5,
-        )
+        place = (error[index], quality[index])
+        axis.annotate(values_text(results[index]), place, (6, -9), textcoords="offset points", fontsize=7.5)
 
 
 def _number(value: object) -> bool:
@@ -286,25 +206,20 @@ _MOST_CELLS = 12  # a side; beyond, numbers no longer fit into a heat map
 
 
 def draw_sweep(results: Sequence[SettingResult], choice: SettingChoice, path: Path, within: float | None) -> Path:
-    """Draw a sweep.
+    """Draw a sweep; settings that came to no end are marked as such.
 
     One swept key gives curves with intervals by subject, two give heat maps, more give a row a setting; beside
-    them always PSNR against the judge's error (the SUVR's where there is no judge).
-
-    Args:
-        results: The settings; those that came to no end are marked as such.
-        choice: What was chosen.
-        path: The PNG.
-        within: dB below the best PSNR up to which the rule lets a setting be chosen; None where it has no such limit.
+    them always PSNR against the judge's error (the SUVR's where there is no judge). ``within`` is how many dB below the
+    best PSNR the rule lets a setting be chosen; None where it has no such limit.
     """
     finished = [result for result in results if result.status == "finished"]
     known = [name for name in (MISTAKEN, "judge_mae", "suvr_error") if _known(finished, name)]
     error = choice.metric if choice.metric in known else next(iter(known), None)
     measures = ["psnr", *(name for name in known if name in (MISTAKEN, "judge_mae", error))]
     keys = varying_keys(results)
-    panel = _panel(results, keys)
-    widths = [_width(panel, results, keys, first=i == 0) for i in range(len(measures))] + [4.6] * bool(error)
-    size = (sum(widths), _height(panel, results, keys))
+    panel, height, first, other = _layout(results, keys)
+    widths = [first, *[other] * (len(measures) - 1), *[4.6] * bool(error)]
+    size = (sum(widths), height)
     with axes_figure(1, len(widths), size, gridspec_kw={"width_ratios": widths}) as (figure, axes):
         for axis, measure in zip(axes[0], measures, strict=False):
             panel(axis, results, choice, measure, keys)
@@ -326,26 +241,17 @@ def _known(results: Sequence[SettingResult], name: str) -> bool:
     return all(not math.isnan(result.intervals[name].estimate) for result in results)
 
 
-def _panel(results: Sequence[SettingResult], keys: Sequence[str]) -> Callable[..., None]:
+def _layout(results: Sequence[SettingResult], keys: Sequence[str]) -> tuple[Callable[..., None], float, float, float]:
+    """What draws a panel, the figure's height, and the width of the first and of every other panel, in inches."""
     sizes = [len(tick_labels(results, key)) for key in keys]
     if len(keys) == 1:
-        return draw_curve
-    return draw_heat_map if len(keys) == 2 and max(sizes) <= _MOST_CELLS else draw_rows
-
-
-def _height(panel: Any, results: Sequence[SettingResult], keys: Sequence[str]) -> float:
-    if panel is draw_heat_map:
-        return max(4.0, 2.2 + 0.36 * len(tick_labels(results, keys[0])))
-    return 4.0 if panel is draw_curve else max(4.0, 2.0 + 0.19 * min(len(results), MOST_ROWS))
-
-
-def _width(panel: Any, results: Sequence[SettingResult], keys: Sequence[str], *, first: bool) -> float:
-    if panel is draw_heat_map:
-        return 1.5 + 0.62 * len(tick_labels(results, keys[1]))
-    if panel is draw_curve:
-        return max(3.2, 1.2 + 0.4 * len(tick_labels(results, keys[0])))
+        width = max(3.2, 1.2 + 0.4 * sizes[0])
+        return draw_curve, 4.0, width, width
+    if len(keys) == 2 and max(sizes) <= _MOST_CELLS:
+        width = 1.5 + 0.62 * sizes[1]
+        return draw_heat_map, max(4.0, 2.2 + 0.36 * sizes[0]), width, width
     longest = max(len(values_text(result)) for result in results)
-    return 2.4 + (0.062 * longest if first else 0.0)
+    return draw_rows, max(4.0, 2.0 + 0.19 * min(len(results), MOST_ROWS)), 2.4 + 0.062 * longest, 2.4
 
 
 def _legend(

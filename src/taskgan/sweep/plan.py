@@ -1,18 +1,151 @@
-"""The runs of a sweep: every combination and seed as a checked recipe, equal ones once."""
+"""What a sweep asks for, checked, and its runs: every combination and seed as a recipe, equal ones once."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from taskgan.core.errors import Problems, UserError
+from taskgan.core.files import value_digest
+from taskgan.core.parse import parse_yaml, truncated
 from taskgan.recipe import Recipe, dump_recipe, parse_recipe
 from taskgan.sweep.folder import has_effect, run_digest
-from taskgan.sweep.grid import GridAxis, count_combinations, grid_values, run_folder_name, setting_label
 from taskgan.train.folder import run_settings
+
+
+@dataclass(frozen=True)
+class GridAxis:
+    """One swept key and its values, in the order given."""
+
+    key: str
+    values: tuple[Any, ...]
+
+
+def parse_grid(texts: Sequence[str]) -> tuple[GridAxis, ...]:
+    """Read every ``--grid``.
+
+    Args:
+        texts: ``section.key=value,value,…`` each. The values are a list in YAML without its brackets:
+            ``loss.feature_layers=[1,2],[2,3]`` is two lists.
+
+    Raises:
+        UserError: If there is none, one is not of that form, or a key comes twice.
+    """
+    axes = tuple(_axis(text) for text in texts)
+    if not axes:
+        raise UserError("there is nothing to sweep; say what with --grid, e.g. --grid loss.mu_task=0.01,0.1,1")
+    keys = [axis.key for axis in axes]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UserError(f"--grid {key} is given twice; expected all its values in one --grid")
+    return axes
+
+
+def _axis(text: str) -> GridAxis:
+    key, equals, rest = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise UserError(f"--grid {text}: expected section.key=value,value, e.g. loss.mu_task=0.01,0.1,1")
+    if not rest.strip() or rest.rstrip().endswith(","):
+        raise UserError(f"--grid {truncated(text)}: a value is empty; expected {key}=value,value (null is a value)")
+    return GridAxis(key, tuple(parse_yaml(f"[{rest}]", f"--grid {truncated(text)}, as a list")))
+
+
+def grid_values(axes: Sequence[GridAxis], number: int) -> dict[str, Any]:
+    """The ``number``-th combination (from 0); the last key changes fastest."""
+    values: dict[str, Any] = {}
+    for axis in reversed(axes):
+        number, place = divmod(number, len(axis.values))
+        values[axis.key] = axis.values[place]
+    return {axis.key: values[axis.key] for axis in axes}
+
+
+def parse_seeds(text: str | None, default: int) -> tuple[int, ...]:
+    """``0,1,2`` as seeds, else the default; UserError if they are not different whole numbers from 0."""
+    if text is None:
+        return (default,)
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"\d+", part) for part in parts) or len({*map(int, parts)}) < len(parts):
+        raise UserError(f"--seeds {text}: expected different whole numbers from 0, e.g. 0,1,2")
+    return tuple(int(part) for part in parts)
+
+
+def parse_share(text: str | None) -> tuple[int, int] | None:
+    """``2/8`` as (2, 8), the second of eight shares; UserError if it is not K/N with 1 ≤ K ≤ N."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UserError(f"--only {text}: expected K/N with K from 1 to N, e.g. 2/8")
+    return int(match[1]), int(match[2])
+
+
+_LONGEST = 120  # file systems take 255 bytes; paths have an end too
+
+
+def short_key(key: str) -> str:
+    """The shortest end of a dotted key that no other setting shares: ``mu_task``, but ``generator.norm``.
+
+    It depends on the recipe's schema alone, so that a name stays the same when a grid changes.
+    """
+    parts = key.split(".")
+    if any(part.isdecimal() for part in parts):  # an item of a list, which the schema does not name
+        return key
+    for first in range(len(parts) - 1, 0, -1):
+        end = ".".join(parts[first:])
+        if sum(known == end or known.endswith(f".{end}") for known in _keys()) == 1:
+            return end
+    return key
+
+
+@cache
+def _keys() -> tuple[str, ...]:
+    return tuple(run_settings(Recipe()))
+
+
+def yaml_text(value: Any) -> str:
+    """A value as YAML writes it in a line; floats with every digit that they need."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(yaml_text(one) for one in value)}]"
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
+    return str(value)
+
+
+def setting_label(values: Mapping[str, Any]) -> str:
+    """``mu_task=0.1, conditional=true``; ``as in the recipe`` where nothing is changed."""
+    return ", ".join(f"{short_key(key)}={yaml_text(value)}" for key, value in values.items()) or "as in the recipe"
+
+
+def run_folder_name(values: Mapping[str, Any], seed: int) -> str:
+    """A file name of letters, digits and ``. _ = + , -``; what that cannot tell apart gets a digest."""
+    parts = [f"{short_key(key)}={_safe(yaml_text(value))}" for key, value in values.items()] or ["recipe"]
+    lossless = all(_plain(yaml_text(value)) for value in values.values())
+    name = ",".join([*parts, f"seed={seed}"])
+    if lossless and len(name) <= _LONGEST:
+        return name
+    tail = f"-{value_digest({'values': dict(values)}, 8)},seed={seed}"
+    return ",".join(parts)[: _LONGEST - len(tail)] + tail
+
+
+def _safe(value: str) -> str:
+    """``[1,2]`` to ``1+2``."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", value.strip("[]").replace(",", "+"))
+
+
+def _plain(value: str) -> bool:
+    flat = r"[A-Za-z0-9._-]+"
+    return re.fullmatch(rf"{flat}|\[{flat}(,{flat})+\]", value) is not None
+
 
 _MOST = 20_000
 _REFUSED = {
@@ -74,16 +207,10 @@ def plan_sweep(
     draw_seed: int = 0,
     against: dict[str, Any] | None = None,
 ) -> SweepPlan:
-    """Combine, check and name the settings.
+    """Combine, check and name the settings of a grid on a base recipe, each to be trained with every seed.
 
-    Args:
-        base: The recipe that they change.
-        axes: The grid.
-        seeds: Every setting is trained with each.
-        draw: Only this many combinations, drawn at random; 0 takes all. A larger draw with the same seed holds
-            the smaller one.
-        draw_seed: Of the draw.
-        against: Settings of the reference run.
+    ``draw`` combinations are drawn at random (0 takes all; a larger draw with the same seed holds the smaller one);
+    ``against`` are the settings of the reference run.
 
     Raises:
         UserError: If a key cannot be swept, there are too many combinations, or a setting restores nothing.
@@ -125,7 +252,7 @@ def effective_values(recipe: Recipe, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _combination_numbers(axes: Sequence[GridAxis], draw: int, seed: int) -> Iterator[int]:
-    total = count_combinations(axes)
+    total = math.prod(len(axis.values) for axis in axes)
     if total > _MOST:
         raise UserError(f"the grid has {total:,} combinations, expected at most {_MOST:,}; take fewer values")
     if not draw or draw >= total:
@@ -206,12 +333,5 @@ def _parse_recipes(base: Recipe, chosen: Sequence[dict[str, Any]]) -> list[Recip
 
 def select_share(trials: Sequence[Trial], only: tuple[int, int] | None) -> list[Trial]:
     """Every N-th run from the K-th on; all where nothing is said."""
-    if only is None:
-        return list(trials)
-    first, step = only
+    first, step = only or (1, 1)
     return list(trials[first - 1 :: step])
-
-
-def remaining_seconds(done: Sequence[float], remaining: int) -> float:
-    """Seconds that the remaining runs will take, from those that were made; NaN before the first."""
-    return remaining * sum(done) / len(done) if done else math.nan

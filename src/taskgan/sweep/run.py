@@ -21,7 +21,7 @@ from taskgan.judges.limits import find_limit
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.run import restore
-from taskgan.sweep.choose import Rule, SettingChoice, choose_setting, parse_rule, write_mistaken_shares
+from taskgan.sweep.choose import Rule, choose_setting, parse_rule, write_mistaken_shares
 from taskgan.sweep.folder import (
     FIGURE,
     SWEEP,
@@ -34,10 +34,18 @@ from taskgan.sweep.folder import (
     run_digest,
     write_status,
 )
-from taskgan.sweep.grid import parse_grid, parse_seeds, parse_share, setting_label, yaml_text
-from taskgan.sweep.plan import SweepPlan, Trial, plan_sweep, remaining_seconds, select_share
-from taskgan.sweep.results import SettingResult, collect_results
-from taskgan.sweep.table import legend, printed_table, settings_summary, write_table
+from taskgan.sweep.plan import (
+    SweepPlan,
+    Trial,
+    parse_grid,
+    parse_seeds,
+    parse_share,
+    plan_sweep,
+    select_share,
+    setting_label,
+    yaml_text,
+)
+from taskgan.sweep.results import SettingResult, collect_results, legend, printed_table, settings_summary, write_table
 from taskgan.train.folder import RECIPE, RECORD, create_run, setting_differences
 from taskgan.train.run import check_image_size, read_training_pairs, train
 
@@ -135,15 +143,11 @@ def run_sweep(asked: SweepOptions) -> SweepResult:
     settle = partial(resolved_recipe, pairs=used)
     todo = todo.resolved(settle)
     subjects = {name: len({p.subject for p in used.split(name)}) for name in ("train", "val")}
-    cohort = {
-        "name": rows.folder.resolve().name,
-        "fingerprint": fingerprint(used, base.task.labels),
-        "subjects": subjects,
-    }
+    known = {"name": rows.folder.resolve().name, "fingerprint": fingerprint(used, base.task.labels)}
     # Several processes may work on shares of one sweep: each share has a lock, and each run in it has its own.
     name = LOCK if only is None else f".share-{only[0]}-of-{only[1]}.lock"
     with locked(asked.out, "the sweep", name=name):
-        record = open_sweep(asked.out, base, asked.recipe, cohort)
+        record = open_sweep(asked.out, base, asked.recipe, {**known, "subjects": subjects})
         _print_plan(todo, subjects, asked.out)
         if bound := find_limit(None, [rows.folder], base.model_dump(mode="json")):
             say(f"limit ({bound.folder}): {bound.sentence}")
@@ -229,8 +233,8 @@ def _make_runs(trials: Sequence[Trial], rows: Pairs, base: Recipe, options: Swee
     readers = {} if no_readers_reason(rows, base.task.target) else default_readers(rows, base, store)
     spent: list[float] = []
     for number, (trial, folder, recipe) in enumerate(waiting, start=there + 1):
-        time_left = remaining_seconds(spent, len(waiting) - len(spent))
-        rest = f", about {duration(time_left)} left" if spent else ""
+        mean = sum(spent) / max(1, len(spent))
+        rest = f", about {duration(mean * (len(waiting) - len(spent)))} left" if spent else ""
         say(f"\n[{number}/{len(trials)}] {setting_label(trial.values)}, seed {recipe.seed}{rest}")
         began = time.monotonic()
         ends.append(_make_run(folder, recipe, rows, base, readers))
@@ -270,7 +274,8 @@ def _train_and_judge(
     train(recipe, rows, folder, overwrite=anew)
     seconds = time.monotonic() - began
     restored, evaluation = folder / "restored", folder / "evaluation"
-    if anew or not _complete(restored / "restored.yaml"):
+    record = read_yaml(restored / "restored.yaml") if (restored / "restored.yaml").is_file() else {}
+    if anew or record.get("status") != "complete":
         restore(folder / "model", [rows.source], restored, split="val", precision="32", overwrite=anew)
     # The base recipe's T and judge read all settings alike, whatever a setting did to its own T.
     evaluate(restored, rows.source, evaluation, recipe=base, readers=readers, split="val", overwrite=True)
@@ -279,14 +284,12 @@ def _train_and_judge(
     return seconds
 
 
-def _complete(path: Path) -> bool:
-    return path.is_file() and read_yaml(path).get("status") == "complete"
-
-
 def _join(
     options: SweepOptions, base: Recipe, todo: SweepPlan, keys: Sequence[str], record: Mapping[str, Any]
 ) -> SweepResult:
     """Table, choice, figure and record of all runs in the folder."""
+    from taskgan.sweep.panels import draw_sweep
+
     results = collect_results(options.out, base, todo, keys)
     write_table(options.out / TABLE, results)
     able = [result for result in results if result.candidate]
@@ -298,7 +301,7 @@ def _join(
     choice = choose_setting([result.as_candidate() for result in results], parse_rule(options.choose), options.within)
     chosen = next(result for result in results if result.label == choice.chosen)
     command = train_command(options, base, chosen)
-    _figure(options, results, choice)
+    draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
     write_yaml(
         options.out / SWEEP,
         {
@@ -315,24 +318,13 @@ def _join(
             "versions": versions(),
         },
     )
-    _report(options.out, results, choice, command)
-    ends = [run.run_status for result in results for run in result.runs]
-    return SweepResult(options.out, _print_failed(ends, options.out))
-
-
-def _figure(options: SweepOptions, results: Sequence[SettingResult], choice: SettingChoice) -> None:
-    from taskgan.sweep.panels import draw_sweep
-
-    draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
-
-
-def _report(out: Path, results: Sequence[SettingResult], choice: SettingChoice, command: str) -> None:
-    say("")
-    for line in printed_table(results, choice):
+    for line in ("", *printed_table(results, choice)):
         say(line)
     say(f"{legend(results, choice)}. Intervals: 95 %, by validation subject")
-    say(f"{out}: table in {TABLE}, figure in {FIGURE}; rule: {choice.rule}")
+    say(f"{options.out}: table in {TABLE}, figure in {FIGURE}; rule: {choice.rule}")
     say(f"chosen: {choice.chosen}. Next: {command}")
+    ends = [run.run_status for result in results for run in result.runs]
+    return SweepResult(options.out, _print_failed(ends, options.out))
 
 
 def _print_failed(ends: Sequence[RunStatus], out: Path) -> int:
