@@ -76,14 +76,10 @@ def train_and_restore(pairs: Pairs, data: Data, out: Path, *, seconds: float, se
         "network": "BasicUNet",
         "patch": list(PATCH),
         "batch_size": BATCH,
-        "steps": steps,
-    }
-    about |= {
-        "steps": steps,
-        "seconds": round(used),
-        "parameters": sum(p.numel() for p in network.parameters()),
         "seed": seed,
     }
+    weights = sum(p.numel() for p in network.parameters())
+    about |= {"steps": steps, "seconds": round(used), "parameters": weights}
     write_yaml(out / RECORD, about)
 
 
