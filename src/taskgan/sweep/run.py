@@ -21,7 +21,7 @@ from taskgan.judges.limits import find_limit
 from taskgan.judges.readers import Reader, default_readers, no_readers_reason
 from taskgan.recipe import Recipe, read_recipe
 from taskgan.restore.run import restore
-from taskgan.sweep.choose import Rule, choose_setting, parse_rule, write_mistaken_shares
+from taskgan.sweep.choose import Rule, SettingChoice, choose_setting, parse_rule, write_mistaken_shares
 from taskgan.sweep.folder import (
     FIGURE,
     SWEEP,
@@ -288,8 +288,6 @@ def _join(
     options: SweepOptions, base: Recipe, todo: SweepPlan, keys: Sequence[str], record: Mapping[str, Any]
 ) -> SweepResult:
     """Table, choice, figure and record of all runs in the folder."""
-    from taskgan.sweep.panels import draw_sweep
-
     results = collect_results(options.out, base, todo, keys)
     write_table(options.out / TABLE, results)
     able = [result for result in results if result.candidate]
@@ -301,7 +299,7 @@ def _join(
     choice = choose_setting([result.as_candidate() for result in results], parse_rule(options.choose), options.within)
     chosen = next(result for result in results if result.label == choice.chosen)
     command = train_command(options, base, chosen)
-    draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
+    _figure(options, results, choice)
     write_yaml(
         options.out / SWEEP,
         {
@@ -325,6 +323,12 @@ def _join(
     say(f"chosen: {choice.chosen}. Next: {command}")
     ends = [run.run_status for result in results for run in result.runs]
     return SweepResult(options.out, _print_failed(ends, options.out))
+
+
+def _figure(options: SweepOptions, results: Sequence[SettingResult], choice: SettingChoice) -> None:
+    from taskgan.sweep.panels import draw_sweep
+
+    draw_sweep(results, choice, options.out / FIGURE, options.within if options.choose == "balanced" else None)
 
 
 def _print_failed(ends: Sequence[RunStatus], out: Path) -> int:
