@@ -35,7 +35,7 @@ def publish(demo: Path, out: Path, picture: Path) -> None:
     join_cases([run / "evaluation" / "cases.csv" for run in runs.values()], out / "cases.csv")
     first = read_yaml(runs["l1"] / "run.yaml")
     about = {
-        "command": "make demo",
+        "command": "taskgan demo pet demo",
         "device": first["device"],
         "cohort": read_description(demo / "cohort").get("measured"),
         "readers": read_yaml(runs["l1"] / "evaluation" / "evaluation.yaml")["readers"],
@@ -51,8 +51,8 @@ def publish(demo: Path, out: Path, picture: Path) -> None:
 def _readme(out: Path, about: dict[str, object]) -> str:
     parts = [
         "# PET demo\n",
-        "`make demo`, then `python experiments/publish_demo.py demo results/pet-demo`. Versions, seeds, times and "
-        f"the readers' figures on clean images are in `demo.yaml`. Device: {about['device']}.\n",
+        "`taskgan demo pet demo`, then `python experiments/publish_demo.py demo results/pet-demo`. Versions, seeds, "
+        f"times and the readers' figures on clean images are in `demo.yaml`. Device: {about['device']}.\n",
         "One seed on one simulated cohort: it shows what the tools report, and proves nothing about the methods. "
         "λ and μ were chosen on the validation subjects (`results/pet-demo-weights`), by the same judge.\n",
     ]

@@ -64,7 +64,8 @@ EXEMPT = {
     "node status": "likewise",
     "models verify": "writes nothing",
     "models locate": "likewise",
-    "demo pet": "runs the commands above, one after the other",
+    "demo lesions": "runs the commands above, one after the other",
+    "demo pet": "likewise",
     "demo mr": "likewise",
     "demo faces": "likewise",
 }

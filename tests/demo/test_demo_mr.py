@@ -55,3 +55,15 @@ def test_what_the_demo_sets_itself_is_no_override(tmp_path: Path, override: str,
     with pytest.raises(UserError, match=sentence):
         demos.demo_mr(tmp_path / "demo", overrides=[override])
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_lesions_demo_trains_all_three_from_one_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    begun: list[Demo] = []
+    monkeypatch.setattr(demos, "run_demo", lambda out, demo: begun.append(demo) or out)
+    demos.demo_lesions(tmp_path, seed=2)
+    (demo,) = begun
+    assert demo.methods == ("relaxometry", "l1", "gan", "task_gan")
+    assert {recipe.objective for recipe in demo.recipes.values()} == {"l1", "gan", "task_gan"}
+    assert demo.readers.judge.network != demo.readers.task.pretrain.network
+    assert demo.readers.task.labels == ("lesions",)
+    assert demo.readers.data.select == {"contrast": "T2-FLAIR"}

@@ -1,14 +1,16 @@
-"""The demos: 1 % low-dose amyloid PET, six MR contrasts of one acquisition, 8x super-resolution of faces."""
+"""The demos: lesions in T2-FLAIR, and the paper's three: low-dose PET, six MR contrasts, 8x super-resolved faces."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import checksum
 from taskgan.demo.driver import Demo, check_overrides, run_demo
-from taskgan.recipe import Objective, dump_recipe, read_recipe
+from taskgan.recipe import Objective, Recipe, dump_recipe, read_recipe
 
-PET_METHODS: tuple[Objective, ...] = ("l1", "gan", "task_gan")
+PET_METHODS: tuple[Objective, ...] = ("l1", "gan", "task_gan")  # of the lesions too
 METHODS: tuple[Objective, ...] = ("gan", "task_gan")
 PHYSICS = "relaxometry"
 CROP = 128
@@ -56,6 +58,44 @@ def demo_pet(out: Path, *, seed: int = 0, subjects: int = 36, overrides: Sequenc
     return run_demo(out, demo)
 
 
+def demo_lesions(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Sequence[str] = ()) -> Path:
+    """What a task network is for: T2-FLAIR from one acquisition, where L1 and GAN lose lesions and Task-GAN keeps them.
+
+    Beside them stands the fit of the physics, which learns nothing. Arguments, result and errors are those of
+    :func:`demo_pet`; the recipe is ``mr-flair-demo``.
+    """
+    check_overrides(overrides, PET_METHODS)
+    base = read_recipe("mr-flair-demo", [*overrides, f"seed={seed}"])
+    demo = Demo(
+        title=f"T2-FLAIR from one acquisition, which restoration keeps lesions? {subjects} simulated subjects",
+        minutes=10,
+        settings={"seed": seed, "subjects": subjects, "recipe": dump_recipe(base)},
+        cohort_stage=(
+            "simulate: tissues, lesions, signals of every sequence, coil noise",
+            partial(_simulate_mr, subjects=subjects, seed=seed, patients=0.85, tumours=0.0, targets=["T2-FLAIR"]),
+        ),
+        recipes={method: base.model_copy(update={"objective": method}) for method in PET_METHODS},
+        readers=base,
+        fit_methods={PHYSICS: partial(_fit, base)},
+    )
+    return run_demo(out, demo)
+
+
+def _simulate_mr(cohort: Path, *, targets: Sequence[str] = (), **settings: Any) -> None:
+    from taskgan.physics.sequences import TARGETS
+    from taskgan.simulate.mr.cohort import simulate_mr
+    from taskgan.simulate.mr.settings import mr_simulation
+
+    some = {"targets": tuple(target for target in TARGETS if target.name in targets)} if targets else {}
+    simulate_mr(cohort, mr_simulation(**settings, **some))
+
+
+def _fit(recipe: Recipe, cohort: Path, restored: Path) -> None:
+    from taskgan.relaxometry.files import restore_by_relaxometry
+
+    restore_by_relaxometry([cohort / "pairs.csv"], restored, recipe=recipe, split="test", overwrite=True)
+
+
 def demo_mr(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Sequence[str] = ()) -> Path:
     """Simulate a cohort, fit the test subjects, train two objectives, restore, evaluate, report.
 
@@ -68,25 +108,17 @@ def demo_mr(out: Path, *, seed: int = 0, subjects: int = 24, overrides: Sequence
     # The run teaches its own T. The one that reads the results learns as long as the judge.
     readers = read_recipe("mr-demo", [*changes, f"task.pretrain.steps={base.judge.steps}"])
 
-    def _simulate(cohort: Path) -> None:
-        from taskgan.simulate.mr.cohort import simulate_mr
-        from taskgan.simulate.mr.settings import mr_simulation
-
-        simulate_mr(cohort, mr_simulation(subjects=subjects, seed=seed))
-
-    def _fit(cohort: Path, restored: Path) -> None:
-        from taskgan.relaxometry.files import restore_by_relaxometry
-
-        restore_by_relaxometry([cohort / "pairs.csv"], restored, recipe=base, split="test", overwrite=True)
-
     demo = Demo(
         title=f"six MR contrasts from one acquisition, {subjects} simulated subjects",
         minutes=11,
         settings={"seed": seed, "subjects": subjects, "recipe": dump_recipe(base)},
-        cohort_stage=("simulate: tissues, lesions, signals of every sequence, coil noise", _simulate),
+        cohort_stage=(
+            "simulate: tissues, lesions, signals of every sequence, coil noise",
+            partial(_simulate_mr, subjects=subjects, seed=seed),
+        ),
         recipes={method: base.model_copy(update={"objective": method}) for method in METHODS},
         readers=readers,
-        fit_methods={PHYSICS: _fit},
+        fit_methods={PHYSICS: partial(_fit, base)},
     )
     return run_demo(out, demo)
 
