@@ -1,0 +1,238 @@
+"""Answers in SQLite: each one is on the disk before the reader's page hears of it; and the table of them all."""
+
+import json
+import math
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taskgan.core.artefact import commit, is_done
+from taskgan.core.console import say
+from taskgan.core.errors import UserError
+from taskgan.core.files import PathLike, checksum, value_digest, versions
+from taskgan.core.lock import locked
+from taskgan.core.tables import write_frame
+from taskgan.readers.study import Question, ReaderStudyFolder, Showing, StudyImage, read_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATABASE, EXPORT = "answers.sqlite", "answers.yaml"
+# Only rows are added: a change of mind is a further row, and the last one counts.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS answers (number INTEGER PRIMARY KEY, serial INTEGER NOT NULL, question TEXT NOT NULL,
+    value TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS of_showing ON answers (serial);
+CREATE TABLE IF NOT EXISTS visits (serial INTEGER PRIMARY KEY, opened REAL NOT NULL, closed REAL, seconds REAL);
+"""
+
+
+class AnswerStore:
+    """The database of a study, for several threads.
+
+    Args:
+        folder: The study's.
+
+    Raises:
+        UserError: If the file is no database of answers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.Lock()
+        with _named(folder / DATABASE):
+            self._base = sqlite3.connect(folder / DATABASE, check_same_thread=False, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=FULL")  # a commit is on the disk, not only with the system
+            self._base.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._base.close()
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._base.execute(query, values).fetchall()
+
+    def open(self, serial: int, now: float) -> None:
+        """Note when a showing was first asked for."""
+        self._rows("INSERT OR IGNORE INTO visits (serial, opened) VALUES (?, ?)", serial, now)
+
+    def save(self, serial: int, question: str, value: Any, now: float, seconds: float) -> bool:
+        """Keep an answer, after so many seconds of reading; False where the showing is not open."""
+        return self._change(serial, seconds, None, (question, json.dumps(value, ensure_ascii=False), now))
+
+    def finish(self, serial: int, now: float, seconds: float) -> bool:
+        """Close a showing after so many further seconds of reading; False where it is not open."""
+        return self._change(serial, seconds, now, None)
+
+    def _change(self, serial: int, seconds: float, closed: float | None, answer: tuple[Any, ...] | None) -> bool:
+        """One transaction: the visit, and an answer in it."""
+        visit = "UPDATE visits SET seconds = COALESCE(seconds, 0) + ?, closed = ? WHERE serial = ? AND closed IS NULL"
+        insert = "INSERT INTO answers (serial, question, value, at) VALUES (?, ?, ?, ?)"
+        with self._lock:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                done = self._base.execute(visit, (seconds, closed, serial)).rowcount == 1
+                if done and answer is not None:
+                    self._base.execute(insert, (serial, *answer))
+                self._base.execute("COMMIT")
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+        return done
+
+    def closed(self) -> dict[int, float]:
+        """When each closed showing was closed."""
+        return dict(self._rows("SELECT serial, closed FROM visits WHERE closed IS NOT NULL"))
+
+    def last_answers(self, serial: int) -> dict[str, Any]:
+        """The last answer to each question of a showing."""
+        found = self._rows("SELECT question, value FROM answers WHERE serial = ? ORDER BY number", serial)
+        return {question: json.loads(value) for question, value in found}
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UserError(f"{path} cannot be used as a database of answers: {error}") from None
+
+
+def read_answers(study: ReaderStudyFolder) -> "pd.DataFrame":
+    """All closed showings with their truth: what ``answers.csv`` holds.
+
+    Returns:
+        A row a showing: ``reader``, ``session``, ``place`` (in the reader's order), ``case``, ``subject``, ``method``,
+        ``truth``, ``repeat``, ``training``, ``decision`` (0, 1), ``confidence``, ``score`` (confidence, negative for
+        "no"), a column for each further question, ``seconds`` and ``opened`` (UTC); of forms with marks also
+        ``lesions``, ``found`` and ``false_marks``.
+
+    Raises:
+        UserError: If there are no answers, or a row of the database is not what the server writes.
+    """
+    import pandas as pd
+
+    path = study.folder / DATABASE
+    if not path.is_file():
+        raise UserError(f"{study.folder} holds no answers yet; let readers answer (taskgan readers serve)")
+    with _named(path):
+        base = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            given = base.execute("SELECT serial, question, value FROM answers ORDER BY number").fetchall()
+            visits = base.execute("SELECT serial, opened, seconds FROM visits WHERE closed IS NOT NULL").fetchall()
+        finally:
+            base.close()
+    values: dict[int, dict[str, str]] = {}
+    for serial, question, text in given:
+        values.setdefault(serial, {})[question] = text
+    times = {serial: (opened, seconds) for serial, opened, seconds in visits}
+    places: dict[str, int] = {}
+    rows = []
+    for one in study.showings:
+        places[one.reader] = places.get(one.reader, 0) + 1
+        if one.serial in times:
+            try:
+                rows.append(_row(study, one, places[one.reader], values.get(one.serial, {}), times[one.serial]))
+            except (ValueError, TypeError, KeyError) as error:
+                raise UserError(f"{path} has an answer of showing {one.serial} that is none: {error}") from None
+    if not any(not row["training"] for row in rows):
+        raise UserError(f"{study.folder} holds no finished case yet; let readers answer (taskgan readers serve)")
+    return pd.DataFrame(rows)
+
+
+def _row(
+    study: ReaderStudyFolder, one: Showing, place: int, given: Mapping[str, str], times: tuple[float, float]
+) -> dict[str, Any]:
+    import pandas as pd
+
+    image = study.image_of(one)
+    row: dict[str, Any] = {
+        **{"reader": one.reader, "session": one.session, "place": place, "case": image.case},
+        **{"subject": image.subject, "method": image.method, "truth": image.truth},
+        **{"repeat": int(one.repeat), "training": int(one.training)},
+    }
+    for question in study.form.questions:
+        value = json.loads(given[question.id]) if question.id in given else None
+        if value is not None and (wrong := question.check(value, image.shape)):
+            raise ValueError(wrong)
+        row |= _columns(study, question, image, value)
+    opened, seconds = times
+    stamp = pd.Timestamp(float(opened), unit="s").strftime("%Y-%m-%dT%H:%M:%SZ")
+    return row | {"seconds": math.nan if seconds is None else float(seconds), "opened": stamp}
+
+
+def _columns(study: ReaderStudyFolder, question: Question, image: StudyImage, value: Any) -> dict[str, Any]:
+    """What an answer puts into the table."""
+    if question.type == "decision":
+        chosen, sure = (math.nan, math.nan) if value is None else (value["decision"], value["confidence"])
+        return {"decision": chosen, "confidence": sure, "score": (2 * chosen - 1) * sure}
+    if question.type == "likert":
+        return {question.id: math.nan if value is None else value}
+    if question.type == "marks":
+        places = value or []
+        found, false = hits(places, study.lesions.get(image.case, []), image.spacing, study.form.acceptance_mm)
+        text = " ".join(":".join(map(str, place)) for place in places)
+        lesions = len(study.lesions.get(image.case, []))
+        return {question.id: text, "lesions": lesions, "found": found, "false_marks": false}
+    return {question.id: "; ".join(value) if isinstance(value, list) else value or ""}
+
+
+def hits(
+    marks: Sequence[Sequence[float]],
+    lesions: Sequence[tuple[float, float, float, float]],
+    spacing: Sequence[float],
+    acceptance_mm: float,
+) -> tuple[int, int]:
+    """Lesions with a mark in their radius (at least ``acceptance_mm``), and marks that are in none.
+
+    Args:
+        marks: Places in voxels.
+        lesions: Middle in voxels and radius in mm.
+        spacing: Edges of a voxel in mm.
+        acceptance_mm: Least radius that counts as a hit.
+    """
+    inside = [
+        [math.dist([a * s for a, s in zip(mark, spacing, strict=True)], [b * s for b, s in zip(one[:3], spacing, strict=True)])
+         <= max(one[3], acceptance_mm) for one in lesions]
+        for mark in marks
+    ]  # fmt: skip
+    return sum(any(row[k] for row in inside) for k in range(len(lesions))), sum(not any(row) for row in inside)
+
+
+def export_answers(study: PathLike, out: PathLike | None = None, *, overwrite: bool = False) -> Path:
+    """Write ``answers.csv``, unblinded, and last ``answers.yaml`` with its checksum.
+
+    Args:
+        study: The study's folder.
+        out: Folder; None is ``answers`` in the study.
+        overwrite: Replace an earlier table of other answers.
+
+    Raises:
+        UserError: If there are no answers, or an earlier table has others.
+    """
+    read = read_study(Path(study))
+    folder = Path(out) if out is not None else Path(study) / "answers"
+    frame = read_answers(read)
+    digest = answers_digest(read, frame)
+    table = folder / "answers.csv"
+    with locked(folder, "the answers"):
+        if not overwrite and is_done(folder / EXPORT, digest):
+            return table
+        if table.exists() and not overwrite and (folder / EXPORT).exists():
+            raise UserError(f"{table} already exists; say --overwrite to replace it")
+        (folder / EXPORT).unlink(missing_ok=True)
+        write_frame(table, frame, digits=6)
+        readers = "model observers, not people" if read.record.programs else "people"
+        commit(folder / EXPORT, {"readers": readers, "versions": versions(), "request": digest}, [table])
+    say(f"answers: {table}: {len(frame)} of {len(read.showings)} showings")
+    return table
+
+
+def answers_digest(study: ReaderStudyFolder, frame: "pd.DataFrame", **more: Any) -> str:
+    """A name for a study with these answers."""
+    sums = {name: checksum(study.folder / name) for name in ("key.csv", "order.csv")}
+    return value_digest({"files": sums, "answers": frame.to_csv(index=False), **more}, 64)
