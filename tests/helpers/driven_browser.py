@@ -27,7 +27,7 @@ class DrivenBrowser:
     def __init__(self, folder: Path) -> None:
         (read_3, self._to), (self._from, write_4) = os.pipe(), os.pipe()
         # Chromium reads from descriptor 3 and writes to 4.
-        script = f"exec 3<&{read_3} 4>&{write_4}; exec \"$0\" \"$@\""
+        script = f'exec 3<&{read_3} 4>&{write_4}; exec "$0" "$@"'
         command = ["bash", "-c", script, str(CHROMIUM), *_FLAGS.split(), f"--user-data-dir={folder}"]
         self._process = subprocess.Popen(
             command, pass_fds=(read_3, write_4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +17,18 @@ from taskgan.core.files import PathLike, versions, write_text
 from taskgan.core.lock import locked
 from taskgan.page.cells import write_table
 from taskgan.page.style import render_template
-from taskgan.readers.answers import answers_digest, read_answers
+from taskgan.readers.answers import answers_digest, read_answers, who_reads
 from taskgan.readers.study import ReaderStudyFolder, read_study
-from taskgan.stats import (
-    ErrorRate,
-    Interval,
-    ReaderStudy,
-    cohen_kappa,
-    error_rate,
-    fleiss_kappa,
-    obuchowski_rockette,
-    reader_figures,
-)
-from taskgan.stats.mrmc import CovarianceMethod, Figure
+from taskgan.stats import Interval, ReaderStudy, cohen_kappa, fleiss_kappa, obuchowski_rockette, reader_figures
+from taskgan.stats.mrmc import Figure, Random
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-RECORD, PAGE = "analysis.yaml", "readers.html"
-FIGURES: tuple[Figure, ...] = ("auc", "sensitivity", "specificity", "error")
+FIGURES: tuple[Figure, ...] = ("error", "auc", "sensitivity", "specificity")
+_FEW = 30
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +71,10 @@ class StudyAnswers:
 
     def table(self, column: str) -> Array:
         """(T, R, N) of a column of numbers."""
-        out = np.full((len(self.methods), len(self.readers), len(self.cases)), math.nan)
-        places = [
-            [list(names).index(v) for v in self.read[key]]
-            for key, names in (("method", self.methods), ("reader", self.readers))
-        ]
-        out[places[0], places[1], self.cases.index.get_indexer(self.read["case"])] = self.read[column]
+        names: tuple[list[str], ...] = (list(self.methods), self.readers, list(self.cases.index))
+        out = np.full([len(one) for one in names], math.nan)
+        keys = zip(("method", "reader", "case"), names, strict=True)
+        out[tuple([known.index(v) for v in self.read[key]] for key, known in keys)] = self.read[column]
         return out
 
     @cached_property
@@ -93,50 +83,49 @@ class StudyAnswers:
         decisions = self.table("decision")
         return np.where(np.isnan(decisions), math.nan, decisions != self.truth)
 
-    def error(self, method: int, reader: int | None = None) -> ErrorRate:
-        """Wrong decisions of one reader or of all."""
-        rows = self.errors[method] if reader is None else self.errors[method, reader]
-        return error_rate(rows, self.subjects)
+    @property
+    def random(self) -> Random:
+        """What a result holds for: programs are not drawn from any others, so for other cases alone."""
+        return "cases" if self.study.record.programs else "both"
 
-    def rate(self, method: int, truth: int) -> ErrorRate:
-        """Right decisions of all readers on positive (sensitivity) or negative cases (specificity)."""
-        mine = self.truth == truth
-        return error_rate(1 - self.errors[method][:, mine], [s for s, k in zip(self.subjects, mine, strict=True) if k])
+    @cached_property
+    def compared(self) -> dict[tuple[Figure, str], ReaderStudy]:
+        """Obuchowski and Rockette's analysis of each figure; with the jackknife (``dbm``) that of DBM."""
+        found: dict[tuple[Figure, str], ReaderStudy] = {}
+        for figure in FIGURES:
+            scores = self.table("score" if figure == "auc" else "decision")
+            for name in ("or", "dbm"):
+                kind: Any = "delong" if name == "or" else "jackknife"
+                values = reader_figures(scores, self.truth, self.subjects, figure=figure, covariance=kind)
+                found[figure, name] = obuchowski_rockette(values, random=self.random)
+        return found
 
-    def compared(self, figure: Figure, covariance: CovarianceMethod = "delong") -> ReaderStudy:
-        """Obuchowski and Rockette's analysis; with the jackknife it is that of DBM."""
-        scores = self.table("score" if figure == "auc" else "decision")
-        values = reader_figures(scores, self.truth, self.subjects, figure=figure, covariance=covariance)
-        # Programs are not drawn from any others: the result is for other cases alone.
-        return obuchowski_rockette(values, random="cases" if self.study.record.programs else "both")
+    def difference(self, figure: Figure, method: str, kind: str = "or") -> tuple[Interval, float]:
+        """A method minus the baseline, mean over readers, and p."""
+        one, base = self.methods.index(method), self.methods.index(self.baseline)
+        found = self.compared[figure, kind].differences[min(one, base), max(one, base)]
+        ends = found.interval
+        return (ends if one < base else Interval(0 - ends.estimate, 0 - ends.high, 0 - ends.low)), found.p
 
     def agreement(self, method: int) -> Interval:
         """Fleiss's κ over the readers of each case, who need not be the same ones of every case."""
         ratings = np.sort(self.table("decision")[method], axis=0)  # NaN is last
-        each = (~np.isnan(ratings)).sum(axis=0)
-        fewest = int(each.min(initial=len(ratings), where=each > 0))
-        if fewest < 2:
-            return Interval(math.nan, math.nan, math.nan)
-        return fleiss_kappa(ratings[:fewest], self.subjects)
+        fewest = int((~np.isnan(ratings)).sum(axis=0).min())
+        return fleiss_kappa(ratings[:fewest], self.subjects) if fewest > 1 else UNKNOWN
 
     def with_truth(self, method: int) -> Interval:
-        """κ of decisions and truth, mean over readers who have the same cases."""
+        """κ of the decisions of all readers and the truth."""
         ratings = self.table("decision")[method]
-        shared = ratings[~np.isnan(ratings).all(axis=1)]
-        if np.isnan(shared).any():  # split-plot or unfinished: each reading is a row of its own
-            known = ~np.isnan(shared)
-            places = np.nonzero(known)[1]
-            return cohen_kappa(shared[known], self.truth[places], [self.subjects[k] for k in places])
-        return cohen_kappa(shared, np.broadcast_to(self.truth, shared.shape), self.subjects)
+        known = ~np.isnan(ratings)
+        places = np.nonzero(known)[1]
+        return cohen_kappa(ratings[known], self.truth[places], [self.subjects[k] for k in places])
 
     def repeated(self, reader: str) -> tuple[int, int, Interval]:
         """Hidden repeats of a reader: how many, how many with the same decision, and κ."""
-        keys = ["reader", "case", "method"]
         again = self.frame[(self.frame["repeat"] == 1) & (self.frame["reader"] == reader)]
-        both = again.merge(self.read, on=keys, suffixes=("", "_first"))
+        both = again.merge(self.read, on=["reader", "case", "method"], suffixes=("", "_first"))
         one, two = both["decision_first"].to_numpy(float), both["decision"].to_numpy(float)
-        nothing = Interval(math.nan, math.nan, math.nan)
-        kappa = cohen_kappa(one, two, list(both["subject"])) if len(both) else nothing
+        kappa = cohen_kappa(one, two, list(both["subject"])) if len(both) else UNKNOWN
         return len(both), int((one == two).sum()), kappa
 
 
@@ -152,14 +141,10 @@ def analyse_study(
 
     Args:
         study: The study's folder.
-        out: Folder to make: ``tables/*.csv``, ``figures/*.png``, ``readers.html`` and, last, ``analysis.yaml``; None
-            is ``analysis`` in the study.
+        out: Folder of tables, ROC, ``readers.html`` and, last, ``analysis.yaml``; None is ``analysis`` in the study.
         baseline: Kind of image that the others are compared with.
         plan: Difference of mean AUC that a next study is to show.
         overwrite: Replace an analysis of other answers.
-
-    Returns:
-        The page.
 
     Raises:
         UserError: If there are no answers, the baseline is none of the study's, or another analysis is already there.
@@ -167,69 +152,48 @@ def analyse_study(
     absent = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
     if absent:
         raise UserError(f"an analysis needs {' and '.join(absent)}, not installed here: pip install 'taskgan[readers]'")
-    from taskgan.readers.tables import all_tables, by_method, charts, findings
+    from taskgan.readers.tables import all_tables, by_method, findings, roc_chart
 
     read = read_study(Path(study))
     if baseline not in read.record.methods:
         raise UserError(f"--baseline {baseline}: the study has {', '.join(read.record.methods)}")
     if plan is not None and not 0 < plan < 1:
         raise UserError(f"--plan {plan:g}: expected a difference of AUC between 0 and 1, e.g. 0.05")
-    frame = read_answers(read)
+    answers = StudyAnswers(read, read_answers(read), baseline)
     folder = Path(out) if out is not None else Path(study) / "analysis"
-    digest = answers_digest(read, frame, baseline=baseline, plan=plan)
-    page = folder / PAGE
+    marker, page = folder / "analysis.yaml", folder / "readers.html"
+    digest = answers_digest(read, answers.frame, baseline=baseline, plan=plan)
     with locked(folder, "the analysis"):
-        if not overwrite and is_done(folder / RECORD, digest):
+        if not overwrite and is_done(marker, digest):
             return page
-        for path in (folder / RECORD, page):
-            path.unlink(missing_ok=True)
-        answers = StudyAnswers(read, frame, baseline)
+        marker.unlink(missing_ok=True)
+        page.unlink(missing_ok=True)
         tables = all_tables(answers, plan)
         files = [write_table(table, folder / "tables") for table in tables]
-        pictures = charts(answers, folder / "figures")
-        sentences, warnings = findings(answers), _warnings(answers)
-        text = render_template(
-            "taskgan.readers",
-            "readers.html",
-            title=read.form.title,
-            who=who_reads(read),
-            sentences=sentences,
-            warnings=warnings,
-            tables=tables,
-            charts={one.path.stem: one for one in pictures},
-            versions=versions(),
+        chart = roc_chart(answers, folder / "figures")
+        said: dict[str, Any] = {"title": read.form.title, "readers": who_reads(read)}
+        said |= {"sentences": findings(answers), "warnings": _warnings(answers), "versions": versions()}
+        write_text(
+            page, render_template("taskgan.readers", "readers.html", tables=tables, charts={"roc": chart}, **said)
         )
-        with_page = [*files, *(one.path for one in pictures), page]
-        write_text(page, text)
-        record = {"readers": who_reads(read), "title": read.form.title, "sentences": sentences, "warnings": warnings}
-        record |= {"by_method": by_method(answers), "versions": versions(), "request": digest}
-        commit(folder / RECORD, record, with_page)
-    for sentence in (*sentences, *(f"note: {text}" for text in warnings)):
+        commit(marker, said | {"by_method": by_method(answers), "request": digest}, [*files, chart.path, page])
+    for sentence in (*said["sentences"], *(f"note: {text}" for text in said["warnings"])):
         say(sentence)
     say(f"analysis: {page}")
     return page
 
 
-def who_reads(study: ReaderStudyFolder) -> str:
-    """What must stand beside every figure of the study."""
-    count = len(study.record.readers)
-    return f"{count} model observers (programs, no people)" if study.record.programs else f"{count} readers"
-
-
 def _warnings(answers: StudyAnswers) -> list[str]:
-    study = answers.study
     found = []
-    if study.record.programs:
+    if answers.study.record.programs:
         found.append(
-            "The readers are programs that rate a simple feature of the image: this shows that the study works, and says "
-            "nothing of how people read. Intervals are for other cases read by these programs."
+            "The readers are programs that rate a simple feature of the image: this shows that the study works, and "
+            "says nothing of how people read. Intervals are for other cases read by these programs."
         )
-    for name in study.record.readers:
-        mine, asked = answers.frame[answers.frame["reader"] == name], study.of_reader(name)
-        if len(mine) < len(asked):
-            found.append(f"{name} has read {len(mine)} of {len(asked)} images; what is missing is left out.")
-    count = len(set(answers.subjects))
-    if count < 30:
+    for name in answers.study.record.readers:
+        done, asked = int((answers.frame["reader"] == name).sum()), len(answers.study.of_reader(name))
+        if done < asked:
+            found.append(f"{name} has read {done} of {asked} images; what is missing is left out.")
+    if (count := len(set(answers.subjects))) < _FEW:
         found.append(f"{count} subjects are few: intervals are wide, and no difference shown is no equality.")
     return found
-

@@ -4,8 +4,8 @@ import json
 import math
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,12 @@ from taskgan.core.errors import UserError
 from taskgan.core.files import PathLike, checksum, value_digest, versions
 from taskgan.core.lock import locked
 from taskgan.core.tables import write_frame
-from taskgan.readers.study import Question, ReaderStudyFolder, Showing, StudyImage, read_study
+from taskgan.readers.study import Lesion, Question, ReaderStudyFolder, StudyImage, read_study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DATABASE, EXPORT = "answers.sqlite", "answers.yaml"
+DATABASE = "answers.sqlite"
 # Only rows are added: a change of mind is a further row, and the last one counts.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (number INTEGER PRIMARY KEY, serial INTEGER NOT NULL, question TEXT NOT NULL,
@@ -31,14 +31,7 @@ CREATE TABLE IF NOT EXISTS visits (serial INTEGER PRIMARY KEY, opened REAL NOT N
 
 
 class AnswerStore:
-    """The database of a study, for several threads.
-
-    Args:
-        folder: The study's.
-
-    Raises:
-        UserError: If the file is no database of answers.
-    """
+    """The database in a study's folder, for several threads; a UserError where the file is none."""
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
@@ -98,8 +91,8 @@ class AnswerStore:
 def _named(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        raise UserError(f"{path} cannot be used as a database of answers: {error}") from None
+    except (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise UserError(f"{path} is no database of this study's answers: {error}") from None
 
 
 def read_answers(study: ReaderStudyFolder) -> "pd.DataFrame":
@@ -117,99 +110,69 @@ def read_answers(study: ReaderStudyFolder) -> "pd.DataFrame":
     import pandas as pd
 
     path = study.folder / DATABASE
-    if not path.is_file():
-        raise UserError(f"{study.folder} holds no answers yet; let readers answer (taskgan readers serve)")
+    rows: list[dict[str, Any]] = []
     with _named(path):
-        base = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            given = base.execute("SELECT serial, question, value FROM answers ORDER BY number").fetchall()
-            visits = base.execute("SELECT serial, opened, seconds FROM visits WHERE closed IS NOT NULL").fetchall()
-        finally:
-            base.close()
-    values: dict[int, dict[str, str]] = {}
-    for serial, question, text in given:
-        values.setdefault(serial, {})[question] = text
-    times = {serial: (opened, seconds) for serial, opened, seconds in visits}
-    places: dict[str, int] = {}
-    rows = []
-    for one in study.showings:
-        places[one.reader] = places.get(one.reader, 0) + 1
-        if one.serial in times:
-            try:
-                rows.append(_row(study, one, places[one.reader], values.get(one.serial, {}), times[one.serial]))
-            except (ValueError, TypeError, KeyError) as error:
-                raise UserError(f"{path} has an answer of showing {one.serial} that is none: {error}") from None
-    if not any(not row["training"] for row in rows):
+        given: dict[int, dict[str, Any]] = {}
+        times: dict[int, tuple[float, float]] = {}
+        if path.is_file():
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
+                for serial, question, value in base.execute(
+                    "SELECT serial, question, value FROM answers ORDER BY number"
+                ):
+                    given.setdefault(serial, {})[question] = json.loads(value)
+                visits = base.execute("SELECT serial, opened, seconds FROM visits WHERE closed IS NOT NULL")
+                times = {serial: (float(opened), float(seconds)) for serial, opened, seconds in visits}
+        for reader in study.record.readers:
+            for place, one in enumerate(study.of_reader(reader), 1):
+                if one.serial not in times:
+                    continue
+                image, (opened, seconds) = study.images[one.image], times[one.serial]
+                row = {"reader": reader, "session": one.session, "place": place, "case": image.case}
+                row |= {"subject": image.subject, "method": image.method, "truth": image.truth}
+                row |= {"repeat": int(one.repeat), "training": int(one.training)}
+                for question in study.form.questions:
+                    row |= _columns(study, question, image, given.get(one.serial, {}).get(question.id))
+                stamp = pd.Timestamp(opened, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ")
+                rows.append(row | {"seconds": seconds, "opened": stamp})
+    if all(row["training"] for row in rows):
         raise UserError(f"{study.folder} holds no finished case yet; let readers answer (taskgan readers serve)")
     return pd.DataFrame(rows)
 
 
-def _row(
-    study: ReaderStudyFolder, one: Showing, place: int, given: Mapping[str, str], times: tuple[float, float]
-) -> dict[str, Any]:
-    import pandas as pd
-
-    image = study.image_of(one)
-    row: dict[str, Any] = {
-        **{"reader": one.reader, "session": one.session, "place": place, "case": image.case},
-        **{"subject": image.subject, "method": image.method, "truth": image.truth},
-        **{"repeat": int(one.repeat), "training": int(one.training)},
-    }
-    for question in study.form.questions:
-        value = json.loads(given[question.id]) if question.id in given else None
-        if value is not None and (wrong := question.check(value, image.shape)):
-            raise ValueError(wrong)
-        row |= _columns(study, question, image, value)
-    opened, seconds = times
-    stamp = pd.Timestamp(float(opened), unit="s").strftime("%Y-%m-%dT%H:%M:%SZ")
-    return row | {"seconds": math.nan if seconds is None else float(seconds), "opened": stamp}
-
-
 def _columns(study: ReaderStudyFolder, question: Question, image: StudyImage, value: Any) -> dict[str, Any]:
     """What an answer puts into the table."""
+    if value is not None and not question.accepts(value, image.shape):
+        raise ValueError(f"an answer to {question.id} that is none")
     if question.type == "decision":
         chosen, sure = (math.nan, math.nan) if value is None else (value["decision"], value["confidence"])
         return {"decision": chosen, "confidence": sure, "score": (2 * chosen - 1) * sure}
     if question.type == "likert":
         return {question.id: math.nan if value is None else value}
     if question.type == "marks":
-        places = value or []
-        found, false = hits(places, study.lesions.get(image.case, []), image.spacing, study.form.acceptance_mm)
-        text = " ".join(":".join(map(str, place)) for place in places)
-        lesions = len(study.lesions.get(image.case, []))
-        return {question.id: text, "lesions": lesions, "found": found, "false_marks": false}
+        lesions = study.lesions_of(image)
+        found, false = hits(value or [], lesions, image.spacing, study.form.acceptance_mm)
+        text = " ".join(":".join(map(str, place)) for place in value or [])
+        return {question.id: text, "lesions": len(lesions), "found": found, "false_marks": false}
     return {question.id: "; ".join(value) if isinstance(value, list) else value or ""}
 
 
 def hits(
-    marks: Sequence[Sequence[float]],
-    lesions: Sequence[tuple[float, float, float, float]],
-    spacing: Sequence[float],
-    acceptance_mm: float,
+    marks: Sequence[Sequence[float]], lesions: Sequence[Lesion], spacing: Sequence[float], acceptance_mm: float
 ) -> tuple[int, int]:
-    """Lesions with a mark in their radius (at least ``acceptance_mm``), and marks that are in none.
+    """Lesions with a mark (voxels) in their radius, which is ``acceptance_mm`` at least, and marks that are in none."""
 
-    Args:
-        marks: Places in voxels.
-        lesions: Middle in voxels and radius in mm.
-        spacing: Edges of a voxel in mm.
-        acceptance_mm: Least radius that counts as a hit.
-    """
-    inside = [
-        [math.dist([a * s for a, s in zip(mark, spacing, strict=True)], [b * s for b, s in zip(one[:3], spacing, strict=True)])
-         <= max(one[3], acceptance_mm) for one in lesions]
-        for mark in marks
-    ]  # fmt: skip
-    return sum(any(row[k] for row in inside) for k in range(len(lesions))), sum(not any(row) for row in inside)
+    def inside(mark: Sequence[float], one: Lesion) -> bool:
+        away = [(a - b) * s for a, b, s in zip(mark, (one.x, one.y, one.z), spacing, strict=True)]
+        return math.hypot(*away) <= max(one.radius, acceptance_mm)
+
+    found = sum(any(inside(mark, one) for mark in marks) for one in lesions)
+    return found, sum(not any(inside(mark, one) for one in lesions) for mark in marks)
 
 
 def export_answers(study: PathLike, out: PathLike | None = None, *, overwrite: bool = False) -> Path:
     """Write ``answers.csv``, unblinded, and last ``answers.yaml`` with its checksum.
 
-    Args:
-        study: The study's folder.
-        out: Folder; None is ``answers`` in the study.
-        overwrite: Replace an earlier table of other answers.
+    ``out`` is ``answers`` in the study where None; ``overwrite`` replaces an earlier table of other answers.
 
     Raises:
         UserError: If there are no answers, or an earlier table has others.
@@ -217,19 +180,21 @@ def export_answers(study: PathLike, out: PathLike | None = None, *, overwrite: b
     read = read_study(Path(study))
     folder = Path(out) if out is not None else Path(study) / "answers"
     frame = read_answers(read)
-    digest = answers_digest(read, frame)
-    table = folder / "answers.csv"
+    marker, table, digest = folder / "answers.yaml", folder / "answers.csv", answers_digest(read, frame)
     with locked(folder, "the answers"):
-        if not overwrite and is_done(folder / EXPORT, digest):
+        if not overwrite and is_done(marker, digest):
             return table
-        if table.exists() and not overwrite and (folder / EXPORT).exists():
-            raise UserError(f"{table} already exists; say --overwrite to replace it")
-        (folder / EXPORT).unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
         write_frame(table, frame, digits=6)
-        readers = "model observers, not people" if read.record.programs else "people"
-        commit(folder / EXPORT, {"readers": readers, "versions": versions(), "request": digest}, [table])
+        commit(marker, {"readers": who_reads(read), "versions": versions(), "request": digest}, [table])
     say(f"answers: {table}: {len(frame)} of {len(read.showings)} showings")
     return table
+
+
+def who_reads(study: ReaderStudyFolder) -> str:
+    """What must stand beside every figure of the study."""
+    count = len(study.record.readers)
+    return f"{count} model observers (programs, no people)" if study.record.programs else f"{count} readers"
 
 
 def answers_digest(study: ReaderStudyFolder, frame: "pd.DataFrame", **more: Any) -> str:

@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from importlib import resources
 from importlib.util import find_spec
@@ -27,14 +27,8 @@ from taskgan.readers.study import IMAGES, ReaderStudyFolder, Showing, read_study
 
 MAX_BODY = 64 * 1024
 """Bytes that a request may send; a case's remarks are far shorter."""
-_A_SECOND, _AT_ONCE = 20.0, 60.0  # requests of one address and link; a fast reader makes two a second
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_COOKIE = "reader"
-_LOCK = ".taskgan.serve.lock"
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+_DAY_S = 86400.0
 
 
 class RefusedError(Exception):
@@ -46,123 +40,96 @@ class RefusedError(Exception):
 
 
 class StudyDesk:
-    """Who is where in a study, and what may be answered; knows nothing of HTTP.
-
-    Args:
-        study: The study.
-        store: Its answers.
-        clock: Seconds since 1970.
-    """
+    """Who is where in a study, and what may be answered; knows nothing of HTTP. The clock gives seconds since 1970."""
 
     def __init__(self, study: ReaderStudyFolder, store: AnswerStore, clock: Callable[[], float] = time.time) -> None:
         self.study, self._store, self._clock = study, store, clock
         self._orders = {reader: study.of_reader(reader) for reader in study.record.readers}
 
-    def public_id(self, showing: Showing) -> str:
-        """What a showing is called towards the reader."""
-        return self.study.sign("showing", showing.serial)
-
-    def _now_at(self, reader: str) -> tuple[Showing | None, int, float]:
-        """The open showing (None at the end or in a wash-out), how many are closed, and when the next session opens."""
-        closed = self._store.closed()
-        order = self._orders[reader]
-        left = [one for one in order if one.serial not in closed]
-        done = len(order) - len(left)
-        if not left:
-            return None, done, 0.0
-        before = [closed[one.serial] for one in order if one.serial in closed and not one.training]
-        begun = any(one.serial in closed for one in order if one.session == left[0].session)
-        if before and not begun:
-            opens = max(before) + 86400 * self.study.record.washout_days
-            if self._clock() < opens:
-                return None, done, opens
-        return left[0], done, 0.0
-
-    def state(self, reader: str) -> dict[str, Any]:
-        """What the page shows now."""
-        showing, done, opens = self._now_at(reader)
-        record, order = self.study.record, self._orders[reader]
-        session = showing.session if showing else max((o.session for o in order[:done]), default=0)
-        form = record.form.model_dump(mode="json", include={"title", "instructions", "colours", "questions"})
-        form["questions"] = [
-            {**one, "required": question.required}
-            for one, question in zip(form["questions"], record.form.questions, strict=True)
-        ]
-        values = {"reader": reader, "form": form, "done": done, "total": len(order), "csrf": self.csrf(reader)}
-        values |= {"session": session, "sessions": record.sessions, "item": None, "answers": {}}
-        values["opens"] = datetime.fromtimestamp(opens, UTC).strftime("%Y-%m-%d %H:%M UTC") if opens else None
-        if showing is None:
-            return values
-        self._store.open(showing.serial, self._clock())
-        image = self.study.image_of(showing)
-        values["answers"] = self._store.last_answers(showing.serial)
-        values["item"] = {
-            **{"id": self.public_id(showing), "training": showing.training, "shape": image.shape},
-            **{"channels": image.channels, "bits": image.bits, "spacing": image.spacing, "window": image.window},
-        }
-        return values
-
-    def csrf(self, reader: str) -> str:
-        """What a page of this reader's sends back with everything that changes something."""
-        return self.study.sign("csrf", reader)
+    def token(self, reader: str) -> str:
+        """What a reader's link ends in."""
+        return self.study.sign("link", reader)
 
     def reader_of(self, token: str) -> str | None:
         """Whose link or cookie it is."""
         given = token.encode("utf-8", "replace")
-        found = [r for r in self._orders if hmac.compare_digest(self.study.token(r).encode(), given)]
-        return found[0] if found else None
+        return next((r for r in self._orders if hmac.compare_digest(self.token(r).encode(), given)), None)
+
+    def _public_id(self, showing: Showing) -> str:
+        return self.study.sign("showing", showing.serial)
+
+    def _place(self, reader: str) -> tuple[Showing | None, int, float]:
+        """The open showing (None at the end or in a wash-out), how many are closed, and when the next session opens."""
+        closed, order = self._store.closed(), self._orders[reader]
+        done = [one for one in order if one.serial in closed]
+        left = next((one for one in order if one.serial not in closed), None)
+        before = [closed[one.serial] for one in done if not one.training]
+        if left and before and all(one.session != left.session for one in done):
+            opens = max(before) + _DAY_S * self.study.record.washout_days
+            if self._clock() < opens:
+                return None, len(done), opens
+        return left, len(done), 0.0
+
+    def state(self, reader: str) -> dict[str, Any]:
+        """What the page shows now."""
+        showing, done, opens = self._place(reader)
+        form = self.study.form.model_dump(mode="json", include={"title", "instructions", "colours", "questions"})
+        values = {"reader": reader, "form": form, "done": done, "total": len(self._orders[reader]), "item": None}
+        values |= {
+            "csrf": self.study.sign("csrf", reader),
+            "sessions": self.study.record.passes(len(self.study.record.methods)),
+        }
+        values["opens"] = datetime.fromtimestamp(opens, UTC).strftime("%Y-%m-%d %H:%M UTC") if opens else None
+        if showing is None:
+            return values
+        self._store.open(showing.serial, self._clock())
+        image = self.study.images[showing.image]
+        item = {"id": self._public_id(showing), "training": showing.training, "session": showing.session}
+        item |= {"shape": image.shape, "spacing": image.spacing, "window": (image.window_low, image.window_high)}
+        item |= {"channels": int(image.channels), "bits": int(image.bits)}
+        return values | {"item": item, "answers": self._store.last_answers(showing.serial)}
 
     def _open_showing(self, reader: str, name: object) -> Showing:
         """The reader's open showing, if it is the one that is named."""
-        showing = self._now_at(reader)[0]
-        if showing is None or name != self.public_id(showing):
-            known = any(name == self.public_id(one) for one in self._orders[reader])
-            raise RefusedError(409 if known else 404, "this case is not open")
+        showing = self._place(reader)[0]
+        if showing is None or name != self._public_id(showing):
+            raise RefusedError(409, "this case is not open")
         return showing
 
     def voxels(self, reader: str, name: str) -> bytes:
         """The stored values of the open showing's image."""
-        showing = self._open_showing(reader, name)
-        image = self.study.image_of(showing)
-        raw = (self.study.folder / IMAGES / image.name).read_bytes()
-        if len(raw) != image.size:
-            raise RefusedError(500, "the image is not the one that the study was made with")
-        return raw
+        return (self.study.folder / IMAGES / self._open_showing(reader, name).image).read_bytes()
 
-    def answer(self, reader: str, values: dict[str, Any]) -> None:
+    def answer(self, reader: str, values: dict[str, Any]) -> dict[str, Any]:
         """Save an answer to the open showing."""
         showing = self._open_showing(reader, values.get("id"))
-        question = self.study.form.question(str(values.get("question")))
-        if question is None:
-            raise RefusedError(422, "there is no such question")
-        wrong = question.check(values.get("value"), self.study.image_of(showing).shape)
-        if wrong:
-            raise RefusedError(422, wrong)
-        now = self._clock()
-        if not self._store.save(showing.serial, question.id, values["value"], now, _seconds(values)):
+        question = next((one for one in self.study.form.questions if one.id == values.get("question")), None)
+        value = values.get("value")
+        if question is None or not question.accepts(value, self.study.images[showing.image].shape):
+            raise RefusedError(422, "no answer to a question of this study")
+        if not self._store.save(showing.serial, question.id, value, self._clock(), _seconds(values)):
             raise RefusedError(409, "this case is not open")
+        return {"saved": True}
 
     def finish(self, reader: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Close the open showing; one that is closed already stays as it is. Gives the new state, and after training
-        the truth."""
-        try:
-            showing = self._open_showing(reader, values.get("id"))
-        except RefusedError as error:
-            if error.status != 409:
-                raise
+        """Close the open showing; one that is closed stays as it is. The new state, after training with the truth."""
+        closed = self._store.closed()
+        if any(values.get("id") == self._public_id(one) and one.serial in closed for one in self._orders[reader]):
             return self.state(reader)
+        showing = self._open_showing(reader, values.get("id"))
         given = self._store.last_answers(showing.serial)
-        absent = [one.text for one in self.study.form.questions if one.required and one.id not in given]
+        needed = [*self.study.form.of_type("decision"), *self.study.form.of_type("likert")]
+        absent = [one.text for one in needed if one.id not in given]
         if absent:
             raise RefusedError(422, f"not answered yet: {', '.join(absent)}")
         self._store.finish(showing.serial, self._clock(), _seconds(values))
-        return self.state(reader) | ({"feedback": self._feedback(showing, given)} if showing.training else {})
-
-    def _feedback(self, showing: Showing, given: dict[str, Any]) -> dict[str, Any]:
-        image, question = self.study.image_of(showing), self.study.form.of_type("decision")[0]
+        if not showing.training:
+            return self.state(reader)
+        image, question = self.study.images[showing.image], self.study.form.of_type("decision")[0]
+        truth = question.positive if image.truth else question.negative
+        lesions = [[round(v) for v in (one.x, one.y, one.z)] for one in self.study.lesions_of(image)]
         right = given[question.id]["decision"] == image.truth
-        lesions = [[round(v) for v in one[:3]] for one in self.study.lesions.get(image.case, [])]
-        return {"right": right, "truth": question.positive if image.truth else question.negative, "lesions": lesions}
+        return {**self.state(reader), "feedback": {"right": right, "truth": truth, "lesions": lesions}}
 
 
 def _seconds(values: dict[str, Any]) -> float:
@@ -176,27 +143,24 @@ def _seconds(values: dict[str, Any]) -> float:
 class RateLimit:
     """So many requests a second of each who asks, some more at once (a token bucket)."""
 
-    def __init__(self, a_second: float = _A_SECOND, at_once: float = _AT_ONCE) -> None:
+    def __init__(self, a_second: float, at_once: float) -> None:
         self._rate, self._most = a_second, at_once
         self._left: dict[str, tuple[float, float]] = {}
 
-    def takes(self, who: str, cost: float = 1.0) -> bool:
-        """Whether one more is let through."""
+    def check(self, who: str) -> None:
+        """Let one more through, or refuse it."""
         now = time.monotonic()
         if len(self._left) > 10_000:
-            self._left = {k: v for k, v in self._left.items() if now - v[1] < 60}
+            self._left.clear()
         left, last = self._left.get(who, (self._most, now))
         left = min(self._most, left + (now - last) * self._rate)
-        self._left[who] = (left - cost if left >= cost else left, now)
-        return left >= cost
-
-
-def _asset(name: str) -> str:
-    return (resources.files("taskgan.readers") / "page" / name).read_text(encoding="utf-8")
+        self._left[who] = (left - (left >= 1), now)
+        if left < 1:
+            raise RefusedError(429, "too many requests; wait a moment")
 
 
 def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = False) -> Any:
-    """The web application.
+    """The web application (ASGI).
 
     Args:
         desk: The study.
@@ -205,80 +169,57 @@ def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = Fal
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import Request
     from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
     from starlette.routing import Route
 
-    page, script = _asset("reader.html"), _asset("reader.js")
-    limit, strangers = RateLimit(), RateLimit(1.0, 20.0)
+    assets = resources.files("taskgan.readers") / "page"
+    page, script = ((assets / name).read_text(encoding="utf-8") for name in ("reader.html", "reader.js"))
+    known, strangers = RateLimit(20.0, 60.0), RateLimit(1.0, 20.0)
 
-    def reader(request: Request) -> str:
-        """Who asks."""
-        found = desk.reader_of(request.cookies.get(_COOKIE, ""))
+    def reader(request: Request, token: str) -> str:
         address = request.client.host if request.client else ""
-        if found is None and not strangers.takes(address):
-            raise RefusedError(429, "too many requests")
+        found = desk.reader_of(token)
+        (strangers if found is None else known).check(f"{address} {found}")
         if found is None:
             raise RefusedError(401, "open the link that you were given")
-        if not limit.takes(f"{address} {found}"):
-            raise RefusedError(429, "too many requests; wait a moment")
         return found
 
     async def enter(request: Request) -> Response:
-        """A link: who holds it is its reader from now on, in this browser."""
-        address = request.client.host if request.client else ""
         token = request.path_params["token"]
-        if desk.reader_of(token) is None:
-            status = 404 if strangers.takes(address) else 429
-            return HTMLResponse("<p>This link is not valid.</p>", status)
+        reader(request, token)
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(
-            _COOKIE, token, max_age=365 * 86400, httponly=True, samesite="lax", secure=secure, path="/"
-        )
+        answer.set_cookie("reader", token, max_age=365 * 86400, httponly=True, samesite="lax", secure=secure)
         return answer
 
-    async def show(request: Request) -> Response:
-        """The page, the same for all."""
-        return HTMLResponse(page)
+    def asked(work: Callable[[str, Any], Any], *, changes: bool = False) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            who = reader(request, request.cookies.get("reader", ""))
+            what = await _sent(request, desk.study.sign("csrf", who)) if changes else request.path_params.get("name")
+            found = await run_in_threadpool(work, who, what)
+            return (
+                Response(found, media_type="application/octet-stream")
+                if isinstance(found, bytes)
+                else JSONResponse(found)
+            )
 
-    async def code(request: Request) -> Response:
-        """Its script."""
-        return Response(script, media_type="text/javascript")
-
-    async def state(request: Request) -> Response:
-        """Where the reader is."""
-        return JSONResponse(await run_in_threadpool(desk.state, reader(request)))
-
-    async def image(request: Request) -> Response:
-        """Voxels. No time stamp or tag of the file goes with them."""
-        who, name = reader(request), request.path_params["name"]
-        return Response(await run_in_threadpool(desk.voxels, who, name), media_type="application/octet-stream")
-
-    async def change(request: Request) -> Response:
-        """An answer, or the end of a case."""
-        who = reader(request)
-        values = await _sent(request, desk.csrf(who))
-        if request.url.path == "/api/answer":
-            await run_in_threadpool(desk.answer, who, values)
-            return JSONResponse({"saved": True})
-        return JSONResponse(await run_in_threadpool(desk.finish, who, values))
-
-    async def refused(request: Request, error: Exception) -> Response:
-        """What is not done, in a sentence."""
-        status = error.status if isinstance(error, RefusedError) else 500
-        return JSONResponse({"error": str(error)}, status)
+        return answer
 
     routes = [
-        Route("/", show),
-        Route("/reader.js", code),
+        Route("/", lambda _: HTMLResponse(page)),
+        Route("/reader.js", lambda _: Response(script, media_type="text/javascript")),
         Route("/enter/{token}", enter),
-        Route("/api/state", state),
-        Route("/api/image/{name}", image),
-        Route("/api/answer", change, methods=["POST"]),
-        Route("/api/next", change, methods=["POST"]),
+        Route("/api/state", asked(lambda who, _: desk.state(who))),
+        Route("/api/image/{name}", asked(desk.voxels)),
+        Route("/api/answer", asked(desk.answer, changes=True), methods=["POST"]),
+        Route("/api/next", asked(desk.finish, changes=True), methods=["POST"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={RefusedError: refused})
-    return _Guard(app, page, hosts)
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    guards = [Middleware(_Headers, style=style), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts) or ["*"])]
+    refused: Any = {RefusedError: lambda _, error: JSONResponse({"error": str(error)}, error.status)}
+    return Starlette(routes=routes, middleware=guards, exception_handlers=refused)
 
 
 async def _sent(request: Any, csrf: str) -> dict[str, Any]:
@@ -298,45 +239,31 @@ async def _sent(request: Any, csrf: str) -> dict[str, Any]:
     try:
         values = json.loads(body)
     except (ValueError, RecursionError):
-        raise RefusedError(422, "no JSON") from None
+        values = None
     if not isinstance(values, dict):
-        raise RefusedError(422, "expected an object")
+        raise RefusedError(422, "expected a JSON object")
     return values
 
 
-class _Guard:
-    """Around the application: known hosts only, and headers that let a page do nothing but read cases."""
+class _Headers:
+    """Headers that let the page do nothing but read cases; no time stamp or tag of a file goes with an image."""
 
-    def __init__(self, app: Any, page: str, hosts: tuple[str, ...]) -> None:
-        style = page.partition("<style>")[2].partition("</style>")[0]
+    def __init__(self, app: Any, style: str) -> None:
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         policy = (
             f"default-src 'none'; script-src 'self'; style-src 'sha256-{digest}'; connect-src 'self'; img-src data:; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        self._app, self._hosts = app, hosts
-        self._headers = [
-            (b"content-security-policy", policy.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cache-control", b"no-store"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-        ]
+        named = {"content-security-policy": policy, "x-content-type-options": "nosniff", "cache-control": "no-store"}
+        named |= {"referrer-policy": "no-referrer", "cross-origin-resource-policy": "same-origin"}
+        self._app, self._headers = app, [(name.encode(), value.encode()) for name, value in named.items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-
-        async def sent(message: Message) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *self._headers]
             await send(message)
 
-        host = dict(scope.get("headers", [])).get(b"host", b"").decode("latin-1").rpartition("]")
-        name = host[0].lstrip("[") or host[2].partition(":")[0]
-        if scope["type"] == "http" and self._hosts and name not in self._hosts:
-            await sent({"type": "http.response.start", "status": 421, "headers": []})
-            await send({"type": "http.response.body", "body": b"another host"})
-            return
         await self._app(scope, receive, sent)
 
 
@@ -366,18 +293,17 @@ def serve_study(
     if cert is not None:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             raise UserError(f"{cert} and {key} are no certificate with its key (PEM): {error}") from None
-    with locked(Path(study), "answers", name=_LOCK), _listening(host, port) as listener:
+    with locked(Path(study), "answers", name=".taskgan.serve.lock"), _listening(host, port) as listener:
         store = AnswerStore(Path(study))
         desk = StudyDesk(read, store)
         app = make_app(desk, hosts=_LOOPBACK if host in _LOOPBACK else (), secure=cert is not None)
-        address = f"[{host}]" if ":" in host else host
-        base = f"{'https' if cert else 'http'}://{address}:{listener.getsockname()[1]}"
         if cert is None and host not in _LOOPBACK:
             say("note: without --tls-cert anyone on the way can read along and answer; use it beyond a closed network")
+        base = f"{'https' if cert else 'http'}://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         for reader in read.record.readers:
-            say(f"{reader}: {base}/enter/{read.token(reader)}")
+            say(f"{reader}: {base}/enter/{desk.token(reader)}")
         options: dict[str, Any] = {"lifespan": "off", "ws": "none", "http": "h11", "server_header": False}
         options |= {"log_level": "warning", "access_log": False, "limit_concurrency": 200, "proxy_headers": False}
         options |= {"ssl_certfile": cert, "ssl_keyfile": key, "timeout_graceful_shutdown": 5}
@@ -389,8 +315,7 @@ def serve_study(
 
 def _listening(host: str, port: int) -> socket.socket:
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0], socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)

@@ -1,49 +1,33 @@
-"""A study folder: the form with its questions, which image is what, and who reads what when.
+"""A study folder: the plan, the form with its questions, which image is what, and who reads what when.
 
 ``key.csv`` says what each image is and ``order.csv`` which image each reader sees when; both stay on the machine that
-serves. A reader gets a number that a secret key makes of the place in the order, and the voxels.
+serves. A reader gets voxels, and a number that a secret key makes of the place in the order.
 """
 
 import hashlib
 import hmac
-import math
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from taskgan.core.errors import UserError
 from taskgan.core.files import atomic, checksum, read_yaml
-from taskgan.core.parse import parse_yaml, read_text
 from taskgan.core.settings import Settings, validated
 from taskgan.core.tables import read_table
 
-RECORD, KEY, ORDER, LESIONS, IMAGES, SECRET = (
-    *("study.yaml", "key.csv", "order.csv", "lesions.csv"),
-    *("images", ".secret"),
-)
-KEY_COLUMNS = (
-    *("image", "case", "subject", "method", "truth", "x", "y", "z", "channels", "bits"),
-    *("dx", "dy", "dz", "low", "high", "window_low", "window_high"),
-)
-ORDER_COLUMNS = ("serial", "reader", "session", "image", "repeat", "training")
-LESION_COLUMNS = ("case", "x", "y", "z", "radius")
+RECORD, IMAGES, SECRET = "study.yaml", "images", ".secret"
 _MAX_TEXT, _MAX_MARKS = 2000, 50
-Name = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
+ReaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")]
 
 
 class Question(Settings):
-    """One question of a form.
-
-    Of the kinds, ``decision`` is yes or no with a confidence, 1 to 5 or 0 to 100; ``likert`` a grade; ``choices`` any
-    of several words; ``marks`` places in the image.
+    """One question. A ``decision`` is yes or no with a confidence, 1 to 5 or 0 to 100; ``likert`` a grade; ``choices``
+    any of several words; ``marks`` places in the image.
     """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
@@ -57,33 +41,24 @@ class Question(Settings):
     high: str = ""
     options: tuple[str, ...] = ()
 
-    @property
-    def required(self) -> bool:
-        """Whether a case cannot be closed without it."""
-        return self.type in ("decision", "likert")
-
-    def check(self, value: Any, shape: Sequence[int]) -> str:
-        """What is wrong with an answer; empty where nothing is.
-
-        Args:
-            value: As JSON gives it.
-            shape: (X, Y, Z) of the image.
-        """
+    def accepts(self, value: Any, shape: Sequence[int]) -> bool:
+        """Whether JSON is an answer to it, for an image of (X, Y, Z) voxels."""
         if self.type == "decision":
-            fits = isinstance(value, dict) and value.keys() == {"decision", "confidence"}
-            fits = fits and _whole(value["decision"], 0, 1)
-            fits = fits and _whole(value["confidence"], 1 if self.confidence == 5 else 0, self.confidence)
-        elif self.type == "likert":
-            fits = _whole(value, 1, self.points)
-        elif self.type == "text":
-            fits = isinstance(value, str) and len(value) <= _MAX_TEXT
-        elif self.type == "choices":
-            fits = isinstance(value, list) and len(value) <= len(self.options) and all(v in self.options for v in value)
-        else:
-            fits = isinstance(value, list) and len(value) <= _MAX_MARKS
-            fits = fits and all(isinstance(place, list) and len(place) == 3 for place in value)
-            fits = fits and all(_whole(v, 0, n - 1) for place in value for v, n in zip(place, shape, strict=True))
-        return "" if fits else f"no answer to a question of the type {self.type}"
+            known = isinstance(value, dict) and value.keys() == {"decision", "confidence"}
+            least = 1 if self.confidence == 5 else 0
+            return known and _whole(value["decision"], 0, 1) and _whole(value["confidence"], least, self.confidence)
+        if self.type == "likert":
+            return _whole(value, 1, self.points)
+        if self.type == "text":
+            return isinstance(value, str) and len(value) <= _MAX_TEXT
+        if not isinstance(value, list) or len(value) > _MAX_MARKS:
+            return False
+        if self.type == "choices":
+            return all(isinstance(one, str) and one in self.options for one in value)
+        return all(
+            isinstance(place, list) and len(place) == 3 and all(map(_whole, place, (0, 0, 0), (n - 1 for n in shape)))
+            for place in value
+        )
 
 
 def _whole(value: Any, low: int, high: int) -> bool:
@@ -91,11 +66,9 @@ def _whole(value: Any, low: int, high: int) -> bool:
 
 
 class ReaderForm(Settings):
-    """What readers are asked.
-
-    ``truth`` is the column of ``pairs.csv`` that says 1 or 0; ``masks`` one of lesion masks; with ``pairs`` two photos
-    stand side by side, those of the test pairs of ``verification.csv``. A mark hits a lesion within its radius, or
-    within ``acceptance_mm`` of its middle.
+    """What readers are asked. ``truth`` is the column of ``pairs.csv`` that says 1 or 0, ``masks`` one of lesion masks;
+    with ``pairs`` two photos stand side by side, those of the test pairs of ``verification.csv``. A mark finds a lesion
+    within its radius, and within ``acceptance_mm`` of its middle.
     """
 
     title: str
@@ -109,93 +82,111 @@ class ReaderForm(Settings):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> "ReaderForm":
-        names = [one.id for one in self.questions]
         kinds = [one.type for one in self.questions]
-        if len(set(names)) < len(names):
+        if len({one.id for one in self.questions}) < len(kinds):
             raise ValueError("expected questions with ids of their own")
         if kinds.count("decision") != 1 or kinds.count("marks") > 1:
             raise ValueError("expected one question of the type decision, and at most one of the type marks")
-        if any(one.type == "choices" and not one.options for one in self.questions):
-            raise ValueError("expected options of a question of the type choices")
         return self
-
-    def question(self, name: str) -> Question | None:
-        """The question of that id."""
-        return next((one for one in self.questions if one.id == name), None)
 
     def of_type(self, kind: str) -> list[Question]:
         """The questions of a type."""
         return [one for one in self.questions if one.type == kind]
 
 
-def shipped_forms() -> list[str]:
-    """Names of the forms that come with the package."""
-    folder = resources.files("taskgan.readers") / "forms"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
 def read_form(name: str) -> ReaderForm:
-    """A form that comes with the package, or a YAML file.
+    """A form that comes with the package (amyloid, faces, lesions), or a YAML file.
 
     Raises:
         UserError: If there is none of that name, or it is no form.
     """
-    if name in shipped_forms():
-        text = (resources.files("taskgan.readers") / "forms" / f"{name}.yaml").read_text(encoding="utf-8")
-        values = parse_yaml(text, name)
-    elif Path(name).is_file():
-        values = parse_yaml(read_text(Path(name)), name)
-    else:
-        raise UserError(f"{name} is no form; expected a YAML file or one of {', '.join(shipped_forms())}")
-    if not isinstance(values, dict):
-        raise UserError(f"{name} holds no form, expected a mapping with title and questions")
-    return validated(ReaderForm, values, f"{name} is not a valid form")
+    shipped = Path(str(resources.files("taskgan.readers") / "forms"))
+    path = Path(name) if Path(name).is_file() else shipped / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in shipped.glob("*.yaml")))
+        raise UserError(f"{name} is no form; expected a YAML file or one of {known}")
+    return validated(ReaderForm, read_yaml(path), f"{name} is not a valid form")
 
 
-class StudyRecord(Settings):
+class StudyPlan(Settings):
+    """What a study is to be.
+
+    ``crossed``: all readers read all cases; ``split-plot``: ``groups`` of readers have cases of their own. ``sessions``
+    is one for each kind of image where None, with ``washout_days`` between them; ``repeats`` are the hidden ones of a
+    reader, ``training`` cases with feedback come first. At most ``cases`` of the ``split``. ``programs``: readers are
+    model observers, which all that is made of the study says.
+    """
+
+    form: str = "amyloid"
+    design: Literal["crossed", "split-plot"] = "crossed"
+    readers: tuple[ReaderName, ...] = Field(default=("reader-1", "reader-2", "reader-3"), min_length=1)
+    groups: int = 2
+    sessions: int | None = Field(default=None, ge=1)
+    washout_days: float = Field(default=14.0, ge=0)
+    repeats: int = Field(default=4, ge=0)
+    training: int = Field(default=2, ge=0)
+    cases: int | None = Field(default=None, ge=2)
+    split: Literal["train", "val", "test"] = "test"
+    programs: bool = False
+    seed: int = Field(default=0, ge=0)
+
+    def passes(self, methods: int) -> int:
+        """Number of sessions."""
+        return min(self.sessions or methods, methods)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "StudyPlan":
+        if len(set(self.readers)) < len(self.readers):
+            raise ValueError("expected readers with names of their own")
+        if self.design == "split-plot" and not 2 <= self.groups <= len(self.readers):
+            raise ValueError(f"expected 2 to {len(self.readers)} groups, the number of readers")
+        return self
+
+
+class StudyRecord(StudyPlan):
     """What ``study.yaml`` says."""
 
-    form: ReaderForm
-    design: Literal["crossed", "split-plot"]
-    readers: tuple[str, ...]
+    asked: ReaderForm
     methods: tuple[str, ...]
-    sessions: int = Field(ge=1)
-    washout_days: float = Field(ge=0)
-    programs: bool  # no people read, but model observers
-    seed: int
-    made_from: dict[str, str]
     versions: dict[str, str]
     request: str
     files: dict[str, str]
 
 
-@dataclass(frozen=True)
-class StudyImage:
-    """A row of ``key.csv``: an image of a case, and how its voxels are stored (Z, Y, X, C), unsigned.
-
-    ``spacing`` is in mm, ``window`` in stored values, the same for all methods of a case.
+class StudyImage(Settings):
+    """A row of ``key.csv``: an image of a case, stored as unsigned numbers (Z, Y, X, C) of so many bits; ``dx`` in mm,
+    window in stored numbers. All but name and method is the same for all images of a case.
     """
 
-    name: str
+    image: str
     case: str
     subject: str
     method: str
-    truth: int
-    shape: tuple[int, int, int]
-    channels: int
-    bits: int
-    spacing: tuple[float, float, float]
-    window: tuple[int, int]
+    truth: int = Field(ge=0, le=1)
+    x: int = Field(ge=1)
+    y: int = Field(ge=1)
+    z: int = Field(ge=1)
+    channels: Literal["1", "3"]
+    bits: Literal["8", "16"]
+    dx: float = Field(gt=0)
+    dy: float = Field(gt=0)
+    dz: float = Field(gt=0)
+    window_low: int
+    window_high: int
 
     @property
-    def size(self) -> int:
-        """Bytes."""
-        return math.prod(self.shape) * self.channels * self.bits // 8
+    def shape(self) -> tuple[int, int, int]:
+        """(X, Y, Z)."""
+        return self.x, self.y, self.z
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Edges of a voxel, mm."""
+        return self.dx, self.dy, self.dz
 
 
-@dataclass(frozen=True)
-class Showing:
-    """A row of ``order.csv``: one image shown to one reader; training comes first, in session 0."""
+class Showing(Settings):
+    """A row of ``order.csv``: one image shown to one reader; training is session 0."""
 
     serial: int
     reader: str
@@ -203,6 +194,19 @@ class Showing:
     image: str
     repeat: bool
     training: bool
+
+
+class Lesion(Settings):
+    """A row of ``lesions.csv``: middle in voxels, radius of a ball of that volume in mm."""
+
+    case: str
+    x: float
+    y: float
+    z: float
+    radius: float
+
+
+TABLES: dict[str, type[Settings]] = {"key.csv": StudyImage, "order.csv": Showing, "lesions.csv": Lesion}
 
 
 @dataclass(frozen=True)
@@ -213,57 +217,37 @@ class ReaderStudyFolder:
     record: StudyRecord
     images: Mapping[str, StudyImage] = field(repr=False)
     showings: tuple[Showing, ...] = field(repr=False)
-    lesions: Mapping[str, list[tuple[float, float, float, float]]] = field(repr=False)
+    lesions: tuple[Lesion, ...] = field(repr=False)
+    key: bytes = field(repr=False)
 
     @property
     def form(self) -> ReaderForm:
         """What is asked."""
-        return self.record.form
-
-    @cached_property
-    def _secret(self) -> bytes:
-        path = self.folder / SECRET
-        try:
-            key = path.read_bytes()
-        except OSError:
-            raise UserError(f"{path} cannot be read, expected the key of the readers' links") from None
-        if len(key) < 32:
-            raise UserError(f"{path} has {len(key)} bytes, expected 32: make the study anew")
-        return key
+        return self.record.asked
 
     def sign(self, *words: object) -> str:
         """32 hex digits that nobody makes without the key."""
-        text = "\0".join(map(str, words))
-        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
-
-    def token(self, reader: str) -> str:
-        """What a reader's link ends in."""
-        return self.sign("link", reader)
+        return hmac.new(self.key, "\0".join(map(str, words)).encode(), hashlib.sha256).hexdigest()[:32]
 
     def of_reader(self, reader: str) -> list[Showing]:
         """What a reader sees, in order."""
         return [one for one in self.showings if one.reader == reader]
 
-    def image_of(self, showing: Showing) -> StudyImage:
-        """The image of a showing."""
-        return self.images[showing.image]
+    def lesions_of(self, image: StudyImage) -> list[Lesion]:
+        """Those of the image's case."""
+        return [one for one in self.lesions if one.case == image.case]
 
 
 def make_secret(folder: Path) -> None:
     """The key that links are made of, where there is none yet; nobody else on the machine can read it."""
-    path = folder / SECRET
-    if not path.is_file():
-        with atomic(path) as partial:
+    if not (folder / SECRET).is_file():
+        with atomic(folder / SECRET) as partial:
             partial.write_bytes(secrets.token_bytes(32))
-        path.chmod(0o600)
+        (folder / SECRET).chmod(0o600)
 
 
 def read_study(folder: Path, *, images: bool = False) -> ReaderStudyFolder:
-    """Read a study.
-
-    Args:
-        folder: Of ``taskgan readers make``.
-        images: Hold the images against their checksums too.
+    """Read a study; with ``images`` these are held against their checksums too.
 
     Raises:
         UserError: If it is none, is unfinished, or its files are not those that it was made with.
@@ -274,42 +258,18 @@ def read_study(folder: Path, *, images: bool = False) -> ReaderStudyFolder:
     record = validated(StudyRecord, read_yaml(marker), f"{marker} is not what taskgan writes")
     for name, expected in record.files.items():
         path = folder / name
-        if not path.is_file():
-            raise UserError(f"{path} is missing since {RECORD} was written; make the study anew")
-        if (images or path.suffix == ".csv") and checksum(path) != expected:
-            raise UserError(f"{path} was changed since {RECORD} was written; make the study anew")
-    numbers = [name for name in KEY_COLUMNS if name not in ("image", "case", "subject", "method")]
-    keys = {row["image"]: _image(row) for _, row in read_table(folder / KEY, KEY_COLUMNS, numbers=numbers)}
-    showings = tuple(_showing(row) for _, row in read_table(folder / ORDER, ORDER_COLUMNS, numbers=("serial",)))
-    lesions: dict[str, list[tuple[float, float, float, float]]] = {}
-    for _, row in read_table(folder / LESIONS, LESION_COLUMNS, numbers=LESION_COLUMNS[1:], empty=True):
-        x, y, z, radius = (float(row[name]) for name in LESION_COLUMNS[1:])
-        lesions.setdefault(row["case"], []).append((x, y, z, radius))
-    return ReaderStudyFolder(folder, record, keys, showings, lesions)
+        if not path.is_file() or ((images or path.suffix == ".csv") and checksum(path) != expected):
+            raise UserError(f"{path} is missing or was changed since {RECORD} was written; make the study anew")
+    keys, showings, lesions = (_rows(folder / name, model) for name, model in TABLES.items())
+    images_of, found = {one.image: one for one in keys}, ({o.method for o in keys}, {o.reader for o in showings})
+    if found != (set(record.methods), set(record.readers)) or not {o.image for o in showings} <= images_of.keys():
+        raise UserError(f"{marker} does not fit its tables; make the study anew")
+    key = (folder / SECRET).read_bytes() if (folder / SECRET).is_file() else b""
+    if len(key) < 32:
+        raise UserError(f"{folder / SECRET} is missing or cut short, expected the key of the readers' links")
+    return ReaderStudyFolder(folder, record, images_of, showings, lesions, key)
 
 
-def _image(row: Mapping[str, str]) -> StudyImage:
-    return StudyImage(
-        name=row["image"],
-        case=row["case"],
-        subject=row["subject"],
-        method=row["method"],
-        truth=int(row["truth"]),
-        shape=(int(row["x"]), int(row["y"]), int(row["z"])),
-        channels=int(row["channels"]),
-        bits=int(row["bits"]),
-        spacing=(float(row["dx"]), float(row["dy"]), float(row["dz"])),
-        window=(int(row["window_low"]), int(row["window_high"])),
-    )
-
-
-def _showing(row: Mapping[str, str]) -> Showing:
-    serial, session = int(row["serial"]), int(row["session"])
-    return Showing(serial, row["reader"], session, row["image"], row["repeat"] == "1", row["training"] == "1")
-
-
-def stored(data: np.ndarray[Any, Any], low: float, high: float, bits: int) -> np.ndarray[Any, Any]:
-    """Values (X, Y, Z, C) as whole numbers (Z, Y, X, C) between two values that are the same for all methods."""
-    most = 2**bits - 1
-    scaled = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-12), 0, 1) * most
-    return np.ascontiguousarray(np.rint(scaled).transpose(2, 1, 0, 3).astype(f"<u{bits // 8}"))
+def _rows(path: Path, model: type[Settings]) -> tuple[Any, ...]:
+    rows = read_table(path, list(model.model_fields), empty=True)
+    return tuple(validated(model, row, f"{path} row {number} is not what taskgan writes") for number, row in rows)

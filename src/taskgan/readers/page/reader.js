@@ -22,19 +22,13 @@ const COLOURS = {
 
 class Viewer {
   constructor(host, item, buffer, colours, onMark) {
-    this.host = host;
-    this.shape = item.shape;
-    this.spacing = item.spacing;
-    this.channels = item.channels;
+    Object.assign(this, { host, shape: item.shape, spacing: item.spacing, channels: item.channels, colours, onMark });
     this.most = 2 ** item.bits - 1;
     this.values = item.bits === 8 ? new Uint8Array(buffer) : new Uint16Array(buffer);
     this.first = item.window;
     this.window = [...item.window];
-    this.colours = colours;
     this.cross = this.shape.map((n) => Math.floor(n / 2));
-    this.marks = [];
-    this.truth = [];
-    this.onMark = onMark;
+    [this.marks, this.truth] = [[], []];
     const flat = this.shape[2] === 1;
     // Axes that go right, down and through; the image's axes that grow against the screen are turned.
     const planes = { coronal: [0, 2, 1], sagittal: [1, 2, 0], axial: [0, 1, 2] };
@@ -52,9 +46,7 @@ class Viewer {
     this.layout();
   }
 
-  remove() {
-    this.planes.forEach((plane) => plane.canvas.remove());
-  }
+  remove() { this.planes.forEach((plane) => plane.canvas.remove()); }
 
   layout() {
     const mm = this.shape.map((n, k) => n * this.spacing[k]);
@@ -83,9 +75,7 @@ class Viewer {
   // The place on the screen, 0 to 1, of the middle of a voxel, and back; every axis but the front of a sagittal
   // plane grows against the screen, and that one does too: the front is on the left.
   onScreen(axis, index) { return 1 - (index + 0.5) / this.shape[axis]; }
-  fromScreen(axis, place) {
-    return Math.max(0, Math.min(this.shape[axis] - 1, Math.floor((1 - place) * this.shape[axis])));
-  }
+  fromScreen(axis, place) { return Math.max(0, Math.min(this.shape[axis] - 1, Math.floor((1 - place) * this.shape[axis]))); }
 
   draw() {
     const [low, high] = this.window;
@@ -133,10 +123,8 @@ class Viewer {
     out.strokeStyle = "rgba(70, 160, 255, 0.75)";
     out.lineWidth = devicePixelRatio;
     out.beginPath();
-    for (const [a, b, c, d] of [[0, y, x - gap, y], [x + gap, y, W, y], [x, 0, x, y - gap], [x, y + gap, x, H]]) {
-      out.moveTo(a, b);
-      out.lineTo(c, d);
-    }
+    const lines = [[0, y, x - gap, y], [x + gap, y, W, y], [x, 0, x, y - gap], [x, y + gap, x, H]];
+    lines.forEach(([a, b, c, d]) => { out.moveTo(a, b); out.lineTo(c, d); });
     out.stroke();
     out.fillStyle = "#8ab";
     out.font = `${12 * devicePixelRatio}px sans-serif`;
@@ -198,9 +186,7 @@ class Viewer {
     this.draw();
   }
 
-  mark() {
-    if (this.onMark) this.onMark([...this.marks, [...this.cross]]);
-  }
+  mark() { this.onMark?.([...this.marks, [...this.cross]]); }
 
   key(event) {
     const names = Object.keys(COLOURS);
@@ -226,12 +212,8 @@ class Viewer {
 
 // --- Answers: each is sent as it is given, in order, and again until the server has it.
 
-let state = null;
-let viewer = null;
-let answers = {};
-let waiting = new Map();
-let sending = false;
-let feedback = false;
+let [state, viewer, answers, sending, feedback] = [null, null, {}, false, false];
+const waiting = new Map();
 let looked = { since: performance.now(), sum: 0 };
 
 const seen = () => {
@@ -242,8 +224,7 @@ const seen = () => {
 };
 document.addEventListener("visibilitychange", () => {
   const now = performance.now();
-  if (document.hidden) looked.sum += now - looked.since;
-  looked.since = now;
+  looked = { since: now, sum: looked.sum + (document.hidden ? now - looked.since : 0) };
 });
 
 async function ask(path, values) {
@@ -259,10 +240,7 @@ async function ask(path, values) {
   return found;
 }
 
-function say(text, bad) {
-  $("saved").textContent = text;
-  $("saved").className = bad ? "bad" : "";
-}
+const say = (text, bad) => Object.assign($("saved"), { textContent: text, className: bad ? "bad" : "" });
 
 function give(question, value) {
   answers[question] = value;
@@ -296,7 +274,7 @@ async function flush() {
 
 function refresh() {
   if (!state || !state.item) return;
-  const absent = state.form.questions.filter((q) => q.required && !complete(q));
+  const absent = state.form.questions.filter((q) => ["decision", "likert"].includes(q.type) && !complete(q));
   $("next").disabled = absent.length > 0;
   $("absent").textContent = feedback || !absent.length ? "" : `left: ${absent.map((q) => q.text).join(", ")}`;
 }
@@ -377,7 +355,7 @@ async function load() {
   try {
     await show(await ask("/api/state"));
   } catch (error) {
-    if (viewer) viewer.remove();
+    viewer?.remove();
     $("panel").hidden = true;
     $("message").hidden = false;
     $("message").textContent = error.status ? `${error.message}.` : "The server does not answer; trying again …";
@@ -390,15 +368,13 @@ async function show(found) {
   answers = { ...state.answers };
   feedback = false;
   waiting.clear();
-  if (viewer) viewer.remove();
+  viewer?.remove();
   viewer = null;
   const { item, form } = state;
   document.title = $("title").textContent = form.title;
-  const session = state.session ? `session ${state.session} of ${state.sessions}` : "training";
+  const session = item?.session ? `session ${item.session} of ${state.sessions}` : "training";
   $("where").textContent = item ? `${state.reader}, ${session}, case ${state.done + 1} of ${state.total}` : state.reader;
-  $("panel").hidden = !item;
-  $("message").hidden = Boolean(item);
-  $("feedback").hidden = true;
+  for (const [id, hidden] of [["panel", !item], ["message", item], ["feedback", true]]) $(id).hidden = Boolean(hidden);
   $("window").textContent = "";
   say("");
   if (!item) {
@@ -427,12 +403,11 @@ async function next() {
   while (waiting.size || sending) await new Promise((done) => setTimeout(done, 20));
   try {
     const found = await ask("/api/next", { id: state.item.id, seconds: seen() });
-    if (!found.feedback) return show(found);
-    feedback = true;
+    feedback = Boolean(found.feedback);
+    if (!feedback) return show(found);
     const { right, truth, lesions } = found.feedback;
-    $("feedback").textContent = `${right ? "Right" : "Wrong"}: ${truth}.`;
-    $("feedback").className = right ? "good" : "bad";
-    $("feedback").hidden = false;
+    const text = `${right ? "Right" : "Wrong"}: ${truth}.`;
+    Object.assign($("feedback"), { textContent: text, className: right ? "good" : "bad", hidden: false });
     $("questions").querySelectorAll("input, textarea, button").forEach((e) => { e.disabled = true; });
     viewer.truth = lesions;
     viewer.draw();
@@ -451,7 +426,7 @@ window.addEventListener("resize", () => viewer?.layout());
 window.addEventListener("pageshow", (event) => { if (event.persisted) load(); });
 window.addEventListener("beforeunload", (event) => { if (waiting.size) event.preventDefault(); });
 document.addEventListener("keydown", (event) => {
-  const typing = /^(TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.type === "range";
+  const typing = event.target.tagName === "TEXTAREA" || event.target.type === "range";
   const choosing = event.target.tagName === "INPUT" && event.key.startsWith("Arrow");
   if (!viewer || typing || choosing || event.ctrlKey || event.metaKey || event.altKey) return;
   const q = state.form.questions.find((one) => one.type === "decision");
