@@ -69,7 +69,8 @@ class DrivenBrowser:
 
     def value(self, expression: str) -> Any:
         """What a JavaScript expression gives on the page."""
-        found = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        values = {"returnByValue": True, "awaitPromise": True, "replMode": True}  # const may be said again
+        found = self.ask("Runtime.evaluate", expression=expression, **values)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -92,8 +93,8 @@ class DrivenBrowser:
 
     def click(self, selector: str, *, times: int = 1, at: tuple[float, float] = (0.5, 0.5)) -> None:
         """The left button, at a share of an element's width and height."""
-        box = self.value(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});"
-                         " const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()")  # fmt: skip
+        found = f"const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}})"
+        box = self.value(f"{found}; (b => [b.x, b.y, b.width, b.height])(e.getBoundingClientRect())")
         x, y = box[0] + at[0] * box[2], box[1] + at[1] * box[3]
         for count in range(1, times + 1):
             for kind in ("mousePressed", "mouseReleased"):

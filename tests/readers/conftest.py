@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from small_study import answer_all, small_study
 
 

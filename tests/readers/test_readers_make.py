@@ -2,14 +2,15 @@
 
 import csv
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from drawn_faces import draw_cohort
 from fake_cohort import blur, make_cohort, make_restorations
 from small_study import answer_all, small_study
-
 from taskgan.core.errors import UserError
 from taskgan.images.volumes import write_volume
 from taskgan.readers.make import make_study
@@ -28,7 +29,7 @@ def test_all_images_of_a_case_have_one_size_scale_and_window(study: Path) -> Non
 
 def test_numbers_of_images_do_not_follow_the_methods(study: Path) -> None:
     images = sorted(read_study(study).images.values(), key=lambda one: one.image)
-    runs = sum(a.case != b.case for a, b in zip(images, images[1:], strict=False))
+    runs = sum(a.case != b.case for a, b in pairwise(images))
     assert runs > len(images) / 2
 
 
@@ -49,9 +50,7 @@ def test_who_can_read_the_key_of_links(study: Path) -> None:
 def test_a_split_plot_gives_groups_cases_of_their_own(tmp_path: Path) -> None:
     folder = small_study(tmp_path, design="split-plot", readers=("a", "b", "c", "d"), groups=2)
     read = read_study(folder)
-    cases = {
-        r: {read.images[s.image].case for s in read.of_reader(r) if not s.training} for r in read.record.readers
-    }
+    cases = {r: {read.images[s.image].case for s in read.of_reader(r) if not s.training} for r in read.record.readers}
     assert cases["a"] == cases["c"]
     assert cases["b"] == cases["d"]
     assert not cases["a"] & cases["b"]
