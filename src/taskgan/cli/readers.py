@@ -8,9 +8,7 @@ import typer
 from taskgan.cli.options import Overwrite, Seed
 
 group = typer.Typer(
-    help="Blinded readers of restored images: make a study, serve it, analyse it.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Blinded readers: a study made, served, analysed.", no_args_is_help=True, rich_markup_mode=None
 )
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of taskgan readers make.")]
 Readers = Annotated[list[str] | None, typer.Option(help="Name of a reader; repeatable. Default: three.")]

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 FIGURES: tuple[Figure, ...] = ("error", "auc", "sensitivity", "specificity")
-_FEW = 30
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
@@ -59,12 +58,12 @@ class StudyAnswers:
         """``subject`` and ``truth`` of each case that was read."""
         return self.read.groupby("case", sort=True)[["subject", "truth"]].first()
 
-    @property
+    @cached_property
     def subjects(self) -> list[str]:
         """Of each case."""
         return list(self.cases["subject"])
 
-    @property
+    @cached_property
     def truth(self) -> Array:
         """Of each case, 0 or 1."""
         return self.cases["truth"].to_numpy(dtype=np.float64)
@@ -137,11 +136,11 @@ def analyse_study(
     plan: float | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Analyse what has been answered so far.
+    """Analyse what has been answered so far: tables, ROC, ``readers.html`` and, last, ``analysis.yaml``.
 
     Args:
-        study: The study's folder.
-        out: Folder of tables, ROC, ``readers.html`` and, last, ``analysis.yaml``; None is ``analysis`` in the study.
+        study: The study's folder, in whose ``analysis`` the result is where ``out`` is None.
+        out: Another folder.
         baseline: Kind of image that the others are compared with.
         plan: Difference of mean AUC that a next study is to show.
         overwrite: Replace an analysis of other answers.
@@ -194,6 +193,6 @@ def _warnings(answers: StudyAnswers) -> list[str]:
         done, asked = int((answers.frame["reader"] == name).sum()), len(answers.study.of_reader(name))
         if done < asked:
             found.append(f"{name} has read {done} of {asked} images; what is missing is left out.")
-    if (count := len(set(answers.subjects))) < _FEW:
+    if (count := len(set(answers.subjects))) < 30:
         found.append(f"{count} subjects are few: intervals are wide, and no difference shown is no equality.")
     return found

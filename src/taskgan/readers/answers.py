@@ -98,11 +98,8 @@ def _named(path: Path) -> Iterator[None]:
 def read_answers(study: ReaderStudyFolder) -> "pd.DataFrame":
     """All closed showings with their truth: what ``answers.csv`` holds.
 
-    Returns:
-        A row a showing: ``reader``, ``session``, ``place`` (in the reader's order), ``case``, ``subject``, ``method``,
-        ``truth``, ``repeat``, ``training``, ``decision`` (0, 1), ``confidence``, ``score`` (confidence, negative for
-        "no"), a column for each further question, ``seconds`` and ``opened`` (UTC); of forms with marks also
-        ``lesions``, ``found`` and ``false_marks``.
+    A row a showing: ``place`` in the reader's order, ``decision`` (0, 1), ``score`` (confidence, negative for "no"), a
+    column for each further question; of forms with marks ``lesions``, ``found`` and ``false_marks``; times in UTC.
 
     Raises:
         UserError: If there are no answers, or a row of the database is not what the server writes.
@@ -116,9 +113,8 @@ def read_answers(study: ReaderStudyFolder) -> "pd.DataFrame":
         times: dict[int, tuple[float, float]] = {}
         if path.is_file():
             with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
-                for serial, question, value in base.execute(
-                    "SELECT serial, question, value FROM answers ORDER BY number"
-                ):
+                rows_of = base.execute("SELECT serial, question, value FROM answers ORDER BY number")
+                for serial, question, value in rows_of:
                     given.setdefault(serial, {})[question] = json.loads(value)
                 visits = base.execute("SELECT serial, opened, seconds FROM visits WHERE closed IS NOT NULL")
                 times = {serial: (float(opened), float(seconds)) for serial, opened, seconds in visits}
@@ -170,12 +166,8 @@ def hits(
 
 
 def export_answers(study: PathLike, out: PathLike | None = None, *, overwrite: bool = False) -> Path:
-    """Write ``answers.csv``, unblinded, and last ``answers.yaml`` with its checksum.
-
-    ``out`` is ``answers`` in the study where None; ``overwrite`` replaces an earlier table of other answers.
-
-    Raises:
-        UserError: If there are no answers, or an earlier table has others.
+    """Write ``answers.csv`` and last ``answers.yaml``, in ``answers`` of the study where ``out`` is None; a UserError
+    where there are no answers, or others were exported already.
     """
     read = read_study(Path(study))
     folder = Path(out) if out is not None else Path(study) / "answers"

@@ -34,15 +34,8 @@ def plan_orders(
 
     A case is seen with its methods in the order of a row of the square, one a session where there are as many sessions
     as methods; else sessions hold several passes over the cases. Rows go round over cases and, by one, over readers.
-    Within a pass the order of cases is drawn. A hidden repeat comes in the session after its first showing, or at the
-    end where there is no other.
-
-    Args:
-        parts: The cases of each reader.
-        methods: Their number.
-        sessions: At most as many as methods.
-        repeats: Of each reader, over the methods in turn.
-        rng: Of the draws.
+    Within a pass the order of cases is drawn. A hidden repeat (of the methods in turn) comes in the session after its
+    first showing, or at the end where there is no other. ``parts`` are the cases of each reader.
     """
     rows, cases = latin_rows(methods), shuffled(sorted({case for part in parts for case in part}), rng)
     orders = []

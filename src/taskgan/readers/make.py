@@ -51,12 +51,8 @@ def make_study(
 ) -> Path:
     """Make a study: images of equal size, who reads what when, the key, and the secret of the readers' links.
 
-    Args:
-        out: Folder to make.
-        cohort: Cohort folder or table.
-        restored: Folders of restored images, or patterns, as ``FOLDER`` or ``METHOD=FOLDER``.
-        plan: None is the default.
-        overwrite: Replace a study that has no answers.
+    ``restored`` are folders or patterns, as ``FOLDER`` or ``METHOD=FOLDER``; ``overwrite`` replaces a study that has no
+    answers.
 
     Raises:
         UserError: If an image is missing or on another grid, the truth is not 0 or 1, or a study is already there.
@@ -243,7 +239,7 @@ def _order(
     cases: Sequence[_Case],
     training: Sequence[tuple[_Case, str]],
     methods: list[str],
-    keys: Sequence[Mapping[str, Any]],
+    keys: Any,
     rng: Rng,
 ) -> list[dict[str, Any]]:
     """Rows of ``order.csv``."""

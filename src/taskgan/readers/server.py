@@ -1,7 +1,6 @@
-"""``taskgan readers serve``: the study as a web page, on this machine unless another address is said.
+"""``taskgan readers serve``: a page for who has a reader's link, on this machine unless another address is said.
 
-What a browser may do: show the page with a reader's link, get the voxels of the case that is open, save an answer to
-it, close it. The page holds a token against forged requests; all that is sent is JSON of bounded size.
+It shows the open case, saves answers and closes it; nothing else, and nothing of other cases, can be asked for.
 """
 
 import base64
@@ -28,7 +27,6 @@ from taskgan.readers.study import IMAGES, ReaderStudyFolder, Showing, read_study
 MAX_BODY = 64 * 1024
 """Bytes that a request may send; a case's remarks are far shorter."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_DAY_S = 86400.0
 
 
 class RefusedError(Exception):
@@ -65,7 +63,7 @@ class StudyDesk:
         left = next((one for one in order if one.serial not in closed), None)
         before = [closed[one.serial] for one in done if not one.training]
         if left and before and all(one.session != left.session for one in done):
-            opens = max(before) + _DAY_S * self.study.record.washout_days
+            opens = max(before) + 86400 * self.study.record.washout_days
             if self._clock() < opens:
                 return None, len(done), opens
         return left, len(done), 0.0
@@ -75,10 +73,8 @@ class StudyDesk:
         showing, done, opens = self._place(reader)
         form = self.study.form.model_dump(mode="json", include={"title", "instructions", "colours", "questions"})
         values = {"reader": reader, "form": form, "done": done, "total": len(self._orders[reader]), "item": None}
-        values |= {
-            "csrf": self.study.sign("csrf", reader),
-            "sessions": self.study.record.passes(len(self.study.record.methods)),
-        }
+        sessions = self.study.record.passes(len(self.study.record.methods))
+        values |= {"csrf": self.study.sign("csrf", reader), "sessions": sessions}
         values["opens"] = datetime.fromtimestamp(opens, UTC).strftime("%Y-%m-%d %H:%M UTC") if opens else None
         if showing is None:
             return values
@@ -160,16 +156,11 @@ class RateLimit:
 
 
 def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = False) -> Any:
-    """The web application (ASGI).
-
-    Args:
-        desk: The study.
-        hosts: Names that a request may be sent to; any where empty.
-        secure: It is served by TLS: cookies are for TLS alone.
-    """
+    """The web application (ASGI), for requests to these hosts (to any where empty); ``secure`` where TLS serves it."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import Request
     from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -199,11 +190,7 @@ def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = Fal
             who = reader(request, request.cookies.get("reader", ""))
             what = await _sent(request, desk.study.sign("csrf", who)) if changes else request.path_params.get("name")
             found = await run_in_threadpool(work, who, what)
-            return (
-                Response(found, media_type="application/octet-stream")
-                if isinstance(found, bytes)
-                else JSONResponse(found)
-            )
+            return Response(found) if isinstance(found, bytes) else JSONResponse(found)
 
         return answer
 
@@ -216,8 +203,15 @@ def make_app(desk: StudyDesk, *, hosts: tuple[str, ...] = (), secure: bool = Fal
         Route("/api/answer", asked(desk.answer, changes=True), methods=["POST"]),
         Route("/api/next", asked(desk.finish, changes=True), methods=["POST"]),
     ]
-    style = page.partition("<style>")[2].partition("</style>")[0]
-    guards = [Middleware(_Headers, style=style), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts) or ["*"])]
+    headers = _headers(page)
+
+    async def guarded(request: Request, call_next: Any) -> Any:
+        answer = await call_next(request)
+        answer.headers.update(headers)
+        return answer
+
+    guards = [Middleware(BaseHTTPMiddleware, dispatch=guarded)]
+    guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts) or ["*"]))
     refused: Any = {RefusedError: lambda _, error: JSONResponse({"error": str(error)}, error.status)}
     return Starlette(routes=routes, middleware=guards, exception_handlers=refused)
 
@@ -245,39 +239,22 @@ async def _sent(request: Any, csrf: str) -> dict[str, Any]:
     return values
 
 
-class _Headers:
+def _headers(page: str) -> dict[str, str]:
     """Headers that let the page do nothing but read cases; no time stamp or tag of a file goes with an image."""
-
-    def __init__(self, app: Any, style: str) -> None:
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        policy = (
-            f"default-src 'none'; script-src 'self'; style-src 'sha256-{digest}'; connect-src 'self'; img-src data:; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        named = {"content-security-policy": policy, "x-content-type-options": "nosniff", "cache-control": "no-store"}
-        named |= {"referrer-policy": "no-referrer", "cross-origin-resource-policy": "same-origin"}
-        self._app, self._headers = app, [(name.encode(), value.encode()) for name, value in named.items()]
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def sent(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *self._headers]
-            await send(message)
-
-        await self._app(scope, receive, sent)
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'sha256-{digest}'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    named = {"content-security-policy": policy, "x-content-type-options": "nosniff", "cache-control": "no-store"}
+    return named | {"referrer-policy": "no-referrer", "cross-origin-resource-policy": "same-origin"}
 
 
 def serve_study(
     study: PathLike, *, host: str = "127.0.0.1", port: int = 8765, cert: Path | None = None, key: Path | None = None
 ) -> None:
-    """Serve until it is ended; killed or not, it goes on where it was.
-
-    Args:
-        study: The study's folder.
-        host: Address to listen on.
-        port: 0 takes a free one.
-        cert: TLS certificate, PEM.
-        key: Its private key, PEM.
+    """Serve until it is ended; called again it goes on where it was. Port 0 is a free one; certificate and key are PEM.
 
     Raises:
         UserError: If the extra is not installed, the study is not whole or served already, or the address is taken.

@@ -1,7 +1,6 @@
-"""A study folder: the plan, the form with its questions, which image is what, and who reads what when.
+"""A study folder: its plan and form, what each image is (``key.csv``) and who reads which when (``order.csv``).
 
-``key.csv`` says what each image is and ``order.csv`` which image each reader sees when; both stay on the machine that
-serves. A reader gets voxels, and a number that a secret key makes of the place in the order.
+Both stay where they are: a reader gets voxels, and a number that a secret key makes of the place in the order.
 """
 
 import hashlib
@@ -21,6 +20,10 @@ from taskgan.core.settings import Settings, validated
 from taskgan.core.tables import read_table
 
 RECORD, IMAGES, SECRET = "study.yaml", "images", ".secret"
+_TAKEN = {
+    *("reader", "session", "place", "case", "subject", "method", "truth", "repeat", "training", "confidence"),
+    *("score", "seconds", "opened", "lesions", "found", "false_marks"),
+}
 _MAX_TEXT, _MAX_MARKS = 2000, 50
 ReaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")]
 
@@ -85,6 +88,8 @@ class ReaderForm(Settings):
         kinds = [one.type for one in self.questions]
         if len({one.id for one in self.questions}) < len(kinds):
             raise ValueError("expected questions with ids of their own")
+        if taken := _TAKEN & {one.id for one in self.questions}:
+            raise ValueError(f"expected other ids than {', '.join(sorted(taken))}, which columns of answers have")
         if kinds.count("decision") != 1 or kinds.count("marks") > 1:
             raise ValueError("expected one question of the type decision, and at most one of the type marks")
         return self
@@ -95,11 +100,7 @@ class ReaderForm(Settings):
 
 
 def read_form(name: str) -> ReaderForm:
-    """A form that comes with the package (amyloid, faces, lesions), or a YAML file.
-
-    Raises:
-        UserError: If there is none of that name, or it is no form.
-    """
+    """A form of the package (amyloid, faces, lesions) or a YAML file; a UserError where there is none."""
     shipped = Path(str(resources.files("taskgan.readers") / "forms"))
     path = Path(name) if Path(name).is_file() else shipped / f"{name}.yaml"
     if not path.is_file():
@@ -109,12 +110,10 @@ def read_form(name: str) -> ReaderForm:
 
 
 class StudyPlan(Settings):
-    """What a study is to be.
+    """What a study is to be. ``crossed``: all read all cases; ``split-plot``: ``groups`` have cases of their own.
 
-    ``crossed``: all readers read all cases; ``split-plot``: ``groups`` of readers have cases of their own. ``sessions``
-    is one for each kind of image where None, with ``washout_days`` between them; ``repeats`` are the hidden ones of a
-    reader, ``training`` cases with feedback come first. At most ``cases`` of the ``split``. ``programs``: readers are
-    model observers, which all that is made of the study says.
+    ``sessions`` is one for each kind of image where None, ``repeats`` are the hidden ones of a reader, ``training``
+    cases with feedback come first; at most ``cases`` are drawn. ``programs``: model observers read, no people.
     """
 
     form: str = "amyloid"
@@ -247,11 +246,7 @@ def make_secret(folder: Path) -> None:
 
 
 def read_study(folder: Path, *, images: bool = False) -> ReaderStudyFolder:
-    """Read a study; with ``images`` these are held against their checksums too.
-
-    Raises:
-        UserError: If it is none, is unfinished, or its files are not those that it was made with.
-    """
+    """Read a study, with ``images`` against their checksums too; a UserError where it is none, or was changed."""
     marker = folder / RECORD
     if not marker.is_file():
         raise UserError(f"{folder} holds no {RECORD}; expected a study of taskgan readers make")

@@ -157,9 +157,8 @@ def _plan(answers: StudyAnswers, effect: float) -> Table:
     parts, rows = answers.compared["auc", "or"].components, []
     for readers in _PLANNED:
         cases = cases_for_readers(parts, effect, readers, random=answers.random)
-        power = mrmc_power(parts, effect, readers, parts.cases, random=answers.random)
-        needed = Cell("–" if cases is None else str(cases), "", cases)
-        rows.append([Cell(str(readers), "", readers), needed, number_cell(power, 2)])
+        power = number_cell(mrmc_power(parts, effect, readers, parts.cases, random=answers.random), 2)
+        rows.append([Cell(str(readers), "", readers), Cell("–" if cases is None else str(cases), "", cases), power])
     return _table("plan", rows, effect=f"{effect:g}", cases=parts.cases)
 
 

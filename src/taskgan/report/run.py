@@ -26,6 +26,7 @@ from taskgan.report.metrics import Inference
 from taskgan.report.page import write_page
 from taskgan.report.photo_figures import grid_rule, photo_figure, photo_grid
 from taskgan.report.study import VerificationStudy, verification_study
+from taskgan.report.study_tables import people_table
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import report_verdict
 
@@ -40,6 +41,7 @@ def compare(
     baseline: str | None = None,
     inference: Inference | None = None,
     limit: PathLike | None = None,
+    readers: PathLike | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Compare evaluations.
@@ -51,6 +53,7 @@ def compare(
         baseline: Method that the others are compared with; None is ``gan``, or the degraded input without it.
         inference: Margins of equivalence and the correction over methods; None is no margin and Holm's.
         limit: What ``taskgan limit`` made of the cohort; None looks beside the cohort (``derivatives/limit``).
+        readers: A study of ``taskgan readers``, analysed: what its readers decided is shown too.
         overwrite: Replace an existing report.
 
     Returns:
@@ -68,6 +71,8 @@ def compare(
     comparison = load_comparison(folders, baseline, inference)
     bound = _limit(comparison, Path(limit) if limit is not None else None)
     known = {"limit": bound.folder} if bound is not None else {}
+    people = [people_table(Path(readers))] if readers is not None else []
+    known |= {"readers": Path(readers) / "analysis"} if readers is not None else {}
     request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference, **known)
     if not overwrite and is_done(out / RECORD, request):
         return page
@@ -82,6 +87,7 @@ def compare(
         flips_table(comparison),
         geometry_table(comparison, mapped),
         geometry_paired(comparison, mapped),
+        *people,
     ]
     statements = report_verdict(comparison, faces)
     files = [write_table(table, out / "tables") for table in (*tables, statements.badges)]
