@@ -1,7 +1,7 @@
 """A reader study's server: 20 readers at once on the loopback, each a thread of this process.
 
-Every reader does what the page does: gets the case and its voxels, saves answers, goes on. Pauses between answers are
-a quarter of a second, far shorter than people's. What is timed is an answer from the request to the reply, which comes
+Every reader does what the page does: gets the case and its voxels, saves answers, goes on. Before an answer they pause
+for one second, less than people do. What is timed is an answer from the request to the reply, which comes
 when it is on the disk.
 
     python benchmarks/readers.py
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--pause", type=float, default=0.25, help="seconds before an answer")
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds before an answer")
     options = parser.parse_args()
     from small_study import small_study
     from taskgan.readers.answers import read_answers

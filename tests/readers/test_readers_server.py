@@ -4,11 +4,13 @@ import json
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -341,7 +343,8 @@ def test_answers_of_many_threads_are_all_kept(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         kept = list(pool.map(lambda k: store.save(k % 8, "a", k, time.time(), 0.5), range(200)))
     assert all(kept)
-    given = store._rows("SELECT value FROM answers")
+    with closing(sqlite3.connect(tmp_path / "answers.sqlite")) as base:
+        given = base.execute("SELECT value FROM answers").fetchall()
     assert sorted(int(value) for (value,) in given) == list(range(200))
     store.close()
 

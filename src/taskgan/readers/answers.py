@@ -34,24 +34,20 @@ class AnswerStore:
     """The database in a study's folder, for several threads; a UserError where the file is none."""
 
     def __init__(self, folder: Path) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._opened = threading.Lock(), dict[int, float]()
         with _named(folder / DATABASE):
             self._base = sqlite3.connect(folder / DATABASE, check_same_thread=False, isolation_level=None)
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=FULL")  # a commit is on the disk, not only with the system
-            self._base.executescript(_TABLES)
+            # FULL: a commit is on the disk, not only with the system.
+            self._base.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_TABLES}")
+            self._closed = dict(self._base.execute("SELECT serial, closed FROM visits WHERE closed IS NOT NULL"))
 
     def close(self) -> None:
         """Let go of the file."""
         self._base.close()
 
-    def _rows(self, query: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self._base.execute(query, values).fetchall()
-
     def open(self, serial: int, now: float) -> None:
-        """Note when a showing was first asked for."""
-        self._rows("INSERT OR IGNORE INTO visits (serial, opened) VALUES (?, ?)", serial, now)
+        """Note when a showing was first asked for; on the disk with its first answer."""
+        self._opened.setdefault(serial, now)
 
     def save(self, serial: int, question: str, value: Any, now: float, seconds: float) -> bool:
         """Keep an answer, after so many seconds of reading; False where the showing is not open."""
@@ -68,6 +64,9 @@ class AnswerStore:
         with self._lock:
             self._base.execute("BEGIN IMMEDIATE")
             try:
+                if serial in self._opened:
+                    opened = "INSERT OR IGNORE INTO visits (serial, opened) VALUES (?, ?)"
+                    self._base.execute(opened, (serial, self._opened[serial]))
                 done = self._base.execute(visit, (seconds, closed, serial)).rowcount == 1
                 if done and answer is not None:
                     self._base.execute(insert, (serial, *answer))
@@ -75,15 +74,19 @@ class AnswerStore:
             except BaseException:
                 self._base.execute("ROLLBACK")
                 raise
+            if done and closed is not None:
+                self._closed[serial] = closed
         return done
 
     def closed(self) -> dict[int, float]:
         """When each closed showing was closed."""
-        return dict(self._rows("SELECT serial, closed FROM visits WHERE closed IS NOT NULL"))
+        return self._closed
 
     def last_answers(self, serial: int) -> dict[str, Any]:
         """The last answer to each question of a showing."""
-        found = self._rows("SELECT question, value FROM answers WHERE serial = ? ORDER BY number", serial)
+        query = "SELECT question, value FROM answers WHERE serial = ? ORDER BY number"
+        with self._lock:
+            found = self._base.execute(query, (serial,)).fetchall()
         return {question: json.loads(value) for question, value in found}
 
 
