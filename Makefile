@@ -41,7 +41,7 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
-CHAOS = PYTHONPATH=src:tests:tests/helpers OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/python -m chaos
+CHAOS = PYTHONPATH=src:tests:tests/helpers:experiments OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/python -m chaos
 
 chaos: $(READY)
 	$(CHAOS)
@@ -56,7 +56,7 @@ wheel-check: $(READY)
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir build/wheel .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/taskgan-*.whl
-	cd build/wheel/site && PYTHONSAFEPATH= PYTHONPATH=. ../../../$(BIN)/python -c "import taskgan, pathlib; from taskgan.recipe import read_recipe, shipped_recipes as shipped; assert pathlib.Path(taskgan.__file__).is_relative_to(pathlib.Path.cwd()), taskgan.__file__; [read_recipe(name) for name in shipped()]; assert 'pet-demo' in shipped(); from taskgan.model.shelf import listed_models; assert any(one.shipped for one in listed_models()); import importlib.resources as r; assert (r.files('taskgan.report') / 'templates' / 'report.html').is_file(); assert (r.files('taskgan.report') / 'templates' / 'style.css').is_file(); assert (r.files('taskgan.audit') / 'templates' / 'audit.html').is_file(); print('wheel: recipes', ', '.join(shipped()), 'the models and the templates of report and audit are in it')"
+	cd build/wheel/site && PYTHONSAFEPATH= PYTHONPATH=. ../../../$(BIN)/python -c "import taskgan, pathlib; from taskgan.recipe import read_recipe, shipped_recipes as shipped; assert pathlib.Path(taskgan.__file__).is_relative_to(pathlib.Path.cwd()), taskgan.__file__; [read_recipe(name) for name in shipped()]; assert 'pet-demo' in shipped(); from taskgan.model.shelf import listed_models; assert any(one.shipped for one in listed_models()); import importlib.resources as r; assert (r.files('taskgan.report') / 'templates' / 'report.html').is_file(); assert (r.files('taskgan.report') / 'templates' / 'style.css').is_file(); assert (r.files('taskgan.audit') / 'templates' / 'audit.html').is_file(); assert (r.files('taskgan.readers') / 'page' / 'reader.js').is_file(); assert (r.files('taskgan.readers') / 'forms' / 'faces.yaml').is_file(); print('wheel: recipes', ', '.join(shipped()), 'the models and the templates of report and audit are in it')"
 
 # The site, warnings as errors; its gallery is run where its code has changed since.
 docs: $(READY)

@@ -26,6 +26,7 @@ COMMANDS = {
     "audit": ["benchmarks/audit.py"],
     "relaxometry": ["benchmarks/relaxometry.py"],
     "dicom": ["benchmarks/dicom.py"],
+    "readers": ["benchmarks/readers.py"],
 }
 
 

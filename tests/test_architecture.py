@@ -22,6 +22,7 @@ VERBS = {
     "sweep",
     "limit",
     "node",
+    "readers",
 }
 RUNS_VERBS = {"sweep": VERBS, "limit": {"restore"}, "report": {"evaluate"}, "node": {"restore"}}
 

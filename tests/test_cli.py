@@ -18,6 +18,7 @@ VERBS = (
     ["evaluate"],
     ["compare"],
     ["audit"],
+    ["readers", "make"],
     ["models", "verify"],
     ["export"],
     ["demo", "pet"],

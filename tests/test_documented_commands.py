@@ -18,7 +18,7 @@ FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 START = re.compile(r"(?<![\w./-])taskgan(?=\s+[a-z])")
 PROSE = re.compile(
-    START.pattern + r"\s+((?:simulate |prepare |demo |node )?[a-z]+)"
+    START.pattern + r"\s+((?:simulate |prepare |demo |node |readers )?[a-z]+)"
 )  # a comment has no quotes to close
 
 

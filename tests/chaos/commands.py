@@ -54,6 +54,11 @@ COMMANDS = {
     "evaluate": _command("evaluate restored cohort -o out", "restored cohort", "--slices 3"),
     "compare": _command("compare evaluation evaluation-l1 -o out", "evaluation evaluation-l1", "--correction none"),
     "audit": _command("audit restored cohort -o out --figures 1", "restored cohort", "--slices 3"),
+    "readers make": _command(
+        "readers make out --from restored --cohort cohort --repeats 1", "restored cohort", "--seed 5"
+    ),
+    "readers export": _command("readers export read -o out", "read"),
+    "readers analyse": _command("readers analyse read -o out", "read", "--baseline clean"),
     "sweep": _command("sweep tiny.yaml cohort out --grid loss.mu_task=0.1,1", "tiny.yaml cohort"),
     "limit": _command("limit tiny.yaml cohort -o out --model run/model", "tiny.yaml cohort run", "--slices 3"),
     "export": _command("export run/model -o out --to openvino", "run", "--licence mit"),
@@ -62,6 +67,7 @@ COMMANDS = {
 EXEMPT = {
     "info": "writes nothing; every trial calls what it is made of",
     "node status": "likewise",
+    "readers serve": "listens until it is ended; tests/readers kills it",
     "models verify": "writes nothing",
     "models locate": "likewise",
     "demo lesions": "runs the commands above, one after the other",

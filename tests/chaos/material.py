@@ -54,10 +54,22 @@ def make(folder: Path) -> None:
     small_lfw(folder / "faces")
     _scans(folder / "scans")
     _study(folder)
+    _reader_study(folder)
     for number in range(6):
         place = folder / "photos" / f"s{number % 3}" / f"{number}.{('png', 'jpg', 'tif')[number % 3]}"
         place.parent.mkdir(parents=True, exist_ok=True)
         portrait(number, (24, 20, 3)).save(place)
+
+
+def _reader_study(folder: Path) -> None:
+    """Inputs and clean images of a cohort, read by programs."""
+    from small_study import answer_all
+    from taskgan.readers.make import make_study
+    from taskgan.readers.study import StudyPlan
+
+    plan = StudyPlan(readers=("a", "b"), washout_days=0, repeats=1, programs=True)
+    make_study(folder / "read", folder / "cohort", (), plan)
+    answer_all(folder / "read")
 
 
 def _study(folder: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-_CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
-needs_chromium = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium on this machine")
+CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 _FLAGS = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --window-size=1280,900 --virtual-time-budget=5000"
@@ -61,7 +61,7 @@ def probed(page: Path, folder: Path) -> dict[str, Any]:
     """
     copy = folder / "probed.html"
     copy.write_text(page.read_text(encoding="utf-8") + _PROBE, encoding="utf-8")
-    command = [str(_CHROMIUM), *_FLAGS.split(), "--host-resolver-rules=MAP * ~NOTFOUND"]
+    command = [str(CHROMIUM), *_FLAGS.split(), "--host-resolver-rules=MAP * ~NOTFOUND"]
     command += [f"--user-data-dir={folder / 'profile'}", "--dump-dom", copy.as_uri()]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     title = re.search(r"<title>probe (.*?)</title>", run.stdout)

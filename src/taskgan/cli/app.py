@@ -21,6 +21,7 @@ from taskgan.cli.models import export
 from taskgan.cli.models import group as models
 from taskgan.cli.node import group as node
 from taskgan.cli.prepare import group as prepare
+from taskgan.cli.readers import group as readers
 from taskgan.cli.restore import restore
 from taskgan.cli.simulate import group as simulate
 from taskgan.cli.train import sweep, train
@@ -37,6 +38,7 @@ VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "evaluate": evaluate,
     "compare": compare,
     "audit": audit,
+    "readers": readers,
     "models": models,
     "export": export,
     "demo": demo,

@@ -64,6 +64,9 @@ def compare(
     limit: Annotated[
         Path | None, typer.Option(help="Folder of taskgan limit; default: derivatives/limit in the cohort, if there.")
     ] = None,
+    readers: Annotated[
+        Path | None, typer.Option(help="Analysed study of taskgan readers, to show beside them.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """The paper's tables and figures over several runs, as one report.html that opens offline."""
@@ -71,7 +74,7 @@ def compare(
     from taskgan.report.run import compare as run
 
     settings = parse_inference(margin or (), correction)
-    run(evaluations, out, baseline=baseline, inference=settings, limit=limit, overwrite=overwrite)
+    run(evaluations, out, baseline=baseline, inference=settings, limit=limit, readers=readers, overwrite=overwrite)
 
 
 def limit(

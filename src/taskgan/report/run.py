@@ -33,6 +33,7 @@ from taskgan.report.photo_figures import (
     photo_grid,
 )
 from taskgan.report.study import VerificationStudy, reader_title, verification_study
+from taskgan.report.study_tables import people_table
 from taskgan.report.tables import all_tables
 from taskgan.report.verdict import ReportVerdict, report_verdict
 
@@ -47,6 +48,7 @@ def compare(
     baseline: str | None = None,
     inference: Inference | None = None,
     limit: PathLike | None = None,
+    readers: PathLike | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Compare evaluations.
@@ -58,6 +60,7 @@ def compare(
         baseline: Method that the others are compared with; None is ``gan``, or the degraded input without it.
         inference: Margins of equivalence and the correction over methods; None is no margin and Holm's.
         limit: What ``taskgan limit`` made of the cohort; None looks beside the cohort (``derivatives/limit``).
+        readers: A study of ``taskgan readers``, analysed: what its readers decided is shown too.
         overwrite: Replace an existing report.
 
     Returns:
@@ -75,6 +78,8 @@ def compare(
     comparison = load_comparison(folders, baseline, inference)
     bound = _limit(comparison, Path(limit) if limit is not None else None)
     known = {"limit": bound.folder} if bound is not None else {}
+    people = [people_table(Path(readers))] if readers is not None else []
+    known |= {"readers": Path(readers) / "analysis"} if readers is not None else {}
     request = request_digest(out, evaluations=folders, baseline=baseline, inference=inference, **known)
     if not overwrite and is_done(out / RECORD, request):
         return page
@@ -89,6 +94,7 @@ def compare(
         flips_table(comparison),
         geometry_table(comparison, mapped),
         geometry_paired(comparison, mapped),
+        *people,
     ]
     statements = report_verdict(comparison, faces)
     files = [write_table(table, out / "tables") for table in (*tables, statements.badges)]

@@ -1,10 +1,16 @@
 """Tables of the verification: every reader on every kind of image, by both protocols, and the paired differences."""
 
+import math
 from dataclasses import replace
+from pathlib import Path
 
+from taskgan.core.artefact import differing
+from taskgan.core.errors import UserError
+from taskgan.core.files import read_yaml
 from taskgan.page.cells import (
     MISSING,
     Cell,
+    Column,
     Table,
     difference_cell,
     display_name,
@@ -26,6 +32,27 @@ from taskgan.stats import Interval
 
 _NOTHING = Cell(MISSING, "", UNKNOWN)
 TABLES = ("verification", "verification-probe", "verification-paired")
+
+
+def people_table(study: Path) -> Table:
+    """Errors and AUC of the readers of a ``taskgan readers`` study; a UserError where it has no whole analysis."""
+    marker, rows = study / "analysis" / "analysis.yaml", []
+    try:
+        record = read_yaml(marker)
+        for method, found in record["by_method"].items():
+            error, area = (Interval(*(math.nan if v is None else v for v in found[key])) for key in ("error", "auc"))
+            rate = Cell("{}/{}".format(*found["wrong"]), range_text(error, 2), error)
+            rows.append((name_cell(method, tone="strong"), rate, estimate_cell(area, 3)))
+        note = (
+            f"{record['readers']}, study {record['title']}. Wrong decisions of all with the exact interval, mean AUC."
+        )
+        whole = not differing(marker, record)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        whole = False
+    if not whole:
+        raise UserError(f"{marker} is not what taskgan readers analyse writes, or its files were changed since")
+    columns = (Column("method", "Images"), Column("error", "Error rate"), Column("auc", "AUC"))
+    return Table("readers", "Readers of the study", note, columns, tuple(rows))
 
 
 def study_tables(comparison: Comparison, study: VerificationStudy | None) -> list[Table]:
